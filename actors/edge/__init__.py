@@ -1,0 +1,1 @@
+"""The world: one library to a room, no actors, no decisions."""

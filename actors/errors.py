@@ -1,0 +1,132 @@
+"""Everything that can go wrong, split by who must act.
+
+TrackerError
+├── Retryable            the shell tries again, later
+│   ├── FeedLost             a WebSocket ended; the supervisor opens its successor
+│   ├── StoreUnavailable     the database does not answer or refuses us for now
+│   └── SourceUnavailable    an HTTP source failed, was too slow or too large
+├── Refused              one thing from outside is set aside and counted; nothing stops
+│   ├── RowRefused           the database cannot hold one row
+│   └── PayloadRefused       an answer that does not have the promised shape
+└── Fatal                the process ends with `exit_code`
+    ├── ConfigError          78: a person must change a setting
+    ├── StateDirBusy         78: another tracker works on this state directory
+    ├── SchemaMismatch       78: the database was made by another version
+    ├── JournalUnreadable    78: another format version, or no permission
+    ├── JournalFailed        74: the disk does not take what was received
+    ├── AddressTaken         74: a socket or port is in use
+    └── Internal             70: our own fault; systemd starts us again
+
+The docstring of an error is its default message.
+"""
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_INTERNAL = 70
+EXIT_IO = 74
+EXIT_CONFIG = 78
+
+
+class TrackerError(Exception):
+    """Something went wrong in the tracker."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class Retryable(TrackerError):
+    """Not now; later may do."""
+
+
+class FeedLost(Retryable):
+    """The connection to the feed ended.
+
+    Args:
+        reason: One stable word for logs, coverage and status, such as
+            `disconnected`, `frozen` or `slow_consumer`.
+        detail: What was seen, for people; at most 500 characters are kept.
+        retry_after_s: What the server asked for, in seconds, or None.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {detail[:500]}" if detail else reason)
+        self.reason = reason
+        self.detail = detail[:500]
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(Retryable):
+    """The database does not answer."""
+
+    def __init__(self, message: str = "", *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class SourceUnavailable(Retryable):
+    """The HTTP source did not answer as it should."""
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(TrackerError):
+    """One thing from outside cannot be used."""
+
+
+class RowRefused(Refused):
+    """The database cannot hold this row."""
+
+
+class PayloadRefused(Refused):
+    """The answer does not have the promised shape."""
+
+
+class Fatal(TrackerError):
+    """The process cannot go on."""
+
+    exit_code: ClassVar[int] = EXIT_INTERNAL
+
+
+class ConfigError(Fatal):
+    """A setting is wrong."""
+
+    exit_code = EXIT_CONFIG
+
+
+class StateDirBusy(Fatal):
+    """Another tracker works on this state directory."""
+
+    exit_code = EXIT_CONFIG
+
+
+class SchemaMismatch(Fatal):
+    """The database schema was made by another version of the tracker."""
+
+    exit_code = EXIT_CONFIG
+
+
+class JournalUnreadable(Fatal):
+    """The journal cannot be opened."""
+
+    exit_code = EXIT_CONFIG
+
+
+class JournalFailed(Fatal):
+    """The disk does not take what was received."""
+
+    exit_code = EXIT_IO
+
+
+class AddressTaken(Fatal):
+    """A socket or port is in use."""
+
+    exit_code = EXIT_IO
+
+
+class Internal(Fatal):
+    """Our own fault."""

@@ -1,0 +1,1 @@
+"""Decisions: no socket, file, thread, clock, actor library or driver in here."""

@@ -1,0 +1,151 @@
+"""What a journal record says, and how it is written down.
+
+The journal (`edge/journal.py`) carries numbered byte strings; this room gives
+them their meaning. Every fact that must survive a kill is one of these. All
+times are wall-clock nanoseconds since 1970 (UTC).
+
+A frame is kept as received, with the occurrence numbers that were given to its
+prints: a replay decodes it again and never numbers again.
+
+An *epoch* is one life of one connection. Its number is the journal sequence of
+its `ListeningOpened` record, so it is unique in the journal and only grows.
+"""
+
+import msgspec
+
+from actors.logic.trade import TokenId
+
+
+class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True):
+    """A frame with prints or refusals in it, verbatim.
+
+    `occurrences` has one number for each print that `feed.decode` finds in `raw`, in order.
+    """
+
+    epoch: int
+    received_at_ns: int
+    occurrences: tuple[int, ...]
+    raw: bytes
+
+
+class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
+    """A tracker took the journal: every epoch still open below this record has died."""
+
+    at_ns: int
+    host: str
+    version: str
+
+
+class ProcessAlive(msgspec.Struct, frozen=True, tag="alive", array_like=True):
+    """The tracker was alive and watching its connections at this time."""
+
+    at_ns: int
+
+
+class ProcessStopped(msgspec.Struct, frozen=True, tag="stop", array_like=True):
+    """The tracker stopped in good order."""
+
+    at_ns: int
+
+
+class TokensWanted(msgspec.Struct, frozen=True, tag="want", array_like=True):
+    """From this time on these tokens are to be listened to."""
+
+    at_ns: int
+    tokens: tuple[TokenId, ...]
+
+
+class TokensUnwanted(msgspec.Struct, frozen=True, tag="unwant", array_like=True):
+    """From this time on these tokens are no longer of interest (resolved, filtered out)."""
+
+    at_ns: int
+    tokens: tuple[TokenId, ...]
+
+
+class ListeningOpened(msgspec.Struct, frozen=True, tag="open", array_like=True):
+    """A connection shook hands. The sequence of this record is the epoch."""
+
+    at_ns: int
+    connection: str
+    leg: int
+
+
+class TokensConfirmed(msgspec.Struct, frozen=True, tag="confirm", array_like=True):
+    """The first `book` of each of these tokens arrived on this epoch: coverage begins."""
+
+    epoch: int
+    at_ns: int
+    tokens: tuple[TokenId, ...]
+
+
+class TokensReleased(msgspec.Struct, frozen=True, tag="release", array_like=True):
+    """These tokens are no longer listened to on this epoch, which goes on for the others."""
+
+    epoch: int
+    until_ns: int
+    tokens: tuple[TokenId, ...]
+    cause: str
+
+
+class ListeningProven(msgspec.Struct, frozen=True, tag="mark", array_like=True):
+    """Data proves that everything until this time was heard on these epochs.
+
+    `marks` holds (epoch, until_ns) pairs.
+    """
+
+    marks: tuple[tuple[int, int], ...]
+
+
+class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True):
+    """An epoch ended. Coverage ends at `until_ns`; None: at the last mark that was written."""
+
+    epoch: int
+    at_ns: int
+    until_ns: int | None
+    reason: str
+
+
+Record = (
+    FrameSeen
+    | ProcessStarted
+    | ProcessAlive
+    | ProcessStopped
+    | TokensWanted
+    | TokensUnwanted
+    | ListeningOpened
+    | TokensConfirmed
+    | TokensReleased
+    | ListeningProven
+    | ListeningClosed
+)
+
+Fact = (
+    ProcessStarted
+    | ProcessAlive
+    | ProcessStopped
+    | TokensWanted
+    | TokensUnwanted
+    | ListeningOpened
+    | TokensConfirmed
+    | TokensReleased
+    | ListeningProven
+    | ListeningClosed
+)
+"""Every record but a frame: what coverage is made of."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """Give the bytes of a record for the journal (MessagePack, tagged)."""
+    return _encoder.encode(record)
+
+
+def decode(body: bytes) -> Record:
+    """Give the record that these journal bytes hold.
+
+    Raises:
+        msgspec.DecodeError: The bytes are not a record of this version.
+    """
+    return _decoder.decode(body)

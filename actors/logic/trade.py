@@ -1,0 +1,85 @@
+"""A print: one match between a taker and makers, as the exchange printed it.
+
+The feed carries no trade id, so a print is known by what it says: token,
+exchange time, price, size, side, transaction hash, and its `occurrence` — the
+k-th identical print on one connection is the k-th on every other. Real twin
+fills survive, and a print heard on two connections or replayed is stored once.
+"""
+
+from decimal import Decimal
+from hashlib import blake2b
+from typing import NewType
+
+import msgspec
+
+TokenId = NewType("TokenId", str)
+"""Decimal digits, 1 to 78 of them; never a number (77 digits do not fit a float)."""
+
+ConditionId = NewType("ConditionId", str)
+"""`0x` and 62 to 64 lower-case hexadecimal digits."""
+
+
+class Print(msgspec.Struct, frozen=True, kw_only=True):
+    """One trade as printed. `side` is the taker's: BUY or SELL.
+
+    Attributes:
+        traded_at_ms: Exchange time, milliseconds since 1970, UTC.
+        received_at_ns: Our wall clock when the bytes arrived, nanoseconds since 1970.
+        price: USDC per share, 0 < price <= 1, exact.
+        size: Shares, > 0, exact.
+        fee_rate_bps: As printed, or None when absent, empty or not a whole number.
+        transaction_hash: `0x…` lower case, or None when the feed gave none.
+        occurrence: 1 for the first such print on its connection, 2 for its twin …
+        trade_id: None until the feed carries one.
+        extra: JSON object text with the fields we do not know, or None.
+    """
+
+    token_id: TokenId
+    condition_id: ConditionId
+    traded_at_ms: int
+    received_at_ns: int
+    price: Decimal
+    size: Decimal
+    side: str
+    fee_rate_bps: int | None = None
+    transaction_hash: str | None = None
+    occurrence: int = 1
+    trade_id: str | None = None
+    extra: str | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, or one event of it, that cannot be a print, kept verbatim.
+
+    Attributes:
+        reason: One stable phrase, e.g. `price out of range`.
+        payload: The bytes as received (the whole frame, or the one event).
+        received_at_ns: Wall clock nanoseconds.
+    """
+
+    reason: str
+    payload: bytes
+    received_at_ns: int
+
+
+def canonical_decimal(value: Decimal) -> str:
+    """Give the one spelling of a decimal: no exponent, no trailing zeros.
+
+    >>> canonical_decimal(Decimal("0.330")), canonical_decimal(Decimal(".5E2"))
+    ('0.33', '50')
+    """
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def print_hash(trade: Print) -> int:
+    """Give the signed 64-bit digest of all that identifies a print beside token and time.
+
+    BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
+    spelling. 64 bits suffice: the scope is one token in one millisecond.
+    """
+    text = (
+        f"{canonical_decimal(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
+        f"|{trade.transaction_hash or ''}|{trade.occurrence}"
+    )
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)

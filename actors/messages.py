@@ -1,0 +1,303 @@
+"""Every message that passes between actors, and nothing else.
+
+Commands are imperatives, facts are past participles, questions begin with Get.
+All are immutable. `child` and `incarnation` name one life of one child of the
+supervisor. Times: `now` is monotonic seconds, `*_ns`/`*_ms` are wall clock.
+"""
+
+import msgspec
+
+from actors.logic.market import Market
+from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.record import Fact
+from actors.logic.trade import ConditionId, Print, Refusal, TokenId
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+
+# ------------------------------------------------------------------ commands
+
+
+class Tick(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor → everyone: time went on. The only clock that actors have."""
+
+    now: float
+    wall_ns: int
+
+
+class Connect(Message, frozen=True, kw_only=True):
+    """Connection → itself: open the socket, shake hands, subscribe."""
+
+
+class Open(Message, frozen=True, kw_only=True):
+    """Writer → itself: reach the database."""
+
+
+class Flush(Message, frozen=True, kw_only=True):
+    """Writer → itself: the batch window is over; commit what is there."""
+
+
+class CatchUp(Message, frozen=True, kw_only=True):
+    """Writer → itself: commit one more stretch of the journal."""
+
+
+class Poll(Message, frozen=True, kw_only=True):
+    """Catalogue, resolution → themselves: one more bounded step of the work that is due."""
+
+
+class Subscribe(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: listen to these tokens too."""
+
+    tokens: tuple[TokenId, ...]
+
+
+class Unsubscribe(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: let these go; their coverage here ends with this cause."""
+
+    tokens: tuple[TokenId, ...]
+    cause: str
+
+
+class Retire(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: end in good order, with this reason."""
+
+    reason: str
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor → writer: commit everything that was told, then report."""
+
+
+# --------------------------------------------------------------------- facts
+
+
+class FramesReceived(Message, frozen=True, kw_only=True):
+    """Reactor → connection: frames that may matter, oldest first, with their time of receipt."""
+
+    received_at_ns: int
+    frames: tuple[bytes, ...]
+
+
+class WireEnded(Message, frozen=True, kw_only=True):
+    """Reactor → connection: the socket is gone, for this reason."""
+
+    reason: str
+    detail: str
+
+
+class TradesSeen(Message, frozen=True, kw_only=True):
+    """Connection → writer: one journal record with prints or refusals; commit, then acknowledge."""
+
+    seq: int
+    epoch: int
+    connection: str
+    prints: tuple[Print, ...]
+    refusals: tuple[Refusal, ...]
+
+
+class FactSeen(Message, frozen=True, kw_only=True):
+    """Connection, supervisor → writer: one journal record about coverage."""
+
+    seq: int
+    fact: Fact
+
+
+class Journalled(Message, frozen=True, kw_only=True):
+    """Connection, supervisor → writer: too much is in flight; read this record in the journal."""
+
+    seq: int
+
+
+class ConnectionNoted(Message, frozen=True, kw_only=True):
+    """Supervisor → writer: something happened to a connection, for `connection_events`."""
+
+    at_ns: int
+    connection: str
+    event: str
+    reason: str
+
+
+class BatchWritten(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: one transaction committed.
+
+    Attributes:
+        stored: Prints that are new in the table.
+        repeated: Prints that were there already (the other leg, a replay).
+        refused: Events set aside in `rejected_messages`.
+        recovered: How many of all these come from before this process started.
+        mark: Lowest journal sequence not yet committed.
+        took_s: Seconds in the database.
+        lag_s: Age of the oldest print of the batch when it was committed.
+    """
+
+    stored: int
+    repeated: int
+    refused: int
+    recovered: int
+    mark: int
+    took_s: float
+    lag_s: float
+    committed_at_ns: int
+
+
+class StoreOpened(Message, frozen=True, kw_only=True):
+    """Writer → supervisor, catalogue, resolution: the database answers; tell again what waits."""
+
+    server: str
+
+
+class StoreLost(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: the database is away; the journal keeps everything meanwhile."""
+
+    reason: str
+
+
+class MarketsRemembered(Message, frozen=True, kw_only=True):
+    """Writer → catalogue, resolution: markets of earlier days that have no resolution yet."""
+
+    markets: tuple[Market, ...]
+
+
+class MarketsSeen(Message, frozen=True, kw_only=True):
+    """Catalogue → writer: write these down, then say `TicketsStored`."""
+
+    ticket: int
+    markets: tuple[Market, ...]
+
+
+class ResolutionObserved(Message, frozen=True, kw_only=True):
+    """Resolution → writer: keep this evidence, then say `TicketsStored`."""
+
+    ticket: int
+    observation: Observation
+
+
+class MarketResolved(Message, frozen=True, kw_only=True):
+    """Resolution → writer: record this verdict for ever, then say `TicketsStored`."""
+
+    ticket: int
+    resolution: Resolution
+
+
+class ResolutionConflict(Message, frozen=True, kw_only=True):
+    """Resolution → writer: keep this contradiction, then say `TicketsStored`."""
+
+    ticket: int
+    contradiction: Contradiction
+
+
+class TicketsStored(Message, frozen=True, kw_only=True):
+    """Writer → catalogue or resolution: what these tickets carried is committed."""
+
+    tickets: tuple[int, ...]
+
+
+class NewMarketSeen(Message, frozen=True, kw_only=True):
+    """Connection → catalogue: the feed announced a market."""
+
+    condition_id: ConditionId
+
+
+class ResolutionHint(Message, frozen=True, kw_only=True):
+    """Connection → resolution: the feed says that this market resolved; look soon."""
+
+    condition_id: ConditionId
+
+
+class UniverseChanged(Message, frozen=True, kw_only=True):
+    """Catalogue → supervisor, resolution: markets to watch from now on, and to let go."""
+
+    added: tuple[Market, ...]
+    removed: tuple[ConditionId, ...]
+
+
+class MarketsSettled(Message, frozen=True, kw_only=True):
+    """Resolution → catalogue: these have a stored verdict; they need no more watching."""
+
+    condition_ids: tuple[ConditionId, ...]
+
+
+# ------------------------------------------------------------------- reports
+
+
+class ConnectionReport(Message, frozen=True, kw_only=True):
+    """Connection → supervisor, on Tick: how it is. Counters only rise within one epoch."""
+
+    child: str
+    incarnation: int
+    now: float
+    state: str
+    epoch: int
+    tokens: int
+    confirmed: int
+    prints_total: int
+    refused_total: int
+    frames_total: int
+    bytes_total: int
+    last_data_at: float
+    proven_until_ns: int
+    unknown_total: int
+
+
+class ConnectionEnded(Message, frozen=True, kw_only=True):
+    """Connection → supervisor: this life is over, in a way that was to be expected."""
+
+    child: str
+    incarnation: int
+    epoch: int
+    reason: str
+    detail: str
+    retry_after_s: float | None
+
+
+class WriterReport(Message, frozen=True, kw_only=True):
+    """Writer → supervisor, on Tick."""
+
+    child: str
+    incarnation: int
+    now: float
+    state: str
+    waiting: int
+
+
+class CatalogReport(Message, frozen=True, kw_only=True):
+    """Catalogue → supervisor, on Tick."""
+
+    child: str
+    incarnation: int
+    now: float
+    markets: int
+    last_sweep_at: float | None
+    last_error: str
+    waiting: int
+
+
+class ResolutionReport(Message, frozen=True, kw_only=True):
+    """Resolution → supervisor, on Tick. `pending` counts markets by the reason they wait for."""
+
+    child: str
+    incarnation: int
+    now: float
+    recorded_total: int
+    conflicts_total: int
+    pending: tuple[tuple[str, int], ...]
+    sources: tuple[tuple[str, str], ...]
+    waiting: int
+
+
+class ChildDied(Message, frozen=True, kw_only=True):
+    """A shell → supervisor: an unexpected error killed this life; `traceback` is for the log."""
+
+    child: str
+    incarnation: int
+    reason: str
+    traceback: str
+
+
+# ----------------------------------------------------------------- questions
+
+
+class GetHealth(Message, frozen=True, kw_only=True):
+    """Status thread → supervisor: answer with a `health.Health`."""

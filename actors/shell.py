@@ -1,0 +1,106 @@
+"""Base of the five actors: dispatch by message type, self-told start, death notice.
+
+Owns: nothing but the table. Hears: whatever its subclass lists. Tells: `ChildDied`
+to its supervisor when an unexpected error kills it. Dies when: a handler raises.
+Restarted: by the supervisor, as a new incarnation under the same `Address`.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pykka
+
+from actors.messages import ChildDied, Message
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Any], Any]
+
+
+class Mailbox(Protocol):
+    """Whoever can be told something. Telling never blocks and never fails."""
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the mailbox; a dead actor's mailbox swallows it."""
+
+
+class Address:
+    """Where an actor is reached, whichever incarnation lives there now.
+
+    What is told to a dead actor is lost, by design: no mailbox holds the only
+    copy of anything.
+    """
+
+    def __init__(self) -> None:
+        self._ref: pykka.ActorRef[Any] | None = None
+
+    def move_to(self, ref: pykka.ActorRef[Any] | None) -> None:
+        """Let a new incarnation live here."""
+        self._ref = ref
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the mailbox of whoever lives here."""
+        ref = self._ref
+        if ref is None:
+            return
+        try:
+            ref.tell(message)
+        except pykka.ActorDeadError:
+            return
+
+
+class UnknownMessage(Exception):
+    """An actor was told something that its table does not list."""
+
+
+class Shell(pykka.ThreadingActor):
+    """An actor that is a dispatch table and short handlers.
+
+    A subclass sets `handlers` in its `__init__` (which runs in the starter's
+    thread, so it does no I/O) and names its `first` message, which is told to
+    itself in `on_start`: an error in `on_start` would call no hook at all.
+    """
+
+    use_daemon_thread = True
+
+    handlers: Mapping[type[Message], Handler]
+    first: Message | None = None
+
+    def __init__(self, child: str, incarnation: int, supervisor: Mailbox) -> None:
+        super().__init__()
+        self.child = child
+        self.incarnation = incarnation
+        self.supervisor = supervisor
+
+    def on_start(self) -> None:
+        """Tell itself the first message. In the actor's thread."""
+        if self.first is not None:
+            self.actor_ref.tell(self.first)
+
+    def on_receive(self, message: Any) -> Any:
+        """Hand the message to its handler.
+
+        Raises:
+            UnknownMessage: Nothing is listed for this type; the actor dies of it.
+        """
+        handler = self.handlers.get(type(message))
+        if handler is None:
+            raise UnknownMessage(f"{type(self).__name__} was told {type(message).__name__}")
+        return handler(message)
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Tell the supervisor why this life ended. Not called for errors in `on_start`."""
+        self.supervisor.tell(
+            ChildDied(
+                child=self.child,
+                incarnation=self.incarnation,
+                reason=f"{exception_type.__name__}: {exception_value}"[:500],
+                traceback=_format(exception_type, exception_value, traceback),
+            )
+        )
+
+
+def _format(kind: Any, value: Any, trace: Any) -> str:
+    return "".join(traceback.format_exception(kind, value, trace))[-8000:]

@@ -1,0 +1,1 @@
+"""A Polymarket to run against: feed, Gamma, CLOB, Data API, chain, faults, and a ledger."""
