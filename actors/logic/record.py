@@ -19,10 +19,12 @@ from actors.logic.trade import TokenId
 class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True):
     """A frame with prints or refusals in it, verbatim.
 
-    `occurrences` has one number for each print that `feed.decode` finds in `raw`, in order.
+    `occurrences` has one number for each print that `feed.decode` finds in `raw`, in
+    order; 0 marks a print that another connection records (a pulse token).
     """
 
     epoch: int
+    connection: str
     received_at_ns: int
     occurrences: tuple[int, ...]
     raw: bytes
