@@ -91,7 +91,6 @@ class TradesSeen(Message, frozen=True, kw_only=True):
     """Connection → writer: one journal record with prints or refusals; commit, then acknowledge."""
 
     seq: int
-    epoch: int
     connection: str
     prints: tuple[Print, ...]
     refusals: tuple[Refusal, ...]
@@ -126,10 +125,9 @@ class BatchWritten(Message, frozen=True, kw_only=True):
         stored: Prints that are new in the table.
         repeated: Prints that were there already (the other leg, a replay).
         refused: Events set aside in `rejected_messages`.
-        recovered: How many of all these come from before this process started.
+        recovered: How many of all these an earlier process had journalled.
         mark: Lowest journal sequence not yet committed.
-        took_s: Seconds in the database.
-        lag_s: Age of the oldest print of the batch when it was committed.
+        oldest_received_ns: When the oldest of its prints was received; 0 without prints.
     """
 
     stored: int
@@ -137,9 +135,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     refused: int
     recovered: int
     mark: int
-    took_s: float
-    lag_s: float
-    committed_at_ns: int
+    oldest_received_ns: int
 
 
 class StoreOpened(Message, frozen=True, kw_only=True):

@@ -151,3 +151,18 @@ def decode(body: bytes) -> Record:
         msgspec.DecodeError: The bytes are not a record of this version.
     """
     return _decoder.decode(body)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One journal record as read back."""
+
+    seq: int
+    body: bytes
+
+
+class Hole(msgspec.Struct, frozen=True):
+    """Sequences `first` to `last` cannot be read: a torn, damaged or missing stretch."""
+
+    first: int
+    last: int
+    bytes_lost: int

@@ -1,0 +1,76 @@
+"""What the next transaction will carry, gathered from messages or from the journal."""
+
+import msgspec
+
+from actors.logic import feed, record
+from actors.logic.batch import SetAside
+from actors.logic.trade import Print, Refusal
+
+
+class Gathered:
+    """Prints, refusals and facts with the journal sequences they came under.
+
+    `recovered` counts the prints and refusals that an earlier process journalled.
+    """
+
+    def __init__(self) -> None:
+        self.prints: list[Print] = []
+        self.refusals: list[SetAside] = []
+        self.facts: list[tuple[int, record.Fact]] = []
+        self.sequences: list[int] = []
+        self.recovered = 0
+
+    def frame(
+        self, seq: int, connection: str, prints: tuple[Print, ...], refusals: tuple[Refusal, ...]
+    ) -> None:
+        """Add what one frame held."""
+        self.sequences.append(seq)
+        self.prints.extend(prints)
+        self.refusals.extend(
+            SetAside(seq=seq, index=index, connection=connection, refusal=refusal)
+            for index, refusal in enumerate(refusals)
+        )
+
+    def fact(self, seq: int, fact: record.Fact) -> None:
+        """Add one fact about coverage."""
+        self.sequences.append(seq)
+        self.facts.append((seq, fact))
+
+    def entry(self, entry: record.Entry, *, opened_at_seq: int) -> None:
+        """Add a record as the journal gives it back; one that says nothing is set aside."""
+        try:
+            said = record.decode(entry.body)
+        except msgspec.DecodeError:
+            unread = Refusal(
+                reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
+            )
+            self.frame(entry.seq, "journal", (), (unread,))
+            return
+        if not isinstance(said, record.FrameSeen):
+            self.fact(entry.seq, said)
+            return
+        prints, refusals = replay(said)
+        self.frame(entry.seq, said.connection, prints, refusals)
+        if entry.seq < opened_at_seq:
+            self.recovered += len(prints) + len(refusals)
+
+    @property
+    def full_of(self) -> tuple[int, int]:
+        """Give (prints, records)."""
+        return len(self.prints), len(self.sequences)
+
+
+def replay(frame: record.FrameSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
+    """Decode a journalled frame again; its prints keep the occurrence they were given.
+
+    A print beyond the numbers (a decoder that finds more than the one that
+    journalled the frame) is the first of its kind.
+    """
+    decoded = feed.decode(frame.raw, frame.received_at_ns)
+    numbers = (*frame.occurrences, *(1 for _ in decoded.prints[len(frame.occurrences) :]))
+    prints = tuple(
+        msgspec.structs.replace(trade, occurrence=number)
+        for trade, number in zip(decoded.prints, numbers, strict=False)
+        if number
+    )
+    return prints, decoded.refusals

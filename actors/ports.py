@@ -1,0 +1,157 @@
+"""What the actors need of the world, as Protocols; `app.py` hands in the edges that fit.
+
+Each method says what it raises; nothing here is implemented.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+from uuid import UUID
+
+from actors.logic.batch import Batch
+from actors.logic.market import Market
+from actors.logic.record import Entry, Hole
+
+
+class Line(Protocol):
+    """One adopted socket: written through here, read by the reactor.
+
+    `last_byte_at`, `last_data_at` and `stalled_since` are monotonic seconds
+    (0.0: never); a control text such as PONG is no data.
+    """
+
+    @property
+    def last_byte_at(self) -> float:
+        """When the last byte arrived."""
+
+    @property
+    def last_data_at(self) -> float:
+        """When the last data frame arrived, handed on or skipped."""
+
+    @property
+    def stalled_since(self) -> float:
+        """Since when a frame has been incomplete."""
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes received."""
+
+    @property
+    def frames_total(self) -> int:
+        """Frames received, skipped ones included."""
+
+    def send_text(self, text: str) -> None:
+        """Queue a text frame."""
+
+    def request_sample(self) -> None:
+        """Ask for the next data frame, whatever it is."""
+
+    def set_markers(self, markers: tuple[bytes, ...]) -> None:
+        """Name the byte strings whose frames are to be handed on."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye; frames go on arriving until the end is told."""
+
+    def abort(self, reason: str) -> None:
+        """End it now."""
+
+
+class Dialler(Protocol):
+    """Opens lines: a blocking handshake, then the reactor reads."""
+
+    def dial(
+        self,
+        markers: tuple[bytes, ...],
+        on_frames: Callable[[int, tuple[bytes, ...]], None],
+        on_end: Callable[[str, str], None],
+    ) -> Line:
+        """Connect within the deadline.
+
+        `on_frames(received_at_ns, frames)` and, once, `on_end(reason, detail)`
+        are called in the reactor's thread.
+
+        Raises:
+            FeedLost: With a stable reason.
+        """
+
+
+class Journal(Protocol):
+    """Where everything goes first. Sequences count from 1 and are never used twice."""
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence that the next record will get."""
+
+    @property
+    def opened_at_seq(self) -> int:
+        """The first sequence of this process."""
+
+    @property
+    def in_flight(self) -> int:
+        """Records appended and not yet released."""
+
+    def append(self, body: bytes, *, weight: int = 0) -> int:
+        """Write one record at once; give its sequence.
+
+        Raises:
+            JournalFull: The disk or the cap leaves no room; nothing was written.
+            JournalFailed: The disk does not take it; the process must end.
+        """
+
+    def read(self, from_seq: int) -> Iterator[Entry | Hole]:
+        """Give entries from this sequence on, and holes where they cannot be read."""
+
+    def release(self, mark: int) -> None:
+        """Everything below `mark` is committed: its segments may go."""
+
+
+class Opened(Protocol):
+    """What the database said when it was reached."""
+
+    @property
+    def server(self) -> str:
+        """Its name and version."""
+
+    @property
+    def mark(self) -> int:
+        """Lowest journal sequence that is not yet committed."""
+
+
+class Committed(Protocol):
+    """What one transaction did."""
+
+    @property
+    def stored(self) -> int:
+        """Prints that are new."""
+
+    @property
+    def repeated(self) -> int:
+        """Prints that were there."""
+
+    @property
+    def refused(self) -> int:
+        """Rows set aside."""
+
+
+class Store(Protocol):
+    """The database, as the writer sees it."""
+
+    def open(self, journal_id: UUID) -> Opened:
+        """Connect and read the mark.
+
+        Raises:
+            StoreUnavailable: Try again later.
+            SchemaMismatch: A person must act.
+        """
+
+    def commit(self, batch: Batch) -> Committed:
+        """Store all of it and move the mark, in one transaction.
+
+        Raises:
+            StoreUnavailable: It may or may not be committed; open again and ask the mark.
+        """
+
+    def open_markets(self) -> Iterator[tuple[Market, ...]]:
+        """Give the markets that have no resolution yet, in chunks."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
