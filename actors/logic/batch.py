@@ -1,0 +1,106 @@
+"""What one transaction of the writer carries, and what the database says to it."""
+
+from decimal import Decimal
+
+import msgspec
+
+from actors.logic.market import Market
+from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.record import Fact
+from actors.logic.trade import Print, Refusal
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal and where in the journal it stands, so that a replay keeps it once.
+
+    Attributes:
+        seq: Journal sequence of the record it came in.
+        index: Its place among the refusals of that record, from 0.
+    """
+
+    seq: int
+    index: int
+    connection: str
+    refusal: Refusal
+
+
+class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a connection, for people who look back."""
+
+    at_ns: int
+    connection: str
+    event: str
+    reason: str
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is committed together; any of it may be empty.
+
+    Attributes:
+        facts: (journal sequence, fact). Applied in the order of the sequence.
+        mark: Lowest journal sequence that is not yet committed once this batch
+            is; None leaves the mark where it is. It never moves back.
+    """
+
+    prints: tuple[Print, ...] = ()
+    refusals: tuple[SetAside, ...] = ()
+    facts: tuple[tuple[int, Fact], ...] = ()
+    events: tuple[ConnectionEvent, ...] = ()
+    markets: tuple[Market, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    mark: int | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """The database answers.
+
+    Attributes:
+        server: Its version and address for people, without secrets.
+        timescale: The TimescaleDB extension is installed in it.
+        mark: Lowest sequence of this journal that is not yet committed; 1 at first.
+    """
+
+    server: str
+    timescale: bool
+    mark: int
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch is in the database for good.
+
+    stored + repeated + refused = prints + refusals of the batch.
+
+    Attributes:
+        stored: Prints that are new in the table.
+        repeated: Prints that were there already.
+        refused: Refusals, and prints that the database could not hold; all of
+            them stand in `rejected_messages`.
+        mark: The mark as it stands in the database now.
+    """
+
+    stored: int
+    repeated: int
+    refused: int
+    mark: int
+
+
+def verdict(observation: Observation) -> str:
+    """Give an observation's word as it stands in `resolution_observations.verdict`.
+
+    >>> from actors.logic.outcome import Source
+    >>> said = {"condition_id": "0xaa", "source": Source.CHAIN, "observed_at_ms": 1, "payload": "1"}
+    >>> verdict(Observation(payouts=(("7", Decimal(0)), ("8", Decimal(1))), reason="", **said))
+    'winner 8'
+    >>> verdict(Observation(payouts=None, reason="not closed", **said))
+    'not final'
+    """
+    if observation.payouts is None:
+        return "not final"
+    winners = [token for token, payout in observation.payouts if payout == 1]
+    if len(winners) == 1:
+        return f"winner {winners[0]}"
+    if len({payout for _, payout in observation.payouts}) == 1:
+        return "split"
+    return "other payouts"
