@@ -1,0 +1,289 @@
+"""Flags, environment, systemd credentials and a TOML file → one frozen `Config`.
+
+A value is taken from the first that has it, in that order, else the default. A
+wrong value, an unknown flag and an unknown key of the file are errors that name
+what, where and what to do; an unknown TRACKER_ variable is a warning, since it
+may belong to something else. No message repeats a value: it may be a password.
+
+`python -m actors.config` prints docs/configuration.md.
+"""
+
+import difflib
+import math
+import re
+import stat
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from actors.errors import ConfigError
+from actors.manual import OTHER_VARIABLES, describe, flag, is_secret, markdown, parser, variable
+from actors.settings import SOCKET_NAME, Config
+
+__all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a configuration file or credential."""
+
+
+class Mode(StrEnum):
+    """What the process is asked to do."""
+
+    RUN = "run"
+    CHECK = "check"
+    MIGRATE = "migrate"
+    DEMO = "demo"
+    VERSION = "version"
+    HELP = "help"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """What one command line asks for.
+
+    Attributes:
+        config: Defaults only, when the mode is `version` or `help`.
+        duration_s: Seconds after which the run ends by itself, or None.
+        warnings: What a person should know, one sentence each; without secrets.
+    """
+
+    config: Config
+    mode: Mode
+    duration_s: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The raw values of one source, with the place of each."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, value: object, origin: str) -> None:
+        self.values[name] = value
+        self.origins[name] = origin
+
+
+def load(
+    argv: Sequence[str], environ: Mapping[str, str], *, credentials: Path | None = None
+) -> Invocation:
+    """Read everything that was said and give what it means.
+
+    Args:
+        argv: The command line without the program's name.
+        environ: The environment.
+        credentials: Directory of systemd credentials; None: `$CREDENTIALS_DIRECTORY`.
+
+    Raises:
+        ConfigError: Something is wrong; all that is wrong with values, one line each.
+    """
+    flags, mode, file, duration = _command_line(argv)
+    if mode in (Mode.VERSION, Mode.HELP):
+        return Invocation(config=Config(), mode=mode)
+    warnings: list[str] = [*_exposed(flags), *_unknown_variables(environ)]
+    if credentials is None and environ.get("CREDENTIALS_DIRECTORY"):
+        credentials = Path(environ["CREDENTIALS_DIRECTORY"])
+    named = file or environ.get("TRACKER_CONFIG")
+    layers = [
+        flags,
+        _variables(environ),
+        _credentials(credentials, warnings) if credentials else _Layer(),
+        _file(Path(named), warnings) if named else _Layer(),
+        _platform(environ),
+    ]
+    config = _build(layers)
+    return Invocation(config=config, mode=mode, duration_s=duration, warnings=tuple(warnings))
+
+
+def help_text() -> str:
+    """Give the text of `--help`."""
+    return parser().format_help()
+
+
+def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Give the places where a tracker's status socket may be, likeliest first.
+
+    One place when the environment names it; else the systemd unit's, then the
+    state directory's. The reader of a socket knows less than the tracker does.
+    """
+    if environ.get("TRACKER_STATUS_SOCKET"):
+        return (Path(environ["TRACKER_STATUS_SOCKET"]).expanduser(),)
+    known = {
+        name: environ[variable(name)] for name in ("state_dir",) if environ.get(variable(name))
+    }
+    if known:
+        return (Path(known["state_dir"]).expanduser() / SOCKET_NAME,)
+    places = [_build([_platform(environ)]).status_socket, Path("/run/tracker") / SOCKET_NAME]
+    return tuple(dict.fromkeys(places))
+
+
+def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float | None]:
+    known, unknown = parser().parse_known_args(list(argv))
+    if unknown:
+        raise ConfigError(_unknown_argument(unknown[0]))
+    said = vars(known)
+    modes = set(said.pop("modes") or [Mode.RUN])
+    file, duration = said.pop("config"), said.pop("duration")
+    if len(modes) > 1:
+        both = " and ".join(f"--{mode}" for mode in sorted(modes))
+        raise ConfigError(f"{both} exclude each other; give one of them")
+    mode = Mode(modes.pop())
+    layer = _Layer()
+    for name, value in said.items():
+        layer.put(name, value, f"flag {flag(name)}")
+    return layer, mode, file, _duration(duration, mode)
+
+
+def _duration(text: str | None, mode: Mode) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError("--duration: must be a number of seconds above 0")
+    if mode not in (Mode.RUN, Mode.DEMO):
+        raise ConfigError("--duration: only a run or a demo has one")
+    return seconds
+
+
+def _unknown_argument(text: str) -> str:
+    if not text.startswith("-"):
+        return "there is an argument that belongs to no flag; see tracker --help"
+    name = re.sub(r"[^\w-].*", "", text, flags=re.DOTALL)[:60]
+    flags = [option for action in parser()._actions for option in action.option_strings]  # noqa: SLF001 - argparse has no public list of its options
+    return f"unknown option {name}{_suggestion(name, flags)}; see tracker --help"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _exposed(flags: _Layer) -> list[str]:
+    return [
+        f"{flag(name)}: other users of this host can read it in the process list; use"
+        f" {variable(name)}, a systemd credential or the file when it holds a password or key"
+        for name in flags.values
+        if is_secret(name)
+    ]
+
+
+def _variables(environ: Mapping[str, str]) -> _Layer:
+    layer = _Layer()
+    for name in Config.model_fields:
+        text = environ.get(variable(name), "").strip()
+        if text:
+            layer.put(name, text, f"variable {variable(name)}")
+    return layer
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    known = {*map(variable, Config.model_fields), *OTHER_VARIABLES}
+    return [
+        f"unknown variable {name}{_suggestion(name, known)}: it has no effect"
+        for name in sorted(environ)
+        if name.startswith("TRACKER_")
+        and name not in known
+        and not name.startswith("TRACKER_TEST_")
+    ]
+
+
+def _credentials(directory: Path, warnings: list[str]) -> _Layer:
+    try:
+        names = sorted(path.name for path in directory.iterdir())
+    except OSError as exc:
+        raise ConfigError(
+            f"the credentials directory cannot be read: {exc.strerror};"
+            " unset CREDENTIALS_DIRECTORY or give the tracker's user access"
+        ) from exc
+    layer = _Layer()
+    for name in names:
+        if name not in Config.model_fields:
+            warnings.append(f"unknown credential {name[:60]!r}: it has no effect")
+        elif text := _read(directory / name).decode(errors="replace").strip():
+            layer.put(name, text, f"credential {name}")
+    return layer
+
+
+def _file(path: Path, warnings: list[str]) -> _Layer:
+    raw = _read(path)
+    try:
+        said = tomllib.loads(raw.decode())
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path}: is not UTF-8 text") from exc
+    except tomllib.TOMLDecodeError as exc:
+        place = re.search(r"\(at (.*?)\)$", str(exc))
+        raise ConfigError(f"{path}: is not TOML at {place[1] if place else 'some place'}") from exc
+    layer = _Layer()
+    for name, value in said.items():
+        where = f"file {path} line {_line_of(name, raw.decode())}"
+        if name not in Config.model_fields:
+            hint = _suggestion(name, Config.model_fields)
+            raise ConfigError(f"{where}: unknown key {name[:60]!r}{hint}; see tracker --help")
+        layer.put(name, value, where)
+    if any(map(is_secret, layer.values)) and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        warnings.append(f"{path}: holds a secret and others can read it; set its mode to 0600")
+    return layer
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
+    if len(raw) > LARGEST_FILE:
+        raise ConfigError(f"{path}: is larger than {LARGEST_FILE} bytes")
+    return raw
+
+
+def _line_of(key: str, text: str) -> int:
+    pattern = re.compile(rf"""\s*(\[\s*)?["']?{re.escape(key)}["']?\s*[=.\]]""")
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if pattern.match(line)), 1)
+
+
+def _platform(environ: Mapping[str, str]) -> _Layer:
+    """Give the directories that systemd made for us, or the platform's own place."""
+    layer = _Layer()
+    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if state:
+        layer.put("state_dir", state, "STATE_DIRECTORY")
+    elif environ.get("XDG_STATE_HOME", "").startswith("/"):
+        layer.put("state_dir", f"{environ['XDG_STATE_HOME']}/tracker", "XDG_STATE_HOME")
+    runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if runtime:
+        layer.put("status_socket", f"{runtime}/{SOCKET_NAME}", "RUNTIME_DIRECTORY")
+    return layer
+
+
+def _build(layers: Sequence[_Layer]) -> Config:
+    origins: dict[str, str] = {}
+    for layer in reversed(layers):
+        origins |= layer.origins
+    try:
+        config = Config(layers=tuple(layer.values for layer in layers))  # type: ignore[call-arg]
+    except ValidationError as exc:
+        raise ConfigError("\n".join(dict.fromkeys(_wrong(exc, origins)))) from exc
+    return config.told_by(origins)
+
+
+def _wrong(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
+    for error in exc.errors(include_input=False, include_context=False, include_url=False):
+        text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        name = str(error["loc"][0]) if error["loc"] else text.partition(":")[0]
+        text = text.removeprefix(f"{name}: ")
+        meaning = Config.model_fields[name].description if name in Config.model_fields else ""
+        yield f"{name} ({origins.get(name, 'default')}): {text}. {meaning}".strip()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

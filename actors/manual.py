@@ -1,0 +1,189 @@
+"""The manual of the settings: flags, `--help`, docs/configuration.md, the effective values.
+
+All of it is made from the declaration in `actors.settings`.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn, cast
+
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from actors.errors import ConfigError
+from actors.settings import Config
+
+MODES = {
+    "check": "validate everything, print the effective configuration without secrets, and end",
+    "migrate": "bring the database schema up to date, and end",
+    "demo": "run against a simulated Polymarket with a live view; needs nothing else",
+    "version": "print the version, and end",
+    "help": "print this, and end",
+}
+
+OTHER_VARIABLES = {
+    "TRACKER_CONFIG": "A TOML file with settings, as --config.",
+    "TRACKER_POSTGRES_BIN": "Directory with the PostgreSQL programs for the embedded database.",
+}
+"""Variables that are read and are no settings; those that begin with TRACKER_TEST_ are free."""
+
+PRECEDENCE = "flag, then environment variable, then systemd credential, then file, then default"
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return f"TRACKER_{name.upper()}"
+
+
+def flag(name: str) -> str:
+    """Give the flag of a setting. One that is on unless said otherwise has a flag to say so."""
+    words = name.replace("_", "-")
+    return f"--no-{words}" if Config.model_fields[name].annotation is bool else f"--{words}"
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a value of this setting must never be shown."""
+    return "SecretStr" in str(Config.model_fields[name].annotation)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that never repeats a value: it may be a password."""
+
+    def error(self, message: str) -> NoReturn:
+        said = re.sub(r" '.*'", "", message, flags=re.DOTALL)
+        raise ConfigError(f"{said}; see tracker --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line. It finds texts; `Config` decides what they mean."""
+    made = _Parser(
+        prog="tracker",
+        description="Record every trade of Polymarket and the true outcome of every market.",
+        epilog=f"A value is taken from the first that has it: {PRECEDENCE}.",
+        allow_abbrev=False,
+        add_help=False,
+    )
+    modes = made.add_argument_group("modes (without one: run)")
+    for mode, text in MODES.items():
+        short = ("-h",) if mode == "help" else ()
+        modes.add_argument(
+            *short, f"--{mode}", dest="modes", action="append_const", const=mode, help=text
+        )
+    made.add_argument("--duration", metavar="SECONDS", help="end by itself after so many seconds")
+    made.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    for group, names in grouped():
+        section = made.add_argument_group(group)
+        for name in names:
+            _add(section, name)
+    return made
+
+
+def grouped() -> Iterator[tuple[str, list[str]]]:
+    """Give the headings and the names of the settings under each, as declared."""
+    groups: dict[str, list[str]] = {}
+    for name, field in Config.model_fields.items():
+        groups.setdefault(_extra(field)["group"], []).append(name)
+    yield from groups.items()
+
+
+def default_text(name: str) -> str:
+    """Tell the default of a setting in words."""
+    field = Config.model_fields[name]
+    return _extra(field)["shown"] or _plain(field.default)
+
+
+def bounds_text(name: str) -> str:
+    """Tell the range of a setting, or its choices; empty when there is none."""
+    field = Config.model_fields[name]
+    low = next((_plain(m.ge) for m in field.metadata if isinstance(m, Ge)), "")
+    high = next((_plain(m.le) for m in field.metadata if isinstance(m, Le)), "")
+    choices = re.findall(r"'([^']+)'", str(field.annotation)) if "Literal" in str(field) else []
+    if choices:
+        return ", ".join(choices)
+    return f"{low} … {high}" if high else f"at least {low}" if low else ""
+
+
+def markdown() -> str:
+    """Give docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "*Made from `actors/settings.py` by `python -m actors.config`; a test keeps both equal.*",
+        "",
+        f"A value is taken from the first that has it: {PRECEDENCE}.",
+        "`tracker --check` validates everything and prints what is in effect and where it came",
+        "from, without secrets.",
+        "",
+        *_RULES,
+    ]
+    for group, names in grouped():
+        lines += ["", f"## {group}", "", "| variable | default | range | meaning |"]
+        lines += ["|---|---|---|---|", *(_row(name) for name in names)]
+    lines += ["", "## Other variables", "", "| variable | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {text} |" for name, text in OTHER_VARIABLES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def describe(config: Config) -> str:
+    """Give the effective configuration, one setting a line with its source, without secrets."""
+    rows = [(name, _effective(config, name), config.origin(name)) for name in Config.model_fields]
+    widest = max(len(name) for name, _, _ in rows)
+    return "\n".join(f"{name:<{widest}}  {value}  [{origin}]" for name, value, origin in rows)
+
+
+def _effective(config: Config, name: str) -> str:
+    shown = config.shown(name)
+    return default_text(name) if shown == "unset" else shown
+
+
+_RULES = (
+    "- **Flag**: the variable without `TRACKER_`, in lower case, with dashes:",
+    "  `TRACKER_STATE_DIR` is `--state-dir`. A setting that is on by default is switched off by",
+    "  `--no-…` (`--no-migrate`). Other users of the host can see flags: no passwords there.",
+    "- **Variable**: an empty one counts as unset; an unknown one that begins with `TRACKER_` is",
+    "  warned of.",
+    "- **Credential**: a file in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`) named like",
+    "  the file key, such as `database_url`.",
+    "- **File**: TOML, named by `--config` or `TRACKER_CONFIG`. The keys are the variables without",
+    '  `TRACKER_`, in lower case: `database_url = "postgresql://…"`. Lists may be lists. An',
+    "  unknown key is an error. Keep it at mode 0600 when it holds a password.",
+)
+
+
+def _add(section: Any, name: str) -> None:
+    field = Config.model_fields[name]
+    text = f"{field.description} [{variable(name)}; default: {default_text(name)}]"
+    text = text.replace("%", "%%")
+    if field.annotation is bool:
+        text = text.replace(str(field.description), f"do not: {field.description}")
+        section.add_argument(
+            flag(name), dest=name, action="store_const", const="false",
+            default=argparse.SUPPRESS, help=text,
+        )  # fmt: skip
+        return
+    section.add_argument(
+        flag(name), dest=name, metavar="VALUE", default=argparse.SUPPRESS, help=text
+    )
+
+
+def _row(name: str) -> str:
+    field = Config.model_fields[name]
+    secret = " Secret." if is_secret(name) else ""
+    return (
+        f"| `{variable(name)}` | {default_text(name)} | {bounds_text(name)}"
+        f" | {field.description}{secret} |"
+    )
+
+
+def _extra(field: FieldInfo) -> dict[str, str]:
+    return cast("dict[str, str]", field.json_schema_extra)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, SecretStr) or value is None:
+        return "unset"
+    return "empty" if value == () else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,300 @@
+"""What can be set, declared once: names, defaults, units, bounds and meanings.
+
+Flags, variables, file keys, `--help` and `docs/configuration.md` are all made
+from the fields of `Config`. Reading the sources is the job of `actors.config`.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+from pydantic import ByteSize, Field, PrivateAttr, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from actors import __version__
+from actors.shapes import (
+    DatabaseUrl,
+    Directory,
+    FeedUrl,
+    HeaderText,
+    HttpUrl,
+    Level,
+    Port,
+    RpcUrls,
+    Seconds,
+    Words,
+    secrets_of,
+    shown_rpc,
+    shown_url,
+)
+
+GIB = 1 << 30
+SOCKET_NAME = "tracker.sock"
+LONGEST_SOCKET_PATH = 100
+"""Bytes. The kernel's limit for the path of a Unix socket is 107."""
+
+DEFAULT_STATE_DIR = "~/.local/state/tracker"
+
+
+def _setting(default: object, text: str, *, group: str, shown: str = "", **bounds: Any) -> Any:
+    """Declare one setting.
+
+    Args:
+        default: Its value when nobody says anything.
+        text: What it is, in one sentence, with its unit.
+        group: The heading it stands under.
+        shown: How the default reads when the bare value would not tell.
+        bounds: Limits as pydantic names them (`ge`, `le`).
+    """
+    return Field(
+        cast("Any", default),
+        description=text,
+        json_schema_extra={"group": group, "shown": shown},
+        **bounds,
+    )
+
+
+class Config(BaseSettings):
+    """The settings of one run, frozen. Built bare it has the defaults and reads nothing."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+    database_url: DatabaseUrl | None = _setting(
+        None,
+        "Where trades are stored. Unset: an embedded PostgreSQL in the state directory.",
+        group="Database",
+        shown="unset = embedded",
+    )
+    migrate: bool = _setting(
+        True, "Bring the database schema up to date at start.", group="Database"
+    )
+
+    state_dir: Directory = _setting(
+        Path(DEFAULT_STATE_DIR),
+        "Directory of the journal (and of the embedded database). One tracker at a time.",
+        group="Places",
+        shown=f"$STATE_DIRECTORY, else $XDG_STATE_HOME/tracker, else {DEFAULT_STATE_DIR}",
+    )
+    status_socket: Directory = _setting(
+        Path("/"),
+        f"Unix socket that tracker-status asks; at most {LONGEST_SOCKET_PATH} bytes.",
+        group="Places",
+        shown="$RUNTIME_DIRECTORY/tracker.sock, else <state dir>/tracker.sock",
+    )
+
+    market_ws_url: FeedUrl = _setting(
+        "wss://ws-subscriptions-clob.polymarket.com/ws/market",
+        "The market channel.",
+        group="Polymarket",
+    )
+    gamma_url: HttpUrl = _setting(
+        "https://gamma-api.polymarket.com", "Gamma: markets and their outcome.", group="Polymarket"
+    )
+    clob_url: HttpUrl = _setting(
+        "https://clob.polymarket.com", "CLOB: winners of markets.", group="Polymarket"
+    )
+    data_url: HttpUrl = _setting(
+        "https://data-api.polymarket.com", "Data API: resolutions.", group="Polymarket"
+    )
+    polygon_rpc_urls: RpcUrls = _setting(
+        (),
+        "JSON-RPC endpoints of Polygon, comma-separated, tried in this order. Empty: the chain"
+        " is not asked.",
+        group="Polymarket",
+        shown="empty",
+        max_length=10,
+    )
+    user_agent: HeaderText = _setting(
+        f"polymarket-tracker/{__version__}", "How we introduce ourselves.", group="Polymarket"
+    )
+
+    redundancy: int = _setting(
+        2, "Independent connections that listen to every token.", group="Feed", ge=1, le=4
+    )
+    assets_per_connection: int = _setting(
+        200, "Most tokens on one connection.", group="Feed", ge=2, le=500
+    )
+    silence_seconds: Seconds = _setting(
+        60.0,
+        "Seconds without data after which a connection is replaced.",
+        group="Feed",
+        ge=5,
+        le=3600,
+    )
+    max_message_bytes: ByteSize = _setting(
+        ByteSize(16 << 20),
+        "Largest message taken from the feed, bytes (or 16MiB).",
+        group="Feed",
+        shown="16MiB",
+        ge=64 << 10,
+        le=256 << 20,
+    )
+
+    max_assets: int = _setting(
+        0, "Most tokens to watch, busiest markets first. 0: no limit.", group="Universe", ge=0
+    )
+    min_volume: Decimal = _setting(
+        Decimal(0),
+        "Watch only markets that traded at least this much, USDC.",
+        group="Universe",
+        ge=0,
+        allow_inf_nan=False,
+    )
+    tags: Words = _setting(
+        (), "Watch only markets with one of these tag slugs, comma-separated.", group="Universe"
+    )
+    markets: Words = _setting(
+        (), "Watch only these condition ids or slugs, comma-separated.", group="Universe"
+    )
+    discovery_seconds: Seconds = _setting(
+        30.0, "Seconds between looks for new markets.", group="Universe", ge=1, le=3600
+    )
+
+    resolution_seconds: Seconds = _setting(
+        60.0,
+        "Seconds between looks at a market that should resolve.",
+        group="Resolution",
+        ge=1,
+        le=86400,
+    )
+    resolution_hold_seconds: Seconds = _setting(
+        120.0,
+        "Seconds that an agreed verdict must stand unchanged before it is recorded.",
+        group="Resolution",
+        ge=0,
+        le=604800,
+    )
+
+    journal_sync_ms: int = _setting(
+        20,
+        "Milliseconds between syncs of the journal to disk: what a power loss can cost.",
+        group="Journal",
+        ge=1,
+        le=1000,
+    )
+    journal_max_bytes: ByteSize | None = _setting(
+        None,
+        "Largest journal, bytes (or 20GiB). When it is full, reading stops and a gap is recorded.",
+        group="Journal",
+        shown="20GiB or half of the free disk, whichever is less",
+        ge=1 << 20,
+    )
+    inflight_max: int = _setting(
+        20_000,
+        "Most prints told to the database writer and not yet stored; more wait in the journal.",
+        group="Journal",
+        ge=100,
+        le=1_000_000,
+    )
+
+    metrics_port: Port = _setting(
+        None,
+        "TCP port on 127.0.0.1 for Prometheus metrics.",
+        group="Watching",
+        shown="off",
+        ge=1,
+        le=65535,
+    )
+    log_level: Level = _setting("INFO", "Least important level that is logged.", group="Watching")
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto",
+        "How log lines look.",
+        group="Watching",
+        shown="auto = json, on a terminal console",
+    )
+
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what the constructor is given and, under `layers`, the sources, highest first."""
+        del env_settings, dotenv_settings, file_secret_settings
+        given = dict(cast("InitSettingsSource", init_settings).init_kwargs)
+        layers = given.pop("layers", ())
+        return tuple(InitSettingsSource(settings_cls, layer) for layer in (given, *layers))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put the status socket beside the journal unless told otherwise; refuse odd booleans."""
+        for name, value in values.items():
+            if isinstance(value, bool) and name != "migrate":
+                raise ValueError(f"{name}: must not be true or false")
+        state_dir = Path(values.get("state_dir", DEFAULT_STATE_DIR))
+        values.setdefault("status_socket", state_dir / SOCKET_NAME)
+        return values
+
+    @model_validator(mode="after")
+    def _bindable(self) -> Self:
+        length = len(bytes(self.status_socket))
+        if length > LONGEST_SOCKET_PATH:
+            raise ValueError(
+                f"status_socket: its path has {length} bytes and the limit is"
+                f" {LONGEST_SOCKET_PATH}; set a shorter TRACKER_STATUS_SOCKET"
+            )
+        return self
+
+    def told_by(self, origins: Mapping[str, str]) -> Self:
+        """Note where each value came from."""
+        self._origins = dict(origins)
+        return self
+
+    def origin(self, name: str) -> str:
+        """Tell where a value came from: `default`, a flag, a variable, a file and its line."""
+        return self._origins.get(name, "default")
+
+    @property
+    def dsn(self) -> str | None:
+        """Give the database URL with its password. Never print it."""
+        return self.database_url.get_secret_value() if self.database_url else None
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """Give the JSON-RPC URLs with their keys. Never print them."""
+        return tuple(url.get_secret_value() for url in self.polygon_rpc_urls)
+
+    def journal_cap(self, free_bytes: int) -> int:
+        """Give the largest journal in bytes, for a disk with this much room."""
+        return self.journal_max_bytes or min(20 * GIB, free_bytes // 2)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Give every text that must not appear in a log line or a status, longest first."""
+        found: set[str] = set()
+        plain = (self.market_ws_url, self.gamma_url, self.clob_url, self.data_url)
+        for url in (*((self.dsn,) if self.dsn else ()), *self.rpc_urls, *plain):
+            found |= secrets_of(url, whole=url not in plain)
+        return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+    def shown(self, name: str) -> str:
+        """Give a value as it may be printed."""
+        value = getattr(self, name)
+        if value is None or value == ():
+            return "unset"
+        if isinstance(value, SecretStr):
+            return "(set, not shown)"
+        if name == "polygon_rpc_urls":
+            return ", ".join(shown_rpc(url) for url in self.rpc_urls)
+        if name.endswith("_url"):
+            return shown_url(value)
+        if isinstance(value, tuple):
+            return ", ".join(value)
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Keep every secret out of `repr` and `str`."""
+        return [(name, self.shown(name)) for name in type(self).model_fields]

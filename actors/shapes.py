@@ -1,0 +1,146 @@
+"""What a setting may look like: URLs, paths, lists, and which parts of them are secret.
+
+What is said of a wrong value never repeats any part of it: it may be a password.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+SHORTEST_SECRET = 4
+"""Characters. A shorter text is found in every second log line and hides nothing."""
+
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def _web_url(text: str, schemes: tuple[str, ...]) -> str:
+    """Check the shape of a URL; what is said when it is wrong repeats no part of it."""
+    if len(text) > 2048 or _CONTROL.search(text):
+        raise ValueError("is too long or has blanks or control characters in it")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.fragment:
+        raise ValueError(f"must be a URL like {schemes[-1]}://host[:port]/path")
+    return text.rstrip("/")
+
+
+def _feed_url(text: str) -> str:
+    return _web_url(text, ("ws", "wss"))
+
+
+def _http_url(text: str) -> str:
+    return _web_url(text, ("http", "https"))
+
+
+def _rpc_url(value: SecretStr) -> SecretStr:
+    return SecretStr(_http_url(value.get_secret_value()))
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    """Check the shape only: what libpq says of a malformed URL may repeat the password."""
+    text = value.get_secret_value()
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must begin with postgresql:// (postgresql://user@host:5432/database)")
+    if len(text) > 4096 or _CONTROL.search(text):
+        raise ValueError("is too long or has blanks or control characters in it")
+    if _BAD_ESCAPE.search(text):
+        raise ValueError("has a % without two hex digits after it; write % itself as %25")
+    authority = text.partition("://")[2].partition("?")[0]
+    if authority.count("@") > 1:
+        raise ValueError("has more than one @; in a user name or password write @ as %40")
+    try:
+        urlsplit(text)
+    except ValueError:
+        raise ValueError("has unbalanced brackets; in a password write [ as %5B") from None
+    return value
+
+
+def _split(value: object) -> object:
+    """Let a comma-separated text stand for a list."""
+    if not isinstance(value, str):
+        return value
+    return tuple(word for part in value.split(",") if (word := part.strip()))
+
+
+def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
+
+
+def _unset(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() in ("", "off", "none") else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, and no home directory is known") from None
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def _header(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or not 1 <= len(text) <= 200:
+        raise ValueError("must be 1 to 200 printable ASCII characters")
+    return text
+
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+FeedUrl = Annotated[str, AfterValidator(_feed_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RpcUrls = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_rpc_url)], ...], BeforeValidator(_split)
+]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_lower)]
+Directory = Annotated[Path, AfterValidator(_expanded)]
+Port = Annotated[int | None, BeforeValidator(_unset)]
+HeaderText = Annotated[str, AfterValidator(_header)]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+
+
+def shown_rpc(url: str) -> str:
+    """Give scheme, host and port: the part of an endpoint's URL that never carries a key."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{'/…' if parts.path.strip('/') or parts.query else ''}"
+
+
+def shown_url(url: str) -> str:
+    """Give a URL without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def secrets_of(url: str, *, whole: bool) -> set[str]:
+    """Give the parts of a URL that must not be printed, each as a library might repeat it.
+
+    Args:
+        url: Any URL of the configuration.
+        whole: The URL as such is secret (a database, an endpoint with a key in its path).
+    """
+    parts = urlsplit(url)
+    password = parts.netloc.rpartition("@")[0].partition(":")[2]
+    found = {password, unquote(password)}
+    database = parts.scheme.startswith("postgres")
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if "pass" in name or not database:
+            found |= {value, unquote(value)}
+    if whole:
+        found.add(url)
+    if whole and not database:
+        found |= {piece for piece in parts.path.split("/") if len(piece) >= 16}
+    return {text for text in found if len(text) >= SHORTEST_SECRET}
