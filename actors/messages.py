@@ -156,6 +156,13 @@ class MarketsRemembered(Message, frozen=True, kw_only=True):
     markets: tuple[Market, ...]
 
 
+class RecallMarkets(Message, frozen=True, kw_only=True):
+    """Catalogue, resolution → writer, in every life but the first: say `MarketsRemembered` again.
+
+    What was told to the life before died with it.
+    """
+
+
 class MarketsSeen(Message, frozen=True, kw_only=True):
     """Catalogue → writer: write these down, then say `TicketsStored`."""
 
@@ -203,10 +210,16 @@ class ResolutionHint(Message, frozen=True, kw_only=True):
 
 
 class UniverseChanged(Message, frozen=True, kw_only=True):
-    """Catalogue → supervisor, resolution: markets to watch from now on, and to let go."""
+    """Catalogue → supervisor, resolution: markets to watch from now on, and to let go.
+
+    Attributes:
+        unwanted: Tokens of removed markets that an earlier process wanted and
+            this one never asked for, so that nobody else knows which they are.
+    """
 
     added: tuple[Market, ...]
     removed: tuple[ConditionId, ...]
+    unwanted: tuple[TokenId, ...] = ()
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):
