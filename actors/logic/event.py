@@ -1,0 +1,274 @@
+"""One event of the market channel: its known kinds, and what makes it a print.
+
+Two readers give the same answer. `FRAME` decodes a whole frame of well-formed
+events at once; `read` takes one event apart field by field, so that it can say
+what is wrong with it and keep what nobody knows yet.
+
+Source: Polymarket's market channel, AsyncAPI page and recordings of 2024 to
+2026. All numbers are strings; `transaction_hash` is normally there, nullable.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from actors.errors import PayloadRefused
+from actors.logic import spelling
+from actors.logic.scan import depth
+from actors.logic.trade import ConditionId, Print, TokenId
+
+_NOTHING: Final = Raw(b"null")
+_DEEPEST: Final = 64
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
+    """Base of the known kinds."""
+
+
+class PrintEvent(
+    Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True
+):
+    """A match between a taker and makers, as the wire spells it."""
+
+    asset_id: str
+    market: str
+    price: str
+    size: str
+    side: str
+    timestamp: str | int
+    transaction_hash: str | None = None
+    fee_rate_bps: str | int | None = None
+
+
+class BookEvent(Event, frozen=True, kw_only=True, tag="book"):
+    """A snapshot; its timestamp tells when the book last changed, so it is not read."""
+
+    asset_id: Raw = _NOTHING
+
+
+class PriceEvent(Event, frozen=True, kw_only=True, tag="price_change"):
+    """Levels moved, in the format of 2025 or in one of the two older ones."""
+
+    timestamp: Raw = _NOTHING
+
+
+class QuoteEvent(Event, frozen=True, kw_only=True, tag="best_bid_ask"):
+    """The best bid or ask moved."""
+
+    timestamp: Raw = _NOTHING
+
+
+class TickSizeEvent(Event, frozen=True, kw_only=True, tag="tick_size_change"):
+    """The price step of a token changed."""
+
+
+class MarketEvent(Event, frozen=True, kw_only=True, tag="new_market"):
+    """A market was created; broadcast to every connection with custom features."""
+
+    market: Raw = _NOTHING
+
+
+class ResolvedEvent(Event, frozen=True, kw_only=True, tag="market_resolved"):
+    """A market is said to have resolved: a hint, never a verdict."""
+
+    market: Raw = _NOTHING
+
+
+class UnknownEvent(msgspec.Struct, frozen=True):
+    """A kind that nobody knows; `kind` is printable and at most 64 characters."""
+
+    kind: str
+
+
+KnownEvent = (
+    PrintEvent | BookEvent | PriceEvent | QuoteEvent | TickSizeEvent | MarketEvent | ResolvedEvent
+)
+
+FRAME: Final[msgspec.json.Decoder[KnownEvent | list[KnownEvent]]] = msgspec.json.Decoder(
+    KnownEvent | list[KnownEvent]
+)
+"""Reads a frame in which every event is of a known kind and every print is well-typed."""
+
+UNREADABLE: Final = (ValueError, RecursionError)
+"""What msgspec raises for bad bytes: its own errors and UnicodeDecodeError are ValueErrors."""
+
+
+def _check_number(text: str) -> float:
+    # PostgreSQL's numeric, behind jsonb, ends at 131,072 digits before the point.
+    _, _, exponent = text.lower().partition("e")
+    if len(text) > 4096 or len(exponent) > 4:
+        raise ValueError("number out of range")
+    return 0.0
+
+
+_fields: Final = msgspec.json.Decoder(dict[str, Raw])
+_value: Final = msgspec.json.Decoder(float_hook=_check_number)
+_string: Final = msgspec.json.Decoder(str)
+_kinds: Final[Mapping[str, type[Event]]] = {
+    "book": BookEvent,
+    "price_change": PriceEvent,
+    "best_bid_ask": QuoteEvent,
+    "tick_size_change": TickSizeEvent,
+    "new_market": MarketEvent,
+    "market_resolved": ResolvedEvent,
+}
+_print_fields: Final = frozenset({"event_type", *PrintEvent.__struct_fields__})
+
+
+def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
+    """Take one event apart; the second value is a print's `extra`.
+
+    Raises:
+        PayloadRefused: It is no event, or a print with a field of the wrong type.
+    """
+    fields = _read_fields(raw)
+    kind = text_of(fields.get("event_type", _NOTHING))
+    if kind is None:
+        raise PayloadRefused("event_type is missing")
+    if kind == "last_trade_price":
+        return _read_print(fields)
+    known = _kinds.get(kind)
+    if known is None:
+        return UnknownEvent(_printable(kind)), None
+    return known(**{k: fields[k] for k in known.__struct_fields__ if k in fields}), None
+
+
+def _read_fields(raw: bytes) -> dict[str, Raw]:
+    try:
+        return _fields.decode(raw)
+    except msgspec.ValidationError as exc:
+        raise PayloadRefused("not an object") from exc
+    except RecursionError as exc:
+        raise PayloadRefused("nested too deeply") from exc
+    except ValueError as exc:
+        raise PayloadRefused("not JSON") from exc
+
+
+def _read_print(fields: Mapping[str, Raw]) -> tuple[PrintEvent, str | None]:
+    fee = _plain(fields.get("fee_rate_bps", _NOTHING))
+    unknown = {name: value for name, value in fields.items() if name not in _print_fields}
+    if not spelling.is_fee(fee):
+        unknown["fee_rate_bps"] = fields["fee_rate_bps"]
+        fee = None
+    event = PrintEvent(
+        asset_id=_required(fields, "asset_id", "token"),
+        market=_required(fields, "market", "condition"),
+        price=_required(fields, "price", "price"),
+        size=_required(fields, "size", "size"),
+        side=_required(fields, "side", "side"),
+        timestamp=_timestamp(fields),
+        transaction_hash=_optional(fields, "transaction_hash"),
+        fee_rate_bps=fee,
+    )
+    return event, _extra_text(unknown) if unknown else None
+
+
+def _required(fields: Mapping[str, Raw], name: str, called: str) -> str:
+    raw = fields.get(name)
+    if raw is None:
+        raise PayloadRefused(f"{called} is missing")
+    text = text_of(raw)
+    if text is None:
+        raise PayloadRefused(f"{called} is not a string")
+    return text
+
+
+def _optional(fields: Mapping[str, Raw], name: str) -> str | None:
+    value = _plain(fields.get(name, _NOTHING))
+    if value is None or isinstance(value, str):
+        return value
+    raise PayloadRefused(f"{name} is not a string")
+
+
+def _timestamp(fields: Mapping[str, Raw]) -> str | int:
+    value = _plain(fields.get("timestamp", _NOTHING))
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int):
+        raise PayloadRefused("timestamp is not milliseconds")
+    return value
+
+
+def _extra_text(unknown: Mapping[str, Raw]) -> str:
+    """Give a JSON object that PostgreSQL's jsonb takes: no NUL, no lone surrogate."""
+    parts: list[bytes] = []
+    for name in sorted(unknown):
+        raw = bytes(unknown[name])
+        try:
+            _value.decode(raw)
+        except UNREADABLE as exc:
+            raise PayloadRefused("unknown field cannot be kept") from exc
+        # Pairs of backslashes go first: what is left before a `u0000` is a real escape.
+        if "\0" in name or b"\\u0000" in raw.replace(b"\\\\", b"") or depth(raw) > _DEEPEST:
+            raise PayloadRefused("unknown field cannot be kept")
+        parts.append(msgspec.json.encode(name) + b":" + raw)
+    return (b"{" + b",".join(parts) + b"}").decode()
+
+
+def _plain(raw: Raw) -> object:
+    """Give the value, or the bytes themselves when they hold no value."""
+    try:
+        value: object = _value.decode(raw)
+    except UNREADABLE:
+        return bytes(raw)
+    return value
+
+
+def text_of(raw: Raw) -> str | None:
+    """Give the string that these JSON bytes hold, or None when they hold anything else."""
+    try:
+        return _string.decode(raw)
+    except UNREADABLE:
+        return None
+
+
+def _printable(text: str) -> str:
+    return text[:64] if text[:64].isprintable() else ascii(text[:64])[:64]
+
+
+def token_of(raw: Raw) -> TokenId | None:
+    """Give the token id, or None when the bytes are not one."""
+    try:
+        return spelling.token(text_of(raw) or "")
+    except PayloadRefused:
+        return None
+
+
+def condition_of(raw: Raw) -> ConditionId:
+    """Give the condition id, in lower case.
+
+    Raises:
+        PayloadRefused: The bytes are not one.
+    """
+    return spelling.condition(text_of(raw) or "")
+
+
+def moment_of(raw: Raw, received_at_ns: int) -> int | None:
+    """Give the exchange time in milliseconds, or None when it is none or unbelievable."""
+    try:
+        return spelling.moment(_plain(raw), received_at_ns)
+    except PayloadRefused:
+        return None
+
+
+def print_of(event: PrintEvent, received_at_ns: int, extra: str | None = None) -> Print:
+    """Give the print, exact.
+
+    Raises:
+        PayloadRefused: A field is malformed or out of range; the message names it.
+    """
+    price = spelling.amount(event.price, "price")
+    if price > 1:
+        raise PayloadRefused("price out of range")
+    return Print(
+        token_id=spelling.token(event.asset_id),
+        condition_id=spelling.condition(event.market),
+        traded_at_ms=spelling.moment(event.timestamp, received_at_ns),
+        received_at_ns=received_at_ns,
+        price=price,
+        size=spelling.amount(event.size, "size"),
+        side=spelling.side(event.side),
+        fee_rate_bps=spelling.fee(event.fee_rate_bps),
+        transaction_hash=spelling.transaction_hash(event.transaction_hash),
+        extra=extra,
+    )

@@ -1,0 +1,230 @@
+"""The market channel's language: what we say to it, and what its frames say to us.
+
+Reading is a pure function of the bytes and their time of receipt, so that a
+journal read again gives the same prints in the same order. It never raises:
+what cannot be a print comes back verbatim with a reason, one bad event never
+takes its siblings with it, and kinds that nobody knows are kept and named.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from actors.errors import PayloadRefused
+from actors.logic.event import (
+    FRAME,
+    UNREADABLE,
+    BookEvent,
+    Event,
+    MarketEvent,
+    PriceEvent,
+    PrintEvent,
+    QuoteEvent,
+    ResolvedEvent,
+    UnknownEvent,
+    condition_of,
+    moment_of,
+    print_of,
+    read,
+    token_of,
+)
+from actors.logic.scan import elements
+from actors.logic.trade import ConditionId, Print, Refusal, TokenId
+
+PING: Final = "PING"
+"""The heartbeat. Before the first subscription the server answers it by closing (1008)."""
+
+_SHORT_BYTES: Final = 200
+_MOST_EVENTS: Final = 100_000
+_SPACE: Final = b" \t\r\n"
+
+
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """What one frame said.
+
+    Attributes:
+        prints: In the order of the frame; `occurrence` is 1, numbering is `TwinCounter`'s.
+        refusals: What could not be used, verbatim; unknown kinds among them.
+        books: Tokens of which a snapshot arrived.
+        announced: Markets that were created.
+        resolved: Markets that are said to have resolved.
+        controls: Text that is not JSON, such as PONG or INVALID OPERATION, at most
+            200 bytes each.
+        unknown: Kinds of events that nobody knows, one entry per event.
+        exchange_ms: The latest exchange time among the events whose timestamp
+            means "now" (prints, price changes, quotes), or None.
+    """
+
+    prints: tuple[Print, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    books: tuple[TokenId, ...] = ()
+    announced: tuple[ConditionId, ...] = ()
+    resolved: tuple[ConditionId, ...] = ()
+    controls: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    exchange_ms: int | None = None
+
+
+# -------------------------------------------------------------------- saying
+
+
+def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
+    """Give the first message of a fresh socket; said twice it is an INVALID OPERATION.
+
+    Without tokens it subscribes to nothing but the announcements of new markets.
+    """
+    return _text(
+        {
+            "assets_ids": list(tokens),
+            "type": "market",
+            "initial_dump": True,
+            "level": 2,
+            "custom_feature_enabled": custom,
+        }
+    )
+
+
+def subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
+    """Give the message that adds tokens; nothing but their first `book` confirms it."""
+    return _text(
+        {"assets_ids": list(tokens), "operation": "subscribe", "custom_feature_enabled": custom}
+    )
+
+
+def unsubscription(tokens: Sequence[TokenId]) -> str:
+    """Give the message that lets tokens go; no answer follows."""
+    return _text({"assets_ids": list(tokens), "operation": "unsubscribe"})
+
+
+def chunks(tokens: Sequence[TokenId], size: int = 100) -> Iterator[tuple[TokenId, ...]]:
+    """Give the tokens in order, at most `size` at a time: one subscription message each."""
+    for start in range(0, len(tokens), size):
+        yield tuple(tokens[start : start + size])
+
+
+def _text(message: dict[str, object]) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+# ------------------------------------------------------------------- reading
+
+
+def decode(raw: bytes, received_at_ns: int) -> Decoded:
+    """Give what a frame says: an object, an array of objects, a word, or nothing."""
+    try:
+        found = FRAME.decode(raw)
+    except UNREADABLE:
+        return _take_apart(raw, received_at_ns)
+    try:
+        if isinstance(found, PrintEvent):
+            printed = print_of(found, received_at_ns)
+            return Decoded(prints=(printed,), exchange_ms=printed.traded_at_ms)
+        gathered = _Gathering(received_at_ns)
+        for event in found if isinstance(found, list) else (found,):
+            gathered.add(event)
+        return gathered.decoded()
+    except PayloadRefused:
+        return _take_apart(raw, received_at_ns)
+
+
+def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
+    gathered = _Gathering(received_at_ns)
+    body = raw.strip(_SPACE)
+    if body.startswith(b"["):
+        for count, element in enumerate(elements(body)):
+            if count == _MOST_EVENTS:
+                return _refused("too many events", raw, received_at_ns)
+            gathered.read(element)
+    elif body.startswith(b"{"):
+        gathered.read(body)
+    elif body:
+        return _word(body, raw, received_at_ns)
+    return gathered.decoded()
+
+
+def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
+    """Tell a control word from a lone JSON value and from rubbish."""
+    try:
+        msgspec.json.decode(body)
+    except UNREADABLE:
+        text = body.decode(errors="replace") if len(body) <= _SHORT_BYTES else ""
+        # A quote or bracket may be the rest of an event: that is kept, not counted away.
+        if text.isprintable() and text and not set(text) & set('"{}[]\ufffd'):
+            return Decoded(controls=(text,))
+        return _refused("not JSON", raw, received_at_ns)
+    return _refused("not an object", raw, received_at_ns)
+
+
+def _refused(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
+    refusal = Refusal(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
+    return Decoded(refusals=(refusal,))
+
+
+class _Gathering:
+    """Collects what the events of one frame say."""
+
+    def __init__(self, received_at_ns: int) -> None:
+        self.received_at_ns = received_at_ns
+        self.prints: list[Print] = []
+        self.refusals: list[Refusal] = []
+        self.books: list[TokenId] = []
+        self.announced: list[ConditionId] = []
+        self.resolved: list[ConditionId] = []
+        self.unknown: list[str] = []
+        self.exchange_ms: int | None = None
+
+    def read(self, raw: bytes) -> None:
+        """Read one event by itself, and keep it verbatim if it cannot be used."""
+        try:
+            event, extra = read(raw)
+            self.add(event, extra)
+        except PayloadRefused as refusal:
+            self._keep(str(refusal), raw)
+        else:
+            if isinstance(event, UnknownEvent):
+                self._keep("unknown event_type", raw)
+
+    def add(self, event: Event | UnknownEvent, extra: str | None = None) -> None:
+        """Take in one event.
+
+        Raises:
+            PayloadRefused: A print or an announcement has a malformed field.
+        """
+        if isinstance(event, PrintEvent):
+            printed = print_of(event, self.received_at_ns, extra)
+            self.prints.append(printed)
+            self._heard(printed.traded_at_ms)
+        elif isinstance(event, PriceEvent | QuoteEvent):
+            self._heard(moment_of(event.timestamp, self.received_at_ns))
+        elif isinstance(event, BookEvent):
+            token = token_of(event.asset_id)
+            if token is not None:
+                self.books.append(token)
+        elif isinstance(event, MarketEvent):
+            self.announced.append(condition_of(event.market))
+        elif isinstance(event, ResolvedEvent):
+            self.resolved.append(condition_of(event.market))
+        elif isinstance(event, UnknownEvent):
+            self.unknown.append(event.kind)
+
+    def decoded(self) -> Decoded:
+        """Give what was gathered."""
+        return Decoded(
+            prints=tuple(self.prints),
+            refusals=tuple(self.refusals),
+            books=tuple(self.books),
+            announced=tuple(self.announced),
+            resolved=tuple(self.resolved),
+            unknown=tuple(self.unknown),
+            exchange_ms=self.exchange_ms,
+        )
+
+    def _heard(self, exchange_ms: int | None) -> None:
+        if exchange_ms is not None:
+            self.exchange_ms = max(exchange_ms, self.exchange_ms or 0)
+
+    def _keep(self, reason: str, raw: bytes) -> None:
+        self.refusals.append(
+            Refusal(reason=reason, payload=bytes(raw), received_at_ns=self.received_at_ns)
+        )

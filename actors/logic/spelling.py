@@ -1,0 +1,92 @@
+"""How the feed spells a token, an amount, a time: each field by itself, checked and exact.
+
+Every function gives the value or raises `PayloadRefused` with one stable phrase.
+Only ASCII passes, so nothing of what passes can hold a NUL or half a surrogate pair.
+"""
+
+import re
+from decimal import Decimal
+from typing import Final, TypeGuard
+
+from actors.errors import PayloadRefused
+from actors.logic.trade import ConditionId, TokenId
+
+_EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
+_DAY_MS: Final = 86_400_000
+_LARGEST_FEE: Final = 999_999_999
+
+_token = re.compile(r"[0-9]{1,78}").fullmatch
+_condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
+_amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
+_longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
+_milliseconds = re.compile(r"[0-9]{1,18}").fullmatch
+_hash = re.compile(r"0x(?:[0-9a-fA-F]{2}){1,64}").fullmatch
+_fee = re.compile(r"[0-9]{1,9}").fullmatch
+
+
+def token(text: str) -> TokenId:
+    """Give the token id: 1 to 78 digits."""
+    if not _token(text):
+        raise PayloadRefused("token is malformed")
+    return TokenId(text)
+
+
+def condition(text: str) -> ConditionId:
+    """Give the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
+    if not _condition(text):
+        raise PayloadRefused("condition is malformed")
+    return ConditionId(text.lower())
+
+
+def side(text: str) -> str:
+    """Give the taker's side."""
+    if text not in ("BUY", "SELL"):
+        raise PayloadRefused("side is not BUY or SELL")
+    return text
+
+
+def amount(text: str, called: str) -> Decimal:
+    """Give an amount above zero: plain notation, at most 20 digits and 12 decimals."""
+    if not _amount(text):
+        known = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
+        raise PayloadRefused(f"{called} {known}")
+    value = Decimal(text)
+    if not value:
+        raise PayloadRefused(f"{called} out of range")
+    return value
+
+
+def moment(value: object, received_at_ns: int) -> int:
+    """Give milliseconds since 1970, from 2020 to one day after the receipt."""
+    if isinstance(value, str) and _milliseconds(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise PayloadRefused("timestamp is not milliseconds")
+    if not _EARLIEST_MS <= value <= received_at_ns // 1_000_000 + _DAY_MS:
+        raise PayloadRefused("timestamp out of range")
+    return value
+
+
+def transaction_hash(text: str | None) -> str | None:
+    """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
+    if not text:
+        return None
+    if not _hash(text):
+        raise PayloadRefused("transaction_hash is malformed")
+    return text.lower()
+
+
+def is_fee(value: object) -> TypeGuard[str | int | None]:
+    """Say whether this is a whole number of basis points, or none at all."""
+    if isinstance(value, str):
+        return not value or _fee(value) is not None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 0 <= value <= _LARGEST_FEE
+    return value is None
+
+
+def fee(value: str | int | None) -> int | None:
+    """Give basis points, or None when the feed gave none."""
+    if not is_fee(value):
+        raise PayloadRefused("fee_rate_bps is not a whole number")
+    return None if value is None or value == "" else int(value)

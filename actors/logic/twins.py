@@ -1,0 +1,102 @@
+"""Twins: identical prints on one connection, told apart by counting.
+
+The feed has no trade id, and two real fills may print the same. The k-th
+identical print on one connection is the k-th on every other, so its number,
+with all that it says, is its identity.
+
+Counts are kept by exchange time, in slices. A slice is forgotten when all of
+it lies more than `window_ms` behind the newest time seen, and the oldest go
+first when more than `most_keys` prints are remembered: a twin that comes later
+than that counts as a first print, which the unique key then holds for a repeat.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from actors.logic.trade import Print, canonical_decimal
+
+_SLICES: Final = 60
+
+
+class TwinCounter:
+    """Numbers the prints of one connection; a new connection begins anew.
+
+    Args:
+        window_ms: How far back in exchange time twins are recognised.
+        most_keys: How many distinct prints are remembered, about 130 bytes each.
+    """
+
+    def __init__(self, *, window_ms: int = 600_000, most_keys: int = 50_000) -> None:
+        self._window_ms = window_ms
+        self._slice_ms = max(1, window_ms // _SLICES)
+        self._most_keys = most_keys
+        self._slices: dict[int, dict[bytes, int]] = {}
+        self._newest_ms = 0
+        self._keys = 0
+
+    def __len__(self) -> int:
+        """Give how many distinct prints are remembered."""
+        return self._keys
+
+    def number(self, prints: Sequence[Print]) -> tuple[Print, ...]:
+        """Give the prints, in the same order, each with its occurrence."""
+        return tuple(self._number(trade) for trade in prints)
+
+    def _number(self, trade: Print) -> Print:
+        place = trade.traded_at_ms // self._slice_ms
+        counts = self._slices.setdefault(place, {})
+        key = _key(trade)
+        count = counts.get(key, 0) + 1
+        counts[key] = count
+        if count > 1:
+            return msgspec.structs.replace(trade, occurrence=count)
+        self._keys += 1
+        self._forget(trade)
+        return trade
+
+    def _forget(self, trade: Print) -> None:
+        # A print may carry a time of tomorrow; it must not push today out of the window.
+        now_ms = min(trade.traded_at_ms, trade.received_at_ns // 1_000_000)
+        if now_ms // self._slice_ms > self._newest_ms // self._slice_ms:
+            self._newest_ms = now_ms
+            oldest = (now_ms - self._window_ms) // self._slice_ms
+            for place in [place for place in self._slices if place < oldest]:
+                self._keys -= len(self._slices.pop(place))
+        while self._keys > self._most_keys:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        place = min(self._slices)
+        counts = self._slices.pop(place)
+        self._keys -= len(counts)
+        if not self._slices:
+            # All in one slice: the later half of it stays.
+            later = dict(islice(counts.items(), (len(counts) + 1) // 2, None))
+            self._slices[place] = later
+            self._keys = len(later)
+
+
+def restored(prints: Sequence[Print], occurrences: Sequence[int]) -> tuple[Print, ...]:
+    """Give prints read again from the journal with the numbers that they had at receipt.
+
+    When there are more or fewer numbers than prints (another version decoded
+    the frame), none can be trusted: the prints are numbered among themselves.
+    """
+    if len(prints) != len(occurrences):
+        return TwinCounter().number(prints)
+    return tuple(
+        trade if number == trade.occurrence else msgspec.structs.replace(trade, occurrence=number)
+        for trade, number in zip(prints, occurrences, strict=True)
+    )
+
+
+def _key(trade: Print) -> bytes:
+    text = (
+        f"{trade.token_id}|{trade.traded_at_ms}|{canonical_decimal(trade.price)}"
+        f"|{canonical_decimal(trade.size)}|{trade.side}|{trade.transaction_hash or ''}"
+    )
+    return blake2b(text.encode(), digest_size=12).digest()
