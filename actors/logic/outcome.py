@@ -13,6 +13,9 @@ from actors.logic.market import Market
 from actors.logic.trade import ConditionId, TokenId
 
 __all__ = [
+    "ALL",
+    "HALF",
+    "NOTHING",
     "Conflict",
     "Contradiction",
     "NotYet",
@@ -30,6 +33,10 @@ __all__ = [
     "settle",
 ]
 
+NOTHING = Decimal(0)
+HALF = Decimal("0.5")
+ALL = Decimal(1)
+
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict to be recorded for ever.
@@ -39,7 +46,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
         winning_token_id, winning_outcome: None for a split.
         payouts: In outcome order, sum 1.
         resolved_at_ms: When the market resolved as the sources tell it, or the
-            time of the first final observation when none tells.
+            time from which two of them agreed when none tells.
         sources: Who agreed.
     """
 
@@ -194,12 +201,7 @@ def check(recorded: Resolution, observation: Observation) -> Contradiction | Non
 
 def is_outcome(payouts: Sequence[Decimal]) -> bool:
     """Tell whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
-    return sorted(payouts) in ([_NOTHING, _ALL], [_HALF, _HALF])
-
-
-_NOTHING = Decimal(0)
-_HALF = Decimal("0.5")
-_ALL = Decimal(1)
+    return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
 
 
 def _is_final(word: Word, market: Market) -> bool:
@@ -221,7 +223,7 @@ def _why_not(testimony: Testimony, final: list[Word]) -> str:
 
 def _say(payouts: frozenset[tuple[TokenId, Decimal]] | None) -> str:
     shares = dict(payouts or ())
-    winners = [token_id for token_id, share in shares.items() if share == _ALL]
+    winners = [token_id for token_id, share in shares.items() if share == ALL]
     if is_outcome(tuple(shares.values())):
         return f"winner {winners[0]}" if winners else "split"
     return ", ".join(f"{token_id} pays {shares[token_id]}" for token_id in sorted(shares))
@@ -231,9 +233,9 @@ def _agreed(final: list[Word], market: Market, since_ms: int) -> Winner | Split:
     shares = dict(final[0].payouts or ())
     payouts = tuple(shares[token_id] for token_id in market.token_ids)
     sources = tuple(word.source for word in final)
-    if _ALL not in payouts:
+    if ALL not in payouts:
         return Split(payouts=payouts, sources=sources, since_ms=since_ms)
-    winner = market.assets[payouts.index(_ALL)]
+    winner = market.assets[payouts.index(ALL)]
     return Winner(
         token_id=winner.token_id,
         outcome=winner.outcome,

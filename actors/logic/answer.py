@@ -1,0 +1,145 @@
+"""Answer: strict reading of the JSON that an HTTP source sent, and of the ids in it.
+
+A 77-digit id that comes as a number has lost digits in somebody's float, so it
+is refused and never repaired.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, DecimalException
+from typing import TypeVar
+
+import msgspec
+
+from actors.errors import PayloadRefused
+from actors.logic.market import Market
+from actors.logic.trade import ConditionId, TokenId
+
+T = TypeVar("T")
+Field = str | bool | list[str] | None
+"""What is kept of an answer as evidence."""
+
+MAX_EVIDENCE_CHARS = 2_000
+_CONDITION = re.compile(r"0x[0-9a-f]{62,64}")
+_TOKEN = re.compile(r"[0-9]{1,78}")
+_texts = msgspec.json.Decoder(list[str])
+_text = msgspec.json.Decoder(str)
+_numbers = msgspec.json.Decoder(list[Decimal])
+
+
+def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Give what the bytes say.
+
+    Raises:
+        PayloadRefused: `unexpected shape` for JSON that is something else,
+            `not JSON` for all that is none (HTML, half an answer, bad UTF-8).
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as exc:
+        raise PayloadRefused("unexpected shape") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise PayloadRefused("not JSON") from exc
+
+
+def has_twin_keys(raw: bytes) -> bool:
+    """Tell whether an object says one key twice: nobody knows which of both is meant."""
+    twins = False
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal twins
+        twins = twins or len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        json.loads(raw, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return True
+    return twins
+
+
+def condition(text: str) -> ConditionId | None:
+    """Give the one spelling of a condition id, or None if it is none.
+
+    The 31-byte ids of V2 appear bare and padded to 64 digits; the padded form
+    is the one that the feed and the Data API use.
+    """
+    lower = text.lower()
+    return ConditionId(lower.ljust(66, "0")) if _CONDITION.fullmatch(lower) else None
+
+
+def tokens(texts: list[str]) -> tuple[TokenId, ...] | None:
+    """Give the token ids, or None unless all of them are decimal digits."""
+    if not all(_TOKEN.fullmatch(text) for text in texts):
+        return None
+    return tuple(TokenId(text) for text in texts)
+
+
+def clean(text: str) -> str:
+    """Give the text without NUL, which no database holds."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def text(raw: msgspec.Raw) -> str:
+    """Give a clean string value; empty for anything else."""
+    try:
+        return clean(read(bytes(raw), _text))
+    except PayloadRefused:
+        return ""
+
+
+def texts(raw: msgspec.Raw) -> list[str] | None:
+    """Give a list of strings that is native or, as Gamma writes it, JSON in a string."""
+    try:
+        inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
+        found = read(inner, _texts)
+    except PayloadRefused:
+        return None
+    return [clean(item) for item in found]
+
+
+def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
+    """Give a list of finite decimals, native or in a string, each a string or a number."""
+    try:
+        inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
+        found = read(inner, _numbers)
+    except (PayloadRefused, DecimalException):
+        return None
+    return tuple(found) if all(number.is_finite() for number in found) else None
+
+
+def moment(raw: msgspec.Raw) -> datetime | None:
+    """Give an aware UTC time; `2026-05-09 02:07:01+00` and ISO with any fraction are read."""
+    try:
+        found = datetime.fromisoformat(text(raw))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
+    """Give the reason why these sides (outcome by token) are not the market's; empty if they are.
+
+    Renamed outcomes do no harm, but the same names on other tokens mean that
+    somebody mixed up the order.
+    """
+    known = {asset.token_id: asset.outcome for asset in market.assets}
+    if len(known) != 2 or found.keys() != known.keys():
+        return "other tokens"
+    if found != known and sorted(found.values()) == sorted(known.values()):
+        return "outcomes moved"
+    return ""
+
+
+def evidence(fields: Mapping[str, Field]) -> str:
+    """Give the JSON text to keep; what is too long for evidence is cut, and says so."""
+    kept = msgspec.json.encode(fields).decode()
+    if len(kept) <= MAX_EVIDENCE_CHARS:
+        return kept
+    return msgspec.json.encode({"cut": kept[: MAX_EVIDENCE_CHARS // 4]}).decode()
+
+
+def scrap(raw: bytes) -> str:
+    """Give evidence of an answer that could not be read: its beginning."""
+    return evidence({"unreadable": clean(raw[:200].decode(errors="replace"))})

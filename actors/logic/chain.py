@@ -1,0 +1,163 @@
+"""Chain: what to ask the CTF contract over JSON-RPC, and what its answers say of the outcome.
+
+Source: Gnosis ConditionalTokens on Polygon. `reportPayouts` needs a zero
+denominator, sets it to the sum of the numerators, and nothing ever changes them
+again. Outcome index i is the i-th token in outcome order. V2 markets do not
+live on this contract.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from actors.errors import PayloadRefused
+from actors.logic import answer
+from actors.logic.market import Market
+from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source
+from actors.logic.trade import ConditionId
+
+CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
+SLOTS = "0xd42dc0c2"  # getOutcomeSlotCount(bytes32)
+DENOMINATOR = "0xdd34de67"  # payoutDenominator(bytes32)
+NUMERATORS = "0x0504c814"  # payoutNumerators(bytes32,uint256)
+CALLS_PER_CONDITION = 4
+
+_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One JSON-RPC request."""
+
+    id: int
+    params: tuple[dict[str, str], str]
+    jsonrpc: str = "2.0"
+    method: str = "eth_call"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the contract answered about one condition; words of 32 bytes in hexadecimal."""
+
+    slots: str
+    denominator: str
+    numerators: tuple[str, str]
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    id: int
+    result: str | None = None
+
+
+_replies = msgspec.json.Decoder(list[_Reply])
+_facts = msgspec.json.Decoder(Facts)
+
+
+def calls(condition_id: ConditionId, first_id: int = 0) -> tuple[Call, ...]:
+    """Give the four questions about one condition, numbered from `first_id`."""
+    key = condition_id[2:].ljust(64, "0")
+    questions = (
+        SLOTS + key,
+        DENOMINATOR + key,
+        NUMERATORS + key + format(0, "064x"),
+        NUMERATORS + key + format(1, "064x"),
+    )
+    return tuple(
+        Call(id=first_id + index, params=({"to": CTF, "data": data}, "latest"))
+        for index, data in enumerate(questions)
+    )
+
+
+def batch(condition_ids: Sequence[ConditionId]) -> bytes:
+    """Give the body of one JSON-RPC batch about all these conditions."""
+    return msgspec.json.encode(
+        [
+            call
+            for index, condition_id in enumerate(condition_ids)
+            for call in calls(condition_id, index * CALLS_PER_CONDITION)
+        ]
+    )
+
+
+def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
+    """Give the facts about each of `count` conditions, as JSON, out of the answer to a batch.
+
+    Raises:
+        PayloadRefused: The node did not answer every question of the batch.
+    """
+    replies = {reply.id: reply.result or "" for reply in answer.read(raw, _replies)}
+    asked = range(count * CALLS_PER_CONDITION)
+    if any(not replies.get(number) for number in asked):
+        raise PayloadRefused("the node left questions open")
+    words = [replies[number] for number in asked]
+    return tuple(
+        msgspec.json.encode(
+            Facts(
+                slots=words[at],
+                denominator=words[at + 1],
+                numerators=(words[at + 2], words[at + 3]),
+            )
+        )
+        for at in range(0, len(words), CALLS_PER_CONDITION)
+    )
+
+
+def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
+    """Give what the chain says of the outcome. Never raises: what cannot be read is not final.
+
+    Args:
+        raw: Facts about this market, as `facts` gives them.
+        market: With its assets in outcome order.
+        observed_at_ms: Wall clock, milliseconds since 1970.
+    """
+    payouts, reason = None, "unreadable answer"
+    try:
+        found = answer.read(raw, _facts)
+    except PayloadRefused:
+        payload = answer.scrap(raw)
+    else:
+        payload = _evidence(found)
+        reason, shares = _word(found, market)
+        payouts = tuple(zip(market.token_ids, shares, strict=True)) if shares else None
+    return Observation(
+        condition_id=market.condition_id,
+        source=Source.CHAIN,
+        observed_at_ms=observed_at_ms,
+        payouts=payouts,
+        reason=reason,
+        payload=payload,
+    )
+
+
+def _word(found: Facts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
+    words = (found.slots, found.denominator, *found.numerators)
+    if market.version != "v1":
+        return "not on this contract", ()
+    if not all(_WORD.fullmatch(word) for word in words):
+        return "unreadable answer", ()
+    slots, denominator, *numerators = (int(word, 16) for word in words)
+    if slots != 2 or len(market.assets) != 2:
+        return ("not two outcomes" if slots else "not prepared"), ()
+    return _shares(denominator, numerators)
+
+
+def _shares(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decimal, ...]]:
+    if denominator == 0:
+        return "not reported", ()
+    if sum(numerators) != denominator:
+        return "payouts do not add up", ()
+    if numerators[0] == numerators[1]:
+        return "", (HALF, HALF)
+    if denominator not in numerators:
+        return "unusual payouts", ()
+    return "", tuple(ALL if numerator else NOTHING for numerator in numerators)
+
+
+def _evidence(found: Facts) -> str:
+    return answer.evidence(
+        {
+            "slots": answer.clean(found.slots),
+            "denominator": answer.clean(found.denominator),
+            "numerators": [answer.clean(word) for word in found.numerators],
+        }
+    )

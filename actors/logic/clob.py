@@ -1,0 +1,80 @@
+"""CLOB: `GET /markets/{condition_id}` of the order book service, read as a word about the outcome.
+
+Source: recorded answers of 2022-2026. Old markets often carry no winner flag at
+all, and a 50/50 shows as none either: no flag means unknown, never a split.
+"""
+
+import msgspec
+
+from actors.errors import PayloadRefused
+from actors.logic import answer
+from actors.logic.market import Market
+from actors.logic.outcome import ALL, NOTHING, Observation, Source
+from actors.logic.trade import TokenId
+
+
+class _Side(msgspec.Struct, frozen=True):
+    token_id: str
+    outcome: str = ""
+    winner: bool | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    condition_id: str = ""
+    tokens: tuple[_Side, ...] = ()
+    closed: bool | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
+    """Give what the CLOB says of the outcome. Never raises: what cannot be read is not final.
+
+    Final is `closed` with exactly one `winner: true`. Whether it still accepts
+    orders says nothing.
+    """
+    payouts, reason = None, "unreadable answer"
+    try:
+        found = answer.read(raw, _answer)
+    except PayloadRefused:
+        payload = answer.scrap(raw)
+    else:
+        payload = _evidence(found)
+        reason = _why_not(found, market) or ("twin keys" if answer.has_twin_keys(raw) else "")
+        if not reason:
+            payouts = tuple(
+                (TokenId(side.token_id), ALL if side.winner else NOTHING) for side in found.tokens
+            )
+    return Observation(
+        condition_id=market.condition_id,
+        source=Source.CLOB,
+        observed_at_ms=observed_at_ms,
+        payouts=payouts,
+        reason=reason,
+        payload=payload,
+    )
+
+
+def _why_not(found: _Answer, market: Market) -> str:
+    if answer.condition(found.condition_id) != answer.condition(market.condition_id):
+        return "wrong market echoed"
+    if len(found.tokens) != 2:
+        return "not two outcomes"
+    sides = {TokenId(side.token_id): side.outcome for side in found.tokens}
+    if reason := answer.same_sides(sides, market):
+        return reason
+    if not found.closed:
+        return "open"
+    winners = sum(side.winner is True for side in found.tokens)
+    return ("no winner flag", "", "two winners")[winners]
+
+
+def _evidence(found: _Answer) -> str:
+    return answer.evidence(
+        {
+            "closed": found.closed,
+            "tokenIds": [answer.clean(side.token_id) for side in found.tokens[:2]],
+            "winners": [answer.clean(side.token_id) for side in found.tokens[:2] if side.winner],
+        }
+    )
