@@ -1,0 +1,254 @@
+"""Log lines: one JSON object a line on standard error; python-json-logger's only user.
+
+Convention: `log.info("connection_opened", extra={"connection": …})`. The message
+is the stable name of the event; everything that varies goes into `extra`, so
+nothing from outside is ever a format string. (Python refuses the names of its own
+record attributes in `extra`: name, message, module, process, thread, args …)
+
+Every line is scrubbed: known secrets and anything that looks like a credential
+in a URL are taken out, control characters are escaped (nobody outside can forge a
+line or colour a terminal) and texts end after 500 characters. Logging never
+raises and never ends the process: a line that cannot be written is dropped.
+"""
+
+import json
+import logging
+import math
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from textwrap import indent
+from types import TracebackType
+from typing import Any, TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+LONGEST_TEXT = 500
+LONGEST_TRACE = 8_000
+LONGEST_SCRUBBED = 16_384
+MOST_ITEMS = 50
+DEEPEST = 4
+HIDDEN = "[secret]"
+
+# Besides C0 and C1: line separators, directions (they reorder what a person reads), surrogates.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_CONTROL_BUT_NEWLINE = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+_DATABASE_URL = re.compile(r"\bpostgres(?:ql)?://[^\s'\"]+", re.IGNORECASE)
+_USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/'\"]{0,300}@", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"((?:password|passwd)['\"]?\s{0,9}[=:]\s{0,9})('[^']*'|\"[^\"]*\"|[^\s,;&]+)", re.IGNORECASE
+)
+_EVENT = re.compile(r"[a-z][a-z0-9_]*")
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Scrubber:
+    """Takes out of texts what must not be printed.
+
+    Args:
+        secrets: Texts that may appear nowhere, such as `Config.secrets()`.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        longest_first = sorted({text for text in secrets if text}, key=len, reverse=True)
+        self._longest = len(longest_first[0]) if longest_first else 0
+        self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def text(self, text: str, *, longest: int = LONGEST_TEXT) -> str:
+        """Give one line of at most `longest` characters without secrets."""
+        cut, whole = self._hidden(text)
+        return _shortened(_CONTROL.sub(_escaped, cut), longest, whole=whole)
+
+    def trace(self, text: str) -> str:
+        """Give the end of a traceback (the part that tells), without secrets, with its lines."""
+        cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
+        return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """Give a value of JSON for anything: texts scrubbed, numbers kept, the rest as text."""
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if depth < DEEPEST and isinstance(value, Mapping):
+            items = list(value.items())[:MOST_ITEMS]
+            return {self.text(str(key)): self.value(item, depth + 1) for key, item in items}
+        if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
+            return [self.value(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
+        return self.text(_spelled(value))
+
+    def _hidden(self, text: str) -> tuple[str, bool]:
+        """Give the text with secrets taken out, and whether all of it was looked at."""
+        whole = len(text) <= LONGEST_SCRUBBED
+        text = self._secrets.sub(HIDDEN, text[:LONGEST_SCRUBBED])
+        if not whole:
+            # What is left of a secret that the cut went through.
+            text = text[: len(text) - self._longest]
+        text = _DATABASE_URL.sub(f"postgresql://{HIDDEN}", text)
+        return _PASSWORD.sub(rf"\1{HIDDEN}", _USER_INFO.sub(rf"\1{HIDDEN}@", text)), whole
+
+
+class _Lines(JsonFormatter):
+    """One JSON object a line: timestamp, level, event, message, then the fields."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        super().__init__(json_serializer=json.dumps)
+        self._scrubber = scrubber
+
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
+        """Put the fields in their order. Whatever is in them is scrubbed."""
+        log_data.update(_head(record))
+        for name, value in vars(record).items():
+            if name not in _STANDARD and name not in log_data:
+                log_data[name] = value
+        for name, value in log_data.items():
+            log_data[name] = self._scrubber.value(value)
+        for name in ("exc_info", "stack_info"):
+            if message_dict.get(name):
+                log_data[name] = self._scrubber.trace(str(message_dict[name]))
+
+
+class _Console(logging.Formatter):
+    """A line for people: time, level, event, then the fields."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        super().__init__()
+        self._scrubber = scrubber
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give one line, and the traceback below it when there is one."""
+        head = _head(record)
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        said = (f"{name}={self._scrubber.value(value)}" for name, value in fields.items())
+        clock = str(head["timestamp"])[11:23]
+        message = self._scrubber.text(str(head["message"]))
+        line = " ".join((clock, f"{record.levelname:<7}", message, *said))
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        # Indented, so that no line of an error's text passes for a log line.
+        return f"{line}\n{indent(self._scrubber.trace(trace), '  ')}" if trace else line
+
+
+class _Stream(logging.StreamHandler[TextIO]):
+    """Writes to a stream that may be closed, full or a broken pipe."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop the line: there is nowhere left to complain to."""
+
+
+def configure(
+    level: str, style: str, stream: TextIO | None = None, *, secrets: Iterable[str] = ()
+) -> None:
+    """Send every log record of the process, scrubbed, to one stream.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR.
+        style: `json`, `console`, or `auto`: console on a terminal, else json.
+        stream: Where to; None: standard error.
+        secrets: Texts that may appear nowhere. May be called again when they are known.
+    """
+    stream = sys.stderr if stream is None else stream
+    if style == "auto":
+        style = "console" if stream.isatty() else "json"
+    scrubber = Scrubber(secrets)
+    handler = _Stream(stream)
+    handler.setFormatter(_Console(scrubber) if style == "console" else _Lines(scrubber))
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, _Stream)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    # These speak of every request and frame at INFO and DEBUG; URLs with keys among them.
+    for noisy in ("urllib3", "requests", "websocket", "pykka", "asyncio", "aiohttp"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def install_hooks() -> Callable[[], None]:
+    """Log whatever would end a thread or the process unseen, and Python's warnings.
+
+    Returns:
+        A callable that puts the former hooks back.
+    """
+    log = logging.getLogger("actors")
+    former = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+
+    def uncaught(
+        kind: type[BaseException], value: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log.critical("uncaught", extra={"where": "main"}, exc_info=(kind, value, trace))
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if issubclass(args.exc_type, SystemExit):
+            return
+        name = args.thread.name if args.thread else "unknown"
+        value = args.exc_value or args.exc_type()
+        log.critical(
+            "uncaught",
+            extra={"where": f"thread {name}"},
+            exc_info=(args.exc_type, value, args.exc_traceback),
+        )
+
+    def unraisable(args: "sys.UnraisableHookArgs") -> None:
+        value = args.exc_value or args.exc_type()
+        log.error(
+            "unraisable",
+            extra={"where": str(args.err_msg or "finalizer")},
+            exc_info=(args.exc_type, value, args.exc_traceback),
+        )
+
+    def undo() -> None:
+        sys.excepthook, threading.excepthook, sys.unraisablehook = former
+        logging.captureWarnings(capture=False)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
+    logging.captureWarnings(capture=True)
+    return undo
+
+
+def _head(record: logging.LogRecord) -> dict[str, Any]:
+    """Give what every line begins with. Others' free texts have no event of their own."""
+    message = _message(record)
+    named = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
+    made = datetime.fromtimestamp(record.created, tz=UTC)
+    return {
+        "timestamp": made.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": record.levelname,
+        "event": record.msg if named else "library_message",
+        "message": message,
+        "logger": record.name,
+    }
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return str(record.msg)
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value[: LONGEST_TEXT * 2]).decode("utf-8", "backslashreplace")
+    try:
+        return str(value)
+    except Exception as exc:  # noqa: BLE001 - whatever a foreign __str__ does, the line must come
+        return f"({type(value).__name__} without a text: {type(exc).__name__})"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _shortened(text: str, longest: int, *, whole: bool) -> str:
+    return text if whole and len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,230 @@
+import io
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.edge import logs
+
+SECRET = "hunter2-and-more"
+log = logging.getLogger("actors.test_logs")
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def raised(error: Exception) -> Exception:
+    """Give the error with a traceback."""
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
+
+
+def test_an_event_is_one_json_object_with_its_fields(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    log.info("connection_opened", extra={"connection": "leg0-0001", "tokens": 200})
+    (line,) = lines(stream)
+    assert line["event"] == line["message"] == "connection_opened"
+    assert (line["level"], line["connection"], line["tokens"]) == ("INFO", "leg0-0001", 200)
+    assert line["timestamp"].endswith("Z")
+    assert list(line)[:4] == ["timestamp", "level", "event", "message"]
+
+
+def test_text_of_a_library_is_a_message_without_an_event_of_its_own(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    logging.getLogger("some.library").warning("Retrying %s", "now")
+    (line,) = lines(stream)
+    assert (line["event"], line["message"]) == ("library_message", "Retrying now")
+
+
+def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> None:
+    logs.configure("WARNING", "json", stream)
+    log.info("quiet")
+    log.warning("loud")
+    assert [line["event"] for line in lines(stream)] == ["loud"]
+
+
+def test_configuring_again_replaces_the_stream_instead_of_doubling_lines(
+    stream: io.StringIO,
+) -> None:
+    logs.configure("INFO", "json", io.StringIO())
+    logs.configure("INFO", "json", stream)
+    log.info("once")
+    assert len(lines(stream)) == 1
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"connecting with {SECRET}",
+        "postgres://tracker:p@ss[word@db:5432/x is no good",
+        "POSTGRESQL://tracker:%zz-open@db/x?password=oops-open",
+        "https://user:open-sesame@rpc.example/v1",
+        "connection failed: password=oops-open host=db",
+        'invalid dsn: password = "oops-open"',
+    ],
+)
+def test_no_secret_is_written_wherever_it_stands(
+    stream: io.StringIO, style: str, text: str
+) -> None:
+    logs.configure("INFO", style, stream, secrets=[SECRET])
+    log.info(text)
+    log.info("failed", extra={"why": text, "more": {"deep": [text, text.encode()], text: 1}})
+    log.error("failed", extra={"error": OSError(text)}, exc_info=raised(OSError(text)))
+    written = stream.getvalue()
+    for part in (SECRET, "ss[word", "oops-open", "%zz-open", "open-sesame"):
+        assert part not in written
+    assert "[secret]" in written
+
+
+def test_a_secret_that_the_limit_would_cut_in_two_is_gone_as_well(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream, secrets=[SECRET])
+    for padding in range(logs.LONGEST_TEXT - len(SECRET) - 2, logs.LONGEST_TEXT + 2):
+        log.info("x", extra={"text": "a" * padding + SECRET})
+    log.info("x", extra={"text": SECRET * 5000})
+    assert SECRET[:6] not in stream.getvalue()
+
+
+def test_foreign_text_cannot_forge_a_line_or_drive_the_terminal(stream: io.StringIO) -> None:
+    evil = 'x\n{"event": "forged"}\r\x1b[31m\u2028\u202e\x85\ud800'
+    for style in ("json", "console"):
+        logs.configure("INFO", style, stream)
+        log.info("refused", extra={"text": evil})
+    written = stream.getvalue()
+    assert written.count("\n") == 2
+    assert "\x1b" not in written
+    assert "\u202e" not in written
+    assert written.isprintable() or set(written) - {"\n"} == {c for c in written if c.isprintable()}
+
+
+def test_texts_end_after_500_characters(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    log.info("long", extra={"text": "é" * 20_000_00, "raw": b"\xff" * 10_000})
+    (line,) = lines(stream)
+    assert len(line["text"]) == len(line["raw"]) == logs.LONGEST_TEXT
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("piece", ["a", "a-", "a://", "password", "password=", "\\", " ", "%"])
+def test_a_hostile_text_costs_no_quadratic_time(piece: str) -> None:
+    scrubber = logs.Scrubber([SECRET])
+    for _ in range(20):
+        assert len(scrubber.text(piece * 1_000_000)) <= logs.LONGEST_TEXT
+
+
+def test_a_traceback_keeps_its_end_and_its_lines(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    log.error("failed", exc_info=raised(ValueError("the end")))
+    (line,) = lines(stream)
+    assert line["exc_info"].splitlines()[-1] == "ValueError: the end"
+    assert len(line["exc_info"].splitlines()) > 2
+
+
+@given(st.text(max_size=50), st.floats() | st.binary(max_size=20) | st.text(max_size=700))
+def test_whatever_is_logged_the_line_is_json_of_one_line(text: str, value: object) -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", "json", stream)
+    log.info("seen", extra={"field": {text: value}})
+    (line,) = lines(stream)
+    assert line["event"] == "seen"
+    assert stream.getvalue().isascii()
+
+
+class _Broken(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+class _Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_broken_or_closed_stream_is_survived_in_silence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (_Broken(), closed):
+        logs.configure("INFO", "json", stream)
+        log.info("lost")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_value_without_a_text_does_not_cost_the_line(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    log.info("seen", extra={"odd": _Mute()})
+    assert "_Mute" in lines(stream)[0]["odd"]
+
+
+def test_console_lines_read_like_prose(stream: io.StringIO) -> None:
+    logs.configure("INFO", "console", stream)
+    log.warning("store_lost", extra={"reason": "refused"})
+    assert stream.getvalue()[12:] == " WARNING store_lost reason=refused\n"
+
+
+def test_auto_means_json_when_nobody_watches(stream: io.StringIO) -> None:
+    logs.configure("INFO", "auto", stream)
+    log.info("seen")
+    assert lines(stream)[0]["event"] == "seen"
+
+
+@pytest.fixture
+def hooks(stream: io.StringIO) -> Iterator[None]:
+    logs.configure("INFO", "json", stream)
+    undo = logs.install_hooks()
+    yield
+    undo()
+
+
+@pytest.mark.usefixtures("hooks")
+def test_an_error_that_would_end_the_process_is_logged(stream: io.StringIO) -> None:
+    error = ValueError("boom")
+    sys.excepthook(ValueError, error, None)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    (line,) = lines(stream)
+    assert (line["event"], line["level"]) == ("uncaught", "CRITICAL")
+    assert "boom" in line["exc_info"]
+
+
+@pytest.mark.usefixtures("hooks")
+def test_an_error_that_ends_a_thread_is_logged_with_its_name(stream: io.StringIO) -> None:
+    def fail() -> None:
+        raise ValueError("boom")
+
+    thread = threading.Thread(target=fail, name="reactor")
+    thread.start()
+    thread.join(timeout=5)
+    (line,) = lines(stream)
+    assert (line["event"], line["where"]) == ("uncaught", "thread reactor")
+
+
+def test_undoing_the_hooks_brings_the_former_ones_back(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    former = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    undo = logs.install_hooks()
+    assert sys.excepthook is not former[0]
+    undo()
+    assert (sys.excepthook, threading.excepthook, sys.unraisablehook) == former
