@@ -80,20 +80,6 @@ class TwinCounter:
             self._keys = len(later)
 
 
-def restored(prints: Sequence[Print], occurrences: Sequence[int]) -> tuple[Print, ...]:
-    """Give prints read again from the journal with the numbers that they had at receipt.
-
-    When there are more or fewer numbers than prints (another version decoded
-    the frame), none can be trusted: the prints are numbered among themselves.
-    """
-    if len(prints) != len(occurrences):
-        return TwinCounter().number(prints)
-    return tuple(
-        trade if number == trade.occurrence else msgspec.structs.replace(trade, occurrence=number)
-        for trade, number in zip(prints, occurrences, strict=True)
-    )
-
-
 def _key(trade: Print) -> bytes:
     text = (
         f"{trade.token_id}|{trade.traded_at_ms}|{canonical_decimal(trade.price)}"

@@ -1,0 +1,105 @@
+"""What one connection has proven to have heard: the book-keeping of one epoch.
+
+A token is covered from its first `book` after the subscription until the
+epoch's *proof*: a time of the exchange up to which every print of the confirmed
+tokens has been handled here. How the proof moves:
+
+- One socket is one ordered stream. Handling a frame that says "now is E" means
+  that what the exchange sent before E has been handled too, however late we
+  read. A frame that carries no such time proves nothing: it may have waited in
+  a buffer for a minute, with prints behind it that are just as old.
+- Tokens are not ordered against each other: a print may follow one that is
+  120 ms younger (recorded), so the proof stays `disorder_ms` behind E.
+- No time later than the receipt is ever proven, whatever E says.
+- The proof never goes back. Silence leaves it where it is; the next telling
+  frame proves the silence too, for nothing was sent in between.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from actors.logic.trade import TokenId
+
+_MS: Final = 1_000_000
+
+
+class Listening:
+    """The requested and confirmed tokens of one epoch, and its proof.
+
+    Pulse tokens are not requested here: their coverage is their owner's.
+
+    Attributes:
+        epoch: The journal sequence of its `ListeningOpened`.
+        proven_until_ns: The proof, wall-clock nanoseconds; 0 while nothing is proven.
+        books_total: Snapshots that arrived, those of pulse tokens included.
+    """
+
+    def __init__(self, epoch: int, *, disorder_ms: int = 1_000) -> None:
+        self.epoch = epoch
+        self.proven_until_ns = 0
+        self.books_total = 0
+        self._disorder_ns = disorder_ms * _MS
+        self._marked_ns = 0
+        self._waiting: dict[TokenId, float] = {}
+        self._confirmed: dict[TokenId, int] = {}
+
+    @property
+    def requested_count(self) -> int:
+        """Tokens that were subscribed and not released."""
+        return len(self._waiting) + len(self._confirmed)
+
+    @property
+    def confirmed_count(self) -> int:
+        """Those of them whose first `book` arrived."""
+        return len(self._confirmed)
+
+    def requested(self, tokens: Iterable[TokenId], now: float) -> None:
+        """Wait for the first `book` of each; asking again begins the wait anew."""
+        for token in tokens:
+            if token not in self._confirmed:
+                self._waiting[token] = now
+
+    def book(self, token: TokenId, at_ns: int) -> bool:
+        """Take note of a snapshot; say whether it confirms the token, from `at_ns` on."""
+        self.books_total += 1
+        if self._waiting.pop(token, None) is None:
+            return False
+        self._confirmed[token] = at_ns
+        return True
+
+    def confirmed_at(self, token: TokenId) -> int | None:
+        """Give the receipt of the token's first `book`, nanoseconds, or None."""
+        return self._confirmed.get(token)
+
+    def release(self, tokens: Iterable[TokenId]) -> tuple[TokenId, ...]:
+        """Let tokens go; give those that were confirmed, whose coverage ends at the proof."""
+        released = []
+        for token in tokens:
+            self._waiting.pop(token, None)
+            if self._confirmed.pop(token, None) is not None:
+                released.append(token)
+        return tuple(released)
+
+    def heard(self, received_at_ns: int, exchange_ms: int | None) -> None:
+        """Move the proof: a frame was handled, its prints are in the journal.
+
+        Args:
+            received_at_ns: When its bytes arrived.
+            exchange_ms: The latest "now" it carries, or None when it carries none.
+        """
+        if exchange_ms is None:
+            return
+        proof_ns = min(received_at_ns, exchange_ms * _MS - self._disorder_ns)
+        self.proven_until_ns = max(self.proven_until_ns, proof_ns)
+
+    def mark(self) -> int | None:
+        """Give the proof when it moved since the last mark, else None."""
+        if self.proven_until_ns <= self._marked_ns:
+            return None
+        self._marked_ns = self.proven_until_ns
+        return self._marked_ns
+
+    def unconfirmed(self, now: float, older_than_s: float) -> tuple[TokenId, ...]:
+        """Give the tokens that have waited longer than this for their `book`, oldest first."""
+        late = [(since, token) for token, since in self._waiting.items()]
+        return tuple(token for since, token in sorted(late) if now - since > older_than_s)

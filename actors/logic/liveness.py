@@ -1,0 +1,130 @@
+"""Whether a connection still tells what happens, and why it does not.
+
+A PONG proves that the transport lives, never that data flows: connections have
+answered pings for hours without a single event. So bytes and data are judged
+apart. Seconds are monotonic and passed in.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Protocol
+
+from actors.logic.coverage import Listening
+
+
+class GapCause(StrEnum):
+    """Why a token was not listened to: the closed list of `coverage_gaps`."""
+
+    NEVER_CONFIRMED = "never_confirmed"
+    DISCONNECTED = "disconnected"
+    FROZEN = "frozen"
+    DEAF = "deaf"
+    PROCESS_DOWN = "process_down"
+    DISK_FULL = "disk_full"
+    EXCHANGE_SILENT = "exchange_silent"
+    CLOCK_STEP = "clock_step"
+
+
+_CAUSES: Final[Mapping[str, GapCause]] = {
+    **{cause.value: cause for cause in GapCause},
+    "dead_transport": GapCause.DISCONNECTED,
+    "stalled_frame": GapCause.FROZEN,
+    "no_books": GapCause.NEVER_CONFIRMED,
+    "journal_full": GapCause.DISK_FULL,
+}
+
+
+def gap_cause(reason: str) -> GapCause:
+    """Give the cause of the gap that an end for this reason leaves behind.
+
+    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`.
+    """
+    return _CAUSES.get(reason, GapCause.DISCONNECTED)
+
+
+class Signs(Protocol):
+    """What is seen of a line, in monotonic seconds; 0.0 means never."""
+
+    @property
+    def last_byte_at(self) -> float:
+        """When the last byte arrived."""
+
+    @property
+    def last_data_at(self) -> float:
+        """When the last data frame was complete; PONG is no data."""
+
+    @property
+    def stalled_since(self) -> float:
+        """Since when one frame has been incomplete."""
+
+
+class Liveness:
+    """The judge of one connection.
+
+    Args:
+        silence_s: How long data may stay away. A connection that carries no
+            pulse (the announcements of new markets) needs more than one that does.
+        transport_s: How long every byte may stay away, answers to PING included.
+        stall_s: How long one frame may take.
+        books_s: How long the first `book` may take, when tokens were subscribed.
+        ping_s: How often PING is due.
+    """
+
+    def __init__(
+        self,
+        *,
+        silence_s: float = 60.0,
+        transport_s: float = 15.0,
+        stall_s: float = 10.0,
+        books_s: float = 30.0,
+        ping_s: float = 10.0,
+    ) -> None:
+        self._silence_s = silence_s
+        self._transport_s = transport_s
+        self._stall_s = stall_s
+        self._books_s = books_s
+        self._ping_s = ping_s
+        self._subscribed_at: float | None = None
+        self._pinged_at = 0.0
+        self._suspected = False
+
+    def subscribed(self, now: float) -> None:
+        """The first subscription was sent; said again it changes nothing."""
+        if self._subscribed_at is None:
+            self._subscribed_at = self._pinged_at = now
+
+    def ping_due(self, now: float) -> bool:
+        """Say whether PING is to be sent now; a yes counts as sent.
+
+        Never before the first subscription: the server would close the socket.
+        """
+        if self._subscribed_at is None or now - self._pinged_at < self._ping_s:
+            return False
+        self._pinged_at = now
+        return True
+
+    def verdict(self, now: float, line: Signs, listening: Listening) -> str | None:
+        """Give the reason to end this connection, or None; to be asked on every Tick.
+
+        A reason must hold on two Ticks in a row. When the process itself was
+        stopped for a while, the first Tick after it sees nothing but silence on
+        every line; by the second, what waited in the buffers has been read.
+        """
+        reason = self._reason(now, line, listening)
+        held, self._suspected = self._suspected, reason is not None
+        return reason if held else None
+
+    def _reason(self, now: float, line: Signs, listening: Listening) -> str | None:
+        since = self._subscribed_at
+        if since is None:
+            return None
+        if line.stalled_since and now - line.stalled_since >= self._stall_s:
+            return "stalled_frame"
+        if now - max(line.last_byte_at, since) >= self._transport_s:
+            return "dead_transport"
+        bookless = listening.requested_count > 0 and listening.books_total == 0
+        if bookless and now - since >= self._books_s:
+            return "no_books"
+        if now - max(line.last_data_at, since) >= self._silence_s:
+            return "frozen"
+        return None
