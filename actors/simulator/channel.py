@@ -1,0 +1,190 @@
+"""The market channel: who is subscribed to what, and the rules of talking to it.
+
+Rules (docs/simulator.md says where each was seen): the first message must be
+the initial form; a PING before it ends the socket with 1008; a second initial
+form is answered by the text `INVALID OPERATION`; unknown and settled tokens
+are left out in silence; an empty list with custom features listens to the
+life of all markets.
+"""
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from actors.simulator.connection import Connection
+from actors.simulator.event import Churn, book
+from actors.simulator.frame import frame
+from actors.simulator.ledger import Ledger
+from actors.simulator.universe import Universe
+
+PONG_TEXT = frame(b"PONG")
+INVALID = frame(b"INVALID OPERATION")
+NOTHING_NEW = frame(b"NO NEW ASSETS")
+POLICY = 1008
+RESCUED = 0.55
+
+
+class Channel:
+    """All subscribers and what each hears.
+
+    Args:
+        universe: The markets.
+        ledger: Told of every connection.
+        churn: Sizes and hashes of books.
+        rng: Where chance comes from.
+
+    Attributes:
+        no_books: Subscriptions get no books (a fault).
+        frozen: Nobody gets data (a fault); PONG goes on.
+        opened: Connections so far.
+    """
+
+    def __init__(
+        self, universe: Universe, ledger: Ledger, churn: Churn, rng: random.Random
+    ) -> None:
+        self.connections: dict[int, Connection] = {}
+        self.no_books = False
+        self.frozen = False
+        self.opened = 0
+        self._universe = universe
+        self._ledger = ledger
+        self._churn = churn
+        self._rng = rng
+        self._listeners: dict[str, dict[int, Connection]] = {}
+        self._dirty: dict[int, Connection] = {}
+
+    def open(self, connection: Connection, now: int) -> None:
+        """Take in a connection after its handshake."""
+        self.opened += 1
+        self.connections[connection.number] = connection
+        self._ledger.add("connection", event="open", connection=connection.number, ts=now)
+
+    def gone(self, connection: Connection, now: int) -> None:
+        """Forget a connection whose transport is closed."""
+        self.connections.pop(connection.number, None)
+        self._drop(connection, tuple(connection.tokens))
+        code, reason, by = connection.ended or (1006, "", "client")
+        self._ledger.add(
+            "connection",
+            event="close",
+            connection=connection.number,
+            ts=now,
+            code=code,
+            reason=reason,
+            by=by,
+        )
+
+    def hear(self, connection: Connection, text: str, now: int) -> None:
+        """Answer one text message of a subscriber."""
+        if text == "PING":
+            if not connection.subscribed:
+                connection.close(POLICY, "invalid subscription payload", by="server")
+                return
+            self._control(connection, PONG_TEXT)
+            return
+        asked = _decode(text)
+        if not connection.subscribed:
+            if asked is None or str(asked.get("type", "")).lower() != "market":
+                connection.close(POLICY, "invalid subscription payload", by="server")
+                return
+            connection.subscribed = True
+            self._subscribe(connection, asked, now)
+        elif asked is None or asked.get("operation") not in {"subscribe", "unsubscribe"}:
+            self._control(connection, INVALID)
+        elif asked["operation"] == "unsubscribe":
+            self._drop(connection, _ids(asked))
+            self._told(connection, "unsubscribe", len(_ids(asked)), now)
+        elif not _ids(asked):
+            self._control(connection, NOTHING_NEW)
+        else:
+            self._subscribe(connection, asked, now)
+
+    def _subscribe(self, connection: Connection, asked: dict[str, Any], now: int) -> None:
+        ids = _ids(asked)
+        connection.custom = connection.custom or asked.get("custom_feature_enabled") is True
+        books = []
+        for token in dict.fromkeys(ids):
+            found = self._universe.by_token.get(token)
+            if found is None or found[0].settled:
+                continue
+            market, side = found
+            connection.tokens.add(token)
+            self._listeners.setdefault(token, {})[connection.number] = connection
+            if token in connection.deaf and self._rng.random() < RESCUED:
+                connection.deaf.discard(token)
+            if connection.hears(token):
+                books.append(book(market, side, now, self._churn, first=True))
+        self._told(connection, "subscribe", len(ids), now)
+        if asked.get("initial_dump") is not False and not (self.no_books or self.frozen):
+            connection.send(frame(b"[" + b",".join(books) + b"]"))
+        self._touch(connection)
+
+    def _told(self, connection: Connection, event: str, count: int, now: int) -> None:
+        self._ledger.add(
+            "connection",
+            event=event,
+            connection=connection.number,
+            ts=now,
+            tokens=count,
+            held=len(connection.tokens),
+        )
+
+    def _drop(self, connection: Connection, tokens: Iterable[str]) -> None:
+        for token in tokens:
+            connection.tokens.discard(token)
+            heard = self._listeners.get(token)
+            if heard:
+                heard.pop(connection.number, None)
+                if not heard:
+                    del self._listeners[token]
+
+    def _control(self, connection: Connection, data: bytes) -> None:
+        connection.control(data)
+        self._touch(connection)
+
+    def _touch(self, connection: Connection) -> None:
+        self._dirty[connection.number] = connection
+
+    def listeners(self, token: str) -> list[Connection]:
+        """Give who hears a token now."""
+        heard = None if self.frozen else self._listeners.get(token)
+        return [one for one in heard.values() if one.hears(token)] if heard else []
+
+    def tell(self, connections: Iterable[Connection], data: bytes) -> None:
+        """Queue the same bytes for all of them."""
+        for connection in connections:
+            connection.send(data)
+            self._dirty[connection.number] = connection
+
+    def of_market(self, tokens: tuple[str, str], *, custom: bool = False) -> list[Connection]:
+        """Give who hears at least one of two tokens, each once."""
+        heard = {one.number: one for token in tokens for one in self.listeners(token)}
+        return [one for one in heard.values() if one.custom or not custom]
+
+    def custom(self) -> list[Connection]:
+        """Give all who listen to the life of markets."""
+        if self.frozen:
+            return []
+        return [one for one in self.connections.values() if one.custom and one.live]
+
+    def flush(self) -> None:
+        """Let all queued bytes go; the ledger must have been flushed before."""
+        dirty, self._dirty = self._dirty, {}
+        for connection in dirty.values():
+            connection.flush()
+
+
+def _decode(text: str) -> dict[str, Any] | None:
+    try:
+        asked = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(asked, dict) or not isinstance(asked.get("assets_ids"), list):
+        return None
+    return asked
+
+
+def _ids(asked: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(token for token in asked["assets_ids"] if isinstance(token, str))

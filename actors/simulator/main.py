@@ -1,0 +1,97 @@
+"""Starts a world, says where it is, and ends it cleanly."""
+
+import asyncio
+import ctypes
+import errno
+import os
+import signal
+import sys
+
+import msgspec
+
+from actors.simulator.admin import add_admin
+from actors.simulator.options import BadOption, Options, parse
+from actors.simulator.site import Site, serve
+from actors.simulator.world import TURN_S, World
+
+EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the simulator; gives the exit code (0, 74 input and output, 78 options)."""
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        if options.die_with_parent:
+            _die_with_parent()
+        return asyncio.run(_run(options))
+    except BadOption as exc:
+        return _fail(str(exc), EXIT_CONFIG)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            return _fail(f"{options.host}:{options.port} is in use", EXIT_IO)
+        return _fail(str(exc), EXIT_IO)
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"tracker-simulator: {line}", file=sys.stderr)  # noqa: T201 - the person's one line
+    return code
+
+
+def _say(**fields: object) -> None:
+    """Print one JSON line; a reader that is gone is no reason to fail."""
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(fields) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end us when the thread that started us ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+
+async def _run(options: Options) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    world = World(options)
+    site = Site(world)
+    add_admin(site.app, world)
+    runner, port = await serve(site.app, options.host, options.port)
+    place = f"{options.host}:{port}"
+    _say(
+        ready=True,
+        ws_url=f"ws://{place}/ws/market",
+        gamma_url=f"http://{place}/gamma",
+        clob_url=f"http://{place}/clob",
+        data_url=f"http://{place}/data",
+        rpc_url=f"http://{place}/rpc",
+        admin_url=f"http://{place}/admin",
+        ledger=str(world.ledger.path),
+        run=world.run,
+        pid=os.getpid(),
+    )
+    try:
+        await _live(world, stop)
+    finally:
+        for one in tuple(world.channel.connections.values()):
+            one.close(1001, "going away", by="server")
+        world.exchange.flush()
+        await asyncio.wait_for(runner.cleanup(), 1.5)
+        world.ledger.add("summary", **world.summary(), ts=world.wall())
+        world.ledger.close()
+    _say(**world.summary())
+    return EXIT_OK
+
+
+async def _live(world: World, stop: asyncio.Event) -> None:
+    """Turn the world until it is told to stop or its time is over."""
+    end = world.options.duration
+    while not stop.is_set() and (end is None or world.elapsed < end):
+        world.turn()
+        await asyncio.sleep(TURN_S)

@@ -1,0 +1,71 @@
+"""One market of the simulator: who it is, what will become of it, where its price stands."""
+
+from dataclasses import dataclass, field
+
+from actors.simulator.life import NEVER, Life, final_times
+
+CENT = 100
+MIL = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Market:
+    """A market with two tokens.
+
+    Attributes:
+        run: The run that made it.
+        ticks: Price steps per dollar: 100, or 1000 near the edges.
+        price: Price of the first token in steps; the second costs the rest.
+        last_ts: Exchange time of the last print of each token, never backwards.
+        volume: Shares printed so far.
+    """
+
+    run: int
+    index: int
+    gamma_id: str
+    condition: str
+    tokens: tuple[str, str]
+    outcomes: tuple[str, str]
+    question: str
+    slug: str
+    v2: bool
+    neg_risk: bool
+    tags: tuple[str, ...]
+    fate: str
+    winner: int | None
+    life: Life
+    ticks: int = CENT
+    price: int = 50
+    last_ts: list[int] = field(default_factory=lambda: [0, 0])
+    last_price: list[str] = field(default_factory=lambda: ["", ""])
+    volume: float = 0.0
+    announced: bool = False
+    ended: bool = False
+    settled: bool = False
+
+    @property
+    def final_at(self) -> dict[str, int]:
+        """Give source → time of its final word (milliseconds); empty when there is none."""
+        return final_times(self.fate, self.life, v2=self.v2)
+
+    @property
+    def verdict(self) -> str | None:
+        """Give `winner`, `split`, or None when it does not end by its present plan."""
+        if self.life.reported == NEVER:
+            return None
+        return "split" if self.winner is None else "winner"
+
+    def text_price(self, side: int) -> str:
+        """Give a token's price with the decimals of its step."""
+        steps = self.price if side == 0 else self.ticks - self.price
+        return f"{steps / self.ticks:.{2 if self.ticks == CENT else 3}f}"
+
+    def view(self, source: str, now: int) -> int:
+        """Give the time whose state a source shows now: the present less its lag."""
+        return now - self.life.lags[source]
+
+    def payouts(self) -> tuple[int, int]:
+        """Give the payouts in micro-USDC, in outcome order."""
+        if self.winner is None:
+            return (500_000, 500_000)
+        return (1_000_000, 0) if self.winner == 0 else (0, 1_000_000)

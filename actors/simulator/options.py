@@ -1,0 +1,143 @@
+"""The command line of the simulator, checked, as one frozen value."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from actors.simulator.fault import Fault, parse_fault
+from actors.simulator.life import SOURCES, Pace
+
+LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain": (0, 0)}
+
+
+class BadOption(Exception):
+    """An option is wrong; the text is one line for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run is like; the words are those of `--help` and docs/simulator.md."""
+
+    host: str
+    port: int
+    directory: Path
+    seed: int
+    run: int | None
+    markets: int
+    prints_per_second: float
+    noise_per_second: float
+    births_per_second: float
+    zipf: float
+    life: tuple[float, float]
+    duration: float | None
+    pace: Pace
+    faults: tuple[Fault, ...]
+    send_buffer_bytes: int
+    subscribe_timeout: float
+    idle_timeout: float
+    die_with_parent: bool
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadOption(message)
+
+
+def _span(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        span = (float(low), float(high or low))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW-HIGH") from None
+    if not 0 <= span[0] <= span[1] < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a span from low to high")
+    return span
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range")
+    return number
+
+
+def _count(text: str) -> int:
+    number = _number(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(number)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="tracker-simulator",
+        description="A Polymarket to run against, on loopback: feed, HTTP sources, chain, faults.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=_count, default=0, help="port; 0 takes a free one")
+    add("--dir", dest="directory", type=Path, required=True, help="where ledger.jsonl is kept")
+    add("--seed", type=_count, default=1, help="decides names, lives and prices")
+    add("--run", type=_count, help="number of this run; default: the next free one")
+    add("--markets", type=_count, default=200, help="markets at the start; half of them end soon")
+    add("--prints-per-second", type=_number, default=300.0)
+    add("--noise-per-second", type=_number, default=1500.0, help="price_change messages")
+    add("--births-per-second", type=_number, default=0.5, help="markets that begin during the run")
+    add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")
+    add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
+    add("--duration", type=_number, help="seconds until it ends by itself; default: never")
+    add("--settle", type=_number, default=1.0, help="seconds from end to resolution, about")
+    for name in SOURCES:
+        low, high = LAGS[name]
+        span = (low / 1000, high / 1000)
+        add(f"--lag-{name}", type=_span, default=span, help=f"seconds {name} lags, LOW-HIGH")
+    add(
+        "--fault",
+        dest="faults",
+        type=_fault,
+        action="append",
+        default=[],
+        help="AT:KIND[:VALUE[:VALUE]]",
+    )
+    add("--send-buffer", type=_count, default=8 << 20, help="bytes kept for a slow reader")
+    add("--subscribe-timeout", type=_number, default=30.0, help="seconds to the first subscription")
+    add("--idle-timeout", type=_number, default=125.0, help="seconds without a word from a client")
+    add("--die-with-parent", action="store_true", help="end when the starting process ends")
+    return parser
+
+
+def parse(argv: list[str]) -> Options:
+    """Read the command line.
+
+    Raises:
+        BadOption: With one line for people.
+    """
+    given = vars(_parser().parse_args(argv))
+    settle = given.pop("settle")
+    lags = {name: _milliseconds(given.pop(f"lag_{name}")) for name in SOURCES}
+    if given["port"] > 65_535:
+        raise BadOption(f"argument --port: {given['port']} is above 65535")
+    if given["run"] is not None and not 1 <= given["run"] < 10_000:
+        raise BadOption(f"argument --run: {given['run']} is not in 1..9999")
+    return Options(
+        send_buffer_bytes=given.pop("send_buffer"),
+        pace=Pace(settle=max(4, int(settle * 1000)), lags=lags),
+        faults=tuple(sorted(given.pop("faults"), key=lambda fault: fault.at)),
+        **given,
+    )
+
+
+def _milliseconds(span: tuple[float, float]) -> tuple[int, int]:
+    return (int(span[0] * 1000), int(span[1] * 1000))

@@ -1,0 +1,173 @@
+"""The doors: one port, WebSocket and HTTP sides on distinct paths, one event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from actors.simulator import chain, clob, data_api, gamma
+from actors.simulator.connection import Connection
+from actors.simulator.frame import PONG, close_frame, frame
+from actors.simulator.world import World
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
+CLIENT_BYTES = 4 << 20
+
+
+class Site:
+    """The aiohttp application of a world.
+
+    Args:
+        world: What is behind the doors.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._numbers = count(1)
+        self.app = web.Application(middlewares=[self._storm], client_max_size=CLIENT_BYTES)
+        self.app.router.add_get("/ws/market", self._market_channel)
+        self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
+        self.app.router.add_get("/gamma/markets", self._gamma_some)
+        self.app.router.add_get("/gamma/markets/{id}", self._gamma_one)
+        self.app.router.add_get("/clob/markets/{condition}", self._clob)
+        self.app.router.add_get("/data/v2/resolutions", self._data)
+        self.app.router.add_post("/rpc", self._rpc)
+
+    # -- HTTP ---------------------------------------------------------------
+
+    @web.middleware
+    async def _storm(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let the faults of the HTTP sides act, and keep some clients out as the real one does."""
+        side = request.path.split("/")[1]
+        if side not in {"gamma", "clob", "data", "rpc"}:
+            return await handler(request)
+        if request.headers.get("User-Agent", "").startswith("Python-urllib"):
+            return web.Response(status=403, text="error code: 1010")
+        rages = self._world.rages
+        delay = rages("slow_http")
+        if delay is not None:
+            await asyncio.sleep(delay)
+        after = rages("http_429")
+        if after is not None:
+            headers = {"Retry-After": f"{after:g}"}
+            return web.Response(status=429, text="error code: 1015", headers=headers)
+        if rages("http_500") is not None:
+            return web.json_response({"error": "internal server error"}, status=500)
+        if rages("http_html") is not None:
+            return web.Response(text=HTML, content_type="text/html")
+        return await handler(request)
+
+    def _lies(self, source: str) -> bool:
+        return self._world.rages(f"lie_{source}") is not None
+
+    async def _gamma_keyset(self, request: web.Request) -> web.Response:
+        world = self._world
+        query = {name: request.query.getall(name) for name in request.query}
+        return _json(*gamma.keyset(world.universe, query, world.wall(), lie=self._lies("gamma")))
+
+    async def _gamma_some(self, request: web.Request) -> web.Response:
+        world = self._world
+        query = {name: request.query.getall(name) for name in request.query}
+        return _json(*gamma.some(world.universe, query, world.wall(), lie=self._lies("gamma")))
+
+    async def _gamma_one(self, request: web.Request) -> web.Response:
+        world, name = self._world, request.match_info["id"]
+        return _json(*gamma.one(world.universe, name, world.wall(), lie=self._lies("gamma")))
+
+    async def _clob(self, request: web.Request) -> web.Response:
+        world, name = self._world, request.match_info["condition"]
+        return _json(*clob.one(world.universe, name, world.wall(), lie=self._lies("clob")))
+
+    async def _data(self, request: web.Request) -> web.Response:
+        world, text = self._world, request.query.get("condition", "")
+        return _json(
+            *data_api.resolutions(world.universe, text, world.wall(), lie=self._lies("data"))
+        )
+
+    async def _rpc(self, request: web.Request) -> web.Response:
+        world = self._world
+        try:
+            asked = msgspec.json.decode(await request.read())
+        except msgspec.DecodeError:
+            error = {"code": -32700, "message": "parse error"}
+            return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
+        return _json(
+            200, chain.answer(world.universe, asked, world.wall(), lie=self._lies("chain"))
+        )
+
+    # -- market channel -----------------------------------------------------
+
+    async def _market_channel(self, request: web.Request) -> web.StreamResponse:
+        refused = self._world.rages("refuse_ws")
+        if refused is not None:
+            return web.Response(status=int(refused), headers={"Retry-After": "1"})
+        # Frames are written to the transport by Connection; aiohttp only reads.
+        socket = web.WebSocketResponse(
+            timeout=0.1, autoping=False, autoclose=False, compress=False, max_msg_size=CLIENT_BYTES
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        world = self._world
+        connection = Connection(
+            next(self._numbers), transport, world.options.send_buffer_bytes, now=world.now()
+        )
+        world.channel.open(connection, world.wall())
+        try:
+            await self._converse(socket, connection)
+        finally:
+            world.channel.gone(connection, world.wall())
+            world.exchange.flush()
+            transport.abort() if connection.stalled else transport.close()
+        return socket
+
+    async def _converse(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+        """Read until the socket ends, by whichever side."""
+        world = self._world
+        while True:
+            message = await socket.receive()
+            connection.last_heard = world.now()
+            if message.type is WSMsgType.TEXT:
+                world.channel.hear(connection, message.data, world.wall())
+            elif message.type is WSMsgType.PING:
+                connection.control(frame(message.data, PONG))
+            elif message.type is WSMsgType.CLOSE:
+                if not connection.ended:
+                    connection.control(close_frame(message.data or 1000))
+                    connection.flush()
+                connection.finish(message.data or 1005, str(message.extra or ""), by="client")
+                return
+            elif message.type in {WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
+                return
+            world.exchange.flush()
+            connection.flush()
+
+
+def _json(status: int, body: Any) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json"
+    )
+
+
+async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """Listen, and give the runner and the port that was taken.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=4096)
+    try:
+        await site.start()
+    except OSError:
+        with contextlib.suppress(OSError):
+            await runner.cleanup()
+        raise
+    return runner, runner.addresses[0][1]

@@ -1,0 +1,201 @@
+"""All markets, found by token, condition and Gamma id; made from seed and run, or reloaded."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from actors.simulator.identity import condition_id, gamma_id, token_id
+from actors.simulator.life import NEVER, Life, Pace, draw_fate, plan
+from actors.simulator.market import Market
+
+SUBJECTS = (
+    (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),
+    (("Yes", "No"), "Will it rain in London on day {n}?", ("weather",)),
+    (("Lions", "Tigers"), "Lions vs. Tigers, game {n}", ("sports",)),
+    (("Yes", "No"), "Will candidate № {n} win “the seat”?", ("politics", "élections")),
+    (("Over", "Under"), "Total points of game {n}: over 210.5?", ("sports", "totals")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a new market shall be; None leaves it to chance. Times are milliseconds."""
+
+    announced: int
+    trades: int
+    ends: int
+    fate: str | None = None
+    winner: int | None = None
+    v2: bool | None = None
+    tokens: tuple[str, str] | None = None
+    condition: str | None = None
+    outcomes: tuple[str, str] | None = None
+
+
+class Universe:
+    """The markets of this run and of the runs before it.
+
+    Args:
+        seed: With the run, decides every name and every life.
+        run: The number of this run.
+        pace: How fast markets settle.
+    """
+
+    def __init__(self, seed: int, run: int, pace: Pace) -> None:
+        self.seed = seed
+        self.run = run
+        self.pace = pace
+        self.by_token: dict[str, tuple[Market, int]] = {}
+        self.by_condition: dict[str, Market] = {}
+        self.by_gamma: dict[str, Market] = {}
+        self._made = 0
+
+    def __iter__(self) -> Iterator[Market]:
+        return iter(self.by_condition.values())
+
+    def __len__(self) -> int:
+        return len(self.by_condition)
+
+    def make(self, wish: Wish) -> Market:
+        """Make the next market of this run and keep it."""
+        index, self._made = self._made, self._made + 1
+        rng = random.Random(f"market:{self.seed}:{self.run}:{index}")
+        outcomes, question, tags = SUBJECTS[rng.randrange(len(SUBJECTS))]
+        number = f"{self.run}-{index}"
+        fate, winner = self._end(wish, rng)
+        v2 = rng.random() < 0.08 if wish.v2 is None else wish.v2
+        market = Market(
+            run=self.run,
+            index=index,
+            gamma_id=gamma_id(self.run, index),
+            condition=wish.condition or condition_id(self.seed, self.run, index, v2=v2),
+            tokens=wish.tokens
+            or (
+                token_id(self.seed, self.run, index, 0),
+                token_id(self.seed, self.run, index, 1),
+            ),
+            outcomes=wish.outcomes or outcomes,
+            question=question.format(n=number),
+            slug=f"{tags[0]}-{number}",
+            v2=v2,
+            # A negRisk market cannot be split (the operator refuses ties).
+            neg_risk=rng.random() < 0.2 and fate != "split",
+            tags=tags,
+            fate=fate,
+            winner=winner,
+            life=plan(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
+            price=rng.randint(8, 92),
+        )
+        self.keep(market)
+        return market
+
+    def _end(self, wish: Wish, rng: random.Random) -> tuple[str, int | None]:
+        fate = draw_fate(rng) if wish.fate is None else wish.fate
+        winner = rng.randrange(2) if wish.winner is None else wish.winner
+        return fate, None if fate in {"split", "stuck"} else winner
+
+    def keep(self, market: Market) -> None:
+        """Make a market findable."""
+        self.by_condition[market.condition] = market
+        self.by_gamma[market.gamma_id] = market
+        for side, token in enumerate(market.tokens):
+            self.by_token[token] = (market, side)
+
+    def reload(self, lines: Iterable[dict[str, Any]], now: int) -> None:
+        """Take over the markets of earlier runs.
+
+        What was reported stays as it was. A market that was not is put on
+        with its life from where it stood, or gets an end within this run.
+        """
+        reported: set[str] = set()
+        old: dict[str, Market] = {}
+        for line in lines:
+            if line["kind"] == "market":
+                old[line["condition"]] = market_of(line)
+            elif line["kind"] == "outcome":
+                reported.add(line["condition"])
+        for number, market in enumerate(old.values()):
+            market.announced = True
+            market.ended = market.settled = market.condition in reported
+            if not market.ended:
+                rng = random.Random(f"again:{self.seed}:{self.run}:{market.condition}")
+                self._go_on(market, now, 3000 + 500 * (number % 40), rng)
+            self.keep(market)
+
+    def _go_on(self, market: Market, now: int, ends_in: int, rng: random.Random) -> None:
+        life = market.life
+        if life.reported == NEVER:
+            market.fate = draw_fate(rng)
+            market.winner = None if market.fate == "split" else rng.randrange(2)
+            if market.fate == "split":
+                market.neg_risk = False
+            times = (life.announced, life.trades, now + ends_in)
+            market.life = plan(market.fate, market.winner, times, self.pace, rng)
+            return
+        late = max(0, now + 2000 - life.reported)
+        market.life = replace(
+            life,
+            ends=life.ends + late,
+            closed=life.closed + late,
+            reported=life.reported + late,
+            stages=tuple((when + late, word, side) for when, word, side in life.stages),
+        )
+
+
+def line_of(market: Market) -> dict[str, Any]:
+    """Give a market as its line in the ledger, with its whole plan."""
+    life = market.life
+    return {
+        "run": market.run,
+        "index": market.index,
+        "condition": market.condition,
+        "tokens": market.tokens,
+        "outcomes": market.outcomes,
+        "gamma_id": market.gamma_id,
+        "question": market.question,
+        "slug": market.slug,
+        "tags": market.tags,
+        "version": "v2" if market.v2 else "v1",
+        "neg_risk": market.neg_risk,
+        "fate": market.fate,
+        "verdict": market.verdict,
+        "winner": market.winner,
+        "announced_at": life.announced,
+        "trades_at": life.trades,
+        "ends_at": life.ends,
+        "closed_at": None if life.closed == NEVER else life.closed,
+        "reported_at": None if life.reported == NEVER else life.reported,
+        "stages": life.stages,
+        "lags": life.lags,
+        "price": market.price / market.ticks,
+    }
+
+
+def market_of(line: dict[str, Any]) -> Market:
+    """Give the market of a ledger line."""
+    return Market(
+        run=line["run"],
+        index=line["index"],
+        gamma_id=line["gamma_id"],
+        condition=line["condition"],
+        tokens=(line["tokens"][0], line["tokens"][1]),
+        outcomes=(line["outcomes"][0], line["outcomes"][1]),
+        question=line["question"],
+        slug=line["slug"],
+        v2=line["version"] == "v2",
+        neg_risk=line["neg_risk"],
+        tags=tuple(line["tags"]),
+        fate=line["fate"],
+        winner=line["winner"],
+        price=min(max(round(line["price"] * 100), 2), 98),
+        life=Life(
+            announced=line["announced_at"],
+            trades=line["trades_at"],
+            ends=line["ends_at"],
+            stages=tuple((when, word, side) for when, word, side in line["stages"]),
+            closed=NEVER if line["closed_at"] is None else line["closed_at"],
+            reported=NEVER if line["reported_at"] is None else line["reported_at"],
+            lags=line["lags"],
+        ),
+    )

@@ -1,0 +1,109 @@
+"""Everything behind the doors, built in one place, with its two clocks."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from actors.simulator.channel import Channel
+from actors.simulator.event import Churn
+from actors.simulator.exchange import Exchange
+from actors.simulator.ledger import Ledger, history
+from actors.simulator.options import BadOption, Options
+from actors.simulator.trouble import Trouble
+from actors.simulator.universe import Universe
+
+TURN_S = 0.005
+
+
+class World:
+    """A running exchange.
+
+    Args:
+        options: What the run is like.
+        monotonic: Seconds, for what is due.
+        clock: Seconds since 1970, read once; wall time then follows `monotonic`,
+            so that it never steps back.
+
+    Raises:
+        BadOption: The run is in the ledger already.
+        OSError: The ledger cannot be written.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.options = options
+        self.now = monotonic
+        self._started = monotonic()
+        self._offset = clock() - self._started
+        self.ledger = Ledger(options.directory)
+        lines = list(history(self.ledger.path))
+        self.run = _run(options, lines)
+        self.universe = Universe(options.seed, self.run, options.pace)
+        rng = random.Random(f"exchange:{options.seed}:{self.run}")
+        churn = Churn(options.seed)
+        self.channel = Channel(self.universe, self.ledger, churn, rng)
+        self.exchange = Exchange(options, self.universe, self.channel, self.ledger, churn, rng)
+        self.trouble = Trouble(options.faults, self.universe, self.channel, self.ledger, rng)
+        self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
+        self.universe.reload(lines, self.wall())
+        self.exchange.populate(self.wall())
+
+    def wall(self) -> int:
+        """Give milliseconds since 1970."""
+        return int((self.now() + self._offset) * 1000)
+
+    @property
+    def elapsed(self) -> float:
+        """Give seconds since the start."""
+        return self.now() - self._started
+
+    def rages(self, kind: str) -> float | None:
+        """Give the value of a lasting fault in force, else None."""
+        return self.trouble.weather.rages(kind, self.now())
+
+    def turn(self) -> None:
+        """Let the world do what is due now."""
+        now, wall = self.now(), self.wall()
+        self.trouble.turn(now - self._started, now, wall)
+        self.exchange.turn(now, wall)
+        self._tidy(now)
+
+    def _tidy(self, now: float) -> None:
+        """End sockets that never subscribe or say nothing for long, as the exchange does."""
+        options = self.options
+        for one in tuple(self.channel.connections.values()):
+            silent = now - one.last_heard
+            if not one.subscribed and silent > options.subscribe_timeout:
+                one.close(1008, "subscription timeout", by="server")
+            elif silent > options.idle_timeout:
+                one.cut("idle", by="server")
+
+    def summary(self) -> dict[str, Any]:
+        """Give the books of this run."""
+        return {
+            "run": self.run,
+            "sent": self.exchange.tape.n,
+            "delivered": self.exchange.delivered,
+            "noise": self.exchange.noise,
+            "markets": len(self.universe),
+            "trading": len(self.exchange.calendar.trading),
+            "resolved": self.exchange.calendar.resolved,
+            "connections": {"open": len(self.channel.connections), "total": self.channel.opened},
+            "faults": dict(self.trouble.counts),
+            "elapsed_s": round(self.elapsed, 3),
+        }
+
+
+def _run(options: Options, lines: list[dict[str, Any]]) -> int:
+    taken = {line["run"] for line in lines if line["kind"] == "run"}
+    if options.run is None:
+        return max(taken, default=0) + 1
+    if options.run in taken:
+        raise BadOption(f"argument --run: run {options.run} is in {options.directory} already")
+    return options.run
