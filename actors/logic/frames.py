@@ -1,0 +1,291 @@
+"""WebSocket frames: from the bytes of one socket to the messages that may matter (RFC 6455).
+
+Nearly everything that the feed sends is book noise, and nothing is allocated
+for a message that is skipped: the walk goes from header to header, and each
+wanted marker is searched once a buffer, not once a frame.
+
+A complete message is handed on when it contains a marker, or is short, or is
+not provably book noise (`noise.py`), or is the sample that is due.
+
+The reader shares one scratch buffer between all sockets. The skimmer keeps
+only what is unfinished: the first bytes of a small frame are put back in front
+of the next read, a long one is gathered aside (`assembly.py`).
+
+A fault of the server is a value with a name, not an exception, and whatever
+stood before it is handed on.
+"""
+
+from typing import NamedTuple
+
+from actors.logic.assembly import Assembly
+from actors.logic.noise import OBJECT, PRICE_CHANGES, is_noise
+
+
+class Skim(NamedTuple):
+    """What one read brought.
+
+    Attributes:
+        messages: Complete messages that may matter, oldest first, fragments joined.
+        pings: Payloads to answer with a PONG, oldest first.
+        close: Code (1005 when none was given) and reason of a CLOSE frame.
+        violation: The name of what the server did wrong. Nothing is read after
+            a CLOSE or a violation.
+    """
+
+    messages: tuple[bytes, ...] = ()
+    pings: tuple[bytes, ...] = ()
+    close: tuple[int, str] | None = None
+    violation: str | None = None
+
+
+_NOTHING = Skim()
+_EMPTY = bytearray()
+
+
+class FrameSkimmer:
+    """Walks the frames that one server sends on one socket.
+
+    Not for several threads at once, but `set_markers` and `request_sample` may
+    be called by any thread at any time: they hold from the next read on.
+
+    Attributes:
+        held: Bytes of the unfinished frame that go in front of the next read;
+            at most `assembly.TAIL_BYTES`.
+        frames_total: Complete frames of any kind.
+        messages_total: Messages handed on.
+        skipped_total: Messages that were provably book noise.
+        data_total: Messages longer than `short_bytes`, handed on or not: proof
+            that data flows, which `PONG` is not.
+        bytes_total: Bytes read.
+        largest_bytes: The longest message so far.
+
+    Args:
+        markers: A message that contains one of these is handed on.
+        max_message_bytes: A message that announces or gathers more is a violation.
+        sample_every: One in so many messages is handed on instead of skipped.
+        short_bytes: Messages up to this length are handed on.
+    """
+
+    __slots__ = (
+        "_assembly",
+        "_markers",
+        "_noisy",
+        "_sample_every",
+        "_sample_in",
+        "_sample_wanted",
+        "_short_bytes",
+        "_tail",
+        "bytes_total",
+        "data_total",
+        "frames_total",
+        "held",
+        "largest_bytes",
+        "messages_total",
+        "skipped_total",
+    )
+
+    def __init__(
+        self,
+        *,
+        markers: tuple[bytes, ...],
+        max_message_bytes: int = 16 << 20,
+        sample_every: int = 1000,
+        short_bytes: int = 64,
+    ) -> None:
+        if sample_every < 1 or short_bytes < 0:
+            raise ValueError("sample_every begins at 1, short_bytes at 0")
+        self._assembly = Assembly(max_message_bytes)
+        self._sample_every = sample_every
+        self._sample_in = sample_every  # how many messages until one is not skipped
+        self._sample_wanted = False
+        self._short_bytes = short_bytes
+        self._noisy = -1  # where the next sign of noise stands in the present buffer
+        self._tail = bytearray()
+        self.held = 0
+        self.frames_total = 0
+        self.messages_total = 0
+        self.skipped_total = 0
+        self.data_total = 0
+        self.bytes_total = 0
+        self.largest_bytes = 0
+        self.set_markers(markers)
+
+    @property
+    def markers(self) -> tuple[bytes, ...]:
+        """Give what is looked for."""
+        return self._markers
+
+    def set_markers(self, markers: tuple[bytes, ...]) -> None:
+        """Look for these from the next read on. Any thread.
+
+        Raises:
+            ValueError: One of them is empty.
+        """
+        if not all(markers):
+            raise ValueError("an empty marker would be found everywhere")
+        self._markers = markers
+
+    def request_sample(self) -> None:
+        """Hand on the next message that would have been skipped. Any thread."""
+        self._sample_wanted = True
+
+    @property
+    def frame_in_progress(self) -> bool:
+        """Tell whether a frame, or a message in fragments, has begun and not ended."""
+        return self.held > 0 or self._assembly.lacks > 0 or self._assembly.in_fragments
+
+    @property
+    def in_fragments(self) -> bool:
+        """Tell whether a message in fragments has begun and not ended."""
+        return self._assembly.in_fragments
+
+    def feed(self, data: bytes) -> Skim:
+        """Take the next bytes of the stream."""
+        held = self.held
+        buffer = bytearray(held)
+        buffer += data
+        return self.skim(buffer, held, len(buffer))
+
+    def skim(self, buffer: bytearray, start: int, end: int) -> Skim:
+        """Take the next bytes of the stream, which are `buffer[start:end]`.
+
+        Args:
+            buffer: Shared scratch; the `held` bytes before `start` are overwritten.
+            start: Not less than `held`.
+            end: One past the last byte.
+        """
+        assembly = self._assembly
+        self.bytes_total += end - start
+        if self._sample_wanted:
+            self._sample_wanted = False
+            self._sample_in = 1
+        out: list[bytes] = []
+        lo = start - self.held
+        if self.held:
+            buffer[lo:start] = self._tail
+            self._tail = _EMPTY
+            self.held = 0
+        elif assembly.lacks:
+            lo = assembly.gather(buffer, start, end)
+            self._sift(out)
+        self._noisy = -1
+        ahead = [-1] * len(self._markers)
+        while True:
+            lo = self._walk(buffer, lo, end, ahead, out)
+            if end - lo < 2:
+                break
+            after = assembly.step(buffer, lo, end)
+            if after == lo:
+                break
+            lo = after
+            if assembly.done:
+                self._sift(out)
+        if lo < end and not assembly.ended:
+            self._tail = buffer[lo:end]
+            self.held = end - lo
+        if out or assembly.frames or assembly.ended:
+            return self._report(out)
+        return _NOTHING
+
+    # One loop on local variables: a call for each frame would cost as much as the frame.
+    def _walk(  # noqa: C901, PLR0912
+        self, buffer: bytearray, lo: int, end: int, ahead: list[int], out: list[bytes]
+    ) -> int:
+        # Take the plain text frames that begin at `lo`; give where something else begins.
+        plain = self._assembly.plain
+        short = self._short_bytes
+        sample_in = self._sample_in
+        find = buffer.find
+        marked = -1  # where the next marker stands, once it is known
+        noisy = self._noisy  # where the next sign of noise stands
+        largest = frames = shorts = 0
+        kept = len(out)
+        last = end - 4
+        while lo <= last and buffer[lo] == plain:
+            size = buffer[lo + 1]
+            at = lo + 2
+            if size == 126:
+                at = lo + 4
+                size = buffer[lo + 2] << 8 | buffer[lo + 3]
+            elif size > 126:  # a 64-bit length, or a masked frame
+                break
+            stop = at + size
+            if stop > end:
+                break
+            lo = stop
+            frames += 1
+            if size > largest:  # noqa: PLR1730  (max() is a call)
+                largest = size
+            if marked < at:
+                marked = _seek(buffer, self._markers, ahead, at, end)
+            if size <= short:
+                shorts += 1
+            elif marked >= stop:
+                if noisy < at:
+                    noisy = find(PRICE_CHANGES, at, end)
+                    if noisy < 0:
+                        noisy = end
+                if (noisy < stop and buffer[at] == OBJECT) or is_noise(buffer, at, stop):
+                    sample_in -= 1
+                    if sample_in:
+                        continue
+                    sample_in = self._sample_every
+            out.append(bytes(buffer[at:stop]))
+        if frames:
+            self._noisy = noisy
+            self._sample_in = sample_in
+            self.frames_total += frames
+            self.skipped_total += frames - len(out) + kept
+            self.data_total += frames - shorts
+            self.largest_bytes = max(self.largest_bytes, largest)
+        return lo
+
+    def _sift(self, out: list[bytes]) -> None:
+        # What the assembly has completed, by the same rule as in the walk.
+        for message in self._assembly.done:
+            size = len(message)
+            self.largest_bytes = max(self.largest_bytes, size)
+            if size > self._short_bytes:
+                self.data_total += 1
+                if self._is_skipped(message):
+                    self.skipped_total += 1
+                    continue
+            out.append(message)
+        self._assembly.done.clear()
+
+    def _is_skipped(self, message: bytes) -> bool:
+        if any(marker in message for marker in self._markers):
+            return False
+        if not is_noise(message, 0, len(message)):
+            return False
+        self._sample_in -= 1
+        if self._sample_in:
+            return True
+        self._sample_in = self._sample_every
+        return False
+
+    def _report(self, out: list[bytes]) -> Skim:
+        assembly = self._assembly
+        self.messages_total += len(out)
+        self.frames_total += assembly.frames
+        skim = Skim(tuple(out), tuple(assembly.pings), assembly.close, assembly.violation)
+        assembly.frames = 0
+        assembly.pings.clear()
+        return skim
+
+
+def _seek(
+    buffer: bytearray, markers: tuple[bytes, ...], ahead: list[int], at: int, end: int
+) -> int:
+    # Where the next marker stands, or `end`. `ahead` remembers it for each marker, so that
+    # an absent one is searched once a buffer, however often another is found.
+    nearest = end
+    for index, marker in enumerate(markers):
+        where = ahead[index]
+        if where < at:
+            where = buffer.find(marker, at, end)
+            if where < 0:
+                where = end
+            ahead[index] = where
+        nearest = min(nearest, where)
+    return nearest

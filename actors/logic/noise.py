@@ -1,0 +1,33 @@
+"""Book noise: what the feed sends most and nobody keeps, and the proof that a message is it.
+
+Proof for an object: it holds a key of a book event. For anything else (arrays of
+events): every `event_type` in it is a book kind, so one stranger among them makes
+the whole array no noise. Text inside JSON strings cannot look like these: a quote
+has a backslash before it there.
+"""
+
+OBJECT = 0x7B
+"""`{`, the first byte of an object."""
+
+PRICE_CHANGES = b'"price_changes"'
+"""The commonest sign. It stands near the front of its message, so it is found soon."""
+
+_BOOK_KEYS = (b'"bids"', b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
+_EVENT = b'"event_type"'
+_BOOK_EVENTS = (
+    b'"event_type":"price_change"',
+    b'"event_type":"book"',
+    b'"event_type":"best_bid_ask"',
+    b'"event_type":"tick_size_change"',
+)
+
+
+def is_noise(buffer: bytes | bytearray, at: int, stop: int) -> bool:
+    """Tell whether the message `buffer[at:stop]` (not empty) is provably book noise."""
+    if buffer[at] == OBJECT:
+        find = buffer.find
+        return find(PRICE_CHANGES, at, stop) >= 0 or any(
+            find(key, at, stop) >= 0 for key in _BOOK_KEYS
+        )
+    events = buffer.count(_EVENT, at, stop)
+    return events > 0 and events == sum(buffer.count(kind, at, stop) for kind in _BOOK_EVENTS)
