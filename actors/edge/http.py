@@ -1,0 +1,252 @@
+"""HTTP by requests: one call that ends, whatever the other side does.
+
+A read timeout of requests starts anew with every byte, also in the header, so a
+watch cuts the connection when the deadline is over. Bodies are capped after
+decompression. Neither redirects nor proxies from the environment are followed,
+and no cookie is kept. Any thread may call; each call has a connection of its own.
+
+Not bounded: the resolver of the system (`getaddrinfo` takes no timeout).
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from actors.errors import SourceUnavailable
+
+DEADLINE_S = 20.0
+CONNECT_S = 5.0
+MAX_BYTES = 5_000_000
+MAX_RETRY_AFTER_S = 300.0
+_CHUNK_BYTES = 65_536
+_WATCH_S = 0.2
+_SHOWN_CHARS = 200
+
+
+class Http:
+    """A client of HTTP sources.
+
+    Args:
+        user_agent: Polymarket's front door refuses the default ones of libraries.
+        deadline_s: For a whole call, from the connection to the last byte.
+        max_bytes: Of a body, after decompression.
+        stop: When set, calls under way are cut.
+    """
+
+    def __init__(
+        self,
+        user_agent: str,
+        *,
+        deadline_s: float = DEADLINE_S,
+        max_bytes: int = MAX_BYTES,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._deadline_s = deadline_s
+        self._max_bytes = max_bytes
+        self._stop = stop or threading.Event()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers["User-Agent"] = user_agent
+        self._session.headers["Accept"] = "application/json"
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _WatchedAdapter())
+
+    def get(self, url: str, params: Sequence[tuple[str, str]] = ()) -> bytes:
+        """Give the body of a 200.
+
+        Raises:
+            SourceUnavailable: Anything else, too slow or too large.
+        """
+        return self._call("GET", url, params=list(params))[1]
+
+    def find(self, url: str) -> bytes | None:
+        """Give the body of a 200, or None for a 404.
+
+        Raises:
+            SourceUnavailable: Anything else, too slow or too large.
+        """
+        status, body = self._call("GET", url, fine=(200, 404))
+        return body if status == 200 else None
+
+    def post(self, url: str, body: bytes) -> bytes:
+        """Give the body of the 200 that answers this JSON.
+
+        Raises:
+            SourceUnavailable: Anything else, too slow or too large. The path
+                of the URL, which may be a secret, does not appear in it.
+        """
+        return self._call("POST", url, data=body, headers={"Content-Type": "application/json"})[1]
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    def _call(
+        self, method: str, url: str, *, fine: tuple[int, ...] = (200,), **kwargs: Any
+    ) -> tuple[int, bytes]:
+        where = _shown(url, path=method == "GET")
+        watch = _Watch(self._deadline_s, self._stop)
+        try:
+            with watch, self._send(method, url, kwargs) as response:
+                body = self._read(response, where, fits=response.status_code in fine)
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as exc:
+            reason = watch.verdict or _innermost(exc)
+            raise SourceUnavailable(f"{where}: {reason}") from exc
+        if watch.verdict:  # a cut connection looks like the end of a body without length
+            raise SourceUnavailable(f"{where}: {watch.verdict}")
+        if response.status_code not in fine:
+            raise SourceUnavailable(
+                f"{where}: HTTP {response.status_code} {_printable(body)}".rstrip(),
+                retry_after_s=_retry_after_s(response.headers),
+            )
+        return response.status_code, body
+
+    def _send(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
+        return self._session.request(
+            method,
+            url,
+            allow_redirects=False,
+            stream=True,
+            timeout=(min(CONNECT_S, self._deadline_s), self._deadline_s),
+            **kwargs,
+        )
+
+    def _read(self, response: requests.Response, where: str, *, fits: bool) -> bytes:
+        # Of an error only the beginning is wanted; of an answer nothing may be missing.
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if not fits and len(body) >= _SHOWN_CHARS:
+                break
+            if len(body) > self._max_bytes:
+                raise SourceUnavailable(f"{where}: more than {self._max_bytes} bytes")
+        return bytes(body)
+
+
+class _Watch:
+    """Cuts the connection of one call when its time is over or the process stops."""
+
+    def __init__(self, deadline_s: float, stop: threading.Event) -> None:
+        self.verdict = ""
+        self._deadline_s = deadline_s
+        self._stop = stop
+        self._ends_at = time.monotonic() + deadline_s
+        self._done = threading.Event()
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> None:
+        self._token = _watch.set(self)
+        threading.Thread(target=self._run, name="http-watch", daemon=True).start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket = None
+        self._done.set()
+        _watch.reset(self._token)
+
+    def attach(self, connected: socket.socket | None) -> None:
+        """Name the socket to cut. In the caller's thread.
+
+        Raises:
+            TimeoutError: It is too late already.
+        """
+        self._socket = connected
+        if self.verdict:  # it may have been spoken while there was nothing to cut
+            raise TimeoutError(self.verdict)
+
+    def _run(self) -> None:
+        while not self._done.wait(min(_WATCH_S, max(0.0, self._ends_at - time.monotonic()))):
+            if self._stop.is_set():
+                return self._cut("stopping")
+            if time.monotonic() >= self._ends_at:
+                return self._cut(f"no answer within {self._deadline_s:g} s")
+        return None
+
+    def _cut(self, verdict: str) -> None:
+        self.verdict = verdict
+        if (connected := self._socket) is not None:
+            with suppress(OSError):  # it ended in this moment
+                connected.shutdown(socket.SHUT_RDWR)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+def _attach(connected: socket.socket | None) -> None:
+    if (watch := _watch.get()) is not None:
+        watch.attach(connected)
+
+
+class _PlainConnection(HTTPConnection):
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        super().request(*args, **kwargs)
+        _attach(self.sock)
+
+
+class _TlsConnection(HTTPSConnection):
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        super().request(*args, **kwargs)
+        _attach(self.sock)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _WatchedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+
+def _shown(url: str, *, path: bool) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}{parts.path if path else ''}"
+
+
+def _innermost(exc: BaseException) -> str:
+    # The outer errors of requests carry the whole URL; the innermost says what happened.
+    while (inner := exc.__cause__ or exc.__context__) is not None:
+        exc = inner
+    return f"{type(exc).__name__}: {exc}"[:_SHOWN_CHARS]
+
+
+def _printable(body: bytes) -> str:
+    text = body[:_SHOWN_CHARS].decode(errors="replace")
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _retry_after_s(headers: Any) -> float | None:
+    told = headers.get("Retry-After", "").strip()
+    if told.isascii() and told.isdigit():
+        return min(float(told[:9]), MAX_RETRY_AFTER_S)
+    try:
+        wait = parsedate_to_datetime(told) - parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER_S)
