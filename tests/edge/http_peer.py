@@ -1,0 +1,100 @@
+"""A peer on loopback that answers each request with whatever bytes the test has scripted."""
+
+import socketserver
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self, cast
+
+Script = Callable[[str, threading.Event], Iterable[bytes]]
+"""From the request (head and body) and the event of the end to the pieces to send."""
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    timeout = 10
+
+    def handle(self) -> None:
+        peer = cast("_Server", self.server).peer
+        while head := self._head():
+            peer.requests.append(head)
+            try:
+                for piece in peer.script(head, peer.ended):
+                    self.wfile.write(piece)
+            except OSError:
+                peer.hung_up.set()
+                return
+            if "connection: keep" not in head.lower() or peer.one_request_each:
+                return
+
+    def _head(self) -> str:
+        lines = []
+        try:
+            while line := self.rfile.readline():
+                lines.append(line.decode())
+                if line == b"\r\n":
+                    break
+            length = next(
+                (int(each.split(":")[1]) for each in lines if each.startswith("Content-Length")), 0
+            )
+            return "".join(lines) + self.rfile.read(length).decode()
+        except OSError:
+            return ""
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    peer: "Peer"
+
+
+class Peer:
+    """Listens while it is entered; `requests` holds what it was asked."""
+
+    def __init__(self, script: Script, *, one_request_each: bool = True) -> None:
+        self.script = script
+        self.one_request_each = one_request_each
+        self.requests: list[str] = []
+        self.ended = threading.Event()
+        self.hung_up = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.peer = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.ended.set()
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+
+    @property
+    def paths(self) -> list[str]:
+        """Give the targets of all requests so far."""
+        return [request.split(" ")[1] for request in self.requests]
+
+
+def answering(body: bytes, status: str = "200 OK", *headers: str) -> Script:
+    """Give a script that always answers the same."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    whole = "\r\n".join(lines).encode() + body
+    return lambda _request, _ended: [whole]
+
+
+def dripping(start: bytes, drop: bytes, pause_s: float = 0.01) -> Script:
+    """Give a script that sends a start, and then drops for ever."""
+
+    def drip(_request: str, ended: threading.Event) -> Iterable[bytes]:
+        yield start
+        while not ended.wait(pause_s):
+            yield drop
+
+    return drip
