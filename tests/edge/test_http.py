@@ -16,8 +16,8 @@ from actors.errors import SourceUnavailable
 AGENT = "tracker/1 (+https://example.org)"
 
 
-def quick(deadline_s: float = 0.3, **kwargs: int) -> Http:
-    return Http(AGENT, deadline_s=deadline_s, **kwargs)
+def quick(deadline_s: float = 0.3, max_bytes: int = 5_000_000) -> Http:
+    return Http(AGENT, deadline_s=deadline_s, max_bytes=max_bytes)
 
 
 def test_a_200_gives_its_body_and_the_request_names_us() -> None:
