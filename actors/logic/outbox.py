@@ -7,31 +7,30 @@ The writer may thus hear a message twice, never not at all.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 M = TypeVar("M")
 
 
-class _Waiting(NamedTuple, Generic[M]):
-    message: M
+class _Waiting(NamedTuple):
+    message: Any
     key: Hashable | None
 
 
-class Outbox(Generic[M]):
+class Outbox:
     """Keeps messages, oldest first, until their tickets are stored.
 
     Memory is bounded by what the owner puts in: give a `key` where a newer
     message makes the older one pointless, and at most one for each key waits.
 
     Args:
-        first_ticket: Each life of an actor needs its own range of tickets, or a
-            late `TicketsStored` for its former life would be taken for its own:
-            pass `first_ticket_of(incarnation)`.
+        life: The incarnation of the actor. Each life has its own 2**32 tickets, or
+            a late `TicketsStored` for a former one would be taken for its own.
     """
 
-    def __init__(self, first_ticket: int = 1) -> None:
-        self._next_ticket = first_ticket
-        self._waiting: dict[int, _Waiting[M]] = {}
+    def __init__(self, *, life: int = 0) -> None:
+        self._next_ticket = (life << 32) + 1
+        self._waiting: dict[int, _Waiting] = {}
         self._ticket_of: dict[Hashable, int] = {}
 
     def put(self, make: Callable[[int], M], *, key: Hashable | None = None) -> M:
@@ -51,24 +50,19 @@ class Outbox(Generic[M]):
         self._waiting[ticket] = _Waiting(message, key)
         return message
 
-    def stored(self, tickets: Iterable[int]) -> tuple[M, ...]:
+    def stored(self, tickets: Iterable[int]) -> tuple[Any, ...]:
         """Forget what is stored and give it; unknown tickets mean nothing."""
         return tuple(self._forget(ticket).message for ticket in tickets if ticket in self._waiting)
 
-    def _forget(self, ticket: int) -> _Waiting[M]:
+    def _forget(self, ticket: int) -> _Waiting:
         waiting = self._waiting.pop(ticket)
         if waiting.key is not None:
             del self._ticket_of[waiting.key]
         return waiting
 
-    def waiting(self) -> tuple[M, ...]:
+    def waiting(self) -> tuple[Any, ...]:
         """Give what is not known to be stored, oldest first."""
         return tuple(waiting.message for waiting in self._waiting.values())
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-
-def first_ticket_of(incarnation: int) -> int:
-    """Give where the tickets of this life of an actor begin: 2**32 for each life."""
-    return (incarnation << 32) + 1
