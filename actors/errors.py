@@ -4,7 +4,8 @@ TrackerError
 ├── Retryable            the shell tries again, later
 │   ├── FeedLost             a WebSocket ended; the supervisor opens its successor
 │   ├── StoreUnavailable     the database does not answer or refuses us for now
-│   └── SourceUnavailable    an HTTP source failed, was too slow or too large
+│   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
+│   └── JournalFull          the disk or the cap leaves no room for one more record
 ├── Refused              one thing from outside is set aside and counted; nothing stops
 │   ├── RowRefused           the database cannot hold one row
 │   └── PayloadRefused       an answer that does not have the promised shape
@@ -72,6 +73,10 @@ class SourceUnavailable(Retryable):
     def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class JournalFull(Retryable):
+    """The journal has no room."""
 
 
 class Refused(TrackerError):

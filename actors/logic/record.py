@@ -161,8 +161,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """Sequences `first` to `last` cannot be read: a torn, damaged or missing stretch."""
+    """Sequences `first` to `last` cannot be read: a torn, damaged or missing stretch.
+
+    `skipped`: they were passed over on purpose after a power loss, so that none
+    is used twice; nothing that was ever durable stood there.
+    """
 
     first: int
     last: int
     bytes_lost: int
+    skipped: bool = False
