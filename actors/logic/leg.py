@@ -1,0 +1,137 @@
+"""One leg of the plan: lanes that together listen to every market once."""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from actors.logic.changes import Difference, Lane
+from actors.logic.trade import ConditionId, TokenId
+
+_PAIR: Final = 2  # a market has two tokens; a lane with room for one is full
+_SPARSE: Final = 4  # a lane less than a quarter full may be merged
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One market and the lane it has in each leg; no lanes when it left the plan."""
+
+    condition_id: ConditionId
+    tokens: tuple[TokenId, ...]
+    lanes: "tuple[Bench, ...]" = ()
+
+
+@dataclass(slots=True, eq=False)
+class Bench:
+    """One lane and the markets on it. A lane that is `reserved` takes no other market."""
+
+    lane: Lane
+    number: int
+    seats: dict[ConditionId, Seat] = field(default_factory=dict)
+    used: int = 0
+    reserved: bool = False
+
+
+class Leg:
+    """The lanes of one leg.
+
+    Leg 0 fills its lanes in order. The others spread markets by hash over the
+    lanes that have room, so that no two legs group the markets alike: two
+    connections that are lost together leave few markets unheard.
+    """
+
+    def __init__(self, leg: int, *, capacity: int, seed: int) -> None:
+        self.leg = leg
+        self.benches: dict[str, Bench] = {}
+        self._capacity = capacity
+        self._seed = seed
+        self._opened = 0
+        self._roomy: list[Bench] = []
+
+    def prepare(self, seats: Sequence[Seat], difference: Difference) -> None:
+        """Open the lanes that a batch needs, so that it spreads over all of them."""
+        if self.leg == 0:
+            return
+        needed = sum(len(seat.tokens) for seat in seats)
+        room = sum(self._room(bench) // _PAIR * _PAIR for bench in self._roomy)
+        while room < needed:
+            self.open(difference)
+            room += self._capacity // _PAIR * _PAIR
+
+    def place(self, seat: Seat, difference: Difference) -> None:
+        """Give the market a lane."""
+        self.sit(seat, self._choose(seat) or self.open(difference), difference)
+
+    def open(self, difference: Difference, *, reserved: bool = False) -> Bench:
+        """Open an empty lane."""
+        lane = Lane(f"leg{self.leg}-{self._opened:04d}", self.leg)
+        bench = Bench(lane, self._opened, reserved=reserved)
+        self._opened += 1
+        self.benches[lane.id] = bench
+        if not reserved:
+            self._roomy.append(bench)
+        difference.open(lane)
+        return bench
+
+    def sit(self, seat: Seat, bench: Bench, difference: Difference) -> None:
+        """Put the market on this lane."""
+        bench.seats[seat.condition_id] = seat
+        bench.used += len(seat.tokens)
+        seat.lanes = (*seat.lanes[: self.leg], bench, *seat.lanes[self.leg + 1 :])
+        self._weigh(bench)
+        difference.subscribe(bench.lane.id, seat.tokens)
+
+    def rise(self, seat: Seat, difference: Difference) -> None:
+        """Take the market off its lane; an empty lane closes."""
+        bench = seat.lanes[self.leg]
+        del bench.seats[seat.condition_id]
+        bench.used -= len(seat.tokens)
+        difference.unsubscribe(bench.lane.id, seat.tokens)
+        if bench.seats:
+            self._weigh(bench)
+        else:
+            self.close(bench, difference)
+
+    def close(self, bench: Bench, difference: Difference) -> None:
+        """Close a lane that is empty."""
+        bench.used = self._capacity
+        self._weigh(bench)
+        del self.benches[bench.lane.id]
+        difference.close(bench.lane.id)
+
+    def sparse(self) -> list[Bench]:
+        """Give the lanes that are less than a quarter full, emptiest first."""
+        found = [bench for bench in self._roomy if bench.used * _SPARSE < self._capacity]
+        return sorted(found, key=lambda bench: (bench.used, bench.number))
+
+    def host(self, guest: Bench) -> Bench | None:
+        """Give the fullest lane that can take all markets of another one."""
+        hosts = [b for b in self._roomy if b is not guest and self._room(b) >= guest.used]
+        return max(hosts, key=lambda bench: (bench.used, -bench.number), default=None)
+
+    def _choose(self, seat: Seat) -> Bench | None:
+        count, size = len(self._roomy), len(seat.tokens)
+        first = self._hash(seat.condition_id) % count if self.leg and count else 0
+        for step in range(count):
+            bench = self._roomy[(first + step) % count]
+            if self._room(bench) >= size:
+                return bench
+        return None
+
+    def _room(self, bench: Bench) -> int:
+        return self._capacity - bench.used
+
+    def _weigh(self, bench: Bench) -> None:
+        """Keep the list of lanes with room in order and complete."""
+        index = bisect_left(self._roomy, bench.number, key=lambda bench: bench.number)
+        listed = index < len(self._roomy) and self._roomy[index] is bench
+        roomy = self._room(bench) >= _PAIR and not bench.reserved
+        if listed and not roomy:
+            del self._roomy[index]
+        elif roomy and not listed:
+            insort(self._roomy, bench, key=lambda bench: bench.number)
+
+    def _hash(self, condition_id: ConditionId) -> int:
+        text = f"{self._seed}|{self.leg}|{condition_id}"
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

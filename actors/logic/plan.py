@@ -1,0 +1,150 @@
+"""The plan: which connection listens to which market.
+
+Every market is on one lane (connection) of each leg, both of its tokens
+together. What has a lane keeps it: wanting and dropping never move another
+market. Only `split` and `compact`, asked for, move anything.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from actors.logic.changes import Changes, Difference, Lane
+from actors.logic.leg import Bench, Leg, Seat
+from actors.logic.pulse import Pulses
+from actors.logic.trade import ConditionId, TokenId
+
+__all__ = ["Changes", "Lane", "Plan"]
+
+Market = tuple[ConditionId, tuple[TokenId, ...]]
+
+
+class Plan:
+    """All lanes of all legs.
+
+    Args:
+        redundancy: How many legs; each token is on that many connections.
+        per_connection: The most tokens on one connection, 2 or more.
+        seed: Decides how the legs beyond the first group the markets.
+    """
+
+    def __init__(self, *, redundancy: int, per_connection: int, seed: int) -> None:
+        if redundancy < 1 or per_connection < 2:
+            raise ValueError("a plan needs one leg and room for the two tokens of a market")
+        self._capacity = per_connection
+        self._legs = tuple(
+            Leg(leg, capacity=per_connection, seed=seed) for leg in range(redundancy)
+        )
+        self._seats: dict[ConditionId, Seat] = {}
+        self._pulses = Pulses(self._seats)
+        self._token_count = 0
+
+    @property
+    def token_count(self) -> int:
+        """Tokens in the plan, each counted once."""
+        return self._token_count
+
+    def want(self, markets: Sequence[Market]) -> Changes:
+        """Take markets in; one that is in with the same tokens stays as it is.
+
+        Raises:
+            ValueError: A market has no token, or more than fit on a connection.
+        """
+        difference = Difference()
+        seats: dict[ConditionId, Seat] = {}
+        for condition_id, tokens in markets:
+            if not 1 <= len(tokens) <= self._capacity:
+                raise ValueError(f"{condition_id} has {len(tokens)} tokens")
+            seats[condition_id] = Seat(condition_id, tokens)
+        new = [seat for seat in seats.values() if not self._has(seat)]
+        for seat in new:
+            self._remove(seat.condition_id, difference)
+            self._seats[seat.condition_id] = seat
+            self._token_count += len(seat.tokens)
+            difference.want(seat.tokens)
+        for leg in self._legs:
+            leg.prepare(new, difference)
+            for seat in new:
+                leg.place(seat, difference)
+        return difference.changes()
+
+    def drop(self, condition_ids: Iterable[ConditionId]) -> Changes:
+        """Let markets go; a lane that becomes empty closes."""
+        difference = Difference()
+        for condition_id in condition_ids:
+            self._remove(condition_id, difference)
+        return difference.changes()
+
+    def split(self, lane_id: str, hottest: ConditionId) -> Changes:
+        """Move one market to a lane of its own, which no other market joins.
+
+        Changes nothing when the market is not on this lane, or alone on it.
+        """
+        difference = Difference()
+        leg, bench = self._find(lane_id)
+        seat = bench.seats.get(hottest) if bench else None
+        if leg and bench and seat and len(bench.seats) > 1:
+            leg.rise(seat, difference)
+            leg.sit(seat, leg.open(difference, reserved=True), difference)
+        return difference.changes()
+
+    def compact(self, limit: int) -> Changes:
+        """Empty up to `limit` lanes that are less than a quarter full.
+
+        Each goes as a whole to the fullest lane of its leg that can take it.
+        Only the leg with the most such lanes is touched: no market moves on two
+        legs at once.
+        """
+        difference = Difference()
+        leg = max(self._legs, key=lambda leg: len(leg.sparse()))
+        hosts: set[str] = set()
+        for guest in leg.sparse():
+            host = leg.host(guest)
+            if limit <= 0 or host is None:
+                break
+            if guest.lane.id in hosts:
+                continue
+            limit -= 1
+            hosts.add(host.lane.id)
+            for seat in tuple(guest.seats.values()):
+                leg.rise(seat, difference)
+                leg.sit(seat, host, difference)
+        return difference.changes()
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """Give all lanes, leg by leg, oldest first."""
+        return tuple(bench.lane for leg in self._legs for bench in leg.benches.values())
+
+    def lanes_of(self, condition_id: ConditionId) -> tuple[str, ...]:
+        """Give the ids of the lanes that a market is on, in order of the legs."""
+        seat = self._seats.get(condition_id)
+        return tuple(bench.lane.id for bench in seat.lanes) if seat else ()
+
+    def tokens_of(self, lane_id: str) -> tuple[TokenId, ...]:
+        """Give the tokens on a lane, market by market; none when there is no such lane."""
+        _, bench = self._find(lane_id)
+        seats = bench.seats.values() if bench else ()
+        return tuple(token for seat in seats for token in seat.tokens)
+
+    def pulse(self, lane_id: str, busy: Callable[[TokenId], int]) -> TokenId | None:
+        """Give a moderately busy token that is not on this lane; None when there is none."""
+        return self._pulses.choose(lane_id, busy)
+
+    def _has(self, seat: Seat) -> bool:
+        known = self._seats.get(seat.condition_id)
+        return known is not None and known.tokens == seat.tokens
+
+    def _find(self, lane_id: str) -> tuple[Leg, Bench] | tuple[None, None]:
+        for leg in self._legs:
+            bench = leg.benches.get(lane_id)
+            if bench is not None:
+                return leg, bench
+        return None, None
+
+    def _remove(self, condition_id: ConditionId, difference: Difference) -> None:
+        seat = self._seats.pop(condition_id, None)
+        if seat is None:
+            return
+        for leg in self._legs:
+            leg.rise(seat, difference)
+        seat.lanes = ()
+        self._token_count -= len(seat.tokens)
+        difference.unwant(seat.tokens)
