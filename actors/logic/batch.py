@@ -1,7 +1,5 @@
 """What one transaction of the writer carries, and what the database says to it."""
 
-from decimal import Decimal
-
 import msgspec
 
 from actors.logic.market import Market
@@ -89,12 +87,7 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(observation: Observation) -> str:
     """Give an observation's word as it stands in `resolution_observations.verdict`.
 
-    >>> from actors.logic.outcome import Source
-    >>> said = {"condition_id": "0xaa", "source": Source.CHAIN, "observed_at_ms": 1, "payload": "1"}
-    >>> verdict(Observation(payouts=(("7", Decimal(0)), ("8", Decimal(1))), reason="", **said))
-    'winner 8'
-    >>> verdict(Observation(payouts=None, reason="not closed", **said))
-    'not final'
+    It is `winner <token id>`, `split`, `other payouts` or `not final`.
     """
     if observation.payouts is None:
         return "not final"

@@ -1,0 +1,165 @@
+"""Columns of rows: from what the actors tell to what a query takes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from psycopg.types.numeric import Int4, Int8
+
+from actors.logic.batch import ConnectionEvent, SetAside, verdict
+from actors.logic.market import Market
+from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.trade import Print, print_hash
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+Columns = dict[str, Any]
+
+
+def instant(ns: int) -> datetime:
+    """Give the aware UTC time of nanoseconds since 1970, cut to microseconds.
+
+    Raises:
+        OverflowError: Not between the years 1 and 9999.
+    """
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def clean(text: str) -> str:
+    """Give a text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def prints(rows: Sequence[Print], keys: Mapping[str, int]) -> Columns:
+    """Give the parameters of `insert_prints`."""
+    return {
+        "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
+        "received": [instant(row.received_at_ns) for row in rows],
+        "hashes": [Int8(print_hash(row)) for row in rows],
+        "assets": [Int4(keys[row.token_id]) for row in rows],
+        "fees": [None if row.fee_rate_bps is None else Int8(row.fee_rate_bps) for row in rows],
+        "occurrences": [Int4(row.occurrence) for row in rows],
+        "sides": [row.side for row in rows],
+        "prices": [row.price for row in rows],
+        "sizes": [row.size for row in rows],
+        "transactions": [_bytes(row.transaction_hash) for row in rows],
+        "trade_ids": [row.trade_id for row in rows],
+        "extras": [row.extra for row in rows],
+    }
+
+
+def _bytes(transaction_hash: str | None) -> bytes | None:
+    if transaction_hash is None:
+        return None
+    if not transaction_hash.startswith("0x"):
+        raise ValueError("transaction hash without 0x")
+    return bytes.fromhex(transaction_hash[2:])
+
+
+def refusals(rows: Sequence[SetAside]) -> Columns:
+    """Give the parameters of `insert_rejections`; a negative sequence stands for none."""
+    return {
+        "received": [_clamped(row.refusal.received_at_ns) for row in rows],
+        "connections": [clean(row.connection) for row in rows],
+        "reasons": [clean(row.refusal.reason) for row in rows],
+        "payloads": [row.refusal.payload for row in rows],
+        "seqs": [None if row.seq < 0 else Int8(row.seq) for row in rows],
+        "indexes": [None if row.seq < 0 else Int4(row.index) for row in rows],
+    }
+
+
+def _clamped(ns: int) -> datetime:
+    """Give the time, or 1970: what is set aside must not be refused again."""
+    try:
+        return instant(ns)
+    except OverflowError:
+        return _EPOCH
+
+
+def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
+    """Give the parameters of `insert_connection_events`. Reasons are cut at 500 characters."""
+    return {
+        "times": [instant(row.at_ns) for row in rows],
+        "connections": [clean(row.connection) for row in rows],
+        "events": [clean(row.event) for row in rows],
+        "reasons": [clean(row.reason)[:500] for row in rows],
+    }
+
+
+def markets(rows: Sequence[Market]) -> Columns:
+    """Give the parameters of `upsert_markets` and `upsert_assets`; of two words the last counts."""
+    latest = {row.condition_id: row for row in rows}
+    return {"markets": _json([_clean_market(row) for row in latest.values()])}
+
+
+def _clean_market(market: Market) -> Market:
+    return msgspec.structs.replace(
+        market,
+        question=clean(market.question),
+        slug=clean(market.slug),
+        tags=tuple(clean(tag) for tag in market.tags),
+        assets=tuple(
+            msgspec.structs.replace(asset, outcome=clean(asset.outcome)) for asset in market.assets
+        ),
+    )
+
+
+def observations(rows: Sequence[Observation]) -> Columns:
+    """Give the parameters of `insert_resolution_observations`."""
+    return {
+        "observations": _json(
+            [
+                {
+                    "condition_id": row.condition_id,
+                    "source": row.source,
+                    "observed_at_ms": row.observed_at_ms,
+                    "verdict": verdict(row),
+                    "reason": clean(row.reason),
+                    "payouts": row.payouts,
+                    "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", clean(row.payload)),
+                }
+                for row in rows
+            ]
+        )
+    }
+
+
+def quoted(row: Observation) -> Observation:
+    """Give the observation with its payload as a JSON string, since it is not JSON."""
+    return msgspec.structs.replace(row, payload=_json(clean(row.payload)))
+
+
+def resolutions(rows: Sequence[Resolution]) -> Columns:
+    """Give the parameters of `insert_resolutions` and `insert_overruled_resolutions`."""
+    return {
+        "resolutions": _json(
+            [
+                row
+                if row.winning_outcome is None
+                else msgspec.structs.replace(row, winning_outcome=clean(row.winning_outcome))
+                for row in rows
+            ]
+        )
+    }
+
+
+def contradictions(rows: Sequence[Contradiction]) -> Columns:
+    """Give the parameters of `insert_resolution_conflicts`."""
+    cleaned = [
+        msgspec.structs.replace(row, recorded=clean(row.recorded), observed=clean(row.observed))
+        for row in rows
+    ]
+    return {"contradictions": _json(cleaned)}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

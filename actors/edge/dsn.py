@@ -1,0 +1,94 @@
+"""A database address that was looked at before anyone else sees it.
+
+libpq quotes what it cannot parse in its error messages, and takes the rest of
+a password with an unescaped `@`, `/` or `:` in it for a host, port or database.
+So an address is parsed here once, and nothing of one that looks odd is shown.
+"""
+
+import ipaddress
+import re
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from actors.errors import ConfigError
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
+_DATABASE = re.compile(r"[\w.$ -]{1,63}")
+_HELP = (
+    "use postgresql://user:password@host:5432/database, with every special character of the "
+    "password percent-encoded (@ is %40, / is %2F, : is %3A, % is %25)"
+)
+
+
+class SafeDsn(msgspec.Struct, frozen=True):
+    """An address that may be used, and the part of it that may be shown.
+
+    Attributes:
+        dsn: As given, without surrounding white space; holds the password.
+        shown: User, host, port and database, for logs and status.
+    """
+
+    dsn: str
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"SafeDsn({self.shown!r})"
+
+
+def check_dsn(text: str) -> SafeDsn:
+    """Give the address if it is a sound one.
+
+    Raises:
+        ConfigError: It is not; the message holds no part of it.
+    """
+    dsn = text.strip()
+    if not dsn:
+        raise ConfigError("the database address is empty: leave it unset for the embedded server")
+    try:
+        found = conninfo_to_dict(dsn)
+    except (psycopg.Error, ValueError):
+        # Not chained: the cause quotes the address.
+        raise ConfigError(f"the database address cannot be parsed: {_HELP}") from None
+    parts = {name: str(value) for name, value in found.items() if value is not None}
+    _refuse_odd(parts)
+    return SafeDsn(dsn=dsn, shown=_shown(parts))
+
+
+def _refuse_odd(parts: dict[str, str]) -> None:
+    """Refuse whatever may be a piece of a password that went astray."""
+    hosts = [host for host in parts.get("host", "").split(",") if host]
+    hosts += [host for host in parts.get("hostaddr", "").split(",") if host]
+    odd = [
+        *("host" for host in hosts if not _is_host(host)),
+        *("port" for port in parts.get("port", "").split(",") if port and not _is_port(port)),
+        *("user" for user in [parts.get("user", "")] if re.search(r"[\s/:\x00-\x1f]", user)),
+    ]
+    if "dbname" in parts and not _DATABASE.fullmatch(parts["dbname"]):
+        odd.append("database name")
+    if odd:
+        raise ConfigError(f"the {odd[0]} in the database address looks wrong: {_HELP}")
+
+
+def _is_host(text: str) -> bool:
+    if text.startswith(("/", "@/")):
+        return not re.search(r"[\x00-\x1f]", text)
+    if _HOST.fullmatch(text):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536
+
+
+def _shown(parts: dict[str, str]) -> str:
+    host = parts.get("host") or parts.get("hostaddr") or "local socket"
+    user = f"{parts['user']}@" if "user" in parts else ""
+    port = f":{parts['port']}" if "port" in parts else ""
+    return f"{user}{host}{port}/{parts.get('dbname', '')}".rstrip("/")

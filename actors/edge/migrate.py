@@ -1,0 +1,128 @@
+"""Migrations: numbered files, each applied once, in a transaction, under a lock.
+
+A file that was applied is a fact: its checksum is recorded, and a database that
+knows another text, or a file that we do not have, is not touched.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from actors.edge import queries
+from actors.edge.session import Connection, Session, errors, words
+from actors.errors import SchemaMismatch
+
+MIGRATIONS = queries.SQL / "migrations"
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One file of sql/migrations."""
+
+    name: str
+    text: bytes
+
+    @property
+    def checksum(self) -> str:
+        """Give the sha256 of the file, hexadecimal."""
+        return sha256(self.text).hexdigest()
+
+
+def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
+    """Give all migrations of a folder in the order of their numbers."""
+    files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return tuple(Migration(name=file.name, text=file.read_bytes()) for file in files)
+
+
+def pending(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+    """Give the names of the migrations that the database still lacks, in order.
+
+    Raises:
+        SchemaMismatch: It was migrated by other files than ours.
+        StoreUnavailable: It does not answer.
+    """
+    session = Session(dsn)
+    try:
+        with errors():
+            return tuple(each.name for each in _missing(session.connection, folder))
+    finally:
+        session.close()
+
+
+def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+    """Apply what is missing and give the names of what was applied.
+
+    Whoever comes second waits up to a minute, then finds nothing to do.
+
+    Raises:
+        SchemaMismatch: The database was migrated by other files than ours, or
+            one of ours does not fit it; nothing of that file was applied.
+        StoreUnavailable: It does not answer.
+    """
+    session = Session(dsn, statement_s=600, lock_s=60)
+    try:
+        with errors():
+            return _apply(session.connection, folder)
+    finally:
+        session.close()
+
+
+def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
+    connection.execute(queries.LOCK_MIGRATIONS)  # until the session ends
+    missing = _missing(connection, folder)
+    if missing:
+        connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
+    for each in missing:
+        _apply_one(connection, each)
+    return tuple(each.name for each in missing)
+
+
+def _apply_one(connection: Connection, migration: Migration) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(migration.text)
+            row = {"name": migration.name, "checksum": migration.checksum}
+            connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
+    except psycopg.OperationalError:
+        raise  # the database is away or busy: later may do
+    except psycopg.Error as exc:
+        raise SchemaMismatch(
+            f"the migration {migration.name} does not fit this database: {words(exc)}"
+        ) from exc
+
+
+def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
+    """Make sure that the database has exactly our migrations.
+
+    Raises:
+        SchemaMismatch: It has not; the message says what to do.
+    """
+    missing = _missing(connection, folder)
+    if missing:
+        raise SchemaMismatch(
+            f"the database lacks {missing[0].name}"
+            + (f" and {len(missing) - 1} more migrations" if len(missing) > 1 else "")
+            + ": run `bin/tracker --migrate`, or start the tracker with TRACKER_MIGRATE on"
+        )
+
+
+def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
+    """Give what the database lacks; refuse one that others have migrated."""
+    found = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
+    if found is None or not found[0]:
+        return migrations(folder)
+    applied: dict[str, str] = dict(connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall())
+    ours = {each.name: each for each in migrations(folder)}
+    for name, checksum in applied.items():
+        if name not in ours:
+            raise SchemaMismatch(
+                f"the database has the migration {name}, which this version does not know: "
+                "install the version of the tracker that made it, or a newer one"
+            )
+        if ours[name].checksum != checksum:
+            raise SchemaMismatch(
+                f"the migration {name} was edited after it was applied to the database: restore "
+                f"the file (sha256 {checksum}) and put the change into a new migration"
+            )
+    return tuple(each for name, each in ours.items() if name not in applied)

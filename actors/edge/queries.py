@@ -1,0 +1,66 @@
+"""The SQL of this project: one file, one statement, one name.
+
+A query is asked for by the name of its file; a name without a file is an
+AttributeError when the room that uses it is imported, not later.
+"""
+
+from pathlib import Path
+
+SQL = Path(__file__).parents[2] / "sql"
+
+
+def read(name: str) -> bytes:
+    """Give a query's text without its comments (a `%` in them would be a parameter).
+
+    Raises:
+        AttributeError: There is no such file in sql/queries.
+    """
+    try:
+        text = (SQL / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise AttributeError(f"sql/queries has no {name}.sql") from None
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    return "\n".join(lines).strip().encode()
+
+
+SET_SESSION = read("set_session")
+SET_TIMESCALE_LIMIT = read("set_timescale_limit")
+SELECT_SERVER = read("select_server")
+
+CREATE_SCHEMA_MIGRATIONS = read("create_schema_migrations")
+FIND_SCHEMA_MIGRATIONS = read("find_schema_migrations")
+SELECT_SCHEMA_MIGRATIONS = read("select_schema_migrations")
+INSERT_SCHEMA_MIGRATION = read("insert_schema_migration")
+LOCK_MIGRATIONS = read("lock_migrations")
+
+INSERT_JOURNAL = read("insert_journal")
+SELECT_JOURNAL = read("select_journal")
+LOCK_PROGRESS = read("lock_progress")
+MOVE_MARK = read("move_mark")
+
+INSERT_ASSETS = read("insert_assets")
+SELECT_ASSETS = read("select_assets")
+INSERT_PRINTS = read("insert_prints")
+INSERT_REJECTIONS = read("insert_rejections")
+INSERT_CONNECTION_EVENTS = read("insert_connection_events")
+
+UPSERT_MARKETS = read("upsert_markets")
+UPSERT_ASSETS = read("upsert_assets")
+SELECT_OPEN_MARKETS = read("select_open_markets")
+INSERT_RESOLUTION_OBSERVATIONS = read("insert_resolution_observations")
+INSERT_RESOLUTIONS = read("insert_resolutions")
+INSERT_OVERRULED_RESOLUTIONS = read("insert_overruled_resolutions")
+INSERT_RESOLUTION_CONFLICTS = read("insert_resolution_conflicts")
+
+START_PROCESS = read("start_process")
+KEEP_PROCESS_ALIVE = read("keep_process_alive")
+STOP_PROCESS = read("stop_process")
+OPEN_EPOCH = read("open_epoch")
+PROVE_EPOCHS = read("prove_epochs")
+CLOSE_EPOCH = read("close_epoch")
+CLOSE_LOST_EPOCHS = read("close_lost_epochs")
+SETTLE_LISTENING = read("settle_listening")
+CONFIRM_TOKENS = read("confirm_tokens")
+RELEASE_TOKENS = read("release_tokens")
+WANT_TOKENS = read("want_tokens")
+UNWANT_TOKENS = read("unwant_tokens")

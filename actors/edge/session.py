@@ -1,0 +1,119 @@
+"""One connection to the database: limits, lifeline, and the meaning of its errors."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import DecimalException
+from typing import Any
+
+import psycopg
+
+from actors.edge import queries
+from actors.errors import ConfigError, StoreUnavailable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+DATA_FAULTS = (
+    psycopg.DataError,  # class 22, and what the driver itself cannot write
+    psycopg.IntegrityError,  # class 23
+    psycopg.errors.CardinalityViolation,  # class 21
+    ValueError,  # the driver, before anything is sent; lone surrogates too
+    OverflowError,  # a time out of range
+    DecimalException,
+)
+"""One row is at fault, not the database: bisect, set it aside, store the rest."""
+
+_TRANSPORT: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+    "application_name": "polymarket-tracker",
+}
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn what the driver raises for a database that is away or unwilling into ours.
+
+    Raises:
+        StoreUnavailable: With the SQLSTATE, if the server gave one.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
+        raise StoreUnavailable(words(exc), sqlstate=exc.sqlstate) from exc
+    except psycopg.Error as exc:
+        if exc.sqlstate is None:
+            raise  # the driver blames the caller: our own fault, and a crash
+        raise StoreUnavailable(words(exc), sqlstate=exc.sqlstate) from exc
+
+
+def words(exc: BaseException) -> str:
+    """Give an error in one line, at most 300 characters; the server's own words where it spoke."""
+    said = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
+    return " ".join((said or str(exc) or type(exc).__name__).split())[:300]
+
+
+class Session:
+    """A connection with the limits of a writer. Used by one thread; `abort` by any.
+
+    Args:
+        dsn: Checked by `dsn.check_dsn`, so that no error quotes a secret.
+        statement_s: Longest a statement may take, in seconds.
+        lock_s: Longest it may wait for a lock, in seconds.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+        ConfigError: Its commits are not durable and may not be made so.
+    """
+
+    def __init__(self, dsn: str, *, statement_s: float = 20, lock_s: float = 5) -> None:
+        with errors():
+            self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_TRANSPORT)
+            # A second descriptor of the same socket: it cannot have been closed and
+            # given to another file when another thread comes to shut it down.
+            self._lifeline = socket.socket(fileno=os.dup(self.connection.fileno()))
+            try:
+                self._prepare(statement_s, lock_s)
+            except BaseException:
+                self.close()
+                raise
+
+    def _prepare(self, statement_s: float, lock_s: float) -> None:
+        limits = {"statement_ms": statement_s, "lock_ms": lock_s, "idle_ms": 60}
+        run = self.connection.execute
+        run(queries.SET_SESSION, {name: str(round(s * 1000)) for name, s in limits.items()})
+        row = run(queries.SELECT_SERVER).fetchone()
+        if row is None:
+            raise StoreUnavailable("the server told nothing about itself")
+        self.version, durable, self.timescale, read_only = row
+        if durable == "off":
+            raise ConfigError("synchronous_commit is off for this role and cannot be set on")
+        if read_only:
+            raise StoreUnavailable("the server takes no writes (read-only)", sqlstate="25006")
+        if self.timescale:
+            run(queries.SET_TIMESCALE_LIMIT)
+
+    @property
+    def server(self) -> str:
+        """Give the server's version and where it is, for people."""
+        info = self.connection.info
+        return f"PostgreSQL {self.version} at {info.host}:{info.port}/{info.dbname}"
+
+    def abort(self) -> None:
+        """Cut the connection from another thread: whoever waits for it gets an error at once.
+
+        libpq may otherwise wait for ever for a server that froze in mid-answer.
+        """
+        try:
+            self._lifeline.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is closed already
+
+    def close(self) -> None:
+        """Close it. Never waits for the server."""
+        self._lifeline.close()
+        self.connection.close()

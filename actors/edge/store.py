@@ -1,0 +1,141 @@
+"""The database of the tracker: one method, one transaction.
+
+Exactly once: rows and the journal's mark move in the same transaction, and
+every row has a key, so a batch that is told again changes nothing.
+
+After `StoreUnavailable` the connection is closed and nothing of the batch is to
+be relied on: `open` again, and read the mark.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import msgspec
+
+from actors.edge import migrate, queries
+from actors.edge.session import Connection, Session, errors
+from actors.edge.tokens import TokenKeys
+from actors.edge.transaction import Transaction
+from actors.errors import StoreUnavailable
+from actors.logic.batch import Batch, Committed, Opened
+from actors.logic.market import Market
+
+_CHUNK = 5000
+_market = msgspec.json.Decoder(Market)
+
+
+class Store:
+    """Used by one thread at a time; `abort` and `busy_since` by any.
+
+    Args:
+        dsn: Checked by `dsn.check_dsn`.
+        monotonic: Clock for `busy_since`.
+        wall_ns: Clock for the time of a database refusal of a row that has none.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._dsn = dsn
+        self._monotonic = monotonic
+        self._wall_ns = wall_ns
+        self._session: Session | None = None
+        self._journal = 0
+        self._tokens = TokenKeys()
+        self.busy_since: float | None = None
+        """Monotonic time since which the database is being waited for, or None."""
+
+    def open(self, journal_id: UUID) -> Opened:
+        """Connect, check the schema, and read how far this journal is committed.
+
+        Raises:
+            StoreUnavailable: The database does not answer or does not let us.
+            SchemaMismatch: Its schema is missing, older, newer or edited.
+            ConfigError: Its commits cannot be made durable.
+        """
+        self.close()
+        with self._waiting():
+            self._session = session = Session(self._dsn)
+            run = session.connection.execute
+            migrate.verify(session.connection)
+            run(queries.INSERT_JOURNAL, {"journal_id": journal_id})
+            row = run(queries.SELECT_JOURNAL, {"journal_id": journal_id}).fetchone()
+            if row is None:
+                raise StoreUnavailable("the journal was not taken down")
+            self._journal, mark = row
+            return Opened(server=session.server, timescale=session.timescale, mark=mark)
+
+    def commit(self, batch: Batch) -> Committed:
+        """Store a batch in one transaction, and move the mark with it.
+
+        A row that the database cannot hold is set aside in `rejected_messages`
+        in the same transaction; the others are stored.
+
+        Raises:
+            StoreUnavailable: Nothing, or (if the connection broke during COMMIT)
+                everything was stored; telling the batch again is harmless.
+        """
+        with self._waiting():
+            try:
+                transaction = Transaction(
+                    self._connection(), self._journal, self._tokens, self._wall_ns
+                )
+                committed = transaction.run(batch)
+            except BaseException:
+                self._tokens.forget()
+                raise
+            self._tokens.keep()
+            return committed
+
+    def open_markets(self) -> Iterator[tuple[Market, ...]]:
+        """Give the markets that have no verdict yet and are open or wanted, 5,000 at a time.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        after = ""
+        while True:
+            with self._waiting():
+                given = {"after": after, "room": _CHUNK}
+                rows = self._connection().execute(queries.SELECT_OPEN_MARKETS, given).fetchall()
+            if rows:
+                yield tuple(_market.decode(text) for _, text in rows)
+                after = rows[-1][0]
+            if len(rows) < _CHUNK:
+                return
+
+    def abort(self) -> None:
+        """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""
+        session = self._session
+        if session is not None:
+            session.abort()
+
+    def close(self) -> None:
+        """Close the connection, if there is one. Never waits for the server."""
+        session, self._session = self._session, None
+        self._tokens = TokenKeys()
+        if session is not None:
+            session.close()
+
+    def _connection(self) -> Connection:
+        if self._session is None:
+            raise StoreUnavailable("the database is not open")
+        return self._session.connection
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self.busy_since = self._monotonic()
+        try:
+            with errors():
+                yield
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.busy_since = None

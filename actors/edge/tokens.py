@@ -1,0 +1,59 @@
+"""The numbers that the database gave to tokens, remembered."""
+
+from collections.abc import Iterable, Mapping
+
+from actors.edge import queries
+from actors.edge.session import Connection
+
+
+class TokenKeys:
+    """Token id → asset_key, for as long as the connection lives: two words a token.
+
+    What a transaction learns counts only once it is committed: `keep` or `forget`.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._nameless: set[str] = set()
+        self._fresh: dict[str, tuple[int, bool]] = {}
+
+    def of(
+        self, connection: Connection, tokens: Iterable[str], conditions: Mapping[str, str]
+    ) -> Mapping[str, int]:
+        """Give the key of each of these tokens; number those that have none.
+
+        Args:
+            connection: In a transaction.
+            tokens: Token ids, repeated or not.
+            conditions: The condition of those that are known to belong to one.
+
+        Raises:
+            KeyError: The database did not keep a token that it was given.
+        """
+        wanted = set(tokens)
+        asked = sorted(token for token in wanted if self._is_news(token, token in conditions))
+        if asked:
+            told = {"tokens": asked, "conditions": [conditions.get(token) for token in asked]}
+            connection.execute(queries.INSERT_ASSETS, told)
+            for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
+                self._fresh[token] = (key, named)
+        return {token: self._key(token) for token in wanted}
+
+    def _is_news(self, token: str, told: bool) -> bool:
+        if token in self._fresh:
+            return told and not self._fresh[token][1]
+        return token not in self._known or (told and token in self._nameless)
+
+    def _key(self, token: str) -> int:
+        return self._fresh[token][0] if token in self._fresh else self._known[token]
+
+    def keep(self) -> None:
+        """Remember what was learned: the transaction is committed."""
+        for token, (key, named) in self._fresh.items():
+            self._known[token] = key
+            (self._nameless.discard if named else self._nameless.add)(token)
+        self._fresh.clear()
+
+    def forget(self) -> None:
+        """Drop what was learned: the transaction, or a part of it, was rolled back."""
+        self._fresh.clear()

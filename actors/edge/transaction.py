@@ -1,0 +1,160 @@
+"""One batch on its way into the database, row by row where a row is at fault."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.edge import columns, queries
+from actors.edge.ledger import Ledger, Numbered
+from actors.edge.session import DATA_FAULTS, Connection, words
+from actors.edge.tokens import TokenKeys
+from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.logic.market import Market
+from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.trade import Print, Refusal
+
+T = TypeVar("T")
+
+
+class Transaction:
+    """Stores one batch. Built for each batch anew.
+
+    Args:
+        journal: The journal's key.
+        tokens: Told to forget whenever a part of the transaction is undone.
+        wall_ns: Gives the time at which a row without one was set aside.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        journal: int,
+        tokens: TokenKeys,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self._connection = connection
+        self._journal = journal
+        self._tokens = tokens
+        self._wall_ns = wall_ns
+        self._refused: list[SetAside] = []
+
+    def run(self, batch: Batch) -> Committed:
+        """Store it and commit, the mark with it; the journal is locked meanwhile."""
+        with self._connection.transaction():
+            mark = self._number(queries.LOCK_PROGRESS)
+            stored = self._sift(batch.prints, self._prints, self._refuse)
+            unstorable = len(self._refused)
+            self._catalogue(batch)
+            self._coverage(batch.facts)
+            self._sift(batch.events, self._events, self._refuse)
+            self._set_aside((*batch.refusals, *self._refused))
+            if batch.mark is not None:
+                mark = self._number(queries.MOVE_MARK, mark=batch.mark)
+        return Committed(
+            stored=stored,
+            repeated=len(batch.prints) - stored - unstorable,
+            refused=len(batch.refusals) + unstorable,
+            mark=mark,
+        )
+
+    def _catalogue(self, batch: Batch) -> None:
+        self._sift(batch.markets, self._markets, self._refuse)
+        self._sift(batch.observations, self._observations, self._quote)
+        self._sift(batch.resolutions, self._resolutions, self._refuse)
+        self._sift(batch.contradictions, self._contradictions, self._refuse)
+
+    def _coverage(self, facts: Sequence[Numbered]) -> None:
+        if not facts:
+            return
+        ledger = Ledger(self._connection, self._journal, self._tokens)
+
+        def apply(some: Sequence[Numbered]) -> int:
+            ledger.apply(some)
+            return len(some)
+
+        self._sift(sorted(facts, key=lambda numbered: numbered[0]), apply, self._refuse)
+        ledger.settle()
+
+    def _sift(
+        self,
+        rows: Sequence[T],
+        store: Callable[[Sequence[T]], int],
+        refuse: Callable[[T, Exception], None],
+    ) -> int:
+        """Store rows together; halve them until the one at fault is alone, and refuse that.
+
+        Returns:
+            The sum of what `store` gave for the rows that stayed.
+        """
+        if not rows:
+            return 0
+        try:
+            with self._connection.transaction():
+                return store(rows)
+        except DATA_FAULTS as exc:
+            self._tokens.forget()
+            if len(rows) == 1:
+                refuse(rows[0], exc)
+                return 0
+        middle = len(rows) // 2
+        return self._sift(rows[:middle], store, refuse) + self._sift(rows[middle:], store, refuse)
+
+    def _refuse(self, row: Any, exc: Exception) -> None:
+        """Set aside what the database cannot hold, as JSON, for the end of the transaction."""
+        received = row.received_at_ns if isinstance(row, Print) else self._wall_ns()
+        refusal = Refusal(
+            reason=f"database refused: {words(exc)}", payload=_json(row), received_at_ns=received
+        )
+        self._refused.append(SetAside(seq=-1, index=0, connection="database", refusal=refusal))
+
+    def _quote(self, row: Observation, _: Exception) -> None:
+        """Keep evidence that is no JSON as a JSON string; what fails even so is set aside."""
+        self._sift([columns.quoted(row)], self._observations, self._refuse)
+
+    def _set_aside(self, rows: Sequence[SetAside]) -> None:
+        if rows:
+            self._run(queries.INSERT_REJECTIONS, **columns.refusals(rows))
+
+    def _prints(self, rows: Sequence[Print]) -> int:
+        conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
+        keys = self._tokens.of(self._connection, conditions, conditions)
+        return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
+
+    def _markets(self, rows: Sequence[Market]) -> int:
+        given = columns.markets(rows)
+        self._run(queries.UPSERT_MARKETS, **given)
+        return self._run(queries.UPSERT_ASSETS, **given)
+
+    def _observations(self, rows: Sequence[Observation]) -> int:
+        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
+
+    def _resolutions(self, rows: Sequence[Resolution]) -> int:
+        given = columns.resolutions(rows)
+        stored = self._run(queries.INSERT_RESOLUTIONS, **given)
+        self._run(queries.INSERT_OVERRULED_RESOLUTIONS, **given)
+        return stored
+
+    def _contradictions(self, rows: Sequence[Contradiction]) -> int:
+        return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
+
+    def _events(self, rows: Sequence[ConnectionEvent]) -> int:
+        return self._run(queries.INSERT_CONNECTION_EVENTS, **columns.connection_events(rows))
+
+    def _run(self, query: bytes, **given: Any) -> int:
+        """Give the number of rows that it changed."""
+        return self._connection.execute(query, {"journal": self._journal, **given}).rowcount
+
+    def _number(self, query: bytes, **given: Any) -> int:
+        row = self._connection.execute(query, {"journal": self._journal, **given}).fetchone()
+        if row is None:
+            raise LookupError("the journal has no row in journal_progress")
+        return int(row[0])
+
+
+def _json(row: Any) -> bytes:
+    """Give a row as JSON, whatever characters it holds."""
+    try:
+        return msgspec.json.encode(row)
+    except (ValueError, TypeError):
+        return repr(row).encode("utf-8", "backslashreplace")

@@ -1,0 +1,13 @@
+-- Begins the listening to tokens on an epoch (TokensConfirmed); one that was
+-- released by a later record which arrived earlier ends there at once.
+-- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]). Rows: none.
+insert into listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
+select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s,
+       greatest(later.until_at, case when later.until_at is not null then %(at)s::timestamptz end),
+       later.released_seq, later.cause
+from unnest(%(assets)s::integer[]) as k (asset_key)
+left join lateral (
+  select l.released_seq, l.until_at, l.cause from listening l
+  where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = k.asset_key and l.released_seq > %(seq)s
+  order by l.released_seq limit 1) later on true
+on conflict do nothing

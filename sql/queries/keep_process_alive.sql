@@ -1,0 +1,5 @@
+-- Says that the life to which this record belongs was alive then (ProcessAlive).
+-- Parameters: journal, seq, at (timestamptz). Rows: none.
+update process_life set alive_at = greatest(alive_at, %(at)s)
+where journal_key = %(journal)s
+  and start_seq = (select max(start_seq) from process_life where journal_key = %(journal)s and start_seq < %(seq)s)

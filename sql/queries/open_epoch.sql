@@ -1,0 +1,7 @@
+-- Begins a life of a connection (ListeningOpened).
+-- Parameters: journal, epoch (its journal sequence), connection, leg, at (timestamptz). Rows: none.
+insert into epochs (journal_key, epoch, connection, leg, opened_at)
+values (%(journal)s, %(epoch)s, %(connection)s, %(leg)s, %(at)s)
+on conflict (journal_key, epoch) do update
+set connection = excluded.connection, leg = excluded.leg, opened_at = excluded.opened_at
+where epochs.opened_at is null

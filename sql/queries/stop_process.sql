@@ -1,0 +1,5 @@
+-- Ends the life to which this record belongs in good order (ProcessStopped).
+-- Parameters: journal, seq, at (timestamptz). Rows: none.
+update process_life set stopped_at = coalesce(stopped_at, %(at)s)
+where journal_key = %(journal)s
+  and start_seq = (select max(start_seq) from process_life where journal_key = %(journal)s and start_seq < %(seq)s)

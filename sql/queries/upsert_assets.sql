@@ -1,0 +1,17 @@
+-- Gives the tokens of markets their names; numbers those that are new. Updates
+-- first, since an upsert would use up one number for every known token.
+-- Parameters: markets (JSON array of Market, each condition_id once). Rows: none.
+with given as (
+  select m.condition_id, a.* from jsonb_to_recordset(%(markets)s::jsonb) as m (condition_id text, assets jsonb)
+  cross join lateral jsonb_to_recordset(m.assets) as a (token_id text, outcome text, outcome_index integer)
+), changed as (
+  update assets a set condition_id = g.condition_id, outcome = g.outcome, outcome_index = g.outcome_index
+  from given g where a.token_id = g.token_id
+    and (a.condition_id, a.outcome, a.outcome_index) is distinct from (g.condition_id, g.outcome, g.outcome_index)
+)
+insert into assets (token_id, condition_id, outcome, outcome_index)
+select g.token_id, g.condition_id, g.outcome, g.outcome_index from given g
+where not exists (select from assets a where a.token_id = g.token_id)
+order by g.token_id
+on conflict (token_id) do update
+set condition_id = excluded.condition_id, outcome = excluded.outcome, outcome_index = excluded.outcome_index
