@@ -1,0 +1,151 @@
+"""When health is degraded: one rule a line, read off the health document alone."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from actors.logic.vitals import Health
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is still healthy. Seconds, bytes, and a share of the journal's cap.
+
+    Attributes:
+        starting_s: How long a process may take to reach the database and the feed.
+        down_s: How long a connection may be away, a token unconfirmed.
+        silent_s: How long a connection may be without data.
+        failing_s: How long a source of outcomes or markets may fail.
+        lag_s: How long a print may wait for the database.
+        journal_share: How full the journal may be.
+        free_bytes: How much of the disk must be free.
+        loop_deaths, loop_s: So many unexpected deaths of one child in so long are a loop.
+    """
+
+    starting_s: float = 60.0
+    down_s: float = 60.0
+    silent_s: float = 30.0
+    failing_s: float = 300.0
+    lag_s: float = 60.0
+    journal_share: float = 0.8
+    free_bytes: int = 256 << 20
+    loop_deaths: int = 3
+    loop_s: float = 300.0
+
+
+Rule = Callable[[Health, Limits], str]
+"""Gives the reason in words, or nothing when all is well."""
+
+
+def _database_away(health: Health, _: Limits) -> str:
+    base = health.database
+    why = f": {base.reason}" if base.reason else ""
+    return f"database away for {base.away_s:.0f} s{why}" if base.state == "away" else ""
+
+
+def _writer_late(health: Health, limits: Limits) -> str:
+    late = health.database.state != "away" and health.database.lag_s > limits.lag_s
+    return f"database is {health.database.lag_s:.0f} s behind" if late else ""
+
+
+def _nothing_to_watch(health: Health, _: Limits) -> str:
+    return "no token to listen to" if health.assets.wanted == 0 else ""
+
+
+def _none_live(health: Health, _: Limits) -> str:
+    none = health.connections.wanted > 0 and health.connections.live == 0
+    return f"none of {health.connections.wanted} connections is live" if none else ""
+
+
+def _some_down(health: Health, limits: Limits) -> str:
+    lines = health.connections
+    if lines.live == 0 or lines.down == 0:
+        return ""
+    return f"{lines.down} of {lines.wanted} connections down for more than {limits.down_s:.0f} s"
+
+
+def _exchange_silent(health: Health, _: Limits) -> str:
+    lines = health.connections
+    hushed = lines.live >= 3 and lines.silent * 2 > lines.live
+    return f"{lines.silent} of {lines.live} connections are silent together" if hushed else ""
+
+
+def _unconfirmed(health: Health, limits: Limits) -> str:
+    count = health.assets.never_confirmed
+    return f"{count} tokens unconfirmed for more than {limits.down_s:.0f} s" if count else ""
+
+
+def _journal_full(health: Health, _: Limits) -> str:
+    return "no room for the journal: reading has stopped" if health.journal.full else ""
+
+
+def _journal_filling(health: Health, limits: Limits) -> str:
+    journal = health.journal
+    if journal.full or journal.cap_bytes <= 0:
+        return ""
+    share = journal.bytes / journal.cap_bytes
+    return f"journal at {share:.0%} of its cap" if share > limits.journal_share else ""
+
+
+def _disk_low(health: Health, limits: Limits) -> str:
+    free = health.journal.free_bytes
+    if free is None or health.journal.full or free >= limits.free_bytes:
+        return ""
+    return f"only {free >> 20} MiB of the disk are free"
+
+
+def _source_failing(health: Health, limits: Limits) -> str:
+    sources = health.resolutions.sources.items()
+    failing = [name for name, source in sources if source.failing_s > limits.failing_s]
+    return f"no answer from {', '.join(failing)}" if failing else ""
+
+
+def _catalog_failing(health: Health, limits: Limits) -> str:
+    catalog = health.catalog
+    failing = catalog.failing_s > limits.failing_s
+    return f"markets cannot be listed: {catalog.last_error}" if failing else ""
+
+
+def _restart_loop(health: Health, _: Limits) -> str:
+    looping = health.restarts.looping[:5]
+    return f"{', '.join(looping)} dies again and again" if looping else ""
+
+
+def _drift(health: Health, _: Limits) -> str:
+    count = health.drift.unknown_last_hour
+    return f"{count} events of unknown type in the last hour" if count else ""
+
+
+def _conflicts(health: Health, _: Limits) -> str:
+    count = health.resolutions.conflicts
+    return f"{count} contradictions about outcomes; see resolution_conflicts" if count else ""
+
+
+def _unbalanced(health: Health, _: Limits) -> str:
+    return "" if health.books.balanced else "the books do not balance: trades may be missing"
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("database_away", _database_away),
+    ("database_behind", _writer_late),
+    ("nothing_to_watch", _nothing_to_watch),
+    ("no_connection_live", _none_live),
+    ("connections_down", _some_down),
+    ("exchange_silent", _exchange_silent),
+    ("tokens_unconfirmed", _unconfirmed),
+    ("journal_full", _journal_full),
+    ("journal_filling", _journal_filling),
+    ("disk_low", _disk_low),
+    ("source_failing", _source_failing),
+    ("catalog_failing", _catalog_failing),
+    ("restart_loop", _restart_loop),
+    ("protocol_drift", _drift),
+    ("resolution_conflicts", _conflicts),
+    ("books_unbalanced", _unbalanced),
+)
+"""(code, rule): each that has something to say degrades health."""
+
+
+def reasons(health: Health, limits: Limits) -> tuple[tuple[str, str], ...]:
+    """Give (code, sentence) for all that is wrong, in the order of the table."""
+    said = ((code, rule(health, limits)) for code, rule in RULES)
+    return tuple((code, text) for code, text in said if text)

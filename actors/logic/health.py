@@ -1,0 +1,293 @@
+"""Health: what everyone reported, folded into one document.
+
+The supervisor hands this room the reports as they come (`logic/reported.py`
+says what is read off them); `document` gives the state of things now. `at` and
+`now` are monotonic seconds.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from actors.logic import alarm, vitals
+from actors.logic.alarm import Limits
+from actors.logic.reported import (
+    CatalogFigures,
+    CommitFigures,
+    ConnectionFigures,
+    JournalFigures,
+    ResolutionFigures,
+)
+from actors.logic.rolling import Windows
+from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
+from actors.logic.tally import Tally
+from actors.logic.vitals import Health, iso, span
+
+__all__ = ["LISTENING", "Health", "HealthState", "JournalFigures", "Limits", "Process"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """Who we are and when we began: monotonic seconds, wall clock nanoseconds since 1970."""
+
+    version: str
+    host: str
+    pid: int
+    now: float
+    wall_ns: int
+
+
+@dataclass
+class _Base:
+    """The database, as the writer tells."""
+
+    away_since: float | None
+    state: str = "away"
+    server: str = ""
+    reason: str = ""
+    waiting: int = 0
+    lag_s: float = 0.0
+    committed_at_ns: int | None = None
+    ever_open: bool = False
+
+
+class HealthState:
+    """Everything that health is made of."""
+
+    def __init__(self, process: Process, limits: Limits | None = None) -> None:
+        self._process = process
+        self._limits = limits or Limits()
+        self._roster = Roster(self._limits)
+        self._stored = Windows(fine=True)
+        self._tally = Tally()
+        self._base = _Base(away_since=process.now)
+        self._journal: JournalFigures | None = None
+        self._catalog: CatalogFigures | None = None
+        self._catalog_failing: float | None = None
+        self._outcomes: ResolutionFigures | None = None
+        self._failing: dict[str, float] = {}
+        self._deaths: dict[str, deque[float]] = {}
+        self._death_counts: dict[str, int] = {}
+        self._stopping = False
+
+    # ------------------------------------------------------------- connections
+
+    def universe_planned(self, *, wanted: int) -> None:
+        """So many tokens are to be listened to."""
+        self._roster.planned(wanted)
+
+    def connection_wanted(self, child: str, *, leg: int, at: float) -> None:
+        """A connection is part of the plan from now on."""
+        self._roster.wanted(child, leg=leg, at=at)
+
+    def connection_let_go(self, child: str) -> None:
+        """A connection is no longer part of the plan."""
+        self._roster.let_go(child)
+
+    def connection_reported(self, said: ConnectionFigures, *, at: float) -> None:
+        """A connection says how it is."""
+        self._roster.reported(said, at)
+
+    def connection_ended(self, child: str, *, reason: str, at: float) -> None:
+        """A life of a connection is over, expectedly or not."""
+        self._roster.ended(child, reason=reason, at=at)
+
+    # ------------------------------------------------------ database and journal
+
+    def writer_reported(self, *, state: str, waiting: int) -> None:
+        """The writer says how it is: `live`, `behind` (catching up) or `away`."""
+        self._base.state, self._base.waiting = state, waiting
+
+    def store_opened(self, *, server: str) -> None:
+        """The database answers."""
+        base = self._base
+        base.server, base.away_since, base.reason, base.ever_open = server, None, "", True
+        if base.state == "away":
+            base.state = "live"
+
+    def store_lost(self, *, reason: str, at: float) -> None:
+        """The database is away. Whether its last commit held is not known for certain."""
+        self._base.state, self._base.reason = "away", reason[:LONGEST_REASON]
+        self._tally.lost_count()
+        if self._base.away_since is None:
+            self._base.away_since = at
+
+    def batch_written(self, said: CommitFigures, *, at: float, wall_ns: int) -> None:
+        """One transaction committed, just now."""
+        self._stored.add(at, said.stored)
+        self._tally.committed(said)
+        oldest_ns = said.oldest_received_ns or wall_ns
+        self._base.lag_s = max(0, wall_ns - oldest_ns) / 1e9
+        self._base.committed_at_ns = wall_ns
+
+    def journal_sampled(self, figures: JournalFigures) -> None:
+        """Take the journal's figures; right before `document`, so that the books are exact."""
+        self._journal = figures
+        self._tally.appended(figures.weight_appended, next_seq=figures.next_seq)
+
+    # ------------------------------------------------------------------ others
+
+    def catalog_reported(self, said: CatalogFigures, *, at: float) -> None:
+        """The catalogue says how it is; an empty error means that the last page came."""
+        self._catalog = said
+        if not said.last_error:
+            self._catalog_failing = None
+        elif self._catalog_failing is None:
+            self._catalog_failing = at
+
+    def resolution_reported(self, said: ResolutionFigures, *, at: float) -> None:
+        """The resolution actor says how it is; a source is `ok` or in its last error."""
+        self._outcomes = said
+        failing = [name for name, state in said.sources if state != "ok"]
+        self._failing = {name: self._failing.get(name, at) for name in failing}
+
+    def child_died(self, child: str, *, at: float, counts_commits: bool = False) -> None:
+        """A child died of an unexpected error; the writer is the one that counts commits."""
+        self._death_counts[child] = self._death_counts.get(child, 0) + 1
+        self._deaths.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
+        if counts_commits:
+            self._tally.lost_count()
+
+    def stopping(self) -> None:
+        """The process is on its way out."""
+        self._stopping = True
+
+    # ---------------------------------------------------------------- document
+
+    def document(self, now: float, wall_ns: int) -> Health:
+        """Give the document of this moment."""
+        us, unknown = self._process, self._roster.unknown
+        return self._judged(
+            Health(
+                state="healthy",
+                reasons=(),
+                codes=(),
+                version=us.version,
+                host=us.host,
+                pid=us.pid,
+                at=iso(wall_ns),
+                started_at=iso(us.wall_ns),
+                uptime_s=span(now, us.now),
+                trades=self._trades(now),
+                connections=self._roster.connections(now),
+                assets=self._roster.assets(now),
+                last_reconnect=self._reconnect(now, wall_ns),
+                journal=self._journal_part(),
+                database=self._database(now),
+                resolutions=self._resolutions(now),
+                catalog=self._catalog_part(now),
+                restarts=self._restarts(now),
+                books=self._tally.books(),
+                drift=vitals.Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
+            )
+        )
+
+    def _judged(self, health: Health) -> Health:
+        """Say whether this is healthy; while starting, only what is still awaited counts."""
+        awaited = tuple(
+            text
+            for text, there in (
+                ("waiting for the database", self._base.ever_open),
+                ("waiting for the first connection", self._roster.ever_live),
+            )
+            if not there
+        )
+        if self._stopping:
+            return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
+        if awaited and health.uptime_s < self._limits.starting_s:
+            return msgspec.structs.replace(health, state="starting", reasons=awaited)
+        wrong = alarm.reasons(health, self._limits)
+        if not wrong:
+            return health
+        return msgspec.structs.replace(
+            health,
+            state="degraded",
+            reasons=tuple(text for _, text in wrong),
+            codes=tuple(code for code, _ in wrong),
+        )
+
+    def _trades(self, now: float) -> vitals.Trades:
+        stored, heard = self._stored, self._roster.heard
+        return vitals.Trades(
+            last_minute=stored.minute(now),
+            last_hour=stored.hour(now),
+            last_24h=stored.day(now),
+            total=stored.all,
+            heard_last_minute=heard.minute(now),
+            heard_total=heard.all,
+        )
+
+    def _reconnect(self, now: float, wall_ns: int) -> vitals.Reconnect | None:
+        last = self._roster.last_reconnect
+        if last is None:
+            return None
+        at, connection, reason = last
+        then_ns = wall_ns - int(span(now, at) * 1e9)
+        return vitals.Reconnect(at=iso(then_ns), connection=connection, reason=reason)
+
+    def _journal_part(self) -> vitals.Journal:
+        pending = self._tally.pending_records
+        found = self._journal
+        return vitals.Journal(
+            pending_records=pending,
+            bytes=found.size_bytes if found else 0,
+            cap_bytes=found.cap_bytes if found else 0,
+            durable_lag=max(0, found.next_seq - 1 - found.durable_seq) if found else 0,
+            oldest_s=found.oldest_s if found and pending else 0.0,
+            sync_p99_s=found.sync_p99_s if found else 0.0,
+            free_bytes=found.free_bytes if found else None,
+            full=found.full if found else False,
+        )
+
+    def _database(self, now: float) -> vitals.Database:
+        base = self._base
+        waits = self._journal.oldest_s if self._journal and self._tally.pending_records else 0.0
+        return vitals.Database(
+            state=base.state,
+            server=base.server,
+            last_commit_at=None if base.committed_at_ns is None else iso(base.committed_at_ns),
+            lag_s=round(max(base.lag_s, waits), 3),
+            waiting=base.waiting,
+            away_s=span(now, base.away_since),
+            reason=base.reason,
+        )
+
+    def _resolutions(self, now: float) -> vitals.Resolutions:
+        said = self._outcomes
+        pending = dict(said.pending) if said else {}
+        return vitals.Resolutions(
+            recorded=said.recorded_total if said else 0,
+            conflicts=said.conflicts_total if said else 0,
+            pending_total=sum(pending.values()),
+            pending=pending,
+            sources={
+                name: vitals.SourceState(
+                    state=state[:LONGEST_REASON], failing_s=span(now, self._failing.get(name))
+                )
+                for name, state in (said.sources if said else ())
+            },
+        )
+
+    def _catalog_part(self, now: float) -> vitals.Catalog:
+        said = self._catalog
+        swept = said.last_sweep_at if said else None
+        return vitals.Catalog(
+            markets=said.markets if said else 0,
+            last_sweep_age_s=None if swept is None else span(now, swept),
+            last_error=said.last_error[:LONGEST_REASON] if said else "",
+            failing_s=span(now, self._catalog_failing),
+        )
+
+    def _restarts(self, now: float) -> vitals.Restarts:
+        limits = self._limits
+        looping = sorted(
+            child
+            for child, deaths in self._deaths.items()
+            if len(deaths) == limits.loop_deaths and now - deaths[0] <= limits.loop_s
+        )
+        return vitals.Restarts(
+            total=sum(self._death_counts.values()),
+            children=dict(sorted(self._death_counts.items())),
+            looping=tuple(looping),
+        )

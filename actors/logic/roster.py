@@ -1,0 +1,166 @@
+"""The roster: every connection that the plan wants, through all its lives.
+
+`at` and `now` are monotonic seconds.
+"""
+
+from dataclasses import dataclass, field
+
+from actors.logic.alarm import Limits
+from actors.logic.reported import ConnectionFigures
+from actors.logic.rolling import Windows
+from actors.logic.vitals import Assets, Connection, Connections, span
+
+LISTENING = "listening"
+"""The state of a connection that does its work, as it reports it."""
+
+LONGEST_REASON = 200
+
+
+@dataclass
+class _Line:
+    """What is known of one connection."""
+
+    leg: int
+    down_since: float | None
+    waiting_since: float | None = None
+    state: str = "waiting"
+    incarnation: int = 0
+    tokens: int = 0
+    confirmed: int = 0
+    last_data_at: float = 0.0
+    prints: int = 0
+    refused: int = 0
+    bytes: int = 0
+    unknown: int = 0
+    refused_before: int = 0
+    bytes_before: int = 0
+    reconnects: int = 0
+    last_reason: str = ""
+    heard: Windows = field(default_factory=Windows)
+
+    def born(self, incarnation: int) -> None:
+        """Begin another life, whose counters start at nothing."""
+        self.refused_before += self.refused
+        self.bytes_before += self.bytes
+        self.incarnation = incarnation
+        self.prints = self.refused = self.bytes = self.unknown = 0
+
+
+class Roster:
+    """What all connections reported, and since when each is away or waits for proof."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lines: dict[str, _Line] = {}
+        self._wanted = 0
+        self._reconnects = 0
+        self.heard, self.unknown = Windows(fine=True), Windows()
+        self.ever_live = False
+        self.last_reconnect: tuple[float, str, str] | None = None
+
+    def planned(self, wanted: int) -> None:
+        """So many tokens are to be listened to."""
+        self._wanted = wanted
+
+    def wanted(self, child: str, *, leg: int, at: float) -> None:
+        """A connection is part of the plan from now on."""
+        self._lines.setdefault(child, _Line(leg=leg, down_since=at))
+
+    def let_go(self, child: str) -> None:
+        """A connection is no longer part of the plan."""
+        self._lines.pop(child, None)
+
+    def reported(self, said: ConnectionFigures, at: float) -> None:
+        """A connection says how it is. Its counters rise within one incarnation."""
+        line = self._lines.get(said.child)
+        if line is None or said.incarnation < line.incarnation:
+            return
+        if said.incarnation > line.incarnation:
+            line.born(said.incarnation)
+        line.heard.add(at, said.prints_total - line.prints)
+        self.heard.add(at, said.prints_total - line.prints)
+        self.unknown.add(at, said.unknown_total - line.unknown)
+        line.prints, line.refused, line.bytes = (
+            said.prints_total,
+            said.refused_total,
+            said.bytes_total,
+        )
+        line.unknown, line.last_data_at = said.unknown_total, said.last_data_at
+        line.tokens, line.confirmed = said.tokens, said.confirmed
+        self._judge(said.child, line, said.state, at)
+
+    def _judge(self, child: str, line: _Line, state: str, at: float) -> None:
+        """Follow the state of a connection: since when it is away, that it is back."""
+        line.state = state
+        live = state == LISTENING
+        if live and line.down_since is not None:
+            line.down_since = None
+            self.ever_live = True
+            if line.last_reason:
+                line.reconnects += 1
+                self._reconnects += 1
+                self.last_reconnect = (at, child, line.last_reason)
+        elif not live and line.down_since is None:
+            line.down_since = at
+        if not live or line.confirmed >= line.tokens:
+            line.waiting_since = None
+        elif line.waiting_since is None:
+            line.waiting_since = at
+
+    def ended(self, child: str, *, reason: str, at: float) -> None:
+        """A life of a connection is over, expectedly or not."""
+        line = self._lines.get(child)
+        if line is None:
+            return
+        line.state, line.last_reason = "waiting", reason[:LONGEST_REASON] or "unknown"
+        line.confirmed, line.waiting_since = 0, None
+        if line.down_since is None:
+            line.down_since = at
+
+    def connections(self, now: float) -> Connections:
+        """Give all connections, in order of their ids."""
+        each = tuple(self._connection(name, now) for name in sorted(self._lines))
+        lines = self._lines.values()
+        down = [line for line in lines if span(now, line.down_since) > self._limits.down_s]
+        return Connections(
+            wanted=len(each),
+            live=sum(line.down_since is None for line in lines),
+            silent=sum(one.state == "silent" for one in each),
+            down=len(down),
+            reconnects_total=self._reconnects,
+            each=each,
+        )
+
+    def assets(self, now: float) -> Assets:
+        """Give how many tokens are proven to be listened to: those of the best leg."""
+        legs: dict[int, int] = {}
+        late = 0
+        for line in self._lines.values():
+            if line.down_since is None:
+                legs[line.leg] = legs.get(line.leg, 0) + line.confirmed
+            if span(now, line.waiting_since) > self._limits.down_s:
+                late += line.tokens - line.confirmed
+        covered = min(self._wanted, max(legs.values(), default=0))
+        never = min(late, self._wanted - covered)
+        return Assets(wanted=self._wanted, covered=covered, never_confirmed=never)
+
+    def _connection(self, name: str, now: float) -> Connection:
+        line = self._lines[name]
+        age = span(now, line.last_data_at) if line.last_data_at else None
+        hushed = line.down_since is None and (age or 0.0) > self._limits.silent_s
+        return Connection(
+            id=name,
+            state="silent" if hushed else line.state,
+            data_age_s=age,
+            down_s=span(now, line.down_since),
+            tokens=line.tokens,
+            confirmed=line.confirmed,
+            last_minute=line.heard.minute(now),
+            last_hour=line.heard.hour(now),
+            last_24h=line.heard.day(now),
+            prints=line.heard.all,
+            refused=line.refused_before + line.refused,
+            bytes=line.bytes_before + line.bytes,
+            reconnects=line.reconnects,
+            last_reason=line.last_reason,
+        )

@@ -1,0 +1,229 @@
+"""The health document: what the status socket answers, field by field.
+
+The names are a contract with scripts and dashboards. Times of day are ISO 8601,
+UTC; ages and spans are seconds; what ends in `_total` only rises in one life of
+the process. `connections.list` is in order of the ids.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def span(now: float, since: float | None) -> float:
+    """Give the seconds since a moment, never less than 0; 0 for a moment that never was."""
+    return 0.0 if since is None else max(0.0, round(now - since, 3))
+
+
+def iso(wall_ns: int) -> str:
+    """Give a wall-clock time (nanoseconds since 1970) as the document spells it."""
+    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all parts of the document."""
+
+
+class Trades(Part, frozen=True, kw_only=True):
+    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two legs."""
+
+    last_minute: int
+    last_hour: int
+    last_24h: int
+    total: int
+    heard_last_minute: int
+    heard_total: int
+
+
+class Connection(Part, frozen=True, kw_only=True):
+    """One WebSocket through all its lives.
+
+    Attributes:
+        state: `waiting`, then as the connection reports (`subscribing`,
+            `listening`, `ended`), or `silent`: listening and without data.
+        data_age_s: Since the last data; None before the first.
+        down_s: Since it stopped listening; 0 while it listens.
+        last_reason: Why its last life ended; empty in its first.
+    """
+
+    id: str
+    state: str
+    data_age_s: float | None
+    down_s: float
+    tokens: int
+    confirmed: int
+    last_minute: int
+    last_hour: int
+    last_24h: int
+    prints: int
+    refused: int
+    bytes: int
+    reconnects: int
+    last_reason: str
+
+
+class Connections(Part, frozen=True, kw_only=True):
+    """All connections. `down` counts those that have not listened for longer than a minute."""
+
+    wanted: int
+    live: int
+    silent: int
+    down: int
+    reconnects_total: int
+    each: tuple[Connection, ...] = msgspec.field(name="list")
+
+
+class Assets(Part, frozen=True, kw_only=True):
+    """Tokens: to be listened to, proven to be, and waiting for proof longer than a minute."""
+
+    wanted: int
+    covered: int
+    never_confirmed: int
+
+
+class Reconnect(Part, frozen=True, kw_only=True):
+    """The last time that a connection listened again."""
+
+    at: str
+    connection: str
+    reason: str
+
+
+class Journal(Part, frozen=True, kw_only=True):
+    """What is received and not yet known to be in the database.
+
+    Attributes:
+        durable_lag: Records written and not yet synced to the disk.
+        cap_bytes: The largest it may become.
+        full: Reading has stopped for want of room.
+    """
+
+    pending_records: int
+    bytes: int
+    cap_bytes: int
+    durable_lag: int
+    oldest_s: float
+    sync_p99_s: float
+    free_bytes: int | None
+    full: bool
+
+
+class Database(Part, frozen=True, kw_only=True):
+    """The database as the writer finds it.
+
+    Attributes:
+        state: `live`, `behind` (catching up from the journal) or `away`.
+        lag_s: Age of the oldest print of the last batch when it was committed,
+            or of the oldest record that waits, whichever is more.
+        waiting: Messages that the writer has and has not committed.
+        away_s: Since it went away; 0 while it is there.
+        reason: Why it is away.
+    """
+
+    state: str
+    server: str
+    last_commit_at: str | None
+    lag_s: float
+    waiting: int
+    away_s: float
+    reason: str
+
+
+class SourceState(Part, frozen=True, kw_only=True):
+    """One source of outcomes: `ok` or its last error, and for how long it has failed."""
+
+    state: str
+    failing_s: float
+
+
+class Resolutions(Part, frozen=True, kw_only=True):
+    """Outcomes. `pending` counts markets by the reason they wait for."""
+
+    recorded: int
+    conflicts: int
+    pending_total: int
+    pending: dict[str, int]
+    sources: dict[str, SourceState]
+
+
+class Catalog(Part, frozen=True, kw_only=True):
+    """The search for markets."""
+
+    markets: int
+    last_sweep_age_s: float | None
+    last_error: str
+    failing_s: float
+
+
+class Restarts(Part, frozen=True, kw_only=True):
+    """Unexpected deaths of children; a lost connection is none. `looping`: dies again and again."""
+
+    total: int
+    children: dict[str, int]
+    looping: tuple[str, ...]
+
+
+class Books(Part, frozen=True, kw_only=True):
+    """Where everything that was received is: prints and refused events, counted alike.
+
+    received + recovered + adjusted = stored + repeated + refused + in_journal.
+
+    Attributes:
+        received: Appended to the journal by this process.
+        recovered: Found in the journal at start and committed since.
+        adjusted: Correction after the writer lost count (its database or its life
+            ended between a commit and the news of it).
+        in_journal: Received and not yet committed.
+        balanced: False when something is missing or was counted twice.
+    """
+
+    received: int
+    recovered: int
+    adjusted: int
+    stored: int
+    repeated: int
+    refused: int
+    in_journal: int
+    balanced: bool
+
+
+class Drift(Part, frozen=True, kw_only=True):
+    """Events of a kind that nobody knows: the protocol has changed."""
+
+    unknown_last_hour: int
+    unknown_total: int
+
+
+class Health(Part, frozen=True, kw_only=True):
+    """The whole document.
+
+    Attributes:
+        state: `healthy`, `degraded`, `starting` or `stopping`.
+        reasons: Why it is not healthy, one sentence each.
+        codes: One stable word for each reason, in the same order (`alarm.RULES`).
+        at: When this was said.
+    """
+
+    state: str
+    reasons: tuple[str, ...]
+    codes: tuple[str, ...]
+    version: str
+    host: str
+    pid: int
+    at: str
+    started_at: str
+    uptime_s: float
+    trades: Trades
+    connections: Connections
+    assets: Assets
+    last_reconnect: Reconnect | None
+    journal: Journal
+    database: Database
+    resolutions: Resolutions
+    catalog: Catalog
+    restarts: Restarts
+    books: Books
+    drift: Drift
