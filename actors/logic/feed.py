@@ -7,6 +7,7 @@ takes its siblings with it, and kinds that nobody knows are kept and named.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -129,17 +130,18 @@ def decode(raw: bytes, received_at_ns: int) -> Decoded:
 
 
 def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
-    gathered = _Gathering(received_at_ns)
     body = raw.strip(_SPACE)
-    if body.startswith(b"["):
-        for count, element in enumerate(elements(body)):
-            if count == _MOST_EVENTS:
-                return _refused("too many events", raw, received_at_ns)
-            gathered.read(element)
-    elif body.startswith(b"{"):
-        gathered.read(body)
-    elif body:
+    if not body:
+        return Decoded()
+    if not body.startswith((b"[", b"{")):
         return _word(body, raw, received_at_ns)
+    array = body.startswith(b"[")
+    events = tuple(islice(elements(body), _MOST_EVENTS + 1)) if array else (body,)
+    if not 0 < len(events) <= _MOST_EVENTS:
+        return _refused("too many events" if events else "not JSON", raw, received_at_ns)
+    gathered = _Gathering(received_at_ns)
+    for event in events:
+        gathered.read(event)
     return gathered.decoded()
 
 

@@ -150,7 +150,10 @@ def decode(body: bytes) -> Record:
     Raises:
         msgspec.DecodeError: The bytes are not a record of this version.
     """
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except (UnicodeDecodeError, RecursionError) as exc:
+        raise msgspec.DecodeError(str(exc)) from exc
 
 
 class Entry(msgspec.Struct, frozen=True):
