@@ -1,0 +1,53 @@
+"""Prints and frames for the tests of feed and twins; values are made up, shapes are the wire's."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from actors.logic.trade import ConditionId, Print, TokenId
+
+RECEIVED_MS = 1_790_000_000_500
+RECEIVED_NS = RECEIVED_MS * 1_000_000
+TOKEN = TokenId("7" + "1234567890" * 7 + "123456")
+CONDITION = ConditionId("0x" + "ab" * 32)
+HASH = "0x" + "cd" * 32
+DATA = Path(__file__).parents[1] / "data" / "feed"
+
+PRINT: dict[str, object] = {
+    "market": CONDITION,
+    "asset_id": TOKEN,
+    "price": "0.456",
+    "size": "219.217767",
+    "fee_rate_bps": "0",
+    "side": "BUY",
+    "timestamp": "1790000000000",
+    "event_type": "last_trade_price",
+    "transaction_hash": HASH,
+}
+
+
+def wire(value: object) -> bytes:
+    """Give the bytes of a frame."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def spoken(**changes: object) -> bytes:
+    """Give a print's frame with these fields changed; None takes a field away."""
+    fields = {**PRINT, **changes}
+    return wire({name: value for name, value in fields.items() if value is not None})
+
+
+def printed(**changes: object) -> Print:
+    """Give what `PRINT` decodes to, with these fields changed."""
+    fields: dict[str, object] = {
+        "token_id": TOKEN,
+        "condition_id": CONDITION,
+        "traded_at_ms": 1_790_000_000_000,
+        "received_at_ns": RECEIVED_NS,
+        "price": Decimal("0.456"),
+        "size": Decimal("219.217767"),
+        "side": "BUY",
+        "fee_rate_bps": 0,
+        "transaction_hash": HASH,
+    }
+    return Print(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name the fields
