@@ -141,7 +141,7 @@ def judge(testimony: Testimony, market: Market, *, now_ms: int, hold_ms: int) ->
         now_ms: Wall clock, milliseconds since 1970.
         hold_ms: How long the agreement must stand, counted from the first
             observation of the second source's unbroken run of final words, or
-            from the last contradiction.
+            from the last contradiction. With 0, two words are enough.
     """
     if len(market.assets) != 2 or len(set(market.token_ids)) != 2:
         return NotYet(reason="not two tokens")
@@ -153,7 +153,7 @@ def judge(testimony: Testimony, market: Market, *, now_ms: int, hold_ms: int) ->
     if len(final) < 2:
         return NotYet(reason=_why_not(testimony, final))
     since_ms = max(testimony.clash_ms, sorted(word.since_ms for word in final)[1])
-    repeated_ms = sorted(word.heard_ms for word in final)[-2]
+    repeated_ms = sorted(word.heard_ms for word in final)[-2] if hold_ms else now_ms
     if min(now_ms, repeated_ms) < since_ms + hold_ms:
         return NotYet(
             reason="on hold" if now_ms < since_ms + hold_ms else "to be confirmed",
