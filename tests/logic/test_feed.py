@@ -16,7 +16,7 @@ from feed_samples import (
     spoken,
     wire,
 )
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.logic import feed
@@ -414,6 +414,7 @@ GOOD = [path.read_bytes() for path in samples(DATA)]
 BAD = [b"1", b"NaN", b"{}", b'{"x":"\xff"}', wire(STRANGER), spoken(price="2"), spoken(side=None)]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400) | st.text(max_size=100).map(str.encode))
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
@@ -422,6 +423,7 @@ def test_no_bytes_raise_and_none_are_read_two_ways(raw: bytes) -> None:
     assert decode(raw, RECEIVED_NS) == decode(raw, RECEIVED_NS)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([spoken(), wire([PRINT]), wire([PRINT, PRINT])]), st.data())
 def test_a_damaged_print_is_a_print_or_kept_but_never_gone(raw: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(raw) - 1))
@@ -433,6 +435,7 @@ def test_a_damaged_print_is_a_print_or_kept_but_never_gone(raw: bytes, data: st.
         assert refusal.payload in damaged
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
 def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)

@@ -1,0 +1,68 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.errors import PayloadRefused
+from actors.logic import spelling
+
+NOW_NS = 1_790_000_000_000_000_000
+
+
+@settings(deadline=None)
+@given(st.decimals(min_value="0.000000000001", max_value=10**19, places=12))
+def test_an_amount_is_never_rounded(value: Decimal) -> None:
+    assert spelling.amount(format(value, "f"), "size") == value
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30))
+def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
+    try:
+        value = spelling.amount(text, "price")
+    except PayloadRefused:
+        return
+    assert set(text) <= set("0123456789.")
+    assert value == Decimal(text) > 0
+
+
+@settings(deadline=None)
+@given(st.text(max_size=80) | st.from_regex(r"\d{1,80}", fullmatch=True))
+def test_a_token_is_ascii_digits(text: str) -> None:
+    good = text.isascii() and text.isdigit() and len(text) <= 78
+    try:
+        assert spelling.token(text) == text
+        assert good
+    except PayloadRefused:
+        assert not good
+
+
+@pytest.mark.parametrize("length", [62, 63, 64])
+def test_a_condition_is_told_in_lower_case(length: int) -> None:
+    assert spelling.condition("0x" + "AbC1"[:2] * (length // 2) + "F" * (length % 2)) == (
+        "0x" + "ab" * (length // 2) + "f" * (length % 2)
+    )
+
+
+def test_a_day_ahead_is_the_last_moment_believed() -> None:
+    last_ms = NOW_NS // 1_000_000 + 86_400_000
+    assert spelling.moment(str(last_ms), NOW_NS) == last_ms
+    with pytest.raises(PayloadRefused, match="timestamp out of range"):
+        spelling.moment(last_ms + 1, NOW_NS)
+
+
+@pytest.mark.parametrize("value", ["", "0", "0100", 7, None])
+def test_a_fee_is_whole_or_absent(value: str | int | None) -> None:
+    assert spelling.fee(value) == {"": None, "0": 0, "0100": 100, 7: 7, None: None}[value]
+
+
+@pytest.mark.parametrize("value", ["1.5", "-1", " 1", "1" * 10])
+def test_no_other_fee_is_made_up(value: str) -> None:
+    with pytest.raises(PayloadRefused, match="fee_rate_bps is not a whole number"):
+        spelling.fee(value)
+
+
+def test_no_hash_and_an_empty_hash_are_the_same() -> None:
+    assert spelling.transaction_hash(None) is None
+    assert spelling.transaction_hash("") is None
