@@ -4,65 +4,32 @@ The server is the one that TRACKER_TEST_DATABASE_URL names (its role must be
 allowed to create databases), else an embedded one in a folder that goes away.
 """
 
-import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from postgres import Server, name_of
 
 from actors.edge import migrate
 from actors.edge.embedded import Embedded
 from actors.edge.store import Store
 
-JOURNAL = UUID(int=1)
-_numbers = count(1)
-
-
-class Server:
-    """A PostgreSQL server on which a test may make databases."""
-
-    def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-
-    def address(self, name: str) -> str:
-        return make_conninfo(self.dsn, dbname=name)
-
-    @contextlib.contextmanager
-    def database(self, template: str = "template0") -> Iterator[str]:
-        """Make a database for as long as the context lasts; give its address."""
-        name = f"tracker_test_{os.getpid()}_{next(_numbers)}"
-        self._run(
-            sql.SQL("create database {} template {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        try:
-            yield self.address(name)
-        finally:
-            self._run(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-    def _run(self, command: sql.Composed) -> None:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(command)
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
+    """Give a server; databases of it are made and dropped by the tests."""
     named = os.environ.get("TRACKER_TEST_DATABASE_URL")
     if named:
         yield Server(named)
         return
     # Not tmp_path: its folders are for us alone, and as root the server is not us.
-    root = Path(tempfile.mkdtemp(prefix="tracker-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="tracker-"))
     root.chmod(0o755)
+    # Nothing here outlives a power cut, so the disk need not be waited for.
     embedded = Embedded(root / "pg", options=("fsync=off", "full_page_writes=off"))
     try:
         embedded.start()
@@ -74,30 +41,57 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def template(server: Server) -> Iterator[str]:
-    """Give the name of a migrated database."""
+    """Give the name of a migrated database, to be cloned."""
     with server.database() as dsn:
         migrate.apply(dsn)
-        yield str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
+        yield name_of(dsn)
 
 
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[str]:
-    """Give the address of a migrated, empty database."""
+    """Give the address of a migrated database without rows."""
     with server.database(template) as dsn:
         yield dsn
 
 
 @pytest.fixture
 def empty_database(server: Server) -> Iterator[str]:
-    """Give the address of a database without any schema."""
+    """Give the address of a database without a schema."""
     with server.database() as dsn:
         yield dsn
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    """Give an open store of JOURNAL."""
-    store = Store(database)
-    store.open(JOURNAL)
-    yield store
-    store.close()
+def journal_id() -> UUID:
+    """Give the journal that `store` has opened."""
+    return UUID(int=1)
+
+
+@pytest.fixture
+def open_store(database: str) -> Iterator[Callable[[UUID], Store]]:
+    """Give what opens a store for a journal; all are closed afterwards."""
+    opened: list[Store] = []
+
+    def open_one(journal_id: UUID) -> Store:
+        opened.append(Store(database))
+        opened[-1].open(journal_id)
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[UUID], Store], journal_id: UUID) -> Store:
+    """Give an open store."""
+    return open_store(journal_id)
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Server:
+    """Give the server that has TimescaleDB."""
+    named = os.environ.get("TRACKER_TEST_TIMESCALE_URL")
+    if not named:
+        pytest.skip("needs a server with TimescaleDB, named by TRACKER_TEST_TIMESCALE_URL")
+    return Server(named)

@@ -1,0 +1,78 @@
+"""Prints, markets and facts for tests of the database."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from actors.logic.market import Asset, Market
+from actors.logic.outcome import Observation, Resolution, Source
+from actors.logic.trade import ConditionId, Print, TokenId
+
+CONDITION = ConditionId("0x" + "a1" * 32)
+YES = TokenId("1" * 77)
+NO = TokenId("2" * 78)
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def ns(second: float) -> int:
+    return round(at(second).timestamp() * 1000) * 1_000_000
+
+
+def trade(second: float = 0, **changes: Any) -> Print:
+    given: dict[str, Any] = {
+        "token_id": YES,
+        "condition_id": CONDITION,
+        "traded_at_ms": ns(second) // 1_000_000,
+        "received_at_ns": ns(second) + 5_000_000,
+        "price": Decimal("0.330"),
+        "size": Decimal("10.820819"),
+        "side": "BUY",
+        "fee_rate_bps": 0,
+        "transaction_hash": "0x" + "5f" * 32,
+    }
+    return Print(**given | changes)
+
+
+def market(
+    condition_id: str = CONDITION, tokens: tuple[str, ...] = (YES, NO), **more: Any
+) -> Market:
+    names = ("Yes", "No")
+    given: dict[str, Any] = {
+        "condition_id": ConditionId(condition_id),
+        "question": "Will it rain?",
+        "slug": "will-it-rain",
+        "assets": tuple(
+            Asset(token_id=TokenId(token), outcome=names[index], outcome_index=index)
+            for index, token in enumerate(tokens)
+        ),
+    }
+    return Market(**given | more)
+
+
+def verdict(**changes: Any) -> Resolution:
+    given: dict[str, Any] = {
+        "condition_id": CONDITION,
+        "kind": "winner",
+        "winning_token_id": YES,
+        "winning_outcome": "Yes",
+        "payouts": (Decimal(1), Decimal(0)),
+        "resolved_at_ms": ns(0) // 1_000_000,
+        "sources": (Source.GAMMA, Source.CLOB),
+    }
+    return Resolution(**given | changes)
+
+
+def observation(**changes: Any) -> Observation:
+    given: dict[str, Any] = {
+        "condition_id": CONDITION,
+        "source": Source.GAMMA,
+        "observed_at_ms": ns(0) // 1_000_000,
+        "payouts": ((YES, Decimal(1)), (NO, Decimal(0))),
+        "reason": "",
+        "payload": '{"closed": true}',
+    }
+    return Observation(**given | changes)

@@ -1,0 +1,220 @@
+"""Rows and the mark: stored exactly once, whatever is told again and whoever else writes."""
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from postgres import ask, do
+from samples import CONDITION, NO, YES, at, market, ns, trade
+
+from actors.edge.store import Store
+from actors.errors import SchemaMismatch, StoreUnavailable
+from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.logic.record import TokensWanted
+from actors.logic.trade import Refusal, TokenId
+
+pytestmark = pytest.mark.db
+
+Opener = Callable[[UUID], Store]
+
+
+def mark_of(database: str, journal_id: UUID) -> int:
+    query = "select mark from journal_progress join journals using (journal_key)"
+    return int(ask(database, query + " where journal_id = %s", journal_id)[0][0])
+
+
+def test_a_print_reads_back_as_it_was_printed(store: Store, database: str) -> None:
+    store.commit(Batch(prints=(trade(3, extra='{"new": [1]}', trade_id="t-1"),)))
+    rows = ask(
+        database,
+        "select traded_at, received_at, condition_id, token_id, outcome, price, size, side,"
+        " fee_rate_bps, transaction_hash, occurrence, trade_id, extra from trades",
+    )
+    assert rows == [
+        (
+            *(at(3), at(3.005), CONDITION, YES, None, Decimal("0.330"), Decimal("10.820819")),
+            *("BUY", 0, "0x" + "5f" * 32, 1, "t-1", {"new": [1]}),
+        )
+    ]
+
+
+def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None:
+    store.commit(Batch(prints=(trade(fee_rate_bps=None, transaction_hash=None),)))
+    query = "select fee_rate_bps, transaction_hash, trade_id, extra from trades"
+    assert ask(database, query) == [(None, None, None, None)]
+
+
+def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
+    batch = Batch(prints=tuple(trade(second) for second in range(50)), mark=51)
+    assert store.commit(batch) == Committed(stored=50, repeated=0, refused=0, mark=51)
+    assert store.commit(batch) == Committed(stored=0, repeated=50, refused=0, mark=51)
+    assert ask(database, "select count(*) from prints") == [(50,)]
+
+
+def test_the_same_print_twice_in_one_batch_is_stored_once_with_its_first_receipt(
+    store: Store, database: str
+) -> None:
+    late, early = trade(1, received_at_ns=ns(9)), trade(1, received_at_ns=ns(2))
+    assert store.commit(Batch(prints=(late, early))).repeated == 1
+    assert ask(database, "select received_at from trades") == [(at(2),)]
+
+
+def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> None:
+    first, second = trade(price=Decimal("0.330")), trade(price=Decimal("0.33"))
+    assert store.commit(Batch(prints=(first, second))).stored == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"occurrence": 2},
+        {"side": "SELL"},
+        {"size": Decimal("10.82081")},
+        {"transaction_hash": None},
+        {"token_id": NO},
+        {"traded_at_ms": ns(0) // 1_000_000 + 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_real_twin_is_another_row(store: Store, change: dict[str, Any]) -> None:
+    assert store.commit(Batch(prints=(trade(), trade(**change)))).stored == 2
+
+
+def test_legs_may_tell_the_same_prints_in_any_order(store: Store) -> None:
+    prints = [trade(second) for second in range(20)]
+    stored = [
+        store.commit(Batch(prints=tuple(prints[10:]))).stored,
+        store.commit(Batch(prints=tuple(reversed(prints)))).stored,
+        store.commit(Batch(prints=tuple(prints[:10]))).stored,
+    ]
+    assert stored == [10, 10, 0]
+
+
+def test_the_mark_moves_with_the_rows_and_never_back(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    assert mark_of(database, journal_id) == 1
+    assert store.commit(Batch(mark=7)).mark == 7
+    assert store.commit(Batch(mark=3)).mark == 7
+    assert store.commit(Batch()).mark == 7
+    assert store.open(journal_id).mark == mark_of(database, journal_id) == 7
+
+
+def test_every_journal_has_its_own_mark(store: Store, open_store: Opener) -> None:
+    store.commit(Batch(mark=7))
+    assert open_store(UUID(int=2)).commit(Batch(mark=3)).mark == 3
+    assert store.commit(Batch()).mark == 7
+
+
+def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    do(database, "alter table journal_progress add check (mark < 5)")
+    with pytest.raises(StoreUnavailable):
+        store.commit(Batch(prints=(trade(),), mark=6))
+    assert ask(database, "select count(*) from trades") == [(0,)]
+    assert store.open(journal_id).mark == 1
+    assert store.commit(Batch(prints=(trade(),), mark=4)).stored == 1
+
+
+def test_a_token_learned_in_a_failed_batch_is_numbered_again(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    test_a_batch_that_fails_leaves_neither_rows_nor_mark(store, database, journal_id)
+    assert ask(database, "select token_id from trades") == [(YES,)]
+
+
+def test_two_writers_of_one_journal_wait_for_each_other(
+    open_store: Opener, journal_id: UUID
+) -> None:
+    stores = [open_store(journal_id), open_store(journal_id)]
+    told: list[Committed] = []
+
+    def write(store: Store) -> None:
+        for start in range(0, 200, 20):
+            prints = tuple(trade(second) for second in range(start, start + 20))
+            told.append(store.commit(Batch(prints=prints, mark=start + 20)))
+
+    threads = [threading.Thread(target=write, args=(each,)) for each in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sum(each.stored for each in told) == 200
+    assert sum(each.repeated for each in told) == 200
+
+
+def test_two_trackers_may_meet_the_same_new_tokens_at_once(
+    open_store: Opener, database: str
+) -> None:
+    tokens = [TokenId(str(10**20 + number)) for number in range(300)]
+    stores = [open_store(UUID(int=1)), open_store(UUID(int=2))]
+    orders = (tokens, tokens[::-1])
+    failures: list[BaseException] = []
+
+    def write(store: Store, order: list[TokenId]) -> None:
+        try:
+            for second in range(5):
+                batch = Batch(prints=tuple(trade(second, token_id=token) for token in order))
+                store.commit(batch)
+        except BaseException as exc:  # noqa: BLE001 - shown by the assertion below
+            failures.append(exc)
+
+    threads = [
+        threading.Thread(target=write, args=pair) for pair in zip(stores, orders, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert ask(database, "select count(*), count(distinct token_id) from trades") == [(1500, 300)]
+
+
+def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
+    payload = b'{"price":"\x00\xff"}'
+    refusal = Refusal(reason="price out of range", payload=payload, received_at_ns=ns(1))
+    rows = tuple(
+        SetAside(seq=9, index=index, connection="leg0-0001", refusal=refusal) for index in (0, 1)
+    )
+    assert store.commit(Batch(refusals=rows)) == Committed(stored=0, repeated=0, refused=2, mark=1)
+    store.commit(Batch(refusals=rows))
+    kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")
+    assert kept == [(at(1), "leg0-0001", "price out of range", payload)] * 2
+
+
+def test_an_event_told_again_after_a_commit_of_doubt_is_kept_once(
+    store: Store, database: str
+) -> None:
+    event = ConnectionEvent(
+        at_ns=ns(1), connection="c", event="ended", reason="bad\x00\ud800 words"
+    )
+    store.commit(Batch(events=(event,)))
+    store.commit(Batch(events=(event,)))
+    rows = ask(database, "select at, connection, event, reason from connection_events")
+    assert rows == [(at(1), "c", "ended", "bad\ufffd\ufffd words")]
+
+
+def test_a_token_is_named_by_whoever_knows_it_first(store: Store, database: str) -> None:
+    query = "select condition_id, outcome, outcome_index from assets where token_id = %s"
+    store.commit(Batch(facts=((1, TokensWanted(ns(0), (YES,))),)))
+    assert ask(database, query, YES) == [(None, None, None)]
+    store.commit(Batch(prints=(trade(),)))
+    assert ask(database, query, YES) == [(CONDITION, None, None)]
+    store.commit(Batch(markets=(market(),)))
+    assert ask(database, query, YES) == [(CONDITION, "Yes", 0)]
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        store.commit(Batch())
+
+
+def test_a_database_without_a_schema_is_not_opened(empty_database: str, journal_id: UUID) -> None:
+    store = Store(empty_database)
+    with pytest.raises(SchemaMismatch, match="--migrate"):
+        store.open(journal_id)

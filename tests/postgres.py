@@ -1,0 +1,50 @@
+"""A PostgreSQL server on which tests may make databases."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+_numbers = count(1)
+
+
+class Server:
+    """A server, known by the address of a database from which others are made."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+
+    @contextlib.contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """Make a database for as long as the context lasts; give its address."""
+        name = f"tracker_test_{os.getpid()}_{next(_numbers)}"
+        command = sql.SQL("create database {} template {}")
+        self._run(command.format(sql.Identifier(name), sql.Identifier(template)))
+        try:
+            yield make_conninfo(self.dsn, dbname=name)
+        finally:
+            self._run(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    def _run(self, command: sql.Composed) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(command)
+
+
+def name_of(dsn: str) -> str:
+    return str(conninfo_to_dict(dsn)["dbname"])
+
+
+def ask(dsn: str, query: str, *given: object) -> list[tuple[Any, ...]]:
+    """Give the rows of one query, asked on a connection of its own."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return connection.execute(query.encode(), given or None).fetchall()
+
+
+def do(dsn: str, command: str, *given: object) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(command.encode(), given or None)
