@@ -24,7 +24,7 @@ from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
 from actors.logic.tally import Tally
 from actors.logic.vitals import Health, iso, span
 
-__all__ = ["LISTENING", "Health", "HealthState", "JournalFigures", "Limits", "Process"]
+__all__ = ["LISTENING", "Health", "HealthState", "Limits", "Process"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,7 @@ class HealthState:
         self._tally = Tally()
         self._base = _Base(away_since=process.now)
         self._journal: JournalFigures | None = None
+        self._oldest_s = 0.0
         self._catalog: CatalogFigures | None = None
         self._catalog_failing: float | None = None
         self._outcomes: ResolutionFigures | None = None
@@ -121,9 +122,12 @@ class HealthState:
         self._base.lag_s = max(0, wall_ns - oldest_ns) / 1e9
         self._base.committed_at_ns = wall_ns
 
-    def journal_sampled(self, figures: JournalFigures) -> None:
-        """Take the journal's figures; right before `document`, so that the books are exact."""
-        self._journal = figures
+    def journal_sampled(self, figures: JournalFigures, *, oldest_s: float) -> None:
+        """Take the journal's figures; right before `document`, so that the books are exact.
+
+        `oldest_s` is the age of the oldest record that is not committed, or 0.
+        """
+        self._journal, self._oldest_s = figures, oldest_s
         self._tally.appended(figures.weight_appended, next_seq=figures.next_seq)
 
     # ------------------------------------------------------------------ others
@@ -231,10 +235,10 @@ class HealthState:
         found = self._journal
         return vitals.Journal(
             pending_records=pending,
-            bytes=found.size_bytes if found else 0,
+            bytes=found.bytes if found else 0,
             cap_bytes=found.cap_bytes if found else 0,
             durable_lag=max(0, found.next_seq - 1 - found.durable_seq) if found else 0,
-            oldest_s=found.oldest_s if found and pending else 0.0,
+            oldest_s=self._oldest_s if pending else 0.0,
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
             full=found.full if found else False,
@@ -242,7 +246,7 @@ class HealthState:
 
     def _database(self, now: float) -> vitals.Database:
         base = self._base
-        waits = self._journal.oldest_s if self._journal and self._tally.pending_records else 0.0
+        waits = self._oldest_s if self._tally.pending_records else 0.0
         return vitals.Database(
             state=base.state,
             server=base.server,

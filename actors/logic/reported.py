@@ -7,8 +7,6 @@ Meanings and units stand where the attributes are declared.
 # ruff: noqa: D102 - each attribute is described where it is declared, not where it is read
 from typing import Protocol
 
-import msgspec
-
 
 class ConnectionFigures(Protocol):
     """As in `ConnectionReport`."""
@@ -76,24 +74,27 @@ class ResolutionFigures(Protocol):
     def sources(self) -> tuple[tuple[str, str], ...]: ...
 
 
-class JournalFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The journal at one moment.
+class JournalFigures(Protocol):
+    """The journal's own account of itself, at one moment.
 
-    Attributes:
-        next_seq: The sequence that the next record will get.
-        durable_seq: The last sequence that is synced to disk.
-        cap_bytes: The largest it may become.
-        oldest_s: Age of the oldest record that is not committed; 0 when there is none.
-        weight_appended: Prints and refused events that this process appended.
-        full: Reading has stopped for want of room.
+    `next_seq` is the sequence that the next record will get, `durable_seq` the
+    last that is synced to disk, `weight_appended` the prints and refused events
+    that this process appended; `full` means that reading has stopped.
     """
 
-    next_seq: int
-    durable_seq: int
-    size_bytes: int
-    cap_bytes: int
-    free_bytes: int
-    sync_p99_s: float
-    oldest_s: float
-    weight_appended: int
-    full: bool
+    @property
+    def next_seq(self) -> int: ...
+    @property
+    def durable_seq(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def cap_bytes(self) -> int: ...
+    @property
+    def free_bytes(self) -> int: ...
+    @property
+    def sync_p99_s(self) -> float: ...
+    @property
+    def weight_appended(self) -> int: ...
+    @property
+    def full(self) -> bool: ...

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.logic import alarm
-from actors.logic.health import Health, HealthState, JournalFigures, Limits, Process
+from actors.logic.health import Health, HealthState, Limits, Process
 from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
 
 START = 1_000.0
@@ -56,19 +56,19 @@ def commit(health: HealthState, *, at: float = START + 5, **said: Any) -> None:
     health.batch_written(batch(**said), at=at, wall_ns=WALL)
 
 
-def journal(**said: Any) -> JournalFigures:
-    values: dict[str, Any] = {
-        "next_seq": 1,
-        "durable_seq": 0,
-        "size_bytes": 100,
-        "cap_bytes": 1000,
-        "free_bytes": 1 << 40,
-        "sync_p99_s": 0.004,
-        "oldest_s": 0.0,
-        "weight_appended": 0,
-        "full": False,
-    }
-    return JournalFigures(**{**values, **said})
+class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
+    next_seq: int = 1
+    durable_seq: int = 0
+    bytes: int = 100
+    cap_bytes: int = 1000
+    free_bytes: int = 1 << 40
+    sync_p99_s: float = 0.004
+    weight_appended: int = 0
+    full: bool = False
+
+
+def sample(health: HealthState, *, oldest_s: float = 0.0, **said: Any) -> None:
+    health.journal_sampled(JournalStats(**said), oldest_s=oldest_s)
 
 
 def outcomes(**said: Any) -> ResolutionReport:
@@ -106,7 +106,7 @@ def well() -> HealthState:
         health.connection_reported(connection(child), at=START + 1)
     health.store_opened(server="PostgreSQL 18")
     health.writer_reported(state="live", waiting=0)
-    health.journal_sampled(journal())
+    sample(health)
     health.catalog_reported(catalog(), at=START + 1)
     health.resolution_reported(outcomes(), at=START + 1)
     return health
@@ -163,9 +163,10 @@ def _drop(health: HealthState, *children: str) -> None:
         ("database_behind", lambda h: commit(h, oldest_received_ns=WALL - 61_000_000_000)),
         ("no_connection_live", lambda h: _drop(h, "leg0-0001", "leg1-0001")),
         ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
-        ("journal_filling", lambda h: h.journal_sampled(journal(size_bytes=801))),
-        ("journal_full", lambda h: h.journal_sampled(journal(size_bytes=999, full=True))),
-        ("disk_low", lambda h: h.journal_sampled(journal(free_bytes=1 << 20))),
+        ("journal_filling", lambda h: sample(h, bytes=801)),
+        ("journal_full", lambda h: sample(h, bytes=999, full=True)),
+        ("database_behind", lambda h: sample(h, next_seq=9, oldest_s=61.0)),
+        ("disk_low", lambda h: sample(h, free_bytes=1 << 20)),
         (
             "protocol_drift",
             lambda h: h.connection_reported(connection(unknown_total=2), at=START + 5),
@@ -174,7 +175,7 @@ def _drop(health: HealthState, *children: str) -> None:
             "resolution_conflicts",
             lambda h: h.resolution_reported(outcomes(conflicts_total=1), at=START + 5),
         ),
-        ("books_unbalanced", lambda h: h.journal_sampled(journal(weight_appended=-1))),
+        ("books_unbalanced", lambda h: sample(h, weight_appended=-1)),
     ],
 )
 def test_each_of_these_degrades_health_at_once(code: str, spoil: Any) -> None:
@@ -299,7 +300,7 @@ def test_a_connection_that_the_plan_let_go_is_forgotten() -> None:
 def test_the_books_show_what_waits_in_the_journal() -> None:
     health = well()
     commit(health, at=START + 2, stored=3, repeated=2, refused=1, mark=4)
-    health.journal_sampled(journal(next_seq=8, weight_appended=10))
+    sample(health, next_seq=8, weight_appended=10)
     said = document(health, START + 3)
     books = said.books
     assert (books.received, books.in_journal, books.balanced) == (10, 4, True)
@@ -309,21 +310,21 @@ def test_the_books_show_what_waits_in_the_journal() -> None:
 def test_a_print_that_vanished_unbalances_the_books() -> None:
     health = well()
     commit(health, at=START + 2, stored=9, mark=8)
-    health.journal_sampled(journal(next_seq=8, weight_appended=10))
+    sample(health, next_seq=8, weight_appended=10)
     assert codes(health, START + 3) == ("books_unbalanced",)
 
 
 def test_a_print_counted_twice_unbalances_the_books() -> None:
     health = well()
     commit(health, at=START + 2, stored=11, mark=4)
-    health.journal_sampled(journal(next_seq=8, weight_appended=10))
+    sample(health, next_seq=8, weight_appended=10)
     assert codes(health, START + 3) == ("books_unbalanced",)
 
 
 def test_what_an_earlier_process_left_behind_is_balanced_by_its_own_column() -> None:
     health = well()
     commit(health, at=START + 2, stored=9, recovered=4, mark=8)
-    health.journal_sampled(journal(next_seq=8, weight_appended=5))
+    sample(health, next_seq=8, weight_appended=5)
     books = document(health, START + 3).books
     assert (books.recovered, books.in_journal, books.balanced) == (4, 0, True)
 
@@ -334,13 +335,13 @@ def test_a_writer_that_lost_count_is_settled_when_the_journal_is_empty(told: int
     health.store_lost(reason="reset during commit", at=START + 1)
     health.store_opened(server="x")
     commit(health, at=START + 2, stored=told, mark=4)
-    health.journal_sampled(journal(next_seq=8, weight_appended=10))
+    sample(health, next_seq=8, weight_appended=10)
     assert document(health, START + 3).books.balanced
     commit(health, at=START + 4, mark=8)
-    health.journal_sampled(journal(next_seq=8, weight_appended=10))
+    sample(health, next_seq=8, weight_appended=10)
     books = document(health, START + 5).books
     assert (books.adjusted, books.in_journal, books.balanced) == (told - 10, 0, True)
-    health.journal_sampled(journal(next_seq=8, weight_appended=11))
+    sample(health, next_seq=8, weight_appended=11)
     assert codes(health, START + 6) == ("books_unbalanced",)
 
 
