@@ -1,0 +1,89 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.logic import record
+from actors.logic.trade import TokenId
+
+TOKENS = (TokenId("7" * 77), TokenId("8"))
+RECORDS: list[record.Record] = [
+    record.FrameSeen(
+        epoch=7,
+        connection="leg0-0003",
+        received_at_ns=1_790_000_000_000_000_000,
+        occurrences=(1, 0, 2),
+        raw=b'\x00\xff{"a":1}',
+    ),
+    record.ProcessStarted(at_ns=1, host="here", version="1.0"),
+    record.ProcessAlive(at_ns=2),
+    record.ProcessStopped(at_ns=3),
+    record.TokensWanted(at_ns=4, tokens=TOKENS),
+    record.TokensUnwanted(at_ns=5, tokens=()),
+    record.ListeningOpened(at_ns=6, connection="leg1-0000", leg=1),
+    record.TokensConfirmed(epoch=6, at_ns=7, tokens=TOKENS),
+    record.TokensReleased(epoch=6, until_ns=8, tokens=TOKENS, cause="deaf"),
+    record.ListeningProven(marks=((6, 9), (2**60, 10))),
+    record.ListeningClosed(epoch=6, at_ns=11, until_ns=10, reason="frozen"),
+    record.ListeningClosed(epoch=6, at_ns=11, until_ns=None, reason="disconnected"),
+]
+
+
+@pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
+def test_a_record_is_read_as_it_was_written(said: record.Record) -> None:
+    back = record.decode(record.encode(said))
+    assert back == said
+    assert type(back) is type(said)
+
+
+def test_every_kind_of_record_is_tried() -> None:
+    assert {type(said) for said in RECORDS} == set(record.Record.__args__)
+
+
+def test_a_fact_is_every_record_but_a_frame() -> None:
+    assert set(record.Record.__args__) - set(record.Fact.__args__) == {record.FrameSeen}
+
+
+def test_a_journal_of_yesterday_is_still_read() -> None:
+    old = b"\x96\xa5frame\x07\xa9leg0-0003\xcf\x18\xd7[\x84#\xf3\x00\x00\x92\x01\x02\xc4\x02{}"
+    assert record.decode(old) == record.FrameSeen(
+        epoch=7,
+        connection="leg0-0003",
+        received_at_ns=1_790_000_000_000_000_000,
+        occurrences=(1, 2),
+        raw=b"{}",
+    )
+
+
+@pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
+def test_a_torn_record_is_refused_at_every_byte(said: record.Record) -> None:
+    whole = record.encode(said)
+    for end in range(len(whole)):
+        with pytest.raises(msgspec.DecodeError):
+            record.decode(whole[:end])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x92\xa7unknown\x01",
+        b"\x94\xa4open\x01\xa3a\xff\xfe\x00",
+        b"\x95\xa5start\x01\xa1a\xa1b" + b"\x91" * 5_000 + b"\x01",
+    ],
+    ids=["unknown kind", "not UTF-8", "nested too deeply"],
+)
+def test_a_damaged_record_is_refused_by_its_one_error(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        record.decode(body)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(RECORDS), st.data())
+def test_no_damage_raises_anything_else(said: record.Record, data: st.DataObject) -> None:
+    body = bytearray(record.encode(said))
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert isinstance(record.decode(bytes(body)), record.Record)
+    except msgspec.DecodeError:
+        return
