@@ -131,34 +131,31 @@ def judge(testimony: Testimony, market: Market, *, now_ms: int, hold_ms: int) ->
 
     The latest word of each source counts. A verdict needs two final sources
     with the same payouts by token id, no final source that contradicts, and
-    proof that this stood for `hold_ms`: at least two of those who agree said
-    so again when the hold was over, for a source that was not asked again may
-    have changed its mind.
+    proof that this stood for `hold_ms`: at least two of those who agree have
+    said so and, without a break, said so again that much later. A source that
+    was not asked again may have changed its mind.
 
     Args:
         testimony: Of this market; of another one it gives `NotYet`.
         market: With its two tokens in outcome order.
         now_ms: Wall clock, milliseconds since 1970.
-        hold_ms: How long the agreement must stand, counted from the first
-            observation of the second source's unbroken run of final words, or
-            from the last contradiction. With 0, two words are enough.
+        hold_ms: How long each of the two must have stood by its word, counted
+            from the first observation of its unbroken run, or from the last
+            contradiction. With 0, two words are enough.
     """
-    if len(market.assets) != 2 or len(set(market.token_ids)) != 2:
-        return NotYet(reason="not two tokens")
-    if market.condition_id != testimony.condition_id:
-        return NotYet(reason="another market")
+    if reason := _misfit(testimony, market):
+        return NotYet(reason=reason)
     final = [word for word in testimony.words if _is_final(word, market)]
     if len({word.payouts for word in final}) > 1:
         return Conflict(reason="; ".join(f"{w.source} says {_say(w.payouts)}" for w in final))
     if len(final) < 2:
         return NotYet(reason=_why_not(testimony, final))
     since_ms = max(testimony.clash_ms, sorted(word.since_ms for word in final)[1])
-    repeated_ms = sorted(word.heard_ms for word in final)[-2] if hold_ms else now_ms
-    if min(now_ms, repeated_ms) < since_ms + hold_ms:
-        return NotYet(
-            reason="on hold" if now_ms < since_ms + hold_ms else "to be confirmed",
-            look_at_ms=since_ms + hold_ms,
-        )
+    if now_ms < since_ms + hold_ms:
+        return NotYet(reason="on hold", look_at_ms=since_ms + hold_ms)
+    stood = [each for each in final if _stood(each, testimony.clash_ms, now_ms, hold_ms)]
+    if len(stood) < 2:
+        return NotYet(reason="to be confirmed", look_at_ms=since_ms + hold_ms)
     return _agreed(final, market, since_ms)
 
 
@@ -202,6 +199,17 @@ def check(recorded: Resolution, observation: Observation) -> Contradiction | Non
 def is_outcome(payouts: Sequence[Decimal]) -> bool:
     """Tell whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
     return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
+
+
+def _misfit(testimony: Testimony, market: Market) -> str:
+    if len(market.assets) != 2 or len(set(market.token_ids)) != 2:
+        return "not two tokens"
+    return "" if market.condition_id == testimony.condition_id else "another market"
+
+
+def _stood(word: Word, clash_ms: int, now_ms: int, hold_ms: int) -> bool:
+    ends_ms = max(clash_ms, word.since_ms) + hold_ms
+    return ends_ms <= (min(now_ms, word.heard_ms) if hold_ms else now_ms)
 
 
 def _is_final(word: Word, market: Market) -> bool:
