@@ -1,0 +1,260 @@
+"""The catalogue actor: the universe of markets and tokens to watch.
+
+Owns: the universe, the walks through Gamma's listings, what is not yet stored.
+Hears: Tick, Poll, NewMarketSeen, MarketsRemembered, MarketsSettled, StoreOpened,
+TicketsStored. Tells: MarketsSeen to the writer, UniverseChanged to supervisor and
+resolution, CatalogReport to the supervisor. Dies when: the unexpected happens; a
+source that does not answer is not. Restarted: by the supervisor; the new life
+asks the writer for what is remembered and sweeps again.
+
+Each Poll asks Gamma one question (`logic/agenda.py` says which), then tells itself
+Poll again, so Tick and stop get through within the time of one answer.
+
+Resolution is told of every market again at each sweep, so that what a dead life
+of it had in its mailbox is not lost for longer than that.
+"""
+
+import logging
+from collections import Counter
+from datetime import UTC, datetime
+
+from actors.errors import PayloadRefused, SourceUnavailable
+from actors.logic import gamma as answers
+from actors.logic.agenda import Agenda, Lookup, Question
+from actors.logic.market import Market
+from actors.logic.outbox import Outbox
+from actors.logic.patience import Patience
+from actors.logic.sources import Gamma
+from actors.logic.universe import Difference, Filters, Universe
+from actors.logic.walk import Walk, chunks, spellings
+from actors.messages import (
+    CatalogReport,
+    MarketsRemembered,
+    MarketsSeen,
+    MarketsSettled,
+    NewMarketSeen,
+    Poll,
+    RecallMarkets,
+    StoreOpened,
+    Tick,
+    TicketsStored,
+    UniverseChanged,
+)
+from actors.shell import Mailbox, Shell
+
+log = logging.getLogger(__name__)
+
+SEEN_CHUNK = 500
+CHANGED_CHUNK = 1_000
+OUTBOX_MAX = 200
+
+
+class CatalogActor(Shell):
+    """One life of the catalogue."""
+
+    def __init__(  # noqa: PLR0913 -- the composition root names each neighbour
+        self,
+        child: str,
+        incarnation: int,
+        supervisor: Mailbox,
+        *,
+        writer: Mailbox,
+        resolution: Mailbox,
+        gamma: Gamma,
+        filters: Filters,
+        discovery_s: float,
+    ) -> None:
+        super().__init__(child, incarnation, supervisor)
+        self._writer = writer
+        self._resolution = resolution
+        self._gamma = gamma
+        self._universe = Universe(filters)
+        self._outbox = Outbox(life=incarnation)
+        self._patience = Patience()
+        self._agenda = Agenda(filters, discovery_s)
+        self._refused: Counter[str] = Counter()
+        self._now = 0.0
+        self._ticked = self._polling = self._overflowed = False
+        self.handlers = {
+            Tick: self._tick,
+            Poll: self._poll,
+            NewMarketSeen: self._new_market_seen,
+            MarketsRemembered: self._markets_remembered,
+            MarketsSettled: self._markets_settled,
+            StoreOpened: self._store_opened,
+            TicketsStored: self._tickets_stored,
+        }
+
+    # ------------------------------------------------------------------ time
+
+    def _tick(self, tick: Tick) -> None:
+        """Note the time, begin what is due, report."""
+        self._now = tick.now
+        wall = datetime.fromtimestamp(tick.wall_ns / 1e9, UTC)
+        if not self._ticked:
+            self._ticked = True
+            self._agenda.begin(tick.now, wall)
+            if self.incarnation > 1:
+                self._writer.tell(RecallMarkets())
+        if self._agenda.tick(tick.now, wall):
+            self._universe.begin_sweep()
+            self._overflowed = False
+        self._go_on()
+        self.supervisor.tell(
+            CatalogReport(
+                child=self.child,
+                incarnation=self.incarnation,
+                now=tick.now,
+                markets=len(self._universe),
+                last_sweep_at=self._agenda.swept_at,
+                last_error=self._patience.error,
+                waiting=len(self._outbox),
+            )
+        )
+
+    # ------------------------------------------------------------------ poll
+
+    def _poll(self, _: Poll) -> None:
+        """Ask Gamma one question, then go on. Blocks for 20 s at most."""
+        self._polling = False
+        question = self._agenda.next()
+        if question is None or not self._patience.ready(self._now):
+            return
+        try:
+            self._ask(question)
+        except (SourceUnavailable, PayloadRefused) as failure:
+            self._agenda.failed(question)
+            wait_s = self._patience.failed(self._now, failure)
+            log.warning(
+                "catalog_question_failed", extra={"reason": str(failure), "retry_s": wait_s}
+            )
+        else:
+            self._patience.succeeded()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Tell itself Poll when there is something to ask and Gamma may be asked."""
+        if self._polling or not self._patience.ready(self._now) or not self._agenda.next():
+            return
+        self._polling = True
+        self.actor_ref.tell(Poll())
+
+    def _ask(self, question: Question) -> None:
+        if isinstance(question, Lookup):
+            self._look_up(question)
+        elif question.sweep:
+            self._sweep(question.walk)
+        else:
+            markets = self._read_page(question.walk)
+            self._agenda.polled(markets)
+            self._tell(self._universe.glimpse(markets))
+
+    def _look_up(self, lookup: Lookup) -> None:
+        """Read markets by name. One that does not trade yet is as good as not listed."""
+        raw = self._gamma.markets_by_condition(spellings(lookup.ids), closed=lookup.closed)
+        found = tuple(market for market in self._parse(raw) if market.active or lookup.closed)
+        self._agenda.looked_up(lookup, found)
+        self._tell(self._universe.glimpse(found))
+
+    def _sweep(self, walk: Walk) -> None:
+        difference = self._universe.sweep(self._read_page(walk))
+        self._tell(difference)
+        self._tell_resolution(difference.same)
+        sated = self._universe.sated and not walk.finished
+        if self._agenda.swept(sated=sated):
+            self._end_sweep(complete=not sated)
+
+    def _end_sweep(self, *, complete: bool) -> None:
+        self._tell(Difference(added=self._universe.end_sweep(complete=complete)))
+        self._agenda.sweep_ended(self._universe.missing(), starved=self._universe.starved)
+        log.info(
+            "sweep_finished",
+            extra={"markets": len(self._universe), "refused": dict(self._refused)},
+        )
+        self._refused.clear()
+
+    def _read_page(self, walk: Walk) -> tuple[Market, ...]:
+        page = self._gamma.markets_page(walk.params, walk.cursor)
+        walk.turn(page.next_cursor)
+        if walk.repeated:
+            log.warning("cursor_repeated", extra={"pages": walk.pages})
+        return self._parse(page.markets)
+
+    def _parse(self, objects: tuple[bytes, ...]) -> tuple[Market, ...]:
+        """Give the markets that can be read; the others are counted by reason."""
+        markets: list[Market] = []
+        for raw in objects:
+            try:
+                markets.append(answers.parse_market(raw))
+            except PayloadRefused as refusal:
+                self._refused[str(refusal)] += 1
+        return tuple(markets)
+
+    # ------------------------------------------------------- what others say
+
+    def _new_market_seen(self, message: NewMarketSeen) -> None:
+        """Look for a market that the feed announced; Gamma lags behind it."""
+        if message.condition_id not in self._universe:
+            self._agenda.announced.add(message.condition_id, self._now)
+            self._go_on()
+
+    def _markets_remembered(self, message: MarketsRemembered) -> None:
+        """Watch on what an earlier life watched, unless the filters say otherwise."""
+        added, refused = self._universe.remember(message.markets)
+        self._tell_everyone(added)
+        for chunk in chunks(refused, CHANGED_CHUNK):
+            change = UniverseChanged(
+                added=(),
+                removed=tuple(market.condition_id for market in chunk),
+                unwanted=tuple(token for market in chunk for token in market.token_ids),
+            )
+            self.supervisor.tell(change)
+            self._resolution.tell(change)
+        self._agenda.recalled()
+
+    def _markets_settled(self, message: MarketsSettled) -> None:
+        """Let go of markets whose verdict is stored."""
+        for chunk in chunks(self._universe.settle(message.condition_ids), CHANGED_CHUNK):
+            change = UniverseChanged(added=(), removed=chunk)
+            self.supervisor.tell(change)
+            self._resolution.tell(change)
+
+    def _store_opened(self, _: StoreOpened) -> None:
+        """Tell the writer again what is not stored; find what could not wait."""
+        for message in self._outbox.waiting():
+            self._writer.tell(message)
+        if self._overflowed:
+            self._agenda.sweep_soon()
+        self._agenda.recalled()
+
+    def _tickets_stored(self, message: TicketsStored) -> None:
+        self._outbox.stored(message.tickets)
+
+    # ------------------------------------------------------------------ tell
+
+    def _tell(self, difference: Difference) -> None:
+        """Tell the writer what is new or changed, supervisor and resolution what to watch."""
+        self._tell_everyone(difference.added)
+        self._tell_resolution(difference.changed)
+        for chunk in chunks(difference.added + difference.changed, SEEN_CHUNK):
+            self._write_down(chunk)
+
+    def _tell_everyone(self, added: tuple[Market, ...]) -> None:
+        for chunk in chunks(added, CHANGED_CHUNK):
+            change = UniverseChanged(added=chunk, removed=())
+            self.supervisor.tell(change)
+            self._resolution.tell(change)
+
+    def _tell_resolution(self, markets: tuple[Market, ...]) -> None:
+        for chunk in chunks(markets, CHANGED_CHUNK):
+            self._resolution.tell(UniverseChanged(added=chunk, removed=()))
+
+    def _write_down(self, markets: tuple[Market, ...]) -> None:
+        """Tell the writer; while too much waits, leave it to the next sweep to find them again."""
+        if len(self._outbox) >= OUTBOX_MAX:
+            self._universe.unwritten(markets)
+            self._overflowed = True
+            return
+        self._writer.tell(
+            self._outbox.put(lambda ticket: MarketsSeen(ticket=ticket, markets=markets))
+        )

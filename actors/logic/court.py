@@ -1,0 +1,128 @@
+"""The court: from what the sources say to what is told, and when the market is heard again.
+
+All times are wall clock milliseconds since 1970, passed in.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from actors.logic.archive import Archive
+from actors.logic.due import Docket
+from actors.logic.evidence import Observation
+from actors.logic.hearing import Hearing, Novelty
+from actors.logic.market import Market
+from actors.logic.outcome import Conflict, Contradiction, NotYet, Resolution
+from actors.logic.trade import ConditionId
+
+CONTRADICTED = "sources contradict each other"
+TO_BE_STORED = "verdict to be stored"
+RECORDED = "recorded"
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from one observation.
+
+    Attributes:
+        evidence: The observation, when its source did not say the same before.
+        resolution: The verdict, when this observation brought it.
+        contradiction: When the source contradicts another one or the verdict.
+    """
+
+    evidence: Observation | None = None
+    resolution: Resolution | None = None
+    contradiction: Contradiction | None = None
+
+
+class Court:
+    """The markets without a verdict, and for a day those that have one.
+
+    Attributes:
+        docket: When each of them is due.
+    """
+
+    def __init__(self, *, poll_s: float, hold_s: float) -> None:
+        self.docket = Docket(poll_s)
+        self._hearing = Hearing(hold_s)
+        self._archive = Archive()
+        self._look_at: dict[ConditionId, int] = {}
+
+    def admit(self, markets: Iterable[Market], now_ms: int) -> tuple[ConditionId, ...]:
+        """Wait for these markets; give those whose verdict is stored already."""
+        known = []
+        for market in markets:
+            self.docket.add(market, now_ms)
+            if self._archive.is_stored(market.condition_id):
+                known.append(market.condition_id)
+        return tuple(known)
+
+    def call(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Hear this market now, because the feed says that it resolved."""
+        self.docket.hint(condition_id, now_ms)
+
+    def call_unresolved(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Hear this market now, unless it has its verdict."""
+        if condition_id not in self._archive:
+            self.docket.hint(condition_id, now_ms)
+
+    def date(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
+        """Note when this market closed, as Gamma tells it."""
+        self._hearing.dated(condition_id, closed_ms, now_ms)
+
+    def hear(self, observation: Observation, market: Market, now_ms: int) -> Heard:
+        """Hear a source; give what is to be told."""
+        novelty = self._hearing.hear(observation)
+        evidence = None if novelty is Novelty.NONE else observation
+        if novelty is Novelty.CHANGED or observation.payouts is not None:
+            self.docket.news(market.condition_id, now_ms)
+        if market.condition_id in self._archive:
+            return Heard(evidence=evidence, contradiction=self._archive.check(observation))
+        verdict = self._hearing.verdict(market, now_ms)
+        self._look_at.pop(market.condition_id, None)
+        if isinstance(verdict, NotYet):
+            self._adjourn(market.condition_id, verdict)
+            return Heard(evidence=evidence)
+        if isinstance(verdict, Conflict):
+            self.docket.wait_for(market.condition_id, CONTRADICTED)
+            clash = self._hearing.clash(verdict, observation)
+            return Heard(evidence=evidence, contradiction=clash)
+        resolution = self._hearing.resolution(verdict, market)
+        self._archive.record(resolution, now_ms)
+        self.docket.wait_for(market.condition_id, TO_BE_STORED)
+        return Heard(evidence=evidence, resolution=resolution)
+
+    def rise(self, condition_ids: Iterable[ConditionId], now_ms: int) -> None:
+        """End a look at these markets: set when each is due again."""
+        for condition_id in condition_ids:
+            if condition_id in self._archive:
+                self._watch(condition_id, now_ms)
+            else:
+                look_at_ms = self._look_at.pop(condition_id, None)
+                self.docket.later(condition_id, now_ms, look_at_ms=look_at_ms)
+
+    def stored(self, condition_id: ConditionId) -> None:
+        """Note that the database has this verdict."""
+        self._archive.stored(condition_id)
+        self.docket.wait_for(condition_id, RECORDED)
+
+    def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
+        """Give (reason, markets without a stored verdict that wait for it)."""
+        counts = self.docket.pending(limit + 1)
+        return tuple(count for count in counts if count[0] != RECORDED)[:limit]
+
+    def _adjourn(self, condition_id: ConditionId, verdict: NotYet) -> None:
+        self.docket.wait_for(condition_id, verdict.reason)
+        if verdict.look_at_ms is not None:
+            self._look_at[condition_id] = verdict.look_at_ms
+
+    def _watch(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Set the next look at a verdict; the last one lets the market go."""
+        next_ms = self._archive.looked(condition_id, now_ms)
+        if next_ms is not None:
+            self.docket.postpone(condition_id, next_ms)
+        elif self._archive.is_stored(condition_id):
+            self.docket.drop(condition_id)
+            self._hearing.forget(condition_id)
+            self._archive.forget(condition_id)
+        else:
+            self.docket.later(condition_id, now_ms)

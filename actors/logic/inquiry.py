@@ -1,0 +1,118 @@
+"""One look at some due markets, at all sources, one question at a time.
+
+Gamma is asked first, for the closed ones and then for the open ones, since it
+gives only those it is asked for; then the Data API, the chain, and the CLOB,
+which takes one market a question: it is asked about every market that another
+source calls final, and about a few of the others that have ended.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from actors.logic import chain, clob, data_api, gamma
+from actors.logic.evidence import Observation, Source
+from actors.logic.market import Market
+from actors.logic.trade import ConditionId
+from actors.logic.walk import chunks
+
+LOOK_IDS = 100
+GAMMA_IDS = 50
+DATA_IDS = 20
+CHAIN_IDS = 20
+CLOB_EXTRA = 5
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask this source about these markets; `closed` is for Gamma alone."""
+
+    source: Source
+    ids: tuple[ConditionId, ...]
+    closed: bool = False
+
+
+def read(
+    ask: Ask, answer: Sequence[bytes], markets: Mapping[ConditionId, Market], at_ms: int
+) -> tuple[Observation, ...]:
+    """Give what an answer says of the markets that were asked for; strangers say nothing.
+
+    Args:
+        ask: The question.
+        answer: Objects as the source gave them; of the chain, one for each id asked.
+        markets: Those that were asked for, by condition id.
+        at_ms: Wall clock, milliseconds since 1970.
+    """
+    if ask.source is Source.DATA:
+        return data_api.observe_all(tuple(answer), markets, at_ms)
+    if ask.source is Source.GAMMA:
+        named = ((gamma.condition_of(raw), raw) for raw in answer)
+        return tuple(
+            gamma.observe(raw, market, at_ms)
+            for each, raw in named
+            if each is not None and (market := markets.get(each)) is not None
+        )
+    observe = clob.observe if ask.source is Source.CLOB else chain.observe
+    return tuple(
+        observe(raw, markets[each], at_ms) for each, raw in zip(ask.ids, answer, strict=False)
+    )
+
+
+def closings(ask: Ask, answer: Sequence[bytes]) -> tuple[tuple[ConditionId, int | None], ...]:
+    """Give (condition id, time of closing in ms) as Gamma tells it of closed markets."""
+    if ask.source is not Source.GAMMA or not ask.closed:
+        return ()
+    named = ((gamma.condition_of(raw), raw) for raw in answer)
+    return tuple((each, gamma.resolved_at_ms(raw)) for each, raw in named if each is not None)
+
+
+class Inquiry:
+    """What is still to be asked in this look.
+
+    Attributes:
+        markets: Those that are looked at, by condition id.
+    """
+
+    def __init__(
+        self, markets: Iterable[Market], *, ended: Sequence[ConditionId], with_chain: bool
+    ) -> None:
+        self.markets = {market.condition_id: market for market in markets}
+        ids = tuple(self.markets)
+        old = tuple(each for each in ids if self.markets[each].version == "v1")
+        self._ended = ended
+        self._final: dict[ConditionId, None] = {}
+        self._clob_asked = False
+        self._asks: deque[Ask] = deque(
+            Ask(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
+        )
+        self._asks.extend(Ask(Source.DATA, chunk) for chunk in chunks(ids, DATA_IDS))
+        if with_chain:  # V2 markets do not live on that contract
+            self._asks.extend(Ask(Source.CHAIN, chunk) for chunk in chunks(old, CHAIN_IDS))
+
+    def next(self, able: Callable[[Source], bool]) -> Ask | None:
+        """Give the next question to a source that is able to answer; None ends the look."""
+        while True:
+            if not self._asks and not self._clob_asked:
+                self._clob_asked = True
+                self._asks.extend(Ask(Source.CLOB, (each,)) for each in self._for_clob())
+            if not self._asks:
+                return None
+            ask = self._asks.popleft()
+            if able(ask.source):
+                return ask
+
+    def heard(self, ask: Ask, observations: Iterable[Observation]) -> None:
+        """Take in the answer to a question: who is final, and whom Gamma did not find."""
+        found = set()
+        for observation in observations:
+            found.add(observation.condition_id)
+            if observation.payouts is not None:
+                self._final[observation.condition_id] = None
+        if ask.source is Source.GAMMA and ask.closed:
+            rest = tuple(each for each in ask.ids if each not in found)
+            if rest:
+                self._asks.appendleft(Ask(Source.GAMMA, rest))
+
+    def _for_clob(self) -> tuple[ConditionId, ...]:
+        others = [each for each in self._ended if each not in self._final]
+        return (*self._final, *others[:CLOB_EXTRA])

@@ -1,0 +1,52 @@
+"""The HTTP sources as the catalogue and resolution see them; `app.py` hands in the edges that fit.
+
+A call takes 20 s at most. All of them raise SourceUnavailable when there is no
+usable answer, and PayloadRefused when the answer has another shape.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from actors.logic.trade import ConditionId
+from actors.logic.walk import Params
+
+
+class Page(Protocol):
+    """One page of a listing: each market as its own JSON, and the cursor behind it."""
+
+    @property
+    def markets(self) -> tuple[bytes, ...]:
+        """The markets."""
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the next page begins, or None behind the last."""
+
+
+class Gamma(Protocol):
+    """The listings of Gamma."""
+
+    def markets_page(self, params: Params, cursor: str | None) -> Page:
+        """Give one page of at most 100 markets."""
+
+    def markets_by_condition(
+        self, ids: Sequence[ConditionId], *, closed: bool
+    ) -> tuple[bytes, ...]:
+        """Give those of at most 100 markets that are there and closed, or open."""
+
+
+class Sources(Gamma, Protocol):
+    """Gamma, CLOB and Data API."""
+
+    def clob_market(self, condition_id: ConditionId) -> bytes | None:
+        """Give a market of the CLOB, or None when it knows none."""
+
+    def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+        """Give the rows of the Data API about at most 20 markets."""
+
+
+class Chain(Protocol):
+    """The CTF contract."""
+
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+        """Give what it says of each of at most 20 conditions, in their order."""

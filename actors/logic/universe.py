@@ -1,0 +1,274 @@
+"""The universe: which markets are watched, and what a listing changes about it.
+
+A market is chosen once and stays until it settles, whatever later listings say
+or leave out. With a limit the largest by volume are chosen at the end of a
+sweep; between sweeps new markets are taken only while the last sweep had to
+turn nobody away.
+
+Memory: one condition id (shared with the other actors) and two small integers a
+market, measured 160 bytes each at 220,000 markets.
+"""
+
+import heapq
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from actors.logic.market import Market
+from actors.logic.trade import ConditionId
+
+ASSETS_PER_MARKET = 2
+MAX_SETTLED = 300_000
+_ZERO = Decimal(0)
+_UNWRITTEN = 0
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator wants watched. All of them must be met; the defaults admit all.
+
+    Attributes:
+        min_volume: USDC traded so far; a market that tells none has none.
+        tags: Tag slugs, lower case; a market needs one of them.
+        markets: Condition ids (lower case) or slugs.
+        max_assets: Tokens, two a market; 0 = no limit. Not asked by `admits`.
+    """
+
+    min_volume: Decimal = _ZERO
+    tags: frozenset[str] = frozenset()
+    markets: frozenset[str] = frozenset()
+    max_assets: int = 0
+
+    def admits(self, market: Market) -> bool:
+        """Say whether this market is wanted."""
+        return (
+            (self.min_volume <= 0 or (market.volume or _ZERO) >= self.min_volume)
+            and (not self.tags or not self.tags.isdisjoint(market.tags))
+            and (
+                not self.markets
+                or market.condition_id in self.markets
+                or market.slug in self.markets
+            )
+        )
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listing says, sorted by what is known.
+
+    Attributes:
+        added: Chosen now.
+        changed: Chosen earlier and not as last written down.
+        same: Chosen earlier and as last written down.
+    """
+
+    added: tuple[Market, ...] = ()
+    changed: tuple[Market, ...] = ()
+    same: tuple[Market, ...] = ()
+
+
+class Universe:
+    """The chosen markets, and during a sweep the candidates for free places."""
+
+    def __init__(self, filters: Filters) -> None:
+        self._filters = filters
+        self._chosen: dict[ConditionId, int] = {}
+        self._closed: set[ConditionId] = set()
+        self._settled: dict[ConditionId, None] = {}
+        self._listed: set[ConditionId] = set()
+        self._spacious = False
+        self._begin_candidates()
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __contains__(self, condition_id: object) -> bool:
+        return condition_id in self._chosen
+
+    # -------------------------------------------------------------- listings
+
+    def begin_sweep(self) -> None:
+        """Forget what an unfinished sweep has gathered."""
+        self._listed = set()
+        self._begin_candidates()
+
+    def sweep(self, markets: Iterable[Market]) -> Difference:
+        """Take in one page of a sweep; with a limit, newcomers wait for `end_sweep`."""
+        page = tuple(markets)
+        self._listed.update(market.condition_id for market in page)
+        self._watch_order(page)
+        return self._sort(page, sweeping=True)
+
+    def end_sweep(self, *, complete: bool) -> tuple[Market, ...]:
+        """Give the candidates that are chosen, the largest volume first.
+
+        `complete` is False when the sweep ended early because it was `sated`.
+        """
+        self._spacious = complete and not self._turned_away
+        best = sorted(self._candidates.values(), key=lambda entry: entry[:2], reverse=True)
+        added = tuple(self._choose(market) for _, _, market in best[: self._places()])
+        self._begin_candidates()
+        return added
+
+    def glimpse(self, markets: Iterable[Market]) -> Difference:
+        """Take in markets that were polled or looked up outside of a sweep."""
+        return self._sort(tuple(markets), sweeping=False)
+
+    def missing(self) -> tuple[ConditionId, ...]:
+        """Give what the finished sweep did not list and nobody called closed yet; ask it once.
+
+        Listings hold open markets only, so these have probably closed.
+        """
+        gone = tuple(
+            condition_id
+            for condition_id in self._chosen
+            if condition_id not in self._listed and condition_id not in self._closed
+        )
+        self._listed = set()
+        return gone
+
+    @property
+    def sated(self) -> bool:
+        """Say whether the rest of this sweep can choose nobody: places full, volumes falling."""
+        return (
+            self._filters.max_assets > 0
+            and self._descending
+            and len(self._candidates) >= self._places()
+        )
+
+    @property
+    def starved(self) -> bool:
+        """Say whether places are free although the last sweep turned somebody away."""
+        return not self._spacious and self._places() > 0
+
+    # ------------------------------------------------------ coming and going
+
+    def remember(self, markets: Iterable[Market]) -> tuple[tuple[Market, ...], tuple[Market, ...]]:
+        """Take back markets of earlier lives: give those taken and those not wanted any more."""
+        added: list[Market] = []
+        refused: list[Market] = []
+        for market in markets:
+            if market.condition_id in self._chosen or market.condition_id in self._settled:
+                continue
+            if self._filters.admits(market) and self._places() > 0:
+                added.append(self._choose(market))
+            else:
+                refused.append(market)
+        return tuple(added), tuple(refused)
+
+    def settle(self, condition_ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
+        """Let these go for good; give those that were not let go before."""
+        gone = tuple(each for each in condition_ids if each not in self._settled)
+        for condition_id in gone:
+            self._settled[condition_id] = None
+            self._chosen.pop(condition_id, None)
+            self._closed.discard(condition_id)
+            self._candidates.pop(condition_id, None)
+        while len(self._settled) > MAX_SETTLED:  # the oldest are no longer listed as open
+            del self._settled[next(iter(self._settled))]
+        return gone
+
+    def unwritten(self, markets: Iterable[Market]) -> None:
+        """Count these as changed when they are listed again: nobody could write them down."""
+        for market in markets:
+            if market.condition_id in self._chosen:
+                self._chosen[market.condition_id] = _UNWRITTEN
+
+    # ---------------------------------------------------------------- inside
+
+    def _sort(self, page: tuple[Market, ...], *, sweeping: bool) -> Difference:
+        added: list[Market] = []
+        changed: list[Market] = []
+        same: list[Market] = []
+        for market in page:
+            if market.condition_id in self._settled:
+                continue
+            if market.condition_id in self._chosen:
+                (changed if self._renew(market) else same).append(market)
+            elif not self._wanted(market):
+                continue
+            elif sweeping and self._filters.max_assets > 0:
+                self._candidate(market)
+            elif self._filters.max_assets == 0 or (self._spacious and self._places() > 0):
+                added.append(self._choose(market))
+        return Difference(added=tuple(added), changed=tuple(changed), same=tuple(same))
+
+    def _wanted(self, market: Market) -> bool:
+        return market.active and not market.closed and self._filters.admits(market)
+
+    def _choose(self, market: Market) -> Market:
+        self._chosen[market.condition_id] = fingerprint(market)
+        self._note_closed(market)
+        return market
+
+    def _renew(self, market: Market) -> bool:
+        self._note_closed(market)
+        print_ = fingerprint(market)
+        if self._chosen[market.condition_id] == print_:
+            return False
+        self._chosen[market.condition_id] = print_
+        return True
+
+    def _note_closed(self, market: Market) -> None:
+        if market.closed:
+            self._closed.add(market.condition_id)
+
+    def _places(self) -> int:
+        """Give the markets for which there is room."""
+        if self._filters.max_assets == 0:
+            return MAX_SETTLED
+        return self._filters.max_assets // ASSETS_PER_MARKET - len(self._chosen)
+
+    # ------------------------------------------------------------ candidates
+
+    def _begin_candidates(self) -> None:
+        self._candidates: dict[ConditionId, tuple[Decimal, int, Market]] = {}
+        self._smallest: list[tuple[Decimal, int, ConditionId]] = []
+        self._arrivals = 0
+        self._turned_away = False
+        self._descending = True
+        self._last_volume: Decimal | None = None
+
+    def _watch_order(self, page: tuple[Market, ...]) -> None:
+        """Notice when the server does not list by volume as it was asked to."""
+        for market in page:
+            volume = market.volume or _ZERO
+            if self._last_volume is not None and volume > self._last_volume:
+                self._descending = False
+            self._last_volume = volume
+
+    def _candidate(self, market: Market) -> None:
+        """Keep the largest candidates, as many as there are places; the earlier of equals."""
+        if market.condition_id in self._candidates:  # listed twice: it moved between pages
+            return
+        volume = market.volume or _ZERO
+        self._arrivals += 1
+        self._candidates[market.condition_id] = (volume, -self._arrivals, market)
+        heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
+        while len(self._candidates) > max(self._places(), 0):
+            self._turned_away = True
+            self._candidates.pop(heapq.heappop(self._smallest)[2], None)
+
+
+def fingerprint(market: Market) -> int:
+    """Give a number that changes when anything but the volume does; never 0.
+
+    Only for this process: the hash of text differs in the next one.
+    """
+    return (
+        hash(
+            (
+                market.question,
+                market.slug,
+                market.assets,
+                market.gamma_id,
+                market.end_at,
+                market.started_at,
+                market.closed,
+                market.active,
+                market.neg_risk,
+                market.version,
+                market.tags,
+            )
+        )
+        or 1
+    )

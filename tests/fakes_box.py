@@ -1,0 +1,51 @@
+"""Box: a mailbox that keeps what it was told; drain: an unstarted actor works off its own."""
+
+from typing import Any, TypeVar
+
+from actors.messages import Message
+from actors.shell import Shell
+
+M = TypeVar("M", bound=Message)
+
+
+class Box:
+    """Keeps what it was told, oldest first."""
+
+    def __init__(self) -> None:
+        self.told: list[Message] = []
+
+    def tell(self, message: Message) -> None:
+        self.told.append(message)
+
+    def of(self, kind: type[M]) -> list[M]:
+        """Give the messages of this kind, oldest first."""
+        return [message for message in self.told if isinstance(message, kind)]
+
+    def last(self, kind: type[M]) -> M:
+        return self.of(kind)[-1]
+
+    def clear(self) -> None:
+        self.told.clear()
+
+
+def drain(actor: Shell, *, most: int = 10_000) -> int:
+    """Feed what the actor told itself to it until nothing is left; give how many there were.
+
+    An actor that never comes to rest fails the test.
+    """
+    inbox: Any = actor.actor_inbox
+    for done in range(most):
+        if inbox.empty():
+            return done
+        actor.on_receive(inbox.get_nowait().message)
+    raise AssertionError(f"{actor.child} still tells itself things after {most} messages")
+
+
+def step(actor: Shell) -> Message | None:
+    """Feed one message that the actor told itself; give it, or None."""
+    inbox: Any = actor.actor_inbox
+    if inbox.empty():
+        return None
+    message: Message = inbox.get_nowait().message
+    actor.on_receive(message)
+    return message

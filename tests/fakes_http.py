@@ -1,0 +1,231 @@
+"""FakePolymarket: Gamma, CLOB, Data API and chain in memory, with the manners of the real ones.
+
+It speaks at the level of `edge/polymarket.py`: raw JSON in, raw JSON out. Shapes
+follow the recorded answers: lists as JSON in a string, `closed` false unless
+asked for, look-ups that honour `closed`, cursors, `closedTime` in its own format.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from actors.errors import SourceUnavailable
+from actors.logic.trade import ConditionId
+from actors.logic.walk import Params
+
+WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
+
+
+def condition(number: int) -> ConditionId:
+    return ConditionId(f"0x{number:062x}aa")
+
+
+def tokens(number: int) -> tuple[str, str]:
+    return str(10**76 + 2 * number), str(10**76 + 2 * number + 1)
+
+
+def iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class FakeMarket:
+    """One market and what each source says of it. `payouts` is the truth it may tell."""
+
+    number: int
+    volume: str = "100"
+    tags: tuple[str, ...] = ()
+    end_ms: int | None = WALL_MS + 600_000
+    start_ms: int = WALL_MS - 3_600_000
+    closed: bool = False
+    active: bool = True
+    closed_ms: int | None = None
+    status: str | None = None
+    prices: tuple[str, str] = ("0.5", "0.5")
+    data_status: str | None = "initialized"
+    data_payouts: tuple[int, int] | None = None
+    clob_winner: int | None = None
+    clob_closed: bool = False
+    listed: bool = True
+    v2: bool = False
+    tokenless: bool = False
+
+    @property
+    def condition_id(self) -> ConditionId:
+        """The id as we and the feed spell it: V2 padded with two zeros."""
+        return ConditionId(f"0x{self.number:062x}00") if self.v2 else condition(self.number)
+
+    def resolve(self, winner: int | None, *, sources: str = "gdc", closed_ms: int = 0) -> None:
+        """Make sources final: g, d, c; winner None is a split (which the CLOB cannot say)."""
+        if "g" in sources:
+            self.closed, self.status = True, "resolved"
+            self.closed_ms = closed_ms or WALL_MS
+            self.prices = {None: ("0.5", "0.5"), 0: ("1", "0"), 1: ("0", "1")}[winner]
+        if "d" in sources:
+            self.data_status = "resolved"
+            self.data_payouts = {
+                None: (500_000, 500_000),
+                0: (1_000_000, 0),
+                1: (0, 1_000_000),
+            }[winner]
+        if "c" in sources:
+            self.clob_closed, self.clob_winner = True, winner
+
+    def gamma(self) -> bytes:
+        ids = [] if self.tokenless else list(tokens(self.number))
+        said: dict[str, Any] = {
+            "id": str(self.number),
+            "conditionId": self.condition_id[:64] if self.v2 else self.condition_id,
+            "question": f"Question {self.number}?",
+            "slug": f"market-{self.number}",
+            "outcomes": json.dumps(["Yes", "No"]),
+            "outcomePrices": json.dumps(self.prices),
+            "clobTokenIds": None if self.v2 else json.dumps(ids),
+            "startDate": iso(self.start_ms),
+            "volume": self.volume,
+            "active": self.active,
+            "closed": self.closed,
+            "tags": [{"id": "1", "slug": tag} for tag in self.tags],
+        }
+        if self.v2:
+            said |= {"positionIds": ids, "version": "v2"}
+        if self.end_ms is not None:
+            said["endDate"] = iso(self.end_ms)
+        if self.closed_ms is not None:
+            at = datetime.fromtimestamp(self.closed_ms / 1000, UTC)
+            said["closedTime"] = at.strftime("%Y-%m-%d %H:%M:%S+00")
+        if self.status is not None:
+            said["umaResolutionStatus"] = self.status
+        return json.dumps(said).encode()
+
+    def clob(self) -> bytes:
+        sides = [
+            {"token_id": token, "outcome": name, "price": 0.5, "winner": self.clob_winner == index}
+            for index, (token, name) in enumerate(
+                zip(tokens(self.number), ("Yes", "No"), strict=True)
+            )
+        ]
+        said = {"condition_id": self.condition_id, "closed": self.clob_closed, "tokens": sides}
+        return json.dumps(said).encode()
+
+    def data(self) -> bytes:
+        return json.dumps(
+            {
+                "condition_id": self.condition_id,
+                "status": self.data_status,
+                "payouts": list(self.data_payouts or ()),
+            }
+        ).encode()
+
+    def chain(self) -> bytes:
+        shares = self.data_payouts or (0, 0)
+        numerators = [share // 500_000 for share in shares]
+        words = [f"0x{number:064x}" for number in (2, sum(numerators), *numerators)]
+        return json.dumps(
+            {"slots": words[0], "denominator": words[1], "numerators": words[2:]}
+        ).encode()
+
+
+@dataclass
+class FakePage:
+    markets: tuple[bytes, ...]
+    next_cursor: str | None
+
+
+@dataclass
+class FakePolymarket:
+    """The sources. `dead` maps gamma, clob, data, chain to the error they raise.
+
+    Attributes:
+        asked: (method, what was asked), in order.
+        page_size: Largest page.
+        stuck_cursor: A cursor that the firewall refuses for ever.
+        loops: The last page gives its own cursor again.
+    """
+
+    markets: dict[ConditionId, FakeMarket] = field(default_factory=dict)
+    dead: dict[str, Exception] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    page_size: int = 100
+    stuck_cursor: str | None = None
+    loops: bool = False
+
+    def add(self, market: FakeMarket) -> FakeMarket:
+        self.markets[market.condition_id] = market
+        return market
+
+    def times(self, method: str) -> int:
+        """How often this was asked."""
+        return sum(name == method for name, _ in self.asked)
+
+    def markets_page(self, params: Params, cursor: str | None) -> FakePage:
+        self._note("page", (params, cursor), "gamma")
+        if cursor is not None and cursor == self.stuck_cursor:
+            raise SourceUnavailable("HTTP 403")
+        limit = min(int(dict(params)["limit"]), self.page_size)
+        found = self._listing(params)
+        at = int(cursor.partition(":")[2]) if cursor else 0
+        page = found[at : at + limit]
+        more = at + limit < len(found)
+        next_cursor = f"{limit}:{at + limit}" if more else (cursor if self.loops else None)
+        return FakePage(tuple(market.gamma() for market in page), next_cursor)
+
+    def markets_by_condition(
+        self, ids: Sequence[ConditionId], *, closed: bool
+    ) -> tuple[bytes, ...]:
+        self._note("lookup", (tuple(ids), closed), "gamma")
+        assert len(ids) <= 100
+        return tuple(
+            market.gamma()
+            for market in self.markets.values()
+            if market.listed
+            and market.closed is closed
+            and (market.condition_id[:64] if market.v2 else market.condition_id) in ids
+        )
+
+    def clob_market(self, condition_id: ConditionId) -> bytes | None:
+        self._note("clob", condition_id, "clob")
+        market = self.markets.get(condition_id)
+        return None if market is None else market.clob()
+
+    def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+        self._note("data", tuple(ids), "data")
+        assert len(ids) <= 20
+        found = (self.markets.get(each) for each in ids)
+        return tuple(each.data() for each in found if each is not None and each.data_status)
+
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+        self._note("chain", tuple(condition_ids), "chain")
+        return tuple(self.markets[each].chain() for each in condition_ids)
+
+    def _note(self, method: str, what: object, source: str) -> None:
+        self.asked.append((method, what))
+        if source in self.dead:
+            raise self.dead[source]
+
+    def _listing(self, params: Params) -> list[FakeMarket]:
+        wanted = dict(params)
+        closed = wanted.get("closed", "false") == "true"
+        status = wanted.get("uma_resolution_status")
+        ids = {value for key, value in params if key == "condition_ids"}
+        slugs = {value for key, value in params if key == "slug"}
+        found = [
+            market
+            for market in self.markets.values()
+            if market.listed
+            and market.closed is closed
+            and (status is None or market.status == status)
+            and ("active" not in wanted or market.active)
+            and (not ids or market.condition_id in ids)
+            and (not slugs or f"market-{market.number}" in slugs)
+            and iso(market.start_ms) >= wanted.get("start_date_min", "")
+        ]
+        keys = {
+            "startDate": lambda market: market.start_ms,
+            "volumeNum": lambda market: float(market.volume),
+            "closedTime": lambda market: market.closed_ms or 0,
+        }
+        order = keys.get(wanted.get("order", ""))
+        return sorted(found, key=order, reverse=True) if order else found
