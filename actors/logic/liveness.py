@@ -34,12 +34,12 @@ _CAUSES: Final[Mapping[str, GapCause]] = {
 }
 
 
-def gap_cause(reason: str) -> GapCause:
+def gap_cause(reason: str) -> str:
     """Give the cause of the gap that an end for this reason leaves behind.
 
     Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`.
     """
-    return _CAUSES.get(reason, GapCause.DISCONNECTED)
+    return _CAUSES.get(reason, GapCause.DISCONNECTED).value
 
 
 class Signs(Protocol):

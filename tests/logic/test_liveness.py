@@ -1,0 +1,151 @@
+import pytest
+
+from actors.logic.coverage import Listening
+from actors.logic.liveness import GapCause, Liveness, gap_cause
+from actors.logic.trade import TokenId
+
+TOKEN = TokenId("1")
+
+
+class Seen:
+    """A line as the judge sees it."""
+
+    def __init__(self, *, byte: float = 0.0, data: float = 0.0, stalled: float = 0.0) -> None:
+        self.last_byte_at = byte
+        self.last_data_at = data
+        self.stalled_since = stalled
+
+
+def judge(*, at: float = 100.0, silence_s: float = 60.0) -> Liveness:
+    liveness = Liveness(silence_s=silence_s)
+    liveness.subscribed(at)
+    return liveness
+
+
+def listening(*, books: int = 1) -> Listening:
+    heard = Listening(7)
+    heard.requested([TOKEN], 100.0)
+    for _ in range(books):
+        heard.book(TOKEN, 1)
+    return heard
+
+
+def ask(liveness: Liveness, now: float, line: Seen, heard: Listening | None = None) -> str | None:
+    """Give what two Ticks in a row say."""
+    heard = heard or listening()
+    liveness.verdict(now, line, heard)
+    return liveness.verdict(now, line, heard)
+
+
+def test_a_line_that_tells_data_lives() -> None:
+    assert ask(judge(), 1_000.0, Seen(byte=999.0, data=999.0)) is None
+
+
+def test_nothing_is_judged_before_the_subscription() -> None:
+    assert ask(Liveness(), 1_000.0, Seen()) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "last_good", "reason"),
+    [
+        (Seen(byte=200.0, data=200.0), 215.0, "dead_transport"),
+        (Seen(), 115.0, "dead_transport"),
+        (Seen(byte=1e9, data=200.0), 260.0, "frozen"),
+        (Seen(byte=1e9), 160.0, "frozen"),
+        (Seen(byte=1e9, data=200.0, stalled=200.0), 210.0, "stalled_frame"),
+    ],
+    ids=["no byte", "never a byte", "pongs only", "never data", "half a frame"],
+)
+def test_silence_is_called_by_its_name_and_in_time(
+    line: Seen, last_good: float, reason: str
+) -> None:
+    assert ask(judge(), last_good - 0.1, line) is None
+    assert ask(judge(), last_good, line) == reason
+
+
+def test_a_pong_is_no_data() -> None:
+    liveness = judge(at=0.0)
+    for now in range(10, 60, 10):
+        assert ask(liveness, float(now), Seen(byte=float(now), data=0.0)) is None
+    assert ask(liveness, 60.0, Seen(byte=60.0, data=0.0)) == "frozen"
+
+
+def test_a_frame_that_drips_is_stalled_although_bytes_arrive() -> None:
+    assert ask(judge(), 210.0, Seen(byte=210.0, data=205.0, stalled=200.0)) == "stalled_frame"
+
+
+def test_a_subscription_without_any_book_is_given_up() -> None:
+    line = Seen(byte=1e9, data=1e9)
+    assert ask(judge(), 129.9, line, listening(books=0)) is None
+    assert ask(judge(), 130.0, line, listening(books=0)) == "no_books"
+
+
+def test_a_connection_that_asked_for_no_token_needs_no_book() -> None:
+    assert ask(judge(), 150.0, Seen(byte=150.0, data=110.0), Listening(7)) is None
+
+
+def test_any_book_will_do_that_of_a_pulse_too() -> None:
+    heard = listening(books=0)
+    heard.book(TokenId("99"), 1)
+    assert ask(judge(), 150.0, Seen(byte=150.0, data=149.0), heard) is None
+
+
+def test_how_long_silence_may_last_is_a_setting() -> None:
+    line = Seen(byte=1e9, data=100.0)
+    assert ask(judge(silence_s=600.0), 699.0, line) is None
+    assert ask(judge(silence_s=600.0), 700.0, line) == "frozen"
+
+
+def test_a_process_that_was_stopped_does_not_condemn_its_lines_at_once() -> None:
+    liveness, heard = judge(), listening()
+    assert liveness.verdict(120.0, Seen(byte=120.0, data=120.0), heard) is None
+    assert liveness.verdict(900.0, Seen(byte=120.0, data=120.0), heard) is None
+    assert liveness.verdict(901.0, Seen(byte=900.1, data=900.1), heard) is None
+    assert liveness.verdict(990.0, Seen(byte=900.1, data=900.1), heard) is None
+    assert liveness.verdict(991.0, Seen(byte=900.1, data=900.1), heard) == "dead_transport"
+
+
+def test_ping_is_due_every_ten_seconds_after_the_subscription_and_never_before() -> None:
+    liveness = Liveness()
+    assert not liveness.ping_due(1_000.0)
+    liveness.subscribed(1_000.0)
+    due = [now for now in range(1_000, 1_035) if liveness.ping_due(float(now))]
+    assert due == [1_010, 1_020, 1_030]
+
+
+def test_ping_keeps_coming_when_more_tokens_are_subscribed() -> None:
+    liveness = judge(at=0.0)
+    liveness.subscribed(9.0)
+    assert liveness.ping_due(10.0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("dead_transport", "disconnected"),
+        ("frozen", "frozen"),
+        ("stalled_frame", "frozen"),
+        ("no_books", "never_confirmed"),
+        ("closed_1013", "disconnected"),
+        ("reset", "disconnected"),
+        ("protocol", "disconnected"),
+        ("", "disconnected"),
+        ("journal_full", "disk_full"),
+        *((cause.value, cause.value) for cause in GapCause),
+    ],
+)
+def test_every_end_has_a_cause_of_the_closed_list(reason: str, cause: str) -> None:
+    assert gap_cause(reason) == cause
+
+
+def test_the_list_of_causes_is_closed() -> None:
+    assert {cause.value for cause in GapCause} == {
+        "never_confirmed",
+        "disconnected",
+        "frozen",
+        "deaf",
+        "process_down",
+        "disk_full",
+        "exchange_silent",
+        "clock_step",
+    }
