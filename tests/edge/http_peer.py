@@ -1,10 +1,12 @@
 """A peer on loopback that answers each request with whatever bytes the test has scripted."""
 
+import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 Script = Callable[[str, threading.Event], Iterable[bytes]]
 """From the request (head and body) and the event of the end to the pieces to send."""
@@ -46,12 +48,22 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     peer: "Peer"
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connected, address = super().get_request()
+        if self.peer.tls is not None:
+            connected.settimeout(10)
+            connected = self.peer.tls.wrap_socket(connected, server_side=True)
+        return connected, address
+
 
 class Peer:
     """Listens while it is entered; `requests` holds what it was asked."""
 
-    def __init__(self, script: Script, *, one_request_each: bool = True) -> None:
+    def __init__(
+        self, script: Script, *, one_request_each: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.script = script
+        self.tls = tls
         self.one_request_each = one_request_each
         self.requests: list[str] = []
         self.ended = threading.Event()
@@ -59,7 +71,7 @@ class Peer:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.peer = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -3,11 +3,14 @@
 import gzip
 import http.client
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
+import trustme
 from http_peer import Peer, answering, dripping
 
 from actors.edge.http import Http
@@ -55,6 +58,59 @@ def test_a_peer_that_says_nothing_is_cut_at_the_deadline() -> None:
         pytest.raises(SourceUnavailable, match=r"no answer within|timed out"),
     ):
         quick().get(peer.url)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA, directory: Path) -> Http:
+    bundle = directory / "authority.pem"
+    bundle.write_bytes(authority.cert_pem.bytes())
+    client = quick(1)
+    client._session.verify = str(bundle)
+    return client
+
+
+def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA, tmp_path: Path) -> None:
+    client = trusting(authority, tmp_path)
+    with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
+        assert client.get(peer.url) == b"[1]"
+        for start in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "):
+            peer.script = dripping(start, b"x", 0.05)
+            began = time.monotonic()
+            with pytest.raises(SourceUnavailable, match="no answer within 1 s"):
+                client.get(peer.url)
+            assert time.monotonic() - began < 5
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(authority: trustme.CA) -> None:
+    with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
+        with pytest.raises(SourceUnavailable, match="certificate"):
+            quick(5).get(peer.url)
+        assert peer.requests == []
+
+
+def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    with Peer(answering(b"[1]"), tls=tls(authority, "example.org")) as peer:
+        with pytest.raises(SourceUnavailable, match="mismatch"):
+            trusting(authority, tmp_path).get(peer.url)
+        assert peer.requests == []
+
+
+def test_a_peer_that_never_shakes_hands_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            quick().get(f"https://127.0.0.1:{mute.getsockname()[1]}")
+        assert time.monotonic() - began < 3
 
 
 def test_a_stop_cuts_a_call_under_way() -> None:
