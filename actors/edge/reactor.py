@@ -1,0 +1,294 @@
+"""The reactor: one thread that reads and writes all sockets.
+
+epoll, level-triggered; one scratch buffer for all lines. A line is read once a
+turn, at most a scratch buffer full, then the others have theirs. What a TLS
+socket has decrypted already does not wake epoll, so such a line is visited
+again in the next turn.
+
+What may matter goes to the line's `on_frames`, which is called in this thread
+and must not block. A callback that raises ends its own line with `internal`;
+the others never notice.
+
+No descriptor is opened after the start: a full table of descriptors hurts
+those who dial, not those who are connected.
+"""
+
+import contextlib
+import select
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from actors.edge.line import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
+from actors.edge.wire import Wire, close_frame, pong_frame
+from actors.errors import FeedLost
+from actors.logic.frames import FrameSkimmer, Skim
+
+_SCRATCH_BYTES = 256 << 10
+_TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
+_CLOSING_S = 2.0  # how long our CLOSE waits for theirs
+_LAST_READS = 64  # scratch buffers full that are read after a failed write
+_IN = select.EPOLLIN | select.EPOLLRDHUP
+_OUT = select.EPOLLOUT
+
+OnError = Callable[[BaseException], None]
+
+
+def _show(error: BaseException) -> None:
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+class Reactor:
+    """Reads and writes the lines that it adopts, in a thread of its own.
+
+    Attributes:
+        alive_at: When the loop last came round (monotonic seconds); at least
+            once a second while the thread is well.
+
+    Args:
+        wall_ns: Stamps what is received.
+        monotonic: Tells since when and until when.
+        on_error: Hears of what a callback raised. In the reactor's thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        wall_ns: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_error: OnError = _show,
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._monotonic = monotonic
+        self._on_error = on_error
+        self._inbox = Inbox()
+        self._epoll = select.epoll()
+        self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
+        self._scratch = bytearray(_SCRATCH_BYTES)
+        self._view = memoryview(self._scratch)
+        self._lines: dict[int, Line] = {}
+        self._again: dict[int, Line] = {}  # lines with decrypted bytes left
+        self._closing: dict[int, Line] = {}  # lines on which our CLOSE waits for theirs
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="reactor", daemon=True)
+        self.alive_at = monotonic()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End all lines with `closed`; tell whether the thread was done in time."""
+        self._stopping = True
+        self._inbox.wake()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
+
+    def adopt(
+        self, wire: Wire, skimmer: FrameSkimmer, *, on_frames: OnFrames, on_end: OnEnd
+    ) -> Line:
+        """Read and write this wire from now on. Any thread.
+
+        Args:
+            wire: No longer the caller's.
+            skimmer: Fresh.
+            on_frames: Called with the time of receipt (wall clock, ns) and the
+                messages that may matter, oldest first.
+            on_end: Called once, after the last `on_frames`, with a reason and a
+                detail: `disconnected`, `reset`, `tls`, `closed_<code>` (theirs),
+                `protocol`, `write_failed`, `closed` (ours), `internal`, or what
+                `abort` was given.
+
+        Raises:
+            FeedLost: `internal`: the reactor has stopped. The wire is closed.
+        """
+        line = Line(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
+        line.last_byte_at = self._monotonic()
+        if not self._inbox.put(Command(Verb.ADOPT, line)):
+            wire.abort()
+            raise FeedLost("internal", "the reactor has stopped")
+        return line
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._let_all_go()
+
+    def _turn(self) -> None:
+        events = self._epoll.poll(self._patience_s())
+        self.alive_at = self._monotonic()
+        again, self._again = self._again, {}
+        for fd, event in events:
+            line = self._lines.get(fd)
+            if line is not None:
+                again.pop(fd, None)
+                self._visit(line, event)
+        for line in again.values():
+            self._visit(line, _IN)
+        for command in self._inbox.take():
+            self._obey(command)
+        for line in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
+            self._end(line, "closed", "no CLOSE in answer to ours")
+
+    def _patience_s(self) -> float:
+        if self._again:
+            return 0.0
+        if not self._closing:
+            return _TURN_S
+        first = min(line.closing_at for line in self._closing.values())
+        return min(max(first - self._monotonic(), 0.0), _TURN_S)
+
+    def _visit(self, line: Line, event: int) -> None:
+        if line.ended:
+            return
+        line.wants_out = False
+        # TLS may have to write in order to read, and the other way round.
+        if event & ~_OUT or isinstance(line.sock, ssl.SSLSocket):
+            self._read(line)
+        self._flush(line)
+
+    def _obey(self, command: Command) -> None:
+        line = command.line
+        if line.ended:
+            return
+        if command.verb is Verb.ADOPT:
+            self._adopt(line)
+        elif command.verb is Verb.ABORT:
+            self._end(line, command.reason, "")
+        elif command.verb is Verb.OVERFLOW:
+            self._fall_silent(line, "too much waits to be sent")
+        elif command.verb is Verb.SEND:
+            line.out += command.data
+            self._flush(line)
+        else:
+            line.closing_at = self._monotonic() + _CLOSING_S
+            self._closing[line.fd] = line
+            line.answer(command.data)
+            self._flush(line)
+
+    def _adopt(self, line: Line) -> None:
+        line.fd = line.sock.fileno()
+        self._lines[line.fd] = line
+        line.interest = _IN
+        self._epoll.register(line.fd, _IN)
+        # The first frames may have been decrypted together with the handshake.
+        self._again[line.fd] = line
+
+    def _read(self, line: Line) -> bool:
+        # Take what is there, at most a scratch buffer full. False: nothing was there.
+        start = line.skimmer.held
+        try:
+            end = start + line.sock.recv_into(self._view[start:])
+            at_ns = self._wall_ns()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except ssl.SSLWantWriteError:
+            line.wants_out = True
+            return False
+        except ssl.SSLError as exc:
+            # After a write has failed, TLS cannot go on reading either.
+            self._lose(line, "write_failed" if line.silent else "tls", str(exc))
+            return False
+        except OSError as exc:
+            self._lose(line, "reset", str(exc))
+            return False
+        if end == start:
+            self._lose(line, "disconnected", "end of file")
+            return False
+        if isinstance(line.sock, ssl.SSLSocket):
+            end = line.fill(self._view, end)
+            if line.sock.pending():
+                self._again[line.fd] = line
+        skim = line.skim(self._scratch, start, end, self._monotonic())
+        if skim.messages and not self._call(line.on_frames, at_ns, skim.messages):
+            self._end(line, "internal", "on_frames raised")
+        elif skim.pings or skim.close or skim.violation:
+            self._answer(line, skim)
+        return True
+
+    def _answer(self, line: Line, skim: Skim) -> None:
+        if skim.violation:
+            self._part(line, 1002)
+            self._lose(line, "protocol", skim.violation)
+        elif skim.close:
+            code, words = skim.close
+            self._part(line, 1000)
+            self._lose(line, f"closed_{code}", words)
+        elif not line.closing_at and len(line.out) < UNSENT_BYTES:
+            line.answer(pong_frame(skim.pings[-1]))  # the latest answers them all
+
+    def _flush(self, line: Line) -> None:
+        try:
+            while line.out and not line.ended:
+                line.sent(line.sock.send(line.out))
+        except ssl.SSLWantReadError:
+            pass  # what it waits for wakes us
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            line.wants_out = True
+        except OSError as exc:
+            self._fall_silent(line, str(exc))
+        interest = _IN | _OUT if line.wants_out else _IN
+        if interest != line.interest and not line.ended:
+            line.interest = interest
+            self._epoll.modify(line.fd, interest)
+
+    def _fall_silent(self, line: Line, detail: str) -> None:
+        # Nothing more can be said, but what the other side said before must be heard.
+        line.silent = True
+        line.out.clear()
+        for _ in range(_LAST_READS):
+            if line.ended or not self._read(line):
+                break
+        line.out.clear()
+        self._lose(line, "write_failed", detail)
+
+    def _part(self, line: Line, code: int) -> None:
+        # Say goodbye if there is room; whether it is heard does not matter any more.
+        if line.closing_at or line.silent:
+            return
+        line.answer(close_frame(code, ""))
+        with contextlib.suppress(OSError):
+            while line.out:
+                line.sent(line.sock.send(line.out))
+
+    def _lose(self, line: Line, reason: str, detail: str) -> None:
+        # The other side's doing, unless we had said goodbye before.
+        self._end(line, "closed" if line.closing_at else reason, detail)
+
+    def _end(self, line: Line, reason: str, detail: str) -> None:
+        if line.ended:
+            return
+        line.ended = True
+        for lines in (self._lines, self._again, self._closing):
+            lines.pop(line.fd, None)
+        with contextlib.suppress(OSError, ValueError):
+            self._epoll.unregister(line.fd)
+        with contextlib.suppress(OSError):
+            line.sock.shutdown(socket.SHUT_RDWR)
+        line.sock.close()
+        self._call(line.on_end, reason, detail)
+
+    def _call(self, callback: Callable[..., None], *args: object) -> bool:
+        try:
+            callback(*args)
+        except Exception as exc:  # noqa: BLE001  (it is passed on, and others must live)
+            self._on_error(exc)
+            return False
+        return True
+
+    def _let_all_go(self) -> None:
+        reason = "closed" if self._stopping else "internal"
+        late = [x.line for x in self._inbox.close() if x.verb is Verb.ADOPT]
+        for line in [*self._lines.values(), *late]:
+            self._end(line, reason, "the reactor stopped")
+        self._epoll.close()

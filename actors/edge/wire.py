@@ -1,0 +1,217 @@
+"""The wire: a socket on which the WebSocket handshake is done, and the frames we send.
+
+The only importer of websocket-client: its low-level `WebSocket` shakes hands
+over a socket that we dialled, which keeps its redirects, proxies and TLS
+settings from the environment out of play; its `ABNF` masks what we send.
+Reading is the business of `reactor.py`.
+
+websocket-client reads the answer byte by byte, so no frame that follows the
+handshake is lost in a buffer of its own. It has a timeout for each read only
+and no bound on headers and error bodies; `_Guard` has one deadline and bounds.
+"""
+
+import contextlib
+import re
+import socket
+import ssl
+import struct
+import time
+from email.utils import parsedate_to_datetime
+from http.cookies import CookieError
+from urllib.parse import urlsplit
+
+import websocket
+
+from actors.edge.dial import Deadline, dial, verifying_context
+from actors.errors import FeedLost
+
+_HEAD_BYTES = 64 << 10
+_BODY_BYTES = 4 << 10  # of an error page that are read, to be shown
+_RETRY_AFTER_S = 300.0  # a server may not send us away for longer
+_CLOSE_REASON_BYTES = 123  # a control frame carries 125, 2 of them the code
+_HEAD_ENDS = (b"\n\r\n", b"\n\n")
+_STATUS = re.compile("[1-9][0-9][0-9]", re.ASCII)
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Wire:
+    """A connected, non-blocking socket after the handshake.
+
+    Attributes:
+        sock: Plain or TLS; used by one thread at a time.
+        peer: Address and port of the server, for people.
+    """
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.peer = peer
+
+    def abort(self) -> None:
+        """End the connection at once. Not once a reactor has adopted it: tell its line."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+
+
+def open_wire(
+    url: str,
+    *,
+    timeout_s: float = 10.0,
+    ssl_context: ssl.SSLContext | None = None,
+    user_agent: str,
+) -> Wire:
+    """Connect and shake hands. Blocks, for `timeout_s` at most over all steps.
+
+    Args:
+        url: `ws://` or `wss://`.
+        timeout_s: For DNS, TCP, TLS and the handshake together.
+        ssl_context: Must verify; default: `dial.verifying_context()`.
+        user_agent: What to call ourselves.
+
+    Raises:
+        FeedLost: `handshake_timeout`, `http_<status>` (with `retry_after_s`, 300
+            at most), `redirected`, `reset`, `handshake` (any other nonsense),
+            or what `dial` says.
+        ValueError: The URL is none, or the context does not verify.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("not a WebSocket URL")
+    secure = parts.scheme == "wss"
+    deadline = Deadline(timeout_s)
+    sock = dial(
+        parts.hostname,
+        parts.port or (443 if secure else 80),
+        deadline=deadline,
+        tls=(ssl_context or verifying_context()) if secure else None,
+    )
+    guard = _Guard(sock, deadline)
+    try:
+        _shake_hands(url, guard, user_agent)
+        return Wire(sock, _peer(sock))
+    except (FeedLost, websocket.WebSocketException, OSError, ValueError, CookieError) as exc:
+        sock.close()
+        lost = guard.verdict(exc)
+        if lost is exc:
+            raise
+        raise lost from exc
+
+
+def text_frame(text: str) -> bytes:
+    """Give the masked text frame that carries this."""
+    return websocket.ABNF.create_frame(text, websocket.ABNF.OPCODE_TEXT).format()
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Give the masked answer to a PING with this payload."""
+    return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_PONG).format()
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """Give the masked CLOSE frame; a reason that is too long is cut."""
+    words = reason.encode()[:_CLOSE_REASON_BYTES].decode("utf-8", "ignore").encode()
+    payload = struct.pack("!H", code) + words
+    return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_CLOSE).format()
+
+
+def _shake_hands(url: str, guard: "_Guard", user_agent: str) -> None:
+    client = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
+    client.connect(  # type: ignore[no-untyped-call]  # the library does not annotate it
+        url,
+        socket=guard,
+        header=[f"User-Agent: {user_agent}"],
+        suppress_origin=True,
+        redirect_limit=0,
+    )
+    if (client.getheaders() or {}).get("sec-websocket-extensions"):
+        raise FeedLost("handshake", "the server chose an extension that was not offered")
+
+
+def _peer(sock: socket.socket) -> str:
+    address = sock.getpeername()
+    return f"{address[0]}:{address[1]}"
+
+
+class _Guard:
+    # The socket as websocket-client sees it during the handshake. It keeps what the server
+    # answered, so that an answer which is cut off still says what it was.
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._head = bytearray()
+        self._body = bytearray()
+
+    def recv(self, size: int) -> bytes:
+        into, bound = self._head, _HEAD_BYTES
+        if self._head.endswith(_HEAD_ENDS):
+            into, bound = self._body, _BODY_BYTES
+        if len(into) >= bound:
+            raise FeedLost("handshake", "the answer is too long")
+        self._sock.settimeout(self._deadline.left_s("handshake_timeout"))
+        data = self._sock.recv(min(size, bound - len(into)))
+        into += data
+        return data
+
+    def send(self, data: bytes) -> int:
+        # The library does not look whether all of it was sent.
+        self._sock.settimeout(self._deadline.left_s("handshake_timeout"))
+        self._sock.sendall(data)
+        return len(data)
+
+    def gettimeout(self) -> float | None:
+        return self._sock.gettimeout()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def verdict(self, exc: Exception) -> FeedLost:
+        """Give the reason for which the handshake failed."""
+        line, status, headers = self._answer()
+        if status in _REDIRECTS:
+            return FeedLost("redirected", f"{status} to {headers.get('location', 'nowhere')}")
+        if status not in (None, 101):
+            body = self._body.decode("utf-8", "replace").strip()
+            retry_after_s = _retry_after_s(headers.get("retry-after"))
+            return FeedLost(f"http_{status}", f"{line} {body}", retry_after_s=retry_after_s)
+        if isinstance(exc, FeedLost):
+            return exc
+        return FeedLost(_reason(exc), f"{type(exc).__name__}: {exc}")
+
+    def _answer(self) -> tuple[str, int | None, dict[str, str]]:
+        # Status line, status and headers; no status unless the head is complete.
+        line, *rest = self._head.decode("latin-1").splitlines() or [""]
+        words = line.split(" ", 2)
+        if not self._head.endswith(_HEAD_ENDS) or not _STATUS.fullmatch("".join(words[1:2])):
+            return line, None, {}
+        pairs = (field.partition(":") for field in rest)
+        return line, int(words[1]), {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, (websocket.WebSocketTimeoutException, TimeoutError)):
+        return "handshake_timeout"
+    if isinstance(exc, ssl.SSLError):
+        return "tls"
+    if isinstance(exc, (websocket.WebSocketConnectionClosedException, OSError)):
+        return "reset"
+    return "handshake"
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    # Seconds, or a date (RFC 9110 10.2.3); None when absent or neither.
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.isdecimal() else _seconds_until(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), _RETRY_AFTER_S)
+
+
+def _seconds_until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - time.time()
