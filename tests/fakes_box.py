@@ -49,3 +49,10 @@ def step(actor: Shell) -> Message | None:
     message: Message = inbox.get_nowait().message
     actor.on_receive(message)
     return message
+
+
+def waiting(actor: Shell) -> int:
+    """Give how many messages the actor has told itself."""
+    inbox: Any = actor.actor_inbox
+    count: int = inbox.qsize()
+    return count

@@ -143,6 +143,7 @@ class FakePolymarket:
         page_size: Largest page.
         stuck_cursor: A cursor that the firewall refuses for ever.
         loops: The last page gives its own cursor again.
+        canned: Answers by method (lookup, clob, data) that are given whatever is asked.
     """
 
     markets: dict[ConditionId, FakeMarket] = field(default_factory=dict)
@@ -151,6 +152,7 @@ class FakePolymarket:
     page_size: int = 100
     stuck_cursor: str | None = None
     loops: bool = False
+    canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
 
     def add(self, market: FakeMarket) -> FakeMarket:
         self.markets[market.condition_id] = market
@@ -177,6 +179,8 @@ class FakePolymarket:
     ) -> tuple[bytes, ...]:
         self._note("lookup", (tuple(ids), closed), "gamma")
         assert len(ids) <= 100
+        if "lookup" in self.canned:
+            return self.canned["lookup"]
         return tuple(
             market.gamma()
             for market in self.markets.values()
@@ -187,12 +191,16 @@ class FakePolymarket:
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         self._note("clob", condition_id, "clob")
+        if "clob" in self.canned:
+            return self.canned["clob"][0]
         market = self.markets.get(condition_id)
         return None if market is None else market.clob()
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         self._note("data", tuple(ids), "data")
         assert len(ids) <= 20
+        if "data" in self.canned:
+            return self.canned["data"]
         found = (self.markets.get(each) for each in ids)
         return tuple(each.data() for each in found if each is not None and each.data_status)
 
