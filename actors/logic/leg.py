@@ -74,6 +74,11 @@ class Leg:
         difference.open(lane)
         return bench
 
+    def tidy(self, difference: Difference) -> None:
+        """Close the lanes that nobody came to (markets of odd sizes may leave one)."""
+        for bench in [bench for bench in self._roomy if not bench.seats]:
+            self.close(bench, difference)
+
     def sit(self, seat: Seat, bench: Bench, difference: Difference) -> None:
         """Put the market on this lane."""
         bench.seats[seat.condition_id] = seat

@@ -64,6 +64,7 @@ class Plan:
             leg.prepare(new, difference)
             for seat in new:
                 leg.place(seat, difference)
+            leg.tidy(difference)
         return difference.changes()
 
     def drop(self, condition_ids: Iterable[ConditionId]) -> Changes:

@@ -1,0 +1,32 @@
+from actors.logic.changes import Changes, Difference, Lane
+from actors.logic.trade import TokenId
+
+A, B = TokenId("1"), TokenId("2")
+
+
+def test_what_is_done_and_undone_leaves_nothing_behind() -> None:
+    difference = Difference()
+    difference.want([A, B])
+    difference.unwant([A, B])
+    difference.open(Lane("leg0-0000", 0))
+    difference.subscribe("leg0-0000", [A, B])
+    difference.unsubscribe("leg0-0000", [B, A])
+    difference.close("leg0-0000")
+    assert difference.changes() == Changes()
+
+
+def test_each_lane_is_told_once_and_in_order() -> None:
+    difference = Difference()
+    difference.subscribe("leg0-0001", [A])
+    difference.subscribe("leg0-0000", [A])
+    difference.subscribe("leg0-0001", [B])
+    assert difference.changes().subscribed == (("leg0-0001", (A, B)), ("leg0-0000", (A,)))
+
+
+def test_a_lane_that_was_there_before_closes() -> None:
+    difference = Difference()
+    difference.unsubscribe("leg0-0000", [A])
+    difference.close("leg0-0000")
+    changes = difference.changes()
+    assert (changes.closed, changes.opened) == (("leg0-0000",), ())
+    assert changes.unsubscribed == (("leg0-0000", (A,)),)
