@@ -13,7 +13,7 @@ import pytest
 import trustme
 from http_peer import Peer, answering, dripping
 
-from actors.edge.http import Http
+from actors.edge.http import Http, _Watch
 from actors.errors import SourceUnavailable
 
 AGENT = "tracker/1 (+https://example.org)"
@@ -111,6 +111,15 @@ def test_a_peer_that_never_shakes_hands_is_given_up() -> None:
         with pytest.raises(SourceUnavailable):
             quick().get(f"https://127.0.0.1:{mute.getsockname()[1]}")
         assert time.monotonic() - began < 3
+
+
+def test_a_connection_that_comes_too_late_is_not_used() -> None:
+    watch = _Watch(60, threading.Event())
+    with watch, socket.socket() as connected:
+        watch.attach(connected)
+        watch._cut("too late")
+        with pytest.raises(TimeoutError, match="too late"):
+            watch.attach(connected)
 
 
 def test_a_stop_cuts_a_call_under_way() -> None:

@@ -129,6 +129,20 @@ def test_after_a_contradiction_the_hold_starts_anew() -> None:
     assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=30 + HOLD)
 
 
+def test_a_word_from_before_a_contradiction_is_to_be_said_again_after_its_hold() -> None:
+    said = [*twice(Y, GAMMA, DATA), says(CLOB, 30, N), says(CLOB, 31, None, "open")]
+    assert rule(*said, now_ms=150) == NotYet(reason="to be confirmed", look_at_ms=150)
+    again = [says(GAMMA, 150, Y), says(DATA, 150, Y)]
+    assert isinstance(rule(*said, *again, now_ms=150), Winner)
+
+
+def test_of_two_words_in_one_millisecond_the_one_that_is_not_final_counts() -> None:
+    both = [says(GAMMA, HOLD, Y), says(GAMMA, HOLD, None, "disputed")]
+    for order in (both, both[::-1]):
+        found = rule(*twice(Y, DATA), says(GAMMA, 0, Y), *order)
+        assert found == NotYet(reason="only data is final")
+
+
 def test_the_word_is_taken_by_token_id_whatever_the_order() -> None:
     said = [says(GAMMA, t, N) for t in (0, HOLD)] + [says(DATA, t, N[::-1]) for t in (0, HOLD)]
     found = rule(*said)
