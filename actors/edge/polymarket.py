@@ -81,14 +81,14 @@ class Polymarket:
         )
 
     def markets_by_condition(
-        self, condition_ids: Sequence[ConditionId], *, closed: bool
+        self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
         """Give Gamma's markets of at most 100 conditions, either the open or the closed ones."""
-        _limited(condition_ids, MAX_IDS_GAMMA)
-        if not condition_ids:
+        _limited(ids, MAX_IDS_GAMMA)
+        if not ids:
             return ()
-        params = [("condition_ids", str(condition_id)) for condition_id in condition_ids]
-        params += [("closed", "true" if closed else "false"), ("limit", str(len(condition_ids)))]
+        params = [("condition_ids", str(condition_id)) for condition_id in ids]
+        params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
         markets = answer.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
         return _apart(markets)
 
@@ -96,10 +96,10 @@ class Polymarket:
         """Give the CLOB's market, or None when it does not know the condition."""
         return self._http.find(f"{self._clob_url}/markets/{quote(condition_id, safe='')}")
 
-    def resolutions(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+    def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         """Give the Data API's rows on at most 20 conditions; ids it cannot know are left out."""
-        _limited(condition_ids, MAX_IDS_DATA)
-        known = [each for each in condition_ids if _CONDITION.fullmatch(each)]
+        _limited(ids, MAX_IDS_DATA)
+        known = [each for each in ids if _CONDITION.fullmatch(each)]
         if not known:
             return ()
         raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
