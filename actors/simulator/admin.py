@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from actors.simulator.fault import parse_fault
+from actors.simulator.fault import make_fault
 from actors.simulator.life import ENDLESS, FATES
 from actors.simulator.universe import Wish, line_of
 from actors.simulator.world import World
@@ -63,13 +63,17 @@ class Admin:
         return _json({"markets": [line_of(market) for market in self._world.universe]})
 
     async def fault(self, request: web.Request) -> web.Response:
-        """Bring a fault now: `{"fault": "drop:2"}`, with `connection` for one of them."""
+        """Bring a fault now: `{"fault": "drop:2"}` or `{"kind": "drop", "count": 2}`.
+
+        With `connection`, it hits that one.
+        """
         asked = await _asked(request)
+        at = asked.pop("connection", None)
+        kind = str(asked.pop("fault", None) or asked.pop("kind", ""))
         try:
-            fault = parse_fault(str(asked.get("fault")), at=0.0)
+            fault = make_fault(kind, asked)
         except ValueError as exc:
             raise _bad(str(exc)) from exc
-        at = asked.get("connection")
         if at is not None and at not in self._world.channel.connections:
             raise _bad(f"no connection {at!r}")
         world = self._world

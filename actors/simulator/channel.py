@@ -8,7 +8,7 @@ life of all markets.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -39,6 +39,7 @@ class Channel:
         no_books: Subscriptions get no books (a fault).
         frozen: Nobody gets data (a fault); PONG goes on.
         opened: Connections so far.
+        on_subscribed: Told of every accepted subscription, after its books.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Channel:
         self.no_books = False
         self.frozen = False
         self.opened = 0
+        self.on_subscribed: Callable[[Connection], None] | None = None
         self._universe = universe
         self._ledger = ledger
         self._churn = churn
@@ -119,6 +121,8 @@ class Channel:
         self._told(connection, "subscribe", len(ids), now)
         if asked.get("initial_dump") is not False and not (self.no_books or self.frozen):
             connection.send(frame(b"[" + b",".join(books) + b"]"))
+        if self.on_subscribed is not None:
+            self.on_subscribed(connection)
         self._touch(connection)
 
     def _told(self, connection: Connection, event: str, count: int, now: int) -> None:
@@ -153,7 +157,9 @@ class Channel:
         return [one for one in heard.values() if one.hears(token)] if heard else []
 
     def tell(self, connections: Iterable[Connection], data: bytes) -> None:
-        """Queue the same bytes for all of them."""
+        """Queue the same bytes for all of them; for none in a freeze of everything."""
+        if self.frozen:
+            return
         for connection in connections:
             connection.send(data)
             self._dirty[connection.number] = connection

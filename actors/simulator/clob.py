@@ -15,7 +15,7 @@ def one(universe: Universe, condition: str, now: int, *, lie: bool = False) -> A
     market = universe.by_condition.get(condition)
     if market is None or market.life.announced > market.view("clob", now):
         return 404, {"error": "market not found"}
-    return 200, show(market, now, lie=lie)
+    return 200, market.recorded.get("clob") or show(market, now, lie=lie)
 
 
 def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:

@@ -52,6 +52,11 @@ class Connection:
         self._queue: list[bytes] = []
 
     @property
+    def waiting(self) -> int:
+        """Give how many bytes have been written and wait for the reader."""
+        return self._transport.get_write_buffer_size()
+
+    @property
     def live(self) -> bool:
         """Say whether data written now would leave as whole frames."""
         return not (self.frozen or self.stalled or self.ended)

@@ -28,7 +28,7 @@ def resolutions(universe: Universe, text: str, now: int, *, lie: bool = False) -
         }
     markets = (universe.by_condition.get(condition) for condition in dict.fromkeys(ids))
     rows = [
-        show(market, now, lie=lie)
+        market.recorded.get("data") or show(market, now, lie=lie)
         for market in markets
         if market is not None and market.life.announced <= market.view("data", now)
     ]

@@ -4,85 +4,81 @@
 meaning and the default of each value, and docs/simulator.md for the words.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-FAULTS: dict[str, tuple[float, ...]] = {
-    # on connections: first value = how many are hit
-    "drop": (1,),
-    "freeze": (1, 0),
-    "deaf": (1,),
-    "garbage": (1,),
-    "half_frame": (1,),
-    "oversize": (1, 64),
-    "bad_frame": (1,),
-    "close": (1011, 1),
-    # on everything, for a time in seconds
-    "freeze_all": (10,),
-    "no_books": (10,),
-    "refuse_ws": (10, 429),
-    "slow_http": (10, 5),
-    "http_429": (10, 2),
-    "http_500": (10,),
-    "http_html": (10,),
-    "lie_gamma": (10,),
-    "lie_clob": (10,),
-    "lie_data": (10,),
-    "lie_chain": (10,),
+FAULTS: dict[str, dict[str, float]] = {
+    # on connections, chosen by chance
+    "drop": {"count": 1},
+    "close": {"code": 1011, "count": 1},
+    "freeze": {"count": 1, "seconds": 0},
+    "deaf": {"count": 1},
+    "garbage": {"count": 1},
+    "half_frame": {"count": 1},
+    "oversize": {"count": 1, "mebibytes": 64},
+    "bad_frame": {"count": 1},
+    # on everything, for a time
+    "freeze_all": {"seconds": 10},
+    "no_books": {"seconds": 10},
+    "refuse_ws": {"seconds": 10, "status": 429},
+    "slow_http": {"seconds": 10, "delay": 5},
+    "http_429": {"seconds": 10, "retry_after": 2},
+    "http_500": {"seconds": 10},
+    "http_html": {"seconds": 10},
+    "lie_gamma": {"seconds": 10},
+    "lie_clob": {"seconds": 10},
+    "lie_data": {"seconds": 10},
+    "lie_chain": {"seconds": 10},
 }
-LASTING = (
-    "freeze_all",
-    "no_books",
-    "refuse_ws",
-    "slow_http",
-    "http_429",
-    "http_500",
-    "http_html",
-    "lie_gamma",
-    "lie_clob",
-    "lie_data",
-    "lie_chain",
-)
+LASTING = frozenset(kind for kind, values in FAULTS.items() if "count" not in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. `at` is in seconds from the start; `values` are filled up with the defaults."""
+    """One fault. `at` is in seconds from the start; `values` are complete, by name."""
 
     at: float
     kind: str
-    values: tuple[float, ...]
+    values: dict[str, float]
 
 
-def parse_fault(text: str, *, at: float | None = None) -> Fault:
-    """Read a fault.
-
-    Args:
-        text: `AT:KIND[:VALUE…]`, or without AT when `at` is given.
-        at: When it happens, for faults that come by request.
+def parse_fault(text: str) -> Fault:
+    """Read `AT:KIND[:VALUE[:VALUE]]`.
 
     Raises:
         ValueError: With a line for people.
     """
-    parts = text.split(":")
-    if at is None:
-        at = _number(parts.pop(0), text)
-    kind = parts[0] if parts else ""
+    at, _, rest = text.partition(":")
+    return make_fault(rest, at=_number(at, text))
+
+
+def make_fault(text: str, named: Mapping[str, float] | None = None, *, at: float = 0.0) -> Fault:
+    """Read `KIND[:VALUE[:VALUE]]`, with values by name beside it.
+
+    Raises:
+        ValueError: With a line for people.
+    """
+    kind, *given = text.split(":")
     if kind not in FAULTS:
-        raise ValueError(f"unknown fault {kind!r} in {text!r}; known: {', '.join(FAULTS)}")
-    given = tuple(_number(part, text) for part in parts[1:])
-    defaults = FAULTS[kind]
-    if len(given) > len(defaults):
-        raise ValueError(f"too many values in {text!r}: {kind} takes {len(defaults)}")
-    return Fault(at=at, kind=kind, values=given + defaults[len(given) :])
+        raise ValueError(f"unknown fault {kind!r}; known: {', '.join(FAULTS)}")
+    values = dict(FAULTS[kind])
+    if len(given) > len(values):
+        raise ValueError(f"too many values in {text!r}: {kind} takes {', '.join(values)}")
+    values.update(zip(values, (_number(part, text) for part in given), strict=False))
+    for name, value in (named or {}).items():
+        if name not in values:
+            raise ValueError(f"{kind} has no value {name!r}; it takes {', '.join(values)}")
+        values[name] = _number(str(value), name)
+    return Fault(at=at, kind=kind, values=values)
 
 
 def _number(text: str, whole: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} in fault {whole!r} is not a number") from None
+        raise ValueError(f"{text!r} in {whole!r} is not a number") from None
     if not 0 <= number < 1e9:
-        raise ValueError(f"{text!r} in fault {whole!r} is out of range")
+        raise ValueError(f"{text!r} in {whole!r} is out of range")
     return number
 
 
@@ -94,8 +90,8 @@ class Weather:
 
     def begin(self, fault: Fault, now: float) -> None:
         """Put a lasting fault in force, or make it longer."""
-        value = fault.values[1] if len(fault.values) > 1 else 0.0
-        self._until[fault.kind] = (now + fault.values[0], value)
+        seconds, *more = fault.values.values()
+        self._until[fault.kind] = (now + seconds, more[0] if more else 0.0)
 
     def rages(self, kind: str, now: float) -> float | None:
         """Give the second value of a fault in force (0 when it has none), else None."""

@@ -1,21 +1,26 @@
 """Starts a world, says where it is, and ends it cleanly."""
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
 import signal
+import socket
 import sys
 
 import msgspec
 
 from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
+from actors.simulator.recording import Unreadable
 from actors.simulator.site import Site, serve
 from actors.simulator.world import TURN_S, World
 
 EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
 PR_SET_PDEATHSIG = 1
+CLEANUP_S = 1.5
+BACKLOG = 4096
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.die_with_parent:
             _die_with_parent()
         return asyncio.run(_run(options))
-    except BadOption as exc:
+    except (BadOption, Unreadable) as exc:
         return _fail(str(exc), EXIT_CONFIG)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
@@ -59,11 +64,17 @@ async def _run(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    world = World(options)
+    # The port comes first: a run that cannot be had must not be in the ledger.
+    listening = socket.create_server((options.host, options.port), backlog=BACKLOG)
+    try:
+        world = World(options)
+    except BaseException:
+        listening.close()
+        raise
     site = Site(world)
     add_admin(site.app, world)
-    runner, port = await serve(site.app, options.host, options.port)
-    place = f"{options.host}:{port}"
+    runner = await serve(site.app, listening)
+    place = f"{options.host}:{listening.getsockname()[1]}"
     _say(
         ready=True,
         ws_url=f"ws://{place}/ws/market",
@@ -82,7 +93,8 @@ async def _run(options: Options) -> int:
         for one in tuple(world.channel.connections.values()):
             one.close(1001, "going away", by="server")
         world.exchange.flush()
-        await asyncio.wait_for(runner.cleanup(), 1.5)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), CLEANUP_S)
         world.ledger.add("summary", **world.summary(), ts=world.wall())
         world.ledger.close()
     _say(**world.summary())

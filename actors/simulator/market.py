@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from actors.simulator.life import NEVER, Life, final_times
 
 CENT = 100
@@ -18,6 +20,8 @@ class Market:
         price: Price of the first token in steps; the second costs the rest.
         last_ts: Exchange time of the last print of each token, never backwards.
         volume: Shares printed so far.
+        replayed: It is known from recordings and has no life of its own.
+        recorded: Source → payload that is served as it is instead of a made-up one.
     """
 
     run: int
@@ -42,6 +46,8 @@ class Market:
     announced: bool = False
     ended: bool = False
     settled: bool = False
+    replayed: bool = False
+    recorded: dict[str, msgspec.Raw] = field(default_factory=dict)
 
     @property
     def final_at(self) -> dict[str, int]:

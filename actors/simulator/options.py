@@ -10,9 +10,24 @@ from actors.simulator.life import SOURCES, Pace
 
 LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain": (0, 0)}
 
+GENERATED = ("markets", "prints_per_second", "noise_per_second", "births_per_second")
+
 
 class BadOption(Exception):
     """An option is wrong; the text is one line for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What is served as recorded: files or folders, and how frames are sent."""
+
+    frames: tuple[Path, ...] = ()
+    gamma: tuple[Path, ...] = ()
+    clob: tuple[Path, ...] = ()
+    data: tuple[Path, ...] = ()
+    minify: bool = False
+    whole_arrays: bool = False
+    per_second: float = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,7 @@ class Options:
     duration: float | None
     pace: Pace
     faults: tuple[Fault, ...]
+    replay: Replay
     send_buffer_bytes: int
     subscribe_timeout: float
     idle_timeout: float
@@ -111,11 +127,27 @@ def _parser() -> _Parser:
         default=[],
         help="AT:KIND[:VALUE[:VALUE]]",
     )
+    _add_replay(parser)
     add("--send-buffer", type=_count, default=8 << 20, help="bytes kept for a slow reader")
     add("--subscribe-timeout", type=_number, default=30.0, help="seconds to the first subscription")
     add("--idle-timeout", type=_number, default=125.0, help="seconds without a word from a client")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("recorded payloads instead of made-up ones").add_argument
+    words = {
+        "--replay": "market channel frames: files or folders of .json and .jsonl",
+        "--replay-gamma": "Gamma markets, served as they are",
+        "--replay-clob": "CLOB markets, served as they are",
+        "--replay-data": "rows of /v2/resolutions, served as they are",
+    }
+    for name, text in words.items():
+        add(name, type=Path, action="append", default=[], metavar="PATH", help=text)
+    add("--minify", action="store_true", help="send frames without white space")
+    add("--whole-arrays", action="store_true", help="send a JSON array as one frame, not as many")
+    add("--replay-per-second", type=_number, default=1000.0, help="frames to each connection")
 
 
 def parse(argv: list[str]) -> Options:
@@ -131,7 +163,20 @@ def parse(argv: list[str]) -> Options:
         raise BadOption(f"argument --port: {given['port']} is above 65535")
     if given["run"] is not None and not 1 <= given["run"] < 10_000:
         raise BadOption(f"argument --run: {given['run']} is not in 1..9999")
+    replay = Replay(
+        frames=tuple(given.pop("replay")),
+        gamma=tuple(given.pop("replay_gamma")),
+        clob=tuple(given.pop("replay_clob")),
+        data=tuple(given.pop("replay_data")),
+        minify=given.pop("minify"),
+        whole_arrays=given.pop("whole_arrays"),
+        per_second=given.pop("replay_per_second"),
+    )
+    if replay.frames or replay.gamma or replay.clob or replay.data:
+        # A replay is quiet but for its recordings, unless a rate is asked for.
+        given.update({name: 0 for name in GENERATED if f"--{name.replace('_', '-')}" not in argv})
     return Options(
+        replay=replay,
         send_buffer_bytes=given.pop("send_buffer"),
         pace=Pace(settle=max(4, int(settle * 1000)), lags=lags),
         faults=tuple(sorted(given.pop("faults"), key=lambda fault: fault.at)),

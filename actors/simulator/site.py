@@ -1,7 +1,7 @@
 """The doors: one port, WebSocket and HTTP sides on distinct paths, one event loop."""
 
 import asyncio
-import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from actors.simulator import chain, clob, data_api, gamma
+from actors.simulator import chain, clob, data_api, listing
 from actors.simulator.connection import Connection
 from actors.simulator.frame import PONG, close_frame, frame
 from actors.simulator.world import World
@@ -68,16 +68,16 @@ class Site:
     async def _gamma_keyset(self, request: web.Request) -> web.Response:
         world = self._world
         query = {name: request.query.getall(name) for name in request.query}
-        return _json(*gamma.keyset(world.universe, query, world.wall(), lie=self._lies("gamma")))
+        return _json(*listing.keyset(world.universe, query, world.wall(), lie=self._lies("gamma")))
 
     async def _gamma_some(self, request: web.Request) -> web.Response:
         world = self._world
         query = {name: request.query.getall(name) for name in request.query}
-        return _json(*gamma.some(world.universe, query, world.wall(), lie=self._lies("gamma")))
+        return _json(*listing.some(world.universe, query, world.wall(), lie=self._lies("gamma")))
 
     async def _gamma_one(self, request: web.Request) -> web.Response:
         world, name = self._world, request.match_info["id"]
-        return _json(*gamma.one(world.universe, name, world.wall(), lie=self._lies("gamma")))
+        return _json(*listing.one(world.universe, name, world.wall(), lie=self._lies("gamma")))
 
     async def _clob(self, request: web.Request) -> web.Response:
         world, name = self._world, request.match_info["condition"]
@@ -107,31 +107,31 @@ class Site:
         if refused is not None:
             return web.Response(status=int(refused), headers={"Retry-After": "1"})
         # Frames are written to the transport by Connection; aiohttp only reads.
-        socket = web.WebSocketResponse(
+        ws = web.WebSocketResponse(
             timeout=0.1, autoping=False, autoclose=False, compress=False, max_msg_size=CLIENT_BYTES
         )
-        await socket.prepare(request)
+        await ws.prepare(request)
         transport = request.transport
         if transport is None:
-            return socket
+            return ws
         world = self._world
         connection = Connection(
             next(self._numbers), transport, world.options.send_buffer_bytes, now=world.now()
         )
         world.channel.open(connection, world.wall())
         try:
-            await self._converse(socket, connection)
+            await self._converse(ws, connection)
         finally:
             world.channel.gone(connection, world.wall())
             world.exchange.flush()
             transport.abort() if connection.stalled else transport.close()
-        return socket
+        return ws
 
-    async def _converse(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+    async def _converse(self, ws: web.WebSocketResponse, connection: Connection) -> None:
         """Read until the socket ends, by whichever side."""
         world = self._world
         while True:
-            message = await socket.receive()
+            message = await ws.receive()
             connection.last_heard = world.now()
             if message.type is WSMsgType.TEXT:
                 world.channel.hear(connection, message.data, world.wall())
@@ -155,19 +155,9 @@ def _json(status: int, body: Any) -> web.Response:
     )
 
 
-async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Listen, and give the runner and the port that was taken.
-
-    Raises:
-        OSError: The address cannot be had.
-    """
+async def serve(app: web.Application, listening: socket.socket) -> web.AppRunner:
+    """Serve on a socket that listens already; the runner's `cleanup` closes it."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.2)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=4096)
-    try:
-        await site.start()
-    except OSError:
-        with contextlib.suppress(OSError):
-            await runner.cleanup()
-        raise
-    return runner, runner.addresses[0][1]
+    await web.SockSite(runner, listening).start()
+    return runner

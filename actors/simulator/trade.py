@@ -49,7 +49,7 @@ class Tape:
 
     def __init__(self, seed: int, run: int, rng: random.Random) -> None:
         self._seed = seed
-        self._run = run
+        self.run = run
         self._rng = rng
         self._last_hash = ""
         self._seen: dict[tuple[str, ...], int] = {}
@@ -88,7 +88,7 @@ class Tape:
         market.last_price[side] = price
         market.volume += float(size)
         if not self._last_hash or self._rng.random() >= SHARED_HASH:
-            self._last_hash = hex_id("tx", self._seed, self._run, self.n)
+            self._last_hash = hex_id("tx", self._seed, self.run, self.n)
         trade = Trade(
             n=self.n,
             token=market.tokens[side],

@@ -14,6 +14,7 @@ from actors.simulator.universe import Universe
 
 FILLER = b" " * 65_536
 FOREVER = float("inf")
+BUSIEST = 10
 
 
 class Trouble:
@@ -90,7 +91,7 @@ class Trouble:
         live = [one for one in self._channel.connections.values() if one.tokens and one.live]
         if at is not None:
             return [one for one in self._channel.connections.values() if one.number == at]
-        count = int(fault.values[1 if fault.kind == "close" else 0])
+        count = int(fault.values["count"])
         return self._rng.sample(live, min(count, len(live)))
 
     def _note(self, fault: Fault, wall: int, **more: object) -> None:
@@ -101,10 +102,10 @@ class Trouble:
         if kind == "drop":
             one.cut("fault: drop", by="fault")
         elif kind == "close":
-            one.close(int(values[0]), "fault: close", by="fault")
+            one.close(int(values["code"]), "fault: close", by="fault")
         elif kind == "freeze":
             one.frozen = True
-            one.thaws_at = now + values[1] if values[1] else FOREVER
+            one.thaws_at = now + values["seconds"] if values["seconds"] else FOREVER
         elif kind == "deaf":
             token = self._token(one)
             one.deaf.add(token)
@@ -115,15 +116,17 @@ class Trouble:
             market, side = self._universe.by_token[self._token(one)]
             one.half_frame(book(market, side, wall, Churn(0)))
         elif kind == "oversize":
-            one.oversize(int(values[1] * (1 << 20)), [FILLER] * 16)
+            one.oversize(int(values["mebibytes"] * (1 << 20)), [FILLER] * 16)
         elif kind == "bad_frame":
             one.stall(BAD_FRAME)
 
     def _token(self, one: Connection) -> str:
-        """Choose a token of a connection: one that still trades, if there is one."""
+        """Choose a token of a connection: one of the busiest that still trade, if there is one."""
         held = sorted(one.tokens - one.deaf) or sorted(one.tokens)
-        busy = [token for token in held if not self._universe.by_token[token][0].ended]
-        return self._rng.choice(busy or held)
+        markets = {token: self._universe.by_token[token][0] for token in held}
+        busy = [token for token in held if not markets[token].ended] or held
+        busy.sort(key=lambda token: -markets[token].volume)
+        return self._rng.choice(busy[:BUSIEST])
 
     def _litter(self, one: Connection, wall: int) -> None:
         token = self._token(one)

@@ -31,6 +31,7 @@ class Wish:
     tokens: tuple[str, str] | None = None
     condition: str | None = None
     outcomes: tuple[str, str] | None = None
+    replayed: bool = False
 
 
 class Universe:
@@ -86,6 +87,7 @@ class Universe:
             winner=winner,
             life=plan(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
             price=rng.randint(8, 92),
+            replayed=wish.replayed,
         )
         self.keep(market)
         return market
@@ -118,7 +120,7 @@ class Universe:
         for number, market in enumerate(old.values()):
             market.announced = True
             market.ended = market.settled = market.condition in reported
-            if not market.ended:
+            if not (market.ended or market.replayed):
                 rng = random.Random(f"again:{self.seed}:{self.run}:{market.condition}")
                 self._go_on(market, now, 3000 + 500 * (number % 40), rng)
             self.keep(market)
@@ -166,6 +168,7 @@ def line_of(market: Market) -> dict[str, Any]:
         "ends_at": life.ends,
         "closed_at": None if life.closed == NEVER else life.closed,
         "reported_at": None if life.reported == NEVER else life.reported,
+        "replayed": market.replayed,
         "stages": life.stages,
         "lags": life.lags,
         "price": market.price / market.ticks,
@@ -188,6 +191,7 @@ def market_of(line: dict[str, Any]) -> Market:
         tags=tuple(line["tags"]),
         fate=line["fate"],
         winner=line["winner"],
+        replayed=line["replayed"],
         price=min(max(round(line["price"] * 100), 2), 98),
         life=Life(
             announced=line["announced_at"],

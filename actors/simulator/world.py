@@ -7,9 +7,10 @@ from typing import Any
 
 from actors.simulator.channel import Channel
 from actors.simulator.event import Churn
-from actors.simulator.exchange import Exchange
+from actors.simulator.exchange import LATEST_S, Exchange
 from actors.simulator.ledger import Ledger, history
 from actors.simulator.options import BadOption, Options
+from actors.simulator.replay import Reel, furnish, load
 from actors.simulator.trouble import Trouble
 from actors.simulator.universe import Universe
 
@@ -27,6 +28,7 @@ class World:
 
     Raises:
         BadOption: The run is in the ledger already.
+        Unreadable: A recording cannot be used.
         OSError: The ledger cannot be written.
     """
 
@@ -41,6 +43,7 @@ class World:
         self.now = monotonic
         self._started = monotonic()
         self._offset = clock() - self._started
+        recordings = load(options.replay)
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
         self.run = _run(options, lines)
@@ -53,6 +56,16 @@ class World:
         self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
         self.universe.reload(lines, self.wall())
         self.exchange.populate(self.wall())
+        furnish(recordings, self.universe, self.exchange, self.wall())
+        self._reel = Reel(
+            recordings.frames,
+            options.replay.per_second,
+            self.channel,
+            self.ledger,
+            self.exchange.tape,
+        )
+        self._turned = self._started
+        self.ledger.flush()
 
     def wall(self) -> int:
         """Give milliseconds since 1970."""
@@ -71,6 +84,8 @@ class World:
         """Let the world do what is due now."""
         now, wall = self.now(), self.wall()
         self.trouble.turn(now - self._started, now, wall)
+        self._reel.turn(min(now - self._turned, LATEST_S))
+        self._turned = now
         self.exchange.turn(now, wall)
         self._tidy(now)
 

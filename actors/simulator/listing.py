@@ -1,0 +1,221 @@
+"""Gamma's listings: by page, by name, by id, with its defaults and refusals.
+
+`closed` is false unless asked for, also when asked by id; the next page is
+asked by `after_cursor`; a comma in a list of ids is refused; what is shown lags.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from actors.simulator import gamma
+from actors.simulator.life import NEVER
+from actors.simulator.market import Market
+from actors.simulator.universe import Universe
+
+PAGE = 100
+FARTHEST = 10_000
+Query = Mapping[str, Sequence[str]]
+Answer = tuple[int, Any]
+
+
+class _Refused(ValueError):
+    """The query cannot be answered; becomes 422."""
+
+
+def _begun(market: Market) -> int:
+    return market.life.announced or market.life.trades
+
+
+ORDERS: dict[str, Callable[[Market], Any]] = {
+    "id": lambda market: int(market.gamma_id),
+    "startDate": _begun,
+    "createdAt": _begun,
+    "endDate": lambda market: market.life.ends,
+    "closedTime": lambda market: 0 if market.life.closed == NEVER else market.life.closed,
+    "volumeNum": lambda market: market.volume,
+}
+_SPANS: dict[str, Callable[[Market], float]] = {
+    "start_date": _begun,
+    "end_date": lambda market: market.life.ends,
+    "volume_num": lambda market: market.volume,
+}
+_NAMES = ("condition_ids", "clob_token_ids", "position_ids", "id", "slug")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A checked query."""
+
+    closed: bool
+    names: dict[str, frozenset[str]]
+    spans: tuple[tuple[Callable[[Market], float], float, float], ...]
+    status: str
+    order: tuple[str, ...]
+    descending: bool
+    tags: bool
+
+
+def one(universe: Universe, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/markets/{id}`."""
+    market = universe.by_gamma.get(gamma_id)
+    if market is None or not _listed(market, now):
+        return 404, {"type": "not found error", "error": "market not found"}
+    return 200, _row(market, now, lie=lie, tags=True)
+
+
+def some(universe: Universe, query: Query, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/markets`: a bare array, by names or by offset."""
+    try:
+        asked = _read(query)
+        limit = _whole(query, "limit", 20, 0, FARTHEST)
+        offset = _whole(query, "offset", 0, 0, FARTHEST)
+    except _Refused as exc:
+        return _refusal(exc)
+    found = islice(_matching(universe, asked, now), offset, offset + min(limit, PAGE))
+    return 200, [_row(market, now, lie=lie, tags=asked.tags) for market in found]
+
+
+def keyset(universe: Universe, query: Query, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/markets/keyset`: a page and, unless it is the last, the cursor to the next."""
+    try:
+        _without_offset(query)
+        asked, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
+        found = _matching(universe, asked, now)
+        start = _start(found, _first(query, "after_cursor", ""), asked)
+    except _Refused as exc:
+        return _refusal(exc)
+    page = found[start : start + limit]
+    answer: dict[str, Any] = {
+        "markets": [_row(market, now, lie=lie, tags=asked.tags) for market in page]
+    }
+    if start + limit < len(found):
+        answer["next_cursor"] = _cursor(page[-1], asked)
+    return 200, answer
+
+
+def _cursor(last: Market, asked: _Asked) -> str:
+    """Name the place after a market by its sort keys, so that it survives its removal."""
+    keys = [ORDERS[name](last) for name in (*asked.order, "id")]
+    return base64.b64encode(msgspec.json.encode(keys)).decode()
+
+
+def _start(found: Sequence[Market], cursor: str, asked: _Asked) -> int:
+    """Give the index of the first market behind a cursor."""
+    if not cursor:
+        return 0
+    try:
+        keys = msgspec.json.decode(base64.b64decode(cursor, validate=True), type=list[float])
+    except (binascii.Error, msgspec.DecodeError, msgspec.ValidationError) as exc:
+        raise _Refused("invalid cursor") from exc
+    for index, market in enumerate(found):
+        here = [ORDERS[name](market) for name in (*asked.order, "id")]
+        if here != keys and (here < keys) == asked.descending:
+            return index
+    return len(found)
+
+
+def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
+    """Give a market as recorded, or as it is made up; tags only on request."""
+    recorded = market.recorded.get("gamma")
+    if recorded is not None:
+        return recorded
+    row = gamma.show(market, now, lie=lie)
+    if tags:
+        row["tags"] = gamma.tags(market)
+    return row
+
+
+def _refusal(exc: _Refused) -> Answer:
+    return 422, {"type": "validation error", "error": str(exc)}
+
+
+def _listed(market: Market, now: int) -> bool:
+    return market.life.announced <= market.view("gamma", now)
+
+
+def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
+    """Give what is asked for, in its order; equal keys are ordered by id."""
+    found = [market for market in universe if _listed(market, now) and _fits(market, asked, now)]
+    for name in reversed((*asked.order, "id")):
+        found.sort(key=ORDERS[name], reverse=asked.descending)
+    return found
+
+
+def _fits(market: Market, asked: _Asked, now: int) -> bool:
+    at = market.view("gamma", now)
+    if (market.life.closed <= at) != asked.closed or not _named(market, asked.names):
+        return False
+    if any(not low <= key(market) <= high for key, low, high in asked.spans):
+        return False
+    return not asked.status or gamma.show(market, now).get("umaResolutionStatus") == asked.status
+
+
+def _named(market: Market, names: Mapping[str, frozenset[str]]) -> bool:
+    tokens = "position_ids" if market.v2 else "clob_token_ids"
+    own = {
+        "condition_ids": {gamma.spelled(market)},
+        "id": {market.gamma_id},
+        "slug": {market.slug},
+        tokens: set(market.tokens),
+    }
+    return all(own.get(name, set()) & wanted for name, wanted in names.items())
+
+
+def _read(query: Query) -> _Asked:
+    names = {name: frozenset(query[name]) for name in _NAMES if name in query}
+    for name, values in names.items():
+        if len(values) > PAGE or any("," in value for value in values):
+            raise _Refused(f"invalid {name.replace('_', ' ')}")
+    order = tuple(_first(query, "order", "id").split(","))
+    if unknown := [name for name in order if name not in ORDERS]:
+        raise _Refused(f"order field {unknown[0]!r} is not valid")
+    spans = tuple(
+        (key, _bound(query, f"{name}_min", -1.0), _bound(query, f"{name}_max", 1e18))
+        for name, key in _SPANS.items()
+        if f"{name}_min" in query or f"{name}_max" in query
+    )
+    return _Asked(
+        closed=_first(query, "closed", "false") == "true",
+        names=names,
+        spans=spans,
+        status=_first(query, "uma_resolution_status", ""),
+        order=order,
+        descending="order" in query and _first(query, "ascending", "true") == "false",
+        tags=_first(query, "include_tag", "false") == "true",
+    )
+
+
+def _first(query: Query, name: str, default: str) -> str:
+    return query[name][0] if query.get(name) else default
+
+
+def _without_offset(query: Query) -> None:
+    if "offset" in query:
+        raise _Refused("offset is not supported with keyset pagination")
+
+
+def _whole(query: Query, name: str, default: int, low: int, high: int) -> int:
+    text = _first(query, name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise _Refused(f"{name} must be between {low} and {high}")
+    return int(text)
+
+
+def _bound(query: Query, name: str, default: float) -> float:
+    """Read a bound: a date becomes milliseconds, anything else is a number."""
+    text = _first(query, name, "")
+    if not text:
+        return default
+    try:
+        if "date" in name:
+            return datetime.fromisoformat(text).timestamp() * 1000
+        return float(text)
+    except ValueError as exc:
+        raise _Refused(f"invalid {name}") from exc
