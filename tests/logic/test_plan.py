@@ -338,6 +338,19 @@ def test_compacting_empties_sparse_lanes_into_fuller_ones() -> None:
     assert plan.compact(5) == Changes()
 
 
+def test_compacting_moves_no_market_twice() -> None:
+    plan = Plan(redundancy=1, per_connection=20, seed=1)
+    plan.want(markets(30))
+    left = {0, 10, 11, 20, 21}
+    plan.drop([market(number)[0] for number in range(30) if number not in left])
+    changes = plan.compact(5)
+    assert changes.closed == ("leg0-0000", "leg0-0002")
+    assert changes.unsubscribed == (
+        ("leg0-0000", market(0)[1]),
+        ("leg0-0002", market(20)[1] + market(21)[1]),
+    )
+
+
 def test_compacting_stops_at_its_limit() -> None:
     plan = Plan(redundancy=1, per_connection=20, seed=1)
     plan.want(markets(100))
