@@ -15,6 +15,7 @@ from actors.edge.tokens import TokenKeys
 from actors.logic import record
 
 Numbered = tuple[int, record.Fact]
+Rows = Iterable[tuple[Any, ...]]
 
 
 class Ledger:
@@ -22,12 +23,17 @@ class Ledger:
 
     Args:
         journal: The journal's key.
+        mark: Every record below it has arrived once this transaction is
+            committed; None when that is not known.
     """
 
-    def __init__(self, connection: Connection, journal: int, tokens: TokenKeys) -> None:
+    def __init__(
+        self, connection: Connection, journal: int, tokens: TokenKeys, mark: int | None
+    ) -> None:
         self._connection = connection
         self._journal = journal
         self._tokens = tokens
+        self._mark = mark
         self._touched: set[int] = set()
 
     def apply(self, facts: Sequence[Numbered]) -> None:
@@ -44,8 +50,8 @@ class Ledger:
 
     def settle(self) -> None:
         """Let the ends of epochs reach what was listened to on them. Once, after all facts."""
-        rows = self._connection.execute(queries.CLOSE_LOST_EPOCHS, {"journal": self._journal})
-        self._touched.update(epoch for (epoch,) in rows)
+        lost = self._run(queries.CLOSE_LOST_EPOCHS)
+        self._touched.update(epoch for (epoch,) in lost)
         if self._touched:
             epochs = [Int8(epoch) for epoch in sorted(self._touched)]
             self._run(queries.SETTLE_LISTENING, epochs=epochs)
@@ -83,13 +89,15 @@ class Ledger:
         match fact:
             case record.TokensWanted(at_ns, tokens):
                 given = {"at": instant(at_ns), "assets": self._keys(tokens)}
-                self._run(queries.WANT_TOKENS, seq=seq, **given)
+                complete = self._mark is not None and seq < self._mark
+                self._run(queries.WANT_TOKENS, seq=seq, complete=complete, **given)
             case record.TokensUnwanted(at_ns, tokens):
                 given = {"at": instant(at_ns), "assets": self._keys(tokens)}
                 self._run(queries.UNWANT_TOKENS, seq=seq, **given)
             case record.ProcessStarted(at_ns, host, version):
                 given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
-                self._run(queries.START_PROCESS, seq=seq, **given)
+                ended = self._run(queries.START_PROCESS, seq=seq, **given)
+                self._touched.update(epoch for (epoch,) in ended)
             case record.ProcessAlive(at_ns):
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
             case record.ProcessStopped(at_ns):
@@ -98,5 +106,5 @@ class Ledger:
     def _keys(self, tokens: Iterable[str]) -> list[int]:
         return sorted(self._tokens.of(self._connection, tokens, {}).values())
 
-    def _run(self, query: bytes, **given: Any) -> None:
-        self._connection.execute(query, {"journal": self._journal, **given})
+    def _run(self, query: bytes, **given: Any) -> Rows:
+        return self._connection.execute(query, {"journal": self._journal, **given})

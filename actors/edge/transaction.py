@@ -46,7 +46,7 @@ class Transaction:
             stored = self._sift(batch.prints, self._prints, self._refuse)
             unstorable = len(self._refused)
             self._catalogue(batch)
-            self._coverage(batch.facts)
+            self._coverage(batch.facts, batch.mark)
             self._sift(batch.events, self._events, self._refuse)
             self._set_aside((*batch.refusals, *self._refused))
             if batch.mark is not None:
@@ -64,10 +64,10 @@ class Transaction:
         self._sift(batch.resolutions, self._resolutions, self._refuse)
         self._sift(batch.contradictions, self._contradictions, self._refuse)
 
-    def _coverage(self, facts: Sequence[Numbered]) -> None:
+    def _coverage(self, facts: Sequence[Numbered], mark: int | None) -> None:
         if not facts:
             return
-        ledger = Ledger(self._connection, self._journal, self._tokens)
+        ledger = Ledger(self._connection, self._journal, self._tokens, mark)
 
         def apply(some: Sequence[Numbered]) -> int:
             ledger.apply(some)

@@ -8,7 +8,7 @@
 --                 everything until then was heard. It only grows.
 --   listening     a token on an epoch, from its first `book`; open while
 --                 until_at is NULL, and then it reaches to the epoch's proven_until.
---   wanted        when a token was to be listened to.
+--   wanted        when a token was to be listened to. Rows may overlap: they are united.
 -- Every row remembers by which journal sequence it began and ended, and where
 -- two facts would end the same thing the lower sequence wins. So facts may be
 -- replayed, and may arrive out of order: the result is that of the journal's

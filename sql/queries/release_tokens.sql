@@ -1,15 +1,25 @@
 -- Ends the listening to tokens on an epoch that goes on (TokensReleased). Where
--- nothing had begun, the end is kept by itself for a beginning that arrives later.
+-- nothing ends by it, and where it comes before the end that a row had so far, that
+-- end is kept by itself: a beginning may still arrive that it belongs to.
 -- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]), cause. Rows: none.
-with ended as (
-  update listening l
-  set until_at = greatest(l.from_at, %(at)s), released_seq = %(seq)s, cause = %(cause)s
+with before as (
+  select l.asset_key, l.confirmed_seq, l.released_seq, l.until_at, l.cause from listening l
   where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = any(%(assets)s::integer[])
     and l.confirmed_seq < %(seq)s and (l.released_seq is null or l.released_seq > %(seq)s)
+), ended as (
+  update listening l
+  set until_at = greatest(l.from_at, %(at)s), released_seq = %(seq)s, cause = %(cause)s
+  from before b
+  where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = b.asset_key
+    and l.confirmed_seq = b.confirmed_seq
 )
 insert into listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
 select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s, %(at)s, %(seq)s, %(cause)s
 from unnest(%(assets)s::integer[]) as k (asset_key)
-where not exists (select from listening l where l.journal_key = %(journal)s and l.epoch = %(epoch)s
-                  and l.asset_key = k.asset_key and l.confirmed_seq <= %(seq)s)
+where not exists (select from before b where b.asset_key = k.asset_key)
+  and not exists (select from listening l where l.journal_key = %(journal)s and l.epoch = %(epoch)s
+                  and l.asset_key = k.asset_key and l.released_seq = %(seq)s)
+union all
+select %(journal)s, %(epoch)s, b.asset_key, b.released_seq, b.until_at, b.until_at, b.released_seq, b.cause
+from before b where b.released_seq is not null
 on conflict do nothing

@@ -1,14 +1,23 @@
--- Ends the wish to listen to tokens (TokensUnwanted). Where none stood, the end
--- is kept by itself for a beginning that arrives later.
+-- Ends the wish to listen to tokens (TokensUnwanted). Where none ends by it, and
+-- where it comes before the end that a wish had so far, that end is kept by itself:
+-- a beginning may still arrive that it belongs to.
 -- Parameters: journal, seq, at (timestamptz), assets (asset_key[]). Rows: none.
-with ended as (
-  update wanted w set until_at = greatest(w.from_at, %(at)s), unwanted_seq = %(seq)s
+with before as (
+  select w.asset_key, w.wanted_seq, w.unwanted_seq, w.until_at from wanted w
   where w.journal_key = %(journal)s and w.asset_key = any(%(assets)s::integer[])
     and w.wanted_seq < %(seq)s and (w.unwanted_seq is null or w.unwanted_seq > %(seq)s)
+), ended as (
+  update wanted w set until_at = greatest(w.from_at, %(at)s), unwanted_seq = %(seq)s
+  from before b
+  where w.journal_key = %(journal)s and w.asset_key = b.asset_key and w.wanted_seq = b.wanted_seq
 )
 insert into wanted (journal_key, asset_key, wanted_seq, from_at, until_at, unwanted_seq)
 select %(journal)s, k.asset_key, %(seq)s, %(at)s, %(at)s, %(seq)s
 from unnest(%(assets)s::integer[]) as k (asset_key)
-where not exists (select from wanted w where w.journal_key = %(journal)s and w.asset_key = k.asset_key
-                  and w.wanted_seq <= %(seq)s)
+where not exists (select from before b where b.asset_key = k.asset_key)
+  and not exists (select from wanted w where w.journal_key = %(journal)s and w.asset_key = k.asset_key
+                  and w.unwanted_seq = %(seq)s)
+union all
+select %(journal)s, b.asset_key, b.unwanted_seq, b.until_at, b.until_at, b.unwanted_seq
+from before b where b.unwanted_seq is not null
 on conflict do nothing

@@ -1,5 +1,8 @@
--- Begins the wish to listen to tokens (TokensWanted), unless it stands already.
--- Parameters: journal, seq, at (timestamptz), assets (asset_key[]). Rows: none.
+-- Begins the wish to listen to tokens (TokensWanted). While it stands already
+-- nothing is added, but only if every earlier record has arrived: one that is
+-- still to come may end the standing wish before this one begins.
+-- Parameters: journal, seq, at (timestamptz), assets (asset_key[]), complete
+-- (boolean: every earlier record has arrived). Rows: none.
 insert into wanted (journal_key, asset_key, wanted_seq, from_at, until_at, unwanted_seq)
 select %(journal)s, k.asset_key, %(seq)s, %(at)s,
        greatest(later.until_at, case when later.until_at is not null then %(at)s::timestamptz end), later.unwanted_seq
@@ -8,6 +11,7 @@ left join lateral (
   select w.unwanted_seq, w.until_at from wanted w
   where w.journal_key = %(journal)s and w.asset_key = k.asset_key and w.unwanted_seq > %(seq)s
   order by w.unwanted_seq limit 1) later on true
-where not exists (select from wanted w where w.journal_key = %(journal)s and w.asset_key = k.asset_key
-                  and w.wanted_seq <= %(seq)s and (w.unwanted_seq is null or w.unwanted_seq > %(seq)s))
+where not (%(complete)s and exists (
+  select from wanted w where w.journal_key = %(journal)s and w.asset_key = k.asset_key
+  and w.wanted_seq <= %(seq)s and (w.unwanted_seq is null or w.unwanted_seq > %(seq)s)))
 on conflict do nothing
