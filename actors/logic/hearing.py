@@ -54,11 +54,7 @@ class Hearing:
 
     def dated(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Note when a market closed as a source tells it; an impossible time is not believed."""
-        if (
-            condition_id in self._testimonies
-            and closed_ms is not None
-            and OLDEST_MS <= closed_ms <= now_ms
-        ):
+        if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
 
     def verdict(self, market: Market, now_ms: int) -> Verdict:

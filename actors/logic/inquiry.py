@@ -63,7 +63,12 @@ def closings(ask: Ask, answer: Sequence[bytes]) -> tuple[tuple[ConditionId, int 
     if ask.source is not Source.GAMMA or not ask.closed:
         return ()
     named = ((gamma.condition_of(raw), raw) for raw in answer)
-    return tuple((each, gamma.resolved_at_ms(raw)) for each, raw in named if each is not None)
+    asked = set(ask.ids)
+    return tuple(
+        (each, gamma.resolved_at_ms(raw))
+        for each, raw in named
+        if each is not None and each in asked
+    )
 
 
 class Inquiry:

@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from actors.logic.archive import RECHECKS_MS
+from actors.logic.court import CONTRADICTED, TO_BE_STORED, Court
+from actors.logic.evidence import Observation, Source
+from actors.logic.market import Asset, Market
+from actors.logic.trade import ConditionId, TokenId
+
+T0 = 1_791_000_000_000
+HOLD_MS = 120_000
+YES, NO = TokenId("11"), TokenId("22")
+MARKET = Market(
+    condition_id=ConditionId("0x" + "1" * 64),
+    question="",
+    slug="",
+    end_at=datetime.fromtimestamp(T0 // 1000, UTC),
+    assets=(
+        Asset(token_id=YES, outcome="Yes", outcome_index=0),
+        Asset(token_id=NO, outcome="No", outcome_index=1),
+    ),
+)
+ONE = MARKET.condition_id
+
+
+def says(source: Source, yes: str | None, at_ms: int) -> Observation:
+    return Observation(
+        condition_id=ONE,
+        source=source,
+        observed_at_ms=at_ms,
+        payouts=None if yes is None else ((YES, Decimal(yes)), (NO, 1 - Decimal(yes))),
+        reason="open" if yes is None else "",
+        payload="",
+    )
+
+
+def court() -> Court:
+    made = Court(poll_s=60.0, hold_s=HOLD_MS / 1000)
+    made.admit([MARKET], T0)
+    return made
+
+
+def agreed(made: Court, at_ms: int) -> None:
+    """Have Gamma and the Data API say Yes."""
+    for source in (Source.GAMMA, Source.DATA):
+        made.hear(says(source, "1", at_ms), MARKET, at_ms)
+
+
+def test_the_look_that_ends_the_hold_is_set_and_brings_the_verdict() -> None:
+    made = court()
+    made.docket.take(T0, 1)
+    agreed(made, T0)
+    made.rise([ONE], T0)
+    made.docket.take(T0 + 60_000, 1)
+    agreed(made, T0 + 60_000)
+    made.rise([ONE], T0 + 60_000)
+    assert made.docket.due(T0 + HOLD_MS)
+    made.hear(says(Source.GAMMA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
+    heard = made.hear(says(Source.DATA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
+    assert heard.resolution is not None
+    assert heard.resolution.winning_token_id == YES
+    assert made.pending(5) == ((TO_BE_STORED, 1),)
+
+
+def test_a_hold_that_broke_is_not_waited_for() -> None:
+    made = court()
+    made.docket.take(T0, 1)
+    agreed(made, T0)
+    made.hear(says(Source.DATA, None, T0), MARKET, T0)
+    made.hear(says(Source.DATA, None, T0 + 1), MARKET, T0 + 1)
+    made.rise([ONE], T0)
+    assert dict(made.pending(5)) == {"only gamma is final": 1}
+
+
+def test_evidence_is_given_when_it_is_new() -> None:
+    made = court()
+    first = says(Source.GAMMA, None, T0)
+    assert made.hear(first, MARKET, T0).evidence == first
+    assert made.hear(says(Source.GAMMA, None, T0 + 1), MARKET, T0 + 1).evidence is None
+
+
+def test_sources_that_contradict_are_shown_and_waited_for() -> None:
+    made = court()
+    made.hear(says(Source.GAMMA, "1", T0), MARKET, T0)
+    heard = made.hear(says(Source.DATA, "0", T0), MARKET, T0)
+    assert heard.contradiction is not None
+    assert heard.resolution is None
+    assert made.pending(5) == ((CONTRADICTED, 1),)
+
+
+def decided() -> Court:
+    made = court()
+    agreed(made, T0)
+    agreed(made, T0 + HOLD_MS)
+    return made
+
+
+def test_a_verdict_is_given_once() -> None:
+    made = decided()
+    later = says(Source.CLOB, "1", T0 + HOLD_MS)
+    assert made.hear(later, MARKET, T0 + HOLD_MS).resolution is None
+
+
+def test_a_stored_verdict_is_named_to_whoever_brings_its_market_again() -> None:
+    made = decided()
+    assert made.admit([MARKET], T0) == ()
+    made.stored(ONE)
+    assert made.admit([MARKET], T0) == (ONE,)
+    assert made.pending(5) == ()
+
+
+def test_a_listing_does_not_call_a_market_with_a_verdict_but_the_feed_does() -> None:
+    made = decided()
+    now = T0 + HOLD_MS
+    made.docket.take(now, 1)
+    made.rise([ONE], now)
+    made.call_unresolved(ONE, now)
+    assert not made.docket.due(now)
+    made.call(ONE, now)
+    assert made.docket.due(now)
+
+
+def test_a_market_is_let_go_after_the_last_recheck_once_it_is_stored() -> None:
+    made = decided()
+    end = T0 + HOLD_MS + RECHECKS_MS[-1]
+    made.rise([ONE], end)
+    assert ONE in made.docket
+    made.stored(ONE)
+    made.rise([ONE], end)
+    assert ONE not in made.docket

@@ -1,0 +1,197 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.logic.due import LONGEST_MS, NO_END_MS, Docket
+from actors.logic.market import Asset, Market
+from actors.logic.trade import ConditionId, TokenId
+
+NOW = 1_791_000_000_000
+POLL_MS = 60_000
+
+
+def market(number: int, end_ms: int | None, *, closed: bool = False) -> Market:
+    origin = datetime(1970, 1, 1, tzinfo=UTC)
+    return Market(
+        condition_id=ConditionId(f"0x{number:064x}"),
+        question="?",
+        slug="s",
+        version="v2",
+        closed=closed,
+        end_at=None if end_ms is None else origin + timedelta(milliseconds=end_ms),
+        assets=tuple(
+            Asset(token_id=TokenId(str(number + side)), outcome=name, outcome_index=side)
+            for side, name in enumerate(("Up", "Down"))
+        ),
+    )
+
+
+ONE = market(1, None).condition_id
+
+
+def docket_with(end_ms: int | None, *, closed: bool = False) -> Docket:
+    docket = Docket(60.0)
+    docket.add(market(1, end_ms, closed=closed), NOW)
+    return docket
+
+
+def next_look(docket: Docket, now_ms: int) -> int:
+    """When the market is due, to the second."""
+    for at_ms in range(now_ms, now_ms + NO_END_MS * 2, 1000):
+        if docket.due(at_ms):
+            return at_ms
+    raise AssertionError("never due")
+
+
+def test_the_first_look_is_at_the_planned_end() -> None:
+    docket = docket_with(NOW + 300_000)
+    assert not docket.due(NOW + 299_999)
+    assert docket.due(NOW + 300_000)
+
+
+def test_a_market_that_ended_long_ago_is_due_at_once() -> None:
+    assert docket_with(NOW - 86_400_000).due(NOW)
+
+
+def test_without_an_end_the_first_look_is_in_six_hours_unless_it_is_closed() -> None:
+    assert next_look(docket_with(None), NOW) == NOW + NO_END_MS
+    assert docket_with(None, closed=True).due(NOW)
+
+
+def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
+    docket = docket_with(NOW)
+    pauses = []
+    now = NOW
+    for _ in range(100):
+        assert docket.take(now, 10) == (ONE,)
+        docket.later(ONE, now)
+        due = next_look(docket, now)
+        pauses.append(due - now)
+        now = due
+    assert pauses[:10] == [POLL_MS] * 10
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_MS
+
+
+def test_news_bring_the_short_interval_back() -> None:
+    docket = docket_with(NOW - 30 * 86_400_000)
+    docket.take(NOW, 1)
+    docket.news(ONE, NOW)
+    docket.later(ONE, NOW)
+    assert next_look(docket, NOW) == NOW + POLL_MS
+
+
+def test_a_market_is_looked_at_when_its_hold_ends() -> None:
+    docket = docket_with(NOW - 30 * 86_400_000)
+    docket.take(NOW, 1)
+    docket.later(ONE, NOW, look_at_ms=NOW + 120_000)
+    assert next_look(docket, NOW) == NOW + 120_000
+    docket.take(NOW + 120_000, 1)
+    docket.later(ONE, NOW + 120_000, look_at_ms=NOW + 120_000)  # to be confirmed
+    assert next_look(docket, NOW + 120_000) == NOW + 120_000 + POLL_MS
+
+
+def test_a_hint_makes_it_due_and_one_during_a_look_makes_it_due_again() -> None:
+    docket = docket_with(NOW + 86_400_000)
+    assert docket.hint(ONE, NOW)
+    assert docket.take(NOW, 1) == (ONE,)
+    assert not docket.due(NOW)
+    docket.hint(ONE, NOW)
+    docket.later(ONE, NOW)
+    assert docket.take(NOW, 1) == (ONE,)
+
+
+def test_a_hint_about_a_stranger_is_refused() -> None:
+    assert not Docket(60.0).hint(ONE, NOW)
+
+
+def test_adding_again_changes_nothing_but_the_end() -> None:
+    docket = docket_with(NOW + 300_000)
+    docket.add(market(1, NOW + 300_000), NOW)
+    assert len(docket) == 1
+    docket.add(market(1, NOW + 100_000), NOW)
+    assert next_look(docket, NOW) == NOW + 100_000
+    docket.add(market(1, NOW + 500_000), NOW)
+    assert next_look(docket, NOW) == NOW + 500_000
+
+
+def test_what_a_verdict_needs_of_a_market_is_kept() -> None:
+    kept = docket_with(NOW).market(ONE)
+    told = market(1, NOW)
+    assert kept is not None
+    assert (kept.condition_id, kept.assets, kept.version) == (ONE, told.assets, "v2")
+
+
+def test_a_dropped_market_is_never_due() -> None:
+    docket = docket_with(NOW)
+    docket.drop(ONE)
+    assert not docket.due(NOW + NO_END_MS)
+    assert docket.take(NOW, 5) == ()
+    assert docket.market(ONE) is None
+    assert docket.pending(5) == ()
+
+
+def test_reasons_are_counted() -> None:
+    docket = docket_with(NOW)
+    docket.add(market(2, NOW), NOW)
+    docket.wait_for(ONE, "proposed")
+    assert set(docket.pending(5)) == {("not ended", 1), ("proposed", 1)}
+    docket.drop(ONE)
+    assert docket.pending(5) == (("not ended", 1),)
+
+
+def test_the_longest_waiting_is_taken_first() -> None:
+    docket = Docket(60.0)
+    for number in (3, 1, 2):
+        docket.add(market(number, NOW + number), NOW)
+    taken = docket.take(NOW + 10, 2)
+    assert [int(each, 16) for each in taken] == [1, 2]
+
+
+story = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "hint", "take", "later", "drop", "postpone", "pass"]),
+        st.integers(0, 5),
+        st.integers(0, 5_000_000),
+    ),
+    max_size=60,
+)
+
+
+@given(story)
+def test_every_market_that_waits_is_due_some_day_and_taken_once(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    docket, now = Docket(60.0), NOW
+    away: set[ConditionId] = set()
+    present: set[ConditionId] = set()
+    for what, number, span in steps:
+        each = market(number, NOW + number * 1_000_000 if number else None)
+        cid = each.condition_id
+        if what == "add":
+            docket.add(each, now)
+            present.add(cid)
+        elif what == "hint":
+            if docket.hint(cid, now):
+                away.discard(cid)
+        elif what == "take":
+            taken = docket.take(now, 3)
+            assert len(set(taken)) == len(taken)
+            assert not set(taken) & away
+            away |= set(taken)
+        elif what == "later":
+            docket.later(cid, now)
+            away.discard(cid)
+        elif what == "postpone" and cid in present:
+            docket.postpone(cid, now + span)
+            away.discard(cid)
+        elif what == "drop":
+            docket.drop(cid)
+            present.discard(cid)
+            away.discard(cid)
+        else:
+            now += span
+    rest = docket.take(now + NO_END_MS * 100, 100)
+    assert set(rest) == present - away
+    assert sum(count for _, count in docket.pending(100)) == len(present)

@@ -1,0 +1,206 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.logic.market import Asset, Market
+from actors.logic.trade import ConditionId, TokenId
+from actors.logic.universe import Filters, Universe, fingerprint
+
+
+def market(number: int, **fields: object) -> Market:
+    told: dict[str, object] = {
+        "condition_id": ConditionId(f"0x{number:064x}"),
+        "question": f"Question {number}?",
+        "slug": f"market-{number}",
+        "assets": tuple(
+            Asset(token_id=TokenId(str(10 * number + side)), outcome=name, outcome_index=side)
+            for side, name in enumerate(("Yes", "No"))
+        ),
+        "volume": Decimal(number),
+    }
+    return Market(**(told | fields))  # type: ignore[arg-type]
+
+
+def ids(*numbers: int) -> set[str]:
+    return {market(number).condition_id for number in numbers}
+
+
+@pytest.mark.parametrize(
+    ("filters", "fields", "admitted"),
+    [
+        (Filters(), {}, True),
+        (Filters(min_volume=Decimal(10)), {"volume": Decimal("9.99")}, False),
+        (Filters(min_volume=Decimal(10)), {"volume": Decimal(10)}, True),
+        (Filters(min_volume=Decimal(10)), {"volume": None}, False),
+        (Filters(), {"volume": None}, True),
+        (Filters(tags=frozenset({"nba"})), {"tags": ("sports", "nba")}, True),
+        (Filters(tags=frozenset({"nba"})), {"tags": ()}, False),
+        (Filters(markets=frozenset({"market-1"})), {}, True),
+        (Filters(markets=frozenset({market(1).condition_id})), {"slug": "other"}, True),
+        (Filters(markets=frozenset({"market-2"})), {}, False),
+        (
+            Filters(markets=frozenset({"market-1"}), min_volume=Decimal(10)),
+            {"volume": Decimal(1)},
+            False,
+        ),
+    ],
+)
+def test_a_market_must_meet_every_filter(
+    filters: Filters, fields: dict[str, object], admitted: bool
+) -> None:
+    assert filters.admits(market(1, **fields)) is admitted
+
+
+def test_everything_but_the_volume_changes_the_fingerprint() -> None:
+    plain = market(1)
+    assert fingerprint(plain) == fingerprint(market(1, volume=Decimal(99)))
+    for field, value in (
+        ("question", "Other?"),
+        ("closed", True),
+        ("neg_risk", True),
+        ("tags", ("a",)),
+        ("assets", plain.assets[::-1]),
+    ):
+        assert fingerprint(plain) != fingerprint(market(1, **{field: value})), field
+
+
+def test_a_market_is_added_once_then_same_then_changed() -> None:
+    universe = Universe(Filters())
+    assert universe.sweep([market(1)]).added == (market(1),)
+    assert universe.sweep([market(1)]).same == (market(1),)
+    new = market(1, question="Other?")
+    assert universe.glimpse([new]).changed == (new,)
+    assert universe.glimpse([new]).same == (new,)
+
+
+def test_closed_and_sleeping_markets_are_not_chosen_but_chosen_ones_may_close() -> None:
+    universe = Universe(Filters())
+    assert universe.sweep([market(1, closed=True), market(2, active=False)]).added == ()
+    universe.sweep([market(3)])
+    assert universe.glimpse([market(3, closed=True)]).changed == (market(3, closed=True),)
+    assert market(3).condition_id in universe
+
+
+def test_what_nobody_could_write_down_counts_as_changed_next_time() -> None:
+    universe = Universe(Filters())
+    universe.sweep([market(1)])
+    universe.unwritten([market(1)])
+    assert universe.sweep([market(1)]).changed == (market(1),)
+    assert universe.sweep([market(1)]).same == (market(1),)
+
+
+def test_what_a_sweep_did_not_list_is_missing_until_it_is_called_closed() -> None:
+    universe = Universe(Filters())
+    universe.begin_sweep()
+    universe.sweep([market(1), market(2), market(3)])
+    universe.end_sweep(complete=True)
+    assert universe.missing() == ()
+    universe.begin_sweep()
+    universe.sweep([market(1)])
+    universe.end_sweep(complete=True)
+    assert set(universe.missing()) == ids(2, 3)
+    universe.glimpse([market(2, closed=True)])
+    universe.begin_sweep()
+    universe.sweep([market(1)])
+    universe.end_sweep(complete=True)
+    assert set(universe.missing()) == ids(3)
+
+
+def test_candidates_of_a_sweep_that_was_given_up_are_forgotten() -> None:
+    universe = Universe(Filters(max_assets=2))
+    universe.begin_sweep()
+    universe.sweep([market(9)])
+    universe.begin_sweep()
+    universe.sweep([market(1)])
+    assert universe.end_sweep(complete=True) == (market(1),)
+
+
+def test_a_market_that_moved_between_pages_is_chosen_once() -> None:
+    universe = Universe(Filters(max_assets=8))
+    universe.begin_sweep()
+    universe.sweep([market(5), market(4)])
+    universe.sweep([market(4), market(3)])
+    assert universe.end_sweep(complete=True) == (market(5), market(4), market(3))
+
+
+def test_of_equals_the_one_listed_first_is_chosen() -> None:
+    universe = Universe(Filters(max_assets=2))
+    universe.begin_sweep()
+    same = {"volume": Decimal(1)}
+    universe.sweep([market(1, **same), market(2, **same)])
+    assert universe.end_sweep(complete=True) == (market(1, **same),)
+
+
+def test_remembered_markets_take_places_first_and_the_rest_is_refused() -> None:
+    universe = Universe(Filters(max_assets=4))
+    added, refused = universe.remember([market(1), market(2), market(3)])
+    assert (added, refused) == ((market(1), market(2)), (market(3),))
+    universe.begin_sweep()
+    universe.sweep([market(100)])
+    assert universe.end_sweep(complete=True) == ()
+
+
+def test_remembered_markets_that_settled_meanwhile_stay_away() -> None:
+    universe = Universe(Filters())
+    universe.settle([market(1).condition_id])
+    assert universe.remember([market(1)]) == ((), ())
+
+
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("sweep"), st.lists(st.integers(0, 30), max_size=12)),
+        st.tuples(st.just("end"), st.just([])),
+        st.tuples(st.just("glimpse"), st.lists(st.integers(0, 30), max_size=4)),
+        st.tuples(st.just("settle"), st.lists(st.integers(0, 30), max_size=3)),
+        st.tuples(st.just("remember"), st.lists(st.integers(0, 30), max_size=3)),
+    ),
+    max_size=40,
+)
+
+
+@given(events, st.integers(0, 12))
+def test_what_is_told_adds_up_to_the_universe_and_the_limit_holds(
+    story: list[tuple[str, list[int]]], max_assets: int
+) -> None:
+    universe = Universe(Filters(max_assets=max_assets))
+    told: set[str] = set()
+    settled: set[str] = set()
+    for what, numbers in story:
+        markets = [market(number) for number in numbers]
+        if what == "sweep":
+            added = universe.sweep(markets).added
+        elif what == "end":
+            added = universe.end_sweep(complete=True)
+            universe.missing()
+            universe.begin_sweep()
+        elif what == "glimpse":
+            added = universe.glimpse(markets).added
+        elif what == "remember":
+            added = universe.remember(markets)[0]
+        else:
+            added = ()
+            gone = universe.settle([each.condition_id for each in markets])
+            settled |= set(gone)
+            told -= set(gone)
+        new = {each.condition_id for each in added}
+        assert not new & told, "nobody is added twice"
+        assert not new & settled, "what settled never comes back"
+        told |= new
+        assert len(universe) == len(told)
+        assert all(each in universe for each in told)
+        assert max_assets == 0 or 2 * len(universe) <= max_assets
+
+
+@given(st.permutations(range(40)), st.integers(1, 50))
+def test_the_largest_are_chosen_in_whatever_order_they_are_listed(
+    order: list[int], places: int
+) -> None:
+    universe = Universe(Filters(max_assets=2 * places))
+    universe.begin_sweep()
+    for start in range(0, 40, 7):
+        page = [market(number) for number in order[start : start + 7]]
+        assert universe.sweep(page).added == ()
+    chosen = [int(each.condition_id, 16) for each in universe.end_sweep(complete=True)]
+    assert chosen == sorted(range(40), reverse=True)[:places]
