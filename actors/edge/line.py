@@ -6,6 +6,7 @@ plain numbers that the reactor's thread alone writes.
 
 import contextlib
 import os
+import ssl
 import threading
 from collections.abc import Callable
 from enum import Enum, auto
@@ -107,6 +108,7 @@ class Line:
         "_unsent",
         "closing_at",
         "ended",
+        "failed",
         "fd",
         "interest",
         "last_byte_at",
@@ -119,6 +121,7 @@ class Line:
         "skimmer",
         "sock",
         "stalled_since",
+        "tls",
         "wants_out",
     )
 
@@ -142,6 +145,7 @@ class Line:
         self.stalled_since = 0.0
         # What follows belongs to the reactor's thread.
         self.sock = wire.sock
+        self.tls = wire.sock if isinstance(wire.sock, ssl.SSLSocket) else None
         self.on_frames = on_frames
         self.on_end = on_end
         self.out = bytearray()  # at most UNSENT_BYTES, and a few answers to PINGs
@@ -149,6 +153,7 @@ class Line:
         self.interest = 0  # the events that epoll watches for
         self.wants_out = False  # something waits for room to write
         self.silent = False  # writing has failed
+        self.failed: OSError | None = None  # reading has failed, after what was read last
         self.closing_at = 0.0  # until when our CLOSE may wait for theirs
         self.ended = False
 
@@ -197,17 +202,53 @@ class Line:
 
     # ------------------------------------------------ in the reactor's thread
 
-    def fill(self, view: memoryview, end: int) -> int:
-        """Read on, since TLS gives one record (16 KiB at most) at a time; give the new end."""
+    def read(self, view: memoryview, start: int, wall_ns: Callable[[], int]) -> tuple[int, int]:
+        """Read to `start` of the scratch buffer what is there.
+
+        Gives where it ends (`start`: end of file; -1: nothing is there) and the
+        time when it came.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        if self.failed is not None:
+            raise self.failed
+        try:
+            end = start + self.sock.recv_into(view[start:])
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return -1, 0
+        except ssl.SSLWantWriteError:
+            self.wants_out = True
+            return -1, 0
+        at_ns = wall_ns()
+        return (end if self.tls is None or end == start else self._fill(view, end)), at_ns
+
+    def _fill(self, view: memoryview, end: int) -> int:
+        # TLS gives one record at a time, 16 KiB at most.
         while end < len(view):
             try:
                 more = self.sock.recv_into(view[end:])
-            except OSError:  # nothing more; a real error comes again with the next read
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            except OSError as exc:  # TLS would not say it again
+                self.failed = exc
                 break
             if not more:
                 break
             end += more
         return end
+
+    @property
+    def has_more(self) -> bool:
+        """Tell whether there is something to read that epoll does not know of."""
+        return self.tls is not None and (self.tls.pending() > 0 or self.failed is not None)
+
+    def reason_for(self, error: OSError) -> str:
+        """Name what broke reading."""
+        if not isinstance(error, ssl.SSLError):
+            return "reset"
+        # After a write has failed, TLS cannot go on reading either.
+        return "write_failed" if self.silent else "tls"
 
     def skim(self, scratch: bytearray, start: int, end: int, now: float) -> Skim:
         """Walk the frames that were read, and keep the times."""

@@ -83,6 +83,9 @@ class Reactor:
     def stop(self, timeout_s: float) -> bool:
         """End all lines with `closed`; tell whether the thread was done in time."""
         self._stopping = True
+        if self._thread.ident is None:  # never started
+            self._let_all_go()
+            return True
         self._inbox.wake()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -153,7 +156,7 @@ class Reactor:
             return
         line.wants_out = False
         # TLS may have to write in order to read, and the other way round.
-        if event & ~_OUT or isinstance(line.sock, ssl.SSLSocket):
+        if event & ~_OUT or line.tls is not None:
             self._read(line)
         self._flush(line)
 
@@ -188,27 +191,17 @@ class Reactor:
         # Take what is there, at most a scratch buffer full. False: nothing was there.
         start = line.skimmer.held
         try:
-            end = start + line.sock.recv_into(self._view[start:])
-            at_ns = self._wall_ns()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except ssl.SSLWantWriteError:
-            line.wants_out = True
-            return False
-        except ssl.SSLError as exc:
-            # After a write has failed, TLS cannot go on reading either.
-            self._lose(line, "write_failed" if line.silent else "tls", str(exc))
-            return False
+            end, at_ns = line.read(self._view, start, self._wall_ns)
         except OSError as exc:
-            self._lose(line, "reset", str(exc))
+            self._lose(line, line.reason_for(exc), str(exc))
+            return False
+        if end < 0:
             return False
         if end == start:
             self._lose(line, "disconnected", "end of file")
             return False
-        if isinstance(line.sock, ssl.SSLSocket):
-            end = line.fill(self._view, end)
-            if line.sock.pending():
-                self._again[line.fd] = line
+        if line.has_more:
+            self._again[line.fd] = line
         skim = line.skim(self._scratch, start, end, self._monotonic())
         if skim.messages and not self._call(line.on_frames, at_ns, skim.messages):
             self._end(line, "internal", "on_frames raised")
@@ -287,6 +280,8 @@ class Reactor:
         return True
 
     def _let_all_go(self) -> None:
+        if self._epoll.closed:
+            return
         reason = "closed" if self._stopping else "internal"
         late = [x.line for x in self._inbox.close() if x.verb is Verb.ADOPT]
         for line in [*self._lines.values(), *late]:

@@ -1,0 +1,92 @@
+import queue
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+import trustme
+from loopback import WAIT_S, RawServer, answer_to, frame, goodbye, read_frame, read_request
+from reactor_bench import NOISE, Bench, Ear, trade
+
+from actors.edge.wire import Wire, open_wire
+
+pytestmark = pytest.mark.life
+
+
+@pytest.fixture
+def running() -> Iterator[Bench]:
+    with Bench() as bench:
+        bench.reactor.start()
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
+
+
+def open_secure(server: RawServer, client: ssl.SSLContext) -> Wire:
+    url = f"wss://localhost:{server.port}/"
+    return open_wire(url, ssl_context=client, user_agent="x", timeout_s=WAIT_S)
+
+
+def test_frames_decrypted_together_with_the_handshake_are_heard(
+    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    def behave(conn: socket.socket) -> None:
+        conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
+
+    ear = Ear()
+    with RawServer(behave, tls[0]) as server:
+        running.adopt(open_secure(server, tls[1]).sock, ear)
+        assert ear.messages(1) == [trade(1)]
+
+
+def test_much_over_tls_arrives_whole_both_ways(
+    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    sent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    large = trade(0) + b" " * 1_000_000
+
+    def behave(conn: socket.socket) -> None:
+        conn.sendall(answer_to(read_request(conn)))
+        sent.put(read_frame(conn)[1])
+        conn.sendall(frame(large))
+        for number in range(1, 2000):
+            conn.sendall(frame(NOISE) * 3 + frame(trade(number)))
+        conn.sendall(goodbye(1000, "bye"))
+        sent.put(read_frame(conn)[1])
+
+    ear = Ear()
+    with RawServer(behave, tls[0]) as server:
+        line = running.adopt(open_secure(server, tls[1]).sock, ear)
+        line.send_text("y" * 500_000)
+        assert sent.get(timeout=WAIT_S) == b"y" * 500_000
+        assert ear.end() == ("closed_1000", "bye")
+        assert sent.get(timeout=WAIT_S) == (1000).to_bytes(2, "big")
+    assert ear.rest() == [large, *(trade(number) for number in range(1, 2000))]
+
+
+def test_garbage_instead_of_tls_records_is_named(
+    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    def behave(conn: socket.socket) -> None:
+        conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
+        with socket.socket(fileno=conn.detach()) as raw:
+            raw.sendall(b"this is no TLS record at all")
+            server.gone.wait(WAIT_S)
+
+    ear = Ear()
+    with RawServer(behave, tls[0]) as server:
+        running.adopt(open_secure(server, tls[1]).sock, ear)
+        assert ear.end()[0] == "tls"
+    assert ear.rest() == [trade(1)]
