@@ -1,0 +1,202 @@
+"""The growing end of a journal: the open segment, and what no sync has confirmed yet.
+
+Not for two threads at once: the journal calls everything here under its lock,
+`close_synced`, `carry_over` and `close` under its sync lock too.
+"""
+
+import contextlib
+import errno
+from collections import deque
+
+from actors.edge.reserve import NO_ROOM, Reserve
+from actors.edge.segment import HEADER_BYTES, Segment
+from actors.edge.shelf import Shelf
+from actors.errors import JournalFull
+
+UNSYNCED_BYTES = 8 * 1024 * 1024
+UNSYNCED_RECORDS = 65_536
+
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class Tail:
+    """Takes records at the end of a shelf.
+
+    Args:
+        active: The segment to go on with, open, or None for a new one.
+        used_seq: The highest sequence in use.
+        segment_bytes: A segment this long is followed by another.
+
+    Attributes:
+        size: Bytes of all segments of the shelf.
+        suspect: Why the open segment is not written to any more, or None.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        reserve: Reserve,
+        *,
+        active: Segment | None,
+        used_seq: int,
+        segment_bytes: int,
+    ) -> None:
+        self._shelf = shelf
+        self._disk = shelf.disk
+        self._reserve = reserve
+        self._active = active
+        self._sealed: list[Segment] = []
+        self._segment_bytes = segment_bytes
+        self._unsynced: deque[tuple[int, bytes]] = deque()
+        self._unsynced_bytes = 0
+        self.used_seq = used_seq
+        self.size = shelf.bytes
+        self.suspect: OSError | None = None
+
+    @classmethod
+    def of(
+        cls, shelf: Shelf, reserve: Reserve, *, floor_seq: int, segment_bytes: int
+    ) -> tuple["Tail", int]:
+        """Recover the end of a shelf; give it with the next sequence.
+
+        After a reboot so many numbers are skipped as records may have been written,
+        told on, committed and then forgotten by the disk.
+        """
+        used_seq, same_boot = shelf.recover()
+        next_seq = max(used_seq + 1 + (0 if same_boot else UNSYNCED_RECORDS), floor_seq)
+        active: Segment | None = None
+        if not shelf.segments:
+            used_seq = next_seq - 1
+            active = shelf.make(next_seq, after_seq=used_seq)
+        elif same_boot and next_seq == used_seq + 1:
+            active = shelf.reopen_last()
+        tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
+        return tail, next_seq
+
+    def takes(self, size: int) -> bool:
+        """Tell whether a record may be written now, or a sync must come first."""
+        room = self._unsynced_bytes + size <= UNSYNCED_BYTES or not self._unsynced
+        return room and len(self._unsynced) < UNSYNCED_RECORDS and self.suspect is None
+
+    # ---------------------------------------------------------------- writing
+
+    def write(self, seq: int, record: bytes) -> bool:
+        """Append a record; give False when the segment has become suspect over it.
+
+        Raises:
+            JournalFull: There is no room; nothing has changed.
+        """
+        active = self._segment_for(seq)
+        if active is None:
+            return False
+        try:
+            active.append(self._disk, seq, record)
+        except OSError as exc:
+            self._undo(active, exc)
+            return False
+        self._unsynced.append((seq, record))
+        self._unsynced_bytes += len(record)
+        self.size += len(record)
+        self.used_seq = seq
+        return True
+
+    def _segment_for(self, seq: int) -> Segment | None:
+        active = self._active
+        if active is not None and active.size < self._segment_bytes:
+            return active
+        try:
+            made = self._shelf.make(seq, after_seq=self.used_seq)
+        except OSError as exc:
+            if exc.errno in _NO_DESCRIPTOR and active is not None:
+                return active  # a long segment is better than a lost record
+            if exc.errno in NO_ROOM | _NO_DESCRIPTOR:
+                raise JournalFull(f"no room for a new segment: {exc.strerror}") from exc
+            self.suspect = exc
+            return None
+        if active is not None:
+            self._sealed.append(active)
+        self._active = made
+        self.size = self._shelf.bytes
+        return made
+
+    def _undo(self, active: Segment, cause: OSError) -> None:
+        """Cut off what was written of a record; what cannot be undone is suspect."""
+        self.suspect = cause
+        try:
+            if active.fd is not None:
+                self._disk.truncate(active.fd, active.size)
+        except OSError as exc:
+            self.suspect = exc
+            return
+        if cause.errno in NO_ROOM:
+            self.suspect = None
+            raise JournalFull(f"no room for a record: {cause.strerror}") from cause
+
+    # ---------------------------------------------------------------- syncing
+
+    def dirty(self) -> tuple[Segment, ...]:
+        """Give the open segments, oldest first: those that may hold unsynced records."""
+        return (*self._sealed, *([self._active] if self._active is not None else []))
+
+    def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
+        """Forget what is durable now, and close of these segments all but the open one."""
+        self._forget(upto)
+        for segment in segments:
+            if segment in self._sealed:
+                self._sealed.remove(segment)
+                self._close(segment)
+
+    def carry_over(self, next_seq: int) -> None:
+        """Move all that is not durable to a new segment, durably, and go on there.
+
+        Raises:
+            OSError: It could not be made. All is as it was.
+        """
+        try:
+            made = self._make_carrier(next_seq)
+        except OSError as exc:
+            if exc.errno not in NO_ROOM or not self._reserve.held_bytes:
+                raise
+            self._reserve.free()
+            made = self._make_carrier(next_seq)
+        for segment in self.dirty():
+            self._close(segment)
+        self._sealed.clear()
+        self._active = made
+        self._forget(self.used_seq)
+        self.size = self._shelf.bytes
+        self.suspect = None
+
+    def _make_carrier(self, next_seq: int) -> Segment:
+        if not self._unsynced:
+            return self._shelf.make(next_seq, after_seq=self.used_seq)
+        first_seq = self._unsynced[0][0]
+        replaced = [s.after_seq for s in self._shelf.segments if s.first_seq == first_seq]
+        after_seq = replaced[0] if replaced else first_seq - 1
+        return self._shelf.make(first_seq, after_seq=after_seq, carried=self._unsynced)
+
+    def _forget(self, upto: int) -> None:
+        while self._unsynced and self._unsynced[0][0] <= upto:
+            self._unsynced_bytes -= len(self._unsynced.popleft()[1])
+
+    # ---------------------------------------------------------------- the rest
+
+    def recount(self) -> None:
+        """Note that segments are gone."""
+        self.size = self._shelf.bytes
+
+    def cost_of(self, size: int) -> int:
+        """Give what all files take once a record of this size is appended."""
+        return self.size + self._reserve.held_bytes + size + HEADER_BYTES
+
+    def close(self) -> None:
+        """Close every file."""
+        for segment in self.dirty():
+            self._close(segment)
+
+    def _close(self, segment: Segment) -> None:
+        fd, segment.fd = segment.fd, None
+        if fd is not None:
+            # The bytes are synced or carried over; an error here says nothing new.
+            with contextlib.suppress(OSError):
+                self._disk.close(fd)

@@ -1,0 +1,225 @@
+"""A disk in memory that can fail, fall short, fill up, and lose its power.
+
+It remembers for each file what was synced and for the directory which names were,
+as a careful reading of fsync(2) has it: after a failed sync the bytes may be gone
+and a second sync proves nothing, whatever it says; asking one descriptor twice is
+an error.
+"""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+from actors.edge.disk import Disk
+
+
+class Inode:
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.durable = b""
+        self.sync_failed = False
+
+    def after_power_loss(self, keep: Callable[[int], int]) -> None:
+        synced = len(self.durable)
+        grown = bytes(self.data[:synced]) == self.durable
+        unsynced = bytes(self.data[synced:]) if grown else b""
+        kept = b"" if self.sync_failed else unsynced[: keep(len(unsynced))]
+        self.data = bytearray(self.durable + kept)
+        self.durable = bytes(self.data)
+        self.sync_failed = False
+
+
+def error(code: int) -> NoReturn:
+    raise OSError(code, os.strerror(code))
+
+
+class MemoryDisk(Disk):
+    """One directory. `capacity` counts the bytes of all files."""
+
+    def __init__(self, capacity: int = 1 << 40) -> None:
+        self.capacity = capacity
+        self.files: dict[str, Inode] = {}
+        self.durable_files: dict[str, Inode] = {}
+        self.open: dict[int, Inode | None] = {}
+        self.boot = uuid4().bytes
+        self.holder: int | None = None
+        self.short: deque[int] = deque()
+        self.faults: dict[str, deque[int]] = {}
+        self.calls: list[str] = []
+        self.failed: set[int] = set()
+        self._next_fd = 1000
+
+    # ----------------------------------------------------------------- faults
+
+    def fail(self, call: str, *codes: int) -> None:
+        """Let the next calls end like this; 0 is success."""
+        self.faults.setdefault(call, deque()).extend(codes)
+
+    def _called(self, call: str) -> None:
+        self.calls.append(call)
+        faults = self.faults.get(call)
+        code = faults.popleft() if faults else 0
+        if code:
+            error(code)
+
+    def kill(self) -> None:
+        """The process dies; the kernel lives on."""
+        self.open.clear()
+        self.holder = None
+        self.faults.clear()
+        self.short.clear()
+
+    def lose_power(self, keep: Callable[[int], int] = lambda _: 0) -> None:
+        """Forget what was not synced, but for the first `keep(n)` of n such bytes of a file."""
+        self.kill()
+        self.boot = uuid4().bytes
+        self.files = dict(self.durable_files)
+        for inode in self.files.values():
+            inode.after_power_loss(keep)
+
+    # ------------------------------------------------------------------ calls
+
+    def _new_fd(self, inode: Inode | None) -> int:
+        self._next_fd += 1
+        self.open[self._next_fd] = inode
+        return self._next_fd
+
+    def _inode(self, fd: int) -> Inode:
+        inode = self.open.get(fd)
+        if inode is None:
+            error(errno.EBADF)
+        return inode
+
+    def open_directory(self, path: Path) -> int:
+        del path
+        self._called("open_directory")
+        return self._new_fd(None)
+
+    def lock(self, directory: int) -> None:
+        if self.holder is not None:
+            error(errno.EAGAIN)
+        self.holder = directory
+
+    def names(self, directory: int) -> list[str]:
+        self._called("names")
+        if directory not in self.open:
+            error(errno.EBADF)
+        return sorted(self.files)
+
+    def create(self, directory: int, name: str) -> int:
+        self._called("create")
+        if directory not in self.open:
+            error(errno.EBADF)
+        if name in self.files:
+            error(errno.EEXIST)
+        self.files[name] = Inode()
+        return self._new_fd(self.files[name])
+
+    def open_append(self, directory: int, name: str) -> int:
+        self._called("open_append")
+        return self._open(directory, name)
+
+    def open_read(self, directory: int, name: str) -> int:
+        self._called("open_read")
+        return self._open(directory, name)
+
+    def _open(self, directory: int, name: str) -> int:
+        if directory not in self.open:
+            error(errno.EBADF)
+        if name not in self.files:
+            error(errno.ENOENT)
+        return self._new_fd(self.files[name])
+
+    def close(self, fd: int) -> None:
+        if fd not in self.open:
+            error(errno.EBADF)
+        if self.holder == fd:
+            self.holder = None
+        del self.open[fd]
+
+    def write(self, fd: int, data: memoryview) -> int:
+        inode = self._inode(fd)
+        self._called("write")
+        room = self.capacity - sum(len(i.data) for i in self.files.values())
+        size = min(len(data), self.short.popleft() if self.short else len(data), room)
+        if size <= 0:
+            error(errno.ENOSPC)
+        inode.data += data[:size]
+        return size
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        self._called("pread")
+        return bytes(self._inode(fd).data[offset : offset + size])
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._called("truncate")
+        inode = self._inode(fd)
+        inode.data = inode.data[:size].ljust(size, b"\0")
+
+    def allocate(self, fd: int, size: int) -> None:
+        self._called("allocate")
+        others = sum(len(i.data) for i in self.files.values() if i is not self._inode(fd))
+        if others + size > self.capacity:
+            error(errno.ENOSPC)
+        self.truncate(fd, size)
+
+    def size(self, fd: int) -> int:
+        return len(self._inode(fd).data)
+
+    def sync_data(self, fd: int) -> None:
+        inode = self._inode(fd)
+        assert fd not in self.failed, "a descriptor whose sync failed was synced again"
+        try:
+            self._called("sync_data")
+        except OSError:
+            self.failed.add(fd)
+            inode.sync_failed = True
+            raise
+        if not inode.sync_failed:
+            inode.durable = bytes(inode.data)
+
+    def sync(self, fd: int) -> None:
+        self._called("sync")
+        inode = self.open[fd]
+        if inode is None:
+            self.durable_files = dict(self.files)
+        else:
+            inode.durable = bytes(inode.data)
+
+    def unlink(self, directory: int, name: str) -> None:
+        self._called("unlink")
+        if directory not in self.open:
+            error(errno.EBADF)
+        if name not in self.files:
+            error(errno.ENOENT)
+        del self.files[name]
+
+    def rename(self, directory: int, old: str, new: str) -> None:
+        self._called("rename")
+        if directory not in self.open or old not in self.files:
+            error(errno.ENOENT)
+        self.files[new] = self.files.pop(old)
+
+    def free_bytes(self, directory: int) -> int:
+        if directory not in self.open:
+            error(errno.EBADF)
+        return self.capacity - sum(len(i.data) for i in self.files.values())
+
+    def boot_id(self) -> bytes:
+        return self.boot
+
+    # --------------------------------------------------------------- figures
+
+    @property
+    def segments(self) -> list[str]:
+        return sorted(name for name in self.files if name.endswith(".log"))
+
+    def damage(self, name: str, offset: int, mask: int = 0x01) -> None:
+        """Flip bits of one byte, on the medium too."""
+        inode = self.files[name]
+        inode.data[offset] ^= mask
+        inode.durable = bytes(inode.data)
