@@ -20,7 +20,7 @@ _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
 _milliseconds = re.compile(r"[0-9]{1,18}").fullmatch
-_hash = re.compile(r"0x(?:[0-9a-fA-F]{2}){1,64}").fullmatch
+_hash = re.compile(r"0x[0-9a-fA-F]{2,128}").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
 
 
@@ -71,7 +71,7 @@ def transaction_hash(text: str | None) -> str | None:
     """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
     if not text:
         return None
-    if not _hash(text):
+    if not _hash(text) or len(text) % 2:
         raise PayloadRefused("transaction_hash is malformed")
     return text.lower()
 
