@@ -46,6 +46,8 @@ def check_dsn(text: str) -> SafeDsn:
     dsn = text.strip()
     if not dsn:
         raise ConfigError("the database address is empty: leave it unset for the embedded server")
+    if any(char < " " for char in dsn):
+        raise ConfigError(f"the database address has a control character in it: {_HELP}")
     try:
         found = conninfo_to_dict(dsn)
     except (psycopg.Error, ValueError):
