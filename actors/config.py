@@ -8,6 +8,7 @@ may belong to something else. No message repeats a value: it may be a password.
 `python -m actors.config` prints docs/configuration.md.
 """
 
+import contextlib
 import difflib
 import math
 import re
@@ -29,6 +30,8 @@ __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "soc
 
 LARGEST_FILE = 1 << 20
 """Bytes of a configuration file or credential."""
+
+_PLACES = ("status_socket", "state_dir")
 
 
 class Mode(StrEnum):
@@ -109,17 +112,19 @@ def help_text() -> str:
 def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Give the places where a tracker's status socket may be, likeliest first.
 
-    One place when the environment names it; else the systemd unit's, then the
-    state directory's. The reader of a socket knows less than the tracker does.
+    One place when the environment or the file that it names says so; else
+    systemd's or the user's, then that of the shipped unit: who asks knows less
+    than the tracker does.
     """
-    if environ.get("TRACKER_STATUS_SOCKET"):
-        return (Path(environ["TRACKER_STATUS_SOCKET"]).expanduser(),)
-    known = {
-        name: environ[variable(name)] for name in ("state_dir",) if environ.get(variable(name))
-    }
-    if known:
-        return (Path(known["state_dir"]).expanduser() / SOCKET_NAME,)
-    places = [_build([_platform(environ)]).status_socket, Path("/run/tracker") / SOCKET_NAME]
+    layers = [_variables(environ)]
+    if environ.get("TRACKER_CONFIG"):
+        # It may well be readable by the tracker alone.
+        with contextlib.suppress(ConfigError):
+            layers.append(_file(Path(environ["TRACKER_CONFIG"]), []))
+    said = [{n: v for n, v in layer.values.items() if n in _PLACES} for layer in layers]
+    if any(said):
+        return (_build([_Layer(values) for values in said]).status_socket,)
+    places = (_build([_platform(environ)]).status_socket, Path("/run/tracker") / SOCKET_NAME)
     return tuple(dict.fromkeys(places))
 
 

@@ -9,7 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
-from pydantic import ByteSize, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -40,6 +48,7 @@ LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's limit for the path of a Unix socket is 107."""
 
 DEFAULT_STATE_DIR = "~/.local/state/tracker"
+_UNSAID = Path("/")
 
 
 def _setting(default: object, text: str, *, group: str, shown: str = "", **bounds: Any) -> Any:
@@ -52,12 +61,8 @@ def _setting(default: object, text: str, *, group: str, shown: str = "", **bound
         shown: How the default reads when the bare value would not tell.
         bounds: Limits as pydantic names them (`ge`, `le`).
     """
-    return Field(
-        cast("Any", default),
-        description=text,
-        json_schema_extra={"group": group, "shown": shown},
-        **bounds,
-    )
+    extra: Any = {"group": group, "shown": shown}
+    return Field(cast("Any", default), description=text, json_schema_extra=extra, **bounds)
 
 
 class Config(BaseSettings):
@@ -76,7 +81,6 @@ class Config(BaseSettings):
     migrate: bool = _setting(
         True, "Bring the database schema up to date at start.", group="Database"
     )
-
     state_dir: Directory = _setting(
         Path(DEFAULT_STATE_DIR),
         "Directory of the journal (and of the embedded database). One tracker at a time.",
@@ -84,12 +88,11 @@ class Config(BaseSettings):
         shown=f"$STATE_DIRECTORY, else $XDG_STATE_HOME/tracker, else {DEFAULT_STATE_DIR}",
     )
     status_socket: Directory = _setting(
-        Path("/"),
+        _UNSAID,
         f"Unix socket that tracker-status asks; at most {LONGEST_SOCKET_PATH} bytes.",
         group="Places",
         shown="$RUNTIME_DIRECTORY/tracker.sock, else <state dir>/tracker.sock",
     )
-
     market_ws_url: FeedUrl = _setting(
         "wss://ws-subscriptions-clob.polymarket.com/ws/market",
         "The market channel.",
@@ -115,7 +118,6 @@ class Config(BaseSettings):
     user_agent: HeaderText = _setting(
         f"polymarket-tracker/{__version__}", "How we introduce ourselves.", group="Polymarket"
     )
-
     redundancy: int = _setting(
         2, "Independent connections that listen to every token.", group="Feed", ge=1, le=4
     )
@@ -137,7 +139,6 @@ class Config(BaseSettings):
         ge=64 << 10,
         le=256 << 20,
     )
-
     max_assets: int = _setting(
         0, "Most tokens to watch, busiest markets first. 0: no limit.", group="Universe", ge=0
     )
@@ -157,7 +158,6 @@ class Config(BaseSettings):
     discovery_seconds: Seconds = _setting(
         30.0, "Seconds between looks for new markets.", group="Universe", ge=1, le=3600
     )
-
     resolution_seconds: Seconds = _setting(
         60.0,
         "Seconds between looks at a market that should resolve.",
@@ -172,7 +172,6 @@ class Config(BaseSettings):
         ge=0,
         le=604800,
     )
-
     journal_sync_ms: int = _setting(
         20,
         "Milliseconds between syncs of the journal to disk: what a power loss can cost.",
@@ -194,7 +193,6 @@ class Config(BaseSettings):
         ge=100,
         le=1_000_000,
     )
-
     metrics_port: Port = _setting(
         None,
         "TCP port on 127.0.0.1 for Prometheus metrics.",
@@ -230,24 +228,26 @@ class Config(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _whole(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Put the status socket beside the journal unless told otherwise; refuse odd booleans."""
-        for name, value in values.items():
-            if isinstance(value, bool) and name != "migrate":
-                raise ValueError(f"{name}: must not be true or false")
-        state_dir = Path(values.get("state_dir", DEFAULT_STATE_DIR))
-        values.setdefault("status_socket", state_dir / SOCKET_NAME)
+    def _no_odd_booleans(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse `redundancy = true`, which would pass for 1."""
+        odd = [n for n, value in values.items() if isinstance(value, bool) and n != "migrate"]
+        if odd:
+            raise ValueError(f"{odd[0]}: must not be true or false")
         return values
 
-    @model_validator(mode="after")
-    def _bindable(self) -> Self:
-        length = len(bytes(self.status_socket))
+    @field_validator("status_socket", mode="after")
+    @classmethod
+    def _bindable(cls, path: Path, info: ValidationInfo) -> Path:
+        """Put the socket beside the journal unless told otherwise, and see that it can be bound."""
+        if path == _UNSAID:
+            path = info.data.get("state_dir", _UNSAID) / SOCKET_NAME
+        length = len(bytes(path))
         if length > LONGEST_SOCKET_PATH:
             raise ValueError(
-                f"status_socket: its path has {length} bytes and the limit is"
-                f" {LONGEST_SOCKET_PATH}; set a shorter TRACKER_STATUS_SOCKET"
+                f"its path has {length} bytes and the limit is {LONGEST_SOCKET_PATH};"
+                " set a shorter TRACKER_STATUS_SOCKET"
             )
-        return self
+        return path
 
     def told_by(self, origins: Mapping[str, str]) -> Self:
         """Note where each value came from."""

@@ -82,13 +82,11 @@ def _upper(value: object) -> object:
 
 
 def _expanded(path: Path) -> Path:
+    """Let `~` stand for the home directory; what is relative is so to the working directory."""
     try:
-        path = path.expanduser()
+        return path.expanduser().absolute()
     except RuntimeError:
         raise ValueError("begins with ~, and no home directory is known") from None
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
 
 
 def _header(text: str) -> str:

@@ -1,0 +1,210 @@
+"""The board: the health document as people read it, 80 columns wide."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from actors.errors import PayloadRefused
+from actors.logic.vitals import Connection, Health
+
+SHOWN_CONNECTIONS = 12
+_COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stopping": "yellow"}
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def render(document: Mapping[str, Any]) -> RenderableType:
+    """Give the verdict with its reasons, then the figures, then the connections.
+
+    Raises:
+        PayloadRefused: It is the document of a tracker of another version.
+    """
+    health = _typed(document)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, fact in _FACTS:
+        facts.add_row(name, Text(clean(fact(health))))
+    head = Text(_verdict(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
+    return Group(head, facts, *_connections(health.connections.each))
+
+
+def summary(document: Mapping[str, Any]) -> str:
+    """Give the state, its reasons and the most wanted figures in one line.
+
+    Raises:
+        PayloadRefused: It is the document of a tracker of another version.
+    """
+    health = _typed(document)
+    trades, lines = health.trades, health.connections
+    return (
+        f"{_verdict(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
+        f" | {lines.live} of {lines.wanted} connections live"
+        f" | {health.resolutions.recorded:,} resolutions"
+    )
+
+
+def clean(text: str) -> str:
+    """Keep what came from outside from driving the terminal."""
+    return _UNPRINTABLE.sub("?", text)
+
+
+def _typed(document: Mapping[str, Any]) -> Health:
+    try:
+        return msgspec.convert(document, Health)
+    except msgspec.ValidationError as exc:
+        version = str(document.get("version"))[:20]
+        raise PayloadRefused(
+            f"this tracker is of another version ({version}): {exc}; --json shows what it says"
+        ) from exc
+
+
+def _verdict(health: Health) -> str:
+    reasons = "; ".join(health.reasons)
+    return clean(f"{health.state}: {reasons}" if reasons else health.state)
+
+
+def _tracker(health: Health) -> str:
+    up = _age(health.uptime_s)
+    return f"{health.version} on {health.host}, pid {health.pid}, up {up}"
+
+
+def _trades(health: Health) -> str:
+    trades = health.trades
+    return (
+        f"{trades.last_minute:,} last minute, {trades.last_hour:,} last hour,"
+        f" {trades.last_24h:,} last 24 h, {trades.total:,} since start"
+    )
+
+
+def _lines(health: Health) -> str:
+    lines = health.connections
+    return f"{lines.live:,} of {lines.wanted:,} live, {lines.silent:,} silent"
+
+
+def _reconnects(health: Health) -> str:
+    last = health.last_reconnect
+    told = f"last {last.at} {last.connection} ({last.reason})" if last else "none yet"
+    return f"{health.connections.reconnects_total:,}, {told}"
+
+
+def _tokens(health: Health) -> str:
+    assets = health.assets
+    return (
+        f"{assets.covered:,} of {assets.wanted:,} covered,"
+        f" {assets.never_confirmed:,} never confirmed"
+    )
+
+
+def _journal(health: Health) -> str:
+    journal = health.journal
+    return (
+        f"{journal.pending_records:,} records wait (oldest {_age(journal.oldest_s)}),"
+        f" {_size(journal.bytes)} of {_size(journal.cap_bytes)},"
+        f" sync p99 {journal.sync_p99_s * 1000:.1f} ms, disk free {_size(journal.free_bytes)}"
+    )
+
+
+def _database(health: Health) -> str:
+    base = health.database
+    commit = f"last commit {base.last_commit_at}" if base.last_commit_at else "no commit yet"
+    if base.state == "away":
+        return f"away for {_age(base.away_s)}: {base.reason or 'not reached yet'}; {commit}"
+    return f"{base.state}, {base.server}; {commit}, {_age(base.lag_s)} behind"
+
+
+def _resolutions(health: Health) -> str:
+    found = health.resolutions
+    pending = ", ".join(f"{count:,} {why}" for why, count in _largest(found.pending))
+    return (
+        f"{found.recorded:,} recorded, {found.conflicts:,} conflicts,"
+        f" {found.pending_total:,} pending{f' ({pending})' if pending else ''}"
+    )
+
+
+def _sources(health: Health) -> str:
+    told = (f"{name} {source.state}" for name, source in health.resolutions.sources.items())
+    return ", ".join(told) or "not asked yet"
+
+
+def _catalogue(health: Health) -> str:
+    swept = health.catalog.last_sweep_age_s
+    look = "no full look yet" if swept is None else f"last full look {_age(swept)} ago"
+    return f"{health.catalog.markets:,} markets, {look}"
+
+
+def _restarts(health: Health) -> str:
+    children = ", ".join(f"{name} {count}" for name, count in _largest(health.restarts.children))
+    return f"{health.restarts.total:,}{f' ({children})' if children else ''}"
+
+
+def _books(health: Health) -> str:
+    books = health.books
+    adjusted = f" {books.adjusted:+,} adjusted" if books.adjusted else ""
+    return (
+        f"{books.received:,} received + {books.recovered:,} recovered{adjusted} = {books.stored:,}"
+        f" stored + {books.repeated:,} repeated + {books.refused:,} refused + {books.in_journal:,}"
+        f" in journal: {'balanced' if books.balanced else 'NOT BALANCED'}"
+    )
+
+
+def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
+    """Give a table of connections, those in trouble first, then the busiest."""
+    if not each:
+        return
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for name in ("connection", "state", "data", "tokens", "minute", "hour", "back", "last reason"):
+        right = name in ("data", "tokens", "minute", "hour", "back")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    order = sorted(each, key=lambda one: (one.state == "listening", -one.last_hour, one.id))
+    for one in order[:SHOWN_CONNECTIONS]:
+        age = "never" if one.data_age_s is None else _age(one.data_age_s)
+        counts = (f"{one.last_minute:,}", f"{one.last_hour:,}", f"{one.reconnects:,}")
+        cells = (one.id, one.state, age, f"{one.confirmed}/{one.tokens}", *counts, one.last_reason)
+        table.add_row(*(Text(clean(cell)[:24]) for cell in cells))
+    yield Text()
+    yield table
+    if len(each) > SHOWN_CONNECTIONS:
+        yield Text(f"and {len(each) - SHOWN_CONNECTIONS:,} more: --json shows all", style="dim")
+
+
+def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "unknown"
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+_FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
+    ("tracker", _tracker),
+    ("trades", _trades),
+    ("connections", _lines),
+    ("reconnects", _reconnects),
+    ("tokens", _tokens),
+    ("journal", _journal),
+    ("database", _database),
+    ("resolutions", _resolutions),
+    ("sources", _sources),
+    ("catalogue", _catalogue),
+    ("restarts", _restarts),
+    ("books", _books),
+)

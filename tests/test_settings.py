@@ -1,0 +1,101 @@
+"""The defaults, and which views of the settings show what."""
+
+from decimal import Decimal
+
+import pytest
+from pydantic import SecretStr
+
+from actors import config
+from actors.config import Config, Invocation, describe, load
+
+PASSWORD = "hunter2-open-sesame"
+URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
+
+
+def loaded(*argv: str, **environ: str) -> Invocation:
+    return load(argv, environ)
+
+
+# --------------------------------------------------------------------- defaults
+
+
+def test_with_nothing_said_the_defaults_of_the_design_hold() -> None:
+    found = loaded().config
+    assert found.database_url is None
+    assert found.dsn is None
+    assert (found.redundancy, found.assets_per_connection, found.max_assets) == (2, 200, 0)
+    assert found.market_ws_url == "wss://ws-subscriptions-clob.polymarket.com/ws/market"
+    assert (found.silence_seconds, found.discovery_seconds) == (60, 30)
+    assert (found.resolution_seconds, found.resolution_hold_seconds) == (60, 120)
+    assert (found.journal_sync_ms, found.inflight_max) == (20, 20_000)
+    assert found.max_message_bytes == 16 << 20
+    assert (found.min_volume, found.tags, found.markets) == (Decimal(0), (), ())
+    assert (found.metrics_port, found.log_level, found.log_format) == (None, "INFO", "auto")
+    assert found.migrate
+    assert found.rpc_urls == ()
+
+
+def test_a_bare_config_reads_nothing_of_its_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKER_REDUNDANCY", "4")
+    monkeypatch.setenv("REDUNDANCY", "4")
+    assert Config().redundancy == 2
+    assert Config(redundancy=3).redundancy == 3
+
+
+def test_a_config_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Config().redundancy = 3
+
+
+def test_the_journal_takes_half_of_a_small_disk_and_20_gib_of_a_large_one() -> None:
+    assert Config().journal_cap(10 << 30) == 5 << 30
+    assert Config().journal_cap(1 << 40) == 20 << 30
+    assert loaded(TRACKER_JOURNAL_MAX_BYTES="100MiB").config.journal_cap(1 << 40) == 100 << 20
+
+
+# ----------------------------------------------------------------------- secrets
+
+
+RPC = "https://rpc.example/v2/AbCdEfGhIjKlMnOpQrStUv"
+
+
+def secretive() -> Config:
+    return load(
+        [],
+        {
+            "TRACKER_DATABASE_URL": URL,
+            "TRACKER_POLYGON_RPC_URLS": f"{RPC}, https://me:sesame-two@b.example/",
+            "TRACKER_GAMMA_URL": "https://me:sesame-three@gamma.example/x?key=sesame-four",
+        },
+    ).config
+
+
+def test_no_view_of_a_config_shows_a_secret() -> None:
+    found = secretive()
+    views = [repr(found), str(found), describe(found), config.help_text(), repr(found.database_url)]
+    for part in (PASSWORD, "AbCdEf", "sesame"):
+        assert not any(part in view for view in views)
+    assert "https://rpc.example/…, https://b.example" in describe(found)
+    assert "https://gamma.example/x" in describe(found)
+
+
+def test_the_values_themselves_are_there_for_those_who_connect() -> None:
+    found = secretive()
+    assert found.dsn == URL
+    assert found.rpc_urls == (RPC, "https://me:sesame-two@b.example")
+
+
+def test_everything_secret_is_named_for_the_log_scrubber() -> None:
+    named = secretive().secrets()
+    assert {URL, PASSWORD, RPC, "AbCdEfGhIjKlMnOpQrStUv"} <= set(named)
+    assert {"sesame-two", "sesame-three", "sesame-four"} <= set(named)
+    assert "tracker" not in named
+    assert sorted(named, key=len, reverse=True) == sorted(
+        named, key=lambda text: (-len(text), named.index(text))
+    )
+    assert Config().secrets() == ()
+
+
+def test_a_password_is_named_as_written_and_as_meant() -> None:
+    found = Config(database_url=SecretStr("postgresql://u:p%40ss%2Fword@h/d?sslpassword=other-one"))
+    assert {"p%40ss%2Fword", "p@ss/word", "other-one"} <= set(found.secrets())

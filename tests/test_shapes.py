@@ -1,0 +1,91 @@
+"""A value that is refused is never repeated: it may be a password."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors.config import describe, load
+from actors.errors import ConfigError
+
+PASSWORD = "hunter2-open-sesame"
+URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
+
+
+def refused(*argv: str, **environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(argv, environ)
+    return str(caught.value)
+
+
+def written(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+MALFORMED = [
+    f"postgresql://tracker:{PASSWORD}@[db/x",
+    f"postgresql://tracker:{PASSWORD}@x@db/x",
+    f"postgresql://tracker:%zz{PASSWORD}@db/x",
+    f"postgresql://tracker:{PASSWORD} @db/x",
+    f"postgresql://tracker:{PASSWORD}\n@db/x",
+    f"postgres:/tracker:{PASSWORD}@db/x",
+    f"mysql://tracker:{PASSWORD}@db/x",
+    PASSWORD,
+    f"password={PASSWORD} host=db",
+    "postgresql://tracker:" + PASSWORD * 300 + "@db/x",
+]
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+@pytest.mark.parametrize("source", ["flag", "variable", "credential", "file"])
+def test_no_malformed_url_is_repeated(tmp_path: Path, url: str, source: str) -> None:
+    argv, environ = [], {}
+    if source == "flag":
+        argv = ["--database-url", url]
+    elif source == "variable":
+        environ = {"TRACKER_DATABASE_URL": url}
+    elif source == "credential":
+        (tmp_path / "database_url").write_text(url)
+        environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    else:
+        toml = url.replace("\n", "\\n")
+        argv = ["--config", str(written(tmp_path / "t.toml", f'database_url = "{toml}"'))]
+    with pytest.raises(ConfigError) as caught:
+        load(argv, environ)
+    told = "".join(traceback.format_exception(caught.value))
+    # The traceback quotes this very file; only what the errors say counts.
+    said = f"{caught.value} {caught.value.__cause__} {caught.value.__cause__!r}"
+    assert PASSWORD not in said
+    assert PASSWORD not in told
+    assert "database_url" in str(caught.value)
+
+
+@pytest.mark.parametrize("argv", [
+    (f"--databse-url={URL}",), ("--databse-url", URL), (URL,), (f"--check={URL}",),
+    ("--database-url", URL, URL), (f"-x{URL}",),
+])  # fmt: skip
+def test_a_mistyped_command_line_does_not_repeat_its_values(argv: tuple[str, ...]) -> None:
+    assert PASSWORD not in refused(*argv)
+
+
+def test_a_file_that_is_not_toml_is_not_quoted(tmp_path: Path) -> None:
+    file = written(tmp_path / "t.toml", f'database_url = "{URL}\n')
+    assert PASSWORD not in refused("--config", str(file))
+    file = written(tmp_path / "t.toml", f"database_url = {URL}\n")
+    assert PASSWORD not in refused("--config", str(file))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@given(st.text(max_size=60))
+def test_whatever_a_url_looks_like_it_is_taken_or_refused_without_a_word_of_it(text: str) -> None:
+    marked = f"postgresql://u:{PASSWORD}{text}"
+    try:
+        found = load([], {"TRACKER_DATABASE_URL": marked}).config
+        told = repr(found) + describe(found)
+    except ConfigError as exc:
+        told = str(exc)
+    assert PASSWORD not in told

@@ -1,0 +1,310 @@
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from actors import board, status
+from actors.edge.status_socket import StatusSocket
+from actors.errors import PayloadRefused
+from actors.logic.health import HealthState, Process
+from actors.messages import BatchWritten, ConnectionReport, StoreOpened
+
+pytestmark = [pytest.mark.life, pytest.mark.timeout(60)]
+
+WALL = 1_780_000_000_000_000_000
+Told = dict[str, Any]
+
+
+def health(*, live: bool = True, reason: str = "reset") -> Told:
+    """Give the document of a tracker that has two connections and one batch."""
+    state = HealthState(Process(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL))
+    state.universe_planned(wanted=10)
+    opened = StoreOpened(server="PostgreSQL 18.6")
+    state.store_opened(server=opened.server)
+    state.writer_reported(state="live", waiting=0)
+    for child in ("leg0-0001", "leg1-0001"):
+        state.connection_wanted(child, leg=int(child[3]), at=0.0)
+        state.connection_reported(_report(child), at=1.0)
+    if not live:
+        for child in ("leg0-0001", "leg1-0001"):
+            state.connection_ended(child, reason=reason, at=50.0)
+    written = BatchWritten(
+        stored=1234, repeated=5, refused=0, recovered=0, mark=9, oldest_received_ns=0
+    )
+    state.batch_written(written, at=60.0, wall_ns=WALL)
+    state.journal_sampled(_Journal(), oldest_s=0.0)
+    found: Told = msgspec.to_builtins(state.document(70.0, WALL + 70 * 10**9))
+    return found
+
+
+class _Journal(msgspec.Struct):
+    next_seq: int = 9
+    durable_seq: int = 8
+    bytes: int = 3 << 20
+    cap_bytes: int = 20 << 30
+    free_bytes: int = 100 << 30
+    sync_p99_s: float = 0.0042
+    weight_appended: int = 1239
+    full: bool = False
+
+
+def _report(child: str) -> ConnectionReport:
+    return ConnectionReport(
+        child=child,
+        incarnation=1,
+        now=0.0,
+        state="listening",
+        epoch=1,
+        tokens=10,
+        confirmed=10,
+        prints_total=620,
+        refused_total=0,
+        frames_total=0,
+        bytes_total=0,
+        last_data_at=69.0,
+        proven_until_ns=0,
+        unknown_total=0,
+    )
+
+
+Serve = Callable[[Any], dict[str, str]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Serve a document; give the environment in which tracker-status finds it."""
+    with ExitStack() as stack:
+
+        def start(document: Any) -> dict[str, str]:
+            made = StatusSocket(tmp_path / "tracker.sock", lambda: json.dumps(document).encode())
+            made.start()
+            stack.callback(made.close)
+            return {"TRACKER_STATE_DIR": str(tmp_path)}
+
+        yield start
+
+
+def test_a_healthy_tracker_gives_0_and_says_so_first(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status.main([], environ=serve(health())) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "healthy"
+    assert any("1,234 last minute" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_degraded_tracker_gives_1_and_its_reason_in_words(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status.main([], environ=serve(health(live=False))) == 1
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "degraded: none of 2 connections is live"
+    assert "reset" in out
+
+
+def test_nobody_there_gives_2_and_one_line_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"TRACKER_STATUS_SOCKET": str(tmp_path / "gone.sock")}
+    assert status.main([], environ=environ) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert str(tmp_path / "gone.sock") in said.err
+    assert "--socket" in said.err
+
+
+def test_a_busy_supervisor_is_unreachable_and_named(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status.main([], environ=serve({"error": "supervisor busy"})) == 2
+    assert "supervisor busy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("document", [[], {"no": "state"}, "x"])
+def test_whatever_else_answers_is_no_tracker(serve: Serve, document: Any) -> None:
+    assert status.main([], environ=serve(document)) == 2
+
+
+def test_the_document_of_another_version_is_said_to_be_one(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = serve({"state": "healthy", "version": "9"})
+    assert status.main([], environ=environ) == 2
+    assert "another version (9)" in capsys.readouterr().err
+    assert status.main(["--json"], environ=environ) == 0
+
+
+def test_json_gives_the_document_as_it_is(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    document = health()
+    assert status.main(["--json"], environ=serve(document)) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("state", "healthy"),
+        ("trades.total", "1234"),
+        ("books.balanced", "true"),
+        ("last_reconnect", "null"),
+        ("connections.list.leg1-0001.state", "listening"),
+        ("connections.list.0.id", "leg0-0001"),
+        ("reasons", "[]"),
+    ],
+)
+def test_a_field_is_given_alone(
+    serve: Serve, capsys: pytest.CaptureFixture[str], path: str, value: str
+) -> None:
+    assert status.main(["--field", path], environ=serve(health())) == 0
+    assert capsys.readouterr().out == f"{value}\n"
+
+
+@pytest.mark.parametrize("path", ["nothing", "trades.nothing", "state.deeper", "reasons.0", ""])
+def test_a_field_that_is_not_there_is_a_wrong_option(
+    serve: Serve, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    assert status.main([f"--field={path}"], environ=serve(health())) == 78
+    assert capsys.readouterr().err.startswith(f"tracker-status: the status has no field {path!r}")
+
+
+def test_a_wrong_option_is_one_line_and_78(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["--nonsense"], ["--watch", "x"], ["--watch", "0"], ["--json", "--field", "a"]):
+        assert status.main(argv, environ={}) == 78
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_watching_asks_until_interrupted_and_gives_the_last_code(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    environ = serve(health(live=False))
+    assert status.main(["--watch", "5", "--field", "state"], environ=environ, wait=wait) == 1
+    assert waits == [5.0] * 3
+    assert capsys.readouterr().out == "degraded\n" * 3
+
+
+def test_text_from_outside_cannot_drive_the_terminal(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J[bold]x\nhealthy\u202e"
+    environ = serve(health(live=False, reason=evil))
+    for argv in ([], ["--field", "connections.list.0.last_reason"]):
+        status.main(argv, environ=environ)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "healthy" not in out.splitlines()
+    assert "[bold]" in out
+
+
+def test_the_socket_is_looked_for_where_the_tracker_puts_it(
+    tmp_path: Path, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(health())
+    for environ in (
+        {"TRACKER_STATUS_SOCKET": str(tmp_path / "tracker.sock")},
+        {"STATE_DIRECTORY": str(tmp_path)},
+        {"RUNTIME_DIRECTORY": str(tmp_path)},
+    ):
+        assert status.main(["--field", "state"], environ=environ) == 0
+    assert status.main(["--socket", str(tmp_path / "tracker.sock")], environ={}) == 0
+    assert "healthy" in capsys.readouterr().out
+
+
+def test_the_limit_of_two_seconds_holds_with_a_tracker_that_hangs(tmp_path: Path) -> None:
+    path = tmp_path / "t.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.bind(str(path))
+        mute.listen()
+        with pytest.raises(status.Unreachable, match="no answer within"):
+            status.ask(path, 0.2)
+
+
+def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
+    text = status.summary(health(live=False))
+    assert "\n" not in text
+    assert text.startswith("degraded: none of 2")
+    assert "1,234 trades" in text
+    with pytest.raises(PayloadRefused):
+        status.summary({"state": "healthy"})
+
+
+def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
+    document = health()
+    one = document["connections"]["list"][0]
+    document["connections"]["list"] = [
+        {**one, "id": f"leg0-{n:04}", "last_hour": n, "state": "waiting" if n == 7 else "listening"}
+        for n in range(4000)
+    ]
+    console = Console(width=80, file=open(os.devnull, "w"), record=True)  # noqa: SIM115, PTH123 - closed with the console below
+    console.print(status.render(document))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    first = next(index for index, line in enumerate(lines) if "last reason" in line)
+    assert lines[first + 1].split()[0] == "leg0-0007"
+    assert lines[first + 2].split()[0] == "leg0-3999"
+    assert "and 3,988 more" in lines[-1]
+    assert len(lines) - first == board.SHOWN_CONNECTIONS + 2
+
+
+def _run(argv: list[str], environ: dict[str, str], **more: Any) -> subprocess.Popen[bytes]:
+    code = "import sys; from actors.status import main; sys.exit(main())"
+    root = str(Path(__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *argv],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": root, "TERM": "xterm", **environ},
+        **more,
+    )
+
+
+def _seen_on_a_terminal(environ: dict[str, str]) -> bytes:
+    ours, theirs = pty.openpty()
+    with _run([], environ, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how a terminal says that everyone has left
+                break
+            if not part:
+                break
+            seen += part
+        assert process.wait(20) == 0
+    os.close(ours)
+    return seen
+
+
+def test_colours_are_for_terminals_that_want_them(serve: Serve) -> None:
+    environ = serve(health())
+    assert b"\x1b[1;32m" in _seen_on_a_terminal(environ)
+    assert b"\x1b[1;32m" not in _seen_on_a_terminal({**environ, "NO_COLOR": "1"})
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback(serve: Serve) -> None:
+    environ = serve(health())
+    with _run(["--json"], environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 1
