@@ -16,7 +16,7 @@ from rich.console import Console
 from actors import board, status
 from actors.edge.status_socket import StatusSocket
 from actors.errors import PayloadRefused
-from actors.logic.health import HealthState, Process
+from actors.logic.health import HealthState
 from actors.messages import BatchWritten, ConnectionReport, StoreOpened
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(60)]
@@ -27,7 +27,7 @@ Told = dict[str, Any]
 
 def health(*, live: bool = True, reason: str = "reset") -> Told:
     """Give the document of a tracker that has two connections and one batch."""
-    state = HealthState(Process(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL))
+    state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
     state.universe_planned(wanted=10)
     opened = StoreOpened(server="PostgreSQL 18.6")
     state.store_opened(server=opened.server)

@@ -24,18 +24,7 @@ from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
 from actors.logic.tally import Tally
 from actors.logic.vitals import Health, iso, span
 
-__all__ = ["LISTENING", "Health", "HealthState", "Limits", "Process"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Process:
-    """Who we are and when we began: monotonic seconds, wall clock nanoseconds since 1970."""
-
-    version: str
-    host: str
-    pid: int
-    now: float
-    wall_ns: int
+__all__ = ["LISTENING", "Health", "HealthState", "Limits"]
 
 
 @dataclass
@@ -53,15 +42,31 @@ class _Base:
 
 
 class HealthState:
-    """Everything that health is made of."""
+    """Everything that health is made of.
 
-    def __init__(self, process: Process, limits: Limits | None = None) -> None:
-        self._process = process
+    Args:
+        version, host, pid: Who we are.
+        now, wall_ns: When we began: monotonic seconds, nanoseconds since 1970.
+        limits: What is still healthy.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        host: str,
+        pid: int,
+        now: float,
+        wall_ns: int,
+        limits: Limits | None = None,
+    ) -> None:
+        self._who = (version, host, pid)
+        self._began, self._began_ns = now, wall_ns
         self._limits = limits or Limits()
         self._roster = Roster(self._limits)
         self._stored = Windows(fine=True)
         self._tally = Tally()
-        self._base = _Base(away_since=process.now)
+        self._base = _Base(away_since=now)
         self._journal: JournalFigures | None = None
         self._oldest_s = 0.0
         self._catalog: CatalogFigures | None = None
@@ -146,11 +151,11 @@ class HealthState:
         failing = [name for name, state in said.sources if state != "ok"]
         self._failing = {name: self._failing.get(name, at) for name in failing}
 
-    def child_died(self, child: str, *, at: float, counts_commits: bool = False) -> None:
-        """A child died of an unexpected error; the writer is the one that counts commits."""
+    def child_died(self, child: str, *, at: float, writer: bool = False) -> None:
+        """A child died of an unexpected error; `writer`: it was the one that counts commits."""
         self._death_counts[child] = self._death_counts.get(child, 0) + 1
         self._deaths.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
-        if counts_commits:
+        if writer:
             self._tally.lost_count()
 
     def stopping(self) -> None:
@@ -161,18 +166,18 @@ class HealthState:
 
     def document(self, now: float, wall_ns: int) -> Health:
         """Give the document of this moment."""
-        us, unknown = self._process, self._roster.unknown
+        (version, host, pid), unknown = self._who, self._roster.unknown
         return self._judged(
             Health(
                 state="healthy",
                 reasons=(),
                 codes=(),
-                version=us.version,
-                host=us.host,
-                pid=us.pid,
+                version=version,
+                host=host,
+                pid=pid,
                 at=iso(wall_ns),
-                started_at=iso(us.wall_ns),
-                uptime_s=span(now, us.now),
+                started_at=iso(self._began_ns),
+                uptime_s=span(now, self._began),
                 trades=self._trades(now),
                 connections=self._roster.connections(now),
                 assets=self._roster.assets(now),

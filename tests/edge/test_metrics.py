@@ -9,14 +9,14 @@ import pytest
 
 from actors.edge.metrics import Metrics
 from actors.errors import AddressTaken
-from actors.logic.health import HealthState, Process
+from actors.logic.health import HealthState
 
 pytestmark = pytest.mark.life
 
 
 def document() -> bytes:
-    process = Process(version="1.2.3", host="h", pid=1, now=0.0, wall_ns=0)
-    return msgspec.json.encode(HealthState(process).document(100.0, 0))
+    state = HealthState(version="1.2.3", host="h", pid=1, now=0.0, wall_ns=0)
+    return msgspec.json.encode(state.document(100.0, 0))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.logic import alarm
-from actors.logic.health import Health, HealthState, Limits, Process
+from actors.logic.health import Health, HealthState, Limits
 from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
 
 START = 1_000.0
@@ -14,7 +14,7 @@ WALL = 1_780_000_000_000_000_000
 
 
 def state() -> HealthState:
-    return HealthState(Process(version="1.2.3", host="here", pid=7, now=START, wall_ns=WALL))
+    return HealthState(version="1.2.3", host="here", pid=7, now=START, wall_ns=WALL)
 
 
 def document(health: HealthState, now: float) -> Health:
@@ -226,7 +226,7 @@ def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> 
 def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
     health = well()
     for at in (0.0, 100.0):
-        health.child_died("writer", at=START + at, counts_commits=True)
+        health.child_died("writer", at=START + at, writer=True)
         health.child_died("catalog", at=START + at)
     assert codes(health, START + 101) == ()
     health.child_died("catalog", at=START + 200)
@@ -384,7 +384,7 @@ def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
 
 def test_limits_may_be_set() -> None:
     health = HealthState(
-        Process(version="1", host="h", pid=1, now=START, wall_ns=WALL), Limits(starting_s=1.0)
+        version="1", host="h", pid=1, now=START, wall_ns=WALL, limits=Limits(starting_s=1.0)
     )
     assert document(health, START + 2).state == "degraded"
 
