@@ -27,7 +27,7 @@ class TwinCounter:
 
     Args:
         window_ms: How far back in exchange time twins are recognised.
-        most_keys: How many distinct prints are remembered, about 130 bytes each.
+        most_keys: How many distinct prints are remembered, about 100 bytes each.
     """
 
     def __init__(self, *, window_ms: int = 600_000, most_keys: int = 50_000) -> None:
