@@ -215,9 +215,6 @@ def test_a_time_that_cannot_be_believed_is_no_time(told: object) -> None:
     assert decode(raw, RECEIVED_NS) == Decoded()
 
 
-# ----------------------------------------------------------------- recordings
-
-
 def samples(root: Path) -> list[Path]:
     return [
         path
