@@ -1,0 +1,277 @@
+-- The whole schema on plain PostgreSQL, for reading: what the migrations build.
+-- A test proves that both build the same database. Why things are as they are,
+-- and what TimescaleDB changes (prints is a hypertable with a columnstore,
+-- candles_1m a continuous aggregate), stands in sql/migrations.
+--
+-- For readers: trades, candles_1m, markets, assets, resolutions,
+-- resolution_observations, resolution_conflicts, coverage, coverage_gaps(),
+-- connection_events, rejected_messages. The rest is the tracker's own.
+
+create table if not exists schema_migrations (
+  name       text primary key,
+  checksum   text not null,              -- sha256 of the file, hexadecimal
+  applied_at timestamptz not null default now()
+);
+
+-- catalogue -------------------------------------------------------------
+
+create table assets (
+  asset_key     integer generated always as identity primary key,
+  token_id      text not null unique,
+  condition_id  text,
+  outcome       text,
+  outcome_index integer
+);
+create index assets_condition on assets (condition_id);
+
+create table markets (
+  condition_id  text primary key,
+  question      text not null,
+  slug          text not null,
+  gamma_id      text,
+  end_date      timestamptz,          -- when trading is planned to end
+  started_at    timestamptz,
+  closed        boolean not null,     -- trading ended; not that it resolved
+  active        boolean not null,
+  neg_risk      boolean not null,
+  version       text not null,        -- v1 (CTF tokens) or v2 (positions)
+  volume        numeric,              -- USDC, as last told
+  tags          text[] not null,
+  first_seen_at timestamptz not null default now(),
+  updated_at    timestamptz not null default now()
+);
+
+-- prints ----------------------------------------------------------------
+
+create table prints (
+  traded_at        timestamptz not null,
+  received_at      timestamptz not null,
+  print_hash       bigint not null,
+  asset_key        integer not null,
+  fee_rate_bps     integer,
+  occurrence       integer not null check (occurrence > 0),
+  side             text not null check (side in ('BUY', 'SELL')),
+  price            numeric not null check (price > 0 and price <= 1),
+  size             numeric not null check (size > 0 and size < 'Infinity'),
+  transaction_hash bytea,
+  trade_id         text,
+  extra            jsonb,
+  unique (asset_key, traded_at, print_hash)
+);
+
+create view trades as
+select p.traded_at, p.received_at, a.condition_id, a.token_id, a.outcome, p.price, p.size, p.side,
+       p.fee_rate_bps, '0x' || encode(p.transaction_hash, 'hex') as transaction_hash, p.occurrence,
+       p.trade_id, p.extra
+from prints p join assets a using (asset_key);
+create index prints_traded_at on prints using brin (traded_at);
+
+create view candles_1m as
+select asset_key, date_bin(interval '1 minute', traded_at, timestamptz '2000-01-01 00:00:00+00') as bucket,
+       (array_agg(price order by traded_at))[1] as open, max(price) as high, min(price) as low,
+       (array_agg(price order by traded_at desc))[1] as close, sum(size) as volume, count(*) as trades
+from prints group by 1, 2;
+
+-- resolutions -----------------------------------------------------------
+
+create table resolutions (
+  condition_id     text primary key,
+  kind             text not null check (kind in ('winner', 'split')),
+  winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
+  winning_outcome  text check ((winning_outcome is not null) = (kind = 'winner')),
+  payouts          numeric[] not null,          -- in outcome order, sum 1
+  resolved_at      timestamptz not null,
+  recorded_at      timestamptz not null default now(),
+  sources          text[] not null              -- who agreed
+);
+
+create table resolution_observations (
+  condition_id text not null,
+  source       text not null,
+  observed_at  timestamptz not null,
+  verdict      text not null,       -- 'winner <token id>', 'split', 'other payouts' or 'not final'
+  reason       text not null,       -- why it is not final; empty when it is
+  payouts      jsonb,               -- [[token id, payout], …] when final
+  payload      jsonb not null,      -- what the source said; a JSON string when it was not JSON
+  recorded_at  timestamptz not null default now(),
+  unique (condition_id, source, observed_at)
+);
+
+create table resolution_conflicts (
+  condition_id text not null,
+  detected_at  timestamptz not null,
+  recorded     text not null,
+  observed     text not null,
+  source       text not null,
+  primary key (condition_id, source, detected_at)
+);
+-- The same contradiction found again, after a restart say, is not a new one.
+create unique index resolution_conflicts_once
+  on resolution_conflicts (condition_id, source, md5(recorded), md5(observed));
+
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+end
+$$;
+create trigger append_only before update or delete or truncate on resolutions
+  for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on resolution_observations
+  for each statement execute function refuse_change();
+
+-- progress --------------------------------------------------------------
+
+create table journals (
+  journal_key integer generated always as identity primary key,
+  journal_id  uuid not null unique,
+  first_seen_at timestamptz not null default now()
+);
+
+create table journal_progress (
+  journal_key integer primary key references journals,
+  mark        bigint not null,      -- lowest journal sequence that is not yet committed
+  moved_at    timestamptz not null default now()
+);
+
+create table connection_events (
+  at          timestamptz not null,
+  connection  text not null,
+  event       text not null,
+  reason      text not null,
+  journal_key integer not null references journals,
+  primary key (at, journal_key, connection, event, reason)   -- a commit told twice is kept once
+);
+
+create table rejected_messages (
+  received_at timestamptz not null,
+  connection  text not null,
+  reason      text not null,
+  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
+  journal_key integer not null references journals,
+  seq         bigint,               -- where in the journal; NULL when the database refused the row
+  index       integer,
+  unique (journal_key, seq, index)
+);
+create unique index rejected_messages_once
+  on rejected_messages (journal_key, sha256(payload)) where seq is null;
+create index rejected_messages_received_at on rejected_messages using brin (received_at);
+
+-- coverage --------------------------------------------------------------
+
+create table process_life (
+  journal_key integer not null references journals,
+  start_seq   bigint not null,
+  started_at  timestamptz not null,
+  alive_at    timestamptz not null,
+  stopped_at  timestamptz,          -- NULL: still running, or killed
+  host        text not null,
+  version     text not null,
+  primary key (journal_key, start_seq)
+);
+
+create table epochs (
+  journal_key  integer not null references journals,
+  epoch        bigint not null,
+  connection   text,                -- NULL while only marks of it have arrived
+  leg          integer,
+  opened_at    timestamptz,
+  proven_until timestamptz,
+  closed_at    timestamptz,
+  closed_seq   bigint,
+  lost         boolean not null default false,
+  reason       text,
+  primary key (journal_key, epoch)
+);
+create index epochs_open on epochs (journal_key, epoch) where closed_seq is null;
+
+create table listening (
+  journal_key   integer not null references journals,
+  asset_key     integer not null,
+  epoch         bigint not null,
+  confirmed_seq bigint not null,
+  released_seq  bigint,
+  from_at       timestamptz not null,
+  until_at      timestamptz,
+  cause         text,
+  primary key (journal_key, epoch, asset_key, confirmed_seq)
+);
+create index listening_by_end on listening (asset_key, until_at);
+
+create table wanted (
+  journal_key  integer not null references journals,
+  asset_key    integer not null,
+  wanted_seq   bigint not null,
+  unwanted_seq bigint,
+  from_at      timestamptz not null,
+  until_at     timestamptz,
+  primary key (asset_key, journal_key, wanted_seq)
+);
+
+create view coverage as
+select a.token_id,
+       unnest(range_agg(tstzrange(l.from_at, greatest(l.from_at, coalesce(l.until_at, e.proven_until))))) as during
+from listening l
+join assets a using (asset_key)
+left join epochs e using (journal_key, epoch)
+group by a.token_id;
+
+create function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
+returns table (gap tstzrange, cause text)
+language sql stable parallel safe
+begin atomic
+  with token as (
+    select a.asset_key, r.recorded_at
+    from assets a left join resolutions r using (condition_id)
+    where a.token_id = coverage_gaps.token_id
+  ), wish as (
+    select unnest(range_agg(tstzrange(
+             w.from_at, greatest(w.from_at, coalesce(w.until_at, token.recorded_at, 'infinity'))))) as span
+    from token join wanted w using (asset_key)
+  ), alive as (
+    select life.journal_key, life.start_seq, life.alive_at
+    from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
+    cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
+                        order by p.start_seq desc limit 1) life
+    where life.stopped_at is null and life.alive_at > now() - interval '60 seconds'
+  ), open as (
+    select greatest(l.from_at, e.proven_until) as until_at,
+           coalesce(e.reason, case when alive.journal_key is null then 'process_down' end) as cause,
+           l.from_at, l.confirmed_seq as seq, e.closed_seq is null and alive.journal_key is not null as pending
+    from token join listening l using (asset_key)
+    left join epochs e using (journal_key, epoch)
+    left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
+    where l.until_at is null
+  ), horizon as (
+    select coalesce((select max(until_at) from open where pending), (select max(alive_at) from alive), now()) as at
+  ), heard as (
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+    from (select from_at, until_at from open
+          union all
+          select l.from_at, l.until_at from token join listening l using (asset_key)
+          where l.until_at > coverage_gaps.from_time and l.from_at < coverage_gaps.to_time) h
+  )
+  select missing.gap,
+         case when last.until_at is null then 'never_confirmed'
+              when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
+                                  'exchange_silent', 'clock_step') then last.cause
+              else 'disconnected' end
+  from wish
+  cross join horizon
+  cross join heard
+  cross join lateral unnest(
+    tstzmultirange(wish.span * tstzrange(
+      coverage_gaps.from_time,
+      greatest(coverage_gaps.from_time, least(coverage_gaps.to_time, horizon.at)))) - heard.spans) as missing (gap)
+  left join lateral (
+    select ends.until_at, ends.cause
+    from ((select l.until_at, l.cause, l.released_seq as seq
+           from token join listening l using (asset_key)
+           where l.until_at <= lower(missing.gap) and l.until_at >= lower(wish.span)
+             and l.confirmed_seq < l.released_seq
+           order by l.until_at desc, l.released_seq desc limit 1)
+          union all
+          (select open.until_at, open.cause, open.seq from open
+           where open.until_at <= lower(missing.gap) and open.until_at >= lower(wish.span))) ends
+    order by ends.until_at desc, ends.seq desc limit 1) last on true
+  order by missing.gap;
+end;
