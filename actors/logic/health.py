@@ -209,12 +209,8 @@ class HealthState:
         wrong = alarm.reasons(health, self._limits)
         if not wrong:
             return health
-        return msgspec.structs.replace(
-            health,
-            state="degraded",
-            reasons=tuple(text for _, text in wrong),
-            codes=tuple(code for code, _ in wrong),
-        )
+        codes, texts = zip(*wrong, strict=True)
+        return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
 
     def _trades(self, now: float) -> vitals.Trades:
         stored, heard = self._stored, self._roster.heard

@@ -34,11 +34,14 @@ class Ring:
 
     def _advance(self, now: float) -> None:
         bucket = int(now // self._width_s)
-        slots = len(self._counts)
-        for old in range(max(self._bucket, bucket - slots) + 1, bucket + 1):
-            self._sum -= self._counts[old % slots]
-            self._counts[old % slots] = 0
-        self._bucket = max(self._bucket, bucket)
+        if bucket <= self._bucket:
+            return
+        if self._sum:
+            slots = len(self._counts)
+            for old in range(max(self._bucket, bucket - slots) + 1, bucket + 1):
+                self._sum -= self._counts[old % slots]
+                self._counts[old % slots] = 0
+        self._bucket = bucket
 
 
 class Windows:

@@ -147,7 +147,9 @@ class Roster:
     def _connection(self, name: str, now: float) -> Connection:
         line = self._lines[name]
         age = span(now, line.last_data_at) if line.last_data_at else None
-        hushed = line.down_since is None and (age or 0.0) > self._limits.silent_s
+        # Who listens to no token (news of markets only) may well hear nothing for hours.
+        listens = line.down_since is None and line.tokens > 0
+        hushed = listens and (age or 0.0) > self._limits.silent_s
         return Connection(
             id=name,
             state="silent" if hushed else line.state,

@@ -249,6 +249,16 @@ def test_silence_of_most_connections_together_is_told_apart_from_lost_ones() -> 
     assert [one.state for one in said.connections.each] == ["listening", *["silent"] * 3]
 
 
+def test_a_connection_without_tokens_may_hear_nothing_for_hours() -> None:
+    health = well()
+    health.connection_wanted("lifecycle", leg=0, at=START)
+    for child in ("leg0-0001", "leg1-0001"):
+        health.connection_reported(connection(child, last_data_at=START + 5000), at=START + 5000)
+    health.connection_reported(connection("lifecycle", tokens=0, confirmed=0), at=START + 5000)
+    said = document(health, START + 5001)
+    assert (said.state, said.connections.live, said.connections.silent) == ("healthy", 3, 0)
+
+
 def test_every_rule_has_a_code_of_its_own() -> None:
     assert len({code for code, _ in alarm.RULES}) == len(alarm.RULES)
 
