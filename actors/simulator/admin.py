@@ -156,9 +156,8 @@ def _number(asked: dict[str, Any], name: str, default: float) -> float:
 
 
 def _bad(line: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(
-        body=msgspec.json.encode({"error": line}), content_type="application/json"
-    )
+    text = msgspec.json.encode({"error": line}).decode()
+    return web.HTTPBadRequest(text=text, content_type="application/json")
 
 
 def _json(body: Any) -> web.Response:

@@ -1,0 +1,316 @@
+import asyncio
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+from rehearsal import QUIET, Listener, Raw, Rehearsal, play, rehearsal
+
+from actors.simulator.fault import FAULTS, Fault, Weather, make_fault, parse_fault
+
+
+async def stage_with(stage: Rehearsal, count: int) -> tuple[tuple[str, str], list[Listener]]:
+    """Make one market and connect listeners to it."""
+    _, line = await stage.post("/admin/market", {"life_s": 3600, "fate": "long"})
+    stage.turn(0.2)
+    tokens = (line["tokens"][0], line["tokens"][1])
+    listeners = [await stage.listener() for _ in range(count)]
+    for listener in listeners:
+        await listener.ask(tokens, custom_feature_enabled=True)
+    return tokens, listeners
+
+
+async def raw_subscriber(stage: Rehearsal) -> tuple[tuple[str, str], Raw]:
+    tokens, _ = await stage_with(stage, 0)
+    raw = await stage.raw()
+    raw.send(json.dumps({"assets_ids": list(tokens), "type": "market"}))
+    await raw.frame()
+    return tokens, raw
+
+
+def test_fault_text_gives_time_kind_and_all_values() -> None:
+    assert parse_fault("10:drop:2") == Fault(at=10.0, kind="drop", values={"count": 2.0})
+    assert parse_fault("0.5:close:1013").values == {"code": 1013.0, "count": 1}
+    assert make_fault("freeze", {"count": 3}).values == {"count": 3.0, "seconds": 0}
+    assert make_fault("http_429:5:30").values == {"seconds": 5.0, "retry_after": 30.0}
+
+
+@pytest.mark.parametrize(
+    "text", ["drop", "x:drop", "1:", "1:earthquake", "1:drop:many", "1:drop:1:1", "-1:drop", ""]
+)
+def test_wrong_fault_text_is_refused_with_a_line(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_fault(text)
+
+
+def test_unknown_value_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes count"):
+        make_fault("drop", {"seconds": 1})
+
+
+def test_lasting_fault_is_in_force_until_its_time_is_over() -> None:
+    weather = Weather()
+    assert weather.rages("slow_http", 0.0) is None
+    weather.begin(make_fault("slow_http:10:3"), 100.0)
+    assert weather.rages("slow_http", 109.9) == 3.0
+    assert weather.rages("slow_http", 110.0) is None
+    weather.begin(make_fault("http_500:1"), 100.0)
+    assert weather.rages("http_500", 100.5) == 0.0
+
+
+def test_schedule_strikes_at_its_second_and_the_ledger_knows_whom(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--fault=5:drop:2") as stage:
+            _, listeners = await stage_with(stage, 3)
+            stage.turn(4)
+            assert stage.ledger("fault") == []
+            stage.turn(1)
+            (line,) = stage.ledger("fault")
+            assert line["fault"] == "drop"
+            assert len(line["connections"]) == 2
+            for number, listener in enumerate(listeners, start=1):
+                if number in line["connections"]:
+                    assert await listener.close_code() is None
+                else:
+                    await listener.sync()
+
+    play(scene)
+
+
+def test_drop_is_a_tcp_reset(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, raw = await raw_subscriber(stage)
+            await stage.strike("drop")
+            with pytest.raises(ConnectionResetError):
+                await raw.frame()
+
+    play(scene)
+
+
+def test_close_sends_the_code_after_all_data_before_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, (listener,) = await stage_with(stage, 1)
+            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.strike("close:1012")
+            assert await listener.close_code() == 1012
+            assert len(listener.of("last_trade_price")) == 1
+
+    play(scene)
+
+
+def test_freeze_stops_data_but_not_pong_and_thaws_in_time(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, (one, two) = await stage_with(stage, 2)
+            await stage.strike("freeze:1:5", connection=1)
+            await stage.post("/admin/print", {"token": tokens[0]})
+            stage.turn(4)
+            await one.sync()
+            await two.sync()
+            assert not one.of("last_trade_price")
+            assert len(two.of("last_trade_price")) == 1
+            assert stage.ledger("print")[0]["to"] == [2]
+            stage.turn(2)
+            await stage.post("/admin/print", {"token": tokens[0]})
+            await one.sync()
+            assert len(one.of("last_trade_price")) == 1
+
+    play(scene)
+
+
+def test_freeze_all_silences_everyone_and_nothing_counts_as_delivered(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, listeners = await stage_with(stage, 3)
+            await stage.strike("freeze_all:5")
+            stage.turn(0.1)
+            await stage.post("/admin/print", {"token": tokens[0]})
+            stage.turn(4)
+            for listener in listeners:
+                assert await listener.sync() == []
+            assert stage.ledger("print")[0]["delivered"] == 0
+            stage.turn(2)
+            await stage.post("/admin/print", {"token": tokens[0]})
+            assert len(await listeners[0].sync()) >= 1
+
+    play(scene)
+
+
+def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, (one, two) = await stage_with(stage, 2)
+            await stage.strike("deaf", connection=1)
+            (line,) = stage.ledger("deaf")
+            lost = line["token"]
+            (kept,) = set(tokens) - {lost}
+            for token in tokens:
+                await stage.post("/admin/print", {"token": token})
+            await one.sync()
+            await two.sync()
+            assert [event["asset_id"] for event in one.of("last_trade_price")] == [kept]
+            assert {event["asset_id"] for event in two.of("last_trade_price")} == set(tokens)
+            for _ in range(30):
+                await one.operate("subscribe", (lost,))
+                if not stage.world.channel.connections[1].deaf:
+                    break
+            await stage.post("/admin/print", {"token": lost})
+            await one.sync()
+            assert one.of("last_trade_price")[-1]["asset_id"] == lost
+
+    play(scene)
+
+
+def test_garbage_is_ledgered_as_garbage_and_good_prints_go_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, (listener,) = await stage_with(stage, 1)
+            await stage.strike("garbage")
+            await listener.sync()
+            rubbish, listener.texts = listener.texts[1:], []
+            (line,) = stage.ledger("garbage")
+            assert len(rubbish) == line["frames"] > 20
+            assert stage.ledger("print") == []
+            joined = "\n".join(rubbish)
+            for mark in ("<html>", "moon_phase", '"NaN"', '"HOLD"', '"1e400"', "[[[["):
+                assert mark in joined
+            await stage.post("/admin/print", {"token": tokens[0]})
+            await listener.sync()
+            assert len(listener.of("last_trade_price")) == 1
+
+    play(scene)
+
+
+def test_half_frame_stalls_inside_a_frame_and_not_even_pong_comes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, raw = await raw_subscriber(stage)
+            await stage.strike("half_frame")
+            await stage.post("/admin/print", {"token": tokens[0]})
+            raw.send("PING")
+            await stage.get("/admin/summary")
+            stage.world.channel.connections[1].cut("enough", by="server")
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await raw.frame()
+            assert stage.ledger("print")[0]["delivered"] == 0
+
+    play(scene)
+
+
+def test_oversize_announces_what_nobody_should_wait_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, raw = await raw_subscriber(stage)
+            await stage.strike("oversize:1:1048576")
+            head = await asyncio.wait_for(raw.reader.readexactly(10), 5)
+            assert head == b"\x81\x7f" + (1 << 40).to_bytes(8)
+
+    play(scene)
+
+
+def test_bad_frame_breaks_the_protocol(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, (listener,) = await stage_with(stage, 1)
+            await stage.strike("bad_frame")
+            message = await listener.ws.receive(timeout=5)
+            assert message.type is aiohttp.WSMsgType.ERROR
+
+    play(scene)
+
+
+def test_no_books_leaves_a_subscription_unconfirmed_but_prints_come(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, _ = await stage_with(stage, 0)
+            await stage.strike("no_books:60")
+            stage.turn(0.1)
+            listener = await stage.listener()
+            assert await listener.ask(tokens) == []
+            await stage.post("/admin/print", {"token": tokens[0]})
+            await listener.sync()
+            assert len(listener.of("last_trade_price")) == 1
+
+    play(scene)
+
+
+def test_refused_handshake_has_the_status_and_then_passes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            await stage.strike("refuse_ws:5:503")
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await stage.listener()
+            assert refused.value.status == 503
+            stage.turn(6)
+            await stage.listener()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("path", ["/gamma/markets", "/clob/markets/0x1", "/data/v2/resolutions"])
+def test_http_sources_answer_429_500_and_html_while_it_lasts(tmp_path: Path, path: str) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            url = f"http://127.0.0.1:{stage.port}{path}"
+            for fault, status, kind in (
+                ("http_429:5:7", 429, "text/plain"),
+                ("http_500:5", 500, "application/json"),
+                ("http_html:5", 200, "text/html"),
+            ):
+                await stage.strike(fault)
+                async with stage.session.get(url) as response:
+                    assert (response.status, response.content_type) == (status, kind)
+                    if status == 429:
+                        assert response.headers["Retry-After"] == "7"
+                stage.turn(6)
+            async with stage.session.get(url) as response:
+                assert response.content_type == "application/json"
+                assert response.status in {200, 400, 404}
+
+    play(scene)
+
+
+def test_slow_http_answers_late(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            await stage.strike("slow_http:5:30")
+            asked = asyncio.ensure_future(stage.get("/gamma/markets"))
+            await stage.get("/admin/summary")
+            assert not asked.done()
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"fault": "moon"}, {"kind": "drop", "count": "x"}, {"fault": "drop", "connection": 9}],
+)
+def test_wrong_request_for_a_fault_is_answered_by_400(
+    tmp_path: Path, body: dict[str, object]
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            status, answer = await stage.post("/admin/fault", body)
+            assert status == 400
+            assert answer["error"]
+            assert stage.ledger("fault") == []
+
+    play(scene)
+
+
+def test_every_fault_runs_with_its_defaults(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            await stage_with(stage, 8)
+            for kind in FAULTS:
+                await stage.strike(kind)
+            assert (await stage.get("/admin/summary"))["faults"] == dict.fromkeys(FAULTS, 1)
+            assert [line["fault"] for line in stage.ledger("fault")] == list(FAULTS)
+
+    play(scene)
