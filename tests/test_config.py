@@ -294,13 +294,3 @@ def test_the_environment_of_the_process_is_not_touched() -> None:
     before = dict(os.environ)
     loaded("--redundancy", "3", TRACKER_TAGS="a")
     assert dict(os.environ) == before
-
-
-def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: Path) -> None:
-    (warning,) = loaded("--database-url", URL).warnings
-    assert "process list" in warning
-    file = written(tmp_path / "t.toml", f'database_url = "{URL}"\n', mode=0o644)
-    (warning,) = loaded("--config", str(file)).warnings
-    assert "0600" in warning
-    file.chmod(0o600)
-    assert loaded("--config", str(file)).warnings == ()

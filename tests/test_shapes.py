@@ -89,3 +89,13 @@ def test_whatever_a_url_looks_like_it_is_taken_or_refused_without_a_word_of_it(t
     except ConfigError as exc:
         told = str(exc)
     assert PASSWORD not in told
+
+
+def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = load(["--database-url", URL], {}).warnings
+    assert "process list" in warning
+    file = written(tmp_path / "t.toml", f'database_url = "{URL}"\n', mode=0o644)
+    (warning,) = load(["--config", str(file)], {}).warnings
+    assert "0600" in warning
+    file.chmod(0o600)
+    assert load(["--config", str(file)], {}).warnings == ()

@@ -9,73 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from rich.console import Console
+from board_samples import health
 
-from actors import board, status
+from actors import status
 from actors.edge.status_socket import StatusSocket
-from actors.errors import PayloadRefused
-from actors.logic.health import HealthState
-from actors.messages import BatchWritten, ConnectionReport, StoreOpened
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(60)]
-
-WALL = 1_780_000_000_000_000_000
-Told = dict[str, Any]
-
-
-def health(*, live: bool = True, reason: str = "reset") -> Told:
-    """Give the document of a tracker that has two connections and one batch."""
-    state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
-    state.universe_planned(wanted=10)
-    opened = StoreOpened(server="PostgreSQL 18.6")
-    state.store_opened(server=opened.server)
-    state.writer_reported(state="live", waiting=0)
-    for child in ("leg0-0001", "leg1-0001"):
-        state.connection_wanted(child, leg=int(child[3]), at=0.0)
-        state.connection_reported(_report(child), at=1.0)
-    if not live:
-        for child in ("leg0-0001", "leg1-0001"):
-            state.connection_ended(child, reason=reason, at=50.0)
-    written = BatchWritten(
-        stored=1234, repeated=5, refused=0, recovered=0, mark=9, oldest_received_ns=0
-    )
-    state.batch_written(written, at=60.0, wall_ns=WALL)
-    state.journal_sampled(_Journal(), oldest_s=0.0)
-    found: Told = msgspec.to_builtins(state.document(70.0, WALL + 70 * 10**9))
-    return found
-
-
-class _Journal(msgspec.Struct):
-    next_seq: int = 9
-    durable_seq: int = 8
-    bytes: int = 3 << 20
-    cap_bytes: int = 20 << 30
-    free_bytes: int = 100 << 30
-    sync_p99_s: float = 0.0042
-    weight_appended: int = 1239
-    full: bool = False
-
-
-def _report(child: str) -> ConnectionReport:
-    return ConnectionReport(
-        child=child,
-        incarnation=1,
-        now=0.0,
-        state="listening",
-        epoch=1,
-        tokens=10,
-        confirmed=10,
-        prints_total=620,
-        refused_total=0,
-        frames_total=0,
-        bytes_total=0,
-        last_data_at=69.0,
-        proven_until_ns=0,
-        unknown_total=0,
-    )
-
 
 Serve = Callable[[Any], dict[str, str]]
 
@@ -237,33 +177,6 @@ def test_the_limit_of_two_seconds_holds_with_a_tracker_that_hangs(tmp_path: Path
         mute.listen()
         with pytest.raises(status.Unreachable, match="no answer within"):
             status.ask(path, 0.2)
-
-
-def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
-    text = status.summary(health(live=False))
-    assert "\n" not in text
-    assert text.startswith("degraded: none of 2")
-    assert "1,234 trades" in text
-    with pytest.raises(PayloadRefused):
-        status.summary({"state": "healthy"})
-
-
-def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
-    document = health()
-    one = document["connections"]["list"][0]
-    document["connections"]["list"] = [
-        {**one, "id": f"leg0-{n:04}", "last_hour": n, "state": "waiting" if n == 7 else "listening"}
-        for n in range(4000)
-    ]
-    console = Console(width=80, file=open(os.devnull, "w"), record=True)  # noqa: SIM115, PTH123 - closed with the console below
-    console.print(status.render(document))
-    console.file.close()
-    lines = console.export_text().splitlines()
-    first = next(index for index, line in enumerate(lines) if "last reason" in line)
-    assert lines[first + 1].split()[0] == "leg0-0007"
-    assert lines[first + 2].split()[0] == "leg0-3999"
-    assert "and 3,988 more" in lines[-1]
-    assert len(lines) - first == board.SHOWN_CONNECTIONS + 2
 
 
 def _run(argv: list[str], environ: dict[str, str], **more: Any) -> subprocess.Popen[bytes]:

@@ -1,0 +1,63 @@
+"""A health document as the tracker gives it, for those who read it."""
+
+from typing import Any
+
+import msgspec
+
+from actors.logic.health import HealthState
+from actors.messages import BatchWritten, ConnectionReport, StoreOpened
+
+WALL = 1_780_000_000_000_000_000
+Told = dict[str, Any]
+
+
+def health(*, live: bool = True, reason: str = "reset") -> Told:
+    """Give the document of a tracker that has two connections and one batch."""
+    state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
+    state.universe_planned(wanted=10)
+    opened = StoreOpened(server="PostgreSQL 18.6")
+    state.store_opened(server=opened.server)
+    state.writer_reported(state="live", waiting=0)
+    for child in ("leg0-0001", "leg1-0001"):
+        state.connection_wanted(child, leg=int(child[3]), at=0.0)
+        state.connection_reported(_report(child), at=1.0)
+    if not live:
+        for child in ("leg0-0001", "leg1-0001"):
+            state.connection_ended(child, reason=reason, at=50.0)
+    written = BatchWritten(
+        stored=1234, repeated=5, refused=0, recovered=0, mark=9, oldest_received_ns=0
+    )
+    state.batch_written(written, at=60.0, wall_ns=WALL)
+    state.journal_sampled(_Journal(), oldest_s=0.0)
+    found: Told = msgspec.to_builtins(state.document(70.0, WALL + 70 * 10**9))
+    return found
+
+
+class _Journal(msgspec.Struct):
+    next_seq: int = 9
+    durable_seq: int = 8
+    bytes: int = 3 << 20
+    cap_bytes: int = 20 << 30
+    free_bytes: int = 100 << 30
+    sync_p99_s: float = 0.0042
+    weight_appended: int = 1239
+    full: bool = False
+
+
+def _report(child: str) -> ConnectionReport:
+    return ConnectionReport(
+        child=child,
+        incarnation=1,
+        now=0.0,
+        state="listening",
+        epoch=1,
+        tokens=10,
+        confirmed=10,
+        prints_total=620,
+        refused_total=0,
+        frames_total=0,
+        bytes_total=0,
+        last_data_at=69.0,
+        proven_until_ns=0,
+        unknown_total=0,
+    )

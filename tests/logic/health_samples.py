@@ -1,0 +1,114 @@
+"""A tracker in its best state, and ways to spoil it."""
+
+from typing import Any
+
+import msgspec
+
+from actors.logic.health import Health, HealthState
+from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
+
+START = 1_000.0
+WALL = 1_780_000_000_000_000_000
+
+
+def state() -> HealthState:
+    return HealthState(version="1.2.3", host="here", pid=7, now=START, wall_ns=WALL)
+
+
+def document(health: HealthState, now: float) -> Health:
+    return health.document(now, WALL + int((now - START) * 1e9))
+
+
+def connection(child: str = "leg0-0001", **said: Any) -> ConnectionReport:
+    values: dict[str, Any] = {
+        "incarnation": 1,
+        "now": 0.0,
+        "state": "listening",
+        "epoch": 5,
+        "tokens": 10,
+        "confirmed": 10,
+        "prints_total": 0,
+        "refused_total": 0,
+        "frames_total": 0,
+        "bytes_total": 0,
+        "last_data_at": said.get("last_data_at", START),
+        "proven_until_ns": 0,
+        "unknown_total": 0,
+    }
+    return ConnectionReport(child=child, **{**values, **said})
+
+
+def batch(**said: Any) -> BatchWritten:
+    values: dict[str, Any] = {
+        "stored": 0,
+        "repeated": 0,
+        "refused": 0,
+        "recovered": 0,
+        "mark": 1,
+        "oldest_received_ns": 0,
+    }
+    return BatchWritten(**{**values, **said})
+
+
+def commit(health: HealthState, *, at: float = START + 5, **said: Any) -> None:
+    health.batch_written(batch(**said), at=at, wall_ns=WALL)
+
+
+class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
+    next_seq: int = 1
+    durable_seq: int = 0
+    bytes: int = 100
+    cap_bytes: int = 1000
+    free_bytes: int = 1 << 40
+    sync_p99_s: float = 0.004
+    weight_appended: int = 0
+    full: bool = False
+
+
+def sample(health: HealthState, *, oldest_s: float = 0.0, **said: Any) -> None:
+    health.journal_sampled(JournalStats(**said), oldest_s=oldest_s)
+
+
+def outcomes(**said: Any) -> ResolutionReport:
+    values: dict[str, Any] = {
+        "child": "resolution",
+        "incarnation": 1,
+        "now": 0.0,
+        "recorded_total": 0,
+        "conflicts_total": 0,
+        "pending": (),
+        "sources": (("gamma", "ok"),),
+        "waiting": 0,
+    }
+    return ResolutionReport(**{**values, **said})
+
+
+def catalog(error: str = "") -> CatalogReport:
+    return CatalogReport(
+        child="catalog",
+        incarnation=1,
+        now=0.0,
+        markets=5,
+        last_sweep_at=START,
+        last_error=error,
+        waiting=0,
+    )
+
+
+def well() -> HealthState:
+    """Give a tracker in its best state, one second after its start."""
+    health = state()
+    health.universe_planned(wanted=10)
+    for leg, child in enumerate(("leg0-0001", "leg1-0001")):
+        health.connection_wanted(child, leg=leg, at=START)
+        health.connection_reported(connection(child), at=START + 1)
+    health.store_opened(server="PostgreSQL 18")
+    health.writer_reported(state="live", waiting=0)
+    sample(health)
+    health.catalog_reported(catalog(), at=START + 1)
+    health.resolution_reported(outcomes(), at=START + 1)
+    return health
+
+
+def codes(health: HealthState, now: float) -> tuple[str, ...]:
+    return document(health, now).codes
