@@ -54,20 +54,29 @@ class Subscribe(Message, frozen=True, kw_only=True):
 
 
 class Unsubscribe(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: let these go; their coverage here ends with this cause."""
+    """Supervisor → connection: these are unwanted since `since_ns`; hear them to that end."""
 
     tokens: tuple[TokenId, ...]
     cause: str
+    since_ns: int
 
 
 class Retire(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: end in good order, with this reason."""
+    """Supervisor → connection: end in good order, with this reason.
+
+    `at_once`: do not wait for tokens that are still to be heard to their end.
+    """
 
     reason: str
+    at_once: bool = False
+
+
+class StopListening(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor: end every connection in good order; nobody is born again."""
 
 
 class Drain(Message, frozen=True, kw_only=True):
-    """Main thread → supervisor → writer: commit everything that was told, then report."""
+    """Main thread asks the writer: commit all of the journal; was the database there?"""
 
 
 # --------------------------------------------------------------------- facts
@@ -297,15 +306,23 @@ class ResolutionReport(Message, frozen=True, kw_only=True):
 
 
 class ChildDied(Message, frozen=True, kw_only=True):
-    """A shell → supervisor: an unexpected error killed this life; `traceback` is for the log."""
+    """A shell → supervisor: an unexpected error killed this life; `traceback` is for the log.
+
+    `exit_code` is set when the process cannot go on (`errors.Fatal`).
+    """
 
     child: str
     incarnation: int
     reason: str
     traceback: str
+    exit_code: int | None = None
 
 
 # ----------------------------------------------------------------- questions
+
+
+class GetListening(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor: how many connections still live?"""
 
 
 class GetHealth(Message, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from uuid import UUID
 
-from actors.logic.batch import Batch
+from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
 from actors.logic.record import Entry, Hole
 
@@ -78,6 +78,10 @@ class Journal(Protocol):
     """Where everything goes first. Sequences count from 1 and are never used twice."""
 
     @property
+    def journal_id(self) -> UUID:
+        """Which journal this is, for ever."""
+
+    @property
     def next_seq(self) -> int:
         """The sequence that the next record will get."""
 
@@ -102,34 +106,6 @@ class Journal(Protocol):
 
     def release(self, mark: int) -> None:
         """Everything below `mark` is committed: its segments may go."""
-
-
-class Opened(Protocol):
-    """What the database said when it was reached."""
-
-    @property
-    def server(self) -> str:
-        """Its name and version."""
-
-    @property
-    def mark(self) -> int:
-        """Lowest journal sequence that is not yet committed."""
-
-
-class Committed(Protocol):
-    """What one transaction did."""
-
-    @property
-    def stored(self) -> int:
-        """Prints that are new."""
-
-    @property
-    def repeated(self) -> int:
-        """Prints that were there."""
-
-    @property
-    def refused(self) -> int:
-        """Rows set aside."""
 
 
 class Store(Protocol):

@@ -1,6 +1,6 @@
 """Journal first, then tell the writer: the one way in which anything becomes durable."""
 
-from collections.abc import Callable
+import msgspec
 
 from actors.logic import record
 from actors.messages import FactSeen, Journalled, TradesSeen
@@ -27,19 +27,20 @@ class Recorder:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
         seq = self._journal.append(record.encode(fact))
-        self._tell(seq, lambda: FactSeen(seq=seq, fact=fact))
+        self._tell(FactSeen(seq=seq, fact=fact))
         return seq
 
-    def frame(self, frame: record.FrameSeen, trades: Callable[[int], TradesSeen], weight: int) -> int:
-        """Append a frame; `weight` is the number of prints and refusals in it.
+    def frame(self, frame: record.FrameSeen, trades: TradesSeen, *, weight: int) -> None:
+        """Append a frame and tell `trades` under its sequence.
+
+        `weight` is the number of prints and refusals in it.
 
         Raises:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
         seq = self._journal.append(record.encode(frame), weight=weight)
-        self._tell(seq, lambda: trades(seq))
-        return seq
+        self._tell(msgspec.structs.replace(trades, seq=seq))
 
-    def _tell(self, seq: int, message: Callable[[], TradesSeen | FactSeen]) -> None:
+    def _tell(self, message: TradesSeen | FactSeen) -> None:
         crowded = self._journal.in_flight > self._inflight_max
-        self._writer.tell(Journalled(seq=seq) if crowded else message())
+        self._writer.tell(Journalled(seq=message.seq) if crowded else message)

@@ -5,16 +5,16 @@ to its supervisor when an unexpected error kills it. Dies when: a handler raises
 Restarted: by the supervisor, as a new incarnation under the same `Address`.
 """
 
-import logging
+import contextlib
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
 import pykka
 
-from actors.messages import ChildDied, Message
-
-log = logging.getLogger(__name__)
+from actors.messages import ChildDied, Message, Tick
 
 Handler = Callable[[Any], Any]
 
@@ -43,12 +43,31 @@ class Address:
     def tell(self, message: Message) -> None:
         """Put a message into the mailbox of whoever lives here."""
         ref = self._ref
+        if ref is not None:
+            with contextlib.suppress(pykka.ActorDeadError):
+                ref.tell(message)
+
+    def ask(self, question: Message, *, timeout_s: float) -> Any:
+        """Put a question and wait for the answer. Never from within an actor.
+
+        Raises:
+            TimeoutError: Nobody lives here, or there was no answer in time.
+        """
+        ref = self._ref
         if ref is None:
-            return
+            raise TimeoutError("nobody is there to answer")
         try:
-            ref.tell(message)
-        except pykka.ActorDeadError:
-            return
+            return ref.ask(question, timeout=timeout_s)
+        except (pykka.Timeout, pykka.ActorDeadError) as exc:
+            raise TimeoutError("no answer in time") from exc
+
+
+class Birth(msgspec.Struct, frozen=True):
+    """Which life of which child begins, and when."""
+
+    child: str
+    incarnation: int
+    at: Tick
 
 
 class UnknownMessage(Exception):
@@ -63,8 +82,6 @@ class Shell(pykka.ThreadingActor):
     itself in `on_start`: an error in `on_start` would call no hook at all.
     """
 
-    use_daemon_thread = True
-
     handlers: Mapping[type[Message], Handler]
     first: Message | None = None
 
@@ -73,6 +90,15 @@ class Shell(pykka.ThreadingActor):
         self.child = child
         self.incarnation = incarnation
         self.supervisor = supervisor
+
+    def _start_actor_loop(self) -> None:
+        """Start the thread. When the system has none left, no ghost stays registered."""
+        thread = threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            raise
 
     def on_start(self) -> None:
         """Tell itself the first message. In the actor's thread."""
@@ -98,6 +124,7 @@ class Shell(pykka.ThreadingActor):
                 incarnation=self.incarnation,
                 reason=f"{exception_type.__name__}: {exception_value}"[:500],
                 traceback=_format(exception_type, exception_value, traceback),
+                exit_code=getattr(exception_type, "exit_code", None),
             )
         )
 

@@ -3,7 +3,9 @@
 import msgspec
 
 from actors.logic import feed, record
-from actors.logic.batch import SetAside
+from actors.logic.batch import Batch, ConnectionEvent, SetAside
+from actors.logic.market import Market
+from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.trade import Print, Refusal
 
 
@@ -58,6 +60,38 @@ class Gathered:
     def full_of(self) -> tuple[int, int]:
         """Give (prints, records)."""
         return len(self.prints), len(self.sequences)
+
+
+class Knowledge:
+    """Facts that the journal does not carry, with the tickets of who told them."""
+
+    def __init__(self) -> None:
+        self.markets: list[Market] = []
+        self.observations: list[Observation] = []
+        self.resolutions: list[Resolution] = []
+        self.contradictions: list[Contradiction] = []
+        self.catalog_tickets: list[int] = []
+        self.resolution_tickets: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.catalog_tickets or self.resolution_tickets)
+
+
+def batch(
+    gathered: Gathered, knowledge: Knowledge, events: tuple[ConnectionEvent, ...], mark: int
+) -> Batch:
+    """Give one transaction; facts in the order of their sequence."""
+    return Batch(
+        prints=tuple(gathered.prints),
+        refusals=tuple(gathered.refusals),
+        facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),
+        events=events,
+        markets=tuple(knowledge.markets),
+        observations=tuple(knowledge.observations),
+        resolutions=tuple(knowledge.resolutions),
+        contradictions=tuple(knowledge.contradictions),
+        mark=mark,
+    )
 
 
 def replay(frame: record.FrameSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:

@@ -1,0 +1,215 @@
+"""How each child of the supervisor is born: which edges and neighbours it is given."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pykka
+
+from actors.catalog import CatalogActor
+from actors.config import Config
+from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
+from actors.edge import migrate
+from actors.edge.chain import Chain
+from actors.edge.dsn import SafeDsn
+from actors.edge.journal import Journal
+from actors.edge.polymarket import Polymarket
+from actors.edge.reactor import Reactor
+from actors.edge.store import Store
+from actors.edge.wire import open_wire
+from actors.logic.batch import Opened
+from actors.logic.frames import FrameSkimmer
+from actors.logic.lane import LaneSpec
+from actors.logic.restart import ChildSpec
+from actors.logic.universe import Filters
+from actors.messages import Tick
+from actors.ports import Line
+from actors.recorder import Recorder
+from actors.resolution import ResolutionActor
+from actors.shell import Address, Birth
+from actors.supervisor import Household, Vital
+from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+
+log = logging.getLogger(__name__)
+
+STOP_ACTOR_S = 5.0
+
+Ref = pykka.ActorRef[Any]
+
+
+class FeedDialler:
+    """Opens a wire in the caller's thread, then gives it to the reactor."""
+
+    def __init__(self, config: Config, reactor: Reactor) -> None:
+        self._config = config
+        self._reactor = reactor
+
+    def dial(
+        self,
+        markers: tuple[bytes, ...],
+        on_frames: Callable[[int, tuple[bytes, ...]], None],
+        on_end: Callable[[str, str], None],
+    ) -> Line:
+        """See `ports.Dialler`."""
+        wire = open_wire(self._config.market_ws_url, user_agent=self._config.user_agent)
+        skimmer = FrameSkimmer(
+            markers=markers, max_message_bytes=int(self._config.max_message_bytes)
+        )
+        return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
+
+
+class MigratingStore(Store):
+    """A store that brings the schema up to date before its first use."""
+
+    def __init__(self, dsn: str, *, migrate_first: bool) -> None:
+        super().__init__(dsn)
+        self._target = dsn
+        self._migrate_first = migrate_first
+
+    def open(self, journal_id: UUID) -> Opened:
+        """Migrate when that is still to be done, then connect."""
+        if self._migrate_first:
+            applied = migrate.apply(self._target)
+            self._migrate_first = False
+            if applied:
+                log.info("schema_migrated", extra={"applied": list(applied)})
+        return super().open(journal_id)
+
+
+class Addresses(msgspec.Struct, frozen=True, kw_only=True):
+    """Where each of the four is reached, whoever lives there."""
+
+    supervisor: Address = msgspec.field(default_factory=Address)
+    writer: Address = msgspec.field(default_factory=Address)
+    catalog: Address = msgspec.field(default_factory=Address)
+    resolution: Address = msgspec.field(default_factory=Address)
+
+
+class Births:
+    """Knows the edges; gives the supervisor its household."""
+
+    def __init__(  # noqa: PLR0913 -- the composition root names each part
+        self,
+        config: Config,
+        dsn: SafeDsn,
+        *,
+        journal: Journal,
+        reactor: Reactor,
+        to: Addresses,
+        rng: random.Random,
+        stop: threading.Event,
+    ) -> None:
+        self._stop = stop
+        self._config = config
+        self._dsn = dsn
+        self._journal = journal
+        self._reactor = reactor
+        self._to = to
+        self._rng = rng
+        self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
+
+    def household(self) -> Household:
+        """Give who there is one of, how long each may be silent, and how connections are born."""
+        return Household(
+            vitals=(
+                self._vital("writer", self._to.writer, 60.0, self._bear_writer),
+                self._vital("resolution", self._to.resolution, 120.0, self._bear_resolution),
+                self._vital("catalog", self._to.catalog, 120.0, self._bear_catalog),
+            ),
+            listen=self._listen(),
+        )
+
+    def _vital(
+        self, name: str, address: Address, silence_s: float, bear: Callable[[Birth], Ref]
+    ) -> Vital:
+        return Vital(
+            spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=STOP_ACTOR_S),
+            start=lambda incarnation, at: bear(Birth(name, incarnation, at)),
+            address=address,
+        )
+
+    def _bear_writer(self, birth: Birth) -> Ref:
+        return WriterActor.start(
+            birth,
+            neighbours=WriterNeighbours(
+                supervisor=self._to.supervisor,
+                catalog=self._to.catalog,
+                resolution=self._to.resolution,
+            ),
+            store=MigratingStore(self._dsn.dsn, migrate_first=self._config.migrate),
+            journal=self._journal,
+            settings=WriterSettings(),
+            rng=self._rng,
+        )
+
+    def _bear_catalog(self, birth: Birth) -> Ref:
+        return CatalogActor.start(
+            birth.child,
+            birth.incarnation,
+            self._to.supervisor,
+            writer=self._to.writer,
+            resolution=self._to.resolution,
+            gamma=self._polymarket(),
+            filters=Filters(
+                min_volume=self._config.min_volume,
+                tags=frozenset(self._config.tags),
+                markets=frozenset(self._config.markets),
+                max_assets=self._config.max_assets,
+            ),
+            discovery_s=self._config.discovery_seconds,
+        )
+
+    def _bear_resolution(self, birth: Birth) -> Ref:
+        return ResolutionActor.start(
+            birth.child,
+            birth.incarnation,
+            self._to.supervisor,
+            writer=self._to.writer,
+            catalog=self._to.catalog,
+            sources=self._polymarket(),
+            poll_s=self._config.resolution_seconds,
+            hold_s=self._config.resolution_hold_seconds,
+            chain=self._chain(),
+        )
+
+    def _chain(self) -> Chain | None:
+        urls = self._config.rpc_urls
+        stop = self._stop
+        return Chain(urls, user_agent=self._config.user_agent, stop=stop) if urls else None
+
+    def _polymarket(self) -> Polymarket:
+        """One HTTP session for each actor: a session belongs to one thread."""
+        return Polymarket(
+            gamma_url=self._config.gamma_url,
+            clob_url=self._config.clob_url,
+            data_url=self._config.data_url,
+            user_agent=self._config.user_agent,
+            stop=self._stop,
+        )
+
+    def _listen(self) -> Callable[[LaneSpec, int, Tick], Ref]:
+        """Give the way in which connections are born."""
+        neighbours = Neighbours(
+            supervisor=self._to.supervisor,
+            writer=self._to.writer,
+            catalog=self._to.catalog,
+            resolution=self._to.resolution,
+        )
+        dialler = FeedDialler(self._config, self._reactor)
+        settings = ConnectionSettings(silence_s=self._config.silence_seconds)
+
+        def bear(lane: LaneSpec, incarnation: int, at: Tick) -> Ref:
+            return ConnectionActor.start(
+                Birth(lane.lane, incarnation, at),
+                lane,
+                neighbours=neighbours,
+                dialler=dialler,
+                recorder=self.recorder,
+                settings=settings,
+            )
+
+        return bear

@@ -1,0 +1,120 @@
+"""`bin/tracker`: what one command line asks for, and what a person reads when it cannot be.
+
+Exit codes: 0 good, 70 our fault, 74 disk or address, 78 a setting. No traceback
+reaches a person for a mistake of theirs; TRACKER_LOG_LEVEL=DEBUG shows it.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from actors import __version__, demo
+from actors.app import Tracker, prepared
+from actors.config import Invocation, Mode, describe, help_text, load
+from actors.edge import logs, migrate
+from actors.edge.dsn import check_dsn
+from actors.edge.embedded import Embedded
+from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; give the exit code."""
+    try:
+        invocation = load(sys.argv[1:] if argv is None else argv, os.environ)
+    except Fatal as exc:
+        return _complain(exc)
+    for warning in invocation.warnings:
+        _say(f"warning: {warning}")
+    config = invocation.config
+    logs.configure(config.log_level, config.log_format, secrets=config.secrets())
+    try:
+        return _MODES[invocation.mode](invocation)
+    except Fatal as exc:
+        log.debug("fatal", exc_info=True)
+        return _complain(exc)
+    except StoreUnavailable as exc:
+        _say(f"tracker: database: {exc}; start it, or correct TRACKER_DATABASE_URL")
+        return EXIT_CONFIG
+
+
+def _run(invocation: Invocation) -> int:
+    logs.install_hooks()
+    tracker = Tracker(invocation.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: tracker.request_stop())
+    return tracker.run(invocation.duration_s)
+
+
+def _check(invocation: Invocation) -> int:
+    """Validate everything a start would need, and print the settings in force."""
+    config = invocation.config
+    prepared(config.state_dir)
+    if config.dsn:
+        waiting = migrate.pending(check_dsn(config.dsn).dsn)
+        schema = f"{len(waiting)} migrations to apply" if waiting else "up to date"
+    else:
+        schema = "embedded PostgreSQL, made at the first start"
+    _print(describe(config))
+    _print(f"database: {schema}\nall is well")
+    return EXIT_OK
+
+
+def _migrate(invocation: Invocation) -> int:
+    config = invocation.config
+    if config.dsn:
+        return _apply(check_dsn(config.dsn).dsn)
+    server = Embedded(prepared(config.state_dir) / "postgres")
+    server.start()
+    try:
+        return _apply(server.dsn())
+    finally:
+        server.stop()
+
+
+def _apply(dsn: str) -> int:
+    applied = migrate.apply(dsn)
+    _print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    return EXIT_OK
+
+
+def _demo(invocation: Invocation) -> int:
+    prepared(invocation.config.state_dir)
+    return demo.run(invocation.config, duration_s=invocation.duration_s)
+
+
+def _version(_: Invocation) -> int:
+    _print(f"tracker {__version__}")
+    return EXIT_OK
+
+
+def _help(_: Invocation) -> int:
+    _print(help_text())
+    return EXIT_OK
+
+
+_MODES: dict[Mode, Callable[[Invocation], int]] = {
+    Mode.RUN: _run,
+    Mode.CHECK: _check,
+    Mode.MIGRATE: _migrate,
+    Mode.DEMO: _demo,
+    Mode.VERSION: _version,
+    Mode.HELP: _help,
+}
+
+
+def _complain(exc: Fatal) -> int:
+    for line in str(exc).splitlines():
+        _say(f"tracker: {line}")
+    return exc.exit_code
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

@@ -1,0 +1,173 @@
+"""Hold the simulator's ledger against the database, print by print and outcome by outcome.
+
+In the spirit of Jepsen's set checker. It reads public relations only, so any
+change that breaks a promise of the tracker shows here:
+
+- *missing*: sent, absent, and not inside a recorded gap;
+- *in gaps*: sent, absent, inside a recorded gap: announced, not pretended;
+- *unwatched*: sent, absent, at a time when the token was not wanted;
+- *duplicates*: stored more often than sent;
+- *unexpected*: stored, never sent;
+- *uncovered*: absent although `coverage` claims the time: a lie, whatever else holds.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+Key = tuple[str, int, Decimal, Decimal, str, str | None]
+"""(token, exchange ms, price, size, side, transaction hash or None)."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The comparison; every count is in prints, but for the resolutions."""
+
+    sent: int
+    stored: int
+    missing: int
+    duplicates: int
+    unexpected: int
+    uncovered: int
+    in_gaps: int
+    unwatched: int
+    resolved_right: int
+    resolved_wrong: int
+    resolved_absent: int
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether every promise held."""
+        return not (
+            self.missing
+            or self.duplicates
+            or self.unexpected
+            or self.uncovered
+            or self.resolved_wrong
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        """Give the counts by name."""
+        return asdict(self)
+
+
+def ledger_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the ledger's objects; a last line cut by a kill is left out."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def judge(ledger: Path, dsn: str) -> Judgement:
+    """Compare the whole ledger with what the database holds for its tokens.
+
+    Raises:
+        psycopg.Error: The database does not answer.
+    """
+    sent, outcomes = _read_ledger(ledger)
+    with psycopg.connect(dsn, autocommit=True) as database:
+        stored = _stored(database, sorted({key[0] for key in sent}))
+        absent = sent - stored
+        fates = _fates(database, absent)
+        right, wrong = _resolutions(database, outcomes)
+    return Judgement(
+        sent=sent.total(),
+        stored=stored.total(),
+        missing=fates["missing"] + fates["uncovered"],
+        uncovered=fates["uncovered"],
+        in_gaps=fates["in_gap"],
+        unwatched=fates["unwatched"],
+        duplicates=sum(n - sent[key] for key, n in stored.items() if 0 < sent[key] < n),
+        unexpected=sum(n for key, n in stored.items() if not sent[key]),
+        resolved_right=right,
+        resolved_wrong=wrong,
+        resolved_absent=len(outcomes) - right - wrong,
+    )
+
+
+def _read_ledger(path: Path) -> tuple[Counter[Key], dict[str, str]]:
+    """Give how often each print was sent, and the true outcome of each final market.
+
+    An outcome is the winning token's id, or `split`.
+    """
+    sent: Counter[Key] = Counter()
+    outcomes: dict[str, str] = {}
+    for line in ledger_lines(path):
+        if line["kind"] == "print":
+            sent[_key(line)] += 1
+        elif line["kind"] == "outcome":
+            outcomes[line["condition"]] = line["winning_token"] or "split"
+    return sent, outcomes
+
+
+def _key(line: dict[str, Any]) -> Key:
+    return (
+        line["token"],
+        int(line["ts"]),
+        Decimal(line["price"]),
+        Decimal(line["size"]),
+        line["side"],
+        line["hash"] or None,
+    )
+
+
+def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key]:
+    rows = database.execute(
+        "SELECT token_id, (extract(epoch FROM traded_at) * 1000)::bigint, price, size, side,"
+        " transaction_hash FROM trades WHERE token_id = ANY(%s)",
+        (tokens,),
+    )
+    return Counter((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
+
+
+def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
+    """Say of each absent print where its time lies."""
+    fates: Counter[str] = Counter()
+    for (token, ms, *_), count in absent.items():
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+        fates[_fate(database, token, at)] += count
+    return fates
+
+
+def _fate(database: psycopg.Connection[Any], token: str, at: datetime) -> str:
+    covered = database.execute(
+        "SELECT 1 FROM coverage WHERE token_id = %s AND during @> %s::timestamptz", (token, at)
+    ).fetchone()
+    if covered:
+        return "uncovered"
+    gap = database.execute(
+        "SELECT 1 FROM coverage_gaps(%s, %s::timestamptz - interval '1 day',"
+        " %s::timestamptz + interval '1 day') WHERE gap @> %s::timestamptz",
+        (token, at, at, at),
+    ).fetchone()
+    return "in_gap" if gap else _before_or_missing(database, token, at)
+
+
+def _before_or_missing(database: psycopg.Connection[Any], token: str, at: datetime) -> str:
+    """A time that is neither covered nor a gap is unwatched only outside all watching."""
+    row = database.execute(
+        "SELECT min(lower(during)), max(upper(during)) FROM coverage WHERE token_id = %s", (token,)
+    ).fetchone()
+    first, last = row or (None, None)
+    inside = first is not None and first <= at and (last is None or at <= last)
+    return "missing" if inside else "unwatched"
+
+
+def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) -> tuple[int, int]:
+    """Give how many recorded verdicts are right and how many are wrong."""
+    rows = database.execute(
+        "SELECT condition_id, kind, winning_token_id FROM resolutions WHERE condition_id = ANY(%s)",
+        (list(outcomes),),
+    ).fetchall()
+    right = sum(
+        outcomes[cid] == (token if kind == "winner" else "split") for cid, kind, token in rows
+    )
+    return right, len(rows) - right

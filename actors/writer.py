@@ -1,0 +1,344 @@
+"""The writer actor: the only one that writes to the database.
+
+Owns: the store, the acknowledgement mark, the batch that is being gathered.
+Hears: TradesSeen, FactSeen, Journalled, ConnectionNoted; MarketsSeen,
+ResolutionObserved, MarketResolved, ResolutionConflict; Open, Flush, CatchUp, Drain,
+Tick. Tells: BatchWritten, StoreOpened, StoreLost, reports to the supervisor;
+StoreOpened, MarketsRemembered, TicketsStored to catalogue and resolution. Dies
+when: the unexpected happens; a database that is away is not. Restarted: by the
+supervisor; what was gathered is read again from the journal.
+
+While the database is away, or while the journal is ahead of what was told,
+messages about journal records are let go: the journal has them, and `_catch_up`
+reads them in order. What is not in the journal carries a ticket, and is told
+again by its owner until the ticket is stored.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+
+from actors.errors import StoreUnavailable
+from actors.logic.acks import Acks
+from actors.logic.batch import ConnectionEvent
+from actors.logic.gathering import Gathered, Knowledge, batch
+from actors.logic.record import Hole
+from actors.logic.restart import Backoff
+from actors.messages import (
+    BatchWritten,
+    CatchUp,
+    ConnectionNoted,
+    Drain,
+    FactSeen,
+    Flush,
+    Journalled,
+    MarketResolved,
+    MarketsRemembered,
+    MarketsSeen,
+    Open,
+    RecallMarkets,
+    ResolutionConflict,
+    ResolutionObserved,
+    StoreLost,
+    StoreOpened,
+    Tick,
+    TicketsStored,
+    TradesSeen,
+    WriterReport,
+)
+from actors.ports import Journal, Store
+from actors.shell import Birth, Mailbox, Shell
+
+log = logging.getLogger(__name__)
+
+
+class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one transaction, in prints and journal records, and of what waits outside it.
+
+    Attributes:
+        hole_s: How long a sequence may be missing between others before the
+            journal is asked for it.
+        notes_max: Connection events kept while the database is away; older ones go.
+    """
+
+    batch_prints: int = 5_000
+    batch_records: int = 20_000
+    hole_s: float = 5.0
+    notes_max: int = 10_000
+
+
+class WriterNeighbours(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the writer tells what."""
+
+    supervisor: Mailbox
+    catalog: Mailbox
+    resolution: Mailbox
+
+
+class WriterActor(Shell):
+    """The one door to the database."""
+
+    first = Open()
+
+    def __init__(
+        self,
+        birth: Birth,
+        *,
+        neighbours: WriterNeighbours,
+        store: Store,
+        journal: Journal,
+        settings: WriterSettings,
+        rng: Random,
+    ) -> None:
+        super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
+        self._to = neighbours
+        self._store = store
+        self._journal = journal
+        self._settings = settings
+        self._backoff = Backoff(rng)
+        self._acks = Acks(0)
+        self._state = "away"
+        self._now = birth.at.now
+        self._try_at = 0.0
+        self._mark_seen, self._mark_seen_at = 0, 0.0
+        self._gathered = Gathered()
+        self._knowledge = Knowledge()
+        self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
+        self.handlers = {
+            Open: self._open,
+            Tick: self._tick,
+            Flush: self._flush,
+            CatchUp: self._catch_up,
+            Drain: self._drain,
+            TradesSeen: self._trades_seen,
+            FactSeen: self._fact_seen,
+            Journalled: self._journalled,
+            ConnectionNoted: self._connection_noted,
+            RecallMarkets: self._recall,
+            MarketsSeen: self._markets_seen,
+            ResolutionObserved: self._evidence,
+            MarketResolved: self._evidence,
+            ResolutionConflict: self._evidence,
+        }
+
+    def on_stop(self) -> None:
+        """Let go of the database. In the actor's thread."""
+        self._store.close()
+
+    @property
+    def waiting(self) -> int:
+        """Give the number of journal records gathered and not yet committed."""
+        return len(self._gathered.sequences)
+
+    # ------------------------------------------------------------ open, lose
+
+    def _open(self, _: Open) -> None:
+        """Reach the database; catch up from the mark it names."""
+        try:
+            opened = self._store.open(self._journal.journal_id)
+        except StoreUnavailable as away:
+            self._lose(away)
+            return
+        self._backoff.succeeded(self._now)
+        self._acks = Acks(max(opened.mark, 1))
+        self._journal.release(self._acks.mark)
+        self._fall_behind()
+        news = StoreOpened(server=opened.server)
+        for neighbour in (self._to.supervisor, self._to.catalog, self._to.resolution):
+            neighbour.tell(news)
+        log.info("database_opened", extra={"server": opened.server, "mark": self._acks.mark})
+        self._guarded(self._remember)
+
+    def _remember(self) -> None:
+        """Tell what earlier days left unresolved."""
+        for markets in self._store.open_markets():
+            told = MarketsRemembered(markets=markets)
+            self._to.catalog.tell(told)
+            self._to.resolution.tell(told)
+
+    def _recall(self, _: RecallMarkets) -> None:
+        """Somebody started anew and remembers nothing."""
+        if self._state != "away":
+            self._guarded(self._remember)
+
+    def _lose(self, away: StoreUnavailable) -> None:
+        """The database is away: forget what the journal has, try again later."""
+        self._store.close()
+        self._state = "away"
+        self._gathered = Gathered()
+        self._knowledge = Knowledge()
+        delay_s = self._backoff.delay_s()
+        self._try_at = self._now + delay_s
+        self._to.supervisor.tell(StoreLost(reason=str(away)))
+        log.warning("database_away", extra={"reason": str(away), "retry_s": round(delay_s, 1)})
+
+    def _fall_behind(self) -> None:
+        """From here on the journal is read, until its end is reached."""
+        self._gathered = Gathered()
+        if self._state != "behind":
+            self._state = "behind"
+            self.actor_ref.tell(CatchUp())
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do database work; give False when the database went away over it."""
+        try:
+            work()
+        except StoreUnavailable as away:
+            self._lose(away)
+            return False
+        return True
+
+    # ------------------------------------------------------------------ time
+
+    def _tick(self, tick: Tick) -> None:
+        """Try again, look for sequences that never came, report."""
+        self._now = tick.now
+        if self._state == "away" and tick.now >= self._try_at:
+            self._open(Open())
+        if self._state == "live":
+            self._look_for_hole(tick.now)
+        self._to.supervisor.tell(
+            WriterReport(
+                child=self.child,
+                incarnation=self.incarnation,
+                now=tick.now,
+                state=self._state,
+                waiting=self.waiting,
+            )
+        )
+
+    def _look_for_hole(self, now: float) -> None:
+        """A record whose teller died before telling is found in the journal."""
+        mark = self._acks.mark
+        if mark != self._mark_seen or self._journal.next_seq <= mark:
+            self._mark_seen, self._mark_seen_at = mark, now
+        elif now - self._mark_seen_at >= self._settings.hole_s:
+            self._mark_seen_at = now
+            self._fall_behind()
+
+    # ---------------------------------------------------------------- gather
+
+    def _trades_seen(self, message: TradesSeen) -> None:
+        """Gather prints; commit early when the batch is full."""
+        if self._state != "live" or message.seq < self._acks.mark:
+            return
+        self._gathered.frame(message.seq, message.connection, message.prints, message.refusals)
+        if len(self._gathered.prints) >= self._settings.batch_prints:
+            self._commit()
+
+    def _fact_seen(self, message: FactSeen) -> None:
+        """Gather a fact about coverage."""
+        if self._state == "live" and message.seq >= self._acks.mark:
+            self._gathered.fact(message.seq, message.fact)
+
+    def _journalled(self, _: Journalled) -> None:
+        """Too much was in flight to tell: commit what is here, then read the journal."""
+        if self._state == "live":
+            self._commit()
+        if self._state == "live":
+            self._fall_behind()
+
+    def _connection_noted(self, note: ConnectionNoted) -> None:
+        """Keep an event for `connection_events`."""
+        self._notes.append(
+            ConnectionEvent(
+                at_ns=note.at_ns,
+                connection=note.connection,
+                event=note.event,
+                reason=note.reason,
+            )
+        )
+
+    def _markets_seen(self, message: MarketsSeen) -> None:
+        """Gather markets; their owner tells them again until they are stored."""
+        if self._state != "away":
+            self._knowledge.markets += message.markets
+            self._knowledge.catalog_tickets.append(message.ticket)
+
+    def _evidence(self, message: ResolutionObserved | MarketResolved | ResolutionConflict) -> None:
+        """Gather evidence and verdicts, likewise."""
+        if self._state == "away":
+            return
+        self._knowledge.resolution_tickets.append(message.ticket)
+        match message:
+            case ResolutionObserved(observation=observation):
+                self._knowledge.observations.append(observation)
+            case MarketResolved(resolution=resolution):
+                self._knowledge.resolutions.append(resolution)
+            case ResolutionConflict(contradiction=contradiction):
+                self._knowledge.contradictions.append(contradiction)
+
+    # ---------------------------------------------------------------- commit
+
+    def _flush(self, _: Flush) -> None:
+        """The batch window is over."""
+        if self._state != "away" and (self._gathered.sequences or self._knowledge or self._notes):
+            self._commit()
+
+    def _commit(self) -> None:
+        """Store what was gathered and move the mark, in one transaction."""
+        gathered, self._gathered = self._gathered, Gathered()
+        knowledge, self._knowledge = self._knowledge, Knowledge()
+        for seq in gathered.sequences:
+            self._acks.done(seq, seq)
+        self._guarded(lambda: self._transact(gathered, knowledge))
+
+    def _transact(self, gathered: Gathered, knowledge: Knowledge) -> None:
+        notes = tuple(self._notes)
+        committed = self._store.commit(batch(gathered, knowledge, notes, self._acks.mark))
+        for _ in notes:
+            self._notes.popleft()
+        self._journal.release(self._acks.mark)
+        self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
+        self._to.resolution.tell(TicketsStored(tickets=tuple(knowledge.resolution_tickets)))
+        self._to.supervisor.tell(
+            BatchWritten(
+                stored=committed.stored,
+                repeated=committed.repeated,
+                refused=committed.refused,
+                recovered=gathered.recovered,
+                mark=self._acks.mark,
+                oldest_received_ns=min((p.received_at_ns for p in gathered.prints), default=0),
+            )
+        )
+
+    # -------------------------------------------------------------- catch up
+
+    def _catch_up(self, _: CatchUp) -> None:
+        """Commit one more stretch of the journal; go live at its end."""
+        if self._state != "behind":
+            return
+        self._gathered = self._read_stretch()
+        if self._gathered.sequences:
+            self._commit()
+            if self._state == "behind":
+                self.actor_ref.tell(CatchUp())
+        else:
+            self._state = "live"
+
+    def _read_stretch(self) -> Gathered:
+        """Read from the mark what fits into one transaction; empty at the journal's end."""
+        gathered = Gathered()
+        for entry in self._journal.read(self._acks.mark):
+            if isinstance(entry, Hole):
+                self._acks.done(entry.first, entry.last)
+                log.error("journal_hole", extra={"first": entry.first, "last": entry.last})
+                continue
+            gathered.entry(entry, opened_at_seq=self._journal.opened_at_seq)
+            prints, records = gathered.full_of
+            if prints >= self._settings.batch_prints or records >= self._settings.batch_records:
+                break
+        return gathered
+
+    def _drain(self, _: Drain) -> bool:
+        """Commit everything that is in the journal; give False when the database is away."""
+        if self._state == "live":
+            self._commit()
+        if self._state == "live":
+            self._fall_behind()
+        while self._state == "behind":
+            self._catch_up(CatchUp())
+        return self._state == "live"

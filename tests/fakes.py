@@ -1,0 +1,171 @@
+"""Fakes of the edges: the smallest things that behave like the real ones."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from actors.errors import FeedLost, JournalFull, StoreUnavailable
+from actors.logic.batch import Batch, Committed, Opened
+from actors.logic.market import Market
+from actors.logic.record import Entry, Hole
+from actors.logic.trade import Print
+
+JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
+
+
+class FakeLine:
+    """A line that keeps what was sent and lets a test speak for the reactor."""
+
+    def __init__(
+        self,
+        on_frames: Callable[[int, tuple[bytes, ...]], None],
+        on_end: Callable[[str, str], None],
+    ) -> None:
+        self.on_frames = on_frames
+        self.on_end = on_end
+        self.sent: list[str] = []
+        self.markers: tuple[bytes, ...] = ()
+        self.ended: tuple[str, str] | None = None
+        self.samples = 0
+        self.last_byte_at = 0.0
+        self.last_data_at = 0.0
+        self.stalled_since = 0.0
+        self.bytes_total = 0
+        self.frames_total = 0
+
+    def send_text(self, text: str) -> None:
+        self.sent.append(text)
+
+    def request_sample(self) -> None:
+        self.samples += 1
+
+    def set_markers(self, markers: tuple[bytes, ...]) -> None:
+        self.markers = markers
+
+    def close(self, code: int, reason: str) -> None:
+        self.ended = ("close", f"{code} {reason}".strip())
+
+    def abort(self, reason: str) -> None:
+        self.ended = ("abort", reason)
+
+
+class FakeDialler:
+    """Gives fake lines, or the error that a test puts in."""
+
+    def __init__(self) -> None:
+        self.lines: list[FakeLine] = []
+        self.fail_next: FeedLost | None = None
+
+    def dial(
+        self,
+        markers: tuple[bytes, ...],
+        on_frames: Callable[[int, tuple[bytes, ...]], None],
+        on_end: Callable[[str, str], None],
+    ) -> FakeLine:
+        if self.fail_next is not None:
+            error, self.fail_next = self.fail_next, None
+            raise error
+        line = FakeLine(on_frames, on_end)
+        line.set_markers(markers)
+        self.lines.append(line)
+        return line
+
+
+class FakeJournal:
+    """A journal in memory; `full` makes it refuse, holes can be dug."""
+
+    def __init__(self, opened_at_seq: int = 1) -> None:
+        self.journal_id = JOURNAL_ID
+        self.bodies: dict[int, bytes] = {}
+        self.weights: dict[int, int] = {}
+        self.next_seq = 1
+        self.opened_at_seq = opened_at_seq
+        self.mark = 1
+        self.full = False
+        self.holes: list[Hole] = []
+
+    @property
+    def in_flight(self) -> int:
+        return self.next_seq - self.mark
+
+    def append(self, body: bytes, *, weight: int = 0) -> int:
+        if self.full:
+            raise JournalFull
+        seq = self.next_seq
+        self.next_seq += 1
+        self.bodies[seq] = body
+        self.weights[seq] = weight
+        return seq
+
+    def read(self, from_seq: int) -> Iterator[Entry | Hole]:
+        for seq in range(from_seq, self.next_seq):
+            hole = next((h for h in self.holes if h.first == seq), None)
+            if hole is not None:
+                yield hole
+            elif seq in self.bodies:
+                yield Entry(seq, self.bodies[seq])
+
+    def dig(self, first: int, last: int) -> None:
+        """Make a stretch unreadable."""
+        for seq in range(first, last + 1):
+            del self.bodies[seq]
+        self.holes.append(Hole(first=first, last=last, bytes_lost=1))
+
+    def release(self, mark: int) -> None:
+        self.mark = max(self.mark, mark)
+
+
+class FakeStore:
+    """A database in memory: keyed prints, the mark moves with the batch."""
+
+    def __init__(self) -> None:
+        self.prints: dict[tuple[object, ...], Print] = {}
+        self.batches: list[Batch] = []
+        self.mark = 0
+        self.opens = 0
+        self.away = False
+        self.forgets_commit = False
+        self.remembered: tuple[Market, ...] = ()
+        self.closed = True
+
+    def open(self, journal_id: UUID) -> Opened:
+        assert journal_id == JOURNAL_ID
+        self.opens += 1
+        if self.away:
+            raise StoreUnavailable("connection refused")
+        self.closed = False
+        return Opened(server="FakeSQL 1", timescale=False, mark=self.mark)
+
+    def commit(self, batch: Batch) -> Committed:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        before = len(self.prints)
+        for trade in batch.prints:
+            key = (
+                trade.token_id,
+                trade.traded_at_ms,
+                trade.price,
+                trade.size,
+                trade.side,
+                trade.transaction_hash,
+                trade.occurrence,
+            )
+            self.prints.setdefault(key, trade)
+        self.batches.append(batch)
+        self.mark = max(self.mark, batch.mark or 0)
+        if self.forgets_commit:
+            self.forgets_commit = False
+            raise StoreUnavailable("cut during COMMIT")
+        stored = len(self.prints) - before
+        return Committed(
+            stored=stored,
+            repeated=len(batch.prints) - stored,
+            refused=len(batch.refusals),
+            mark=self.mark,
+        )
+
+    def open_markets(self) -> Iterator[tuple[Market, ...]]:
+        if self.remembered:
+            yield self.remembered
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,386 @@
+"""The writer actor, unstarted: a database and a journal in memory."""
+
+from decimal import Decimal
+from random import Random
+
+from fakes import FakeJournal, FakeStore
+from fakes_box import Box, drain, step
+from test_connection import a_print
+
+from actors.logic import feed, record
+from actors.logic.market import Asset, Market
+from actors.logic.outcome import Observation, Source
+from actors.logic.trade import ConditionId, Print, TokenId
+from actors.messages import (
+    BatchWritten,
+    CatchUp,
+    ConnectionNoted,
+    Drain,
+    FactSeen,
+    Flush,
+    Journalled,
+    MarketsRemembered,
+    MarketsSeen,
+    Open,
+    RecallMarkets,
+    ResolutionObserved,
+    StoreLost,
+    StoreOpened,
+    Tick,
+    TicketsStored,
+    TradesSeen,
+)
+from actors.shell import Birth
+from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+
+NS = 1_790_000_000_000_000_000
+CONDITION = ConditionId("0x" + "ab" * 32)
+MARKET = Market(
+    condition_id=CONDITION,
+    question="?",
+    slug="s",
+    assets=(
+        Asset(token_id=TokenId("1"), outcome="Yes", outcome_index=0),
+        Asset(token_id=TokenId("2"), outcome="No", outcome_index=1),
+    ),
+)
+
+
+class House:
+    """A writer with its neighbours; `connection` stands for whoever appends and tells."""
+
+    def __init__(
+        self,
+        journal: FakeJournal | None = None,
+        store: FakeStore | None = None,
+        settings: WriterSettings | None = None,
+    ) -> None:
+        self.supervisor, self.catalog, self.resolution = Box(), Box(), Box()
+        self.journal, self.store = journal or FakeJournal(), store or FakeStore()
+        self.now = 100.0
+        self.actor = WriterActor(
+            Birth("writer", 1, Tick(now=self.now, wall_ns=NS)),
+            neighbours=WriterNeighbours(
+                supervisor=self.supervisor, catalog=self.catalog, resolution=self.resolution
+            ),
+            store=self.store,
+            journal=self.journal,
+            settings=settings or WriterSettings(),
+            rng=Random(1),
+        )
+
+    def open(self) -> "House":
+        self.actor.on_receive(Open())
+        drain(self.actor)
+        return self
+
+    def tick(self, after_s: float = 1.0) -> None:
+        self.now += after_s
+        self.actor.on_receive(Tick(now=self.now, wall_ns=NS))
+
+    def journal_print(self, number: int) -> TradesSeen:
+        """Append a print as a connection does; give what it would tell."""
+        raw = a_print(at_ms=1_790_000_000_000 + number)
+        frame = record.FrameSeen(
+            epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raw=raw
+        )
+        seq = self.journal.append(record.encode(frame), weight=1)
+        prints = feed.decode(raw, NS + number).prints
+        return TradesSeen(seq=seq, connection="a", prints=prints, refusals=())
+
+    def journal_fact(self, fact: record.Fact) -> FactSeen:
+        return FactSeen(seq=self.journal.append(record.encode(fact)), fact=fact)
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.actor.on_receive(message)
+
+    def flush(self) -> None:
+        self.actor.on_receive(Flush())
+
+    def stored(self) -> list[Print]:
+        return list(self.store.prints.values())
+
+
+def test_told_prints_and_the_mark_are_committed_together() -> None:
+    house = House().open()
+    house.tell(house.journal_print(1), house.journal_print(2))
+    assert not house.stored()
+    house.flush()
+
+    assert len(house.stored()) == 2
+    assert house.store.mark == 3
+    assert house.journal.mark == 3
+    assert house.supervisor.last(BatchWritten).stored == 2
+
+
+def test_nothing_is_committed_when_nothing_waits() -> None:
+    house = House().open()
+    house.flush()
+
+    assert house.store.batches == []
+
+
+def test_the_mark_never_passes_what_was_not_told_yet() -> None:
+    house = House().open()
+    first, second = house.journal_print(1), house.journal_print(2)
+    house.tell(second)
+    house.flush()
+    assert house.store.mark == 1
+
+    house.tell(first)
+    house.flush()
+    assert house.store.mark == 3
+
+
+def test_a_start_catches_up_from_the_committed_mark() -> None:
+    journal = FakeJournal()
+    before = House(journal).open()
+    for number in range(5):
+        before.journal_print(number)
+
+    journal.opened_at_seq = journal.next_seq
+    after = House(journal, before.store).open()
+
+    assert len(after.stored()) == 5
+    assert after.store.mark == 6
+    assert after.supervisor.last(BatchWritten).recovered == 5
+
+
+def test_catching_up_goes_in_bounded_stretches_and_lets_other_work_through() -> None:
+    journal = FakeJournal()
+    house = House(journal, settings=WriterSettings(batch_prints=2))
+    for number in range(5):
+        house.journal_print(number)
+    house.actor.on_receive(Open())
+
+    sizes = []
+    while step(house.actor) is not None:
+        sizes = [len(batch.prints) for batch in house.store.batches]
+    assert sizes == [2, 2, 1]
+
+
+def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
+    house = House()
+    raw = a_print()
+    for occurrence in (1, 2):
+        frame = record.FrameSeen(
+            epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raw=raw
+        )
+        house.journal.append(record.encode(frame))
+    house.open()
+
+    assert sorted(p.occurrence for p in house.stored()) == [1, 2]
+
+
+def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> None:
+    house = House().open()
+    house.store.away = True
+    house.tell(house.journal_print(1))
+    house.flush()
+    assert house.supervisor.last(StoreLost).reason == "server closed the connection"
+    for number in range(2, 50):
+        house.tell(house.journal_print(number))
+    assert house.actor.waiting == 0
+
+    house.store.away = False
+    for _ in range(3):
+        house.tick(2.0)
+        drain(house.actor)
+    assert len(house.stored()) == 49
+    assert house.store.mark == house.journal.next_seq
+
+
+def test_a_cut_in_the_middle_of_commit_is_settled_by_the_mark() -> None:
+    house = House().open()
+    house.store.forgets_commit = True
+    house.tell(house.journal_print(1))
+    house.flush()
+    house.tick(2.0)
+    drain(house.actor)
+
+    assert len(house.stored()) == 1
+    assert house.store.mark == 2
+    assert len(house.store.batches) == 1
+
+
+def test_a_database_that_is_away_at_start_is_tried_again() -> None:
+    house = House()
+    house.store.away = True
+    house.open()
+    house.journal_print(1)
+    house.store.away = False
+    house.tick(1.0)
+    drain(house.actor)
+
+    assert len(house.stored()) == 1
+    assert house.supervisor.last(StoreOpened).server == "FakeSQL 1"
+
+
+def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
+    house = House().open()
+    house.tell(house.journal_print(1))
+    untold = house.journal_print(2)
+    house.tell(Journalled(seq=untold.seq))
+    drain(house.actor)
+
+    assert len(house.stored()) == 2
+    assert house.store.mark == 3
+
+
+def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
+    house = House().open()
+    house.journal_print(1)
+    house.tell(house.journal_print(2))
+    house.flush()
+    for _ in range(7):
+        house.tick(1.0)
+        drain(house.actor)
+
+    assert len(house.stored()) == 2
+    assert house.store.mark == 3
+
+
+def test_a_hole_in_the_journal_is_stepped_over() -> None:
+    house = House()
+    for number in range(5):
+        house.journal_print(number)
+    house.journal.dig(2, 3)
+    house.open()
+
+    assert len(house.stored()) == 3
+    assert house.store.mark == 6
+
+
+def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
+    house = House()
+    house.journal.append(b"\xc1 not a record")
+    house.journal_print(1)
+    house.open()
+
+    (batch,) = house.store.batches
+    assert [aside.refusal.payload for aside in batch.refusals] == [b"\xc1 not a record"]
+    assert len(house.stored()) == 1
+
+
+def test_facts_are_committed_in_the_order_of_the_journal() -> None:
+    house = House().open()
+    first = house.journal_fact(record.ListeningOpened(at_ns=NS, connection="a", leg=0))
+    second = house.journal_fact(record.TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
+    house.tell(second, first)
+    house.flush()
+
+    assert [seq for seq, _ in house.store.batches[-1].facts] == [first.seq, second.seq]
+
+
+def test_tickets_are_stored_before_their_owners_hear_so() -> None:
+    house = House().open()
+    observation = Observation(
+        condition_id=CONDITION,
+        source=Source.GAMMA,
+        observed_at_ms=1,
+        payouts=((TokenId("1"), Decimal(1)), (TokenId("2"), Decimal(0))),
+        reason="",
+        payload="{}",
+    )
+    house.tell(
+        MarketsSeen(ticket=7, markets=(MARKET,)),
+        ResolutionObserved(ticket=8, observation=observation),
+    )
+    assert not house.catalog.of(TicketsStored)
+    house.flush()
+
+    assert house.store.batches[-1].markets == (MARKET,)
+    assert house.store.batches[-1].observations == (observation,)
+    assert house.catalog.last(TicketsStored).tickets == (7,)
+    assert house.resolution.last(TicketsStored).tickets == (8,)
+
+
+def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
+    house = House()
+    house.store.away = True
+    house.open()
+    house.tell(MarketsSeen(ticket=7, markets=(MARKET,)))
+    house.flush()
+
+    assert not house.catalog.of(TicketsStored)
+
+
+def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
+    house = House()
+    house.store.remembered = (MARKET,)
+    house.open()
+
+    assert house.catalog.of(StoreOpened)
+    assert house.resolution.of(StoreOpened)
+    assert house.catalog.last(MarketsRemembered).markets == (MARKET,)
+    assert house.resolution.last(MarketsRemembered).markets == (MARKET,)
+
+
+def test_a_newborn_neighbour_can_ask_for_what_is_remembered() -> None:
+    house = House().open()
+    house.store.remembered = (MARKET,)
+    house.tell(RecallMarkets())
+
+    assert house.catalog.last(MarketsRemembered).markets == (MARKET,)
+
+
+def test_connection_events_wait_for_the_database() -> None:
+    house = House()
+    house.store.away = True
+    house.open()
+    house.tell(ConnectionNoted(at_ns=NS, connection="a", event="connected", reason=""))
+    house.store.away = False
+    house.tick(2.0)
+    drain(house.actor)
+    house.flush()
+
+    events = [event for batch in house.store.batches for event in batch.events]
+    assert [event.event for event in events] == ["connected"]
+
+
+def test_a_drain_commits_the_whole_journal() -> None:
+    house = House().open()
+    house.tell(house.journal_print(1))
+    house.journal_print(2)
+
+    assert house.actor.on_receive(Drain()) is True
+    assert len(house.stored()) == 2
+
+
+def test_a_drain_without_a_database_says_so() -> None:
+    house = House()
+    house.store.away = True
+    house.open()
+
+    assert house.actor.on_receive(Drain()) is False
+
+
+def test_a_late_catch_up_message_does_nothing_in_live_state() -> None:
+    house = House().open()
+    house.tell(house.journal_print(1))
+    house.actor.on_receive(CatchUp())
+    house.flush()
+
+    assert len(house.stored()) == 1
+    assert len(house.store.batches) == 1
+
+
+def test_a_full_batch_is_committed_without_waiting_for_the_window() -> None:
+    house = House(settings=WriterSettings(batch_prints=3)).open()
+    house.tell(*(house.journal_print(number) for number in range(3)))
+
+    assert len(house.stored()) == 3
+
+
+def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
+    house = House().open()
+    told = house.journal_print(1)
+    house.tell(told)
+    house.flush()
+    again = House(house.journal, house.store)
+    again.store.mark = 0
+    again.open()
+
+    assert again.supervisor.last(BatchWritten).repeated == 1
+    assert again.supervisor.last(BatchWritten).stored == 0
