@@ -271,8 +271,6 @@ class Journal:
             weight_appended=self.weight_appended,
         )
 
-    # ------------------------------------------------------------ a full disk
-
     def room(self) -> bool:
         """Tell whether cap and disk leave room for a segment more, beside the reserve."""
         files = self._shelf.bytes + self._reserve.held_bytes + self._segment_bytes
