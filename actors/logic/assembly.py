@@ -8,8 +8,8 @@ A long frame (over `TAIL_BYTES`) is gathered as it arrives, never as large as
 its header merely claims.
 """
 
-TAIL_BYTES = 1 << 16
-"""A frame up to this size, header included, is waited for; a longer one is gathered."""
+TAIL_BYTES = 4 + 0xFFFF
+"""A frame up to this size (all with a 16-bit length) is waited for; a longer one is gathered."""
 
 PLAIN_TEXT = 0x81
 """First byte of an unfragmented text frame: FIN and opcode 1."""

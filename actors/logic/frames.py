@@ -18,7 +18,7 @@ stood before it is handed on.
 from typing import NamedTuple
 
 from actors.logic.assembly import Assembly
-from actors.logic.noise import OBJECT, PRICE_CHANGES, is_noise
+from actors.logic.noise import OBJECT, PRICE_CHANGES, proof
 
 
 class Skim(NamedTuple):
@@ -67,13 +67,17 @@ class FrameSkimmer:
     """
 
     __slots__ = (
+        "_ahead",
         "_assembly",
+        "_lead",
+        "_marked",
         "_markers",
-        "_noisy",
+        "_only",
         "_sample_every",
         "_sample_in",
         "_sample_wanted",
         "_short_bytes",
+        "_sought",
         "_tail",
         "bytes_total",
         "data_total",
@@ -99,16 +103,13 @@ class FrameSkimmer:
         self._sample_in = sample_every  # how many messages until one is not skipped
         self._sample_wanted = False
         self._short_bytes = short_bytes
-        self._noisy = -1  # where the next sign of noise stands in the present buffer
+        self._lead = 0  # where in the last message of the commonest noise its sign stood
         self._tail = bytearray()
         self.held = 0
-        self.frames_total = 0
-        self.messages_total = 0
-        self.skipped_total = 0
-        self.data_total = 0
-        self.bytes_total = 0
-        self.largest_bytes = 0
+        self.frames_total = self.messages_total = self.skipped_total = 0
+        self.data_total = self.bytes_total = self.largest_bytes = 0
         self.set_markers(markers)
+        self._begin_search(markers)
 
     @property
     def markers(self) -> tuple[bytes, ...]:
@@ -141,10 +142,8 @@ class FrameSkimmer:
 
     def feed(self, data: bytes) -> Skim:
         """Take the next bytes of the stream."""
-        held = self.held
-        buffer = bytearray(held)
-        buffer += data
-        return self.skim(buffer, held, len(buffer))
+        buffer = bytearray(self.held) + data
+        return self.skim(buffer, self.held, len(buffer))
 
     def skim(self, buffer: bytearray, start: int, end: int) -> Skim:
         """Take the next bytes of the stream, which are `buffer[start:end]`.
@@ -159,6 +158,7 @@ class FrameSkimmer:
         if self._sample_wanted:
             self._sample_wanted = False
             self._sample_in = 1
+        self._begin_search(self._markers)
         out: list[bytes] = []
         lo = start - self.held
         if self.held:
@@ -168,12 +168,11 @@ class FrameSkimmer:
         elif assembly.lacks:
             lo = assembly.gather(buffer, start, end)
             self._sift(out)
-        self._noisy = -1
-        ahead = [-1] * len(self._markers)
         while True:
-            lo = self._walk(buffer, lo, end, ahead, out)
-            if end - lo < 2:
-                break
+            lo = self._walk(buffer, lo, end, out)
+            left = end - lo
+            if left < 2 or (left >= 4 and buffer[lo] == assembly.plain and buffer[lo + 1] < 127):
+                break  # nothing, or a plain frame that is not all here
             after = assembly.step(buffer, lo, end)
             if after == lo:
                 break
@@ -187,27 +186,50 @@ class FrameSkimmer:
             return self._report(out)
         return _NOTHING
 
+    def _begin_search(self, markers: tuple[bytes, ...]) -> None:
+        # Each marker is searched once a buffer, however often another is found and however
+        # often the walk is interrupted, so what is known is kept until the next buffer.
+        self._only = markers[0] if len(markers) == 1 else b""
+        self._marked = -1  # where the next marker stands, once that is known
+        if not self._only:
+            self._sought = markers
+            self._ahead = [-1] * len(markers)
+
+    def _seek(self, buffer: bytearray, at: int, end: int) -> int:
+        # Where the next of several markers stands, or `end`.
+        nearest = end
+        for index, marker in enumerate(self._sought):
+            where = self._ahead[index]
+            if where < at:
+                where = buffer.find(marker, at, end)
+                if where < 0:
+                    where = end
+                self._ahead[index] = where
+            nearest = min(nearest, where)
+        return nearest
+
     # One loop on local variables: a call for each frame would cost as much as the frame.
-    def _walk(  # noqa: C901, PLR0912
-        self, buffer: bytearray, lo: int, end: int, ahead: list[int], out: list[bytes]
+    def _walk(  # noqa: C901, PLR0912, PLR0915
+        self, buffer: bytearray, lo: int, end: int, out: list[bytes]
     ) -> int:
         # Take the plain text frames that begin at `lo`; give where something else begins.
         plain = self._assembly.plain
-        short = self._short_bytes
-        sample_in = self._sample_in
-        find = buffer.find
-        marked = -1  # where the next marker stands, once it is known
-        noisy = self._noisy  # where the next sign of noise stands
+        only, marked = self._only, self._marked
+        starts = buffer.startswith
+        short, lead = self._short_bytes, self._lead
+        usual = max(short, lead)
         largest = frames = shorts = 0
+        due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
         while lo <= last and buffer[lo] == plain:
             size = buffer[lo + 1]
-            at = lo + 2
             if size == 126:
                 at = lo + 4
                 size = buffer[lo + 2] << 8 | buffer[lo + 3]
-            elif size > 126:  # a 64-bit length, or a masked frame
+            elif size < 126:
+                at = lo + 2
+            else:  # a 64-bit length, or a masked frame
                 break
             stop = at + size
             if stop > end:
@@ -217,23 +239,34 @@ class FrameSkimmer:
             if size > largest:  # noqa: PLR1730  (max() is a call)
                 largest = size
             if marked < at:
-                marked = _seek(buffer, self._markers, ahead, at, end)
-            if size <= short:
-                shorts += 1
-            elif marked >= stop:
-                if noisy < at:
-                    noisy = find(PRICE_CHANGES, at, end)
-                    if noisy < 0:
-                        noisy = end
-                if (noisy < stop and buffer[at] == OBJECT) or is_noise(buffer, at, stop):
-                    sample_in -= 1
-                    if sample_in:
-                        continue
-                    sample_in = self._sample_every
-            out.append(bytes(buffer[at:stop]))
+                marked = buffer.find(only, at, end) if only else self._seek(buffer, at, end)
+                if marked < 0:
+                    marked = end
+            # The usual noise first, proven by its sign at the place where it stood last time.
+            if not (
+                marked >= stop
+                and size > usual
+                and starts(PRICE_CHANGES, at + lead)
+                and buffer[at] == OBJECT
+            ):
+                where = -1
+                if size <= short:
+                    shorts += 1
+                elif marked >= stop:
+                    where = proof(buffer, at, stop)
+                if where < 0:
+                    due += 1
+                    out.append(bytes(buffer[at:stop]))
+                    continue
+                lead = where or lead
+                usual = max(short, lead)
+            if frames >= due:
+                due = frames + self._sample_every
+                out.append(bytes(buffer[at:stop]))
         if frames:
-            self._noisy = noisy
-            self._sample_in = sample_in
+            self._marked = marked
+            self._lead = lead
+            self._sample_in = due - frames
             self.frames_total += frames
             self.skipped_total += frames - len(out) + kept
             self.data_total += frames - shorts
@@ -247,22 +280,15 @@ class FrameSkimmer:
             self.largest_bytes = max(self.largest_bytes, size)
             if size > self._short_bytes:
                 self.data_total += 1
-                if self._is_skipped(message):
-                    self.skipped_total += 1
-                    continue
+                marked = any(marker in message for marker in self._markers)
+                if not marked and proof(message, 0, size) >= 0:
+                    self._sample_in -= 1
+                    if self._sample_in:
+                        self.skipped_total += 1
+                        continue
+                    self._sample_in = self._sample_every
             out.append(message)
         self._assembly.done.clear()
-
-    def _is_skipped(self, message: bytes) -> bool:
-        if any(marker in message for marker in self._markers):
-            return False
-        if not is_noise(message, 0, len(message)):
-            return False
-        self._sample_in -= 1
-        if self._sample_in:
-            return True
-        self._sample_in = self._sample_every
-        return False
 
     def _report(self, out: list[bytes]) -> Skim:
         assembly = self._assembly
@@ -272,20 +298,3 @@ class FrameSkimmer:
         assembly.frames = 0
         assembly.pings.clear()
         return skim
-
-
-def _seek(
-    buffer: bytearray, markers: tuple[bytes, ...], ahead: list[int], at: int, end: int
-) -> int:
-    # Where the next marker stands, or `end`. `ahead` remembers it for each marker, so that
-    # an absent one is searched once a buffer, however often another is found.
-    nearest = end
-    for index, marker in enumerate(markers):
-        where = ahead[index]
-        if where < at:
-            where = buffer.find(marker, at, end)
-            if where < 0:
-                where = end
-            ahead[index] = where
-        nearest = min(nearest, where)
-    return nearest

@@ -12,7 +12,8 @@ OBJECT = 0x7B
 PRICE_CHANGES = b'"price_changes"'
 """The commonest sign. It stands near the front of its message, so it is found soon."""
 
-_BOOK_KEYS = (b'"bids"', b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
+_BOOK_KEYS = (b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
+_BIDS = b'"bids"'
 _EVENT = b'"event_type"'
 _BOOK_EVENTS = (
     b'"event_type":"price_change"',
@@ -22,12 +23,21 @@ _BOOK_EVENTS = (
 )
 
 
-def is_noise(buffer: bytes | bytearray, at: int, stop: int) -> bool:
-    """Tell whether the message `buffer[at:stop]` (not empty) is provably book noise."""
-    if buffer[at] == OBJECT:
-        find = buffer.find
-        return find(PRICE_CHANGES, at, stop) >= 0 or any(
-            find(key, at, stop) >= 0 for key in _BOOK_KEYS
-        )
-    events = buffer.count(_EVENT, at, stop)
-    return events > 0 and events == sum(buffer.count(kind, at, stop) for kind in _BOOK_EVENTS)
+def proof(buffer: bytes | bytearray, at: int, stop: int) -> int:
+    """Prove that the message `buffer[at:stop]` (not empty) is book noise.
+
+    Returns:
+        -1: It may be something else. 0: It is noise. More: It is noise, since
+        `PRICE_CHANGES` stands so many bytes behind its beginning.
+    """
+    if buffer[at] != OBJECT:
+        events = buffer.count(_EVENT, at, stop)
+        known = sum(buffer.count(kind, at, stop) for kind in _BOOK_EVENTS)
+        return 0 if events and events == known else -1
+    find = buffer.find
+    if find(_BIDS, at, stop) >= 0:
+        return 0
+    where = find(PRICE_CHANGES, at, stop)
+    if where >= 0:
+        return where - at
+    return 0 if any(find(key, at, stop) >= 0 for key in _BOOK_KEYS) else -1
