@@ -167,11 +167,11 @@ def _watch(
             while True:
                 try:
                     document = _first_answer(places)
-                    live.update(render(document), refresh=True)
                     code = int(document["state"] != "healthy")
+                    live.update(render(document), refresh=True)
                 except (Unreachable, PayloadRefused) as exc:
-                    live.update(Text(clean(str(exc)), style="bold red"), refresh=True)
                     code = EXIT_UNREACHABLE
+                    live.update(Text(clean(str(exc)), style="bold red"), refresh=True)
                 wait(options.watch)
         except KeyboardInterrupt:
             return code

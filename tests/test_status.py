@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -211,6 +213,23 @@ def test_colours_are_for_terminals_that_want_them(serve: Serve) -> None:
     environ = serve(health())
     assert b"\x1b[1;32m" in _seen_on_a_terminal(environ)
     assert b"\x1b[1;32m" not in _seen_on_a_terminal({**environ, "NO_COLOR": "1"})
+
+
+def test_a_live_view_ends_with_ctrl_c_and_the_code_of_the_last_look(serve: Serve) -> None:
+    environ = serve(health(live=False))
+    ours, theirs = pty.openpty()
+    with _run(["--watch", "0.1"], environ, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while b"degraded: none of 2" not in seen:
+            seen += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None:
+            with contextlib.suppress(OSError):  # how a terminal says that everyone has left
+                seen += os.read(ours, 65536)
+        assert process.returncode == 1
+    os.close(ours)
+    assert b"Traceback" not in seen
 
 
 def test_a_reader_that_leaves_early_sees_no_traceback(serve: Serve) -> None:
