@@ -97,7 +97,6 @@ class CatalogActor(Shell):
             if self.incarnation > 1:
                 self._writer.tell(RecallMarkets())
         if self._agenda.tick(tick.now, wall):
-            self._universe.begin_sweep()
             self._overflowed = False
         self._go_on()
         self.supervisor.tell(

@@ -197,10 +197,11 @@ class ResolutionActor(Shell):
         """Ask the next question of this look; at its end, set when each market is due again."""
         ask = inquiry.next(self._able)
         if ask is not None:
-            self._guarded(ask.source, lambda: self._put(ask, inquiry))
+            if not self._guarded(ask.source, lambda: self._put(ask, inquiry)):
+                inquiry.unanswered(ask)
             return
         self._inquiry = None
-        self._court.rise(inquiry.markets, self._wall_ms)
+        self._court.rise(inquiry.markets, self._wall_ms, missed=inquiry.missed)
 
     def _put(self, ask: Ask, inquiry: Inquiry) -> None:
         """Ask, and hear the answer."""

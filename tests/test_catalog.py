@@ -312,6 +312,14 @@ def test_an_announced_market_that_never_comes_is_given_up() -> None:
     assert home.web.times("lookup") == asked
 
 
+def test_an_announced_market_that_is_watched_costs_no_question() -> None:
+    home = house(web_of(1))
+    home.tick()
+    home.actor.on_receive(NewMarketSeen(condition_id=condition(0)))
+    drain(home.actor)
+    assert home.web.times("lookup") == 0
+
+
 def test_an_announced_v2_market_is_looked_up_in_both_spellings() -> None:
     web = web_of(1)
     home = house(web)
@@ -559,6 +567,20 @@ def test_with_a_limit_remembered_markets_come_before_larger_ones() -> None:
     for _ in range(20):
         home.tick()
     assert condition(70) in home.watched()
+    assert len(home.watched()) == 2
+
+
+@pytest.mark.parametrize(
+    "news", [StoreOpened(server="x"), MarketsRemembered(markets=())], ids=["opened", "remembered"]
+)
+def test_with_a_limit_the_first_sweep_begins_when_the_database_has_spoken(
+    news: StoreOpened | MarketsRemembered,
+) -> None:
+    home = house(web_of(5), max_assets=4)
+    home.tick()
+    assert home.watched() == set()
+    home.actor.on_receive(news)
+    home.tick()
     assert len(home.watched()) == 2
 
 

@@ -218,6 +218,7 @@ def test_a_v2_market_gets_its_verdict() -> None:
     market.resolve(0)
     home.run(HOLD_S + 2 * POLL_S)
     assert [verdict.condition_id for verdict in home.verdicts()] == [market.condition_id]
+    assert home.evidence(Source.GAMMA) == ["final"]  # found under its bare id
     assert home.web.times("chain") == 0  # V2 does not live on that contract
 
 
@@ -363,6 +364,47 @@ def test_with_every_source_dead_nothing_happens_until_one_is_back() -> None:
     market.resolve(0)
     home.run(900)
     assert len(home.verdicts()) == 1
+
+
+def test_an_old_market_that_was_missed_because_all_are_dead_is_looked_at_soon() -> None:
+    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
+    for source in ("gamma", "data", "clob"):
+        home.web.dead[source] = SourceUnavailable("gone")
+    home.tick()
+    home.web.dead.clear()
+    home.run(POLL_S + 10)  # the next planned look would be in an hour
+    assert home.evidence(Source.DATA) == ["initialized"]
+
+
+def test_an_old_market_that_one_source_answered_for_waits_for_its_planned_look() -> None:
+    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
+    home.web.dead["data"] = SourceUnavailable("gone")
+    home.run(1800)
+    assert home.web.times("clob") == 1
+
+
+def test_what_falls_due_while_no_source_may_be_asked_is_looked_at_when_one_may() -> None:
+    home = house(FakeMarket(1, end_ms=WALL_MS + 1_000 - 30 * 86_400_000))
+    home.watch()
+    for source in ("gamma", "data", "clob"):
+        home.web.dead[source] = SourceUnavailable("gone", retry_after_s=300.0)
+    home.tick()
+    home.web.dead.clear()
+    home.watch(home.web.add(FakeMarket(2, end_ms=ENDED)))
+    home.run(290)
+    assert dict(home.report().pending) == {"not ended": 2}
+    home.run(20)
+    assert dict(home.report().pending) == {"open": 2}
+
+
+def test_a_listing_that_gets_stuck_does_not_keep_gamma_from_the_looks() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 300_000)
+    home = house(market)
+    home.web.stuck_cursor = "100:100"
+    for number in range(100, 300):
+        home.web.add(FakeMarket(number)).resolve(0, closed_ms=WALL_MS)
+    home.run(400)
+    assert home.evidence(Source.GAMMA) == ["open"]
 
 
 def test_a_lagging_source_delays_the_verdict_until_it_agrees() -> None:

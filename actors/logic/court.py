@@ -3,7 +3,7 @@
 All times are wall clock milliseconds since 1970, passed in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import msgspec
 
@@ -91,13 +91,21 @@ class Court:
         self.docket.wait_for(market.condition_id, TO_BE_STORED)
         return Heard(evidence=evidence, resolution=resolution)
 
-    def rise(self, condition_ids: Iterable[ConditionId], now_ms: int) -> None:
-        """End a look at these markets: set when each is due again."""
+    def rise(
+        self,
+        condition_ids: Iterable[ConditionId],
+        now_ms: int,
+        *,
+        missed: Container[ConditionId] = (),
+    ) -> None:
+        """End a look at these markets: set when each is due again, those that were missed soon."""
         for condition_id in condition_ids:
             if condition_id in self._archive:
                 self._watch(condition_id, now_ms)
             else:
                 look_at_ms = self._look_at.pop(condition_id, None)
+                if condition_id in missed:
+                    look_at_ms = now_ms
                 self.docket.later(condition_id, now_ms, look_at_ms=look_at_ms)
 
     def stored(self, condition_id: ConditionId) -> None:

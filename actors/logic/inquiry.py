@@ -86,6 +86,8 @@ class Inquiry:
         old = tuple(each for each in ids if self.markets[each].version == "v1")
         self._ended = ended
         self._final: dict[ConditionId, None] = {}
+        self._heard: set[ConditionId] = set()
+        self._unanswered: set[ConditionId] = set()
         self._clob_asked = False
         self._asks: deque[Ask] = deque(
             Ask(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
@@ -105,11 +107,13 @@ class Inquiry:
             ask = self._asks.popleft()
             if able(ask.source):
                 return ask
+            self.unanswered(ask)
 
     def heard(self, ask: Ask, observations: Iterable[Observation]) -> None:
         """Take in the answer to a question: who is final, and whom Gamma did not find."""
         found = set()
         for observation in observations:
+            self._heard.add(observation.condition_id)
             found.add(observation.condition_id)
             if observation.payouts is not None:
                 self._final[observation.condition_id] = None
@@ -117,6 +121,15 @@ class Inquiry:
             rest = tuple(each for each in ask.ids if each not in found)
             if rest:
                 self._asks.appendleft(Ask(Source.GAMMA, rest))
+
+    def unanswered(self, ask: Ask) -> None:
+        """Note that a question was not answered."""
+        self._unanswered.update(ask.ids)
+
+    @property
+    def missed(self) -> frozenset[ConditionId]:
+        """Give the markets of which nothing was heard because a source did not answer."""
+        return frozenset(self._unanswered - self._heard)
 
     def _for_clob(self) -> tuple[ConditionId, ...]:
         others = [each for each in self._ended if each not in self._final]

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
+
 from actors.logic.archive import RECHECKS_MS
 from actors.logic.court import CONTRADICTED, TO_BE_STORED, Court
 from actors.logic.evidence import Observation, Source
@@ -8,7 +10,7 @@ from actors.logic.market import Asset, Market
 from actors.logic.trade import ConditionId, TokenId
 
 T0 = 1_791_000_000_000
-HOLD_MS = 120_000
+HOLD_MS = 90_000
 YES, NO = TokenId("11"), TokenId("22")
 MARKET = Market(
     condition_id=ConditionId("0x" + "1" * 64),
@@ -34,8 +36,8 @@ def says(source: Source, yes: str | None, at_ms: int) -> Observation:
     )
 
 
-def court() -> Court:
-    made = Court(poll_s=60.0, hold_s=HOLD_MS / 1000)
+def court(hold_ms: int = HOLD_MS) -> Court:
+    made = Court(poll_s=60.0, hold_s=hold_ms / 1000)
     made.admit([MARKET], T0)
     return made
 
@@ -54,7 +56,8 @@ def test_the_look_that_ends_the_hold_is_set_and_brings_the_verdict() -> None:
     made.docket.take(T0 + 60_000, 1)
     agreed(made, T0 + 60_000)
     made.rise([ONE], T0 + 60_000)
-    assert made.docket.due(T0 + HOLD_MS)
+    assert not made.docket.due(T0 + HOLD_MS - 1)
+    assert made.docket.due(T0 + HOLD_MS)  # not only at the next poll
     made.hear(says(Source.GAMMA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
     heard = made.hear(says(Source.DATA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
     assert heard.resolution is not None
@@ -63,13 +66,35 @@ def test_the_look_that_ends_the_hold_is_set_and_brings_the_verdict() -> None:
 
 
 def test_a_hold_that_broke_is_not_waited_for() -> None:
-    made = court()
+    made = court(hold_ms=30_000)
     made.docket.take(T0, 1)
     agreed(made, T0)
-    made.hear(says(Source.DATA, None, T0), MARKET, T0)
     made.hear(says(Source.DATA, None, T0 + 1), MARKET, T0 + 1)
-    made.rise([ONE], T0)
+    made.rise([ONE], T0 + 1)
     assert dict(made.pending(5)) == {"only gamma is final": 1}
+    assert not made.docket.due(T0 + 30_000)
+    assert made.docket.due(T0 + 60_001)
+
+
+def test_a_source_that_changes_its_word_brings_the_looks_of_an_old_market_closer() -> None:
+    made, now = court(), T0 + 30 * 86_400_000
+    made.docket.take(now, 1)
+    made.hear(says(Source.GAMMA, None, now), MARKET, now)
+    made.rise([ONE], now)
+    assert not made.docket.due(now + 3_599_999)
+    made.docket.take(now + 3_600_000, 1)
+    proposed = msgspec.structs.replace(says(Source.GAMMA, None, now + 1), reason="proposed")
+    made.hear(proposed, MARKET, now + 3_600_000)
+    made.rise([ONE], now + 3_600_000)
+    assert made.docket.due(now + 3_660_000)
+
+
+def test_one_final_word_about_an_old_market_brings_its_looks_closer() -> None:
+    made, now = court(), T0 + 30 * 86_400_000
+    made.docket.take(now, 1)
+    made.hear(says(Source.GAMMA, "1", now), MARKET, now)
+    made.rise([ONE], now)
+    assert made.docket.due(now + 60_000)
 
 
 def test_evidence_is_given_when_it_is_new() -> None:

@@ -109,3 +109,24 @@ def test_a_source_that_is_not_able_is_left_out() -> None:
     inquiry = Inquiry([market(1)], ended=[market(1).condition_id], with_chain=True)
     asked = walk_through(inquiry, nothing, dead=(Source.GAMMA, Source.DATA))
     assert [ask.source for ask in asked] == [Source.CHAIN, Source.CLOB]
+
+
+def test_a_market_is_missed_when_nobody_answered_and_not_when_somebody_did() -> None:
+    heard, missed, unknown = market(1), market(2), market(3)
+    inquiry = Inquiry([heard, missed], ended=(), with_chain=False)
+
+    def answer(ask: Ask) -> list[Observation]:
+        return [said(heard.condition_id, Source.DATA, final=False)] if len(ask.ids) == 2 else []
+
+    walk_through(inquiry, answer, dead=(Source.GAMMA,))
+    assert inquiry.missed == {missed.condition_id}
+    all_answered = Inquiry([unknown], ended=(), with_chain=False)
+    walk_through(all_answered, nothing)
+    assert all_answered.missed == frozenset()
+
+
+def test_a_question_that_failed_leaves_its_markets_missed() -> None:
+    inquiry = Inquiry([market(1)], ended=(), with_chain=False)
+    while (ask := inquiry.next(lambda _: True)) is not None:
+        inquiry.unanswered(ask)
+    assert inquiry.missed == {market(1).condition_id}

@@ -93,33 +93,20 @@ def test_what_nobody_could_write_down_counts_as_changed_next_time() -> None:
 
 def test_what_a_sweep_did_not_list_is_missing_until_it_is_called_closed() -> None:
     universe = Universe(Filters())
-    universe.begin_sweep()
     universe.sweep([market(1), market(2), market(3)])
     universe.end_sweep(complete=True)
     assert universe.missing() == ()
-    universe.begin_sweep()
     universe.sweep([market(1)])
     universe.end_sweep(complete=True)
     assert set(universe.missing()) == ids(2, 3)
     universe.glimpse([market(2, closed=True)])
-    universe.begin_sweep()
     universe.sweep([market(1)])
     universe.end_sweep(complete=True)
     assert set(universe.missing()) == ids(3)
 
 
-def test_candidates_of_a_sweep_that_was_given_up_are_forgotten() -> None:
-    universe = Universe(Filters(max_assets=2))
-    universe.begin_sweep()
-    universe.sweep([market(9)])
-    universe.begin_sweep()
-    universe.sweep([market(1)])
-    assert universe.end_sweep(complete=True) == (market(1),)
-
-
 def test_a_market_that_moved_between_pages_is_chosen_once() -> None:
     universe = Universe(Filters(max_assets=8))
-    universe.begin_sweep()
     universe.sweep([market(5), market(4)])
     universe.sweep([market(4), market(3)])
     assert universe.end_sweep(complete=True) == (market(5), market(4), market(3))
@@ -127,17 +114,25 @@ def test_a_market_that_moved_between_pages_is_chosen_once() -> None:
 
 def test_of_equals_the_one_listed_first_is_chosen() -> None:
     universe = Universe(Filters(max_assets=2))
-    universe.begin_sweep()
     same = {"volume": Decimal(1)}
     universe.sweep([market(1, **same), market(2, **same)])
     assert universe.end_sweep(complete=True) == (market(1, **same),)
+
+
+def test_after_a_sweep_that_ended_early_newcomers_wait_for_the_next() -> None:
+    universe = Universe(Filters(max_assets=2))
+    universe.sweep([market(5)])
+    assert universe.sated
+    universe.end_sweep(complete=False)
+    universe.settle([market(5).condition_id])
+    assert universe.starved
+    assert universe.glimpse([market(1)]).added == ()
 
 
 def test_remembered_markets_take_places_first_and_the_rest_is_refused() -> None:
     universe = Universe(Filters(max_assets=4))
     added, refused = universe.remember([market(1), market(2), market(3)])
     assert (added, refused) == ((market(1), market(2)), (market(3),))
-    universe.begin_sweep()
     universe.sweep([market(100)])
     assert universe.end_sweep(complete=True) == ()
 
@@ -174,7 +169,6 @@ def test_what_is_told_adds_up_to_the_universe_and_the_limit_holds(
         elif what == "end":
             added = universe.end_sweep(complete=True)
             universe.missing()
-            universe.begin_sweep()
         elif what == "glimpse":
             added = universe.glimpse(markets).added
         elif what == "remember":
@@ -198,7 +192,6 @@ def test_the_largest_are_chosen_in_whatever_order_they_are_listed(
     order: list[int], places: int
 ) -> None:
     universe = Universe(Filters(max_assets=2 * places))
-    universe.begin_sweep()
     for start in range(0, 40, 7):
         page = [market(number) for number in order[start : start + 7]]
         assert universe.sweep(page).added == ()
