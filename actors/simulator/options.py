@@ -1,6 +1,7 @@
 """The command line of the simulator, checked, as one frozen value."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +11,12 @@ from actors.simulator.life import SOURCES, Pace
 
 LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain": (0, 0)}
 
-GENERATED = ("markets", "prints_per_second", "noise_per_second", "births_per_second")
+GENERATED = {
+    "markets": 200,
+    "prints_per_second": 300.0,
+    "noise_per_second": 1500.0,
+    "births_per_second": 0.5,
+}
 
 
 class BadOption(Exception):
@@ -107,10 +113,10 @@ def _parser() -> _Parser:
     add("--dir", dest="directory", type=Path, required=True, help="where ledger.jsonl is kept")
     add("--seed", type=_count, default=1, help="decides names, lives and prices")
     add("--run", type=_count, help="number of this run; default: the next free one")
-    add("--markets", type=_count, default=200, help="markets at the start; half of them end soon")
-    add("--prints-per-second", type=_number, default=300.0)
-    add("--noise-per-second", type=_number, default=1500.0, help="price_change messages")
-    add("--births-per-second", type=_number, default=0.5, help="markets that begin during the run")
+    add("--markets", type=_count, help="markets at the start; half of them end soon (200)")
+    add("--prints-per-second", type=_number, help="(300)")
+    add("--noise-per-second", type=_number, help="price_change messages (1500)")
+    add("--births-per-second", type=_number, help="markets that begin during the run (0.5)")
     add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")
     add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
     add("--duration", type=_number, help="seconds until it ends by itself; default: never")
@@ -172,9 +178,11 @@ def parse(argv: list[str]) -> Options:
         whole_arrays=given.pop("whole_arrays"),
         per_second=given.pop("replay_per_second"),
     )
+    defaults: Mapping[str, float] = GENERATED
     if replay.frames or replay.gamma or replay.clob or replay.data:
         # A replay is quiet but for its recordings, unless a rate is asked for.
-        given.update({name: 0 for name in GENERATED if f"--{name.replace('_', '-')}" not in argv})
+        defaults = dict.fromkeys(GENERATED, 0)
+    given.update({name: defaults[name] for name in GENERATED if given[name] is None})
     return Options(
         replay=replay,
         send_buffer_bytes=given.pop("send_buffer"),

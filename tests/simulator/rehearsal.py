@@ -124,14 +124,14 @@ class Raw:
 
 
 class Rehearsal:
-    """The simulator, its clock, and clients."""
+    """The simulator, its clock (which starts `later_s` after START_S), and clients."""
 
-    def __init__(self, folder: Path, *argv: str) -> None:
+    def __init__(self, folder: Path, *argv: str, later_s: float = 0.0) -> None:
         self._time = 1000.0
         self.world = World(
             parse([f"--dir={folder}", *argv]),
             monotonic=lambda: self._time,
-            clock=lambda: START_S,
+            clock=lambda: START_S + later_s,
         )
         self.port = 0
         self._raws: list[Raw] = []
@@ -211,9 +211,9 @@ class Rehearsal:
 
 
 @contextlib.asynccontextmanager
-async def rehearsal(folder: Path, *argv: str) -> AsyncIterator[Rehearsal]:
+async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIterator[Rehearsal]:
     """Run a simulator on a free port until the block ends."""
-    stage = Rehearsal(folder, *argv)
+    stage = Rehearsal(folder, *argv, later_s=later_s)
     listening = socket.create_server(("127.0.0.1", 0))
     stage.port = listening.getsockname()[1]
     site = Site(stage.world)

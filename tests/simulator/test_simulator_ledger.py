@@ -146,7 +146,7 @@ def test_print_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> No
     stage = Rehearsal(tmp_path, *LIVELY)
     channel = stage.world.channel
     witness = Witness(stage.world.ledger.path)
-    connection = Connection(1, witness, 1 << 20, now=0.0)
+    connection = Connection(1, witness, 1 << 20, now=stage.world.now())
     channel.open(connection, 0)
     tokens = [token for market in stage.world.universe for token in market.tokens]
     channel.hear(connection, json.dumps({"assets_ids": tokens, "type": "market"}), 0)

@@ -1,0 +1,268 @@
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rehearsal import QUIET, Rehearsal, play, rehearsal
+
+from actors.simulator.life import FATES, NEVER, SOURCES, Life, Pace, final_times, plan
+
+PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
+ENDS = 60_000
+
+
+def life(fate: str, winner: int | None = 1, seed: int = 1) -> Life:
+    return plan(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
+
+
+@pytest.mark.parametrize("fate", [*FATES])
+def test_every_ending_life_is_in_order(fate: str) -> None:
+    for seed in range(50):
+        made = life(fate, seed=seed)
+        whens = [when for when, _, _ in made.stages]
+        assert whens == sorted(whens)
+        assert made.stages[-1][1] == "resolved"
+        assert made.closed <= made.reported
+        assert made.reported > made.ends
+        assert made.words(made.reported)[-1] == "resolved"
+        assert all(100 <= lag <= 400 for lag in made.lags.values())
+
+
+@pytest.mark.parametrize("fate", ["long", "stuck"])
+def test_endless_life_is_never_reported(fate: str) -> None:
+    made = life(fate)
+    assert made.reported == made.closed == NEVER
+    assert final_times(fate, made, v2=False) == {}
+
+
+def test_disputed_life_proposes_the_loser_first() -> None:
+    stages = life("disputed", winner=0).stages
+    assert [(word, side) for _, word, side in stages] == [
+        ("proposed", 1),
+        ("disputed", 1),
+        ("proposed", 0),
+        ("resolved", 0),
+    ]
+
+
+def test_proposal_comes_before_the_end_when_it_is_traded_on() -> None:
+    made = life("proposed_first")
+    assert made.stages[0][0] < made.ends < made.reported
+
+
+@pytest.mark.parametrize(
+    ("fate", "v2", "silent"),
+    [
+        ("clean", False, set[str]()),
+        ("split", False, {"clob"}),
+        ("no_status", False, {"gamma"}),
+        ("clean", True, {"gamma", "chain"}),
+        ("split", True, {"gamma", "chain", "clob"}),
+    ],
+)
+def test_sources_that_never_say_a_final_word_are_left_out(
+    fate: str, v2: bool, silent: set[str]
+) -> None:
+    winner = None if fate == "split" else 1
+    times = final_times(fate, life(fate, winner), v2=v2)
+    assert set(times) == set(SOURCES) - silent
+
+
+async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
+    """Give what every source says of a market now."""
+    closed = [
+        row
+        for flag in ("false", "true")
+        for row in await stage.get("/gamma/markets", id=line["gamma_id"], closed=flag)
+    ]
+    call = {"to": "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"}
+    datas = ["0xdd34de67" + line["condition"][2:]] + [
+        "0x0504c814" + line["condition"][2:] + format(side, "064x") for side in (0, 1)
+    ]
+    batch = [
+        {
+            "jsonrpc": "2.0",
+            "id": n,
+            "method": "eth_call",
+            "params": [{**call, "data": data}, "latest"],
+        }
+        for n, data in enumerate(datas)
+    ]
+    _, chain = await stage.post("/rpc", batch)
+    return {
+        "gamma": closed[0],
+        "clob": await stage.get(f"/clob/markets/{line['condition']}"),
+        "data": (await stage.get("/data/v2/resolutions", condition=line["condition"]))["data"][0],
+        "chain": [int(each.get("result", "0x0"), 16) for each in chain],
+    }
+
+
+def final_word(line: dict[str, Any], view: dict[str, Any]) -> dict[str, int | str | None]:
+    """Read the winner (its side, or `split`) that each source tells, None while it is not final.
+
+    The rules are those of the sources' own documentation.
+    """
+    gamma, clob, data = view["gamma"], view["clob"], view["data"]
+    found: dict[str, int | str | None] = dict.fromkeys(SOURCES)
+    if gamma["closed"] and gamma.get("umaResolutionStatus") == "resolved":
+        prices = json.loads(gamma["outcomePrices"])
+        tokens = json.loads(gamma["clobTokenIds"])
+        assert tokens == line["tokens"]
+        found["gamma"] = "split" if prices == ["0.5", "0.5"] else prices.index("1")
+    flags = [token["winner"] for token in clob["tokens"]]
+    if clob["closed"] and any(flags):
+        found["clob"] = flags.index(True)
+    if data["status"] == "resolved":
+        payouts = data["payouts"]
+        found["data"] = "split" if payouts == [500_000] * 2 else payouts.index(1_000_000)
+    denominator, *numerators = view["chain"]
+    if denominator:
+        found["chain"] = "split" if denominator == 2 else numerators.index(1)
+    return found
+
+
+@pytest.mark.parametrize("v2", [False, True])
+@pytest.mark.parametrize("fate", [*FATES])
+def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
+    tmp_path: Path, fate: str, v2: bool
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, line = await stage.post(
+                "/admin/market", {"life_s": 3, "fate": fate, "winner": 1, "v2": v2}
+            )
+            told: dict[str, int] = {}
+            truth = "split" if fate == "split" else 1
+            for _ in range(56):
+                stage.turn(0.25, step=0.25)
+                if stage.world.wall() < line["trades_at"] + 2100:
+                    continue
+                now = stage.world.wall()
+                for source, word in final_word(line, await views(stage, line)).items():
+                    assert word in {None, truth}
+                    if word is not None:
+                        told.setdefault(source, now)
+            (outcome,) = stage.ledger("outcome")
+            assert outcome["verdict"] == ("split" if fate == "split" else "winner")
+            assert outcome["winning_token"] == (None if fate == "split" else line["tokens"][1])
+            assert told.keys() == outcome["final_at"].keys()
+            for source, at in outcome["final_at"].items():
+                assert at <= told[source] <= at + 260
+
+    play(scene)
+
+
+def test_proposed_market_is_open_at_almost_one_and_prints_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--prints-per-second=50") as stage:
+            body = {"life_s": 5, "fate": "proposed_first", "winner": 0}
+            _, line = await stage.post("/admin/market", body)
+            stage.turn(4)
+            gamma = (await views(stage, line))["gamma"]
+            assert (gamma["closed"], gamma["umaResolutionStatus"]) == (False, "proposed")
+            assert json.loads(gamma["outcomePrices"]) == ["0.9995", "0.0005"]
+            assert gamma["acceptingOrders"] is True
+            before = (await stage.get("/admin/summary"))["sent"]
+            stage.turn(0.5)
+            assert (await stage.get("/admin/summary"))["sent"] > before
+
+    play(scene)
+
+
+def test_early_closed_market_shows_one_and_zero_while_only_proposed(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--lag-clob=0") as stage:
+            body = {"life_s": 1, "fate": "early_close", "winner": 1}
+            _, line = await stage.post("/admin/market", body)
+            stage.turn(1.5)
+            view = await views(stage, line)
+            assert (view["gamma"]["closed"], view["gamma"]["umaResolutionStatus"]) == (
+                True,
+                "proposed",
+            )
+            assert json.loads(view["gamma"]["outcomePrices"]) == ["0", "1"]
+            assert [token["winner"] for token in view["clob"]["tokens"]] == [False, False]
+            assert view["data"]["payouts"] is None
+
+    play(scene)
+
+
+def test_stuck_market_shows_halves_and_stays_open(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0") as stage:
+            _, line = await stage.post("/admin/market", {"life_s": 2, "fate": "stuck"})
+            stage.turn(60, step=1)
+            view = await views(stage, line)
+            assert json.loads(view["gamma"]["outcomePrices"]) == ["0.5", "0.5"]
+            assert view["gamma"]["closed"] is False
+            assert view["chain"] == [0, 0, 0]
+            assert stage.ledger("outcome") == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_lying_source_contradicts_the_others_while_it_lasts(tmp_path: Path, source: str) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            body = {"life_s": 1, "fate": "clean", "winner": 1}
+            _, line = await stage.post("/admin/market", body)
+            stage.turn(20, step=0.5)
+            await stage.strike(f"lie_{source}:5")
+            words = final_word(line, await views(stage, line))
+            assert {name for name, word in words.items() if word == 0} == {source}
+            stage.turn(6)
+            assert set(final_word(line, await views(stage, line)).values()) == {1}
+
+    play(scene)
+
+
+def test_default_run_resolves_ten_markets_in_all_sources_within_25_seconds(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path) as stage:
+            stage.turn(25, step=0.05)
+            done = [
+                line
+                for line in stage.ledger("outcome")
+                if {"gamma", "clob", "data"} <= set(line["final_at"])
+                and max(line["final_at"].values()) <= stage.world.wall()
+            ]
+            assert len(done) >= 10
+            assert {line["verdict"] for line in stage.ledger("outcome")} == {"winner", "split"}
+            assert len(stage.ledger("print")) >= 5000
+            born = [line for line in stage.ledger("market") if line["announced_at"]]
+            assert len(born) >= 10
+
+    play(scene)
+
+
+def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Path) -> None:
+    async def first() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with rehearsal(tmp_path, "--markets=20") as stage:
+            stage.turn(8, step=0.05)
+            done = stage.ledger("outcome")
+            assert done
+            settled = {line["condition"] for line in done}
+            markets = {line["condition"]: line for line in stage.ledger("market")}
+            return markets, {cid: markets[cid] for cid in settled}
+
+    markets, settled = asyncio.run(first())
+
+    async def second() -> None:
+        async with rehearsal(tmp_path, *QUIET, later_s=100) as stage:
+            assert stage.world.run == 2
+            assert len(stage.world.universe) == len(markets)
+            for condition, line in settled.items():
+                flags = [
+                    token["winner"]
+                    for token in (await stage.get(f"/clob/markets/{condition}"))["tokens"]
+                ]
+                assert flags == [line["winner"] == 0, line["winner"] == 1]
+            stage.turn(60, step=0.1)
+            outcomes = [line["condition"] for line in stage.ledger("outcome")]
+            assert len(outcomes) == len(set(outcomes)), "an outcome is told once"
+            assert set(outcomes) == set(markets)
+
+    play(second)

@@ -1,0 +1,307 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rehearsal import QUIET, Rehearsal, play, rehearsal
+
+GAMMA_KEYS = {
+    "id",
+    "conditionId",
+    "questionID",
+    "slug",
+    "question",
+    "outcomes",
+    "outcomePrices",
+    "clobTokenIds",
+    "umaResolutionStatuses",
+    "version",
+    "active",
+    "closed",
+    "archived",
+    "acceptingOrders",
+    "enableOrderBook",
+    "startDate",
+    "endDate",
+    "negRisk",
+    "negRiskOther",
+    "bestBid",
+    "bestAsk",
+    "volume",
+}
+CLOB_KEYS = {
+    "condition_id",
+    "question_id",
+    "tokens",
+    "closed",
+    "active",
+    "archived",
+    "accepting_orders",
+    "accepting_order_timestamp",
+    "enable_order_book",
+    "end_date_iso",
+    "game_start_time",
+    "seconds_delay",
+    "neg_risk",
+    "neg_risk_market_id",
+    "neg_risk_request_id",
+    "is_50_50_outcome",
+    "minimum_tick_size",
+    "minimum_order_size",
+    "rewards",
+    "tags",
+}
+DATA_KEYS = {
+    "condition_id",
+    "status",
+    "payouts",
+    "resolution_source",
+    "was_disputed",
+    "extended_review",
+    "transaction_hash",
+    "log_index",
+    "resolved_block",
+    "resolved_at",
+    "last_update_timestamp",
+}
+FULL = ("--markets=230", "--births-per-second=0", "--noise-per-second=0")
+
+
+async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], int]:
+    """Follow the cursors to the end; gives all rows and the number of pages."""
+    rows: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    for page in range(1, 100):
+        body = await stage.get("/gamma/markets/keyset", **params, **cursor)
+        rows += body["markets"]
+        if "next_cursor" not in body:
+            return rows, page
+        cursor = {"after_cursor": body["next_cursor"]}
+    raise AssertionError("the listing has no end")
+
+
+@pytest.mark.parametrize("order", [{}, {"order": "startDate,volumeNum", "ascending": "false"}])
+def test_pages_hold_every_open_market_once(tmp_path: Path, order: dict[str, str]) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL) as stage:
+            stage.turn(0.5)
+            rows, pages = await walk(stage, limit="100", **order)
+            assert pages == 3
+            assert len({row["id"] for row in rows}) == len(rows) == 230
+            assert {row["conditionId"] for row in rows} == {
+                line.condition[:64] if line.v2 else line.condition for line in stage.world.universe
+            }
+
+    play(scene)
+
+
+def test_page_is_20_unless_asked_and_the_wrong_name_of_the_cursor_is_ignored(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL) as stage:
+            first = await stage.get("/gamma/markets/keyset")
+            assert len(first["markets"]) == 20
+            ignored = await stage.get("/gamma/markets/keyset", cursor=first["next_cursor"])
+            assert ignored["markets"][0]["id"] == first["markets"][0]["id"]
+
+    play(scene)
+
+
+def test_cursor_survives_a_market_that_closes_between_two_pages(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL, "--prints-per-second=0") as stage:
+            first = await stage.get("/gamma/markets/keyset", limit="100")
+            stage.turn(20, step=1)
+            left, _ = await walk(stage, limit="100", after_cursor=first["next_cursor"])
+            seen = {row["id"] for row in first["markets"]} | {row["id"] for row in left}
+            now, _ = await walk(stage, limit="100")
+            assert 100 < len(now) < 230
+            assert {row["id"] for row in now} <= seen
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"offset": "0"},
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "ten"},
+        {"after_cursor": "%%%"},
+        {"condition_ids": "0x1,0x2"},
+        {"condition_ids": [f"0x{n}" for n in range(101)]},
+        {"order": "moon"},
+        {"start_date_min": "yesterday"},
+    ],
+)
+def test_wrong_query_is_answered_by_422(tmp_path: Path, params: dict[str, Any]) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            status, body = await stage.answer("/gamma/markets/keyset", **params)
+            assert status == 422
+            assert body["type"] == "validation error"
+
+    play(scene)
+
+
+def test_closed_markets_are_hidden_unless_asked_for_even_by_id(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
+            stage.turn(10)
+            asked = {"condition_ids": [line["condition"]]}
+            assert await stage.get("/gamma/markets", **asked) == []
+            (row,) = await stage.get("/gamma/markets", **asked, closed="true")
+            assert row["closedTime"].endswith("+00")
+            assert " " in row["closedTime"]
+            assert (await stage.get(f"/gamma/markets/{line['gamma_id']}"))["id"] == row["id"]
+
+    play(scene)
+
+
+def test_new_market_is_listed_and_known_to_the_clob_only_after_their_lags(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=2", "--lag-clob=4") as stage:
+            _, line = await stage.post("/admin/market", {"opens_in_s": 1, "life_s": 60})
+            stage.turn(1)
+            assert await stage.get("/gamma/markets") == []
+            assert (await stage.answer(f"/gamma/markets/{line['gamma_id']}"))[0] == 404
+            stage.turn(1.5)
+            assert len(await stage.get("/gamma/markets")) == 1
+            status, body = await stage.answer(f"/clob/markets/{line['condition']}")
+            assert (status, body) == (404, {"error": "market not found"})
+            stage.turn(2)
+            assert (await stage.answer(f"/clob/markets/{line['condition']}"))[0] == 200
+
+    play(scene)
+
+
+def test_markets_can_be_asked_for_by_slug_token_date_and_volume(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL) as stage:
+            stage.turn(2)
+            every, _ = await walk(stage, limit="100")
+            row = next(row for row in every if row["clobTokenIds"])
+            (token, _) = json.loads(row["clobTokenIds"])
+            for params in (
+                {"slug": row["slug"]},
+                {"clob_token_ids": token},
+                {"id": row["id"]},
+                {"condition_ids": row["conditionId"]},
+            ):
+                (found,) = await stage.get("/gamma/markets", **params)
+                assert found["id"] == row["id"]
+            busy, _ = await walk(stage, limit="100", volume_num_min="500")
+            assert {row["id"] for row in busy} == {
+                row["id"] for row in every if row["volumeNum"] >= 500
+            }
+            assert 0 < len(busy) < 230
+            late = sorted(row["endDate"] for row in every)[150]
+            found, _ = await walk(stage, limit="100", end_date_min=late)
+            assert {row["id"] for row in found} == {
+                row["id"] for row in every if row["endDate"] >= late
+            }
+
+    play(scene)
+
+
+def test_gamma_market_has_the_keys_and_formats_of_the_real_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL) as stage:
+            rows, _ = await walk(stage, limit="100")
+            for row in rows:
+                assert set(row) >= GAMMA_KEYS
+                assert len(json.loads(row["outcomes"])) == 2
+                assert len(json.loads(row["outcomePrices"])) == 2
+                assert row["endDate"].endswith("Z")
+                assert "tags" not in row
+            old = [row for row in rows if row["version"] == "v1"]
+            new = [row for row in rows if row["version"] == "v2"]
+            assert all(len(json.loads(row["clobTokenIds"])) == 2 for row in old)
+            assert new
+            for row in new:
+                assert row["clobTokenIds"] is None
+                assert len(row["positionIds"]) == 2
+                assert len(row["conditionId"]) == 64
+            assert len({row["outcomes"] for row in rows}) > 2
+            assert any(row["negRisk"] and row["negRiskMarketID"] for row in rows)
+            (tagged,) = await stage.get("/gamma/markets", id=rows[0]["id"], include_tag="true")
+            assert set(tagged["tags"][0]) == {"id", "label", "slug"}
+
+    play(scene)
+
+
+def test_clob_and_data_rows_have_the_keys_of_the_real_ones(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, "--markets=4") as stage:
+            ids = [market.condition for market in stage.world.universe]
+            stage.turn(20, step=0.5)
+            for condition in ids:
+                row = await stage.get(f"/clob/markets/{condition}")
+                assert set(row) >= CLOB_KEYS
+                assert set(row["tokens"][0]) == {"token_id", "outcome", "price", "winner"}
+            body = await stage.get("/data/v2/resolutions", condition=",".join(ids))
+            assert [row["condition_id"] for row in body["data"]] == ids
+            assert all(set(row) >= DATA_KEYS for row in body["data"])
+            assert any(row["status"] == "resolved" for row in body["data"])
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "condition", ["", "0x" + "1" * 62, "0x" + "A" * 64, ",".join(["0x" + "1" * 64] * 21)]
+)
+def test_data_api_refuses_what_are_not_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            status, body = await stage.answer("/data/v2/resolutions", condition=condition)
+            assert status == 400
+            assert set(body) == {"error", "code", "retryable", "trace_id"}
+
+    play(scene)
+
+
+def test_data_api_gives_no_row_for_an_unknown_condition(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            unknown = "0x" + "1" * 64
+            assert await stage.get("/data/v2/resolutions", condition=unknown) == {"data": []}
+
+    play(scene)
+
+
+def test_chain_answers_alone_in_batches_and_with_errors(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, line = await stage.post("/admin/market", {"life_s": 1})
+            call = {"to": "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"}
+            slots = {**call, "data": "0xd42dc0c2" + line["condition"][2:]}
+            ask = {"jsonrpc": "2.0", "id": 7, "method": "eth_call", "params": [slots, "latest"]}
+            _, body = await stage.post("/rpc", ask)
+            assert body == {"jsonrpc": "2.0", "id": 7, "result": "0x" + format(2, "064x")}
+            unknown = {**call, "data": "0xd42dc0c2" + "1" * 64}
+            _, body = await stage.post("/rpc", [{**ask, "params": [unknown]}, {**ask, "id": 8}])
+            assert [(each["id"], int(each["result"], 16)) for each in body] == [(7, 0), (8, 2)]
+            for wrong, code in (
+                ({**ask, "method": "eth_moon"}, -32601),
+                ({**ask, "params": []}, -32602),
+                ({"id": 1}, -32600),
+                ([], -32600),
+            ):
+                status, body = await stage.post("/rpc", wrong)
+                assert (status, body["error"]["code"]) == (200, code)
+
+    play(scene)
+
+
+def test_client_that_hides_behind_urllib_is_kept_out(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            url = f"http://127.0.0.1:{stage.port}/gamma/markets"
+            headers = {"User-Agent": "Python-urllib/3.11"}
+            async with stage.session.get(url, headers=headers) as response:
+                assert response.status == 403
+
+    play(scene)
