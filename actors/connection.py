@@ -16,6 +16,7 @@ import msgspec
 from actors.errors import FeedLost, JournalFull
 from actors.logic import feed, record
 from actors.logic.coverage import Listening
+from actors.logic.digest import Digest
 from actors.logic.intake import Intake, Taken
 from actors.logic.lane import LaneSpec
 from actors.logic.liveness import Liveness, gap_cause
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 TRADE_MARKERS = (b"last_trade_price",)
 LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")
 BOOK_MARKER = b'"bids"'
+
+LINE_S = 60.0
+"""Least time between two lines of one connection about the same, in seconds."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +106,7 @@ class ConnectionActor(Shell):
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
         self._marked_at = 0.0
         self._prints_total = self._refused_total = self._unknown_total = 0
+        self._rejected, self._unknown = Digest(every_s=LINE_S), Digest(every_s=LINE_S)
         self._home = Address()
         self._home.move_to(self.actor_ref)
         self._leaving: list[_Leaving] = []
@@ -191,6 +196,7 @@ class ConnectionActor(Shell):
                 return
             taken = self._intake.take(raw, message.received_at_ns)
             self._unknown_total += len(taken.decoded.unknown)
+            self._unknown.count(taken.decoded.unknown)
             if taken.record is not None and not self._record_frame(taken, taken.record):
                 return
             self._listening.heard(message.received_at_ns, taken.decoded.exchange_ms)
@@ -214,6 +220,7 @@ class ConnectionActor(Shell):
             return False
         self._prints_total += len(taken.prints)
         self._refused_total += len(taken.decoded.refusals)
+        self._rejected.count(refusal.reason for refusal in taken.decoded.refusals)
         return True
 
     def _tell_lifecycle(self, decoded: feed.Decoded) -> None:
@@ -244,6 +251,7 @@ class ConnectionActor(Shell):
         line = self._line
         if line is None or self._ended:
             return
+        self._say_odd()
         reason = self._liveness.verdict(tick.now, line, self._listening)
         if reason is not None:
             self._end(reason, "", hard=True)
@@ -310,6 +318,18 @@ class ConnectionActor(Shell):
             )
         )
 
+    def _say_odd(self, *, at_once: bool = False) -> None:
+        """Log what could not be used or understood since the last line, now and then."""
+        who = {"connection": self._lane.lane}
+        reasons = self._rejected.take(self._now, at_once=at_once)
+        if reasons:
+            said = {**who, "rejected": sum(reasons.values()), "reasons": reasons}
+            log.warning("messages_rejected", extra=said)
+        kinds = self._unknown.take(self._now, at_once=at_once)
+        if kinds:
+            said = {**who, "events": sum(kinds.values()), "kinds": kinds}
+            log.warning("unknown_event_type", extra=said)
+
     # ---------------------------------------------------------------- end
 
     def _end(
@@ -329,6 +349,7 @@ class ConnectionActor(Shell):
                 reason=gap_cause(reason),
             )
             self._note(closed)
+        self._say_odd(at_once=True)
         self._report("ended")
         self._to.supervisor.tell(
             ConnectionEnded(

@@ -24,6 +24,7 @@ import msgspec
 from actors.errors import StoreUnavailable
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
+from actors.logic.digest import Written
 from actors.logic.gathering import Gathered, Knowledge, batch
 from actors.logic.record import Hole
 from actors.logic.restart import Backoff
@@ -53,6 +54,9 @@ from actors.ports import Journal, Store
 from actors.shell import Birth, Mailbox, Shell
 
 log = logging.getLogger(__name__)
+
+LINE_S = 10.0
+"""Least time between two lines about what was written, in seconds."""
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +105,8 @@ class WriterActor(Shell):
         self._backoff = Backoff(rng)
         self._acks = Acks(0)
         self._state = "away"
-        self._now = birth.at.now
+        self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
+        self._written = Written(every_s=LINE_S)
         self._try_at = 0.0
         self._mark_seen, self._mark_seen_at = 0, 0.0
         self._gathered = Gathered()
@@ -126,6 +131,7 @@ class WriterActor(Shell):
 
     def on_stop(self) -> None:
         """Let go of the database. In the actor's thread."""
+        self._say_written(at_once=True)
         self._store.close()
 
     @property
@@ -195,7 +201,8 @@ class WriterActor(Shell):
 
     def _tick(self, tick: Tick) -> None:
         """Try again, look for sequences that never came, report."""
-        self._now = tick.now
+        self._now, self._wall_ns = tick.now, tick.wall_ns
+        self._say_written()
         if self._state == "away" and tick.now >= self._try_at:
             self._open(Open())
         if self._state == "live":
@@ -294,6 +301,8 @@ class WriterActor(Shell):
         self._journal.release(self._acks.mark)
         self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
         self._to.resolution.tell(TicketsStored(tickets=tuple(knowledge.resolution_tickets)))
+        oldest_ns = min((p.received_at_ns for p in gathered.prints), default=0)
+        self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=self._wall_ns)
         self._to.supervisor.tell(
             BatchWritten(
                 stored=committed.stored,
@@ -301,9 +310,15 @@ class WriterActor(Shell):
                 refused=committed.refused,
                 recovered=gathered.recovered,
                 mark=self._acks.mark,
-                oldest_received_ns=min((p.received_at_ns for p in gathered.prints), default=0),
+                oldest_received_ns=oldest_ns,
             )
         )
+
+    def _say_written(self, *, at_once: bool = False) -> None:
+        """Log what was committed since the last line, now and then."""
+        fields = self._written.take(self._now, at_once=at_once)
+        if fields:
+            log.info("batches_written", extra=fields)
 
     # -------------------------------------------------------------- catch up
 

@@ -440,3 +440,47 @@ def test_an_unknown_message_kills_the_actor() -> None:
     house = House()
     with pytest.raises(UnknownMessage, match="was told Drain"):
         house.actor.on_receive(Drain())
+
+
+def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, object]]:
+    return [vars(line) for line in caplog.records if line.msg == event]
+
+
+def test_rejected_messages_are_logged_by_reason_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House().confirm()
+    for _ in range(130):
+        house.hear(a_print(price="1.5"), a_print(side="HOLD"))
+        house.tick(1)
+
+    said = lines(caplog, "messages_rejected")
+    assert [line["rejected"] for line in said] == [2, 120, 120]
+    assert said[0]["connection"] == "leg0-0001"
+    assert said[0]["reasons"] == {"price out of range": 1, "side is not BUY or SELL": 1}
+
+
+def test_kinds_that_nobody_knows_are_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House().confirm()
+    for _ in range(70):
+        house.hear(b'{"event_type": "trade_v2", "asset_id": "71"}')
+        house.tick(1)
+
+    said = lines(caplog, "unknown_event_type")
+    assert [line["events"] for line in said] == [1, 60]
+    assert said[0]["kinds"] == {"trade_v2": 1}
+
+
+def test_a_connection_that_ends_logs_what_it_has_not_said_yet(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House().confirm()
+    house.hear(a_print(price="1.5"))
+    house.tick(1)
+    house.hear(a_print(price="1.5"))
+    house.line.on_end("reset", "")
+    drain(house.actor)
+
+    assert [line["rejected"] for line in lines(caplog, "messages_rejected")] == [1, 1]

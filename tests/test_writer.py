@@ -1,8 +1,10 @@
 """The writer actor, unstarted: a database and a journal in memory."""
 
+import logging
 from decimal import Decimal
 from random import Random
 
+import pytest
 from fakes import FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
@@ -384,3 +386,64 @@ def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
 
     assert again.supervisor.last(BatchWritten).repeated == 1
     assert again.supervisor.last(BatchWritten).stored == 0
+
+
+def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:
+    return [line for line in caplog.records if line.msg == event]
+
+
+def test_what_was_written_is_logged_every_10_s_at_most(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    house = House().open()
+    for number in range(25):
+        house.tell(house.journal_print(number), house.journal_print(1_000 + number))
+        house.flush()
+        house.tick(1.0)
+        drain(house.actor)
+
+    said = lines(caplog, "batches_written")
+    assert [vars(line)["stored"] for line in said] == [2, 20, 20]
+    assert [vars(line)["batches"] for line in said] == [1, 10, 10]
+
+
+def test_a_stop_logs_what_was_written_since_the_last_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    house = House().open()
+    for number in (1, 2):
+        house.tell(house.journal_print(number))
+        house.flush()
+        house.tick(1.0)
+    house.actor.on_stop()
+
+    assert [vars(line)["stored"] for line in lines(caplog, "batches_written")] == [1, 1]
+
+
+def test_the_line_tells_how_long_prints_waited_for_a_database_that_was_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    house = House()
+    house.store.away = True
+    house.open()
+    house.journal_print(0)
+    house.store.away = False
+    house.now += 90.0
+    house.actor.on_receive(Tick(now=house.now, wall_ns=NS + 90_000_000_000))
+    drain(house.actor)
+    house.tick(1.0)
+
+    (line,) = lines(caplog, "batches_written")
+    assert vars(line)["lag_s"] == pytest.approx(90.0)
+
+
+def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    house = House().open()
+    house.tell(house.journal_fact(record.ProcessAlive(at_ns=NS)))
+    house.flush()
+    house.tick(20.0)
+
+    assert house.store.batches
+    assert not lines(caplog, "batches_written")

@@ -1,0 +1,92 @@
+"""Lines about what happens often come seldom and leave nothing out."""
+
+from actors.logic.batch import Committed
+from actors.logic.digest import Digest, Written
+
+S = 1_000_000_000
+
+
+def committed(stored: int = 0, repeated: int = 0, refused: int = 0) -> Committed:
+    return Committed(stored=stored, repeated=repeated, refused=refused, mark=1)
+
+
+def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:
+    digest = Digest(every_s=10)
+    digest.count(["a"])
+    assert digest.take(100.0) == {"a": 1}
+
+    digest.count(["a", "b", "a"])
+    assert digest.take(109.9) == {}
+    assert digest.take(110.0) == {"a": 2, "b": 1}
+
+
+def test_nothing_is_said_when_nothing_happened() -> None:
+    digest = Digest(every_s=10)
+
+    assert digest.take(100.0) == {}
+    digest.count(["late"])
+    assert digest.take(101.0) == {"late": 1}
+
+
+def test_the_last_chance_does_not_wait() -> None:
+    digest = Digest(every_s=10)
+    digest.count(["a"])
+    digest.take(100.0)
+    digest.count(["b"])
+
+    assert digest.take(100.1, at_once=True) == {"b": 1}
+
+
+def test_names_from_outside_are_bounded_and_none_goes_uncounted() -> None:
+    digest = Digest(every_s=10, names_max=2)
+    digest.count(["a", "b", "c", "d", "a"])
+
+    assert digest.take(0.0) == {"a": 2, "other": 2, "b": 1}
+
+
+def test_transactions_are_summed_up_with_the_longest_wait() -> None:
+    written = Written(every_s=10)
+    written.add(committed(stored=3), oldest_received_ns=1 * S, wall_ns=3 * S)
+    written.add(committed(repeated=2, refused=1), oldest_received_ns=4 * S, wall_ns=5 * S)
+
+    assert written.take(100.0) == {
+        "batches": 2,
+        "stored": 3,
+        "repeated": 2,
+        "refused": 1,
+        "lag_s": 2.0,
+    }
+    assert written.take(200.0) == {}
+
+
+def test_transactions_in_between_wait_for_the_next_line() -> None:
+    written = Written(every_s=10)
+    written.add(committed(stored=1), oldest_received_ns=S, wall_ns=S)
+    written.take(100.0)
+    written.add(committed(stored=5), oldest_received_ns=S, wall_ns=S)
+
+    assert written.take(109.0) == {}
+    assert written.take(110.0)["stored"] == 5
+
+
+def test_a_transaction_of_facts_alone_makes_no_line() -> None:
+    written = Written(every_s=10)
+    written.add(committed(), oldest_received_ns=0, wall_ns=S)
+
+    assert written.take(100.0) == {}
+
+
+def test_a_print_from_after_the_last_tick_has_not_waited_at_all() -> None:
+    written = Written(every_s=10)
+    written.add(committed(stored=1), oldest_received_ns=2 * S, wall_ns=1 * S)
+
+    assert written.take(0.0)["lag_s"] == 0.0
+
+
+def test_refusals_alone_have_no_lag() -> None:
+    written = Written(every_s=10)
+    written.add(committed(refused=1), oldest_received_ns=0, wall_ns=50 * S)
+
+    assert written.take(0.0) == {
+        "batches": 1, "stored": 0, "repeated": 0, "refused": 1, "lag_s": 0.0,
+    }  # fmt: skip
