@@ -383,17 +383,26 @@ def test_an_old_market_that_one_source_answered_for_waits_for_its_planned_look()
     assert home.web.times("clob") == 1
 
 
+def test_an_old_market_that_only_the_failing_source_knows_is_looked_at_soon() -> None:
+    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000, listed=False))
+    home.web.dead["data"] = SourceUnavailable("gone")
+    home.web.dead["clob"] = SourceUnavailable("gone")
+    home.tick()
+    home.web.dead.clear()
+    home.run(POLL_S + 10)
+    assert home.evidence(Source.DATA) == ["initialized"]
+
+
 def test_what_falls_due_while_no_source_may_be_asked_is_looked_at_when_one_may() -> None:
-    home = house(FakeMarket(1, end_ms=WALL_MS + 1_000 - 30 * 86_400_000))
-    home.watch()
+    home = house(FakeMarket(1, end_ms=ENDED))
     for source in ("gamma", "data", "clob"):
-        home.web.dead[source] = SourceUnavailable("gone", retry_after_s=300.0)
+        home.web.dead[source] = SourceUnavailable("gone", retry_after_s=270.0)
     home.tick()
     home.web.dead.clear()
     home.watch(home.web.add(FakeMarket(2, end_ms=ENDED)))
-    home.run(290)
+    home.run(265)
     assert dict(home.report().pending) == {"not ended": 2}
-    home.run(20)
+    home.run(10)  # not only at the next full minute
     assert dict(home.report().pending) == {"open": 2}
 
 
