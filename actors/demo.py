@@ -33,6 +33,8 @@ from actors.simulator.judge import Judgement, judge
 
 ROOT = Path(__file__).parents[1]
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
+PRINTS = 300
+"""Prints a second, from the moment at which the tracker is healthy: nobody listens before."""
 RESTART_S = 2.0
 STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -113,6 +115,8 @@ def _start_simulator(stage: Stage, number: int) -> Cast:
         str(number),
         "--seed",
         "7",
+        "--prints-per-second",
+        "0",
         "--die-with-parent",
     ]
     process = subprocess.Popen(  # noqa: S603 - our own script, no shell
@@ -186,7 +190,7 @@ def _watch(
 ) -> int:
     """Show the status, cut connections, keep the tracker alive. Give an exit code."""
     last: dict[str, Any] = {}
-    next_cut = started + FIRST_CUT_S
+    next_cut, trading = started + FIRST_CUT_S, False
     with _screen(stage) as show:
         while not stop.wait(1.0):
             now = time.monotonic()
@@ -198,9 +202,12 @@ def _watch(
                     return fatal
             with contextlib.suppress(status.Unreachable):
                 last = status.ask(stage.socket)
+            if not trading and last.get("state") == "healthy":
+                trading = True
+                _ask_simulator(cast.urls["admin_url"], "rates", prints_per_second=PRINTS)
             show(last)
             if now >= next_cut:
-                _cut(cast.urls["admin_url"])
+                _ask_simulator(cast.urls["admin_url"], "fault", kind="drop", count=1)
                 next_cut += CUT_EVERY_S
     return EXIT_OK
 
@@ -216,12 +223,10 @@ def _bury(stage: Stage, cast: Cast, stop: threading.Event) -> int | None:
     return None
 
 
-def _cut(admin_url: str) -> None:
-    """Have the simulator cut one connection with a reset."""
+def _ask_simulator(admin_url: str, what: str, **said: object) -> None:
+    """Ask the simulator for a fault or another rate."""
     request = urllib.request.Request(  # noqa: S310 - the simulator's own loopback address
-        f"{admin_url}/fault",
-        data=json.dumps({"kind": "drop", "count": 1}).encode(),
-        headers={"Content-Type": "application/json"},
+        f"{admin_url}/{what}", data=json.dumps(said).encode()
     )
     with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=2):  # noqa: S310
         pass

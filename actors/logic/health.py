@@ -197,7 +197,7 @@ class HealthState:
         awaited = tuple(
             text
             for text, there in (
-                ("waiting for the database", self._base.ever_open),
+                ("waiting for the database", self._base.ever_open or bool(self._base.reason)),
                 ("waiting for the first connection", self._roster.ever_live),
             )
             if not there

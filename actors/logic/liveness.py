@@ -31,6 +31,7 @@ _CAUSES: Final[Mapping[str, GapCause]] = {
     "stalled_frame": GapCause.FROZEN,
     "no_books": GapCause.NEVER_CONFIRMED,
     "journal_full": GapCause.DISK_FULL,
+    "stopped": GapCause.PROCESS_DOWN,
 }
 
 

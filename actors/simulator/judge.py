@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -131,33 +131,44 @@ def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key
 def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
     """Say of each absent print where its time lies."""
     fates: Counter[str] = Counter()
+    by_token: dict[str, list[tuple[datetime, int]]] = {}
     for (token, ms, *_), count in absent.items():
-        at = datetime.fromtimestamp(ms / 1000, UTC)
-        fates[_fate(database, token, at)] += count
+        by_token.setdefault(token, []).append((datetime.fromtimestamp(ms / 1000, UTC), count))
+    tokens = sorted(by_token)
+    covered = _ranges(database, _COVERAGE, tokens)
+    gaps = _ranges(database, _GAPS, tokens)
+    for token, times in by_token.items():
+        for at, count in times:
+            fates[_fate(at, covered.get(token, []), gaps.get(token, []))] += count
     return fates
 
 
-def _fate(database: psycopg.Connection[Any], token: str, at: datetime) -> str:
-    covered = database.execute(
-        "SELECT 1 FROM coverage WHERE token_id = %s AND during @> %s::timestamptz", (token, at)
-    ).fetchone()
-    if covered:
-        return "uncovered"
-    gap = database.execute(
-        "SELECT 1 FROM coverage_gaps(%s, %s::timestamptz - interval '1 day',"
-        " %s::timestamptz + interval '1 day') WHERE gap @> %s::timestamptz",
-        (token, at, at, at),
-    ).fetchone()
-    return "in_gap" if gap else _before_or_missing(database, token, at)
+Ranges = list[tuple[datetime, datetime]]
+
+_COVERAGE = "SELECT token_id, lower(during), upper(during) FROM coverage WHERE token_id = ANY(%s)"
+_GAPS = (
+    "SELECT token_id, lower(gap), upper(gap) FROM unnest(%s::text[]) AS token_id,"
+    " coverage_gaps(token_id, '2020-01-01', now() + interval '1 day')"
+)
 
 
-def _before_or_missing(database: psycopg.Connection[Any], token: str, at: datetime) -> str:
+def _ranges(
+    database: psycopg.Connection[Any], query: LiteralString, tokens: list[str]
+) -> dict[str, Ranges]:
+    found: dict[str, Ranges] = {}
+    for token, start, end in database.execute(query, (tokens,)):
+        found.setdefault(token, []).append((start, end))
+    return found
+
+
+def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
     """A time that is neither covered nor a gap is unwatched only outside all watching."""
-    row = database.execute(
-        "SELECT min(lower(during)), max(upper(during)) FROM coverage WHERE token_id = %s", (token,)
-    ).fetchone()
-    first, last = row or (None, None)
-    inside = first is not None and first <= at and (last is None or at <= last)
+    if any(start <= at < end for start, end in covered):
+        return "uncovered"
+    if any(start <= at < end for start, end in gaps):
+        return "in_gap"
+    known = [*covered, *gaps]
+    inside = known and min(known)[0] <= at <= max(end for _, end in known)
     return "missing" if inside else "unwatched"
 
 
