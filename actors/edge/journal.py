@@ -2,20 +2,17 @@
 
 Invariants
     1.  Sequences count from 1 and are never given twice, whatever crashes.
-    2.  A record that `append` returned for survives the death of the process; one
-        up to `durable_seq` survives the loss of power. `append` returns after
-        `write()`; a thread syncs every `sync_interval_s`.
+    2.  A record that `append` returned for survives the death of the process; one up to
+        `durable_seq` survives the loss of power (a thread syncs every `sync_interval_s`).
     3.  A record is read back whole or not at all. What is missing is named: `read`
         gives every sequence exactly once, as an entry or within a `Hole`.
     4.  A file is deleted only when every sequence in it is below the mark that
         the database has *committed*; never the last one.
-    5.  A file whose sync failed is never synced again (the kernel may have
-        forgotten the bytes and still say yes): what it may lack is in memory and
-        is carried over to a new file.
-    6.  When there is no room, `append` says so (`JournalFull`) and nothing has
-        changed. Nothing is overwritten, dropped or kept in memory instead.
-    7.  Bad data never keeps the journal from opening; a newer format and a
-        directory that cannot be used do.
+    5.  A descriptor whose sync failed is never synced again (the kernel may have forgotten
+        the bytes and still say yes): what may lack is carried over from memory.
+    6.  When there is no room, `append` says so (`JournalFull`) and nothing has changed:
+        nothing is overwritten, dropped or kept in memory instead.
+    7.  Bad data never keeps it from opening; a newer format or an unusable directory does.
     8.  Bounded: files and reserve by `max_bytes`, the unsynced by 8 MiB and 65,536
         records (then `append` waits for a sync), reading by one chunk and one record.
 
@@ -24,22 +21,22 @@ Files: `seg-<first sequence, 20 digits>.log` (format: `segment.py`), `journal-id
 
 Writing     `append`: number, header, CRC, `write()` until all is taken. A segment
             that is full is left to the sync thread; a record never spans two.
-Reading     from any thread, beside appends (`reader.py`).
-Deleting    `release(mark)`: whole segments below the mark.
+Reading     from any thread, beside appends. Deleting: `release(mark)` (`reader.py`).
 Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut off
-            and counted, the rest is synced. The next sequence is one more than the
-            last. After a *reboot* 65,536 numbers are skipped: so many records may
-            have been written, told on and committed, and forgotten by the disk.
+            and counted, the rest is synced. The next sequence is one more than the last;
+            after a *reboot* 65,536 numbers more are skipped: so many records may have
+            been written, told on and committed, and forgotten by the disk.
 Errors      no room: the tail is cut back to the last whole record. Anything else: once,
             all that is not synced moves to a new segment; if that fails too, the
             journal has `failed` and says so at every call.
-Rooms       `disk` (system calls), `segment` (bytes of one file), `shelf` (the
-            directory), `tail` (its growing end), `appender`, `syncer`, `reader`, `reserve`.
+Rooms       `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the growing end),
+            `appender`, `syncer`, `reader`, `reserve`, `figures`.
 """
 
 import errno
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from uuid import UUID
@@ -58,6 +55,15 @@ from actors.logic.record import Entry, Hole
 MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        kind = Retryable if exc.errno in _NO_DESCRIPTOR else JournalFailed
+        raise kind(f"{what}: {exc.strerror or exc}") from exc
 
 
 class Journal:
@@ -122,7 +128,7 @@ class Journal:
             tail, first_seq = Tail.of(shelf, reserve, floor_seq=floor_seq, segment_bytes=bounds[1])
             reserve.build()
         except OSError as exc:
-            if shelf is not None:
+            if shelf:
                 shelf.close()
             kind = JournalUnreadable if exc.errno in _NO_ACCESS else JournalFailed
             raise kind(f"cannot use {directory}: {exc.strerror or exc}") from exc
@@ -148,8 +154,6 @@ class Journal:
             self._closed = True
             self._syncer.stop()
             self._appender.close()
-
-    # ---------------------------------------------------------------- records
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
         """Write one record at once; give its sequence.
@@ -183,11 +187,8 @@ class Journal:
         return self._read(max(from_seq, 1), self.next_seq)
 
     def _read(self, expected: int, until: int) -> Iterator[Entry | Hole]:
-        try:
+        with _named("cannot read the journal"):
             yield from self._reader.read(expected, until)
-        except OSError as exc:
-            kind = Retryable if exc.errno in _NO_DESCRIPTOR else JournalFailed
-            raise kind(f"cannot read the journal: {exc.strerror or exc}") from exc
 
     def release(self, mark: int) -> None:
         """Everything below `mark` is committed: segments wholly below it are deleted.
@@ -196,13 +197,10 @@ class Journal:
             JournalFailed: The disk does not let them go.
         """
         try:
-            self._reader.release(mark)
-        except OSError as exc:
-            raise JournalFailed(f"cannot delete a segment: {exc.strerror or exc}") from exc
+            with _named("cannot delete a segment"):
+                self._reader.release(mark)
         finally:
             self._appender.recount()
-
-    # ---------------------------------------------------------------- figures
 
     @property
     def journal_id(self) -> UUID:
@@ -240,6 +238,11 @@ class Journal:
         return self._syncer.alive_at
 
     @property
+    def sync_p99_s(self) -> float:
+        """Seconds that 99 of 100 recent syncs took at most."""
+        return self._syncer.p99_s
+
+    @property
     def in_flight(self) -> int:
         """Records appended and not yet released."""
         return self.pending_records(self.mark)
@@ -264,7 +267,7 @@ class Journal:
             segments=len(self._shelf.segments),
             free_bytes=self._free_bytes(),
             reserve_bytes=self._reserve.held_bytes,
-            sync_p99_s=self._syncer.p99_s,
+            sync_p99_s=self.sync_p99_s,
             oldest_ns=self._reader.oldest_ns(self.next_seq),
             truncated_bytes=self._shelf.truncated_bytes,
             holes=self._reader.holes_total,
@@ -289,13 +292,9 @@ class Journal:
         Raises:
             JournalFailed: The disk fails.
         """
-        try:
+        with _named("cannot build the reserve"):
             return self._reserve.build()
-        except OSError as exc:
-            raise JournalFailed(f"cannot build the reserve: {exc.strerror or exc}") from exc
 
     def _free_bytes(self) -> int:
-        try:
+        with _named("cannot ask the disk"):
             return self._shelf.disk.free_bytes(self._shelf.directory)
-        except OSError as exc:
-            raise JournalFailed(f"cannot ask the disk: {exc.strerror or exc}") from exc

@@ -108,6 +108,21 @@ def pack_record(seq: int, at_ns: int, body: bytes, seed: int) -> bytes:
     return b"".join((_RECORD.pack(_RECORD_MAGIC, crc, len(body), seq, at_ns), body))
 
 
+def is_torn(head: bytes, size: int, seq: int) -> bool:
+    """Tell whether these bytes are the beginning of one unfinished record and nothing else.
+
+    Args:
+        head: The first bytes, as far as they go, up to a record's head.
+        size: How many bytes there are in all.
+        seq: The sequence that the record must have.
+    """
+    if len(head) < RECORD_BYTES:
+        return size == len(head) and _RECORD_MAGIC.startswith(head[: len(_RECORD_MAGIC)])
+    magic, _, length, found, _ = _RECORD.unpack(head)
+    fits = magic == _RECORD_MAGIC and found == seq and length <= MAX_BODY_BYTES
+    return bool(fits and size < RECORD_BYTES + length)
+
+
 def name_of(first_seq: int) -> str:
     """Give the file name of the segment that begins with this sequence."""
     return f"seg-{first_seq:020d}.log"

@@ -17,11 +17,13 @@ from uuid import UUID, uuid4
 from actors.edge.disk import Disk
 from actors.edge.segment import (
     HEADER_BYTES,
+    RECORD_BYTES,
     Found,
     Header,
     Scan,
     Segment,
     first_of,
+    is_torn,
     name_of,
     seed_of,
     unpack_header,
@@ -34,6 +36,8 @@ PASSING = ".tmp"
 DAMAGED = ".corrupt"
 DAMAGED_KEPT = 2
 HEAD_BYTES = 4096
+UNSYNCED_RECORDS = 65_536
+"""So many records at most are written and not synced; see `tail.py`."""
 
 
 class Shelf:
@@ -140,25 +144,40 @@ class Shelf:
         finally:
             self.disk.close(fd)
 
-    def recover(self) -> tuple[int, bool]:
+    def recover(self) -> tuple[int, int]:
         """Find the end of the last segment and cut a torn tail off.
 
         Returns:
-            The highest sequence in use, and whether the machine was up all the
-            time since: then nothing that was written can have been forgotten.
+            The highest sequence that is known to be in use, and how many above it
+            may have been used and forgotten: after a reboot as many as were ever
+            unsynced, and where a tail is damaged, not just torn in the middle of
+            its one last record, as many as may have stood there.
         """
         if not self.segments:
-            return 0, True
+            return 0, 0
         last = self.segments[-1]
         header = last.header
-        highest, end = last.first_seq - 1, HEADER_BYTES if header else 0
-        for found in self.records(last, 0 if header is None else HEADER_BYTES, last.size):
-            highest, end = found.seq, found.end
+        used, end = last.first_seq - 1, HEADER_BYTES if header else 0
+        for found in self.records(last, end, last.size):
+            used, end = found.seq, found.end
             last.note(found.seq, found.begin)
+        same_boot = header is not None and header.boot_id == self._boot_id
+        lost = 0 if same_boot else UNSYNCED_RECORDS
         if end < last.size:
+            torn = self._head_at(last, end)
+            lost += (
+                0 if is_torn(torn, last.size - end, used + 1) else (last.size - end) // RECORD_BYTES
+            )
             self._cut(last, end)
-        highest = max(highest, header.carried_to if header else 0)
-        return highest, header is not None and header.boot_id == self._boot_id
+        carried_to = header.carried_to if header else 0
+        return max(used, carried_to), lost
+
+    def _head_at(self, segment: Segment, offset: int) -> bytes:
+        fd = self.disk.open_read(self.directory, segment.name)
+        try:
+            return self.disk.pread(fd, RECORD_BYTES, offset)
+        finally:
+            self.disk.close(fd)
 
     def _cut(self, segment: Segment, end: int) -> None:
         fd = self.disk.open_append(self.directory, segment.name)

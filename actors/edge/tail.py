@@ -10,11 +10,10 @@ from collections import deque
 
 from actors.edge.reserve import NO_ROOM, Reserve
 from actors.edge.segment import HEADER_BYTES, Segment
-from actors.edge.shelf import Shelf
+from actors.edge.shelf import UNSYNCED_RECORDS, Shelf
 from actors.errors import JournalFull
 
 UNSYNCED_BYTES = 8 * 1024 * 1024
-UNSYNCED_RECORDS = 65_536
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -59,16 +58,16 @@ class Tail:
     ) -> tuple["Tail", int]:
         """Recover the end of a shelf; give it with the next sequence.
 
-        After a reboot so many numbers are skipped as records may have been written,
-        told on, committed and then forgotten by the disk.
+        Numbers that may have been told on, committed and then forgotten by the disk
+        are skipped: none is used twice.
         """
-        used_seq, same_boot = shelf.recover()
-        next_seq = max(used_seq + 1 + (0 if same_boot else UNSYNCED_RECORDS), floor_seq)
+        used_seq, lost = shelf.recover()
+        next_seq = max(used_seq + lost + 1, floor_seq)
         active: Segment | None = None
         if not shelf.segments:
             used_seq = next_seq - 1
             active = shelf.make(next_seq, after_seq=used_seq)
-        elif same_boot and next_seq == used_seq + 1:
+        elif next_seq == used_seq + 1:
             active = shelf.reopen_last()
         tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
         return tail, next_seq

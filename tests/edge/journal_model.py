@@ -15,6 +15,15 @@ from typing import NoReturn
 from uuid import uuid4
 
 from actors.edge.disk import Disk
+from actors.edge.journal import Journal
+from actors.edge.segment import RECORD_BYTES
+from actors.logic.record import Entry, Hole
+
+BODY = b"twelve bytes"
+RECORD = RECORD_BYTES + len(BODY)
+
+Open = Callable[..., Journal]
+"""The fixture `opened`."""
 
 
 class Inode:
@@ -223,3 +232,19 @@ class MemoryDisk(Disk):
         inode = self.files[name]
         inode.data[offset] ^= mask
         inode.durable = bytes(inode.data)
+
+
+def fill(journal: Journal, count: int) -> list[int]:
+    return [journal.append(b"body %07d" % journal.next_seq) for _ in range(count)]
+
+
+def body_of(seq: int) -> bytes:
+    return b"body %07d" % seq
+
+
+def content(journal: Journal, from_seq: int = 1) -> list[Entry | Hole]:
+    return list(journal.read(from_seq))
+
+
+def entries(first: int, last: int) -> list[Entry]:
+    return [Entry(seq, body_of(seq)) for seq in range(first, last + 1)]
