@@ -294,7 +294,7 @@ def test_a_feed_that_is_silent_for_60_s_is_given_up_as_frozen() -> None:
     for _ in range(59):
         house.line.last_byte_at = house.now + 1  # PONG arrives
         house.tick(1, data=False)
-    assert house.line.ended is None
+    assert not house.supervisor.of(ConnectionEnded)
     for _ in range(2):
         house.line.last_byte_at = house.now + 1
         house.tick(1, data=False)
