@@ -55,6 +55,8 @@ class Channel:
         self._churn = churn
         self._rng = rng
         self._listeners: dict[str, dict[int, Connection]] = {}
+        # First token of a market → who is subscribed to either; dropped on any change.
+        self._unions: dict[str, tuple[Connection, ...]] = {}
         self._dirty: dict[int, Connection] = {}
 
     def open(self, connection: Connection, now: int) -> None:
@@ -113,6 +115,7 @@ class Channel:
                 continue
             market, side = found
             connection.tokens.add(token)
+            self._unions.pop(market.tokens[0], None)
             self._listeners.setdefault(token, {})[connection.number] = connection
             if token in connection.deaf and self._rng.random() < RESCUED:
                 connection.deaf.discard(token)
@@ -138,6 +141,8 @@ class Channel:
     def _drop(self, connection: Connection, tokens: Iterable[str]) -> None:
         for token in tokens:
             connection.tokens.discard(token)
+            if token in self._universe.by_token:
+                self._unions.pop(self._universe.by_token[token][0].tokens[0], None)
             heard = self._listeners.get(token)
             if heard:
                 heard.pop(connection.number, None)
@@ -166,8 +171,18 @@ class Channel:
 
     def of_market(self, tokens: tuple[str, str], *, custom: bool = False) -> list[Connection]:
         """Give who hears at least one of two tokens, each once."""
-        heard = {one.number: one for token in tokens for one in self.listeners(token)}
-        return [one for one in heard.values() if one.custom or not custom]
+        if self.frozen:
+            return []
+        union = self._unions.get(tokens[0])
+        if union is None:
+            held = [self._listeners.get(token, {}) for token in tokens]
+            union = tuple({**held[0], **held[1]}.values())
+            self._unions[tokens[0]] = union
+        return [
+            one
+            for one in union
+            if one.live and (one.custom or not custom) and (not one.deaf or _hears_one(one, tokens))
+        ]
 
     def custom(self) -> list[Connection]:
         """Give all who listen to the life of markets."""
@@ -180,6 +195,10 @@ class Channel:
         dirty, self._dirty = self._dirty, {}
         for connection in dirty.values():
             connection.flush()
+
+
+def _hears_one(connection: Connection, tokens: tuple[str, str]) -> bool:
+    return any(token in connection.tokens and connection.hears(token) for token in tokens)
 
 
 def _decode(text: str) -> dict[str, Any] | None:

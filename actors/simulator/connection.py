@@ -8,7 +8,7 @@ All calls are made on the event loop.
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from actors.simulator.frame import announcement, close_frame, frame
 
@@ -28,7 +28,8 @@ class Connection:
         tokens: What it is subscribed to and exists.
         custom: It asked for the custom features.
         subscribed: Its first subscription was accepted.
-        frozen: No data any more, but PONG goes on.
+        live: Data written now would leave as whole frames.
+        frozen: No data for now, but PONG goes on.
         deaf: Tokens it is not told of.
         ended: Why it ended, or None: (code, reason, by whom).
         last_heard: When it last sent something (monotonic seconds).
@@ -41,8 +42,8 @@ class Connection:
         self.tokens: set[str] = set()
         self.custom = False
         self.subscribed = False
+        self.live = True
         self.frozen = False
-        self.thaws_at = 0.0
         self.deaf: set[str] = set()
         self.ended: tuple[int, str, str] | None = None
         self.last_heard = now
@@ -50,16 +51,20 @@ class Connection:
         self._transport = transport
         self._bytes = buffer_bytes
         self._queue: list[bytes] = []
+        self._drops: Iterator[int] = iter(())
 
     @property
     def waiting(self) -> int:
         """Give how many bytes have been written and wait for the reader."""
         return self._transport.get_write_buffer_size()
 
-    @property
-    def live(self) -> bool:
-        """Say whether data written now would leave as whole frames."""
-        return not (self.frozen or self.stalled or self.ended)
+    def freeze(self, *, frozen: bool) -> None:
+        """Stop data, or let it flow again."""
+        self.frozen = frozen
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self.live = not (self.frozen or self.stalled or self.ended)
 
     def hears(self, token: str) -> bool:
         """Say whether an event of a token is written to it."""
@@ -98,6 +103,7 @@ class Connection:
         if self.ended:
             return
         self.ended = (code, reason, by)
+        self._weigh()
         if not self.stalled:
             self._transport.write(close_frame(code, reason))
         loop = asyncio.get_running_loop()
@@ -106,11 +112,13 @@ class Connection:
     def finish(self, code: int, reason: str, *, by: str) -> None:
         """Close the transport after what waits in it; the WebSocket is over already."""
         self.ended = self.ended or (code, reason, by)
+        self._weigh()
         self._transport.close()
 
     def cut(self, reason: str, *, by: str) -> None:
         """End with a TCP reset, in the middle of whatever was being sent."""
         self.ended = self.ended or (1006, reason, by)
+        self._weigh()
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -122,11 +130,23 @@ class Connection:
             self.flush()
             self._transport.write(data)
             self.stalled = True
+            self._weigh()
 
     def half_frame(self, payload: bytes) -> None:
         """Stall in the middle of a frame."""
         whole = frame(payload)
         self.stall(whole[: len(whole) // 2])
+
+    def drip(self, payload: bytes) -> None:
+        """Stall, and let one byte of a frame fall at each `fall`."""
+        self.stall(b"")
+        self._drops = iter(frame(payload))
+
+    def fall(self) -> None:
+        """Write the next byte of what drips; nothing when nothing drips."""
+        drop = next(self._drops, None)
+        if drop is not None and not (self.ended or self._transport.is_closing()):
+            self._transport.write(bytes((drop,)))
 
     def oversize(self, size: int, filler: Iterable[bytes]) -> None:
         """Announce a frame of `size` bytes, send a little of it, and stall."""

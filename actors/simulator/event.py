@@ -9,9 +9,14 @@ import json
 import random
 
 from actors.simulator.identity import digest
-from actors.simulator.market import Market
+from actors.simulator.market import CENT, MIL, Market
 
 DEPTH = 6
+PRICES = {
+    CENT: tuple(f"{step / CENT:.2f}" for step in range(CENT + 1)),
+    MIL: tuple(f"{step / MIL:.3f}" for step in range(MIL + 1)),
+}
+"""Steps a dollar → the text of every price, since formatting floats is what costs most."""
 CHURN = 512
 
 
@@ -35,10 +40,9 @@ class Churn:
 
 
 def _levels(steps: range, ticks: int, churn: Churn) -> str:
-    digits = 2 if ticks == 100 else 3
-    at = churn.turn()
+    prices, at = PRICES[ticks], churn.turn()
     return ",".join(
-        f'{{"price":"{step / ticks:.{digits}f}","size":"{churn.sizes[(at + step) % CHURN]}"}}'
+        f'{{"price":"{prices[step]}","size":"{churn.sizes[(at + step) % CHURN]}"}}'
         for step in steps
     )
 
@@ -82,33 +86,32 @@ def price_change(
         churn: Sizes and hashes.
         gone: The level is removed (`"size":"0"`).
     """
-    ticks, digits = market.ticks, 2 if market.ticks == 100 else 3
+    ticks, prices = market.ticks, PRICES[market.ticks]
     level = min(max(market.price + offset, 1), ticks - 1)
     at = churn.turn()
     size = "0" if gone else churn.sizes[at]
-    bid, ask = max(market.price - 1, 0) / ticks, min(market.price + 1, ticks) / ticks
+    bid, ask = max(market.price - 1, 0), min(market.price + 1, ticks)
     one, two = ("BUY", "SELL") if offset < 0 else ("SELL", "BUY")
     return (
         f'{{"market":"{market.condition}","price_changes":[{{"asset_id":"{market.tokens[0]}"'
-        f',"price":"{level / ticks:.{digits}f}","size":"{size}","side":"{one}"'
-        f',"hash":"{churn.hashes[at]}","best_bid":"{bid:.{digits}f}"'
-        f',"best_ask":"{ask:.{digits}f}"}},{{"asset_id":"{market.tokens[1]}"'
-        f',"price":"{1 - level / ticks:.{digits}f}","size":"{size}","side":"{two}"'
-        f',"hash":"{churn.hashes[at - 1]}","best_bid":"{1 - ask:.{digits}f}"'
-        f',"best_ask":"{1 - bid:.{digits}f}"}}],"timestamp":"{ts}","event_type":"price_change"}}'
+        f',"price":"{prices[level]}","size":"{size}","side":"{one}"'
+        f',"hash":"{churn.hashes[at]}","best_bid":"{prices[bid]}"'
+        f',"best_ask":"{prices[ask]}"}},{{"asset_id":"{market.tokens[1]}"'
+        f',"price":"{prices[ticks - level]}","size":"{size}","side":"{two}"'
+        f',"hash":"{churn.hashes[at - 1]}","best_bid":"{prices[ticks - ask]}"'
+        f',"best_ask":"{prices[ticks - bid]}"}}],"timestamp":"{ts}","event_type":"price_change"}}'
     ).encode()
 
 
 def best_bid_ask(market: Market, side: int, ts: int) -> bytes:
     """Give the best prices of one token; the spread is two steps."""
     here = market.price if side == 0 else market.ticks - market.price
-    digits = 2 if market.ticks == 100 else 3
-    bid, ask = here - 1, here + 1
+    prices = PRICES[market.ticks]
     return (
         f'{{"market":"{market.condition}","asset_id":"{market.tokens[side]}"'
-        f',"best_bid":"{bid / market.ticks:.{digits}f}"'
-        f',"best_ask":"{ask / market.ticks:.{digits}f}"'
-        f',"spread":"{2 / market.ticks:.{digits}f}","timestamp":"{ts}"'
+        f',"best_bid":"{prices[here - 1]}"'
+        f',"best_ask":"{prices[here + 1]}"'
+        f',"spread":"{prices[2]}","timestamp":"{ts}"'
         f',"event_type":"best_bid_ask"}}'
     ).encode()
 

@@ -193,12 +193,11 @@ class Exchange:
             self._channel.tell(custom, frame(event.best_bid_ask(market, side, wall)))
 
     def _rustle(self, count: int, wall: int) -> None:
-        rng = self._rng
         self.noise += count
-        for market in self._draw(count):
+        offsets = self._rng.choices((-3, -2, -1, 1, 2, 3), k=count)
+        for market, offset in zip(self._draw(count), offsets, strict=False):
             listeners = self._channel.of_market(market.tokens)
             if listeners:
-                offset = rng.choice((-3, -2, -1, 1, 2, 3))
                 change = event.price_change(market, wall, offset, self._churn)
                 self._channel.tell(listeners, frame(change))
 

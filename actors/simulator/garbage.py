@@ -2,6 +2,10 @@
 
 from actors.simulator.frame import frame
 
+BAD_HASH = "0x" + "bad0" * 16
+BAD_TEXT = frame(b'{"event_type":"last_trade_price","asset_id":"\xff\xfe"}')
+"""A text frame that is not UTF-8; a strict reader has to end the connection."""
+
 BAD_FRAME = b"\x83\x02??"
 """A frame with an opcode that RFC 6455 reserves."""
 
@@ -9,8 +13,8 @@ BAD_FRAME = b"\x83\x02??"
 def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
     """Give one text frame for each kind of rubbish, aimed at a real token.
 
-    Each bad print is marked by a transaction hash of `0xbad…`, so that none of
-    them can be taken for one of the ledger's.
+    Each bad print has exactly one thing wrong with it, and the transaction
+    hash BAD_HASH, so that none can be taken for one of the ledger's.
     """
     good = {
         "market": f'"{condition}"',
@@ -20,7 +24,7 @@ def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         "side": '"BUY"',
         "fee_rate_bps": '"0"',
         "timestamp": f'"{ts}"',
-        "transaction_hash": '"0xbad"',
+        "transaction_hash": f'"{BAD_HASH}"',
         "event_type": '"last_trade_price"',
     }
     wrong: tuple[dict[str, str | None], ...] = (
@@ -28,6 +32,9 @@ def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         {"price": '"-0.1"'},
         {"price": '"NaN"'},
         {"price": "null"},
+        {"price": "0.5"},
+        {"price": '"1e-1"'},
+        {"price": '"0"'},
         {"size": '"0"'},
         {"size": '"1e400"'},
         {"size": '"0.1234567890123456789"'},
@@ -39,6 +46,8 @@ def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         {"timestamp": '"99999999999999"'},
         {"timestamp": None},
         {"asset_id": None},
+        {"transaction_hash": '"0xbad"'},
+        {"transaction_hash": "7"},
     )
     prints = [_object({**good, **change}) for change in wrong]
     too_dear = _object({**good, "price": '"2"'})

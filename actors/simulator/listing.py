@@ -6,6 +6,7 @@ asked by `after_cursor`; a comma in a list of ids is refused; what is shown lags
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +22,11 @@ from actors.simulator.universe import Universe
 
 PAGE = 100
 FARTHEST = 10_000
+WALK_MS = 60_000
+WALKS = 16
 Query = Mapping[str, Sequence[str]]
 Answer = tuple[int, Any]
+Place = tuple[float, ...]
 
 
 class _Refused(ValueError):
@@ -33,7 +37,7 @@ def _begun(market: Market) -> int:
     return market.life.announced or market.life.trades
 
 
-ORDERS: dict[str, Callable[[Market], Any]] = {
+ORDERS: dict[str, Callable[[Market], float]] = {
     "id": lambda market: int(market.gamma_id),
     "startDate": _begun,
     "createdAt": _begun,
@@ -61,64 +65,89 @@ class _Asked:
     descending: bool
     tags: bool
 
-
-def one(universe: Universe, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
-    """Answer `/markets/{id}`."""
-    market = universe.by_gamma.get(gamma_id)
-    if market is None or not _listed(market, now):
-        return 404, {"type": "not found error", "error": "market not found"}
-    return 200, _row(market, now, lie=lie, tags=True)
+    def place(self, market: Market) -> Place:
+        """Give where a market stands in the order asked for."""
+        sign = -1 if self.descending else 1
+        return tuple(sign * ORDERS[name](market) for name in (*self.order, "id"))
 
 
-def some(universe: Universe, query: Query, now: int, *, lie: bool = False) -> Answer:
-    """Answer `/markets`: a bare array, by names or by offset."""
-    try:
-        asked = _read(query)
-        limit = _whole(query, "limit", 20, 0, FARTHEST)
-        offset = _whole(query, "offset", 0, 0, FARTHEST)
-    except _Refused as exc:
-        return _refusal(exc)
-    found = islice(_matching(universe, asked, now), offset, offset + min(limit, PAGE))
-    return 200, [_row(market, now, lie=lie, tags=asked.tags) for market in found]
+class Listing:
+    """Gamma's answers.
+
+    Args:
+        universe: The markets.
+    """
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        # What a walk over many pages is about: when, and the markets with their
+        # places then. Sorting all of them for each of a thousand pages would stop
+        # the feed meanwhile, and volumes that move would make the walk skip some.
+        self._walks: dict[str, tuple[int, list[tuple[Place, Market]]]] = {}
+
+    def one(self, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
+        """Answer `/markets/{id}`."""
+        market = self._universe.by_gamma.get(gamma_id)
+        if market is None or not _listed(market, now):
+            return 404, {"type": "not found error", "error": "market not found"}
+        return 200, _row(market, now, lie=lie, tags=True)
+
+    def some(self, query: Query, now: int, *, lie: bool = False) -> Answer:
+        """Answer `/markets`: a bare array, by names or by offset."""
+        try:
+            asked = _read(query)
+            limit = _whole(query, "limit", 20, 0, FARTHEST)
+            offset = _whole(query, "offset", 0, 0, FARTHEST)
+        except _Refused as exc:
+            return _refusal(exc)
+        found = islice(_matching(self._universe, asked, now), offset, offset + min(limit, PAGE))
+        return 200, [_row(market, now, lie=lie, tags=asked.tags) for market in found]
+
+    def keyset(self, query: Query, now: int, *, lie: bool = False) -> Answer:
+        """Answer `/markets/keyset`: a page and, unless it is the last, the cursor to the next."""
+        try:
+            _without_offset(query)
+            asked, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
+            keys = _keys(_first(query, "after_cursor", ""))
+        except _Refused as exc:
+            return _refusal(exc)
+        walk = self._walk(query, asked, now, first=keys is None)
+        start = 0 if keys is None else bisect_right(walk, keys, key=lambda step: step[0])
+        page = [market for _, market in walk[start : start + limit]]
+        answer: dict[str, Any] = {
+            "markets": [_row(market, now, lie=lie, tags=asked.tags) for market in page]
+        }
+        if start + limit < len(walk):
+            answer["next_cursor"] = _cursor(walk[start + limit - 1][0])
+        return 200, answer
+
+    def _walk(
+        self, query: Query, asked: _Asked, now: int, *, first: bool
+    ) -> list[tuple[Place, Market]]:
+        """Give places and markets of a walk: looked up at its first page, kept for a while."""
+        name = repr(sorted((key, query[key]) for key in query if key != "after_cursor"))
+        kept = self._walks.get(name)
+        if first or kept is None or now - kept[0] > WALK_MS:
+            if len(self._walks) >= WALKS:
+                self._walks.clear()
+            found = _matching(self._universe, asked, now)
+            kept = self._walks[name] = (now, [(asked.place(each), each) for each in found])
+        return kept[1]
 
 
-def keyset(universe: Universe, query: Query, now: int, *, lie: bool = False) -> Answer:
-    """Answer `/markets/keyset`: a page and, unless it is the last, the cursor to the next."""
-    try:
-        _without_offset(query)
-        asked, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
-        found = _matching(universe, asked, now)
-        start = _start(found, _first(query, "after_cursor", ""), asked)
-    except _Refused as exc:
-        return _refusal(exc)
-    page = found[start : start + limit]
-    answer: dict[str, Any] = {
-        "markets": [_row(market, now, lie=lie, tags=asked.tags) for market in page]
-    }
-    if start + limit < len(found):
-        answer["next_cursor"] = _cursor(page[-1], asked)
-    return 200, answer
+def _cursor(place: Place) -> str:
+    """Name a place by its sort keys, so that it survives the removal of its market."""
+    return base64.b64encode(msgspec.json.encode(place)).decode()
 
 
-def _cursor(last: Market, asked: _Asked) -> str:
-    """Name the place after a market by its sort keys, so that it survives its removal."""
-    keys = [ORDERS[name](last) for name in (*asked.order, "id")]
-    return base64.b64encode(msgspec.json.encode(keys)).decode()
-
-
-def _start(found: Sequence[Market], cursor: str, asked: _Asked) -> int:
-    """Give the index of the first market behind a cursor."""
+def _keys(cursor: str) -> Place | None:
+    """Read a cursor; None when there is none."""
     if not cursor:
-        return 0
+        return None
     try:
-        keys = msgspec.json.decode(base64.b64decode(cursor, validate=True), type=list[float])
-    except (binascii.Error, msgspec.DecodeError, msgspec.ValidationError) as exc:
+        return msgspec.json.decode(base64.b64decode(cursor, validate=True), type=Place)
+    except (binascii.Error, msgspec.DecodeError) as exc:
         raise _Refused("invalid cursor") from exc
-    for index, market in enumerate(found):
-        here = [ORDERS[name](market) for name in (*asked.order, "id")]
-        if here != keys and (here < keys) == asked.descending:
-            return index
-    return len(found)
 
 
 def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
@@ -143,8 +172,7 @@ def _listed(market: Market, now: int) -> bool:
 def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
     """Give what is asked for, in its order; equal keys are ordered by id."""
     found = [market for market in universe if _listed(market, now) and _fits(market, asked, now)]
-    for name in reversed((*asked.order, "id")):
-        found.sort(key=ORDERS[name], reverse=asked.descending)
+    found.sort(key=asked.place)
     return found
 
 

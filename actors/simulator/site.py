@@ -1,21 +1,19 @@
 """The doors: one port, WebSocket and HTTP sides on distinct paths, one event loop."""
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from actors.simulator import chain, clob, data_api, listing
+from actors.simulator import chain, clob, data_api
 from actors.simulator.connection import Connection
 from actors.simulator.frame import PONG, close_frame, frame
+from actors.simulator.listing import Listing
+from actors.simulator.storm import Handler, weather
 from actors.simulator.world import World
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 CLIENT_BYTES = 4 << 20
 
 
@@ -29,6 +27,7 @@ class Site:
     def __init__(self, world: World) -> None:
         self._world = world
         self._numbers = count(1)
+        self._listing = Listing(world.universe)
         self.app = web.Application(middlewares=[self._storm], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
@@ -42,25 +41,7 @@ class Site:
 
     @web.middleware
     async def _storm(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let the faults of the HTTP sides act, and keep some clients out as the real one does."""
-        side = request.path.split("/")[1]
-        if side not in {"gamma", "clob", "data", "rpc"}:
-            return await handler(request)
-        if request.headers.get("User-Agent", "").startswith("Python-urllib"):
-            return web.Response(status=403, text="error code: 1010")
-        rages = self._world.rages
-        delay = rages("slow_http")
-        if delay is not None:
-            await asyncio.sleep(delay)
-        after = rages("http_429")
-        if after is not None:
-            headers = {"Retry-After": f"{after:g}"}
-            return web.Response(status=429, text="error code: 1015", headers=headers)
-        if rages("http_500") is not None:
-            return web.json_response({"error": "internal server error"}, status=500)
-        if rages("http_html") is not None:
-            return web.Response(text=HTML, content_type="text/html")
-        return await handler(request)
+        return await weather(request, handler, self._world.rages)
 
     def _lies(self, source: str) -> bool:
         return self._world.rages(f"lie_{source}") is not None
@@ -68,16 +49,16 @@ class Site:
     async def _gamma_keyset(self, request: web.Request) -> web.Response:
         world = self._world
         query = {name: request.query.getall(name) for name in request.query}
-        return _json(*listing.keyset(world.universe, query, world.wall(), lie=self._lies("gamma")))
+        return _json(*self._listing.keyset(query, world.wall(), lie=self._lies("gamma")))
 
     async def _gamma_some(self, request: web.Request) -> web.Response:
         world = self._world
         query = {name: request.query.getall(name) for name in request.query}
-        return _json(*listing.some(world.universe, query, world.wall(), lie=self._lies("gamma")))
+        return _json(*self._listing.some(query, world.wall(), lie=self._lies("gamma")))
 
     async def _gamma_one(self, request: web.Request) -> web.Response:
         world, name = self._world, request.match_info["id"]
-        return _json(*listing.one(world.universe, name, world.wall(), lie=self._lies("gamma")))
+        return _json(*self._listing.one(name, world.wall(), lie=self._lies("gamma")))
 
     async def _clob(self, request: web.Request) -> web.Response:
         world, name = self._world, request.match_info["condition"]

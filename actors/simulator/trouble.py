@@ -2,19 +2,29 @@
 
 import random
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from actors.simulator.channel import Channel
 from actors.simulator.connection import Connection
 from actors.simulator.event import Churn, book
 from actors.simulator.fault import LASTING, Fault, Weather
-from actors.simulator.garbage import BAD_FRAME, pieces
+from actors.simulator.garbage import BAD_FRAME, BAD_TEXT, pieces
 from actors.simulator.ledger import Ledger
 from actors.simulator.universe import Universe
 
 FILLER = b" " * 65_536
-FOREVER = float("inf")
+DROP_S = 1.0
 BUSIEST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blow:
+    """What a fault brings upon each connection it hits, and when."""
+
+    values: dict[str, float]
+    now: float
+    wall: int
 
 
 class Trouble:
@@ -25,6 +35,7 @@ class Trouble:
         universe: The markets.
         channel: The subscribers.
         ledger: What happened.
+        churn: Sizes and hashes of books.
         rng: Chooses who is hit.
 
     Attributes:
@@ -38,8 +49,10 @@ class Trouble:
         universe: Universe,
         channel: Channel,
         ledger: Ledger,
+        churn: Churn,
         rng: random.Random,
     ) -> None:
+        self._churn = churn
         self.weather = Weather()
         self.counts: Counter[str] = Counter()
         self._schedule = deque(schedule)
@@ -47,6 +60,21 @@ class Trouble:
         self._channel = channel
         self._ledger = ledger
         self._rng = rng
+        self._frozen: dict[Connection, float] = {}
+        self._dripping: list[Connection] = []
+        self._next_drop = 0.0
+        self._blows: dict[str, Callable[[Connection, _Blow], None]] = {
+            "drop": lambda one, _: one.cut("fault: drop", by="fault"),
+            "close": self._close,
+            "freeze": self._freeze,
+            "deaf": self._deafen,
+            "garbage": self._garbage,
+            "bad_text": self._bad_text,
+            "half_frame": self._half_frame,
+            "drip": self._drip,
+            "oversize": self._oversize,
+            "bad_frame": lambda one, _: one.stall(BAD_FRAME),
+        }
 
     def turn(self, elapsed: float, now: float, wall: int) -> None:
         """Do what the schedule says, and let pass what has lasted long enough.
@@ -60,9 +88,15 @@ class Trouble:
             self.strike(self._schedule.popleft(), now, wall)
         self._channel.no_books = self.weather.rages("no_books", now) is not None
         self._channel.frozen = self.weather.rages("freeze_all", now) is not None
-        for one in self._channel.connections.values():
-            if one.frozen and one.thaws_at <= now:
-                one.frozen = False
+        for one, until in tuple(self._frozen.items()):
+            if until <= now:
+                del self._frozen[one]
+                one.freeze(frozen=False)
+        if now >= self._next_drop:
+            self._next_drop = now + DROP_S
+            self._dripping = [one for one in self._dripping if not one.ended]
+            for one in self._dripping:
+                one.fall()
 
     def strike(self, fault: Fault, now: float, wall: int, *, at: int | None = None) -> list[int]:
         """Bring a fault; gives the numbers of the connections that it hit.
@@ -83,42 +117,55 @@ class Trouble:
         # The ledger goes first, as always: some faults write at once.
         self._ledger.flush()
         self._channel.flush()
+        blow = _Blow(values=fault.values, now=now, wall=wall)
         for one in hit:
-            self._hit(one, fault, now, wall)
+            self._blows[fault.kind](one, blow)
         return [one.number for one in hit]
 
     def _choose(self, fault: Fault, at: int | None) -> list[Connection]:
         live = [one for one in self._channel.connections.values() if one.tokens and one.live]
         if at is not None:
-            return [one for one in self._channel.connections.values() if one.number == at]
+            return [one for one in live if one.number == at]
         count = int(fault.values["count"])
         return self._rng.sample(live, min(count, len(live)))
 
     def _note(self, fault: Fault, wall: int, **more: object) -> None:
         self._ledger.add("fault", fault=fault.kind, values=fault.values, ts=wall, **more)
 
-    def _hit(self, one: Connection, fault: Fault, now: float, wall: int) -> None:
-        kind, values = fault.kind, fault.values
-        if kind == "drop":
-            one.cut("fault: drop", by="fault")
-        elif kind == "close":
-            one.close(int(values["code"]), "fault: close", by="fault")
-        elif kind == "freeze":
-            one.frozen = True
-            one.thaws_at = now + values["seconds"] if values["seconds"] else FOREVER
-        elif kind == "deaf":
-            token = self._token(one)
-            one.deaf.add(token)
-            self._ledger.add("deaf", connection=one.number, token=token, ts=wall)
-        elif kind == "garbage":
-            self._litter(one, wall)
-        elif kind == "half_frame":
-            market, side = self._universe.by_token[self._token(one)]
-            one.half_frame(book(market, side, wall, Churn(0)))
-        elif kind == "oversize":
-            one.oversize(int(values["mebibytes"] * (1 << 20)), [FILLER] * 16)
-        elif kind == "bad_frame":
-            one.stall(BAD_FRAME)
+    def _close(self, one: Connection, blow: _Blow) -> None:
+        one.close(int(blow.values["code"]), "fault: close", by="fault")
+
+    def _freeze(self, one: Connection, blow: _Blow) -> None:
+        one.freeze(frozen=True)
+        if blow.values["seconds"]:
+            self._frozen[one] = blow.now + blow.values["seconds"]
+
+    def _deafen(self, one: Connection, blow: _Blow) -> None:
+        token = self._token(one)
+        one.deaf.add(token)
+        self._ledger.add("deaf", connection=one.number, token=token, ts=blow.wall)
+
+    def _garbage(self, one: Connection, blow: _Blow) -> None:
+        token = self._token(one)
+        condition = self._universe.by_token[token][0].condition
+        self._litter(one, pieces(token, condition, blow.wall), blow)
+
+    def _bad_text(self, one: Connection, blow: _Blow) -> None:
+        self._litter(one, (BAD_TEXT,), blow)
+
+    def _half_frame(self, one: Connection, blow: _Blow) -> None:
+        one.half_frame(self._book(one, blow))
+
+    def _drip(self, one: Connection, blow: _Blow) -> None:
+        one.drip(self._book(one, blow))
+        self._dripping.append(one)
+
+    def _oversize(self, one: Connection, blow: _Blow) -> None:
+        one.oversize(int(blow.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
+
+    def _book(self, one: Connection, blow: _Blow) -> bytes:
+        market, side = self._universe.by_token[self._token(one)]
+        return book(market, side, blow.wall, self._churn)
 
     def _token(self, one: Connection) -> str:
         """Choose a token of a connection: one of the busiest that still trade, if there is one."""
@@ -128,13 +175,8 @@ class Trouble:
         busy.sort(key=lambda token: -markets[token].volume)
         return self._rng.choice(busy[:BUSIEST])
 
-    def _litter(self, one: Connection, wall: int) -> None:
-        token = self._token(one)
-        condition = self._universe.by_token[token][0].condition
-        rubbish = pieces(token, condition, wall)
-        self._ledger.add(
-            "garbage", connection=one.number, token=token, frames=len(rubbish), ts=wall
-        )
+    def _litter(self, one: Connection, rubbish: Sequence[bytes], blow: _Blow) -> None:
+        self._ledger.add("garbage", connection=one.number, frames=len(rubbish), ts=blow.wall)
         self._ledger.flush()
         for piece in rubbish:
             one.send(piece)

@@ -15,6 +15,7 @@ from actors.simulator.trouble import Trouble
 from actors.simulator.universe import Universe
 
 TURN_S = 0.005
+TIDY_S = 0.5
 
 
 class World:
@@ -52,7 +53,7 @@ class World:
         churn = Churn(options.seed)
         self.channel = Channel(self.universe, self.ledger, churn, rng)
         self.exchange = Exchange(options, self.universe, self.channel, self.ledger, churn, rng)
-        self.trouble = Trouble(options.faults, self.universe, self.channel, self.ledger, rng)
+        self.trouble = Trouble(options.faults, self.universe, self.channel, self.ledger, churn, rng)
         self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
         self.universe.reload(lines, self.wall())
         self.exchange.populate(self.wall())
@@ -64,7 +65,7 @@ class World:
             self.ledger,
             self.exchange.tape,
         )
-        self._turned = self._started
+        self._turned = self._tidy_at = self._started
         self.ledger.flush()
 
     def wall(self) -> int:
@@ -87,7 +88,9 @@ class World:
         self._reel.turn(min(now - self._turned, LATEST_S))
         self._turned = now
         self.exchange.turn(now, wall)
-        self._tidy(now)
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_S
+            self._tidy(now)
 
     def _tidy(self, now: float) -> None:
         """End sockets that never subscribe or say nothing for long, as the exchange does."""

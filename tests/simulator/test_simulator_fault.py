@@ -274,6 +274,70 @@ def test_http_sources_answer_429_500_and_html_while_it_lasts(tmp_path: Path, pat
     play(scene)
 
 
+def test_answer_is_cut_short_sent_elsewhere_or_hidden_behind_blanks(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
+            async with stage.session.get(url) as response:
+                whole = await response.read()
+            await stage.strike("http_truncated:5")
+            async with stage.session.get(url) as response:
+                assert await response.read() == whole[: len(whole) // 2]
+            stage.turn(6)
+            await stage.strike("http_redirect:5")
+            async with stage.session.get(url, allow_redirects=False) as response:
+                assert response.status == 302
+                assert response.headers["Location"].startswith("http://")
+            stage.turn(6)
+            await stage.strike("http_huge:5:2")
+            async with stage.session.get(url) as response:
+                assert await response.read() == b" " * (2 << 20) + whole
+
+    play(scene)
+
+
+def test_answer_comes_drop_by_drop(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            await stage.strike("http_drip:5")
+            url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
+            async with stage.session.get(url) as response:
+                assert await response.content.readany() == b"{"
+
+    play(scene)
+
+
+def test_frame_that_drips_keeps_bytes_coming_but_does_not_end(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            _, raw = await raw_subscriber(stage)
+            await stage.strike("drip")
+            stage.turn(5.5, step=0.25)
+            head = await asyncio.wait_for(raw.reader.readexactly(5), 5)
+            assert head[:2] == b"\x81\x7e"
+            assert head[4:] == b"{"
+            assert int.from_bytes(head[2:4]) > 300
+
+    play(scene)
+
+
+def test_bad_text_is_not_utf_8_and_not_a_print(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, raw = await raw_subscriber(stage)
+            await stage.strike("bad_text")
+            first, payload = await raw.frame()
+            assert first == 0x81
+            with pytest.raises(UnicodeDecodeError):
+                payload.decode()
+            await stage.post("/admin/print", {"token": tokens[0]})
+            assert b"last_trade_price" in (await raw.frame())[1]
+            assert len(stage.ledger("garbage")) == 1
+            assert len(stage.ledger("print")) == 1
+
+    play(scene)
+
+
 def test_slow_http_answers_late(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:

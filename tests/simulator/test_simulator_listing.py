@@ -72,7 +72,7 @@ async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], i
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for page in range(1, 100):
-        body = await stage.get("/gamma/markets/keyset", **params, **cursor)
+        body = await stage.get("/gamma/markets/keyset", **{**params, **cursor})
         rows += body["markets"]
         if "next_cursor" not in body:
             return rows, page
@@ -91,6 +91,24 @@ def test_pages_hold_every_open_market_once(tmp_path: Path, order: dict[str, str]
             assert {row["conditionId"] for row in rows} == {
                 line.condition[:64] if line.v2 else line.condition for line in stage.world.universe
             }
+
+    play(scene)
+
+
+def test_walk_by_volume_skips_nothing_while_volumes_move(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *FULL, "--life=100-200") as stage:
+            stage.turn(1)
+            seen: list[str] = []
+            cursor: dict[str, str] = {}
+            while len(seen) < 230:
+                body = await stage.get(
+                    "/gamma/markets/keyset", order="volumeNum", ascending="false", **cursor
+                )
+                seen += [row["id"] for row in body["markets"]]
+                cursor = {"after_cursor": body.get("next_cursor", "")}
+                stage.turn(0.5)
+            assert len(set(seen)) == len(seen) == 230
 
     play(scene)
 
