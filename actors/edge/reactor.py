@@ -25,9 +25,9 @@ from collections.abc import Callable
 from actors.edge.line import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
 from actors.edge.wire import Wire, close_frame, pong_frame
 from actors.errors import FeedLost
+from actors.logic.assembly import TAIL_BYTES
 from actors.logic.frames import FrameSkimmer, Skim
 
-_SCRATCH_BYTES = 256 << 10
 _TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
 _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
 _LAST_READS = 64  # scratch buffers full that are read after a failed write
@@ -52,6 +52,7 @@ class Reactor:
         wall_ns: Stamps what is received.
         monotonic: Tells since when and until when.
         on_error: Hears of what a callback raised. In the reactor's thread.
+        scratch_bytes: How much of one line is read in a turn.
     """
 
     def __init__(
@@ -60,14 +61,17 @@ class Reactor:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         on_error: OnError = _show,
+        scratch_bytes: int = 256 << 10,
     ) -> None:
+        if scratch_bytes <= TAIL_BYTES:
+            raise ValueError("the scratch buffer must hold a tail and something new")
         self._wall_ns = wall_ns
         self._monotonic = monotonic
         self._on_error = on_error
         self._inbox = Inbox()
         self._epoll = select.epoll()
         self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
-        self._scratch = bytearray(_SCRATCH_BYTES)
+        self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._lines: dict[int, Line] = {}
         self._again: dict[int, Line] = {}  # lines with decrypted bytes left

@@ -40,12 +40,14 @@ class Ear:
         self.heard: queue.SimpleQueue[tuple[int, tuple[bytes, ...]]] = queue.SimpleQueue()
         self.ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self.late = False
+        self.count = 0
 
     def on_frames(self, at_ns: int, frames: tuple[bytes, ...]) -> None:
         self.late = self.late or not self.ends.empty()
         self.heard.put((at_ns, frames))
 
     def on_end(self, reason: str, detail: str) -> None:
+        self.count += 1
         self.ends.put((reason, detail))
 
     def messages(self, count: int) -> list[bytes]:
@@ -75,13 +77,17 @@ class Pair(NamedTuple):
 class Bench:
     """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch_bytes: int = 256 << 10) -> None:
         self.clock = Clock()
         self.errors: list[BaseException] = []
         self.reactor = Reactor(
-            wall_ns=lambda: 42, monotonic=self.clock, on_error=self.errors.append
+            wall_ns=lambda: 42,
+            monotonic=self.clock,
+            on_error=self.errors.append,
+            scratch_bytes=scratch_bytes,
         )
         self._peers: list[socket.socket] = []
+        self._ears: list[Ear] = []
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +98,12 @@ class Bench:
         for peer in self._peers:
             peer.close()
         assert self.reactor.stop(WAIT_S)
+        assert all(ear.count <= 1 for ear in self._ears)
 
     def adopt(self, ours: socket.socket, ear: Ear) -> Line:
         skimmer = FrameSkimmer(markers=(b'"last_trade_price"',), sample_every=1_000_000)
         wire = Wire(ours, "peer")
+        self._ears.append(ear)
         return self.reactor.adopt(wire, skimmer, on_frames=ear.on_frames, on_end=ear.on_end)
 
     def connect(self) -> Pair:

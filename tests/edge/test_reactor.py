@@ -125,6 +125,7 @@ def test_our_goodbye_loses_nothing_that_comes_before_theirs(running: Bench) -> N
     pair.peer.sendall(goodbye(1000))
     assert pair.ear.end()[0] == "closed"
     assert pair.ear.rest() == [trade(number) for number in numbers]
+    assert running.reactor._closing == {}
 
 
 def test_our_goodbye_is_not_waited_for_without_end(running: Bench) -> None:

@@ -1,6 +1,7 @@
 import queue
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -74,6 +75,39 @@ def test_much_over_tls_arrives_whole_both_ways(
         assert ear.end() == ("closed_1000", "bye")
         assert sent.get(timeout=WAIT_S) == (1000).to_bytes(2, "big")
     assert ear.rest() == [large, *(trade(number) for number in range(1, 2000))]
+
+
+def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    # One small record, then five full ones, the scratch buffer holding as much as the five:
+    # the end of the last one stays behind in the TLS layer, and the socket is silent.
+    scratch_bytes = 5 * 16384
+    pad = scratch_bytes - 10 - len(frame(trade(1)))
+    stream = frame(b"x" * 98) + frame(b"y" * pad) + frame(trade(1))
+    assert len(stream) == 100 + scratch_bytes
+    sent = threading.Event()
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with tls[0].wrap_socket(theirs, server_side=True) as conn:
+            conn.sendall(stream[:100])
+            conn.sendall(stream[100:])
+            sent.set()
+            over.wait(WAIT_S)
+
+    over = threading.Event()
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    ear = Ear()
+    with Bench(scratch_bytes) as bench:
+        ours.settimeout(WAIT_S)
+        bench.adopt(tls[1].wrap_socket(ours, server_hostname="localhost"), ear)
+        assert sent.wait(WAIT_S)
+        bench.reactor.start()
+        assert ear.messages(3)[-1] == trade(1)
+        over.set()
+        server.join(WAIT_S)
 
 
 def test_garbage_instead_of_tls_records_is_named(

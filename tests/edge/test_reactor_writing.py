@@ -6,6 +6,7 @@ from loopback import WAIT_S, frame, goodbye, read_frame
 from reactor_bench import Bench, Ear, trade
 
 from actors.edge.line import UNSENT_BYTES
+from actors.edge.reactor import Reactor
 from actors.errors import FeedLost
 
 pytestmark = pytest.mark.life
@@ -94,3 +95,8 @@ def test_an_idle_reactor_shows_that_it_lives(running: Bench) -> None:
             pass
         assert running.clock.asked.acquire(timeout=WAIT_S)
     assert running.reactor.alive_at >= 101.0
+
+
+def test_a_scratch_buffer_that_a_tail_would_fill_is_refused() -> None:
+    with pytest.raises(ValueError, match="scratch"):
+        Reactor(scratch_bytes=1 << 16)

@@ -18,7 +18,7 @@ FAULTS = {
     "fragmented_control": frame(b"x", first=0x09),
     "long_control": frame(b"x" * 126, first=0x89),
     "orphan_continuation": frame(b"x", first=0x80),
-    "interrupted_fragments": frame(b"x", first=0x01) + frame(b"x"),
+    "interrupted_fragments": frame(b"x", first=0x01) + frame(b"x" * 99),
     "length_overflow": b"\x81\x7f\x80" + bytes(7),
     "too_big": b"\x81\x7f" + (1 << 40).to_bytes(8, "big"),
     "bad_close": frame(b"x", first=0x88),

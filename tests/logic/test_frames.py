@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -276,6 +277,53 @@ def test_fragments_are_refused_at_the_fragment_that_passes_the_cap() -> None:
     walker = skimmer(max_message_bytes=1000)
     assert walker.feed(frame(b"x" * 600, first=0x01)) == Skim()
     assert walker.feed(frame(b"x" * 401, first=0x00)[:4]).violation == "too_big"
+
+
+def test_an_array_is_not_taken_for_the_object_that_it_resembles() -> None:
+    shorter = {**PRICE_CHANGE, "market": "0x" + "ab" * 31 + "a"}
+    mixed = text([shorter, STRANGER])
+    sign = b'"price_changes"'
+    assert mixed.index(sign) == text(PRICE_CHANGE).index(sign)
+    walker = skimmer()
+    assert walker.feed(frame(text(PRICE_CHANGE)) + frame(mixed)).messages == (mixed,)
+
+
+def test_a_message_is_not_proven_by_what_stands_in_the_next_one() -> None:
+    noise = text(PRICE_CHANGE)
+    sign = b'"price_changes"'
+    where = noise.index(sign)
+    stranger = text({"event_type": "x" * 48})
+    assert 64 < len(stranger) < where
+    # In the follower the sign stands just where it would be expected in the stranger.
+    follower = b"{" + b" " * (where - len(stranger) - 5) + noise[where:]
+    assert (stranger + frame(follower)).index(sign) == where
+    assert skimmer().feed(b"".join(map(frame, (noise, stranger, follower)))).messages == (stranger,)
+
+
+class CountingBuffer(bytearray):
+    """Notes what is searched in it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.searches: list[bytes] = []
+
+    def find(self, sub: Any, *bounds: Any) -> int:
+        self.searches.append(sub)
+        return super().find(sub, *bounds)
+
+
+@pytest.mark.parametrize("markers", [(MARKER,), (MARKER, b"absent", b"auction")])
+def test_each_marker_is_searched_once_a_buffer_and_once_more_for_each_find(
+    markers: tuple[bytes, ...],
+) -> None:
+    ping, noise = frame(b"", first=0x89), frame(text(PRICE_CHANGE))
+    buffer = CountingBuffer((ping + noise) * 200 + (frame(text(TRADE)) + noise) * 5)
+    walker = skimmer(markers=markers)
+    assert walker.skim(buffer, 0, len(buffer)).messages == (text(TRADE),) * 5
+    assert walker.skipped_total == 205
+    counts = {marker: buffer.searches.count(marker) for marker in markers}
+    assert counts.pop(MARKER) == 6
+    assert set(counts.values()) <= {1}
 
 
 def test_a_close_keeps_the_data_before_it_and_ends_the_stream() -> None:
