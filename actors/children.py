@@ -1,8 +1,8 @@
 """The supervisor's children: born, watched, buried, born again.
 
-Children are data. Death is seen by polling — the actor or its thread is gone, or
-its reports stopped — and only explained by messages. Who is born anew and when
-is decided by `logic/restart.py`.
+Children are data. Death is seen by polling — the actor is gone, or its reports
+stopped — and only explained by messages. Who is born anew and when is decided
+by `logic/restart.py`.
 """
 
 import logging
@@ -19,6 +19,16 @@ from actors.shell import Address
 
 log = logging.getLogger(__name__)
 
+WORD_S = 1.0
+"""How long to wait for the last word of the dead: an actor counts as dead
+before it tells why, and what it told may still be on its way."""
+
+PAUSE_S = 5.0
+"""Ticks further apart than this mean that the whole process stood still."""
+
+MOST_STUCK = 3
+"""More abandoned threads than this, and only another process helps."""
+
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
 """Gives birth: (incarnation, time of birth) → a running actor."""
 
@@ -28,9 +38,14 @@ class Child:
     """One child through all its lives.
 
     Attributes:
+        farewell: What it is told when it is given up as silent, in case it wakes.
         ended: Reason of an end that was to be expected, told by the child itself.
         crashed: Reason and traceback of an unexpected death, told by its shell.
+        wordless_since: Since when it has been dead without having told why.
         leaving: It was asked to end and will not be born again.
+        epoch: What this life listens under, 0 before that; for connections.
+        openings: How many of its lives came to listen.
+        failing: Why lives before this one never did, as last noted.
     """
 
     spec: ChildSpec
@@ -39,16 +54,26 @@ class Child:
     backoff: Backoff
     budget: Budget
     next_start_at: float
+    farewell: Message | None = None
     incarnation: int = 0
     ref: "pykka.ActorRef[Any] | None" = None
-    born_at: float = 0.0
     reported_at: float = 0.0
-    restarts_total: int = 0
     last_reason: str = ""
     retry_after_s: float | None = None
     ended: str | None = None
     crashed: tuple[str, str] | None = None
+    wordless_since: float | None = None
     leaving: bool = False
+    epoch: int = 0
+    openings: int = 0
+    failing: str = ""
+
+    def begin(self, now: float) -> None:
+        """Begin another life."""
+        self.incarnation += 1
+        self.reported_at = now
+        self.ended = self.crashed = self.retry_after_s = self.wordless_since = None
+        self.epoch = 0
 
 
 @dataclass(frozen=True)
@@ -69,9 +94,17 @@ class Children:
     escalation: Escalation
     starts_per_tick: int = 1
     by_id: dict[str, Child] = field(default_factory=dict)
+    _abandoned: "list[pykka.ActorRef[Any]]" = field(default_factory=list)
+    _looked_at: float | None = None
 
     def add(
-        self, spec: ChildSpec, start: Start, *, now: float, address: Address | None = None
+        self,
+        spec: ChildSpec,
+        start: Start,
+        *,
+        now: float,
+        address: Address | None = None,
+        farewell: Message | None = None,
     ) -> Child:
         """Take a child on; it is born at the next `bear`."""
         child = Child(
@@ -81,14 +114,19 @@ class Children:
             backoff=Backoff(self.rng),
             budget=Budget(),
             next_start_at=now,
+            farewell=farewell,
         )
         self.by_id[spec.id] = child
         return child
 
     def living(self, child: str, incarnation: int) -> Child | None:
-        """Give the child if this is its present life: the dead have no say."""
+        """Give the child if this is its present life: the buried have no say."""
         found = self.by_id.get(child)
-        return found if found is not None and found.incarnation == incarnation else None
+        if found is None or found.ref is None or found.incarnation != incarnation:
+            return None
+        return found
+
+    # ---------------------------------------------------------------- births
 
     def bear(self, tick: Tick) -> Iterator[Child]:
         """Start who is due: vital children at once, others a few at a time. Gives the newborn."""
@@ -104,9 +142,7 @@ class Children:
                 yield child
 
     def _bear_one(self, child: Child, tick: Tick) -> bool:
-        child.incarnation += 1
-        child.born_at = child.reported_at = tick.now
-        child.ended = child.crashed = child.retry_after_s = None
+        child.begin(tick.now)
         try:
             child.ref = child.start(child.incarnation, tick)
         except RuntimeError as exc:  # "can't start new thread"
@@ -117,10 +153,13 @@ class Children:
         child.address.move_to(child.ref)
         return True
 
+    # ---------------------------------------------------------------- deaths
+
     def look(self, now: float) -> Iterator[Death]:
         """Find the dead and the silent, decide when each is born again."""
+        self._forgive_pause(now)
         for child in list(self.by_id.values()):
-            death = _death_of(child, now)
+            death = self._death_of(child, now)
             if death is None:
                 continue
             child.address.move_to(None)
@@ -132,13 +171,47 @@ class Children:
                 self._decide(child, death, now)
             yield death
 
+    def _forgive_pause(self, now: float) -> None:
+        """While the process stood still nobody was asked, so nobody was silent."""
+        gap = 0.0 if self._looked_at is None else now - self._looked_at
+        self._looked_at = now
+        if gap > PAUSE_S:
+            for child in self.by_id.values():
+                child.reported_at += gap
+
+    def _death_of(self, child: Child, now: float) -> Death | None:
+        if child.ref is None:
+            return None
+        if not child.ref.is_alive():
+            return _obituary(child, now)
+        if now - child.reported_at > child.spec.silence_s:
+            self._abandon(child, child.ref)
+            return Death(child, "silent", expected=False)
+        return None
+
+    def _abandon(self, child: Child, ref: "pykka.ActorRef[Any]") -> None:
+        """Have a silent life end when it wakes; a thread cannot be killed."""
+        if child.farewell is not None:
+            child.address.tell(child.farewell)
+        ref.stop(block=False)
+        self._abandoned = [*(old for old in self._abandoned if old.is_alive()), ref]
+
     def _decide(self, child: Child, death: Death, now: float) -> None:
-        child.restarts_total += 1
         if death.expected:
             child.next_start_at = now + child.backoff.delay_s(retry_after_s=child.retry_after_s)
             return
         self.escalation.died(now, vital=child.spec.vital, child=child.spec.id)
         child.next_start_at = now + child.budget.delay_s(now)
+
+    def beyond_help(self, now: float) -> str:
+        """Give why the process had better end, or nothing."""
+        if self.escalation.exceeded(now):
+            return "too many unexpected deaths"
+        if sum(ref.is_alive() for ref in self._abandoned) > MOST_STUCK:
+            return "too many threads are stuck"
+        return ""
+
+    # ---------------------------------------------------------------- others
 
     def tell(self, message: Message) -> None:
         """Tell everyone who lives."""
@@ -157,14 +230,14 @@ class Children:
         found.address.tell(farewell)
 
 
-def _death_of(child: Child, now: float) -> Death | None:
-    if child.ref is None:
+def _obituary(child: Child, now: float) -> Death | None:
+    """Give why a dead child died, or None while its last word may still come."""
+    if child.ended is not None:
+        return Death(child, child.ended, expected=True)
+    if child.crashed is not None:
+        return Death(child, child.crashed[0], expected=False, traceback=child.crashed[1])
+    if child.wordless_since is None:
+        child.wordless_since = now
+    if now - child.wordless_since < WORD_S:
         return None
-    if not child.ref.is_alive():
-        if child.ended is not None:
-            return Death(child, child.ended, expected=True)
-        reason, traceback = child.crashed or ("died without a word", "")
-        return Death(child, reason, expected=False, traceback=traceback)
-    if now - child.reported_at > child.spec.silence_s:
-        return Death(child, "silent", expected=False)
-    return None
+    return Death(child, "died without a word", expected=False)

@@ -78,8 +78,9 @@ class Shell(pykka.ThreadingActor):
     """An actor that is a dispatch table and short handlers.
 
     A subclass sets `handlers` in its `__init__` (which runs in the starter's
-    thread, so it does no I/O) and names its `first` message, which is told to
-    itself in `on_start`: an error in `on_start` would call no hook at all.
+    thread, so it does no I/O) and names its `first` message, which waits in its
+    mailbox before anyone else can reach it. `on_start` stays empty: an error there
+    would call no hook at all. `on_stop` lets go of what it holds, however it ends.
     """
 
     handlers: Mapping[type[Message], Handler]
@@ -93,17 +94,14 @@ class Shell(pykka.ThreadingActor):
 
     def _start_actor_loop(self) -> None:
         """Start the thread. When the system has none left, no ghost stays registered."""
+        if self.first is not None:
+            self.actor_ref.tell(self.first)
         thread = threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
         try:
             thread.start()
         except RuntimeError:
             pykka.ActorRegistry.unregister(self.actor_ref)
             raise
-
-    def on_start(self) -> None:
-        """Tell itself the first message. In the actor's thread."""
-        if self.first is not None:
-            self.actor_ref.tell(self.first)
 
     def on_receive(self, message: Any) -> Any:
         """Hand the message to its handler.
@@ -117,7 +115,7 @@ class Shell(pykka.ThreadingActor):
         return handler(message)
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Tell the supervisor why this life ended. Not called for errors in `on_start`."""
+        """Tell the supervisor why this life ended, then let go as at any other end."""
         self.supervisor.tell(
             ChildDied(
                 child=self.child,
@@ -127,6 +125,7 @@ class Shell(pykka.ThreadingActor):
                 exit_code=getattr(exception_type, "exit_code", None),
             )
         )
+        self.on_stop()
 
 
 def _format(kind: Any, value: Any, trace: Any) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any, TypeVar
 
+import pykka
+
 from actors.messages import Message
 from actors.shell import Shell
 
@@ -26,6 +28,27 @@ class Box:
 
     def clear(self) -> None:
         self.told.clear()
+
+
+class FakeRef(Box):
+    """A started actor as its parent sees it: it lives until a test says otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = True
+        self.asked_to_stop = False
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def tell(self, message: Message) -> None:
+        if not self.alive:
+            raise pykka.ActorDeadError
+        super().tell(message)
+
+    def stop(self, *, block: bool = True) -> None:
+        assert not block, "a parent never waits for its children"
+        self.asked_to_stop = True
 
 
 def drain(actor: Shell, *, most: int = 10_000) -> int:
