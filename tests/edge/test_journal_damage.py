@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from journal_model import BODY, RECORD, MemoryDisk, Open, content, entries, fill
 
+from actors.edge.journal import MIB
 from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
 from actors.logic.record import Entry, Hole
 
@@ -230,4 +231,17 @@ def test_reading_from_the_middle_of_a_large_segment_begins_near(
     journal = opened()
     disk.calls.clear()
     assert next(journal.read(95)) == Entry(95, body)
+    assert disk.calls.count("pread") < 12
+
+
+def test_a_place_met_in_reading_is_found_again_quickly(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened(segment_bytes=8 * MIB)
+    body = bytes(64 * 1024)
+    for _ in range(200):
+        journal.append(body)
+    journal.close()
+    journal = opened(segment_bytes=8 * MIB)
+    content(journal)
+    disk.calls.clear()
+    assert next(journal.read(110)) == Entry(110, body)
     assert disk.calls.count("pread") < 12
