@@ -1,5 +1,6 @@
 """Box: a mailbox that keeps what it was told; drain: an unstarted actor works off its own."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pykka
@@ -37,6 +38,7 @@ class FakeRef(Box):
         super().__init__()
         self.alive = True
         self.asked_to_stop = False
+        self.on_tell: Callable[[], None] = lambda: None
 
     def is_alive(self) -> bool:
         return self.alive
@@ -44,6 +46,7 @@ class FakeRef(Box):
     def tell(self, message: Message) -> None:
         if not self.alive:
             raise pykka.ActorDeadError
+        self.on_tell()
         super().tell(message)
 
     def stop(self, *, block: bool = True) -> None:

@@ -1,7 +1,7 @@
 """A supervisor, unstarted, whose children are fake refs: no thread, no clock."""
 
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pykka
@@ -37,6 +37,8 @@ from actors.supervisor import Household, SupervisorActor, Vital
 START = 1_000.0
 START_NS = 1_790_000_000_000_000_000
 LANE = "leg0-0000"
+
+F = TypeVar("F", bound=record.Record)
 
 
 def market(number: int) -> Market:
@@ -274,7 +276,7 @@ class House:
 
     # ------------------------------------------------------------------ seen
 
-    def facts(self, kind: type[record.Record]) -> list[record.Record]:
+    def facts(self, kind: type[F]) -> list[F]:
         said = [record.decode(body) for body in self.journal.bodies.values()]
         return [one for one in said if isinstance(one, kind)]
 

@@ -21,7 +21,7 @@ from actors.shell import UnknownMessage
 
 
 def closed(house: House) -> list[record.ListeningClosed]:
-    return [c for c in house.facts(record.ListeningClosed) if isinstance(c, record.ListeningClosed)]
+    return house.facts(record.ListeningClosed)
 
 
 def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:
