@@ -25,7 +25,7 @@ import msgspec
 import pykka
 
 from actors import __version__
-from actors.births import Addresses, Births
+from actors.births import Addresses, Births, MigratingStore
 from actors.children import Children
 from actors.config import Config
 from actors.edge.dsn import SafeDsn, check_dsn
@@ -35,7 +35,7 @@ from actors.edge.metrics import Metrics
 from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
 from actors.edge.systemd import Notifier, Watchdog
-from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError
+from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, StoreUnavailable
 from actors.logic import record
 from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
@@ -106,6 +106,7 @@ class Tracker:
         status.start()
         self._closers.append(status.close)
         dsn = self._database(state_dir)
+        self._look_at_schema(dsn)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._closers.append(lambda: self._reactor.stop(STOP_S))
@@ -146,6 +147,19 @@ class Tracker:
             },
         )
         return check_dsn(embedded.dsn())
+
+    def _look_at_schema(self, dsn: SafeDsn) -> None:
+        """Bring the schema up to date, or find now that a person must act.
+
+        A database that is away is no reason not to start.
+        """
+        store = MigratingStore(dsn.dsn, migrate_first=self._config.migrate)
+        try:
+            store.open(self._journal.journal_id)
+        except StoreUnavailable as away:
+            log.warning("database_away", extra={"reason": str(away), "retry_s": 0.0})
+        finally:
+            store.close()
 
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
@@ -239,16 +253,18 @@ class Tracker:
 
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""
-        self._notifier.stopping()
-        log.info("stopping")
         if self._supervisor is not None:
+            self._notifier.stopping()
+            log.info("stopping")
             self._close_connections()
             self._journal.append(record.encode(record.ProcessStopped(at_ns=time.time_ns())))
             self._journal.sync()
             self._drain()
         for close in reversed(self._closers):
             close()
-        log.info("stopped", extra={"exit_code": self._verdict[0] if self._verdict else EXIT_OK})
+        if self._supervisor is not None:
+            code = self._verdict[0] if self._verdict else EXIT_OK
+            log.info("stopped", extra={"exit_code": code})
 
     def _close_connections(self) -> None:
         """Let every connection write its last mark and say goodbye."""

@@ -21,7 +21,7 @@ from random import Random
 
 import msgspec
 
-from actors.errors import StoreUnavailable
+from actors.errors import JournalUnreadable, StoreUnavailable
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
 from actors.logic.digest import Written
@@ -148,7 +148,12 @@ class WriterActor(Shell):
         except StoreUnavailable as away:
             self._lose(away)
             return
-        self._backoff.succeeded(self._now)
+        if opened.mark > self._journal.next_seq:
+            raise JournalUnreadable(
+                f"the database holds this journal up to {opened.mark - 1}, but it ends at"
+                f" {self._journal.next_seq - 1}: the state directory is older than the database;"
+                " restore the newer one, or move its journal folder away to begin another"
+            )
         self._acks = Acks(max(opened.mark, 1))
         self._journal.release(self._acks.mark)
         self._fall_behind()
@@ -203,8 +208,11 @@ class WriterActor(Shell):
         """Try again, look for sequences that never came, report."""
         self._now, self._wall_ns = tick.now, tick.wall_ns
         self._say_written()
-        if self._state == "away" and tick.now >= self._try_at:
-            self._open(Open())
+        if self._state == "away":
+            if tick.now >= self._try_at:
+                self._open(Open())
+        else:
+            self._backoff.succeeded(tick.now)
         if self._state == "live":
             self._look_for_hole(tick.now)
         self._to.supervisor.tell(
@@ -340,7 +348,9 @@ class WriterActor(Shell):
         for entry in self._journal.read(self._acks.mark):
             if isinstance(entry, Hole):
                 self._acks.done(entry.first, entry.last)
-                log.error("journal_hole", extra={"first": entry.first, "last": entry.last})
+                level = logging.INFO if entry.skipped else logging.ERROR
+                extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
+                log.log(level, "journal_hole", extra=extra)
                 continue
             gathered.entry(entry, opened_at_seq=self._journal.opened_at_seq)
             prints, records = gathered.full_of

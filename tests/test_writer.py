@@ -9,6 +9,7 @@ from fakes import FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
 
+from actors.errors import JournalUnreadable
 from actors.logic import feed, record
 from actors.logic.market import Asset, Market
 from actors.logic.outcome import Observation, Source
@@ -447,3 +448,11 @@ def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) 
 
     assert house.store.batches
     assert not lines(caplog, "batches_written")
+
+
+def test_a_state_directory_older_than_the_database_is_refused() -> None:
+    house = House()
+    house.store.mark = 10
+
+    with pytest.raises(JournalUnreadable, match="older than the database"):
+        house.actor.on_receive(Open())
