@@ -96,12 +96,15 @@ class Shell(pykka.ThreadingActor):
         """Start the thread. When the system has none left, no ghost stays registered."""
         if self.first is not None:
             self.actor_ref.tell(self.first)
-        thread = threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
+        thread = self._thread()
         try:
             thread.start()
         except RuntimeError:
             pykka.ActorRegistry.unregister(self.actor_ref)
             raise
+
+    def _thread(self) -> threading.Thread:
+        return threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
 
     def on_receive(self, message: Any) -> Any:
         """Hand the message to its handler.
