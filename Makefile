@@ -5,7 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test check bench torture install lock docs clean
+# Of `make install`: where to, and with the libraries or (INSTALL_VENV=no) the files alone.
+PREFIX ?= /opt/tracker
+DESTDIR ?=
+INSTALL_VENV ?= yes
+TO := $(DESTDIR)$(PREFIX)
+ETC := $(DESTDIR)/etc
+
+.PHONY: help demo test check bench torture install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +36,33 @@ check: $(READY)  ## ruff, mypy --strict, import-linter floors
 test: check  ## every check and every test
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='actors/logic/*' --fail-under=95
+
+install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
+	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
+	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac
+	install -d -m 0755 '$(TO)' '$(TO)/docs' '$(ETC)/tracker'
+	install -d -m 0755 '$(ETC)/systemd/system' '$(ETC)/sysusers.d' '$(ETC)/tmpfiles.d'
+	rm -rf '$(TO)/actors' '$(TO)/sql'
+	cp -R actors bin sql '$(TO)'
+	find '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' -name __pycache__ -type d -prune -exec rm -rf {} +
+	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql'
+	install -m 0644 requirements.lock LICENSE README.md '$(TO)'
+	install -m 0644 docs/*.md '$(TO)/docs'
+	sed 's|/opt/tracker|$(PREFIX)|g' systemd/tracker.service > '$(ETC)/systemd/system/tracker.service'
+	chmod 0644 '$(ETC)/systemd/system/tracker.service'
+	install -m 0644 systemd/tracker.sysusers '$(ETC)/sysusers.d/tracker.conf'
+	install -m 0644 systemd/tracker.tmpfiles '$(ETC)/tmpfiles.d/tracker.conf'
+	install -m 0644 systemd/tracker.conf.example '$(ETC)/tracker/tracker.conf.example'
+	test -e '$(ETC)/tracker/tracker.conf' || install -m 0644 systemd/tracker.conf.example '$(ETC)/tracker/tracker.conf'
+	@if [ '$(INSTALL_VENV)' = no ]; then echo 'INSTALL_VENV=no: no libraries in $(TO)/.venv'; else \
+	  $(MAKE) --no-print-directory install-venv; fi
+
+install-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with: make install PYTHON=/path/to/python3"; exit 78; }
+	$(PYTHON) -m venv '$(TO)/.venv'
+	'$(TO)/.venv/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	'$(TO)/.venv/bin/python' -m compileall -q '$(TO)/actors'
 
 lock: $(READY)  ## renew requirements.lock from setup.cfg
 	$(PYTHON) -m venv $(VENV)/lock
