@@ -34,8 +34,10 @@ from actors.simulator.judge import Judgement, judge
 ROOT = Path(__file__).parents[1]
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
 PRINTS = 300
-"""Prints a second, from the moment at which the tracker is healthy: nobody listens before."""
+"""Prints a second, from the moment at which every token is listened to."""
 RESTART_S = 2.0
+QUIET_S = 0.5
+"""Seconds between the last print and the stop, so that the last of them arrive."""
 STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
 
@@ -94,6 +96,8 @@ def run(config: Config, *, duration_s: float | None) -> int:
         cast.tracker = _start_tracker(stage, cast.urls)
         code = _watch(stage, cast, stop, started, duration_s)
     finally:
+        _ask_simulator(cast.urls["admin_url"], "rates", prints_per_second=0)
+        threading.Event().wait(QUIET_S)
         tracker_code = _stop(cast.tracker)
         _stop(cast.simulator)
     if code != EXIT_OK or tracker_code != EXIT_OK:
@@ -202,7 +206,7 @@ def _watch(
                     return fatal
             with contextlib.suppress(status.Unreachable):
                 last = status.ask(stage.socket)
-            if not trading and last.get("state") == "healthy":
+            if not trading and _listens(last):
                 trading = True
                 _ask_simulator(cast.urls["admin_url"], "rates", prints_per_second=PRINTS)
             show(last)
@@ -210,6 +214,12 @@ def _watch(
                 _ask_simulator(cast.urls["admin_url"], "fault", kind="drop", count=1)
                 next_cut += CUT_EVERY_S
     return EXIT_OK
+
+
+def _listens(document: dict[str, Any]) -> bool:
+    """Tell whether every token that is wanted is proven to be listened to."""
+    assets = document.get("assets", {})
+    return bool(assets) and assets["covered"] >= assets["wanted"] > 0
 
 
 def _bury(stage: Stage, cast: Cast, stop: threading.Event) -> int | None:
