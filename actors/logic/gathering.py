@@ -40,6 +40,12 @@ class Gathered:
 
     def entry(self, entry: record.Entry, *, opened_at_seq: int) -> None:
         """Add a record as the journal gives it back; one that says nothing is set aside."""
+        before = self._weight
+        self._read(entry)
+        if entry.seq < opened_at_seq:
+            self.recovered += self._weight - before
+
+    def _read(self, entry: record.Entry) -> None:
         try:
             said = record.decode(entry.body)
         except msgspec.DecodeError:
@@ -48,13 +54,14 @@ class Gathered:
             )
             self.frame(entry.seq, "journal", (), (unread,))
             return
-        if not isinstance(said, record.FrameSeen):
+        if isinstance(said, record.FrameSeen):
+            self.frame(entry.seq, said.connection, *replay(said))
+        else:
             self.fact(entry.seq, said)
-            return
-        prints, refusals = replay(said)
-        self.frame(entry.seq, said.connection, prints, refusals)
-        if entry.seq < opened_at_seq:
-            self.recovered += len(prints) + len(refusals)
+
+    @property
+    def _weight(self) -> int:
+        return len(self.prints) + len(self.refusals)
 
     @property
     def full_of(self) -> tuple[int, int]:

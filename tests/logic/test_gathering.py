@@ -1,0 +1,201 @@
+from decimal import Decimal
+
+from feed_samples import CONDITION, RECEIVED_NS, printed, spoken
+
+from actors.logic import record
+from actors.logic.batch import Batch, ConnectionEvent, SetAside
+from actors.logic.gathering import Gathered, Knowledge, batch, replay
+from actors.logic.market import Asset, Market
+from actors.logic.outcome import Contradiction, Observation, Resolution, Source
+from actors.logic.trade import Refusal, TokenId
+
+ALIVE = record.ProcessAlive(at_ns=7)
+STOPPED = record.ProcessStopped(at_ns=9)
+
+
+def refusal(payload: bytes = b"{") -> Refusal:
+    return Refusal(reason="r", payload=payload, received_at_ns=1)
+
+
+def frame(*occurrences: int, raw: bytes | None = None) -> record.FrameSeen:
+    """Give a frame of two prints, unless it says something else."""
+    two = b"[" + spoken() + b"," + spoken(side="SELL") + b"]"
+    return record.FrameSeen(
+        epoch=1,
+        connection="a",
+        received_at_ns=RECEIVED_NS,
+        occurrences=occurrences,
+        raw=two if raw is None else raw,
+    )
+
+
+def entry(seq: int, said: record.Record) -> record.Entry:
+    return record.Entry(seq, record.encode(said))
+
+
+# -------------------------------------------------------------------- gathered
+
+
+def test_nothing_is_gathered_at_first() -> None:
+    assert Gathered().full_of == (0, 0)
+
+
+def test_told_and_read_frames_are_gathered_alike() -> None:
+    told, read = Gathered(), Gathered()
+    prints = (printed(), printed(side="SELL", occurrence=3))
+    told.frame(4, "a", prints, ())
+    read.entry(entry(4, frame(1, 3)), opened_at_seq=1)
+
+    assert told.prints == read.prints == list(prints)
+    assert told.sequences == read.sequences == [4]
+    assert told.full_of == read.full_of == (2, 1)
+
+
+def test_refusals_keep_their_place_in_the_journal() -> None:
+    gathered = Gathered()
+    gathered.frame(4, "a", (), (refusal(b"1"), refusal(b"2")))
+    gathered.frame(5, "b", (), (refusal(b"3"),))
+
+    assert gathered.refusals == [
+        SetAside(seq=4, index=0, connection="a", refusal=refusal(b"1")),
+        SetAside(seq=4, index=1, connection="a", refusal=refusal(b"2")),
+        SetAside(seq=5, index=0, connection="b", refusal=refusal(b"3")),
+    ]
+
+
+def test_a_fact_is_gathered_from_the_journal_too() -> None:
+    gathered = Gathered()
+    gathered.fact(3, STOPPED)
+    gathered.entry(entry(2, ALIVE), opened_at_seq=9)
+
+    assert gathered.facts == [(3, STOPPED), (2, ALIVE)]
+    assert gathered.sequences == [3, 2]
+    assert gathered.recovered == 0
+
+
+def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() -> None:
+    gathered = Gathered()
+    bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
+    gathered.entry(entry(4, frame(1, 1)), opened_at_seq=6)
+    gathered.entry(entry(5, frame(1, raw=bad)), opened_at_seq=6)
+    gathered.entry(entry(6, frame(1, 1)), opened_at_seq=6)
+
+    assert gathered.recovered == 4
+
+
+def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
+    gathered = Gathered()
+    gathered.entry(record.Entry(4, b"\xc1"), opened_at_seq=1)
+
+    (aside,) = gathered.refusals
+    assert (aside.seq, aside.connection, aside.refusal.payload) == (4, "journal", b"\xc1")
+    assert gathered.sequences == [4]
+
+
+def test_a_record_that_says_nothing_balances_in_the_books() -> None:
+    """It is refused by this process, so it must have come from somewhere."""
+    gathered = Gathered()
+    gathered.entry(record.Entry(4, b"\xc1"), opened_at_seq=5)
+
+    assert gathered.recovered == len(gathered.refusals) == 1
+
+
+# ---------------------------------------------------------------------- replay
+
+
+def test_a_replay_keeps_the_given_numbers_and_leaves_out_what_is_anothers() -> None:
+    prints, refusals = replay(frame(0, 4))
+
+    assert [(trade.side, trade.occurrence) for trade in prints] == [("SELL", 4)]
+    assert refusals == ()
+
+
+def test_a_print_beyond_the_numbers_is_the_first_of_its_kind() -> None:
+    prints, _ = replay(frame(2))
+
+    assert [trade.occurrence for trade in prints] == [2, 1]
+
+
+def test_numbers_beyond_the_prints_are_let_go() -> None:
+    prints, _ = replay(frame(1, 2, 3))
+
+    assert [trade.occurrence for trade in prints] == [1, 2]
+
+
+def test_a_replay_gives_refusals_verbatim() -> None:
+    prints, refusals = replay(frame(raw=b"{"))
+
+    assert prints == ()
+    assert [one.payload for one in refusals] == [b"{"]
+
+
+# ----------------------------------------------------------------------- batch
+
+
+def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
+    gathered, knowledge = Gathered(), Knowledge()
+    gathered.frame(4, "a", (printed(),), (refusal(),))
+    gathered.fact(9, STOPPED)
+    gathered.fact(2, ALIVE)
+    market = Market(
+        condition_id=CONDITION,
+        question="?",
+        slug="s",
+        assets=(Asset(token_id=TokenId("1"), outcome="Yes", outcome_index=0),),
+    )
+    observation = Observation(
+        condition_id=CONDITION,
+        source=Source.GAMMA,
+        observed_at_ms=1,
+        payouts=((TokenId("1"), Decimal(1)),),
+        reason="",
+        payload="{}",
+    )
+    resolution = Resolution(
+        condition_id=CONDITION,
+        kind="split",
+        winning_token_id=None,
+        winning_outcome=None,
+        payouts=(Decimal("0.5"), Decimal("0.5")),
+        resolved_at_ms=1,
+        sources=(Source.GAMMA, Source.CLOB),
+    )
+    contradiction = Contradiction(
+        condition_id=CONDITION, detected_at_ms=1, recorded="a", observed="b", source=Source.CLOB
+    )
+    knowledge.markets.append(market)
+    knowledge.observations.append(observation)
+    knowledge.resolutions.append(resolution)
+    knowledge.contradictions.append(contradiction)
+    event = ConnectionEvent(at_ns=1, connection="a", event="connected", reason="")
+    made = batch(gathered, knowledge, (event,), 10)
+
+    assert made == Batch(
+        prints=(printed(),),
+        refusals=(SetAside(seq=4, index=0, connection="a", refusal=refusal()),),
+        facts=((2, ALIVE), (9, STOPPED)),
+        events=(event,),
+        markets=(market,),
+        observations=(observation,),
+        resolutions=(resolution,),
+        contradictions=(contradiction,),
+        mark=10,
+    )
+
+
+def test_two_facts_of_one_sequence_need_no_order_of_their_own() -> None:
+    gathered = Gathered()
+    gathered.fact(2, STOPPED)
+    gathered.fact(2, ALIVE)
+
+    assert batch(gathered, Knowledge(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
+
+
+def test_knowledge_is_there_as_soon_as_one_ticket_is() -> None:
+    assert not Knowledge()
+    by_catalog, by_resolution = Knowledge(), Knowledge()
+    by_catalog.catalog_tickets.append(1)
+    by_resolution.resolution_tickets.append(1)
+
+    assert by_catalog
+    assert by_resolution

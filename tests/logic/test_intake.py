@@ -1,0 +1,133 @@
+import pytest
+from feed_samples import CONDITION, RECEIVED_NS, TOKEN, spoken, wire
+
+from actors.logic.gathering import replay
+from actors.logic.intake import Intake, Taken
+from actors.logic.lane import LaneSpec
+from actors.logic.record import FrameSeen
+from actors.logic.trade import Print, Refusal, TokenId
+
+OTHER, PULSE = TokenId("72"), TokenId("99")
+
+
+def intake(*, epoch: int = 5) -> Intake:
+    taking = Intake(LaneSpec(lane="leg0-0001", leg=0, tokens=(TOKEN, OTHER), pulse=(PULSE,)), epoch)
+    taking.listening.requested((TOKEN, OTHER), 0.0)
+    return taking
+
+
+def book(*tokens: str) -> bytes:
+    return wire(
+        [
+            {
+                "event_type": "book",
+                "asset_id": token,
+                "market": CONDITION,
+                "bids": [],
+                "asks": [],
+                "timestamp": "1790000000000",
+                "hash": "h",
+            }
+            for token in tokens
+        ]
+    )
+
+
+def together(*events: bytes) -> bytes:
+    return b"[" + b",".join(events) + b"]"
+
+
+def kept(taken: Taken) -> FrameSeen:
+    assert taken.record is not None
+    return taken.record
+
+
+def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
+    taken = intake().take(spoken(), RECEIVED_NS)
+
+    assert kept(taken) == FrameSeen(
+        epoch=5,
+        connection="leg0-0001",
+        received_at_ns=RECEIVED_NS,
+        occurrences=(1,),
+        raw=spoken(),
+    )
+    assert taken.weight == 1
+
+
+def test_twins_are_numbered_across_frames() -> None:
+    taking = intake()
+    first, second = (taking.take(together(spoken(), spoken()), RECEIVED_NS) for _ in range(2))
+
+    assert (kept(first).occurrences, kept(second).occurrences) == ((1, 2), (3, 4))
+
+
+def test_another_epoch_numbers_anew() -> None:
+    assert [kept(intake(epoch=e).take(spoken(), RECEIVED_NS)).occurrences for e in (1, 2)] == [
+        (1,),
+        (1,),
+    ]
+
+
+def test_prints_of_the_pulse_are_marked_as_anothers_and_do_not_weigh() -> None:
+    pulse = spoken(asset_id=PULSE)
+    taken = intake().take(together(pulse, spoken(), pulse, spoken(side="SELL")), RECEIVED_NS)
+
+    assert kept(taken).occurrences == (0, 1, 0, 1)
+    assert [trade.token_id for trade in taken.prints] == [TOKEN, TOKEN]
+    assert taken.weight == 2
+
+
+def test_a_frame_with_nothing_but_the_pulse_is_not_kept() -> None:
+    taken = intake().take(spoken(asset_id=PULSE), RECEIVED_NS)
+
+    assert (taken.record, taken.prints, taken.weight) == (None, (), 0)
+
+
+def test_a_refusal_is_kept_and_weighs() -> None:
+    bad = spoken(price="1.5")
+    taken = intake().take(together(bad, spoken()), RECEIVED_NS)
+
+    assert kept(taken).occurrences == (1,)
+    assert taken.weight == 2
+    assert [refusal.payload for refusal in taken.decoded.refusals] == [bad]
+
+
+def test_a_frame_of_refusals_alone_is_kept_without_numbers() -> None:
+    assert kept(intake().take(b"{", RECEIVED_NS)).occurrences == ()
+
+
+def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
+    taking = intake()
+    first = taking.take(book(TOKEN, PULSE), RECEIVED_NS)
+    again = taking.take(book(TOKEN, OTHER), RECEIVED_NS + 1)
+
+    assert (first.record, first.confirmed) == (None, (TOKEN,))
+    assert again.confirmed == (OTHER,)
+    assert taking.listening.confirmed_at(TOKEN) == RECEIVED_NS
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        spoken(),
+        together(spoken(asset_id=PULSE), spoken(), spoken(), spoken(price="7")),
+        together(spoken(side="SELL"), spoken(asset_id=PULSE)),
+        b"\xff\x00",
+        b"[]",
+    ],
+)
+def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
+    taking = intake()
+    taking.take(spoken(), RECEIVED_NS)
+    taken = taking.take(raw, RECEIVED_NS)
+    if taken.record is None:
+        assert taken.weight == 0
+        return
+    prints: tuple[Print, ...]
+    refusals: tuple[Refusal, ...]
+    prints, refusals = replay(taken.record)
+
+    assert prints == taken.prints
+    assert refusals == taken.decoded.refusals
+    assert taken.weight == len(prints) + len(refusals)
