@@ -25,9 +25,9 @@ from actors.errors import JournalUnreadable, StoreUnavailable
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
 from actors.logic.digest import Written
-from actors.logic.gathering import Gathered, Knowledge, batch
-from actors.logic.record import Hole
+from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
 from actors.logic.restart import Backoff
+from actors.logic.stall import Stall
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -52,6 +52,7 @@ from actors.messages import (
 )
 from actors.ports import Journal, Store
 from actors.shell import Birth, Mailbox, Shell
+from actors.stretch import read_stretch
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class WriterActor(Shell):
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
         self._written = Written(every_s=LINE_S)
         self._try_at = 0.0
-        self._mark_seen, self._mark_seen_at = 0, 0.0
+        self._stall = Stall(settings.hole_s)
         self._gathered = Gathered()
         self._knowledge = Knowledge()
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
@@ -124,9 +125,9 @@ class WriterActor(Shell):
             ConnectionNoted: self._connection_noted,
             RecallMarkets: self._recall,
             MarketsSeen: self._markets_seen,
-            ResolutionObserved: self._evidence,
-            MarketResolved: self._evidence,
-            ResolutionConflict: self._evidence,
+            ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),
+            MarketResolved: lambda told: self._keep(told.ticket, told.resolution),
+            ResolutionConflict: lambda told: self._keep(told.ticket, told.contradiction),
         }
 
     def on_stop(self) -> None:
@@ -213,8 +214,9 @@ class WriterActor(Shell):
                 self._open(Open())
         else:
             self._backoff.succeeded(tick.now)
-        if self._state == "live":
-            self._look_for_hole(tick.now)
+        standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
+        if self._stall.noticed(tick.now, **standing) and self._state == "live":
+            self._fall_behind()
         self._to.supervisor.tell(
             WriterReport(
                 child=self.child,
@@ -224,15 +226,6 @@ class WriterActor(Shell):
                 waiting=self.waiting,
             )
         )
-
-    def _look_for_hole(self, now: float) -> None:
-        """A record whose teller died before telling is found in the journal."""
-        mark = self._acks.mark
-        if mark != self._mark_seen or self._journal.next_seq <= mark:
-            self._mark_seen, self._mark_seen_at = mark, now
-        elif now - self._mark_seen_at >= self._settings.hole_s:
-            self._mark_seen_at = now
-            self._fall_behind()
 
     # ---------------------------------------------------------------- gather
 
@@ -273,18 +266,10 @@ class WriterActor(Shell):
             self._knowledge.markets += message.markets
             self._knowledge.catalog_tickets.append(message.ticket)
 
-    def _evidence(self, message: ResolutionObserved | MarketResolved | ResolutionConflict) -> None:
+    def _keep(self, ticket: int, evidence: Evidence) -> None:
         """Gather evidence and verdicts, likewise."""
-        if self._state == "away":
-            return
-        self._knowledge.resolution_tickets.append(message.ticket)
-        match message:
-            case ResolutionObserved(observation=observation):
-                self._knowledge.observations.append(observation)
-            case MarketResolved(resolution=resolution):
-                self._knowledge.resolutions.append(resolution)
-            case ResolutionConflict(contradiction=contradiction):
-                self._knowledge.contradictions.append(contradiction)
+        if self._state != "away":
+            self._knowledge.keep(ticket, evidence)
 
     # ---------------------------------------------------------------- commit
 
@@ -334,29 +319,18 @@ class WriterActor(Shell):
         """Commit one more stretch of the journal; go live at its end."""
         if self._state != "behind":
             return
-        self._gathered = self._read_stretch()
+        self._gathered = read_stretch(
+            self._journal,
+            self._acks,
+            most_prints=self._settings.batch_prints,
+            most_records=self._settings.batch_records,
+        )
         if self._gathered.sequences:
             self._commit()
             if self._state == "behind":
                 self.actor_ref.tell(CatchUp())
         else:
             self._state = "live"
-
-    def _read_stretch(self) -> Gathered:
-        """Read from the mark what fits into one transaction; empty at the journal's end."""
-        gathered = Gathered()
-        for entry in self._journal.read(self._acks.mark):
-            if isinstance(entry, Hole):
-                self._acks.done(entry.first, entry.last)
-                level = logging.INFO if entry.skipped else logging.ERROR
-                extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
-                log.log(level, "journal_hole", extra=extra)
-                continue
-            gathered.entry(entry, opened_at_seq=self._journal.opened_at_seq)
-            prints, records = gathered.full_of
-            if prints >= self._settings.batch_prints or records >= self._settings.batch_records:
-                break
-        return gathered
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; give False when the database is away."""

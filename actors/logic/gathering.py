@@ -8,6 +8,8 @@ from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.trade import Print, Refusal
 
+Evidence = Observation | Resolution | Contradiction
+
 
 class Gathered:
     """Prints, refusals and facts with the journal sequences they came under.
@@ -79,6 +81,17 @@ class Knowledge:
         self.contradictions: list[Contradiction] = []
         self.catalog_tickets: list[int] = []
         self.resolution_tickets: list[int] = []
+
+    def keep(self, ticket: int, evidence: Evidence) -> None:
+        """Add what resolution told."""
+        self.resolution_tickets.append(ticket)
+        match evidence:
+            case Observation():
+                self.observations.append(evidence)
+            case Resolution():
+                self.resolutions.append(evidence)
+            case Contradiction():
+                self.contradictions.append(evidence)
 
     def __bool__(self) -> bool:
         return bool(self.catalog_tickets or self.resolution_tickets)

@@ -1,0 +1,30 @@
+"""One stretch of the journal, read back for one transaction."""
+
+import logging
+
+from actors.logic.acks import Acks
+from actors.logic.gathering import Gathered
+from actors.logic.record import Hole
+from actors.ports import Journal
+
+log = logging.getLogger(__name__)
+
+
+def read_stretch(journal: Journal, acks: Acks, *, most_prints: int, most_records: int) -> Gathered:
+    """Read from the mark what fits into one transaction; empty at the journal's end.
+
+    What cannot be read is stepped over, once, with a line in the log.
+    """
+    gathered = Gathered()
+    for entry in journal.read(acks.mark):
+        if isinstance(entry, Hole):
+            acks.done(entry.first, entry.last)
+            level = logging.INFO if entry.skipped else logging.ERROR
+            extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
+            log.log(level, "journal_hole", extra=extra)
+            continue
+        gathered.entry(entry, opened_at_seq=journal.opened_at_seq)
+        prints, records = gathered.full_of
+        if prints >= most_prints or records >= most_records:
+            break
+    return gathered
