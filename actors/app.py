@@ -271,10 +271,9 @@ class Tracker:
         self._to.supervisor.tell(StopListening())
         deadline = time.monotonic() + CLOSE_CONNECTIONS_S
         with contextlib.suppress(TimeoutError):
-            while time.monotonic() < deadline and self._to.supervisor.ask(
-                GetListening(), timeout_s=ASK_S
-            ):
-                self._again.wait(FLUSH_S)
+            while not self._again.wait(FLUSH_S) and time.monotonic() < deadline:
+                if not self._to.supervisor.ask(GetListening(), timeout_s=ASK_S):
+                    return
 
     def _drain(self) -> None:
         """Commit what the journal holds, unless the database is away or we are in a hurry."""

@@ -31,6 +31,8 @@ LONGEST_SCRUBBED = 16_384
 MOST_ITEMS = 50
 DEEPEST = 4
 HIDDEN = "[secret]"
+TRACES = frozenset({"traceback", "stacks"})
+"""Fields that hold stacks."""
 
 # Besides C0 and C1: line separators, directions (they reorder what a person reads), surrogates.
 _CONTROL = re.compile(
@@ -68,6 +70,10 @@ class Scrubber:
         """Give the end of a traceback (the part that tells), without secrets, with its lines."""
         cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
         return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
+
+    def field(self, name: str, value: Any) -> Any:
+        """Give a field's value; those of `TRACES` are stacks and keep their lines."""
+        return self.trace(value) if name in TRACES and isinstance(value, str) else self.value(value)
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """Give a value of JSON for anything: texts scrubbed, numbers kept, the rest as text."""
@@ -112,7 +118,7 @@ class _Lines(JsonFormatter):
             if name not in _STANDARD and name not in log_data:
                 log_data[name] = value
         for name, value in log_data.items():
-            log_data[name] = self._scrubber.value(value)
+            log_data[name] = self._scrubber.field(name, value)
         for name in ("exc_info", "stack_info"):
             if message_dict.get(name):
                 log_data[name] = self._scrubber.trace(str(message_dict[name]))
@@ -129,7 +135,7 @@ class _Console(logging.Formatter):
         """Give one line, and the traceback below it when there is one."""
         head = _head(record)
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        said = (f"{name}={self._scrubber.value(value)}" for name, value in fields.items())
+        said = (f"{name}={self._scrubber.field(name, value)}" for name, value in fields.items())
         clock = str(head["timestamp"])[11:23]
         message = self._scrubber.text(str(head["message"]))
         line = " ".join((clock, f"{record.levelname:<7}", message, *said))

@@ -228,3 +228,15 @@ def test_undoing_the_hooks_brings_the_former_ones_back(stream: io.StringIO) -> N
     assert sys.excepthook is not former[0]
     undo()
     assert (sys.excepthook, threading.excepthook, sys.unraisablehook) == former
+
+
+@pytest.mark.parametrize("name", ["traceback", "stacks"])
+def test_a_field_of_stacks_keeps_its_lines_and_its_telling_end(
+    stream: io.StringIO, name: str
+) -> None:
+    logs.configure("INFO", "json", stream, secrets=[SECRET])
+    text = "frame\n" * 500 + f"ValueError: {SECRET}"
+    log.error("child_died", extra={name: text})
+    (line,) = lines(stream)
+    assert line[name].endswith("frame\nValueError: [secret]")
+    assert len(line[name]) > 2_000
