@@ -16,6 +16,7 @@ import msgspec
 from actors.errors import FeedLost, JournalFull
 from actors.logic import feed, record
 from actors.logic.coverage import Listening
+from actors.logic.departures import Departure, Departures
 from actors.logic.digest import Digest
 from actors.logic.intake import Intake, Taken
 from actors.logic.lane import LaneSpec
@@ -71,15 +72,6 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
     resolution: Mailbox
 
 
-class _Leaving(msgspec.Struct, frozen=True):
-    """Tokens to let go as soon as the epoch is proven until `asked_ns`."""
-
-    tokens: tuple[TokenId, ...]
-    cause: str
-    asked_ns: int
-    asked_at: float
-
-
 class ConnectionActor(Shell):
     """One life of one connection."""
 
@@ -109,7 +101,7 @@ class ConnectionActor(Shell):
         self._rejected, self._unknown = Digest(every_s=LINE_S), Digest(every_s=LINE_S)
         self._home = Address()
         self._home.move_to(self.actor_ref)
-        self._leaving: list[_Leaving] = []
+        self._leaving = Departures(settings.release_s)
         self._retiring = ""
         self._intake = Intake(lane, 0)
         self._liveness = Liveness(silence_s=settings.silence_s * (10 if lane.lifecycle else 1))
@@ -175,9 +167,7 @@ class ConnectionActor(Shell):
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Let tokens go once they are proven to have been heard until now."""
-        self._leaving.append(
-            _Leaving(message.tokens, message.cause, message.since_ns, self._now),
-        )
+        self._leaving.add(Departure(message.tokens, message.cause, message.since_ns, self._now))
 
     def _retire(self, message: Retire) -> None:
         """End in good order: last mark, close record, CLOSE frame."""
@@ -280,10 +270,8 @@ class ConnectionActor(Shell):
 
     def _let_go(self, line: Line) -> None:
         """Unsubscribe what is proven to its end, or has waited long enough."""
-        proven_ns, late = self._listening.proven_until_ns, self._now - self._settings.release_s
-        ready = [x for x in self._leaving if x.asked_ns <= proven_ns or x.asked_at <= late]
-        for leaving in ready:
-            self._leaving.remove(leaving)
+        proven_ns = self._listening.proven_until_ns
+        for leaving in self._leaving.due(self._now, proven_ns):
             for chunk in feed.chunks(leaving.tokens):
                 line.send_text(feed.unsubscription(chunk))
             released = self._listening.release(leaving.tokens)
