@@ -19,9 +19,9 @@ from actors.shell import Address
 
 log = logging.getLogger(__name__)
 
-WORD_S = 1.0
+WORD_S = 3.0
 """How long to wait for the last word of the dead: an actor counts as dead
-before it tells why, and what it told may still be on its way."""
+before it tells why, and what it told may stand behind a few Ticks."""
 
 PAUSE_S = 5.0
 """Ticks further apart than this mean that the whole process stood still."""

@@ -149,19 +149,19 @@ def test_what_the_last_life_said_does_not_excuse_the_next() -> None:
     nursery.refs[-1].alive = False
     nursery.look(10.0)
 
-    assert nursery.look(11.0) == [("a", "died without a word", False)]
+    assert nursery.look(13.0) == [("a", "died without a word", False)]
 
 
-def test_the_dead_have_a_second_for_their_last_word() -> None:
+def test_the_dead_have_3_s_for_their_last_word() -> None:
     nursery = Nursery()
     child = nursery.add("a")
     nursery.bear()
     nursery.refs[0].alive = False
     assert nursery.look(1.0) == []
-    assert nursery.look(1.9) == []
+    assert nursery.look(3.9) == []
     child.crashed = ("ValueError: boom", "Traceback …")
 
-    (death,) = nursery.children.look(1.95)
+    (death,) = nursery.children.look(3.95)
     assert (death.reason, death.traceback, death.expected) == (
         "ValueError: boom",
         "Traceback …",

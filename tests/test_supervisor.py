@@ -277,7 +277,7 @@ def test_an_exit_code_is_passed_on() -> None:
 def test_what_no_life_can_survive_counts_though_the_dead_are_buried() -> None:
     house = House().begin()
     house.ref("writer").alive = False
-    house.ticks(3)
+    house.ticks(5)
     assert house.incarnation("writer") == 2
     died = ChildDied(
         child="writer", incarnation=1, reason="SchemaMismatch", traceback="", exit_code=78

@@ -40,11 +40,14 @@ LANE = "leg0-0000"
 
 
 class Dialler(FakeDialler):
-    """Gives lines by the order of the calls; the first few may be bugs."""
+    """Gives lines; the first calls may die of a bug, the first to get through may hang."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bugs = 0
+        self.asked = 0
+        self.open = threading.Event()
+        self.open.set()
 
     def dial(
         self,
@@ -55,6 +58,9 @@ class Dialler(FakeDialler):
         if self.bugs:
             self.bugs -= 1
             raise ZeroDivisionError("a bug of ours")
+        self.asked += 1
+        if self.asked == 1:
+            assert self.open.wait(WAIT_S)
         return super().dial(markers, on_frames, on_end)
 
 
@@ -145,6 +151,7 @@ class House:
                     line.last_byte_at = line.last_data_at = self.now
             self.supervisor.tell(Tick(now=self.now, wall_ns=self.wall_ns))
             self.writer.tell(Flush())
+            self.supervisor.ask(GetListening(), timeout_s=WAIT_S)  # it keeps up with time
             self.pace.wait(0.01)
 
     def listen(self) -> FakeLine:
@@ -227,6 +234,22 @@ def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
     events = [(e.event, e.reason) for b in house.store.batches for e in b.events]
     assert ("disconnected", "reset") in events
     assert house.health().restarts.total == 0
+
+
+def test_a_connection_that_hung_while_dialling_is_replaced_and_ends_when_it_wakes(
+    house: House,
+) -> None:
+    dialler = house.diallers[LANE]
+    dialler.open.clear()
+    line = house.listen()
+    assert dialler.asked == 2
+    dialler.open.set()
+    house.until(lambda: len(dialler.lines) == 2 and dialler.lines[1].ended)
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert line.ended is None
+    assert house.health().restarts.children == {LANE: 1}
 
 
 def test_a_stop_ends_every_connection(house: House) -> None:
