@@ -24,6 +24,8 @@ INVALID = frame(b"INVALID OPERATION")
 NOTHING_NEW = frame(b"NO NEW ASSETS")
 POLICY = 1008
 RESCUED = 0.55
+SUBSCRIPTION_BYTES = 200_000
+"""Larger messages were seen to make the real server drop the connection."""
 
 
 class Channel:
@@ -82,6 +84,9 @@ class Channel:
 
     def hear(self, connection: Connection, text: str, now: int) -> None:
         """Answer one text message of a subscriber."""
+        if len(text) > SUBSCRIPTION_BYTES:
+            connection.cut("subscription too large", by="server")
+            return
         if text == "PING":
             if not connection.subscribed:
                 connection.close(POLICY, "invalid subscription payload", by="server")

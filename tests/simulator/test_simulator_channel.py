@@ -130,6 +130,32 @@ def test_unknown_tokens_are_left_out_in_silence_and_none_known_gives_an_empty_ar
     play(scene)
 
 
+def test_operation_without_tokens_has_nothing_new_and_an_unknown_one_is_invalid(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            one, _ = await two_markets(stage)
+            listener = await stage.listener()
+            await listener.ask(one)
+            assert await listener.operate("subscribe", ()) == ["NO NEW ASSETS"]
+            assert await listener.operate("dance", one) == ["INVALID OPERATION"]
+            await listener.ws.send_str("not JSON")
+            assert await listener.sync() == ["INVALID OPERATION"]
+
+    play(scene)
+
+
+def test_subscription_of_more_than_200_kb_ends_the_socket_without_a_word(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            listener = await stage.listener()
+            await listener.ws.send_json({"assets_ids": ["1" * 77] * 2600, "type": "market"})
+            assert await listener.close_code() is None
+
+    play(scene)
+
+
 def test_initial_dump_false_brings_no_books(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:

@@ -34,7 +34,10 @@ def simulator(folder: Path, *argv: str) -> Iterator[tuple[subprocess.Popen[str],
         yield process, json.loads(process.stdout.readline())
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def wait_gone(pid: int, deadline_s: float) -> bool:
@@ -98,6 +101,17 @@ def test_signal_ends_it_within_two_seconds_with_the_books_as_last_line(
         assert summary["connections"]["total"] == 1
         last = (tmp_path / "ledger.jsonl").read_text().splitlines()[-1]
         assert json.loads(last)["sent"] == summary["sent"]
+
+
+@pytest.mark.life
+def test_reader_of_the_last_line_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+    with simulator(tmp_path) as (process, _):
+        assert process.stdout is not None
+        process.stdout.close()
+        process.terminate()
+        assert process.wait(5) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.life

@@ -203,6 +203,21 @@ def test_stuck_market_shows_halves_and_stays_open(tmp_path: Path) -> None:
     play(scene)
 
 
+def test_gamma_and_clob_show_a_market_closed_only_after_their_lags(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=3", "--lag-clob=1") as stage:
+            _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
+            stage.turn((line["closed_at"] - stage.world.wall()) / 1000 + 0.5)
+            seen = []
+            for _ in range(3):
+                view = await views(stage, line)
+                seen.append((view["gamma"]["closed"], view["clob"]["closed"]))
+                stage.turn(1.4)
+            assert seen == [(False, False), (False, True), (True, True)]
+
+    play(scene)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_lying_source_contradicts_the_others_while_it_lasts(tmp_path: Path, source: str) -> None:
     async def scene() -> None:
@@ -253,6 +268,7 @@ def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Pa
     async def second() -> None:
         async with rehearsal(tmp_path, *QUIET, later_s=100) as stage:
             assert stage.world.run == 2
+            begun = stage.world.wall() + 1000
             assert len(stage.world.universe) == len(markets)
             for condition, line in settled.items():
                 flags = [
@@ -263,6 +279,9 @@ def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Pa
             stage.turn(60, step=0.1)
             outcomes = [line["condition"] for line in stage.ledger("outcome")]
             assert len(outcomes) == len(set(outcomes)), "an outcome is told once"
+            for line in stage.ledger("outcome"):
+                if line["condition"] not in settled:
+                    assert min(line["final_at"].values()) > begun, "nothing is final at once"
             assert set(outcomes) == set(markets)
 
     play(second)
