@@ -1,9 +1,9 @@
 """Columns of rows: from what the actors tell to what a query takes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from psycopg.types.numeric import Int4, Int8
@@ -16,6 +16,7 @@ from actors.logic.trade import Print, print_hash
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
+T = TypeVar("T")
 Columns = dict[str, Any]
 
 
@@ -26,6 +27,11 @@ def instant(ns: int) -> datetime:
         OverflowError: Not between the years 1 and 9999.
     """
     return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def slices(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut what may be long, so that no statement comes near its time limit."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def clean(text: str) -> str:

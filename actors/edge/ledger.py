@@ -9,13 +9,16 @@ from typing import Any
 from psycopg.types.numeric import Int8
 
 from actors.edge import queries
-from actors.edge.columns import clean, instant
+from actors.edge.columns import clean, instant, slices
 from actors.edge.session import Connection
 from actors.edge.tokens import TokenKeys
 from actors.logic import record
 
 Numbered = tuple[int, record.Fact]
 Rows = Iterable[tuple[Any, ...]]
+
+_TOKENS_AT_ONCE = 10_000
+_EPOCHS_AT_ONCE = 100  # each may hold 200 tokens, whose rows are rewritten
 
 
 class Ledger:
@@ -52,18 +55,17 @@ class Ledger:
         """Let the ends of epochs reach what was listened to on them. Once, after all facts."""
         lost = self._run(queries.CLOSE_LOST_EPOCHS)
         self._touched.update(epoch for (epoch,) in lost)
-        if self._touched:
-            epochs = [Int8(epoch) for epoch in sorted(self._touched)]
-            self._run(queries.SETTLE_LISTENING, epochs=epochs)
+        for epochs in slices(sorted(self._touched), _EPOCHS_AT_ONCE):
+            self._run(queries.SETTLE_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
 
     def _prove(self, marks: Mapping[int, int]) -> None:
-        if marks:
-            self._touched.update(marks)
-            self._run(
+        for some in slices(sorted(marks.items()), _TOKENS_AT_ONCE):
+            moved = self._run(
                 queries.PROVE_EPOCHS,
-                epochs=[Int8(epoch) for epoch in marks],
-                until=[instant(until) for until in marks.values()],
+                epochs=[Int8(epoch) for epoch, _ in some],
+                until=[instant(until) for _, until in some],
             )
+            self._touched.update(epoch for epoch, ended in moved if ended)
 
     def _apply_one(self, seq: int, fact: record.Fact) -> None:
         match fact:
@@ -76,24 +78,24 @@ class Ledger:
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **given)
                 self._touched.add(epoch)
             case record.TokensConfirmed(epoch, at_ns, tokens):
-                given = {"at": instant(at_ns), "assets": self._keys(tokens)}
-                self._run(queries.CONFIRM_TOKENS, epoch=epoch, seq=seq, **given)
+                given = {"epoch": epoch, "seq": seq, "at": instant(at_ns)}
+                self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, given)
                 self._touched.add(epoch)
             case record.TokensReleased(epoch, until_ns, tokens, cause):
-                given = {"at": instant(until_ns), "assets": self._keys(tokens)}
-                self._run(queries.RELEASE_TOKENS, epoch=epoch, seq=seq, cause=clean(cause), **given)
+                given = {"epoch": epoch, "seq": seq, "at": instant(until_ns), "cause": clean(cause)}
+                self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
             case _:
                 self._apply_wish(seq, fact)
 
     def _apply_wish(self, seq: int, fact: record.Fact) -> None:
         match fact:
             case record.TokensWanted(at_ns, tokens):
-                given = {"at": instant(at_ns), "assets": self._keys(tokens)}
                 complete = self._mark is not None and seq < self._mark
-                self._run(queries.WANT_TOKENS, seq=seq, complete=complete, **given)
+                given = {"seq": seq, "at": instant(at_ns), "complete": complete}
+                self._run_by_tokens(queries.WANT_TOKENS, tokens, given)
             case record.TokensUnwanted(at_ns, tokens):
-                given = {"at": instant(at_ns), "assets": self._keys(tokens)}
-                self._run(queries.UNWANT_TOKENS, seq=seq, **given)
+                given = {"seq": seq, "at": instant(at_ns)}
+                self._run_by_tokens(queries.UNWANT_TOKENS, tokens, given)
             case record.ProcessStarted(at_ns, host, version):
                 given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
                 ended = self._run(queries.START_PROCESS, seq=seq, **given)
@@ -103,8 +105,10 @@ class Ledger:
             case record.ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
 
-    def _keys(self, tokens: Iterable[str]) -> list[int]:
-        return sorted(self._tokens.of(self._connection, tokens, {}).values())
+    def _run_by_tokens(self, query: bytes, tokens: Sequence[str], given: Mapping[str, Any]) -> None:
+        for some in slices(tokens, _TOKENS_AT_ONCE):
+            keys = self._tokens.of(self._connection, some, {})
+            self._run(query, assets=sorted(keys.values()), **given)
 
     def _run(self, query: bytes, **given: Any) -> Rows:
         return self._connection.execute(query, {"journal": self._journal, **given})

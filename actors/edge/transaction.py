@@ -1,6 +1,6 @@
 """One batch on its way into the database, row by row where a row is at fault."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +15,10 @@ from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.trade import Print, Refusal
 
 T = TypeVar("T")
+
+_MARKETS_AT_ONCE = 1000
+_ROWS_AT_ONCE = 5000
+_BYTES_AT_ONCE = 16 * 2**20
 
 
 class Transaction:
@@ -43,7 +47,10 @@ class Transaction:
         """Store it and commit, the mark with it; the journal is locked meanwhile."""
         with self._connection.transaction():
             mark = self._number(queries.LOCK_PROGRESS)
-            stored = self._sift(batch.prints, self._prints, self._refuse)
+            stored = sum(
+                self._sift(some, self._prints, self._refuse)
+                for some in columns.slices(batch.prints, _ROWS_AT_ONCE)
+            )
             unstorable = len(self._refused)
             self._catalogue(batch)
             self._coverage(batch.facts, batch.mark)
@@ -59,7 +66,8 @@ class Transaction:
         )
 
     def _catalogue(self, batch: Batch) -> None:
-        self._sift(batch.markets, self._markets, self._refuse)
+        for some in columns.slices(batch.markets, _MARKETS_AT_ONCE):
+            self._sift(some, self._markets, self._refuse)
         self._sift(batch.observations, self._observations, self._quote)
         self._sift(batch.resolutions, self._resolutions, self._refuse)
         self._sift(batch.contradictions, self._contradictions, self._refuse)
@@ -113,8 +121,8 @@ class Transaction:
         self._sift([columns.quoted(row)], self._observations, self._refuse)
 
     def _set_aside(self, rows: Sequence[SetAside]) -> None:
-        if rows:
-            self._run(queries.INSERT_REJECTIONS, **columns.refusals(rows))
+        for some in _by_bytes(rows):
+            self._run(queries.INSERT_REJECTIONS, **columns.refusals(some))
 
     def _prints(self, rows: Sequence[Print]) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
@@ -150,6 +158,20 @@ class Transaction:
         if row is None:
             raise LookupError("the journal has no row in journal_progress")
         return int(row[0])
+
+
+def _by_bytes(rows: Iterable[SetAside]) -> Iterator[list[SetAside]]:
+    """Cut so that a statement carries little more than 16 MiB, the size of one large frame."""
+    some: list[SetAside] = []
+    carried = 0
+    for row in rows:
+        some.append(row)
+        carried += len(row.refusal.payload)
+        if carried > _BYTES_AT_ONCE or len(some) >= _ROWS_AT_ONCE:
+            yield some
+            some, carried = [], 0
+    if some:
+        yield some
 
 
 def _json(row: Any) -> bytes:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from postgres import ask
+from postgres import ask, do
 from psycopg.conninfo import make_conninfo
 from samples import CONDITION, NO, YES, market, verdict
 
@@ -429,3 +429,25 @@ def test_a_reader_with_another_search_path_gets_the_same_answer(
     query = "select cause from public.coverage_gaps(%s, '-infinity', 'infinity')"
     elsewhere = make_conninfo(database, options="-c search_path=pg_catalog")
     assert ask(elsewhere, query, YES) == [("process_down",)]
+
+
+def test_a_question_about_one_day_does_not_read_the_whole_history(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(-300 * 86400)
+    do(
+        database,
+        """insert into listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
+             from_at, until_at, cause)
+           select 1, k, 1, n, n + 1, now() - n * interval '1 hour',
+                  now() - n * interval '1 hour' + interval '50 minutes', 'frozen'
+           from generate_series(1, 5) k, generate_series(1, 5000) n""",
+    )
+    do(database, "analyze")
+    day = (YES, datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) - timedelta(days=1))
+    assert ask(database, "select count(*) from coverage_gaps(%s, %s, %s)", *day)[0][0] >= 24
+    explain = "explain (analyze, buffers, format json) select * from coverage_gaps(%s, %s, %s)"
+    plan = ask(database, explain, *day)[0][0][0]["Plan"]
+    touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    assert touched < 500  # 5,000 intervals lie on more than that many pages of heap and index
