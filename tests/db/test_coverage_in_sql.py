@@ -451,3 +451,13 @@ def test_a_question_about_one_day_does_not_read_the_whole_history(
     plan = ask(database, explain, *day)[0][0][0]["Plan"]
     touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     assert touched < 500  # 5,000 intervals lie on more than that many pages of heap and index
+
+
+def test_a_fact_may_name_more_tokens_than_one_statement_takes(
+    journal: Journal, database: str
+) -> None:
+    tokens = tuple(TokenId(str(10**9 + number)) for number in range(10_001))
+    epoch = journal.tell(ListeningOpened(ns(1), "leg0-0001", 0))
+    journal.tell(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
+    counts = "select (select count(*) from wanted), (select count(*) from listening)"
+    assert ask(database, counts) == [(10_001, 10_001)]
