@@ -35,7 +35,15 @@ from actors.edge.metrics import Metrics
 from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
 from actors.edge.systemd import Notifier, Watchdog
-from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, StoreUnavailable
+from actors.errors import (
+    EXIT_INTERNAL,
+    EXIT_IO,
+    EXIT_OK,
+    ConfigError,
+    JournalFailed,
+    JournalFull,
+    StoreUnavailable,
+)
 from actors.logic import record
 from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
@@ -226,10 +234,10 @@ class Tracker:
             if now - ticked >= TICK_S:
                 ticked = now
                 self._to.supervisor.tell(Tick(now=now, wall_ns=time.time_ns()))
+                if self._journal.failed:
+                    self._give_up(EXIT_IO, f"the journal cannot be written: {self._journal.failed}")
                 if self._supervisor is not None and not self._supervisor.is_alive():
                     self._give_up(EXIT_INTERNAL, "the supervisor died")
-                if self._journal.failed:
-                    self._give_up(EXIT_IO, "the journal cannot be written")
             if duration_s is not None and now - began >= duration_s:
                 return
 
@@ -256,15 +264,26 @@ class Tracker:
         if self._supervisor is not None:
             self._notifier.stopping()
             log.info("stopping")
-            self._close_connections()
-            self._journal.append(record.encode(record.ProcessStopped(at_ns=time.time_ns())))
-            self._journal.sync()
-            self._drain()
-        for close in reversed(self._closers):
-            close()
+            steps = [self._close_connections, self._close_journal, self._drain]
+        else:
+            steps = []
+        for step in [*steps, *reversed(self._closers)]:
+            try:
+                step()
+            except Exception:  # one step that fails must not cost the others
+                log.exception("stop_step_failed")
+                self._verdict = self._verdict or (EXIT_INTERNAL, "a step of the stop failed")
         if self._supervisor is not None:
             code = self._verdict[0] if self._verdict else EXIT_OK
             log.info("stopped", extra={"exit_code": code})
+
+    def _close_journal(self) -> None:
+        """Note the stop, and have everything on disk."""
+        try:
+            self._journal.append(record.encode(record.ProcessStopped(at_ns=time.time_ns())))
+            self._journal.sync()
+        except (JournalFull, JournalFailed) as exc:
+            log.warning("stop_not_journalled", extra={"reason": str(exc)})
 
     def _close_connections(self) -> None:
         """Let every connection write its last mark and say goodbye."""

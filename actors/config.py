@@ -11,6 +11,7 @@ may belong to something else. No message repeats a value: it may be a password.
 import contextlib
 import difflib
 import math
+import os
 import re
 import stat
 import sys
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from actors.errors import ConfigError
 from actors.manual import OTHER_VARIABLES, describe, flag, is_secret, markdown, parser, variable
-from actors.settings import SOCKET_NAME, Config
+from actors.settings import ROOT_STATE_DIR, SOCKET_NAME, Config
 
 __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
 
@@ -264,6 +265,8 @@ def _platform(environ: Mapping[str, str]) -> _Layer:
         layer.put("state_dir", state, "STATE_DIRECTORY")
     elif environ.get("XDG_STATE_HOME", "").startswith("/"):
         layer.put("state_dir", f"{environ['XDG_STATE_HOME']}/tracker", "XDG_STATE_HOME")
+    elif os.geteuid() == 0:
+        layer.put("state_dir", ROOT_STATE_DIR, "root's own place")
     runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if runtime:
         layer.put("status_socket", f"{runtime}/{SOCKET_NAME}", "RUNTIME_DIRECTORY")

@@ -119,6 +119,11 @@ class ConnectionActor(Shell):
     def _listening(self) -> Listening:
         return self._intake.listening
 
+    def on_stop(self) -> None:
+        """After a crash too: leave no socket behind. In the actor's thread."""
+        if self._line is not None and not self._ended:
+            self._line.abort("crashed")
+
     # ------------------------------------------------------------- commands
 
     def _connect(self, _: Connect) -> None:
@@ -142,6 +147,7 @@ class ConnectionActor(Shell):
         if epoch is None:
             return
         self._intake = Intake(self._lane, epoch)
+        self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscribe_first(line)
         self._report("subscribing")
 

@@ -28,7 +28,7 @@ from rich.live import Live
 from actors import board, status
 from actors.config import Config
 from actors.edge.embedded import Embedded
-from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_OK, Internal
+from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, Internal
 from actors.simulator.judge import Judgement, judge
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,11 @@ class Stage:
     def simulator(self) -> Path:
         """The simulator's ledger lives here."""
         return self.home / "simulator"
+
+    @property
+    def log(self) -> Path:
+        """What the tracker writes to standard error."""
+        return self.home / "tracker.log"
 
     @property
     def tracker(self) -> Path:
@@ -152,7 +157,7 @@ def _start_tracker(stage: Stage, urls: dict[str, str]) -> subprocess.Popen[bytes
     }
     if stage.dsn:
         settings["TRACKER_DATABASE_URL"] = stage.dsn
-    with (stage.home / "tracker.log").open("ab") as log:
+    with stage.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own script, no shell
             [sys.executable, str(ROOT / "bin" / "tracker")],
             env={**os.environ, **settings},
@@ -226,11 +231,19 @@ def _bury(stage: Stage, cast: Cast, stop: threading.Event) -> int | None:
     """Start a dead tracker anew, as systemd would; give a code when that cannot help."""
     code = cast.tracker.returncode if cast.tracker else EXIT_INTERNAL
     cast.deaths.append(code)
-    if code == EXIT_CONFIG:
+    if code in {EXIT_CONFIG, EXIT_IO}:
+        _repeat_complaint(stage)
         return code
     stop.wait(RESTART_S)
     cast.tracker = _start_tracker(stage, cast.urls)
     return None
+
+
+def _repeat_complaint(stage: Stage) -> None:
+    """Say what the tracker said when it gave up."""
+    lines = stage.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
+        sys.stderr.write(f"{line}\n")
 
 
 def _ask_simulator(admin_url: str, what: str, **said: object) -> None:

@@ -48,6 +48,8 @@ LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's limit for the path of a Unix socket is 107."""
 
 DEFAULT_STATE_DIR = "~/.local/state/tracker"
+ROOT_STATE_DIR = "/var/lib/tracker"
+"""Root's home is closed to the user that the embedded database runs as."""
 _UNSAID = Path("/")
 
 
@@ -85,7 +87,10 @@ class Config(BaseSettings):
         Path(DEFAULT_STATE_DIR),
         "Directory of the journal (and of the embedded database). One tracker at a time.",
         group="Places",
-        shown=f"$STATE_DIRECTORY, else $XDG_STATE_HOME/tracker, else {DEFAULT_STATE_DIR}",
+        shown=(
+            f"$STATE_DIRECTORY, else $XDG_STATE_HOME/tracker, else {DEFAULT_STATE_DIR}"
+            f" ({ROOT_STATE_DIR} for root)"
+        ),
     )
     status_socket: Directory = _setting(
         _UNSAID,

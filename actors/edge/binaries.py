@@ -86,21 +86,62 @@ def unprivileged() -> Owner | None:
     )
 
 
+def within_reach(folder: Path, owner: Owner | None, home: Path) -> Path:
+    """Give the programs where the server's user can run them; the wheel's are copied if need be.
+
+    A virtual environment in the home of root is closed to everyone else.
+
+    Raises:
+        ConfigError: They are closed to that user and cannot be copied.
+    """
+    if owner is None or _first_closed(folder / "postgres", owner) is None:
+        return folder
+    wheel = folder.parents[1]
+    libraries = wheel.with_name(f"{wheel.name}.libs")
+    if folder.parent.name != "pginstall" or not libraries.is_dir():
+        require_traversable(folder / "postgres", owner)
+    copy = home / "programs"
+    if not _same(folder / "postgres", copy / wheel.name / "pginstall" / "bin" / "postgres"):
+        fresh = copy.with_name("programs.new")
+        try:
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(wheel / "pginstall", fresh / wheel.name / "pginstall", symlinks=True)
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            shutil.rmtree(copy, ignore_errors=True)
+            fresh.rename(copy)
+        except OSError as exc:
+            raise ConfigError(f"cannot copy the server programs to {copy}: {exc}") from exc
+    return copy / wheel.name / "pginstall" / "bin"
+
+
+def _same(program: Path, copy: Path) -> bool:
+    if not copy.exists():
+        return False
+    here, there = program.stat(), copy.stat()
+    return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+
+
 def require_traversable(path: Path, owner: Owner | None) -> None:
     """Make sure that the server's user can reach a folder.
 
     Raises:
         ConfigError: One of its parents does not let that user through.
     """
-    if owner is None:
-        return
+    closed = _first_closed(path, owner) if owner else None
+    if owner and closed:
+        raise ConfigError(
+            f"the embedded PostgreSQL runs as {owner.name}, who may not enter {closed} (on the "
+            f"way to {path}): choose a folder that others may enter, allow it with "
+            f"`chmod o+x {closed}`, or set TRACKER_DATABASE_URL"
+        )
+
+
+def _first_closed(path: Path, owner: Owner) -> Path | None:
+    """Give the first parent that does not let this user through."""
     for parent in reversed(path.parents):
         if parent.exists() and not _may_enter(parent.stat(), owner):
-            raise ConfigError(
-                f"the embedded PostgreSQL runs as {owner.name}, who may not enter {parent} (on the "
-                f"way to {path}): choose a folder that others may enter, allow it with "
-                f"`chmod o+x {parent}`, or set TRACKER_DATABASE_URL"
-            )
+            return parent
+    return None
 
 
 def _may_enter(status: os.stat_result, owner: Owner) -> bool:

@@ -119,7 +119,6 @@ class Embedded:
         return make_conninfo("", host=host, port=_PORT, user="postgres", dbname=db)
 
     def _make_folders(self) -> None:
-        binaries.require_traversable(self._binaries / "postgres", self._owner)
         binaries.require_traversable(self._data, self._owner)
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,6 +128,7 @@ class Embedded:
                     os.chown(folder, self._owner.uid, self._owner.gid)
         except OSError as exc:
             raise ConfigError(f"the database folder {self._root} cannot be made: {exc}") from exc
+        self._binaries = binaries.within_reach(self._binaries, self._owner, self._root)
 
     def _lock_folder(self) -> None:
         lock = (self._root / "lock").open("ab")
