@@ -37,6 +37,10 @@ test: check  ## every check and every test
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='actors/logic/*' --fail-under=95
 
+torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
+	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/torture.py $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
 	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac

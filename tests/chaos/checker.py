@@ -1,0 +1,137 @@
+"""Ledger against database: what was lost, doubled or pretended, and how long gaps are.
+
+The counts are the judge's (`actors.simulator.judge`). Gap seconds are token-seconds
+within the time in which the scene looked: recorded by the tracker, and of these
+false ones, in which a healthy connection had the token nevertheless.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from actors.simulator.judge import Judgement, judge, ledger_lines
+
+Span = tuple[float, float]
+"""From, to: seconds since 1970."""
+
+SUBSCRIBED = frozenset({"subscribe", "unsubscribe"})
+_SICK = frozenset(
+    {"freeze", "deaf", "half_frame", "drip", "oversize", "bad_frame", "drop", "close"}
+)
+_GAPS = """
+    select a.token_id, extract(epoch from lower(g.gap))::float8,
+           extract(epoch from upper(g.gap))::float8, g.cause
+    from assets a, coverage_gaps(a.token_id, %s, %s) g
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement and the gaps; seconds are token-seconds."""
+
+    judged: Judgement
+    gap_s: float
+    false_gap_s: float
+    longest_gap_s: float
+    causes: dict[str, float]
+
+
+def check(ledger: Path, dsn: str, looked: Span, blind: Sequence[Span] = ()) -> Verdict:
+    """Compare, once everything has ended.
+
+    Args:
+        ledger: The simulator's.
+        dsn: The database, to be read.
+        looked: Between which two times gaps are measured.
+        blind: When something outside of the simulator kept the feed away, so that
+            its word for what arrived counts for nothing.
+    """
+    judged = judge(ledger, dsn)
+    gaps = gaps_of(dsn, looked)
+    healthy = _healthy(ledger, looked[1])
+    causes: dict[str, float] = defaultdict(float)
+    false_s = 0.0
+    for token, span, cause in gaps:
+        causes[cause] += span[1] - span[0]
+        heard = sum(_shared(span, other) for other in healthy.get(token, ()))
+        false_s += max(0.0, heard - sum(_shared(span, other) for other in blind))
+    spans = [end - start for _, (start, end), _ in gaps]
+    return Verdict(
+        judged=judged,
+        gap_s=sum(spans),
+        false_gap_s=false_s,
+        longest_gap_s=max(spans, default=0.0),
+        causes={cause: round(seconds, 2) for cause, seconds in causes.items()},
+    )
+
+
+def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
+    """Give every recorded gap between two times: token, span, cause."""
+    times = tuple(datetime.fromtimestamp(at, UTC) for at in looked)
+    with psycopg.connect(dsn, autocommit=True) as database:
+        rows = database.execute(_GAPS, times).fetchall()
+    return [(token, (start, end), cause) for token, start, end, cause in rows]
+
+
+def _shared(one: Span, other: Span) -> float:
+    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+
+
+def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
+    """Give when each token was surely heard: between two prints of one connection to it.
+
+    The ledger says of each print to which connections it was written. A connection
+    that was given the print before and the one after, and to which nothing happened in
+    between, had the token all that time.
+    """
+    last: dict[tuple[str, int], float] = {}
+    sick: dict[int, float] = {}
+    found: dict[str, list[Span]] = defaultdict(list)
+    for line in ledger_lines(ledger):
+        at = line.get("ts", 0) / 1000
+        if at > until:
+            continue
+        if line["kind"] == "print":
+            _stretch(line, at, last, sick, found)
+        else:
+            _note(line, at, sick)
+    return {token: _united(spans) for token, spans in found.items()}
+
+
+def _note(line: dict[str, Any], at: float, sick: dict[int, float]) -> None:
+    """Remember when something happened to a connection."""
+    if line["kind"] == "fault" and line["fault"] in _SICK:
+        for number in line["connections"]:
+            sick[number] = at
+    elif line["kind"] == "connection" and line["event"] in SUBSCRIBED:
+        sick[line["connection"]] = at
+
+
+def _stretch(
+    line: dict[str, Any],
+    at: float,
+    last: dict[tuple[str, int], float],
+    sick: dict[int, float],
+    found: dict[str, list[Span]],
+) -> None:
+    token = line["token"]
+    for number in line["to"]:
+        before = last.get((token, number))
+        if before is not None and before < at and sick.get(number, 0.0) < before:
+            found[token].append((before, at))
+        last[token, number] = at
+
+
+def _united(spans: list[Span]) -> list[Span]:
+    united: list[Span] = []
+    for start, end in sorted(spans):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united

@@ -1,0 +1,5 @@
+"""disk_faults"""
+
+from fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()

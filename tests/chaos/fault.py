@@ -1,0 +1,96 @@
+"""What a fault is, and what is written down of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scene import Scene
+
+PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault of the list.
+
+    Attributes:
+        number: Such as `F43`.
+        name: In a few words.
+        how: How it is brought about here.
+        expected: What must come of it.
+        play: Brings it and says to the scene what it saw; None when `proof` does it all.
+        proof: Node ids of tests that prove it (instead, or as well).
+        needs: What the machine must have: `root`, or the name of a program.
+        deadline_s: After which the run of this fault is given up.
+        chosen: Whether it runs without being asked for by name.
+    """
+
+    number: str
+    name: str
+    how: str
+    expected: str
+    play: "Callable[[Scene], None] | None" = None
+    proof: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    deadline_s: float = 120.0
+    chosen: bool = True
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of one fault. Counts are in prints; None: does not apply."""
+
+    number: str
+    name: str
+    how: str
+    expected: str
+    result: str = PASS
+    sent: int | None = None
+    stored: int | None = None
+    lost: int | None = None
+    duplicated: int | None = None
+    unexpected: int | None = None
+    uncovered: int | None = None
+    in_gaps: int | None = None
+    unwatched: int | None = None
+    gap_s: float | None = None
+    false_gap_s: float | None = None
+    notice_s: float | None = None
+    recover_s: float | None = None
+    seconds: float = 0.0
+    broken: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it for the report."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """Give it for people: one line."""
+        figures = [
+            f"{word} {value}"
+            for word, value in (
+                ("sent", self.sent),
+                ("lost", self.lost),
+                ("dup", self.duplicated),
+                ("unexp", self.unexpected),
+                ("uncov", self.uncovered),
+                ("in gaps", self.in_gaps),
+            )
+            if value is not None
+        ]
+        figures += [
+            f"{word} {value:.1f}s"
+            for word, value in (
+                ("gap", self.gap_s),
+                ("false gap", self.false_gap_s),
+                ("notice", self.notice_s),
+                ("recover", self.recover_s),
+            )
+            if value is not None
+        ]
+        said = "; ".join([*self.broken, *self.notes])
+        head = f"{self.number:<5} {self.result:<4} {self.name:<44}"
+        return f"{head} {' · '.join(figures)}{'  | ' + said if said else ''}".rstrip()

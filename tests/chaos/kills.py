@@ -1,0 +1,5 @@
+"""kills"""
+
+from fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()

@@ -1,0 +1,357 @@
+"""One fault's scene: simulator, server, proxies and tracker, and what was seen of them.
+
+A fault is played by a function that takes a `Scene`: it starts the play (`play`),
+brings the fault, says what it sees (`noticed`, `recovered`, `expect`), and the
+runner judges at the end (`conclude`).
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from checker import Span, check
+from fault import FAIL, Outcome
+from proxy import Proxy
+from server import OwnServer
+from stage import ROOT, Process, Stage, as_url, until
+
+STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
+"""No market begins or ends, and none is asleep: every second of every token can be judged."""
+QUIET_S = 0.6
+STOPPED_S = 60.0
+PROOF_S = 1.5
+"""How far behind the last print the last proof may be: a stop is no false gap."""
+
+
+class Run(Process):
+    """A process with a command of its own."""
+
+    def __init__(self, command: list[str], env: dict[str, str], log: Path, **popen: Any) -> None:
+        self._log = log
+        bare = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")
+        }
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                command,
+                env={**bare, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                **popen,
+            )
+
+
+class Scene(Stage):
+    """Everything that one fault is played with.
+
+    Attributes:
+        server: The database server.
+        outcome: What was seen so far.
+        scale: Long runs are so many times longer.
+        rounds: How many kills.
+        at: Wall clock when the fault was brought.
+        blind: Stretches in which a proxy kept the feed away.
+    """
+
+    def __init__(
+        self, folder: Path, server: OwnServer, dsn: str, outcome: Outcome, *, scale: float = 1.0
+    ) -> None:
+        super().__init__(folder, dsn)
+        self.server = server
+        self.plain_dsn = dsn
+        self.outcome = outcome
+        self.scale = scale
+        self.at = 0.0
+        self.began = 0.0
+        self.ended_at: float | None = None
+        self.blind: list[Span] = []
+        self.overrides: dict[str, str] = {}
+        self.doors = ExitStack()
+        self.simulated: Process | None = None
+        self.tracked: Process | None = None
+        self.rounds = 20
+        self._feed: Proxy | None = None
+        self._http: Proxy | None = None
+        self._base: Proxy | None = None
+
+    # ---------------------------------------------------------------- proxies
+
+    @property
+    def feed(self) -> Proxy:
+        """Give the proxy before the feed; asked for before the tracker starts."""
+        if self._feed is None:
+            self._feed = self.doors.enter_context(Proxy(self._place("ws_url")))
+        return self._feed
+
+    @property
+    def http(self) -> Proxy:
+        """Give the proxy before Gamma, CLOB, Data API and chain."""
+        if self._http is None:
+            self._http = self.doors.enter_context(Proxy(self._place("gamma_url")))
+        return self._http
+
+    @property
+    def base(self) -> Proxy:
+        """Give the proxy before the database."""
+        if self._base is None:
+            self._base = self.doors.enter_context(Proxy(self.server.door))
+        return self._base
+
+    def _place(self, url: str) -> tuple[str, int]:
+        parts = urlsplit(self.urls[url])
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def settings(self) -> dict[str, str]:
+        """Give the tracker's environment, through whatever proxies there are."""
+        found = super().settings()
+        found["TRACKER_LOG_FORMAT"] = "json"
+        if self._feed is not None:
+            _reroute(found, ("MARKET_WS_URL",), self._feed)
+        if self._http is not None:
+            _reroute(found, ("GAMMA_URL", "CLOB_URL", "DATA_URL", "POLYGON_RPC_URLS"), self._http)
+        if self._base is not None:
+            found["TRACKER_DATABASE_URL"] = as_url(
+                self.server.through(self._base.address, self.plain_dsn)
+            )
+        return {**found, **self.overrides}
+
+    # ------------------------------------------------------------------- play
+
+    def simulate(self, *options: str, markets: int = 40, prints: float = 0) -> Process:
+        """Start the simulator; nothing begins or ends in it unless `options` say so."""
+        words = ["--markets", str(markets), "--prints-per-second", str(prints)]
+        noise = ["--noise-per-second", "300"]
+        self.simulated = self.simulator(*words, *noise, *(options or STEADY))
+        return self.simulated
+
+    def play(self, *options: str, prints: float = 200, **settings: str) -> Process:
+        """Start simulator and tracker; print when every token is heard; go on when it flows."""
+        if self.simulated is None:
+            self.simulate(*options)
+        self.tracker(**settings)
+        return self.trade(prints)
+
+    def trade(self, prints: float) -> Process:
+        """Wait until the tracker hears all, then let prints be made; give the tracker."""
+        self.until_status("every token is heard", hears_all)
+        self.admin("rates", prints_per_second=prints)
+        self.flows()
+        return self._now()
+
+    def tracker(self, **settings: str) -> Process:
+        self.tracked = super().tracker(**settings)
+        return self.tracked
+
+    def launch(self, command: list[str], *, env: dict[str, str] | None = None, **popen: Any) -> Run:
+        """Start the tracker in another way, such as under a tracer."""
+        run = Run(command, {**self.settings(), **(env or {})}, self.folder / "tracker.log", **popen)
+        self._processes.append(run)
+        self.tracked = run
+        return run
+
+    def flows(self, *, within_s: float = 30.0, stored: int = 50) -> None:
+        """Wait until this tracker hears every token and the database has prints of it."""
+        tracker = self._now()
+
+        def flowing(found: dict[str, Any]) -> bool:
+            mine: bool = found["pid"] == tracker.process.pid
+            return mine and hears_all(found) and found["trades"]["total"] >= stored
+
+        self.until_status("every token is heard and stored", flowing, within_s=within_s)
+        if not self.began:
+            self.began = time.time()
+
+    def _now(self) -> Process:
+        assert self.tracked is not None
+        return self.tracked
+
+    # -------------------------------------------------------------------- see
+
+    def strike(self, kind: str = "", **said: object) -> None:
+        """Note that the fault is brought now; with a kind, have the simulator bring it."""
+        self.at = time.time()
+        if kind:
+            self.admin("fault", kind=kind, **said)
+
+    def over(self) -> None:
+        """Note that the fault is over: recovery counts from here."""
+        self.ended_at = time.time()
+
+    def noticed(
+        self, *events: str, within_s: float, where: Callable[[dict[str, Any]], bool] = bool
+    ) -> dict[str, Any]:
+        """Wait until the log says one of these after the fault; note how long it took."""
+        tracker = self._now()
+
+        def said() -> dict[str, Any]:
+            for event in tracker.events():
+                if event.get("event") in events and at_of(event) >= self.at and where(event):
+                    return event
+            return {}
+
+        found: dict[str, Any] = until(f"one of {events} is said", said, within_s=within_s)
+        self.outcome.notice_s = max(0.0, at_of(found) - self.at)
+        return found
+
+    def noticed_database_away(self) -> None:
+        """Wait until the tracker says so; no notice is taken of the time."""
+        away = lambda found: found["database"]["state"] == "away"  # noqa: E731
+        self.until_status("the database is away", away, within_s=30)
+
+    def degraded(self, *codes: str, within_s: float) -> dict[str, Any]:
+        """Wait until the status names one of these; note how long that took, if nothing was."""
+        found = self.until_status(
+            f"degraded by one of {codes}",
+            lambda found: set(codes) & set(found["codes"]),
+            within_s=within_s,
+        )
+        if self.outcome.notice_s is None:
+            self.outcome.notice_s = time.time() - self.at
+        return found
+
+    def recovered(self, *, within_s: float) -> None:
+        """Wait until all is heard and stored again; note how long it took since the fault ended."""
+        since = self.ended_at or self.at
+        self.until_status("all is well again", _well, within_s=within_s)
+        total = int(self.status()["trades"]["total"])
+        self.until_status(
+            "fresh prints are stored",
+            lambda found: found["trades"]["total"] > total and _well(found),
+            within_s=within_s,
+        )
+        self.outcome.recover_s = time.time() - since
+
+    def expect(self, kept: object, promise: str) -> None:
+        """Note a promise that was not kept; the play goes on."""
+        if not kept:
+            self.outcome.broken.append(promise)
+
+    def note(self, text: str) -> None:
+        self.outcome.notes.append(text)
+
+    def memory_mib(self) -> float:
+        """Give the resident memory of the tracker."""
+        text = Path(f"/proc/{self._now().process.pid}/status").read_text()
+        line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    # -------------------------------------------------------------------- end
+
+    def kill(self) -> float:
+        """kill -9; give when."""
+        tracker = self._now()
+        os.kill(tracker.process.pid, signal.SIGKILL)
+        tracker.process.wait(20)
+        return time.time()
+
+    def hush(self) -> None:
+        """Let no more prints be made, and the last of them arrive."""
+        self.admin("rates", prints_per_second=0)
+        time.sleep(QUIET_S)
+
+    def conclude(self) -> None:
+        """End everything in order and judge it."""
+        quiet = time.time()
+        if self.simulated is not None and self.simulated.process.poll() is None:
+            self.hush()
+        if self.tracked is not None and self.tracked.process.poll() is None:
+            code = self.tracked.stop(within_s=STOPPED_S)
+            self.expect(code == 0, f"exit code {code} at the stop")
+        if self.simulated is not None and self.simulated.process.poll() is None:
+            self.simulated.stop()
+        if self.tracked is not None:
+            self.expect(
+                "Traceback (most recent" not in self.tracked.said(), "a traceback in the log"
+            )
+        if self.ledger.exists():
+            began = self.began or quiet
+            self._judge((began, max(began, quiet - PROOF_S)))
+
+    def _judge(self, looked: Span) -> None:
+        if not self.server.up:
+            self.server.start()
+        out = self.outcome
+        verdict = check(self.ledger, self.plain_dsn, looked, self.blind)
+        found = verdict.judged
+        out.sent, out.stored = found.sent, found.stored
+        out.lost, out.uncovered = found.missing - found.uncovered, found.uncovered
+        out.duplicated, out.unexpected = found.duplicates, found.unexpected
+        out.in_gaps, out.unwatched = found.in_gaps, found.unwatched
+        out.gap_s, out.false_gap_s = round(verdict.gap_s, 2), round(verdict.false_gap_s, 2)
+        out.figures["longest_gap_s"] = round(verdict.longest_gap_s, 2)
+        out.figures["gap_causes"] = verdict.causes
+        self.expect(found.clean, "ledger and database differ")
+
+    def clear(self) -> None:
+        super().clear()
+        self.doors.close()
+
+
+def _reroute(settings: dict[str, str], names: Sequence[str], proxy: Proxy) -> None:
+    for name in names:
+        parts = urlsplit(settings[f"TRACKER_{name}"])
+        settings[f"TRACKER_{name}"] = urlunsplit(
+            parts._replace(netloc=f"{proxy.address[0]}:{proxy.address[1]}")
+        )
+
+
+def hears_all(found: dict[str, Any]) -> bool:
+    """Tell whether every connection is live and every token confirmed."""
+    lines, tokens = found["connections"], found["assets"]
+    return bool(tokens["covered"] >= tokens["wanted"] > 0 and lines["live"] >= lines["wanted"])
+
+
+def _well(found: dict[str, Any]) -> bool:
+    return hears_all(found) and found["database"]["state"] == "live"
+
+
+def at_of(event: dict[str, Any]) -> float:
+    """Give the time of a log line in seconds since 1970."""
+    return datetime.fromisoformat(event["timestamp"]).timestamp()
+
+
+def python(*arguments: str) -> list[str]:
+    """Give the command of the tracker, or of another script, as a test would start it."""
+    return [sys.executable, *(arguments or (str(ROOT / "bin" / "tracker"),))]
+
+
+@contextlib.contextmanager
+def scene(
+    folder: Path, server: OwnServer, outcome: Outcome, *, scale: float = 1.0
+) -> Iterator[Scene]:
+    """Give a scene with a fresh database; nothing of it stays."""
+    with server.database() as dsn:
+        found = Scene(folder, server, dsn, outcome, scale=scale)
+        try:
+            yield found
+        finally:
+            found.clear()
+            if not server.up:
+                server.start()
+
+
+def played(play: Callable[[Scene], None], found: Scene) -> None:
+    """Play and judge; what goes wrong is written down, and judged nevertheless."""
+    began = time.monotonic()
+    for step in (play, Scene.conclude):
+        try:
+            step(found)
+        except (AssertionError, OSError, subprocess.SubprocessError, KeyError) as exc:
+            found.outcome.broken.append(f"{type(exc).__name__}: {exc}"[:300])
+    found.outcome.seconds = round(time.monotonic() - began, 1)
+    if found.outcome.broken:
+        found.outcome.result = FAIL

@@ -1,0 +1,95 @@
+"""A PostgreSQL server of the torture's own: it can be stopped, killed, frozen and filled.
+
+It is no child of any tracker, so that a tracker's death leaves it alone.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from postgres import Server
+from psycopg.conninfo import make_conninfo
+from stage import until
+
+from actors.edge.embedded import Embedded
+
+TRACKER = "polymarket-tracker"
+PORT = 5432
+
+
+class OwnServer(Server):
+    """One cluster in one folder. Used by the main thread.
+
+    Args:
+        root: Its folder; others must be allowed to enter it.
+        durable: Whether commits wait for the disk.
+    """
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        options = () if durable else ("fsync=off", "full_page_writes=off")
+        self._server = Embedded(root, options=options)
+        self.root = root
+        self.up = False
+        self.start()
+        super().__init__(self._server.dsn("postgres"))
+
+    @property
+    def door(self) -> str:
+        """Give the path of its Unix socket, for a proxy."""
+        return str(self.root / "s" / f".s.PGSQL.{PORT}")
+
+    def through(self, address: tuple[str, int], dsn: str, **more: str) -> str:
+        """Give the address of one of its databases as seen through a proxy."""
+        return make_conninfo(dsn, host=address[0], port=address[1], sslmode="disable", **more)
+
+    def start(self) -> None:
+        self._server.start()
+        self.up = True
+
+    def stop(self) -> None:
+        """Fast shutdown, as an operator does it."""
+        self.up = False
+        self._server.stop()
+
+    def kill(self) -> None:
+        """Immediate shutdown: no checkpoint, no goodbye; the next start recovers."""
+        self.up = False
+        child = self._server._child
+        assert child is not None
+        child.send_signal(signal.SIGQUIT)
+        child.wait(20)
+        self._server.stop()
+
+    def restart(self) -> None:
+        """Kill and start again at once."""
+        self.kill()
+        self.start()
+
+    def run(self, command: str, *given: object, db: str | None = None) -> None:
+        """Run one command as the superuser."""
+        with psycopg.connect(db or self.dsn, autocommit=True) as connection:
+            connection.execute(command.encode(), given or None)
+
+    def ask(self, query: str, *given: object, db: str | None = None) -> list[tuple[Any, ...]]:
+        with psycopg.connect(db or self.dsn, autocommit=True) as connection:
+            return connection.execute(query.encode(), given or None).fetchall()
+
+    def backends(self) -> list[int]:
+        """Give the process ids that serve the tracker."""
+        found = self.ask("select pid from pg_stat_activity where application_name = %s", TRACKER)
+        return [pid for (pid,) in found]
+
+    def freeze_backend(self) -> Callable[[], None]:
+        """Stop the process that serves the tracker; give what lets it go on."""
+        pids = until("the tracker is connected", self.backends)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+        def thaw() -> None:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+        return thaw

@@ -1,0 +1,5 @@
+"""time_faults"""
+
+from fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()
