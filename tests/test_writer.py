@@ -12,7 +12,7 @@ from test_connection import a_print
 from actors.errors import JournalUnreadable
 from actors.logic import feed, record
 from actors.logic.market import Asset, Market
-from actors.logic.outcome import Observation, Source
+from actors.logic.outcome import Contradiction, Observation, Resolution, Source
 from actors.logic.trade import ConditionId, Print, TokenId
 from actors.messages import (
     BatchWritten,
@@ -22,10 +22,12 @@ from actors.messages import (
     FactSeen,
     Flush,
     Journalled,
+    MarketResolved,
     MarketsRemembered,
     MarketsSeen,
     Open,
     RecallMarkets,
+    ResolutionConflict,
     ResolutionObserved,
     StoreLost,
     StoreOpened,
@@ -286,17 +288,37 @@ def test_tickets_are_stored_before_their_owners_hear_so() -> None:
         reason="",
         payload="{}",
     )
+    resolution = Resolution(
+        condition_id=CONDITION,
+        kind="winner",
+        winning_token_id=TokenId("1"),
+        winning_outcome="Yes",
+        payouts=(Decimal(1), Decimal(0)),
+        resolved_at_ms=1,
+        sources=(Source.GAMMA, Source.CLOB),
+    )
+    contradiction = Contradiction(
+        condition_id=CONDITION,
+        detected_at_ms=2,
+        recorded="winner 1",
+        observed="winner 2",
+        source=Source.DATA,
+    )
     house.tell(
         MarketsSeen(ticket=7, markets=(MARKET,)),
         ResolutionObserved(ticket=8, observation=observation),
+        MarketResolved(ticket=9, resolution=resolution),
+        ResolutionConflict(ticket=10, contradiction=contradiction),
     )
     assert not house.catalog.of(TicketsStored)
     house.flush()
 
     assert house.store.batches[-1].markets == (MARKET,)
     assert house.store.batches[-1].observations == (observation,)
+    assert house.store.batches[-1].resolutions == (resolution,)
+    assert house.store.batches[-1].contradictions == (contradiction,)
     assert house.catalog.last(TicketsStored).tickets == (7,)
-    assert house.resolution.last(TicketsStored).tickets == (8,)
+    assert house.resolution.last(TicketsStored).tickets == (8, 9, 10)
 
 
 def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
