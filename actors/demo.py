@@ -7,18 +7,12 @@ the database. Nothing in the tracker knows that it is a demo.
 """
 
 import contextlib
-import ctypes
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 import psycopg
@@ -28,59 +22,16 @@ from rich.live import Live
 from actors import board, status
 from actors.config import Config
 from actors.edge.embedded import Embedded
-from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, Internal
+from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
+from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker
 from actors.simulator.judge import Judgement, judge
 
-ROOT = Path(__file__).parents[1]
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
 PRINTS = 300
 """Prints a second, from the moment at which every token is listened to."""
 RESTART_S = 2.0
 QUIET_S = 0.5
 """Seconds between the last print and the stop, so that the last of them arrive."""
-STOP_S = 10.0
-_PR_SET_PDEATHSIG = 1
-
-
-@dataclass
-class Stage:
-    """Where a demo keeps its things: one folder for all runs, so a second run goes on."""
-
-    home: Path
-    socket: Path
-    dsn: str | None
-
-    @property
-    def simulator(self) -> Path:
-        """The simulator's ledger lives here."""
-        return self.home / "simulator"
-
-    @property
-    def log(self) -> Path:
-        """What the tracker writes to standard error."""
-        return self.home / "tracker.log"
-
-    @property
-    def tracker(self) -> Path:
-        """The tracker's state directory."""
-        return self.home / "tracker"
-
-    def next_run(self) -> int:
-        """Count this run; identifiers of different runs never collide."""
-        counter = self.home / "run"
-        run = int(counter.read_text()) + 1 if counter.exists() else 1
-        counter.write_text(str(run))
-        return run
-
-
-@dataclass
-class Cast:
-    """The processes of one run."""
-
-    simulator: subprocess.Popen[str]
-    urls: dict[str, str]
-    tracker: subprocess.Popen[bytes] | None = None
-    deaths: list[int] = field(default_factory=list)
 
 
 def run(config: Config, *, duration_s: float | None) -> int:
@@ -89,110 +40,33 @@ def run(config: Config, *, duration_s: float | None) -> int:
     The last line on stdout is one JSON object; its keys are those of
     `simulator.judge.Judgement` and `reconnects`, `restarts`, `seconds`.
     """
-    stage = Stage(home=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
-    for folder in (stage.home, stage.simulator, stage.tracker):
+    home = Home(folder=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
+    for folder in (home.folder, home.simulator, home.tracker):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
-    cast = _start_simulator(stage, stage.next_run())
+    processes = start_simulator(home, home.next_run())
     try:
-        cast.tracker = _start_tracker(stage, cast.urls)
-        code = _watch(stage, cast, stop, started, duration_s)
+        processes.tracker = start_tracker(home, processes.urls)
+        code = _watch(home, processes, stop, started, duration_s)
     finally:
-        _ask_simulator(cast.urls["admin_url"], "rates", prints_per_second=0)
+        ask_simulator(processes.urls["admin_url"], "rates", prints_per_second=0)
         threading.Event().wait(QUIET_S)
-        tracker_code = _stop(cast.tracker)
-        _stop(cast.simulator)
+        tracker_code = end(processes.tracker)
+        end(processes.simulator)
     if code != EXIT_OK or tracker_code != EXIT_OK:
         return code or tracker_code
-    return _conclude(stage, cast, time.monotonic() - started)
-
-
-# ------------------------------------------------------------------- processes
-
-
-def _start_simulator(stage: Stage, number: int) -> Cast:
-    """Start the simulator and wait until it says where it listens."""
-    command = [
-        sys.executable,
-        str(ROOT / "bin" / "tracker-simulator"),
-        "--dir",
-        str(stage.simulator),
-        "--run",
-        str(number),
-        "--seed",
-        "7",
-        "--prints-per-second",
-        "0",
-        "--die-with-parent",
-    ]
-    process = subprocess.Popen(  # noqa: S603 - our own script, no shell
-        command, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    if process.stdout is None:
-        raise Internal("the simulator has no output")
-    line = process.stdout.readline()
-    if not line:
-        raise Internal(f"the simulator ended with exit code {process.wait()}")
-    return Cast(simulator=process, urls=json.loads(line))
-
-
-def _start_tracker(stage: Stage, urls: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start the tracker as a user would, with the simulator's addresses in its environment."""
-    settings = {
-        "TRACKER_STATE_DIR": str(stage.tracker),
-        "TRACKER_STATUS_SOCKET": str(stage.socket),
-        "TRACKER_MARKET_WS_URL": urls["ws_url"],
-        "TRACKER_GAMMA_URL": urls["gamma_url"],
-        "TRACKER_CLOB_URL": urls["clob_url"],
-        "TRACKER_DATA_URL": urls["data_url"],
-        "TRACKER_POLYGON_RPC_URLS": urls["rpc_url"],
-        "TRACKER_ASSETS_PER_CONNECTION": "60",
-        "TRACKER_DISCOVERY_SECONDS": "2",
-        "TRACKER_RESOLUTION_SECONDS": "2",
-        "TRACKER_RESOLUTION_HOLD_SECONDS": "2",
-        "TRACKER_LOG_FORMAT": "json",
-    }
-    if stage.dsn:
-        settings["TRACKER_DATABASE_URL"] = stage.dsn
-    with stage.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - our own script, no shell
-            [sys.executable, str(ROOT / "bin" / "tracker")],
-            env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads are running yet
-        )
-
-
-def _die_with_parent() -> None:
-    """In the child: end in good order when the demo is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _stop(process: subprocess.Popen[Any] | None) -> int:
-    """Ask a process to end; give its exit code."""
-    if process is None:
-        return EXIT_INTERNAL
-    if process.poll() is None:
-        process.terminate()
-    try:
-        return process.wait(STOP_S + 50)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+    return _conclude(home, processes, time.monotonic() - started)
 
 
 # -------------------------------------------------------------------- watching
 
 
 def _watch(
-    stage: Stage,
-    cast: Cast,
+    home: Home,
+    processes: Processes,
     stop: threading.Event,
     started: float,
     duration_s: float | None,
@@ -200,23 +74,23 @@ def _watch(
     """Show the status, cut connections, keep the tracker alive. Give an exit code."""
     last: dict[str, Any] = {}
     next_cut, trading = started + FIRST_CUT_S, False
-    with _screen(stage) as show:
+    with _screen(home) as show:
         while not stop.wait(1.0):
             now = time.monotonic()
             if duration_s is not None and now - started >= duration_s:
                 break
-            if cast.tracker is not None and cast.tracker.poll() is not None:
-                fatal = _bury(stage, cast, stop)
+            if processes.tracker is not None and processes.tracker.poll() is not None:
+                fatal = _bury(home, processes, stop)
                 if fatal is not None:
                     return fatal
             with contextlib.suppress(status.Unreachable):
-                last = status.ask(stage.socket)
+                last = status.ask(home.socket)
             if not trading and _listens(last):
                 trading = True
-                _ask_simulator(cast.urls["admin_url"], "rates", prints_per_second=PRINTS)
+                ask_simulator(processes.urls["admin_url"], "rates", prints_per_second=PRINTS)
             show(last)
             if now >= next_cut:
-                _ask_simulator(cast.urls["admin_url"], "fault", kind="drop", count=1)
+                ask_simulator(processes.urls["admin_url"], "fault", kind="drop", count=1)
                 next_cut += CUT_EVERY_S
     return EXIT_OK
 
@@ -227,39 +101,30 @@ def _listens(document: dict[str, Any]) -> bool:
     return bool(assets) and assets["covered"] >= assets["wanted"] > 0
 
 
-def _bury(stage: Stage, cast: Cast, stop: threading.Event) -> int | None:
+def _bury(home: Home, processes: Processes, stop: threading.Event) -> int | None:
     """Start a dead tracker anew, as systemd would; give a code when that cannot help."""
-    code = cast.tracker.returncode if cast.tracker else EXIT_INTERNAL
-    cast.deaths.append(code)
+    code = processes.tracker.returncode if processes.tracker else EXIT_INTERNAL
+    processes.deaths.append(code)
     if code in {EXIT_CONFIG, EXIT_IO}:
-        _repeat_complaint(stage)
+        _repeat_complaint(home)
         return code
     stop.wait(RESTART_S)
-    cast.tracker = _start_tracker(stage, cast.urls)
+    processes.tracker = start_tracker(home, processes.urls)
     return None
 
 
-def _repeat_complaint(stage: Stage) -> None:
+def _repeat_complaint(home: Home) -> None:
     """Say what the tracker said when it gave up."""
-    lines = stage.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = home.log.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
         sys.stderr.write(f"{line}\n")
 
 
-def _ask_simulator(admin_url: str, what: str, **said: object) -> None:
-    """Ask the simulator for a fault or another rate."""
-    request = urllib.request.Request(  # noqa: S310 - the simulator's own loopback address
-        f"{admin_url}/{what}", data=json.dumps(said).encode()
-    )
-    with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=2):  # noqa: S310
-        pass
-
-
 @contextlib.contextmanager
-def _screen(stage: Stage) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _screen(home: Home) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Give a function that shows a status: live on a terminal, a line elsewhere."""
     console = Console()
-    console.print(f"simulated Polymarket, real tracker; everything is kept in {stage.home}")
+    console.print(f"simulated Polymarket, real tracker; everything is kept in {home.folder}")
     console.print("ask it from another terminal: bin/tracker-status   stop it: Ctrl-C")
     if not console.is_terminal:
         yield _line_printer(console)
@@ -284,15 +149,15 @@ def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
 # -------------------------------------------------------------------- the end
 
 
-def _conclude(stage: Stage, cast: Cast, seconds: float) -> int:
+def _conclude(home: Home, processes: Processes, seconds: float) -> int:
     """Judge the run and say so in one line of JSON."""
-    with _database(stage) as dsn:
-        verdict = judge(stage.simulator / "ledger.jsonl", dsn)
+    with _database(home) as dsn:
+        verdict = judge(home.simulator / "ledger.jsonl", dsn)
         reconnects = _reconnects(dsn)
     said = {
         **verdict.as_dict(),
         "reconnects": reconnects,
-        "restarts": len(cast.deaths),
+        "restarts": len(processes.deaths),
         "seconds": round(seconds, 1),
     }
     _explain(verdict)
@@ -310,12 +175,12 @@ def _stdout() -> IO[str]:
 
 
 @contextlib.contextmanager
-def _database(stage: Stage) -> Iterator[str]:
+def _database(home: Home) -> Iterator[str]:
     """Give a DSN to read from; the embedded server is started again for it."""
-    if stage.dsn:
-        yield stage.dsn
+    if home.dsn:
+        yield home.dsn
         return
-    server = Embedded(stage.tracker / "postgres")
+    server = Embedded(home.tracker / "postgres")
     server.start()
     try:
         yield server.dsn()
