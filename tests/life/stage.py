@@ -150,9 +150,10 @@ class Stage:
     ) -> dict[str, Any]:
         def asked() -> dict[str, Any]:
             document = self.status()
-            last = self._processes[-1]
-            if last.process.poll() not in (None, -signal.SIGKILL):
-                raise AssertionError(f"ended with {last.process.returncode}: {last.said()[-500:]}")
+            for last in self._processes[-1:]:
+                if last.process.poll() not in (None, -signal.SIGKILL):
+                    code = last.process.returncode
+                    raise AssertionError(f"ended with {code}: {last.said()[-500:]}")
             return document if document and condition(document) else {}
 
         found: dict[str, Any] = until(what, asked, within_s=within_s)
