@@ -27,7 +27,7 @@ from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulato
 from actors.simulator.judge import Judgement, judge
 
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
-PRINTS = 300
+PRINTS = 500
 """Prints a second, from the moment at which every token is listened to."""
 RESTART_S = 2.0
 QUIET_S = 0.5
