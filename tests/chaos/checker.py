@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,32 @@ _GAPS = """
     from assets a, coverage_gaps(a.token_id, %s, %s) g
 """
 
+_STORED = """
+    select token_id, (extract(epoch from traded_at) * 1000)::bigint, transaction_hash, size
+    from trades
+"""
+
 
 @dataclass(frozen=True)
 class Verdict:
     """The judgement and the gaps; seconds are token-seconds."""
 
     judged: Judgement
+    heard_and_absent: int
     gap_s: float
     false_gap_s: float
     longest_gap_s: float
     causes: dict[str, float]
 
 
-def check(ledger: Path, dsn: str, looked: Span, blind: Sequence[Span] = ()) -> Verdict:
+def check(
+    ledger: Path,
+    dsn: str,
+    looked: Span,
+    *,
+    blind: Sequence[Span] = (),
+    heard: Sequence[Span] = (),
+) -> Verdict:
     """Compare, once everything has ended.
 
     Args:
@@ -50,6 +64,8 @@ def check(ledger: Path, dsn: str, looked: Span, blind: Sequence[Span] = ()) -> V
         looked: Between which two times gaps are measured.
         blind: When something outside of the simulator kept the feed away, so that
             its word for what arrived counts for nothing.
+        heard: When all was received for certain: what was sent then must be stored,
+            whatever gaps say.
     """
     judged = judge(ledger, dsn)
     gaps = gaps_of(dsn, looked)
@@ -58,11 +74,12 @@ def check(ledger: Path, dsn: str, looked: Span, blind: Sequence[Span] = ()) -> V
     false_s = 0.0
     for token, span, cause in gaps:
         causes[cause] += span[1] - span[0]
-        heard = sum(_shared(span, other) for other in healthy.get(token, ()))
-        false_s += max(0.0, heard - sum(_shared(span, other) for other in blind))
+        proven = sum(_shared(span, other) for other in healthy.get(token, ()))
+        false_s += max(0.0, proven - sum(_shared(span, other) for other in blind))
     spans = [end - start for _, (start, end), _ in gaps]
     return Verdict(
         judged=judged,
+        heard_and_absent=_absent(ledger, dsn, heard),
         gap_s=sum(spans),
         false_gap_s=false_s,
         longest_gap_s=max(spans, default=0.0),
@@ -76,6 +93,20 @@ def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
     with psycopg.connect(dsn, autocommit=True) as database:
         rows = database.execute(_GAPS, times).fetchall()
     return [(token, (start, end), cause) for token, start, end, cause in rows]
+
+
+def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
+    """Count the prints of these stretches that are not stored; twins count as one."""
+    if not heard:
+        return 0
+    sent = {
+        (line["token"], line["ts"], line["hash"] or None, Decimal(line["size"]))
+        for line in ledger_lines(ledger)
+        if line["kind"] == "print" and any(a <= line["ts"] / 1000 < b for a, b in heard)
+    }
+    with psycopg.connect(dsn, autocommit=True) as database:
+        stored = database.execute(_STORED).fetchall()
+    return len(sent - set(stored))
 
 
 def _shared(one: Span, other: Span) -> float:

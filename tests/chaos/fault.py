@@ -23,7 +23,7 @@ class Fault:
         proof: Node ids of tests that prove it (instead, or as well).
         needs: What the machine must have: `root`, or the name of a program.
         deadline_s: After which the run of this fault is given up.
-        chosen: Whether it runs without being asked for by name.
+        server_mib: Size of the disk that the database server gets; 0: as it comes.
     """
 
     number: str
@@ -34,7 +34,7 @@ class Fault:
     proof: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     deadline_s: float = 120.0
-    chosen: bool = True
+    server_mib: int = 0
 
 
 @dataclass(kw_only=True)

@@ -1,9 +1,22 @@
-"""F1-F16: the process is killed, stopped, starved and broken from within."""
+"""F1-F12: the process is killed, stopped and starved."""
 
+import os
+import resource
+import signal
+import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import groups
+import tracer
 from fault import Fault
-from scene import Scene
+from scene import Scene, python
+from stage import until
+
+CALM_STOP_S = 10.0
+SMALL_JOURNAL = {"TRACKER_JOURNAL_MAX_BYTES": "1MiB"}
+"""Segments of 256 KiB: at 500 prints/s one is full in less than a second."""
 
 
 def killed_once(scene: Scene) -> None:
@@ -14,19 +27,78 @@ def killed_once(scene: Scene) -> None:
     scene.outcome.recover_s = time.time() - scene.at
 
 
+def killed_at(call: str) -> Callable[[Scene], None]:
+    """Give the play in which the tracker is killed as it enters a system call."""
+
+    def play(scene: Scene) -> None:
+        for _ in range(3):
+            if scene.tracked is None:
+                tracker = scene.play(prints=500, **SMALL_JOURNAL)
+            else:
+                tracker = scene.tracker(**SMALL_JOURNAL)
+                scene.flows()
+            with tracer.attached(tracker.process.pid, f"{call}:signal=KILL:when=1"):
+                until(f"killed at {call}", lambda: tracker.process.poll() is not None)  # noqa: B023
+            scene.at = time.time()
+            scene.heard_until(scene.at)
+            scene.expect(tracker.process.returncode == -signal.SIGKILL, "it was not the kill")
+        scene.tracker(**SMALL_JOURNAL)
+        scene.flows()
+        scene.outcome.recover_s = time.time() - scene.at
+        scene.note(f"3 kills at {call}")
+
+    return play
+
+
+def killed_in_recovery(scene: Scene) -> None:
+    scene.play()
+    scene.at = scene.kill()
+    for _ in range(2):
+        tear(scene)
+        run = scene.launch(tracer.under("ftruncate:signal=KILL:when=1", python()))
+        run.process.wait(30)
+        scene.expect(run.process.returncode != 0, "it was not killed in its recovery")
+        scene.expect("started" not in _events_of(scene), "it had started already")
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - scene.at
+    scene.note("twice killed as it cut a torn tail")
+
+
+def _events_of(scene: Scene) -> list[str]:
+    assert scene.tracked is not None
+    events = [event.get("event") for event in scene.tracked.events()]
+    return [str(event) for event in events[events.index("started") + 1 :]]
+
+
+def tear(scene: Scene, garbage: bytes = b"TRK1" + bytes(60)) -> Path:
+    """Put what is no record behind the last one; give the segment."""
+    last = sorted((scene.folder / "state" / "journal").glob("seg-*.log"))[-1]
+    with last.open("ab") as file:
+        file.write(garbage)
+    return last
+
+
 def stopped(scene: Scene) -> None:
     tracker = scene.play(prints=1000)
     scene.strike()
     code = tracker.stop(within_s=20)
-    scene.outcome.recover_s = time.time() - scene.at
-    scene.expect(code == 0, f"exit code {code}")
-    scene.expect(scene.outcome.recover_s <= 10, "the stop took longer than 10 s")
-    left = scene.server.ask(_BEHIND, db=scene.plain_dsn)
-    scene.note(f"stopped in {scene.outcome.recover_s:.1f} s")
+    scene.heard_until(scene.at)
+    _stopped_well(scene, code)
+    left = scene.server.ask(_OPEN_EPOCHS, db=scene.plain_dsn)
     scene.expect(left == [(0,)], f"{left} epochs were left open")
 
 
-_BEHIND = "select count(*) from epochs where closed_seq is null"
+_OPEN_EPOCHS = "select count(*) from epochs where closed_seq is null"
+
+
+def _stopped_well(scene: Scene, code: int) -> None:
+    took = time.time() - scene.at
+    scene.note(f"stopped in {took:.1f} s")
+    scene.expect(code == 0, f"exit code {code}")
+    scene.expect(took <= CALM_STOP_S, f"the stop took longer than {CALM_STOP_S:.0f} s")
+    assert scene.tracked is not None
+    scene.expect("forced_exit" not in scene.tracked.said(), "the exit was forced")
 
 
 def stopped_without_database(scene: Scene) -> None:
@@ -35,12 +107,131 @@ def stopped_without_database(scene: Scene) -> None:
     scene.noticed_database_away()
     scene.strike()
     code = tracker.stop(within_s=20)
-    scene.outcome.recover_s = time.time() - scene.at
-    scene.expect(code == 0, f"exit code {code}")
-    scene.expect(scene.outcome.recover_s <= 10, "the stop took longer than 10 s")
+    scene.heard_until(scene.at)
+    _stopped_well(scene, code)
     scene.server.start()
     scene.tracker()
     scene.flows()
+
+
+def stopped_at_any_time(scene: Scene) -> None:
+    """SIGTERM from the first moment of the process on, and a second one in the stop."""
+    scene.simulate(prints=200)
+    codes = []
+    for wait_s in (0.05, 0.3, 0.6, 0.9, 1.2, 1.8):
+        tracker = scene.tracker()
+        time.sleep(wait_s)
+        codes.append(_terminated_twice(tracker.process.pid, tracker.stop))
+    scene.tracker()
+    scene.flows()
+    assert scene.tracked is not None
+    codes.append(_terminated_twice(scene.tracked.process.pid, scene.tracked.stop))
+    scene.note(f"exit codes {codes}")
+    # Before Python has read the first line, a signal ends it as any other program.
+    scene.expect(set(codes) <= {0, -signal.SIGTERM}, "an unclean exit")
+    scene.tracker()
+    scene.flows()
+
+
+def _terminated_twice(pid: int, stop: Callable[[], int]) -> int:
+    try:
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has ended already; `stop` tells how
+    return stop()
+
+
+def stopped_while_stuck(scene: Scene) -> None:
+    scene.simulate()
+    assert scene.feed.accepted == 0
+    tracker = scene.play()
+    for kind in ("drip", "half_frame"):
+        scene.strike(kind, count=2)
+    scene.feed_holes()
+    code = tracker.stop(within_s=50)
+    _stopped_well(scene, code)
+
+
+HOG = """
+import sys
+taken = []
+while True:
+    taken.append(b"x" * (4 << 20))
+"""
+
+
+def out_of_memory(scene: Scene) -> None:
+    """A group with a hard limit, and a neighbour in it that takes all but is never killed."""
+    tracker = scene.play()
+    with groups.grouped(groups.MEMORY, tracker.process.pid) as group:
+        (group / "memory.limit_in_bytes").write_text("64M")
+        join = f"open({str(group / 'cgroup.procs')!r}, 'w').write('0')"
+        spared = "open('/proc/self/oom_score_adj', 'w').write('-1000')"
+        scene.strike()
+        hog = subprocess.Popen(python("-c", f"{join}; {spared}{HOG}"))
+        try:
+            until("the kernel kills it", lambda: tracker.process.poll() is not None)
+        finally:
+            hog.kill()
+            hog.wait()
+    scene.heard_until(scene.at)
+    scene.expect(tracker.process.returncode == -signal.SIGKILL, "it was not killed")
+    scene.at = time.time()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - scene.at
+
+
+def without_threads(scene: Scene) -> None:
+    """A group with as many tasks as there are (systemd's TasksMax=), then connections end."""
+    scene.sabotaged = True  # the failed birth is told with its traceback
+    tracker = scene.play()
+    pid = tracker.process.pid
+    with groups.grouped(groups.PIDS, pid) as group:
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+        (group / "pids.max").write_text(str(threads - 2))
+        scene.strike("drop", count=2)
+        scene.noticed("child_not_started", within_s=30)
+        found = scene.until_status("it answers all the same", bool)
+        scene.note(f"{found['connections']['live']} of {found['connections']['wanted']} live")
+        scene.expect(found["connections"]["live"] < found["connections"]["wanted"], "a ghost")
+        (group / "pids.max").write_text("max")
+        scene.over()
+        scene.recovered(within_s=90)
+
+
+def without_descriptors(scene: Scene) -> None:
+    tracker = scene.play()
+    pid = tracker.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    scene.strike()
+    used = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 1, hard))
+    scene.admin("fault", kind="drop", count=5)
+    # What the ends of the old connections free is taken, so that nothing is left.
+    scene.noticed("connection_ended", within_s=10)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, hard))
+    time.sleep(5)
+    said = [event.get("reason", "") for event in tracker.events()]
+    refused = sum(str(reason).startswith("no_descriptors") for reason in said)
+    scene.note(f"{refused} connections failed for want of a descriptor")
+    scene.expect(refused, "no connection failed for want of a descriptor")
+    scene.expect(tracker.process.poll() is None, "it ended")
+    scene.over()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    scene.recovered(within_s=90)
+
+
+def second_instance(scene: Scene) -> None:
+    first = scene.play()
+    scene.strike()
+    second = scene.tracker(TRACKER_STATUS_SOCKET=str(scene.folder / "other"))
+    code = second.process.wait(20)
+    scene.tracked = first
+    scene.expect(code == 78, f"exit code {code}")
+    scene.expect(first.process.poll() is None, "the first one ended")
+    scene.costs_nothing = True
 
 
 FAULTS = (
@@ -48,8 +239,32 @@ FAULTS = (
         number="F1",
         name="kill -9",
         how="SIGKILL under 200 prints/s, then a new start",
-        expected="nothing acknowledged is lost or doubled; a gap from the last mark on",
+        expected="nothing received is lost or doubled; a gap from the last mark on",
         play=killed_once,
+    ),
+    Fault(
+        number="F2",
+        name="kill -9 as a segment is made",
+        how="strace kills at renameat, with segments of 256 KiB, 3 times",
+        expected="as F1; no empty file is in the way",
+        play=killed_at("renameat"),
+        needs=("strace",),
+    ),
+    Fault(
+        number="F3",
+        name="kill -9 during recovery, twice",
+        how="torn tail; strace kills the next two starts at ftruncate",
+        expected="recovery is done again",
+        play=killed_in_recovery,
+        needs=("strace",),
+    ),
+    Fault(
+        number="F4",
+        name="kill -9 between COMMIT and unlink",
+        how="strace kills at unlinkat of a segment, 3 times",
+        expected="nothing doubled; the segment goes at the next start",
+        play=killed_at("unlinkat"),
+        needs=("strace",),
     ),
     Fault(
         number="F5",
@@ -64,5 +279,49 @@ FAULTS = (
         how="server stopped, then SIGTERM, then all started again",
         expected="exit 0 within 10 s; the backlog is stored by the next start",
         play=stopped_without_database,
+    ),
+    Fault(
+        number="F7",
+        name="SIGTERM during the start, twice, in the stop",
+        how="two SIGTERM 0.05 to 1.8 s after the start and under load",
+        expected="no traceback, no half files",
+        play=stopped_at_any_time,
+    ),
+    Fault(
+        number="F8",
+        name="SIGTERM with stuck connections",
+        how="drip, half frames and a black hole, then SIGTERM",
+        expected="no forced exit, exit 0 within 10 s",
+        play=stopped_while_stuck,
+    ),
+    Fault(
+        number="F9",
+        name="killed by the kernel for want of memory",
+        how="a memory cgroup of 64 MiB and a greedy neighbour in it",
+        expected="as F1",
+        play=out_of_memory,
+        needs=("root", str(groups.MEMORY)),
+    ),
+    Fault(
+        number="F10",
+        name="no thread can be started",
+        how="pids cgroup as TasksMax=, two connections dropped, then lifted",
+        expected="no ghost; all well when it is lifted",
+        play=without_threads,
+        needs=("root", str(groups.PIDS)),
+    ),
+    Fault(
+        number="F11",
+        name="no descriptor is left",
+        how="RLIMIT_NOFILE of the running tracker, and connections dropped",
+        expected="connections fail and back off; the journal stays open",
+        play=without_descriptors,
+    ),
+    Fault(
+        number="F12",
+        name="second instance",
+        how="started on the same state directory",
+        expected="refused with 78, the first one unharmed",
+        play=second_instance,
     ),
 )

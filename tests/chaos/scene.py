@@ -6,11 +6,13 @@ runner judges at the end (`conclude`).
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -20,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from checker import Span, check
 from fault import FAIL, Outcome
-from proxy import Proxy
+from proxy import CLEAN, Proxy, Toxics
 from server import OwnServer
 from stage import ROOT, Process, Stage, as_url, until
 
@@ -28,6 +30,8 @@ STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 """No market begins or ends, and none is asleep: every second of every token can be judged."""
 QUIET_S = 0.6
 STOPPED_S = 60.0
+ARRIVAL_S = 0.5
+"""What was sent so long ago has been received: up to 150 ms of it is the age of its time."""
 PROOF_S = 1.5
 """How far behind the last print the last proof may be: a stop is no false gap."""
 
@@ -63,6 +67,9 @@ class Scene(Stage):
         rounds: How many kills.
         at: Wall clock when the fault was brought.
         blind: Stretches in which a proxy kept the feed away.
+        heard: Stretches in which everything was received: all of it must be stored.
+        sabotaged: Whether tracebacks are ours.
+        costs_nothing: Whether there must be no gap at all while the scene looks.
     """
 
     def __init__(
@@ -75,8 +82,12 @@ class Scene(Stage):
         self.scale = scale
         self.at = 0.0
         self.began = 0.0
+        self.flowing_at = 0.0
         self.ended_at: float | None = None
         self.blind: list[Span] = []
+        self.heard: list[Span] = []
+        self.costs_nothing = False
+        self.sabotaged = False
         self.overrides: dict[str, str] = {}
         self.doors = ExitStack()
         self.simulated: Process | None = None
@@ -172,8 +183,8 @@ class Scene(Stage):
             return mine and hears_all(found) and found["trades"]["total"] >= stored
 
         self.until_status("every token is heard and stored", flowing, within_s=within_s)
-        if not self.began:
-            self.began = time.time()
+        self.flowing_at = time.time()
+        self.began = self.began or self.flowing_at
 
     def _now(self) -> Process:
         assert self.tracked is not None
@@ -186,6 +197,17 @@ class Scene(Stage):
         self.at = time.time()
         if kind:
             self.admin("fault", kind=kind, **said)
+
+    def feed_holes(self) -> None:
+        """Swallow what goes through the feed's proxy from now on, if there is one."""
+        if self._feed is not None:
+            self._feed.toxics = Toxics(hole=True)
+            self.blind.append((time.time(), time.time() + 3600))
+
+    def feed_heals(self) -> None:
+        """Hand it on again."""
+        self.feed.toxics = CLEAN
+        self.blind[-1] = (self.blind[-1][0], time.time())
 
     def over(self) -> None:
         """Note that the fault is over: recovery counts from here."""
@@ -249,14 +271,26 @@ class Scene(Stage):
         line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Give the simulator's open connections that have subscribed to tokens."""
+        with urllib.request.urlopen(f"{self.urls['admin_url']}/connections", timeout=5) as answer:
+            rows = json.load(answer)["connections"]
+        return [row for row in rows if row["tokens"]]
+
     # -------------------------------------------------------------------- end
 
+    def heard_until(self, at: float) -> None:
+        """Note that everything from the last start on until then was received."""
+        self.heard.append((self.flowing_at, at - ARRIVAL_S))
+
     def kill(self) -> float:
-        """kill -9; give when."""
+        """kill -9; give when. What was received before must be stored in the end."""
         tracker = self._now()
+        at = time.time()
         os.kill(tracker.process.pid, signal.SIGKILL)
         tracker.process.wait(20)
-        return time.time()
+        self.heard_until(at)
+        return at
 
     def hush(self) -> None:
         """Let no more prints be made, and the last of them arrive."""
@@ -274,9 +308,8 @@ class Scene(Stage):
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.simulated.stop()
         if self.tracked is not None:
-            self.expect(
-                "Traceback (most recent" not in self.tracked.said(), "a traceback in the log"
-            )
+            told = self.tracked.said().count("Traceback (most recent")
+            self.expect(self.sabotaged or not told, "a traceback in the log")
         if self.ledger.exists():
             began = self.began or quiet
             self._judge((began, max(began, quiet - PROOF_S)))
@@ -285,7 +318,7 @@ class Scene(Stage):
         if not self.server.up:
             self.server.start()
         out = self.outcome
-        verdict = check(self.ledger, self.plain_dsn, looked, self.blind)
+        verdict = check(self.ledger, self.plain_dsn, looked, blind=self.blind, heard=self.heard)
         found = verdict.judged
         out.sent, out.stored = found.sent, found.stored
         out.lost, out.uncovered = found.missing - found.uncovered, found.uncovered
@@ -295,6 +328,12 @@ class Scene(Stage):
         out.figures["longest_gap_s"] = round(verdict.longest_gap_s, 2)
         out.figures["gap_causes"] = verdict.causes
         self.expect(found.clean, "ledger and database differ")
+        absent = verdict.heard_and_absent
+        out.lost += absent
+        self.expect(not absent, f"{absent} prints were received before the end and are not stored")
+        if self.costs_nothing:
+            self.expect(found.in_gaps + found.unwatched == 0, "prints fell into gaps")
+            self.expect(out.gap_s == 0, f"a gap was recorded: {verdict.causes}")
 
     def clear(self) -> None:
         super().clear()

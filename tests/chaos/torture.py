@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import bug_faults
 import database_faults
 import disk_faults
 import kills
@@ -30,12 +31,14 @@ import network_faults
 import process_faults
 import time_faults
 from fault import FAIL, PASS, SKIP, Fault, Outcome
+from mounts import own_mounts, small_disk
 from scene import played, scene
 from server import OwnServer
 from stage import ROOT
 
 FAULTS: tuple[Fault, ...] = (
     *process_faults.FAULTS,
+    *bug_faults.FAULTS,
     *disk_faults.FAULTS,
     *database_faults.FAULTS,
     *network_faults.FAULTS,
@@ -75,13 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def select(only: str) -> list[Fault]:
-    """Give the faults that are named, or all that run without being named.
+    """Give the faults that are named, or all.
 
     Raises:
         KeyError: One is not known.
     """
     if not only:
-        return [fault for fault in FAULTS if fault.chosen]
+        return list(FAULTS)
     known = {fault.number.lower(): fault for fault in FAULTS}
     return [known[name.strip().lower()] for name in only.split(",") if name.strip()]
 
@@ -157,7 +160,10 @@ def lacking(fault: Fault) -> str:
     for need in fault.needs:
         if need == "root" and os.geteuid() != 0:
             return "root"
-        if need != "root" and shutil.which(need) is None:
+        if need.startswith("/"):
+            if not Path(need).exists():
+                return need
+        elif need != "root" and shutil.which(need) is None:
             return need
     return ""
 
@@ -177,7 +183,8 @@ def _one(asked: argparse.Namespace) -> int:
     if fault.proof:
         _prove(fault, outcome)
     if fault.play is not None:
-        with _folder(fault, keep=asked.keep) as folder, _served(folder) as server:
+        own_mounts()
+        with _folder(fault, keep=asked.keep) as folder, _served(folder, fault) as server:
             scale = 10.0 if asked.hours else 1.0
             with scene(folder, server, outcome, scale=scale) as found:
                 found.rounds = asked.rounds or round(20 * scale)
@@ -216,13 +223,16 @@ def _folder(fault: Fault, *, keep: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _served(folder: Path) -> Iterator[OwnServer]:
-    server = OwnServer(folder / "pg")
-    try:
-        yield server
-    finally:
-        if server.up:
-            server.stop()
+def _served(folder: Path, fault: Fault) -> Iterator[OwnServer]:
+    with contextlib.ExitStack() as mounts:
+        if fault.server_mib:
+            mounts.enter_context(small_disk(folder / "pg", fault.server_mib))
+        server = OwnServer(folder / "pg")
+        try:
+            yield server
+        finally:
+            if server.up:
+                server.stop()
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,183 @@
+"""F13-F16: faults of our own: hangs, exceptions, crash loops."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from fault import Fault
+from scene import Scene, python
+from stage import until
+
+SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
+WATCHDOG_S = 8.0
+
+MOMENTS = {
+    "connection": "actors.connection:ConnectionActor._frames_received",
+    "connection (mark)": "actors.connection:ConnectionActor._mark",
+    "writer": "actors.writer:WriterActor._commit",
+    "writer (tick)": "actors.writer:WriterActor._tick",
+    "catalog": "actors.catalog:CatalogActor._tick",
+    "resolution": "actors.resolution:ResolutionActor._tick",
+    "reactor callback": "actors.recorder:Recorder.frame",
+}
+"""Where a bug strikes once; each costs a life of one actor and nothing else."""
+
+
+def start(scene: Scene, target: str, action: str, **env: str) -> Path:
+    """Start a tracker that can be broken; give the file that breaks it."""
+    if scene.simulated is None:
+        scene.simulate()
+    scene.sabotaged = True
+    fuse = scene.folder / "fuse"
+    fuse.unlink(missing_ok=True)
+    scene.launch(python("-X", "faulthandler", SABOTAGE, str(fuse), target, action), env=env)
+    scene.trade(200)
+    return fuse
+
+
+def hung(scene: Scene) -> None:
+    """Be systemd: hear the watchdog, end what is silent, start it again."""
+    place = scene.folder / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(place))
+        manager.settimeout(WATCHDOG_S)
+        fuse = start(
+            scene,
+            "actors.edge.appender:Appender.sync",
+            "hang",
+            NOTIFY_SOCKET=str(place),
+            WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)),
+        )
+        scene.strike()
+        fuse.write_text("100")
+        _hear_silence(manager)
+    scene.outcome.notice_s = time.time() - scene.at
+    assert scene.tracked is not None
+    os.kill(scene.tracked.process.pid, signal.SIGABRT)
+    scene.tracked.process.wait(20)
+    scene.expect("journal-sync" in scene.tracked.said(), "the log does not name who hangs")
+    scene.expect("Fatal Python error: Aborted" in scene.tracked.said(), "no stacks were told")
+    scene.expect('"stuck"' in scene.tracked.said(), "no `stuck` line")
+    scene.over()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - scene.at - scene.outcome.notice_s
+
+
+def _hear_silence(manager: socket.socket) -> None:
+    """Wait until no ping has come for the watchdog's time."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            manager.recv(4096)
+        except TimeoutError:
+            return
+    raise AssertionError("the watchdog was fed all the time")
+
+
+def bugs(scene: Scene) -> None:
+    """A bug once in each actor; between them everything is stopped in order."""
+    slowest = 0.0
+    for name, target in MOMENTS.items():
+        fuse = start(scene, target, "raise")
+        scene.strike()
+        fuse.write_text("1")
+        scene.noticed("child_died", within_s=30)
+        slowest = max(slowest, scene.outcome.notice_s or 0.0)
+        scene.recovered(within_s=60)
+        assert scene.tracked is not None
+        found = scene.status()
+        scene.expect(found["restarts"]["total"] == 1, f"{name}: {found['restarts']}")
+        scene.expect(found["books"]["balanced"], f"{name}: the books do not balance")
+        scene.expect(scene.tracked.stop() == 0, f"{name}: unclean stop")
+    scene.outcome.notice_s = slowest
+    scene.note(f"{len(MOMENTS)} bugs, one restart each")
+
+
+def dead_at_birth(scene: Scene) -> None:
+    fuse = start(scene, "actors.connection:ConnectionActor.on_start", "raise")
+    fuse.write_text("1")
+    scene.strike("drop", count=1)
+    died = scene.noticed("child_died", within_s=10)
+    scene.note(f"found by looking: {died['reason']}")
+    scene.recovered(within_s=60)
+
+
+def crash_loop(scene: Scene) -> None:
+    """One connection dies whenever it marks; the other leg hears its tokens."""
+    fuse = start(scene, "actors.connection:ConnectionActor._confirm", "raise")
+    fuse.write_text("8")
+    scene.strike("drop", count=1)
+    scene.noticed("child_died", within_s=15)
+    found = scene.degraded("restart_loop", within_s=60)
+    scene.note(f"looping: {found['restarts']['looping']}, {found['restarts']['total']} deaths")
+    before = int(found["trades"]["total"])
+    grows = lambda said: said["trades"]["total"] > before  # noqa: E731
+    scene.until_status("the others go on", grows)
+    assert scene.tracked is not None
+    scene.expect(scene.tracked.process.poll() is None, "the process ended")
+
+
+def fatal_loop(scene: Scene) -> None:
+    """The writer dies again and again: the process ends with 70 and is started anew."""
+    fuse = start(scene, "actors.writer:WriterActor._transact", "raise")
+    scene.strike()
+    fuse.write_text("1000")
+    assert scene.tracked is not None
+    process = scene.tracked.process
+    until("it gives up", lambda: process.poll() is not None, within_s=60)
+    scene.outcome.notice_s = time.time() - scene.at
+    scene.expect(process.returncode == 70, f"exit code {process.returncode}")
+    scene.over()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - (scene.ended_at or scene.at)
+
+
+FAULTS = (
+    Fault(
+        number="F13",
+        name="the journal's thread hangs",
+        how="test build; the runner is systemd: watchdog 8 s, SIGABRT",
+        expected="the watchdog is withheld, stacks are told, a restart recovers",
+        play=hung,
+    ),
+    Fault(
+        number="F14",
+        name="a bug in each actor",
+        how="test build: one exception in each of 7 places",
+        expected="that actor alone is restarted; no print is lost",
+        play=bugs,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F15",
+        name="an actor dies at its birth without a word",
+        how="test build: exception in on_start",
+        expected="found by looking, within 5 s",
+        play=dead_at_birth,
+    ),
+    Fault(
+        number="F16",
+        name="one connection dies again and again",
+        how="test build: exceptions again and again",
+        expected="degraded; the others are unaffected",
+        play=crash_loop,
+    ),
+    Fault(
+        number="F16b",
+        name="the writer dies again and again",
+        how="test build: exception in every transaction",
+        expected="exit 70 after the third death; the next start stores all",
+        play=fatal_loop,
+    ),
+    Fault(
+        number="F17",
+        name="RecursionError and rubbish in parsing",
+        how="crafted frames, also in F47",
+        expected="the frame is kept, the actor lives",
+        proof=("tests/life/test_bad_input.py", "tests/logic/test_feed.py"),
+    ),
+)

@@ -1,0 +1,51 @@
+"""strace as a saboteur of system calls: errors, delays, kills at a certain call."""
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from stage import until
+
+WAIT_S = 20.0
+
+
+def under(inject: str, command: list[str]) -> list[str]:
+    """Give the command that runs another one with this injection; the process is its own."""
+    call = inject.split(":", 1)[0]
+    tracer = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+    return [*tracer, "-e", f"inject={inject}", *command]
+
+
+@contextlib.contextmanager
+def attached(pid: int, inject: str) -> Iterator[None]:
+    """Have the calls of a running process tampered with for as long as this lasts."""
+    call = inject.split(":", 1)[0]
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+    tracer = subprocess.Popen(
+        [*command, "-e", f"inject={inject}", "-p", str(pid)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until("the tracer is attached", lambda: _traced(pid), within_s=WAIT_S)
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            tracer.wait(WAIT_S)
+        if tracer.poll() is None:
+            tracer.kill()
+            tracer.wait()
+
+
+def _traced(pid: int) -> bool:
+    """Tell whether every thread is traced; a process that is gone was, too."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        words = [(task / "status").read_text() for task in tasks]
+    except OSError:
+        return not Path(f"/proc/{pid}").exists()
+    return all("TracerPid:\t0" not in word for word in words)
