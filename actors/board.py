@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from actors.errors import PayloadRefused
-from actors.logic.vitals import Connection, Health
+from actors.logic.vitals import Connection, Coverage, Health
 
 SHOWN_CONNECTIONS = 12
+_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stopping": "yellow"}
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -31,8 +32,30 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     facts.add_column(overflow="fold")
     for name, fact in _FACTS:
         facts.add_row(name, Text(clean(fact(health))))
+        if name == "trades":
+            facts.add_row("", Sparkline(health.trades.minutes))
     head = Text(_verdict(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
     return Group(head, facts, *_connections(health.connections.each))
+
+
+class Sparkline:
+    """Bars of the last hour, a minute each; the tallest fills the height, no print leaves it empty.
+
+    A terminal that cannot show bars gets plain characters.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._counts = counts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Give one line."""
+        del console
+        bars = _PLAIN_BARS if options.ascii_only else _BARS
+        yield Text("".join(self._bar(count, bars) for count in self._counts), no_wrap=True)
+
+    def _bar(self, count: int, bars: str) -> str:
+        most = max(self._counts)
+        return bars[-(-count * (len(bars) - 1) // most)] if count else " "
 
 
 def summary(document: Mapping[str, Any]) -> str:
@@ -94,12 +117,22 @@ def _reconnects(health: Health) -> str:
     return f"{health.connections.reconnects_total:,}, {told}"
 
 
-def _tokens(health: Health) -> str:
+def _coverage(health: Health) -> str:
     assets = health.assets
     return (
         f"{assets.covered:,} of {assets.wanted:,} covered,"
-        f" {assets.never_confirmed:,} never confirmed"
+        f" {assets.never_confirmed:,} never confirmed; {_proven(health.coverage)}"
     )
+
+
+def _proven(coverage: Coverage) -> str:
+    """Say how much of today's listening is proven; never 100 % while anything is missing."""
+    if not coverage.wanted_token_s:
+        return "today nothing was wanted yet"
+    share = 100 * (1 - coverage.gap_token_s / coverage.wanted_token_s)
+    told = "100" if not coverage.gap_token_s else f"{min(share, 99.99):.2f}"
+    deaf = f", deaf for {_age(coverage.deaf_s)}" if coverage.deaf_s else ""
+    return f"today {told} % of the time{deaf}"
 
 
 def _journal(health: Health) -> str:
@@ -123,7 +156,8 @@ def _resolutions(health: Health) -> str:
     found = health.resolutions
     pending = ", ".join(f"{count:,} {why}" for why, count in _largest(found.pending))
     return (
-        f"{found.recorded:,} recorded, {found.conflicts:,} conflicts,"
+        f"{found.recorded:,} recorded ({found.recorded_today:,} today),"
+        f" {found.conflicts:,} conflicts,"
         f" {found.pending_total:,} pending{f' ({pending})' if pending else ''}"
     )
 
@@ -199,7 +233,7 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("trades", _trades),
     ("connections", _lines),
     ("reconnects", _reconnects),
-    ("tokens", _tokens),
+    ("coverage", _coverage),
     ("journal", _journal),
     ("database", _database),
     ("resolutions", _resolutions),

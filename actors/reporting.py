@@ -61,7 +61,8 @@ class Reporting:
         self._journal = journal
 
     def sample(self, tick: Tick) -> None:
-        """Look at the journal."""
+        """Look at the journal and at what is listened to."""
+        self.health.time_passed(tick.now, tick.wall_ns)
         stats = self._journal.stats()
         figures = Figures(
             next_seq=stats.next_seq,

@@ -1,7 +1,8 @@
 """`tracker-status`: asks the status socket, shows the answer in words, gives an exit code.
 
 0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
-The socket is all it needs: no database, no configuration file.
+The socket is all it needs: no database, no configuration file. `--schema` prints
+docs/status.schema.json.
 """
 
 import argparse
@@ -20,13 +21,15 @@ from rich.text import Text
 
 from actors.board import clean, render, summary
 from actors.config import socket_candidates
-from actors.edge import status_socket
+from actors.edge import status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
+from actors.schema import schema
 
 __all__ = ["Document", "Unreachable", "ask", "main", "render", "summary"]
 
 EXIT_HEALTHY, EXIT_UNHEALTHY, EXIT_UNREACHABLE = 0, 1, 2
-LIMIT_S = 2.0
+LIMIT_S = 1.5
+"""Seconds for all questions together: with the start of the program it is less than two."""
 
 Document = dict[str, Any]
 
@@ -42,7 +45,7 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
         Unreachable: Nobody answers, or the answer is none. The text says why.
     """
     try:
-        found = msgspec.json.decode(status_socket.ask(path, timeout_s))
+        found = msgspec.json.decode(status_question.ask(path, timeout_s))
     except SourceUnavailable as exc:
         raise Unreachable(f"{path}: {exc}") from exc
     except msgspec.DecodeError as exc:
@@ -68,6 +71,9 @@ def main(
     """
     try:
         options = _parser().parse_args(argv)
+        if options.schema:
+            sys.stdout.write(schema())
+            return EXIT_HEALTHY
         places = (options.socket,) if options.socket else socket_candidates(environ)
     except ConfigError as exc:
         sys.stderr.write(f"tracker-status: {exc}\n")
@@ -100,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the document verbatim")
     form.add_argument("--field", metavar="A.B.C", help="print one value, such as trades.total")
+    form.add_argument("--schema", action="store_true", help="print the document's JSON Schema")
     parser.add_argument(
         "--watch", metavar="SECONDS", nargs="?", const=2.0, type=_seconds,
         help="ask again and again (every 2 s) until Ctrl-C",
@@ -124,8 +131,12 @@ def _first_answer(places: Sequence[Path]) -> Document:
     deadline = time.monotonic() + LIMIT_S
     said: list[str] = []
     for place in places:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            said.append(f"{place}: not asked, the time was over")
+            continue
         try:
-            return ask(place, max(0.1, deadline - time.monotonic()))
+            return ask(place, left_s)
         except Unreachable as exc:
             said.append(str(exc))
     raise Unreachable(

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -179,6 +180,35 @@ def test_the_limit_of_two_seconds_holds_with_a_tracker_that_hangs(tmp_path: Path
         mute.listen()
         with pytest.raises(status.Unreachable, match="no answer within"):
             status.ask(path, 0.2)
+
+
+def test_it_gives_up_within_two_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "t.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.bind(str(path))
+        mute.listen()
+        began = time.monotonic()
+        assert status.main(["--socket", str(path)], environ={}) == 2
+        assert time.monotonic() - began < 2.0
+    assert "no answer within 1.5 s" in capsys.readouterr().err
+
+
+def test_a_crowd_at_the_socket_is_waited_for_and_not_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "t.sock"
+    with ExitStack() as stack, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        queued = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        queued.connect(str(path))
+        with pytest.raises(status.Unreachable, match="no answer within"):
+            status.ask(path, 0.3)
+
+
+def test_a_document_of_thousands_of_connections_is_told(serve: Serve, tmp_path: Path) -> None:
+    document = health()
+    document["connections"]["list"] *= 2_000
+    serve(document)
+    assert len(status.ask(tmp_path / "tracker.sock")["connections"]["list"]) == 4_000
 
 
 def _run(argv: list[str], environ: dict[str, str], **more: Any) -> subprocess.Popen[bytes]:

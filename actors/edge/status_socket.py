@@ -7,7 +7,7 @@ supervisor, writer or client never silences the others.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
-`{"error": "…"}`.
+`{"error": "…"}`. The asking side is `status_question`.
 """
 
 import contextlib
@@ -22,11 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.errors import AddressTaken, ConfigError, SourceUnavailable
+from actors.errors import AddressTaken, ConfigError
 
-REQUEST = b'{"get": "health"}\n'
 LONGEST_REQUEST = 1024
-LARGEST_REPLY = 64 << 20
 REQUEST_S, REPLY_S = 1.0, 2.0
 MOST_CLIENTS = 8
 _TURN_S = 0.5
@@ -190,41 +188,6 @@ class StatusSocket:
             if self._on_error is not None:
                 self._on_error(exc)
             return _error("the status cannot be told; see the log")
-
-
-def ask(path: Path, timeout_s: float = 2.0) -> bytes:
-    """Ask a status socket for its document, within a limit for all of it.
-
-    Raises:
-        SourceUnavailable: Nobody answers there, or not in time. The text says why.
-    """
-    deadline = time.monotonic() + timeout_s
-    parts: list[bytes] = []
-    size = 0
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-            peer.settimeout(_left(deadline))
-            peer.connect(str(path))
-            peer.sendall(REQUEST)
-            while size <= LARGEST_REPLY:
-                peer.settimeout(_left(deadline))
-                part = peer.recv(1 << 20)
-                if not part:
-                    return b"".join(parts)
-                parts.append(part)
-                size += len(part)
-    except TimeoutError as exc:
-        raise SourceUnavailable(f"no answer within {timeout_s:g} s") from exc
-    except OSError as exc:
-        raise SourceUnavailable((exc.strerror or str(exc)).lower()) from exc
-    raise SourceUnavailable("the answer is too large")
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _error(text: str) -> bytes:

@@ -5,13 +5,13 @@ says what is read off them); `document` gives the state of things now. `at` and
 `now` are monotonic seconds.
 """
 
-from collections import deque
 from dataclasses import dataclass
 
 import msgspec
 
 from actors.logic import alarm, vitals
 from actors.logic.alarm import Limits
+from actors.logic.deaths import Deaths
 from actors.logic.reported import (
     CatalogFigures,
     CommitFigures,
@@ -22,6 +22,7 @@ from actors.logic.reported import (
 from actors.logic.rolling import Windows
 from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
 from actors.logic.tally import Tally
+from actors.logic.today import Today
 from actors.logic.vitals import Health, iso, span
 
 __all__ = ["LISTENING", "Health", "HealthState", "Limits"]
@@ -65,6 +66,7 @@ class HealthState:
         self._limits = limits or Limits()
         self._roster = Roster(self._limits)
         self._stored = Windows(fine=True)
+        self._today = Today(wall_ns)
         self._tally = Tally()
         self._base = _Base(away_since=now)
         self._journal: JournalFigures | None = None
@@ -73,8 +75,7 @@ class HealthState:
         self._catalog_failing: float | None = None
         self._outcomes: ResolutionFigures | None = None
         self._failing: dict[str, float] = {}
-        self._deaths: dict[str, deque[float]] = {}
-        self._death_counts: dict[str, int] = {}
+        self._deaths = Deaths(self._limits)
         self._stopping = False
 
     # ------------------------------------------------------------- connections
@@ -148,15 +149,20 @@ class HealthState:
     def resolution_reported(self, said: ResolutionFigures, *, at: float) -> None:
         """The resolution actor says how it is; a source is `ok` or in its last error."""
         self._outcomes = said
+        self._today.recorded_by_now(said.recorded_total)
         failing = [name for name, state in said.sources if state != "ok"]
         self._failing = {name: self._failing.get(name, at) for name in failing}
 
     def child_died(self, child: str, *, at: float, writer: bool = False) -> None:
         """A child died of an unexpected error; `writer`: it was the one that counts commits."""
-        self._death_counts[child] = self._death_counts.get(child, 0) + 1
-        self._deaths.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
+        self._deaths.add(child, at)
         if writer:
             self._tally.lost_count()
+
+    def time_passed(self, now: float, wall_ns: int) -> None:
+        """Measure what is listened to; about once a second."""
+        assets = self._roster.assets(now)
+        self._today.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
 
     def stopping(self) -> None:
         """The process is on its way out."""
@@ -181,12 +187,13 @@ class HealthState:
                 trades=self._trades(now),
                 connections=self._roster.connections(now),
                 assets=self._roster.assets(now),
+                coverage=self._today.coverage(),
                 last_reconnect=self._reconnect(now, wall_ns),
                 journal=self._journal_part(),
                 database=self._database(now),
                 resolutions=self._resolutions(now),
                 catalog=self._catalog_part(now),
-                restarts=self._restarts(now),
+                restarts=self._deaths.restarts(now),
                 books=self._tally.books(),
                 drift=vitals.Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
             )
@@ -219,6 +226,7 @@ class HealthState:
             last_hour=stored.hour(now),
             last_24h=stored.day(now),
             total=stored.all,
+            minutes=stored.minutes(now),
             heard_last_minute=heard.minute(now),
             heard_total=heard.all,
         )
@@ -263,6 +271,7 @@ class HealthState:
         pending = dict(said.pending) if said else {}
         return vitals.Resolutions(
             recorded=said.recorded_total if said else 0,
+            recorded_today=self._today.recorded,
             conflicts=said.conflicts_total if said else 0,
             pending_total=sum(pending.values()),
             pending=pending,
@@ -282,17 +291,4 @@ class HealthState:
             last_sweep_age_s=None if swept is None else span(now, swept),
             last_error=said.last_error[:LONGEST_REASON] if said else "",
             failing_s=span(now, self._catalog_failing),
-        )
-
-    def _restarts(self, now: float) -> vitals.Restarts:
-        limits = self._limits
-        looping = sorted(
-            child
-            for child, deaths in self._deaths.items()
-            if len(deaths) == limits.loop_deaths and now - deaths[0] <= limits.loop_s
-        )
-        return vitals.Restarts(
-            total=sum(self._death_counts.values()),
-            children=dict(sorted(self._death_counts.items())),
-            looping=tuple(looping),
         )

@@ -32,6 +32,13 @@ class Ring:
         self._advance(now)
         return self._sum
 
+    def parts(self, now: float) -> tuple[int, ...]:
+        """Give the count of each bucket of the window that ends now, oldest first."""
+        self._advance(now)
+        slots = len(self._counts)
+        newest = self._bucket % slots
+        return (*self._counts[newest + 1 :], *self._counts[: newest + 1])
+
     def _advance(self, now: float) -> None:
         bucket = int(now // self._width_s)
         if bucket <= self._bucket:
@@ -75,6 +82,10 @@ class Windows:
     def hour(self, now: float) -> int:
         """Give the count of the last 60 min."""
         return self._hour.total(now)
+
+    def minutes(self, now: float) -> tuple[int, ...]:
+        """Give the count of each of the last 60 min, oldest first."""
+        return self._hour.parts(now)
 
     def day(self, now: float) -> int:
         """Give the count of the last 24 h."""

@@ -3,9 +3,11 @@
 The names are a contract with scripts and dashboards. Times of day are ISO 8601,
 UTC; ages and spans are seconds; what ends in `_total` only rises in one life of
 the process. `connections.list` is in order of the ids.
+`docs/status.schema.json` is made from this room.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -28,12 +30,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trades(Part, frozen=True, kw_only=True):
-    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two legs."""
+    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two legs.
+
+    Attributes:
+        minutes: Each of the last 60 minutes, oldest first; the last is not over.
+    """
 
     last_minute: int
     last_hour: int
     last_24h: int
     total: int
+    minutes: tuple[int, ...]
     heard_last_minute: int
     heard_total: int
 
@@ -82,6 +89,26 @@ class Assets(Part, frozen=True, kw_only=True):
     wanted: int
     covered: int
     never_confirmed: int
+
+
+class Coverage(Part, frozen=True, kw_only=True):
+    """Today's listening as this process measured it, once a second, in token seconds.
+
+    An hour in which two tokens are wanted makes 7,200. What no process measured
+    (it was down) is not in here; the relation `coverage_gaps` has every gap, to
+    the millisecond.
+
+    Attributes:
+        since: Midnight UTC, or the start of the process when that was later.
+        wanted_token_s: All that was to be heard since then.
+        gap_token_s: Of that, what was not proven to be heard.
+        deaf_s: Seconds in which tokens were wanted and none at all was heard.
+    """
+
+    since: str
+    wanted_token_s: float
+    gap_token_s: float
+    deaf_s: float
 
 
 class Reconnect(Part, frozen=True, kw_only=True):
@@ -140,9 +167,16 @@ class SourceState(Part, frozen=True, kw_only=True):
 
 
 class Resolutions(Part, frozen=True, kw_only=True):
-    """Outcomes. `pending` counts markets by the reason they wait for."""
+    """Outcomes.
+
+    Attributes:
+        recorded: Verdicts of this process.
+        recorded_today: Of those, since midnight UTC.
+        pending: How many markets wait, by the reason.
+    """
 
     recorded: int
+    recorded_today: int
     conflicts: int
     pending_total: int
     pending: dict[str, int]
@@ -207,7 +241,7 @@ class Health(Part, frozen=True, kw_only=True):
         at: When this was said.
     """
 
-    state: str
+    state: Literal["healthy", "degraded", "starting", "stopping"]
     reasons: tuple[str, ...]
     codes: tuple[str, ...]
     version: str
@@ -219,6 +253,7 @@ class Health(Part, frozen=True, kw_only=True):
     trades: Trades
     connections: Connections
     assets: Assets
+    coverage: Coverage
     last_reconnect: Reconnect | None
     journal: Journal
     database: Database

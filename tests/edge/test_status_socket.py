@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from actors.edge import status_socket
-from actors.edge.status_socket import REQUEST, StatusSocket, ask
+from actors.edge.status_question import REQUEST, ask
+from actors.edge.status_socket import StatusSocket
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(30)]

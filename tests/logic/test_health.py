@@ -52,8 +52,8 @@ def test_the_document_is_json_with_stable_names() -> None:
     said = msgspec.json.decode(msgspec.json.encode(document(well(), START + 2)))
     assert list(said) == [
         "state", "reasons", "codes", "version", "host", "pid", "at", "started_at", "uptime_s",
-        "trades", "connections", "assets", "last_reconnect", "journal", "database",
-        "resolutions", "catalog", "restarts", "books", "drift",
+        "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
+        "database", "resolutions", "catalog", "restarts", "books", "drift",
     ]  # fmt: skip
     assert said["connections"]["list"][0]["id"] == "leg0-0001"
     assert said["started_at"] == "2026-05-28T20:26:40.000Z"

@@ -51,3 +51,13 @@ def test_a_counter_that_went_back_counts_nothing() -> None:
     windows = Windows()
     windows.add(1.0, -5)
     assert windows.all == windows.minute(1.0) == 0
+
+
+def test_the_minutes_of_an_hour_are_told_oldest_first() -> None:
+    windows = Windows(fine=True)
+    windows.add(0.0, 7)
+    windows.add(60.0, 2)
+    windows.add(3599.0, 5)
+    assert windows.minutes(3599.0) == (7, 2, *[0] * 57, 5)
+    assert windows.minutes(3600.0) == (2, *[0] * 57, 5, 0)
+    assert sum(windows.minutes(9999.0)) == 0

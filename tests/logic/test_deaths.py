@@ -1,0 +1,18 @@
+from actors.logic.alarm import Limits
+from actors.logic.deaths import Deaths
+
+
+def test_deaths_far_apart_are_counted_and_no_loop() -> None:
+    deaths = Deaths(Limits(loop_deaths=2, loop_s=10.0))
+    deaths.add("writer", 0.0)
+    deaths.add("writer", 11.0)
+    said = deaths.restarts(11.0)
+    assert (said.total, said.children, said.looping) == (2, {"writer": 2}, ())
+
+
+def test_a_loop_ends_when_its_deaths_are_long_ago() -> None:
+    deaths = Deaths(Limits(loop_deaths=2, loop_s=10.0))
+    deaths.add("writer", 0.0)
+    deaths.add("writer", 5.0)
+    assert deaths.restarts(10.0).looping == ("writer",)
+    assert deaths.restarts(10.1).looping == ()
