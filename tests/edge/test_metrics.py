@@ -35,20 +35,21 @@ def scrape(metrics: Metrics) -> dict[str, float]:
     url = f"http://127.0.0.1:{metrics.port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as reply:
         text = reply.read().decode()
-    found = re.findall(r"^(tracker_\S+) (\S+)$", text, re.MULTILINE)
+    found = re.findall(r"^((?:tracker|process)_\S+) (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in found}
 
 
 def test_a_scrape_gives_the_health_document_in_numbers(serve: Callable[..., Metrics]) -> None:
     found = scrape(serve())
     assert found["tracker_up"] == 1
-    assert found['tracker_info{version="1.2.3"}'] == 1
+    assert found['tracker_info{host="h",pid="1",server="",version="1.2.3"}'] == 1
     assert found['tracker_state{state="degraded"}'] == 1
     assert found['tracker_state{state="healthy"}'] == 0
     assert found['tracker_degraded{code="database_away"}'] == 1
     assert found["tracker_uptime_seconds"] == 100
     assert found["tracker_trades_stored_total"] == 0
     assert "tracker_disk_free_bytes" not in found
+    assert found["process_open_fds"] > 3
 
 
 def test_a_tracker_that_cannot_answer_is_down_and_nothing_else(
@@ -57,8 +58,9 @@ def test_a_tracker_that_cannot_answer_is_down_and_nothing_else(
     def busy() -> bytes:
         raise TimeoutError
 
-    assert scrape(serve(busy)) == {"tracker_up": 0}
-    assert scrape(serve(lambda: b"garbage")) == {"tracker_up": 0}
+    for answer in (busy, lambda: b"garbage"):
+        found = {n: v for n, v in scrape(serve(answer)).items() if n.startswith("tracker")}
+        assert found == {"tracker_up": 0}
     assert capfd.readouterr().err == ""
 
 
