@@ -9,28 +9,24 @@ say goodbye with their last marks, the journal syncs, the writer drains it for u
 to 15 s, actors stop, edges close.
 """
 
-import contextlib
 import logging
 import os
 import random
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pykka
 
 from actors import __version__
-from actors.births import Addresses, Births, MigratingStore
+from actors.births import Addresses, Births
 from actors.children import Children
 from actors.config import Config
-from actors.edge.dsn import SafeDsn, check_dsn
-from actors.edge.embedded import Embedded
-from actors.edge.journal import Journal
+from actors.edge.dsn import SafeDsn
+from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
 from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
@@ -39,17 +35,15 @@ from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
     EXIT_OK,
-    ConfigError,
-    JournalFailed,
-    JournalFull,
-    StoreUnavailable,
 )
 from actors.logic import record
 from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
 from actors.logic.restart import Escalation
-from actors.messages import Drain, Flush, GetHealth, GetListening, StopListening, Tick
+from actors.messages import Flush, GetHealth, Tick
+from actors.premises import database, look_at_schema, open_journal, prepared
 from actors.reporting import Reporting
+from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.supervisor import SupervisorActor
 
 log = logging.getLogger(__name__)
@@ -57,10 +51,8 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.05
 TICK_S = 0.25
 ASK_S = 2.0
-CLOSE_CONNECTIONS_S = 5.0
-DRAIN_S = 15.0
-STOP_S = 5.0
-FORCED_EXIT_S = 45.0
+HURRIED_S = 5.0
+"""How long to wait for an answer of the database once we are to stop."""
 
 
 class Tracker:
@@ -74,7 +66,8 @@ class Tracker:
         self._verdict: tuple[int, str] | None = None
         self._notifier = Notifier.from_environment(os.environ)
         self._to = Addresses()
-        self._closers: list[Callable[[], object]] = []
+        self._shutdown = Shutdown(self._to, hurry=self._again, hang_up=self._hang_up)
+        self._guard = Guard(_database_cut, patience_s=self._patience_s)
         self._main_beat_at = time.monotonic()
         self._supervisor: pykka.ActorRef[Any] | None = None
 
@@ -99,7 +92,7 @@ class Tracker:
             self._start()
             self._beat(duration_s)
         finally:
-            self._forced_exit_after(FORCED_EXIT_S)
+            force_exit_after(FORCED_EXIT_S)
             self._shut_down()
         return self._verdict[0] if self._verdict else EXIT_OK
 
@@ -108,66 +101,34 @@ class Tracker:
     def _start(self) -> None:
         """Open every edge, then let the actors live. What is opened names its own end."""
         state_dir = prepared(self._config.state_dir)
-        self._journal = self._open_journal(state_dir)
-        self._closers.append(self._journal.close)
+        self._journal = open_journal(self._config, state_dir)
+        self._shutdown.later(self._journal.close)
         status = StatusSocket(self._config.status_socket, self._answer)
         status.start()
-        self._closers.append(status.close)
-        dsn = self._database(state_dir)
-        self._look_at_schema(dsn)
+        self._shutdown.later(status.close)
+        dsn = database(self._config, state_dir, self._shutdown.later)
+        self._guard.start()
+        self._shutdown.later(self._guard.stop)
+        if self._stop.is_set():
+            return
+        look_at_schema(dsn, self._journal, self._guard, may_migrate=self._config.migrate)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
-        self._closers.append(lambda: self._reactor.stop(STOP_S))
+        self._shutdown.later(lambda: self._reactor.stop(STOP_S))
         started = record.ProcessStarted(
             at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
         )
         self._journal.append(record.encode(started))
         self._supervisor = self._start_supervisor(dsn)
-        self._closers.append(self._stop_actors)
+        supervisor = self._supervisor
+        self._shutdown.later(lambda: self._shutdown.stop_actors(supervisor))
         if self._config.metrics_port:
             metrics = Metrics(self._config.metrics_port, self._answer)
-            self._closers.append(metrics.close)
+            self._shutdown.later(metrics.close)
         watchdog = self._start_watchdog()
-        self._closers.append(watchdog.stop)
+        self._shutdown.later(watchdog.stop)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
-
-    def _open_journal(self, state_dir: Path) -> Journal:
-        free = shutil.disk_usage(state_dir).free
-        return Journal.open(
-            state_dir / "journal",
-            sync_interval_s=self._config.journal_sync_ms / 1000,
-            max_bytes=self._config.journal_cap(free),
-        )
-
-    def _database(self, state_dir: Path) -> SafeDsn:
-        """Give the database in use; start the embedded one when none is named."""
-        if self._config.dsn:
-            return check_dsn(self._config.dsn)
-        embedded = Embedded(state_dir / "postgres")
-        embedded.start()
-        self._closers.append(embedded.stop)
-        log.warning(
-            "embedded_database",
-            extra={
-                "note": "meant for trying out; set TRACKER_DATABASE_URL for real use",
-                "connect": embedded.psql_line(),
-            },
-        )
-        return check_dsn(embedded.dsn())
-
-    def _look_at_schema(self, dsn: SafeDsn) -> None:
-        """Bring the schema up to date, or find now that a person must act.
-
-        A database that is away is no reason not to start.
-        """
-        store = MigratingStore(dsn.dsn, migrate_first=self._config.migrate)
-        try:
-            store.open(self._journal.journal_id)
-        except StoreUnavailable as away:
-            log.warning("database_away", extra={"reason": str(away), "retry_s": 0.0})
-        finally:
-            store.close()
 
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
@@ -179,6 +140,7 @@ class Tracker:
             to=self._to,
             rng=rng,
             stop=self._hang_up,
+            guard=self._guard,
         )
         ref = SupervisorActor.start(
             household=births.household(),
@@ -259,94 +221,30 @@ class Tracker:
 
     # ------------------------------------------------------------------- stop
 
+    def _patience_s(self) -> float:
+        """Give how long to wait for an answer of the database. In the guard's thread."""
+        return HURRIED_S if self._stop.is_set() else PATIENCE_S
+
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""
+        steps: list[Callable[[], object]] = []
         if self._supervisor is not None:
             self._notifier.stopping()
             log.info("stopping")
-            steps = [self._close_connections, self._close_journal, self._drain]
-        else:
-            steps = []
-        for step in [*steps, *reversed(self._closers)]:
-            try:
-                step()
-            except Exception:  # one step that fails must not cost the others
-                log.exception("stop_step_failed")
-                self._verdict = self._verdict or (EXIT_INTERNAL, "a step of the stop failed")
+            steps = self._shutdown.empty_house(self._journal, self._guard)
+        if not self._shutdown.perform(steps):
+            self._verdict = self._verdict or (EXIT_INTERNAL, "a step of the stop failed")
         if self._supervisor is not None:
             code = self._verdict[0] if self._verdict else EXIT_OK
             log.info("stopped", extra={"exit_code": code})
 
-    def _close_journal(self) -> None:
-        """Note the stop, and have everything on disk."""
-        try:
-            self._journal.append(record.encode(record.ProcessStopped(at_ns=time.time_ns())))
-            self._journal.sync()
-        except (JournalFull, JournalFailed) as exc:
-            log.warning("stop_not_journalled", extra={"reason": str(exc)})
-
-    def _close_connections(self) -> None:
-        """Let every connection write its last mark and say goodbye."""
-        self._to.supervisor.tell(StopListening())
-        deadline = time.monotonic() + CLOSE_CONNECTIONS_S
-        with contextlib.suppress(TimeoutError):
-            while not self._again.wait(FLUSH_S) and time.monotonic() < deadline:
-                if not self._to.supervisor.ask(GetListening(), timeout_s=ASK_S):
-                    return
-
-    def _drain(self) -> None:
-        """Commit what the journal holds, unless the database is away or we are in a hurry."""
-        if self._again.is_set():
-            return
-        try:
-            drained = self._to.writer.ask(Drain(), timeout_s=DRAIN_S)
-        except TimeoutError:
-            drained = False
-        if not drained:
-            log.warning("not_drained", extra={"note": "the rest stays in the journal"})
-
-    def _stop_actors(self) -> None:
-        """End the supervisor first, so that nobody is born again, then everyone else."""
-        self._hang_up.set()
-        if self._supervisor is not None:
-            with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
-                self._supervisor.stop(timeout=STOP_S)
-        with contextlib.suppress(pykka.Timeout):
-            pykka.ActorRegistry.stop_all(timeout=STOP_S)
-
-    def _forced_exit_after(self, seconds: float) -> None:
-        """Whatever hangs, the process ends."""
-
-        def force() -> None:
-            log.critical("forced_exit", extra={"after_s": seconds})
-            os._exit(EXIT_INTERNAL)
-
-        timer = threading.Timer(seconds, force)
-        timer.daemon = True
-        timer.start()
-
-
-def prepared(state_dir: Path) -> Path:
-    """Give the state directory, made if need be, after writing to it once.
-
-    Raises:
-        ConfigError: It cannot be made or written.
-    """
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
-        probe = state_dir / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as exc:
-        raise ConfigError(
-            f"state directory {state_dir}: {exc.strerror}; give the tracker's user write access,"
-            " or name another with TRACKER_STATE_DIR"
-        ) from exc
-    return state_dir
-
 
 def _age(beat: Callable[[], float]) -> Callable[[], float]:
     return lambda: time.monotonic() - beat()
+
+
+def _database_cut(waited_s: float) -> None:
+    log.warning("database_cut", extra={"waited_s": round(waited_s, 1)})
 
 
 def _callback_failed(error: BaseException) -> None:

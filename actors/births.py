@@ -16,11 +16,13 @@ from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.edge import migrate
 from actors.edge.chain import Chain
 from actors.edge.dsn import SafeDsn
+from actors.edge.guard import Guard
 from actors.edge.journal import Journal
 from actors.edge.polymarket import Polymarket
 from actors.edge.reactor import Reactor
 from actors.edge.store import Store
 from actors.edge.wire import open_wire
+from actors.errors import SchemaMismatch
 from actors.logic.batch import Opened
 from actors.logic.frames import FrameSkimmer
 from actors.logic.lane import LaneSpec
@@ -63,20 +65,23 @@ class FeedDialler:
 
 
 class MigratingStore(Store):
-    """A store that brings the schema up to date before its first use."""
+    """A store that brings the schema up to date when it finds it lacking."""
 
-    def __init__(self, dsn: str, *, migrate_first: bool) -> None:
+    def __init__(self, dsn: str, *, may_migrate: bool) -> None:
         super().__init__(dsn)
         self._target = dsn
-        self._migrate_first = migrate_first
+        self._may_migrate = may_migrate
 
     def open(self, journal_id: UUID) -> Opened:
-        """Migrate when that is still to be done, then connect."""
-        if self._migrate_first:
-            applied = migrate.apply(self._target)
-            self._migrate_first = False
-            if applied:
-                log.info("schema_migrated", extra={"applied": list(applied)})
+        """Connect; migrate first when that is needed, which no guard cuts short."""
+        try:
+            return super().open(journal_id)
+        except SchemaMismatch:
+            if not self._may_migrate:
+                raise
+        applied = migrate.apply(self._target)
+        if applied:
+            log.info("schema_migrated", extra={"applied": list(applied)})
         return super().open(journal_id)
 
 
@@ -102,8 +107,10 @@ class Births:
         to: Addresses,
         rng: random.Random,
         stop: threading.Event,
+        guard: Guard,
     ) -> None:
         self._stop = stop
+        self._guard = guard
         self._config = config
         self._dsn = dsn
         self._journal = journal
@@ -133,6 +140,8 @@ class Births:
         )
 
     def _bear_writer(self, birth: Birth) -> Ref:
+        store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
+        self._guard.watch(store)
         return WriterActor.start(
             birth,
             neighbours=WriterNeighbours(
@@ -140,7 +149,7 @@ class Births:
                 catalog=self._to.catalog,
                 resolution=self._to.resolution,
             ),
-            store=MigratingStore(self._dsn.dsn, migrate_first=self._config.migrate),
+            store=store,
             journal=self._journal,
             settings=WriterSettings(),
             rng=self._rng,

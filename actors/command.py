@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from actors import __version__, demo
-from actors.app import Tracker, prepared
+from actors.app import Tracker
 from actors.config import Invocation, Mode, describe, help_text, load
 from actors.edge import logs, migrate
 from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
+from actors.premises import prepared
 
 log = logging.getLogger(__name__)
 

@@ -47,6 +47,17 @@ class Address:
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(message)
 
+    def put(self, question: Message) -> "pykka.Future[Any] | None":
+        """Put a question; give what the answer will be in, or None when nobody lives here.
+
+        Getting it raises `pykka.Timeout`, as often as one waits too short a time, and
+        `pykka.ActorDeadError`. Never from within an actor.
+        """
+        ref = self._ref
+        with contextlib.suppress(pykka.ActorDeadError):
+            return None if ref is None else ref.ask(question, block=False)
+        return None
+
     def ask(self, question: Message, *, timeout_s: float) -> Any:
         """Put a question and wait for the answer. Never from within an actor.
 

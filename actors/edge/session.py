@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import DecimalException
 from typing import Any
@@ -64,18 +64,29 @@ class Session:
         dsn: Checked by `dsn.check_dsn`, so that no error quotes a secret.
         statement_s: Longest a statement may take, in seconds.
         lock_s: Longest it may wait for a lock, in seconds.
+        on_connected: Is given the session before its first statement, so that
+            even that one can be aborted.
 
     Raises:
         StoreUnavailable: The database does not answer.
         ConfigError: Its commits are not durable and may not be made so.
     """
 
-    def __init__(self, dsn: str, *, statement_s: float = 20, lock_s: float = 5) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        statement_s: float = 20,
+        lock_s: float = 5,
+        on_connected: "Callable[[Session], None] | None" = None,
+    ) -> None:
         with errors():
             self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_TRANSPORT)
             # A second descriptor of the same socket: it cannot have been closed and
             # given to another file when another thread comes to shut it down.
             self._lifeline = socket.socket(fileno=os.dup(self.connection.fileno()))
+            if on_connected is not None:
+                on_connected(self)
             try:
                 self._prepare(statement_s, lock_s)
             except BaseException:

@@ -61,7 +61,7 @@ class Store:
         """
         self.close()
         with self._waiting():
-            self._session = session = Session(self._dsn)
+            session = Session(self._dsn, on_connected=self._hold)
             run = session.connection.execute
             migrate.verify(session.connection)
             run(queries.INSERT_JOURNAL, {"journal_id": journal_id})
@@ -122,6 +122,9 @@ class Store:
         self._tokens = TokenKeys()
         if session is not None:
             session.close()
+
+    def _hold(self, session: Session) -> None:
+        self._session = session
 
     def _connection(self) -> Connection:
         if self._session is None:
