@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import gamma as answers
 from actors.logic.agenda import Agenda, Lookup, Question
+from actors.logic.budget import GAMMA_LISTINGS, Budget
 from actors.logic.market import Market
 from actors.logic.outbox import Outbox
 from actors.logic.patience import Patience
@@ -71,6 +72,7 @@ class CatalogActor(Shell):
         self._universe = Universe(filters)
         self._outbox = Outbox(life=incarnation)
         self._patience = Patience()
+        self._budget = Budget(GAMMA_LISTINGS)
         self._agenda = Agenda(filters, discovery_s)
         self._refused: Counter[str] = Counter()
         self._now = 0.0
@@ -117,8 +119,9 @@ class CatalogActor(Shell):
         """Ask Gamma one question, then go on. Blocks for 20 s at most."""
         self._polling = False
         question = self._agenda.next()
-        if question is None or not self._patience.ready(self._now):
+        if question is None or not self._may_ask():
             return
+        self._budget.spend(self._now)
         try:
             self._ask(question)
         except (SourceUnavailable, PayloadRefused) as failure:
@@ -133,10 +136,13 @@ class CatalogActor(Shell):
 
     def _go_on(self) -> None:
         """Tell itself Poll when there is something to ask and Gamma may be asked."""
-        if self._polling or not self._patience.ready(self._now) or not self._agenda.next():
+        if self._polling or not self._may_ask() or not self._agenda.next():
             return
         self._polling = True
         self.actor_ref.tell(Poll())
+
+    def _may_ask(self) -> bool:
+        return self._patience.ready(self._now) and self._budget.ready(self._now)
 
     def _ask(self, question: Question) -> None:
         if isinstance(question, Lookup):

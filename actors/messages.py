@@ -7,10 +7,14 @@ supervisor. Times: `now` is monotonic seconds, `*_ns`/`*_ms` are wall clock.
 
 import msgspec
 
+from actors.logic.bustle import Busiest
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.record import Fact
+from actors.logic.standing import LastWords, Transition
 from actors.logic.trade import ConditionId, Print, Refusal, TokenId
+from actors.logic.witness import Missed
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,10 +25,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tick(Message, frozen=True, kw_only=True):
-    """Main thread → supervisor → everyone: time went on. The only clock that actors have."""
+    """Main thread → supervisor → everyone: time went on. The only clock that actors have.
+
+    `exchange_silent`: the supervisor says that more than half of all connections
+    are without data at the same time.
+    """
 
     now: float
     wall_ns: int
+    exchange_silent: bool = False
 
 
 class Connect(Message, frozen=True, kw_only=True):
@@ -69,6 +78,12 @@ class Retire(Message, frozen=True, kw_only=True):
 
     reason: str
     at_once: bool = False
+
+
+class Doubt(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: others heard these; take back what you claim and did not hear."""
+
+    prints: tuple[Print, ...]
 
 
 class StopListening(Message, frozen=True, kw_only=True):
@@ -147,6 +162,12 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     oldest_received_ns: int
 
 
+class PrintsMissed(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: prints that fewer lanes reported than should have."""
+
+    missed: tuple[Missed, ...]
+
+
 class StoreOpened(Message, frozen=True, kw_only=True):
     """Writer → supervisor, catalogue, resolution: the database answers; tell again what waits."""
 
@@ -177,6 +198,35 @@ class MarketsSeen(Message, frozen=True, kw_only=True):
 
     ticket: int
     markets: tuple[Market, ...]
+
+
+class EvidenceRemembered(Message, frozen=True, kw_only=True):
+    """Writer → resolution: what earlier lives heard last of markets that have no resolution.
+
+    Told before the `MarketsRemembered` of the same markets.
+    """
+
+    said: LastWords
+
+
+class RecallVerdicts(Message, frozen=True, kw_only=True):
+    """Resolution → writer: which recorded verdicts fall due for another look in this stretch?"""
+
+    stretch: Stretch
+
+
+class VerdictsRemembered(Message, frozen=True, kw_only=True):
+    """Writer → resolution: these; with `until_ms`, that was all until then."""
+
+    verdicts: tuple[Recheck, ...]
+    until_ms: int | None = None
+
+
+class MarketMoved(Message, frozen=True, kw_only=True):
+    """Resolution → writer: a market stands elsewhere now; keep it, then say `TicketsStored`."""
+
+    ticket: int
+    transition: Transition
 
 
 class ResolutionObserved(Message, frozen=True, kw_only=True):
@@ -241,7 +291,13 @@ class MarketsSettled(Message, frozen=True, kw_only=True):
 
 
 class ConnectionReport(Message, frozen=True, kw_only=True):
-    """Connection → supervisor, on Tick: how it is. Counters only rise within one epoch."""
+    """Connection → supervisor, on Tick: how it is. Counters only rise within one epoch.
+
+    Attributes:
+        busy: Its busiest tokens, a few.
+        unheard: Tokens that were asked for again and again, and no `book` came.
+        deaf: It was found deaf once too often: another connection had better take over.
+    """
 
     child: str
     incarnation: int
@@ -257,6 +313,9 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
     last_data_at: float
     proven_until_ns: int
     unknown_total: int
+    busy: Busiest = ()
+    unheard: tuple[TokenId, ...] = ()
+    deaf: bool = False
 
 
 class ConnectionEnded(Message, frozen=True, kw_only=True):
@@ -293,7 +352,12 @@ class CatalogReport(Message, frozen=True, kw_only=True):
 
 
 class ResolutionReport(Message, frozen=True, kw_only=True):
-    """Resolution → supervisor, on Tick. `pending` counts markets by the reason they wait for."""
+    """Resolution → supervisor, on Tick.
+
+    Attributes:
+        pending: (reason, markets without a stored verdict that wait for it).
+        requests: (source, requests since the start, requests of the last ten seconds).
+    """
 
     child: str
     incarnation: int
@@ -303,6 +367,7 @@ class ResolutionReport(Message, frozen=True, kw_only=True):
     pending: tuple[tuple[str, int], ...]
     sources: tuple[tuple[str, str], ...]
     waiting: int
+    requests: tuple[tuple[str, int, int], ...] = ()
 
 
 class ChildDied(Message, frozen=True, kw_only=True):

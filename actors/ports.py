@@ -3,13 +3,16 @@
 Each method says what it raises; nothing here is implemented.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
+from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.record import Entry, Hole
+from actors.logic.standing import LastWords
+from actors.logic.trade import ConditionId
 
 
 class Line(Protocol):
@@ -128,6 +131,12 @@ class Store(Protocol):
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Give the markets that have no resolution yet, in chunks."""
+
+    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+        """Give what earlier lives heard last of these markets."""
+
+    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+        """Give the verdicts of which another look falls due, in chunks."""
 
     def close(self) -> None:
         """Let go of the connection."""

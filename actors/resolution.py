@@ -1,58 +1,57 @@
 """The resolution actor: the true outcome of every market, or none.
 
 Owns: which markets are due for a look, what the sources have said, what is not
-yet stored. Hears: Tick, Poll, ResolutionHint, UniverseChanged, MarketsRemembered,
-StoreOpened, TicketsStored. Tells: ResolutionObserved, MarketResolved and
-ResolutionConflict to the writer, MarketsSettled to the catalogue,
-ResolutionReport to the supervisor. Dies when: the unexpected happens; a source
-that does not answer is not. Restarted: by the supervisor; the new life asks the
-writer for the markets without a verdict.
+yet stored. Hears: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRemembered,
+MarketsRemembered, VerdictsRemembered, StoreOpened, TicketsStored. Tells:
+ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict and
+RecallVerdicts to the writer, MarketsSettled to the catalogue, ResolutionReport to
+the supervisor. Dies when: the unexpected happens; a source that does not answer is
+not. Restarted: by the supervisor; the new life asks the writer for the markets
+without a verdict and what was last said of them.
 
-Each Poll asks one source one question, then tells itself Poll again. The verdict
-is `logic/outcome.py`'s alone. Markets that the catalogue lets go are kept here:
-they were traded, so their outcome is wanted.
+Each Poll asks one source one question, then tells itself Poll again, unless that
+source has had its share of requests: then the next Tick goes on. The verdict is
+`logic/outcome.py`'s alone. Markets that the catalogue lets go are kept here: they
+were traded, so their outcome is wanted.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from actors.clerk import Clerk
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import gamma
 from actors.logic.closings import Closings
 from actors.logic.court import Court
-from actors.logic.evidence import Observation, Source
+from actors.logic.doors import Doors
+from actors.logic.evidence import Source
 from actors.logic.inquiry import LOOK_IDS, Ask, Inquiry, closings, read
 from actors.logic.market import Market
-from actors.logic.outbox import Outbox
-from actors.logic.outcome import Contradiction, Resolution
-from actors.logic.patience import Patience
-from actors.logic.sources import Chain, Sources
+from actors.logic.rechecks import Rechecks
+from actors.logic.sources import Chain, Sources, put
 from actors.logic.trade import ConditionId
-from actors.logic.walk import Walk, chunks, spellings
+from actors.logic.walk import Walk, chunks
 from actors.messages import (
-    MarketResolved,
+    EvidenceRemembered,
     MarketsRemembered,
     MarketsSettled,
     Poll,
     RecallMarkets,
-    ResolutionConflict,
+    RecallVerdicts,
     ResolutionHint,
-    ResolutionObserved,
     ResolutionReport,
     StoreOpened,
     Tick,
     TicketsStored,
     UniverseChanged,
+    VerdictsRemembered,
 )
 from actors.shell import Mailbox, Shell
 
 log = logging.getLogger(__name__)
 
-OUTBOX_MAX = 10_000
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
-
-Ticketed = ResolutionObserved | MarketResolved | ResolutionConflict
 
 
 class ResolutionActor(Shell):
@@ -76,20 +75,22 @@ class ResolutionActor(Shell):
         self._catalog = catalog
         self._sources = sources
         self._chain = chain
-        asked = [source for source in Source if chain or source is not Source.CHAIN]
-        self._patience = {source: Patience() for source in asked}
+        self._doors = Doors(each for each in Source if chain or each is not Source.CHAIN)
         self._court = Court(poll_s=poll_s, hold_s=hold_s)
         self._closings = Closings(poll_s)
-        self._outbox = Outbox(life=incarnation)
+        self._clerk = Clerk(writer, life=incarnation)
+        self._rechecks = Rechecks()
         self._inquiry: Inquiry | None = None
+        self._early: list[EvidenceRemembered | VerdictsRemembered] = []
         self._now, self._wall_ms = 0.0, 0
         self._ticked = self._polling = False
-        self._recorded_total = self._conflicts_total = 0
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
             UniverseChanged: self._universe_changed,
+            EvidenceRemembered: self._remembered,
             MarketsRemembered: self._markets_remembered,
+            VerdictsRemembered: self._remembered,
             ResolutionHint: self._resolution_hint,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -101,9 +102,10 @@ class ResolutionActor(Shell):
         """Note the time, begin what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
         if not self._ticked:
-            self._ticked = True
-            if self.incarnation > 1:
-                self._writer.tell(RecallMarkets())
+            self._begin()
+        stretch = self._rechecks.tick(self._wall_ms)
+        if stretch is not None:
+            self._writer.tell(RecallVerdicts(stretch=stretch))
         self._closings.tick(tick.now, self._wall_ms)
         self._go_on()
         self.supervisor.tell(
@@ -111,13 +113,23 @@ class ResolutionActor(Shell):
                 child=self.child,
                 incarnation=self.incarnation,
                 now=tick.now,
-                recorded_total=self._recorded_total,
-                conflicts_total=self._conflicts_total,
+                recorded_total=self._clerk.recorded_total,
+                conflicts_total=self._clerk.conflicts_total,
                 pending=self._court.pending(PENDING_REASONS),
-                sources=tuple((source.value, p.state) for source, p in self._patience.items()),
-                waiting=len(self._outbox),
+                sources=self._doors.states(),
+                waiting=len(self._clerk),
+                requests=self._doors.requests(tick.now),
             )
         )
+
+    def _begin(self) -> None:
+        """Know the time at last: take in what was remembered before."""
+        self._ticked = True
+        if self.incarnation > 1:
+            self._writer.tell(RecallMarkets())
+        early, self._early = self._early, []
+        for message in early:
+            self._remembered(message)
 
     # ------------------------------------------------------------------ poll
 
@@ -127,25 +139,32 @@ class ResolutionActor(Shell):
         if self._walk() is not None:
             if not self._guarded(Source.GAMMA, self._read_closings):
                 self._closings.failed()
-        elif self._inquiry is not None:
-            self._inquire(self._inquiry)
-        elif self._may_inquire():
-            self._begin_inquiry()
+        elif self._may_go_on():
+            if self._inquiry is not None:
+                self._inquire(self._inquiry)
+            else:
+                self._begin_inquiry()
         self._go_on()
 
     def _go_on(self) -> None:
         """Tell itself Poll when there is something to ask and somebody to answer."""
-        work = self._walk() is not None or self._inquiry is not None or self._may_inquire()
-        if work and not self._polling:
+        if not self._polling and (self._walk() is not None or self._may_go_on()):
             self._polling = True
             self.actor_ref.tell(Poll())
 
     def _able(self, source: Source) -> bool:
-        return self._patience[source].ready(self._now)
+        return self._doors.able(source, self._now)
 
     def _walk(self) -> Walk | None:
         """Give the walk through the closings if a page of it may be read."""
-        return self._closings.walk if self._able(Source.GAMMA) else None
+        return self._closings.walk if self._doors.open(Source.GAMMA, self._now) else None
+
+    def _may_go_on(self) -> bool:
+        """Say whether the look under way goes on now, or another one begins."""
+        if self._inquiry is None:
+            return self._may_inquire()
+        head = self._inquiry.head
+        return head is None or not self._able(head) or self._doors.affords(head, self._now)
 
     def _may_inquire(self) -> bool:
         """Say whether a look is due and makes sense.
@@ -154,24 +173,24 @@ class ResolutionActor(Shell):
         waiting: the sources will say the same again.
         """
         return (
-            len(self._outbox) < OUTBOX_MAX
+            not self._clerk.busy
             and self._court.docket.due(self._wall_ms)
-            and any(self._able(source) for source in self._patience)
+            and self._doors.any_able(self._now)
         )
 
     def _guarded(self, source: Source, work: Callable[[], None]) -> bool:
         """Do work that asks a source; give False when it did not answer."""
-        patience = self._patience[source]
+        self._doors.asked(source, self._now)
         try:
             work()
         except (SourceUnavailable, PayloadRefused) as failure:
-            wait_s = patience.failed(self._now, failure)
+            wait_s = self._doors.failed(source, self._now, failure)
             log.warning(
                 "source_failed",
                 extra={"source": source.value, "reason": str(failure), "retry_s": wait_s},
             )
             return False
-        patience.succeeded()
+        self._doors.answered(source)
         return True
 
     def _read_closings(self) -> None:
@@ -191,7 +210,12 @@ class ResolutionActor(Shell):
         ids = docket.take(self._wall_ms, LOOK_IDS)
         markets = [market for each in ids if (market := docket.market(each)) is not None]
         ended = [each for each in ids if docket.ended(each, self._wall_ms)]
-        self._inquiry = Inquiry(markets, ended=ended, with_chain=self._chain is not None)
+        self._inquiry = Inquiry(
+            markets,
+            ended=ended,
+            with_chain=self._chain is not None,
+            checked=self._court.checked(ids, self._wall_ms),
+        )
 
     def _inquire(self, inquiry: Inquiry) -> None:
         """Ask the next question of this look; at its end, set when each market is due again."""
@@ -201,71 +225,39 @@ class ResolutionActor(Shell):
                 inquiry.unanswered(ask)
             return
         self._inquiry = None
-        self._court.rise(inquiry.markets, self._wall_ms, missed=inquiry.missed)
+        self._court.horizon_ms = self._rechecks.horizon_ms
+        markets = inquiry.markets.values()
+        for step in self._court.rise(markets, self._wall_ms, missed=inquiry.missed):
+            self._clerk.move(step)
 
     def _put(self, ask: Ask, inquiry: Inquiry) -> None:
         """Ask, and hear the answer."""
-        answer = self._answer(ask)
+        answer = put(ask, self._sources, self._chain)
         observations = read(ask, answer, inquiry.markets, self._wall_ms)
         inquiry.heard(ask, observations)
         for condition_id, closed_ms in closings(ask, answer):
             self._court.date(condition_id, closed_ms, self._wall_ms)
         for observation in observations:
-            self._hear(observation, inquiry.markets[observation.condition_id])
-
-    def _answer(self, ask: Ask) -> Sequence[bytes]:
-        if ask.source is Source.GAMMA:
-            ids = spellings(ask.ids)
-            return self._sources.markets_by_condition(ids, closed=ask.closed)
-        if ask.source is Source.DATA:
-            return self._sources.resolutions(ask.ids)
-        if ask.source is Source.CHAIN and self._chain is not None:
-            return self._chain.payouts(ask.ids)
-        found = self._sources.clob_market(ask.ids[0])
-        return () if found is None else (found,)
-
-    # --------------------------------------------------------------- verdict
-
-    def _hear(self, observation: Observation, market: Market) -> None:
-        """Tell the writer what follows from what a source says."""
-        heard = self._court.hear(observation, market, self._wall_ms)
-        if heard.evidence is not None:
-            self._tell_writer(lambda n: ResolutionObserved(ticket=n, observation=observation))
-        if heard.resolution is not None:
-            self._resolve(heard.resolution)
-        if heard.contradiction is not None:
-            self._contradict(heard.contradiction)
-
-    def _resolve(self, resolution: Resolution) -> None:
-        """Have a verdict recorded for ever."""
-        self._tell_writer(lambda n: MarketResolved(ticket=n, resolution=resolution))
-        log.info(
-            "market_resolved",
-            extra={"condition_id": resolution.condition_id, "kind": resolution.kind},
-        )
-
-    def _contradict(self, contradiction: Contradiction) -> None:
-        """Show that a source contradicts a verdict or another source."""
-        self._conflicts_total += 1
-        self._tell_writer(lambda n: ResolutionConflict(ticket=n, contradiction=contradiction))
-        log.error(
-            "resolution_conflict",
-            extra={
-                "condition_id": contradiction.condition_id,
-                "source": contradiction.source.value,
-                "recorded": contradiction.recorded,
-                "observed": contradiction.observed,
-            },
-        )
-
-    def _tell_writer(self, make: Callable[[int], Ticketed]) -> None:
-        self._writer.tell(self._outbox.put(make))
+            market = inquiry.markets[observation.condition_id]
+            self._clerk.note(self._court.hear(observation, market, self._wall_ms))
 
     # ------------------------------------------------------- what others say
 
     def _universe_changed(self, change: UniverseChanged) -> None:
         """Wait for what is watched. What is let go is kept: its outcome is wanted."""
         self._add(change.added)
+
+    def _remembered(self, message: EvidenceRemembered | VerdictsRemembered) -> None:
+        """Take over what earlier lives heard last, and verdicts that are to be looked at again."""
+        if not self._ticked:
+            self._early.append(message)
+        elif isinstance(message, EvidenceRemembered):
+            self._court.remember(message.said, self._wall_ms)
+        else:
+            self._court.recheck(message.verdicts, self._wall_ms)
+            if message.until_ms is not None:
+                self._rechecks.answered(message.until_ms)
+            self._go_on()
 
     def _markets_remembered(self, message: MarketsRemembered) -> None:
         """Wait for what earlier lives did not see resolve."""
@@ -283,15 +275,13 @@ class ResolutionActor(Shell):
 
     def _store_opened(self, _: StoreOpened) -> None:
         """Tell the writer again what is not stored."""
-        for message in self._outbox.waiting():
-            self._writer.tell(message)
+        self._clerk.tell_again()
+        self._rechecks.ask_soon()
 
     def _tickets_stored(self, message: TicketsStored) -> None:
         """Forget what is stored; the markets with a stored verdict are settled."""
-        stored = self._outbox.stored(message.tickets)
-        settled = [m.resolution.condition_id for m in stored if isinstance(m, MarketResolved)]
+        settled = self._clerk.stored(message.tickets)
         for condition_id in settled:
-            self._recorded_total += 1
             self._court.stored(condition_id)
         self._tell_settled(settled)
 

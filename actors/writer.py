@@ -2,8 +2,8 @@
 
 Owns: the store, the acknowledgement mark, the batch that is being gathered.
 Hears: TradesSeen, FactSeen, Journalled, ConnectionNoted; MarketsSeen,
-ResolutionObserved, MarketResolved, ResolutionConflict; Open, Flush, CatchUp, Drain,
-Tick. Tells: BatchWritten, StoreOpened, StoreLost, reports to the supervisor;
+ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict; Open, Flush, CatchUp, Drain,
+Tick. Tells: BatchWritten, PrintsMissed, StoreOpened, StoreLost, reports to the supervisor;
 StoreOpened, MarketsRemembered, TicketsStored to catalogue and resolution. Dies
 when: the unexpected happens; a database that is away is not. Restarted: by the
 supervisor; what was gathered is read again from the journal.
@@ -26,21 +26,27 @@ from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
 from actors.logic.digest import Written
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
+from actors.logic.rechecks import Stretch
 from actors.logic.restart import Backoff
 from actors.logic.stall import Stall
+from actors.logic.witness import Witness
 from actors.messages import (
     BatchWritten,
     CatchUp,
     ConnectionNoted,
     Drain,
+    EvidenceRemembered,
     FactSeen,
     Flush,
     Journalled,
+    MarketMoved,
     MarketResolved,
     MarketsRemembered,
     MarketsSeen,
     Open,
+    PrintsMissed,
     RecallMarkets,
+    RecallVerdicts,
     ResolutionConflict,
     ResolutionObserved,
     StoreLost,
@@ -48,6 +54,7 @@ from actors.messages import (
     Tick,
     TicketsStored,
     TradesSeen,
+    VerdictsRemembered,
     WriterReport,
 )
 from actors.ports import Journal, Store
@@ -67,12 +74,14 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
         hole_s: How long a sequence may be missing between others before the
             journal is asked for it.
         notes_max: Connection events kept while the database is away; older ones go.
+        legs: How many connections should report each print.
     """
 
     batch_prints: int = 5_000
     batch_records: int = 20_000
     hole_s: float = 5.0
     notes_max: int = 10_000
+    legs: int = 1
 
 
 class WriterNeighbours(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +121,7 @@ class WriterActor(Shell):
         self._stall = Stall(settings.hole_s)
         self._gathered = Gathered()
         self._knowledge = Knowledge()
+        self._witness = Witness(settings.legs)
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
         self.handlers = {
             Open: self._open,
@@ -124,7 +134,9 @@ class WriterActor(Shell):
             Journalled: self._journalled,
             ConnectionNoted: self._connection_noted,
             RecallMarkets: self._recall,
+            RecallVerdicts: self._recall_verdicts,
             MarketsSeen: self._markets_seen,
+            MarketMoved: lambda told: self._keep(told.ticket, told.transition),
             ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),
             MarketResolved: lambda told: self._keep(told.ticket, told.resolution),
             ResolutionConflict: lambda told: self._keep(told.ticket, told.contradiction),
@@ -167,6 +179,8 @@ class WriterActor(Shell):
     def _remember(self) -> None:
         """Tell what earlier days left unresolved."""
         for markets in self._store.open_markets():
+            ids = tuple(market.condition_id for market in markets)
+            self._to.resolution.tell(EvidenceRemembered(said=self._store.last_words(ids)))
             told = MarketsRemembered(markets=markets)
             self._to.catalog.tell(told)
             self._to.resolution.tell(told)
@@ -176,10 +190,21 @@ class WriterActor(Shell):
         if self._state != "away":
             self._guarded(self._remember)
 
+    def _recall_verdicts(self, asked: RecallVerdicts) -> None:
+        """Tell which verdicts fall due for another look; while away nothing, they ask again."""
+        if self._state != "away":
+            self._guarded(lambda: self._tell_verdicts(asked.stretch))
+
+    def _tell_verdicts(self, stretch: Stretch) -> None:
+        for verdicts in self._store.verdicts_to_check(stretch):
+            self._to.resolution.tell(VerdictsRemembered(verdicts=verdicts))
+        self._to.resolution.tell(VerdictsRemembered(verdicts=(), until_ms=stretch.until_ms))
+
     def _lose(self, away: StoreUnavailable) -> None:
         """The database is away: forget what the journal has, try again later."""
         self._store.close()
         self._state = "away"
+        self._witness.forget()
         self._gathered = Gathered()
         self._knowledge = Knowledge()
         delay_s = self._backoff.delay_s()
@@ -190,6 +215,7 @@ class WriterActor(Shell):
     def _fall_behind(self) -> None:
         """From here on the journal is read, until its end is reached."""
         self._gathered = Gathered()
+        self._witness.forget()
         if self._state != "behind":
             self._state = "behind"
             self.actor_ref.tell(CatchUp())
@@ -214,6 +240,9 @@ class WriterActor(Shell):
                 self._open(Open())
         else:
             self._backoff.succeeded(tick.now)
+        missed = self._witness.missed(tick.now)
+        if missed:
+            self._to.supervisor.tell(PrintsMissed(missed=missed))
         standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
         if self._stall.noticed(tick.now, **standing) and self._state == "live":
             self._fall_behind()
@@ -234,6 +263,7 @@ class WriterActor(Shell):
         if self._state != "live" or message.seq < self._acks.mark:
             return
         self._gathered.frame(message.seq, message.connection, message.prints, message.refusals)
+        self._witness.heard(message.connection, message.prints, self._now)
         if len(self._gathered.prints) >= self._settings.batch_prints:
             self._commit()
 

@@ -1,13 +1,15 @@
 """Fakes of the edges: the smallest things that behave like the real ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from actors.errors import FeedLost, JournalFull, StoreUnavailable
 from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
+from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.record import Entry, Hole
-from actors.logic.trade import Print
+from actors.logic.standing import LastWords
+from actors.logic.trade import ConditionId, Print
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
 
@@ -125,6 +127,9 @@ class FakeStore:
         self.away = False
         self.forgets_commit = False
         self.remembered: tuple[Market, ...] = ()
+        self.said = LastWords()
+        self.verdicts: tuple[Recheck, ...] = ()
+        self.stretches: list[Stretch] = []
         self.closed = True
 
     def open(self, journal_id: UUID) -> Opened:
@@ -166,6 +171,17 @@ class FakeStore:
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         if self.remembered:
             yield self.remembered
+
+    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+        assert set(conditions) == {market.condition_id for market in self.remembered}
+        return self.said
+
+    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+        self.stretches.append(stretch)
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        if self.verdicts:
+            yield self.verdicts
 
     def close(self) -> None:
         self.closed = True

@@ -9,6 +9,7 @@ from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
 
 from actors.catalog import OUTBOX_MAX, CatalogActor
 from actors.errors import PayloadRefused, SourceUnavailable
+from actors.logic.budget import GAMMA_LISTINGS
 from actors.logic.gamma import parse_market
 from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
@@ -382,15 +383,30 @@ def test_while_the_database_is_away_memory_is_bounded_and_everything_is_watched(
     web = web_of(OUTBOX_MAX * 2 + 10)
     web.page_size = 2
     home = house(web)
-    home.tick()
+    for _ in range(3):  # so many pages take more than one share of Gamma's budget
+        home.tick(10.0)
     assert len(home.watched()) == OUTBOX_MAX * 2 + 10
     home.tick()
     assert home.report().waiting == OUTBOX_MAX
     home.actor.on_receive(StoreOpened(server="x"))
     home.store_all()
     home.writer.clear()
-    home.tick()
+    for _ in range(3):
+        home.tick(10.0)
     assert sorted(home.written()) == sorted(ids(range(OUTBOX_MAX * 2, OUTBOX_MAX * 2 + 10)))
+
+
+def test_gamma_is_not_asked_more_often_than_its_budget_allows() -> None:
+    web = web_of(GAMMA_LISTINGS * 2 + 10)
+    web.page_size = 1
+    home = house(web)
+    home.tick()
+    assert len(web.asked) == GAMMA_LISTINGS
+    home.tick(9.0)
+    assert len(web.asked) == GAMMA_LISTINGS
+    for _ in range(3):
+        home.tick(10.0)
+    assert len(home.watched()) == GAMMA_LISTINGS * 2 + 10
 
 
 def remembered(*markets: FakeMarket) -> MarketsRemembered:

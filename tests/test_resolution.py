@@ -8,17 +8,25 @@ import pytest
 from fakes_box import Box, drain, step, waiting
 from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
+from actors.clerk import OUTBOX_MAX
 from actors.errors import PayloadRefused, SourceUnavailable
+from actors.logic.budget import GAMMA_OUTCOMES
 from actors.logic.evidence import Source
 from actors.logic.gamma import parse_market
 from actors.logic.market import Market
-from actors.logic.outcome import Resolution
-from actors.logic.trade import ConditionId
+from actors.logic.outcome import Observation, Resolution
+from actors.logic.rechecks import Recheck
+from actors.logic.standing import LastWords, Standing, Transition
+from actors.logic.trade import ConditionId, TokenId
 from actors.messages import (
+    EvidenceRemembered,
+    MarketMoved,
     MarketResolved,
     MarketsRemembered,
     MarketsSettled,
+    Message,
     RecallMarkets,
+    RecallVerdicts,
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
@@ -27,8 +35,9 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
+    VerdictsRemembered,
 )
-from actors.resolution import OUTBOX_MAX, ResolutionActor
+from actors.resolution import ResolutionActor
 
 POLL_S = 60.0
 HOLD_S = 120.0
@@ -71,6 +80,13 @@ class House:
         """Tell of these markets as the catalogue would, while they are open."""
         self.actor.on_receive(UniverseChanged(added=tuple(map(parsed, markets)), removed=()))
 
+    def steps(self) -> list[Transition]:
+        return [message.transition for message in self.writer.of(MarketMoved)]
+
+    def kept(self) -> list[Message]:
+        """Give what the writer was told to keep."""
+        return [each for each in self.writer.told if not isinstance(each, RecallVerdicts)]
+
     def verdicts(self) -> list[Resolution]:
         return [message.resolution for message in self.writer.of(MarketResolved)]
 
@@ -83,7 +99,7 @@ class House:
         ]
 
     def store_all(self) -> None:
-        kinds = (ResolutionObserved, MarketResolved, ResolutionConflict)
+        kinds = (ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict)
         tickets = tuple(m.ticket for m in self.writer.told if isinstance(m, kinds))
         self.actor.on_receive(TicketsStored(tickets=tickets))
 
@@ -522,22 +538,22 @@ def test_what_is_not_stored_is_told_again_in_order_when_the_database_opens() -> 
     home = house(market)
     market.resolve(0)
     home.run(HOLD_S + 2 * POLL_S)
-    told = list(home.writer.told)
+    told = home.kept()
     assert home.report().waiting == len(told)
     home.writer.clear()
     home.actor.on_receive(StoreOpened(server="x"))
-    assert home.writer.told == told
+    assert home.kept() == told
     home.store_all()
     home.writer.clear()
     home.actor.on_receive(StoreOpened(server="x"))
-    assert home.writer.told == []
+    assert home.kept() == []
 
 
 def test_no_look_is_begun_while_too_much_waits_for_the_database() -> None:
     home = house(FakeMarket(1, end_ms=ENDED))
     observed = ResolutionObserved
     for _ in range(OUTBOX_MAX):
-        home.actor._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
+        home.actor._clerk._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
     home.run(600)
     assert home.web.times("lookup") == 0
 
@@ -582,6 +598,197 @@ def test_a_catalogue_that_takes_a_settled_market_up_again_is_told_again() -> Non
     assert len(home.verdicts()) == 1
 
 
+# ------------------------------------------------------------------- the way
+
+
+def test_each_step_of_a_market_is_told_once() -> None:
+    market = FakeMarket(1, end_ms=ENDED)
+    home = house(market)
+    home.run(POLL_S * 2)
+    market.data_status = "proposed"
+    home.run(POLL_S * 2)
+    market.data_status = "disputed"
+    home.run(POLL_S * 2)
+    market.data_status = "reproposed"
+    home.run(POLL_S * 2)
+    market.resolve(1)
+    home.run(HOLD_S + 2 * POLL_S)
+    assert [step.standing for step in home.steps()] == [
+        "ended",
+        "proposed",
+        "disputed",
+        "proposed",
+        "agreed-holding",
+        "recorded",
+    ]
+    assert [step.before for step in home.steps()][:2] == ["open", "ended"]
+    assert home.steps()[-1].reason == "clob and data and gamma agree"
+    times = [step.at_ms for step in home.steps()]
+    assert times == sorted(set(times))
+
+
+def test_a_contradiction_after_the_verdict_is_a_step_too() -> None:
+    market = FakeMarket(1, end_ms=ENDED)
+    home = recorded_house(market)
+    market.resolve(1, sources="d")
+    home.run(700)
+    assert [step.standing for step in home.steps()][-2:] == ["recorded", "conflict"]
+
+
+# ---------------------------------------------------------------- a new life
+
+
+def said(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observation:
+    payouts = tuple(
+        (TokenId(token), Decimal(int(side == winner)))
+        for side, token in enumerate(tokens(market.number))
+    )
+    return Observation(
+        condition_id=market.condition_id,
+        source=source,
+        observed_at_ms=at_ms,
+        payouts=payouts,
+        reason="",
+        payload="",
+    )
+
+
+def reborn(market: FakeMarket, words: LastWords) -> House:
+    """A house that is told of the market and of what was last said of it, before its first tick."""
+    home = House(FakePolymarket(), chain=False)
+    home.web.add(market)
+    home.actor.on_receive(EvidenceRemembered(said=words))
+    home.actor.on_receive(MarketsRemembered(markets=(parsed(market),)))
+    return home
+
+
+def test_a_hold_goes_on_in_the_next_life_and_no_evidence_is_told_again() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(0)
+    since = WALL_MS - 60_000
+    words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
+    home = reborn(
+        market,
+        LastWords(observations=words, standings=((market.condition_id, Standing.HOLDING, since),)),
+    )
+    home.run(HOLD_S - 70)
+    assert home.verdicts() == []
+    home.run(15)
+    assert len(home.verdicts()) == 1
+    assert home.evidence(Source.GAMMA) == home.evidence(Source.DATA) == []
+    assert [step.standing for step in home.steps()] == ["recorded"]
+
+
+def test_a_word_that_changed_between_two_lives_starts_the_hold_anew() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(1)
+    since = WALL_MS - 600_000
+    words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
+    home = reborn(market, LastWords(observations=words))
+    home.run(HOLD_S - 10)
+    assert home.verdicts() == []
+    home.run(20 + POLL_S)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
+
+
+def test_after_a_contradiction_in_an_earlier_life_the_hold_starts_anew() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(0)
+    words = tuple(said(market, each, 0, WALL_MS - 600_000) for each in (Source.GAMMA, Source.DATA))
+    home = reborn(market, LastWords(observations=words, contradicted=(market.condition_id,)))
+    home.run(HOLD_S - 10)
+    assert home.verdicts() == []
+    home.run(20 + POLL_S)
+    assert len(home.verdicts()) == 1
+
+
+def test_words_from_a_clock_that_was_ahead_are_left_out() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(0)
+    words = tuple(
+        said(market, each, 1, WALL_MS + 86_400_000) for each in (Source.GAMMA, Source.DATA)
+    )
+    home = reborn(market, LastWords(observations=words))
+    home.run(HOLD_S + 2 * POLL_S)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+
+
+def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 86_400_000)
+    market.resolve(1)
+    home = House(FakePolymarket(), chain=False)
+    home.web.add(market)
+    home.tick()
+    (asked,) = home.writer.of(RecallVerdicts)
+    assert asked.stretch.since_ms is None
+    due_ms = WALL_MS + 600_000
+    told = VerdictsRemembered(
+        verdicts=(
+            Recheck(
+                resolution=Resolution(
+                    condition_id=market.condition_id,
+                    kind="winner",
+                    winning_token_id=TokenId(tokens(1)[0]),
+                    winning_outcome="Yes",
+                    payouts=(Decimal(1), Decimal(0)),
+                    resolved_at_ms=WALL_MS - 86_400_000,
+                    sources=(Source.DATA, Source.GAMMA),
+                ),
+                market=parsed(market),
+                recorded_at_ms=due_ms - 86_400_000,
+                due_at_ms=due_ms,
+                told=((Source.GAMMA, f"winner {tokens(1)[1]}"),),
+            ),
+        ),
+        until_ms=asked.stretch.until_ms,
+    )
+    home.actor.on_receive(told)
+    home.run(590)
+    assert home.web.times("data") == 0
+    home.run(20)
+    (conflict,) = [m.contradiction for m in home.writer.of(ResolutionConflict)]
+    assert conflict.source is Source.DATA  # Gamma's was known, the CLOB is not asked again
+    assert home.web.times("clob") == 0
+    assert home.verdicts() == []
+    assert home.report().pending == ()
+    assert len(home.actor._court.docket) == 0
+    home.run(1200)
+    last = home.writer.of(RecallVerdicts)[-1]
+    assert last.stretch.since_ms == asked.stretch.until_ms  # no look is left out
+
+
+def test_what_the_database_does_not_answer_is_asked_again() -> None:
+    home = house()
+    home.tick()
+    home.run(120)
+    assert len(home.writer.of(RecallVerdicts)) == 3
+    home.actor.on_receive(StoreOpened(server="x"))
+    home.tick()
+    assert len(home.writer.of(RecallVerdicts)) == 4
+
+
+# ------------------------------------------------------------------- budgets
+
+
+def test_a_source_is_never_asked_more_often_than_its_budget_allows() -> None:
+    markets = [FakeMarket(number, end_ms=ENDED) for number in range(6_000)]
+    home = house(*markets)
+    home.tick()
+    lookups = home.web.times("lookup") + home.web.times("page")
+    assert lookups == GAMMA_OUTCOMES
+    home.tick(9.0)
+    assert home.web.times("lookup") + home.web.times("page") == GAMMA_OUTCOMES
+    home.tick(1.0)
+    assert home.web.times("lookup") + home.web.times("page") > GAMMA_OUTCOMES
+    for _ in range(6):
+        home.store_all()
+        home.tick(10.0)
+    asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
+    assert len(asked) == 6_000  # late, and none left out
+    lately = {name: count for name, _, count in home.report().requests}
+    assert lately["gamma"] <= GAMMA_OUTCOMES
+
+
 # --------------------------------------------------------- after the verdict
 
 
@@ -614,7 +821,7 @@ def test_a_source_that_changes_its_mind_later_is_shown_once_and_changes_nothing(
     assert len(home.verdicts()) == 1
 
 
-def test_a_verdict_is_watched_for_a_day_and_then_let_go() -> None:
+def test_a_verdict_is_looked_at_once_more_and_then_left_to_the_memory_of_the_database() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     home = recorded_house(market)
     home.run(90_000, step_s=60.0)

@@ -11,6 +11,7 @@ from psycopg.types.numeric import Int4, Int8
 from actors.logic.batch import ConnectionEvent, SetAside, verdict
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.standing import TRACKER, Transition
 from actors.logic.trade import Print, print_hash
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -132,6 +133,26 @@ def observations(rows: Sequence[Observation]) -> Columns:
                     "reason": clean(row.reason),
                     "payouts": row.payouts,
                     "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", clean(row.payload)),
+                }
+                for row in rows
+            ]
+        )
+    }
+
+
+def transitions(rows: Sequence[Transition]) -> Columns:
+    """Give the parameters of `insert_resolution_observations`, the tracker being the source."""
+    return {
+        "observations": _json(
+            [
+                {
+                    "condition_id": row.condition_id,
+                    "source": TRACKER,
+                    "observed_at_ms": row.at_ms,
+                    "verdict": row.standing,
+                    "reason": clean(row.reason),
+                    "payouts": None,
+                    "payload": _json({"before": row.before}),
                 }
                 for row in rows
             ]

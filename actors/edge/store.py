@@ -8,19 +8,22 @@ be relied on: `open` again, and read the mark.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
 import msgspec
 
-from actors.edge import migrate, queries
+from actors.edge import memory, migrate, queries
 from actors.edge.session import Connection, Session, errors
 from actors.edge.tokens import TokenKeys
 from actors.edge.transaction import Transaction
 from actors.errors import StoreUnavailable
 from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
+from actors.logic.rechecks import Recheck, Stretch
+from actors.logic.standing import LastWords
+from actors.logic.trade import ConditionId
 
 _CHUNK = 5000
 _market = msgspec.json.Decoder(Market)
@@ -108,6 +111,33 @@ class Store:
                 yield tuple(_market.decode(text) for _, text in rows)
                 after = rows[-1][0]
             if len(rows) < _CHUNK:
+                return
+
+    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+        """Give what earlier lives heard last of these markets.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            return memory.last_words(self._connection(), conditions)
+
+    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+        """Give the verdicts of which another look falls due in a stretch, 5,000 at a time.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        after = ""
+        while True:
+            with self._waiting():
+                found = memory.verdicts_to_check(
+                    self._connection(), stretch, after=after, room=_CHUNK
+                )
+            if found:
+                yield found
+                after = found[-1].resolution.condition_id
+            if len(found) < _CHUNK:
                 return
 
     def abort(self) -> None:

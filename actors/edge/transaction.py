@@ -12,6 +12,7 @@ from actors.edge.tokens import TokenKeys
 from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.standing import Transition
 from actors.logic.trade import Print, Refusal
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class Transaction:
         for some in columns.slices(batch.markets, _MARKETS_AT_ONCE):
             self._sift(some, self._markets, self._refuse)
         self._sift(batch.observations, self._observations, self._quote)
+        self._sift(batch.transitions, self._transitions, self._refuse)
         self._sift(batch.resolutions, self._resolutions, self._refuse)
         self._sift(batch.contradictions, self._contradictions, self._refuse)
 
@@ -136,6 +138,9 @@ class Transaction:
 
     def _observations(self, rows: Sequence[Observation]) -> int:
         return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
+
+    def _transitions(self, rows: Sequence[Transition]) -> int:
+        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.transitions(rows))
 
     def _resolutions(self, rows: Sequence[Resolution]) -> int:
         given = columns.resolutions(rows)

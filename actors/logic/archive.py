@@ -1,7 +1,10 @@
-"""Verdicts that were reached in this life, watched for a day for sources that change their mind.
+"""Verdicts that are recorded, looked at again for seven days, less and less often.
 
 A recorded verdict never changes; a source that contradicts it later is shown,
-once for each thing it says. Times are wall clock milliseconds.
+once for each thing it says. A verdict is kept here until its first look; after
+that the database is its memory, and `logic/rechecks.py` brings it back when
+another look falls due, in whatever life of the tracker. Times are wall clock
+milliseconds.
 """
 
 import msgspec
@@ -10,22 +13,35 @@ from actors.logic.evidence import Observation, Source
 from actors.logic.outcome import Contradiction, Resolution, check
 from actors.logic.trade import ConditionId
 
-RECHECKS_MS = (600_000, 3_600_000, 6 * 3_600_000, 24 * 3_600_000)
+RECHECKS_MS = (
+    600_000,
+    3_600_000,
+    6 * 3_600_000,
+    24 * 3_600_000,
+    3 * 24 * 3_600_000,
+    7 * 24 * 3_600_000,
+)
+"""Ages of a verdict at which it is looked at again."""
+MAX_DONE = 50_000
 
 
 class _Recorded(msgspec.Struct):
     resolution: Resolution
     at_ms: int
     stored: bool = False
-    looks: int = 0
     told: frozenset[tuple[Source, str]] = frozenset()
 
 
 class Archive:
-    """The verdicts of the last day. Bounded by the markets that resolve in one."""
+    """The verdicts of which a look is due soon.
+
+    Bounded by those that are recorded in ten minutes and those that fall due in
+    half an hour; of others only 50,000 ids are known.
+    """
 
     def __init__(self) -> None:
         self._recorded: dict[ConditionId, _Recorded] = {}
+        self._done: dict[ConditionId, None] = {}
 
     def __len__(self) -> int:
         return len(self._recorded)
@@ -38,29 +54,48 @@ class Archive:
         self._recorded[resolution.condition_id] = _Recorded(resolution, now_ms)
         return now_ms + RECHECKS_MS[0]
 
+    def remember(
+        self, resolution: Resolution, at_ms: int, told: frozenset[tuple[Source, str]]
+    ) -> None:
+        """Take back a stored verdict, with the contradictions that are known already."""
+        self._recorded[resolution.condition_id] = _Recorded(resolution, at_ms, True, told)
+
     def stored(self, condition_id: ConditionId) -> None:
         """Note that the database has this verdict."""
         if condition_id in self._recorded:
             self._recorded[condition_id].stored = True
 
     def is_stored(self, condition_id: ConditionId) -> bool:
-        """Say whether this verdict was reached in this life and the database has it."""
+        """Say whether the database is known to have a verdict on this market."""
         recorded = self._recorded.get(condition_id)
-        return recorded is not None and recorded.stored
+        return recorded.stored if recorded else condition_id in self._done
 
-    def looked(self, condition_id: ConditionId, now_ms: int) -> int | None:
-        """Give when to look again after this look; None when that was the last."""
+    def is_old(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Say whether its first look is long over."""
+        recorded = self._recorded.get(condition_id)
+        return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
+
+    def looked(self, condition_id: ConditionId, now_ms: int, horizon_ms: int) -> int | None:
+        """Give when to look again after this look; None when somebody else will say so.
+
+        Args:
+            condition_id: Of a verdict that is kept here.
+            now_ms: When the look ended; a hint may have brought it before its time.
+            horizon_ms: Until when the looks that fall due are known. Those of
+                later are remembered in time.
+        """
         recorded = self._recorded[condition_id]
-        while recorded.looks < len(RECHECKS_MS):
-            next_ms = recorded.at_ms + RECHECKS_MS[recorded.looks]
-            if next_ms > now_ms:  # a hint may have brought this look before its time
-                return next_ms
-            recorded.looks += 1
-        return None
+        first, *others = (recorded.at_ms + each for each in RECHECKS_MS)
+        if now_ms < first:
+            return first
+        return next((at_ms for at_ms in others if now_ms < at_ms <= horizon_ms), None)
 
     def forget(self, condition_id: ConditionId) -> None:
-        """Watch this verdict no longer."""
-        self._recorded.pop(condition_id, None)
+        """Watch this verdict no longer; that there is one is known for a while."""
+        if self._recorded.pop(condition_id, None) is not None:
+            self._done[condition_id] = None
+            while len(self._done) > MAX_DONE:
+                del self._done[next(iter(self._done))]
 
     def check(self, observation: Observation) -> Contradiction | None:
         """Give the contradiction in this observation, unless its source said the same before."""

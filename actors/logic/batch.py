@@ -5,6 +5,7 @@ import msgspec
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.record import Fact
+from actors.logic.standing import Transition
 from actors.logic.trade import Print, Refusal
 
 
@@ -46,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[ConnectionEvent, ...] = ()
     markets: tuple[Market, ...] = ()
     observations: tuple[Observation, ...] = ()
+    transitions: tuple[Transition, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     mark: int | None = None

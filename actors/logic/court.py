@@ -7,12 +7,15 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
+from actors.logic import rechecks
 from actors.logic.archive import Archive
 from actors.logic.due import Docket
 from actors.logic.evidence import Observation
 from actors.logic.hearing import Hearing, Novelty
 from actors.logic.market import Market
 from actors.logic.outcome import Conflict, Contradiction, NotYet, Resolution
+from actors.logic.rechecks import Recheck
+from actors.logic.standing import LastWords, Standing, Standings, Transition, stands
 from actors.logic.trade import ConditionId
 
 CONTRADICTED = "sources contradict each other"
@@ -27,33 +30,71 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
         evidence: The observation, when its source did not say the same before.
         resolution: The verdict, when this observation brought it.
         contradiction: When the source contradicts another one or the verdict.
+        transition: When the market was decided by it, or contradicted after that.
     """
 
     evidence: Observation | None = None
     resolution: Resolution | None = None
     contradiction: Contradiction | None = None
+    transition: Transition | None = None
 
 
 class Court:
-    """The markets without a verdict, and for a day those that have one.
+    """The markets without a verdict, and those with one that are looked at again soon.
 
     Attributes:
         docket: When each of them is due.
+        horizon_ms: Until when it is known which verdicts fall due for another look.
     """
 
     def __init__(self, *, poll_s: float, hold_s: float) -> None:
         self.docket = Docket(poll_s)
         self._hearing = Hearing(hold_s)
         self._archive = Archive()
+        self._standings = Standings()
         self._look_at: dict[ConditionId, int] = {}
+        self.horizon_ms = 0
+
+    def remember(self, said: LastWords, now_ms: int) -> None:
+        """Take over what earlier lives heard last, so that no hold begins anew for a restart.
+
+        Words that are dated later than now come from a clock that was wrong, and
+        are left out. Where sources once contradicted each other, the hold does
+        begin anew: when that ended is not known.
+        """
+        for word in said.observations:
+            if word.observed_at_ms <= now_ms and word.condition_id not in self._archive:
+                self._hearing.remember(word)
+        for condition_id, standing, at_ms in said.standings:
+            self._standings.remember(condition_id, standing, at_ms)
+        for condition_id in said.contradicted:
+            if condition_id not in self._archive:
+                self._hearing.clashed(condition_id, now_ms)
+
+    def recheck(self, verdicts: Iterable[Recheck], now_ms: int) -> None:
+        """Take back verdicts of which another look falls due."""
+        for each in verdicts:
+            condition_id = each.resolution.condition_id
+            if condition_id in self._archive or not each.market.assets:
+                continue
+            self.docket.add(each.market, now_ms)
+            self._archive.remember(each.resolution, each.recorded_at_ms, frozenset(each.told))
+            self._standings.remember(condition_id, Standing.RECORDED, each.recorded_at_ms)
+            self.docket.wait_for(condition_id, RECORDED)
+            self.docket.postpone(condition_id, rechecks.when(each, now_ms))
+
+    def checked(self, condition_ids: Iterable[ConditionId], now_ms: int) -> frozenset[ConditionId]:
+        """Give those of which the verdict has been looked at before."""
+        return frozenset(each for each in condition_ids if self._archive.is_old(each, now_ms))
 
     def admit(self, markets: Iterable[Market], now_ms: int) -> tuple[ConditionId, ...]:
         """Wait for these markets; give those whose verdict is stored already."""
         known = []
         for market in markets:
-            self.docket.add(market, now_ms)
             if self._archive.is_stored(market.condition_id):
                 known.append(market.condition_id)
+            else:
+                self.docket.add(market, now_ms)
         return tuple(known)
 
     def call(self, condition_id: ConditionId, now_ms: int) -> None:
@@ -76,7 +117,7 @@ class Court:
         if novelty is Novelty.CHANGED or observation.payouts is not None:
             self.docket.news(market.condition_id, now_ms)
         if market.condition_id in self._archive:
-            return Heard(evidence=evidence, contradiction=self._archive.check(observation))
+            return self._hear_again(observation, now_ms, news=novelty is Novelty.CHANGED)
         verdict = self._hearing.verdict(market, now_ms)
         self._look_at.pop(market.condition_id, None)
         if isinstance(verdict, NotYet):
@@ -89,24 +130,55 @@ class Court:
         resolution = self._hearing.resolution(verdict, market)
         self._archive.record(resolution, now_ms)
         self.docket.wait_for(market.condition_id, TO_BE_STORED)
-        return Heard(evidence=evidence, resolution=resolution)
+        agreed = f"{' and '.join(resolution.sources)} agree"
+        step = self._standings.move(market.condition_id, Standing.RECORDED, agreed, now_ms)
+        return Heard(evidence=evidence, resolution=resolution, transition=step)
+
+    def _hear_again(self, observation: Observation, now_ms: int, *, news: bool) -> Heard:
+        """Hear a source of a recorded verdict: only what is new since, or contradicts, is kept."""
+        found = self._archive.check(observation)
+        step = None
+        if found is not None:
+            reason = f"{found.source} says {found.observed}"
+            step = self._standings.move(found.condition_id, Standing.CONFLICT, reason, now_ms)
+        evidence = observation if news or found is not None else None
+        return Heard(evidence=evidence, contradiction=found, transition=step)
 
     def rise(
         self,
-        condition_ids: Iterable[ConditionId],
+        markets: Iterable[Market],
         now_ms: int,
         *,
         missed: Container[ConditionId] = (),
-    ) -> None:
-        """End a look at these markets: set when each is due again, those that were missed soon."""
-        for condition_id in condition_ids:
+    ) -> tuple[Transition, ...]:
+        """End a look at these markets: set when each is due again, those that were missed soon.
+
+        Gives the markets that stand elsewhere than before it.
+        """
+        steps = []
+        for market in markets:
+            condition_id = market.condition_id
             if condition_id in self._archive:
                 self._watch(condition_id, now_ms)
-            else:
-                look_at_ms = self._look_at.pop(condition_id, None)
-                if condition_id in missed:
-                    look_at_ms = now_ms
-                self.docket.later(condition_id, now_ms, look_at_ms=look_at_ms)
+                continue
+            look_at_ms = self._look_at.pop(condition_id, None)
+            if condition_id in missed:
+                look_at_ms = now_ms
+            self.docket.later(condition_id, now_ms, look_at_ms=look_at_ms)
+            steps.append(self._step(market, now_ms))
+        return tuple(step for step in steps if step is not None)
+
+    def _step(self, market: Market, now_ms: int) -> Transition | None:
+        verdict = self._hearing.verdict(market, now_ms)
+        standing = stands(
+            verdict,
+            self._hearing.testimony(market.condition_id),
+            ended=self.docket.ended(market.condition_id, now_ms),
+        )
+        if standing is Standing.RECORDED:
+            return None  # the next look tells the verdict
+        reason = verdict.reason if isinstance(verdict, NotYet | Conflict) else ""
+        return self._standings.move(market.condition_id, standing, reason, now_ms)
 
     def stored(self, condition_id: ConditionId) -> None:
         """Note that the database has this verdict."""
@@ -125,12 +197,13 @@ class Court:
 
     def _watch(self, condition_id: ConditionId, now_ms: int) -> None:
         """Set the next look at a verdict; the last one lets the market go."""
-        next_ms = self._archive.looked(condition_id, now_ms)
+        next_ms = self._archive.looked(condition_id, now_ms, self.horizon_ms)
         if next_ms is not None:
             self.docket.postpone(condition_id, next_ms)
         elif self._archive.is_stored(condition_id):
             self.docket.drop(condition_id)
             self._hearing.forget(condition_id)
             self._archive.forget(condition_id)
+            self._standings.forget(condition_id)
         else:
             self.docket.later(condition_id, now_ms)

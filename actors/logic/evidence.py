@@ -83,6 +83,25 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
             clash_ms=max(self.clash_ms, clashing_ms),
         )
 
+    def recall(self, observation: Observation) -> "Testimony":
+        """Give the testimony with a word that an earlier life heard last from this source.
+
+        It makes the run of a word that is the same now longer, and nothing else
+        where the source has been heard in this life.
+        """
+        if observation.condition_id != self.condition_id:
+            return self
+        words = {word.source: word for word in self.words}
+        known = words.get(observation.source)
+        if known is None:
+            return self.hear(observation)
+        payouts = None if observation.payouts is None else frozenset(observation.payouts)
+        if payouts != known.payouts or observation.observed_at_ms >= known.since_ms:
+            return self
+        longer = msgspec.structs.replace(known, since_ms=observation.observed_at_ms)
+        words[observation.source] = longer
+        return msgspec.structs.replace(self, words=tuple(words[each] for each in sorted(words)))
+
 
 def age(observation: Observation) -> tuple[int, bool, str]:
     """Give the sort key of observations, oldest first.

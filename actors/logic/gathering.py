@@ -6,9 +6,10 @@ from actors.logic import feed, record
 from actors.logic.batch import Batch, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.standing import Transition
 from actors.logic.trade import Print, Refusal
 
-Evidence = Observation | Resolution | Contradiction
+Evidence = Observation | Transition | Resolution | Contradiction
 
 
 class Gathered:
@@ -77,6 +78,7 @@ class Knowledge:
     def __init__(self) -> None:
         self.markets: list[Market] = []
         self.observations: list[Observation] = []
+        self.transitions: list[Transition] = []
         self.resolutions: list[Resolution] = []
         self.contradictions: list[Contradiction] = []
         self.catalog_tickets: list[int] = []
@@ -88,6 +90,8 @@ class Knowledge:
         match evidence:
             case Observation():
                 self.observations.append(evidence)
+            case Transition():
+                self.transitions.append(evidence)
             case Resolution():
                 self.resolutions.append(evidence)
             case Contradiction():
@@ -108,6 +112,7 @@ def batch(
         events=events,
         markets=tuple(knowledge.markets),
         observations=tuple(knowledge.observations),
+        transitions=tuple(knowledge.transitions),
         resolutions=tuple(knowledge.resolutions),
         contradictions=tuple(knowledge.contradictions),
         mark=mark,

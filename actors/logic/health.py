@@ -269,6 +269,7 @@ class HealthState:
     def _resolutions(self, now: float) -> vitals.Resolutions:
         said = self._outcomes
         pending = dict(said.pending) if said else {}
+        asked = {name: (total, lately) for name, total, lately in (said.requests if said else ())}
         return vitals.Resolutions(
             recorded=said.recorded_total if said else 0,
             recorded_today=self._today.recorded,
@@ -277,7 +278,10 @@ class HealthState:
             pending=pending,
             sources={
                 name: vitals.SourceState(
-                    state=state[:LONGEST_REASON], failing_s=span(now, self._failing.get(name))
+                    state=state[:LONGEST_REASON],
+                    failing_s=span(now, self._failing.get(name)),
+                    requests=asked.get(name, (0, 0))[0],
+                    requests_10s=asked.get(name, (0, 0))[1],
                 )
                 for name, state in (said.sources if said else ())
             },

@@ -5,6 +5,8 @@ Times are wall clock milliseconds since 1970, passed in.
 
 from enum import Enum
 
+import msgspec
+
 from actors.logic.evidence import Observation, Testimony
 from actors.logic.market import Market
 from actors.logic.outcome import (
@@ -51,6 +53,22 @@ class Hearing:
         payouts = None if observation.payouts is None else frozenset(observation.payouts)
         same = (said[0].payouts, said[0].reason) == (payouts, observation.reason)
         return Novelty.NONE if same else Novelty.CHANGED
+
+    def remember(self, observation: Observation) -> None:
+        """Take in what a source said last to an earlier life."""
+        condition_id = observation.condition_id
+        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        self._testimonies[condition_id] = known.recall(observation)
+
+    def clashed(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Note that sources contradicted each other in an earlier life: the hold starts anew."""
+        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        clash_ms = max(known.clash_ms, now_ms)
+        self._testimonies[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
+
+    def testimony(self, condition_id: ConditionId) -> Testimony | None:
+        """Give what was said of this market, or None when nobody was asked."""
+        return self._testimonies.get(condition_id)
 
     def dated(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Note when a market closed as a source tells it; an impossible time is not believed."""

@@ -3,11 +3,12 @@
 Gamma is asked first, for the closed ones and then for the open ones, since it
 gives only those it is asked for; then the Data API, the chain, and the CLOB,
 which takes one market a question: it is asked about every market that another
-source calls final, and about a few of the others that have ended.
+source calls final, and about a few of the others that have ended. Of a verdict
+that was looked at before it is not asked again.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -79,12 +80,18 @@ class Inquiry:
     """
 
     def __init__(
-        self, markets: Iterable[Market], *, ended: Sequence[ConditionId], with_chain: bool
+        self,
+        markets: Iterable[Market],
+        *,
+        ended: Sequence[ConditionId],
+        with_chain: bool,
+        checked: Container[ConditionId] = (),
     ) -> None:
         self.markets = {market.condition_id: market for market in markets}
         ids = tuple(self.markets)
         old = tuple(each for each in ids if self.markets[each].version == "v1")
         self._ended = ended
+        self._checked = checked
         self._final: dict[ConditionId, None] = {}
         self._heard: set[ConditionId] = set()
         self._unanswered: set[ConditionId] = set()
@@ -108,6 +115,11 @@ class Inquiry:
             if able(ask.source):
                 return ask
             self.unanswered(ask)
+
+    @property
+    def head(self) -> Source | None:
+        """Give the source of the next question, or None when that is not known yet."""
+        return self._asks[0].source if self._asks else None
 
     def heard(self, ask: Ask, observations: Iterable[Observation]) -> None:
         """Take in the answer to a question: who is final, and whom Gamma did not find."""
@@ -133,4 +145,5 @@ class Inquiry:
 
     def _for_clob(self) -> tuple[ConditionId, ...]:
         others = [each for each in self._ended if each not in self._final]
-        return (*self._final, *others[:CLOB_EXTRA])
+        asked = (*self._final, *others[:CLOB_EXTRA])
+        return tuple(each for each in asked if each not in self._checked)

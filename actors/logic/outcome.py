@@ -1,6 +1,6 @@
 """The outcome rule: from what the sources say to a verdict, or to none.
 
-Sources: Gamma, CLOB, Data API, chain. See docs/architecture.md, "A market resolves".
+Sources: Gamma, CLOB, Data API, chain. The truth table stands in docs/resolutions.md.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from actors.logic.trade import ConditionId, TokenId
 
 __all__ = [
     "ALL",
+    "CONFIRMING",
     "HALF",
+    "HOLDING",
     "NOTHING",
     "Conflict",
     "Contradiction",
@@ -36,6 +38,8 @@ __all__ = [
 NOTHING = Decimal(0)
 HALF = Decimal("0.5")
 ALL = Decimal(1)
+HOLDING = "on hold"
+CONFIRMING = "to be confirmed"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,10 +156,10 @@ def judge(testimony: Testimony, market: Market, *, now_ms: int, hold_ms: int) ->
         return NotYet(reason=_why_not(testimony, final))
     since_ms = max(testimony.clash_ms, sorted(word.since_ms for word in final)[1])
     if now_ms < since_ms + hold_ms:
-        return NotYet(reason="on hold", look_at_ms=since_ms + hold_ms)
+        return NotYet(reason=HOLDING, look_at_ms=since_ms + hold_ms)
     stood = [each for each in final if _stood(each, testimony.clash_ms, now_ms, hold_ms)]
     if len(stood) < 2:
-        return NotYet(reason="to be confirmed", look_at_ms=since_ms + hold_ms)
+        return NotYet(reason=CONFIRMING, look_at_ms=since_ms + hold_ms)
     return _agreed(final, market, since_ms)
 
 

@@ -160,10 +160,17 @@ class Database(Part, frozen=True, kw_only=True):
 
 
 class SourceState(Part, frozen=True, kw_only=True):
-    """One source of outcomes: `ok` or its last error, and for how long it has failed."""
+    """One source of outcomes: `ok` or its last error, and for how long it has failed.
+
+    Attributes:
+        requests: Asked since the resolution actor was born.
+        requests_10s: Of these in the last ten seconds; `logic/budget.py` has the most.
+    """
 
     state: str
     failing_s: float
+    requests: int = 0
+    requests_10s: int = 0
 
 
 class Resolutions(Part, frozen=True, kw_only=True):

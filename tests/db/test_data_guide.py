@@ -260,9 +260,18 @@ def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:
 
 
 def test_unresolved_markets_are_listed_with_the_last_word_of_each_source(filled: str) -> None:
-    ((condition, *_, source, said, reason, _),) = run(filled, *RECIPES["Unresolved markets"])
+    ((_, state, reason, seen_at, _, condition),) = run(filled, *RECIPES["Unresolved markets"])
 
-    assert (condition, source, said, reason) == (OPEN, "gamma", "not final", "not closed")
+    assert (condition, state, reason) == (OPEN, "ended", "gamma: not closed")
+    assert seen_at == at(0)
+
+
+def test_what_was_known_is_told_as_of_a_time(filled: str) -> None:
+    (block,) = RECIPES["What was known when"]
+
+    ((source, said, reason, _),) = run(filled, block)
+    assert (source, said, reason) == ("gamma", f"winner {YES}", "")
+    assert run(filled, block, as_of="2020-01-01") == []
 
 
 def test_an_export_keeps_numbers_exact_and_identifiers_whole(filled: str) -> None:

@@ -20,6 +20,7 @@ PUBLIC = {
     ),
     "resolution_observations": "condition_id source observed_at verdict payload",
     "resolution_conflicts": "condition_id detected_at recorded observed source",
+    "unresolved_markets": "condition_id ended_at state reason last_observed_at",
     "coverage": "token_id during",
     "connection_events": "at connection event reason",
     "rejected_messages": "received_at connection reason payload",

@@ -52,10 +52,10 @@ def test_the_look_that_ends_the_hold_is_set_and_brings_the_verdict() -> None:
     made = court()
     made.docket.take(T0, 1)
     agreed(made, T0)
-    made.rise([ONE], T0)
+    made.rise([MARKET], T0)
     made.docket.take(T0 + 60_000, 1)
     agreed(made, T0 + 60_000)
-    made.rise([ONE], T0 + 60_000)
+    made.rise([MARKET], T0 + 60_000)
     assert not made.docket.due(T0 + HOLD_MS - 1)
     assert made.docket.due(T0 + HOLD_MS)  # not only at the next poll
     made.hear(says(Source.GAMMA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
@@ -70,7 +70,7 @@ def test_a_hold_that_broke_is_not_waited_for() -> None:
     made.docket.take(T0, 1)
     agreed(made, T0)
     made.hear(says(Source.DATA, None, T0 + 1), MARKET, T0 + 1)
-    made.rise([ONE], T0 + 1)
+    made.rise([MARKET], T0 + 1)
     assert dict(made.pending(5)) == {"only gamma is final": 1}
     assert not made.docket.due(T0 + 30_000)
     assert made.docket.due(T0 + 60_001)
@@ -80,12 +80,12 @@ def test_a_source_that_changes_its_word_brings_the_looks_of_an_old_market_closer
     made, now = court(), T0 + 30 * 86_400_000
     made.docket.take(now, 1)
     made.hear(says(Source.GAMMA, None, now), MARKET, now)
-    made.rise([ONE], now)
+    made.rise([MARKET], now)
     assert not made.docket.due(now + 3_599_999)
     made.docket.take(now + 3_600_000, 1)
     proposed = msgspec.structs.replace(says(Source.GAMMA, None, now + 1), reason="proposed")
     made.hear(proposed, MARKET, now + 3_600_000)
-    made.rise([ONE], now + 3_600_000)
+    made.rise([MARKET], now + 3_600_000)
     assert made.docket.due(now + 3_660_000)
 
 
@@ -93,7 +93,7 @@ def test_one_final_word_about_an_old_market_brings_its_looks_closer() -> None:
     made, now = court(), T0 + 30 * 86_400_000
     made.docket.take(now, 1)
     made.hear(says(Source.GAMMA, "1", now), MARKET, now)
-    made.rise([ONE], now)
+    made.rise([MARKET], now)
     assert made.docket.due(now + 60_000)
 
 
@@ -138,18 +138,18 @@ def test_a_listing_does_not_call_a_market_with_a_verdict_but_the_feed_does() -> 
     made = decided()
     now = T0 + HOLD_MS
     made.docket.take(now, 1)
-    made.rise([ONE], now)
+    made.rise([MARKET], now)
     made.call_unresolved(ONE, now)
     assert not made.docket.due(now)
     made.call(ONE, now)
     assert made.docket.due(now)
 
 
-def test_a_market_is_let_go_after_the_last_recheck_once_it_is_stored() -> None:
+def test_a_market_is_let_go_after_its_first_recheck_once_it_is_stored() -> None:
     made = decided()
-    end = T0 + HOLD_MS + RECHECKS_MS[-1]
-    made.rise([ONE], end)
+    end = T0 + HOLD_MS + RECHECKS_MS[0]
+    made.rise([MARKET], end)
     assert ONE in made.docket
     made.stored(ONE)
-    made.rise([ONE], end)
+    made.rise([MARKET], end)
     assert ONE not in made.docket

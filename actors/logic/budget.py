@@ -1,0 +1,46 @@
+"""Budget: how many requests of ours one host gets in any ten seconds.
+
+The documented limits are sliding windows of ten seconds as well: Gamma 300 for
+`/markets`, CLOB 9,000, Data API 800 (docs of 2026-04 and 2026-09). Ours are well
+below, since others may stand behind the same address. Seconds are monotonic and
+passed in.
+"""
+
+from collections import deque
+
+WINDOW_S = 10.0
+GAMMA_LISTINGS = 150
+"""For the catalogue; both shares of Gamma together stay below its 300."""
+GAMMA_OUTCOMES = 100
+CLOB = 1_000
+DATA = 200
+CHAIN = 20
+"""Batches of up to 80 calls; public nodes document no limit."""
+
+
+class Budget:
+    """The requests of the last ten seconds, of which there are never more than `most`.
+
+    Attributes:
+        spent: Requests since the start.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.spent = 0
+        self._most = most
+        self._times: deque[float] = deque()
+
+    def ready(self, now: float) -> bool:
+        """Say whether one more request may be made."""
+        return self.recent(now) < self._most
+
+    def spend(self, now: float) -> None:
+        """Count a request."""
+        self.spent += 1
+        self._times.append(now)
+
+    def recent(self, now: float) -> int:
+        """Give the requests of the last ten seconds."""
+        while self._times and now - self._times[0] >= WINDOW_S:
+            self._times.popleft()
+        return len(self._times)

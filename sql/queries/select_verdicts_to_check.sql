@@ -1,0 +1,33 @@
+-- Gives the verdicts of which another look falls due in a stretch of time. Without a
+-- beginning it begins ten minutes before the last evidence was written, 30 days ago at most.
+-- Parameters: since (timestamptz or NULL), until (timestamptz), stages (interval[]: ages of a
+-- verdict at which it is looked at again), after (condition_id, '' at first), room (rows at most).
+-- Rows: condition_id, recorded_at (ms), due_at (ms), the verdict as JSON, the market as JSON, known
+-- contradictions as JSON (source and what it said); by condition_id.
+with stretch as (
+  select greatest(%(until)s - interval '30 days',
+                  coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
+                           %(until)s)) as since
+), due as (
+  select r.condition_id, min(r.recorded_at + stage) as at
+  from stretch cross join unnest(%(stages)s::interval[]) as stage
+  join resolutions r on r.recorded_at > stretch.since - stage and r.recorded_at <= %(until)s - stage
+  where r.condition_id > %(after)s
+  group by r.condition_id order by r.condition_id limit %(room)s
+)
+select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extract(epoch from due.at) * 1000)::bigint,
+       json_build_object(
+         'condition_id', r.condition_id, 'kind', r.kind, 'winning_token_id', r.winning_token_id,
+         'winning_outcome', r.winning_outcome, 'payouts', r.payouts::text[],
+         'resolved_at_ms', (extract(epoch from r.resolved_at) * 1000)::bigint, 'sources', r.sources)::text,
+       json_build_object(
+         'condition_id', r.condition_id, 'question', '', 'slug', '', 'version', coalesce(m.version, 'v1'), 'end_at', m.end_date,
+         'assets', coalesce(
+           (select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
+                                              'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key)
+            from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
+           '[]'::json))::text,
+       (select coalesce(json_agg(json_build_array(c.source, c.observed)), '[]'::json)::text
+        from resolution_conflicts c where c.condition_id = r.condition_id and c.source <> 'verdict')
+from due join resolutions r using (condition_id) left join markets m using (condition_id)
+order by r.condition_id
