@@ -13,7 +13,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "type", "properties", "required",
-    "items", "additionalProperties", "anyOf", "enum",
+    "items", "additionalProperties", "anyOf", "enum", "default",
 }  # fmt: skip
 
 

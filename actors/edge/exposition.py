@@ -120,6 +120,10 @@ def _source_failing(health: Health) -> Labels:
     return {name: source.failing_s for name, source in health.resolutions.sources.items()}
 
 
+def _source_requests(health: Health) -> Labels:
+    return {name: source.requests for name, source in health.resolutions.sources.items()}
+
+
 GAUGES = (
     Number("at", "time_seconds", "Its clock."),
     Number("started_at", "start_time_seconds", "When it began."),
@@ -181,6 +185,8 @@ NAMED = (
           lambda h: h.resolutions.pending),
     Named("resolutions.sources.failing_s", "source_failing_seconds", "0 when it answers.", "source",
           _source_failing),
+    Named("resolutions.sources.requests", "source_requests", "Questions asked of it.", "source",
+          _source_requests, counts=True),
     Named("restarts.children", "child_restarts", "Unexpected deaths of one.", "child",
           lambda h: h.restarts.children, counts=True),
     Named("restarts.looping", "child_looping", "1: it dies again and again.", "child",

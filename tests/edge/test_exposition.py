@@ -36,6 +36,7 @@ ELSEWHERE = {
     "database.reason": "words for people",
     "resolutions.pending_total": "sum(tracker_resolutions_pending)",
     "resolutions.sources.state": "words for people; 0 of tracker_source_failing_seconds is ok",
+    "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
     "catalog.last_error": "words for people",
     "books.stored": "tracker_trades_stored_total",
     "drift.unknown_last_hour": "increase(tracker_unknown_events_total[1h])",
