@@ -37,7 +37,7 @@ from actors.errors import (
     EXIT_OK,
 )
 from actors.logic import record
-from actors.logic.health import Health, HealthState
+from actors.logic.health import Health, HealthState, Limits
 from actors.logic.plan import Plan
 from actors.logic.restart import Escalation
 from actors.messages import Flush, GetHealth, Tick
@@ -165,6 +165,7 @@ class Tracker:
             pid=os.getpid(),
             now=time.monotonic(),
             wall_ns=time.time_ns(),
+            limits=Limits(silent_s=self._config.silence_seconds * 0.9),
         )
         return Reporting(health, self._journal)
 

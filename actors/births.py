@@ -128,6 +128,8 @@ class Births:
                 self._vital("catalog", self._to.catalog, 120.0, self._bear_catalog),
             ),
             listen=self._listen(),
+            replace_s=self._config.replace_seconds,
+            data_silence_s=self._config.silence_seconds,
         )
 
     def _vital(
@@ -151,7 +153,7 @@ class Births:
             ),
             store=store,
             journal=self._journal,
-            settings=WriterSettings(),
+            settings=WriterSettings(legs=self._config.redundancy),
             rng=self._rng,
         )
 

@@ -5,38 +5,22 @@ connection that is not born yet is told nothing: at its birth it takes the
 tokens of its lane as they are then.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import msgspec
-import pykka
-
 from actors.backlog import Backlog
 from actors.children import Children
+from actors.crews import Crews, Listening
 from actors.logic import record
+from actors.logic.bustle import Bustle
 from actors.logic.health import HealthState
 from actors.logic.lane import LaneSpec
-from actors.logic.plan import Changes, Lane, Plan
-from actors.logic.restart import ChildSpec
-from actors.logic.trade import TokenId
-from actors.messages import Retire, Subscribe, Tick, UniverseChanged, Unsubscribe
+from actors.logic.plan import Changes, Plan
+from actors.logic.trade import ConditionId, TokenId
+from actors.messages import Subscribe, Tick, UniverseChanged, Unsubscribe
 
 LIFECYCLE = LaneSpec(lane="lifecycle", leg=0, lifecycle=True)
 
-Listen = Callable[[LaneSpec, int, Tick], "pykka.ActorRef[Any]"]
-"""Gives birth to a connection: (lane, incarnation, time of birth) → a running actor."""
-
-
-class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """How connections are born, how long they may be silent and take to end, in seconds."""
-
-    listen: Listen
-    silence_s: float
-    stop_s: float
-
 
 class Rota:
-    """Carries the plan out through the supervisor's children."""
+    """Carries the plan out through the crews of its lanes."""
 
     def __init__(
         self,
@@ -46,16 +30,27 @@ class Rota:
         backlog: Backlog,
         health: HealthState,
         listening: Listening,
+        bustle: Bustle,
     ) -> None:
         self._plan = plan
-        self._children = children
         self._backlog = backlog
         self._health = health
-        self._listening = listening
+        self._bustle = bustle
+        self.crews = Crews(
+            children,
+            health=health,
+            listening=listening,
+            spec=self._spec,
+            sharing=plan.sharing,
+        )
 
     def open_lifecycle(self, time: Tick) -> None:
         """Take on the connection that hears of new markets and of resolutions."""
-        self._take_on(LIFECYCLE.lane, LIFECYCLE.leg, lambda: LIFECYCLE, time)
+        self.crews.take_on(LIFECYCLE.lane, LIFECYCLE.leg, self._lifecycle, time)
+
+    def lanes_of(self, condition_id: ConditionId) -> tuple[str, ...]:
+        """Give the lanes that a market is on, one of each leg."""
+        return self._plan.lanes_of(condition_id)
 
     def change(self, message: UniverseChanged, time: Tick) -> None:
         """Plan the difference and carry it out.
@@ -70,22 +65,32 @@ class Rota:
             added = [(market.condition_id, market.token_ids) for market in message.added]
             self._carry_out(self._plan.want(added), time)
 
+    def split(self, lane: str, token: TokenId, time: Tick) -> None:
+        """Give the market of this token a lane of its own, unless it has one.
+
+        Raises:
+            JournalFailed: See `change`.
+        """
+        market = self._plan.market_of(lane, token)
+        if market is not None:
+            self._carry_out(self._plan.split(lane, market), time)
+
     def _carry_out(self, changes: Changes, time: Tick) -> None:
         self._backlog.add_tokens(record.TokensWanted, time.wall_ns, changes.wanted)
         self._unwant(changes.unwanted, time)
         opened = {lane.id for lane in changes.opened}
         for lane in changes.opened:
-            self._open_lane(lane, time)
+            self.crews.open(lane.id, lane.leg, time)
         for lane_id, tokens in changes.subscribed:
             if lane_id not in opened:
-                self._children.by_id[lane_id].address.tell(Subscribe(tokens=tokens))
+                self.crews.tell(lane_id, Subscribe(tokens=tokens))
+                self.crews.wake(lane_id, time)
         for lane_id, tokens in changes.unsubscribed:
-            self._children.by_id[lane_id].address.tell(
-                Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
+            self.crews.tell(
+                lane_id, Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
             )
         for lane_id in changes.closed:
-            self._children.part_from(lane_id, Retire(reason="released"))
-            self._health.connection_let_go(lane_id)
+            self.crews.close(lane_id)
         self._health.universe_planned(wanted=self._plan.token_count)
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
@@ -93,19 +98,19 @@ class Rota:
         self._backlog.add_tokens(record.TokensUnwanted, time.wall_ns, tokens)
         self._backlog.write()
 
-    def _open_lane(self, lane: Lane, time: Tick) -> None:
-        def as_it_is_then() -> LaneSpec:
-            return LaneSpec(lane=lane.id, leg=lane.leg, tokens=self._plan.tokens_of(lane.id))
-
-        self._take_on(lane.id, lane.leg, as_it_is_then, time)
-
-    def _take_on(self, lane: str, leg: int, spec: Callable[[], LaneSpec], time: Tick) -> None:
-        """Take a connection on; what it is for is looked up at each birth."""
-        listening = self._listening
-        self._children.add(
-            ChildSpec(id=lane, vital=False, silence_s=listening.silence_s, stop_s=listening.stop_s),
-            lambda incarnation, tick: listening.listen(spec(), incarnation, tick),
-            now=time.now,
-            farewell=Retire(reason="silent", at_once=True),
+    def _spec(self, lane: str, connection: str) -> LaneSpec:
+        return LaneSpec(
+            lane=connection,
+            leg=self._plan.leg_of(lane),
+            tokens=self._plan.tokens_of(lane),
+            pulse=self._pulse(lane),
         )
-        self._health.connection_wanted(lane, leg=leg, at=time.now)
+
+    def _lifecycle(self) -> LaneSpec:
+        pulse = self._pulse(LIFECYCLE.lane)
+        return LaneSpec(lane=LIFECYCLE.lane, leg=LIFECYCLE.leg, pulse=pulse, lifecycle=True)
+
+    def _pulse(self, lane: str) -> tuple[TokenId, ...]:
+        """Choose a token that makes silence mean something, once it is known what is busy."""
+        token = self._plan.pulse(lane, self._bustle.count)
+        return () if token is None else (token,)

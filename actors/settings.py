@@ -136,6 +136,13 @@ class Config(BaseSettings):
         ge=5,
         le=3600,
     )
+    replace_seconds: Seconds = _setting(
+        21_600.0,
+        "Seconds that a connection serves, ± 20 %; its successor listens before it goes.",
+        group="Feed",
+        ge=5,
+        le=604800,
+    )
     max_message_bytes: ByteSize = _setting(
         ByteSize(16 << 20),
         "Largest message taken from the feed, bytes (or 16MiB).",

@@ -2,10 +2,11 @@
 
 Owns: every other actor as data, the rota of who listens to what, the health
 state. Hears: Tick from the main thread; UniverseChanged from the catalogue;
-reports, ConnectionEnded, ChildDied, BatchWritten, StoreOpened, StoreLost; GetHealth,
-GetListening, StopListening. Tells: Tick, Subscribe, Unsubscribe, Retire to its
-children, ConnectionNoted and coverage facts to the writer. Dies when: it must not;
-it has the main thread end the process if it does. Restarted: by systemd.
+reports, ConnectionEnded, ChildDied, BatchWritten, PrintsMissed, StoreOpened,
+StoreLost; GetHealth, GetListening, StopListening. Tells: Tick, Subscribe,
+Unsubscribe, Retire, Doubt to its children, ConnectionNoted and coverage facts to the
+writer. Dies when: it must not; it has the main thread end the process if it does.
+Restarted: by systemd.
 """
 
 import logging
@@ -17,8 +18,11 @@ import msgspec
 from actors.backlog import Backlog
 from actors.children import Child, Children, Death, Start
 from actors.chronicle import Chronicle
+from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
+from actors.logic.bustle import Bustle
 from actors.logic.health import LISTENING, Health
+from actors.logic.hush import Hush
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec
 from actors.messages import (
@@ -29,6 +33,7 @@ from actors.messages import (
     ConnectionReport,
     GetHealth,
     GetListening,
+    PrintsMissed,
     ResolutionReport,
     Retire,
     StopListening,
@@ -40,8 +45,9 @@ from actors.messages import (
 )
 from actors.recorder import Recorder
 from actors.reporting import Reporting
-from actors.rota import Listen, Listening, Rota
+from actors.rota import Rota
 from actors.shell import Address, Mailbox, Shell
+from actors.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +64,21 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Household(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the supervisor looks after, and how connections are born."""
+    """Whom the supervisor looks after, and how connections are born.
+
+    Attributes:
+        connection_silence_s: How long a connection may fail to report.
+        connection_stop_s: How long it may take to end.
+        replace_s: How long one serves before it is replaced, about.
+        data_silence_s: How long the exchange may say nothing on a connection.
+    """
 
     vitals: tuple[Vital, ...]
     listen: Listen
     connection_silence_s: float = 45.0
     connection_stop_s: float = 5.0
+    replace_s: float = 21_600.0
+    data_silence_s: float = 60.0
 
 
 class SupervisorActor(Shell):
@@ -88,6 +103,7 @@ class SupervisorActor(Shell):
         self._health = reporting.health
         self._backlog = Backlog(recorder)
         self._chronicle = Chronicle(writer, self._backlog)
+        bustle = Bustle()
         self._rota = Rota(
             plan,
             children,
@@ -97,8 +113,12 @@ class SupervisorActor(Shell):
                 listen=household.listen,
                 silence_s=household.connection_silence_s,
                 stop_s=household.connection_stop_s,
+                replace_s=household.replace_s,
             ),
+            bustle=bustle,
         )
+        hush = Hush(silence_s=household.data_silence_s)
+        self._watch = Watch(self._rota, children=children, bustle=bustle, hush=hush)
         self._on_fatal = on_fatal
         self._time = Tick(now=0.0, wall_ns=0)
         self._told_at = self._alive_at = float("-inf")
@@ -112,6 +132,7 @@ class SupervisorActor(Shell):
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
+            PrintsMissed: self._prints_missed,
             StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
             StoreLost: self._store_lost,
             ChildDied: self._child_died,
@@ -155,7 +176,7 @@ class SupervisorActor(Shell):
                 log.debug("child_started", extra=_who(child))
         if tick.now - self._told_at >= TICK_S:
             self._told_at = tick.now
-            self._children.tell(tick)
+            self._children.tell(tick if self._stopping else self._watch.turn(tick))
             self._reporting.sample(tick)
         reason = self._children.beyond_help(tick.now)
         if reason:
@@ -191,6 +212,7 @@ class SupervisorActor(Shell):
         if not child.spec.vital:
             self._health.connection_ended(child.spec.id, reason=death.reason, at=self._time.now)
             self._chronicle.ended(death, self._time)
+            self._watch.ended(death, self._time)
 
     def _connection_ended(self, message: ConnectionEnded) -> None:
         """A connection says why it is about to stop."""
@@ -224,6 +246,7 @@ class SupervisorActor(Shell):
         if report.state == LISTENING:
             child.backoff.succeeded(self._time.now)
         self._health.connection_reported(report, at=self._time.now)
+        self._watch.reported(report)
 
     def _writer_reported(self, report: WriterReport) -> None:
         if self._alive(report.child, report.incarnation):
@@ -236,6 +259,9 @@ class SupervisorActor(Shell):
     def _resolution_reported(self, report: ResolutionReport) -> None:
         if self._alive(report.child, report.incarnation):
             self._health.resolution_reported(report, at=self._time.now)
+
+    def _prints_missed(self, message: PrintsMissed) -> None:
+        self._watch.missed(message)
 
     def _batch_written(self, message: BatchWritten) -> None:
         self._health.batch_written(message, at=self._time.now, wall_ns=self._time.wall_ns)

@@ -2,9 +2,10 @@
 
 Owns: the store, the acknowledgement mark, the batch that is being gathered.
 Hears: TradesSeen, FactSeen, Journalled, ConnectionNoted; MarketsSeen,
-ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict; Open, Flush, CatchUp, Drain,
-Tick. Tells: BatchWritten, PrintsMissed, StoreOpened, StoreLost, reports to the supervisor;
-StoreOpened, MarketsRemembered, TicketsStored to catalogue and resolution. Dies
+ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict; Open, Flush,
+CatchUp, Drain, Tick. Tells: BatchWritten, PrintsMissed, StoreOpened, StoreLost,
+reports to the supervisor; StoreOpened, MarketsRemembered, TicketsStored to catalogue
+and resolution. Dies
 when: the unexpected happens; a database that is away is not. Restarted: by the
 supervisor; what was gathered is read again from the journal.
 

@@ -64,9 +64,9 @@ def removed(*numbers: int) -> UniverseChanged:
 
 
 def connection_report(
-    child: str, incarnation: int, state: str, epoch: int, **said: int
+    child: str, incarnation: int, state: str, epoch: int, **said: Any
 ) -> ConnectionReport:
-    counts = dict.fromkeys(
+    counts: dict[str, Any] = dict.fromkeys(
         (
             "tokens",
             "confirmed",

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from fakes import FakeDialler, FakeJournal, FakeLine
 from fakes_box import Box, drain
@@ -124,12 +125,22 @@ class House:
         self.hear(a_book(YES, NO))
         return self
 
-    def tick(self, after_s: float = 1.0, *, data: bool = True) -> None:
+    def tick(
+        self, after_s: float = 1.0, *, data: bool = True, exchange_silent: bool = False
+    ) -> None:
         self.now += after_s
         self.wall_ms += int(after_s * 1000)
         if data:
             self.line.last_byte_at = self.line.last_data_at = self.now
-        self.actor.on_receive(self.tick_message())
+        tick = self.tick_message()
+        self.actor.on_receive(msgspec.structs.replace(tick, exchange_silent=exchange_silent))
+
+    def silence(self, seconds: int, *, exchange_silent: bool = False) -> "House":
+        """Let time pass in which nothing but PONG arrives."""
+        for _ in range(seconds):
+            self.line.last_byte_at = self.now + 1
+            self.tick(data=False, exchange_silent=exchange_silent)
+        return self
 
     def records(self) -> list[record.Record]:
         return [record.decode(body) for body in self.journal.bodies.values()]

@@ -13,14 +13,22 @@ tokens has been handled here. How the proof moves:
 - No time later than the receipt is ever proven, whatever E says.
 - The proof never goes back. Silence leaves it where it is; the next telling
   frame proves the silence too, for nothing was sent in between.
+
+One token of a live connection may go silent by itself (a *deaf* token). Then
+the proof claims too much for it, and only a print that others heard shows that.
+Its coverage here is cut at the last of its prints that arrived.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from actors.logic.trade import TokenId
 
 _MS: Final = 1_000_000
+
+SETTLED_MS: Final = 5_000
+"""After its `book` a token may not be doubted for so long: clocks differ a little."""
 
 
 class Listening:
@@ -42,6 +50,16 @@ class Listening:
         self._marked_ns = 0
         self._waiting: dict[TokenId, float] = {}
         self._confirmed: dict[TokenId, int] = {}
+        self._printed: dict[TokenId, int] = {}
+
+    @property
+    def waiting(self) -> frozenset[TokenId]:
+        """Tokens whose first `book` is awaited."""
+        return frozenset(self._waiting)
+
+    def some(self, most: int) -> tuple[TokenId, ...]:
+        """Give a few of the confirmed tokens."""
+        return tuple(islice(self._confirmed, most))
 
     @property
     def requested_count(self) -> int:
@@ -76,9 +94,33 @@ class Listening:
         released = []
         for token in tokens:
             self._waiting.pop(token, None)
+            self._printed.pop(token, None)
             if self._confirmed.pop(token, None) is not None:
                 released.append(token)
         return tuple(released)
+
+    def printed(self, token: TokenId, exchange_ms: int) -> None:
+        """Take note of a print: until then at least the token was heard."""
+        if token in self._confirmed:
+            self._printed[token] = max(exchange_ms * _MS, self._printed.get(token, 0))
+
+    def claims(self, token: TokenId, exchange_ms: int) -> bool:
+        """Tell whether this epoch claims to have heard a print of this time, beyond doubt."""
+        since_ns = self._confirmed.get(token)
+        at_ns = exchange_ms * _MS
+        settled = since_ns is not None and since_ns + SETTLED_MS * _MS <= at_ns
+        return settled and at_ns <= self.proven_until_ns
+
+    def doubt(self, token: TokenId) -> int | None:
+        """Take back what was claimed of a token; give the last time at which it was heard.
+
+        That is the time of its last print, or of its first `book`, in nanoseconds;
+        None for a token that was not confirmed.
+        """
+        since_ns = self._confirmed.pop(token, None)
+        if since_ns is None:
+            return None
+        return min(max(since_ns, self._printed.pop(token, 0)), self.proven_until_ns or since_ns)
 
     def heard(self, received_at_ns: int, exchange_ms: int | None) -> None:
         """Move the proof: a frame was handled, its prints are in the journal.

@@ -1,5 +1,7 @@
 """What one connection makes of a frame: prints to record, tokens confirmed, hints to pass on."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from actors.logic import feed
@@ -43,10 +45,21 @@ class Intake:
         """Understand one frame. Never raises, whatever the feed sends."""
         decoded = feed.decode(raw, received_at_ns)
         prints = self._twins.number([p for p in decoded.prints if p.token_id not in self._pulse])
+        for trade in prints:
+            self.listening.printed(trade.token_id, trade.traded_at_ms)
         confirmed = tuple(
             token for token in decoded.books if self.listening.book(token, received_at_ns)
         )
         return Taken(decoded, self._record(raw, received_at_ns, decoded, prints), prints, confirmed)
+
+    def own(self, tokens: Iterable[TokenId]) -> None:
+        """Record the prints of these from now on, though one may have been a pulse."""
+        self._pulse = self._pulse.difference(tokens)
+
+    def missed(self, trade: Print) -> bool:
+        """Tell whether this connection claims to have heard a print that never arrived here."""
+        claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
+        return claimed and not self._twins.heard(trade)
 
     def _record(
         self, raw: bytes, received_at_ns: int, decoded: feed.Decoded, prints: tuple[Print, ...]

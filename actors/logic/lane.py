@@ -9,7 +9,8 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One lane of the plan, as its connection is born.
 
     Attributes:
-        lane: Stable name, e.g. `leg0-0003`; the connection's name everywhere.
+        lane: The connection's name everywhere: the lane's, e.g. `leg0-0003`, for its
+            first connection, `leg0-0003.1` and so on for those that replaced it.
         leg: Which of the independent sets of connections it belongs to, from 0.
         tokens: Whose prints it records.
         pulse: Tokens subscribed only so that silence means something; another
@@ -22,3 +23,12 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[TokenId, ...] = ()
     pulse: tuple[TokenId, ...] = ()
     lifecycle: bool = False
+
+
+def lane_of(connection: str) -> str:
+    """Give the lane that a connection serves, or served.
+
+    >>> lane_of("leg0-0003.7"), lane_of("leg0-0003")
+    ('leg0-0003', 'leg0-0003')
+    """
+    return connection.partition(".")[0]

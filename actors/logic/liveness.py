@@ -2,7 +2,9 @@
 
 A PONG proves that the transport lives, never that data flows: connections have
 answered pings for hours without a single event. So bytes and data are judged
-apart. Seconds are monotonic and passed in.
+apart. Quiet markets are silent for good reason, so before silence is held
+against a connection it is *probed*: a token is subscribed again, and its `book`
+is data. Seconds are monotonic and passed in.
 """
 
 from collections.abc import Mapping
@@ -33,14 +35,19 @@ _CAUSES: Final[Mapping[str, GapCause]] = {
     "journal_full": GapCause.DISK_FULL,
     "stopped": GapCause.PROCESS_DOWN,
 }
+_NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN})
 
 
-def gap_cause(reason: str) -> str:
+def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
     """Give the cause of the gap that an end for this reason leaves behind.
 
-    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`.
+    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`;
+    while the whole exchange is silent, that is the cause of all that is not our doing.
     """
-    return _CAUSES.get(reason, GapCause.DISCONNECTED).value
+    cause = _CAUSES.get(reason, GapCause.DISCONNECTED)
+    if exchange_silent and cause not in _NOT_THE_EXCHANGE:
+        return GapCause.EXCHANGE_SILENT.value
+    return cause.value
 
 
 class Signs(Protocol):
@@ -69,6 +76,8 @@ class Liveness:
         stall_s: How long one frame may take.
         books_s: How long the first `book` may take, when tokens were subscribed.
         ping_s: How often PING is due.
+        answer_s: How long before the end of its patience it probes; half of the
+            patience at most.
     """
 
     def __init__(
@@ -79,14 +88,17 @@ class Liveness:
         stall_s: float = 10.0,
         books_s: float = 30.0,
         ping_s: float = 10.0,
+        answer_s: float = 10.0,
     ) -> None:
         self._silence_s = silence_s
         self._transport_s = transport_s
         self._stall_s = stall_s
         self._books_s = books_s
         self._ping_s = ping_s
+        self._answer_s = min(answer_s, silence_s / 2)
         self._subscribed_at: float | None = None
         self._pinged_at = 0.0
+        self._probed_at = float("-inf")
         self._suspected = False
 
     def subscribed(self, now: float) -> None:
@@ -104,14 +116,34 @@ class Liveness:
         self._pinged_at = now
         return True
 
-    def verdict(self, now: float, line: Signs, listening: Listening) -> str | None:
+    def probe_due(self, now: float, line: Signs) -> bool:
+        """Say whether to subscribe a token again, to see whether data comes.
+
+        Once in each silence; a yes counts as done.
+        """
+        if self._subscribed_at is None:
+            return False
+        silent_since = max(line.last_data_at, self._subscribed_at)
+        early = now - silent_since < self._silence_s - self._answer_s
+        if early or self._probed_at >= silent_since:
+            return False
+        self._probed_at = now
+        return True
+
+    def verdict(
+        self, now: float, line: Signs, listening: Listening, *, exchange_silent: bool = False
+    ) -> str | None:
         """Give the reason to end this connection, or None; to be asked on every Tick.
+
+        While the whole exchange is silent, silence is no reason.
 
         A reason must hold on two Ticks in a row. When the process itself was
         stopped for a while, the first Tick after it sees nothing but silence on
         every line; by the second, what waited in the buffers has been read.
         """
         reason = self._reason(now, line, listening)
+        if exchange_silent and reason in ("frozen", "no_books"):
+            reason = None
         held, self._suspected = self._suspected, reason is not None
         return reason if held else None
 
@@ -126,6 +158,7 @@ class Liveness:
         bookless = listening.requested_count > 0 and listening.books_total == 0
         if bookless and now - since >= self._books_s:
             return "no_books"
-        if now - max(line.last_data_at, since) >= self._silence_s:
+        silent = now - max(line.last_data_at, since) >= self._silence_s
+        if silent and now - self._probed_at >= self._answer_s / 2:
             return "frozen"
         return None

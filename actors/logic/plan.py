@@ -119,6 +119,23 @@ class Plan:
         seat = self._seats.get(condition_id)
         return tuple(bench.lane.id for bench in seat.lanes) if seat else ()
 
+    def leg_of(self, lane_id: str) -> int:
+        """Give the leg of a lane; 0 when there is no such lane."""
+        leg, _ = self._find(lane_id)
+        return leg.leg if leg else 0
+
+    def market_of(self, lane_id: str, token: TokenId) -> ConditionId | None:
+        """Give the market of a token on this lane; None when it is not there."""
+        _, bench = self._find(lane_id)
+        seats = bench.seats.values() if bench else ()
+        return next((seat.condition_id for seat in seats if token in seat.tokens), None)
+
+    def sharing(self, lane_id: str) -> frozenset[str]:
+        """Give the lanes of other legs that have a market in common with this one."""
+        _, bench = self._find(lane_id)
+        seats = bench.seats.values() if bench else ()
+        return frozenset(other.lane.id for seat in seats for other in seat.lanes) - {lane_id}
+
     def tokens_of(self, lane_id: str) -> tuple[TokenId, ...]:
         """Give the tokens on a lane, market by market; none when there is no such lane."""
         _, bench = self._find(lane_id)

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 
 from actors.logic.alarm import Limits
+from actors.logic.lane import lane_of
 from actors.logic.reported import ConnectionFigures
 from actors.logic.rolling import Windows
 from actors.logic.vitals import Assets, Connection, Connections, span
@@ -132,16 +133,25 @@ class Roster:
         )
 
     def assets(self, now: float) -> Assets:
-        """Give how many tokens are proven to be listened to: those of the best leg."""
-        legs: dict[int, int] = {}
-        late = 0
-        for line in self._lines.values():
+        """Give how many tokens are proven to be listened to: those of the best leg.
+
+        Of a connection and its successor, which have the same tokens, the better one counts.
+        """
+        confirmed: dict[tuple[int, str], int] = {}
+        late: dict[str, int] = {}
+        for name, line in self._lines.items():
+            lane = lane_of(name)
             if line.down_since is None:
-                legs[line.leg] = legs.get(line.leg, 0) + line.confirmed
-            if span(now, line.waiting_since) > self._limits.down_s:
-                late += line.tokens - line.confirmed
+                key = (line.leg, lane)
+                confirmed[key] = max(line.confirmed, confirmed.get(key, 0))
+            waits = span(now, line.waiting_since) > self._limits.down_s
+            missing = line.tokens - line.confirmed if waits else 0
+            late[lane] = min(missing, late.get(lane, missing))
+        legs: dict[int, int] = {}
+        for (leg, _), count in confirmed.items():
+            legs[leg] = legs.get(leg, 0) + count
         covered = min(self._wanted, max(legs.values(), default=0))
-        never = min(late, self._wanted - covered)
+        never = min(sum(late.values()), self._wanted - covered)
         return Assets(wanted=self._wanted, covered=covered, never_confirmed=never)
 
     def _connection(self, name: str, now: float) -> Connection:

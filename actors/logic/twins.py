@@ -46,6 +46,11 @@ class TwinCounter:
         """Give the prints, in the same order, each with its occurrence."""
         return tuple(self._number(trade) for trade in prints)
 
+    def heard(self, trade: Print) -> bool:
+        """Tell whether this print, with its occurrence, is among those that are remembered."""
+        counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
+        return counts.get(_key(trade), 0) >= trade.occurrence
+
     def _number(self, trade: Print) -> Print:
         place = trade.traded_at_ms // self._slice_ms
         counts = self._slices.setdefault(place, {})

@@ -153,3 +153,40 @@ def test_marks_rise_and_lie_behind_receipt_and_exchange(
         if mark is not None:
             assert last < mark < latest_ns
             last = mark
+
+
+def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
+    listening = confirmed(A)
+    listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
+    claims = [listening.claims(A, NOW_MS + ms) for ms in (0, 4_999, 5_000, 30_000, 30_001)]
+    assert claims == [False, False, True, True, False]
+    assert not listening.claims(B, NOW_MS + 10_000)
+
+
+def test_a_doubted_token_was_heard_until_its_last_print_and_waits_for_its_book_again() -> None:
+    listening = confirmed(A, B)
+    listening.printed(A, NOW_MS + 7_000)
+    listening.printed(A, NOW_MS + 6_900)
+    listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
+    assert listening.doubt(A) == NOW_NS + 7 * S
+    assert listening.doubt(B) == NOW_NS
+    assert (listening.doubt(A), listening.confirmed_count) == (None, 0)
+    listening.requested([A], 1.0)
+    assert listening.waiting == {A}
+    assert listening.book(A, NOW_NS + 40 * S)
+
+
+def test_a_print_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
+    listening = confirmed(A)
+    listening.printed(A, NOW_MS + 86_000_000)
+    listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
+    assert listening.doubt(A) == NOW_NS + 30 * S
+
+
+def test_a_print_from_before_the_book_does_not_count_after_it() -> None:
+    listening = Listening(7)
+    listening.requested([A], 0.0)
+    listening.printed(A, NOW_MS + 9_000)
+    listening.book(A, NOW_NS)
+    listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
+    assert listening.doubt(A) == NOW_NS

@@ -131,3 +131,10 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
     assert prints == taken.prints
     assert refusals == taken.decoded.refusals
     assert taken.weight == len(prints) + len(refusals)
+
+
+def test_a_pulse_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
+    taking = intake()
+    assert taking.take(spoken(asset_id=PULSE), RECEIVED_NS).prints == ()
+    taking.own((PULSE,))
+    assert len(taking.take(spoken(asset_id=PULSE), RECEIVED_NS).prints) == 1

@@ -149,3 +149,68 @@ def test_the_list_of_causes_is_closed() -> None:
         "exchange_silent",
         "clock_step",
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("frozen", "exchange_silent"),
+        ("reset", "exchange_silent"),
+        ("stopped", "process_down"),
+        ("disk_full", "disk_full"),
+    ],
+)
+def test_while_the_exchange_is_silent_that_is_the_cause_of_what_is_not_our_doing(
+    reason: str, cause: str
+) -> None:
+    assert gap_cause(reason, exchange_silent=True) == cause
+
+
+def test_a_silent_line_is_probed_once_before_it_is_given_up() -> None:
+    liveness, line = judge(at=100.0), Seen(byte=1e9, data=200.0)
+    assert [now for now in range(200, 300) if liveness.probe_due(float(now), line)] == [250]
+
+
+def test_a_line_that_answers_the_probe_is_probed_again_in_the_next_silence() -> None:
+    liveness, line = judge(at=100.0), Seen(byte=1e9, data=200.0)
+    probes = []
+    for now in range(200, 420):
+        if liveness.probe_due(float(now), line):
+            probes.append(now)
+            line.last_data_at = now + 0.2
+        assert liveness.verdict(float(now), line, listening()) is None
+    assert probes == [250, 301, 352, 403]
+
+
+@pytest.mark.parametrize(("silence_s", "probed", "ended"), [(5.0, 3, 6), (60.0, 50, 61)])
+def test_a_failed_probe_is_noticed_within_the_silence_and_5_s(
+    silence_s: float, probed: int, ended: int
+) -> None:
+    liveness, line = judge(at=100.0, silence_s=silence_s), Seen(byte=1e9, data=100.0)
+    probes, verdicts = [], []
+    for after in range(70):
+        if liveness.probe_due(100.0 + after, line):
+            probes.append(after)
+        if liveness.verdict(100.0 + after, line, listening()):
+            verdicts.append(after)
+    assert (probes, verdicts[0]) == ([probed], ended)
+    assert ended <= silence_s + 5
+
+
+def test_a_line_is_not_given_up_before_its_probe_could_be_answered() -> None:
+    liveness, line = judge(at=100.0), Seen(byte=1e9, data=200.0)
+    assert liveness.probe_due(900.0, line)
+    assert ask(liveness, 904.0, line) is None
+    assert ask(liveness, 905.0, line) == "frozen"
+
+
+def test_nothing_is_probed_before_the_subscription() -> None:
+    assert not Liveness().probe_due(1_000.0, Seen())
+
+
+def test_while_the_exchange_is_silent_silence_is_no_reason() -> None:
+    liveness, line = judge(), Seen(byte=1e9)
+    for now in (200.0, 201.0, 202.0):
+        assert liveness.verdict(now, line, listening(), exchange_silent=True) is None
+        assert liveness.verdict(now, line, listening(books=0), exchange_silent=True) is None
+    assert ask(liveness, 203.0, Seen(), listening()) == "dead_transport"

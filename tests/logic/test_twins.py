@@ -128,3 +128,12 @@ def test_the_kth_identical_print_is_number_k_however_frames_are_cut(
         identity = (trade.traded_at_ms, trade.price, trade.side)
         seen[identity] += 1
         assert trade.occurrence == seen[identity]
+
+
+def test_a_print_that_was_numbered_is_known_and_another_is_not() -> None:
+    counter = TwinCounter()
+    counter.number([at(0), at(0)])
+    assert counter.heard(at(0, occurrence=2))
+    assert not counter.heard(at(0, occurrence=3))
+    assert not counter.heard(at(1))
+    assert len(counter) == 1

@@ -1,0 +1,79 @@
+"""The account: what one connection tells of itself, to the supervisor and to the log."""
+
+import logging
+
+from actors.logic.bustle import Busy
+from actors.logic.coverage import Listening
+from actors.logic.digest import Digest
+from actors.logic.intake import Taken
+from actors.messages import ConnectionReport
+from actors.ports import Line
+from actors.shell import Birth
+
+log = logging.getLogger(__name__)
+
+LINE_S = 60.0
+"""Least time between two lines of one connection about the same, in seconds."""
+
+ORDINARY = frozenset({"PONG", "NO NEW ASSETS"})
+"""Texts that answer what we ask, a heartbeat and a probe."""
+
+
+class Account:
+    """Counts what came and what could not be used; says so in reports and in bounded lines."""
+
+    def __init__(self, birth: Birth, connection: str) -> None:
+        self._birth = birth
+        self._connection = connection
+        self._rejected, self._unknown = Digest(every_s=LINE_S), Digest(every_s=LINE_S)
+        self._busy = Busy()
+        self._prints_total = self._refused_total = self._unknown_total = 0
+
+    def met(self, taken: Taken) -> None:
+        """Count the events of unknown kinds in a frame; log its control texts."""
+        self._unknown_total += len(taken.decoded.unknown)
+        self._unknown.count(taken.decoded.unknown)
+        for text in taken.decoded.controls:
+            if text not in ORDINARY:
+                log.warning("feed_control", extra={"connection": self._connection, "text": text})
+
+    def recorded(self, taken: Taken) -> None:
+        """Count what of a frame is in the journal."""
+        self._prints_total += len(taken.prints)
+        self._busy.heard(trade.token_id for trade in taken.prints)
+        self._refused_total += len(taken.decoded.refusals)
+        self._rejected.count(refusal.reason for refusal in taken.decoded.refusals)
+
+    def say(self, now: float, *, at_once: bool = False) -> None:
+        """Log what could not be used since the last line, when it is time."""
+        who = {"connection": self._connection}
+        reasons = self._rejected.take(now, at_once=at_once)
+        if reasons:
+            said = {**who, "rejected": sum(reasons.values()), "reasons": reasons}
+            log.warning("messages_rejected", extra=said)
+        kinds = self._unknown.take(now, at_once=at_once)
+        if kinds:
+            said = {**who, "events": sum(kinds.values()), "kinds": kinds}
+            log.warning("unknown_event_type", extra=said)
+
+    def report(
+        self, state: str, now: float, listening: Listening, line: Line | None
+    ) -> ConnectionReport:
+        """Give how the connection is; what ails it is for the connection to add."""
+        return ConnectionReport(
+            child=self._birth.child,
+            incarnation=self._birth.incarnation,
+            now=now,
+            state=state,
+            epoch=listening.epoch,
+            tokens=listening.requested_count,
+            confirmed=listening.confirmed_count,
+            prints_total=self._prints_total,
+            refused_total=self._refused_total,
+            unknown_total=self._unknown_total,
+            frames_total=line.frames_total if line else 0,
+            bytes_total=line.bytes_total if line else 0,
+            last_data_at=line.last_data_at if line else 0.0,
+            proven_until_ns=listening.proven_until_ns,
+            busy=self._busy.top(now),
+        )

@@ -1,0 +1,178 @@
+"""The crews: the connections of every lane, born, replaced without a gap, and let go."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pykka
+
+from actors.children import Child, Children
+from actors.logic.crew import Crew, Standing, Step
+from actors.logic.farewell import ALL_RESOLVED
+from actors.logic.health import HealthState
+from actors.logic.lane import LaneSpec, lane_of
+from actors.logic.restart import ChildSpec
+from actors.messages import ConnectionReport, Message, Retire, Tick
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 8
+"""Replacements under way at the same time."""
+
+Listen = Callable[[LaneSpec, int, Tick], "pykka.ActorRef[Any]"]
+"""Gives birth to a connection: (lane, incarnation, time of birth) → a running actor."""
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """How connections are born and how long they serve, in seconds.
+
+    Attributes:
+        silence_s: No report for so long counts as death.
+        stop_s: How long one may take to end when asked to.
+        replace_s: How long one serves before it is replaced, ± 20 %.
+    """
+
+    listen: Listen
+    silence_s: float
+    stop_s: float
+    replace_s: float
+
+
+class Crews:
+    """The crews by lane.
+
+    Args:
+        spec: Gives what a connection of a lane is for, as it is now: (lane, its name).
+        sharing: Gives the lanes of other legs that have a market in common with a lane.
+    """
+
+    def __init__(
+        self,
+        children: Children,
+        *,
+        health: HealthState,
+        listening: Listening,
+        spec: Callable[[str, str], LaneSpec],
+        sharing: Callable[[str], frozenset[str]],
+    ) -> None:
+        self._children = children
+        self._health = health
+        self._listening = listening
+        self._spec = spec
+        self._sharing = sharing
+        self._crews: dict[str, Crew] = {}
+        self._replacing: set[str] = set()
+
+    # ---------------------------------------------------------------- births
+
+    def take_on(self, connection: str, leg: int, spec: Callable[[], LaneSpec], time: Tick) -> None:
+        """Take a connection on; what it is for is looked up at each birth."""
+        listening = self._listening
+        self._children.add(
+            ChildSpec(
+                id=connection, vital=False, silence_s=listening.silence_s, stop_s=listening.stop_s
+            ),
+            lambda incarnation, tick: listening.listen(spec(), incarnation, tick),
+            now=time.now,
+            farewell=Retire(reason="silent", at_once=True),
+        )
+        self._health.connection_wanted(connection, leg=leg, at=time.now)
+
+    def open(self, lane: str, leg: int, time: Tick) -> None:
+        """A lane is new."""
+        crew = self._crews[lane] = Crew(lane, leg, due_at=self._due_at(time))
+        self._take_on(crew, crew.in_charge, time)
+
+    def close(self, lane: str) -> None:
+        """A lane is gone; who is alive hears its tokens to the end."""
+        crew = self._crews.pop(lane)
+        self._replacing.discard(lane)
+        for connection in crew.members:
+            self._let_go(connection, "released")
+
+    def tell(self, lane: str, message: Message) -> None:
+        """Tell who listens. Who is not born yet takes its lane as it is then."""
+        for connection in self._crews[lane].members:
+            self._children.by_id[connection].address.tell(message)
+
+    def wake(self, lane: str, time: Tick) -> None:
+        """There is something to hear again for a connection whose markets had all resolved."""
+        for connection in self._crews[lane].members:
+            child = self._children.by_id[connection]
+            if child.last_reason == ALL_RESOLVED:
+                child.next_start_at = min(child.next_start_at, time.now)
+
+    def in_charge(self, lane: str) -> Child | None:
+        """Give the connection of a lane."""
+        crew = self._crews.get(lane)
+        return self._children.by_id.get(crew.in_charge) if crew else None
+
+    # --------------------------------------------------------------- reports
+
+    def reported(self, report: ConnectionReport) -> None:
+        """A connection that lives says how it is."""
+        crew = self._crew_of(report.child)
+        if crew is not None:
+            standing = Standing(
+                state=report.state,
+                tokens=report.tokens,
+                confirmed=report.confirmed,
+                proven_until_ns=report.proven_until_ns,
+            )
+            crew.reported(report.child, standing, unheard=report.unheard, deaf=report.deaf)
+
+    def ended(self, connection: str) -> None:
+        """A life of a connection is over."""
+        crew = self._crew_of(connection)
+        if crew is not None:
+            crew.ended(connection)
+
+    # ----------------------------------------------------------- replacement
+
+    def turn(self, time: Tick) -> None:
+        """Go on with the replacements; begin those that are due, unless nobody hears anything."""
+        for lane in tuple(self._replacing):
+            self._go_on(self._crews[lane], time)
+        if time.exchange_silent:
+            return
+        for crew in self._crews.values():
+            if len(self._replacing) >= MOST_AT_ONCE:
+                return
+            reason = crew.wish(time.now)
+            # Never two legs of a market at once: what goes wrong would go wrong twice.
+            if reason and self._replacing.isdisjoint(self._sharing(crew.lane)):
+                self._begin(crew, reason, time)
+
+    def _begin(self, crew: Crew, reason: str, time: Tick) -> None:
+        successor = crew.begin(time.now, reason)
+        self._replacing.add(crew.lane)
+        self._take_on(crew, successor, time)
+        extra = {"child": crew.in_charge, "successor": successor, "reason": reason}
+        log.info("replacement_begun", extra=extra)
+
+    def _go_on(self, crew: Crew, time: Tick) -> None:
+        step = crew.step(time.now, time.wall_ns)
+        if step is Step.HAND_OVER:
+            self._let_go(crew.hand_over(due_at=self._due_at(time)), "replaced")
+        elif step is Step.ABANDON:
+            gone = crew.abandon(time.now)
+            self._let_go(gone, "abandoned")
+            extra = {"child": crew.in_charge, "successor": gone, "reason": crew.reason}
+            log.warning("replacement_abandoned", extra=extra)
+        if not crew.successor:
+            self._replacing.discard(crew.lane)
+
+    def _take_on(self, crew: Crew, connection: str, time: Tick) -> None:
+        self.take_on(connection, crew.leg, lambda: self._spec(crew.lane, connection), time)
+
+    def _let_go(self, connection: str, reason: str) -> None:
+        self._children.part_from(connection, Retire(reason=reason))
+        self._health.connection_let_go(connection)
+
+    def _crew_of(self, connection: str) -> Crew | None:
+        crew = self._crews.get(lane_of(connection))
+        return crew if crew is not None and connection in crew.members else None
+
+    def _due_at(self, time: Tick) -> float:
+        return time.now + self._listening.replace_s * self._children.rng.uniform(0.8, 1.2)

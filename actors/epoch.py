@@ -1,0 +1,71 @@
+"""An epoch: the coverage book of one connection, written into the journal as it grows.
+
+Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Journal`.
+"""
+
+from collections.abc import Iterable
+
+from actors.logic import record
+from actors.logic.coverage import Listening
+from actors.logic.lane import LaneSpec
+from actors.logic.trade import TokenId
+from actors.recorder import Recorder
+
+
+class Epoch:
+    """What one life of a connection proves of its listening."""
+
+    def __init__(self, recorder: Recorder, listening: Listening) -> None:
+        self._recorder = recorder
+        self._listening = listening
+
+    @staticmethod
+    def begin(recorder: Recorder, lane: LaneSpec, at_ns: int) -> int:
+        """Write that the connection shook hands; give the number of its epoch."""
+        opened = record.ListeningOpened(at_ns=at_ns, connection=lane.lane, leg=lane.leg)
+        return recorder.fact(opened)
+
+    def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
+        """Coverage of these begins."""
+        self._write(record.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
+
+    def mark(self) -> None:
+        """Write until when everything was heard, if that moved."""
+        until_ns = self._listening.mark()
+        if until_ns is not None:
+            self._write(record.ListeningProven(marks=((self._number, until_ns),)))
+
+    def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
+        """Coverage of these ends at the proof."""
+        released = self._listening.release(tokens)
+        if released:
+            self._end(released, self._listening.proven_until_ns, cause)
+
+    def doubt(self, tokens: Iterable[TokenId]) -> None:
+        """Coverage of these ended when each was last heard."""
+        for token in tokens:
+            until_ns = self._listening.doubt(token)
+            if until_ns is not None:
+                self._end((token,), until_ns, "deaf")
+
+    def close(self, at_ns: int, cause: str) -> None:
+        """End what began; before it began there is nothing to end."""
+        if self._number:
+            until_ns = self._listening.proven_until_ns or None
+            self._write(
+                record.ListeningClosed(
+                    epoch=self._number, at_ns=at_ns, until_ns=until_ns, reason=cause
+                )
+            )
+
+    @property
+    def _number(self) -> int:
+        return self._listening.epoch
+
+    def _end(self, tokens: tuple[TokenId, ...], until_ns: int, cause: str) -> None:
+        self._write(
+            record.TokensReleased(epoch=self._number, until_ns=until_ns, tokens=tokens, cause=cause)
+        )
+
+    def _write(self, fact: record.Fact) -> None:
+        self._recorder.fact(fact)

@@ -1,0 +1,23 @@
+"""Neighbours: whom a connection tells what."""
+
+import msgspec
+
+from actors.logic.feed import Decoded
+from actors.messages import NewMarketSeen, ResolutionHint
+from actors.shell import Mailbox
+
+
+class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
+    """The mailboxes around one connection."""
+
+    supervisor: Mailbox
+    writer: Mailbox
+    catalog: Mailbox
+    resolution: Mailbox
+
+    def hear_of(self, decoded: Decoded) -> None:
+        """Pass on what the feed says about markets."""
+        for condition_id in decoded.announced:
+            self.catalog.tell(NewMarketSeen(condition_id=condition_id))
+        for condition_id in decoded.resolved:
+            self.resolution.tell(ResolutionHint(condition_id=condition_id))
