@@ -147,8 +147,8 @@ def _journal(health: Health) -> str:
 def _database(health: Health) -> str:
     base = health.database
     commit = f"last commit {base.last_commit_at}" if base.last_commit_at else "no commit yet"
-    if base.state == "away":
-        return f"away for {_age(base.away_s)}: {base.reason or 'not reached yet'}; {commit}"
+    if base.state in ("away", "stopped"):
+        return f"{base.state} for {_age(base.away_s)}: {base.reason or 'not reached yet'}; {commit}"
     return f"{base.state}, {base.server}; {commit}, {_age(base.lag_s)} behind"
 
 

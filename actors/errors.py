@@ -4,6 +4,7 @@ TrackerError
 ├── Retryable            the shell tries again, later
 │   ├── FeedLost             a WebSocket ended; the supervisor opens its successor
 │   ├── StoreUnavailable     the database does not answer or refuses us for now
+│   ├── StorePoisoned        it refuses so many rows that the fault must be ours
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
 │   └── JournalFull          the disk or the cap leaves no room for one more record
 ├── Refused              one thing from outside is set aside and counted; nothing stops
@@ -65,6 +66,10 @@ class StoreUnavailable(Retryable):
     def __init__(self, message: str = "", *, sqlstate: str | None = None) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+
+
+class StorePoisoned(Retryable):
+    """The database refuses too many rows."""
 
 
 class SourceUnavailable(Retryable):

@@ -127,6 +127,7 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: It may or may not be committed; open again and ask the mark.
+            StorePoisoned: Too many rows were refused; nothing was stored. Open again, later.
         """
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:

@@ -15,34 +15,30 @@ reads them in order. What is not in the journal carries a ticket, and is told
 again by its owner until the ticket is stored.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from random import Random
 
 import msgspec
 
-from actors.errors import JournalUnreadable, StoreUnavailable
+from actors.errors import JournalUnreadable, StorePoisoned, StoreUnavailable
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
-from actors.logic.digest import Written
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
+from actors.logic.presence import AWAY, BEHIND, LIVE, Presence
 from actors.logic.rechecks import Stretch
-from actors.logic.restart import Backoff
 from actors.logic.stall import Stall
+from actors.logic.stride import Stride
 from actors.logic.witness import Witness
 from actors.messages import (
-    BatchWritten,
     CatchUp,
     ConnectionNoted,
     Drain,
-    EvidenceRemembered,
     FactSeen,
     Flush,
     Journalled,
     MarketMoved,
     MarketResolved,
-    MarketsRemembered,
     MarketsSeen,
     Open,
     PrintsMissed,
@@ -50,22 +46,15 @@ from actors.messages import (
     RecallVerdicts,
     ResolutionConflict,
     ResolutionObserved,
-    StoreLost,
-    StoreOpened,
     Tick,
-    TicketsStored,
     TradesSeen,
-    VerdictsRemembered,
-    WriterReport,
 )
 from actors.ports import Journal, Store
-from actors.shell import Birth, Mailbox, Shell
+from actors.shell import Birth, Shell
 from actors.stretch import read_stretch
+from actors.tidings import Tidings, WriterNeighbours
 
-log = logging.getLogger(__name__)
-
-LINE_S = 10.0
-"""Least time between two lines about what was written, in seconds."""
+__all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,14 +74,6 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     legs: int = 1
 
 
-class WriterNeighbours(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the writer tells what."""
-
-    supervisor: Mailbox
-    catalog: Mailbox
-    resolution: Mailbox
-
-
 class WriterActor(Shell):
     """The one door to the database."""
 
@@ -109,16 +90,15 @@ class WriterActor(Shell):
         rng: Random,
     ) -> None:
         super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._to = neighbours
+        self._tidings = Tidings(birth, neighbours)
         self._store = store
         self._journal = journal
-        self._settings = settings
-        self._backoff = Backoff(rng)
+        self._presence = Presence(rng)
+        self._stride = Stride(
+            most_prints=settings.batch_prints, most_records=settings.batch_records
+        )
         self._acks = Acks(0)
-        self._state = "away"
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
-        self._written = Written(every_s=LINE_S)
-        self._try_at = 0.0
         self._stall = Stall(settings.hole_s)
         self._gathered = Gathered()
         self._knowledge = Knowledge()
@@ -145,7 +125,7 @@ class WriterActor(Shell):
 
     def on_stop(self) -> None:
         """Let go of the database. In the actor's thread."""
-        self._say_written(at_once=True)
+        self._tidings.say_written(self._now, at_once=True)
         self._store.close()
 
     @property
@@ -171,113 +151,110 @@ class WriterActor(Shell):
         self._acks = Acks(max(opened.mark, 1))
         self._journal.release(self._acks.mark)
         self._fall_behind()
-        news = StoreOpened(server=opened.server)
-        for neighbour in (self._to.supervisor, self._to.catalog, self._to.resolution):
-            neighbour.tell(news)
-        log.info("database_opened", extra={"server": opened.server, "mark": self._acks.mark})
+        self._tidings.opened(opened.server, self._acks.mark)
         self._guarded(self._remember)
 
     def _remember(self) -> None:
         """Tell what earlier days left unresolved."""
         for markets in self._store.open_markets():
             ids = tuple(market.condition_id for market in markets)
-            self._to.resolution.tell(EvidenceRemembered(said=self._store.last_words(ids)))
-            told = MarketsRemembered(markets=markets)
-            self._to.catalog.tell(told)
-            self._to.resolution.tell(told)
+            self._tidings.remembered(markets, self._store.last_words(ids))
 
     def _recall(self, _: RecallMarkets) -> None:
         """Somebody started anew and remembers nothing."""
-        if self._state != "away":
+        if self._presence.is_open:
             self._guarded(self._remember)
 
     def _recall_verdicts(self, asked: RecallVerdicts) -> None:
         """Tell which verdicts fall due for another look; while away nothing, they ask again."""
-        if self._state != "away":
+        if self._presence.is_open:
             self._guarded(lambda: self._tell_verdicts(asked.stretch))
 
     def _tell_verdicts(self, stretch: Stretch) -> None:
         for verdicts in self._store.verdicts_to_check(stretch):
-            self._to.resolution.tell(VerdictsRemembered(verdicts=verdicts))
-        self._to.resolution.tell(VerdictsRemembered(verdicts=(), until_ms=stretch.until_ms))
-
-    def _lose(self, away: StoreUnavailable) -> None:
-        """The database is away: forget what the journal has, try again later."""
-        self._store.close()
-        self._state = "away"
-        self._witness.forget()
-        self._gathered = Gathered()
-        self._knowledge = Knowledge()
-        delay_s = self._backoff.delay_s()
-        self._try_at = self._now + delay_s
-        self._to.supervisor.tell(StoreLost(reason=str(away)))
-        log.warning("database_away", extra={"reason": str(away), "retry_s": round(delay_s, 1)})
-
-    def _fall_behind(self) -> None:
-        """From here on the journal is read, until its end is reached."""
-        self._gathered = Gathered()
-        self._witness.forget()
-        if self._state != "behind":
-            self._state = "behind"
-            self.actor_ref.tell(CatchUp())
+            self._tidings.due_again(verdicts)
+        self._tidings.due_again((), until_ms=stretch.until_ms)
 
     def _guarded(self, work: Callable[[], None]) -> bool:
-        """Do database work; give False when the database went away over it."""
+        """Do database work; give False when the database went away over it, or refused it."""
         try:
             work()
         except StoreUnavailable as away:
             self._lose(away)
             return False
+        except StorePoisoned as poisoned:
+            self._let_go()
+            retry_s = self._presence.stopped(self._now)
+            self._tidings.stopped(str(poisoned), retry_s)
+            self._report()
+            return False
         return True
+
+    def _lose(self, away: StoreUnavailable) -> None:
+        """The database is away: try again later."""
+        self._let_go()
+        retry_s = self._presence.lost(self._now)
+        self._tidings.lost(str(away), retry_s)
+
+    def _let_go(self) -> None:
+        """Forget what the journal or its owner will tell again."""
+        self._store.close()
+        self._witness.forget()
+        self._gathered = Gathered()
+        self._knowledge = Knowledge()
+
+    def _fall_behind(self) -> None:
+        """From here on the journal is read, until its end is reached."""
+        self._gathered = Gathered()
+        self._witness.forget()
+        if self._presence.state != BEHIND:
+            self._presence.state = BEHIND
+            self.actor_ref.tell(CatchUp())
 
     # ------------------------------------------------------------------ time
 
     def _tick(self, tick: Tick) -> None:
         """Try again, look for sequences that never came, report."""
         self._now, self._wall_ns = tick.now, tick.wall_ns
-        self._say_written()
-        if self._state == "away":
-            if tick.now >= self._try_at:
-                self._open(Open())
-        else:
-            self._backoff.succeeded(tick.now)
+        self._tidings.say_written(tick.now)
+        if self._presence.due(tick.now):
+            self._open(Open())
         missed = self._witness.missed(tick.now)
         if missed:
-            self._to.supervisor.tell(PrintsMissed(missed=missed))
+            self.supervisor.tell(PrintsMissed(missed=missed))
         standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
-        if self._stall.noticed(tick.now, **standing) and self._state == "live":
+        if self._stall.noticed(tick.now, **standing) and self._is_live:
             self._fall_behind()
-        self._to.supervisor.tell(
-            WriterReport(
-                child=self.child,
-                incarnation=self.incarnation,
-                now=tick.now,
-                state=self._state,
-                waiting=self.waiting,
-            )
-        )
+        self._report()
+
+    def _report(self) -> None:
+        self._tidings.report(self._now, state=self._presence.state, waiting=self.waiting)
+
+    @property
+    def _is_live(self) -> bool:
+        return self._presence.state == LIVE
 
     # ---------------------------------------------------------------- gather
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather prints; commit early when the batch is full."""
-        if self._state != "live" or message.seq < self._acks.mark:
+        if not self._is_live or message.seq < self._acks.mark:
             return
         self._gathered.frame(message.seq, message.connection, message.prints, message.refusals)
         self._witness.heard(message.connection, message.prints, self._now)
-        if len(self._gathered.prints) >= self._settings.batch_prints:
+        if len(self._gathered.prints) >= self._stride.prints:
             self._commit()
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
-        if self._state == "live" and message.seq >= self._acks.mark:
+        if self._is_live and message.seq >= self._acks.mark:
             self._gathered.fact(message.seq, message.fact)
 
     def _journalled(self, _: Journalled) -> None:
         """Too much was in flight to tell: commit what is here, then read the journal."""
-        if self._state == "live":
+        if self._is_live:
             self._commit()
-        if self._state == "live":
+        if self._is_live:
             self._fall_behind()
 
     def _connection_noted(self, note: ConnectionNoted) -> None:
@@ -293,20 +270,21 @@ class WriterActor(Shell):
 
     def _markets_seen(self, message: MarketsSeen) -> None:
         """Gather markets; their owner tells them again until they are stored."""
-        if self._state != "away":
+        if self._presence.is_open:
             self._knowledge.markets += message.markets
             self._knowledge.catalog_tickets.append(message.ticket)
 
     def _keep(self, ticket: int, evidence: Evidence) -> None:
         """Gather evidence and verdicts, likewise."""
-        if self._state != "away":
+        if self._presence.is_open:
             self._knowledge.keep(ticket, evidence)
 
     # ---------------------------------------------------------------- commit
 
     def _flush(self, _: Flush) -> None:
         """The batch window is over."""
-        if self._state != "away" and (self._gathered.sequences or self._knowledge or self._notes):
+        waits = self._gathered.sequences or self._knowledge or self._notes
+        if waits and self._presence.is_open:
             self._commit()
 
     def _commit(self) -> None:
@@ -315,7 +293,10 @@ class WriterActor(Shell):
         knowledge, self._knowledge = self._knowledge, Knowledge()
         for seq in gathered.sequences:
             self._acks.done(seq, seq)
-        self._guarded(lambda: self._transact(gathered, knowledge))
+        if self._guarded(lambda: self._transact(gathered, knowledge)):
+            self._stride.held()
+        elif self._presence.state == AWAY:
+            self._stride.failed()
 
     def _transact(self, gathered: Gathered, knowledge: Knowledge) -> None:
         notes = tuple(self._notes)
@@ -323,52 +304,33 @@ class WriterActor(Shell):
         for _ in notes:
             self._notes.popleft()
         self._journal.release(self._acks.mark)
-        self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
-        self._to.resolution.tell(TicketsStored(tickets=tuple(knowledge.resolution_tickets)))
-        oldest_ns = min((p.received_at_ns for p in gathered.prints), default=0)
-        self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=self._wall_ns)
-        self._to.supervisor.tell(
-            BatchWritten(
-                stored=committed.stored,
-                repeated=committed.repeated,
-                refused=committed.refused,
-                recovered=gathered.recovered,
-                mark=self._acks.mark,
-                oldest_received_ns=oldest_ns,
-            )
-        )
-
-    def _say_written(self, *, at_once: bool = False) -> None:
-        """Log what was committed since the last line, now and then."""
-        fields = self._written.take(self._now, at_once=at_once)
-        if fields:
-            log.info("batches_written", extra=fields)
+        self._tidings.committed(gathered, knowledge, committed, self._wall_ns)
 
     # -------------------------------------------------------------- catch up
 
     def _catch_up(self, _: CatchUp) -> None:
         """Commit one more stretch of the journal; go live at its end."""
-        if self._state != "behind":
+        if self._presence.state != BEHIND:
             return
         self._gathered = read_stretch(
             self._journal,
             self._acks,
-            most_prints=self._settings.batch_prints,
-            most_records=self._settings.batch_records,
+            most_prints=self._stride.prints,
+            most_records=self._stride.records,
         )
         if self._gathered.sequences:
             self._commit()
-            if self._state == "behind":
+            if self._presence.state == BEHIND:
                 self.actor_ref.tell(CatchUp())
         else:
-            self._state = "live"
+            self._presence.state = LIVE
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; give False when the database is away."""
-        if self._state == "live":
+        if self._is_live:
             self._commit()
-        if self._state == "live":
+        if self._is_live:
             self._fall_behind()
-        while self._state == "behind":
+        while self._presence.state == BEHIND:
             self._catch_up(CatchUp())
-        return self._state == "live"
+        return self._is_live

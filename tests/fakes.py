@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
-from actors.errors import FeedLost, JournalFull, StoreUnavailable
+from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
 from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
 from actors.logic.rechecks import Recheck, Stretch
@@ -125,6 +125,7 @@ class FakeStore:
         self.mark = 0
         self.opens = 0
         self.away = False
+        self.poisoned = False
         self.forgets_commit = False
         self.remembered: tuple[Market, ...] = ()
         self.said = LastWords()
@@ -143,6 +144,8 @@ class FakeStore:
     def commit(self, batch: Batch) -> Committed:
         if self.away:
             raise StoreUnavailable("server closed the connection")
+        if self.poisoned:
+            raise StorePoisoned("the database refused 101 rows in a row: check violated")
         before = len(self.prints)
         for trade in batch.prints:
             key = (

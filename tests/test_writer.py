@@ -34,6 +34,7 @@ from actors.messages import (
     Tick,
     TicketsStored,
     TradesSeen,
+    WriterReport,
 )
 from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
@@ -470,6 +471,60 @@ def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) 
 
     assert house.store.batches
     assert not lines(caplog, "batches_written")
+
+
+def test_too_much_poison_stops_the_storing_and_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House().open()
+    house.store.poisoned = True
+    house.tell(house.journal_print(1))
+    house.flush()
+
+    assert house.supervisor.last(WriterReport).state == "stopped"
+    assert "101 rows in a row" in house.supervisor.last(StoreLost).reason
+    assert vars(lines(caplog, "storing_stopped")[0])["retry_s"] == 300.0
+    house.tell(house.journal_print(2), MarketsSeen(ticket=7, markets=(MARKET,)))
+    house.flush()
+    assert house.actor.waiting == 0
+    assert house.journal.mark == 1
+
+
+def test_storing_is_tried_again_every_5_minutes() -> None:
+    house = House().open()
+    house.store.poisoned = True
+    house.tell(house.journal_print(1))
+    house.flush()
+    opens = house.store.opens
+    for _ in range(299):
+        house.tick()
+        drain(house.actor)
+    assert house.store.opens == opens
+
+    house.tick()
+    drain(house.actor)
+    assert house.store.opens == opens + 1
+    house.tick()
+    assert house.supervisor.last(WriterReport).state == "stopped"
+
+    house.store.poisoned = False
+    for _ in range(300):
+        house.tick()
+        drain(house.actor)
+    assert len(house.stored()) == 1
+    assert house.supervisor.last(WriterReport).state == "live"
+
+
+def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
+    house = House(settings=WriterSettings(batch_prints=8)).open()
+    house.store.away = True
+    house.tell(*(house.journal_print(number) for number in range(20)))
+    house.store.away = False
+    for _ in range(4):
+        house.tick(2.0)
+        drain(house.actor)
+
+    assert [len(batch.prints) for batch in house.store.batches] == [4, 8, 8]
 
 
 def test_a_state_directory_older_than_the_database_is_refused() -> None:

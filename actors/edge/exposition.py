@@ -17,7 +17,7 @@ MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
 
 STATES = ("healthy", "degraded", "starting", "stopping")
-DATABASE_STATES = ("live", "behind", "away")
+DATABASE_STATES = ("live", "behind", "away", "stopped")
 
 Labels = Mapping[str, float]
 

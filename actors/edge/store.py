@@ -3,7 +3,7 @@
 Exactly once: rows and the journal's mark move in the same transaction, and
 every row has a key, so a batch that is told again changes nothing.
 
-After `StoreUnavailable` the connection is closed and nothing of the batch is to
+After any error the connection is closed and nothing of the batch is to
 be relied on: `open` again, and read the mark.
 """
 
@@ -23,6 +23,7 @@ from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
 from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.standing import LastWords
+from actors.logic.tolerance import Tolerance
 from actors.logic.trade import ConditionId
 
 _CHUNK = 5000
@@ -51,6 +52,7 @@ class Store:
         self._session: Session | None = None
         self._journal = 0
         self._tokens = TokenKeys()
+        self._tolerance = Tolerance()
         self.busy_since: float | None = None
         """Monotonic time since which the database is being waited for, or None."""
 
@@ -63,6 +65,7 @@ class Store:
             ConfigError: Its commits cannot be made durable.
         """
         self.close()
+        self._tolerance = Tolerance()
         with self._waiting():
             session = Session(self._dsn, on_connected=self._hold)
             run = session.connection.execute
@@ -83,11 +86,17 @@ class Store:
         Raises:
             StoreUnavailable: Nothing, or (if the connection broke during COMMIT)
                 everything was stored; telling the batch again is harmless.
+            StorePoisoned: So many rows were refused that the fault must be ours;
+                nothing was stored or set aside.
         """
         with self._waiting():
             try:
                 transaction = Transaction(
-                    self._connection(), self._journal, self._tokens, self._wall_ns
+                    self._connection(),
+                    self._journal,
+                    self._tokens,
+                    tolerance=self._tolerance,
+                    wall_ns=self._wall_ns,
                 )
                 committed = transaction.run(batch)
             except BaseException:

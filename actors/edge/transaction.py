@@ -9,10 +9,12 @@ from actors.edge import columns, queries
 from actors.edge.ledger import Ledger, Numbered
 from actors.edge.session import DATA_FAULTS, Connection, words
 from actors.edge.tokens import TokenKeys
+from actors.errors import StorePoisoned
 from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import Transition
+from actors.logic.tolerance import Tolerance
 from actors.logic.trade import Print, Refusal
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ class Transaction:
     Args:
         journal: The journal's key.
         tokens: Told to forget whenever a part of the transaction is undone.
+        tolerance: Judges how many refused rows are too many.
         wall_ns: Gives the time at which a row without one was set aside.
     """
 
@@ -36,16 +39,24 @@ class Transaction:
         connection: Connection,
         journal: int,
         tokens: TokenKeys,
+        *,
+        tolerance: Tolerance,
         wall_ns: Callable[[], int],
     ) -> None:
         self._connection = connection
         self._journal = journal
         self._tokens = tokens
+        self._tolerance = tolerance
         self._wall_ns = wall_ns
         self._refused: list[SetAside] = []
 
     def run(self, batch: Batch) -> Committed:
-        """Store it and commit, the mark with it; the journal is locked meanwhile."""
+        """Store it and commit, the mark with it; the journal is locked meanwhile.
+
+        Raises:
+            StorePoisoned: Too many rows were refused; nothing is stored.
+        """
+        self._tolerance.begin(batch.rows)
         with self._connection.transaction():
             mark = self._number(queries.LOCK_PROGRESS)
             stored = sum(
@@ -101,7 +112,9 @@ class Transaction:
             return 0
         try:
             with self._connection.transaction():
-                return store(rows)
+                stored = store(rows)
+            self._tolerance.passed(len(rows))
+            return stored  # noqa: TRY300 - it belongs to what may be refused
         except DATA_FAULTS as exc:
             self._tokens.forget()
             if len(rows) == 1:
@@ -111,7 +124,14 @@ class Transaction:
         return self._sift(rows[:middle], store, refuse) + self._sift(rows[middle:], store, refuse)
 
     def _refuse(self, row: Any, exc: Exception) -> None:
-        """Set aside what the database cannot hold, as JSON, for the end of the transaction."""
+        """Set aside what the database cannot hold, as JSON, for the end of the transaction.
+
+        Raises:
+            StorePoisoned: It was one too many.
+        """
+        too_many = self._tolerance.refused()
+        if too_many:
+            raise StorePoisoned(f"the database refused {too_many}: {words(exc)}") from exc
         received = row.received_at_ns if isinstance(row, Print) else self._wall_ns()
         refusal = Refusal(
             reason=f"database refused: {words(exc)}", payload=_json(row), received_at_ns=received

@@ -42,8 +42,14 @@ def _database_away(health: Health, _: Limits) -> str:
     return f"database away for {base.away_s:.0f} s{why}" if base.state == "away" else ""
 
 
+def _poison(health: Health, _: Limits) -> str:
+    stopped = health.database.state == "stopped"
+    return f"nothing is stored: {health.database.reason}" if stopped else ""
+
+
 def _writer_late(health: Health, limits: Limits) -> str:
-    late = health.database.state != "away" and health.database.lag_s > limits.lag_s
+    there = health.database.state not in ("away", "stopped")
+    late = there and health.database.lag_s > limits.lag_s
     return f"database is {health.database.lag_s:.0f} s behind" if late else ""
 
 
@@ -126,6 +132,7 @@ def _unbalanced(health: Health, _: Limits) -> str:
 
 RULES: tuple[tuple[str, Rule], ...] = (
     ("database_away", _database_away),
+    ("poison", _poison),
     ("database_behind", _writer_late),
     ("nothing_to_watch", _nothing_to_watch),
     ("no_connection_live", _none_live),

@@ -52,6 +52,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     contradictions: tuple[Contradiction, ...] = ()
     mark: int | None = None
 
+    @property
+    def rows(self) -> int:
+        """Give how many rows of all kinds the database is offered."""
+        lists = (self.prints, self.facts, self.events, self.markets)
+        told = (self.observations, self.transitions, self.resolutions, self.contradictions)
+        return sum(map(len, (*lists, *told)))
+
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """The database answers.

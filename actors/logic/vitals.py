@@ -142,12 +142,13 @@ class Database(Part, frozen=True, kw_only=True):
     """The database as the writer finds it.
 
     Attributes:
-        state: `live`, `behind` (catching up from the journal) or `away`.
+        state: `live`, `behind` (catching up from the journal), `away`, or `stopped`:
+            it is there and refuses so much that we store nothing for now.
         lag_s: Age of the oldest print of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Messages that the writer has and has not committed.
-        away_s: Since it went away; 0 while it is there.
-        reason: Why it is away.
+        away_s: Since it went away or storing stopped; else 0.
+        reason: Why that is so.
     """
 
     state: str

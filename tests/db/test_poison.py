@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -9,9 +10,10 @@ from postgres import ask
 from samples import CONDITION, YES, market, ns, observation, trade, verdict
 
 from actors.edge.store import Store
+from actors.errors import StorePoisoned
 from actors.logic.batch import Batch, ConnectionEvent
 from actors.logic.record import ListeningOpened, TokensConfirmed
-from actors.logic.trade import TokenId
+from actors.logic.trade import Print, TokenId
 
 pytestmark = pytest.mark.db
 
@@ -71,10 +73,50 @@ def test_what_was_set_aside_holds_the_whole_print(store: Store, database: str) -
 
 def test_many_poison_prints_in_a_large_batch_are_all_found(store: Store) -> None:
     prints = tuple(
-        trade(second, price=Decimal(2 if second % 97 == 0 else "0.5")) for second in range(1000)
+        trade(second, price=Decimal(2 if second % 101 == 0 else "0.5")) for second in range(1000)
     )
     committed = store.commit(Batch(prints=prints))
-    assert (committed.stored, committed.refused) == (989, 11)
+    assert (committed.stored, committed.refused) == (990, 10)
+
+
+def poisoned(*seconds: int) -> tuple[Print, ...]:
+    return tuple(trade(second, price=Decimal(2)) for second in seconds)
+
+
+def test_more_poison_than_one_in_a_hundred_is_our_fault_and_nothing_is_set_aside(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    good = tuple(trade(second) for second in range(98))
+    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
+        store.commit(Batch(prints=(*good, *poisoned(500, 501)), mark=7))
+
+    assert store.open(journal_id).mark == 1
+    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert ask(database, "select count(*) from rejected_messages") == [(0,)]
+    more = tuple(trade(second) for second in range(200))
+    assert store.commit(Batch(prints=(*more, *poisoned(500, 501)), mark=7)).refused == 2
+
+
+def test_a_few_poison_rows_of_a_small_batch_are_no_reason_to_stop(store: Store) -> None:
+    assert store.commit(Batch(prints=poisoned(*range(90)))).refused == 90
+
+
+def test_more_than_a_hundred_in_a_row_are_too_many_whatever_the_batches(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    for start in (0, 25, 50, 75):
+        assert store.commit(Batch(prints=poisoned(*range(start, start + 25)))).refused == 25
+    with pytest.raises(StorePoisoned, match="101 rows in a row"):
+        store.commit(Batch(prints=poisoned(200)))
+    assert ask(database, "select count(*) from rejected_messages") == [(100,)]
+
+    store.open(journal_id)
+    assert store.commit(Batch(prints=poisoned(200))).refused == 1
+
+
+def test_a_row_that_passes_ends_the_row_of_poison(store: Store) -> None:
+    for start in range(0, 300, 50):
+        store.commit(Batch(prints=(trade(1_000 + start), *poisoned(*range(start, start + 50)))))
 
 
 def test_new_tokens_of_a_halved_batch_keep_their_numbers(store: Store, database: str) -> None:
