@@ -1,0 +1,126 @@
+"""A machine whose PID 1 is a real systemd, in namespaces of its own, with the tracker installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BOOT = Path(__file__).with_name("systemd_boot.sh")
+NEEDED = ("/lib/systemd/systemd", "/usr/bin/python3", "/usr/bin/unshare", "/usr/bin/nsenter")
+NAMESPACES = ("--mount", "--pid", "--net", "--cgroup", "--ipc", "--uts")
+LIMIT_S = 60.0
+
+# The credential stays out: a kernel may refuse systemd's way of handing it over inside a namespace.
+SETTINGS = """[Service]
+LoadCredential=
+Environment=TRACKER_DATABASE_URL=postgresql://tracker@127.0.0.1:9/pm
+Environment=TRACKER_MARKET_WS_URL=ws://127.0.0.1:9/ws TRACKER_GAMMA_URL=http://127.0.0.1:9
+Environment=TRACKER_CLOB_URL=http://127.0.0.1:9 TRACKER_DATA_URL=http://127.0.0.1:9
+EnvironmentFile=-/run/more
+WatchdogSec=8s
+StandardOutput=append:/log/tracker
+StandardError=append:/log/tracker
+"""
+
+
+def missing() -> str:
+    """Give why no machine can be booted here, or nothing."""
+    if os.geteuid() != 0:
+        return "only root may boot a systemd"
+    absent = [path for path in NEEDED if not Path(path).exists()]
+    if absent:
+        return f"{', '.join(absent)} is not installed"
+    said = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys, venv; print(*sys.version_info[:2], sep='.')"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if said.stdout.strip() != ours:
+        return f"/usr/bin/python3 is not the Python {ours} that the libraries here are for"
+    return "" if shutil.which("make") else "make is not installed"
+
+
+class Machine:
+    """Booted by `boot`, gone after `halt`. What the tracker logs is in `log`."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._unshare: subprocess.Popen[bytes] | None = None
+        self._init = 0
+
+    def boot(self) -> None:
+        """Install the tracker, start PID 1, wait until units can be started."""
+        for name in ("root", "installed", "log"):
+            (self._place / name).mkdir()
+        installed = self._place / "installed"
+        subprocess.run(
+            ["make", "--silent", "install", "INSTALL_VENV=no", f"DESTDIR={installed}"],
+            cwd=ROOT, check=True, capture_output=True, timeout=LIMIT_S,
+            env={k: v for k, v in os.environ.items() if not k.startswith("MA")},
+        )  # fmt: skip
+        extra = installed / "etc/systemd/system/tracker.service.d/test.conf"
+        extra.parent.mkdir()
+        extra.write_text(SETTINGS)
+        site = next(path for path in sys.path if path.endswith("site-packages"))
+        places = (self._place / "root", installed, site, self._place / "log")
+        flags = [*(n for n in NAMESPACES), "--fork", "--kill-child"]
+        self._unshare = subprocess.Popen(["unshare", *flags, "sh", str(BOOT), *map(str, places)])
+        children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
+        self.until(lambda: bool(children.read_text().split()))
+        self._init = int(children.read_text().split()[0])
+        self.until((self._place / "log/booted").exists)
+        self.until(lambda: self.run("systemctl", "is-system-running").stdout == "running\n")
+        for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
+            self.run(*command.split())
+
+    def halt(self) -> None:
+        """End PID 1, and with it everything."""
+        if self._unshare is not None:
+            self._unshare.kill()
+            self._unshare.wait(LIMIT_S)
+
+    def run(self, *command: str, limit_s: float = LIMIT_S) -> "subprocess.CompletedProcess[str]":
+        """Run a command on the machine, as its root."""
+        inside = ["nsenter", "-t", str(self._init), *NAMESPACES, "--root", "--wd"]
+        environ = {"PATH": "/usr/bin:/usr/sbin", "LANG": "C"}
+        return subprocess.run(
+            [*inside, *command], capture_output=True, text=True, timeout=limit_s, check=False,
+            env=environ,
+        )  # fmt: skip
+
+    def show(self, name: str) -> str:
+        """Give a property of the tracker's unit."""
+        return self.run("systemctl", "show", "tracker", "-p", name, "--value").stdout.strip()
+
+    def started(self) -> int:
+        """Give the tracker's pid after a start from nothing."""
+        self.run("systemctl", "stop", "tracker")
+        self.run("systemctl", "reset-failed", "tracker")
+        done = self.run("systemctl", "start", "tracker")
+        assert done.returncode == 0, done.stderr + self.log()
+        return int(self.show("MainPID"))
+
+    def again(self, pid: int) -> int:
+        """Wait until the unit is active with another process than this one; give its pid."""
+        self.until(
+            lambda: (
+                self.show("ActiveState") == "active" and self.show("MainPID") not in ("0", str(pid))
+            )
+        )
+        return int(self.show("MainPID"))
+
+    def log(self) -> str:
+        """Give what the tracker has said so far."""
+        file = self._place / "log/tracker"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait for something that other processes do."""
+        deadline = time.monotonic() + LIMIT_S
+        while not true():
+            assert time.monotonic() < deadline, f"not within {LIMIT_S:.0f} s: {self.log()[-2000:]}"
+            time.sleep(0.1)  # systemd has no way to wait for what it does by itself
