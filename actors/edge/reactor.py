@@ -61,7 +61,7 @@ class Reactor:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         on_error: OnError = _show,
-        scratch_bytes: int = 256 << 10,
+        scratch_bytes: int = 1 << 20,
     ) -> None:
         if scratch_bytes <= TAIL_BYTES:
             raise ValueError("the scratch buffer must hold a tail and something new")

@@ -1,8 +1,9 @@
 """WebSocket frames: from the bytes of one socket to the messages that may matter (RFC 6455).
 
-Nearly everything that the feed sends is book noise, and nothing is allocated
-for a message that is skipped: the walk goes from header to header, and each
-wanted marker is searched once a buffer, not once a frame.
+Nearly everything that the feed sends is book noise, and nothing is kept of a
+message that is skipped: the walk goes from header to header, a run of the
+commonest noise with one look a frame, and each wanted marker is searched once a
+buffer, not once a frame.
 
 A complete message is handed on when it contains a marker, or is short, or is
 not provably book noise (`noise.py`), or is the sample that is due.
@@ -15,10 +16,11 @@ A fault of the server is a value with a name, not an exception, and whatever
 stood before it is handed on.
 """
 
+import struct
 from typing import NamedTuple
 
-from actors.logic.assembly import Assembly
-from actors.logic.noise import OBJECT, PRICE_CHANGES, proof
+from actors.logic.assembly import PLAIN_TEXT, Assembly
+from actors.logic.noise import OBJECT, PRICE_CHANGES, front, proof, rare_at
 
 
 class Skim(NamedTuple):
@@ -39,6 +41,7 @@ class Skim(NamedTuple):
 
 
 _NOTHING = Skim()
+_WIDE_TEXT = PLAIN_TEXT << 8 | 126  # how a plain text frame with a 16-bit length begins
 _EMPTY = bytearray()
 
 
@@ -57,7 +60,6 @@ class FrameSkimmer:
         data_total: Messages longer than `short_bytes`, handed on or not: proof
             that data flows, which `PONG` is not.
         bytes_total: Bytes read.
-        largest_bytes: The longest message so far.
 
     Args:
         markers: A message that contains one of these is handed on.
@@ -69,10 +71,10 @@ class FrameSkimmer:
     __slots__ = (
         "_ahead",
         "_assembly",
-        "_lead",
+        "_front",
         "_marked",
         "_markers",
-        "_only",
+        "_rare",
         "_sample_every",
         "_sample_in",
         "_sample_wanted",
@@ -83,7 +85,6 @@ class FrameSkimmer:
         "data_total",
         "frames_total",
         "held",
-        "largest_bytes",
         "messages_total",
         "skipped_total",
     )
@@ -99,15 +100,17 @@ class FrameSkimmer:
         if sample_every < 1 or short_bytes < 0:
             raise ValueError("sample_every begins at 1, short_bytes at 0")
         self._assembly = Assembly(max_message_bytes)
+        self._sought: tuple[bytes, ...] = ()
+        self._rare: tuple[int, ...] = ()
         self._sample_every = sample_every
         self._sample_in = sample_every  # how many messages until one is not skipped
         self._sample_wanted = False
         self._short_bytes = short_bytes
-        self._lead = 0  # where in the last message of the commonest noise its sign stood
+        self._front = front(1)  # how the last message of the commonest noise began
         self._tail = bytearray()
         self.held = 0
         self.frames_total = self.messages_total = self.skipped_total = 0
-        self.data_total = self.bytes_total = self.largest_bytes = 0
+        self.data_total = self.bytes_total = 0
         self.set_markers(markers)
         self._begin_search(markers)
 
@@ -189,22 +192,19 @@ class FrameSkimmer:
     def _begin_search(self, markers: tuple[bytes, ...]) -> None:
         # Each marker is searched once a buffer, however often another is found and however
         # often the walk is interrupted, so what is known is kept until the next buffer.
-        self._only = markers[0] if len(markers) == 1 else b""
-        self._marked = -1  # where the next marker stands, once that is known
-        if not self._only:
+        if markers is not self._sought:
             self._sought = markers
-            self._ahead = [-1] * len(markers)
+            self._rare = tuple(map(rare_at, markers))
+        self._marked = -1  # where the next marker stands, once that is known
+        self._ahead = [-1] * len(markers)
 
     def _seek(self, buffer: bytearray, at: int, end: int) -> int:
-        # Where the next of several markers stands, or `end`.
+        # Where the next of the markers stands, or `end`.
         nearest = end
         for index, marker in enumerate(self._sought):
             where = self._ahead[index]
             if where < at:
-                where = buffer.find(marker, at, end)
-                if where < 0:
-                    where = end
-                self._ahead[index] = where
+                where = self._ahead[index] = _find(buffer, marker, self._rare[index], at, end)
             nearest = min(nearest, where)
         return nearest
 
@@ -213,22 +213,49 @@ class FrameSkimmer:
         self, buffer: bytearray, lo: int, end: int, out: list[bytes]
     ) -> int:
         # Take the plain text frames that begin at `lo`; give where something else begins.
-        plain = self._assembly.plain
-        only, marked = self._only, self._marked
-        starts = buffer.startswith
-        short, lead = self._short_bytes, self._lead
-        usual = max(short, lead)
-        largest = frames = shorts = 0
+        if self._assembly.plain != PLAIN_TEXT:
+            return lo
+        marked, short = self._marked, self._short_bytes
+        look, lead, least = self._front
+        sign, head, brace = PRICE_CHANGES, _WIDE_TEXT, OBJECT
+        usual = max(short + 1, least)
+        frames = shorts = 0
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
-        while lo <= last and buffer[lo] == plain:
-            size = buffer[lo + 1]
-            if size == 126:
+        while lo <= last and buffer[lo] == PLAIN_TEXT:
+            if marked < lo:
+                marked = self._seek(buffer, lo, end)
+            # A run of the commonest noise, no marker in it: every message begins like the last.
+            limit = marked if marked < end else end  # noqa: FURB136 - min() is a call
+            begun, begins = frames, -1
+            try:
+                for frames in range(begun, due - 1):  # noqa: B007 - counts what was taken
+                    begins, size, first, signed = look(buffer, lo)
+                    stop = lo + 4 + size
+                    if (
+                        stop > limit
+                        or signed != sign
+                        or begins != head
+                        or size < usual
+                        or first != brace
+                    ):
+                        break
+                    lo = stop
+                else:
+                    frames, begins = max(begun, due - 1), -1
+            except struct.error:
+                begins = -1  # so near to the end of the buffer stands no whole message of that kind
+            if lo > last or buffer[lo] != PLAIN_TEXT:
+                break
+            if begins == head:  # `size` and `stop` are those of this frame
+                at = lo + 4
+            elif buffer[lo + 1] == 126:
                 at = lo + 4
                 size = buffer[lo + 2] << 8 | buffer[lo + 3]
-            elif size < 126:
+            elif buffer[lo + 1] < 126:
                 at = lo + 2
+                size = buffer[lo + 1]
             else:  # a 64-bit length, or a masked frame
                 break
             stop = at + size
@@ -236,48 +263,35 @@ class FrameSkimmer:
                 break
             lo = stop
             frames += 1
-            if size > largest:  # noqa: PLR1730  (max() is a call)
-                largest = size
             if marked < at:
-                marked = buffer.find(only, at, end) if only else self._seek(buffer, at, end)
-                if marked < 0:
-                    marked = end
-            # The usual noise first, proven by its sign at the place where it stood last time.
-            if not (
-                marked >= stop
-                and size > usual
-                and starts(PRICE_CHANGES, at + lead)
-                and buffer[at] == OBJECT
-            ):
-                where = -1
-                if size <= short:
-                    shorts += 1
-                elif marked >= stop:
-                    where = proof(buffer, at, stop)
-                if where < 0:
-                    due += 1
-                    out.append(bytes(buffer[at:stop]))
-                    continue
-                lead = where or lead
-                usual = max(short, lead)
+                marked = self._seek(buffer, at, end)
+            where = -1
+            if size <= short:
+                shorts += 1
+            elif marked >= stop:
+                where = proof(buffer, at, stop)
+            if where < 0:
+                due += 1
+                out.append(bytes(buffer[at:stop]))
+                continue
+            if where not in (0, lead):
+                self._front = look, lead, least = front(where)
+                usual = max(short + 1, least)
             if frames >= due:
                 due = frames + self._sample_every
                 out.append(bytes(buffer[at:stop]))
+        self._marked = marked
         if frames:
-            self._marked = marked
-            self._lead = lead
             self._sample_in = due - frames
             self.frames_total += frames
             self.skipped_total += frames - len(out) + kept
             self.data_total += frames - shorts
-            self.largest_bytes = max(self.largest_bytes, largest)
         return lo
 
     def _sift(self, out: list[bytes]) -> None:
         # What the assembly has completed, by the same rule as in the walk.
         for message in self._assembly.done:
             size = len(message)
-            self.largest_bytes = max(self.largest_bytes, size)
             if size > self._short_bytes:
                 self.data_total += 1
                 marked = any(marker in message for marker in self._markers)
@@ -298,3 +312,17 @@ class FrameSkimmer:
         assembly.frames = 0
         assembly.pings.clear()
         return skim
+
+
+def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
+    # Where a marker stands, or `end`. Its letter that noise has not is found far sooner than
+    # the marker itself, and is nearly always the marker's.
+    where = at
+    if rare >= 0:
+        where = buffer.find(marker[rare], at + rare, end) - rare
+        if where < at:
+            return end
+        if buffer.startswith(marker, where, end):
+            return where
+    where = buffer.find(marker, where, end)
+    return end if where < 0 else where

@@ -6,15 +6,29 @@ the whole array no noise. Text inside JSON strings cannot look like these: a quo
 has a backslash before it there.
 """
 
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
 OBJECT = 0x7B
 """`{`, the first byte of an object."""
 
 PRICE_CHANGES = b'"price_changes"'
 """The commonest sign. It stands near the front of its message, so it is found soon."""
 
+Look = Callable[[bytearray, int], tuple[Any, ...]]
+"""Gives of the frame at this place: its first two bytes, its length, the message's
+first byte, and what stands where the sign should be."""
+
 _BOOK_KEYS = (b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
 _BIDS = b'"bids"'
 _EVENT = b'"event_type"'
+_LETTERS = frozenset(
+    b'"market":"0x0123456789abcdef","price_changes":[{"asset_id":"1","price":"0.5","size":"2",'
+    b'"side":"BUY SELL","hash":"","best_bid":"0","best_ask":"1"}],"timestamp":"",'
+    b'"event_type":"price_change book","bids":[],"asks":[]'
+)
 _BOOK_EVENTS = (
     b'"event_type":"price_change"',
     b'"event_type":"book"',
@@ -41,3 +55,19 @@ def proof(buffer: bytes | bytearray, at: int, stop: int) -> int:
     if where >= 0:
         return where - at
     return 0 if any(find(key, at, stop) >= 0 for key in _BOOK_KEYS) else -1
+
+
+@lru_cache(maxsize=64)  # a connection sees one or two forms, all connections the same ones
+def front(lead: int) -> tuple[Look, int, int]:
+    """Give how messages are looked at whose sign `PRICE_CHANGES` stands `lead` bytes in.
+
+    Returns:
+        The look at a frame with a 16-bit length; `lead`; the least length of such a message.
+    """
+    look = struct.Struct(f">HHB{lead - 1}x{len(PRICE_CHANGES)}s").unpack_from
+    return look, lead, lead + len(PRICE_CHANGES)
+
+
+def rare_at(marker: bytes) -> int:
+    """Give the place of the first letter of a marker that book noise is not written with, or -1."""
+    return next((at for at, letter in enumerate(marker) if letter not in _LETTERS), -1)
