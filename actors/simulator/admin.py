@@ -10,6 +10,7 @@ from aiohttp import web
 
 from actors.simulator.fault import make_fault
 from actors.simulator.life import ENDLESS, FATES
+from actors.simulator.oddity import ODDITIES
 from actors.simulator.universe import Wish, line_of
 from actors.simulator.world import World
 
@@ -88,6 +89,9 @@ class Admin:
         fate = asked.get("fate")
         if fate is not None and fate not in (*FATES, *ENDLESS):
             raise _bad(f"unknown fate {fate!r}; known: {', '.join((*FATES, *ENDLESS))}")
+        odd = asked.get("odd")
+        if odd not in {None, "", *ODDITIES}:
+            raise _bad(f"unknown oddity {odd!r}; known: {', '.join(ODDITIES)}")
         winner = asked.get("winner")
         if winner not in {None, 0, 1}:
             raise _bad("winner is 0 or 1")
@@ -99,6 +103,7 @@ class Admin:
             fate=fate,
             winner=winner,
             v2=bool(asked.get("v2", False)),
+            odd=odd,
         )
         market = self._world.exchange.add(wish, wall)
         self._world.exchange.flush()

@@ -109,6 +109,14 @@ class Calendar:
     def _settle(self, market: Market, wall: int) -> None:
         market.settled = True
         self.resolved += 1
+        if market.verdict is not None:
+            self._tell_outcome(market, wall)
+        if self._rng.random() < RESOLVED_TOLD:
+            told = self._channel.of_market(market.tokens, custom=True)
+            self._channel.tell(told, frame(event.market_resolved(market, wall)))
+        self._dismiss(market)
+
+    def _tell_outcome(self, market: Market, wall: int) -> None:
         self._ledger.add(
             "outcome",
             run=self._universe.run,
@@ -120,10 +128,6 @@ class Calendar:
             fate=market.fate,
             ts=wall,
         )
-        if self._rng.random() < RESOLVED_TOLD:
-            told = self._channel.of_market(market.tokens, custom=True)
-            self._channel.tell(told, frame(event.market_resolved(market, wall)))
-        self._dismiss(market)
 
     def _dismiss(self, market: Market) -> None:
         """Close whoever is now subscribed to settled markets only."""

@@ -6,6 +6,7 @@ no payout.
 
 from typing import Any
 
+from actors.simulator import oddity
 from actors.simulator.market import Market
 from actors.simulator.universe import Universe
 
@@ -69,10 +70,9 @@ def _call(universe: Universe, data: str, now: int, *, lie: bool) -> int | None:
 def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
     if market.life.reported > market.view("chain", now):
         return (0, 0)
-    if market.winner is None:
-        return (1, 1)
-    winner = 1 - market.winner if lie else market.winner
-    return (1 - winner, winner)
+    first, second = oddity.numerators(market, "chain", lie=lie)
+    unit = max(min(first or second, second or first), 1)  # small numbers, as the oracle reports
+    return (first // unit, second // unit) if market.odd != "scalar" else (first, second)
 
 
 def _result(number: Any, value: str) -> dict[str, Any]:

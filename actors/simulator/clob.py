@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.simulator import oddity
 from actors.simulator.gamma import iso
 from actors.simulator.identity import hex_id
 from actors.simulator.market import Market
@@ -23,14 +24,12 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     at = market.view("clob", now)
     life = market.life
     final = life.reported <= at
-    winner = market.winner if final else None
-    if lie and winner is not None:
-        winner = 1 - winner
+    winner = oddity.winner(market, "clob", lie=lie) if final else None
     closed = life.closed <= at
     prices = [market.price / market.ticks, 1 - market.price / market.ticks]
     if final:
         prices = [0.5, 0.5] if winner is None else [float(winner == 0), float(winner == 1)]
-    return {
+    row = {
         "accepting_order_timestamp": iso(life.trades),
         "accepting_orders": not closed,
         "active": True,
@@ -71,3 +70,4 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
             )
         ],
     }
+    return oddity.clob(row, market)

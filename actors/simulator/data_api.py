@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from actors.simulator import oddity
 from actors.simulator.identity import hex_id
 from actors.simulator.market import Market
 from actors.simulator.universe import Universe
@@ -41,9 +42,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     life = market.life
     words = life.words(at)
     final = life.reported <= at
-    payouts = list(market.payouts())
-    if lie and market.winner is not None:
-        payouts.reverse()
+    payouts = [1000 * share for share in oddity.numerators(market, "data", lie=lie)]
     row: dict[str, Any] = {
         "question_id": hex_id("question", market.condition),
         "condition_id": market.condition,
@@ -67,7 +66,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
         row["price"] = {500_000: "0.5", 0: "0"}.get(payouts[0], "1")
     if market.v2:
         row["market_type"], row["reporter"] = "v2", hex_id("reporter", size=20)
-    return row
+    return oddity.data(row, market)
 
 
 def _status(words: tuple[str, ...]) -> str:

@@ -165,6 +165,8 @@ def new_market(market: Market, ts: int) -> bytes:
 def market_resolved(market: Market, ts: int) -> bytes:
     """Give the resolution event; both winner fields are empty for a split (never recorded)."""
     winner = market.winner
+    if market.odd == "wrong_hint" and winner is not None:
+        winner = 1 - winner
     return json.dumps(
         {
             "id": market.gamma_id,

@@ -77,8 +77,9 @@ class Exchange:
         self._ledger.flush()
 
     def _first_wish(self, number: int, wall: int, rng: random.Random) -> Wish:
-        """Half of them outlive the run; the rest end one after the other from second 3 on."""
-        if number % 2 == 0:
+        """A share of them ends one after the other from second 3 on; the rest outlive the run."""
+        share = self._options.ending
+        if int((number + 1) * share) == int(number * share):
             days = rng.randint(2, 300)
             fate = "stuck" if number % 50 == 48 else "long"
             return Wish(announced=0, trades=wall, ends=wall + days * DAY_MS, fate=fate)

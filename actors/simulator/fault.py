@@ -26,6 +26,7 @@ FAULTS: dict[str, dict[str, float]] = {
     "slow_http": {"seconds": 10, "delay": 5},
     "http_429": {"seconds": 10, "retry_after": 2},
     "http_500": {"seconds": 10},
+    "flaky_http": {"seconds": 10, "share": 0.2},
     "http_html": {"seconds": 10},
     "http_truncated": {"seconds": 10},
     "http_redirect": {"seconds": 10},

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from actors.simulator import oddity
 from actors.simulator.identity import hex_id
 from actors.simulator.market import Market
 
@@ -21,14 +22,15 @@ def spaced(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def prices(market: Market, at: int) -> tuple[str, str]:
+def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
     """Give the outcome prices as Gamma shows them of a market's state at a time."""
     life = market.life
     word, side = life.stage(at)
     if at >= min(life.closed, life.reported):
-        if market.winner is None:
+        side = oddity.winner(market, "gamma", lie=lie)
+        if side is None:
             return ("0.5", "0.5")
-        return ("1", "0") if market.winner == 0 else ("0", "1")
+        return ("1", "0") if side == 0 else ("0", "1")
     if word == "proposed":
         if side is None:
             return ("0.5", "0.5")
@@ -56,9 +58,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     life = market.life
     closed = life.closed <= at
     word, _ = life.stage(at)
-    shown = prices(market, at)
-    if lie and market.winner is not None:
-        shown = (shown[1], shown[0])
+    shown = prices(market, at, lie=lie)
     tokens = list(market.tokens)
     begun = life.announced or life.trades
     row: dict[str, Any] = {
@@ -126,7 +126,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     elif closed:
         row["resolvedBy"] = ORACLE
         row["acceptingOrders"] = True
-    return row
+    return oddity.gamma(row, market, closed=closed)
 
 
 def _history(market: Market, at: int) -> list[str]:

@@ -4,8 +4,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from actors.simulator.life import NEVER, Life, final_times
+from actors.simulator.life import Life, final_times
 
+UNDECIDED = frozenset({"scalar", "zero"})
+MUTED = {
+    "wrong_echo": "clob",
+    "no_prices": "gamma",
+    "empty_tokens": "gamma",
+    "three_outcomes": "gamma",
+}
+"""Oddity → the source whose final word cannot be used."""
 CENT = 100
 MIL = 1000
 
@@ -22,6 +30,8 @@ class Market:
         volume: Shares printed so far.
         replayed: It is known from recordings and has no life of its own.
         recorded: Source → payload that is served as it is instead of a made-up one.
+        odd: How sources tell of it strangely (`oddity.py`); empty for most.
+        views: How often any source was asked of it.
     """
 
     run: int
@@ -48,16 +58,21 @@ class Market:
     settled: bool = False
     replayed: bool = False
     recorded: dict[str, msgspec.Raw] = field(default_factory=dict)
+    odd: str = ""
+    views: int = 0
 
     @property
     def final_at(self) -> dict[str, int]:
         """Give source → time of its final word (milliseconds); empty when there is none."""
-        return final_times(self.fate, self.life, v2=self.v2)
+        final = final_times(self.fate, self.life, v2=self.v2)
+        if self.odd in UNDECIDED or self.odd.removeprefix("contradicted_") in final:
+            return {}
+        return {name: at for name, at in final.items() if name != MUTED.get(self.odd)}
 
     @property
     def verdict(self) -> str | None:
-        """Give `winner`, `split`, or None when it does not end by its present plan."""
-        if self.life.reported == NEVER:
+        """Give `winner`, `split`, or None when it has no true outcome by its present plan."""
+        if not self.final_at:
             return None
         return "split" if self.winner is None else "winner"
 
@@ -68,7 +83,9 @@ class Market:
 
     def view(self, source: str, now: int) -> int:
         """Give the time whose state a source shows now: the present less its lag."""
-        return now - self.life.lags[source]
+        lag = self.life.lags[source]
+        self.views += 1
+        return now - (2 * lag if self.odd == "stale" and self.views % 3 == 0 else lag)
 
     def payouts(self) -> tuple[int, int]:
         """Give the payouts in micro-USDC, in outcome order."""

@@ -51,6 +51,8 @@ class Options:
     births_per_second: float
     zipf: float
     life: tuple[float, float]
+    ending: float
+    odd: float
     duration: float | None
     pace: Pace
     faults: tuple[Fault, ...]
@@ -94,6 +96,13 @@ def _number(text: str) -> float:
     return number
 
 
+def _share(text: str) -> float:
+    number = _number(text)
+    if number > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+    return number
+
+
 def _count(text: str) -> int:
     number = _number(text)
     if number != int(number):
@@ -113,12 +122,14 @@ def _parser() -> _Parser:
     add("--dir", dest="directory", type=Path, required=True, help="where ledger.jsonl is kept")
     add("--seed", type=_count, default=1, help="decides names, lives and prices")
     add("--run", type=_count, help="number of this run; default: the next free one")
-    add("--markets", type=_count, help="markets at the start; half of them end soon (200)")
+    add("--markets", type=_count, help="markets at the start (200)")
     add("--prints-per-second", type=_number, help="(300)")
     add("--noise-per-second", type=_number, help="price_change messages (1500)")
     add("--births-per-second", type=_number, help="markets that begin during the run (0.5)")
     add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")
     add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
+    add("--ending", type=_share, default=0.5, help="share of --markets that end soon")
+    add("--odd", type=_share, default=0.0, help="share of markets of which sources tell strangely")
     add("--duration", type=_number, help="seconds until it ends by itself; default: never")
     add("--settle", type=_number, default=1.0, help="seconds from end to resolution, about")
     for name in SOURCES:

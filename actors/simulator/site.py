@@ -11,7 +11,7 @@ from actors.simulator import chain, clob, data_api
 from actors.simulator.connection import Connection
 from actors.simulator.frame import PONG, close_frame, frame
 from actors.simulator.listing import Listing
-from actors.simulator.storm import Handler, weather
+from actors.simulator.storm import SIDES, Handler, weather
 from actors.simulator.world import World
 
 CLIENT_BYTES = 4 << 20
@@ -41,6 +41,9 @@ class Site:
 
     @web.middleware
     async def _storm(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        side = request.path.split("/")[1]
+        if side in SIDES:
+            self._world.traffic.note(side, self._world.now())
         return await weather(request, handler, self._world.rages)
 
     def _lies(self, source: str) -> bool:

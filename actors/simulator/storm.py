@@ -1,6 +1,7 @@
 """The faults of the HTTP sides: late, refused, wrong, cut short, endless."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -45,6 +46,9 @@ def _refused(rages: Rages) -> web.Response | None:
         return web.Response(status=429, text="error code: 1015", headers=headers)
     if rages("http_500") is not None:
         return web.json_response({"error": "internal server error"}, status=500)
+    share = rages("flaky_http")
+    if share is not None and random.random() < share:
+        return web.json_response({"error": "upstream timed out"}, status=503)
     if rages("http_html") is not None:
         return web.Response(text=HTML, content_type="text/html")
     if rages("http_redirect") is not None:

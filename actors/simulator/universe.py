@@ -8,6 +8,7 @@ from typing import Any
 from actors.simulator.identity import condition_id, gamma_id, token_id
 from actors.simulator.life import NEVER, Life, Pace, draw_fate, plan
 from actors.simulator.market import Market
+from actors.simulator.oddity import draw_oddity
 
 SUBJECTS = (
     (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),
@@ -32,6 +33,7 @@ class Wish:
     condition: str | None = None
     outcomes: tuple[str, str] | None = None
     replayed: bool = False
+    odd: str | None = None
 
 
 class Universe:
@@ -41,9 +43,11 @@ class Universe:
         seed: With the run, decides every name and every life.
         run: The number of this run.
         pace: How fast markets settle.
+        odd: Share of the markets of which sources tell strangely.
     """
 
-    def __init__(self, seed: int, run: int, pace: Pace) -> None:
+    def __init__(self, seed: int, run: int, pace: Pace, *, odd: float = 0.0) -> None:
+        self.odd = odd
         self.seed = seed
         self.run = run
         self.pace = pace
@@ -88,6 +92,7 @@ class Universe:
             life=plan(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
             price=rng.randint(8, 92),
             replayed=wish.replayed,
+            odd=self._oddity(wish, index),
         )
         self.keep(market)
         return market
@@ -96,6 +101,11 @@ class Universe:
         fate = draw_fate(rng) if wish.fate is None else wish.fate
         winner = rng.randrange(2) if wish.winner is None else wish.winner
         return fate, None if fate in {"split", "stuck"} else winner
+
+    def _oddity(self, wish: Wish, index: int) -> str:
+        if wish.odd is not None:
+            return wish.odd
+        return draw_oddity(random.Random(f"odd:{self.seed}:{self.run}:{index}"), self.odd)
 
     def keep(self, market: Market) -> None:
         """Make a market findable."""
@@ -161,6 +171,7 @@ def line_of(market: Market) -> dict[str, Any]:
         "version": "v2" if market.v2 else "v1",
         "neg_risk": market.neg_risk,
         "fate": market.fate,
+        "odd": market.odd,
         "verdict": market.verdict,
         "winner": market.winner,
         "announced_at": life.announced,
@@ -192,6 +203,7 @@ def market_of(line: dict[str, Any]) -> Market:
         fate=line["fate"],
         winner=line["winner"],
         replayed=line["replayed"],
+        odd=line.get("odd", ""),
         price=min(max(round(line["price"] * 100), 2), 98),
         life=Life(
             announced=line["announced_at"],

@@ -11,6 +11,7 @@ from actors.simulator.exchange import LATEST_S, Exchange
 from actors.simulator.ledger import Ledger, history
 from actors.simulator.options import BadOption, Options
 from actors.simulator.replay import Reel, furnish, load
+from actors.simulator.traffic import Traffic
 from actors.simulator.trouble import Trouble
 from actors.simulator.universe import Universe
 
@@ -48,12 +49,13 @@ class World:
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
         self.run = _run(options, lines)
-        self.universe = Universe(options.seed, self.run, options.pace)
+        self.universe = Universe(options.seed, self.run, options.pace, odd=options.odd)
         rng = random.Random(f"exchange:{options.seed}:{self.run}")
         churn = Churn(options.seed)
         self.channel = Channel(self.universe, self.ledger, churn, rng)
         self.exchange = Exchange(options, self.universe, self.channel, self.ledger, churn, rng)
         self.trouble = Trouble(options.faults, self.universe, self.channel, self.ledger, churn, rng)
+        self.traffic = Traffic()
         self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
         self.universe.reload(lines, self.wall())
         self.exchange.populate(self.wall())
@@ -114,6 +116,7 @@ class World:
             "resolved": self.exchange.calendar.resolved,
             "connections": {"open": len(self.channel.connections), "total": self.channel.opened},
             "faults": dict(self.trouble.counts),
+            "requests": self.traffic.summary(),
             "elapsed_s": round(self.elapsed, 3),
         }
 

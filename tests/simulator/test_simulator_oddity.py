@@ -1,0 +1,130 @@
+"""Promise: an odd market is told of strangely where its oddity says so, and truly elsewhere."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from actors.simulator import chain, clob, data_api, event, gamma
+from actors.simulator.life import SOURCES, Pace
+from actors.simulator.market import Market
+from actors.simulator.oddity import ODDITIES, draw_oddity
+from actors.simulator.traffic import Traffic
+from actors.simulator.universe import Universe, Wish, line_of, market_of
+
+PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
+LATE = 200_000
+"""All sources are final by then."""
+
+
+class Odd:
+    """One market that side 1 wins, and what each source says of it."""
+
+    def __init__(self, odd: str, fate: str = "clean", *, v2: bool = False) -> None:
+        self.universe = Universe(1, 1, PACE)
+        wish = Wish(announced=0, trades=1, ends=100_000, fate=fate, winner=1, odd=odd, v2=v2)
+        self.market: Market = self.universe.make(wish)
+
+    def gamma(self, at: int = LATE) -> dict[str, Any]:
+        return gamma.show(self.market, at)
+
+    def clob_winner(self) -> str | None:
+        told = clob.show(self.market, LATE)["tokens"]
+        return next((side["token_id"] for side in told if side["winner"]), None)
+
+    def payouts(self) -> Any:
+        return data_api.show(self.market, LATE)["payouts"]
+
+    def numerators(self) -> list[int]:
+        key = self.market.condition[2:]
+        calls = [chain.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
+        params = [{"to": chain.CONTRACT, "data": data} for data in calls]
+        asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
+        told = [chain.answer_one(self.universe, each, LATE, lie=False) for each in asked]
+        return [int(each["result"], 16) for each in told]
+
+
+@pytest.mark.parametrize("odd", ["", "stale", "reordered", "wrong_hint"])
+def test_the_winner_is_told_truly_by_token(odd: str) -> None:
+    one = Odd(odd)
+    assert one.clob_winner() == one.market.tokens[1]
+    assert one.payouts() == [0, 1_000_000]
+    assert one.numerators() == [0, 1]
+    assert len(one.market.final_at) == 4
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_contradicted_market_has_one_source_that_names_the_other_side(source: str) -> None:
+    one = Odd(f"contradicted_{source}")
+    told = {
+        "gamma": json.loads(one.gamma()["outcomePrices"]) == ["0", "1"],
+        "clob": one.clob_winner() == one.market.tokens[1],
+        "data": one.payouts() == [0, 1_000_000],
+        "chain": one.numerators() == [0, 1],
+    }
+    assert [name for name, right in told.items() if not right] == [source]
+    assert one.market.verdict is None
+
+
+def test_a_contradiction_by_a_source_that_never_speaks_is_none() -> None:
+    one = Odd("contradicted_chain", v2=True)
+    assert one.market.verdict == "winner"
+    assert set(one.market.final_at) == {"clob", "data"}
+
+
+def test_a_contradicted_split_is_named_a_winner() -> None:
+    one = Odd("contradicted_data", fate="split")
+    assert one.payouts() == [1_000_000, 0]
+
+
+@pytest.mark.parametrize(("odd", "shares"), [("scalar", [584_000, 416_000]), ("zero", None)])
+def test_a_market_without_outcome_has_none_at_any_source(odd: str, shares: Any) -> None:
+    one = Odd(odd)
+    assert one.clob_winner() is None
+    assert one.payouts() == shares
+    assert one.market.verdict is None
+    assert json.loads(one.gamma()["outcomePrices"])[0] in {"0.584", "0"}
+
+
+def test_stale_answers_come_every_third_time() -> None:
+    one = Odd("stale")
+    views = [one.market.view("gamma", LATE) for _ in range(6)]
+    assert views == [LATE - 1000, LATE - 1000, LATE - 2000] * 2
+
+
+def test_what_gamma_forgets_it_forgets_only_once_the_market_closed() -> None:
+    for odd, name in (("no_prices", "outcomePrices"), ("empty_tokens", "clobTokenIds")):
+        one = Odd(odd)
+        assert len(json.loads(one.gamma(at=50_000)[name])) == 2
+        assert one.gamma().get(name) in (None, "[]")
+        assert set(one.market.final_at) == {"clob", "data", "chain"}
+    assert len(json.loads(Odd("three_outcomes").gamma()["outcomes"])) == 3
+
+
+def test_texts_and_wrong_ids_and_wrong_hints_are_told() -> None:
+    assert Odd("texts").payouts() == ["0", "1000000"]
+    assert isinstance(Odd("texts").gamma()["clobTokenIds"], list)
+    echoed = Odd("wrong_echo")
+    assert clob.show(echoed.market, LATE)["condition_id"] != echoed.market.condition
+    hinted = Odd("wrong_hint")
+    told = json.loads(event.market_resolved(hinted.market, LATE))
+    assert told["winning_asset_id"] == hinted.market.tokens[0]
+
+
+def test_oddities_are_drawn_for_a_share_of_the_markets() -> None:
+    rng = random.Random(1)
+    drawn = [draw_oddity(rng, 0.5) for _ in range(2_000)]
+    assert 900 < sum(map(bool, drawn)) < 1_100
+    assert set(drawn) == {"", *ODDITIES}
+
+
+def test_an_oddity_survives_the_ledger() -> None:
+    assert market_of(json.loads(json.dumps(line_of(Odd("zero").market)))).odd == "zero"
+
+
+def test_traffic_is_the_most_in_any_ten_seconds() -> None:
+    traffic = Traffic()
+    for now in (0.0, 1.0, 9.9, 10.0, 30.0):
+        traffic.note("gamma", now)
+    assert traffic.summary() == {"gamma": {"total": 5, "most_in_10_s": 3}}
