@@ -3,9 +3,30 @@
 import time
 
 from fault import Fault
-from scene import Scene
+from mounts import fill
+from proxy import CLEAN, Toxics
+from psycopg.conninfo import conninfo_to_dict
+from scene import PROOF_S, Scene, hears_all
+from stage import as_url
 
 MOST_GROWTH_MIB = 50.0
+WATCHDOG_S = 30.0
+
+
+def absent_at_start(scene: Scene) -> None:
+    scene.simulate(prints=200)
+    scene.server.stop()
+    scene.strike()
+    scene.tracker()
+    found = scene.until_status("every token is heard", hears_all)
+    scene.outcome.notice_s = time.time() - scene.at
+    scene.expect(found["state"] != "healthy", "it says that it is healthy")
+    scene.degraded("database_away", within_s=90)
+    scene.began = time.time()
+    scene.over()
+    scene.server.start()
+    scene.recovered(within_s=90)
+    scene.costs_nothing = False
 
 
 def down_for_long(scene: Scene) -> None:
@@ -15,21 +36,49 @@ def down_for_long(scene: Scene) -> None:
     scene.strike()
     scene.server.stop()
     scene.degraded("database_away", within_s=15)
-    before = scene.memory_mib()
-    peak = before
-    end = time.monotonic() + outage_s
-    while time.monotonic() < end:
-        time.sleep(0.25)
-        peak = max(peak, scene.memory_mib())
-        said = scene.status()
-        scene.expect(
-            not said or "database_away" in said["codes"], f"status said {said.get('codes')}"
-        )
+    wrong, growth = _watch_outage(scene, outage_s)
+    scene.expect(not wrong, f"{wrong} times the status did not say database_away")
     scene.over()
     scene.server.start()
     scene.recovered(within_s=60 + outage_s)
-    scene.note(f"down {outage_s:.0f} s; memory {before:.0f} -> {peak:.0f} MiB")
-    scene.expect(peak - before <= MOST_GROWTH_MIB, f"memory grew by {peak - before:.0f} MiB")
+    scene.note(f"down {outage_s:.0f} s; memory + {growth:.0f} MiB")
+    scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
+    scene.costs_nothing = True
+
+
+def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
+    """Give how often the status was wrong and how much memory grew, in MiB."""
+    course = [scene.memory_mib()]
+    wrong = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.25)
+        course.append(scene.memory_mib())
+        said = scene.status()
+        wrong += bool(said) and "database_away" not in said["codes"]
+    scene.outcome.figures["memory_mib"] = [round(each) for each in course[:: len(course) // 20 + 1]]
+    return wrong, max(course) - course[0]
+
+
+def volume_of_an_hour(scene: Scene) -> None:
+    """The prints of an hour at 500/s, pressed into minutes, all of it while it is down."""
+    prints, rate = 1_800_000, 9_000
+    if scene.scale == 1.0:
+        prints = 180_000
+    scene.play(prints=500, TRACKER_ASSETS_PER_CONNECTION="40")
+    scene.strike()
+    scene.server.stop()
+    scene.degraded("database_away", within_s=15)
+    scene.admin("rates", prints_per_second=rate, noise_per_second=100)
+    wrong, growth = _watch_outage(scene, prints / rate)
+    scene.admin("rates", prints_per_second=200)
+    scene.expect(not wrong, f"{wrong} times the status did not say database_away")
+    scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
+    scene.over()
+    scene.server.start()
+    scene.recovered(within_s=600)
+    scene.note(f"about {prints} prints; memory + {growth:.0f} MiB")
+    scene.costs_nothing = True
 
 
 def killed_in_a_loop(scene: Scene) -> None:
@@ -40,16 +89,205 @@ def killed_in_a_loop(scene: Scene) -> None:
         time.sleep(1.0)
     scene.over()
     scene.recovered(within_s=60)
+    scene.costs_nothing = True
 
+
+def cut_in_commit(scene: Scene) -> None:
+    """The words COMMIT arrive, the answer does not; and the other way round."""
+    scene.simulate()
+    proxy = scene.base
+    scene.play(prints=500)
+    scene.strike()
+    for after_s in (0.05, 0.0, -1.0) * max(2, round(2 * scene.scale)):
+        before = proxy.cuts
+        proxy.toxics = Toxics(cut_at=b"COMMIT", cut_after_s=after_s)
+        _until_cut(scene, before)
+        proxy.toxics = CLEAN
+        live = lambda found: found["database"]["state"] == "live"  # noqa: E731
+        scene.until_status("it commits again", live, within_s=90)
+    scene.over()
+    scene.recovered(within_s=60)
+    scene.note(f"{proxy.cuts} connections cut")
+    scene.costs_nothing = True
+
+
+def _until_cut(scene: Scene, before: int) -> None:
+    deadline = time.monotonic() + 30
+    while scene.base.cuts == before:
+        if time.monotonic() > deadline:
+            raise AssertionError("there was no COMMIT")
+        time.sleep(0.005)
+
+
+def frozen_backend(scene: Scene) -> None:
+    scene.play(prints=500)
+    scene.strike()
+    thaw = scene.server.freeze_backend()
+    try:
+        scene.noticed("database_away", within_s=WATCHDOG_S + 30)
+        late = (scene.outcome.notice_s or 0) > WATCHDOG_S + 5
+        scene.expect(not late, f"noticed later than {WATCHDOG_S:.0f} + 5 s")
+        scene.over()
+        scene.recovered(within_s=90)
+    finally:
+        thaw()
+    scene.costs_nothing = True
+
+
+def swallowed(scene: Scene) -> None:
+    """A black hole in the middle of the traffic: no error, no end."""
+    scene.simulate()
+    proxy = scene.base
+    scene.play(prints=500)
+    scene.strike()
+    proxy.toxics = Toxics(hole=True)
+    scene.noticed("database_away", within_s=WATCHDOG_S + 30)
+    scene.over()
+    proxy.toxics = CLEAN
+    scene.recovered(within_s=90)
+    scene.costs_nothing = True
+
+
+def unwilling(scene: Scene) -> None:
+    """The role loses its rights, its connections, its server's willingness to write."""
+    server, db = scene.server, scene.plain_dsn
+    name = conninfo_to_dict(db)["dbname"]
+    role = f"writer_{time.time_ns()}"
+    server.run(f"create role {role} login")
+    server.run(f'alter database "{name}" owner to {role}')
+    server.run(f"alter schema public owner to {role}", db=db)
+    scene.dsn = as_url(server.with_user(db, role))
+    scene.play()
+    troubles = (
+        ("42501", f"revoke insert on prints from {role}", f"grant insert on prints to {role}"),
+        (
+            "25006",
+            f"alter role {role} set default_transaction_read_only = on",
+            f"alter role {role} reset default_transaction_read_only",
+        ),
+        (
+            "53300",
+            f"alter role {role} connection limit 0",
+            f"alter role {role} connection limit -1",
+        ),
+        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to prints"),
+        ("57P01", "select 1", "select 1"),
+    )
+    said = []
+    for code, trouble, remedy in troubles:
+        server.run(trouble, db=db)
+        scene.strike()
+        if code in ("25006", "53300", "57P01"):
+            server.cut_off(role)
+        away = scene.noticed("database_away", within_s=30)
+        said.append(f"{code}: {away['reason'][:40]}")
+        server.run(remedy, db=db)
+        scene.over()
+        scene.recovered(within_s=90)
+    refused = server.ask("select count(*) from rejected_messages", db=db)
+    scene.expect(refused == [(0,)], f"{refused} were taken for poison")
+    scene.outcome.figures["said"] = said
+    scene.note(f"{len(troubles)} refusals")
+    scene.costs_nothing = True
+
+
+def full_disk(scene: Scene) -> None:
+    scene.play(prints=500)
+    scene.strike()
+    filler = fill(scene.server.root)
+    scene.noticed("database_away", within_s=90)
+    time.sleep(2)
+    filler.unlink()
+    scene.over()
+    scene.server.revive()
+    scene.recovered(within_s=90)
+    refused = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
+    scene.expect(refused == [(0,)], f"{refused} were taken for poison")
+    scene.costs_nothing = True
+
+
+def twice_told(scene: Scene) -> None:
+    """Two legs tell all of it twice, and books follow each reconnect."""
+    scene.play(prints=500)
+    for _ in range(3):
+        time.sleep(PROOF_S)  # what the leg that stays has heard is proven once a second
+        scene.strike("drop", count=1)
+        scene.recovered(within_s=30)
+    books = scene.status()["books"]
+    scene.expect(books["repeated"] > 100, f"nothing was told twice: {books}")
+    scene.note(f"{books['repeated']} told again")
+    scene.costs_nothing = True
+
+
+def slow(scene: Scene) -> None:
+    scene.simulate()
+    proxy = scene.base
+    scene.play(prints=500)
+    scene.strike()
+    proxy.toxics = Toxics(latency_s=0.25)
+    lag = 0.0
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        lag = max(lag, float(scene.status()["database"]["lag_s"]))
+    proxy.toxics = CLEAN
+    scene.over()
+    scene.recovered(within_s=30)
+    scene.note(f"500 ms a round trip; prints waited {lag:.1f} s at most")
+    scene.costs_nothing = True
+
+
+def password_changed(scene: Scene) -> None:
+    server = scene.server
+    role, secret = f"locked_{time.time_ns()}", "torture-secret-1"
+    name = conninfo_to_dict(scene.plain_dsn)["dbname"]
+    server.run(f"create role {role} login superuser password '{secret}'")
+    with server.asks_for_passwords(role):
+        scene.dsn = as_url(server.with_user(scene.plain_dsn, role, password=secret))
+        tracker = scene.play()
+        server.run(f"alter role {role} password 'torture-secret-2'")
+        scene.strike()
+        server.cut_off(role)
+        away = scene.noticed("database_away", within_s=30)
+        scene.note(f"{name}: {away['reason'][:60]}")
+        found = scene.until_status(
+            "the status says why", lambda found: "password" in found["database"]["reason"]
+        )
+        scene.expect("database_away" in found["codes"], f"codes are {found['codes']}")
+        scene.expect("torture-secret" not in tracker.said(), "a password is in the log")
+        scene.expect("torture-secret" not in str(found), "a password is in the status")
+        server.run(f"alter role {role} password '{secret}'")
+        scene.over()
+        scene.recovered(within_s=90)
+    scene.costs_nothing = True
+
+
+POISON = ("tests/db/test_poison.py",)
 
 FAULTS = (
     Fault(
+        number="F29",
+        name="database down at the start",
+        how="server stopped, tracker started, server started",
+        expected="listens all the same, degraded; stored afterwards",
+        play=absent_at_start,
+        deadline_s=240,
+    ),
+    Fault(
         number="F30",
         name="database down for long, under load",
-        how="server stopped and started again under 500 prints/s",
-        expected="the journal grows, memory does not; all stored afterwards",
+        how="server stopped for 20 s (200 s with HOURS) under 500 prints/s",
+        expected="memory flat, status right all the time, no gap, all stored after",
         play=down_for_long,
         deadline_s=180,
+    ),
+    Fault(
+        number="F30b",
+        name="database down, the volume of hours",
+        how="9,000 prints/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
+        expected="as F30",
+        play=volume_of_an_hour,
+        deadline_s=240,
     ),
     Fault(
         number="F31",
@@ -57,5 +295,83 @@ FAULTS = (
         how="postmaster gets SIGQUIT and is started again, 6 times",
         expected="exactly once",
         play=killed_in_a_loop,
+    ),
+    Fault(
+        number="F32",
+        name="cut during COMMIT",
+        how="the proxy resets after COMMIT was handed on, or instead, 6 times",
+        expected="exactly once",
+        play=cut_in_commit,
+        deadline_s=400,
+    ),
+    Fault(
+        number="F33",
+        name="backend frozen by SIGSTOP",
+        how="the process that serves the tracker is stopped",
+        expected="the socket is shut from outside after 30 s; stored afterwards",
+        play=frozen_backend,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F33b",
+        name="black hole before the database",
+        how="the proxy swallows all",
+        expected="as F33",
+        play=swallowed,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F34",
+        name="poison rows",
+        how="NUL, overflow, NaN, far years, lone surrogates",
+        expected="bisected out, kept raw, the rest stored",
+        proof=POISON,
+    ),
+    Fault(
+        number="F35",
+        name="stored but not to be read again",
+        how="times beyond the range",
+        expected="refused before the database",
+        proof=("tests/logic/test_event.py", *POISON),
+    ),
+    Fault(
+        number="F36",
+        name="42501, 25006, 53300, 42P01, 57P01",
+        how="rights revoked, read-only, no connection left, table away, cut off",
+        expected="tried again, never taken for poison",
+        play=unwilling,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F36b",
+        name="database's disk full (53100)",
+        how="the server's tmpfs is filled, then freed",
+        expected="as F36",
+        play=full_disk,
+        needs=("root",),
+        server_mib=160,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F37",
+        name="told twice: two legs, reconnects",
+        how="two legs under 500 prints/s, three drops",
+        expected="one row each, no gap",
+        play=twice_told,
+    ),
+    Fault(
+        number="F38",
+        name="slow database",
+        how="250 ms each way for 15 s under 500 prints/s",
+        expected="no effect on what is received",
+        play=slow,
+    ),
+    Fault(
+        number="F40",
+        name="password changed",
+        how="scram, ALTER ROLE, cut off; then changed back",
+        expected="degraded and says why, no password in log or status",
+        play=password_changed,
+        deadline_s=180,
     ),
 )

@@ -1,5 +1,366 @@
-"""disk_faults"""
+"""F18-F28: the journal's disk is full, slow, broken, cut off from power and damaged."""
 
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import tracer
 from fault import Fault
+from mounts import fill, make_image, mounted, small_disk
+from process_faults import SMALL_JOURNAL, tear
+from scene import Scene, hears_all
+from stage import until
 
-FAULTS: tuple[Fault, ...] = ()
+MOST_MIB = 200.0
+UNIT = "tests/edge/test_journal_"
+
+
+def full(scene: Scene) -> None:
+    """The disk is full while the database is there."""
+    state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
+    scene.play(prints=500)
+    scene.strike()
+    filler = fill(state)
+    scene.degraded("journal_full", within_s=30)
+    time.sleep(2)
+    scene.over()
+    filler.unlink()
+    scene.recovered(within_s=90)
+    scene.expect("disk_full" in causes(scene), f"causes of gaps: {causes(scene)}")
+
+
+def causes(scene: Scene) -> dict[str, int]:
+    """Give the causes of the recorded gaps, as they stand."""
+    rows = scene.server.ask(
+        "select g.cause, count(*) from assets a, coverage_gaps(a.token_id, %s, now()) g group by 1",
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(scene.began)),
+        db=scene.plain_dsn,
+    )
+    return {cause: int(count) for cause, count in rows}
+
+
+def full_without_database(scene: Scene) -> None:
+    """The disk is full and the database down; then the disk has room, then all is back."""
+    state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
+    scene.play(prints=500)
+    scene.server.stop()
+    scene.noticed_database_away()
+    time.sleep(1)
+    scene.strike()
+    filler = fill(state)
+    scene.degraded("journal_full", within_s=30)
+    # The connection for announcements has nothing to write down, and may go on.
+    quiet = lambda found: found["connections"]["live"] <= 1  # noqa: E731
+    scene.until_status("reading has stopped", quiet, within_s=20)
+    filler.unlink()
+    scene.until_status("it reads again by itself", hears_all, within_s=90)
+    scene.over()
+    scene.server.start()
+    scene.recovered(within_s=60)
+    scene.expect("disk_full" in causes(scene), f"causes of gaps: {causes(scene)}")
+
+
+def capped(scene: Scene) -> None:
+    """The journal's own cap is reached with the database down."""
+    scene.play(prints=500, **SMALL_JOURNAL)
+    scene.strike()
+    scene.server.stop()
+    scene.degraded("journal_full", within_s=60)
+    size = sum(path.stat().st_size for path in (scene.folder / "state" / "journal").iterdir())
+    scene.expect(size <= 1 << 20, f"{size} bytes are more than the cap")
+    scene.over()
+    scene.server.start()
+    scene.recovered(within_s=90)
+    scene.expect("disk_full" in causes(scene), f"causes of gaps: {causes(scene)}")
+
+
+def sync_fails(scene: Scene) -> None:
+    tracker = scene.play(prints=500)
+    scene.strike()
+    before = _journal(scene)
+    with tracer.attached(tracker.process.pid, "fdatasync:error=EIO:when=1"):
+        time.sleep(2)
+    ended = tracker.process.poll()
+    carried = _journal(scene) != before
+    scene.note("carried over" if carried else f"exit {ended}")
+    scene.expect(ended in (None, 74), f"exit code {ended}")
+    scene.expect(carried or ended == 74, "nothing was carried over")
+    if ended is not None:
+        scene.tracker()
+    scene.recovered(within_s=30)
+    scene.heard_until(time.time())
+
+
+def sync_fails_for_good(scene: Scene) -> None:
+    """No new segment can be synced either: exit 74, and all is there at the next start."""
+    scene.sabotaged = True  # the actors' last words come with their tracebacks
+    tracker = scene.play(prints=500)
+    scene.strike()
+    with tracer.attached(tracker.process.pid, "fdatasync,fsync:error=EIO"):
+        until("it gives up", lambda: tracker.process.poll() is not None, within_s=60)
+    scene.outcome.notice_s = time.time() - scene.at
+    scene.heard_until(scene.at)
+    scene.expect(tracker.process.returncode == 74, f"exit code {tracker.process.returncode}")
+    scene.over()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - (scene.ended_at or 0)
+
+
+def slow_sync(scene: Scene) -> None:
+    tracker = scene.play(prints=500)
+    scene.strike()
+    with tracer.attached(tracker.process.pid, "fdatasync:delay_enter=1500ms"):
+        time.sleep(8)
+        found = scene.status()
+    with tracer.attached(tracker.process.pid, "fdatasync:delay_enter=12s:when=1"):
+        time.sleep(14)
+    scene.note(f"fdatasync p99 {found['journal']['sync_p99_s']:.1f} s")
+    scene.expect(found["journal"]["sync_p99_s"] >= 1.5, "the status does not show it")
+    scene.expect('"stuck"' not in tracker.said(), "the watchdog took it for stuck")
+    scene.over()
+    scene.recovered(within_s=30)
+    scene.costs_nothing = True
+
+
+def power_lost(scene: Scene) -> None:
+    """The medium as it is at one instant; what was received 0.5 s before must be on it."""
+    image = scene.folder / "disk"
+    make_image(image, 256)
+    with mounted(image, scene.folder / "state"):
+        tracker = scene.play(prints=500)
+        scene.server.stop()
+        scene.noticed_database_away()
+        time.sleep(2)
+        os.kill(tracker.process.pid, signal.SIGSTOP)
+        scene.strike()
+        copy = scene.folder / "medium"
+        shutil.copyfile(image, copy)
+        scene.heard_until(scene.at)
+        tracker.process.kill()
+        tracker.process.wait()
+    scene.doors.enter_context(mounted(copy, scene.folder / "state"))
+    scene.over()
+    scene.server.start()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - (scene.ended_at or 0)
+
+
+def torn(scene: Scene) -> None:
+    for garbage in (b"\0" * 100, b"TRK1" + os.urandom(200), os.urandom(3), b"TRK1\0\0"):
+        scene.play() if scene.tracked is None else scene.tracker()
+        scene.flows()
+        scene.kill()
+        tear(scene, garbage)
+    scene.strike()
+    scene.tracker()
+    scene.flows()
+    scene.outcome.recover_s = time.time() - scene.at
+    scene.note("4 torn tails")
+
+
+def _journal(scene: Scene) -> list[Path]:
+    return sorted((scene.folder / "state" / "journal").glob("seg-*.log"))
+
+
+def _backlog(scene: Scene, **settings: str) -> None:
+    """Fill the journal while the database is away, with one leg; then kill the tracker."""
+    scene.play(prints=1000, TRACKER_REDUNDANCY="1", **settings)
+    scene.server.stop()
+    scene.noticed_database_away()
+    # Long enough for coverage to be marked behind what will be damaged.
+    time.sleep(8)
+    os.kill(_pid(scene), signal.SIGKILL)
+    assert scene.tracked is not None
+    scene.tracked.process.wait()
+
+
+def _pid(scene: Scene) -> int:
+    assert scene.tracked is not None
+    return scene.tracked.process.pid
+
+
+def flipped(scene: Scene) -> None:
+    """One byte in the middle of the backlog; the only leg's record of some print is gone."""
+    _backlog(scene)
+    segment = _journal(scene)[-1]
+    with segment.open("r+b") as file:
+        file.seek(segment.stat().st_size * 2 // 3)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0xFF]))
+    _damaged(scene)
+
+
+def missing(scene: Scene) -> None:
+    """A whole segment of the backlog is gone."""
+    _backlog(scene, TRACKER_JOURNAL_MAX_BYTES="5MiB")
+    segments = _journal(scene)
+    scene.expect(len(segments) >= 2, f"only {len(segments)} segments")
+    scene.note(f"{len(segments)} segments")
+    segments[-2].unlink()
+    _damaged(scene)
+
+
+def _damaged(scene: Scene) -> None:
+    scene.strike()
+    scene.server.start()
+    scene.tracker(TRACKER_REDUNDANCY="1")
+    scene.noticed("journal_hole", within_s=20)
+    scene.flows()
+    scene.recovered(within_s=30)
+
+
+def not_writable(scene: Scene) -> None:
+    scene.simulate()
+    state = scene.doors.enter_context(small_disk(scene.folder / "state", 8))
+    subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
+    run = scene.tracker()
+    code = run.process.wait(20)
+    said = run.said().strip()
+    scene.expect(code == 78, f"exit code {code}")
+    scene.expect("TRACKER_STATE_DIR" in said, "it does not say what to change")
+    scene.expect('"started"' not in said, "it said that it had started")
+    scene.note(said.splitlines()[-1][:120] if said else "nothing was said")
+    scene.tracked = None
+    scene.admin("rates", prints_per_second=0)
+    scene.ledger.unlink()
+
+
+def great_backlog(scene: Scene) -> None:
+    """Live capture begins at once, beside a backlog that memory could not hold."""
+    scene.simulate()
+    scene.server.stop()
+    before = scene.tracker()
+    scene.until_status("every token is heard", hears_all, within_s=40)
+    scene.admin("rates", prints_per_second=8000)
+    time.sleep(25 * min(scene.scale, 10))
+    scene.admin("rates", prints_per_second=200)
+    before.stop()
+    size = sum(path.stat().st_size for path in _journal(scene)) / 2**20
+    scene.strike()
+    scene.server.start()
+    scene.tracker()
+    scene.until_status("every token is heard", hears_all, within_s=30)
+    scene.outcome.notice_s = time.time() - scene.at
+    peak = 0.0
+    while scene.status().get("database", {}).get("state") != "live":
+        peak = max(peak, scene.memory_mib())
+        time.sleep(0.2)
+    scene.outcome.recover_s = time.time() - scene.at
+    scene.began = time.time()
+    scene.note(f"{size:.0f} MiB, at most {peak:.0f} MiB of memory; `notice` is until it listens")
+    scene.expect(peak < MOST_MIB, f"{peak:.0f} MiB of memory")
+
+
+FAULTS = (
+    Fault(
+        number="F18",
+        name="journal's disk full, database up",
+        how="tmpfs filled by another file, then freed",
+        expected="reading stops, a gap with cause disk_full, goes on by itself",
+        play=full,
+        needs=("root",),
+        deadline_s=180,
+    ),
+    Fault(
+        number="F19",
+        name="journal's disk full, database down",
+        how="as F18 with the server stopped",
+        expected="as F18; nothing acknowledged is lost",
+        play=full_without_database,
+        needs=("root",),
+        deadline_s=240,
+    ),
+    Fault(
+        number="F19b",
+        name="journal's cap reached, database down",
+        how="TRACKER_JOURNAL_MAX_BYTES=1MiB, server stopped, then started",
+        expected="as F18, and never more bytes than the cap",
+        play=capped,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F20",
+        name="short write, then no room",
+        how="a fake disk that falls short and fills up at any point",
+        expected="cut back to the last whole record; nothing acknowledged",
+        proof=(
+            f"{UNIT}faults.py::test_short_writes_are_finished",
+            f"{UNIT}faults.py::test_a_full_disk_leaves_whole_records_only_and_the_number_unused",
+        ),
+    ),
+    Fault(
+        number="F21",
+        name="EIO from one fdatasync",
+        how="strace lets one call fail",
+        expected="carried over to a new segment; nothing lost",
+        play=sync_fails,
+        needs=("strace",),
+    ),
+    Fault(
+        number="F21b",
+        name="EIO from every sync",
+        how="strace lets every fdatasync and fsync fail",
+        expected="exit 74; all that was written is stored by the next start",
+        play=sync_fails_for_good,
+        needs=("strace",),
+    ),
+    Fault(
+        number="F22",
+        name="fdatasync takes 1.5 s, then 12 s",
+        how="strace delays the call",
+        expected="capture goes on, no watchdog, the status shows it",
+        play=slow_sync,
+        needs=("strace",),
+    ),
+    Fault(
+        number="F23",
+        name="power loss",
+        how="ext4 in a file; the file is copied while the tracker is stopped",
+        expected="all that was received 0.5 s before is there",
+        play=power_lost,
+        needs=("root", "mkfs.ext4"),
+    ),
+    Fault(
+        number="F24",
+        name="torn tail",
+        how="zeros, garbage, a false header and a torn one behind the last record",
+        expected="cut off; nothing lost",
+        play=torn,
+    ),
+    Fault(
+        number="F25",
+        name="a bit flips in the backlog, one leg",
+        how="one byte of the last segment, at two thirds",
+        expected="the record is named as a hole, and not claimed as covered",
+        play=flipped,
+    ),
+    Fault(
+        number="F26",
+        name="a segment of the backlog is missing, one leg",
+        how="the last but one is removed",
+        expected="as F25; it starts",
+        play=missing,
+    ),
+    Fault(
+        number="F27",
+        name="state directory read-only",
+        how="tmpfs mounted read-only",
+        expected="exit 78 with one line, before READY",
+        play=not_writable,
+        needs=("root",),
+    ),
+    Fault(
+        number="F28",
+        name="great backlog at the start",
+        how="8,000 prints/s for 25 s with the server stopped (10 x with HOURS)",
+        expected="memory below 200 MiB, listening before the backlog is stored",
+        play=great_backlog,
+        deadline_s=300,
+    ),
+)

@@ -21,8 +21,8 @@ def grouped(root: Path, *pids: int) -> Iterator[Path]:
             (group / "cgroup.procs").write_text(str(pid))
         yield group
     finally:
-        for pid in (group / "cgroup.procs").read_text().split():
+        for left in (group / "cgroup.procs").read_text().split():
             with contextlib.suppress(OSError):
-                (root / "cgroup.procs").write_text(pid)
+                (root / "cgroup.procs").write_text(left)
         until("the group is empty", lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()

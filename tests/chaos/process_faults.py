@@ -73,7 +73,7 @@ def _events_of(scene: Scene) -> list[str]:
 
 def tear(scene: Scene, garbage: bytes = b"TRK1" + bytes(60)) -> Path:
     """Put what is no record behind the last one; give the segment."""
-    last = sorted((scene.folder / "state" / "journal").glob("seg-*.log"))[-1]
+    last = max((scene.folder / "state" / "journal").glob("seg-*.log"))
     with last.open("ab") as file:
         file.write(garbage)
     return last
@@ -189,7 +189,7 @@ def without_threads(scene: Scene) -> None:
     tracker = scene.play()
     pid = tracker.process.pid
     with groups.grouped(groups.PIDS, pid) as group:
-        threads = len(os.listdir(f"/proc/{pid}/task"))
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
         (group / "pids.max").write_text(str(threads - 2))
         scene.strike("drop", count=2)
         scene.noticed("child_not_started", within_s=30)
@@ -206,7 +206,7 @@ def without_descriptors(scene: Scene) -> None:
     pid = tracker.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     scene.strike()
-    used = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    used = max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 1, hard))
     scene.admin("fault", kind="drop", count=5)
     # What the ends of the old connections free is taken, so that nothing is left.

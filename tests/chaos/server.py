@@ -3,9 +3,10 @@
 It is no child of any tracker, so that a tracker's death leaves it alone.
 """
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,34 @@ class OwnServer(Server):
         """Give the process ids that serve the tracker."""
         found = self.ask("select pid from pg_stat_activity where application_name = %s", TRACKER)
         return [pid for (pid,) in found]
+
+    def revive(self) -> None:
+        """Start it when it has ended by itself; a server that runs is left alone."""
+        child = self._server._child
+        if child is None or child.poll() is not None:
+            self._server.stop()
+            self.start()
+
+    def with_user(self, dsn: str, role: str, **more: str) -> str:
+        """Give the address of a database as another role sees it."""
+        return make_conninfo(dsn, user=role, **more)
+
+    def cut_off(self, role: str) -> None:
+        """End the sessions of a role."""
+        self.ask("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", role)
+
+    @contextlib.contextmanager
+    def asks_for_passwords(self, role: str) -> Iterator[None]:
+        """Have one role prove who it is, by scram."""
+        rules = self.root / "data" / "pg_hba.conf"
+        before = rules.read_text()
+        rules.write_text(f"local all {role} scram-sha-256\n{before}")
+        self.run("select pg_reload_conf()")
+        try:
+            yield
+        finally:
+            rules.write_text(before)
+            self.run("select pg_reload_conf()")
 
     def freeze_backend(self) -> Callable[[], None]:
         """Stop the process that serves the tracker; give what lets it go on."""
