@@ -41,6 +41,10 @@ torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUN
 	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/torture.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
+bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
+	@PYTHONPATH=.:tests:tests/bench $(BIN)/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(TURNS),--turns $(TURNS))
+
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
 	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac
@@ -75,5 +79,5 @@ lock: $(READY)  ## renew requirements.lock from setup.cfg
 	  --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements.lock setup.cfg
 
 clean:  ## remove everything that make made, but never a state directory
-	rm -rf $(VENV) build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,67 @@
+"""`make bench`: the tracker beside its rivals, told as ratios, kept in bench.json."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import wire_part
+from duel import HEAD, Findings, table
+from rivalry import NAMES, ROOT, Rivalry, gather
+from surroundings import told
+
+Part = Callable[[Rivalry, Path, int], Findings]
+PARTS: dict[str, Part] = {"wire": wire_part.measure}
+
+
+def main() -> int:
+    """Run the parts that were asked for; give 1 when one of them failed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="", help="parts, with commas between them")
+    parser.add_argument("--turns", type=int, default=5, help="how often each runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench.json")
+    asked = parser.parse_args()
+    names = asked.only.split(",") if asked.only else list(PARTS)
+    unknown = set(names) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    rivalry = gather()
+    _say(*(f"{name:20} {value}" for name, value in told().items()))
+    _say(*(f"{name:20} {rivalry.versions[name]}" for name in NAMES if rivalry.has(name)))
+    _say(*(f"NOT INSTALLED {name}: {why}" for name, why in rivalry.absent.items()))
+    figures = [figure for name in names for figure in _run(name, rivalry, asked.turns)]
+    _keep(asked.out, figures)
+    return 0
+
+
+def _run(name: str, rivalry: Rivalry, turns: int) -> list[dict[str, Any]]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tracker-bench-") as folder:
+        findings = PARTS[name](rivalry, Path(folder), turns)
+    _say("", *(table(*each) + "\n" for each in findings.tables))
+    _say(*(f"ABSENT {each}" for each in findings.absent))
+    if findings.figures:
+        _say(HEAD, *(figure.line() for figure in findings.figures))
+    _say(f"({name} took {time.monotonic() - began:.0f} s)")
+    return [figure.as_json() for figure in findings.figures]
+
+
+def _keep(path: Path, figures: list[dict[str, Any]]) -> None:
+    """Write the figures; those of parts that did not run stay."""
+    kept = json.loads(path.read_text()) if path.exists() else []
+    fresh = {figure["name"] for figure in figures}
+    figures = [*(figure for figure in kept if figure["name"] not in fresh), *figures]
+    path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

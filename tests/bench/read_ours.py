@@ -1,0 +1,35 @@
+"""The tracker's reactor and skimmer as a reader."""
+
+import threading
+
+from reading import Reading
+
+from actors.edge.reactor import Reactor
+from actors.edge.wire import open_wire
+from actors.logic.frames import FrameSkimmer
+
+
+def main() -> None:
+    reading = Reading()
+    wire = open_wire(reading.url, ssl_context=reading.tls, user_agent="bench")
+    reactor = Reactor()
+    reactor.start()
+    ended = threading.Event()
+
+    def on_frames(_: int, frames: tuple[bytes, ...]) -> None:
+        for raw in frames:
+            reading.take(raw)
+
+    line = reactor.adopt(
+        wire,
+        FrameSkimmer(markers=(b"last_trade_price",)),
+        on_frames=on_frames,
+        on_end=lambda _reason, _detail: ended.set(),
+    )
+    line.send_text(reading.subscription)
+    ended.wait()
+    raise SystemExit("the line ended before the last print")
+
+
+if __name__ == "__main__":
+    main()

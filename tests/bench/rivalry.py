@@ -1,0 +1,90 @@
+"""The venv of the rivals, made when it is wanted, and kept.
+
+Each rival is installed by itself: one that cannot be is named, and the others run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+VENV = ROOT / ".venv-bench"
+PYTHON = VENV / "bin" / "python"
+SOURCES = os.pathsep.join(map(str, (ROOT, HERE, HERE / "rivals")))
+
+PACKAGES = (
+    "polymarket-client==0.14.0",
+    "cryptofeed",
+    "websockets",
+    "picows",
+    "uvloop",
+    "websocket-client",
+    "polyws",
+    "polypulse",
+    "asyncpg",
+    "msgspec",
+    "matplotlib",
+    "py-spy",
+)
+NAMES = tuple(package.partition("==")[0] for package in PACKAGES)
+_LIST = (
+    "import importlib.metadata as m, json;"
+    "print(json.dumps({d.name: d.version for d in m.distributions()}))"
+)
+
+
+@dataclass
+class Rivalry:
+    """Who is there to compare with.
+
+    Attributes:
+        versions: Of what is installed, by name.
+        absent: What could not be installed, and the last line that pip said about it.
+    """
+
+    versions: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a package is there."""
+        return name in self.versions
+
+
+def gather() -> Rivalry:
+    """Make the venv if need be and install who is missing."""
+    if not PYTHON.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    rivalry = Rivalry(versions=_versions())
+    for package in PACKAGES:
+        name, _, wanted = package.partition("==")
+        there = rivalry.versions.get(name)
+        if there is not None and wanted in ("", there):
+            continue
+        said = subprocess.run(
+            [
+                str(PYTHON),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                package,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if said.returncode:
+            rivalry.absent[package] = (said.stderr.strip().splitlines() or ["no word"])[-1]
+    rivalry.versions = _versions()
+    return rivalry
+
+
+def _versions() -> dict[str, str]:
+    told = subprocess.run([str(PYTHON), "-c", _LIST], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(told.stdout)
+    return found

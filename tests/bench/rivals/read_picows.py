@@ -1,0 +1,34 @@
+"""picows with the byte filter in front."""
+
+import asyncio
+
+import picows
+import uvloop
+from reading import MARKER, Reading
+
+
+class Ear(picows.WSListener):  # type: ignore[misc]  # not installed where this is checked
+    """Hears frames. A copy of each payload is the least that its API lets one search."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        transport.send(picows.WSMsgType.TEXT, self._reading.subscription.encode())
+
+    def on_ws_frame(self, _: picows.WSTransport, frame: picows.WSFrame) -> None:
+        payload = frame.get_payload_as_bytes()
+        if MARKER in payload:
+            self._reading.take(payload)
+
+
+async def read(reading: Reading) -> None:
+    transport, _ = await picows.ws_connect(
+        lambda: Ear(reading), reading.url, ssl_context=reading.tls
+    )
+    await transport.wait_disconnected()
+
+
+if __name__ == "__main__":
+    reading = Reading()
+    (uvloop.run if reading.uvloop else asyncio.run)(read(reading))
