@@ -48,16 +48,18 @@ bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
 	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac
-	install -d -m 0755 '$(TO)' '$(TO)/docs' '$(ETC)/tracker'
+	install -d -m 0755 '$(TO)' '$(TO)/docs' '$(TO)/systemd' '$(ETC)/tracker'
 	install -d -m 0755 '$(ETC)/systemd/system' '$(ETC)/sysusers.d' '$(ETC)/tmpfiles.d'
 	rm -rf '$(TO)/actors' '$(TO)/sql'
 	cp -R actors bin sql '$(TO)'
 	find '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' -name __pycache__ -type d -prune -exec rm -rf {} +
 	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql'
 	install -m 0644 requirements.lock LICENSE README.md '$(TO)'
-	install -m 0644 docs/*.md '$(TO)/docs'
-	sed 's|/opt/tracker|$(PREFIX)|g' systemd/tracker.service > '$(ETC)/systemd/system/tracker.service'
-	chmod 0644 '$(ETC)/systemd/system/tracker.service'
+	install -m 0644 docs/*.md docs/status.schema.json '$(TO)/docs'
+	install -m 0644 systemd/prometheus-alerts.yml systemd/grafana-dashboard.json '$(TO)/systemd'
+	for unit in tracker.service tracker@.service; do \
+	  sed 's|/opt/tracker|$(PREFIX)|g' "systemd/$$unit" > "$(ETC)/systemd/system/$$unit"; \
+	  chmod 0644 "$(ETC)/systemd/system/$$unit"; done
 	install -m 0644 systemd/tracker.sysusers '$(ETC)/sysusers.d/tracker.conf'
 	install -m 0644 systemd/tracker.tmpfiles '$(ETC)/tmpfiles.d/tracker.conf'
 	install -m 0644 systemd/tracker.conf.example '$(ETC)/tracker/tracker.conf.example'

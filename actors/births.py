@@ -27,6 +27,7 @@ from actors.logic.batch import Opened
 from actors.logic.frames import FrameSkimmer
 from actors.logic.lane import LaneSpec
 from actors.logic.restart import ChildSpec
+from actors.logic.shard import Shard
 from actors.logic.universe import Filters
 from actors.messages import Tick
 from actors.ports import Line
@@ -170,6 +171,7 @@ class Births:
                 tags=frozenset(self._config.tags),
                 markets=frozenset(self._config.markets),
                 max_assets=self._config.max_assets,
+                shard=Shard.parse(self._config.shard),
             ),
             discovery_s=self._config.discovery_seconds,
         )

@@ -36,6 +36,7 @@ from actors.shapes import (
     Port,
     RpcUrls,
     Seconds,
+    Share,
     Words,
     secrets_of,
     shown_rpc,
@@ -166,6 +167,11 @@ class Config(BaseSettings):
     )
     markets: Words = _setting(
         (), "Watch only these condition ids or slugs, comma-separated.", group="Universe"
+    )
+    shard: Share = _setting(
+        "1/1",
+        "Watch only this share of the markets, such as 2/3: several trackers, one database.",
+        group="Universe",
     )
     discovery_seconds: Seconds = _setting(
         30.0, "Seconds between looks for new markets.", group="Universe", ge=1, le=3600

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 SHORTEST_SECRET = 4
 """Characters. A shorter text is found in every second log line and hides nothing."""
 
+_SHARE = re.compile(r"([1-9]\d?)/([1-9]\d?)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -95,6 +96,13 @@ def _header(text: str) -> str:
     return text
 
 
+def _share(text: str) -> str:
+    found = _SHARE.fullmatch(text)
+    if not found or int(found[1]) > int(found[2]):
+        raise ValueError("must be a share such as 2/3, the second of three; 99 at most")
+    return text
+
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -106,6 +114,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_lowe
 Directory = Annotated[Path, AfterValidator(_expanded)]
 Port = Annotated[int | None, BeforeValidator(_unset)]
 HeaderText = Annotated[str, AfterValidator(_header)]
+Share = Annotated[str, AfterValidator(_share)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 

@@ -159,6 +159,26 @@ def test_the_page_beside_the_unit_says_why_of_each_line() -> None:
     assert {key for key in keys if not re.search(rf"`{key}\b", page)} == set()
 
 
+def test_the_template_is_the_unit_with_places_of_its_own() -> None:
+    template = (SYSTEMD / "tracker@.service").read_text().splitlines()
+    plain = UNIT.splitlines()
+    own = [line for line in template if line not in plain]
+
+    assert [line for line in plain if line not in template and line[0] != "#"] == [
+        "Description=Polymarket trade tracker",
+        "User=tracker",
+        "StateDirectory=tracker",
+        "RuntimeDirectory=tracker",
+        "WorkingDirectory=/var/lib/tracker",
+        "SyslogIdentifier=tracker",
+    ]
+    assert [line.partition("=")[0] for line in own[1:]] == [
+        "Description", "User", "StateDirectory", "RuntimeDirectory", "Environment",
+        "WorkingDirectory", "SyslogIdentifier",
+    ]  # fmt: skip
+    assert all("%i" in line.lower() for line in own[1:])
+
+
 @needs_systemd
 def test_systemd_takes_the_unit_wherever_it_is_installed(tmp_path: Path) -> None:
     home = tmp_path / "opt/tracker"
@@ -168,15 +188,19 @@ def test_systemd_takes_the_unit_wherever_it_is_installed(tmp_path: Path) -> None
     python = home / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
-    unit = tmp_path / "root/etc/systemd/system/tracker.service"
-    said = analyze("verify", "--man=no", str(unit))
-
-    assert str(home) in unit.read_text()
-    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    units = tmp_path / "root/etc/systemd/system"
+    (units / "tracker@1-2.service").symlink_to("tracker@.service")
+    for name in ("tracker.service", "tracker@1-2.service"):
+        said = analyze("verify", "--man=no", str(units / name))
+        assert str(home) in (units / name).read_text()
+        assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
 @needs_systemd
-def test_the_unit_is_locked_down() -> None:
-    said = analyze("security", "--offline=yes", "--threshold=15", str(SYSTEMD / "tracker.service"))
+@pytest.mark.parametrize("name", ["tracker.service", "tracker@.service"])
+def test_the_units_are_locked_down(tmp_path: Path, name: str) -> None:
+    unit = tmp_path / name.replace("@", "@1-2")
+    shutil.copy(SYSTEMD / name, unit)
+    said = analyze("security", "--offline=yes", "--threshold=15", str(unit))
 
     assert said.returncode == 0, said.stdout[-400:] + said.stderr

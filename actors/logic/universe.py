@@ -16,6 +16,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.logic.market import Market
+from actors.logic.shard import Shard
 from actors.logic.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
@@ -32,12 +33,14 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         tags: Tag slugs, lower case; a market needs one of them.
         markets: Condition ids (lower case) or slugs.
         max_assets: Tokens, two a market; 0 = no limit. Not asked by `admits`.
+        shard: Whose share is ours, when several trackers share the work.
     """
 
     min_volume: Decimal = _ZERO
     tags: frozenset[str] = frozenset()
     markets: frozenset[str] = frozenset()
     max_assets: int = 0
+    shard: Shard = Shard()
 
     def admits(self, market: Market) -> bool:
         """Say whether this market is wanted."""
@@ -49,6 +52,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
                 or market.condition_id in self.markets
                 or market.slug in self.markets
             )
+            and self.shard.holds(market.condition_id)
         )
 
 
@@ -192,6 +196,7 @@ class Universe:
 
     def _choose(self, market: Market) -> Market:
         self._chosen[market.condition_id] = fingerprint(market)
+        self._candidates.pop(market.condition_id, None)  # remembered in the middle of a sweep
         self._note_closed(market)
         return market
 

@@ -1,10 +1,11 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.logic.market import Asset, Market
+from actors.logic.shard import Shard
 from actors.logic.trade import ConditionId, TokenId
 from actors.logic.universe import Filters, Universe, fingerprint
 
@@ -40,6 +41,8 @@ def ids(*numbers: int) -> set[str]:
         (Filters(markets=frozenset({"market-1"})), {}, True),
         (Filters(markets=frozenset({market(1).condition_id})), {"slug": "other"}, True),
         (Filters(markets=frozenset({"market-2"})), {}, False),
+        (Filters(shard=Shard(1, 3)), {}, True),
+        (Filters(shard=Shard(2, 3)), {}, False),
         (
             Filters(markets=frozenset({"market-1"}), min_volume=Decimal(10)),
             {"volume": Decimal(1)},
@@ -155,6 +158,7 @@ events = st.lists(
 )
 
 
+@example(story=[("sweep", [0]), ("remember", [0]), ("end", [])], max_assets=4)
 @given(events, st.integers(0, 12))
 def test_what_is_told_adds_up_to_the_universe_and_the_limit_holds(
     story: list[tuple[str, list[int]]], max_assets: int
