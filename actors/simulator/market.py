@@ -67,7 +67,12 @@ class Market:
         final = final_times(self.fate, self.life, v2=self.v2)
         if self.odd in UNDECIDED or self.odd.removeprefix("contradicted_") in final:
             return {}
-        return {name: at for name, at in final.items() if name != MUTED.get(self.odd)}
+        late = self.life.lags if self.odd == "stale" else {}
+        return {
+            name: at + late.get(name, 0)
+            for name, at in final.items()
+            if name != MUTED.get(self.odd)
+        }
 
     @property
     def verdict(self) -> str | None:

@@ -8,22 +8,54 @@ leaves the minutes and the markets. The last line is JSON: every figure that was
 promised and whether it was kept.
 """
 
+import argparse
+import contextlib
+import json
+import os
 import random
 import signal
+import statistics
+import sys
+import tempfile
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from stage import Process, Stage, until
+import psycopg
+from server import OwnServer
+from stage import Process, Stage, stage, until
 
 from actors.logic import budget
+from actors.simulator.ledger import history
+from actors.simulator.life import SOURCES, final_times
+from actors.simulator.market import UNDECIDED, Market
+from actors.simulator.oddity import CONTRADICTED
+from actors.simulator.universe import market_of
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
 MOST = {"gamma": 300, "clob": budget.CLOB, "data": budget.DATA, "rpc": budget.CHAIN}
-"""Requests in any ten seconds; Gamma's is what it documents, for catalogue and outcomes together."""
+"""Requests in any ten seconds; of Gamma what it documents, for catalogue and outcomes."""
 GRACE_S = 5.0
 LIES = ("lie_gamma", "lie_clob", "lie_data", "lie_chain")
 OUTAGES = ("http_500", "http_html", "http_429", "http_truncated", "http_redirect")
+TOLD = (
+    "right",
+    "wrong",
+    "missing",
+    "invented",
+    "rightly_absent",
+    "contradicted",
+    "conflicts_missed",
+)
+BROKEN = ("wrong", "missing", "invented", "conflicts_missed", "over_budget", "evidence_repeated")
+REPEATED = """select count(*) from (
+  select (verdict, reason) is not distinct from
+         (lag(verdict) over w, lag(reason) over w) as same, lag(verdict) over w as before
+  from resolution_observations
+  window w as (partition by condition_id, source order by observed_at)) rows
+where same and before is not null"""
 
 
 @dataclass(frozen=True)
@@ -49,115 +81,212 @@ class Play:
         return LAG_S / self.pace
 
 
-@dataclass
-class Figures:
-    """What came of it."""
+class Run:
+    """One performance: simulator, tracker, trouble.
 
-    markets: int = 0
-    with_outcome: int = 0
-    right: int = 0
-    wrong: int = 0
-    missing: int = 0
-    invented: int = 0
-    contradicted: int = 0
-    conflicts_missed: int = 0
-    second_final_to_row_s: dict[str, float] = field(default_factory=dict)
-    last_final_to_row_longest_s: float = 0.0
-    allowed_s: float = 0.0
-    evidence_repeated: int = 0
-    requests: dict[str, dict[str, int]] = field(default_factory=dict)
-    over_budget: list[str] = field(default_factory=list)
-    kills: int = 0
-    by_kind: dict[str, int] = field(default_factory=dict)
+    Attributes:
+        kills: How often the tracker was killed.
+    """
 
-    @property
-    def kept(self) -> bool:
-        """Say whether every promise was kept."""
-        return not (
-            self.wrong
-            or self.missing
-            or self.invented
-            or self.conflicts_missed
-            or self.over_budget
-            or self.evidence_repeated
-            or self.second_final_to_row_s.get("median", 0.0) > self.allowed_s
+    def __init__(self, stage: Stage, play: Play) -> None:
+        self._stage = stage
+        self._play = play
+        self._rng = random.Random(play.seed)
+        self._lie_at = 0.0
+        self.kills = 0
+
+    def run(self) -> dict[str, Any]:
+        """Play it to the end; give the figures."""
+        play, rng = self._play, self._rng
+        simulator = self._simulator()
+        tracker = self._tracker()
+        began = time.monotonic()
+        kill_at = sorted(rng.uniform(0.2, 0.9) * play.minutes * 60 for _ in range(play.kills))
+        trouble_at = play.poll_s
+        while (passed := time.monotonic() - began) < play.minutes * 60:
+            if kill_at and passed >= kill_at[0]:
+                kill_at.pop(0)
+                self.kills += 1
+                os.kill(tracker.process.pid, signal.SIGKILL)
+                tracker.process.wait(30)
+                tracker = self._tracker()
+            if passed >= trouble_at:
+                trouble_at = passed + rng.uniform(0.5, 1.5) * play.poll_s
+                self._trouble()
+            _pause(0.2)
+        self._wait()
+        assert tracker.stop() == 0
+        assert simulator.stop() == 0
+        return figures(self._stage, play, self.kills)
+
+    def _simulator(self) -> Process:
+        play = self._play
+        lag = f"{1 / play.pace:g}-{play.lag_s:g}"
+        lags = [word for name in SOURCES for word in (f"--lag-{name}", lag)]
+        return self._stage.simulator(
+            *("--markets", str(play.markets), "--ending", "1", "--odd", "0.35"),
+            *("--births-per-second", "0", "--prints-per-second", "0", "--noise-per-second", "20"),
+            *("--life", f"{play.minutes * 60:g}", "--settle", f"{20 / play.pace:g}", *lags),
+            *("--seed", str(play.seed)),
         )
 
+    def _tracker(self) -> Process:
+        play = self._play
+        return self._stage.tracker(
+            TRACKER_RESOLUTION_SECONDS=f"{play.poll_s:g}",
+            TRACKER_RESOLUTION_HOLD_SECONDS=f"{play.hold_s:g}",
+            TRACKER_REDUNDANCY="1",
+            TRACKER_ASSETS_PER_CONNECTION="200",
+            TRACKER_DISCOVERY_SECONDS="5",
+        )
 
-def play(stage: Stage, play: Play) -> Figures:
-    """Play it to the end and judge it."""
-    rng = random.Random(play.seed)
-    simulator = _simulator(stage, play)
-    ends_at = time.monotonic() + play.minutes * 60
-    tracker = _tracker(stage, play)
-    kill_at = sorted(rng.uniform(0.2, 0.8) * play.minutes * 60 for _ in range(play.kills))
-    began = time.monotonic()
-    trouble_at = began + play.lag_s / 20
-    while time.monotonic() < ends_at:
-        if kill_at and time.monotonic() - began >= kill_at[0]:
-            kill_at.pop(0)
-            tracker.stop(signal.SIGKILL)
-            tracker = _tracker(stage, play)
-        if time.monotonic() >= trouble_at:
-            trouble_at = time.monotonic() + rng.uniform(0.05, 0.1) * play.lag_s
-            _trouble(stage, play, rng)
-        until("a moment", _later(0.25), within_s=5)
-    _wait(stage, play)
-    assert tracker.stop() == 0
-    assert simulator.stop() == 0
-    return judge(stage, play)
+    def _trouble(self) -> None:
+        """Bring one trouble: a share of the answers fails, or all of them, or a source lies.
 
+        Lies are shorter than a poll and further apart than two holds: with two
+        sources that are wrong at once for longer nothing is promised.
+        """
+        rng, play = self._rng, self._play
+        seconds = round(rng.uniform(0.2, 0.8) * play.poll_s, 2)
+        kind = rng.choice(("flaky_http", "flaky_http", "slow_http", rng.choice(OUTAGES), "lie"))
+        more: dict[str, float] = {}
+        if kind == "lie":
+            if time.monotonic() < self._lie_at:
+                return
+            self._lie_at = time.monotonic() + 3 * play.hold_s
+            kind = rng.choice(LIES)
+        elif kind == "slow_http":
+            seconds, more = min(seconds, 5.0), {"delay": 0.3}
+        elif kind == "flaky_http":
+            more = {"share": 0.3}
+        self._stage.admin("fault", kind=kind, seconds=seconds, **more)
 
-def _simulator(stage: Stage, play: Play) -> Process:
-    lag = f"{1 / play.pace:g}-{play.lag_s:g}"
-    return stage.simulator(
-        "--markets", str(play.markets), "--ending", "1", "--odd", "0.35",
-        "--births-per-second", "0", "--prints-per-second", "0", "--noise-per-second", "20",
-        "--life", f"{play.minutes * 60:g}", "--settle", f"{20 / play.pace:g}",
-        "--lag-gamma", lag, "--lag-clob", lag, "--lag-data", lag, "--lag-chain", lag,
-        "--seed", str(play.seed),
-    )  # fmt: skip
-
-
-def _tracker(stage: Stage, play: Play) -> Process:
-    return stage.tracker(
-        TRACKER_RESOLUTION_SECONDS=f"{play.poll_s:g}",
-        TRACKER_RESOLUTION_HOLD_SECONDS=f"{play.hold_s:g}",
-        TRACKER_REDUNDANCY="1",
-        TRACKER_ASSETS_PER_CONNECTION="200",
-        TRACKER_DISCOVERY_SECONDS="5",
-    )
+    def _wait(self) -> None:
+        """Wait until every source is final, and for hold, two polls and a grace after it."""
+        play = self._play
+        finals = [at for one in markets(self._stage).values() for at in one.final_at.values()]
+        over_s = max(finals) / 1000 + play.hold_s + 2 * play.poll_s + GRACE_S
+        until("all is over", lambda: time.time() >= over_s, within_s=over_s - time.time() + 60)
 
 
-def _trouble(stage: Stage, play: Play, rng: random.Random) -> None:
-    """Bring one trouble: a share of answers fails most of the time, now and then all of them."""
-    seconds = round(rng.uniform(0.2, 1.0) * play.poll_s, 2)
-    kind = rng.choice(("flaky_http", "flaky_http", "slow_http", rng.choice(OUTAGES), *LIES[:1]))
-    more: dict[str, float] = {}
-    if kind == "slow_http":
-        more, seconds = {"delay": 0.5}, min(seconds, 5.0)
-    elif kind in LIES:
-        kind = rng.choice(LIES)
-    elif kind == "flaky_http":
-        more = {"share": 0.3}
-    stage.admin("fault", kind=kind, seconds=seconds, **more)
-
-
-def _later(seconds: float) -> Any:
+def _pause(seconds: float) -> None:
     at = time.monotonic() + seconds
-    return lambda: time.monotonic() >= at
+    until("a moment passes", lambda: time.monotonic() >= at, within_s=seconds + 5)
 
 
-def _wait(stage: Stage, play: Play) -> None:
-    """Wait until the last source is final, and for hold, two polls and a grace after it."""
-    last_ms = max(
-        (max(line["final_at"].values()) for line in _lines(stage, "market_final")), default=0
-    )
-    until(
-        "the last market resolves",
-        lambda: len(list(_lines(stage, "outcome"))) >= len(_expected(stage)),
-        within_s=play.lag_s + 300,
-    )
-    finals = [max(line["final_at"].values()) for line in _lines(stage, "outcome")]
-    over_s = max([last_ms, *finals]) / 1000 + play.hold_s + 2 * play.poll_s + GRACE_S
-    until("hold and two polls are over", lambda: time.time() >= over_s, within_s=play.lag_s + 900)
+# ---------------------------------------------------------------- judgement
+
+
+def markets(stage: Stage) -> dict[str, Market]:
+    """Give every market with its plan, as the ledger has it."""
+    lines = history(stage.ledger)
+    return {line["condition"]: market_of(line) for line in lines if line["kind"] == "market"}
+
+
+def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
+    """Hold the plans against the database."""
+    with psycopg.connect(stage.dsn, autocommit=True) as base:
+        base.execute("set time zone 'UTC'")
+        known = {row[0] for row in base.execute("select condition_id from markets")}
+        rows = {
+            row[0]: (row[1] or "split", row[2])
+            for row in base.execute(
+                "select condition_id, winning_token_id,"
+                " (extract(epoch from recorded_at) * 1000)::bigint from resolutions"
+            )
+        }
+        conflicts = {
+            row[0] for row in base.execute("select distinct condition_id from resolution_conflicts")
+        }
+        ((repeated,),) = base.execute(REPEATED).fetchall()
+        states = Counter(row[0] for row in base.execute("select state from unresolved_markets"))
+    plans = {each: market for each, market in markets(stage).items() if each in known}
+    told = _told(plans, rows, conflicts)
+    waits = [
+        (rows[each][1] - sorted(market.final_at.values())[1]) / 1000
+        for each, market in plans.items()
+        if each in rows and len(market.final_at) >= 2
+    ]
+    requests = _requests(stage)
+    median = statistics.median(waits) if waits else 0.0
+    said = {
+        "markets": len(plans),
+        "unseen": len(markets(stage)) - len(plans),
+        **{name: told[name] for name in TOLD},
+        "evidence_repeated": repeated,
+        "second_final_to_row_median_s": round(median, 1),
+        "second_final_to_row_p99_s": round(statistics.quantiles(waits, n=100)[98], 1),
+        "allowed_median_s": play.poll_s + play.hold_s + GRACE_S,
+        "kills": kills,
+        "requests": requests,
+        "over_budget": [side for side, most in MOST.items() if _most(requests, side) > most],
+        "unresolved": dict(states),
+        "ways": dict(Counter(market.odd or market.fate for market in plans.values())),
+        "pace": play.pace,
+    }
+    broken = [name for name in BROKEN if said[name]]
+    return {"kept": not broken and median <= said["allowed_median_s"], "broken": broken, **said}
+
+
+def _told(
+    plans: dict[str, Market], rows: dict[str, tuple[str, int]], conflicts: set[str]
+) -> Counter[str]:
+    """Count what became of each market."""
+    told: Counter[str] = Counter()
+    for condition, market in plans.items():
+        row, two = rows.get(condition), len(market.final_at) >= 2
+        truth = "split" if market.winner is None else market.tokens[market.winner]
+        liar = market.odd.removeprefix(CONTRADICTED) if CONTRADICTED in market.odd else ""
+        final = final_times(market.fate, market.life, v2=market.v2)
+        disputed = liar in final and len(final) > 1
+        if row is not None and (market.odd in UNDECIDED or not final):
+            told["invented"] += 1
+        elif row is not None:
+            told["right" if row[0] == truth else "wrong"] += 1
+        elif two:
+            told["missing"] += 1
+        else:
+            told["rightly_absent"] += 1
+        if disputed and (row is None or final[liar] + POLL_S * 1000 < row[1]):
+            told["contradicted"] += 1
+            told["conflicts_missed"] += condition not in conflicts
+    return told
+
+
+def _requests(stage: Stage) -> dict[str, dict[str, int]]:
+    with stage.ledger.open("rb") as lines:
+        last = next(line for line in reversed(lines.readlines()) if b'"summary"' in line)
+    found: dict[str, dict[str, int]] = json.loads(last)["requests"]
+    return found
+
+
+def _most(requests: dict[str, dict[str, int]], side: str) -> int:
+    return requests.get(side, {}).get("most_in_10_s", 0)
+
+
+def main() -> int:
+    """Play and print; exit code 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="in which the markets end")
+    parser.add_argument("--markets", type=int, default=2_000)
+    parser.add_argument("--pace", type=float, default=4, help="lags, poll and hold are divided")
+    parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    play = Play(**vars(parser.parse_args()))
+    with (
+        tempfile.TemporaryDirectory(prefix="resolutions-") as name,
+        contextlib.ExitStack() as doors,
+    ):
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = OwnServer(folder / "base")
+        doors.callback(server.stop)
+        dsn = doors.enter_context(server.database())
+        with stage(folder, dsn) as found:
+            said = Run(found, play).run()
+    sys.stdout.write(json.dumps(said) + "\n")
+    return int(not said["kept"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
