@@ -18,14 +18,13 @@ import msgspec
 from actors.account import Account
 from actors.epoch import Epoch
 from actors.errors import FeedLost, JournalFull
-from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.departures import Departure, Departures
 from actors.logic.doubts import Doubts
 from actors.logic.farewell import farewell
 from actors.logic.intake import Intake, Taken
 from actors.logic.lane import LaneSpec
-from actors.logic.liveness import Liveness, gap_cause
+from actors.logic.liveness import gap_cause
 from actors.logic.record import FrameSeen
 from actors.logic.trade import TokenId
 from actors.messages import (
@@ -45,6 +44,7 @@ from actors.ports import Dialler, Line
 from actors.recorder import Recorder
 from actors.shell import Address, Birth, Shell
 from actors.subscription import Subscription
+from actors.vigil import Vigil
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 
@@ -87,9 +87,8 @@ class ConnectionActor(Shell):
         self._to = neighbours
         self._line: Line | None = None
         self._ended = False
-        self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
+        self._time = birth.at
         self._marked_at = 0.0
-        self._exchange_silent = birth.at.exchange_silent
         self._account = Account(birth, lane.lane)
         self._doubts = Doubts()
         self._home = Address()
@@ -99,8 +98,7 @@ class ConnectionActor(Shell):
         self._intake = Intake(lane, 0)
         self._epoch = Epoch(recorder, self._listening)
         self._subscription = Subscription(lane, self._listening)
-        resting = lane.lifecycle and not lane.pulse
-        self._liveness = Liveness(silence_s=settings.silence_s * (10 if resting else 1))
+        self._vigil = self._keep_vigil()
         self.handlers = {
             Connect: self._connect,
             Subscribe: self._subscribe,
@@ -125,6 +123,10 @@ class ConnectionActor(Shell):
         if self._line is not None and not self._ended:
             self._line.abort("crashed")
 
+    def _keep_vigil(self) -> Vigil:
+        silence_s = self._settings.silence_s
+        return Vigil(self._lane, self._subscription, self._epoch, silence_s=silence_s)
+
     @property
     def _listening(self) -> Listening:
         return self._intake.listening
@@ -145,13 +147,14 @@ class ConnectionActor(Shell):
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
         self._line = line
-        number = Epoch.begin(self._recorder, self._lane, self._wall_ns)
+        number = Epoch.begin(self._recorder, self._lane, self._time.wall_ns)
         self._intake = Intake(self._lane, number)
         self._epoch = Epoch(self._recorder, self._listening)
         self._subscription = Subscription(self._lane, self._listening)
         self._report("subscribing")  # whatever happens next, the epoch is known
-        self._subscription.begin(line, self._now)
-        self._liveness.subscribed(self._now)
+        self._subscription.begin(line, self._time.now)
+        self._vigil = self._keep_vigil()
+        self._vigil.begin(self._time.now)
         self._report("subscribing")
 
     def _subscribe(self, message: Subscribe) -> None:
@@ -159,11 +162,13 @@ class ConnectionActor(Shell):
         if self._line is None or self._ended:
             return
         self._intake.own(message.tokens)
-        self._subscription.add(message.tokens, self._now)
+        self._subscription.add(message.tokens, self._time.now)
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Let tokens go once they are proven to have been heard until now."""
-        self._leaving.add(Departure(message.tokens, message.cause, message.since_ns, self._now))
+        self._leaving.add(
+            Departure(message.tokens, message.cause, message.since_ns, self._time.now)
+        )
 
     def _retire(self, message: Retire) -> None:
         """End in good order: last mark, close record, CLOSE frame."""
@@ -182,13 +187,15 @@ class ConnectionActor(Shell):
             return
         log.warning("tokens_deaf", extra={"connection": self._lane.lane, "tokens": deaf})
         self._epoch.doubt(deaf)
-        self._doubts.add(self._now)
-        self._subscription.again(deaf, self._now)
+        self._doubts.add(self._time.now)
+        self._subscription.again(deaf, self._time.now)
 
     # ----------------------------------------------------------- the feed
 
     def _frames_received(self, message: FramesReceived) -> None:
         """Understand, journal, tell; only what is in the journal counts as heard."""
+        if self._line is not None and not self._ended:
+            self._vigil.take_up(self._time, self._line, self._listening)
         confirmed: list[TokenId] = []
         for raw in message.frames:
             if self._ended:
@@ -227,21 +234,15 @@ class ConnectionActor(Shell):
 
     def _tick(self, tick: Tick) -> None:
         """Judge the line, keep it alive, prove what was heard, report."""
-        self._now, self._wall_ns = tick.now, tick.wall_ns
-        self._exchange_silent = tick.exchange_silent
+        self._time = tick
         line = self._line
         if line is None or self._ended:
             return
         self._account.say(tick.now)
-        reason = self._liveness.verdict(
-            tick.now, line, self._listening, exchange_silent=tick.exchange_silent
-        )
+        reason = self._vigil.turn(tick, line, self._listening)
         if reason is not None:
             self._end(reason, "", hard=True)
             return
-        if self._liveness.ping_due(tick.now):
-            line.send_text(feed.PING)
-        self._ask_again(line)
         line.request_sample()
         if tick.now - self._marked_at >= self._settings.mark_s:
             self._marked_at = tick.now
@@ -252,23 +253,15 @@ class ConnectionActor(Shell):
             return
         self._report("listening" if self._subscription.hears else "subscribing")
 
-    def _ask_again(self, line: Line) -> None:
-        """Ask for tokens that do not come; and for one, when it is silent, as a probe."""
-        if self._exchange_silent:
-            return
-        self._subscription.insist(self._now)
-        if self._subscription.can_probe and self._liveness.probe_due(self._now, line):
-            self._subscription.probe(self._now)
-
     def _let_go(self) -> None:
         """Unsubscribe what is proven to its end, or has waited long enough."""
         proven_ns = self._listening.proven_until_ns
-        for leaving in self._leaving.due(self._now, proven_ns):
+        for leaving in self._leaving.due(self._time.now, proven_ns):
             self._subscription.drop(leaving.tokens)
             self._epoch.release(leaving.tokens, leaving.cause)
 
     def _report(self, state: str) -> None:
-        said = self._account.report(state, self._now, self._listening, self._line)
+        said = self._account.report(state, self._time.now, self._listening, self._line)
         ailing = {"unheard": self._subscription.unheard, "deaf": self._doubts.beyond_cure}
         self._to.supervisor.tell(msgspec.structs.replace(said, **ailing))
 
@@ -284,9 +277,9 @@ class ConnectionActor(Shell):
         if self._line is not None:
             self._line.abort(reason) if hard else self._line.close(1000, "")
         with contextlib.suppress(JournalFull):  # then coverage ends at the last mark
-            cause = gap_cause(reason, exchange_silent=self._exchange_silent)
-            self._epoch.close(self._wall_ns, cause)
-        self._account.say(self._now, at_once=True)
+            cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
+            self._epoch.close(self._time.wall_ns, cause)
+        self._account.say(self._time.now, at_once=True)
         self._report("ended")
         self._to.supervisor.tell(
             ConnectionEnded(

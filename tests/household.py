@@ -85,8 +85,7 @@ def connection_report(
         now=0.0,
         state=state,
         epoch=epoch,
-        last_data_at=0.0,
-        **{**counts, **said},
+        **{**counts, "last_data_at": 0.0, **said},
     )
 
 
@@ -131,7 +130,9 @@ class House:
     reports `listening` under an epoch of its own.
     """
 
-    def __init__(self, *, per_connection: int = 2, starts_per_tick: int = 100) -> None:
+    def __init__(
+        self, *, per_connection: int = 2, starts_per_tick: int = 100, redundancy: int = 1
+    ) -> None:
         self.writer, self.told_writer = Address(), Box()
         self.journal = MeasuredFakeJournal()
         self.births: list[tuple[str, FakeRef]] = []
@@ -154,7 +155,7 @@ class House:
                 listen=self._listen,
             ),
             children=self.children,
-            plan=Plan(redundancy=1, per_connection=per_connection, seed=0),
+            plan=Plan(redundancy=redundancy, per_connection=per_connection, seed=0),
             recorder=Recorder(self.journal, self.told_writer, inflight_max=1_000_000),
             writer=cast("Mailbox", self.writer),
             reporting=Reporting(health, self.journal),

@@ -125,16 +125,44 @@ def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with()
 # ------------------------------------------------------------- exchange silent
 
 
-def test_a_silence_of_the_whole_exchange_is_waited_for_and_makes_no_gap() -> None:
+def test_a_silence_of_the_whole_exchange_is_waited_for() -> None:
+    house = House().confirm().silence(54).silence(300, exchange_silent=True)
+
+    assert ended(house) == ""
+    assert house.facts(record.TokensReleased) == []
+
+
+def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
+    proven_ns = (WALL_MS - 1_000) * MS
     house.silence(54).silence(300, exchange_silent=True)
-    assert ended(house) == ""
+    house.now += 0.2
+    house.hear(a_change(house.wall_ms))
+
+    (cut,) = house.facts(record.TokensReleased)
+    assert cut == record.TokensReleased(
+        epoch=1, until_ns=proven_ns, tokens=(YES, NO), cause="exchange_silent"
+    )
+    assert asked_since(house, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
+    house.hear(a_book(YES, NO))
+    house.tick()
+    assert house.supervisor.last(ConnectionReport).confirmed == 2
+    assert len(house.facts(record.TokensReleased)) == 1
+
+
+def test_data_after_an_answered_probe_proves_the_silence() -> None:
+    house = House().confirm()
+    house.hear(a_change(WALL_MS))
+    house.silence(50)
+    house.now += 0.2
+    house.hear(a_book(PULSE))
+    house.silence(45)
     now_ms = house.wall_ms
     house.hear(a_change(now_ms))
     house.tick()
 
-    assert ended(house) == ""
+    assert house.facts(record.TokensReleased) == []
     assert house.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
 
 

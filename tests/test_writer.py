@@ -4,6 +4,7 @@ import logging
 from decimal import Decimal
 from random import Random
 
+import msgspec
 import pytest
 from fakes import FakeJournal, FakeStore
 from fakes_box import Box, drain, step
@@ -26,6 +27,7 @@ from actors.messages import (
     MarketsRemembered,
     MarketsSeen,
     Open,
+    PrintsMissed,
     RecallMarkets,
     ResolutionConflict,
     ResolutionObserved,
@@ -533,3 +535,43 @@ def test_a_state_directory_older_than_the_database_is_refused() -> None:
 
     with pytest.raises(JournalUnreadable, match="older than the database"):
         house.actor.on_receive(Open())
+
+
+# --------------------------------------------------------------------- witness
+
+
+def two_legs() -> House:
+    return House(settings=WriterSettings(legs=2)).open()
+
+
+def test_a_print_that_one_leg_alone_reported_is_told_to_the_supervisor_once() -> None:
+    house = two_legs()
+    house.tell(house.journal_print(1))
+    house.tick(4)
+    assert not house.supervisor.of(PrintsMissed)
+    house.tick(1)
+    house.tick(1)
+
+    (told,) = house.supervisor.of(PrintsMissed)
+    assert [(one.trade.traded_at_ms, one.heard_by) for one in told.missed] == [
+        (1_790_000_000_001, ("a",))
+    ]
+
+
+def test_a_print_that_both_legs_reported_is_told_to_nobody() -> None:
+    house = two_legs()
+    for name in ("a", "b"):
+        house.tell(msgspec.structs.replace(house.journal_print(1), connection=name))
+    house.tick(6)
+
+    assert not house.supervisor.of(PrintsMissed)
+
+
+def test_reports_that_passed_by_accuse_nobody() -> None:
+    house = two_legs()
+    house.tell(house.journal_print(1), Journalled(seq=2))
+    house.tick(6)
+    drain(house.actor)
+    house.tick(6)
+
+    assert not house.supervisor.of(PrintsMissed)

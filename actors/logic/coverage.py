@@ -57,6 +57,11 @@ class Listening:
         """Tokens whose first `book` is awaited."""
         return frozenset(self._waiting)
 
+    @property
+    def confirmed(self) -> tuple[TokenId, ...]:
+        """Tokens that are covered, oldest first."""
+        return tuple(self._confirmed)
+
     def some(self, most: int) -> tuple[TokenId, ...]:
         """Give a few of the confirmed tokens."""
         return tuple(islice(self._confirmed, most))

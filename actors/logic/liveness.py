@@ -4,7 +4,9 @@ A PONG proves that the transport lives, never that data flows: connections have
 answered pings for hours without a single event. So bytes and data are judged
 apart. Quiet markets are silent for good reason, so before silence is held
 against a connection it is *probed*: a token is subscribed again, and its `book`
-is data. Seconds are monotonic and passed in.
+is data. Where that `book` does not come although it is due, something was lost,
+perhaps more: when data comes again later, it does not prove that silence.
+Seconds are monotonic and passed in.
 """
 
 from collections.abc import Mapping
@@ -99,6 +101,7 @@ class Liveness:
         self._subscribed_at: float | None = None
         self._pinged_at = 0.0
         self._probed_at = float("-inf")
+        self._unanswered = False
         self._suspected = False
 
     def subscribed(self, now: float) -> None:
@@ -125,10 +128,22 @@ class Liveness:
             return False
         silent_since = max(line.last_data_at, self._subscribed_at)
         early = now - silent_since < self._silence_s - self._answer_s
-        if early or self._probed_at >= silent_since:
+        if early or self._probed_at > silent_since:
             return False
         self._probed_at = now
         return True
+
+    def resumed(self, now: float, line: Signs) -> bool:
+        """Say, once, that data comes again after a probe that was not answered in time.
+
+        To be asked on every Tick, and before a frame is handled.
+        """
+        if line.last_data_at < self._probed_at:
+            overdue = now - self._probed_at >= self._answer_s
+            self._unanswered = self._unanswered or overdue
+            return False
+        unanswered, self._unanswered = self._unanswered, False
+        return unanswered
 
     def verdict(
         self, now: float, line: Signs, listening: Listening, *, exchange_silent: bool = False

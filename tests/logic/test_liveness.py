@@ -204,6 +204,19 @@ def test_a_line_is_not_given_up_before_its_probe_could_be_answered() -> None:
     assert ask(liveness, 905.0, line) == "frozen"
 
 
+@pytest.mark.parametrize(("data_at", "lost"), [(150.5, False), (159.5, False), (161.5, True)])
+def test_data_that_comes_after_a_probe_should_have_been_answered_tells_of_a_loss(
+    data_at: float, lost: bool
+) -> None:
+    liveness, line = judge(at=100.0), Seen(byte=1e9, data=100.0)
+    said = []
+    for now in range(140, 200):
+        line.last_data_at = data_at if now >= data_at else 100.0
+        liveness.probe_due(float(now), line)
+        said.append(liveness.resumed(float(now), line))
+    assert said.count(True) == (1 if lost else 0)
+
+
 def test_nothing_is_probed_before_the_subscription() -> None:
     assert not Liveness().probe_due(1_000.0, Seen())
 

@@ -262,3 +262,25 @@ def test_room_that_was_left_is_filled_before_a_lane_opens() -> None:
 
 def test_dropping_what_is_not_there_changes_nothing() -> None:
     assert planned(3).drop([market(77)[0]]) == Changes()
+
+
+def test_lanes_that_share_a_market_are_known() -> None:
+    plan = planned(20)
+    for lane in plan.lanes():
+        sharing = plan.sharing(lane.id)
+        assert sharing
+        assert all(name.startswith("leg1" if lane.leg == 0 else "leg0") for name in sharing)
+        for other in plan.lanes():
+            common = set(plan.tokens_of(lane.id)) & set(plan.tokens_of(other.id))
+            assert (other.id in sharing) == bool(common and other != lane)
+    assert plan.sharing("leg7-0000") == frozenset()
+
+
+def test_a_lane_knows_its_leg_and_the_markets_of_its_tokens() -> None:
+    plan = planned(20)
+    token = plan.tokens_of("leg0-0001")[0]
+    found = plan.market_of("leg0-0001", token)
+    assert found is not None
+    assert "leg0-0001" in plan.lanes_of(found)
+    assert plan.market_of("leg0-0000", token) is None
+    assert (plan.leg_of("leg0-0001"), plan.leg_of("leg1-0000")) == (0, 1)

@@ -59,3 +59,25 @@ def test_a_connection_without_tokens_may_hear_nothing_for_hours() -> None:
     health.connection_reported(connection("lifecycle", tokens=0, confirmed=0), at=START + 5000)
     said = document(health, START + 5001)
     assert (said.state, said.connections.live, said.connections.silent) == ("healthy", 3, 0)
+
+
+def test_of_a_connection_and_its_successor_the_better_one_counts() -> None:
+    health = well()
+    health.universe_planned(wanted=20)
+    for name in ("leg0-0001.1", "leg0-0002"):
+        health.connection_wanted(name, leg=0, at=START)
+    health.connection_reported(connection("leg0-0001.1", confirmed=6), at=START + 2)
+    said = document(health, START + 3).assets
+    assert (said.wanted, said.covered) == (20, 10)
+
+
+def test_tokens_wait_only_when_neither_a_connection_nor_its_successor_hears_them() -> None:
+    health = well()
+    health.connection_wanted("leg0-0001.1", leg=0, at=START)
+    health.connection_wanted("leg1-0001.1", leg=1, at=START)
+    for name in ("leg0-0001", "leg0-0001.1", "leg1-0001", "leg1-0001.1"):
+        confirmed = 10 if name == "leg1-0001.1" else 7
+        health.connection_reported(connection(name, confirmed=confirmed), at=START + 2)
+    assert document(health, START + 90).assets.never_confirmed == 0
+    health.connection_let_go("leg1-0001.1")
+    assert document(health, START + 90).assets.never_confirmed == 3
