@@ -1,0 +1,63 @@
+-- Roles of least privilege for the tracker's database.
+--   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
+--   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, adds, and updates where a
+--                   row grows; it deletes nothing, makes no table, and cannot touch what is recorded.
+--   tracker_reader  a group without login, to be granted to whoever reads: the public relations.
+-- Run it as a superuser in the tracker's database, once before the first migration and again after
+-- each one; it may be repeated. It sets no passwords: `\password tracker_writer` in psql does.
+--   psql -v ON_ERROR_STOP=1 -d polymarket -f sql/roles.sql
+do $$
+declare
+  it text;
+begin
+  foreach it in array array['tracker_owner', 'tracker_writer', 'tracker_reader'] loop
+    if not exists (select from pg_roles where rolname = it) then
+      execute format('create role %I nosuperuser nocreatedb nocreaterole noreplication %s', it,
+                     case it when 'tracker_reader' then 'nologin' else 'login' end);
+    end if;
+  end loop;
+  execute format('revoke all on database %I from public', current_database());
+  execute format('grant connect on database %I to tracker_owner, tracker_writer, tracker_reader',
+                 current_database());
+end $$;
+
+revoke all on schema public from public;
+grant usage, create on schema public to tracker_owner;
+grant usage on schema public to tracker_writer, tracker_reader;
+-- Functions are open to everyone unless said otherwise, and only these roles get in anyway.
+
+do $$
+declare
+  kind "char";
+  it text;
+  -- A row of these grows while it is current: names are learnt, marks move, listening ends.
+  growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
+                                   'listening', 'wanted'];
+  public_relations constant text[] := array[
+    'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_observations',
+    'resolution_conflicts', 'unresolved_markets', 'coverage', 'connection_events',
+    'rejected_messages'];
+  -- coverage_gaps() reads these as whoever asks it.
+  of_coverage_gaps constant text[] := array['wanted', 'listening', 'epochs', 'process_life'];
+begin
+  for it, kind in select c.relname, c.relkind from pg_class c
+                  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') loop
+    execute format('alter table public.%I owner to tracker_owner', it);
+    execute format('revoke all on public.%I from tracker_writer, tracker_reader', it);
+    execute format('grant select on public.%I to tracker_writer', it);
+    if kind in ('r', 'p') and it <> 'schema_migrations' then
+      execute format('grant insert on public.%I to tracker_writer', it);
+    end if;
+    if it = any(growing) then
+      execute format('grant update on public.%I to tracker_writer', it);
+    end if;
+    if it = any(public_relations || of_coverage_gaps) then
+      execute format('grant select on public.%I to tracker_reader', it);
+    end if;
+  end loop;
+  for it in select p.oid::regprocedure from pg_proc p
+            where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+              and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e') loop
+    execute format('alter function %s owner to tracker_owner', it);
+  end loop;
+end $$;
