@@ -17,11 +17,11 @@ ETC := $(DESTDIR)/etc
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock
+$(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3"; exit 78; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
@@ -74,11 +74,14 @@ install-venv:
 	'$(TO)/.venv/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	'$(TO)/.venv/bin/python' -m compileall -q '$(TO)/actors'
 
-lock: $(READY)  ## renew requirements.lock from setup.cfg
+COMPILE = $(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header
+
+lock: $(READY)  ## renew requirements.lock (to run) and requirements-dev.lock (to develop) from setup.cfg
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
-	$(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --all-extras --strip-extras --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header -o requirements.lock setup.cfg
+	$(COMPILE) --extra embedded --extra simulator -o requirements.lock setup.cfg
+	$(COMPILE) --all-extras --constraint requirements.lock -o requirements-dev.lock setup.cfg
 
 clean:  ## remove everything that make made, but never a state directory
 	rm -rf $(VENV) .venv-bench build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

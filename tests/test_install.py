@@ -1,5 +1,6 @@
 """`make install` lays out what the unit expects, and the unit is one that systemd takes."""
 
+import configparser
 import os
 import re
 import shutil
@@ -54,6 +55,36 @@ def words(line: str) -> list[str]:
 
 def uncommented() -> str:
     return re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
+
+
+def locked(name: str) -> dict[str, str]:
+    """Give each package of a lock file with its version and hashes."""
+    text = (ROOT / name).read_text()
+    blocks = re.findall(r"^(\S+)==(\S+ .*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return dict(blocks)
+
+
+def wanted(section: str, key: str) -> set[str]:
+    """Give the names of the packages that setup.cfg asks for."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = [line for line in setup[section][key].splitlines() if line and line[0] != "#"]
+    return {re.split(r"[^\w-]", line)[0] for line in lines}
+
+
+def test_a_server_installs_what_runs_and_no_tools() -> None:
+    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
+    extras = "options.extras_require"
+    needed = wanted("options", "install_requires") | wanted(extras, "embedded")
+    assert needed | wanted(extras, "simulator") <= set(runs)
+    assert not wanted(extras, "dev") & set(runs)
+    assert wanted(extras, "dev") <= set(tools)
+
+
+def test_both_locks_name_the_same_versions_with_hashes() -> None:
+    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {name: tools.get(name) for name in runs} == runs
+    assert all("--hash=sha256:" in said for said in tools.values())
 
 
 @pytest.fixture
