@@ -1,5 +1,6 @@
 """Evidence: what the sources said of one market, and since when they have been saying it."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 
@@ -57,7 +58,7 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         words: At most one of each source, ordered by source.
-        clash_ms: When two sources were last heard to contradict each other, or 0.
+        clash_ms: Until when two sources contradicted each other, as far as is known, or 0.
     """
 
     condition_id: ConditionId
@@ -75,8 +76,9 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
             return self
         words = {word.source: word for word in self.words}
         words[observation.source] = _continued(words.get(observation.source), observation)
-        said = {word.payouts for word in words.values() if word.payouts is not None}
-        clashing_ms = observation.observed_at_ms if len(said) > 1 else 0
+        # Two that contradicted each other did so until one of them was heard to change its word.
+        clashing = _clash(self.words) or _clash(words.values())
+        clashing_ms = observation.observed_at_ms if clashing else 0
         return Testimony(
             condition_id=self.condition_id,
             words=tuple(words[source] for source in sorted(words)),
@@ -103,8 +105,8 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, words=tuple(words[each] for each in sorted(words)))
 
 
-def age(observation: Observation) -> tuple[int, bool, str]:
-    """Give the sort key of observations, oldest first.
+def age(observation: Observation) -> tuple[int, bool, str, Source]:
+    """Give the sort key of observations, oldest first; it does not depend on their order.
 
     Of two words of one source in one millisecond the one that is not final
     comes last and counts.
@@ -113,7 +115,12 @@ def age(observation: Observation) -> tuple[int, bool, str]:
         observation.observed_at_ms,
         observation.payouts is None,
         observation.reason or str(sorted(observation.payouts or ())),
+        observation.source,
     )
+
+
+def _clash(words: Iterable[Word]) -> bool:
+    return len({word.payouts for word in words if word.payouts is not None}) > 1
 
 
 def _continued(word: Word | None, observation: Observation) -> Word:

@@ -126,14 +126,19 @@ def test_a_split_against_a_winner_is_a_conflict() -> None:
 
 def test_after_a_contradiction_the_hold_starts_anew() -> None:
     said = [*twice(Y, GAMMA, DATA), says(CLOB, 30, N), says(CLOB, 100, None, "open")]
-    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=30 + HOLD)
+    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=100 + HOLD)
+
+
+def test_a_contradiction_lasted_until_it_was_heard_to_end() -> None:
+    said = [*twice(Y, GAMMA, DATA), says(CLOB, 0, N), says(CLOB, HOLD, Y)]
+    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=2 * HOLD)
 
 
 def test_a_word_from_before_a_contradiction_is_to_be_said_again_after_its_hold() -> None:
     said = [*twice(Y, GAMMA, DATA), says(CLOB, 30, N), says(CLOB, 31, None, "open")]
-    assert rule(*said, now_ms=150) == NotYet(reason="to be confirmed", look_at_ms=150)
-    again = [says(GAMMA, 150, Y), says(DATA, 150, Y)]
-    assert isinstance(rule(*said, *again, now_ms=150), Winner)
+    assert rule(*said, now_ms=151) == NotYet(reason="to be confirmed", look_at_ms=151)
+    again = [says(GAMMA, 151, Y), says(DATA, 151, Y)]
+    assert isinstance(rule(*said, *again, now_ms=151), Winner)
 
 
 def test_of_two_words_in_one_millisecond_the_one_that_is_not_final_counts() -> None:
