@@ -1,0 +1,36 @@
+"""Promise: no ten seconds have more requests than the budget, whatever is asked for."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.logic import budget
+from actors.logic.budget import WINDOW_S, Budget
+
+
+def test_the_budget_is_free_again_ten_seconds_after_each_request() -> None:
+    one = Budget(2)
+    one.spend(0.0)
+    one.spend(4.0)
+    assert not one.ready(9.9)
+    assert one.ready(10.0)
+    one.spend(10.0)
+    assert not one.ready(13.9)
+    assert (one.recent(13.9), one.spent) == (2, 3)
+
+
+@given(st.lists(st.floats(0, 3), max_size=200), st.integers(1, 20))
+def test_no_ten_seconds_have_more_than_the_budget(pauses: list[float], most: int) -> None:
+    one, now, sent = Budget(most), 0.0, []
+    for pause in pauses:
+        now += pause
+        if one.ready(now):
+            one.spend(now)
+            sent.append(now)
+    for end in sent:
+        assert sum(end - WINDOW_S < at <= end for at in sent) <= most
+
+
+def test_both_shares_of_gamma_are_below_what_it_documents() -> None:
+    assert budget.GAMMA_LISTINGS + budget.GAMMA_OUTCOMES < 300
+    assert budget.DATA < 800
+    assert budget.CLOB < 9_000

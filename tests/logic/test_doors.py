@@ -1,0 +1,41 @@
+"""Promise: a source that fails is left alone, one that is asked enough waits, the others go on."""
+
+from actors.errors import SourceUnavailable
+from actors.logic.budget import CHAIN
+from actors.logic.doors import MOST, Doors
+from actors.logic.evidence import Source
+
+GONE = SourceUnavailable("HTTP 503", retry_after_s=30.0)
+
+
+def test_a_source_that_asks_for_time_gets_it_and_the_others_go_on() -> None:
+    doors = Doors(Source)
+    assert doors.failed(Source.DATA, 0.0, GONE) == 30.0
+    assert not doors.open(Source.DATA, 29.9)
+    assert doors.open(Source.GAMMA, 0.0)
+    assert doors.any_able(0.0)
+    assert dict(doors.states())["data"] == "HTTP 503"
+    assert doors.open(Source.DATA, 30.0)
+    doors.answered(Source.DATA)
+    assert dict(doors.states())["data"] == "ok"
+
+
+def test_a_source_that_was_asked_enough_is_able_and_not_open() -> None:
+    doors = Doors(Source)
+    for _ in range(CHAIN):
+        doors.asked(Source.CHAIN, 1.0)
+    assert doors.able(Source.CHAIN, 2.0)
+    assert not doors.affords(Source.CHAIN, 2.0)
+    assert not doors.open(Source.CHAIN, 10.9)
+    assert doors.open(Source.CHAIN, 11.0)
+
+
+def test_requests_are_counted_in_all_and_lately() -> None:
+    doors = Doors([Source.GAMMA])
+    for now in (0.0, 5.0, 11.0):
+        doors.asked(Source.GAMMA, now)
+    assert doors.requests(12.0) == (("gamma", 3, 2),)
+
+
+def test_every_source_has_its_budget() -> None:
+    assert set(MOST) == set(Source)
