@@ -187,7 +187,7 @@ class ConnectionActor(Shell):
             return
         log.warning("tokens_deaf", extra={"connection": self._lane.lane, "tokens": deaf})
         self._epoch.doubt(deaf)
-        self._doubts.add(self._time.now)
+        self._doubts.add(deaf, self._time.now)
         self._subscription.again(deaf, self._time.now)
 
     # ----------------------------------------------------------- the feed
@@ -262,7 +262,8 @@ class ConnectionActor(Shell):
 
     def _report(self, state: str) -> None:
         said = self._account.report(state, self._time.now, self._listening, self._line)
-        ailing = {"unheard": self._subscription.unheard, "deaf": self._doubts.beyond_cure}
+        deaf = self._doubts.beyond_cure(self._time.now, self._listening.waiting)
+        ailing = {"unheard": self._subscription.unheard, "deaf": deaf}
         self._to.supervisor.tell(msgspec.structs.replace(said, **ailing))
 
     # ---------------------------------------------------------------- end
