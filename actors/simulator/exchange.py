@@ -77,14 +77,15 @@ class Exchange:
         self._ledger.flush()
 
     def _first_wish(self, number: int, wall: int, rng: random.Random) -> Wish:
-        """A share of them ends one after the other from second 3 on; the rest outlive the run."""
+        """A share of them ends one after the other, from `first_end` on; the rest outlive it."""
         share = self._options.ending
         if int((number + 1) * share) == int(number * share):
             days = rng.randint(2, 300)
             fate = "stuck" if number % 50 == 48 else "long"
             return Wish(announced=0, trades=wall, ends=wall + days * DAY_MS, fate=fate)
         latest = int(self._options.life[1] * 1000)
-        ends = wall + rng.randint(min(3000, latest), latest)
+        earliest = int(self._options.first_end * 1000)
+        ends = wall + rng.randint(min(earliest, latest), latest)
         return Wish(announced=0, trades=wall, ends=ends)
 
     def add(self, wish: Wish, wall: int) -> Market:

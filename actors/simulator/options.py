@@ -52,6 +52,7 @@ class Options:
     zipf: float
     life: tuple[float, float]
     ending: float
+    first_end: float
     odd: float
     duration: float | None
     pace: Pace
@@ -129,6 +130,7 @@ def _parser() -> _Parser:
     add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")
     add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
     add("--ending", type=_share, default=0.5, help="share of --markets that end soon")
+    add("--first-end", type=_number, default=3.0, help="seconds until the first of them ends")
     add("--odd", type=_share, default=0.0, help="share of markets of which sources tell strangely")
     add("--duration", type=_number, help="seconds until it ends by itself; default: never")
     add("--settle", type=_number, default=1.0, help="seconds from end to resolution, about")

@@ -38,6 +38,8 @@ POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
 MOST = {"gamma": 300, "clob": budget.CLOB, "data": budget.DATA, "rpc": budget.CHAIN}
 """Requests in any ten seconds; of Gamma what it documents, for catalogue and outcomes."""
 GRACE_S = 5.0
+HEAD_START_S = 12.0
+"""What the tracker has to start and to find the markets before the first of them ends."""
 LIES = ("lie_gamma", "lie_clob", "lie_data", "lie_chain")
 OUTAGES = ("http_500", "http_html", "http_429", "http_truncated", "http_redirect")
 TOLD = (
@@ -101,9 +103,11 @@ class Run:
         simulator = self._simulator()
         tracker = self._tracker()
         began = time.monotonic()
-        kill_at = sorted(rng.uniform(0.2, 0.9) * play.minutes * 60 for _ in range(play.kills))
-        trouble_at = play.poll_s
-        while (passed := time.monotonic() - began) < play.minutes * 60:
+        kill_at = sorted(
+            HEAD_START_S + rng.uniform(0.2, 0.9) * play.minutes * 60 for _ in range(play.kills)
+        )
+        trouble_at = HEAD_START_S + play.poll_s
+        while (passed := time.monotonic() - began) < HEAD_START_S + play.minutes * 60:
             if kill_at and passed >= kill_at[0]:
                 kill_at.pop(0)
                 self.kills += 1
@@ -126,7 +130,13 @@ class Run:
         return self._stage.simulator(
             *("--markets", str(play.markets), "--ending", "1", "--odd", "0.35"),
             *("--births-per-second", "0", "--prints-per-second", "0", "--noise-per-second", "20"),
-            *("--life", f"{play.minutes * 60:g}", "--settle", f"{20 / play.pace:g}", *lags),
+            *(
+                "--first-end",
+                f"{HEAD_START_S:g}",
+                "--life",
+                f"{HEAD_START_S + play.minutes * 60:g}",
+            ),
+            *("--settle", f"{20 / play.pace:g}", *lags),
             *("--seed", str(play.seed)),
         )
 
