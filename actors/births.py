@@ -73,17 +73,17 @@ class MigratingStore(Store):
         self._target = dsn
         self._may_migrate = may_migrate
 
-    def open(self, journal_id: UUID) -> Opened:
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         """Connect; migrate first when that is needed, which no guard cuts short."""
         try:
-            return super().open(journal_id)
+            return super().open(journal_id, first_seq=first_seq)
         except SchemaMismatch:
             if not self._may_migrate:
                 raise
         applied = migrate.apply(self._target)
         if applied:
             log.info("schema_migrated", extra={"applied": list(applied)})
-        return super().open(journal_id)
+        return super().open(journal_id, first_seq=first_seq)
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,6 +89,20 @@ class Journal(Protocol):
         """The sequence that the next record will get."""
 
     @property
+    def oldest_seq(self) -> int:
+        """The lowest sequence that can still be read."""
+
+    @property
+    def unmet_seq(self) -> int:
+        """The lowest sequence given out since a database was met; no mark may be above it."""
+
+    def met(self) -> None:
+        """Note that the database and this journal belong together."""
+
+    def renew(self) -> None:
+        """Take another identity: to a database this is another journal now. Sequences go on."""
+
+    @property
     def opened_at_seq(self) -> int:
         """The first sequence of this process."""
 
@@ -114,8 +128,8 @@ class Journal(Protocol):
 class Store(Protocol):
     """The database, as the writer sees it."""
 
-    def open(self, journal_id: UUID) -> Opened:
-        """Connect and read the mark.
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
+        """Connect and read the mark; of a journal that is new here it is `first_seq`.
 
         Raises:
             StoreUnavailable: Try again later.

@@ -81,7 +81,7 @@ def look_at_schema(dsn: SafeDsn, journal: Journal, guard: Guard, *, may_migrate:
     store = MigratingStore(dsn.dsn, may_migrate=may_migrate)
     guard.watch(store)
     try:
-        store.open(journal.journal_id)
+        store.open(journal.journal_id, first_seq=journal.oldest_seq)
     except StoreUnavailable as away:
         log.warning("database_away", extra={"reason": str(away), "retry_s": 0.0})
     finally:

@@ -5,9 +5,8 @@ Hears: TradesSeen, FactSeen, Journalled, ConnectionNoted; MarketsSeen,
 ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict; Open, Flush,
 CatchUp, Drain, Tick. Tells: BatchWritten, PrintsMissed, StoreOpened, StoreLost,
 reports to the supervisor; StoreOpened, MarketsRemembered, TicketsStored to catalogue
-and resolution. Dies
-when: the unexpected happens; a database that is away is not. Restarted: by the
-supervisor; what was gathered is read again from the journal.
+and resolution. Dies when: the unexpected happens; a database that is away is not.
+Restarted: by the supervisor; what was gathered is read again from the journal.
 
 While the database is away, or while the journal is ahead of what was told,
 messages about journal records are let go: the journal has them, and `_catch_up`
@@ -21,15 +20,15 @@ from random import Random
 
 import msgspec
 
-from actors.errors import JournalUnreadable, StorePoisoned, StoreUnavailable
+from actors.errors import StorePoisoned, StoreUnavailable
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
 from actors.logic.presence import AWAY, BEHIND, LIVE, Presence
-from actors.logic.rechecks import Stretch
 from actors.logic.stall import Stall
 from actors.logic.stride import Stride
 from actors.logic.witness import Witness
+from actors.meeting import meet
 from actors.messages import (
     CatchUp,
     ConnectionNoted,
@@ -50,6 +49,7 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.ports import Journal, Store
+from actors.recollection import Recollection
 from actors.shell import Birth, Shell
 from actors.stretch import read_stretch
 from actors.tidings import Tidings, WriterNeighbours
@@ -93,6 +93,7 @@ class WriterActor(Shell):
         self._tidings = Tidings(birth, neighbours)
         self._store = store
         self._journal = journal
+        self._recollection = recollection = Recollection(store, self._tidings)
         self._presence = Presence(rng)
         self._stride = Stride(
             most_prints=settings.batch_prints, most_records=settings.batch_records
@@ -113,9 +114,9 @@ class WriterActor(Shell):
             TradesSeen: self._trades_seen,
             FactSeen: self._fact_seen,
             Journalled: self._journalled,
-            ConnectionNoted: self._connection_noted,
-            RecallMarkets: self._recall,
-            RecallVerdicts: self._recall_verdicts,
+            ConnectionNoted: lambda note: self._notes.append(_event(note)),
+            RecallMarkets: lambda _: self._ask(recollection.unresolved),
+            RecallVerdicts: lambda told: self._ask(lambda: recollection.verdicts(told.stretch)),
             MarketsSeen: self._markets_seen,
             MarketMoved: lambda told: self._keep(told.ticket, told.transition),
             ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),
@@ -133,47 +134,23 @@ class WriterActor(Shell):
         """Give the number of journal records gathered and not yet committed."""
         return len(self._gathered.sequences)
 
-    # ------------------------------------------------------------ open, lose
-
     def _open(self, _: Open) -> None:
         """Reach the database; catch up from the mark it names."""
         try:
-            opened = self._store.open(self._journal.journal_id)
+            opened = meet(self._store, self._journal)
         except StoreUnavailable as away:
             self._lose(away)
             return
-        if opened.mark > self._journal.next_seq:
-            raise JournalUnreadable(
-                f"the database holds this journal up to {opened.mark - 1}, but it ends at"
-                f" {self._journal.next_seq - 1}: the state directory is older than the database;"
-                " restore the newer one, or move its journal folder away to begin another"
-            )
         self._acks = Acks(max(opened.mark, 1))
         self._journal.release(self._acks.mark)
         self._fall_behind()
         self._tidings.opened(opened.server, self._acks.mark)
-        self._guarded(self._remember)
+        self._guarded(self._recollection.unresolved)
 
-    def _remember(self) -> None:
-        """Tell what earlier days left unresolved."""
-        for markets in self._store.open_markets():
-            ids = tuple(market.condition_id for market in markets)
-            self._tidings.remembered(markets, self._store.last_words(ids))
-
-    def _recall(self, _: RecallMarkets) -> None:
-        """Somebody started anew and remembers nothing."""
+    def _ask(self, question: Callable[[], None]) -> None:
+        """Have the database tell somebody something; while it is away, they ask again."""
         if self._presence.is_open:
-            self._guarded(self._remember)
-
-    def _recall_verdicts(self, asked: RecallVerdicts) -> None:
-        """Tell which verdicts fall due for another look; while away nothing, they ask again."""
-        if self._presence.is_open:
-            self._guarded(lambda: self._tell_verdicts(asked.stretch))
-
-    def _tell_verdicts(self, stretch: Stretch) -> None:
-        for verdicts in self._store.verdicts_to_check(stretch):
-            self._tidings.due_again(verdicts)
-        self._tidings.due_again((), until_ms=stretch.until_ms)
+            self._guarded(question)
 
     def _guarded(self, work: Callable[[], None]) -> bool:
         """Do database work; give False when the database went away over it, or refused it."""
@@ -211,8 +188,6 @@ class WriterActor(Shell):
             self._presence.state = BEHIND
             self.actor_ref.tell(CatchUp())
 
-    # ------------------------------------------------------------------ time
-
     def _tick(self, tick: Tick) -> None:
         """Try again, look for sequences that never came, report."""
         self._now, self._wall_ns = tick.now, tick.wall_ns
@@ -223,22 +198,18 @@ class WriterActor(Shell):
         if missed:
             self.supervisor.tell(PrintsMissed(missed=missed))
         standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
-        if self._stall.noticed(tick.now, **standing) and self._is_live:
+        if self._stall.noticed(tick.now, **standing) and self._presence.is_live:
             self._fall_behind()
         self._report()
 
     def _report(self) -> None:
         self._tidings.report(self._now, state=self._presence.state, waiting=self.waiting)
 
-    @property
-    def _is_live(self) -> bool:
-        return self._presence.state == LIVE
-
     # ---------------------------------------------------------------- gather
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather prints; commit early when the batch is full."""
-        if not self._is_live or message.seq < self._acks.mark:
+        if not self._presence.is_live or message.seq < self._acks.mark:
             return
         self._gathered.frame(message.seq, message.connection, message.prints, message.refusals)
         self._witness.heard(message.connection, message.prints, self._now)
@@ -247,26 +218,15 @@ class WriterActor(Shell):
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
-        if self._is_live and message.seq >= self._acks.mark:
+        if self._presence.is_live and message.seq >= self._acks.mark:
             self._gathered.fact(message.seq, message.fact)
 
     def _journalled(self, _: Journalled) -> None:
         """Too much was in flight to tell: commit what is here, then read the journal."""
-        if self._is_live:
+        if self._presence.is_live:
             self._commit()
-        if self._is_live:
+        if self._presence.is_live:
             self._fall_behind()
-
-    def _connection_noted(self, note: ConnectionNoted) -> None:
-        """Keep an event for `connection_events`."""
-        self._notes.append(
-            ConnectionEvent(
-                at_ns=note.at_ns,
-                connection=note.connection,
-                event=note.event,
-                reason=note.reason,
-            )
-        )
 
     def _markets_seen(self, message: MarketsSeen) -> None:
         """Gather markets; their owner tells them again until they are stored."""
@@ -306,8 +266,6 @@ class WriterActor(Shell):
         self._journal.release(self._acks.mark)
         self._tidings.committed(gathered, knowledge, committed, self._wall_ns)
 
-    # -------------------------------------------------------------- catch up
-
     def _catch_up(self, _: CatchUp) -> None:
         """Commit one more stretch of the journal; go live at its end."""
         if self._presence.state != BEHIND:
@@ -327,10 +285,14 @@ class WriterActor(Shell):
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; give False when the database is away."""
-        if self._is_live:
+        if self._presence.is_live:
             self._commit()
-        if self._is_live:
+        if self._presence.is_live:
             self._fall_behind()
         while self._presence.state == BEHIND:
             self._catch_up(CatchUp())
-        return self._is_live
+        return self._presence.is_live
+
+
+def _event(note: ConnectionNoted) -> ConnectionEvent:
+    return msgspec.convert(note, ConnectionEvent, from_attributes=True)

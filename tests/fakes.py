@@ -81,6 +81,8 @@ class FakeJournal:
         self.weights: dict[int, int] = {}
         self.next_seq = 1
         self.opened_at_seq = opened_at_seq
+        self.oldest_seq = 1
+        self.unmet_since: int | None = opened_at_seq
         self.mark = 1
         self.full = False
         self.holes: list[Hole] = []
@@ -88,6 +90,16 @@ class FakeJournal:
     @property
     def in_flight(self) -> int:
         return self.next_seq - self.mark
+
+    @property
+    def unmet_seq(self) -> int:
+        return self.next_seq if self.unmet_since is None else self.unmet_since
+
+    def met(self) -> None:
+        self.unmet_since = None
+
+    def renew(self) -> None:
+        self.journal_id = UUID(int=self.journal_id.int + 1)
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
         if self.full:
@@ -122,7 +134,8 @@ class FakeStore:
     def __init__(self) -> None:
         self.prints: dict[tuple[object, ...], Print] = {}
         self.batches: list[Batch] = []
-        self.mark = 0
+        self.marks: dict[UUID, int] = {}
+        self.journal_id = JOURNAL_ID
         self.opens = 0
         self.away = False
         self.poisoned = False
@@ -133,12 +146,21 @@ class FakeStore:
         self.stretches: list[Stretch] = []
         self.closed = True
 
-    def open(self, journal_id: UUID) -> Opened:
-        assert journal_id == JOURNAL_ID
+    @property
+    def mark(self) -> int:
+        return self.marks.get(self.journal_id, 0)
+
+    @mark.setter
+    def mark(self, mark: int) -> None:
+        self.marks[self.journal_id] = mark
+
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         self.opens += 1
         if self.away:
             raise StoreUnavailable("connection refused")
         self.closed = False
+        self.journal_id = journal_id
+        self.marks.setdefault(journal_id, first_seq)
         return Opened(server="FakeSQL 1", timescale=False, mark=self.mark)
 
     def commit(self, batch: Batch) -> Committed:

@@ -6,11 +6,10 @@ from random import Random
 
 import msgspec
 import pytest
-from fakes import FakeJournal, FakeStore
+from fakes import JOURNAL_ID, FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
 
-from actors.errors import JournalUnreadable
 from actors.logic import feed, record
 from actors.logic.market import Asset, Market
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
@@ -529,12 +528,11 @@ def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
     assert [len(batch.prints) for batch in house.store.batches] == [4, 8, 8]
 
 
-def test_a_state_directory_older_than_the_database_is_refused() -> None:
-    house = House()
-    house.store.mark = 10
-
-    with pytest.raises(JournalUnreadable, match="older than the database"):
-        house.actor.on_receive(Open())
+def restored(journal: FakeJournal, store: FakeStore) -> House:
+    """Give a house whose state directory is older than its database."""
+    house = House(journal, store)
+    store.mark = 10
+    return house
 
 
 # --------------------------------------------------------------------- witness
@@ -575,3 +573,94 @@ def test_reports_that_passed_by_accuse_nobody() -> None:
     house.tick(6)
 
     assert not house.supervisor.of(PrintsMissed)
+
+
+# ------------------------------------------------- identity and damage
+
+
+def test_a_journal_older_than_the_database_takes_another_identity_and_loses_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = restored(FakeJournal(), FakeStore())
+    for number in range(3):  # under numbers that the database believes to hold
+        house.journal_print(number)
+    house.open()
+
+    assert len(house.stored()) == 3
+    assert house.journal.journal_id != JOURNAL_ID
+    assert house.store.marks == {JOURNAL_ID: 10, house.journal.journal_id: 4}
+    (line,) = lines(caplog, "journal_renewed")
+    assert vars(line)["mark"] == 10
+
+    house.tell(house.journal_print(4))
+    house.flush()
+    assert len(house.stored()) == 4
+
+
+def test_a_journal_that_has_passed_the_mark_before_they_met_is_told_whole_once_more() -> None:
+    house = restored(FakeJournal(), FakeStore())
+    for number in range(30):
+        house.journal_print(number)
+    house.open()
+
+    assert len(house.stored()) == 30
+
+
+def test_a_mark_that_grew_since_they_met_is_no_reason_for_another_identity() -> None:
+    house = House().open()
+    house.tell(house.journal_print(1))
+    house.flush()
+    for _ in range(3):
+        House(house.journal, house.store).open()
+
+    assert list(house.store.marks) == [JOURNAL_ID]
+
+
+def test_a_commit_whose_answer_was_lost_is_no_reason_either() -> None:
+    house = House().open()
+    house.store.forgets_commit = True
+    house.tell(house.journal_print(1))
+    house.flush()
+    House(house.journal, house.store).open()
+
+    assert house.store.marks == {JOURNAL_ID: 2}
+
+
+def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House()
+    for number in range(5):
+        house.journal_print(number)
+    house.journal.dig(2, 3)
+    house.open()
+
+    facts = [fact for batch in house.store.batches for fact in batch.facts]
+    assert facts == [(2, record.StretchLost(2, 3))]
+    assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
+
+
+def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
+    house = House()
+    for number in range(3):
+        house.journal_print(number)
+    house.journal.dig(3, 3)
+    house.open()
+
+    assert house.store.batches[-1].facts == ((3, record.StretchLost(3, 3)),)
+    assert house.store.mark == 4
+
+
+def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
+    house = House().open()
+    house.journal_print(1)
+    second = house.journal_print(2)
+    house.tell(second)
+    house.flush()
+    house.journal.dig(2, 2)
+    for _ in range(7):
+        house.tick()
+        drain(house.actor)
+
+    assert house.store.mark == 3
+    assert not any(batch.facts for batch in house.store.batches)

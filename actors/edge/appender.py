@@ -133,6 +133,21 @@ class Appender:
         self.changes += 1
         self.durable_seq = self.next_seq - 1
 
+    def renew(self) -> None:
+        """Give the journal another identity, under which the next record is written.
+
+        Raises:
+            OSError: It could not be noted; nothing has changed.
+            JournalFailed: What is there could not be made durable.
+        """
+        with self._syncing, self._lock:
+            self._must_work()
+            if self._tail.suspect is not None or not self._sync_files(self._tail.dirty()):
+                self._carry_over()
+            self.durable_seq = self.next_seq - 1
+            self._shelf.renew()
+            self._tail.turn()
+
     def recount(self) -> None:
         """Note that segments were deleted: there is room again."""
         with self._lock:

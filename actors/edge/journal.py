@@ -16,11 +16,11 @@ Invariants
     8.  Bounded: files and reserve by `max_bytes`, the unsynced by 8 MiB and 65,536
         records (then `append` waits for a sync), reading by one chunk and one record.
 
-Files: `seg-<first sequence, 20 digits>.log` (format: `segment.py`), `journal-id`,
+Files: `seg-<first sequence, 20 digits>.log` (see `segment.py`), `journal-id`, `unmet`,
 `reserve`, `*.tmp` (leftovers), `*.corrupt` (damaged segments kept for people).
 
-Writing     `append`: number, header, CRC, `write()` until all is taken. A segment
-            that is full is left to the sync thread; a record never spans two.
+Writing     `append`: number, header, CRC, `write()` until all is taken. Full segments
+            are left to the sync thread; a record never spans two.
 Reading     from any thread, beside appends. Deleting: `release(mark)` (`reader.py`).
 Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut off
             and counted, the rest is synced. The next sequence is one more than the last;
@@ -29,8 +29,9 @@ Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut of
 Errors      no room: the tail is cut back to the last whole record. Anything else: once,
             all that is not synced moves to a new segment; if that fails too, the
             journal has `failed` and says so at every call.
-Rooms       `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the growing end),
-            `appender`, `syncer`, `reader`, `reserve`, `figures`.
+Identity    (`lineage.py`) `renew` takes another one, from the next segment on.
+Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the
+            growing end), `appender`, `syncer`, `reader`, `reserve`, `lineage`, `figures`.
 """
 
 import errno
@@ -38,23 +39,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from uuid import UUID
 
-from actors.edge.appender import Appender
 from actors.edge.disk import Disk
 from actors.edge.figures import JournalStats
-from actors.edge.reader import Reader, Skip
-from actors.edge.reserve import Reserve
-from actors.edge.shelf import Shelf
-from actors.edge.syncer import Syncer
-from actors.edge.tail import Tail
-from actors.errors import JournalFailed, JournalUnreadable, Retryable
+from actors.edge.opening import Bounds, Clocks, Parts, parts
+from actors.errors import JournalFailed, Retryable
 from actors.logic.record import Entry, Hole
 
 MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
-_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
 
 
 @contextmanager
@@ -69,24 +63,11 @@ def _named(what: str) -> Iterator[None]:
 class Journal:
     """An open journal. Every method may be called from every thread."""
 
-    def __init__(
-        self,
-        shelf: Shelf,
-        reserve: Reserve,
-        appender: Appender,
-        reader: Reader,
-        syncer: Syncer,
-        *,
-        bounds: tuple[int, int],
-    ) -> None:
-        self._shelf = shelf
-        self._reserve = reserve
-        self._appender = appender
-        self._reader = reader
-        self._syncer = syncer
-        self._max_bytes, self._segment_bytes = bounds
+    def __init__(self, made: Parts, bounds: Bounds) -> None:
+        self._shelf, self._reserve, self._appender, self._reader, self._syncer, self._unmet = made
+        self._bounds = bounds
         self._closed = False
-        self.opened_at_seq = appender.next_seq
+        self.opened_at_seq = self._appender.next_seq
 
     @classmethod
     def open(  # noqa: PLR0913  # each has its default; callers name what they change
@@ -120,29 +101,13 @@ class Journal:
             JournalUnreadable: It cannot be used, or holds a newer format.
             JournalFailed: The disk fails, or has no room for a new journal.
         """
-        bounds = max_bytes, max(min(segment_bytes, max_bytes // 4), 1)
-        shelf: Shelf | None = None
-        try:
-            shelf = Shelf(disk or Disk(), directory, wall_ns=wall_ns)
-            reserve = Reserve(shelf.disk, shelf.directory, min(reserve_bytes, max_bytes // 8))
-            tail, first_seq = Tail.of(shelf, reserve, floor_seq=floor_seq, segment_bytes=bounds[1])
-            reserve.build()
-        except OSError as exc:
-            if shelf:
-                shelf.close()
-            kind = JournalUnreadable if exc.errno in _NO_ACCESS else JournalFailed
-            raise kind(f"cannot use {directory}: {exc.strerror or exc}") from exc
-        lock = Lock()
-        appender = Appender(
-            shelf, tail, lock, first_seq=first_seq, max_bytes=max_bytes, wall_ns=wall_ns
+        bounds = Bounds(
+            max_bytes,
+            max(min(segment_bytes, max_bytes // 4), 1),
+            min(reserve_bytes, max_bytes // 8),
         )
-        skip = Skip(tail.used_seq, first_seq)
-        reader = Reader(shelf, lock, tail=skip, changes=lambda: appender.changes)
-        syncer = Syncer(
-            appender.sync, appender.fail, interval_s=sync_interval_s, monotonic=monotonic
-        )
-        syncer.start()
-        return cls(shelf, reserve, appender, reader, syncer, bounds=bounds)
+        clocks = Clocks(monotonic, wall_ns, sync_interval_s)
+        return cls(parts(disk or Disk(), directory, bounds, clocks, floor_seq=floor_seq), bounds)
 
     def close(self) -> None:
         """Sync, end the thread, give the directory back. Closing twice is harmless.
@@ -208,6 +173,34 @@ class Journal:
         return self._shelf.journal_id
 
     @property
+    def oldest_seq(self) -> int:
+        """The lowest sequence that can still be read."""
+        return self._shelf.segments[0].first_seq
+
+    @property
+    def unmet_seq(self) -> int:
+        """The lowest sequence given out since a database was met; no mark may be above it."""
+        return self.next_seq if self._unmet.since is None else self._unmet.since
+
+    def met(self) -> None:
+        """Note that a database knows nothing of this journal that it does not hold.
+
+        Raises:
+            JournalFailed: It could not be noted.
+        """
+        with _named("cannot note that the database was met"):
+            self._unmet.met()
+
+    def renew(self) -> None:
+        """Take another identity: to a database this is another journal now. Sequences go on.
+
+        Raises:
+            JournalFailed: It could not be noted, or what is there could not be synced.
+        """
+        with _named("cannot take another identity"):
+            self._appender.renew()
+
+    @property
     def next_seq(self) -> int:
         """The sequence that the next record will get."""
         return self._appender.next_seq
@@ -234,13 +227,8 @@ class Journal:
 
     @property
     def sync_alive_at(self) -> float:
-        """Monotonic seconds when the sync thread last came round."""
+        """Monotonic seconds when the thread last came round."""
         return self._syncer.alive_at
-
-    @property
-    def sync_p99_s(self) -> float:
-        """Seconds that 99 of 100 recent syncs took at most."""
-        return self._syncer.p99_s
 
     @property
     def in_flight(self) -> int:
@@ -263,24 +251,36 @@ class Journal:
             durable_seq=self.durable_seq,
             mark=self.mark,
             bytes=self._shelf.bytes,
-            max_bytes=self._max_bytes,
+            max_bytes=self._bounds.cap,
             segments=len(self._shelf.segments),
             free_bytes=self._free_bytes(),
             reserve_bytes=self._reserve.held_bytes,
-            sync_p99_s=self.sync_p99_s,
+            sync_p99_s=self._syncer.p99_s,
             oldest_ns=self._reader.oldest_ns(self.next_seq),
             truncated_bytes=self._shelf.truncated_bytes,
             holes=self._reader.holes_total,
             weight_appended=self.weight_appended,
         )
 
+    @property
+    def headroom_bytes(self) -> int:
+        """What the cap leaves beside the reserve, held or not; and the disk, once more of it."""
+        held, size = self._reserve.held_bytes, self._reserve.size
+        return min(
+            self._bounds.cap - self._shelf.bytes - size, self._free_bytes() + held - 2 * size
+        )
+
     def room(self) -> bool:
         """Tell whether cap and disk leave room for a segment more, beside the reserve."""
-        files = self._shelf.bytes + self._reserve.held_bytes + self._segment_bytes
-        return (
-            files <= self._max_bytes
-            and self._free_bytes() >= self._reserve.size + self._segment_bytes
-        )
+        return self.headroom_bytes >= self._bounds.segment
+
+    def plenty(self) -> bool:
+        """Tell whether there is so much room that reading would not stop again at once.
+
+        On the disk that is four times the reserve beside the reserve; of the cap, half.
+        """
+        wanted = max(3 * self._reserve.size, self._bounds.segment + self._reserve.size)
+        return self.headroom_bytes >= min(wanted, self._bounds.cap // 2)
 
     def free_reserve(self) -> None:
         """Give the reserve's space to the last records; the cap grows by it too."""

@@ -41,14 +41,13 @@ class Ledger:
 
     def apply(self, facts: Sequence[Numbered]) -> None:
         """Write these facts, lowest sequence first."""
-        marks: dict[int, int] = {}
+        marks: list[tuple[int, int, int]] = []
         for seq, fact in facts:
             if isinstance(fact, record.ListeningProven):
-                for epoch, until in fact.marks:
-                    marks[epoch] = max(until, marks.get(epoch, until))
+                marks += [(epoch, seq, until) for epoch, until in fact.marks]
             else:
                 self._apply_one(seq, fact)
-        # Proof only grows, so the marks of a batch may go together and last.
+        # Proof only grows, and bears its sequence, so the marks of a batch may go last.
         self._prove(marks)
 
     def settle(self) -> None:
@@ -58,12 +57,13 @@ class Ledger:
         for epochs in slices(sorted(self._touched), _EPOCHS_AT_ONCE):
             self._run(queries.SETTLE_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
 
-    def _prove(self, marks: Mapping[int, int]) -> None:
-        for some in slices(sorted(marks.items()), _TOKENS_AT_ONCE):
+    def _prove(self, marks: Sequence[tuple[int, int, int]]) -> None:
+        for some in slices(sorted(marks), _TOKENS_AT_ONCE):
             moved = self._run(
                 queries.PROVE_EPOCHS,
-                epochs=[Int8(epoch) for epoch, _ in some],
-                until=[instant(until) for _, until in some],
+                epochs=[Int8(epoch) for epoch, _, _ in some],
+                seqs=[Int8(seq) for _, seq, _ in some],
+                until=[instant(until) for _, _, until in some],
             )
             self._touched.update(epoch for epoch, ended in moved if ended)
 
@@ -104,6 +104,9 @@ class Ledger:
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
             case record.ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
+            case record.StretchLost(first, _):
+                ended = self._run(queries.LOSE_STRETCH, seq=first)
+                self._touched.update(epoch for (epoch,) in ended)
 
     def _run_by_tokens(self, query: bytes, tokens: Sequence[str], given: Mapping[str, Any]) -> None:
         for some in slices(tokens, _TOKENS_AT_ONCE):

@@ -33,6 +33,7 @@ SELECT_SCHEMA_MIGRATIONS = read("select_schema_migrations")
 INSERT_SCHEMA_MIGRATION = read("insert_schema_migration")
 LOCK_MIGRATIONS = read("lock_migrations")
 
+LOSE_STRETCH = read("lose_stretch")
 INSERT_JOURNAL = read("insert_journal")
 SELECT_JOURNAL = read("select_journal")
 LOCK_PROGRESS = read("lock_progress")

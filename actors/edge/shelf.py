@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from actors.edge.disk import Disk
+from actors.edge.lineage import IDENTITY, noted_identity
 from actors.edge.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -31,7 +32,6 @@ from actors.edge.segment import (
 )
 from actors.errors import StateDirBusy
 
-IDENTITY = "journal-id"
 PASSING = ".tmp"
 DAMAGED = ".corrupt"
 DAMAGED_KEPT = 2
@@ -93,24 +93,23 @@ class Shelf:
 
     def _identify(self) -> UUID:
         """Give the identity in the file, or in a segment, or a new one; have it in the file."""
-        noted = self._noted_identity()
+        noted = noted_identity(self.disk, self.directory)
         if not self.segments or noted is None:
-            known = (UUID(bytes=s.header.journal_id) for s in self.segments if s.header)
+            known = (UUID(bytes=s.header.journal_id) for s in reversed(self.segments) if s.header)
             noted = next(known, None) or uuid4()
-            self._place(IDENTITY, (f"{noted}\n".encode(),))
+            self.place(IDENTITY, (f"{noted}\n".encode(),))
         return noted
 
-    def _noted_identity(self) -> UUID | None:
-        try:
-            fd = self.disk.open_read(self.directory, IDENTITY)
-        except FileNotFoundError:
-            return None
-        try:
-            return UUID(self.disk.pread(fd, 64, 0).decode("ascii").strip())
-        except ValueError:
-            return None
-        finally:
-            self.disk.close(fd)
+    def renew(self) -> None:
+        """Take another identity; segments made from now on bear it, older ones stay readable.
+
+        Raises:
+            OSError: It could not be written; the old one stands.
+        """
+        identity = uuid4()
+        self.place(IDENTITY, (f"{identity}\n".encode(),))
+        self.journal_id = identity
+        self.seed = seed_of(identity.bytes)
 
     # --------------------------------------------------------------- loading
 
@@ -226,7 +225,7 @@ class Shelf:
             boot_id=self._boot_id,
         )
         parts = (header.pack(), *(record for _, record in carried))
-        fd = self._place(name_of(first_seq), parts, stay_open=True)
+        fd = self.place(name_of(first_seq), parts, stay_open=True)
         made = Segment(first_seq, header, sum(map(len, parts)), fd)
         replaced = [s for s in self.segments if s.first_seq > first_seq]
         self.segments = [s for s in self.segments if s.first_seq < first_seq]
@@ -237,7 +236,7 @@ class Shelf:
                 self.disk.unlink(self.directory, segment.name)
         return made
 
-    def _place(self, name: str, parts: Iterable[bytes], *, stay_open: bool = False) -> int:
+    def place(self, name: str, parts: Iterable[bytes], *, stay_open: bool = False) -> int:
         """Write a whole file, durably, then give it its name, durably."""
         passing = name + PASSING
         fd = self.disk.create(self.directory, passing)

@@ -56,8 +56,12 @@ class Store:
         self.busy_since: float | None = None
         """Monotonic time since which the database is being waited for, or None."""
 
-    def open(self, journal_id: UUID) -> Opened:
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         """Connect, check the schema, and read how far this journal is committed.
+
+        Args:
+            journal_id: Whose mark.
+            first_seq: The mark of a journal that this database does not know yet.
 
         Raises:
             StoreUnavailable: The database does not answer or does not let us.
@@ -70,7 +74,7 @@ class Store:
             session = Session(self._dsn, on_connected=self._hold)
             run = session.connection.execute
             migrate.verify(session.connection)
-            run(queries.INSERT_JOURNAL, {"journal_id": journal_id})
+            run(queries.INSERT_JOURNAL, {"journal_id": journal_id, "first": first_seq})
             row = run(queries.SELECT_JOURNAL, {"journal_id": journal_id}).fetchone()
             if row is None:
                 raise StoreUnavailable("the journal was not taken down")

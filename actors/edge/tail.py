@@ -178,6 +178,14 @@ class Tail:
         while self._unsynced and self._unsynced[0][0] <= upto:
             self._unsynced_bytes -= len(self._unsynced.popleft()[1])
 
+    def turn(self) -> None:
+        """Go on in a new segment. Only when all is durable."""
+        for segment in self.dirty():
+            self._close(segment)
+        self._sealed.clear()
+        self._active = None
+        self._forget(self.used_seq)
+
     # ---------------------------------------------------------------- the rest
 
     def recount(self) -> None:

@@ -54,6 +54,14 @@ class Acks:
         place = bisect_right(self._firsts, seq) - 1
         return place >= 0 and seq <= self._lasts[place]
 
+    def covers(self, first: int, last: int) -> bool:
+        """Tell whether all of `first` to `last` is done."""
+        return last < self.mark or (first in self and self._end_of(max(first, self.mark)) >= last)
+
+    def _end_of(self, seq: int) -> int:
+        place = bisect_right(self._firsts, seq) - 1
+        return self._lasts[place] if place >= 0 else -1
+
     @property
     def stretches(self) -> int:
         """How many separate stretches above the mark are remembered."""

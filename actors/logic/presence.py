@@ -30,6 +30,11 @@ class Presence:
         """Tell whether something can be stored."""
         return self.state in (BEHIND, LIVE)
 
+    @property
+    def is_live(self) -> bool:
+        """Tell whether what is told can be stored as it comes."""
+        return self.state == LIVE
+
     def lost(self, now: float) -> float:
         """It went away, or did not come; give how long to wait before the next try."""
         return self._wait(AWAY, now, self._backoff.delay_s())

@@ -107,6 +107,17 @@ class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True)
     reason: str
 
 
+class StretchLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
+    """Records `first` to `last` cannot be read any more: what they told is not known.
+
+    Epochs that were open then prove nothing from there on. It is never appended:
+    whoever reads the journal makes it, under the sequence `first`.
+    """
+
+    first: int
+    last: int
+
+
 Record = (
     FrameSeen
     | ProcessStarted
@@ -119,6 +130,7 @@ Record = (
     | TokensReleased
     | ListeningProven
     | ListeningClosed
+    | StretchLost
 )
 
 Fact = (
@@ -132,6 +144,7 @@ Fact = (
     | TokensReleased
     | ListeningProven
     | ListeningClosed
+    | StretchLost
 )
 """Every record but a frame: what coverage is made of."""
 

@@ -1,8 +1,19 @@
 -- Moves the proof of epochs forward, never back (ListeningProven). A lost epoch's end moves with it.
--- Parameters: journal; arrays of equal length, each epoch once: epochs (bigint), until (timestamptz).
+-- A mark that stands behind the end of its epoch in the journal proves nothing: a life that
+-- was given up and woke again has no say, nor has one of an earlier process.
+-- Parameters: journal; arrays of equal length: epochs, seqs (bigint), until (timestamptz).
 -- Rows: epoch, whether it has ended; one for each that moved.
+with told as (
+  select m.epoch, max(m.until_at) as until_at
+  from unnest(%(epochs)b::bigint[], %(seqs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, seq, until_at)
+  left join epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
+  where (e.closed_seq is null or m.seq < e.closed_seq)
+    and not exists (select from process_life p
+                    where p.journal_key = %(journal)s and p.start_seq > m.epoch and p.start_seq < m.seq)
+  group by m.epoch
+)
 insert into epochs (journal_key, epoch, proven_until)
-select %(journal)s, epoch, until_at from unnest(%(epochs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, until_at)
+select %(journal)s, epoch, until_at from told
 order by epoch
 on conflict (journal_key, epoch) do update
 set proven_until = excluded.proven_until,

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pykka
 import pytest
-from fakes import JOURNAL_ID, FakeDialler, FakeLine, FakeStore
+from fakes import FakeDialler, FakeLine, FakeStore
 from fakes_box import Box
 from household import START, START_NS, added
 from test_connection import a_book, a_print
@@ -21,7 +20,7 @@ from test_connection import a_book, a_print
 from actors.children import Children
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.edge.journal import Journal
-from actors.logic.batch import Batch, Committed, Opened
+from actors.logic.batch import Batch, Committed
 from actors.logic.health import Health, HealthState
 from actors.logic.lane import LaneSpec
 from actors.logic.plan import Plan
@@ -70,10 +69,6 @@ class BuggyStore(FakeStore):
     def __init__(self) -> None:
         super().__init__()
         self.bugs = 0
-
-    def open(self, journal_id: UUID) -> Opened:
-        del journal_id  # the fake knows but one
-        return super().open(JOURNAL_ID)
 
     def commit(self, batch: Batch) -> Committed:
         if self.bugs and batch.prints:

@@ -70,3 +70,17 @@ def test_acks_agree_with_a_set(start: int, stretches: list[tuple[int, int]]) -> 
         runs = sum(1 for seq in above if seq - 1 not in done)
         assert acks.stretches == runs
         assert all((seq in acks) == (seq in done) for seq in range(1, 80))
+
+
+def test_a_stretch_is_covered_when_none_of_it_is_missing() -> None:
+    acks = Acks(10)
+    acks.done(15, 20)
+
+    assert acks.covers(1, 9)
+    assert acks.covers(15, 20)
+    assert acks.covers(16, 16)
+    assert not acks.covers(1, 10)
+    assert not acks.covers(14, 15)
+    assert not acks.covers(15, 21)
+    acks.done(10, 14)
+    assert acks.covers(1, 20)
