@@ -12,7 +12,7 @@ INSTALL_VENV ?= yes
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench torture install install-venv lock docs clean
+.PHONY: help demo test check bench torture fuzz screens install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUN
 bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
 	@PYTHONPATH=.:tests:tests/bench $(BIN)/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(TURNS),--turns $(TURNS))
+
+fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
+	@PYTHONPATH=.:tests:tests/edge:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),60)
 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac

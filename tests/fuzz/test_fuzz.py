@@ -1,0 +1,26 @@
+"""A short fuzz of everything that strangers can send; `make fuzz SECONDS=600` is the long one."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from fuzz import Run
+
+pytestmark = [pytest.mark.life, pytest.mark.timeout(120)]
+NAMES = ("frames", "events", "answers", "records", "boards", "http", "status")
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    with ExitStack() as stack:
+        yield Run(stack, examples=60)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_damaged_input_crashes(run: Run, name: str) -> None:
+    run.play(name, 1)
+    assert run.count[name] >= 60
+
+
+def test_every_target_is_played(run: Run) -> None:
+    assert set(run.targets) == set(NAMES)
