@@ -9,6 +9,7 @@ from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 from actors.logic.evidence import Observation, Source
 from actors.logic.evidence import Testimony as Heard
 from actors.logic.outcome import Conflict, NotYet, Split, Verdict, Winner, decide, judge
+from actors.logic.trade import ConditionId
 
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")
@@ -26,6 +27,17 @@ def test_a_late_word_breaks_a_run_but_never_lengthens_one() -> None:
     assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(50, 90)]
     testimony = testimony.hear(says(GAMMA, 70, None, "disputed"))
     assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(90, 90)]
+
+
+def test_a_word_of_an_earlier_life_lengthens_the_run_of_the_same_word_only() -> None:
+    testimony = Heard(condition_id=CONDITION).recall(says(GAMMA, 50, Y))
+    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(50, 50)]
+    testimony = testimony.hear(says(GAMMA, 90, Y)).recall(says(GAMMA, 20, Y))
+    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(20, 90)]
+    assert testimony.recall(says(GAMMA, 10, N)) == testimony
+    assert testimony.recall(says(GAMMA, 60, Y)) == testimony
+    other = Heard(condition_id=ConditionId("0x" + "ab" * 32))
+    assert other.recall(says(GAMMA, 20, Y)) == other
 
 
 SOURCES = st.sampled_from(list(Source))

@@ -82,6 +82,15 @@ def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
     assert (part.recorded, part.pending_total, part.pending["disputed"]) == (4, 8, 1)
 
 
+def test_requests_to_each_source_are_told() -> None:
+    health = well()
+    said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9),))
+    health.resolution_reported(said, at=START + 2)
+    sources = document(health, START + 3).resolutions.sources
+    assert (sources["gamma"].requests, sources["gamma"].requests_10s) == (70, 9)
+    assert (sources["data"].requests, sources["data"].requests_10s) == (0, 0)
+
+
 def test_limits_may_be_set() -> None:
     health = HealthState(
         version="1", host="h", pid=1, now=START, wall_ns=WALL, limits=Limits(starting_s=1.0)
