@@ -56,7 +56,7 @@ def rounds(scene: Scene) -> None:
     scene.tracker()
     scene.flows(within_s=60)
     scene.outcome.recover_s = time.time() - scene.at
-    _compare(scene, acked)
+    compare(scene, acked)
     scene.expect(struck > scene.rounds / 3, f"only {struck} kills struck while prints came")
     restarts = scene.rounds // SERVER_EVERY
     scene.note(
@@ -118,7 +118,7 @@ def _key(found: Print, occurrence: int) -> Key:
     return found.token_id, found.traded_at_ms, found.transaction_hash or "", occurrence
 
 
-def _compare(scene: Scene, acked: set[Key]) -> None:
+def compare(scene: Scene, acked: set[Key]) -> None:
     """What a journal had in its last moment must be stored, gap or no gap."""
     rows = scene.server.ask(_ROWS, db=scene.plain_dsn)
     lost = acked - {(token, ms, sent, occurrence) for token, ms, sent, occurrence in rows}

@@ -1,0 +1,164 @@
+"""Take the promises' mechanisms away, one at a time, and show that the tests go red.
+
+    python tests/chaos/mutate.py [NAME ...]
+
+Each mutation is made in a copy of the tree in a temporary folder. One line each;
+exit code 1 when a mutation survives, or no longer fits the source.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TREE = ("actors", "bin", "sql", "tests", "setup.cfg", "pyproject.toml", "LICENSE", "README.md")
+MACHINE = "tests/chaos/test_recovery_machine.py"
+RED, GREEN = 1, 0
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mechanism that is removed, and the tests that must notice.
+
+    Attributes:
+        file: Relative to the root.
+        old, new: The text that must be there exactly once, and what takes its place.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "fdatasync",
+        "actors/edge/segment.py",
+        "        disk.sync_data(self.fd)\n",
+        "        return\n",
+        ("tests/edge/test_journal_durability.py", "tests/edge/test_journal_machine.py"),
+    ),
+    Mutation(
+        "truncation of a torn tail",
+        "actors/edge/shelf.py",
+        "            self.disk.truncate(fd, end)\n",
+        "",
+        ("tests/edge/test_journal_durability.py", MACHINE),
+    ),
+    Mutation(
+        "mark in the transaction",
+        "actors/edge/transaction.py",
+        "        with self._connection.transaction():\n"
+        "            mark = self._number(queries.LOCK_PROGRESS)\n",
+        "        if batch.mark is not None:\n"
+        "            with self._connection.transaction():\n"
+        "                self._number(queries.MOVE_MARK, mark=batch.mark)\n"
+        "        with self._connection.transaction():\n"
+        "            mark = self._number(queries.LOCK_PROGRESS)\n",
+        ("tests/db/test_store.py",),
+    ),
+    Mutation(
+        "coverage close",
+        "actors/connection.py",
+        "            self._note(closed)\n",
+        "            del closed\n",
+        ("tests/test_connection.py",),
+    ),
+    Mutation(
+        "ON CONFLICT",
+        "sql/queries/insert_prints.sql",
+        "on conflict do nothing",
+        "",
+        ("tests/db/test_store.py",),
+    ),
+    Mutation(
+        "release only of what is committed",
+        "actors/writer.py",
+        "        self._journal.release(self._acks.mark)\n        self._to.catalog.tell(",
+        "        self._journal.release(self._journal.next_seq)\n        self._to.catalog.tell(",
+        (MACHINE,),
+    ),
+    Mutation(
+        "catching up after the writer's birth",
+        "actors/writer.py",
+        "        self._acks = Acks(max(opened.mark, 1))\n",
+        "        self._acks = Acks(self._journal.next_seq)\n",
+        (MACHINE,),
+    ),
+    Mutation(
+        "journal before the writer is told",
+        "actors/recorder.py",
+        "        seq = self._journal.append(record.encode(frame), weight=weight)\n",
+        "        seq = self._journal.next_seq\n",
+        ("tests/test_recorder.py", "tests/test_connection.py"),
+    ),
+)
+
+
+def main(names: Sequence[str]) -> int:
+    """Try those that are named, or all; give the exit code."""
+    chosen = [each for each in MUTATIONS if not names or each.name in names]
+    with tempfile.TemporaryDirectory(prefix="tracker-mutate-") as home:
+        Path(home).chmod(0o755)
+        tree = _copied(Path(home))
+        tests = sorted({test for each in chosen for test in each.tests})
+        code, said = _tested(tree, tests)
+        _say(f"{'unchanged':<40} {'green' if code == GREEN else 'RED: ' + said}")
+        survived = code != GREEN
+        for each in chosen:
+            survived = not _dies(tree, each) or survived
+    return 1 if survived else 0
+
+
+def _copied(home: Path) -> Path:
+    tree = home / "tree"
+    tree.mkdir(mode=0o755)
+    leave = shutil.ignore_patterns("__pycache__")
+    for name in TREE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=leave)
+        else:
+            shutil.copy(source, tree / name)
+    return tree
+
+
+def _dies(tree: Path, mutation: Mutation) -> bool:
+    """Make one mutation, look at its tests, take it back."""
+    place = tree / mutation.file
+    whole = place.read_text()
+    if whole.count(mutation.old) != 1:
+        _say(f"{mutation.name:<40} DOES NOT FIT {mutation.file} any more")
+        return False
+    place.write_text(whole.replace(mutation.old, mutation.new))
+    try:
+        results = [(test, *_tested(tree, [test])) for test in mutation.tests]
+    finally:
+        place.write_text(whole)
+    red = [f"{test}: {said}" for test, code, said in results if code == RED]
+    _say(f"{mutation.name:<40} {'red, as it must be: ' + '; '.join(red) if red else 'SURVIVED'}")
+    return bool(red)
+
+
+def _tested(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
+    """Give the exit code of the tests and their last line."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no"]
+    command += ["-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return done.returncode, lines[-1] if lines else done.stderr[-200:]
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,272 @@
+"""Journal and writer together: any order of deaths, losses and faults stores each print once.
+
+The disk is in memory and can lose its power; the writer is not started, so what it
+hears and when is the machine's choice; the database commits or forgets.
+"""
+
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+import pytest
+from fakes import JOURNAL_ID, FakeStore
+from fakes_box import Box, drain
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from journal_model import MemoryDisk
+from test_connection import a_print
+
+from actors.edge.journal import MIB, Journal
+from actors.errors import JournalFailed, JournalFull
+from actors.logic import feed, record
+from actors.logic.batch import Opened
+from actors.logic.record import Entry
+from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
+from actors.shell import Birth
+from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+
+NS = 1_790_000_000_000_000_000
+MS = NS // 1_000_000
+
+
+class Base(FakeStore):
+    """A database that knows any journal."""
+
+    def open(self, journal_id: UUID) -> Opened:
+        del journal_id  # there is but one
+        return super().open(JOURNAL_ID)
+
+    def stored(self) -> list[int]:
+        return sorted(trade.traded_at_ms - MS for trade in self.prints.values())
+
+
+class RecoveryMachine(RuleBasedStateMachine):
+    """Model: `numbers` by sequence: the prints that the journal has taken and may not lose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = MemoryDisk()
+        self.store = Base()
+        self.numbers: dict[int, int] = {}
+        self.bodies: dict[int, bytes] = {}
+        self.durable: set[int] = set()
+        self.in_the_air: list[Message] = []
+        self.count = 0
+        self.now = 100.0
+        self.journal: Journal
+        self.writer: WriterActor
+
+    @initialize(segment_bytes=st.sampled_from([1, 900, 4_000, 50_000]))
+    def begin(self, segment_bytes: int) -> None:
+        self.segment_bytes = segment_bytes
+        self.open()
+
+    def open(self) -> None:
+        """A new process: journal, then writer."""
+        self.journal = Journal.open(
+            Path("journal"),
+            max_bytes=MIB,
+            segment_bytes=self.segment_bytes,
+            reserve_bytes=256,
+            sync_interval_s=3600,
+            disk=self.disk,
+        )
+        self.durable |= set(self.numbers)  # recovery has synced what it found
+        self.in_the_air.clear()
+        self.bear_writer()
+
+    def bear_writer(self) -> None:
+        box = Box()
+        self.writer = WriterActor(
+            Birth("writer", 1, Tick(now=self.now, wall_ns=NS)),
+            neighbours=WriterNeighbours(supervisor=box, catalog=box, resolution=box),
+            store=self.store,
+            journal=self.journal,
+            settings=WriterSettings(batch_prints=5, batch_records=7, hole_s=5.0),
+            rng=Random(1),
+        )
+        self.hear(Open())
+
+    def hear(self, message: Message) -> None:
+        """Let the writer hear this, and all that it tells itself over it."""
+        try:
+            self.writer.on_receive(message)
+            drain(self.writer)
+        except JournalFailed:
+            self.end()
+            self.open()
+
+    def end(self) -> None:
+        """As a process dies: without a word; its kernel lives on."""
+        self.note_durable()
+        self.journal._syncer.stop()
+        self.disk.kill()
+
+    def note_durable(self) -> None:
+        self.durable |= {seq for seq in self.numbers if seq <= self.journal.durable_seq}
+
+    # ------------------------------------------------------------- the world
+
+    @rule(times=st.integers(1, 6), crowded=st.booleans())
+    def receive(self, times: int, *, crowded: bool) -> None:
+        """Prints come: journal first, then a message, which is still in the air."""
+        for _ in range(times):
+            self.count += 1
+            raw = a_print(at_ms=MS + self.count)
+            kept = record.FrameSeen(
+                epoch=1, connection="a", received_at_ns=NS, occurrences=(1,), raw=raw
+            )
+            body = record.encode(kept)
+            try:
+                seq = self.journal.append(body, weight=1)
+            except JournalFull:
+                continue
+            except JournalFailed:
+                self.end()
+                self.open()
+                return
+            self.numbers[seq], self.bodies[seq] = self.count, body
+            prints = feed.decode(raw, NS).prints
+            told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=())
+            self.in_the_air.append(Journalled(seq=seq) if crowded else told)
+
+    @rule(data=st.data())
+    def arrive(self, data: st.DataObject) -> None:
+        """Messages of several connections arrive in any order."""
+        count = data.draw(st.integers(0, len(self.in_the_air)))
+        for _ in range(min(count, len(self.in_the_air))):
+            place = data.draw(st.integers(0, len(self.in_the_air) - 1))
+            self.hear(self.in_the_air.pop(place))
+            if not self.in_the_air:
+                return
+
+    @rule(data=st.data())
+    def get_lost(self, data: st.DataObject) -> None:
+        """What was in the mailbox of an actor that died is gone."""
+        if self.in_the_air:
+            self.in_the_air.pop(data.draw(st.integers(0, len(self.in_the_air) - 1)))
+
+    @rule()
+    def flush(self) -> None:
+        self.hear(Flush())
+
+    @rule(after_s=st.sampled_from([0.25, 6.0, 70.0]))
+    def tick(self, after_s: float) -> None:
+        self.now += after_s
+        self.hear(Tick(now=self.now, wall_ns=NS))
+
+    @rule()
+    def write_back(self) -> None:
+        """The thread that syncs comes round."""
+        try:
+            self.journal.sync()
+        except JournalFailed:
+            self.end()
+            self.open()
+        self.note_durable()
+
+    # ------------------------------------------------------------ the faults
+
+    @rule(away=st.booleans())
+    def database(self, *, away: bool) -> None:
+        self.store.away = away
+
+    @rule()
+    def cut_during_commit(self) -> None:
+        self.store.forgets_commit = True
+
+    @rule()
+    def kill_the_writer(self) -> None:
+        self.bear_writer()
+
+    @rule(junk=st.binary(max_size=60))
+    def crash(self, junk: bytes) -> None:
+        """kill -9, with a torn tail."""
+        self.end()
+        self.disk.files[self.disk.segments[-1]].data += junk
+        self.open()
+
+    @rule(data=st.data())
+    def lose_power(self, data: st.DataObject) -> None:
+        """Only what was synced is left for certain, and by luck some of the rest."""
+        self.end()
+        self.disk.lose_power(lambda size: data.draw(st.integers(0, size)))
+        bytes_left = b"".join(bytes(inode.data) for inode in self.disk.files.values())
+        self.numbers = {
+            seq: number
+            for seq, number in self.numbers.items()
+            if seq in self.durable or self.bodies[seq] in bytes_left
+        }
+        self.open()
+
+    @rule(call=st.sampled_from(["sync_data", "write", "unlink", "create"]))
+    def fault(self, call: str) -> None:
+        self.disk.fail(call, 5)
+
+    @rule(size=st.integers(1, 40))
+    def short_write(self, size: int) -> None:
+        self.disk.short.append(size)
+
+    @rule(room=st.integers(0, 900))
+    def fill_the_disk(self, room: int) -> None:
+        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + room
+
+    @rule()
+    def make_room(self) -> None:
+        self.disk.capacity = 1 << 40
+
+    @rule()
+    def settle(self) -> None:
+        """All is well again: whatever the journal has taken is stored, once."""
+        self.disk.capacity = 1 << 40
+        self.disk.faults.clear()
+        self.store.away = self.store.forgets_commit = False
+        self.tick(70.0)
+        self.hear(Drain())
+        stored = self.store.stored()
+        assert set(self.numbers.values()) <= set(stored), "a print is lost"
+        assert self.store.mark == self.journal.next_seq
+        assert self.writer.waiting == 0
+
+    # ---------------------------------------------------------- the promises
+
+    @invariant()
+    def nothing_below_the_mark_is_missing(self) -> None:
+        stored = set(self.store.stored())
+        below = {number for seq, number in self.numbers.items() if seq < self.store.mark}
+        assert below <= stored, "the mark has passed what is not stored"
+
+    @invariant()
+    def what_is_not_stored_is_still_in_the_journal(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        self.disk.faults.pop("pread", None)
+        read = {item.seq for item in self.journal.read(1) if isinstance(item, Entry)}
+        stored = set(self.store.stored())
+        homeless = {
+            number
+            for seq, number in self.numbers.items()
+            if number not in stored and seq not in read
+        }
+        assert not homeless, "neither in the database nor in the journal"
+
+    @invariant()
+    def every_print_is_stored_once_and_none_is_made_up(self) -> None:
+        stored = self.store.stored()
+        assert len(stored) == len(set(stored))
+        assert all(1 <= number <= self.count for number in stored)
+
+    @invariant()
+    def no_more_is_released_than_is_committed(self) -> None:
+        if hasattr(self, "journal"):
+            first = min(int(name[4:24]) for name in self.disk.segments)
+            assert first <= max(self.store.mark, 1) or self.journal.opened_at_seq == first
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal._syncer.stop()
+
+
+TestRecovery = pytest.mark.timeout(300)(RecoveryMachine.TestCase)
+TestRecovery.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -1,0 +1,105 @@
+"""A short cut through the torture: one scene with real processes, most kinds of fault, judged."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import kills
+import pytest
+from checker import check
+from fault import PASS, Outcome
+from process_faults import tear
+from proxy import CLEAN, Toxics
+from scene import PROOF_S, Scene, played, scene
+from server import OwnServer
+from stage import until
+
+pytestmark = [pytest.mark.life, pytest.mark.db]
+
+ROBBERY = """
+    delete from prints where ctid in (
+      select ctid from prints order by traded_at
+      offset (select count(*) / 2 from prints) limit 3)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Give a folder with a short name that others may enter: as root, the server is not us."""
+    found = Path(tempfile.mkdtemp(prefix="tracker-"))
+    found.chmod(0o755)
+    yield found
+    shutil.rmtree(found)
+
+
+@pytest.fixture(scope="module")
+def own_server(folder: Path) -> Iterator[OwnServer]:
+    found = OwnServer(folder / "pg", durable=False)
+    yield found
+    if found.up:
+        found.stop()
+
+
+@pytest.fixture
+def found(folder: Path, own_server: OwnServer) -> Iterator[Scene]:
+    outcome = Outcome(number="cut", name="short cut", how="", expected="")
+    stage = Path(tempfile.mkdtemp(dir=folder))
+    with scene(stage, own_server, outcome) as made:
+        yield made
+
+
+def one_leg_at_a_time(found: Scene) -> None:
+    """What hits one leg, or the database, costs nothing at all."""
+    found.simulate()
+    base = found.base
+    found.play(prints=300)
+    time.sleep(PROOF_S)
+    found.strike("drop", count=1)
+    found.noticed("connection_ended", within_s=10)
+    found.recovered(within_s=30)
+    base.toxics = Toxics(cut_at=b"COMMIT", cut_after_s=0.05)
+    until("a COMMIT was cut", lambda: base.cuts)
+    base.toxics = CLEAN
+    found.recovered(within_s=60)
+    found.server.restart()
+    found.recovered(within_s=60)
+    found.costs_nothing = True
+
+
+def deaths(found: Scene) -> None:
+    """A kill with a torn tail, and one together with the database."""
+    found.play(prints=300)
+    found.kill()
+    acked, _ = kills.journalled(found.folder / "state" / "journal", 1)
+    found.expect(acked, "the journal held nothing")
+    tear(found)
+    found.tracker()
+    found.flows()
+    found.server.kill()
+    found.kill()
+    found.server.start()
+    found.tracker()
+    found.flows()
+    kills.compare(found, acked)
+
+
+def test_a_lost_leg_a_cut_commit_and_a_crashed_database_cost_nothing(found: Scene) -> None:
+    played(one_leg_at_a_time, found)
+
+    assert found.outcome.result == PASS, found.outcome.line()
+    assert (found.outcome.sent or 0) > 500
+
+    found.server.run(ROBBERY, db=found.plain_dsn)
+    robbed = check(found.ledger, found.plain_dsn, (found.began, found.began + 1)).judged
+
+    assert robbed.uncovered == 3, "the checker does not see what was taken away"
+    assert not robbed.clean
+
+
+def test_kills_torn_tails_and_a_crashed_database_lose_and_double_nothing(found: Scene) -> None:
+    played(deaths, found)
+
+    assert found.outcome.result == PASS, found.outcome.line()
+    assert (found.outcome.sent or 0) > 300
