@@ -21,6 +21,7 @@ from actors.edge.transaction import Transaction
 from actors.errors import StoreUnavailable
 from actors.logic.batch import Batch, Committed, Opened
 from actors.logic.market import Market
+from actors.logic.recent import Recent
 from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.standing import LastWords
 from actors.logic.tolerance import Tolerance
@@ -52,6 +53,7 @@ class Store:
         self._session: Session | None = None
         self._journal = 0
         self._tokens = TokenKeys()
+        self._recent = Recent()
         self._tolerance = Tolerance()
         self.busy_since: float | None = None
         """Monotonic time since which the database is being waited for, or None."""
@@ -99,14 +101,17 @@ class Store:
                     self._connection(),
                     self._journal,
                     self._tokens,
+                    recent=self._recent,
                     tolerance=self._tolerance,
                     wall_ns=self._wall_ns,
                 )
                 committed = transaction.run(batch)
             except BaseException:
                 self._tokens.forget()
+                self._recent.forget()
                 raise
             self._tokens.keep()
+            self._recent.keep()
             return committed
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
@@ -163,6 +168,7 @@ class Store:
         """Close the connection, if there is one. Never waits for the server."""
         session, self._session = self._session, None
         self._tokens = TokenKeys()
+        self._recent = Recent()
         if session is not None:
             session.close()
 

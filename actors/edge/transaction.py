@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import psycopg
 
-from actors.edge import columns, queries
+from actors.edge import columns, copying, queries
 from actors.edge.ledger import Ledger, Numbered
 from actors.edge.session import DATA_FAULTS, Connection, words
 from actors.edge.tokens import TokenKeys
@@ -13,6 +14,7 @@ from actors.errors import StorePoisoned
 from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
+from actors.logic.recent import Recent
 from actors.logic.standing import Transition
 from actors.logic.tolerance import Tolerance
 from actors.logic.trade import Print, Refusal
@@ -30,6 +32,7 @@ class Transaction:
     Args:
         journal: The journal's key.
         tokens: Told to forget whenever a part of the transaction is undone.
+        recent: Likewise. What it knows is not stored again.
         tolerance: Judges how many refused rows are too many.
         wall_ns: Gives the time at which a row without one was set aside.
     """
@@ -40,12 +43,14 @@ class Transaction:
         journal: int,
         tokens: TokenKeys,
         *,
+        recent: Recent,
         tolerance: Tolerance,
         wall_ns: Callable[[], int],
     ) -> None:
         self._connection = connection
         self._journal = journal
         self._tokens = tokens
+        self._recent = recent
         self._tolerance = tolerance
         self._wall_ns = wall_ns
         self._refused: list[SetAside] = []
@@ -117,6 +122,7 @@ class Transaction:
             return stored  # noqa: TRY300 - it belongs to what may be refused
         except DATA_FAULTS as exc:
             self._tokens.forget()
+            self._recent.forget()
             if len(rows) == 1:
                 refuse(rows[0], exc)
                 return 0
@@ -149,7 +155,41 @@ class Transaction:
     def _prints(self, rows: Sequence[Print]) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
-        return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
+        try:
+            fresh = self._unknown(copying.keyed(rows, keys))
+        except copying.UNWRITABLE:
+            return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
+        if self._recent.hopeful() and self._copied(fresh):
+            stored = len(fresh)
+        else:
+            given = columns.prints([each.row for each in fresh], keys)
+            stored = self._run(queries.INSERT_PRINTS, **given)
+        self._recent.add(each.key for each in fresh)
+        return stored
+
+    def _unknown(self, rows: Iterable[copying.Keyed]) -> list[copying.Keyed]:
+        """Give what is not known to be stored, sorted; of twins the earliest receipt."""
+        fresh: dict[bytes, copying.Keyed] = {}
+        for each in rows:
+            if each.key in self._recent:
+                continue
+            known = fresh.setdefault(each.key, each)
+            if known.row.received_at_ns > each.row.received_at_ns:
+                fresh[each.key] = each
+        return sorted(fresh.values())
+
+    def _copied(self, rows: Sequence[copying.Keyed]) -> bool:
+        """Store rows as if all were new; give False when that could not be, with nothing stored."""
+        try:
+            with self._connection.transaction():
+                copying.copy(self._connection, queries.COPY_PRINTS, rows)
+        except psycopg.errors.UniqueViolation:
+            self._recent.collided()
+            return False
+        except (*DATA_FAULTS, *copying.UNWRITABLE):
+            return False
+        self._recent.went_well()
+        return True
 
     def _markets(self, rows: Sequence[Market]) -> int:
         given = columns.markets(rows)

@@ -68,7 +68,9 @@ def canonical_decimal(value: Decimal) -> str:
     >>> canonical_decimal(Decimal("0.330")), canonical_decimal(Decimal(".5E2"))
     ('0.33', '50')
     """
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:  # format() costs three times as much, and is seldom needed
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import store_part
 import wire_part
 from duel import HEAD, Findings, table
 from rivalry import NAMES, ROOT, Rivalry, gather
 from surroundings import told
 
 Part = Callable[[Rivalry, Path, int], Findings]
-PARTS: dict[str, Part] = {"wire": wire_part.measure}
+PARTS: dict[str, Part] = {"wire": wire_part.measure, "store": store_part.measure}
 
 
 def main() -> int:

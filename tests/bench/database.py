@@ -1,0 +1,64 @@
+"""An embedded server for benches: durable as in real use, with room to work in."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from actors.edge import migrate
+from actors.edge.embedded import Embedded
+
+OPTIONS = ("shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=30min", "autovacuum=off")
+"""No checkpoint and no vacuum falls into anybody's turn; fsync and synchronous_commit stay on."""
+
+_numbers = count(1)
+
+
+class Server:
+    """A server whose databases carry the tracker's schema, or none."""
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+
+    def database(self, *, migrated: bool = True) -> str:
+        """Make a database; give its address."""
+        dsn = self._embedded.dsn(f"bench_{next(_numbers)}")
+        if migrated:
+            migrate.apply(dsn)
+        return dsn
+
+    def drop(self, dsn: str) -> None:
+        """Drop a database that nobody uses any more, and write everything down."""
+        name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+        admin = make_conninfo(dsn, dbname="postgres")
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f'drop database "{name}" with (force)'.encode())
+            connection.execute(b"checkpoint")
+
+    @contextlib.contextmanager
+    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
+        """Make a database for one run."""
+        dsn = self.database(migrated=migrated)
+        try:
+            yield dsn
+        finally:
+            self.drop(dsn)
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Server]:
+    """Give a server for one part of the bench."""
+    root = Path(tempfile.mkdtemp(prefix="tracker-bench-"))
+    root.chmod(0o755)  # as root the server is another user
+    embedded = Embedded(root / "pg", options=OPTIONS)
+    try:
+        embedded.start()
+        yield Server(embedded)
+    finally:
+        embedded.stop()
+        shutil.rmtree(root)

@@ -1,0 +1,133 @@
+"""Store: rows committed a second by one writer, in transactions of 5,000.
+
+Every run has a database of its own on the same server. Raw COPY is given the very
+rows ready-made, with their keys and hashes, and removes no duplicates: it is the
+limit rather than a rival.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from database import Server, served
+from duel import Figure, Findings, Run, alternate
+from market_prints import made, on_two_legs
+from psycopg.conninfo import conninfo_to_dict
+from rivalry import HERE, PYTHON, SOURCES, Rivalry
+
+from actors.edge import columns, queries
+from actors.edge.store import Store
+from actors.logic.batch import Batch
+from actors.logic.trade import Print
+
+ROWS = 60_000
+BATCH = 5_000
+FIELDS = (
+    *("traded", "received", "hashes", "assets", "occurrences", "fees"),
+    *("sides", "prices", "sizes", "transactions", "trade_ids", "extras"),
+)
+TYPES = (
+    *("timestamptz", "timestamptz", "int8", "int4", "int4", "int4"),
+    *("text", "numeric", "numeric", "bytea", "text", "jsonb"),
+)
+
+
+def _ours(server: Server, prints: Sequence[Print], rows: int) -> float:
+    with server.fresh() as dsn:
+        store = Store(dsn)
+        store.open(uuid4())
+        began = time.perf_counter()
+        stored = sum(
+            store.commit(Batch(prints=tuple(some), mark=number + 1)).stored
+            for number, some in enumerate(columns.slices(prints, BATCH))
+        )
+        took = time.perf_counter() - began
+        store.close()
+    if stored != rows:
+        raise RuntimeError(f"{stored} rows of {rows} are stored")
+    return rows / took
+
+
+def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
+    with server.fresh() as dsn, psycopg.connect(dsn) as connection:
+        began = time.perf_counter()
+        for some in columns.slices(rows, BATCH):
+            with connection.cursor().copy(queries.COPY_PRINTS) as copy:
+                copy.set_types(TYPES)
+                for row in some:
+                    copy.write_row(row)
+            connection.commit()
+        return len(rows) / (time.perf_counter() - began)
+
+
+def _ready(prints: Sequence[Print]) -> list[tuple[Any, ...]]:
+    tokens = {each.token_id for each in prints}
+    keys: dict[str, int] = {token: key for key, token in enumerate(tokens)}
+    given = columns.prints(prints, keys)
+    return list(zip(*(given[name] for name in FIELDS), strict=True))
+
+
+def _cryptofeed(server: Server, source: Path) -> float:
+    with server.fresh(migrated=False) as dsn:
+        where = conninfo_to_dict(dsn)
+        said = subprocess.run(
+            [
+                str(PYTHON),
+                str(HERE / "rivals" / "write_cryptofeed.py"),
+                *map(str, (where["host"], where["port"], where["user"], where["dbname"], source)),
+            ],
+            env={**os.environ, "PYTHONPATH": SOURCES},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+        )
+        told = json.loads(said.stdout)
+    if told["rows"] != ROWS:
+        raise RuntimeError(f"cryptofeed stored {told['rows']} rows of {ROWS}")
+    return ROWS / float(told["wall_s"])
+
+
+def _written_down(prints: Sequence[Print], path: Path) -> Path:
+    rows = [
+        (p.token_id, p.side, str(p.size), str(p.price), p.transaction_hash, p.traded_at_ms / 1000)
+        for p in prints
+    ]
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
+    """Store new rows, rows of which half are duplicates, and the same beside the rivals."""
+    prints = made(ROWS)
+    twice = list(on_two_legs(prints))
+    findings = Findings()
+    with served() as server:
+        runs: dict[str, Run] = {
+            "new": partial(_ours, server, prints, ROWS),
+            "half": partial(_ours, server, twice, ROWS),
+            "copy": partial(_copied, server, _ready(prints)),
+        }
+        if rivalry.has("cryptofeed"):
+            path = _written_down(prints, folder / "prints.json")
+            runs["cryptofeed"] = partial(_cryptofeed, server, path)
+        else:
+            findings.absent.append("cryptofeed: not installed")
+        found = alternate(runs, turns)
+    for name, ours, rival, wanted in (
+        ("store_copy", "new", "copy", ">= 0.8"),
+        ("store_copy_half_duplicates", "half", "copy", ">= 0.6"),
+        ("store_cryptofeed", "new", "cryptofeed", ">= 3"),
+    ):
+        if rival in found:
+            findings.figures.append(
+                Figure(name, "rows committed/s", found[ours], found[rival], wanted)
+            )
+    return findings

@@ -1,0 +1,50 @@
+from actors.logic.recent import LONGEST_WAIT, Recent
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def test_a_print_is_known_once_its_transaction_is_committed() -> None:
+    recent = Recent()
+    recent.add([key(1)])
+    assert key(1) not in recent
+    recent.keep()
+    assert key(1) in recent
+
+
+def test_what_was_rolled_back_is_not_known() -> None:
+    recent = Recent()
+    recent.add([key(1)])
+    recent.forget()
+    recent.keep()
+    assert key(1) not in recent
+
+
+def test_the_window_is_bounded_and_the_latest_stay() -> None:
+    recent = Recent(most=10)
+    for number in range(100):
+        recent.add([key(number)])
+        recent.keep()
+    assert [number for number in range(100) if key(number) in recent] == list(range(90, 100))
+
+
+def test_every_collision_makes_it_careful_for_longer() -> None:
+    recent = Recent()
+    assert recent.hopeful()
+    waits = []
+    for _ in range(9):
+        recent.collided()
+        waits.append(sum(1 for _ in iter(recent.hopeful, True)))
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert max(waits) == LONGEST_WAIT
+
+
+def test_batches_that_go_well_make_it_hopeful_again() -> None:
+    recent = Recent()
+    for _ in range(5):
+        recent.collided()
+    for _ in range(5):
+        recent.went_well()
+    recent.collided()
+    assert [recent.hopeful() for _ in range(2)] == [False, True]
