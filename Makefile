@@ -48,6 +48,9 @@ bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@PYTHONPATH=.:tests:tests/edge:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),60)
 
+screens: $(READY)  ## renew docs/screens: tracker-status in every state, as text and pictures
+	@PYTHONPATH=.:tests:tests/logic $(BIN)/python tests/screens.py
+
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
 	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac

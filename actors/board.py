@@ -120,7 +120,7 @@ def _reconnects(health: Health) -> str:
 def _coverage(health: Health) -> str:
     assets = health.assets
     return (
-        f"{assets.covered:,} of {assets.wanted:,} covered,"
+        f"{assets.covered:,} of {assets.wanted:,} tokens,"
         f" {assets.never_confirmed:,} never confirmed; {_proven(health.coverage)}"
     )
 
