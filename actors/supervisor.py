@@ -212,7 +212,8 @@ class SupervisorActor(Shell):
         if not child.spec.vital:
             self._health.connection_ended(child.spec.id, reason=death.reason, at=self._time.now)
             self._chronicle.ended(death, self._time)
-            self._watch.ended(death, self._time)
+            if not self._stopping:
+                self._watch.ended(death, self._time)
 
     def _connection_ended(self, message: ConnectionEnded) -> None:
         """A connection says why it is about to stop."""

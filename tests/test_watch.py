@@ -8,7 +8,7 @@ from household import LANE, House, added, connection_report, market, removed
 from actors.logic.bustle import Busiest
 from actors.logic.trade import Print, TokenId
 from actors.logic.witness import Missed
-from actors.messages import Doubt, PrintsMissed, Retire, Subscribe, Tick, Unsubscribe
+from actors.messages import Doubt, PrintsMissed, Retire, StopListening, Subscribe, Tick, Unsubscribe
 
 NEXT = f"{LANE}.1"
 
@@ -269,6 +269,17 @@ def test_the_hottest_market_of_a_connection_that_carried_too_much_gets_its_own()
 
     assert lanes[LANE] == ("11", "12", "31", "32")
     assert lanes["leg0-0001"] == ("21", "22")
+
+
+def test_nothing_is_planned_anew_while_we_stop() -> None:
+    house = House(per_connection=6).begin(1, 2)
+    busy(house, LANE, ((TokenId("22"), 90),))
+    house.tell(StopListening())
+    house.end(LANE, "closed_1013")
+    house.ticks(3)
+
+    assert house.born().count("leg0-0001") == 0
+    assert "leg0-0001" not in house.children.by_id
 
 
 def test_a_connection_with_one_market_cannot_carry_less() -> None:
