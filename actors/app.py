@@ -103,7 +103,7 @@ class Tracker:
         state_dir = prepared(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.later(self._journal.close)
-        status = StatusSocket(self._config.status_socket, self._answer)
+        status = StatusSocket(self._config.status_socket, self._answer, on_error=_status_failed)
         status.start()
         self._shutdown.later(status.close)
         dsn = database(self._config, state_dir, self._shutdown.later)
@@ -246,6 +246,10 @@ def _age(beat: Callable[[], float]) -> Callable[[], float]:
 
 def _database_cut(waited_s: float) -> None:
     log.warning("database_cut", extra={"waited_s": round(waited_s, 1)})
+
+
+def _status_failed(error: BaseException) -> None:
+    log.error("status_failed", exc_info=error)
 
 
 def _callback_failed(error: BaseException) -> None:

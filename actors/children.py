@@ -93,6 +93,7 @@ class Children:
     rng: Random
     escalation: Escalation
     starts_per_tick: int = 1
+    vital_only: bool = False
     by_id: dict[str, Child] = field(default_factory=dict)
     _abandoned: "list[pykka.ActorRef[Any]]" = field(default_factory=list)
     _looked_at: float | None = None
@@ -129,10 +130,13 @@ class Children:
     # ---------------------------------------------------------------- births
 
     def bear(self, tick: Tick) -> Iterator[Child]:
-        """Start who is due: vital children at once, others a few at a time. Gives the newborn."""
+        """Start who is due: vital children at once, others a few at a time. Gives the newborn.
+
+        With `vital_only` nobody else is born.
+        """
         due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
         due.sort(key=lambda child: (not child.spec.vital, child.next_start_at))
-        room = self.starts_per_tick
+        room = 0 if self.vital_only else self.starts_per_tick
         for child in due:
             if not child.spec.vital:
                 if room <= 0:
@@ -217,6 +221,12 @@ class Children:
         """Tell everyone who lives."""
         for child in self.by_id.values():
             child.address.tell(message)
+
+    def tell_connections(self, message: Message) -> None:
+        """Tell everyone who lives and is not vital."""
+        for child in self.by_id.values():
+            if not child.spec.vital:
+                child.address.tell(message)
 
     def part_from(self, child: str, farewell: Message) -> None:
         """Have a child end for good; one that is not born yet is forgotten."""

@@ -11,6 +11,8 @@ from actors.shell import Mailbox
 
 log = logging.getLogger(__name__)
 
+DISK_FULL = "disk_full"
+
 
 class Chronicle:
     """Writes `connection_events`, and closes what the dead could not close.
@@ -46,12 +48,14 @@ class Chronicle:
             JournalFailed: See `Backlog.add`.
         """
         child = death.child
-        if child.epoch and not death.expected:
+        # One that ended for want of room may not have found any for its own last word;
+        # if it did, the second changes nothing.
+        if child.epoch and (not death.expected or death.reason == DISK_FULL):
             closed = record.ListeningClosed(
                 epoch=child.epoch,
                 at_ns=time.wall_ns,
                 until_ns=None,
-                reason=gap_cause("crashed"),
+                reason=gap_cause(death.reason if death.expected else "crashed"),
             )
             self._backlog.add(closed)
         if child.epoch:

@@ -44,7 +44,8 @@ def open_journal(config: Config, state_dir: Path) -> Journal:
     return Journal.open(
         state_dir / "journal",
         sync_interval_s=config.journal_sync_ms / 1000,
-        max_bytes=config.journal_cap(free),
+        # A size that was set is a number of another type, which the status cannot spell.
+        max_bytes=int(config.journal_cap(free)),
     )
 
 

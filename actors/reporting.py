@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from actors.headroom import Headroom, Spacious
 from actors.logic.health import Health, HealthState
 from actors.messages import Tick
 
@@ -30,14 +31,11 @@ class Stats(Protocol):
     def weight_appended(self) -> int: ...
 
 
-class MeasuredJournal(Protocol):
+class MeasuredJournal(Spacious, Protocol):
     """A journal that can be asked how it is, from any thread."""
 
     def stats(self) -> Stats:
         """Give the figures of this moment."""
-
-    def room(self) -> bool:
-        """Tell whether more can be written without touching the reserve."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +56,16 @@ class Reporting:
 
     def __init__(self, health: HealthState, journal: MeasuredJournal) -> None:
         self.health = health
+        self.headroom = Headroom(journal)
         self._journal = journal
 
     def sample(self, tick: Tick) -> None:
-        """Look at the journal and at what is listened to."""
+        """Look at the journal and at what is listened to.
+
+        Raises:
+            JournalFailed: The disk fails.
+        """
+        self.headroom.look()
         self.health.time_passed(tick.now, tick.wall_ns)
         stats = self._journal.stats()
         figures = Figures(
@@ -72,7 +76,7 @@ class Reporting:
             free_bytes=stats.free_bytes,
             sync_p99_s=stats.sync_p99_s,
             weight_appended=stats.weight_appended,
-            full=not self._journal.room(),
+            full=self.headroom.shut,
         )
         oldest_ns = stats.oldest_ns or tick.wall_ns
         self.health.journal_sampled(figures, oldest_s=max(0.0, (tick.wall_ns - oldest_ns) / 1e9))

@@ -20,6 +20,7 @@ from actors.children import Child, Children, Death, Start
 from actors.chronicle import Chronicle
 from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
+from actors.gate import Gate
 from actors.logic.bustle import Bustle
 from actors.logic.health import LISTENING, Health
 from actors.logic.hush import Hush
@@ -119,6 +120,7 @@ class SupervisorActor(Shell):
         )
         hush = Hush(silence_s=household.data_silence_s)
         self._watch = Watch(self._rota, children=children, bustle=bustle, hush=hush)
+        self._gate = Gate(children, reporting)
         self._on_fatal = on_fatal
         self._time = Tick(now=0.0, wall_ns=0)
         self._told_at = self._alive_at = float("-inf")
@@ -134,7 +136,7 @@ class SupervisorActor(Shell):
             BatchWritten: self._batch_written,
             PrintsMissed: self._prints_missed,
             StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
-            StoreLost: self._store_lost,
+            StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
             StopListening: self._stop_listening,
             GetListening: self._get_listening,
@@ -177,7 +179,7 @@ class SupervisorActor(Shell):
         if tick.now - self._told_at >= TICK_S:
             self._told_at = tick.now
             self._children.tell(tick if self._stopping else self._watch.turn(tick))
-            self._reporting.sample(tick)
+            self._gate.mind(tick)
         reason = self._children.beyond_help(tick.now)
         if reason:
             self._on_fatal(EXIT_INTERNAL, reason)
@@ -266,9 +268,6 @@ class SupervisorActor(Shell):
 
     def _batch_written(self, message: BatchWritten) -> None:
         self._health.batch_written(message, at=self._time.now, wall_ns=self._time.wall_ns)
-
-    def _store_lost(self, message: StoreLost) -> None:
-        self._health.store_lost(reason=message.reason, at=self._time.now)
 
     # ----------------------------------------------------------- questions
 

@@ -119,8 +119,22 @@ class MeasuredFakeJournal(FakeJournal):
             weight_appended=sum(self.weights.values()),
         )
 
+    headroom_bytes = 0
+    plentiful = True
+    reserve = True
+
     def room(self) -> bool:
         return not self.full
+
+    def plenty(self) -> bool:
+        return self.plentiful and not self.full
+
+    def free_reserve(self) -> None:
+        self.reserve = False
+
+    def rebuild_reserve(self) -> bool:
+        self.reserve = True
+        return True
 
 
 class House:

@@ -17,8 +17,19 @@ class Journalling:
     def stats(self) -> Stats:
         return self.said
 
+    headroom_bytes = 0
+
     def room(self) -> bool:
         return self.roomy
+
+    def plenty(self) -> bool:
+        return self.roomy
+
+    def free_reserve(self) -> None:
+        """There is none."""
+
+    def rebuild_reserve(self) -> bool:
+        return True
 
 
 def reporting(journal: Journalling) -> Reporting:
