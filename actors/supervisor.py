@@ -134,7 +134,7 @@ class SupervisorActor(Shell):
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
-            PrintsMissed: self._prints_missed,
+            PrintsMissed: self._watch.missed,
             StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
@@ -262,9 +262,6 @@ class SupervisorActor(Shell):
     def _resolution_reported(self, report: ResolutionReport) -> None:
         if self._alive(report.child, report.incarnation):
             self._health.resolution_reported(report, at=self._time.now)
-
-    def _prints_missed(self, message: PrintsMissed) -> None:
-        self._watch.missed(message)
 
     def _batch_written(self, message: BatchWritten) -> None:
         self._health.batch_written(message, at=self._time.now, wall_ns=self._time.wall_ns)
