@@ -62,9 +62,10 @@ class Machine:
             cwd=ROOT, check=True, capture_output=True, timeout=LIMIT_S,
             env={k: v for k, v in os.environ.items() if not k.startswith("MA")},
         )  # fmt: skip
-        extra = installed / "etc/systemd/system/tracker.service.d/test.conf"
-        extra.parent.mkdir()
-        extra.write_text(SETTINGS)
+        for unit in ("tracker.service", "tracker@.service"):
+            extra = installed / f"etc/systemd/system/{unit}.d/test.conf"
+            extra.parent.mkdir()
+            extra.write_text(SETTINGS)
         site = next(path for path in sys.path if path.endswith("site-packages"))
         places = (self._place / "root", installed, site, self._place / "log")
         flags = [*(n for n in NAMESPACES), "--fork", "--kill-child"]

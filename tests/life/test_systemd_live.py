@@ -1,9 +1,13 @@
 """The unit under a real systemd: started, hung, crashed, misconfigured, stopped, asked."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from machine import Machine, missing
+from schema_check import faults
 
 WHY_NOT = missing()
 pytestmark = [
@@ -12,6 +16,9 @@ pytestmark = [
     pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
 ]
 
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "docs" / "status.schema.json").read_text()
+)
 STATUS = ("/opt/tracker/.venv/bin/python", "/opt/tracker/bin/tracker-status", "--field", "state")
 
 
@@ -30,6 +37,30 @@ def test_it_is_ready_while_database_and_exchange_are_away(machine: Machine) -> N
     machine.started()
     assert (machine.show("ActiveState"), machine.show("SubState")) == ("active", "running")
     assert '"event": "started"' in machine.log()
+
+
+def test_the_document_of_a_real_tracker_obeys_the_published_schema(machine: Machine) -> None:
+    machine.started()
+    said = machine.run(*STATUS[:2], "--json")
+    assert faults(json.loads(said.stdout), SCHEMA, SCHEMA) == []
+
+
+def test_shares_of_the_work_run_beside_each_other(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "tracker")
+    names = ("tracker@1-2", "tracker@2-2")
+    try:
+        for name in names:
+            started = machine.run("systemctl", "start", name)
+            assert started.returncode == 0, started.stderr + machine.log()[-2000:]
+        for number in (1, 2):
+            place = f"/run/tracker-{number}-2/tracker.sock"
+            assert machine.run(*STATUS, "--socket", place).returncode == 1
+            told = machine.run(
+                "systemctl", "show", names[number - 1], "-p", "Environment", "--value"
+            ).stdout
+            assert f"TRACKER_SHARD={number}/2" in told.split()
+    finally:
+        machine.run("systemctl", "stop", *names)
 
 
 def test_it_runs_as_a_user_of_its_own_with_no_rights(machine: Machine) -> None:
