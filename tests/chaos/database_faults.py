@@ -62,7 +62,7 @@ def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
 
 def volume_of_an_hour(scene: Scene) -> None:
     """The prints of an hour at 500/s, pressed into minutes, all of it while it is down."""
-    prints, rate = 1_800_000, 9_000
+    prints, rate = 1_800_000, 3_000
     if scene.scale == 1.0:
         prints = 180_000
     scene.play(prints=500, TRACKER_ASSETS_PER_CONNECTION="40")
@@ -284,7 +284,7 @@ FAULTS = (
     Fault(
         number="F30b",
         name="database down, the volume of hours",
-        how="9,000 prints/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
+        how="3,000 prints/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
         expected="as F30",
         play=volume_of_an_hour,
         deadline_s=240,

@@ -39,9 +39,9 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "fdatasync",
-        "actors/edge/segment.py",
-        "        disk.sync_data(self.fd)\n",
-        "        return\n",
+        "actors/edge/appender.py",
+        "                    self._shelf.disk.sync_data(segment.fd)\n",
+        "                    continue\n",
         ("tests/edge/test_journal_durability.py", "tests/edge/test_journal_machine.py"),
     ),
     Mutation(
@@ -61,13 +61,15 @@ MUTATIONS = (
         "                self._number(queries.MOVE_MARK, mark=batch.mark)\n"
         "        with self._connection.transaction():\n"
         "            mark = self._number(queries.LOCK_PROGRESS)\n",
-        ("tests/db/test_store.py",),
+        ("tests/chaos/test_mark.py",),
     ),
     Mutation(
         "coverage close",
-        "actors/connection.py",
-        "            self._note(closed)\n",
-        "            del closed\n",
+        "actors/epoch.py",
+        "        if self._number:\n"
+        "            until_ns = self._listening.proven_until_ns or None\n",
+        "        if not self._number:\n"
+        "            until_ns = self._listening.proven_until_ns or None\n",
         ("tests/test_connection.py",),
     ),
     Mutation(
@@ -80,8 +82,8 @@ MUTATIONS = (
     Mutation(
         "release only of what is committed",
         "actors/writer.py",
-        "        self._journal.release(self._acks.mark)\n        self._to.catalog.tell(",
-        "        self._journal.release(self._journal.next_seq)\n        self._to.catalog.tell(",
+        "        self._journal.release(self._acks.mark)\n        self._tidings.committed(",
+        "        self._journal.release(self._journal.next_seq)\n        self._tidings.committed(",
         (MACHINE,),
     ),
     Mutation(

@@ -6,10 +6,9 @@ hears and when is the machine's choice; the database commits or forgets.
 
 from pathlib import Path
 from random import Random
-from uuid import UUID
 
 import pytest
-from fakes import JOURNAL_ID, FakeStore
+from fakes import FakeStore
 from fakes_box import Box, drain
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,7 +19,6 @@ from test_connection import a_print
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
 from actors.logic import feed, record
-from actors.logic.batch import Opened
 from actors.logic.record import Entry
 from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
 from actors.shell import Birth
@@ -31,11 +29,7 @@ MS = NS // 1_000_000
 
 
 class Base(FakeStore):
-    """A database that knows any journal."""
-
-    def open(self, journal_id: UUID) -> Opened:
-        del journal_id  # there is but one
-        return super().open(JOURNAL_ID)
+    """A database that can be counted."""
 
     def stored(self) -> list[int]:
         return sorted(trade.traded_at_ms - MS for trade in self.prints.values())

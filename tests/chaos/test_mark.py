@@ -1,0 +1,32 @@
+"""The mark and the rows are one: neither is seen without the other, whichever fails."""
+
+from uuid import UUID
+
+import psycopg
+import pytest
+from postgres import ask
+from samples import trade
+
+from actors.edge.store import Store
+from actors.errors import StoreUnavailable
+from actors.logic.batch import Batch
+
+pytestmark = pytest.mark.db
+
+MARK = "select mark from journal_progress join journals using (journal_key) where journal_id = %s"
+
+
+def test_rows_that_cannot_be_stored_hold_the_mark_back(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    before = ask(database, MARK, journal_id)
+    with psycopg.connect(database) as holder:
+        holder.execute("lock table prints in access exclusive mode")
+        with pytest.raises(StoreUnavailable):
+            store.commit(Batch(prints=(trade(),), mark=7))
+
+    assert ask(database, MARK, journal_id) == before
+    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert store.open(journal_id).mark == before[0][0]
+    assert store.commit(Batch(prints=(trade(),), mark=7)).stored == 1
+    assert ask(database, MARK, journal_id) == [(7,)]
