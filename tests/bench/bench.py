@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import end_part
+import latency_part
+import scale_part
+import storage_part
 import store_part
 import wire_part
 from duel import HEAD, Findings, table
@@ -16,7 +20,14 @@ from rivalry import NAMES, ROOT, Rivalry, gather
 from surroundings import told
 
 Part = Callable[[Rivalry, Path, int], Findings]
-PARTS: dict[str, Part] = {"wire": wire_part.measure, "store": store_part.measure}
+PARTS: dict[str, Part] = {
+    "wire": wire_part.measure,
+    "store": store_part.measure,
+    "end_to_end": end_part.measure,
+    "latency": latency_part.measure,
+    "storage": storage_part.measure,
+    "scale": scale_part.measure,
+}
 
 
 def main() -> int:

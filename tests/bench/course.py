@@ -1,0 +1,175 @@
+"""A crowd, a reader of it and a database, as processes; what the reader costs."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from rivalry import HERE, SOURCES
+
+Process = subprocess.Popen[str]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process has used.
+
+    Attributes:
+        cpu_s: Processor time so far.
+        rss_mib: Memory now.
+        threads: Threads now.
+    """
+
+    cpu_s: float
+    rss_mib: float
+    threads: int
+
+
+def cost_of(process: Process) -> Cost:
+    """Read it from the kernel.
+
+    Raises:
+        RuntimeError: The process has ended.
+    """
+    if process.poll() is not None:
+        raise RuntimeError(f"the reader ended with {process.returncode}")
+    place = Path(f"/proc/{process.pid}")
+    fields = (place / "stat").read_text().rsplit(")", 1)[1].split()
+    status = dict(
+        line.split(":", 1) for line in (place / "status").read_text().splitlines() if ":" in line
+    )
+    return Cost(
+        cpu_s=(int(fields[11]) + int(fields[12])) / TICKS,
+        rss_mib=int(status["VmRSS"].split()[0]) / 1024,
+        threads=int(status["Threads"]),
+    )
+
+
+class Crowd:
+    """The load generator, and how to speak to it."""
+
+    def __init__(self, markets: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "crowd.py"), "--markets", str(markets)],
+            env={**os.environ, "PYTHONPATH": SOURCES},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        ports = self._line()
+        self.ws = f"ws://127.0.0.1:{ports['ws']}/ws/market"
+        self.http = f"http://127.0.0.1:{ports['gamma']}"
+
+    def ask(self, **wish: float) -> dict[str, Any]:
+        """Have something done, and wait for it."""
+        self.tell(**wish)
+        return self._line()
+
+    def tell(self, **wish: float) -> None:
+        """Have something done."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(wish) + "\n")
+        self.process.stdin.flush()
+
+    def _line(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        told: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return told
+
+
+@contextlib.contextmanager
+def crowd(markets: int) -> Iterator[Crowd]:
+    """Give a crowd for one run."""
+    found = Crowd(markets)
+    try:
+        yield found
+    finally:
+        found.process.kill()
+        found.process.wait()
+
+
+@contextlib.contextmanager
+def reader(command: list[str], settings: Mapping[str, str], log: Path) -> Iterator[Process]:
+    """Start a reader; end it in good order, or by force after a minute."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")}
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command,
+            env={**bare, "PYTHONPATH": SOURCES, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str]:
+    """Give the tracker's settings for a run against this crowd."""
+    return {
+        "TRACKER_DATABASE_URL": "postgresql://?" + urllib.parse.urlencode(conninfo_to_dict(dsn)),
+        "TRACKER_STATE_DIR": str(folder / "state"),
+        "TRACKER_STATUS_SOCKET": str(folder / "s"),
+        "TRACKER_MARKET_WS_URL": crowd.ws,
+        "TRACKER_GAMMA_URL": crowd.http,
+        "TRACKER_CLOB_URL": crowd.http,
+        "TRACKER_DATA_URL": crowd.http,
+        "TRACKER_SILENCE_SECONDS": "600",
+        "TRACKER_DISCOVERY_SECONDS": "3600",
+        "HURRIED_NOTES": str(folder / "lags.json"),
+        **more,
+    }
+
+
+def tracker() -> list[str]:
+    """Give the command of the tracker in a hurry."""
+    return [sys.executable, str(HERE / "hurried.py")]
+
+
+def stored(dsn: str, *, rows: int, within_s: float, table: str = "prints") -> float:
+    """Wait until so many rows are committed; give when that was (perf_counter).
+
+    Raises:
+        TimeoutError: They are not.
+    """
+    deadline = time.perf_counter() + within_s
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while True:
+            count = sql.SQL("select count(*) from {}").format(sql.Identifier(table))
+            row = connection.execute(count).fetchone()
+            now = time.perf_counter()
+            if row is not None and row[0] >= rows:
+                return now
+            if now > deadline:
+                raise TimeoutError(f"{row} of {rows} rows are stored")
+            time.sleep(0.05)
+
+
+def settled(process: Process, *, within_s: float) -> None:
+    """Wait until a reader has nothing to do any more."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        before = cost_of(process).cpu_s
+        time.sleep(1)
+        if cost_of(process).cpu_s - before < 0.25:
+            return

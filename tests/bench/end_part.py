@@ -1,0 +1,98 @@
+"""End to end at saturation: prints only, as fast as they are taken, until the last is committed.
+
+Ten connections of 100 tokens; the server waits where a reader is slow, so nobody
+is cut off. Rows a second from the first byte sent to the last row committed.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from course import Crowd, Process, cost_of, crowd, reader, settings, settled, stored, tracker
+from crowd import token_of
+from database import Server, served
+from duel import Figure, Findings, Run, alternate
+from psycopg.conninfo import conninfo_to_dict
+from rivalry import HERE, PYTHON, Rivalry
+
+TOKENS = 1000
+PER_CONNECTION = 100
+PRINTS = 60_000
+WITHIN_S = 120.0
+
+
+@dataclass
+class Races:
+    """All runs.
+
+    Attributes:
+        costs: Name → processor microseconds a print, MiB at the end, one pair a run.
+    """
+
+    server: Server
+    folder: Path
+    costs: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def tracker(self) -> float:
+        """Run the tracker; give rows a second."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        more = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION)}
+        with (
+            self.server.fresh() as dsn,
+            crowd(TOKENS // 2) as load,
+            reader(tracker(), settings(load, dsn, place, **more), place / "log") as process,
+        ):
+            return self._race("tracker", load, process, dsn, "prints")
+
+    def ordinary(self) -> float:
+        """Run the rival; give rows a second."""
+        with self.server.fresh(migrated=False) as dsn, crowd(TOKENS // 2) as load:
+            where = conninfo_to_dict(dsn)
+            url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format(**where)
+            tokens = ",".join(token_of(number) for number in range(TOKENS))
+            command = [str(PYTHON), str(HERE / "ordinary.py"), load.ws, url, tokens]
+            log = self.folder / "ordinary.log"
+            with reader([*command, str(PER_CONNECTION)], {}, log) as process:
+                return self._race("ordinary", load, process, dsn, "trades")
+
+    def _race(self, name: str, load: Crowd, process: Process, dsn: str, table: str) -> float:
+        load.ask(expect=TOKENS)
+        settled(process, within_s=20)
+        before = cost_of(process)
+        sent = load.ask(burst=PRINTS)
+        done = stored(dsn, rows=PRINTS, within_s=WITHIN_S, table=table)
+        after = cost_of(process)
+        each_us = (after.cpu_s - before.cpu_s) / PRINTS * 1e6
+        self.costs.setdefault(name, []).append((each_us, after.rss_mib))
+        return float(PRINTS / (done - sent["began"]))
+
+
+def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
+    """Race both; every row must arrive."""
+    findings = Findings()
+    with served() as server:
+        races = Races(server, folder)
+        runs: dict[str, Run] = {"tracker": races.tracker}
+        if rivalry.has("asyncpg") and rivalry.has("websockets"):
+            runs["ordinary"] = races.ordinary
+        else:
+            findings.absent.append("ordinary: asyncpg or websockets is not installed")
+        found = alternate(runs, turns)
+    findings.figures.append(
+        Figure(
+            "end_to_end_ordinary",
+            "rows committed/s",
+            found["tracker"],
+            found.get("ordinary", ()),
+            ">= 3",
+        )
+    )
+    rows: list[Sequence[Any]] = [
+        (name, median(each for each, _ in costs), median(mib for _, mib in costs))
+        for name, costs in races.costs.items()
+    ]
+    findings.tables.append(("End to end", ("", "CPU µs a print", "RSS MiB at the end"), rows))
+    return findings

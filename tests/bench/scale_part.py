@@ -1,0 +1,143 @@
+"""Scale: the whole tracker beside a cheap server, from 10 to 4,400 connections.
+
+200 tokens a connection; 2 % prints, the rest book noise. Measured from the kernel
+over the load alone, once every token is confirmed; a print is lost when it is not
+in the table at the end.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from course import cost_of, crowd, reader, settings, settled, stored, tracker
+from database import Server, served
+from duel import Figure, Findings
+from rivalry import Rivalry
+
+PER_CONNECTION = 200
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is; `rate` counts frames a second over all connections."""
+
+    connections: int
+    legs: int
+    rate: int
+    seconds: float
+
+    @property
+    def tokens(self) -> int:
+        """Give how many tokens there are."""
+        return self.connections * PER_CONNECTION // self.legs
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run cost.
+
+    Attributes:
+        base_mib: Memory of the tracker before its first connection.
+        listening_mib: With everything confirmed, before the load.
+    """
+
+    size: Size
+    cores: float
+    us_a_frame: float
+    base_mib: float
+    listening_mib: float
+    peak_mib: float
+    threads: int
+    lags_ms: Sequence[float]
+    prints: int
+    rate: float
+    load_cores: float
+    opened_s: float
+
+    def lag_ms(self, share: float) -> float:
+        """Give the lag that this share of the prints had at most."""
+        return self.lags_ms[min(int(share * len(self.lags_ms)), len(self.lags_ms) - 1)]
+
+
+GROWTH = (Size(10, 1, 28_000, 12), Size(100, 1, 28_000, 12), Size(500, 1, 28_000, 12))
+PLENTY = Size(1_500, 1, 28_000, 20)
+UNIVERSE = Size(4_400, 2, 56_000, 20)
+
+
+def run(server: Server, folder: Path, size: Size, *, prints: float = 0.02) -> Seen:
+    """Run one size; raise TimeoutError when a print is lost."""
+    place = folder / f"{size.connections}-{time.monotonic_ns()}"
+    place.mkdir()
+    more = {
+        "TRACKER_REDUNDANCY": str(size.legs),
+        "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION),
+    }
+    with server.fresh() as dsn, crowd(size.tokens // 2) as load:
+        with reader(tracker(), settings(load, dsn, place, **more), place / "log") as process:
+            time.sleep(1.5)
+            base = cost_of(process).rss_mib
+            began = time.monotonic()
+            load.ask(expect=size.tokens * size.legs)
+            opened_s = time.monotonic() - began
+            settled(process, within_s=120)
+            before, wall = cost_of(process), time.perf_counter()
+            sent = load.ask(rate=size.rate, prints=prints, seconds=size.seconds)
+            after, wall = cost_of(process), time.perf_counter() - wall
+            stored(dsn, rows=sent["prints"], within_s=60)
+        lags = json.loads((place / "lags.json").read_text())
+    used = after.cpu_s - before.cpu_s
+    return Seen(
+        size=size,
+        cores=used / wall,
+        us_a_frame=used / sent["frames"] * 1e6,
+        base_mib=base,
+        listening_mib=before.rss_mib,
+        peak_mib=after.rss_mib,
+        threads=after.threads,
+        lags_ms=lags,
+        prints=sent["prints"],
+        rate=sent["frames"] / sent["wall_s"],
+        load_cores=sent["cpu_s"] / sent["wall_s"],
+        opened_s=opened_s,
+    )
+
+
+def measure(_: Rivalry, folder: Path, turns: int) -> Findings:
+    """Grow; the two sizes that are promised run once more when there is time for it."""
+    findings = Findings()
+    seen: list[Seen] = []
+    with served() as server:
+        seen.extend(run(server, folder, size) for size in GROWTH)
+        plenty = [run(server, folder, PLENTY) for _ in range(1 + (turns > 5))]
+        universe = [run(server, folder, UNIVERSE)]
+    seen += [*plenty, *universe]
+    findings.tables.append(_table(seen))
+    for name, values, unit, wanted in (
+        ("scale_cores", [each.cores for each in plenty], "cores", "< 0.5"),
+        ("scale_rss_gib", [each.peak_mib / 1024 for each in plenty], "GiB", "< 0.39"),
+        ("scale_p99_s", [each.lag_ms(0.99) / 1000 for each in plenty], "s", "< 1"),
+        ("universe_cores", [each.cores for each in universe], "cores", "< 1"),
+        ("universe_rss_gib", [each.peak_mib / 1024 for each in universe], "GiB", "< 1"),
+    ):
+        findings.figures.append(Figure(name, unit, values, (), wanted))
+    return findings
+
+
+def _table(seen: Sequence[Seen]) -> tuple[str, Sequence[str], list[Sequence[Any]]]:
+    heads = (
+        *("connections", "tokens", "frames/s", "cores", "CPU ms/1,000 frames", "RSS MiB"),
+        *("KiB/connection", "threads", "p50 ms", "p99 ms", "prints", "opened in s", "load cores"),
+    )
+    rows: list[Sequence[Any]] = [
+        (
+            *(each.size.connections, each.size.tokens, each.rate, each.cores, each.us_a_frame),
+            *(each.peak_mib, (each.listening_mib - each.base_mib) * 1024 / each.size.connections),
+            *(each.threads, each.lag_ms(0.5), each.lag_ms(0.99), each.prints, each.opened_s),
+            each.load_cores,
+        )
+        for each in seen
+    ]
+    return "Scale: nothing lost in any of these", heads, rows

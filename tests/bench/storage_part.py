@@ -1,0 +1,111 @@
+"""Storage: bytes a print costs in its table and all indexes, beside the naive schema of text.
+
+The naive schema is that of `ordinary.py` with the unique key that it would need to
+be told twice without harm. With TRACKER_TEST_TIMESCALE_URL also after compression.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from database import Server, served
+from duel import Figure, Findings
+from market_prints import made
+from rivalry import Rivalry
+
+from actors.edge import columns, migrate
+from actors.edge.store import Store
+from actors.logic.batch import Batch
+from actors.logic.trade import Print
+
+ROWS = 200_000
+BATCH = 5_000
+NAIVE = b"""
+create table trades (
+  traded_at timestamptz not null, received_at timestamptz not null, token_id text not null,
+  condition_id text not null, price numeric not null, size numeric not null, side text not null,
+  fee_rate_bps integer, transaction_hash text);
+create index on trades (token_id, traded_at);
+create unique index on trades (transaction_hash, token_id, price, size, side, traded_at)
+"""
+COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
+
+
+def _ours(dsn: str, prints: Sequence[Print]) -> None:
+    store = Store(dsn)
+    store.open(uuid4())
+    for some in columns.slices(prints, BATCH):
+        store.commit(Batch(prints=tuple(some)))
+    store.close()
+
+
+def _naive(dsn: str, prints: Sequence[Print]) -> float:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(NAIVE)
+        with connection.cursor().copy("copy trades from stdin") as copy:
+            for p in prints:
+                copy.write_row(
+                    (
+                        *(columns.instant(p.traded_at_ms * 1_000_000),),
+                        *(columns.instant(p.received_at_ns), p.token_id, p.condition_id),
+                        *(p.price, p.size, p.side, p.fee_rate_bps, p.transaction_hash),
+                    )
+                )
+        connection.commit()
+        return _size(connection, "pg_total_relation_size('trades')")
+
+
+def _size(connection: psycopg.Connection[Any], what: str) -> float:
+    row = connection.execute(f"select {what}".encode()).fetchone()
+    assert row is not None
+    return float(row[0]) / ROWS
+
+
+def _plain(server: Server, prints: Sequence[Print]) -> tuple[float, float, float]:
+    with server.fresh() as dsn:
+        _ours(dsn, prints)
+        with psycopg.connect(dsn) as connection:
+            return (
+                _size(connection, "pg_relation_size('prints')"),
+                _size(connection, "pg_indexes_size('prints')"),
+                _size(connection, "pg_total_relation_size('assets')"),
+            )
+
+
+def _compressed(prints: Sequence[Print]) -> tuple[float, float] | None:
+    dsn = os.environ.get("TRACKER_TEST_TIMESCALE_URL")
+    if not dsn:
+        return None
+    migrate.apply(dsn)
+    _ours(dsn, prints)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        before = _size(connection, "hypertable_size('prints')")
+        connection.execute(COMPRESS)
+        return before, _size(connection, "hypertable_size('prints')")
+
+
+def measure(_: Rivalry, __: Path, ___: int) -> Findings:
+    """Store the same prints both ways."""
+    prints = made(ROWS)
+    with served() as server:
+        heap, indexes, names = _plain(server, prints)
+        with server.fresh(migrated=False) as dsn:
+            naive = _naive(dsn, prints)
+    rows: list[Sequence[Any]] = [
+        ("table", heap),
+        ("indexes", indexes),
+        ("names of 3,000 tokens", names),
+        ("naive schema of text", naive),
+    ]
+    findings = Findings()
+    compressed = _compressed(prints)
+    if compressed:
+        rows += [("hypertable", compressed[0]), ("hypertable, compressed", compressed[1])]
+    else:
+        findings.absent.append("TimescaleDB: TRACKER_TEST_TIMESCALE_URL is not set")
+    findings.tables.append(("Storage", ("", "bytes a print"), rows))
+    findings.figures.append(Figure("bytes_per_print", "bytes", [heap + indexes], [naive]))
+    return findings
