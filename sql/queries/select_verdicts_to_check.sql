@@ -9,11 +9,14 @@ with stretch as (
                   coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
                            %(until)s)) as since
 ), due as (
-  select r.condition_id, min(r.recorded_at + stage) as at
+  select fallen.condition_id, min(fallen.at) as at
   from stretch cross join unnest(%(stages)s::interval[]) as stage
-  join resolutions r on r.recorded_at > stretch.since - stage and r.recorded_at <= %(until)s - stage
-  where r.condition_id > %(after)s
-  group by r.condition_id order by r.condition_id limit %(room)s
+  cross join lateral (    -- its own step, so that it is one range of resolutions_recorded_at
+    select r.condition_id, r.recorded_at + stage as at from resolutions r
+    where r.recorded_at > stretch.since - stage and r.recorded_at <= %(until)s - stage
+    offset 0) as fallen
+  where fallen.condition_id > %(after)s
+  group by fallen.condition_id order by fallen.condition_id limit %(room)s
 )
 select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extract(epoch from due.at) * 1000)::bigint,
        json_build_object(
@@ -29,5 +32,7 @@ select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extr
            '[]'::json))::text,
        (select coalesce(json_agg(json_build_array(c.source, c.observed)), '[]'::json)::text
         from resolution_conflicts c where c.condition_id = r.condition_id and c.source <> 'verdict')
-from due join resolutions r using (condition_id) left join markets m using (condition_id)
+from due
+cross join lateral (select * from resolutions r where r.condition_id = due.condition_id offset 0) as r
+left join lateral (select * from markets m where m.condition_id = due.condition_id offset 0) as m on true
 order by r.condition_id
