@@ -125,6 +125,7 @@ class ResolutionActor(Shell):
     def _begin(self) -> None:
         """Know the time at last: take in what was remembered before."""
         self._ticked = True
+        self._doors.begin(self._now)
         if self.incarnation > 1:
             self._writer.tell(RecallMarkets())
         early, self._early = self._early, []
@@ -153,7 +154,9 @@ class ResolutionActor(Shell):
             self.actor_ref.tell(Poll())
 
     def _able(self, source: Source) -> bool:
-        return self._doors.able(source, self._now)
+        # What the chain does not afford is left out of this look: the others must not wait for it.
+        chain = source is Source.CHAIN
+        return (self._doors.open if chain else self._doors.able)(source, self._now)
 
     def _walk(self) -> Walk | None:
         """Give the walk through the closings if a page of it may be read."""

@@ -10,7 +10,7 @@ from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
 from actors.clerk import OUTBOX_MAX
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.budget import GAMMA_OUTCOMES
+from actors.logic.budget import CHAIN, GAMMA_OUTCOMES
 from actors.logic.evidence import Source
 from actors.logic.gamma import parse_market
 from actors.logic.market import Market
@@ -48,7 +48,13 @@ class House:
     """A resolution actor with its neighbours and a clock."""
 
     def __init__(
-        self, web: FakePolymarket, *, incarnation: int = 1, hold_s: float = HOLD_S, chain: bool
+        self,
+        web: FakePolymarket,
+        *,
+        incarnation: int = 1,
+        hold_s: float = HOLD_S,
+        chain: bool,
+        settled: bool = True,
     ) -> None:
         self.web = web
         self.supervisor, self.writer, self.catalog = Box(), Box(), Box()
@@ -64,6 +70,10 @@ class House:
             hold_s=hold_s,
             chain=web if chain else None,
         )
+        if settled:  # its first ten seconds, in which it asks nothing, are over
+            self.elapsed_s = -11.0
+            self.tick(0.0)
+            self.elapsed_s = 0.0
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
         self.elapsed_s += after_s
@@ -655,7 +665,7 @@ def said(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observa
 
 def reborn(market: FakeMarket, words: LastWords) -> House:
     """A house that is told of the market and of what was last said of it, before its first tick."""
-    home = House(FakePolymarket(), chain=False)
+    home = House(FakePolymarket(), chain=False, settled=False)
     home.web.add(market)
     home.actor.on_receive(EvidenceRemembered(said=words))
     home.actor.on_receive(MarketsRemembered(markets=(parsed(market),)))
@@ -787,6 +797,27 @@ def test_a_source_is_never_asked_more_often_than_its_budget_allows() -> None:
     assert len(asked) == 6_000  # late, and none left out
     lately = {name: count for name, _, count in home.report().requests}
     assert lately["gamma"] <= GAMMA_OUTCOMES
+
+
+def test_a_new_life_asks_nothing_in_its_first_ten_seconds() -> None:
+    market = FakeMarket(1, end_ms=ENDED)
+    home = House(FakePolymarket(), chain=False, settled=False)
+    home.web.add(market)
+    home.watch(market)
+    home.tick()
+    home.tick(9.9)
+    assert home.web.asked == []
+    home.tick(0.1)
+    assert home.evidence(Source.GAMMA) == ["open"]
+
+
+def test_a_chain_that_was_asked_enough_does_not_hold_up_the_others() -> None:
+    markets = [FakeMarket(number, end_ms=ENDED) for number in range(1_000)]
+    home = house(*markets, chain=True)
+    home.tick()
+    assert home.web.times("chain") == CHAIN
+    asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
+    assert len(asked) == 1_000
 
 
 # --------------------------------------------------------- after the verdict

@@ -23,6 +23,11 @@ class Doors:
         self._patience = {source: Patience() for source in sources}
         self._budgets = {source: Budget(MOST[source]) for source in self._patience}
 
+    def begin(self, now: float) -> None:
+        """Wait ten seconds: what an earlier life asked just before it was killed counts too."""
+        for each in self._budgets.values():
+            each.exhaust(now)
+
     def able(self, source: Source, now: float) -> bool:
         """Say whether the source answers, as far as is known."""
         return self._patience[source].ready(now)

@@ -30,6 +30,14 @@ def test_a_source_that_was_asked_enough_is_able_and_not_open() -> None:
     assert doors.open(Source.CHAIN, 11.0)
 
 
+def test_what_an_earlier_life_may_have_asked_counts_at_the_beginning() -> None:
+    doors = Doors(Source)
+    doors.begin(5.0)
+    assert not any(doors.open(each, 14.9) for each in Source)
+    assert all(doors.open(each, 15.0) for each in Source)
+    assert doors.requests(14.9)[0] == ("gamma", 0, 0)
+
+
 def test_requests_are_counted_in_all_and_lately() -> None:
     doors = Doors([Source.GAMMA])
     for now in (0.0, 5.0, 11.0):
