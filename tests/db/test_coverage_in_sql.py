@@ -32,13 +32,24 @@ from actors.logic.trade import TokenId
 
 pytestmark = pytest.mark.db
 
-ZERO = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=4)
 NOW = 10_000  # stands for "until now": later than any second told here
 Gap = tuple[float, float, str]
 
 
+class Clock:
+    """Second 0 of the test that runs: four minutes before it began."""
+
+    zero = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _four_minutes_ago() -> None:
+    """Begin anew for each test: who is alive depends on how long ago it said so."""
+    Clock.zero = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=4)
+
+
 def ns(second: float) -> int:
-    return round((ZERO + timedelta(seconds=second)).timestamp() * 1_000_000_000)
+    return round((Clock.zero + timedelta(seconds=second)).timestamp() * 1_000_000_000)
 
 
 class Journal:
@@ -79,9 +90,9 @@ class Journal:
 
 
 def seconds(moment: datetime) -> float:
-    if moment > ZERO + timedelta(seconds=239):
+    if moment > Clock.zero + timedelta(seconds=239):
         return NOW
-    return (moment - ZERO).total_seconds()
+    return (moment - Clock.zero).total_seconds()
 
 
 def coverage(database: str, token: str = YES) -> list[tuple[float, float]]:
@@ -93,7 +104,7 @@ def gaps(
     database: str, token: str = YES, since: float = -1000, until: float = 100_000
 ) -> list[Gap]:
     query = "select lower(gap), upper(gap), cause from coverage_gaps(%s, %s, %s) order by gap"
-    limits = (ZERO + timedelta(seconds=since), ZERO + timedelta(seconds=until))
+    limits = (Clock.zero + timedelta(seconds=since), Clock.zero + timedelta(seconds=until))
     return [
         (seconds(low), seconds(high), cause)
         for low, high, cause in ask(database, query, token, *limits)
@@ -303,7 +314,9 @@ def test_a_start_ends_what_the_killed_process_left_open(journal: Journal, databa
     journal.alive(230)
     assert gaps(database) == [(50, 110, "process_down")]
     query = "select closed_at, reason, lost from epochs where epoch = %s"
-    assert ask(database, query, epoch) == [(ZERO + timedelta(seconds=50), "process_down", True)]
+    assert ask(database, query, epoch) == [
+        (Clock.zero + timedelta(seconds=50), "process_down", True)
+    ]
 
 
 def test_a_start_does_not_end_what_had_ended_itself(journal: Journal, database: str) -> None:
