@@ -220,6 +220,8 @@ class WriterActor(Shell):
         """Gather a fact about coverage."""
         if self._presence.is_live and message.seq >= self._acks.mark:
             self._gathered.fact(message.seq, message.fact)
+            if self._gathered.full_of[1] >= self._stride.records:
+                self._commit()
 
     def _journalled(self, _: Journalled) -> None:
         """Too much was in flight to tell: commit what is here, then read the journal."""

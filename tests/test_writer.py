@@ -664,3 +664,16 @@ def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
 
     assert house.store.mark == 3
     assert not any(batch.facts for batch in house.store.batches)
+
+
+def test_facts_that_name_many_tokens_are_committed_in_bounded_transactions() -> None:
+    house = House(settings=WriterSettings(batch_records=2_500)).open()
+    tokens = tuple(TokenId(str(number)) for number in range(1_000))
+    for _ in range(5):
+        house.tell(house.journal_fact(record.TokensWanted(at_ns=NS, tokens=tokens)))
+    house.flush()
+    assert [len(batch.facts) for batch in house.store.batches] == [3, 2]
+
+    behind = House(house.journal, settings=WriterSettings(batch_records=2_500))
+    behind.open()
+    assert [len(batch.facts) for batch in behind.store.batches] == [3, 2]

@@ -24,6 +24,7 @@ class Gathered:
         self.facts: list[tuple[int, record.Fact]] = []
         self.sequences: list[int] = []
         self.recovered = 0
+        self._tokens = 0
 
     def frame(
         self, seq: int, connection: str, prints: tuple[Print, ...], refusals: tuple[Refusal, ...]
@@ -40,6 +41,7 @@ class Gathered:
         """Add one fact about coverage."""
         self.sequences.append(seq)
         self.facts.append((seq, fact))
+        self._tokens += len(getattr(fact, "tokens", ()))
 
     def entry(self, entry: record.Entry, *, opened_at_seq: int) -> None:
         """Add a record as the journal gives it back; one that says nothing is set aside."""
@@ -68,8 +70,8 @@ class Gathered:
 
     @property
     def full_of(self) -> tuple[int, int]:
-        """Give (prints, records)."""
-        return len(self.prints), len(self.sequences)
+        """Give (prints, records); a record that names tokens is a row of each of them too."""
+        return len(self.prints), len(self.sequences) + self._tokens
 
 
 class Knowledge:
