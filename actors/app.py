@@ -35,6 +35,8 @@ from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
     EXIT_OK,
+    JournalFailed,
+    JournalFull,
 )
 from actors.logic import record
 from actors.logic.health import Health, HealthState, Limits
@@ -115,10 +117,7 @@ class Tracker:
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._shutdown.later(lambda: self._reactor.stop(STOP_S))
-        started = record.ProcessStarted(
-            at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
-        )
-        self._journal.append(record.encode(started))
+        self._record_start()
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
         self._shutdown.later(lambda: self._shutdown.stop_actors(supervisor))
@@ -129,6 +128,29 @@ class Tracker:
         self._shutdown.later(watchdog.stop)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
+
+    def _record_start(self) -> None:
+        """Note in the journal that a process begins; a full one has its reserve for that.
+
+        Raises:
+            JournalFailed: Not even the reserve gives room for it.
+        """
+        started = record.encode(
+            record.ProcessStarted(
+                at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
+            )
+        )
+        try:
+            self._journal.append(started)
+        except JournalFull:
+            self._journal.free_reserve()
+            try:
+                self._journal.append(started)
+            except JournalFull as exc:
+                raise JournalFailed(
+                    f"the journal in {self._config.state_dir} has no room left: free some of"
+                    " the disk, or raise TRACKER_JOURNAL_MAX_BYTES"
+                ) from exc
 
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets

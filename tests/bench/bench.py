@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,12 +12,13 @@ from typing import Any
 
 import end_part
 import latency_part
+import profile_part
 import scale_part
 import storage_part
 import store_part
 import wire_part
 from duel import HEAD, Findings, table
-from rivalry import NAMES, ROOT, Rivalry, gather
+from rivalry import HERE, NAMES, PYTHON, ROOT, Rivalry, gather
 from surroundings import told
 
 Part = Callable[[Rivalry, Path, int], Findings]
@@ -27,6 +29,7 @@ PARTS: dict[str, Part] = {
     "latency": latency_part.measure,
     "storage": storage_part.measure,
     "scale": scale_part.measure,
+    "profile": profile_part.measure,
 }
 
 
@@ -36,8 +39,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help="parts, with commas between them")
     parser.add_argument("--turns", type=int, default=5, help="how often each runs")
     parser.add_argument("--out", type=Path, default=ROOT / "bench.json")
+    parser.add_argument("--plot", type=Path, help="where to draw what was found, an SVG")
     asked = parser.parse_args()
-    names = asked.only.split(",") if asked.only else list(PARTS)
+    names = asked.only.split(",") if asked.only else [name for name in PARTS if name != "profile"]
     unknown = set(names) - set(PARTS)
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -45,12 +49,14 @@ def main() -> int:
     _say(*(f"{name:20} {value}" for name, value in told().items()))
     _say(*(f"{name:20} {rivalry.versions[name]}" for name in NAMES if rivalry.has(name)))
     _say(*(f"NOT INSTALLED {name}: {why}" for name, why in rivalry.absent.items()))
-    figures = [figure for name in names for figure in _run(name, rivalry, asked.turns)]
-    _keep(asked.out, figures)
+    found = [_run(name, rivalry, asked.turns) for name in names]
+    _keep(asked.out, [figure.as_json() for each in found for figure in each.figures])
+    if asked.plot:
+        _plot(asked.plot, found)
     return 0
 
 
-def _run(name: str, rivalry: Rivalry, turns: int) -> list[dict[str, Any]]:
+def _run(name: str, rivalry: Rivalry, turns: int) -> Findings:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tracker-bench-") as folder:
         findings = PARTS[name](rivalry, Path(folder), turns)
@@ -59,7 +65,21 @@ def _run(name: str, rivalry: Rivalry, turns: int) -> list[dict[str, Any]]:
     if findings.figures:
         _say(HEAD, *(figure.line() for figure in findings.figures))
     _say(f"({name} took {time.monotonic() - began:.0f} s)")
-    return [figure.as_json() for figure in findings.figures]
+    return findings
+
+
+def _plot(path: Path, found: list[Findings]) -> None:
+    """Draw what this run found, with the plotter of the rivals' venv."""
+    told = {
+        "figures": [
+            {**figure.as_json(), "wanted": figure.wanted}
+            for each in found
+            for figure in each.figures
+        ],
+        "growth": [row for each in found for row in each.growth],
+    }
+    command = [str(PYTHON), str(HERE / "rivals" / "plot.py"), str(path)]
+    subprocess.run(command, input=json.dumps(told), text=True, check=True)
 
 
 def _keep(path: Path, figures: list[dict[str, Any]]) -> None:

@@ -146,7 +146,9 @@ def tracker() -> list[str]:
     return [sys.executable, str(HERE / "hurried.py")]
 
 
-def stored(dsn: str, *, rows: int, within_s: float, table: str = "prints") -> float:
+def stored(
+    dsn: str, *, rows: int, within_s: float, table: str = "prints", every_s: float = 0.05
+) -> float:
     """Wait until so many rows are committed; give when that was (perf_counter).
 
     Raises:
@@ -161,8 +163,8 @@ def stored(dsn: str, *, rows: int, within_s: float, table: str = "prints") -> fl
             if row is not None and row[0] >= rows:
                 return now
             if now > deadline:
-                raise TimeoutError(f"{row} of {rows} rows are stored")
-            time.sleep(0.05)
+                raise TimeoutError(f"{row} of {rows} rows are in {table}")
+            time.sleep(every_s)
 
 
 def settled(process: Process, *, within_s: float) -> None:

@@ -65,12 +65,14 @@ class Findings:
     Attributes:
         figures: What goes to `bench.json`.
         tables: Titles, headings and rows of what is only told.
-        absent: Rivals that could not take part, and why.
+        absent: Rivals and runs that could not take part, and why.
+        growth: Connections, cores and MiB of runs that grow, for the plot.
     """
 
     figures: list[Figure] = field(default_factory=list)
     tables: list[tuple[str, Sequence[str], list[Sequence[Any]]]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    growth: list[dict[str, float]] = field(default_factory=list)
 
 
 def alternate(runs: dict[str, Run], turns: int) -> dict[str, list[float]]:

@@ -1,7 +1,8 @@
 """Storage: bytes a print costs in its table and all indexes, beside the naive schema of text.
 
-The naive schema is that of `ordinary.py` with the unique key that it would need to
-be told twice without harm. With TRACKER_TEST_TIMESCALE_URL also after compression.
+The naive schema is that of `ordinary.py`; beside it stands what the unique key adds
+that it would need to be told twice without harm. With TRACKER_TEST_TIMESCALE_URL
+also after compression.
 """
 
 import os
@@ -28,8 +29,10 @@ create table trades (
   traded_at timestamptz not null, received_at timestamptz not null, token_id text not null,
   condition_id text not null, price numeric not null, size numeric not null, side text not null,
   fee_rate_bps integer, transaction_hash text);
-create index on trades (token_id, traded_at);
-create unique index on trades (transaction_hash, token_id, price, size, side, traded_at)
+create index on trades (token_id, traded_at)
+"""
+UNIQUE = b"""
+create unique index twice on trades (transaction_hash, token_id, price, size, side, traded_at)
 """
 COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
 
@@ -42,7 +45,7 @@ def _ours(dsn: str, prints: Sequence[Print]) -> None:
     store.close()
 
 
-def _naive(dsn: str, prints: Sequence[Print]) -> float:
+def _naive(dsn: str, prints: Sequence[Print]) -> tuple[float, float]:
     with psycopg.connect(dsn) as connection:
         connection.execute(NAIVE)
         with connection.cursor().copy("copy trades from stdin") as copy:
@@ -54,8 +57,9 @@ def _naive(dsn: str, prints: Sequence[Print]) -> float:
                         *(p.price, p.size, p.side, p.fee_rate_bps, p.transaction_hash),
                     )
                 )
-        connection.commit()
-        return _size(connection, "pg_total_relation_size('trades')")
+        plain = _size(connection, "pg_total_relation_size('trades')")
+        connection.execute(UNIQUE)
+        return plain, _size(connection, "pg_relation_size('twice')")
 
 
 def _size(connection: psycopg.Connection[Any], what: str) -> float:
@@ -93,12 +97,13 @@ def measure(_: Rivalry, __: Path, ___: int) -> Findings:
     with served() as server:
         heap, indexes, names = _plain(server, prints)
         with server.fresh(migrated=False) as dsn:
-            naive = _naive(dsn, prints)
+            naive, unique = _naive(dsn, prints)
     rows: list[Sequence[Any]] = [
         ("table", heap),
         ("indexes", indexes),
         ("names of 3,000 tokens", names),
         ("naive schema of text", naive),
+        ("its unique key", unique),
     ]
     findings = Findings()
     compressed = _compressed(prints)

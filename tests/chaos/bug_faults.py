@@ -15,7 +15,7 @@ WATCHDOG_S = 8.0
 
 MOMENTS = {
     "connection": "actors.connection:ConnectionActor._frames_received",
-    "connection (mark)": "actors.connection:ConnectionActor._mark",
+    "connection (mark)": "actors.epoch:Epoch.mark",
     "writer": "actors.writer:WriterActor._commit",
     "writer (tick)": "actors.writer:WriterActor._tick",
     "catalog": "actors.catalog:CatalogActor._tick",
@@ -107,7 +107,7 @@ def dead_at_birth(scene: Scene) -> None:
 
 def crash_loop(scene: Scene) -> None:
     """One connection dies whenever it marks; the other leg hears its tokens."""
-    fuse = start(scene, "actors.connection:ConnectionActor._confirm", "raise")
+    fuse = start(scene, "actors.epoch:Epoch.confirm", "raise")
     fuse.write_text("8")
     scene.strike("drop", count=1)
     scene.noticed("child_died", within_s=15)

@@ -77,6 +77,35 @@ def capped(scene: Scene) -> None:
     scene.expect("disk_full" in causes(scene), f"causes of gaps: {causes(scene)}")
 
 
+def born_full(scene: Scene) -> None:
+    """Killed with its journal at the cap, and started again and again while the database is away.
+
+    Every start writes something down, so that in the end not the least record has room.
+    """
+    scene.play(prints=500, **SMALL_JOURNAL)
+    scene.strike()
+    scene.server.stop()
+    scene.degraded("journal_full", within_s=60)
+    codes: list[int | None] = []
+    for _ in range(8):
+        scene.kill()
+        scene.heard.clear()  # reading had stopped; what the journal holds counts
+        run = scene.tracker(**SMALL_JOURNAL)
+        answers = lambda: run.process.poll() is not None or scene.status()  # noqa: B023, E731
+        until("it answers or ends", answers)
+        time.sleep(1)
+        codes.append(run.process.poll())
+        if codes[-1] is not None:
+            scene.note(" ".join(run.said().split())[-200:])
+            break
+    scene.expect(set(codes) == {None}, f"it did not start: exit codes {codes}")
+    scene.over()
+    scene.server.start()
+    if codes[-1] is not None:
+        scene.tracker(**SMALL_JOURNAL)
+    scene.recovered(within_s=60)
+
+
 def sync_fails(scene: Scene) -> None:
     tracker = scene.play(prints=500)
     scene.strike()
@@ -103,6 +132,7 @@ def sync_fails_for_good(scene: Scene) -> None:
         until("it gives up", lambda: tracker.process.poll() is not None, within_s=60)
     scene.outcome.notice_s = time.time() - scene.at
     scene.heard_until(scene.at)
+    scene.died()
     scene.expect(tracker.process.returncode == 74, f"exit code {tracker.process.returncode}")
     scene.over()
     scene.tracker()
@@ -282,6 +312,14 @@ FAULTS = (
         how="TRACKER_JOURNAL_MAX_BYTES=1MiB, server stopped, then started",
         expected="as F18, and never more bytes than the cap",
         play=capped,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F19c",
+        name="started with a journal at its cap, database down",
+        how="as F19b, then kill -9 and a new start",
+        expected="it starts, waits, and goes on by itself; nothing acknowledged is lost",
+        play=born_full,
         deadline_s=240,
     ),
     Fault(

@@ -41,6 +41,7 @@ def killed_at(call: str) -> Callable[[Scene], None]:
                 until(f"killed at {call}", lambda: tracker.process.poll() is not None)  # noqa: B023
             scene.at = time.time()
             scene.heard_until(scene.at)
+            scene.died()
             scene.expect(tracker.process.returncode == -signal.SIGKILL, "it was not the kill")
         scene.tracker(**SMALL_JOURNAL)
         scene.flows()
@@ -162,20 +163,21 @@ while True:
 
 
 def out_of_memory(scene: Scene) -> None:
-    """A group with a hard limit, and a neighbour in it that takes all but is never killed."""
+    """A group with a hard limit, a greedy neighbour in it, and the tracker first in line."""
     tracker = scene.play()
     with groups.grouped(groups.MEMORY, tracker.process.pid) as group:
         (group / "memory.limit_in_bytes").write_text("64M")
         join = f"open({str(group / 'cgroup.procs')!r}, 'w').write('0')"
-        spared = "open('/proc/self/oom_score_adj', 'w').write('-1000')"
+        Path(f"/proc/{tracker.process.pid}/oom_score_adj").write_text("1000")
         scene.strike()
-        hog = subprocess.Popen(python("-c", f"{join}; {spared}{HOG}"))
+        hog = subprocess.Popen(python("-c", f"{join}{HOG}"))
         try:
             until("the kernel kills it", lambda: tracker.process.poll() is not None)
         finally:
             hog.kill()
             hog.wait()
     scene.heard_until(scene.at)
+    scene.died()
     scene.expect(tracker.process.returncode == -signal.SIGKILL, "it was not killed")
     scene.at = time.time()
     scene.tracker()

@@ -28,6 +28,7 @@ from server import OwnServer
 from stage import Process, Stage, stage, until
 
 from actors.logic import budget
+from actors.logic.due import AGE_DIVISOR
 from actors.simulator.ledger import history
 from actors.simulator.life import SOURCES, final_times
 from actors.simulator.market import UNDECIDED, Market
@@ -172,10 +173,16 @@ class Run:
         self._stage.admin("fault", kind=kind, seconds=seconds, **more)
 
     def _wait(self) -> None:
-        """Wait until every source is final, and for hold, two polls and a grace after it."""
+        """Wait until every source is final, and for hold, two polls and a grace after it.
+
+        A poll is the interval in force: of a market that ended long ago a tenth of its age.
+        """
         play = self._play
-        finals = [at for one in markets(self._stage).values() for at in one.final_at.values()]
-        over_s = max(finals) / 1000 + play.hold_s + 2 * play.poll_s + GRACE_S
+        over_s = 0.0
+        for one in markets(self._stage).values():
+            final_s = max(one.final_at.values(), default=0) / 1000
+            poll_s = max(play.poll_s, (final_s - one.life.ends / 1000) / AGE_DIVISOR)
+            over_s = max(over_s, final_s + play.hold_s + 2 * poll_s + GRACE_S)
         until("all is over", lambda: time.time() >= over_s, within_s=over_s - time.time() + 60)
 
 

@@ -16,6 +16,7 @@ RECORDS: list[record.Record] = [
         raw=b'\x00\xff{"a":1}',
     ),
     record.ProcessStarted(at_ns=1, host="here", version="1.0"),
+    record.StretchLost(first=7, last=9),
     record.ProcessAlive(at_ns=2),
     record.ProcessStopped(at_ns=3),
     record.TokensWanted(at_ns=4, tokens=TOKENS),

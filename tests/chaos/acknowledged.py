@@ -1,0 +1,57 @@
+"""What a dead tracker's journal holds: it was acknowledged, so it must be stored."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from server import OwnServer
+
+from actors.edge.journal import Journal
+from actors.logic import feed, record
+from actors.logic.record import Entry
+from actors.logic.trade import Print
+
+Key = tuple[str, int, str, int]
+"""(token, exchange ms, transaction hash or '', occurrence)."""
+
+_ROWS = """
+    select token_id, (extract(epoch from traded_at) * 1000)::bigint,
+           coalesce(transaction_hash, ''), occurrence
+    from trades
+"""
+
+
+def journalled(directory: Path, read_to: int) -> tuple[set[Key], int]:
+    """Read a dead tracker's journal from a copy; give its prints and where it ends."""
+    if not directory.exists():
+        return set(), read_to
+    copy = directory.with_name("copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("reserve"))
+    journal = Journal.open(copy, max_bytes=1 << 40, reserve_bytes=0, sync_interval_s=3600)
+    try:
+        found = set(_keys(journal, read_to))
+        return found, journal.next_seq
+    finally:
+        journal.close()
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
+    for item in journal.read(read_to):
+        if not isinstance(item, Entry):
+            continue
+        kept = record.decode(item.body)
+        if isinstance(kept, record.FrameSeen):
+            prints = feed.decode(kept.raw, kept.received_at_ns).prints
+            for found, occurrence in zip(prints, kept.occurrences, strict=True):
+                yield _key(found, occurrence)
+
+
+def _key(found: Print, occurrence: int) -> Key:
+    return found.token_id, found.traded_at_ms, found.transaction_hash or "", occurrence
+
+
+def stored_keys(server: OwnServer, dsn: str) -> set[Key]:
+    """Give what the database holds."""
+    return {(row[0], row[1], row[2], row[3]) for row in server.ask(_ROWS, db=dsn)}
