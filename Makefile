@@ -34,10 +34,11 @@ check: $(READY)  ## ruff, mypy --strict, import-linter floors
 	$(BIN)/lint-imports
 
 test: check  ## every check and every test
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
 	$(BIN)/coverage report --include='actors/logic/*' --fail-under=95
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
+	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
 	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/torture.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 

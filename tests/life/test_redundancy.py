@@ -17,7 +17,7 @@ from stage import Process, Stage, stage, until
 
 from actors.simulator.judge import Judgement, judge
 
-pytestmark = [pytest.mark.life, pytest.mark.db]
+pytestmark = [pytest.mark.life, pytest.mark.db, pytest.mark.long]
 
 CALM = (
     *("--markets", "40", "--births-per-second", "0", "--life", "600-700"),

@@ -6,7 +6,7 @@ import pytest
 from resolutions import Play, Run
 from stage import stage
 
-pytestmark = [pytest.mark.life, pytest.mark.db]
+pytestmark = [pytest.mark.life, pytest.mark.db, pytest.mark.long]
 
 
 def test_every_way_to_end_gets_its_verdict_or_rightly_none_across_a_kill(
