@@ -33,7 +33,7 @@ check: $(READY)  ## ruff, mypy --strict, import-linter floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## every check and every test
+test: check  ## every check and every test but the long ones, which make torture plays
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
 	$(BIN)/coverage report --include='actors/logic/*' --fail-under=95
 
