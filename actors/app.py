@@ -52,7 +52,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.05
 TICK_S = 0.25
-ASK_S = 2.0
+ASK_S = 1.2
+"""Less than `tracker-status` waits: it is to hear who is busy."""
 HURRIED_S = 5.0
 """How long to wait for an answer of the database once we are to stop."""
 
@@ -72,6 +73,7 @@ class Tracker:
         self._guard = Guard(_database_cut, patience_s=self._patience_s)
         self._main_beat_at = time.monotonic()
         self._supervisor: pykka.ActorRef[Any] | None = None
+        self._unborn = self._health()
 
     # ------------------------------------------------------------------ doors
 
@@ -174,14 +176,16 @@ class Tracker:
             ),
             recorder=births.recorder,
             writer=self._to.writer,
-            reporting=self._reporting(),
+            reporting=Reporting(self._health(), self._journal),
             on_fatal=self._give_up,
         )
+        # Told before anyone can ask it: it answers from its first moment on.
+        ref.tell(Tick(now=time.monotonic(), wall_ns=time.time_ns()))
         self._to.supervisor.move_to(ref)
         return ref
 
-    def _reporting(self) -> Reporting:
-        health = HealthState(
+    def _health(self) -> HealthState:
+        return HealthState(
             version=__version__,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -189,7 +193,6 @@ class Tracker:
             wall_ns=time.time_ns(),
             limits=Limits(silent_s=self._config.silence_seconds * 0.9),
         )
-        return Reporting(health, self._journal)
 
     def _start_watchdog(self) -> Watchdog:
         """Watch the threads without which nothing works; trouble outside is not their fault."""
@@ -236,10 +239,17 @@ class Tracker:
     def _answer(self) -> bytes:
         """Give the status document as JSON. In the status and metrics threads.
 
+        Until there is a supervisor (a migration may take long) it is told from here what
+        is waited for.
+
         Raises:
             TimeoutError: The supervisor does not answer in time.
         """
-        health: Health = self._to.supervisor.ask(GetHealth(), timeout_s=ASK_S)
+        health: Health
+        if self._supervisor is None:
+            health = self._unborn.document(now=time.monotonic(), wall_ns=time.time_ns())
+        else:
+            health = self._to.supervisor.ask(GetHealth(), timeout_s=ASK_S)
         return msgspec.json.encode(health)
 
     # ------------------------------------------------------------------- stop

@@ -42,6 +42,7 @@ def test_it_is_ready_while_database_and_exchange_are_away(machine: Machine) -> N
 def test_the_document_of_a_real_tracker_obeys_the_published_schema(machine: Machine) -> None:
     machine.started()
     said = machine.run(*STATUS[:2], "--json")
+    assert said.returncode == 1, said.stderr
     assert faults(json.loads(said.stdout), SCHEMA, SCHEMA) == []
 
 

@@ -1,0 +1,58 @@
+"""From its first second on a tracker can say how it is."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage, stage
+
+from actors import status
+
+pytestmark = [pytest.mark.life, pytest.mark.db]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def manager(folder: Path) -> Iterator[tuple[socket.socket, str]]:
+    """Give the socket that a service manager listens on, and where it is."""
+    place = folder / "n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(place))
+        listener.settimeout(30.0)
+        yield listener, str(place)
+
+
+def test_whoever_is_told_that_it_is_ready_is_answered_at_once(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    for _ in range(3):
+        with manager(scene.folder) as (listener, place):
+            tracker = scene.tracker(NOTIFY_SOCKET=place)
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            assert status.ask(scene.socket)["state"] in ("starting", "healthy")
+            assert tracker.stop() == 0
+        (scene.folder / "n").unlink()
+
+
+def test_a_start_that_waits_for_a_database_says_so(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        mute.settimeout(30.0)
+        url = f"postgresql://tracker@127.0.0.1:{mute.getsockname()[1]}/pm?sslmode=disable"
+        tracker = scene.tracker(TRACKER_DATABASE_URL=url)
+        waiting, _ = mute.accept()
+        found = status.ask(scene.socket)
+        waiting.close()
+
+    assert found["state"] == "starting"
+    assert "waiting for the database" in found["reasons"]
+    assert found["pid"] == tracker.process.pid
