@@ -210,6 +210,8 @@ class ConnectionActor(Shell):
         if confirmed:
             self._epoch.confirm(tuple(confirmed), message.received_at_ns)
             self._subscription.watch()
+        if self._line is not None:
+            self._line.handled(sum(map(len, message.frames)))
 
     def _record_frame(self, taken: Taken, kept: FrameSeen) -> None:
         """Append a frame, then tell the writer."""

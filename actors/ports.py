@@ -42,6 +42,9 @@ class Line(Protocol):
     def frames_total(self) -> int:
         """Frames received, skipped ones included."""
 
+    def handled(self, size: int) -> None:
+        """Tell that messages of so many bytes in all are done with: there may come more."""
+
     def send_text(self, text: str) -> None:
         """Queue a text frame."""
 

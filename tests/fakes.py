@@ -28,11 +28,15 @@ class FakeLine:
         self.markers: tuple[bytes, ...] = ()
         self.ended: tuple[str, str] | None = None
         self.samples = 0
+        self.handled_bytes = 0
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
         self.stalled_since = 0.0
         self.bytes_total = 0
         self.frames_total = 0
+
+    def handled(self, size: int) -> None:
+        self.handled_bytes += size
 
     def send_text(self, text: str) -> None:
         self.sent.append(text)

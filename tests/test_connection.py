@@ -189,6 +189,17 @@ def test_a_print_is_journalled_before_the_writer_hears_of_it() -> None:
     assert house.journal.weights[told.seq] == 1
 
 
+def test_more_is_read_only_when_what_came_is_journalled() -> None:
+    house = House().confirm()
+    done = house.line.handled_bytes
+    frames = (a_print(), a_book(YES), b"PONG")
+    house.line.on_frames(house.wall_ms * MS, frames)
+
+    assert house.line.handled_bytes == done
+    drain(house.actor)
+    assert house.line.handled_bytes == done + sum(map(len, frames))
+
+
 def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
     house = House().confirm()
     house.hear(a_print(), a_print())

@@ -30,6 +30,7 @@ class Verb(Enum):
     CLOSE = auto()
     ABORT = auto()
     OVERFLOW = auto()
+    RESUME = auto()
 
 
 class Command(NamedTuple):
@@ -99,9 +100,12 @@ class Line:
             control text such as PONG, handed on or skipped (monotonic; 0.0: none yet).
         stalled_since: Since when one frame, or message in fragments, has been
             incomplete (monotonic); 0.0 when none is.
+        paused: Whether it is read no further until its owner has handled enough.
     """
 
     __slots__ = (
+        "_handed",
+        "_handled",
         "_inbox",
         "_leaving",
         "_lock",
@@ -116,6 +120,7 @@ class Line:
         "on_end",
         "on_frames",
         "out",
+        "paused",
         "peer",
         "silent",
         "skimmer",
@@ -138,6 +143,9 @@ class Line:
         self._lock = threading.Lock()  # of `_unsent` and `_leaving`
         self._unsent = 0
         self._leaving = False
+        self._handed = 0  # bytes; written by the reactor's thread alone
+        self._handled = 0  # bytes; written by the owner's thread alone
+        self.paused = False  # written by the reactor's thread alone
         self.peer = wire.peer
         self.skimmer = skimmer
         self.last_byte_at = 0.0
@@ -174,6 +182,12 @@ class Line:
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
         """Have messages handed on that contain one of these, from the next read on."""
         self.skimmer.set_markers(markers)
+
+    def handled(self, size: int) -> None:
+        """Tell that messages of so many bytes in all are done with. By the owner, in its thread."""
+        self._handled += size
+        if self.paused:
+            self._inbox.put(Command(Verb.RESUME, self))
 
     def send_text(self, text: str) -> None:
         """Send a text frame; nothing happens once the line is leaving or has ended."""
@@ -237,6 +251,16 @@ class Line:
                 break
             end += more
         return end
+
+    def hand_on(self, at_ns: int, messages: tuple[bytes, ...]) -> None:
+        """Give messages to the owner, who says when they are handled."""
+        self._handed += sum(map(len, messages))
+        self.on_frames(at_ns, messages)
+
+    @property
+    def unhandled(self) -> int:
+        """Give how many bytes of messages wait for the owner."""
+        return self._handed - self._handled
 
     @property
     def has_more(self) -> bool:

@@ -7,7 +7,9 @@ again in the next turn.
 
 What may matter goes to the line's `on_frames`, which is called in this thread
 and must not block. A callback that raises ends its own line with `internal`;
-the others never notice.
+the others never notice. A line whose owner has much to handle yet is read no
+further until he says that he has handled half of it: what waits in memory is
+bounded, the rest waits in the kernel and then at the sender.
 
 No descriptor is opened after the start: a full table of descriptors hurts
 those who dial, not those who are connected.
@@ -33,6 +35,7 @@ _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
 _LAST_READS = 64  # scratch buffers full that are read after a failed write
 _IN = select.EPOLLIN | select.EPOLLRDHUP
 _OUT = select.EPOLLOUT
+_BROKEN = select.EPOLLERR | select.EPOLLHUP  # told always; only reading ends it
 
 OnError = Callable[[BaseException], None]
 
@@ -53,6 +56,7 @@ class Reactor:
         monotonic: Tells since when and until when.
         on_error: Hears of what a callback raised. In the reactor's thread.
         scratch_bytes: How much of one line is read in a turn.
+        held_bytes: How much of one line's messages may wait for its owner.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Reactor:
         monotonic: Callable[[], float] = time.monotonic,
         on_error: OnError = _show,
         scratch_bytes: int = 1 << 20,
+        held_bytes: int = 1 << 20,
     ) -> None:
         if scratch_bytes <= TAIL_BYTES:
             raise ValueError("the scratch buffer must hold a tail and something new")
@@ -73,6 +78,7 @@ class Reactor:
         self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
+        self._held_bytes = held_bytes
         self._lines: dict[int, Line] = {}
         self._again: dict[int, Line] = {}  # lines with decrypted bytes left
         self._closing: dict[int, Line] = {}  # lines on which our CLOSE waits for theirs
@@ -160,7 +166,8 @@ class Reactor:
             return
         line.wants_out = False
         # TLS may have to write in order to read, and the other way round.
-        if event & ~_OUT or line.tls is not None:
+        wants_read = event & ~_OUT or line.tls is not None
+        if wants_read and (not line.paused or event & _BROKEN):
             self._read(line)
         self._flush(line)
 
@@ -174,6 +181,8 @@ class Reactor:
             self._end(line, command.reason, "")
         elif command.verb is Verb.OVERFLOW:
             self._fall_silent(line, "too much waits to be sent")
+        elif command.verb is Verb.RESUME:
+            self._resume(line)
         elif command.verb is Verb.SEND:
             line.out += command.data
             self._flush(line)
@@ -207,11 +216,26 @@ class Reactor:
         if line.has_more:
             self._again[line.fd] = line
         skim = line.skim(self._scratch, start, end, self._monotonic())
-        if skim.messages and not self._call(line.on_frames, at_ns, skim.messages):
+        if skim.messages and not self._call(line.hand_on, at_ns, skim.messages):
             self._end(line, "internal", "on_frames raised")
         elif skim.pings or skim.close or skim.violation:
             self._answer(line, skim)
+        if line.unhandled > self._held_bytes and not line.paused and not line.ended:
+            self._pause(line)
         return True
+
+    def _pause(self, line: Line) -> None:
+        # Its owner may have handled everything just now, and then tells nothing any more:
+        # so it is told first, and looked at again afterwards.
+        line.paused = True
+        self._again.pop(line.fd, None)
+        self._resume(line)
+
+    def _resume(self, line: Line) -> None:
+        if line.paused and line.unhandled <= self._held_bytes // 2:
+            line.paused = False
+            self._again[line.fd] = line  # for what is decrypted already
+        self._listen(line)
 
     def _answer(self, line: Line, skim: Skim) -> None:
         if skim.violation:
@@ -234,7 +258,11 @@ class Reactor:
             line.wants_out = True
         except OSError as exc:
             self._fall_silent(line, str(exc))
-        interest = _IN | _OUT if line.wants_out else _IN
+        self._listen(line)
+
+    def _listen(self, line: Line) -> None:
+        # Have epoll wake us for what can be done.
+        interest = (0 if line.paused else _IN) | (_OUT if line.wants_out else 0)
         if interest != line.interest and not line.ended:
             line.interest = interest
             self._epoll.modify(line.fd, interest)

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+import sys
 import threading
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -77,7 +78,7 @@ class Pair(NamedTuple):
 class Bench:
     """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
 
-    def __init__(self, scratch_bytes: int = 256 << 10) -> None:
+    def __init__(self, scratch_bytes: int = 256 << 10, held_bytes: int = sys.maxsize) -> None:
         self.clock = Clock()
         self.errors: list[BaseException] = []
         self.reactor = Reactor(
@@ -85,6 +86,7 @@ class Bench:
             monotonic=self.clock,
             on_error=self.errors.append,
             scratch_bytes=scratch_bytes,
+            held_bytes=held_bytes,
         )
         self._peers: list[socket.socket] = []
         self._ears: list[Ear] = []
