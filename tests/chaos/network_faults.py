@@ -442,11 +442,12 @@ FAULTS = (
         "no print missing, no gap",
         rolling,
     ),
-    _fault(
-        "calm",
-        "calm: nothing happens",
-        "two legs, 300 prints/s, 30 s (an hour with HOURS)",
-        "no gap at all",
-        calm,
+    Fault(
+        number="calm",
+        name="calm: nothing happens",
+        how="two legs, 300 prints/s, 30 s (an hour with HOURS)",
+        expected="no gap at all",
+        play=calm,
+        deadline_s=420,
     ),
 )
