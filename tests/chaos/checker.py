@@ -35,6 +35,12 @@ _STORED = """
     from trades
 """
 
+_RECEIVED = """
+    select token_id, (extract(epoch from traded_at) * 1000)::bigint, transaction_hash, size,
+           min(extract(epoch from received_at))::float8, count(*)
+    from trades group by 1, 2, 3, 4
+"""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -93,6 +99,33 @@ def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
     with psycopg.connect(dsn, autocommit=True) as database:
         rows = database.execute(_GAPS, times).fetchall()
     return [(token, (start, end), cause) for token, start, end, cause in rows]
+
+
+def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
+    """Say whether the times of receipt are those of the feed, not those of the storing.
+
+    Returns:
+        How many prints have an earlier `received_at` than one that was sent before them for
+        the same token (twins left out), and the longest time from a print to its `received_at`
+        in seconds.
+    """
+    with psycopg.connect(dsn, autocommit=True) as database:
+        rows = database.execute(_RECEIVED).fetchall()
+    stored = {(token, ts, tx, size): (first, count) for token, ts, tx, size, first, count in rows}
+    last: dict[str, float] = {}
+    inverted, longest_s = 0, 0.0
+    for line in ledger_lines(ledger):
+        if line["kind"] != "print":
+            continue
+        token = line["token"]
+        found = stored.get((token, line["ts"], line["hash"] or None, Decimal(line["size"])))
+        if found is None or found[1] > 1:
+            continue
+        at = found[0]
+        inverted += at < last.get(token, 0.0)
+        last[token] = at
+        longest_s = max(longest_s, at - line["ts"] / 1000)
+    return inverted, longest_s
 
 
 def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
