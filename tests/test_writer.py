@@ -140,6 +140,18 @@ def test_the_mark_never_passes_what_was_not_told_yet() -> None:
     assert house.store.mark == 3
 
 
+def test_the_journal_keeps_what_was_overtaken() -> None:
+    house = House().open()
+    first, second = house.journal_print(1), house.journal_print(2)
+    house.tell(second)
+    house.flush()
+    assert house.journal.mark == 1
+
+    house.tell(first)
+    house.flush()
+    assert house.journal.mark == 3
+
+
 def test_a_start_catches_up_from_the_committed_mark() -> None:
     journal = FakeJournal()
     before = House(journal).open()

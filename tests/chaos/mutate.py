@@ -84,7 +84,7 @@ MUTATIONS = (
         "actors/writer.py",
         "        self._journal.release(self._acks.mark)\n        self._tidings.committed(",
         "        self._journal.release(self._journal.next_seq)\n        self._tidings.committed(",
-        (MACHINE,),
+        ("tests/test_writer.py", MACHINE),
     ),
     Mutation(
         "catching up after the writer's birth",
