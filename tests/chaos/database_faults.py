@@ -8,10 +8,12 @@ from mounts import fill
 from proxy import CLEAN, Toxics
 from psycopg.conninfo import conninfo_to_dict
 from scene import PROOF_S, Scene, hears_all
+from server import FAKETIME
 from stage import as_url
 
 MOST_GROWTH_MIB = 50.0
 WATCHDOG_S = 30.0
+DAY_S = 86_400
 STALE_S = 30.0
 """A print that waited in the journal for its database keeps the time at which it came."""
 
@@ -99,6 +101,32 @@ def volume_of_an_hour(scene: Scene) -> None:
         f" received at most {longest_s:.1f} s after they were made"
     )
     scene.costs_nothing = True
+
+
+def clock_off(scene: Scene) -> None:
+    """What is stored is dated by us; the database's own clock dates nothing of it."""
+    scene.simulate()
+    scene.strike()
+    for seconds in (DAY_S, -DAY_S):
+        with scene.server.clock_off(seconds):
+            scene.play(prints=300) if scene.tracked is None else scene.recovered(within_s=60)
+            ((theirs,),) = scene.server.ask("select extract(epoch from clock_timestamp())::float8")
+            scene.expect(abs(theirs - time.time() - seconds) < STALE_S, "its clock is not off")
+            _stored(scene, 1_000)
+            scene.note(f"{seconds:+d} s: {theirs - time.time():+.0f} s seen")
+    scene.over()
+    scene.recovered(within_s=60)
+    scene.hush()
+    scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
+    _, longest_s = disorder(scene.ledger, scene.plain_dsn)
+    scene.expect(longest_s < STALE_S, f"a print has a received_at {longest_s:.1f} s late")
+    scene.costs_nothing = True
+
+
+def _stored(scene: Scene, more: int) -> None:
+    """Wait until so many more prints are stored than now."""
+    total = scene.status()["trades"]["total"]
+    scene.until_status("prints are stored", lambda found: found["trades"]["total"] > total + more)
 
 
 def killed_in_a_loop(scene: Scene) -> None:
@@ -385,6 +413,14 @@ FAULTS = (
         how="250 ms each way for 15 s under 500 prints/s",
         expected="no effect on what is received",
         play=slow,
+    ),
+    Fault(
+        number="F39",
+        name="clock of the database's host off",
+        how="the server sees a clock one day ahead, then one day behind (libfaketime)",
+        expected="no effect on what is stored, when it was received and what is covered",
+        play=clock_off,
+        needs=(FAKETIME,),
     ),
     Fault(
         number="F40",

@@ -5,6 +5,7 @@ It is no child of any tracker, so that a tracker's death leaves it alone.
 
 import contextlib
 import os
+import platform
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ from postgres import Server
 from psycopg.conninfo import make_conninfo
 from stage import until
 
+from actors.edge import binaries
 from actors.edge.embedded import Embedded
 
 TRACKER = "polymarket-tracker"
 PORT = 5432
+FAKETIME = f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketime.so.1"
+"""Of Debian's package `libfaketime`."""
 
 
 class OwnServer(Server):
@@ -49,6 +53,22 @@ class OwnServer(Server):
     def start(self) -> None:
         self._server.start()
         self.up = True
+
+    @contextlib.contextmanager
+    def clock_off(self, seconds: int) -> Iterator[None]:
+        """Restart it with a wall clock that is off by so much; afterwards with the right one."""
+        self.stop()
+        binaries.ENVIRONMENT.update(
+            LD_PRELOAD=FAKETIME, FAKETIME=f"{seconds:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1"
+        )
+        try:
+            self.start()
+            yield
+        finally:
+            self.stop()
+            for name in ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"):
+                del binaries.ENVIRONMENT[name]
+            self.start()
 
     def stop(self) -> None:
         """Fast shutdown, as an operator does it."""
