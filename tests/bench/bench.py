@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import coverage_part
 import end_part
 import latency_part
 import profile_part
@@ -28,6 +29,7 @@ PARTS: dict[str, Part] = {
     "end_to_end": end_part.measure,
     "latency": latency_part.measure,
     "storage": storage_part.measure,
+    "coverage": coverage_part.measure,
     "scale": scale_part.measure,
     "profile": profile_part.measure,
 }

@@ -1,0 +1,100 @@
+"""Coverage: what it costs to ask for gaps when there are millions of stored intervals.
+
+Ten thousand tokens, each listened to on two legs for sixty days and replaced about
+every six hours; now and then both legs are away. The tables are filled directly:
+what is measured is the question, not the storing.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from database import served
+from duel import Figure, Findings
+from rivalry import Rivalry
+
+TOKENS, LIVES, LEGS, HOURS = 10_000, 250, 2, 6
+PER_CONNECTION = 200
+ASKED = 40
+FILL = (
+    """insert into journals (journal_id) values (gen_random_uuid())""",
+    """insert into process_life (journal_key, start_seq, started_at, alive_at, host, version)
+       select 1, 1, now() - make_interval(hours => {lives} * {hours}), now() + interval '1 hour', 'bench', '0'""",
+    """insert into assets (token_id, condition_id)
+       select lpad(n::text, 77, '0'), '0x' || lpad(to_hex(n / 2), 64, '0')
+       from generate_series(1, {tokens}) n""",
+    """insert into wanted (journal_key, asset_key, wanted_seq, from_at)
+       select 1, asset_key, 1, now() - make_interval(hours => {lives} * {hours}) from assets""",
+    # An epoch is one life of one connection; the last of them is open.
+    """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
+                           closed_at, closed_seq, reason)
+       select 1, epoch, 'leg' || leg || '-' || line, leg, from_at,
+              case when life = {lives} - 1 then now() else until_at end,
+              case when life < {lives} - 1 then until_at end,
+              case when life < {lives} - 1 then epoch + 1 end,
+              case when life < {lives} - 1 then 'replaced' end
+       from (select life, leg, line,
+                    10 + 10 * (line + {lines} * (leg + {legs} * life))::bigint as epoch,
+                    began + make_interval(secs => 600 * leg + line) as from_at,
+                    began + make_interval(hours => {hours}, secs => 600 * leg + line
+                      + case when (life + line) % 50 = 0 then -900 else 5 end) as until_at
+             from generate_series(0, {lives} - 1) life, generate_series(0, {legs} - 1) leg,
+                  generate_series(0, {lines} - 1) line,
+                  lateral (select now() - make_interval(hours => ({lives} - life) * {hours}))
+                          start (began)) lives""",
+    """insert into listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
+                              from_at, until_at, cause)
+       select 1, asset_key, epoch, epoch + 1, closed_seq, opened_at, closed_at,
+              case when closed_at is not null then 'released' end
+       from epochs join assets on asset_key % {lines} = (epoch / 10 - 1) % {lines}""",
+    """vacuum analyze""",
+)
+SOME = "select token_id from assets order by hashint4(asset_key) limit %s"
+ONE = """select count(*), coalesce(sum(extract(epoch from upper(gap) - lower(gap))), 0)::float8
+         from coverage_gaps(%s, now() - interval '30 days', now())"""
+ALL = """select count(*) from assets a,
+         coverage_gaps(a.token_id, now() - interval '1 day', now())"""
+
+
+def measure(_: Rivalry, __: Path, turns: int) -> Findings:
+    """Fill, then ask for one token over thirty days, and for all of them over one day."""
+    sizes = {"tokens": TOKENS, "lives": LIVES, "legs": LEGS, "hours": HOURS}
+    sizes["lines"] = TOKENS // PER_CONNECTION
+    with (
+        served() as server,
+        server.fresh() as dsn,
+        psycopg.connect(dsn, autocommit=True) as connection,
+    ):
+        began = time.monotonic()
+        for statement in FILL:
+            connection.execute(statement.format(**sizes).encode())
+        filled_s = time.monotonic() - began
+        ((intervals,),) = connection.execute("select count(*) from listening").fetchall()
+        tokens = connection.execute(SOME, [ASKED]).fetchall()
+        one = [_asked(connection, ONE, token) for (token,) in tokens]
+        day = [_asked(connection, ALL) for _ in range(turns)]
+    findings = Findings()
+    findings.figures += [
+        Figure("coverage_token_ms", "ms", [ms for ms, _ in one], wanted="< 100"),
+        Figure("coverage_day_s", "s", [ms / 1000 for ms, _ in day], wanted="< 5"),
+    ]
+    rows: list[Sequence[Any]] = [
+        ("stored intervals", intervals),
+        ("seconds to fill", round(filled_s)),
+        ("gaps of one token in 30 days", one[0][1]),
+        (f"gaps of {TOKENS:,} tokens in a day", day[0][1]),
+    ]
+    findings.tables.append(("Coverage", ("", ""), rows))
+    return findings
+
+
+def _asked(
+    connection: psycopg.Connection[tuple[int, ...]], what: str, *given: str
+) -> tuple[float, int]:
+    """Give milliseconds and the number of gaps."""
+    began = time.perf_counter()
+    row = connection.execute(what.encode(), given or None).fetchone()
+    assert row is not None
+    return (time.perf_counter() - began) * 1000, row[0]
