@@ -21,7 +21,8 @@ ASKED = 40
 FILL = (
     """insert into journals (journal_id) values (gen_random_uuid())""",
     """insert into process_life (journal_key, start_seq, started_at, alive_at, host, version)
-       select 1, 1, now() - make_interval(hours => {lives} * {hours}), now() + interval '1 hour', 'bench', '0'""",
+       select 1, 1, now() - make_interval(hours => {lives} * {hours}), now() + interval '1 hour',
+              'bench', '0'""",
     """insert into assets (token_id, condition_id)
        select lpad(n::text, 77, '0'), '0x' || lpad(to_hex(n / 2), 64, '0')
        from generate_series(1, {tokens}) n""",
