@@ -21,6 +21,10 @@ CHAIN = 20
 class Budget:
     """The requests of the last ten seconds, of which there are never more than `most`.
 
+    Those who count know the time as of their last tick only: a request that was made at
+    `now` may have left at any moment before the next, later `now`, which is what it is
+    dated with.
+
     Attributes:
         spent: Requests since the start.
     """
@@ -29,6 +33,8 @@ class Budget:
         self.spent = 0
         self._most = most
         self._times: deque[float] = deque()
+        self._undated = 0
+        self._now = float("-inf")
         self._begins_at = float("-inf")
 
     def ready(self, now: float) -> bool:
@@ -41,11 +47,18 @@ class Budget:
 
     def spend(self, now: float) -> None:
         """Count a request."""
+        self._pass(now)
         self.spent += 1
-        self._times.append(now)
+        self._undated += 1
 
     def recent(self, now: float) -> int:
         """Give the requests of the last ten seconds."""
+        self._pass(now)
+        return len(self._times) + self._undated
+
+    def _pass(self, now: float) -> None:
+        if now > self._now:
+            self._times.extend([now] * self._undated)
+            self._undated, self._now = 0, now
         while self._times and now - self._times[0] >= WINDOW_S:
             self._times.popleft()
-        return len(self._times)

@@ -28,6 +28,7 @@ import database_faults
 import disk_faults
 import kills
 import network_faults
+import outcome_faults
 import process_faults
 import time_faults
 from fault import FAIL, PASS, SKIP, Fault, Outcome
@@ -43,6 +44,7 @@ FAULTS: tuple[Fault, ...] = (
     *database_faults.FAULTS,
     *network_faults.FAULTS,
     *time_faults.FAULTS,
+    *outcome_faults.FAULTS,
     *kills.FAULTS,
 )
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78

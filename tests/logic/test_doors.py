@@ -26,8 +26,8 @@ def test_a_source_that_was_asked_enough_is_able_and_not_open() -> None:
         doors.asked(Source.CHAIN, 1.0)
     assert doors.able(Source.CHAIN, 2.0)
     assert not doors.affords(Source.CHAIN, 2.0)
-    assert not doors.open(Source.CHAIN, 10.9)
-    assert doors.open(Source.CHAIN, 11.0)
+    assert not doors.open(Source.CHAIN, 11.9)
+    assert doors.open(Source.CHAIN, 12.0)
 
 
 def test_what_an_earlier_life_may_have_asked_counts_at_the_beginning() -> None:
@@ -42,7 +42,7 @@ def test_requests_are_counted_in_all_and_lately() -> None:
     doors = Doors([Source.GAMMA])
     for now in (0.0, 5.0, 11.0):
         doors.asked(Source.GAMMA, now)
-    assert doors.requests(12.0) == (("gamma", 3, 2),)
+    assert doors.requests(15.0) == (("gamma", 3, 2),)
 
 
 def test_every_source_has_its_budget() -> None:

@@ -1,0 +1,36 @@
+"""Markets end in every way while sources lag, fail and lie, and the tracker is killed."""
+
+from fault import Fault
+from resolutions import Play, Run
+from scene import Scene
+
+QUICK = Play(minutes=1.0, markets=200, pace=20.0, kills=1, seed=11)
+WHOLE = Play(minutes=10.0, markets=2_000, pace=1.0, kills=3, seed=11)
+
+
+def every_ending(scene: Scene) -> None:
+    """Let them end; hold every verdict, conflict and request against what was played."""
+    play = QUICK if scene.scale == 1.0 else WHOLE
+    said = Run(scene, play).run()
+    scene.outcome.figures.update(said)
+    scene.expect(not said["broken"], f"broken: {said['broken']}")
+    median, allowed = said["second_final_to_row_median_s"], said["allowed_median_s"]
+    scene.expect(median <= allowed, f"a verdict took {median} s in the middle, {allowed} allowed")
+    scene.note(
+        f"{said['markets']} markets: {said['right']} right, {said['wrong']} wrong,"
+        f" {said['missing']} missing, {said['invented']} invented,"
+        f" {said['conflicts_missed']} of {said['contradicted']} conflicts missed;"
+        f" {median} s from the second final word to the row ({allowed} allowed)"
+    )
+
+
+FAULTS = (
+    Fault(
+        number="resolutions",
+        name="markets end in every way",
+        how="200 in a minute, 20 times as fast, a kill (2,000 in ten minutes, 3 with HOURS)",
+        expected="0 wrong, invented or missing, no conflict missed, requests within budget",
+        play=every_ending,
+        deadline_s=360,
+    ),
+)
