@@ -1,20 +1,16 @@
-"""F18-F28: the journal's disk is full, slow, broken, cut off from power and damaged."""
+"""F18-F22, F27: the journal's disk is full, slow, failing and read-only."""
 
-import os
-import shutil
-import signal
 import subprocess
 import time
-from pathlib import Path
 
 import tracer
+from damage_faults import segments
 from fault import Fault
-from mounts import fill, make_image, mounted, small_disk
-from process_faults import SMALL_JOURNAL, tear
+from mounts import fill, small_disk
+from process_faults import SMALL_JOURNAL
 from scene import Scene, hears_all
 from stage import until
 
-MOST_MIB = 200.0
 UNIT = "tests/edge/test_journal_"
 
 
@@ -109,11 +105,11 @@ def born_full(scene: Scene) -> None:
 def sync_fails(scene: Scene) -> None:
     tracker = scene.play(prints=500)
     scene.strike()
-    before = _journal(scene)
+    before = segments(scene)
     with tracer.attached(tracker.process.pid, "fdatasync:error=EIO:when=1"):
         time.sleep(2)
     ended = tracker.process.poll()
-    carried = _journal(scene) != before
+    carried = segments(scene) != before
     scene.note("carried over" if carried else f"exit {ended}")
     scene.expect(ended in (None, 74), f"exit code {ended}")
     scene.expect(carried or ended == 74, "nothing was carried over")
@@ -156,95 +152,6 @@ def slow_sync(scene: Scene) -> None:
     scene.costs_nothing = True
 
 
-def power_lost(scene: Scene) -> None:
-    """The medium as it is at one instant; what was received 0.5 s before must be on it."""
-    image = scene.folder / "disk"
-    make_image(image, 256)
-    with mounted(image, scene.folder / "state"):
-        tracker = scene.play(prints=500)
-        scene.server.stop()
-        scene.noticed_database_away()
-        time.sleep(2)
-        os.kill(tracker.process.pid, signal.SIGSTOP)
-        scene.strike()
-        copy = scene.folder / "medium"
-        shutil.copyfile(image, copy)
-        scene.heard_until(scene.at)
-        tracker.process.kill()
-        tracker.process.wait()
-    scene.doors.enter_context(mounted(copy, scene.folder / "state"))
-    scene.over()
-    scene.server.start()
-    scene.tracker()
-    scene.flows()
-    scene.outcome.recover_s = time.time() - (scene.ended_at or 0)
-
-
-def torn(scene: Scene) -> None:
-    for garbage in (b"\0" * 100, b"TRK1" + os.urandom(200), os.urandom(3), b"TRK1\0\0"):
-        scene.play() if scene.tracked is None else scene.tracker()
-        scene.flows()
-        scene.kill()
-        tear(scene, garbage)
-    scene.strike()
-    scene.tracker()
-    scene.flows()
-    scene.outcome.recover_s = time.time() - scene.at
-    scene.note("4 torn tails")
-
-
-def _journal(scene: Scene) -> list[Path]:
-    return sorted((scene.folder / "state" / "journal").glob("seg-*.log"))
-
-
-def _backlog(scene: Scene, **settings: str) -> None:
-    """Fill the journal while the database is away, with one leg; then kill the tracker."""
-    scene.play(prints=1000, TRACKER_REDUNDANCY="1", **settings)
-    scene.server.stop()
-    scene.noticed_database_away()
-    # Long enough for coverage to be marked behind what will be damaged.
-    time.sleep(8)
-    os.kill(_pid(scene), signal.SIGKILL)
-    assert scene.tracked is not None
-    scene.tracked.process.wait()
-
-
-def _pid(scene: Scene) -> int:
-    assert scene.tracked is not None
-    return scene.tracked.process.pid
-
-
-def flipped(scene: Scene) -> None:
-    """One byte in the middle of the backlog; the only leg's record of some print is gone."""
-    _backlog(scene)
-    segment = _journal(scene)[-1]
-    with segment.open("r+b") as file:
-        file.seek(segment.stat().st_size * 2 // 3)
-        byte = file.read(1)
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte[0] ^ 0xFF]))
-    _damaged(scene)
-
-
-def missing(scene: Scene) -> None:
-    """A whole segment of the backlog is gone."""
-    _backlog(scene, TRACKER_JOURNAL_MAX_BYTES="5MiB")
-    segments = _journal(scene)
-    scene.expect(len(segments) >= 2, f"only {len(segments)} segments")
-    scene.note(f"{len(segments)} segments")
-    segments[-2].unlink()
-    _damaged(scene)
-
-
-def _damaged(scene: Scene) -> None:
-    scene.strike()
-    scene.server.start()
-    scene.tracker(TRACKER_REDUNDANCY="1")
-    scene.noticed("journal_hole", within_s=20)
-    scene.flows()
-    scene.recovered(within_s=30)
-
-
 def not_writable(scene: Scene) -> None:
     scene.simulate()
     state = scene.doors.enter_context(small_disk(scene.folder / "state", 8))
@@ -259,32 +166,6 @@ def not_writable(scene: Scene) -> None:
     scene.tracked = None
     scene.admin("rates", prints_per_second=0)
     scene.ledger.unlink()
-
-
-def great_backlog(scene: Scene) -> None:
-    """Live capture begins at once, beside a backlog that memory could not hold."""
-    scene.simulate()
-    scene.server.stop()
-    before = scene.tracker()
-    scene.until_status("every token is heard", hears_all, within_s=40)
-    scene.admin("rates", prints_per_second=8000)
-    time.sleep(25 * min(scene.scale, 10))
-    scene.admin("rates", prints_per_second=200)
-    before.stop()
-    size = sum(path.stat().st_size for path in _journal(scene)) / 2**20
-    scene.strike()
-    scene.server.start()
-    scene.tracker()
-    scene.until_status("every token is heard", hears_all, within_s=30)
-    scene.outcome.notice_s = time.time() - scene.at
-    peak = 0.0
-    while scene.status().get("database", {}).get("state") != "live":
-        peak = max(peak, scene.memory_mib())
-        time.sleep(0.2)
-    scene.outcome.recover_s = time.time() - scene.at
-    scene.began = time.time()
-    scene.note(f"{size:.0f} MiB, at most {peak:.0f} MiB of memory; `notice` is until it listens")
-    scene.expect(peak < MOST_MIB, f"{peak:.0f} MiB of memory")
 
 
 FAULTS = (
@@ -357,48 +238,11 @@ FAULTS = (
         needs=("strace",),
     ),
     Fault(
-        number="F23",
-        name="power loss",
-        how="ext4 in a file; the file is copied while the tracker is stopped",
-        expected="all that was received 0.5 s before is there",
-        play=power_lost,
-        needs=("root", "mkfs.ext4"),
-    ),
-    Fault(
-        number="F24",
-        name="torn tail",
-        how="zeros, garbage, a false header and a torn one behind the last record",
-        expected="cut off; nothing lost",
-        play=torn,
-    ),
-    Fault(
-        number="F25",
-        name="a bit flips in the backlog, one leg",
-        how="one byte of the last segment, at two thirds",
-        expected="the record is named as a hole, and not claimed as covered",
-        play=flipped,
-    ),
-    Fault(
-        number="F26",
-        name="a segment of the backlog is missing, one leg",
-        how="the last but one is removed",
-        expected="as F25; it starts",
-        play=missing,
-    ),
-    Fault(
         number="F27",
         name="state directory read-only",
         how="tmpfs mounted read-only",
         expected="exit 78 with one line, before READY",
         play=not_writable,
         needs=("root",),
-    ),
-    Fault(
-        number="F28",
-        name="great backlog at the start",
-        how="8,000 prints/s for 25 s with the server stopped (10 x with HOURS)",
-        expected="memory below 200 MiB, listening before the backlog is stored",
-        play=great_backlog,
-        deadline_s=300,
     ),
 )

@@ -1,23 +1,16 @@
-"""F41-F56: the network and the feed."""
+"""F41, F42, F45, F50-F54: the network: cut, swallowed, stalled, refused and redirected."""
 
 import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from checker import gaps_of
 from fault import Fault
 from proxy import CLEAN, Toxics
-from scene import PROOF_S, STEADY, Scene, at_of
-from stage import until
+from scene import PROOF_S, Scene, at_of
 
-from actors.simulator.judge import ledger_lines
-
-SILENCE_S = 5
 TRANSPORT_S = 15.0
-STALL_S = 10.0
-BOOKLESS_S = 40
-CLAIMS = "select token_id, extract(epoch from min(lower(during)))::float8 from coverage group by 1"
-EDGE, LOGIC = "tests/edge", "tests/logic"
+EDGE = "tests/edge"
+LOGIC = "tests/logic"
 
 
 def reset(scene: Scene) -> None:
@@ -45,64 +38,6 @@ def black_hole(scene: Scene) -> None:
     proxy.reset()
     scene.feed_heals()
     scene.recovered(within_s=90)
-
-
-def frozen(scene: Scene) -> None:
-    scene.play(TRACKER_SILENCE_SECONDS=str(SILENCE_S), TRACKER_REDUNDANCY="1")
-    scene.strike("freeze", count=1, seconds=0)
-    said = scene.noticed("connection_ended", within_s=SILENCE_S + 30)
-    scene.expect(said["reason"].startswith("frozen"), f"reason was {said['reason']}")
-    late = (scene.outcome.notice_s or 0) > SILENCE_S + 5
-    scene.expect(not late, f"noticed later than {SILENCE_S} + 5 s")
-    scene.recovered(within_s=30)
-
-
-def frozen_beside(scene: Scene) -> None:
-    scene.play(TRACKER_SILENCE_SECONDS=str(SILENCE_S))
-    time.sleep(PROOF_S)
-    scene.strike("freeze", count=1, seconds=0)
-    scene.noticed("connection_ended", within_s=SILENCE_S + 30)
-    scene.recovered(within_s=30)
-    scene.costs_nothing = True
-
-
-def deaf(scene: Scene) -> None:
-    """Three tokens, each on one leg, say nothing; the other leg tells that they trade."""
-    scene.play(prints=400)
-    time.sleep(PROOF_S)
-    scene.strike("deaf", count=3)
-    hears = lambda: not any(line["deaf"] for line in scene.lines())  # noqa: E731
-    until("no connection is deaf", hears, within_s=150)
-    scene.outcome.recover_s = time.time() - scene.at
-    time.sleep(PROOF_S)
-    scene.costs_nothing = True
-
-
-def bookless(scene: Scene) -> None:
-    """Subscriptions are answered by silence: nothing is claimed until they are made anew.
-
-    A trade brings a book as well, so few tokens trade meanwhile.
-    """
-    sparse = ("--noise-per-second", "0", "--zipf", "3")
-    scene.simulate(*STEADY, *sparse, prints=3)
-    scene.strike("no_books", seconds=BOOKLESS_S)
-    scene.began = scene.at
-    scene.tracker(TRACKER_REDUNDANCY="1", TRACKER_SILENCE_SECONDS="120")
-    scene.flows(within_s=BOOKLESS_S + 60, stored=10)
-    scene.outcome.recover_s = time.time() - scene.at - BOOKLESS_S
-    reconnects = scene.status()["connections"]["reconnects_total"]
-    scene.expect(reconnects == 0, f"{reconnects} connections were given up")
-    over = scene.at + BOOKLESS_S
-    early = {
-        token for token, at in scene.server.ask(CLAIMS, db=scene.plain_dsn) if at < over - PROOF_S
-    }
-    lines = [line for line in ledger_lines(scene.ledger) if line["kind"] == "print"]
-    traded = {line["token"] for line in lines if line["ts"] / 1000 < over}
-    scene.expect(early <= traded, f"{len(early - traded)} tokens are claimed without a book")
-    gaps = gaps_of(scene.plain_dsn, (scene.at, over))
-    unclaimed = {token for token, _, cause in gaps if cause == "never_confirmed"}
-    scene.expect(len(unclaimed) >= 40, f"only {len(unclaimed)} tokens were never confirmed")
-    scene.note(f"{len(early)} claimed by a trade, {len(unclaimed)} asked for again on their lines")
 
 
 def stalled(scene: Scene) -> None:
@@ -141,67 +76,6 @@ def _is_of_the_handshake(event: dict[str, object]) -> bool:
     return "handshake" in str(event.get("reason")) or "timeout" in str(event.get("reason"))
 
 
-def oversize(scene: Scene) -> None:
-    scene.play()
-    before = scene.memory_mib()
-    scene.strike("oversize", count=3, mebibytes=64)
-    scene.noticed("connection_ended", within_s=TRANSPORT_S + 10)
-    peak = max(before, scene.memory_mib())
-    scene.recovered(within_s=60)
-    peak = max(peak, scene.memory_mib())
-    scene.note(f"memory + {peak - before:.0f} MiB")
-    scene.expect(peak - before < 64, "memory grew by 64 MiB or more")
-
-
-def garbage(scene: Scene) -> None:
-    scene.play()
-    time.sleep(PROOF_S)
-    scene.strike("garbage", count=3)
-    scene.admin("fault", kind="bad_text", count=3)
-    rejected = lambda found: found["books"]["refused"] > 0  # noqa: E731
-    scene.until_status("some are set aside", rejected)
-    scene.recovered(within_s=30)
-    rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
-    scene.note(f"{rows[0][0]} set aside")
-    scene.expect(scene.status()["books"]["balanced"], "the books do not balance")
-    scene.expect(scene.status()["restarts"]["total"] == 0, "an actor died of it")
-    scene.costs_nothing = True
-
-
-def closed(scene: Scene) -> None:
-    scene.play()
-    for code in (1000, 1001, 1008, 1012, 1013):
-        time.sleep(PROOF_S)
-        scene.strike("close", code=code, count=1)
-        scene.noticed(
-            "connection_ended",
-            within_s=5,
-            where=lambda event: str(code) in event["reason"],  # noqa: B023 - used at once
-        )
-        scene.recovered(within_s=90)
-    time.sleep(PROOF_S)
-    scene.strike("bad_frame", count=1)
-    scene.noticed("connection_ended", within_s=5)
-    scene.recovered(within_s=60)
-    scene.costs_nothing = True
-
-
-def refused(scene: Scene) -> None:
-    scene.play()
-    for status in (429, 403, 503):
-        time.sleep(PROOF_S)
-        scene.strike("refuse_ws", seconds=10, status=status)
-        scene.admin("fault", kind="drop", count=1)
-        scene.noticed(
-            "connection_ended",
-            within_s=20,
-            where=lambda event: str(status) in event["reason"],  # noqa: B023 - used at once
-        )
-        scene.at += 10
-        scene.recovered(within_s=120)
-    scene.costs_nothing = True
-
-
 def storm(scene: Scene) -> None:
     """Forty connections cut at once; they come back one after another."""
     scene.simulate("--births-per-second", "0", "--life", "90000-100000", markets=200)
@@ -224,61 +98,6 @@ def storm(scene: Scene) -> None:
         f" {opened[-1] - opened[0]:.1f} s, {closest} within 10 ms of the one before"
     )
     scene.expect(scene.outcome.recover_s is not None, "they did not come back in 60 s")
-
-
-def changing(scene: Scene) -> None:
-    """Markets begin and end, connections are cut, and every print is stored or in a gap."""
-    scene.simulate("--births-per-second", "2", "--life", "4-10", markets=60)
-    scene.tracker()
-    scene.until_status("something is heard", lambda found: found["assets"]["covered"] > 40)
-    scene.admin("rates", prints_per_second=300)
-    for _ in range(round(8 * scene.scale)):
-        scene.strike("drop", count=1)
-        time.sleep(2)
-    found = scene.status()
-    scene.expect(found["assets"]["covered"] > 40, f"only {found['assets']} at the end")
-    scene.note(f"{found['assets']['wanted']} tokens wanted at the end")
-    scene.began = time.time()
-
-
-def burst(scene: Scene) -> None:
-    seconds = 20.0 * min(scene.scale, 3)
-    scene.play(prints=400)
-    time.sleep(PROOF_S)
-    scene.strike()
-    scene.admin("rates", prints_per_second=2000, noise_per_second=18_000)
-    lag, end = 0.0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(0.5)
-        lag = max(lag, float(scene.status()["database"]["lag_s"]))
-    scene.admin("rates", prints_per_second=200, noise_per_second=300)
-    scene.over()
-    scene.recovered(within_s=60)
-    scene.note(f"20,000 messages/s for {seconds:.0f} s; prints waited {lag:.1f} s at most")
-    scene.costs_nothing = True
-
-
-def rolling(scene: Scene) -> None:
-    """Every connection is ended once, one after another, under 2,000 prints/s."""
-    scene.play(prints=2000)
-    scene.strike()
-    numbers = [line["connection"] for line in scene.lines()]
-    for number in numbers:
-        time.sleep(PROOF_S)
-        scene.strike("close", code=1001, count=1, connection=number)
-        scene.noticed("connection_ended", within_s=5)
-        scene.recovered(within_s=30)
-    scene.note(f"{len(numbers)} connections replaced")
-    scene.costs_nothing = True
-
-
-def calm(scene: Scene) -> None:
-    """Nothing happens; nothing may be called a gap."""
-    seconds = 30.0 if scene.scale == 1.0 else 3600.0
-    scene.play(prints=300)
-    time.sleep(seconds)
-    scene.note(f"{seconds:.0f} s")
-    scene.costs_nothing = True
 
 
 def slow_and_cut(scene: Scene) -> None:
@@ -322,34 +141,6 @@ FAULTS = (
         black_hole,
     ),
     _fault(
-        "F43",
-        "freeze that answers PONG, one leg",
-        "the simulator withholds data from one connection",
-        "noticed within TRACKER_SILENCE_SECONDS + 5 s; gap from the last data on",
-        frozen,
-    ),
-    _fault(
-        "F43b",
-        "freeze that answers PONG, two legs",
-        "as F43 with the default redundancy",
-        "no print is missing, no gap",
-        frozen_beside,
-    ),
-    _fault(
-        "F44",
-        "single tokens deaf on a live connection",
-        "the simulator withholds one token each from three connections",
-        "noticed by the other leg, cured; no gap with two legs",
-        deaf,
-    ),
-    _fault(
-        "F44b",
-        "no book after the subscription",
-        "no books for 40 s from the start, one leg",
-        "prints stored, nothing claimed; asked for again on the same line",
-        bookless,
-    ),
-    _fault(
         "F45",
         "stall in mid-frame; one byte a second",
         "half a frame, then a frame that drips, one leg",
@@ -362,42 +153,6 @@ FAULTS = (
         "the proxy takes the connection and says nothing",
         "given up at its deadline, connected again afterwards",
         stalled_handshake,
-    ),
-    _fault(
-        "F46",
-        "frames of 64 MiB",
-        "announced on three connections, one MiB sent",
-        "cut at the cap, memory + < 64 MiB",
-        oversize,
-    ),
-    _proof(
-        "F46b",
-        "2^40 bytes, endless fragments, header, error page",
-        "cut at the cap",
-        f"{LOGIC}/test_frames.py",
-        f"{EDGE}/test_wire.py",
-        f"{EDGE}/test_http.py",
-    ),
-    _fault(
-        "F47",
-        "garbage, bad UTF-8, unknown and wrong events",
-        "some thirty frames on each of three connections",
-        "set aside and counted; nobody dies; no gap",
-        garbage,
-    ),
-    _fault(
-        "F48",
-        "CLOSE 1000/1001/1008/1012/1013, invalid frame",
-        "the simulator closes or breaks one connection after another",
-        "data before it is kept; connected again; no gap with two legs",
-        closed,
-    ),
-    _fault(
-        "F49",
-        "429, 403, 503 on upgrade",
-        "handshakes refused for 10 s, one connection dropped",
-        "backs off and comes back; no gap with two legs",
-        refused,
     ),
     _proof(
         "F50",
@@ -438,39 +193,10 @@ FAULTS = (
         f"{LOGIC}/test_feed.py::test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out",
     ),
     _fault(
-        "F55",
-        "markets come and go while connections are cut",
-        "two births a second, lives of 4-10 s, a drop every 2 s",
-        "every print stored or in a gap",
-        changing,
-    ),
-    _fault(
-        "F56",
-        "burst of 20,000 messages/s",
-        "2,000 prints/s and 18,000 others for 20 s (60 s with HOURS)",
-        "no loss, no gap; lag recovers",
-        burst,
-    ),
-    _fault(
         "slow",
         "slow line, small pieces, cut in mid-frame",
         "proxy: 300 kB/s, 20 ms, 700 bytes; then RST after 200 kB",
         "nothing torn is taken for whole",
         slow_and_cut,
-    ),
-    _fault(
-        "roll",
-        "rolling restart of every connection",
-        "closed one by one under 2,000 prints/s, two legs",
-        "no print missing, no gap",
-        rolling,
-    ),
-    Fault(
-        number="calm",
-        name="calm: nothing happens",
-        how="two legs, 300 prints/s, 30 s (an hour with HOURS)",
-        expected="no gap at all",
-        play=calm,
-        deadline_s=420,
     ),
 )

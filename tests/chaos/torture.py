@@ -24,12 +24,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import bug_faults
+import damage_faults
 import database_faults
 import disk_faults
+import feed_faults
 import kills
 import network_faults
+import outage_faults
 import outcome_faults
 import process_faults
+import stop_faults
 import time_faults
 from fault import FAIL, PASS, SKIP, Fault, Outcome
 from mounts import own_mounts, small_disk
@@ -39,10 +43,14 @@ from stage import ROOT
 
 FAULTS: tuple[Fault, ...] = (
     *process_faults.FAULTS,
+    *stop_faults.FAULTS,
     *bug_faults.FAULTS,
     *disk_faults.FAULTS,
+    *damage_faults.FAULTS,
+    *outage_faults.FAULTS,
     *database_faults.FAULTS,
     *network_faults.FAULTS,
+    *feed_faults.FAULTS,
     *time_faults.FAULTS,
     *outcome_faults.FAULTS,
     *kills.FAULTS,
