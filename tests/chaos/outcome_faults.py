@@ -16,6 +16,8 @@ def every_ending(scene: Scene) -> None:
     scene.expect(not said["broken"], f"broken: {said['broken']}")
     median, allowed = said["second_final_to_row_median_s"], said["allowed_median_s"]
     scene.expect(median <= allowed, f"a verdict took {median} s in the middle, {allowed} allowed")
+    for each in said["late"]:
+        scene.note(each)
     scene.note(
         f"{said['markets']} markets: {said['right']} right, {said['wrong']} wrong,"
         f" {said['missing']} missing, {said['invented']} invented,"

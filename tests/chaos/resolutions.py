@@ -216,7 +216,10 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
             row[0] for row in base.execute("select distinct condition_id from resolution_conflicts")
         }
         ((repeated,),) = base.execute(REPEATED).fetchall()
-        states = Counter(row[0] for row in base.execute("select state from unresolved_markets"))
+        unresolved = {
+            row[0]: f"{row[1]}: {row[2]}"
+            for row in base.execute("select condition_id, state, reason from unresolved_markets")
+        }
     plans = {each: market for each, market in markets(stage).items() if each in known}
     told = _told(plans, rows, conflicts)
     waits = [
@@ -237,7 +240,8 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
         "kills": kills,
         "requests": requests,
         "over_budget": [side for side, most in MOST.items() if _most(requests, side) > most],
-        "unresolved": dict(states),
+        "unresolved": dict(Counter(words.partition(":")[0] for words in unresolved.values())),
+        "late": _late(plans, rows, unresolved),
         "ways": dict(Counter(market.odd or market.fate for market in plans.values())),
         "pace": play.pace,
     }
@@ -268,6 +272,19 @@ def _told(
             told["contradicted"] += 1
             told["conflicts_missed"] += condition not in conflicts
     return told
+
+
+def _late(
+    plans: dict[str, Market], rows: dict[str, tuple[str, int]], unresolved: dict[str, str]
+) -> list[str]:
+    """Tell of the markets that two sources know and the tracker does not: how they came to end."""
+    return [
+        f"{condition}: {market.odd or market.fate}, final"
+        f" {', '.join(f'{name} +{(at - market.life.ends) / 1000:.0f} s' for name, at in told)},"
+        f" stands as {unresolved.get(condition, 'unknown')}"
+        for condition, market in plans.items()
+        if condition not in rows and len(told := sorted(market.final_at.items())) >= 2
+    ][:5]
 
 
 def _requests(stage: Stage) -> dict[str, dict[str, int]]:
