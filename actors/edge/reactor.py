@@ -29,6 +29,7 @@ from actors.edge.wire import Wire, close_frame, pong_frame
 from actors.errors import FeedLost
 from actors.logic.assembly import TAIL_BYTES
 from actors.logic.frames import FrameSkimmer, Skim
+from actors.logic.gait import Gait
 
 _TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
 _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
@@ -75,10 +76,12 @@ class Reactor:
         self._on_error = on_error
         self._inbox = Inbox()
         self._epoll = select.epoll()
-        self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
+        self._called_at = self._inbox.fileno()
+        self._epoll.register(self._called_at, select.EPOLLIN)
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
+        self._gait = Gait()
         self._lines: dict[int, Line] = {}
         self._again: dict[int, Line] = {}  # lines with decrypted bytes left
         self._closing: dict[int, Line] = {}  # lines on which our CLOSE waits for theirs
@@ -123,6 +126,7 @@ class Reactor:
         Raises:
             FeedLost: `internal`: the reactor has stopped. The wire is closed.
         """
+        skimmer.gait = self._gait  # used by this thread alone, from the line's first read on
         line = Line(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
         line.last_byte_at = self._monotonic()
         if not self._inbox.put(Command(Verb.ADOPT, line)):
@@ -141,17 +145,22 @@ class Reactor:
         events = self._epoll.poll(self._patience_s())
         self.alive_at = self._monotonic()
         again, self._again = self._again, {}
+        called = False
         for fd, event in events:
             line = self._lines.get(fd)
             if line is not None:
                 again.pop(fd, None)
                 self._visit(line, event)
+            elif fd == self._called_at:
+                called = True
         for line in again.values():
             self._visit(line, _IN)
-        for command in self._inbox.take():
-            self._obey(command)
-        for line in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
-            self._end(line, "closed", "no CLOSE in answer to ours")
+        if called:
+            for command in self._inbox.take():
+                self._obey(command)
+        if self._closing:
+            for line in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
+                self._end(line, "closed", "no CLOSE in answer to ours")
 
     def _patience_s(self) -> float:
         if self._again:

@@ -16,11 +16,12 @@ A fault of the server is a value with a name, not an exception, and whatever
 stood before it is handed on.
 """
 
-import struct
 from typing import NamedTuple
 
 from actors.logic.assembly import PLAIN_TEXT, Assembly
-from actors.logic.noise import OBJECT, PRICE_CHANGES, front, proof, rare_at
+from actors.logic.gait import Gait, Step
+from actors.logic.noise import proof
+from actors.logic.search import Search
 
 
 class Skim(NamedTuple):
@@ -41,7 +42,6 @@ class Skim(NamedTuple):
 
 
 _NOTHING = Skim()
-_WIDE_TEXT = PLAIN_TEXT << 8 | 126  # how a plain text frame with a 16-bit length begins
 _EMPTY = bytearray()
 
 
@@ -60,6 +60,8 @@ class FrameSkimmer:
         data_total: Messages longer than `short_bytes`, handed on or not: proof
             that data flows, which `PONG` is not.
         bytes_total: Bytes read.
+        gait: What is known of how frames follow each other; may be shared by all
+            the skimmers of one thread.
 
     Args:
         markers: A message that contains one of these is handed on.
@@ -69,21 +71,19 @@ class FrameSkimmer:
     """
 
     __slots__ = (
-        "_ahead",
         "_assembly",
-        "_front",
-        "_marked",
+        "_lead",
         "_markers",
-        "_rare",
         "_sample_every",
         "_sample_in",
         "_sample_wanted",
+        "_search",
         "_short_bytes",
-        "_sought",
         "_tail",
         "bytes_total",
         "data_total",
         "frames_total",
+        "gait",
         "held",
         "messages_total",
         "skipped_total",
@@ -100,19 +100,18 @@ class FrameSkimmer:
         if sample_every < 1 or short_bytes < 0:
             raise ValueError("sample_every begins at 1, short_bytes at 0")
         self._assembly = Assembly(max_message_bytes)
-        self._sought: tuple[bytes, ...] = ()
-        self._rare: tuple[int, ...] = ()
         self._sample_every = sample_every
         self._sample_in = sample_every  # how many messages until one is not skipped
         self._sample_wanted = False
         self._short_bytes = short_bytes
-        self._front = front(1)  # how the last message of the commonest noise began
+        self._lead = 1  # where the sign of the last message of the commonest noise stood
+        self.gait = Gait()
         self._tail = bytearray()
         self.held = 0
         self.frames_total = self.messages_total = self.skipped_total = 0
         self.data_total = self.bytes_total = 0
         self.set_markers(markers)
-        self._begin_search(markers)
+        self._search = Search(markers)
 
     @property
     def markers(self) -> tuple[bytes, ...]:
@@ -161,7 +160,7 @@ class FrameSkimmer:
         if self._sample_wanted:
             self._sample_wanted = False
             self._sample_in = 1
-        self._begin_search(self._markers)
+        self._search.begin(self._markers)
         out: list[bytes] = []
         lo = start - self.held
         if self.held:
@@ -189,74 +188,33 @@ class FrameSkimmer:
             return self._report(out)
         return _NOTHING
 
-    def _begin_search(self, markers: tuple[bytes, ...]) -> None:
-        # Each marker is searched once a buffer, however often another is found and however
-        # often the walk is interrupted, so what is known is kept until the next buffer.
-        if markers is not self._sought:
-            self._sought = markers
-            self._rare = tuple(map(rare_at, markers))
-        self._marked = -1  # where the next marker stands, once that is known
-        self._ahead = [-1] * len(markers)
-
-    def _seek(self, buffer: bytearray, at: int, end: int) -> int:
-        # Where the next of the markers stands, or `end`.
-        nearest = end
-        for index, marker in enumerate(self._sought):
-            where = self._ahead[index]
-            if where < at:
-                where = self._ahead[index] = _find(buffer, marker, self._rare[index], at, end)
-            nearest = min(nearest, where)
-        return nearest
-
     # One loop on local variables: a call for each frame would cost as much as the frame.
-    def _walk(  # noqa: C901, PLR0912, PLR0915
+    def _walk(  # noqa: C901, PLR0912
         self, buffer: bytearray, lo: int, end: int, out: list[bytes]
     ) -> int:
         # Take the plain text frames that begin at `lo`; give where something else begins.
         if self._assembly.plain != PLAIN_TEXT:
             return lo
-        marked, short = self._marked, self._short_bytes
-        look, lead, least = self._front
-        sign, head, brace = PRICE_CHANGES, _WIDE_TEXT, OBJECT
-        usual = max(short + 1, least)
+        gait, search, short = self.gait, self._search, self._short_bytes
+        step, marked = gait.step, search.next
         frames = shorts = 0
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
         while lo <= last and buffer[lo] == PLAIN_TEXT:
             if marked < lo:
-                marked = self._seek(buffer, lo, end)
-            # A run of the commonest noise, no marker in it: every message begins like the last.
-            limit = marked if marked < end else end  # noqa: FURB136 - min() is a call
-            begun, begins = frames, -1
-            try:
-                for frames in range(begun, due - 1):  # noqa: B007 - counts what was taken
-                    begins, size, first, signed = look(buffer, lo)
-                    stop = lo + 4 + size
-                    if (
-                        stop > limit
-                        or signed != sign
-                        or begins != head
-                        or size < usual
-                        or first != brace
-                    ):
-                        break
-                    lo = stop
-                else:
-                    frames, begins = max(begun, due - 1), -1
-            except struct.error:
-                begins = -1  # so near to the end of the buffer stands no whole message of that kind
-            if lo > last or buffer[lo] != PLAIN_TEXT:
-                break
-            if begins == head:  # `size` and `stop` are those of this frame
-                at = lo + 4
-            elif buffer[lo + 1] == 126:
+                marked = search.seek(buffer, lo, end)
+            if step is not None and not gait.learning and step.least - 4 > short:
+                lo, taken = _run(step, buffer, lo, marked, due - frames)
+                frames += taken
+                if lo > last or buffer[lo] != PLAIN_TEXT:
+                    break
+            size = buffer[lo + 1]
+            at = lo + 2
+            if size == 126:
                 at = lo + 4
                 size = buffer[lo + 2] << 8 | buffer[lo + 3]
-            elif buffer[lo + 1] < 126:
-                at = lo + 2
-                size = buffer[lo + 1]
-            else:  # a 64-bit length, or a masked frame
+            elif size > 126:  # a 64-bit length, or a masked frame
                 break
             stop = at + size
             if stop > end:
@@ -264,29 +222,30 @@ class FrameSkimmer:
             lo = stop
             frames += 1
             if marked < at:
-                marked = self._seek(buffer, at, end)
-            where = -1
+                marked = search.seek(buffer, at, end)
             if size <= short:
                 shorts += 1
-            elif marked >= stop:
-                where = proof(buffer, at, stop)
-            if where < 0:
-                due += 1
-                out.append(bytes(buffer[at:stop]))
-                continue
-            if where not in (0, lead):
-                self._front = look, lead, least = front(where)
-                usual = max(short + 1, least)
-            if frames >= due:
-                due = frames + self._sample_every
-                out.append(bytes(buffer[at:stop]))
-        self._marked = marked
+            elif marked >= stop and self._is_noise(buffer, at, stop):
+                if frames < due:
+                    continue
+                due = frames + self._sample_every - 1
+            due += 1
+            out.append(bytes(buffer[at:stop]))
         if frames:
+            gait.walked(frames)
             self._sample_in = due - frames
             self.frames_total += frames
             self.skipped_total += frames - len(out) + kept
             self.data_total += frames - shorts
         return lo
+
+    def _is_noise(self, buffer: bytearray, at: int, stop: int) -> bool:
+        where = proof(buffer, at, stop, self._lead)
+        if where > 0:
+            self._lead = where
+            if self.gait.learning:
+                self.gait.note(where, stop - at)
+        return where >= 0
 
     def _sift(self, out: list[bytes]) -> None:
         # What the assembly has completed, by the same rule as in the walk.
@@ -295,7 +254,7 @@ class FrameSkimmer:
             if size > self._short_bytes:
                 self.data_total += 1
                 marked = any(marker in message for marker in self._markers)
-                if not marked and proof(message, 0, size) >= 0:
+                if not marked and proof(message, 0, size, self._lead) >= 0:
                     self._sample_in -= 1
                     if self._sample_in:
                         self.skipped_total += 1
@@ -314,15 +273,18 @@ class FrameSkimmer:
         return skim
 
 
-def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
-    # Where a marker stands, or `end`. Its letter that noise has not is found far sooner than
-    # the marker itself, and is nearly always the marker's.
-    where = at
-    if rare >= 0:
-        where = buffer.find(marker[rare], at + rare, end) - rare
-        if where < at:
-            return end
-        if buffer.startswith(marker, where, end):
-            return where
-    where = buffer.find(marker, where, end)
-    return end if where < 0 else where
+def _run(step: Step, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
+    # Take a run of the commonest noise, no marker in it; give where it ends and its frames,
+    # which are fewer than `due`.
+    take, least, room = step
+    taken = 0
+    while True:
+        bound = lo + (room if (due - taken) * least > room else (due - taken) * least - 1)
+        found = take(buffer, lo, bound if bound < limit else limit)  # noqa: FURB136 - dear
+        if found is None:
+            return lo, taken
+        stop = found.end()
+        taken += (stop - lo) // least
+        lo = stop
+        if bound >= limit:
+            return lo, taken

@@ -6,20 +6,11 @@ the whole array no noise. Text inside JSON strings cannot look like these: a quo
 has a backslash before it there.
 """
 
-import struct
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
-
 OBJECT = 0x7B
 """`{`, the first byte of an object."""
 
 PRICE_CHANGES = b'"price_changes"'
 """The commonest sign. It stands near the front of its message, so it is found soon."""
-
-Look = Callable[[bytearray, int], tuple[Any, ...]]
-"""Gives of the frame at this place: its first two bytes, its length, the message's
-first byte, and what stands where the sign should be."""
 
 _BOOK_KEYS = (b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
 _BIDS = b'"bids"'
@@ -37,8 +28,10 @@ _BOOK_EVENTS = (
 )
 
 
-def proof(buffer: bytes | bytearray, at: int, stop: int) -> int:
+def proof(buffer: bytes | bytearray, at: int, stop: int, lead: int) -> int:
     """Prove that the message `buffer[at:stop]` (not empty) is book noise.
+
+    `PRICE_CHANGES` is looked for first `lead` bytes behind its beginning.
 
     Returns:
         -1: It may be something else. 0: It is noise. More: It is noise, since
@@ -48,6 +41,8 @@ def proof(buffer: bytes | bytearray, at: int, stop: int) -> int:
         events = buffer.count(_EVENT, at, stop)
         known = sum(buffer.count(kind, at, stop) for kind in _BOOK_EVENTS)
         return 0 if events and events == known else -1
+    if buffer.startswith(PRICE_CHANGES, at + lead, stop):
+        return lead
     find = buffer.find
     if find(_BIDS, at, stop) >= 0:
         return 0
@@ -55,17 +50,6 @@ def proof(buffer: bytes | bytearray, at: int, stop: int) -> int:
     if where >= 0:
         return where - at
     return 0 if any(find(key, at, stop) >= 0 for key in _BOOK_KEYS) else -1
-
-
-@lru_cache(maxsize=64)  # a connection sees one or two forms, all connections the same ones
-def front(lead: int) -> tuple[Look, int, int]:
-    """Give how messages are looked at whose sign `PRICE_CHANGES` stands `lead` bytes in.
-
-    Returns:
-        The look at a frame with a 16-bit length; `lead`; the least length of such a message.
-    """
-    look = struct.Struct(f">HHB{lead - 1}x{len(PRICE_CHANGES)}s").unpack_from
-    return look, lead, lead + len(PRICE_CHANGES)
 
 
 def rare_at(marker: bytes) -> int:

@@ -19,6 +19,7 @@ def main() -> None:
     def on_frames(_: int, frames: tuple[bytes, ...]) -> None:
         for raw in frames:
             reading.take(raw)
+        line.handled(sum(map(len, frames)))
 
     line = reactor.adopt(
         wire,

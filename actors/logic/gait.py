@@ -1,0 +1,138 @@
+"""Gait: how frames of the commonest noise follow each other, so that one step takes many.
+
+Nearly all messages have one form and lengths that lie close together. The gait
+learns both from a sample and writes them into a regular expression, which then
+walks from header to header in C: a header with a length that it knows, so many
+bytes of payload with the sign in its place, the next header. What it takes is
+proven as if each frame had been looked at; where it stops, the skimmer looks.
+
+It does not say how many frames it took. That follows from the bytes as long as
+these are few: `n` frames of `least` to `most` bytes each can be no other number
+while `n * (most - least) < least`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from actors.logic.noise import PRICE_CHANGES
+
+_SAMPLE = 256  # messages that show how the rest will be
+_REST = 1 << 20  # frames until the next sample, for what the server sends may change
+_SPREAD = 8  # the longest frame is longer than the shortest by at most its eighth
+_AT_ONCE = 256  # frames in one step at most
+_HEAD = 4  # bytes of a header with a 16-bit length
+_SIGN = len(PRICE_CHANGES)
+
+
+class Step(NamedTuple):
+    """Takes several frames at once.
+
+    Attributes:
+        take: Given a buffer, where a frame begins and the end of what may be taken,
+            gives a match of all the frames from there on that it knows, or None.
+        least: Bytes of the shortest frame that it knows, with its header.
+        room: So many bytes hold no more frames than can be told from the bytes alone.
+    """
+
+    take: Callable[[bytearray, int, int], "re.Match[bytes] | None"]
+    least: int
+    room: int
+
+
+class Gait:
+    """Learns from the messages that one thread looks at, on all of its connections.
+
+    Attributes:
+        step: What is known; None until the first sample is complete, and when
+            messages differ too much.
+        learning: Whether a sample is being taken: no steps meanwhile, and `note`
+            wants to hear of every message of the commonest noise.
+    """
+
+    __slots__ = ("_rest", "_seen", "learning", "step")
+
+    def __init__(self) -> None:
+        self.step: Step | None = None
+        self.learning = True
+        self._rest = 0
+        self._seen: Counter[tuple[int, int]] = Counter()
+
+    def note(self, lead: int, size: int) -> None:
+        """Note a message in whose `size` bytes the sign stands `lead` bytes in (1 at least)."""
+        self._seen[lead, size] += 1
+        if self._seen.total() >= _SAMPLE:
+            self.step = _learned(self._seen)
+            self._seen.clear()
+            self.learning = False
+            self._rest = _REST
+
+    def walked(self, frames: int) -> None:
+        """Note how many frames went by, in steps or not."""
+        self._rest -= frames
+        if self._rest < 0:
+            self.learning = True
+
+
+def step_over(lead: int, sizes: Iterable[int]) -> Step:
+    """Give the step over messages of these sizes, the commonest first.
+
+    Args:
+        lead: Where the sign stands in each; 1 at least.
+        sizes: Different ones, bytes, all with a 16-bit length and room for the sign.
+    """
+    ordered = list(sizes)
+    least, most = min(ordered) + _HEAD, max(ordered) + _HEAD
+    count = min((least - 1) // (most - least), _AT_ONCE) if most > least else _AT_ONCE
+    frame = rb"\x81\x7e(?:%s)" % b"|".join(
+        rb"%s(?:%s)" % (_byte(high), b"|".join(_body(size, lead) for size in some))
+        for high, some in _by_high(ordered).items()
+    )
+    take = re.compile(rb"(?:%s)++" % frame, re.DOTALL).match
+    return Step(take, least, (count + 1) * least - 1)
+
+
+def _learned(seen: Counter[tuple[int, int]]) -> Step | None:
+    # The commonest form, and of its lengths the window in which most of them lie.
+    leads: Counter[int] = Counter()
+    for (lead, _), times in seen.items():
+        leads[lead] += times
+    lead = max(leads, key=leads.__getitem__)
+    sizes = {
+        size: times
+        for (at, size), times in seen.items()
+        if at == lead and 125 < size <= 0xFFFF and size >= lead + _SIGN
+    }
+    windows = [
+        [size for size in sizes if low <= size <= low + (low + _HEAD) // _SPREAD] for low in sizes
+    ]
+    window = max(windows, key=lambda some: sum(sizes[size] for size in some), default=[])
+    if 2 * sum(sizes[size] for size in window) < _SAMPLE:
+        return None
+    # Lengths in between that were not seen are rare, and tried last.
+    known = sorted(window, key=sizes.__getitem__, reverse=True)
+    between = range(max(min(window), lead + _SIGN), max(window))
+    return step_over(lead, [*known, *(size for size in between if size not in sizes)])
+
+
+def _by_high(sizes: list[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for size in sizes:
+        found.setdefault(size >> 8, []).append(size)
+    return found
+
+
+def _body(size: int, lead: int) -> bytes:
+    # What stands behind the upper byte of the length. The dots are possessive: each is one
+    # addition, and there is no other way to match.
+    parts = _byte(size & 0xFF), _bytes(lead - 1), re.escape(PRICE_CHANGES)
+    return rb"%s\{%s%s%s" % (*parts, _bytes(size - lead - _SIGN))
+
+
+def _byte(value: int) -> bytes:
+    return b"\\x%02x" % value
+
+
+def _bytes(count: int) -> bytes:
+    return b".{%d}+" % count if count else b""
