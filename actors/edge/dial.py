@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from actors.edge.secure import SecureSocket
 from actors.errors import FeedLost
 
 _USER_TIMEOUT_MS = 15_000  # how long the kernel lets our bytes go without acknowledgement
@@ -154,16 +155,14 @@ def _connect_reason(exc: OSError) -> str:
 
 def _secure(
     sock: socket.socket, host: str, deadline: Deadline, tls: ssl.SSLContext
-) -> ssl.SSLSocket:
+) -> SecureSocket:
     try:
-        secured = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        secured = SecureSocket(sock, tls, host)
     except (OSError, ValueError) as exc:  # ValueError: not a name that TLS can ask for
         sock.close()
         raise FeedLost(_secure_reason(exc), f"TLS: {exc}") from exc
     try:
-        # The timeout of a TLS handshake is one for all of its reads and writes.
-        secured.settimeout(deadline.left_s("handshake_timeout"))
-        secured.do_handshake()
+        secured.shake_hands(lambda: deadline.left_s("handshake_timeout"))
     except FeedLost:
         secured.close()
         raise

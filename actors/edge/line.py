@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
+from actors.edge.secure import SecureSocket
 from actors.edge.wire import Wire, close_frame, text_frame
 from actors.logic.frames import FrameSkimmer, Skim
 
@@ -112,7 +113,6 @@ class Line:
         "_unsent",
         "closing_at",
         "ended",
-        "failed",
         "fd",
         "interest",
         "last_byte_at",
@@ -153,7 +153,7 @@ class Line:
         self.stalled_since = 0.0
         # What follows belongs to the reactor's thread.
         self.sock = wire.sock
-        self.tls = wire.sock if isinstance(wire.sock, ssl.SSLSocket) else None
+        self.tls = wire.sock if isinstance(wire.sock, SecureSocket) else None
         self.on_frames = on_frames
         self.on_end = on_end
         self.out = bytearray()  # at most UNSENT_BYTES, and a few answers to PINGs
@@ -161,7 +161,6 @@ class Line:
         self.interest = 0  # the events that epoll watches for
         self.wants_out = False  # something waits for room to write
         self.silent = False  # writing has failed
-        self.failed: OSError | None = None  # reading has failed, after what was read last
         self.closing_at = 0.0  # until when our CLOSE may wait for theirs
         self.ended = False
 
@@ -225,32 +224,11 @@ class Line:
         Raises:
             OSError: The connection is broken.
         """
-        if self.failed is not None:
-            raise self.failed
         try:
             end = start + self.sock.recv_into(view[start:])
         except (BlockingIOError, ssl.SSLWantReadError):
             return -1, 0
-        except ssl.SSLWantWriteError:
-            self.wants_out = True
-            return -1, 0
-        at_ns = wall_ns()
-        return (end if self.tls is None or end == start else self._fill(view, end)), at_ns
-
-    def _fill(self, view: memoryview, end: int) -> int:
-        # TLS gives one record at a time, 16 KiB at most.
-        while end < len(view):
-            try:
-                more = self.sock.recv_into(view[end:])
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                break
-            except OSError as exc:  # TLS would not say it again
-                self.failed = exc
-                break
-            if not more:
-                break
-            end += more
-        return end
+        return end, wall_ns()
 
     def hand_on(self, at_ns: int, messages: tuple[bytes, ...]) -> None:
         """Give messages to the owner, who says when they are handled."""
@@ -265,7 +243,7 @@ class Line:
     @property
     def has_more(self) -> bool:
         """Tell whether there is something to read that epoll does not know of."""
-        return self.tls is not None and (self.tls.pending() > 0 or self.failed is not None)
+        return self.tls is not None and self.tls.has_more
 
     def reason_for(self, error: OSError) -> str:
         """Name what broke reading."""

@@ -149,10 +149,17 @@ class _Guard:
             into, bound = self._body, _BODY_BYTES
         if len(into) >= bound:
             raise FeedLost("handshake", "the answer is too long")
-        self._sock.settimeout(self._deadline.left_s("handshake_timeout"))
-        data = self._sock.recv(min(size, bound - len(into)))
+        data = self._recv(min(size, bound - len(into)))
         into += data
         return data
+
+    def _recv(self, size: int) -> bytes:
+        while True:
+            self._sock.settimeout(self._deadline.left_s("handshake_timeout"))
+            try:
+                return self._sock.recv(size)
+            except ssl.SSLWantReadError:
+                continue  # a part of a TLS record
 
     def send(self, data: bytes) -> int:
         # The library does not look whether all of it was sent.

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+import ssl
 import sys
 import threading
 from types import TracebackType
@@ -11,6 +12,7 @@ from loopback import WAIT_S
 
 from actors.edge.line import Line
 from actors.edge.reactor import Reactor
+from actors.edge.secure import SecureSocket
 from actors.edge.wire import Wire
 from actors.logic.frames import FrameSkimmer
 
@@ -20,6 +22,13 @@ NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"pri
 
 def trade(number: int) -> bytes:
     return TRADE % number
+
+
+def secured(sock: socket.socket, context: ssl.SSLContext) -> SecureSocket:
+    """Shake hands with `localhost` at the other end."""
+    secure = SecureSocket(sock, context, "localhost")
+    secure.shake_hands(lambda: WAIT_S)
+    return secure
 
 
 class Clock:

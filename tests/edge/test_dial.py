@@ -12,6 +12,7 @@ import trustme
 from loopback import WAIT_S, RawServer
 
 from actors.edge.dial import Deadline, Resolve, _connect_reason, dial, verifying_context
+from actors.edge.secure import SecureSocket
 from actors.edge.wire import open_wire
 from actors.errors import FeedLost
 
@@ -193,7 +194,7 @@ def tls_lost(server: RawServer, tls: ssl.SSLContext, *, timeout_s: float = WAIT_
 def test_a_trusted_certificate_is_accepted(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     with RawServer(stay, certified(authority, "localhost")) as server:
         sock = call(server.port, host="localhost", tls=trusting)
-        assert isinstance(sock, ssl.SSLSocket)
+        assert isinstance(sock, SecureSocket)
         assert sock.version() == "TLSv1.3"
         sock.close()
 

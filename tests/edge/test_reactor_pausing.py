@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import trustme
 from loopback import WAIT_S, frame
-from reactor_bench import Bench, Ear, Pair, trade
+from reactor_bench import Bench, Ear, Pair, secured, trade
 
 pytestmark = pytest.mark.life
 
@@ -151,7 +151,7 @@ def test_what_is_decrypted_already_is_not_forgotten(running: Bench) -> None:
     thread.start()
     ours.settimeout(WAIT_S)
     ear = Ear()
-    line = running.adopt(client.wrap_socket(ours, server_hostname="localhost"), ear)
+    line = running.adopt(secured(ours, client), ear)
     while len(heard) < len(MANY):
         heard += ear.messages(1)
         line.handled(line.unhandled)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 from loopback import WAIT_S, RawServer, answer_to, frame, goodbye, read_frame, read_request
-from reactor_bench import NOISE, Bench, Ear, trade
+from reactor_bench import NOISE, Bench, Ear, secured, trade
 
 from actors.edge.wire import Wire, open_wire
 
@@ -102,7 +102,7 @@ def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
     ear = Ear()
     with Bench(scratch_bytes) as bench:
         ours.settimeout(WAIT_S)
-        bench.adopt(tls[1].wrap_socket(ours, server_hostname="localhost"), ear)
+        bench.adopt(secured(ours, tls[1]), ear)
         assert sent.wait(WAIT_S)
         bench.reactor.start()
         assert ear.messages(3)[-1] == trade(1)
