@@ -247,10 +247,7 @@ class Line:
 
     def reason_for(self, error: OSError) -> str:
         """Name what broke reading."""
-        if not isinstance(error, ssl.SSLError):
-            return "reset"
-        # After a write has failed, TLS cannot go on reading either.
-        return "write_failed" if self.silent else "tls"
+        return "tls" if isinstance(error, ssl.SSLError) else "reset"
 
     def skim(self, scratch: bytearray, start: int, end: int, now: float) -> Skim:
         """Walk the frames that were read, and keep the times."""

@@ -2,8 +2,8 @@
 
 epoll, level-triggered; one scratch buffer for all lines. A line is read once a
 turn, at most a scratch buffer full, then the others have theirs. What a TLS
-socket has decrypted already does not wake epoll, so such a line is visited
-again in the next turn.
+socket knows already does not wake epoll, so such a line is visited again in the
+next turn.
 
 What may matter goes to the line's `on_frames`, which is called in this thread
 and must not block. A callback that raises ends its own line with `internal`;
@@ -174,9 +174,7 @@ class Reactor:
         if line.ended:
             return
         line.wants_out = False
-        # TLS may have to write in order to read, and the other way round.
-        wants_read = event & ~_OUT or line.tls is not None
-        if wants_read and (not line.paused or event & _BROKEN):
+        if event & ~_OUT and (not line.paused or event & _BROKEN):
             self._read(line)
         self._flush(line)
 

@@ -12,12 +12,14 @@ Between two reads it keeps what is there of one record, and nothing else.
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 _HEAD = 5  # type, version, length (RFC 8446 5.1)
 _LONGEST = 16384 + 2048  # payload of a record (RFC 5246 6.2.3)
 _ROOMY = 2 * (_HEAD + _LONGEST)
+_MUCH = 128 << 10  # bytes in one read of a connection that is worth some memory
+_SMALL = 4096
 _KINDS = range(20, 25)
 _MAJOR = 3  # of all versions
 
@@ -129,28 +131,41 @@ class SecureSocket(socket.socket):
 
     def _decrypt(self, view: memoryview, stop: int) -> int:
         # The records up to `stop`, to the beginning of the view; give how many bytes they were.
-        at = end = 0
+        end = 0
         read, feed = self._read, self._incoming.write
-        while stop - at >= _HEAD and not self._over:
-            until = at + _record_bytes(view[at : at + _HEAD])
-            if until > stop:
-                break
-            feed(view[at:until])
-            at = until
+        for bite in self._bites(view, stop):
+            feed(bite)
             try:
                 got = read(_LONGEST, view[end:])
             except ssl.SSLWantReadError:
-                continue  # not every record has data
+                continue  # not every record has data, nor every bite
             except ssl.SSLError as exc:
                 self._failed = exc
                 break
             end += got
-            self._over = not got
-        self._begun = bytes(view[at:stop])
+            if not got:
+                self._over = True
+                break
         self._answer()
         if end or self._over:
             return end
         raise self._failed or _want_read()
+
+    def _bites(self, view: memoryview, stop: int) -> Iterator[memoryview]:
+        # What OpenSSL is given at a time: a record. Memory that it once needed for one bite it
+        # keeps as long as the connection, so those who read little get a record in small ones.
+        most = _ROOMY if stop > _MUCH else _SMALL
+        at = 0
+        while stop - at >= _HEAD:
+            until = at + _record_bytes(view[at : at + _HEAD])
+            if until > stop:
+                break
+            while until - at > most:
+                yield view[at : at + most]
+                at += most
+            yield view[at:until]
+            at = until
+        self._begun = bytes(view[at:stop])
 
     def _recv_one(self, view: memoryview) -> int:
         # What is left of a record, or of the next one.

@@ -1,3 +1,4 @@
+import contextlib
 import queue
 import socket
 import ssl
@@ -10,6 +11,7 @@ from loopback import WAIT_S, RawServer, answer_to, frame, goodbye, read_frame, r
 from reactor_bench import NOISE, Bench, Ear, secured, trade
 
 from actors.edge.wire import Wire, open_wire
+from actors.logic.assembly import TAIL_BYTES
 
 pytestmark = pytest.mark.life
 
@@ -80,21 +82,18 @@ def test_much_over_tls_arrives_whole_both_ways(
 def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
-    # One small record, then five full ones, the scratch buffer holding as much as the five:
-    # the end of the last one stays behind in the TLS layer, and the socket is silent.
-    scratch_bytes = 5 * 16384
-    pad = scratch_bytes - 10 - len(frame(trade(1)))
-    stream = frame(b"x" * 98) + frame(b"y" * pad) + frame(trade(1))
-    assert len(stream) == 100 + scratch_bytes
+    # Four full records are nearly the longest frame that is waited for. With it in front there
+    # is no room for the fifth one: its end stays behind in the TLS layer, the socket is silent.
+    scratch_bytes = TAIL_BYTES + 1000
+    stream = frame(b"y" * 65535) + frame(b"x" * 5000) + frame(trade(1))
     sent = threading.Event()
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
         with tls[0].wrap_socket(theirs, server_side=True) as conn:
-            conn.sendall(stream[:100])
-            conn.sendall(stream[100:])
+            conn.sendall(stream)
             sent.set()
-            over.wait(WAIT_S)
+            over.wait(2 * WAIT_S)
 
     over = threading.Event()
     server = threading.Thread(target=serve, daemon=True)
@@ -108,6 +107,23 @@ def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
         assert ear.messages(3)[-1] == trade(1)
         over.set()
         server.join(WAIT_S)
+
+
+def test_a_goodbye_of_tls_is_an_end_though_the_socket_stays_open(
+    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    def behave(conn: socket.socket) -> None:
+        assert isinstance(conn, ssl.SSLSocket)
+        conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
+        with contextlib.suppress(OSError):
+            conn.unwrap()  # says it, and waits for the same
+        server.gone.wait(2 * WAIT_S)
+
+    ear = Ear()
+    with RawServer(behave, tls[0]) as server:
+        running.adopt(open_secure(server, tls[1]).sock, ear)
+        assert ear.end() == ("disconnected", "end of file")
+    assert ear.rest() == [trade(1)]
 
 
 def test_garbage_instead_of_tls_records_is_named(
