@@ -12,7 +12,7 @@ Between two reads it keeps what is there of one record, and nothing else.
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 _HEAD = 5  # type, version, length (RFC 8446 5.1)
@@ -131,10 +131,20 @@ class SecureSocket(socket.socket):
 
     def _decrypt(self, view: memoryview, stop: int) -> int:
         # The records up to `stop`, to the beginning of the view; give how many bytes they were.
-        end = 0
+        # Memory that OpenSSL once needed for what it was given it keeps as long as the
+        # connection, so those who read little give it their records in small bites.
+        most = _ROOMY if stop > _MUCH else _SMALL
+        at = lacks = end = 0
         read, feed = self._read, self._incoming.write
-        for bite in self._bites(view, stop):
-            feed(bite)
+        while lacks or stop - at >= _HEAD:
+            if not lacks:
+                lacks = _record_bytes(view, at)
+                if at + lacks > stop:
+                    break
+            bite = at + (lacks if lacks < most else most)  # noqa: FURB136 - min() is a call
+            feed(view[at:bite])
+            lacks -= bite - at
+            at = bite
             try:
                 got = read(_LONGEST, view[end:])
             except ssl.SSLWantReadError:
@@ -146,26 +156,11 @@ class SecureSocket(socket.socket):
             if not got:
                 self._over = True
                 break
+        self._begun = bytes(view[at:stop])
         self._answer()
         if end or self._over:
             return end
         raise self._failed or _want_read()
-
-    def _bites(self, view: memoryview, stop: int) -> Iterator[memoryview]:
-        # What OpenSSL is given at a time: a record. Memory that it once needed for one bite it
-        # keeps as long as the connection, so those who read little get a record in small ones.
-        most = _ROOMY if stop > _MUCH else _SMALL
-        at = 0
-        while stop - at >= _HEAD:
-            until = at + _record_bytes(view[at : at + _HEAD])
-            if until > stop:
-                break
-            while until - at > most:
-                yield view[at : at + most]
-                at += most
-            yield view[at:until]
-            at = until
-        self._begun = bytes(view[at:stop])
 
     def _recv_one(self, view: memoryview) -> int:
         # What is left of a record, or of the next one.
@@ -210,10 +205,10 @@ def _want_read() -> ssl.SSLWantReadError:
     return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "no whole record is here")
 
 
-def _record_bytes(head: bytes | memoryview) -> int:
-    # How long the record is that begins like this, as far as one can tell. What is none is
-    # given to OpenSSL as it is, which finds the words for it.
-    if len(head) < _HEAD or head[0] not in _KINDS or head[1] != _MAJOR:
+def _record_bytes(view: bytes | memoryview, at: int = 0) -> int:
+    # How long the record is that begins there, as far as one can tell. What is none is given
+    # to OpenSSL as it is, which finds the words for it.
+    if len(view) - at < _HEAD or view[at] not in _KINDS or view[at + 1] != _MAJOR:
         return _HEAD
-    size: int = head[3] << 8 | head[4]
+    size: int = view[at + 3] << 8 | view[at + 4]
     return _HEAD + size if size <= _LONGEST else _HEAD
