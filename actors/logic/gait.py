@@ -21,6 +21,7 @@ from actors.logic.noise import PRICE_CHANGES
 _SAMPLE = 256  # messages that show how the rest will be
 _REST = 1 << 20  # frames until the next sample, for what the server sends may change
 _SPREAD = 8  # the longest frame is longer than the shortest by at most its eighth
+_WIDEST = 128  # bytes between the two; each length is one more thing to try
 _AT_ONCE = 256  # frames in one step at most
 _HEAD = 4  # bytes of a header with a 16-bit length
 _SIGN = len(PRICE_CHANGES)
@@ -105,7 +106,8 @@ def _learned(seen: Counter[tuple[int, int]]) -> Step | None:
         if at == lead and 125 < size <= 0xFFFF and size >= lead + _SIGN
     }
     windows = [
-        [size for size in sizes if low <= size <= low + (low + _HEAD) // _SPREAD] for low in sizes
+        [size for size in sizes if 0 <= size - low <= min((low + _HEAD) // _SPREAD, _WIDEST)]
+        for low in sizes
     ]
     window = max(windows, key=lambda some: sum(sizes[size] for size in some), default=[])
     if 2 * sum(sizes[size] for size in window) < _SAMPLE:

@@ -152,6 +152,14 @@ def test_messages_that_differ_too_much_are_not_taken_in_steps() -> None:
     assert taught(1 << 16, 1 << 17).step is None
 
 
+def test_long_messages_do_not_make_the_window_wide() -> None:
+    gait = taught(60_000, 60_100, 60_128, 60_129, 61_000)
+    assert gait.step is not None
+    assert [size for size in range(59_999, 60_200) if _takes(gait, size)] == [
+        *range(60_000, 60_129)
+    ]
+
+
 def test_a_form_that_changes_is_learned_after_a_while() -> None:
     gait = taught(600)
     learning = []
