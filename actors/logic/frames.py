@@ -19,7 +19,7 @@ stood before it is handed on.
 from typing import NamedTuple
 
 from actors.logic.assembly import PLAIN_TEXT, Assembly
-from actors.logic.gait import Gait, Step
+from actors.logic.gait import Gait
 from actors.logic.noise import proof
 from actors.logic.search import Search
 
@@ -205,7 +205,7 @@ class FrameSkimmer:
             if marked < lo:
                 marked = search.seek(buffer, lo, end)
             if step is not None and not gait.learning and step.least - 4 > short:
-                lo, taken = _run(step, buffer, lo, marked, due - frames)
+                lo, taken = step.run(buffer, lo, marked, due - frames)
                 frames += taken
                 if lo > last or buffer[lo] != PLAIN_TEXT:
                     break
@@ -271,20 +271,3 @@ class FrameSkimmer:
         assembly.frames = 0
         assembly.pings.clear()
         return skim
-
-
-def _run(step: Step, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
-    # Take a run of the commonest noise, no marker in it; give where it ends and its frames,
-    # which are fewer than `due`.
-    take, least, room = step
-    taken = 0
-    while True:
-        bound = lo + (room if (due - taken) * least > room else (due - taken) * least - 1)
-        found = take(buffer, lo, bound if bound < limit else limit)  # noqa: FURB136 - dear
-        if found is None:
-            return lo, taken
-        stop = found.end()
-        taken += (stop - lo) // least
-        lo = stop
-        if bound >= limit:
-            return lo, taken

@@ -9,22 +9,27 @@ proven as if each frame had been looked at; where it stops, the skimmer looks.
 It does not say how many frames it took. That follows from the bytes as long as
 these are few: `n` frames of `least` to `most` bytes each can be no other number
 while `n * (most - least) < least`.
+
+Where lengths differ too much each frame gets a look of its own.
 """
 
 import re
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from actors.logic.noise import PRICE_CHANGES
+from actors.logic.noise import OBJECT, PRICE_CHANGES
 
 _SAMPLE = 256  # messages that show how the rest will be
 _REST = 1 << 20  # frames until the next sample, for what the server sends may change
 _SPREAD = 8  # the longest frame is longer than the shortest by at most its eighth
 _WIDEST = 128  # bytes between the two; each length is one more thing to try
 _AT_ONCE = 256  # frames in one step at most
+_MOST = 0.9  # of all messages must be known, else the steps are too short to be worth it
 _HEAD = 4  # bytes of a header with a 16-bit length
 _SIGN = len(PRICE_CHANGES)
+_WIDE_TEXT = 0x817E  # how a plain text frame with a 16-bit length begins
 
 
 class Step(NamedTuple):
@@ -41,13 +46,66 @@ class Step(NamedTuple):
     least: int
     room: int
 
+    def run(self, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
+        """Take the frames from `lo` on that are known and end at `limit` or before.
+
+        Returns:
+            Where they end, and how many they are: fewer than `due` (1 at least).
+        """
+        take, least, room = self
+        taken = 0
+        while True:
+            bound = lo + (room if (due - taken) * least > room else (due - taken) * least - 1)
+            found = take(buffer, lo, bound if bound < limit else limit)  # noqa: FURB136 - dear
+            if found is None:
+                return lo, taken
+            stop = found.end()
+            taken += (stop - lo) // least
+            lo = stop
+            if bound >= limit:
+                return lo, taken
+
+
+class Look(NamedTuple):
+    """Takes frames one at a time, of any length.
+
+    Attributes:
+        look: Gives of the frame at a place: its first two bytes, its length, the
+            message's first byte, and what stands where the sign should be.
+        least: Bytes of the shortest frame with the sign in its place.
+    """
+
+    look: Callable[[bytearray, int], tuple[Any, ...]]
+    least: int
+
+    def run(self, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
+        """See `Step.run`."""
+        look, least = self
+        sign, head, brace, usual = PRICE_CHANGES, _WIDE_TEXT, OBJECT, least - _HEAD
+        taken = 0
+        try:
+            for taken in range(due - 1):
+                begins, size, first, signed = look(buffer, lo)
+                stop = lo + _HEAD + size
+                if (
+                    stop > limit
+                    or signed != sign
+                    or begins != head
+                    or size < usual
+                    or first != brace
+                ):
+                    return lo, taken
+                lo = stop
+        except struct.error:  # so near to the end of the buffer stands no whole message
+            return lo, taken
+        return lo, due - 1
+
 
 class Gait:
     """Learns from the messages that one thread looks at, on all of its connections.
 
     Attributes:
-        step: What is known; None until the first sample is complete, and when
-            messages differ too much.
+        step: What is known; None until the first sample is complete.
         learning: Whether a sample is being taken: no steps meanwhile, and `note`
             wants to hear of every message of the commonest noise.
     """
@@ -55,7 +113,7 @@ class Gait:
     __slots__ = ("_rest", "_seen", "learning", "step")
 
     def __init__(self) -> None:
-        self.step: Step | None = None
+        self.step: Step | Look | None = None
         self.learning = True
         self._rest = 0
         self._seen: Counter[tuple[int, int]] = Counter()
@@ -94,7 +152,13 @@ def step_over(lead: int, sizes: Iterable[int]) -> Step:
     return Step(take, least, (count + 1) * least - 1)
 
 
-def _learned(seen: Counter[tuple[int, int]]) -> Step | None:
+def look_at(lead: int) -> Look:
+    """Give the look at messages in which the sign stands `lead` bytes in (1 at least)."""
+    look = struct.Struct(f">HHB{lead - 1}x{_SIGN}s").unpack_from
+    return Look(look, _HEAD + lead + _SIGN)
+
+
+def _learned(seen: Counter[tuple[int, int]]) -> Step | Look:
     # The commonest form, and of its lengths the window in which most of them lie.
     leads: Counter[int] = Counter()
     for (lead, _), times in seen.items():
@@ -110,8 +174,8 @@ def _learned(seen: Counter[tuple[int, int]]) -> Step | None:
         for low in sizes
     ]
     window = max(windows, key=lambda some: sum(sizes[size] for size in some), default=[])
-    if 2 * sum(sizes[size] for size in window) < _SAMPLE:
-        return None
+    if sum(sizes[size] for size in window) < _MOST * _SAMPLE:
+        return look_at(lead)
     # Lengths in between that were not seen are rare, and tried last.
     known = sorted(window, key=sizes.__getitem__, reverse=True)
     between = range(max(min(window), lead + _SIGN), max(window))

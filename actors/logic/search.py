@@ -6,6 +6,8 @@ however often the walk over the buffer is interrupted.
 
 from actors.logic.noise import rare_at
 
+_TRIES = 16  # finds of a letter in vain before the marker itself is searched
+
 
 class Search:
     """Finds the next of several markers.
@@ -44,13 +46,16 @@ class Search:
 
 def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
     # Where a marker stands, or `end`. Its letter that noise has not is found far sooner than
-    # the marker itself, and is nearly always the marker's.
+    # the marker itself, and is nearly always the marker's; else it is the length of a frame.
     where = at
     if rare >= 0:
-        where = buffer.find(marker[rare], at + rare, end) - rare
-        if where < at:
-            return end
-        if buffer.startswith(marker, where, end):
-            return where
+        letter = marker[rare]
+        for _ in range(_TRIES):
+            where = buffer.find(letter, where + rare, end) - rare
+            if where < at:
+                return end
+            if buffer.startswith(marker, where, end):
+                return where
+            where += 1
     where = buffer.find(marker, where, end)
     return end if where < 0 else where

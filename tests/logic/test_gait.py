@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rfc6455 import Judge, frame
 
 from actors.logic.frames import FrameSkimmer
-from actors.logic.gait import Gait, Step, step_over
+from actors.logic.gait import Gait, Look, Step, look_at, step_over
 
 MARKER = b'"last_trade_price"'
 SIGN = b'"price_changes"'
@@ -41,7 +41,7 @@ class Counting:
     """Counts what a step takes."""
 
     def __init__(self, gait: Gait) -> None:
-        assert gait.step is not None
+        assert isinstance(gait.step, Step)
         self.bytes = 0
         self.steps = 0
         self._take = gait.step.take
@@ -126,6 +126,24 @@ def test_a_step_ends_before(name: str) -> None:
     assert step.take(stream, len(before), len(stream)) is None
 
 
+@pytest.mark.parametrize("name", sorted(set(STOPS) - {"other length"}))
+def test_looks_end_before(name: str) -> None:
+    before = frame(noise(PLAIN_SIZE)) + frame(noise(PLAIN_SIZE + 500))
+    stream = bytearray(before + STOPS[name])
+    assert look_at(LEAD).run(stream, 0, len(stream), 100) == (len(before), 2)
+
+
+@pytest.mark.parametrize("pace", [step_over(LEAD, [PLAIN_SIZE]), look_at(LEAD)])
+def test_a_run_ends_before_the_frame_that_is_due_and_at_the_limit(pace: Step | Look) -> None:
+    size = PLAIN_SIZE + 4
+    stream = bytearray(frame(noise(PLAIN_SIZE)) * 600)
+    for due in (1, 2, 255, 256, 257, 258, 600):
+        assert pace.run(stream, 0, len(stream), due) == ((due - 1) * size, due - 1)
+    assert pace.run(stream, 0, len(stream), 1000) == (len(stream), 600)
+    assert pace.run(stream, 0, 3 * size - 1, 1000) == (2 * size, 2)
+    assert pace.run(stream, size, 3 * size, 1000) == (3 * size, 2)
+
+
 # ------------------------------------------------------------ learning
 
 
@@ -139,22 +157,26 @@ def test_nothing_is_known_before_a_sample_is_complete() -> None:
 
 
 def test_the_commonest_form_and_the_fullest_window_of_lengths_are_learned() -> None:
-    gait = taught(600, 601, 602, 603, 640, 900)
-    assert gait.step is not None
+    gait = taught(*[600, 601, 602, 603, 640] * 4, 900)
+    assert isinstance(gait.step, Step)
     assert gait.step.least == 604
     taken = [size for size in range(590, 950) if _takes(gait, size)]
     assert taken == list(range(600, 641))
 
 
-def test_messages_that_differ_too_much_are_not_taken_in_steps() -> None:
-    assert taught(200, 300, 400, 500, 600).step is None
-    assert taught(120, 90).step is None
-    assert taught(1 << 16, 1 << 17).step is None
+@pytest.mark.parametrize(
+    "sizes", [(200, 300, 400, 500, 600), (600,) * 8 + (300, 301), (120, 93), (1 << 16, 1 << 17)]
+)
+def test_messages_that_differ_too_much_are_looked_at_one_by_one(sizes: tuple[int, ...]) -> None:
+    assert isinstance(taught(*sizes).step, Look)
+
+
+def test_a_few_messages_may_differ() -> None:
+    assert isinstance(taught(*(600,) * 19, 300).step, Step)
 
 
 def test_long_messages_do_not_make_the_window_wide() -> None:
-    gait = taught(60_000, 60_100, 60_128, 60_129, 61_000)
-    assert gait.step is not None
+    gait = taught(*[60_000, 60_100, 60_128] * 7, 60_129, 61_000)
     assert [size for size in range(59_999, 60_200) if _takes(gait, size)] == [
         *range(60_000, 60_129)
     ]
@@ -174,7 +196,7 @@ def test_a_form_that_changes_is_learned_after_a_while() -> None:
 
 
 def _takes(gait: Gait, size: int) -> bool:
-    assert gait.step is not None
+    assert isinstance(gait.step, Step)
     stream = bytearray(frame(noise(size)))
     return gait.step.take(stream, 0, len(stream)) is not None
 
@@ -267,17 +289,21 @@ frames = st.builds(
 @given(
     st.lists(st.tuples(frames, st.integers(1, 30)), max_size=8),
     st.sampled_from([1, 2, 7, 40, 1000]),
+    st.sampled_from([(300, 301, 310), (300, 400, 500)]),
     st.data(),
 )
 def test_steps_hand_on_and_count_what_single_looks_would(
-    runs: list[tuple[bytes, int]], sample_every: int, data: st.DataObject
+    runs: list[tuple[bytes, int]],
+    sample_every: int,
+    sizes: tuple[int, ...],
+    data: st.DataObject,
 ) -> None:
     stream = b"".join(each * times for each, times in runs)
     judge = Judge(stream, 16 << 20)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
     plain = skimmer(Gait(), sample_every=sample_every)
-    stepping = skimmer(taught(300, 301, 310), sample_every=sample_every)
+    stepping = skimmer(taught(*sizes), sample_every=sample_every)
     for chunk in chunks:
         assert stepping.feed(chunk) == plain.feed(chunk)
         assert stepping.held == plain.held
