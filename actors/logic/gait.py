@@ -148,7 +148,9 @@ def step_over(lead: int, sizes: Iterable[int]) -> Step:
         rb"%s(?:%s)" % (_byte(high), b"|".join(_body(size, lead) for size in some))
         for high, some in _by_high(ordered).items()
     )
-    take = re.compile(rb"(?:%s)++" % frame, re.DOTALL).match
+    # Not possessive, which before Python 3.11.5 ends a run in the midst of a frame: a run that
+    # cannot go on ends where its last whole frame did, and nothing follows that it could fail.
+    take = re.compile(rb"(?:%s)+" % frame, re.DOTALL).match
     return Step(take, least, (count + 1) * least - 1)
 
 

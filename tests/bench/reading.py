@@ -49,6 +49,8 @@ class Reading:
         self.tokens: list[str] = asked.tokens.split(",")
         self.uvloop: bool = asked.uvloop
         self.tls = ssl.create_default_context(cafile=asked.ca) if asked.ca else None
+        if self.tls is not None:  # not every build of Python has this by itself
+            self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self.prints = 0
         self._cpu_s = self._wall_s = 0.0
 

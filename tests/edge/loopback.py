@@ -11,7 +11,20 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import trustme
+
 WAIT_S = 20.0  # no wait of a test is longer
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """Give the settings of a client that trusts this authority alone.
+
+    What the library takes for granted differs by how Python was built.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    authority.configure_trust(context)
+    return context
 
 
 def frame(payload: bytes = b"", first: int = 0x81) -> bytes:

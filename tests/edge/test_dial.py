@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import loopback
 import pytest
 import trustme
 from loopback import WAIT_S, RawServer
@@ -174,9 +175,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+    return loopback.trusting(authority)
 
 
 def certified(authority: trustme.CA, name: str) -> ssl.SSLContext:
@@ -238,7 +237,7 @@ def test_a_context_that_does_not_verify_is_the_callers_mistake() -> None:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
-    nameless = ssl.create_default_context()
+    nameless = loopback.trusting(trustme.CA())
     nameless.check_hostname = False
     for context in (unverified, nameless):
         with pytest.raises(ValueError, match="does not verify"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
-from loopback import WAIT_S, frame
+from loopback import WAIT_S, frame, trusting
 from reactor_bench import Bench, Ear, Pair, secured, trade
 
 pytestmark = pytest.mark.life
@@ -134,9 +134,8 @@ def test_a_reset_ends_it_though_nobody_handles_anything(running: Bench) -> None:
 
 def test_what_is_decrypted_already_is_not_forgotten(running: Bench) -> None:
     authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trusting(authority)
     authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(client)
     ours, theirs = socket.socketpair()
     heard: list[bytes] = []
 

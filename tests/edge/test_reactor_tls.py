@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 import trustme
-from loopback import WAIT_S, RawServer, answer_to, frame, goodbye, read_frame, read_request
+from loopback import (
+    WAIT_S,
+    RawServer,
+    answer_to,
+    frame,
+    goodbye,
+    read_frame,
+    read_request,
+    trusting,
+)
 from reactor_bench import NOISE, Bench, Ear, secured, trade
 
 from actors.edge.wire import Wire, open_wire
@@ -32,9 +41,7 @@ def authority() -> trustme.CA:
 def tls(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return server, trusting(authority)
 
 
 def open_secure(server: RawServer, client: ssl.SSLContext) -> Wire:

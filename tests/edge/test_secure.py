@@ -10,7 +10,7 @@ import pytest
 import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import WAIT_S
+from loopback import WAIT_S, trusting
 
 from actors.edge.secure import SecureSocket
 
@@ -112,9 +112,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return server, trusting(authority)
 
 
 @pytest.fixture
