@@ -11,6 +11,7 @@ backoff; reconnecting is restarting.
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,10 +23,9 @@ from actors.logic.coverage import Listening
 from actors.logic.departures import Departure, Departures
 from actors.logic.doubts import Doubts
 from actors.logic.farewell import farewell
-from actors.logic.intake import Intake, Taken
+from actors.logic.intake import Intake
 from actors.logic.lane import LaneSpec
 from actors.logic.liveness import gap_cause
-from actors.logic.record import FrameSeen
 from actors.logic.trade import TokenId
 from actors.messages import (
     Connect,
@@ -35,7 +35,6 @@ from actors.messages import (
     Retire,
     Subscribe,
     Tick,
-    TradesSeen,
     Unsubscribe,
     WireEnded,
 )
@@ -49,6 +48,9 @@ from actors.vigil import Vigil
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 
 log = logging.getLogger(__name__)
+
+FRAMES_AT_ONCE = 256
+"""Most frames that are written down together."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,33 +198,31 @@ class ConnectionActor(Shell):
         """Understand, journal, tell; only what is in the journal counts as heard."""
         if self._line is not None and not self._ended:
             self._vigil.take_up(self._time, self._line, self._listening)
-        confirmed: list[TokenId] = []
-        for raw in message.frames:
+        for start in range(0, len(message.frames), FRAMES_AT_ONCE):
             if self._ended:
                 return
-            taken = self._intake.take(raw, message.received_at_ns)
-            self._account.met(taken)
-            if taken.record is not None:
-                self._record_frame(taken, taken.record)
-            self._listening.heard(message.received_at_ns, taken.decoded.exchange_ms)
-            confirmed += taken.confirmed
-            self._to.hear_of(taken.decoded)
-        if confirmed:
-            self._epoch.confirm(tuple(confirmed), message.received_at_ns)
-            self._subscription.watch()
+            self._take(message.frames[start : start + FRAMES_AT_ONCE], message.received_at_ns)
         if self._line is not None:
             self._line.handled(sum(map(len, message.frames)))
 
-    def _record_frame(self, taken: Taken, kept: FrameSeen) -> None:
-        """Append a frame, then tell the writer."""
-        trades = TradesSeen(
-            seq=0,
-            connection=self._lane.lane,
-            prints=taken.prints,
-            refusals=taken.decoded.refusals,
-        )
-        self._recorder.frame(kept, trades, weight=taken.weight)
-        self._account.recorded(taken)
+    def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
+        """Do so for some of them: one call to the disk and one message for all."""
+        taken = [self._intake.take(raw, at_ns) for raw in frames]
+        for each in taken:
+            self._account.met(each)
+        kept = [each for each in taken if each.record is not None]
+        if kept:
+            self._recorder.frames(self._lane.lane, kept)
+            for each in kept:
+                self._account.recorded(each)
+        confirmed: list[TokenId] = []
+        for each in taken:
+            self._listening.heard(at_ns, each.decoded.exchange_ms)
+            confirmed += each.confirmed
+            self._to.hear_of(each.decoded)
+        if confirmed:
+            self._epoch.confirm(tuple(confirmed), at_ns)
+            self._subscription.watch()
 
     def _wire_ended(self, message: WireEnded) -> None:
         """The reactor lost the socket."""

@@ -97,7 +97,7 @@ class Drain(Message, frozen=True, kw_only=True):
 # --------------------------------------------------------------------- facts
 
 
-class FramesReceived(Message, frozen=True, kw_only=True):
+class FramesReceived(Message, frozen=True, kw_only=True, gc=False):
     """Reactor → connection: frames that may matter, oldest first, with their time of receipt."""
 
     received_at_ns: int
@@ -111,13 +111,22 @@ class WireEnded(Message, frozen=True, kw_only=True):
     detail: str
 
 
-class TradesSeen(Message, frozen=True, kw_only=True):
-    """Connection → writer: one journal record with prints or refusals; commit, then acknowledge."""
+class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
+    """Connection → writer: journal records with prints or refusals; commit, then acknowledge.
+
+    Attributes:
+        seq: Sequence of the first of them; the others follow it in a row.
+        refusals: Only of a record that is told by itself.
+        hashes: The `print_hash` of each print, or nothing when nobody knows them.
+        records: How many they are.
+    """
 
     seq: int
     connection: str
     prints: tuple[Print, ...]
     refusals: tuple[Refusal, ...]
+    hashes: tuple[int, ...] = ()
+    records: int = 1
 
 
 class FactSeen(Message, frozen=True, kw_only=True):

@@ -121,6 +121,13 @@ class Journal(Protocol):
             JournalFailed: The disk does not take it; the process must end.
         """
 
+    def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
+        """Write records at once, all or none, numbered in a row; give the first sequence.
+
+        Raises:
+            JournalFull, JournalFailed: See `append`.
+        """
+
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
         """Give entries from this sequence on, and holes where they cannot be read."""
 

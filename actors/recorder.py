@@ -1,8 +1,10 @@
 """Journal first, then tell the writer: the one way in which anything becomes durable."""
 
-import msgspec
+from collections.abc import Sequence
+from itertools import chain
 
 from actors.logic import record
+from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.ports import Journal
 from actors.shell import Mailbox
@@ -30,17 +32,36 @@ class Recorder:
         self._tell(FactSeen(seq=seq, fact=fact))
         return seq
 
-    def frame(self, frame: record.FrameSeen, trades: TradesSeen, *, weight: int) -> None:
-        """Append a frame and tell `trades` under its sequence.
+    def frames(self, connection: str, taken: Sequence[Taken]) -> None:
+        """Append frames, all or none, and tell what is in them.
 
-        `weight` is the number of prints and refusals in it.
+        Args:
+            connection: Who heard them.
+            taken: One or more, each with a record.
 
         Raises:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
-        seq = self._journal.append(record.encode(frame), weight=weight)
-        self._tell(msgspec.structs.replace(trades, seq=seq))
+        bodies = [record.encode(each.record) for each in taken if each.record is not None]
+        weight = sum([each.weight for each in taken])
+        first = self._journal.extend(bodies, weight=weight)
+        if any(each.decoded.refusals for each in taken):
+            for seq, each in enumerate(taken, first):
+                self._tell(_seen(seq, connection, (each,)))
+        else:
+            self._tell(_seen(first, connection, taken))
 
     def _tell(self, message: TradesSeen | FactSeen) -> None:
         crowded = self._journal.in_flight > self._inflight_max
         self._writer.tell(Journalled(seq=message.seq) if crowded else message)
+
+
+def _seen(seq: int, connection: str, taken: Sequence[Taken]) -> TradesSeen:
+    return TradesSeen(
+        seq=seq,
+        connection=connection,
+        prints=tuple(chain.from_iterable([each.prints for each in taken])),
+        refusals=tuple(chain.from_iterable([each.decoded.refusals for each in taken])),
+        hashes=tuple(chain.from_iterable([each.hashes for each in taken])),
+        records=len(taken),
+    )

@@ -132,7 +132,7 @@ class WriterActor(Shell):
     @property
     def waiting(self) -> int:
         """Give the number of journal records gathered and not yet committed."""
-        return len(self._gathered.sequences)
+        return self._gathered.records
 
     def _open(self, _: Open) -> None:
         """Reach the database; catch up from the mark it names."""
@@ -209,12 +209,18 @@ class WriterActor(Shell):
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather prints; commit early when the batch is full."""
-        if not self._presence.is_live or message.seq < self._acks.mark:
+        if not self._presence.is_live or message.seq + message.records <= self._acks.mark:
             return
-        self._gathered.frame(message.seq, message.connection, message.prints, message.refusals)
+        self._gather(message)
         self._witness.heard(message.connection, message.prints, self._now)
         if len(self._gathered.prints) >= self._stride.prints:
             self._commit()
+
+    def _gather(self, told: TradesSeen) -> None:
+        if told.refusals:
+            self._gathered.frame(told.seq, told.connection, told.prints, told.refusals)
+        else:
+            self._gathered.frames(told.seq, told.records, told.prints, told.hashes)
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
@@ -245,7 +251,7 @@ class WriterActor(Shell):
 
     def _flush(self, _: Flush) -> None:
         """The batch window is over."""
-        waits = self._gathered.sequences or self._knowledge or self._notes
+        waits = self._gathered.records or self._knowledge or self._notes
         if waits and self._presence.is_open:
             self._commit()
 
@@ -253,8 +259,8 @@ class WriterActor(Shell):
         """Store what was gathered and move the mark, in one transaction."""
         gathered, self._gathered = self._gathered, Gathered()
         knowledge, self._knowledge = self._knowledge, Knowledge()
-        for seq in gathered.sequences:
-            self._acks.done(seq, seq)
+        for first, last in gathered.stretches:
+            self._acks.done(first, last)
         if self._guarded(lambda: self._transact(gathered, knowledge)):
             self._stride.held()
         elif self._presence.state == AWAY:
@@ -278,7 +284,7 @@ class WriterActor(Shell):
             most_prints=self._stride.prints,
             most_records=self._stride.records,
         )
-        if self._gathered.sequences:
+        if self._gathered.records:
             self._commit()
             if self._presence.state == BEHIND:
                 self.actor_ref.tell(CatchUp())

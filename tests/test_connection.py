@@ -204,9 +204,9 @@ def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
     house = House().confirm()
     house.hear(a_print(), a_print())
 
-    first, second = house.writer.of(TradesSeen)
-    assert [first.prints[0].occurrence, second.prints[0].occurrence] == [1, 2]
-    again = record.decode(house.journal.bodies[second.seq])
+    (told,) = house.writer.of(TradesSeen)
+    assert [trade.occurrence for trade in told.prints] == [1, 2]
+    again = record.decode(house.journal.bodies[told.seq + 1])
     assert isinstance(again, record.FrameSeen)
     assert replay(again)[0][0].occurrence == 2
 

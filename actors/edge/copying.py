@@ -8,16 +8,14 @@ Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import islice
-from typing import NamedTuple
 
 from psycopg.types.numeric import DecimalBinaryDumper
 
 from actors.edge.session import Connection
-from actors.logic.trade import Print, print_hash
+from actors.logic.trade import Print
 
 UNWRITABLE = (struct.error, OverflowError)
 """What is raised for a number that does not fit its column."""
@@ -27,36 +25,51 @@ _TRAILER = b"\xff\xff"
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
 _NULL = b"\xff\xff\xff\xff"
+_ABSENT = -1
 _ROWS_AT_ONCE = 512  # so that the server works while the next are written
 _key = struct.Struct(">IQQ").pack
 _head = struct.Struct(">hiqiqiqiiii").pack
 _whole = struct.Struct(">ii").pack
 _size = struct.Struct(">i").pack
 _three_groups = struct.Struct(">ihhHHHHH").pack
+_GROUPS_BYTES = 4 + 14
+_HASH_BYTES = 32
 _SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
+_usual = {
+    # All fields of a print as nearly all are: with a fee and a transaction, with nothing unknown.
+    side: struct.Struct(f">hiqiqiqiiiiii{len(told)}s{2 * _GROUPS_BYTES}si{_HASH_BYTES}sii").pack
+    for side, told in _SIDES.items()
+}
+_SHIFTS = [10**places for places in range(8, -1, -1)]
 _dumper = DecimalBinaryDumper(Decimal)
 
+Hashed = tuple[Print, int]
+"""A print and its `print_hash`."""
 
-class Keyed(NamedTuple):
-    """A print with its key, which sorts as (asset_key, traded_at, print_hash) does."""
+Keyed = tuple[bytes, Print, int, int]
+"""A key, which sorts as (asset_key, traded_at, print_hash) does; print; asset_key; print_hash.
 
-    key: bytes
-    row: Print
-    asset: int
-    hash: int
+Plain tuples: there is one for each row.
+"""
 
 
-def keyed(rows: Iterable[Print], keys: Mapping[str, int]) -> Iterator[Keyed]:
-    """Give each print its key.
+def keyed(rows: Iterable[Hashed], keys: Mapping[str, int]) -> dict[bytes, Keyed]:
+    """Give the prints by their keys; of equal ones the earliest receipt.
 
     Raises:
         struct.error, OverflowError: A number does not fit.
     """
-    for row in rows:
-        if row.traded_at_ms > _LAST_MS or row.received_at_ns > _LAST_MS * 1_000_000:
+    found: dict[bytes, Keyed] = {}
+    for row, digest in rows:
+        at_ms = row.traded_at_ms
+        if at_ms > _LAST_MS or row.received_at_ns > _LAST_MS * 1_000_000:
             raise OverflowError("a time behind the year 9999")
-        asset, digest = keys[row.token_id], print_hash(row)
-        yield Keyed(_key(asset, row.traded_at_ms, digest + 2**63), row, asset, digest)
+        asset = keys[row.token_id]
+        key = _key(asset, at_ms, digest + 2**63)
+        other = found.get(key)
+        if other is None or other[1].received_at_ns > row.received_at_ns:
+            found[key] = (key, row, asset, digest)
+    return found
 
 
 def copy(connection: Connection, query: bytes, rows: Sequence[Keyed]) -> None:
@@ -69,35 +82,40 @@ def copy(connection: Connection, query: bytes, rows: Sequence[Keyed]) -> None:
     """
     with connection.cursor() as cursor, cursor.copy(query) as channel:
         channel.write(_HEADER)
-        rest = iter(rows)
-        while some := b"".join(map(_tuple, islice(rest, _ROWS_AT_ONCE))):
-            channel.write(some)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            channel.write(b"".join([_tuple(row) for row in rows[start : start + _ROWS_AT_ONCE]]))
         channel.write(_TRAILER)
 
 
 def _tuple(keyed: Keyed) -> bytes:
-    row = keyed.row
+    _, row, asset, digest = keyed
+    traded = row.traded_at_ms * 1000 - _EPOCH_US
+    received = row.received_at_ns // 1000 - _EPOCH_US
+    head = (12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence)
+    amounts = _known(str(row.price)) + _numeric(str(row.size))
+    transaction = _hash(row.transaction_hash)
+    fee, side = row.fee_rate_bps, row.side
+    if (
+        len(amounts) == 2 * _GROUPS_BYTES
+        and len(transaction) == _HASH_BYTES
+        and fee is not None
+        and side in _usual
+        and row.trade_id is row.extra is None
+    ):
+        return _usual[side](
+            *head, 4, fee, _SIDES[side], amounts, _HASH_BYTES, transaction, _ABSENT, _ABSENT
+        )
+    return _head(*head) + _rest(row, amounts, transaction)
+
+
+def _rest(row: Print, amounts: bytes, transaction: bytes) -> bytes:
     fee, extra = row.fee_rate_bps, row.extra
     return b"".join(
         (
-            _head(
-                12,
-                8,
-                row.traded_at_ms * 1000 - _EPOCH_US,
-                8,
-                row.received_at_ns // 1000 - _EPOCH_US,
-                8,
-                keyed.hash,
-                4,
-                keyed.asset,
-                4,
-                row.occurrence,
-            ),
             _NULL if fee is None else _whole(4, fee),
             _SIDES.get(row.side) or _sized(row.side.encode()),
-            _numeric(str(row.price)),
-            _numeric(str(row.size)),
-            _hash(row.transaction_hash),
+            amounts,
+            _NULL if row.transaction_hash is None else _sized(transaction),
             _NULL if row.trade_id is None else _sized(row.trade_id.encode()),
             _NULL if extra is None else _sized(b"\x01" + extra.encode()),  # jsonb, version 1
         )
@@ -110,20 +128,21 @@ def _sized(value: bytes) -> bytes:
 
 def _hash(transaction_hash: str | None) -> bytes:
     if transaction_hash is None:
-        return _NULL
+        return b""
     if not transaction_hash.startswith("0x"):
         raise ValueError("transaction hash without 0x")
-    return _sized(bytes.fromhex(transaction_hash[2:]))
+    return bytes.fromhex(transaction_hash[2:])
 
 
-@lru_cache(maxsize=8192)  # most prices and many sizes come again and again
 def _numeric(text: str) -> bytes:
     # Groups of four decimal digits around the point; their number, the weight of the first,
     # the sign, and how many digits are shown behind the point.
     whole, _, part = text.partition(".")
-    if len(whole) > 4 or len(part) > 8 or not (whole + part).isdecimal():
+    digits, shown = whole + part, len(part)
+    if len(whole) > 4 or shown > 8 or not digits.isdecimal():
         return _sized(bytes(_dumper.dump(Decimal(text)) or b""))
-    groups = part.ljust(8, "0")
-    return _three_groups(
-        14, 3, 0, 0, len(part), int(whole or "0"), int(groups[:4]), int(groups[4:])
-    )
+    rest, last = divmod(int(digits) * _SHIFTS[shown], 10_000)
+    return _three_groups(14, 3, 0, 0, shown, rest // 10_000, rest % 10_000, last)
+
+
+_known = lru_cache(maxsize=4096)(_numeric)  # prices come again and again, sizes seldom

@@ -19,8 +19,8 @@ Invariants
 Files: `seg-<first sequence, 20 digits>.log` (see `segment.py`), `journal-id`, `unmet`,
 `reserve`, `*.tmp` (leftovers), `*.corrupt` (damaged segments kept for people).
 
-Writing     `append`: number, header, CRC, `write()` until all is taken. Full segments
-            are left to the sync thread; a record never spans two.
+Writing     `append`, `extend`: number, header, CRC, `write()` until all is taken, one call
+            for many records. Full segments are left to the sync thread; no record spans two.
 Reading     from any thread, beside appends. Deleting: `release(mark)` (`reader.py`).
 Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut off
             and counted, the rest is synced. The next sequence is one more than the last;
@@ -36,7 +36,7 @@ Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tai
 
 import errno
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -132,7 +132,21 @@ class Journal:
             JournalFull: The disk or the cap leaves no room; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """
-        return self._appender.append(body, weight)
+        return self._appender.extend((body,), weight)
+
+    def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
+        """Write records at once, with one call, all or none; give the sequence of the first.
+
+        They are numbered in a row. A kill in the middle of it may leave some of them.
+
+        Args:
+            bodies: One or more, at most 65,536.
+            weight: Prints in all of them.
+
+        Raises:
+            ValueError, JournalFull, JournalFailed: See `append`.
+        """
+        return self._appender.extend(bodies, weight)
 
     def sync(self) -> None:
         """Have everything that is appended on the medium. Returns at once when it is.

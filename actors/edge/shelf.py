@@ -210,7 +210,8 @@ class Shelf:
         Args:
             first_seq: The lowest sequence that can stand in it.
             after_seq: The sequence that was used last before it.
-            carried: (sequence, record bytes), in order, beginning with `first_seq`.
+            carried: (last sequence of some records, their bytes), in order, beginning
+                with `first_seq`.
 
         Raises:
             OSError: It could not be made; nothing has changed.

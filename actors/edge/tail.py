@@ -7,6 +7,7 @@ Not for two threads at once: the journal calls everything here under its lock,
 import contextlib
 import errno
 from collections import deque
+from typing import NamedTuple
 
 from actors.edge.reserve import NO_ROOM, Reserve
 from actors.edge.segment import HEADER_BYTES, Segment
@@ -16,6 +17,14 @@ from actors.errors import JournalFull
 UNSYNCED_BYTES = 8 * 1024 * 1024
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class Chunk(NamedTuple):
+    """Records that are appended with one call."""
+
+    first_seq: int
+    last_seq: int
+    records: bytes
 
 
 class Tail:
@@ -46,7 +55,7 @@ class Tail:
         self._active = active
         self._sealed: list[Segment] = []
         self._segment_bytes = segment_bytes
-        self._unsynced: deque[tuple[int, bytes]] = deque()
+        self._unsynced: deque[Chunk] = deque()
         self._unsynced_bytes = 0
         self.used_seq = used_seq
         self.size = shelf.bytes
@@ -72,31 +81,38 @@ class Tail:
         tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
         return tail, next_seq
 
-    def takes(self, size: int) -> bool:
-        """Tell whether a record may be written now, or a sync must come first."""
-        room = self._unsynced_bytes + size <= UNSYNCED_BYTES or not self._unsynced
-        return room and len(self._unsynced) < UNSYNCED_RECORDS and self.suspect is None
+    def takes(self, count: int, size: int) -> bool:
+        """Tell whether so many records and bytes may be written now, or a sync must come first.
+
+        Args:
+            count: At most `UNSYNCED_RECORDS`.
+            size: May be more than is allowed when nothing is unsynced.
+        """
+        if self.suspect is not None or not self._unsynced:
+            return self.suspect is None
+        records = self._unsynced[-1].last_seq - self._unsynced[0].first_seq + 1
+        return self._unsynced_bytes + size <= UNSYNCED_BYTES and records + count <= UNSYNCED_RECORDS
 
     # ---------------------------------------------------------------- writing
 
-    def write(self, seq: int, record: bytes) -> bool:
-        """Append a record; give False when the segment has become suspect over it.
+    def write(self, chunk: Chunk) -> bool:
+        """Append records; give False when the segment has become suspect over it.
 
         Raises:
             JournalFull: There is no room; nothing has changed.
         """
-        active = self._segment_for(seq)
+        active = self._segment_for(chunk.first_seq)
         if active is None:
             return False
         try:
-            active.append(self._disk, seq, record)
+            active.append(self._disk, chunk.first_seq, chunk.records)
         except OSError as exc:
             self._undo(active, exc)
             return False
-        self._unsynced.append((seq, record))
-        self._unsynced_bytes += len(record)
-        self.size += len(record)
-        self.used_seq = seq
+        self._unsynced.append(chunk)
+        self._unsynced_bytes += len(chunk.records)
+        self.size += len(chunk.records)
+        self.used_seq = chunk.last_seq
         return True
 
     def _segment_for(self, seq: int) -> Segment | None:
@@ -169,14 +185,15 @@ class Tail:
     def _make_carrier(self, next_seq: int) -> Segment:
         if not self._unsynced:
             return self._shelf.make(next_seq, after_seq=self.used_seq)
-        first_seq = self._unsynced[0][0]
+        first_seq = self._unsynced[0].first_seq
         replaced = [s.after_seq for s in self._shelf.segments if s.first_seq == first_seq]
         after_seq = replaced[0] if replaced else first_seq - 1
-        return self._shelf.make(first_seq, after_seq=after_seq, carried=self._unsynced)
+        carried = [(chunk.last_seq, chunk.records) for chunk in self._unsynced]
+        return self._shelf.make(first_seq, after_seq=after_seq, carried=carried)
 
     def _forget(self, upto: int) -> None:
-        while self._unsynced and self._unsynced[0][0] <= upto:
-            self._unsynced_bytes -= len(self._unsynced.popleft()[1])
+        while self._unsynced and self._unsynced[0].last_seq <= upto:
+            self._unsynced_bytes -= len(self._unsynced.popleft().records)
 
     def turn(self) -> None:
         """Go on in a new segment. Only when all is durable."""
@@ -193,7 +210,7 @@ class Tail:
         self.size = self._shelf.bytes
 
     def cost_of(self, size: int) -> int:
-        """Give what all files take once a record of this size is appended."""
+        """Give what all files take once so many bytes are appended."""
         return self.size + self._reserve.held_bytes + size + HEADER_BYTES
 
     def close(self) -> None:

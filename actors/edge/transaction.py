@@ -17,7 +17,7 @@ from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.recent import Recent
 from actors.logic.standing import Transition
 from actors.logic.tolerance import Tolerance
-from actors.logic.trade import Print, Refusal
+from actors.logic.trade import Print, Refusal, print_hash
 
 T = TypeVar("T")
 
@@ -65,8 +65,8 @@ class Transaction:
         with self._connection.transaction():
             mark = self._number(queries.LOCK_PROGRESS)
             stored = sum(
-                self._sift(some, self._prints, self._refuse)
-                for some in columns.slices(batch.prints, _ROWS_AT_ONCE)
+                self._sift(some, self._prints, self._refuse_print)
+                for some in columns.slices(_hashed(batch), _ROWS_AT_ONCE)
             )
             unstorable = len(self._refused)
             self._catalogue(batch)
@@ -144,6 +144,9 @@ class Transaction:
         )
         self._refused.append(SetAside(seq=-1, index=0, connection="database", refusal=refusal))
 
+    def _refuse_print(self, hashed: copying.Hashed, exc: Exception) -> None:
+        self._refuse(hashed[0], exc)
+
     def _quote(self, row: Observation, _: Exception) -> None:
         """Keep evidence that is no JSON as a JSON string; what fails even so is set aside."""
         self._sift([columns.quoted(row)], self._observations, self._refuse)
@@ -152,31 +155,24 @@ class Transaction:
         for some in _by_bytes(rows):
             self._run(queries.INSERT_REJECTIONS, **columns.refusals(some))
 
-    def _prints(self, rows: Sequence[Print]) -> int:
-        conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
+    def _prints(self, rows: Sequence[copying.Hashed]) -> int:
+        conditions: dict[str, str] = {row.token_id: row.condition_id for row, _ in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
         try:
-            fresh = self._unknown(copying.keyed(rows, keys))
+            fresh = copying.keyed(rows, keys)
         except copying.UNWRITABLE:
-            return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
-        if self._recent.hopeful() and self._copied(fresh):
-            stored = len(fresh)
+            given = columns.prints([row for row, _ in rows], keys)
+            return self._run(queries.INSERT_PRINTS, **given)
+        for known in self._recent.among(fresh.keys()):
+            del fresh[known]
+        ordered = sorted(fresh.values())
+        if self._recent.hopeful() and self._copied(ordered):
+            stored = len(ordered)
         else:
-            given = columns.prints([each.row for each in fresh], keys)
+            given = columns.prints([row for _, row, _, _ in ordered], keys)
             stored = self._run(queries.INSERT_PRINTS, **given)
-        self._recent.add(each.key for each in fresh)
+        self._recent.add(fresh)
         return stored
-
-    def _unknown(self, rows: Iterable[copying.Keyed]) -> list[copying.Keyed]:
-        """Give what is not known to be stored, sorted; of twins the earliest receipt."""
-        fresh: dict[bytes, copying.Keyed] = {}
-        for each in rows:
-            if each.key in self._recent:
-                continue
-            known = fresh.setdefault(each.key, each)
-            if known.row.received_at_ns > each.row.received_at_ns:
-                fresh[each.key] = each
-        return sorted(fresh.values())
 
     def _copied(self, rows: Sequence[copying.Keyed]) -> bool:
         """Store rows as if all were new; give False when that could not be, with nothing stored."""
@@ -237,6 +233,11 @@ def _by_bytes(rows: Iterable[SetAside]) -> Iterator[list[SetAside]]:
             some, carried = [], 0
     if some:
         yield some
+
+
+def _hashed(batch: Batch) -> list[copying.Hashed]:
+    hashes = batch.hashes or map(print_hash, batch.prints)
+    return list(zip(batch.prints, hashes, strict=True))
 
 
 def _json(row: Any) -> bytes:

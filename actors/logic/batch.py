@@ -36,12 +36,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All that is committed together; any of it may be empty.
 
     Attributes:
+        hashes: The `print_hash` of each print, or nothing when nobody knows them.
         facts: (journal sequence, fact). Applied in the order of the sequence.
         mark: Lowest journal sequence that is not yet committed once this batch
             is; None leaves the mark where it is. It never moves back.
     """
 
     prints: tuple[Print, ...] = ()
+    hashes: tuple[int, ...] = ()
     refusals: tuple[SetAside, ...] = ()
     facts: tuple[tuple[int, Fact], ...] = ()
     events: tuple[ConnectionEvent, ...] = ()

@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
 
 
 class PrintEvent(
-    Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True
+    Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True, gc=False
 ):
     """A match between a taker and makers, as the wire spells it."""
 
@@ -257,15 +257,12 @@ def print_of(event: PrintEvent, received_at_ns: int, extra: str | None = None) -
     Raises:
         PayloadRefused: A field is malformed or out of range; the message names it.
     """
-    price = spelling.amount(event.price, "price")
-    if price > 1:
-        raise PayloadRefused("price out of range")
     return Print(
         token_id=spelling.token(event.asset_id),
         condition_id=spelling.condition(event.market),
         traded_at_ms=spelling.moment(event.timestamp, received_at_ns),
         received_at_ns=received_at_ns,
-        price=price,
+        price=spelling.price(event.price),
         size=spelling.amount(event.size, "size"),
         side=spelling.side(event.side),
         fee_rate_bps=spelling.fee(event.fee_rate_bps),

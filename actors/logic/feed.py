@@ -41,7 +41,7 @@ _MOST_EVENTS: Final = 100_000
 _SPACE: Final = b" \t\r\n"
 
 
-class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one frame said.
 
     Attributes:

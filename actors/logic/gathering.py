@@ -7,7 +7,7 @@ from actors.logic.batch import Batch, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import Transition
-from actors.logic.trade import Print, Refusal
+from actors.logic.trade import Print, Refusal, print_hash
 
 Evidence = Observation | Transition | Resolution | Contradiction
 
@@ -15,23 +15,36 @@ Evidence = Observation | Transition | Resolution | Contradiction
 class Gathered:
     """Prints, refusals and facts with the journal sequences they came under.
 
-    `recovered` counts the prints and refusals that an earlier process journalled.
+    Attributes:
+        hashes: The `print_hash` of each print.
+        stretches: First and last sequence of records in a row.
+        records: How many there are in all.
+        recovered: Prints and refusals that an earlier process journalled.
     """
 
     def __init__(self) -> None:
         self.prints: list[Print] = []
+        self.hashes: list[int] = []
         self.refusals: list[SetAside] = []
         self.facts: list[tuple[int, record.Fact]] = []
-        self.sequences: list[int] = []
+        self.stretches: list[tuple[int, int]] = []
+        self.records = 0
         self.recovered = 0
         self._tokens = 0
+
+    def frames(
+        self, seq: int, records: int, prints: tuple[Print, ...], hashes: tuple[int, ...]
+    ) -> None:
+        """Add the prints of frames, which stand in so many records from this sequence on."""
+        self._count(seq, records)
+        self.prints.extend(prints)
+        self.hashes.extend(hashes or map(print_hash, prints))
 
     def frame(
         self, seq: int, connection: str, prints: tuple[Print, ...], refusals: tuple[Refusal, ...]
     ) -> None:
         """Add what one frame held."""
-        self.sequences.append(seq)
-        self.prints.extend(prints)
+        self.frames(seq, 1, prints, ())
         self.refusals.extend(
             SetAside(seq=seq, index=index, connection=connection, refusal=refusal)
             for index, refusal in enumerate(refusals)
@@ -39,7 +52,7 @@ class Gathered:
 
     def fact(self, seq: int, fact: record.Fact) -> None:
         """Add one fact about coverage."""
-        self.sequences.append(seq)
+        self._count(seq, 1)
         self.facts.append((seq, fact))
         self._tokens += len(getattr(fact, "tokens", ()))
 
@@ -64,6 +77,13 @@ class Gathered:
         else:
             self.fact(entry.seq, said)
 
+    def _count(self, seq: int, records: int) -> None:
+        self.records += records
+        last = seq + records - 1
+        if self.stretches and self.stretches[-1][1] == seq - 1:
+            seq, _ = self.stretches.pop()
+        self.stretches.append((seq, last))
+
     @property
     def _weight(self) -> int:
         return len(self.prints) + len(self.refusals)
@@ -71,7 +91,7 @@ class Gathered:
     @property
     def full_of(self) -> tuple[int, int]:
         """Give (prints, records); a record that names tokens is a row of each of them too."""
-        return len(self.prints), len(self.sequences) + self._tokens
+        return len(self.prints), self.records + self._tokens
 
 
 class Knowledge:
@@ -109,6 +129,7 @@ def batch(
     """Give one transaction; facts in the order of their sequence."""
     return Batch(
         prints=tuple(gathered.prints),
+        hashes=tuple(gathered.hashes),
         refusals=tuple(gathered.refusals),
         facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),
         events=events,
@@ -128,6 +149,8 @@ def replay(frame: record.FrameSeen) -> tuple[tuple[Print, ...], tuple[Refusal, .
     journalled the frame) is the first of its kind.
     """
     decoded = feed.decode(frame.raw, frame.received_at_ns)
+    if all(number == 1 for number in frame.occurrences):
+        return decoded.prints, decoded.refusals
     numbers = (*frame.occurrences, *(1 for _ in decoded.prints[len(frame.occurrences) :]))
     prints = tuple(
         msgspec.structs.replace(trade, occurrence=number)

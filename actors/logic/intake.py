@@ -12,18 +12,20 @@ from actors.logic.trade import Print, TokenId
 from actors.logic.twins import TwinCounter
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """One frame, understood.
 
     Attributes:
         record: What the journal keeps of it, or None when it holds nothing to keep.
         prints: Numbered; those of pulse tokens left out.
+        hashes: The `print_hash` of each.
         confirmed: Tokens whose first `book` this was.
     """
 
     decoded: feed.Decoded
     record: FrameSeen | None
     prints: tuple[Print, ...]
+    hashes: tuple[int, ...]
     confirmed: tuple[TokenId, ...]
 
     @property
@@ -44,13 +46,16 @@ class Intake:
     def take(self, raw: bytes, received_at_ns: int) -> Taken:
         """Understand one frame. Never raises, whatever the feed sends."""
         decoded = feed.decode(raw, received_at_ns)
-        prints = self._twins.number([p for p in decoded.prints if p.token_id not in self._pulse])
+        prints, hashes = self._twins.number(
+            [trade for trade in decoded.prints if trade.token_id not in self._pulse]
+        )
         for trade in prints:
             self.listening.printed(trade.token_id, trade.traded_at_ms)
         confirmed = tuple(
             token for token in decoded.books if self.listening.book(token, received_at_ns)
         )
-        return Taken(decoded, self._record(raw, received_at_ns, decoded, prints), prints, confirmed)
+        kept = self._record(raw, received_at_ns, decoded, prints)
+        return Taken(decoded, kept, prints, hashes, confirmed)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
         """Record the prints of these from now on, though one may have been a pulse."""
@@ -66,13 +71,16 @@ class Intake:
     ) -> FrameSeen | None:
         if not prints and not decoded.refusals:
             return None
-        numbers = iter(prints)
         return FrameSeen(
             epoch=self.listening.epoch,
             connection=self._lane.lane,
             received_at_ns=received_at_ns,
-            occurrences=tuple(
-                0 if p.token_id in self._pulse else next(numbers).occurrence for p in decoded.prints
-            ),
+            occurrences=self._occurrences(decoded.prints, prints),
             raw=raw,
         )
+
+    def _occurrences(self, heard: tuple[Print, ...], prints: tuple[Print, ...]) -> tuple[int, ...]:
+        if len(heard) == len(prints):
+            return tuple([trade.occurrence for trade in prints])
+        numbers = iter(prints)
+        return tuple(0 if p.token_id in self._pulse else next(numbers).occurrence for p in heard)

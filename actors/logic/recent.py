@@ -7,7 +7,7 @@ Beside it, whether the prints that are new here are likely new to the database t
 it says otherwise after a restart, and while another tracker writes the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 
 MOST_KEYS = 65_536
 """Keys of one generation: a minute of 1,000 prints a second; at most 12 MiB for both."""
@@ -29,8 +29,9 @@ class Recent:
         self._fresh: list[bytes] = []
         self._wait = self._doubt = 0
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._young or key in self._old
+    def among(self, keys: KeysView[bytes]) -> set[bytes]:
+        """Give those of these keys that are known to be stored."""
+        return keys & self._young | keys & self._old
 
     def add(self, keys: Iterable[bytes]) -> None:
         """Note what the database has once the transaction is committed."""

@@ -16,7 +16,7 @@ import msgspec
 from actors.logic.trade import TokenId
 
 
-class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True):
+class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=False):
     """A frame with prints or refusals in it, verbatim.
 
     `occurrences` has one number for each print that `feed.decode` finds in `raw`, in
@@ -169,7 +169,7 @@ def decode(body: bytes) -> Record:
         raise msgspec.DecodeError(str(exc)) from exc
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One journal record as read back."""
 
     seq: int

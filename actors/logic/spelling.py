@@ -2,10 +2,14 @@
 
 Every function gives the value or raises `PayloadRefused` with one stable phrase.
 Only ASCII passes, so nothing of what passes can hold a NUL or half a surrogate pair.
+
+What comes again and again is checked once and remembered, in bounded number; of equal
+ids one string is kept, however many prints name them.
 """
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, TypeGuard
 
 from actors.errors import PayloadRefused
@@ -14,6 +18,8 @@ from actors.logic.trade import ConditionId, TokenId
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000
 _LARGEST_FEE: Final = 999_999_999
+_IDS: Final = 16_384  # a few MiB, should all of them be long
+_PRICES: Final = 4_096
 
 _token = re.compile(r"[0-9]{1,78}").fullmatch
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
@@ -24,6 +30,7 @@ _hash = re.compile(r"0x[0-9a-fA-F]{2,128}").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
 
 
+@lru_cache(maxsize=_IDS)
 def token(text: str) -> TokenId:
     """Give the token id: 1 to 78 digits."""
     if not _token(text):
@@ -31,6 +38,7 @@ def token(text: str) -> TokenId:
     return TokenId(text)
 
 
+@lru_cache(maxsize=_IDS)
 def condition(text: str) -> ConditionId:
     """Give the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
     if not _condition(text):
@@ -53,6 +61,15 @@ def amount(text: str, called: str) -> Decimal:
     value = Decimal(text)
     if not value:
         raise PayloadRefused(f"{called} out of range")
+    return value
+
+
+@lru_cache(maxsize=_PRICES)
+def price(text: str) -> Decimal:
+    """Give a price: an amount of at most 1."""
+    value = amount(text, "price")
+    if value > 1:
+        raise PayloadRefused("price out of range")
     return value
 
 
@@ -85,6 +102,7 @@ def is_fee(value: object) -> TypeGuard[str | int | None]:
     return value is None
 
 
+@lru_cache(maxsize=64, typed=True)
 def fee(value: str | int | None) -> int | None:
     """Give basis points, or None when the feed gave none."""
     if not is_fee(value):

@@ -8,6 +8,7 @@ fills survive, and a print heard on two connections or replayed is stored once.
 
 from decimal import Decimal
 from hashlib import blake2b
+from struct import Struct
 from typing import NewType
 
 import msgspec
@@ -18,8 +19,10 @@ TokenId = NewType("TokenId", str)
 ConditionId = NewType("ConditionId", str)
 """`0x` and 62 to 64 lower-case hexadecimal digits."""
 
+_signed = Struct(">q").unpack
 
-class Print(msgspec.Struct, frozen=True, kw_only=True):
+
+class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One trade as printed. `side` is the taker's: BUY or SELL.
 
     Attributes:
@@ -48,7 +51,7 @@ class Print(msgspec.Struct, frozen=True, kw_only=True):
     extra: str | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message, or one event of it, that cannot be a print, kept verbatim.
 
     Attributes:
@@ -84,4 +87,5 @@ def print_hash(trade: Print) -> int:
         f"{canonical_decimal(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
         f"|{trade.transaction_hash or ''}|{trade.occurrence}"
     )
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    digest: int = _signed(blake2b(text.encode(), digest_size=8).digest())[0]
+    return digest

@@ -10,16 +10,22 @@ first when more than `most_keys` prints are remembered: a twin that comes later
 than that counts as a first print, which the unique key then holds for a repeat.
 """
 
-from collections.abc import Sequence
-from hashlib import blake2b
+from collections.abc import Iterable
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.logic.trade import Print, canonical_decimal
+from actors.logic.trade import Print, print_hash
 
 _SLICES: Final = 60
+
+
+class Numbered(NamedTuple):
+    """Prints, each with its occurrence, and the `print_hash` of each."""
+
+    prints: tuple[Print, ...]
+    hashes: tuple[int, ...]
 
 
 class TwinCounter:
@@ -34,7 +40,7 @@ class TwinCounter:
         self._window_ms = window_ms
         self._slice_ms = max(1, window_ms // _SLICES)
         self._most_keys = most_keys
-        self._slices: dict[int, dict[bytes, int]] = {}
+        self._slices: dict[int, dict[int, int]] = {}
         self._newest_ms = 0
         self._keys = 0
 
@@ -42,26 +48,35 @@ class TwinCounter:
         """Give how many distinct prints are remembered."""
         return self._keys
 
-    def number(self, prints: Sequence[Print]) -> tuple[Print, ...]:
-        """Give the prints, in the same order, each with its occurrence."""
-        return tuple(self._number(trade) for trade in prints)
+    def number(self, prints: Iterable[Print]) -> Numbered:
+        """Give the prints, in the same order, each with its occurrence.
+
+        Args:
+            prints: As decoded: each the first of its kind.
+        """
+        found = [self._number(trade) for trade in prints]
+        return Numbered(tuple([each for each, _ in found]), tuple([each for _, each in found]))
 
     def heard(self, trade: Print) -> bool:
         """Tell whether this print, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
-        return counts.get(_key(trade), 0) >= trade.occurrence
+        first = msgspec.structs.replace(trade, occurrence=1)
+        return counts.get(_key(first, print_hash(first)), 0) >= trade.occurrence
 
-    def _number(self, trade: Print) -> Print:
+    def _number(self, trade: Print) -> tuple[Print, int]:
         place = trade.traded_at_ms // self._slice_ms
-        counts = self._slices.setdefault(place, {})
-        key = _key(trade)
-        count = counts.get(key, 0) + 1
-        counts[key] = count
+        counts = self._slices.get(place)
+        if counts is None:
+            counts = self._slices[place] = {}
+        digest = print_hash(trade)
+        key = _key(trade, digest)
+        count = counts[key] = counts.get(key, 0) + 1
         if count > 1:
-            return msgspec.structs.replace(trade, occurrence=count)
+            twin = msgspec.structs.replace(trade, occurrence=count)
+            return twin, print_hash(twin)
         self._keys += 1
         self._forget(trade)
-        return trade
+        return trade, digest
 
     def _forget(self, trade: Print) -> None:
         # A print may carry a time of tomorrow; it must not push today out of the window.
@@ -85,9 +100,6 @@ class TwinCounter:
             self._keys = len(later)
 
 
-def _key(trade: Print) -> bytes:
-    text = (
-        f"{trade.token_id}|{trade.traded_at_ms}|{canonical_decimal(trade.price)}"
-        f"|{canonical_decimal(trade.size)}|{trade.side}|{trade.transaction_hash or ''}"
-    )
-    return blake2b(text.encode(), digest_size=12).digest()
+def _key(first: Print, digest: int) -> int:
+    # 64 bits again, and a third of the memory of what goes into them.
+    return hash((first.token_id, first.traded_at_ms, digest))

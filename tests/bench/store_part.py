@@ -2,7 +2,8 @@
 
 Every run has a database of its own on the same server. Raw COPY is given the very
 rows ready-made, with their keys and hashes, and removes no duplicates: it is the
-limit rather than a rival.
+limit rather than a rival. Ours is given what connections tell it: prints and their
+hashes.
 """
 
 import json
@@ -25,7 +26,7 @@ from rivalry import HERE, PYTHON, SOURCES, Rivalry
 from actors.edge import columns, queries
 from actors.edge.store import Store
 from actors.logic.batch import Batch
-from actors.logic.trade import Print
+from actors.logic.trade import Print, print_hash
 
 ROWS = 60_000
 BATCH = 5_000
@@ -40,13 +41,16 @@ TYPES = (
 
 
 def _ours(server: Server, prints: Sequence[Print], rows: int) -> float:
+    hashes = [print_hash(each) for each in prints]
+    batches = zip(columns.slices(prints, BATCH), columns.slices(hashes, BATCH), strict=True)
+    told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
     with server.fresh() as dsn:
         store = Store(dsn)
         store.open(uuid4())
         began = time.perf_counter()
         stored = sum(
-            store.commit(Batch(prints=tuple(some), mark=number + 1)).stored
-            for number, some in enumerate(columns.slices(prints, BATCH))
+            store.commit(Batch(prints=some, hashes=theirs, mark=mark)).stored
+            for mark, (some, theirs) in enumerate(told, 1)
         )
         took = time.perf_counter() - began
         store.close()

@@ -13,7 +13,7 @@ from samples import trade
 from actors.edge import columns, copying, queries
 from actors.edge.store import Store
 from actors.logic.batch import Batch
-from actors.logic.trade import Print, TokenId
+from actors.logic.trade import Print, TokenId, print_hash
 
 pytestmark = pytest.mark.db
 
@@ -44,7 +44,9 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    copying.copy(connection, queries.COPY_PRINTS, sorted(copying.keyed(rows, keys)))
+    hashed = [(row, print_hash(row)) for row in rows]
+    ordered = sorted(copying.keyed(hashed, keys).values())
+    copying.copy(connection, queries.COPY_PRINTS, ordered)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
     connection.execute(queries.INSERT_PRINTS, columns.prints(rows, keys))

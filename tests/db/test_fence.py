@@ -184,10 +184,10 @@ def store_all(store: Store, journal: Journal) -> None:
     acks = Acks(1)
     while True:
         gathered = read_stretch(journal, acks, most_prints=1_000, most_records=10)
-        if not gathered.sequences:
+        if not gathered.records:
             return
-        for seq in gathered.sequences:
-            acks.done(seq, seq)
+        for first, last in gathered.stretches:
+            acks.done(first, last)
         store.commit(batch(gathered, Knowledge(), (), acks.mark))
 
 

@@ -7,7 +7,7 @@ from actors.logic.batch import Batch, ConnectionEvent, SetAside
 from actors.logic.gathering import Gathered, Knowledge, batch, replay
 from actors.logic.market import Asset, Market
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
-from actors.logic.trade import Refusal, TokenId
+from actors.logic.trade import Refusal, TokenId, print_hash
 
 ALIVE = record.ProcessAlive(at_ns=7)
 STOPPED = record.ProcessStopped(at_ns=9)
@@ -47,8 +47,21 @@ def test_told_and_read_frames_are_gathered_alike() -> None:
     read.entry(entry(4, frame(1, 3)), opened_at_seq=1)
 
     assert told.prints == read.prints == list(prints)
-    assert told.sequences == read.sequences == [4]
+    assert told.hashes == read.hashes == [print_hash(each) for each in prints]
+    assert told.stretches == read.stretches == [(4, 4)]
     assert told.full_of == read.full_of == (2, 1)
+
+
+def test_records_in_a_row_are_one_stretch() -> None:
+    gathered = Gathered()
+    gathered.frames(4, 3, (printed(), printed(side="SELL")), (11, 12))
+    gathered.fact(7, STOPPED)
+    gathered.frames(9, 2, (printed(),), ())
+
+    assert gathered.stretches == [(4, 7), (9, 10)]
+    assert gathered.records == 6
+    assert gathered.full_of == (3, 6)
+    assert gathered.hashes == [11, 12, print_hash(printed())]
 
 
 def test_refusals_keep_their_place_in_the_journal() -> None:
@@ -69,7 +82,7 @@ def test_a_fact_is_gathered_from_the_journal_too() -> None:
     gathered.entry(entry(2, ALIVE), opened_at_seq=9)
 
     assert gathered.facts == [(3, STOPPED), (2, ALIVE)]
-    assert gathered.sequences == [3, 2]
+    assert gathered.stretches == [(3, 3), (2, 2)]
     assert gathered.recovered == 0
 
 
@@ -89,7 +102,7 @@ def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
 
     (aside,) = gathered.refusals
     assert (aside.seq, aside.connection, aside.refusal.payload) == (4, "journal", b"\xc1")
-    assert gathered.sequences == [4]
+    assert gathered.stretches == [(4, 4)]
 
 
 def test_a_record_that_says_nothing_balances_in_the_books() -> None:
@@ -172,6 +185,7 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
 
     assert made == Batch(
         prints=(printed(),),
+        hashes=(print_hash(printed()),),
         refusals=(SetAside(seq=4, index=0, connection="a", refusal=refusal()),),
         facts=((2, ALIVE), (9, STOPPED)),
         events=(event,),

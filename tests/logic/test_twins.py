@@ -7,7 +7,7 @@ from feed_samples import HASH, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.logic.trade import Print
+from actors.logic.trade import Print, print_hash
 from actors.logic.twins import TwinCounter
 
 START_MS = 1_790_000_000_000
@@ -20,7 +20,7 @@ def at(ms: int, **changes: object) -> Print:
 
 
 def occurrences(counter: TwinCounter, prints: Sequence[Print]) -> list[int]:
-    return [trade.occurrence for trade in counter.number(prints)]
+    return [trade.occurrence for trade in counter.number(prints).prints]
 
 
 def test_identical_prints_are_counted_from_one() -> None:
@@ -39,9 +39,10 @@ def test_another_connection_counts_for_itself() -> None:
 
 
 def test_nothing_but_the_number_changes() -> None:
-    first, second = TwinCounter().number([at(0), at(0)])
+    (first, second), hashes = TwinCounter().number([at(0), at(0)])
     assert first == at(0)
     assert second == at(0, occurrence=2)
+    assert hashes == (print_hash(first), print_hash(second))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_the_kth_identical_print_is_number_k_however_frames_are_cut(
     numbered = [
         trade
         for start in range(0, len(prints), size)
-        for trade in counter.number(prints[start : start + size])
+        for trade in counter.number(prints[start : start + size]).prints
     ]
     for trade in numbered:
         identity = (trade.traded_at_ms, trade.price, trade.side)
