@@ -1,6 +1,7 @@
 """The account: what one connection tells of itself, to the supervisor and to the log."""
 
 import logging
+from collections.abc import Sequence
 
 from actors.logic.bustle import Busy
 from actors.logic.coverage import Listening
@@ -31,18 +32,21 @@ class Account:
 
     def met(self, taken: Taken) -> None:
         """Count the events of unknown kinds in a frame; log its control texts."""
-        self._unknown_total += len(taken.decoded.unknown)
-        self._unknown.count(taken.decoded.unknown)
+        if taken.decoded.unknown:
+            self._unknown_total += len(taken.decoded.unknown)
+            self._unknown.count(taken.decoded.unknown)
         for text in taken.decoded.controls:
             if text not in ORDINARY:
                 log.warning("feed_control", extra={"connection": self._connection, "text": text})
 
-    def recorded(self, taken: Taken) -> None:
-        """Count what of a frame is in the journal."""
-        self._prints_total += len(taken.prints)
-        self._busy.heard(trade.token_id for trade in taken.prints)
-        self._refused_total += len(taken.decoded.refusals)
-        self._rejected.count(refusal.reason for refusal in taken.decoded.refusals)
+    def recorded(self, taken: Sequence[Taken]) -> None:
+        """Count what of some frames is in the journal."""
+        tokens = [trade.token_id for each in taken for trade in each.prints]
+        self._prints_total += len(tokens)
+        self._busy.heard(tokens)
+        reasons = [refusal.reason for each in taken for refusal in each.decoded.refusals]
+        self._refused_total += len(reasons)
+        self._rejected.count(reasons)
 
     def say(self, now: float, *, at_once: bool = False) -> None:
         """Log what could not be used since the last line, when it is time."""

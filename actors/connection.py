@@ -26,7 +26,6 @@ from actors.logic.farewell import farewell
 from actors.logic.intake import Intake
 from actors.logic.lane import LaneSpec
 from actors.logic.liveness import gap_cause
-from actors.logic.trade import TokenId
 from actors.messages import (
     Connect,
     ConnectionEnded,
@@ -213,13 +212,12 @@ class ConnectionActor(Shell):
         kept = [each for each in taken if each.record is not None]
         if kept:
             self._recorder.frames(self._lane.lane, kept)
-            for each in kept:
-                self._account.recorded(each)
-        confirmed: list[TokenId] = []
+            self._account.recorded(kept)
+        heard = [each.decoded.exchange_ms for each in taken if each.decoded.exchange_ms is not None]
+        self._listening.heard(at_ns, max(heard, default=None))
         for each in taken:
-            self._listening.heard(at_ns, each.decoded.exchange_ms)
-            confirmed += each.confirmed
             self._to.hear_of(each.decoded)
+        confirmed = [token for each in taken for token in each.confirmed]
         if confirmed:
             self._epoch.confirm(tuple(confirmed), at_ns)
             self._subscription.watch()

@@ -205,7 +205,7 @@ class Config(BaseSettings):
         ge=1 << 20,
     )
     inflight_max: int = _setting(
-        20_000,
+        50_000,
         "Most prints told to the database writer and not yet stored; more wait in the journal.",
         group="Journal",
         ge=100,

@@ -8,7 +8,7 @@ Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -43,9 +43,6 @@ _usual = {
 _SHIFTS = [10**places for places in range(8, -1, -1)]
 _dumper = DecimalBinaryDumper(Decimal)
 
-Hashed = tuple[Print, int]
-"""A print and its `print_hash`."""
-
 Keyed = tuple[bytes, Print, int, int]
 """A key, which sorts as (asset_key, traded_at, print_hash) does; print; asset_key; print_hash.
 
@@ -53,14 +50,21 @@ Plain tuples: there is one for each row.
 """
 
 
-def keyed(rows: Iterable[Hashed], keys: Mapping[str, int]) -> dict[bytes, Keyed]:
+def keyed(
+    rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
+) -> dict[bytes, Keyed]:
     """Give the prints by their keys; of equal ones the earliest receipt.
+
+    Args:
+        rows: The prints.
+        hashes: The `print_hash` of each.
+        keys: The asset_key of each token.
 
     Raises:
         struct.error, OverflowError: A number does not fit.
     """
     found: dict[bytes, Keyed] = {}
-    for row, digest in rows:
+    for row, digest in zip(rows, hashes, strict=True):
         at_ms = row.traded_at_ms
         if at_ms > _LAST_MS or row.received_at_ns > _LAST_MS * 1_000_000:
             raise OverflowError("a time behind the year 9999")

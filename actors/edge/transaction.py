@@ -64,10 +64,7 @@ class Transaction:
         self._tolerance.begin(batch.rows)
         with self._connection.transaction():
             mark = self._number(queries.LOCK_PROGRESS)
-            stored = sum(
-                self._sift(some, self._prints, self._refuse_print)
-                for some in columns.slices(_hashed(batch), _ROWS_AT_ONCE)
-            )
+            stored = self._all_prints(batch)
             unstorable = len(self._refused)
             self._catalogue(batch)
             self._coverage(batch.facts, batch.mark)
@@ -80,6 +77,22 @@ class Transaction:
             repeated=len(batch.prints) - stored - unstorable,
             refused=len(batch.refusals) + unstorable,
             mark=mark,
+        )
+
+    def _all_prints(self, batch: Batch) -> int:
+        # Sifted by their places: a pair of print and hash for each would cost as much as its key.
+        rows, hashes = batch.prints, batch.hashes or tuple(map(print_hash, batch.prints))
+
+        def store(places: Sequence[int]) -> int:
+            part = slice(places[0], places[-1] + 1)
+            return self._prints(rows[part], hashes[part])
+
+        def refuse(place: int, exc: Exception) -> None:
+            self._refuse(rows[place], exc)
+
+        return sum(
+            self._sift(some, store, refuse)
+            for some in columns.slices(range(len(rows)), _ROWS_AT_ONCE)
         )
 
     def _catalogue(self, batch: Batch) -> None:
@@ -144,9 +157,6 @@ class Transaction:
         )
         self._refused.append(SetAside(seq=-1, index=0, connection="database", refusal=refusal))
 
-    def _refuse_print(self, hashed: copying.Hashed, exc: Exception) -> None:
-        self._refuse(hashed[0], exc)
-
     def _quote(self, row: Observation, _: Exception) -> None:
         """Keep evidence that is no JSON as a JSON string; what fails even so is set aside."""
         self._sift([columns.quoted(row)], self._observations, self._refuse)
@@ -155,14 +165,13 @@ class Transaction:
         for some in _by_bytes(rows):
             self._run(queries.INSERT_REJECTIONS, **columns.refusals(some))
 
-    def _prints(self, rows: Sequence[copying.Hashed]) -> int:
-        conditions: dict[str, str] = {row.token_id: row.condition_id for row, _ in rows}
+    def _prints(self, rows: Sequence[Print], hashes: Sequence[int]) -> int:
+        conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
         try:
-            fresh = copying.keyed(rows, keys)
+            fresh = copying.keyed(rows, hashes, keys)
         except copying.UNWRITABLE:
-            given = columns.prints([row for row, _ in rows], keys)
-            return self._run(queries.INSERT_PRINTS, **given)
+            return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
         for known in self._recent.among(fresh.keys()):
             del fresh[known]
         ordered = sorted(fresh.values())
@@ -233,11 +242,6 @@ def _by_bytes(rows: Iterable[SetAside]) -> Iterator[list[SetAside]]:
             some, carried = [], 0
     if some:
         yield some
-
-
-def _hashed(batch: Batch) -> list[copying.Hashed]:
-    hashes = batch.hashes or map(print_hash, batch.prints)
-    return list(zip(batch.prints, hashes, strict=True))
 
 
 def _json(row: Any) -> bytes:

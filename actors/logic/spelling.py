@@ -75,9 +75,9 @@ def price(text: str) -> Decimal:
 
 def moment(value: object, received_at_ns: int) -> int:
     """Give milliseconds since 1970, from 2020 to one day after the receipt."""
-    if isinstance(value, str) and _milliseconds(value):
+    if type(value) is str and _milliseconds(value):
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if type(value) is not int:  # True is none
         raise PayloadRefused("timestamp is not milliseconds")
     if not _EARLIEST_MS <= value <= received_at_ns // 1_000_000 + _DAY_MS:
         raise PayloadRefused("timestamp out of range")

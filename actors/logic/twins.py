@@ -41,7 +41,7 @@ class TwinCounter:
         self._slice_ms = max(1, window_ms // _SLICES)
         self._most_keys = most_keys
         self._slices: dict[int, dict[int, int]] = {}
-        self._newest_ms = 0
+        self._later_ms = 0  # the first time behind the newest slice
         self._keys = 0
 
     def __len__(self) -> int:
@@ -75,14 +75,15 @@ class TwinCounter:
             twin = msgspec.structs.replace(trade, occurrence=count)
             return twin, print_hash(twin)
         self._keys += 1
-        self._forget(trade)
-        return trade, digest
-
-    def _forget(self, trade: Print) -> None:
         # A print may carry a time of tomorrow; it must not push today out of the window.
         now_ms = min(trade.traded_at_ms, trade.received_at_ns // 1_000_000)
-        if now_ms // self._slice_ms > self._newest_ms // self._slice_ms:
-            self._newest_ms = now_ms
+        if now_ms >= self._later_ms or self._keys > self._most_keys:
+            self._forget(now_ms)
+        return trade, digest
+
+    def _forget(self, now_ms: int) -> None:
+        if now_ms >= self._later_ms:
+            self._later_ms = (now_ms // self._slice_ms + 1) * self._slice_ms
             oldest = (now_ms - self._window_ms) // self._slice_ms
             for place in [place for place in self._slices if place < oldest]:
                 self._keys -= len(self._slices.pop(place))

@@ -44,8 +44,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    hashed = [(row, print_hash(row)) for row in rows]
-    ordered = sorted(copying.keyed(hashed, keys).values())
+    ordered = sorted(copying.keyed(rows, [*map(print_hash, rows)], keys).values())
     copying.copy(connection, queries.COPY_PRINTS, ordered)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
