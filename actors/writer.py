@@ -58,7 +58,7 @@ __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one transaction, in prints and journal records, and of what waits outside it.
+    """Bounds of one transaction, in prints, records and markets, and of what waits outside it.
 
     Attributes:
         hole_s: How long a sequence may be missing between others before the
@@ -69,6 +69,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_prints: int = 5_000
     batch_records: int = 20_000
+    batch_markets: int = 2_000
     hole_s: float = 5.0
     notes_max: int = 10_000
     legs: int = 1
@@ -98,6 +99,7 @@ class WriterActor(Shell):
         self._stride = Stride(
             most_prints=settings.batch_prints, most_records=settings.batch_records
         )
+        self._batch_markets = settings.batch_markets
         self._acks = Acks(0)
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
         self._stall = Stall(settings.hole_s)
@@ -114,7 +116,7 @@ class WriterActor(Shell):
             TradesSeen: self._trades_seen,
             FactSeen: self._fact_seen,
             Journalled: self._journalled,
-            ConnectionNoted: lambda note: self._notes.append(_event(note)),
+            ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
             RecallMarkets: lambda _: self._ask(recollection.unresolved),
             RecallVerdicts: lambda told: self._ask(lambda: recollection.verdicts(told.stretch)),
             MarketsSeen: self._markets_seen,
@@ -128,11 +130,6 @@ class WriterActor(Shell):
         """Let go of the database. In the actor's thread."""
         self._tidings.say_written(self._now, at_once=True)
         self._store.close()
-
-    @property
-    def waiting(self) -> int:
-        """Give the number of journal records gathered and not yet committed."""
-        return self._gathered.records
 
     def _open(self, _: Open) -> None:
         """Reach the database; catch up from the mark it names."""
@@ -203,7 +200,7 @@ class WriterActor(Shell):
         self._report()
 
     def _report(self) -> None:
-        self._tidings.report(self._now, state=self._presence.state, waiting=self.waiting)
+        self._tidings.report(self._now, state=self._presence.state, waiting=self._gathered.records)
 
     # ---------------------------------------------------------------- gather
 
@@ -211,16 +208,14 @@ class WriterActor(Shell):
         """Gather prints; commit early when the batch is full."""
         if not self._presence.is_live or message.seq + message.records <= self._acks.mark:
             return
-        self._gather(message)
-        self._witness.heard(message.connection, message.prints, self._now)
+        seq, prints = message.seq, message.prints
+        if message.refusals:
+            self._gathered.frame(seq, message.connection, prints, message.refusals)
+        else:
+            self._gathered.frames(seq, message.records, prints, message.hashes)
+        self._witness.heard(message.connection, prints, self._now)
         if len(self._gathered.prints) >= self._stride.prints:
             self._commit()
-
-    def _gather(self, told: TradesSeen) -> None:
-        if told.refusals:
-            self._gathered.frame(told.seq, told.connection, told.prints, told.refusals)
-        else:
-            self._gathered.frames(told.seq, told.records, told.prints, told.hashes)
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
@@ -241,6 +236,8 @@ class WriterActor(Shell):
         if self._presence.is_open:
             self._knowledge.markets += message.markets
             self._knowledge.catalog_tickets.append(message.ticket)
+            if len(self._knowledge.markets) >= self._batch_markets:
+                self._commit()
 
     def _keep(self, ticket: int, evidence: Evidence) -> None:
         """Gather evidence and verdicts, likewise."""
@@ -300,7 +297,3 @@ class WriterActor(Shell):
         while self._presence.state == BEHIND:
             self._catch_up(CatchUp())
         return self._presence.is_live
-
-
-def _event(note: ConnectionNoted) -> ConnectionEvent:
-    return msgspec.convert(note, ConnectionEvent, from_attributes=True)

@@ -200,7 +200,7 @@ def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> 
     assert house.supervisor.last(StoreLost).reason == "server closed the connection"
     for number in range(2, 50):
         house.tell(house.journal_print(number))
-    assert house.actor.waiting == 0
+    assert house.actor._gathered.records == 0
 
     house.store.away = False
     for _ in range(3):
@@ -333,6 +333,32 @@ def test_tickets_are_stored_before_their_owners_hear_so() -> None:
     assert house.store.batches[-1].contradictions == (contradiction,)
     assert house.catalog.last(TicketsStored).tickets == (7,)
     assert house.resolution.last(TicketsStored).tickets == (8, 9, 10)
+
+
+def test_many_markets_do_not_wait_for_the_window_and_make_no_long_transaction() -> None:
+    house = House().open()
+    house.tell(*(MarketsSeen(ticket=n, markets=(MARKET,) * 500) for n in range(5)))
+
+    assert [len(batch.markets) for batch in house.store.batches] == [2_000]
+    assert house.catalog.last(TicketsStored).tickets == (0, 1, 2, 3)
+    house.flush()
+    assert [len(batch.markets) for batch in house.store.batches] == [2_000, 500]
+
+
+def test_a_run_of_records_is_done_as_a_whole() -> None:
+    house = House().open()
+    first, second, third = (house.journal_print(number) for number in (1, 2, 3))
+    run = msgspec.structs.replace(
+        second, prints=second.prints + third.prints, hashes=(5, 6), records=2
+    )
+    house.tell(run)
+    house.flush()
+    assert (house.store.mark, len(house.stored())) == (1, 2)
+    assert house.store.batches[-1].hashes == (5, 6)
+
+    house.tell(first)
+    house.flush()
+    assert (house.store.mark, len(house.stored())) == (4, 3)
 
 
 def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
@@ -499,7 +525,7 @@ def test_too_much_poison_stops_the_storing_and_nothing_else(
     assert vars(lines(caplog, "storing_stopped")[0])["retry_s"] == 300.0
     house.tell(house.journal_print(2), MarketsSeen(ticket=7, markets=(MARKET,)))
     house.flush()
-    assert house.actor.waiting == 0
+    assert house.actor._gathered.records == 0
     assert house.journal.mark == 1
 
 

@@ -19,16 +19,13 @@ Invariants
 Files: `seg-<first sequence, 20 digits>.log` (see `segment.py`), `journal-id`, `unmet`,
 `reserve`, `*.tmp` (leftovers), `*.corrupt` (damaged segments kept for people).
 
-Writing     `append`, `extend`: number, header, CRC, `write()` until all is taken, one call
-            for many records. Full segments are left to the sync thread; no record spans two.
+Writing     `extend`: number, header, CRC, one `write()` for all. No record spans two segments.
 Reading     from any thread, beside appends. Deleting: `release(mark)` (`reader.py`).
-Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut off
-            and counted, the rest is synced. The next sequence is one more than the last;
-            after a *reboot* 65,536 numbers more are skipped: so many records may have
-            been written, told on and committed, and forgotten by the disk.
-Errors      no room: the tail is cut back to the last whole record. Anything else: once,
-            all that is not synced moves to a new segment; if that fails too, the
-            journal has `failed` and says so at every call.
+Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut off and counted,
+            the rest is synced. After a *reboot* 65,536 numbers are skipped: so many records may
+            have been written, told on and committed, and forgotten by the disk.
+Errors      no room: the tail is cut back. Anything else: once, all that is not synced moves to
+            a new segment; if that fails too, the journal has `failed`, and says so.
 Identity    (`lineage.py`) `renew` takes another one, from the next segment on.
 Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the
             growing end), `appender`, `syncer`, `reader`, `reserve`, `lineage`, `figures`.
@@ -92,8 +89,7 @@ class Journal:
             sync_interval_s: What a loss of power may cost, about.
             reserve_bytes: At most an eighth of the cap is used.
             floor_seq: No sequence below it is given, such as the database's mark.
-            monotonic: Clock for durations.
-            wall_ns: Clock for the time that records bear.
+            monotonic, wall_ns: Clocks for durations and for the time that records bear.
             disk: What the directory lies on.
 
         Raises:
@@ -121,30 +117,20 @@ class Journal:
             self._appender.close()
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
-        """Write one record at once; give its sequence.
-
-        Args:
-            body: At most 32 MiB.
-            weight: Prints in it, for the books.
-
-        Raises:
-            ValueError: The body is too long.
-            JournalFull: The disk or the cap leaves no room; nothing was written.
-            JournalFailed: The disk does not take it; the process must end.
-        """
+        """Write one record at once; give its sequence. See `extend`."""
         return self._appender.extend((body,), weight)
 
     def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
-        """Write records at once, with one call, all or none; give the sequence of the first.
-
-        They are numbered in a row. A kill in the middle of it may leave some of them.
+        """Write records with one call, numbered in a row; give the sequence of the first.
 
         Args:
-            bodies: One or more, at most 65,536.
-            weight: Prints in all of them.
+            bodies: 1 to 65,536 of them, of at most 32 MiB each.
+            weight: Prints in them, for the books.
 
         Raises:
-            ValueError, JournalFull, JournalFailed: See `append`.
+            ValueError: A body is too long, or there are too many.
+            JournalFull: The disk or the cap leaves no room; nothing was written.
+            JournalFailed: The disk does not take it; the process must end.
         """
         return self._appender.extend(bodies, weight)
 

@@ -35,8 +35,9 @@ class TokenKeys:
         if asked:
             told = {"tokens": asked, "conditions": [conditions.get(token) for token in asked]}
             connection.execute(queries.INSERT_ASSETS, told)
+            ours = {token: token for token in asked}  # kept instead of the database's copies
             for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
-                self._fresh[token] = (key, named)
+                self._fresh[ours[token]] = (key, named)
         return {token: self._key(token) for token in wanted}
 
     def _is_news(self, token: str, told: bool) -> bool:

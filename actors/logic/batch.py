@@ -31,6 +31,11 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     reason: str
 
+    @classmethod
+    def of(cls, note: object) -> "ConnectionEvent":
+        """Take down a note that says the same in attributes of these names."""
+        return msgspec.convert(note, cls, from_attributes=True)
+
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All that is committed together; any of it may be empty.

@@ -48,7 +48,9 @@ class Listening:
         self.books_total = 0
         self._disorder_ns = disorder_ms * _MS
         self._marked_ns = 0
-        self._waiting: dict[TokenId, float] = {}
+        # The token stands in the value too: what is kept is the plan's own string, and not
+        # the copy that each `book` brings.
+        self._waiting: dict[TokenId, tuple[TokenId, float]] = {}
         self._confirmed: dict[TokenId, int] = {}
         self._printed: dict[TokenId, int] = {}
 
@@ -80,14 +82,17 @@ class Listening:
         """Wait for the first `book` of each; asking again begins the wait anew."""
         for token in tokens:
             if token not in self._confirmed:
-                self._waiting[token] = now
+                self._waiting[token] = (token, now)
 
     def book(self, token: TokenId, at_ns: int) -> bool:
         """Take note of a snapshot; say whether it confirms the token, from `at_ns` on."""
         self.books_total += 1
-        if self._waiting.pop(token, None) is None:
+        asked = self._waiting.pop(token, None)
+        if asked is None:
             return False
-        self._confirmed[token] = at_ns
+        self._confirmed[asked[0]] = at_ns
+        if not self._waiting:
+            self._waiting = {}  # an emptied one keeps the room of its fullest time
         return True
 
     def confirmed_at(self, token: TokenId) -> int | None:
@@ -148,5 +153,5 @@ class Listening:
 
     def unconfirmed(self, now: float, older_than_s: float) -> tuple[TokenId, ...]:
         """Give the tokens that have waited longer than this for their `book`, oldest first."""
-        late = [(since, token) for token, since in self._waiting.items()]
+        late = [(since, token) for token, since in self._waiting.values()]
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)

@@ -228,7 +228,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         stored = self.store.stored()
         assert set(self.numbers.values()) <= set(stored), "a print is lost"
         assert self.store.mark == self.journal.next_seq
-        assert self.writer.waiting == 0
+        assert self.writer._gathered.records == 0
 
     # ---------------------------------------------------------- the promises
 

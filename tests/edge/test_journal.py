@@ -12,6 +12,7 @@ from actors.edge.segment import HEADER_BYTES, Header
 from actors.errors import (
     EXIT_CONFIG,
     JournalFailed,
+    JournalFull,
     JournalUnreadable,
     StateDirBusy,
 )
@@ -44,6 +45,52 @@ def test_a_body_that_is_too_long_is_the_callers_mistake(opened: Open) -> None:
     with pytest.raises(ValueError, match="too long"):
         journal.append(bytes(32 * MIB + 1))
     assert journal.next_seq == 1
+
+
+def test_records_are_written_together_with_one_call(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    journal.append(body_of(1))
+    before = disk.calls.count("write")
+
+    assert journal.extend([body_of(2), body_of(3), body_of(4)], weight=5) == 2
+    assert disk.calls.count("write") == before + 1
+    assert journal.append(body_of(5)) == 5
+    assert content(journal) == entries(1, 5)
+    assert journal.weight_appended == 5
+
+
+def test_records_that_find_no_room_together_leave_nothing_behind(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 2)
+    disk.short.append(60)  # the first of them, and a part of the second
+    disk.fail("write", 0, errno.ENOSPC)
+    with pytest.raises(JournalFull):
+        journal.extend([body_of(3), body_of(4)])
+
+    assert journal.next_seq == 3
+    assert journal.extend([body_of(3), body_of(4)]) == 3
+    assert content(journal) == entries(1, 4)
+
+
+def test_records_whose_sync_failed_are_carried_over_together(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    journal.extend([body_of(1), body_of(2)])
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+
+    assert journal.durable_seq == 2
+    assert journal.append(body_of(3)) == 3
+    journal.close()
+    assert content(opened()) == entries(1, 3)
+
+
+def test_too_many_records_at_once_are_the_callers_mistake(opened: Open) -> None:
+    with pytest.raises(ValueError, match="too many"):
+        opened().extend([b""] * 65_537)
 
 
 def test_a_closed_journal_goes_on_where_it_ended(opened: Open, disk: MemoryDisk) -> None:

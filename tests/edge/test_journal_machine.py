@@ -83,6 +83,24 @@ class JournalMachine(RuleBasedStateMachine):
             self.bodies[seq] = body
         self.reopen_if_failed()
 
+    @rule(size=st.integers(0, 60), count=st.integers(1, 6))
+    def extend(self, size: int, count: int) -> None:
+        bodies = [b"%d:" % (self.count + n) + b"TRK1" * size for n in range(1, count + 1)]
+        self.count += count
+        before = self.journal.next_seq
+        try:
+            first = self.journal.extend(bodies)
+        except JournalFull:
+            assert self.journal.next_seq == before, "a part of them was taken"
+        except JournalFailed:
+            pass
+        else:
+            fresh = range(first, first + count)
+            assert self.given.isdisjoint(fresh), "a sequence was given twice"
+            self.given.update(fresh)
+            self.bodies.update(zip(fresh, bodies, strict=True))
+        self.reopen_if_failed()
+
     @rule()
     def sync(self) -> None:
         try:
