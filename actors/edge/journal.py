@@ -26,9 +26,8 @@ Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut of
             have been written, told on and committed, and forgotten by the disk.
 Errors      no room: the tail is cut back. Anything else: once, all that is not synced moves to
             a new segment; if that fails too, the journal has `failed`, and says so.
-Identity    (`lineage.py`) `renew` takes another one, from the next segment on.
-Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the
-            growing end), `appender`, `syncer`, `reader`, `reserve`, `lineage`, `figures`.
+Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the growing
+            end), `appender`, `syncer`, `reader`, `reserve`, `lineage` (`renew`), `figures`.
 """
 
 import errno
@@ -89,7 +88,8 @@ class Journal:
             sync_interval_s: What a loss of power may cost, about.
             reserve_bytes: At most an eighth of the cap is used.
             floor_seq: No sequence below it is given, such as the database's mark.
-            monotonic, wall_ns: Clocks for durations and for the time that records bear.
+            monotonic: Clock for durations.
+            wall_ns: Clock for the time that records bear.
             disk: What the directory lies on.
 
         Raises:

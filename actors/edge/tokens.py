@@ -48,6 +48,12 @@ class TokenKeys:
     def _key(self, token: str) -> int:
         return self._fresh[token][0] if token in self._fresh else self._known[token]
 
+    def name(self, tokens: Iterable[str]) -> None:
+        """Take note that the database has been told the conditions of these."""
+        for token in tokens:
+            if token in self._fresh or token in self._nameless:
+                self._fresh[token] = (self._key(token), True)
+
     def keep(self) -> None:
         """Remember what was learned: the transaction is committed."""
         for token, (key, named) in self._fresh.items():

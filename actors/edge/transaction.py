@@ -199,7 +199,9 @@ class Transaction:
     def _markets(self, rows: Sequence[Market]) -> int:
         given = columns.markets(rows)
         self._run(queries.UPSERT_MARKETS, **given)
-        return self._run(queries.UPSERT_ASSETS, **given)
+        stored = self._run(queries.UPSERT_ASSETS, **given)
+        self._tokens.name(asset.token_id for row in rows for asset in row.assets)
+        return stored
 
     def _observations(self, rows: Sequence[Observation]) -> int:
         return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
