@@ -111,8 +111,9 @@ class Listening:
 
     def printed(self, token: TokenId, exchange_ms: int) -> None:
         """Take note of a print: until then at least the token was heard."""
-        if token in self._confirmed:
-            self._printed[token] = max(exchange_ms * _MS, self._printed.get(token, 0))
+        at_ns = exchange_ms * _MS
+        if token in self._confirmed and at_ns > self._printed.get(token, 0):
+            self._printed[token] = at_ns
 
     def claims(self, token: TokenId, exchange_ms: int) -> bool:
         """Tell whether this epoch claims to have heard a print of this time, beyond doubt."""

@@ -54,8 +54,19 @@ class TwinCounter:
         Args:
             prints: As decoded: each the first of its kind.
         """
-        found = [self._number(trade) for trade in prints]
-        return Numbered(tuple([each for each, _ in found]), tuple([each for _, each in found]))
+        numbered: list[Print] = []
+        hashes: list[int] = []
+        for trade in prints:
+            digest = print_hash(trade)
+            count = self._count(trade, digest)
+            if count > 1:
+                twin = msgspec.structs.replace(trade, occurrence=count)
+                numbered.append(twin)
+                hashes.append(print_hash(twin))
+            else:
+                numbered.append(trade)
+                hashes.append(digest)
+        return Numbered(tuple(numbered), tuple(hashes))
 
     def heard(self, trade: Print) -> bool:
         """Tell whether this print, with its occurrence, is among those that are remembered."""
@@ -63,23 +74,20 @@ class TwinCounter:
         first = msgspec.structs.replace(trade, occurrence=1)
         return counts.get(_key(first, print_hash(first)), 0) >= trade.occurrence
 
-    def _number(self, trade: Print) -> tuple[Print, int]:
+    def _count(self, trade: Print, digest: int) -> int:
         place = trade.traded_at_ms // self._slice_ms
         counts = self._slices.get(place)
         if counts is None:
             counts = self._slices[place] = {}
-        digest = print_hash(trade)
         key = _key(trade, digest)
         count = counts[key] = counts.get(key, 0) + 1
-        if count > 1:
-            twin = msgspec.structs.replace(trade, occurrence=count)
-            return twin, print_hash(twin)
-        self._keys += 1
-        # A print may carry a time of tomorrow; it must not push today out of the window.
-        now_ms = min(trade.traded_at_ms, trade.received_at_ns // 1_000_000)
-        if now_ms >= self._later_ms or self._keys > self._most_keys:
-            self._forget(now_ms)
-        return trade, digest
+        if count == 1:
+            self._keys += 1
+            # A print may carry a time of tomorrow; it must not push today out of the window.
+            now_ms = min(trade.traded_at_ms, trade.received_at_ns // 1_000_000)
+            if now_ms >= self._later_ms or self._keys > self._most_keys:
+                self._forget(now_ms)
+        return count
 
     def _forget(self, now_ms: int) -> None:
         if now_ms >= self._later_ms:

@@ -1,0 +1,91 @@
+"""What is known of tokens is not asked of the database again."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import pytest
+
+from actors.edge import queries
+from actors.edge.session import Connection
+from actors.edge.tokens import TokenKeys
+
+CONDITION = "0x" + "ab" * 32
+
+
+class Database:
+    """Numbers tokens as the real one does; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.conditions: dict[str, str | None] = {}
+        self.asked: list[list[str]] = []
+
+    def execute(self, query: bytes, given: Mapping[str, Any]) -> Iterator[tuple[str, int, bool]]:
+        if query == queries.INSERT_ASSETS:
+            for token, condition in zip(given["tokens"], given["conditions"], strict=True):
+                self.conditions[token] = self.conditions.get(token) or condition
+            return iter(())
+        self.asked.append(given["tokens"])
+        keys = {token: key for key, token in enumerate(self.conditions, 1)}
+        return iter(
+            (t[:1] + t[1:], keys[t], self.conditions[t] is not None) for t in given["tokens"]
+        )
+
+
+class Asker:
+    """Keys for one database."""
+
+    def __init__(self) -> None:
+        self.database = Database()
+        self.keys = TokenKeys()
+
+    def ask(self, *tokens: str, told: bool = False) -> Mapping[str, int]:
+        conditions = dict.fromkeys(tokens, CONDITION) if told else {}
+        return self.keys.of(cast("Connection", self.database), tokens, conditions)
+
+
+@pytest.fixture
+def asker() -> Asker:
+    return Asker()
+
+
+def test_a_token_is_asked_for_once_its_number_is_committed_no_more(asker: Asker) -> None:
+    assert asker.ask("7") == {"7": 1}
+    asker.keys.keep()
+    assert asker.ask("7", "8") == {"7": 1, "8": 2}
+    assert asker.database.asked == [["7"], ["8"]]
+
+
+def test_what_was_rolled_back_is_asked_for_again(asker: Asker) -> None:
+    asker.ask("7")
+    asker.keys.forget()
+    asker.ask("7")
+    assert asker.database.asked == [["7"], ["7"]]
+
+
+def test_a_print_that_tells_the_condition_first_is_told_to_the_database(asker: Asker) -> None:
+    asker.ask("7")
+    asker.keys.keep()
+    asker.ask("7", told=True)
+    asker.keys.keep()
+    asker.ask("7", told=True)
+    assert asker.database.asked == [["7"], ["7"]]
+    assert asker.database.conditions == {"7": CONDITION}
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_token_that_the_catalogue_named_is_not_asked_for_at_its_first_print(
+    asker: Asker, *, committed: bool
+) -> None:
+    asker.ask("7")
+    asker.keys.keep()
+    asker.keys.name(["7", "9"])
+    (asker.keys.keep if committed else asker.keys.forget)()
+    assert asker.ask("7", told=True) == {"7": 1}
+    assert len(asker.database.asked) == (1 if committed else 2)
+
+
+def test_our_own_string_of_a_token_is_kept(asker: Asker) -> None:
+    ours = str(7123)
+    asker.ask(ours)
+    asker.keys.keep()
+    assert next(iter(asker.keys._known)) is ours
