@@ -189,6 +189,16 @@ def test_a_print_is_journalled_before_the_writer_hears_of_it() -> None:
     assert house.journal.weights[told.seq] == 1
 
 
+def test_many_frames_are_written_down_in_bounded_pieces() -> None:
+    house = House(inflight_max=10_000).confirm()
+    house.hear(*(a_print(at_ms=WALL_MS + number) for number in range(600)))
+
+    told = house.writer.of(TradesSeen)
+    assert [(each.seq, each.records) for each in told] == [(3, 256), (259, 256), (515, 88)]
+    assert [trade.traded_at_ms - WALL_MS for each in told for trade in each.prints] == [*range(600)]
+    assert house.journal.next_seq == 603
+
+
 def test_more_is_read_only_when_what_came_is_journalled() -> None:
     house = House().confirm()
     done = house.line.handled_bytes
