@@ -83,7 +83,6 @@ def run(server: Server, folder: Path, size: Size, *, prints: float = 0.02) -> Se
             load.ask(expect=size.tokens * size.legs)
             opened_s = time.monotonic() - began
             stored(dsn, rows=size.tokens * size.legs, within_s=600, table="listening", every_s=2)
-            stored(dsn, rows=size.tokens // 2, within_s=300, table="markets", every_s=2)
             settled(process, within_s=60)
             before, wall = cost_of(process), time.perf_counter()
             sent = load.ask(rate=size.rate, prints=prints, seconds=size.seconds)
