@@ -8,6 +8,7 @@ import pytest
 from postgres import ask, do
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
+from actors.edge import columns, queries
 from actors.edge.store import Store
 from actors.logic.batch import Batch
 from actors.logic.outcome import Contradiction, Source
@@ -51,6 +52,19 @@ def test_a_market_told_again_without_news_does_not_touch_its_row(
     before = ask(database, query)
     store.commit(Batch(markets=(market(),)))
     assert ask(database, query) == before
+
+
+def test_naming_a_few_tokens_does_not_read_the_table_of_all(database: str) -> None:
+    do(
+        database,
+        "insert into assets (token_id, condition_id) select n, n from generate_series(1, 100000) n",
+    )
+    do(database, "vacuum analyze assets")
+    with psycopg.connect(database) as connection:
+        given = columns.markets([market()])
+        plan = connection.execute(b"explain " + queries.UPSERT_ASSETS, given).fetchall()
+    assert not any("Seq Scan on assets" in line for (line,) in plan)
+    assert any("assets_token_id_key" in line for (line,) in plan)
 
 
 def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
