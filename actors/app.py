@@ -30,7 +30,7 @@ from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
 from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
-from actors.edge.systemd import Notifier, Watchdog
+from actors.edge.systemd import Notifier
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -38,6 +38,7 @@ from actors.errors import (
     JournalFailed,
     JournalFull,
 )
+from actors.heartbeats import Heartbeats
 from actors.logic import record
 from actors.logic.health import Health, HealthState, Limits
 from actors.logic.plan import Plan
@@ -71,7 +72,7 @@ class Tracker:
         self._to = Addresses()
         self._shutdown = Shutdown(self._to, hurry=self._again, hang_up=self._hang_up)
         self._guard = Guard(_database_cut, patience_s=self._patience_s)
-        self._main_beat_at = time.monotonic()
+        self._heartbeats = Heartbeats(self._notifier, self._current_health)
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._unborn = self._health()
 
@@ -104,6 +105,7 @@ class Tracker:
 
     def _start(self) -> None:
         """Open every edge, then let the actors live. What is opened names its own end."""
+        self._shutdown.later(self._heartbeats.stop)
         state_dir = prepared(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.later(self._journal.close)
@@ -126,8 +128,7 @@ class Tracker:
         if self._config.metrics_port:
             metrics = Metrics(self._config.metrics_port, self._answer)
             self._shutdown.later(metrics.close)
-        watchdog = self._start_watchdog()
-        self._shutdown.later(watchdog.stop)
+        self._heartbeats.watch(reactor=self._reactor, journal=self._journal, status=status)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
 
@@ -178,6 +179,7 @@ class Tracker:
             writer=self._to.writer,
             reporting=Reporting(self._health(), self._journal),
             on_fatal=self._give_up,
+            beat=self._heartbeats.supervisor,
         )
         # Told before anyone can ask it: it answers from its first moment on.
         ref.tell(Tick(now=time.monotonic(), wall_ns=time.time_ns()))
@@ -194,30 +196,14 @@ class Tracker:
             limits=Limits(silent_s=self._config.silence_seconds * 0.9),
         )
 
-    def _start_watchdog(self) -> Watchdog:
-        """Watch the threads without which nothing works; trouble outside is not their fault."""
-        beats: dict[str, Callable[[], float]] = {
-            "main": lambda: self._main_beat_at,
-            "reactor": lambda: self._reactor.alive_at,
-            "journal": lambda: self._journal.sync_alive_at,
-        }
-        watchdog = Watchdog(
-            self._notifier,
-            {name: _age(beat) for name, beat in beats.items()},
-            lambda name, stacks: log.critical(
-                "stuck", extra={"stuck_thread": name, "stacks": stacks}
-            ),
-        )
-        watchdog.start()
-        return watchdog
-
     # -------------------------------------------------------------------- run
 
     def _beat(self, duration_s: float | None) -> None:
         """Read the clock, tell time; end when asked to or when it is over."""
         began = ticked = time.monotonic()
         while not self._stop.wait(FLUSH_S):
-            now = self._main_beat_at = time.monotonic()
+            now = time.monotonic()
+            self._heartbeats.main()
             self._to.writer.tell(Flush())
             if now - ticked >= TICK_S:
                 ticked = now
@@ -239,18 +225,24 @@ class Tracker:
     def _answer(self) -> bytes:
         """Give the status document as JSON. In the status and metrics threads.
 
+        Raises:
+            TimeoutError: The supervisor does not answer in time.
+        """
+        return msgspec.json.encode(self._current_health())
+
+    def _current_health(self) -> Health:
+        """Give the state of things. In the status, metrics and watchdog threads.
+
         Until there is a supervisor (a migration may take long) it is told from here what
         is waited for.
 
         Raises:
             TimeoutError: The supervisor does not answer in time.
         """
-        health: Health
         if self._supervisor is None:
-            health = self._unborn.document(now=time.monotonic(), wall_ns=time.time_ns())
-        else:
-            health = self._to.supervisor.ask(GetHealth(), timeout_s=ASK_S)
-        return msgspec.json.encode(health)
+            return self._unborn.document(now=time.monotonic(), wall_ns=time.time_ns())
+        health: Health = self._to.supervisor.ask(GetHealth(), timeout_s=ASK_S)
+        return health
 
     # ------------------------------------------------------------------- stop
 
@@ -260,9 +252,11 @@ class Tracker:
 
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""
+        self._heartbeats.forgive()
         steps: list[Callable[[], object]] = []
         if self._supervisor is not None:
             self._notifier.stopping()
+            self._notifier.status("stopping")
             log.info("stopping")
             steps = self._shutdown.empty_house(self._journal, self._guard)
         if not self._shutdown.perform(steps):
@@ -270,10 +264,6 @@ class Tracker:
         if self._supervisor is not None:
             code = self._verdict[0] if self._verdict else EXIT_OK
             log.info("stopped", extra={"exit_code": code})
-
-
-def _age(beat: Callable[[], float]) -> Callable[[], float]:
-    return lambda: time.monotonic() - beat()
 
 
 def _database_cut(waited_s: float) -> None:

@@ -1,6 +1,5 @@
 """The board: the health document as people read it, 80 columns wide."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,14 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import PayloadRefused
+from actors.logic.headline import clean, headline, verdict
 from actors.logic.vitals import Connection, Coverage, Health
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stopping": "yellow"}
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 def render(document: Mapping[str, Any]) -> RenderableType:
@@ -34,7 +31,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         facts.add_row(name, Text(clean(fact(health))))
         if name == "trades":
             facts.add_row("", Sparkline(health.trades.minutes))
-    head = Text(_verdict(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
+    head = Text(verdict(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
     return Group(head, facts, *_connections(health.connections.each))
 
 
@@ -64,18 +61,7 @@ def summary(document: Mapping[str, Any]) -> str:
     Raises:
         PayloadRefused: It is the document of a tracker of another version.
     """
-    health = _typed(document)
-    trades, lines = health.trades, health.connections
-    return (
-        f"{_verdict(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
-        f" | {lines.live} of {lines.wanted} connections live"
-        f" | {health.resolutions.recorded:,} resolutions"
-    )
-
-
-def clean(text: str) -> str:
-    """Keep what came from outside from driving the terminal."""
-    return _UNPRINTABLE.sub("?", text)
+    return headline(_typed(document))
 
 
 def _typed(document: Mapping[str, Any]) -> Health:
@@ -86,11 +72,6 @@ def _typed(document: Mapping[str, Any]) -> Health:
         raise PayloadRefused(
             f"this tracker is of another version ({version}): {exc}; --json shows what it says"
         ) from exc
-
-
-def _verdict(health: Health) -> str:
-    reasons = "; ".join(health.reasons)
-    return clean(f"{health.state}: {reasons}" if reasons else health.state)
 
 
 def _tracker(health: Health) -> str:

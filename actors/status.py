@@ -19,10 +19,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from actors.board import clean, render, summary
+from actors.board import render, summary
 from actors.config import socket_candidates
 from actors.edge import status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
+from actors.logic.headline import clean
 from actors.schema import schema
 
 __all__ = ["Document", "Unreachable", "ask", "main", "render", "summary"]

@@ -95,6 +95,7 @@ class SupervisorActor(Shell):
         writer: Mailbox,
         reporting: Reporting,
         on_fatal: Callable[[int, str], None],
+        beat: Callable[[], None],
     ) -> None:
         super().__init__("supervisor", 1, Address())
         self._household = household
@@ -122,6 +123,7 @@ class SupervisorActor(Shell):
         self._watch = Watch(self._rota, children=children, bustle=bustle, hush=hush)
         self._gate = Gate(children, reporting)
         self._on_fatal = on_fatal
+        self._beat = beat
         self._time = Tick(now=0.0, wall_ns=0)
         self._told_at = self._alive_at = float("-inf")
         self._stopping = False
@@ -163,7 +165,7 @@ class SupervisorActor(Shell):
     # ---------------------------------------------------------------- time
 
     def _tick(self, tick: Tick) -> None:
-        """Bury the dead, give birth to who is due, pass time on."""
+        """Bury the dead, give birth to who is due, pass time on; then it counts as alive."""
         first = not self._time.wall_ns
         self._time = tick
         if first:
@@ -183,6 +185,7 @@ class SupervisorActor(Shell):
         reason = self._children.beyond_help(tick.now)
         if reason:
             self._on_fatal(EXIT_INTERNAL, reason)
+        self._beat()
 
     def _found_household(self, tick: Tick) -> None:
         """Take on the children that there always are."""

@@ -154,6 +154,7 @@ class House:
         self.unborn: dict[str, Exception] = {}
         self.mute: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
+        self.beats = 0
         self.now, self.wall_ns = START, START_NS
         health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
         self.children = Children(
@@ -174,7 +175,11 @@ class House:
             writer=cast("Mailbox", self.writer),
             reporting=Reporting(health, self.journal),
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
+            beat=self._beat,
         )
+
+    def _beat(self) -> None:
+        self.beats += 1
 
     # ------------------------------------------------------------- children
 

@@ -40,6 +40,22 @@ def test_a_sign_of_life_is_journalled_every_5_s() -> None:
     assert len(house.facts(record.ProcessAlive)) == 3
 
 
+def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:
+    house = House().begin()
+    before = house.beats
+    house.tick(0.25).tick(0.25)
+    assert house.beats == before + 2
+
+    house.unborn["resolution"] = SystemError("a bug of ours")
+    house.crash("resolution")
+    with pytest.raises(SystemError):
+        house.ticks(10)
+    beats = house.beats
+    with pytest.raises(SystemError):
+        house.tick()
+    assert house.beats == beats
+
+
 # ----------------------------------------------------------------------- stop
 
 

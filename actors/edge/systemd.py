@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 
-LONGEST_STATUS = 200
+LONGEST_STATUS = 400
 LONGEST_STACKS = 16_000
 PING_S = 5.0
 STALE_S = 15.0
@@ -79,7 +79,8 @@ class Watchdog:
         heartbeats: Name → callable that gives the age of the last sign of life in
             seconds. A name that is also a thread's gets that thread's stack told.
         on_stale: Told once for each time that someone gets stuck: name and stacks.
-        status: Gives the line for `systemctl status`, or None for none.
+        status: Gives the line for `systemctl status`, or None for none. Called after a
+            ping, in the watchdog's thread; it must come back within seconds.
         interval_s: Seconds between looks.
         stale_s: The age that is too old.
     """
@@ -102,6 +103,7 @@ class Watchdog:
         self._stale_s = stale_s
         self._stuck: set[str] = set()
         self._stop = threading.Event()
+        self._forgiving = False
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
@@ -114,13 +116,21 @@ class Watchdog:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def forgive(self) -> None:
+        """Ping from now on, whoever is stuck: the process ends, and that has its own deadline."""
+        self._forgiving = True
+
     def look(self) -> bool:
-        """Ping if all are fresh. Gives whether they are."""
+        """Ping if all are fresh, say who is stuck otherwise. Gives whether all are fresh."""
+        if self._forgiving:
+            self._notifier.watchdog()
+            return True
         stuck = {name for name, age in self._heartbeats.items() if age() > self._stale_s}
         for name in sorted(stuck - self._stuck):
             self._on_stale(name, stacks(name))
         self._stuck = stuck
         if stuck:
+            self._notifier.status(f"stuck: {', '.join(sorted(stuck))}")
             return False
         self._notifier.watchdog()
         if self._status is not None:

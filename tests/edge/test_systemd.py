@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.edge.systemd import Notifier, Watchdog, stacks
+from actors.edge.systemd import LONGEST_STATUS, Notifier, Watchdog, stacks
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def told(manager: socket.socket) -> list[str]:
 
 def test_each_notice_has_its_word(manager: socket.socket, notifier: Notifier) -> None:
     notifier.ready()
-    notifier.status("2 of 3\nconnections live " + "x" * 500)
+    notifier.status("2 of 3\nconnections live " + "x" * LONGEST_STATUS)
     notifier.watchdog()
     notifier.extend(1.5)
     notifier.stopping()
     said = told(manager)
     assert said[0] == "READY=1"
     assert said[1].startswith("STATUS=2 of 3 connections live xx")
-    assert len(said[1]) <= 210
+    assert len(said[1]) == len("STATUS=") + LONGEST_STATUS
     assert said[2:] == ["WATCHDOG=1", "EXTEND_TIMEOUT_USEC=1500000", "STOPPING=1"]
 
 
@@ -89,12 +89,24 @@ def test_one_stale_heartbeat_withholds_the_ping_and_is_named_once(
         lambda name, _: stuck.append(name),
     )
     assert [dog.look(), dog.look()] == [False, False]
-    assert (stuck, told(manager)) == (["journal"], [])
+    assert stuck == ["journal"]
+    assert told(manager) == ["STATUS=stuck: journal"] * 2
     age["journal"] = 0.0
     assert dog.look()
     age["journal"] = 99.0
     dog.look()
-    assert (stuck, told(manager)) == (["journal", "journal"], ["WATCHDOG=1"])
+    assert stuck == ["journal", "journal"]
+    assert told(manager) == ["WATCHDOG=1", "STATUS=stuck: journal"]
+
+
+def test_who_is_forgiven_is_neither_looked_at_nor_told_of(
+    manager: socket.socket, notifier: Notifier
+) -> None:
+    stuck: list[str] = []
+    dog = Watchdog(notifier, {"main": lambda: 99.0}, lambda name, _: stuck.append(name))
+    dog.forgive()
+    assert dog.look()
+    assert (stuck, told(manager)) == ([], ["WATCHDOG=1"])
 
 
 def test_the_stack_of_the_stuck_thread_is_told(notifier: Notifier) -> None:

@@ -1,15 +1,18 @@
 """A machine whose PID 1 is a real systemd, in namespaces of its own, with the tracker installed."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BOOT = Path(__file__).with_name("systemd_boot.sh")
+SABOTAGE = ROOT / "tests/chaos/sabotage.py"
+INSTALLED = "/opt/tracker"
 NEEDED = ("/lib/systemd/systemd", "/usr/bin/python3", "/usr/bin/unshare", "/usr/bin/nsenter")
 NAMESPACES = ("--mount", "--pid", "--net", "--cgroup", "--ipc", "--uts")
 LIMIT_S = 60.0
@@ -66,6 +69,9 @@ class Machine:
             extra = installed / f"etc/systemd/system/{unit}.d/test.conf"
             extra.parent.mkdir()
             extra.write_text(SETTINGS)
+        broken = installed / INSTALLED[1:] / SABOTAGE.relative_to(ROOT)
+        broken.parent.mkdir(parents=True)
+        shutil.copy(SABOTAGE, broken)
         site = next(path for path in sys.path if path.endswith("site-packages"))
         places = (self._place / "root", installed, site, self._place / "log")
         flags = [*(n for n in NAMESPACES), "--fork", "--kill-child"]
@@ -113,6 +119,25 @@ class Machine:
             )
         )
         return int(self.show("MainPID"))
+
+    @contextlib.contextmanager
+    def breakable(self, target: str) -> Iterator[str]:
+        """Have the unit run a tracker of which a method hangs once the file given here exists."""
+        folder, fuse = "/run/systemd/system/tracker.service.d", "/run/fuse"
+        script = f"{INSTALLED}/{SABOTAGE.relative_to(ROOT)}"
+        command = (
+            f"{INSTALLED}/.venv/bin/python -I -u -X faulthandler {script} {fuse} {target} hang"
+            " --config /etc/tracker/tracker.conf"
+        )
+        lines = f"[Service]\\nExecStart=\\nExecStart={command}\\n"
+        self.run("mkdir", "-p", folder)
+        self.run("sh", "-c", f"printf '{lines}' > {folder}/broken.conf")
+        self.run("systemctl", "daemon-reload")
+        try:
+            yield fuse
+        finally:
+            self.run("rm", "-rf", folder, fuse)
+            self.run("systemctl", "daemon-reload")
 
     def log(self) -> str:
         """Give what the tracker has said so far."""

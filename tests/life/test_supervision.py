@@ -108,6 +108,7 @@ class House:
             writer=self.writer,
             reporting=Reporting(health, journal),
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
+            beat=lambda: None,
         )
         self.supervisor.move_to(self.ref)
 

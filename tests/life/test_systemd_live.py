@@ -116,6 +116,34 @@ def test_a_hung_process_is_ended_with_all_stacks_in_the_log_and_started_again(
     assert said.count('"event": "started"') == 1
 
 
+@pytest.mark.long
+def test_a_supervisor_that_hangs_is_named_and_its_process_is_started_again(
+    machine: Machine,
+) -> None:
+    with machine.breakable("actors.watch:Watch.turn") as fuse:
+        pid = machine.started()
+        machine.until(lambda: machine.show("StatusText").startswith("starting: "))
+        before = len(machine.log())
+        machine.run("sh", "-c", f"echo 1 > {fuse}")
+        machine.until(lambda: '"event": "stuck"' in machine.log()[before:])
+        assert machine.show("StatusText") == "stuck: supervisor"
+        machine.run("rm", fuse)
+        machine.again(pid)
+    said = machine.log()[before:]
+    assert machine.show("NRestarts") == "1"
+    (stuck,) = (json.loads(line) for line in said.splitlines() if '"stuck"' in line)
+    assert stuck["stuck_thread"] == "supervisor"
+    assert "_tick" in stuck["stacks"]
+    assert "Fatal Python error: Aborted" in said
+    assert said.count("(most recent call first)") >= 5
+    assert said.count('"event": "started"') == 1
+
+
+def test_systemctl_status_says_how_it_goes(machine: Machine) -> None:
+    machine.started()
+    machine.until(lambda: " connections live | " in machine.show("StatusText"))
+
+
 def test_a_killed_process_is_started_again_however_often(machine: Machine) -> None:
     pid = machine.started()
     for count in range(1, 8):  # the default of systemd gives up after five

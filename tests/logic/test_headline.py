@@ -1,0 +1,23 @@
+import msgspec
+from health_samples import START, document, well
+
+from actors.logic.headline import clean, headline, verdict
+
+
+def test_a_healthy_tracker_is_one_line_of_figures() -> None:
+    line = headline(document(well(), START + 2))
+    assert line.startswith("healthy | ")
+    for figure in (" trades, ", " last minute | ", " connections live | ", " resolutions"):
+        assert figure in line
+
+
+def test_what_is_wrong_comes_first_and_drives_no_terminal() -> None:
+    wrong = msgspec.structs.replace(
+        document(well(), START + 2), state="degraded", reasons=("all is red \x1b[31m", "and late")
+    )
+    assert verdict(wrong) == "degraded: all is red ?[31m; and late"
+    assert headline(wrong).startswith(f"{verdict(wrong)} | ")
+
+
+def test_lines_stay_lines() -> None:
+    assert clean("a\nb\u202ec\ud800") == "a?b?c?"
