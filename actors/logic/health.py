@@ -12,6 +12,7 @@ import msgspec
 from actors.logic import alarm, vitals
 from actors.logic.alarm import Limits
 from actors.logic.deaths import Deaths
+from actors.logic.lives import Lives
 from actors.logic.reported import (
     CatalogFigures,
     CommitFigures,
@@ -74,6 +75,7 @@ class HealthState:
         self._catalog: CatalogFigures | None = None
         self._catalog_failing: float | None = None
         self._outcomes: ResolutionFigures | None = None
+        self._verdicts, self._conflicts = Lives(), Lives()
         self._failing: dict[str, float] = {}
         self._deaths = Deaths(self._limits)
         self._stopping = False
@@ -149,7 +151,8 @@ class HealthState:
     def resolution_reported(self, said: ResolutionFigures, *, at: float) -> None:
         """The resolution actor says how it is; a source is `ok` or in its last error."""
         self._outcomes = said
-        self._today.recorded_by_now(said.recorded_total)
+        self._today.recorded += self._verdicts.counted(said.incarnation, said.recorded_total)
+        self._conflicts.counted(said.incarnation, said.conflicts_total)
         failing = [name for name, state in said.sources if state != "ok"]
         self._failing = {name: self._failing.get(name, at) for name in failing}
 
@@ -271,9 +274,9 @@ class HealthState:
         pending = dict(said.pending) if said else {}
         asked = {name: (total, lately) for name, total, lately in (said.requests if said else ())}
         return vitals.Resolutions(
-            recorded=said.recorded_total if said else 0,
+            recorded=self._verdicts.total,
             recorded_today=self._today.recorded,
-            conflicts=said.conflicts_total if said else 0,
+            conflicts=self._conflicts.total,
             pending_total=sum(pending.values()),
             pending=pending,
             sources={

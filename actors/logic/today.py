@@ -12,12 +12,14 @@ class Today:
 
     Args:
         wall_ns: When the process began, nanoseconds since 1970.
+
+    Attributes:
+        recorded: Verdicts; counted by its owner.
     """
 
     def __init__(self, wall_ns: int) -> None:
         self._begin(wall_ns)
         self._measured_at: float | None = None
-        self._recorded_before = 0
 
     def _begin(self, wall_ns: int) -> None:
         self._day, self._since_ns = wall_ns // DAY_NS, wall_ns
@@ -41,11 +43,6 @@ class Today:
         self._wanted_s += step_s * wanted
         self._gap_s += step_s * max(0, wanted - covered)
         self._deaf_s += step_s if wanted and not covered else 0.0
-
-    def recorded_by_now(self, total: int) -> None:
-        """So many verdicts were recorded by the present life of the one who counts them."""
-        before, self._recorded_before = self._recorded_before, total
-        self.recorded += total - before if total >= before else total
 
     def coverage(self) -> Coverage:
         """Give what was listened to today."""

@@ -82,6 +82,24 @@ def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
     assert (part.recorded, part.pending_total, part.pending["disputed"]) == (4, 8, 1)
 
 
+def test_verdicts_and_conflicts_count_on_when_their_actor_is_born_again() -> None:
+    health = well()
+    first = outcomes(incarnation=1, recorded_total=4, conflicts_total=2)
+    again = outcomes(incarnation=2, recorded_total=0, conflicts_total=0)
+    for said in (first, first, again):
+        health.resolution_reported(said, at=START + 2)
+    part = document(health, START + 3).resolutions
+    assert (part.recorded, part.recorded_today, part.conflicts) == (4, 4, 2)
+
+    # More than its former life had: what it says is all its own.
+    later = outcomes(incarnation=2, recorded_total=9, conflicts_total=3)
+    for said in (later, later):
+        health.resolution_reported(said, at=START + 4)
+    part = document(health, START + 5).resolutions
+    assert (part.recorded, part.recorded_today, part.conflicts) == (13, 13, 5)
+    assert document(health, START + 5).codes == ("resolution_conflicts",)
+
+
 def test_requests_to_each_source_are_told() -> None:
     health = well()
     said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9),))

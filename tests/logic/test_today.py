@@ -20,14 +20,14 @@ def test_nothing_wanted_is_no_deafness() -> None:
 
 def test_a_new_day_begins_at_midnight_utc_whenever_the_process_began() -> None:
     today = Today(MIDNIGHT - 2 * 10**9)
-    today.recorded_by_now(3)
+    today.recorded += 3
     assert today.coverage().since == "2024-10-03T23:59:58.000Z"
     for second in range(4):
         today.measured(second, MIDNIGHT + (second - 2) * 10**9, wanted=1, covered=0)
     said = today.coverage()
     assert said.since == "2024-10-04T00:00:00.000Z"
     assert (said.wanted_token_s, today.recorded) == (2.0, 0)
-    today.recorded_by_now(5)
+    today.recorded += 2
     assert today.recorded == 2
 
 
@@ -43,10 +43,3 @@ def test_time_that_nobody_measured_is_not_claimed_as_covered() -> None:
     today.measured(0, MIDNIGHT, wanted=2, covered=2)
     today.measured(3600, MIDNIGHT + 3600 * 10**9, wanted=2, covered=2)
     assert today.coverage().gap_token_s == 7200.0
-
-
-def test_a_restarted_count_of_verdicts_goes_on_from_where_it_was() -> None:
-    today = Today(MIDNIGHT)
-    for total in (2, 5, 0, 1):
-        today.recorded_by_now(total)
-    assert today.recorded == 6
