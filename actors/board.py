@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import PayloadRefused
-from actors.logic.headline import clean, headline, verdict
+from actors.logic.headline import headline, verdict
+from actors.logic.plaintext import clean
 from actors.logic.vitals import Connection, Coverage, Health
 
 SHOWN_CONNECTIONS = 12

@@ -11,7 +11,6 @@ may belong to something else. No message repeats a value: it may be a password.
 import contextlib
 import difflib
 import math
-import os
 import re
 import stat
 import sys
@@ -23,9 +22,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from actors import places
 from actors.errors import ConfigError
 from actors.manual import OTHER_VARIABLES, describe, flag, is_secret, markdown, parser, variable
-from actors.settings import ROOT_STATE_DIR, SOCKET_NAME, Config
+from actors.settings import Config
 
 __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
 
@@ -113,9 +113,8 @@ def help_text() -> str:
 def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Give the places where a tracker's status socket may be, likeliest first.
 
-    One place when the environment or the file that it names says so; else
-    systemd's or the user's, then that of the shipped unit: who asks knows less
-    than the tracker does.
+    One place when the environment or the file that it names says so; else the
+    usual ones.
     """
     layers = [_variables(environ)]
     if environ.get("TRACKER_CONFIG"):
@@ -125,8 +124,7 @@ def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     said = [{n: v for n, v in layer.values.items() if n in _PLACES} for layer in layers]
     if any(said):
         return (_build([_Layer(values) for values in said]).status_socket,)
-    places = (_build([_platform(environ)]).status_socket, Path("/run/tracker") / SOCKET_NAME)
-    return tuple(dict.fromkeys(places))
+    return places.usual_sockets(environ)
 
 
 def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float | None]:
@@ -260,16 +258,10 @@ def _line_of(key: str, text: str) -> int:
 def _platform(environ: Mapping[str, str]) -> _Layer:
     """Give the directories that systemd made for us, or the platform's own place."""
     layer = _Layer()
-    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if state:
-        layer.put("state_dir", state, "STATE_DIRECTORY")
-    elif environ.get("XDG_STATE_HOME", "").startswith("/"):
-        layer.put("state_dir", f"{environ['XDG_STATE_HOME']}/tracker", "XDG_STATE_HOME")
-    elif os.geteuid() == 0:
-        layer.put("state_dir", ROOT_STATE_DIR, "root's own place")
-    runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if runtime:
-        layer.put("status_socket", f"{runtime}/{SOCKET_NAME}", "RUNTIME_DIRECTORY")
+    said = {"state_dir": places.state_dir(environ), "status_socket": places.status_socket(environ)}
+    for name, place in said.items():
+        if place is not None:
+            layer.put(name, *place)
     return layer
 
 

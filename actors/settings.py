@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from actors import __version__
+from actors.places import DEFAULT_STATE_DIR, ROOT_STATE_DIR, SOCKET_NAME
 from actors.shapes import (
     DatabaseUrl,
     Directory,
@@ -44,13 +45,8 @@ from actors.shapes import (
 )
 
 GIB = 1 << 30
-SOCKET_NAME = "tracker.sock"
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's limit for the path of a Unix socket is 107."""
-
-DEFAULT_STATE_DIR = "~/.local/state/tracker"
-ROOT_STATE_DIR = "/var/lib/tracker"
-"""Root's home is closed to the user that the embedded database runs as."""
 _UNSAID = Path("/")
 
 

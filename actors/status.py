@@ -2,7 +2,8 @@
 
 0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
 The socket is all it needs: no database, no configuration file. `--schema` prints
-docs/status.schema.json.
+docs/status.schema.json. It answers or gives up within two seconds, so it loads
+only what the command line needs: settings, tables and types are large.
 """
 
 import argparse
@@ -12,27 +13,35 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-import msgspec
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.text import Text
-
-from actors.board import render, summary
-from actors.config import socket_candidates
-from actors.edge import status_question
+from actors import places
+from actors.edge import process, status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
-from actors.logic.headline import clean
-from actors.schema import schema
+from actors.logic.plaintext import clean
 
-__all__ = ["Document", "Unreachable", "ask", "main", "render", "summary"]
+__all__ = ["Document", "Unreachable", "ask", "command", "main"]
 
 EXIT_HEALTHY, EXIT_UNHEALTHY, EXIT_UNREACHABLE = 0, 1, 2
 LIMIT_S = 1.5
-"""Seconds for all questions together: with the start of the program it is less than two."""
+"""Seconds for all questions together, when the program has started in no time."""
+WHOLE_S = 1.8
+"""Seconds from the birth of the process until it gives up; the rest of two is for the way out."""
+LEAST_S = 0.2
+"""Seconds for the question however late it is: a tracker that is well answers sooner."""
 
 Document = dict[str, Any]
+
+
+class Display(Protocol):
+    """Whatever draws the board; see `display`."""
+
+    @property
+    def is_terminal(self) -> bool: ...
+    def show(self, document: Document) -> None: ...
+    def watch(
+        self, look: Callable[[Callable[[Document], None]], str], wait: Callable[[], None]
+    ) -> None: ...
 
 
 class Unreachable(Retryable):
@@ -46,10 +55,10 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
         Unreachable: Nobody answers, or the answer is none. The text says why.
     """
     try:
-        found = msgspec.json.decode(status_question.ask(path, timeout_s))
+        found = json.loads(status_question.ask(path, timeout_s))
     except SourceUnavailable as exc:
         raise Unreachable(f"{path}: {exc}") from exc
-    except msgspec.DecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise Unreachable(f"{path}: the answer is no status document") from exc
     if not isinstance(found, dict) or "state" not in found:
         why = found.get("error") if isinstance(found, dict) else None
@@ -57,11 +66,17 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
     return found
 
 
+def command() -> int:
+    """Be the program: as `main`, in less time the longer the process took to start."""
+    return main(age_s=process.age_s)
+
+
 def main(
     argv: Sequence[str] | None = None,
     *,
     environ: Mapping[str, str] = os.environ,
     wait: Callable[[float], None] = time.sleep,
+    age_s: Callable[[], float] = lambda: 0.0,
 ) -> int:
     """Do what the command line asks; give the exit code.
 
@@ -69,20 +84,25 @@ def main(
         argv: Without the program's name; None: the process's own.
         environ: Where the socket's place is looked up.
         wait: Lets seconds pass between two looks.
+        age_s: Gives how long ago the process was born.
     """
     try:
         options = _parser().parse_args(argv)
         if options.schema:
-            sys.stdout.write(schema())
-            return EXIT_HEALTHY
-        places = (options.socket,) if options.socket else socket_candidates(environ)
+            return _schema()
+        sockets = (options.socket,) if options.socket else _sockets(environ)
     except ConfigError as exc:
         sys.stderr.write(f"tracker-status: {exc}\n")
         return EXIT_CONFIG
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     try:
-        return _watch(options, places, wait) if options.watch else _once(options, places)
+        if options.watch:
+            return _watch(options, sockets, wait)
+        plain = options.json or options.field is not None
+        display = None if plain else _display()
+        limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
+        return _once(options, sockets, display, limit_s)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; nothing may be flushed into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -127,11 +147,27 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _first_answer(places: Sequence[Path]) -> Document:
+def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Give where to ask; what must be looked up in all settings costs half a second.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    named = environ.get("TRACKER_STATUS_SOCKET", "")
+    if named.startswith("/"):
+        return (Path(named),)
+    if not {"TRACKER_STATUS_SOCKET", "TRACKER_STATE_DIR", "TRACKER_CONFIG"} & environ.keys():
+        return places.usual_sockets(environ)
+    from actors.config import socket_candidates  # noqa: PLC0415 - 0.3 s, and seldom needed
+
+    return socket_candidates(environ)
+
+
+def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document:
     """Give the document of the first place where a tracker answers, all within the limit."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     said: list[str] = []
-    for place in places:
+    for place in sockets:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             said.append(f"{place}: not asked, the time was over")
@@ -146,53 +182,64 @@ def _first_answer(places: Sequence[Path]) -> Document:
     )
 
 
-def _once(options: argparse.Namespace, places: Sequence[Path]) -> int:
+def _once(
+    options: argparse.Namespace, sockets: Sequence[Path], display: Display | None, limit_s: float
+) -> int:
+    """Ask and show; without a display one value or the whole as text."""
     try:
-        document = _first_answer(places)
-        shown = _shown(options, document)
+        document = _first_answer(sockets, limit_s)
+        if display is not None:
+            display.show(document)
+        else:
+            told = json.dumps(document) if options.json else _field(document, options.field)
+            sys.stdout.write(f"{told}\n")
     except (Unreachable, PayloadRefused, ConfigError) as exc:
         sys.stderr.write(f"tracker-status: {clean(str(exc))}\n")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
-    if isinstance(shown, str):
-        sys.stdout.write(f"{shown}\n")
-    else:
-        Console(highlight=False).print(shown)
     sys.stdout.flush()
     return EXIT_HEALTHY if document["state"] == "healthy" else EXIT_UNHEALTHY
 
 
 def _watch(
-    options: argparse.Namespace, places: Sequence[Path], wait: Callable[[float], None]
+    options: argparse.Namespace, sockets: Sequence[Path], wait: Callable[[float], None]
 ) -> int:
     """Show the state again and again; the exit code is that of the last look."""
-    console = Console(highlight=False)
     code = EXIT_UNREACHABLE
-    if options.json or options.field is not None or not console.is_terminal:
+
+    def look(show: Callable[[Document], None]) -> str:
+        nonlocal code
         try:
-            while True:
-                code = _once(options, places)
-                wait(options.watch)
-        except KeyboardInterrupt:
-            return code
-    with Live(console=console, auto_refresh=False, screen=True) as live:
-        try:
-            while True:
-                try:
-                    document = _first_answer(places)
-                    code = int(document["state"] != "healthy")
-                    live.update(render(document), refresh=True)
-                except (Unreachable, PayloadRefused) as exc:
-                    code = EXIT_UNREACHABLE
-                    live.update(Text(clean(str(exc)), style="bold red"), refresh=True)
-                wait(options.watch)
-        except KeyboardInterrupt:
-            return code
+            document = _first_answer(sockets)
+            code = int(document["state"] != "healthy")
+            show(document)
+        except (Unreachable, PayloadRefused) as exc:
+            code = EXIT_UNREACHABLE
+            return str(exc)
+        return ""
+
+    plain = options.json or options.field is not None
+    display = _display()
+    try:
+        if not plain and display.is_terminal:
+            display.watch(look, lambda: wait(options.watch))
+        while True:
+            code = _once(options, sockets, None if plain else display, LIMIT_S)
+            wait(options.watch)
+    except KeyboardInterrupt:
+        return code
 
 
-def _shown(options: argparse.Namespace, document: Document) -> str | RenderableType:
-    if options.json:
-        return json.dumps(document)
-    return render(document) if options.field is None else _field(document, options.field)
+def _display() -> Display:
+    from actors import display  # noqa: PLC0415 - tables are large, and often nobody wants one
+
+    return display.Display()
+
+
+def _schema() -> int:
+    from actors.schema import schema  # noqa: PLC0415 - the types are large, and seldom wanted
+
+    sys.stdout.write(schema())
+    return EXIT_HEALTHY
 
 
 def _field(document: Document, path: str) -> str:

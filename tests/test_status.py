@@ -193,6 +193,34 @@ def test_it_gives_up_within_two_seconds(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no answer within 1.5 s" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("age_s", "left"), [(0.4, "1.4"), (0.1, "1.5"), (9.0, "0.2")])
+def test_what_the_start_took_is_not_there_for_the_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], age_s: float, left: str
+) -> None:
+    path = tmp_path / "t.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.bind(str(path))
+        mute.listen()
+        assert status.main(["--json", "--socket", str(path)], environ={}, age_s=lambda: age_s) == 2
+    assert f"no answer within {left} s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["--json"], ["--field", "state"]])
+def test_who_wants_no_table_waits_for_no_library(serve: Serve, argv: list[str]) -> None:
+    environ = serve(health())
+    place = str(Path(environ["TRACKER_STATE_DIR"]) / "tracker.sock")
+    code = (
+        "import sys; from actors.status import command; code = command();"
+        "print(sorted({'rich', 'pydantic', 'msgspec', 'pykka'} & sys.modules.keys()));"
+        "sys.exit(code)"
+    )
+    for where in ({"TRACKER_STATUS_SOCKET": place}, {"RUNTIME_DIRECTORY": str(Path(place).parent)}):
+        with _run(argv, where, code=code, stdout=subprocess.PIPE) as process:
+            out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert out.splitlines()[-1] == b"[]"
+
+
 def test_a_crowd_at_the_socket_is_waited_for_and_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "t.sock"
     with ExitStack() as stack, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as busy:
@@ -211,8 +239,12 @@ def test_a_document_of_thousands_of_connections_is_told(serve: Serve, tmp_path: 
     assert len(status.ask(tmp_path / "tracker.sock")["connections"]["list"]) == 4_000
 
 
-def _run(argv: list[str], environ: dict[str, str], **more: Any) -> subprocess.Popen[bytes]:
-    code = "import sys; from actors.status import main; sys.exit(main())"
+COMMAND = "import sys; from actors.status import command; sys.exit(command())"
+
+
+def _run(
+    argv: list[str], environ: dict[str, str], *, code: str = COMMAND, **more: Any
+) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[1])
     return subprocess.Popen(
         [sys.executable, "-c", code, *argv],

@@ -1,17 +1,7 @@
 """The headline: state, reasons and the most wanted figures in one line of text."""
 
-import re
-
+from actors.logic.plaintext import clean
 from actors.logic.vitals import Health
-
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def clean(text: str) -> str:
-    """Keep what came from outside from driving the terminal."""
-    return _UNPRINTABLE.sub("?", text)
 
 
 def verdict(health: Health) -> str:

@@ -1,7 +1,7 @@
 import msgspec
 from health_samples import START, document, well
 
-from actors.logic.headline import clean, headline, verdict
+from actors.logic.headline import headline, verdict
 
 
 def test_a_healthy_tracker_is_one_line_of_figures() -> None:
@@ -17,7 +17,3 @@ def test_what_is_wrong_comes_first_and_drives_no_terminal() -> None:
     )
     assert verdict(wrong) == "degraded: all is red ?[31m; and late"
     assert headline(wrong).startswith(f"{verdict(wrong)} | ")
-
-
-def test_lines_stay_lines() -> None:
-    assert clean("a\nb\u202ec\ud800") == "a?b?c?"
