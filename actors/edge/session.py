@@ -69,7 +69,8 @@ class Session:
 
     Raises:
         StoreUnavailable: The database does not answer.
-        ConfigError: Its commits are not durable and may not be made so.
+        ConfigError: Its commits are not durable and may not be made so, or it
+            cannot hold every text.
     """
 
     def __init__(
@@ -94,6 +95,12 @@ class Session:
                 raise
 
     def _prepare(self, statement_s: float, lock_s: float) -> None:
+        encoding = self.connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise ConfigError(
+                f"the database has the encoding {encoding} and cannot hold every text:"
+                " create it with `encoding 'UTF8' locale 'C.UTF-8' template template0`"
+            )
         limits = {"statement_ms": statement_s, "lock_ms": lock_s, "idle_ms": 60}
         run = self.connection.execute
         run(queries.SET_SESSION, {name: str(round(s * 1000)) for name, s in limits.items()})

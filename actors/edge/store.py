@@ -68,7 +68,7 @@ class Store:
         Raises:
             StoreUnavailable: The database does not answer or does not let us.
             SchemaMismatch: Its schema is missing, older, newer or edited.
-            ConfigError: Its commits cannot be made durable.
+            ConfigError: Its commits cannot be made durable, or it is not in UTF-8.
         """
         self.close()
         self._tolerance = Tolerance()

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from postgres import ask, do
+from postgres import Server, ask, do
 from psycopg.conninfo import make_conninfo
 
+from actors.edge import migrate
 from actors.edge.session import Session, errors
-from actors.errors import StoreUnavailable
+from actors.errors import ConfigError, StoreUnavailable
 
 
 @pytest.fixture
@@ -35,6 +36,24 @@ def test_commits_wait_for_the_disk(database: str, wish: str, have: str) -> None:
     session = Session(make_conninfo(database, options=f"-c synchronous_commit={wish}"))
     assert setting(session, "synchronous_commit") == have
     session.close()
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_before_anything_is_made(
+    server: Server, encoding: str
+) -> None:
+    name = f"tracker_test_{encoding.lower()}"
+    do(server.dsn, f"create database {name} encoding '{encoding}' locale 'C' template template0")
+    dsn = make_conninfo(server.dsn, dbname=name)
+    try:
+        with pytest.raises(ConfigError, match=f"{encoding}.*UTF8"):
+            migrate.apply(dsn)
+        tables = "select count(*) from pg_tables where schemaname = 'public'"
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute(tables).fetchone() == (0,)
+    finally:
+        do(server.dsn, f"drop database {name} with (force)")
 
 
 @pytest.mark.db
