@@ -12,7 +12,7 @@ INSTALL_VENV ?= yes
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench torture fuzz screens install install-venv lock docs clean
+.PHONY: help demo test check bench torture fuzz screens installation install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECOND
 
 screens: $(READY)  ## renew docs/screens: tracker-status in every state, as text and pictures
 	@PYTHONPATH=.:tests:tests/logic $(BIN)/python tests/screens.py
+
+installation: $(READY)  ## renew docs/installation.md: systemd/README.md played on a machine of its own (root)
+	@$(BIN)/python tests/life/installation.py > docs/installation.new \
+	  && mv docs/installation.new docs/installation.md || { rm -f docs/installation.new; exit 1; }
 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac

@@ -94,6 +94,16 @@ def laid_out(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
+    walk = (SYSTEMD / "README.md").read_text().split("```\n")[1]
+    played = (ROOT / "docs" / "installation.md").read_text()
+    first, *others = walk.splitlines()
+    assert len(others) == 9
+    assert f"Line 1, not played: `{first}`\n" in played
+    for line in others:
+        assert f"\n$ {line}\n" in played, "play it again: make installation"
+
+
 def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
     paths = re.findall(r"(/(?:opt|etc)/tracker[\w./]*)", UNIT)
     made_elsewhere = {"/opt/tracker/.venv/bin/python", "/etc/tracker/credentials/database_url"}

@@ -17,10 +17,8 @@ NEEDED = ("/lib/systemd/systemd", "/usr/bin/python3", "/usr/bin/unshare", "/usr/
 NAMESPACES = ("--mount", "--pid", "--net", "--cgroup", "--ipc", "--uts")
 LIMIT_S = 60.0
 
-# The credential stays out: a kernel may refuse systemd's way of handing it over inside a namespace.
+DATABASE_URL = "postgresql://tracker@127.0.0.1:9/pm"
 SETTINGS = """[Service]
-LoadCredential=
-Environment=TRACKER_DATABASE_URL=postgresql://tracker@127.0.0.1:9/pm
 Environment=TRACKER_MARKET_WS_URL=ws://127.0.0.1:9/ws TRACKER_GAMMA_URL=http://127.0.0.1:9
 Environment=TRACKER_CLOB_URL=http://127.0.0.1:9 TRACKER_DATA_URL=http://127.0.0.1:9
 EnvironmentFile=-/run/more
@@ -57,9 +55,7 @@ class Machine:
 
     def boot(self) -> None:
         """Install the tracker, start PID 1, wait until units can be started."""
-        for name in ("root", "installed", "log"):
-            (self._place / name).mkdir()
-        installed = self._place / "installed"
+        installed = self._laid_out()
         subprocess.run(
             ["make", "--silent", "install", "INSTALL_VENV=no", f"DESTDIR={installed}"],
             cwd=ROOT, check=True, capture_output=True, timeout=LIMIT_S,
@@ -69,20 +65,45 @@ class Machine:
             extra = installed / f"etc/systemd/system/{unit}.d/test.conf"
             extra.parent.mkdir()
             extra.write_text(SETTINGS)
+        secrets = installed / "etc/tracker/credentials"
+        secrets.mkdir(mode=0o700)
+        (secrets / "database_url").write_text(DATABASE_URL)
+        (secrets / "database_url").chmod(0o600)
         broken = installed / INSTALLED[1:] / SABOTAGE.relative_to(ROOT)
         broken.parent.mkdir(parents=True)
         shutil.copy(SABOTAGE, broken)
         site = next(path for path in sys.path if path.endswith("site-packages"))
-        places = (self._place / "root", installed, site, self._place / "log")
+        self._start(site)
+        for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
+            self.run(*command.split())
+
+    def boot_bare(self, extra: Callable[[Path], None], source: Path) -> None:
+        """Start PID 1 without a tracker, with its source in `/usr/local/src/tracker`.
+
+        Args:
+            extra: Puts more into the root of the machine.
+            source: Where the source is.
+        """
+        extra(self._laid_out())
+        self._start("", str(source))
+
+    def _laid_out(self) -> Path:
+        for name in ("root", "installed", "log"):
+            (self._place / name).mkdir()
+        return self._place / "installed"
+
+    def _start(self, *more: str) -> None:
+        """Start PID 1; `more` are the libraries and the source, for the script."""
+        site, *source = more
+        places = (self._place / "root", self._place / "installed", site, self._place / "log")
         flags = [*(n for n in NAMESPACES), "--fork", "--kill-child"]
-        self._unshare = subprocess.Popen(["unshare", *flags, "sh", str(BOOT), *map(str, places)])
+        command = ["unshare", *flags, "sh", str(BOOT), *map(str, places), *source]
+        self._unshare = subprocess.Popen(command)
         children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
         self.until(lambda: bool(children.read_text().split()))
         self._init = int(children.read_text().split()[0])
         self.until((self._place / "log/booted").exists)
         self.until(lambda: self.run("systemctl", "is-system-running").stdout == "running\n")
-        for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
-            self.run(*command.split())
 
     def halt(self) -> None:
         """End PID 1, and with it everything."""
@@ -90,13 +111,15 @@ class Machine:
             self._unshare.kill()
             self._unshare.wait(LIMIT_S)
 
-    def run(self, *command: str, limit_s: float = LIMIT_S) -> "subprocess.CompletedProcess[str]":
-        """Run a command on the machine, as its root."""
+    def run(
+        self, *command: str, limit_s: float = LIMIT_S, text: str = "", **more: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command on the machine, as its root; `more` goes into its environment."""
         inside = ["nsenter", "-t", str(self._init), *NAMESPACES, "--root", "--wd"]
-        environ = {"PATH": "/usr/bin:/usr/sbin", "LANG": "C"}
+        environ = {"PATH": "/usr/bin:/usr/sbin", "LANG": "C", **more}
         return subprocess.run(
             [*inside, *command], capture_output=True, text=True, timeout=limit_s, check=False,
-            env=environ,
+            env=environ, input=text,
         )  # fmt: skip
 
     def show(self, name: str) -> str:
@@ -121,10 +144,10 @@ class Machine:
         return int(self.show("MainPID"))
 
     @contextlib.contextmanager
-    def breakable(self, target: str) -> Iterator[str]:
+    def breakable(self, target: str, root: str = INSTALLED) -> Iterator[str]:
         """Have the unit run a tracker of which a method hangs once the file given here exists."""
         folder, fuse = "/run/systemd/system/tracker.service.d", "/run/fuse"
-        script = f"{INSTALLED}/{SABOTAGE.relative_to(ROOT)}"
+        script = f"{root}/{SABOTAGE.relative_to(ROOT)}"
         command = (
             f"{INSTALLED}/.venv/bin/python -I -u -X faulthandler {script} {fuse} {target} hang"
             " --config /etc/tracker/tracker.conf"
@@ -136,7 +159,7 @@ class Machine:
         try:
             yield fuse
         finally:
-            self.run("rm", "-rf", folder, fuse)
+            self.run("rm", "-f", f"{folder}/broken.conf", fuse)
             self.run("systemctl", "daemon-reload")
 
     def log(self) -> str:
