@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import alert_faults
 import bug_faults
 import damage_faults
 import database_faults
@@ -54,7 +55,9 @@ FAULTS: tuple[Fault, ...] = (
     *time_faults.FAULTS,
     *outcome_faults.FAULTS,
     *kills.FAULTS,
+    *alert_faults.FAULTS,
 )
+GROUPS = {"alerts": alert_faults.FAULTS}
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 PREFIX = "tracker-torture-"
 GRACE_S = 60.0
@@ -88,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def select(only: str) -> list[Fault]:
-    """Give the faults that are named, or all.
+    """Give the faults that are named, by number or as a group, or all.
 
     Raises:
         KeyError: One is not known.
@@ -96,7 +99,8 @@ def select(only: str) -> list[Fault]:
     if not only:
         return list(FAULTS)
     known = {fault.number.lower(): fault for fault in FAULTS}
-    return [known[name.strip().lower()] for name in only.split(",") if name.strip()]
+    names = [name.strip().lower() for name in only.split(",") if name.strip()]
+    return [fault for name in names for fault in GROUPS.get(name) or (known[name],)]
 
 
 # ------------------------------------------------------------------ the runner

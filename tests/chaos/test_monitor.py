@@ -1,0 +1,52 @@
+"""The rules of the live run are the shipped ones with less time, and every alert has its fault."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import alert_faults
+import pytest
+from monitor import FASTER, RULES, SECONDS, quickened
+from torture import select
+
+TEXT = RULES.read_text()
+ALERTS = re.findall(r"- alert: (\w+)", TEXT)
+SPAN = re.compile(r"(?:for: |\[)(\d+)(ms|s|m|h)\b")
+
+
+def test_every_duration_is_divided_and_nothing_else_is_changed() -> None:
+    quick = quickened(TEXT)
+    before = [int(number) * SECONDS[unit] for number, unit in SPAN.findall(TEXT)]
+    after = [int(number) / 1000 for number, unit in SPAN.findall(quick) if unit == "ms"]
+    assert after == [seconds / FASTER for seconds in before]
+    assert len(before) > 15
+    changed = [
+        (old, new)
+        for old, new in zip(TEXT.splitlines(), quick.splitlines(), strict=True)
+        if old != new
+    ]
+    blank = re.compile(r"\d+(ms|[smh])?\b| \* \d+")
+    assert [blank.sub("", old) for old, _ in changed] == [blank.sub("", new) for _, new in changed]
+    assert "uptime_seconds > 60" in quick
+    assert "sync_p99_seconds > 1\n" in quick
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_takes_the_quick_rules(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(quickened(TEXT))
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(tmp_path / "rules.yml")],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_raised_by_exactly_one_fault() -> None:
+    raised = [name for fault in alert_faults.FAULTS for name in alert_faults.names_of(fault)]
+    assert sorted(raised) == sorted(ALERTS)
+
+
+def test_the_alerts_are_chosen_as_a_group_or_one_by_one() -> None:
+    assert select("alerts") == list(alert_faults.FAULTS)
+    assert [fault.number for fault in select("A3,F1")] == ["A3", "F1"]
