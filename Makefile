@@ -12,7 +12,7 @@ INSTALL_VENV ?= yes
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench torture fuzz screens installation install install-venv lock docs clean
+.PHONY: help demo test check bench torture soak fuzz screens installation install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUN
 bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
 	@PYTHONPATH=.:tests:tests/bench $(BIN)/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(TURNS),--turns $(TURNS))
+
+soak: $(READY)  ## renew docs/soak.md: one tracker through thousands of markets and every fault (MINUTES=60)
+	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/soak.py $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@PYTHONPATH=.:tests:tests/edge:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),60)

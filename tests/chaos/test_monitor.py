@@ -8,6 +8,7 @@ from pathlib import Path
 import alert_faults
 import pytest
 from monitor import FASTER, RULES, SECONDS, quickened
+from stage import ROOT
 from torture import select
 
 TEXT = RULES.read_text()
@@ -45,6 +46,11 @@ def test_promtool_takes_the_quick_rules(tmp_path: Path) -> None:
 def test_every_alert_is_raised_by_exactly_one_fault() -> None:
     raised = [name for fault in alert_faults.FAULTS for name in alert_faults.names_of(fault)]
     assert sorted(raised) == sorted(ALERTS)
+
+
+def test_the_page_tells_of_every_alert_what_was_seen() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    assert re.findall(r"^\| (Tracker\w+) \|", page, re.MULTILINE) == ALERTS
 
 
 def test_the_alerts_are_chosen_as_a_group_or_one_by_one() -> None:

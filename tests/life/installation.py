@@ -16,15 +16,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import transcript
 from machine import ROOT, Machine, missing
+from transcript import FRAMES, SOURCE, WIDTH
 
 README = ROOT / "systemd" / "README.md"
-SOURCE = "/usr/local/src/tracker"
 HOST = "debian"
-WIDTH = 160
-FRAMES = 2
 HUNG = "actors.watch:Watch.turn"
-ENVIRON = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/root/wheels", "SUDO_USER": "operator"}
 COPIED = ("pam.d", "security", "postgresql-common", "login.defs", "protocols", "services")
 
 CLUSTER = "pg_createcluster 15 main && systemctl start postgresql@15-main"
@@ -146,16 +144,16 @@ def _page(machine: Machine) -> Iterator[str]:
     lines = re.findall(r"^```\n(.+?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[0]
     first, second, *rest = lines.splitlines()
     yield f"Line 1, not played: `{first}`\n\n"
-    yield _shell(machine, PACKAGES)
-    _quiet(machine, CLUSTER)
-    yield _shell(machine, second)
-    _quiet(machine, EXCHANGE)
-    yield _shell(machine, *rest)
+    yield transcript.shell(machine, PACKAGES)
+    transcript.quiet(machine, CLUSTER)
+    yield transcript.shell(machine, second)
+    transcript.quiet(machine, EXCHANGE)
+    yield transcript.shell(machine, *rest)
     _until_well(machine)
     yield "Some seconds later:\n\n"
-    yield _shell(machine, "systemctl status tracker --no-pager --lines=0")
+    yield transcript.shell(machine, "systemctl status tracker --no-pager --lines=0")
     yield "What it had said:\n\n"
-    yield _told(machine, "")
+    yield transcript.told(machine, "")
     yield from _asked(machine)
     for play in (_stopped_in_its_tracks, _hung, _killed, _misconfigured, _ended):
         yield from play(machine)
@@ -163,7 +161,7 @@ def _page(machine: Machine) -> Iterator[str]:
 
 def _asked(machine: Machine) -> Iterator[str]:
     yield "## Who may ask\n\nThe operator, in the group since line 9, and somebody else:\n\n"
-    yield _shell(
+    yield transcript.shell(
         machine,
         "runuser -u operator -- /opt/tracker/bin/tracker-status --field state",
         "runuser -u nobody -- /opt/tracker/bin/tracker-status --field state",
@@ -173,42 +171,42 @@ def _asked(machine: Machine) -> Iterator[str]:
 
 def _stopped_in_its_tracks(machine: Machine) -> Iterator[str]:
     yield "## The whole process hangs\n\nsystemd's watchdog ends it, with all stacks:\n\n"
-    pid, mark = machine.show("MainPID"), _mark(machine)
-    yield _shell(machine, 'kill -STOP "$(systemctl show tracker -p MainPID --value)"')
+    pid, mark = machine.show("MainPID"), transcript.mark(machine)
+    yield transcript.shell(machine, 'kill -STOP "$(systemctl show tracker -p MainPID --value)"')
     machine.again(int(pid))
-    yield _told(machine, mark)
-    yield _shell(machine, "systemctl show tracker -p NRestarts")
+    yield transcript.told(machine, mark)
+    yield transcript.shell(machine, "systemctl show tracker -p NRestarts")
 
 
 def _hung(machine: Machine) -> Iterator[str]:
     yield "## The supervisor hangs\n\nIn a test build whose supervisor never comes back from"
     yield f" `{HUNG.rpartition(':')[2]}` once a file is there, and all others go on:\n\n"
     with machine.breakable(HUNG, SOURCE) as fuse:
-        _quiet(machine, "systemctl restart tracker")
+        transcript.quiet(machine, "systemctl restart tracker")
         _until_well(machine)
-        pid, mark = machine.show("MainPID"), _mark(machine)
-        yield _shell(machine, f"echo 1 > {fuse}")
+        pid, mark = machine.show("MainPID"), transcript.mark(machine)
+        yield transcript.shell(machine, f"echo 1 > {fuse}")
         machine.until(lambda: machine.show("StatusText").startswith("stuck"))
-        yield _shell(machine, "systemctl show tracker -p StatusText", f"rm {fuse}")
+        yield transcript.shell(machine, "systemctl show tracker -p StatusText", f"rm {fuse}")
         machine.again(int(pid))
-        yield _told(machine, mark)
-    _quiet(machine, "systemctl restart tracker")
+        yield transcript.told(machine, mark)
+    transcript.quiet(machine, "systemctl restart tracker")
 
 
 def _killed(machine: Machine) -> Iterator[str]:
     yield "## It is killed\n\n"
-    pid, mark = machine.show("MainPID"), _mark(machine)
-    yield _shell(machine, 'kill -KILL "$(systemctl show tracker -p MainPID --value)"')
+    pid, mark = machine.show("MainPID"), transcript.mark(machine)
+    yield transcript.shell(machine, 'kill -KILL "$(systemctl show tracker -p MainPID --value)"')
     machine.again(int(pid))
     _until_well(machine)
-    yield _told(machine, mark)
-    yield _shell(machine, "/opt/tracker/bin/tracker-status --field books")
+    yield transcript.told(machine, mark)
+    yield transcript.shell(machine, "/opt/tracker/bin/tracker-status --field books")
 
 
 def _misconfigured(machine: Machine) -> Iterator[str]:
     yield "## A setting is wrong\n\nIt stays down, and says which:\n\n"
     conf = "/etc/tracker/tracker.conf"
-    yield _shell(
+    yield transcript.shell(
         machine,
         f"cp {conf} /root/before && echo 'redundancy = 99' >> {conf}",
         "systemctl restart tracker",
@@ -221,17 +219,14 @@ def _misconfigured(machine: Machine) -> Iterator[str]:
 def _ended(machine: Machine) -> Iterator[str]:
     yield "## It is stopped\n\n"
     _until_well(machine)
-    mark = _mark(machine)
-    yield _shell(machine, "systemctl stop tracker")
-    yield _told(machine, mark)
-    yield _shell(
+    mark = transcript.mark(machine)
+    yield transcript.shell(machine, "systemctl stop tracker")
+    yield transcript.told(machine, mark)
+    yield transcript.shell(
         machine,
         "systemctl show tracker -p ActiveState -p Result",
         "runuser -u postgres -- psql -At -c 'select count(*) from trades' polymarket",
     )
-
-
-# -------------------------------------------------------------------- the words
 
 
 def _until_well(machine: Machine) -> None:
@@ -240,69 +235,6 @@ def _until_well(machine: Machine) -> None:
     except AssertionError as exc:
         lately = machine.run("journalctl", "--lines=40", "--output=cat", "--no-pager").stdout
         raise RuntimeError(f"not well: {machine.show('StatusText')}\n{lately}") from exc
-
-
-def _quiet(machine: Machine, command: str) -> None:
-    done = machine.run("bash", "-ec", command, limit_s=120, **ENVIRON)
-    if done.returncode:
-        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
-
-
-def _shell(machine: Machine, *lines: str) -> str:
-    """Give what one shell says to these lines, as a block."""
-    said = [f"cd {SOURCE}; exec 2>&1; export LC_ALL=C.UTF-8"]
-    for line in lines:
-        said += [f"printf '\\036'; {{\n{line}\n}}; printf '\\037%d' $?"]
-    out = machine.run("bash", "-c", "\n".join(said), limit_s=300, **ENVIRON).stdout
-    parts = [part.rpartition("\037") for part in out.split("\036")[1:]]
-    if len(parts) != len(lines):
-        raise RuntimeError(f"the shell ended early: {out[-2000:]}")
-    told = ["```\n"]
-    for line, (answer, _, code) in zip(lines, parts, strict=True):
-        body = "".join(f"{row.rstrip()}\n" for row in answer.splitlines())
-        told += [f"$ {line}\n{body}", f"(exit code {code})\n" if code != "0" else ""]
-    return "".join([*told, "```\n\n"])
-
-
-def _mark(machine: Machine) -> str:
-    """Give where the log stands now."""
-    done = machine.run("journalctl", "-u", "tracker", "--lines=1", "--output=json", "--no-pager")
-    return str(json.loads(done.stdout)["__CURSOR"])
-
-
-def _told(machine: Machine, mark: str) -> str:
-    """Give what the log has said since then, as a block."""
-    since = [f"--after-cursor={mark}"] if mark else []
-    done = machine.run(
-        "journalctl", "_SYSTEMD_UNIT=tracker.service", "+", "UNIT=tracker.service", *since,
-        "--output=cat", "--no-pager",
-    )  # fmt: skip
-    lines = "".join(f"{_cut(line)}\n" for line in _plain(done.stdout.splitlines()))
-    return f"```\n{lines}```\n\n"
-
-
-def _plain(lines: list[str]) -> Iterator[str]:
-    """Tell JSON in words; leave out the outer frames of stacks."""
-    frames = 0
-    for line in lines:
-        if line.startswith("{"):
-            yield _words(json.loads(line))
-            continue
-        frames = frames + 1 if line.startswith("  File ") else 0
-        if frames <= FRAMES:
-            yield line
-
-
-def _words(event: dict[str, object]) -> str:
-    at, level, name = (str(event.pop(key)) for key in ("timestamp", "level", "event"))
-    for key in ("message", "logger"):
-        event.pop(key, None)
-    fields = " ".join(f"{key}={json.dumps(value)}" for key, value in event.items())
-    return f"{at[11:23]} {level} {name} {fields}".rstrip()
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
 def _own_nothing(page: str) -> None:

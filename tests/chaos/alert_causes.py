@@ -1,0 +1,222 @@
+"""What alerts are for: each context manager brings a fault, and ends it when it is left."""
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import tracer
+from bug_faults import SABOTAGE
+from monitor import Monitor
+from proxy import CLEAN, Toxics
+from scene import Scene, hears_all, python
+from stage import until
+
+LONG_S = 600
+ROOM_MIB, LITTLE_MIB = 2048, 600
+
+Bring = Callable[[Scene, Monitor], AbstractContextManager[None]]
+
+
+def _again(scene: Scene) -> None:
+    """Stop the tracker in order and start it anew, without whatever broke it."""
+    assert scene.tracked is not None
+    scene.tracked.stop()
+    scene.tracker()
+    scene.flows()
+
+
+@contextlib.contextmanager
+def down(scene: Scene, _: Monitor) -> Iterator[None]:
+    scene.at = scene.kill()
+    yield
+    scene.tracker()
+    scene.flows()
+
+
+@contextlib.contextmanager
+def restarting(scene: Scene, monitor: Monitor) -> Iterator[None]:
+    scene.strike()
+    began = monitor.value("tracker_start_time_seconds")
+    for _ in range(3):
+        before = began
+        scene.kill()
+        scene.tracker()
+        fresh = lambda: monitor.value("tracker_start_time_seconds") not in (None, before)  # noqa: B023, E731
+        until("the new process is scraped", fresh)
+        scene.flows()
+        began = monitor.value("tracker_start_time_seconds")
+    yield
+
+
+@contextlib.contextmanager
+def disconnected(scene: Scene, _: Monitor) -> Iterator[None]:
+    with _lasting(scene, "refuse_ws", status=503):
+        scene.feed.reset()
+        yield
+
+
+@contextlib.contextmanager
+def one_refused(scene: Scene, _: Monitor) -> Iterator[None]:
+    with _lasting(scene, "refuse_ws", status=503):
+        scene.admin("fault", kind="drop", count=1)
+        yield
+
+
+@contextlib.contextmanager
+def no_prints(scene: Scene, _: Monitor) -> Iterator[None]:
+    scene.strike()
+    scene.admin("rates", prints_per_second=0)
+    yield
+    scene.admin("rates", prints_per_second=200)
+
+
+@contextlib.contextmanager
+def exchange_silent(scene: Scene, _: Monitor) -> Iterator[None]:
+    with _lasting(scene, "freeze_all"):
+        yield
+
+
+@contextlib.contextmanager
+def unconfirmed(scene: Scene, _: Monitor) -> Iterator[None]:
+    """Markets begin on connections that listen already, and nothing is said about them.
+
+    A connection without any book at all does not listen: that is another alert. Nobody
+    trades meanwhile: a book follows many a print, and proves the token as well.
+    """
+    scene.hush()
+    with _lasting(scene, "no_books"):
+        for winner in (0, 1):
+            scene.admin("market", fate="clean", winner=winner, life_s=90_000)
+        yield
+    scene.admin("fault", kind="drop", count=99)
+    scene.admin("rates", prints_per_second=200)
+
+
+@contextlib.contextmanager
+def http_dead(scene: Scene, _: Monitor) -> Iterator[None]:
+    """Every HTTP source answers 500 while a market is due."""
+    scene.admin("market", fate="clean", winner=0, life_s=5)
+    wanted = int(scene.status()["assets"]["wanted"])
+    scene.until_status("it is found", lambda found: found["assets"]["wanted"] > wanted)
+    with _lasting(scene, "http_500"):
+        yield
+
+
+@contextlib.contextmanager
+def unwanted(scene: Scene, _: Monitor) -> Iterator[None]:
+    """Nobody trades meanwhile: what is not wanted is no gap."""
+    assert scene.tracked is not None
+    scene.hush()
+    scene.tracked.stop()
+    scene.strike()
+    scene.tracker(TRACKER_TAGS="nobody-has-this-tag")
+    yield
+    scene.tracked.stop()
+    scene.tracker()
+    scene.until_status("every token is heard", hears_all)
+    scene.admin("rates", prints_per_second=200)
+
+
+@contextlib.contextmanager
+def database_away(scene: Scene, _: Monitor) -> Iterator[None]:
+    scene.admin("rates", prints_per_second=500)
+    scene.strike()
+    scene.server.stop()
+    yield
+    scene.admin("rates", prints_per_second=200)
+    scene.server.start()
+
+
+@contextlib.contextmanager
+def behind(scene: Scene, _: Monitor) -> Iterator[None]:
+    scene.strike()
+    scene.base.toxics = Toxics(latency_s=0.6)
+    yield
+    scene.base.toxics = CLEAN
+
+
+@contextlib.contextmanager
+def disk_low(scene: Scene, _: Monitor) -> Iterator[None]:
+    """As if another program had taken the room; it is only promised, never filled."""
+    scene.strike()
+    state = scene.folder / "state"
+    _resized(state, LITTLE_MIB)
+    yield
+    _resized(state, ROOM_MIB)
+
+
+def _resized(disk: Path, mib: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={mib}m", str(disk)], check=True)
+
+
+@contextlib.contextmanager
+def disk_slow(scene: Scene, _: Monitor) -> Iterator[None]:
+    assert scene.tracked is not None
+    scene.strike()
+    with tracer.attached(scene.tracked.process.pid, "fdatasync:delay_enter=1500ms"):
+        yield
+
+
+@contextlib.contextmanager
+def storing_stopped(scene: Scene, _: Monitor) -> Iterator[None]:
+    """Somebody changes the schema; after it is undone a restart spares five minutes of waiting."""
+    scene.strike()
+    table = "alter table prints"
+    scene.server.run(
+        f"{table} add constraint wrong check (price < 0) not valid", db=scene.plain_dsn
+    )
+    yield
+    scene.server.run(f"{table} drop constraint wrong", db=scene.plain_dsn)
+    _again(scene)
+    rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
+    scene.set_aside = int(rows[0][0])
+    scene.note(f"{scene.set_aside} prints were set aside before it stopped")
+
+
+@contextlib.contextmanager
+def conflict(scene: Scene, _: Monitor) -> Iterator[None]:
+    """A contradiction is never over; the count begins anew with the process."""
+    scene.strike()
+    scene.admin("market", fate="clean", winner=0, life_s=4, odd="contradicted_clob")
+    yield
+    _again(scene)
+
+
+@contextlib.contextmanager
+def drift(scene: Scene, _: Monitor) -> Iterator[None]:
+    scene.strike("garbage", count=3)
+    yield
+
+
+def broken(target: str, action: str, times: int) -> Bring:
+    """Give what starts a tracker in which a method is broken so many times."""
+
+    @contextlib.contextmanager
+    def bring(scene: Scene, _: Monitor) -> Iterator[None]:
+        assert scene.tracked is not None
+        scene.sabotaged = True
+        scene.tracked.stop()
+        fuse = scene.folder / "fuse"
+        scene.launch(python("-X", "faulthandler", SABOTAGE, str(fuse), target, action))
+        scene.flows()
+        scene.strike()
+        fuse.write_text(str(times))
+        scene.admin("fault", kind="drop", count=1)
+        scene.hush()
+        yield
+        scene.admin("rates", prints_per_second=200)
+        _again(scene)
+
+    return bring
+
+
+@contextlib.contextmanager
+def _lasting(scene: Scene, kind: str, **values: float) -> Iterator[None]:
+    """Bring a fault of the simulator that lasts for as long as this does."""
+    scene.strike(kind, seconds=LONG_S, **values)
+    try:
+        yield
+    finally:
+        scene.admin("fault", kind=kind, seconds=0)

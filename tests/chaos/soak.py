@@ -1,0 +1,221 @@
+"""The soak: a long life in a short time, and nothing may grow.
+
+    make soak MINUTES=60        renews docs/soak.md and docs/soak.svg
+
+Thousands of markets begin, trade, end and are resolved while connections, HTTP
+sources and the database fail again and again and the exchange has its weekly
+restart. The tracker is one process all the time. Every few seconds its memory,
+threads, descriptors and what waits in its journal are noted; a line through the
+last two thirds of each must be flat. In the end ledger and database are compared.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fault import FAIL, Outcome
+from mounts import own_mounts
+from scene import Scene, played, scene
+from server import OwnServer
+from stage import ROOT
+from trend import Point, Trend, drawn, fit
+
+LIFE_H = 12.0
+"""What the faults of one soak stand for: each comes as often as in so many hours of hard life."""
+SAMPLE_S = 5.0
+ROUNDS = 12
+BIRTHS, LIFE, MARKETS, PRINTS = 4.0, "20-60", 150, 300
+SETTINGS = {"TRACKER_REPLACE_SECONDS": "120", "TRACKER_SILENCE_SECONDS": "15"}
+
+SERIES: dict[str, tuple[str, float, float]] = {
+    "memory": ("MiB, resident", 0.05, 6.0),
+    "threads": ("threads", 0.1, 3.0),
+    "descriptors": ("file descriptors", 0.1, 4.0),
+    "waiting": ("s, age of the oldest record in the journal", 0.0, 5.0),
+}
+"""Unit, and what a line may gain: a share of its mean, or at least so much."""
+
+
+def _weekly_restart(found: Scene) -> None:
+    found.admin("fault", kind="refuse_ws", seconds=9, status=503)
+    found.admin("fault", kind="close", code=1001, count=99)
+
+
+def _database_away(found: Scene) -> None:
+    found.server.stop()
+    time.sleep(8)
+    found.server.start()
+
+
+def _of(kind: str, **values: float) -> Callable[[Scene], None]:
+    return lambda found: found.admin("fault", kind=kind, **values)
+
+
+FAULTS: tuple[tuple[str, Callable[[Scene], None]], ...] = (
+    ("two connections reset", _of("drop", count=2)),
+    ("a connection frozen", _of("freeze", count=1, seconds=0)),
+    ("garbage", _of("garbage", count=2)),
+    ("HTTP 500", _of("http_500", seconds=10)),
+    ("database away", _database_away),
+    ("tokens deaf", _of("deaf", count=3)),
+    ("weekly restart", _weekly_restart),
+    ("HTTP 429", _of("http_429", seconds=10, retry_after=5)),
+    ("database crash", lambda found: found.server.restart()),
+    ("half a frame", _of("half_frame", count=1)),
+    ("flaky HTTP", _of("flaky_http", seconds=15, share=0.3)),
+    ("slow readers cut", _of("close", code=1013, count=2)),
+)
+
+
+class Soak:
+    """What was seen of one run."""
+
+    def __init__(self, found: Scene, seconds: float) -> None:
+        self._scene = found
+        self._seconds = seconds
+        self.series: dict[str, list[Point]] = {name: [] for name in SERIES}
+        self.marks: list[tuple[float, str]] = []
+        self.last: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Live through it."""
+        began = time.monotonic()
+        every_s = self._seconds / (ROUNDS + 1)
+        while (passed := time.monotonic() - began) < self._seconds:
+            due = int(passed / every_s)
+            if 0 < due <= ROUNDS and due > len(self.marks):
+                what, strike = FAULTS[len(self.marks) % len(FAULTS)]
+                self.marks.append((passed, what))
+                strike(self._scene)
+            self._sample(time.monotonic() - began)
+            time.sleep(SAMPLE_S)
+
+    def _sample(self, at: float) -> None:
+        tracked = self._scene.tracked
+        assert tracked is not None
+        assert tracked.process.poll() is None, f"the tracker ended: {tracked.said()[-500:]}"
+        place = Path(f"/proc/{tracked.process.pid}")
+        self.last = self._scene.status() or self.last
+        seen = {
+            "memory": self._scene.memory_mib(),
+            "threads": float(len(list((place / "task").iterdir()))),
+            "descriptors": float(len(list((place / "fd").iterdir()))),
+            "waiting": float(self.last["journal"]["oldest_s"]),
+        }
+        for name, value in seen.items():
+            self.series[name].append((at, value))
+
+    def trends(self) -> dict[str, tuple[Trend, bool]]:
+        """Give the line of each series, and whether it is flat."""
+        found = {name: fit(points) for name, points in self.series.items()}
+        return {
+            name: (trend, trend.flat(share=SERIES[name][1], least=SERIES[name][2]))
+            for name, trend in found.items()
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Soak, judge, write the page; give 0 when all is flat and nothing is lost."""
+    parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where page and picture go")
+    asked = parser.parse_args(arguments)
+    own_mounts()
+    outcome = Outcome(number="soak", name="soak", how="", expected="")
+    runs: list[Soak] = []
+
+    def play(found: Scene) -> None:
+        words = ("--births-per-second", str(BIRTHS), "--life", LIFE)
+        found.simulate(*words, markets=MARKETS)
+        found.tracker(**SETTINGS)
+        found.until_status("something is heard", lambda said: said["assets"]["covered"] > 100)
+        found.admin("rates", prints_per_second=PRINTS)
+        found.began = time.time()
+        runs.append(Soak(found, asked.minutes * 60))
+        runs[0].run()
+
+    folder = Path(tempfile.mkdtemp(prefix="tracker-soak-"))
+    folder.chmod(0o755)
+    server = OwnServer(folder / "pg")
+    try:
+        with scene(folder, server, outcome) as found:
+            played(play, found)
+    finally:
+        if server.up:
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    if not runs or not runs[0].last:
+        sys.stdout.write(f"{outcome.line()}\n")
+        return 1
+    page, flat = _page(runs[0], outcome, asked.minutes)
+    (asked.out / "soak.md").write_text(page)
+    pictured = {f"{name} ({SERIES[name][0]})": points for name, points in runs[0].series.items()}
+    (asked.out / "soak.svg").write_text(drawn(pictured, runs[0].marks))
+    sys.stdout.write(page)
+    return 0 if flat and outcome.result != FAIL else 1
+
+
+PAGE = """# The soak
+
+Made by `make soak`; do not edit. One tracker, two legs, for {minutes:.0f} minutes: {births:g}
+markets begin every second and live {life} s, {prints} prints and 300 other events come every
+second, and {faults} faults, as many as in {hours:.0f} hours of hard life. Noted every
+{sample:.0f} s; the line goes through the last two thirds.
+
+![memory, threads, descriptors, what waits](soak.svg)
+
+| figure | unit | mean | most | the line gains | verdict |
+|---|---|---|---|---|---|
+{rows}
+
+{markets:,} markets were looked after. {verdicts:,} verdicts, {trades:,} trades, {reconnects:,}
+reconnects, {deaths} deaths of actors; books {books}. Ledger against database: sent {sent}, lost
+{lost}, doubled {doubled}, uncovered {uncovered}, in gaps {in_gaps}; {told}.
+
+Faults: {struck}.
+"""
+
+
+def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
+    """Give the page, and whether every figure is flat."""
+    trends = soak.trends()
+    rows = (
+        f"| {name} | {SERIES[name][0]} | {trend.mean:.1f} | {trend.most:.1f}"
+        f" | {trend.drift:+.2f} | {'flat' if good else 'GROWS'} |"
+        for name, (trend, good) in trends.items()
+    )
+    last = soak.last
+    found = last["resolutions"]
+    page = PAGE.format(
+        minutes=minutes,
+        births=BIRTHS,
+        life=LIFE,
+        prints=PRINTS,
+        faults=len(soak.marks),
+        hours=LIFE_H,
+        sample=SAMPLE_S,
+        rows="\n".join(rows),
+        markets=found["recorded"] + found["pending_total"],
+        verdicts=found["recorded"],
+        trades=last["trades"]["total"],
+        reconnects=last["connections"]["reconnects_total"],
+        deaths=last["restarts"]["total"],
+        books="balanced" if last["books"]["balanced"] else "NOT BALANCED",
+        sent=outcome.sent,
+        lost=outcome.lost,
+        doubled=outcome.duplicated,
+        uncovered=outcome.uncovered,
+        in_gaps=outcome.in_gaps,
+        told="; ".join([*outcome.broken, *outcome.notes]) or "nothing was broken",
+        struck=", ".join(f"{what} ({at / 60:.1f} min)" for at, what in soak.marks),
+    )
+    return page, all(good for _, good in trends.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
