@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,11 @@ SERIES: dict[str, tuple[str, float, float]] = {
     "threads": ("threads", 0.1, 3.0),
     "descriptors": ("file descriptors", 0.1, 4.0),
     "waiting": ("s, age of the oldest record in the journal", 0.0, 5.0),
+    "tokens": ("tokens wanted", 0.0, inf),
+    "connections": ("connections wanted", 0.0, inf),
 }
-"""Unit, and what a line may gain: a share of its mean, or at least so much."""
+"""Unit, and what a line may gain: a share of its mean, or at least so much. The last two
+are the world's doing and not judged: they say what threads and descriptors are for."""
 
 
 def _weekly_restart(found: Scene) -> None:
@@ -106,6 +110,8 @@ class Soak:
             "threads": float(len(list((place / "task").iterdir()))),
             "descriptors": float(len(list((place / "fd").iterdir()))),
             "waiting": float(self.last["journal"]["oldest_s"]),
+            "tokens": float(self.last["assets"]["wanted"]),
+            "connections": float(self.last["connections"]["wanted"]),
         }
         for name, value in seen.items():
             self.series[name].append((at, value))
@@ -181,12 +187,18 @@ Faults: {struck}.
 """
 
 
+def _verdict(name: str, *, good: bool) -> str:
+    if SERIES[name][2] == inf:
+        return "not judged"
+    return "flat" if good else "GROWS"
+
+
 def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
     """Give the page, and whether every figure is flat."""
     trends = soak.trends()
     rows = (
         f"| {name} | {SERIES[name][0]} | {trend.mean:.1f} | {trend.most:.1f}"
-        f" | {trend.drift:+.2f} | {'flat' if good else 'GROWS'} |"
+        f" | {trend.drift:+.2f} | {_verdict(name, good=good)} |"
         for name, (trend, good) in trends.items()
     )
     last = soak.last
