@@ -65,7 +65,9 @@ class Market:
     def final_at(self) -> dict[str, int]:
         """Give source → time of its final word (milliseconds); empty when there is none."""
         final = final_times(self.fate, self.life, v2=self.v2)
-        if self.odd in UNDECIDED or self.odd.removeprefix("contradicted_") in final:
+        liar = self.odd.removeprefix("contradicted_")
+        # An honest CLOB says nothing of a split; one that lies names a winner.
+        if self.odd in UNDECIDED or liar in final or liar == "clob":
             return {}
         late = self.life.lags if self.odd == "stale" else {}
         return {

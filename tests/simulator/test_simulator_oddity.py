@@ -73,6 +73,11 @@ def test_a_contradiction_by_a_source_that_never_speaks_is_none() -> None:
     assert set(one.market.final_at) == {"clob", "data"}
 
 
+def test_a_split_that_the_clob_calls_won_is_contradicted_too() -> None:
+    assert Odd("contradicted_clob", fate="split").market.final_at == {}
+    assert set(Odd("", fate="split").market.final_at) == {"gamma", "data", "chain"}
+
+
 def test_a_contradicted_split_is_named_a_winner() -> None:
     one = Odd("contradicted_data", fate="split")
     assert one.payouts() == [1_000_000, 0]
