@@ -16,6 +16,9 @@ from actors.logic.plan import Changes, Plan
 from actors.logic.trade import ConditionId, TokenId
 from actors.messages import Subscribe, Tick, UniverseChanged, Unsubscribe
 
+TIDY_S = 60.0
+"""Between two lanes that are emptied because the others can take their markets."""
+
 LIFECYCLE = LaneSpec(lane="lifecycle", leg=0, lifecycle=True)
 
 
@@ -36,6 +39,7 @@ class Rota:
         self._backlog = backlog
         self._health = health
         self._bustle = bustle
+        self._tidied_at = 0.0
         self.crews = Crews(
             children,
             health=health,
@@ -74,6 +78,18 @@ class Rota:
         market = self._plan.market_of(lane, token)
         if market is not None:
             self._carry_out(self._plan.split(lane, market), time)
+
+    def tidy(self, time: Tick) -> None:
+        """Now and then empty a lane that is not needed any more, while others hear its tokens.
+
+        With one leg nobody would, so there lanes close only when their markets have ended.
+
+        Raises:
+            JournalFailed: See `change`.
+        """
+        if self._plan.redundancy > 1 and time.now - self._tidied_at >= TIDY_S:
+            self._tidied_at = time.now
+            self._carry_out(self._plan.compact(1), time)
 
     def _carry_out(self, changes: Changes, time: Tick) -> None:
         self._backlog.add_tokens(record.TokensWanted, time.wall_ns, changes.wanted)

@@ -57,6 +57,8 @@ class Watch:
             retire = Retire(reason="exchange_silent", at_once=True)
             self._children.by_id[probe].address.tell(retire)
         self._crews.turn(told)
+        if not silent:
+            self._rota.tidy(told)
         return told
 
     def missed(self, message: PrintsMissed) -> None:

@@ -34,6 +34,12 @@ def orders(ref: FakeRef) -> list[object]:
     return [message for message in ref.told if not isinstance(message, Tick)]
 
 
+def lanes_in(house: House) -> list[str]:
+    """Give the lanes that somebody is in charge of."""
+    names = [each.id for each in house.health().connections.each]
+    return sorted(name for name in names if name.startswith("leg"))
+
+
 def test_tokens_are_journalled_as_wanted_before_anyone_listens() -> None:
     house = House().tick()
     before = house.born()
@@ -128,6 +134,26 @@ def test_a_retired_lane_hears_time_until_it_ends_and_is_not_born_again() -> None
     house.ticks(100)
     assert house.incarnation(LANE) == 1
     assert house.noted(LANE)[-1] == ("disconnected", "released")
+
+
+def test_a_lane_too_many_is_emptied_while_the_other_leg_hears_its_tokens() -> None:
+    house = House(per_connection=10, redundancy=2).begin(*range(1, 11))
+    house.tell(removed(*range(1, 5), *range(7, 11)))
+    assert lanes_in(house) == ["leg0-0000", "leg0-0001", "leg1-0000"]
+
+    house.ticks(60)
+    assert lanes_in(house) == ["leg0-0001", "leg1-0000"]
+    assert Subscribe(tokens=market(5).token_ids) in orders(house.ref("leg0-0001"))
+    (let_go, retired) = orders(house.ref("leg0-0000"))[-2:]
+    assert isinstance(let_go, Unsubscribe)
+    assert (let_go.tokens, retired) == (market(5).token_ids, Retire(reason="released"))
+
+
+def test_with_one_leg_no_market_moves() -> None:
+    house = House(per_connection=10).begin(*range(1, 11))
+    house.tell(removed(*range(1, 5), *range(7, 11)))
+    house.ticks(180)
+    assert lanes_in(house) == ["leg0-0000", "leg0-0001"]
 
 
 def test_a_lane_that_closes_before_its_birth_is_never_born() -> None:

@@ -10,7 +10,6 @@ from actors.logic.changes import Difference, Lane
 from actors.logic.trade import ConditionId, TokenId
 
 _PAIR: Final = 2  # a market has two tokens; a lane with room for one is full
-_SPARSE: Final = 4  # a lane less than a quarter full may be merged
 
 
 @dataclass(slots=True, eq=False)
@@ -105,15 +104,33 @@ class Leg:
         del self.benches[bench.lane.id]
         difference.close(bench.lane.id)
 
-    def sparse(self) -> list[Bench]:
-        """Give the lanes that are less than a quarter full, emptiest first."""
-        found = [bench for bench in self._roomy if bench.used * _SPARSE < self._capacity]
-        return sorted(found, key=lambda bench: (bench.used, bench.number))
+    def surplus(self) -> int:
+        """Give how many lanes too many there are: the others would keep a fifth of their room."""
+        used = sum(bench.used for bench in self._shared())
+        return max(0, len(self._shared()) - max(1, -(-used * 5 // (self._capacity * 4))))
 
-    def host(self, guest: Bench) -> Bench | None:
-        """Give the fullest lane that can take all markets of another one."""
-        hosts = [b for b in self._roomy if b is not guest and self._room(b) >= guest.used]
-        return max(hosts, key=lambda bench: (bench.used, -bench.number), default=None)
+    def shrink(self, limit: int, difference: Difference) -> None:
+        """Empty up to so many of the lanes too many; what fits nowhere stays where it is."""
+        emptiest = sorted(self._shared(), key=lambda bench: (bench.used, bench.number))
+        guests = emptiest[: max(0, min(limit, self.surplus()))]
+        for guest in guests:
+            self._reserve(guest, reserved=True)
+        for guest in guests:
+            for seat in tuple(guest.seats.values()):
+                host = self._choose(seat)
+                if host is not None:
+                    self.rise(seat, difference)
+                    self.sit(seat, host, difference)
+        for guest in guests:
+            if guest.seats:
+                self._reserve(guest, reserved=False)
+
+    def _shared(self) -> list[Bench]:
+        return [bench for bench in self.benches.values() if not bench.reserved]
+
+    def _reserve(self, bench: Bench, *, reserved: bool) -> None:
+        bench.reserved = reserved
+        self._weigh(bench)
 
     def _choose(self, seat: Seat) -> Bench | None:
         count, size = len(self._roomy), len(seat.tokens)

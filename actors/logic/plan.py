@@ -38,6 +38,11 @@ class Plan:
         self._token_count = 0
 
     @property
+    def redundancy(self) -> int:
+        """How many connections listen to each token."""
+        return len(self._legs)
+
+    @property
     def token_count(self) -> int:
         """Tokens in the plan, each counted once."""
         return self._token_count
@@ -88,26 +93,13 @@ class Plan:
         return difference.changes()
 
     def compact(self, limit: int) -> Changes:
-        """Empty up to `limit` lanes that are less than a quarter full.
+        """Empty up to `limit` lanes, the emptiest first, of a leg that could do with fewer.
 
-        Each goes as a whole to the fullest lane of its leg that can take it.
-        Only the leg with the most such lanes is touched: no market moves on two
-        legs at once.
+        Only the leg with the most lanes too many is touched: no market moves on
+        two legs at once.
         """
         difference = Difference()
-        leg = max(self._legs, key=lambda leg: len(leg.sparse()))
-        hosts: set[str] = set()
-        for guest in leg.sparse():
-            host = leg.host(guest)
-            if limit <= 0 or host is None:
-                break
-            if guest.lane.id in hosts:
-                continue
-            limit -= 1
-            hosts.add(host.lane.id)
-            for seat in tuple(guest.seats.values()):
-                leg.rise(seat, difference)
-                leg.sit(seat, host, difference)
+        max(self._legs, key=Leg.surplus).shrink(limit, difference)
         return difference.changes()
 
     def lanes(self) -> tuple[Lane, ...]:

@@ -38,15 +38,15 @@ def test_a_market_alone_on_its_lane_is_not_split_again() -> None:
     assert plan.split("leg0-0001", market(2)[0]) == Changes()
 
 
-def test_compacting_empties_sparse_lanes_into_fuller_ones() -> None:
+def test_compacting_empties_the_emptiest_lane_into_the_others() -> None:
     plan = Plan(redundancy=1, per_connection=20, seed=1)
     plan.want(markets(30))
     plan.drop(conditions(markets(8)) + conditions(markets(9, start=10)) + [market(20)[0]])
     assert [len(tokens) for tokens in layout(plan).values()] == [4, 2, 18]
     changes = plan.compact(5)
     assert changes.closed == ("leg0-0001",)
-    assert changes.subscribed == (("leg0-0002", market(19)[1]),)
-    assert [len(tokens) for tokens in layout(plan).values()] == [4, 20]
+    assert changes.subscribed == (("leg0-0000", market(19)[1]),)
+    assert [len(tokens) for tokens in layout(plan).values()] == [6, 18]
     assert plan.compact(5) == Changes()
 
 
@@ -56,10 +56,10 @@ def test_compacting_moves_no_market_twice() -> None:
     left = {0, 10, 11, 20, 21}
     plan.drop([market(number)[0] for number in range(30) if number not in left])
     changes = plan.compact(5)
-    assert changes.closed == ("leg0-0000", "leg0-0002")
+    assert changes.closed == ("leg0-0000", "leg0-0001")
     assert changes.unsubscribed == (
         ("leg0-0000", market(0)[1]),
-        ("leg0-0002", market(20)[1] + market(21)[1]),
+        ("leg0-0001", market(10)[1] + market(11)[1]),
     )
 
 
@@ -71,11 +71,23 @@ def test_compacting_stops_at_its_limit() -> None:
     assert plan.compact(0) == Changes()
 
 
-def test_a_lane_a_quarter_full_is_left_alone() -> None:
-    plan = Plan(redundancy=1, per_connection=8, seed=1)
-    plan.want(markets(8))
-    plan.drop(conditions(markets(3)) + conditions(markets(3, start=4)))
+def test_a_fifth_of_all_room_stays_free_for_what_comes() -> None:
+    plan = Plan(redundancy=1, per_connection=10, seed=1)
+    plan.want(markets(10))
+    plan.drop(conditions(markets(1)) + conditions(markets(4, start=5)))
+    assert [len(tokens) for tokens in layout(plan).values()] == [8, 2]
     assert plan.compact(5) == Changes()
+    plan.drop(conditions(markets(1, start=1)))
+    assert plan.compact(5).closed == ("leg0-0001",)
+
+
+def test_a_lane_whose_markets_fit_nowhere_keeps_them_and_takes_others() -> None:
+    plan = Plan(redundancy=1, per_connection=5, seed=1)
+    plan.want([market(number, tokens=3) for number in range(4)])
+    assert len(plan.lanes()) == 4
+    assert plan.compact(5) == Changes()
+    plan.want([market(9)])
+    assert plan.tokens_of("leg0-0000") == market(0, tokens=3)[1] + market(9)[1]
 
 
 def test_no_market_moves_on_two_legs_at_once() -> None:
