@@ -13,21 +13,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from acknowledged import Key, journalled, stored_keys
 from checker import Span, check
+from doors import Doors, Run
 from fault import FAIL, Outcome
-from proxy import CLEAN, Proxy, Toxics
 from server import OwnServer
-from stage import ROOT, Process, Stage, as_url, until
+from stage import ROOT, Process, until
 
 STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 """No market begins or ends, and none is asleep: every second of every token can be judged."""
@@ -40,37 +38,14 @@ PROOF_S = 1.5
 """How far behind the last print the last proof may be: a stop is no false gap."""
 
 
-class Run(Process):
-    """A process with a command of its own."""
-
-    def __init__(self, command: list[str], env: dict[str, str], log: Path, **popen: Any) -> None:
-        self._log = log
-        bare = {
-            name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")
-        }
-        with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                command,
-                env={**bare, **env},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-                **popen,
-            )
-
-
-class Scene(Stage):
+class Scene(Doors):
     """Everything that one fault is played with.
 
     Attributes:
-        server: The database server.
         outcome: What was seen so far.
         scale: Long runs are so many times longer.
         rounds: How many kills.
         at: Wall clock when the fault was brought.
-        blind: Stretches in which a proxy kept the feed away.
         heard: Stretches in which everything was received: all of it must be stored.
         acknowledged: What journals of dead trackers held: it must be stored as well.
         sabotaged: Whether tracebacks are ours.
@@ -81,73 +56,22 @@ class Scene(Stage):
     def __init__(
         self, folder: Path, server: OwnServer, dsn: str, outcome: Outcome, *, scale: float = 1.0
     ) -> None:
-        super().__init__(folder, dsn)
-        self.server = server
-        self.plain_dsn = dsn
+        super().__init__(folder, server, dsn)
         self.outcome = outcome
         self.scale = scale
         self.at = 0.0
         self.began = 0.0
         self.flowing_at = 0.0
         self.ended_at: float | None = None
-        self.blind: list[Span] = []
         self.heard: list[Span] = []
         self.acknowledged: set[Key] = set()
         self._read_to = 1
         self.set_aside = 0
         self.costs_nothing = False
         self.sabotaged = False
-        self.overrides: dict[str, str] = {}
-        self.doors = ExitStack()
         self.simulated: Process | None = None
         self.tracked: Process | None = None
         self.rounds = 20
-        self._feed: Proxy | None = None
-        self._http: Proxy | None = None
-        self._base: Proxy | None = None
-
-    # ---------------------------------------------------------------- proxies
-
-    @property
-    def feed(self) -> Proxy:
-        """Give the proxy before the feed; asked for before the tracker starts."""
-        if self._feed is None:
-            self._feed = self.doors.enter_context(Proxy(self._place("ws_url")))
-        return self._feed
-
-    @property
-    def http(self) -> Proxy:
-        """Give the proxy before Gamma, CLOB, Data API and chain."""
-        if self._http is None:
-            self._http = self.doors.enter_context(Proxy(self._place("gamma_url")))
-        return self._http
-
-    @property
-    def base(self) -> Proxy:
-        """Give the proxy before the database."""
-        if self._base is None:
-            self._base = self.doors.enter_context(Proxy(self.server.door))
-        return self._base
-
-    def _place(self, url: str) -> tuple[str, int]:
-        parts = urlsplit(self.urls[url])
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
-
-    def settings(self) -> dict[str, str]:
-        """Give the tracker's environment, through whatever proxies there are."""
-        found = super().settings()
-        found["TRACKER_LOG_FORMAT"] = "json"
-        if self._feed is not None:
-            _reroute(found, ("MARKET_WS_URL",), self._feed)
-        if self._http is not None:
-            _reroute(found, ("GAMMA_URL", "CLOB_URL", "DATA_URL", "POLYGON_RPC_URLS"), self._http)
-        if self._base is not None:
-            found["TRACKER_DATABASE_URL"] = as_url(
-                self.server.through(self._base.address, self.plain_dsn)
-            )
-        return {**found, **self.overrides}
 
     # ------------------------------------------------------------------- play
 
@@ -206,17 +130,6 @@ class Scene(Stage):
         self.at = time.time()
         if kind:
             self.admin("fault", kind=kind, **said)
-
-    def feed_holes(self) -> None:
-        """Swallow what goes through the feed's proxy from now on, if there is one."""
-        if self._feed is not None:
-            self._feed.toxics = Toxics(hole=True)
-            self.blind.append((time.time(), time.time() + 3600))
-
-    def feed_heals(self) -> None:
-        """Hand it on again."""
-        self.feed.toxics = CLEAN
-        self.blind[-1] = (self.blind[-1][0], time.time())
 
     def over(self) -> None:
         """Note that the fault is over: recovery counts from here."""
@@ -358,18 +271,6 @@ class Scene(Stage):
         if self.costs_nothing:
             self.expect(found.in_gaps + found.unwatched == 0, "prints fell into gaps")
             self.expect(out.gap_s == 0, f"a gap was recorded: {verdict.causes}")
-
-    def clear(self) -> None:
-        super().clear()
-        self.doors.close()
-
-
-def _reroute(settings: dict[str, str], names: Sequence[str], proxy: Proxy) -> None:
-    for name in names:
-        parts = urlsplit(settings[f"TRACKER_{name}"])
-        settings[f"TRACKER_{name}"] = urlunsplit(
-            parts._replace(netloc=f"{proxy.address[0]}:{proxy.address[1]}")
-        )
 
 
 def hears_all(found: dict[str, Any]) -> bool:

@@ -1,0 +1,123 @@
+"""The doors of a scene: proxies through which its tracker reaches feed, sources and database."""
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from checker import Span
+from proxy import CLEAN, Proxy, Toxics
+from server import OwnServer
+from stage import Process, Stage, as_url
+
+
+class Run(Process):
+    """A process with a command of its own."""
+
+    def __init__(self, command: list[str], env: dict[str, str], log: Path, **popen: Any) -> None:
+        self._log = log
+        bare = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")
+        }
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                command,
+                env={**bare, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                **popen,
+            )
+
+
+class Doors(Stage):
+    """A stage whose tracker may be led through proxies.
+
+    Attributes:
+        server: The database server.
+        plain_dsn: Its address without a proxy.
+        blind: Stretches in which a proxy kept the feed away.
+        overrides: Settings that go before all others.
+        doors: What is closed with the scene.
+    """
+
+    def __init__(self, folder: Path, server: OwnServer, dsn: str) -> None:
+        super().__init__(folder, dsn)
+        self.server = server
+        self.plain_dsn = dsn
+        self.blind: list[Span] = []
+        self.overrides: dict[str, str] = {}
+        self.doors = ExitStack()
+        self._feed: Proxy | None = None
+        self._http: Proxy | None = None
+        self._base: Proxy | None = None
+
+    @property
+    def feed(self) -> Proxy:
+        """Give the proxy before the feed; asked for before the tracker starts."""
+        if self._feed is None:
+            self._feed = self.doors.enter_context(Proxy(self._place("ws_url")))
+        return self._feed
+
+    @property
+    def http(self) -> Proxy:
+        """Give the proxy before Gamma, CLOB, Data API and chain."""
+        if self._http is None:
+            self._http = self.doors.enter_context(Proxy(self._place("gamma_url")))
+        return self._http
+
+    @property
+    def base(self) -> Proxy:
+        """Give the proxy before the database."""
+        if self._base is None:
+            self._base = self.doors.enter_context(Proxy(self.server.door))
+        return self._base
+
+    def _place(self, url: str) -> tuple[str, int]:
+        parts = urlsplit(self.urls[url])
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def settings(self) -> dict[str, str]:
+        """Give the tracker's environment, through whatever proxies there are."""
+        found = super().settings()
+        found["TRACKER_LOG_FORMAT"] = "json"
+        if self._feed is not None:
+            _reroute(found, ("MARKET_WS_URL",), self._feed)
+        if self._http is not None:
+            _reroute(found, ("GAMMA_URL", "CLOB_URL", "DATA_URL", "POLYGON_RPC_URLS"), self._http)
+        if self._base is not None:
+            found["TRACKER_DATABASE_URL"] = as_url(
+                self.server.through(self._base.address, self.plain_dsn)
+            )
+        return {**found, **self.overrides}
+
+    def feed_holes(self) -> None:
+        """Swallow what goes through the feed's proxy from now on, if there is one."""
+        if self._feed is not None:
+            self._feed.toxics = Toxics(hole=True)
+            self.blind.append((time.time(), time.time() + 3600))
+
+    def feed_heals(self) -> None:
+        """Hand it on again."""
+        self.feed.toxics = CLEAN
+        self.blind[-1] = (self.blind[-1][0], time.time())
+
+    def clear(self) -> None:
+        super().clear()
+        self.doors.close()
+
+
+def _reroute(settings: dict[str, str], names: Sequence[str], proxy: Proxy) -> None:
+    for name in names:
+        parts = urlsplit(settings[f"TRACKER_{name}"])
+        settings[f"TRACKER_{name}"] = urlunsplit(
+            parts._replace(netloc=f"{proxy.address[0]}:{proxy.address[1]}")
+        )
