@@ -22,7 +22,7 @@ MOMENTS = {
     "writer (tick)": "actors.writer:WriterActor._tick",
     "catalog": "actors.catalog:CatalogActor._tick",
     "resolution": "actors.resolution:ResolutionActor._tick",
-    "reactor callback": "actors.recorder:Recorder.frame",
+    "reactor callback": "actors.recorder:Recorder.frames",
 }
 """Where a bug strikes once; each costs a life of one actor and nothing else."""
 
