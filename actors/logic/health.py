@@ -79,6 +79,7 @@ class HealthState:
         self._failing: dict[str, float] = {}
         self._deaths = Deaths(self._limits)
         self._stopping = False
+        self._ever_heard = False
 
     # ------------------------------------------------------------- connections
 
@@ -165,6 +166,7 @@ class HealthState:
     def time_passed(self, now: float, wall_ns: int) -> None:
         """Measure what is listened to; about once a second."""
         assets = self._roster.assets(now)
+        self._hears(assets)
         self._today.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
 
     def stopping(self) -> None:
@@ -209,6 +211,7 @@ class HealthState:
             for text, there in (
                 ("waiting for the database", self._base.ever_open or bool(self._base.reason)),
                 ("waiting for the first connection", self._roster.ever_live),
+                (_unheard(health.assets), self._hears(health.assets)),
             )
             if not there
         )
@@ -221,6 +224,11 @@ class HealthState:
             return health
         codes, texts = zip(*wrong, strict=True)
         return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
+
+    def _hears(self, assets: vitals.Assets) -> bool:
+        """Tell whether nearly all tokens were ever heard at once: new ones come all the time."""
+        self._ever_heard |= 0 < assets.wanted * 9 <= assets.covered * 10
+        return self._ever_heard
 
     def _trades(self, now: float) -> vitals.Trades:
         stored, heard = self._stored, self._roster.heard
@@ -299,3 +307,9 @@ class HealthState:
             last_error=said.last_error[:LONGEST_REASON] if said else "",
             failing_s=span(now, self._catalog_failing),
         )
+
+
+def _unheard(assets: vitals.Assets) -> str:
+    if not assets.wanted:
+        return "waiting for the first tokens"
+    return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"

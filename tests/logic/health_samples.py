@@ -107,6 +107,7 @@ def well() -> HealthState:
     sample(health)
     health.catalog_reported(catalog(), at=START + 1)
     health.resolution_reported(outcomes(), at=START + 1)
+    health.time_passed(START + 1, WALL)
     return health
 
 

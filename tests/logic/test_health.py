@@ -23,7 +23,25 @@ def test_a_tracker_that_lacks_nothing_is_healthy() -> None:
 def test_a_young_tracker_is_starting_and_says_what_it_waits_for() -> None:
     said = document(state(), START + 5)
     assert said.state == "starting"
-    assert said.reasons == ("waiting for the database", "waiting for the first connection")
+    assert said.reasons == (
+        "waiting for the database",
+        "waiting for the first connection",
+        "waiting for the first tokens",
+    )
+
+
+def test_it_is_starting_until_nearly_all_tokens_were_heard_once() -> None:
+    health = state()
+    health.store_opened(server="PostgreSQL 18")
+    health.universe_planned(wanted=20)
+    health.connection_wanted("leg0-0000", leg=0, at=START)
+    for confirmed, told in ((0, "starting"), (17, "starting"), (18, "healthy"), (5, "healthy")):
+        said = connection("leg0-0000", tokens=20, confirmed=confirmed)
+        health.connection_reported(said, at=START)
+        assert document(health, START + 5).state == told
+        if told == "starting":
+            reasons = document(health, START + 5).reasons
+            assert reasons == (f"waiting for {20 - confirmed} of 20 tokens",)
 
 
 def test_a_start_that_takes_too_long_is_degraded() -> None:
