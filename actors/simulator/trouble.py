@@ -169,7 +169,9 @@ class Trouble:
 
     def _token(self, one: Connection) -> str:
         """Choose a token of a connection: one of the busiest that still trade, if there is one."""
-        held = sorted(one.tokens - one.deaf) or sorted(one.tokens)
+        # A token that nobody is told of any more would just be a quiet one.
+        deaf = {token for other in self._channel.connections.values() for token in other.deaf}
+        held = sorted(one.tokens - deaf) or sorted(one.tokens)
         markets = {token: self._universe.by_token[token][0] for token in held}
         busy = [token for token in held if not markets[token].ended] or held
         busy.sort(key=lambda token: -markets[token].volume)

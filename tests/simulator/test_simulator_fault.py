@@ -138,6 +138,17 @@ def test_freeze_all_silences_everyone_and_nothing_counts_as_delivered(tmp_path: 
     play(scene)
 
 
+def test_no_token_is_deaf_on_two_connections(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET) as stage:
+            tokens, _ = await stage_with(stage, 2)
+            await stage.strike("deaf", connection=1)
+            await stage.strike("deaf", connection=2)
+            assert {line["token"] for line in stage.ledger("deaf")} == set(tokens)
+
+    play(scene())
+
+
 def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
     tmp_path: Path,
 ) -> None:
