@@ -146,7 +146,7 @@ def test_no_token_is_deaf_on_two_connections(tmp_path: Path) -> None:
             await stage.strike("deaf", connection=2)
             assert {line["token"] for line in stage.ledger("deaf")} == set(tokens)
 
-    play(scene())
+    play(scene)
 
 
 def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
