@@ -125,14 +125,15 @@ def refused(scene: Scene) -> None:
     scene.play()
     for status in (429, 403, 503):
         time.sleep(PROOF_S)
-        scene.strike("refuse_ws", seconds=10, status=status)
+        scene.strike("refuse_ws", seconds=90, status=status)
         scene.admin("fault", kind="drop", count=1)
         scene.noticed(
             "connection_ended",
-            within_s=20,
+            within_s=60,  # after earlier failures it may wait before it tries
             where=lambda event: str(status) in event["reason"],  # noqa: B023 - used at once
         )
-        scene.at += 10
+        scene.admin("fault", kind="refuse_ws", seconds=0, status=status)
+        scene.over()
         scene.recovered(within_s=120)
     scene.costs_nothing = True
 
@@ -261,7 +262,7 @@ FAULTS = (
     _fault(
         "F49",
         "429, 403, 503 on upgrade",
-        "handshakes refused for 10 s, one connection dropped",
+        "one connection dropped, handshakes refused until it has met a refusal",
         "backs off and comes back; no gap with two legs",
         refused,
     ),
