@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from actors.logic.bustle import Busy
 from actors.logic.coverage import Listening
@@ -61,9 +62,9 @@ class Account:
             log.warning("unknown_event_type", extra=said)
 
     def report(
-        self, state: str, now: float, listening: Listening, line: Line | None
+        self, state: str, now: float, listening: Listening, line: Line | None, **more: Any
     ) -> ConnectionReport:
-        """Give how the connection is; what ails it is for the connection to add."""
+        """Give how the connection is; what ails it is `more` that the connection knows."""
         return ConnectionReport(
             child=self._birth.child,
             incarnation=self._birth.incarnation,
@@ -80,4 +81,5 @@ class Account:
             last_data_at=line.last_data_at if line else 0.0,
             proven_until_ns=listening.proven_until_ns,
             busy=self._busy.top(now),
+            **more,
         )

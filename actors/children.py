@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import msgspec
 import pykka
 
 from actors.logic.restart import Backoff, Budget, ChildSpec, Escalation
+from actors.logic.rounds import Rounds
 from actors.messages import Message, Tick
 from actors.shell import Address
 
@@ -95,8 +97,10 @@ class Children:
     starts_per_tick: int = 1
     vital_only: bool = False
     by_id: dict[str, Child] = field(default_factory=dict)
+    rounds: Rounds = field(default_factory=Rounds)
     _abandoned: "list[pykka.ActorRef[Any]]" = field(default_factory=list)
     _looked_at: float | None = None
+    _time: Tick | None = None
 
     def add(
         self,
@@ -155,6 +159,8 @@ class Children:
             log.exception("child_not_started", extra={"child": child.spec.id})
             return False
         child.address.move_to(child.ref)
+        if not child.spec.vital:
+            self.rounds.begins(child.spec.id)
         return True
 
     # ---------------------------------------------------------------- deaths
@@ -168,6 +174,7 @@ class Children:
                 continue
             child.address.move_to(None)
             child.ref = None
+            self.rounds.ended(child.spec.id)
             child.last_reason = death.reason
             if child.leaving:
                 del self.by_id[child.spec.id]
@@ -217,16 +224,36 @@ class Children:
 
     # ---------------------------------------------------------------- others
 
-    def tell(self, message: Message) -> None:
-        """Tell everyone who lives."""
+    def tell_vital(self, tick: Tick) -> None:
+        """Tell the time to everyone who lives and is vital.
+
+        What it says of the exchange is what connections are told until the next time.
+        """
+        self._time = tick
         for child in self.by_id.values():
-            child.address.tell(message)
+            if child.spec.vital:
+                child.address.tell(tick)
+
+    def tell_time(self, tick: Tick) -> None:
+        """Tell the time to the connections whose turn it is; to be called often."""
+        silent = self._time is not None and self._time.exchange_silent
+        self._time = msgspec.structs.replace(tick, exchange_silent=silent)
+        for name in self.rounds.due(tick.now):
+            self.by_id[name].address.tell(self._time)
+
+    def bid(self, child: str, message: Message) -> None:
+        """Tell a connection to do something: first what time it is, and soon again."""
+        address = self.by_id[child].address
+        if self._time is not None and self.rounds.called(child, self._time.now):
+            address.tell(self._time)
+        address.tell(message)
+        self.rounds.wished(child, 0.0)
 
     def tell_connections(self, message: Message) -> None:
         """Tell everyone who lives and is not vital."""
         for child in self.by_id.values():
             if not child.spec.vital:
-                child.address.tell(message)
+                self.bid(child.spec.id, message)
 
     def part_from(self, child: str, farewell: Message) -> None:
         """Have a child end for good; one that is not born yet is forgotten."""
@@ -237,7 +264,7 @@ class Children:
             del self.by_id[child]
             return
         found.leaving = True
-        found.address.tell(farewell)
+        self.bid(child, farewell)
 
 
 def _obituary(child: Child, now: float) -> Death | None:

@@ -89,7 +89,6 @@ class ConnectionActor(Shell):
         self._line: Line | None = None
         self._ended = False
         self._time = birth.at
-        self._marked_at = 0.0
         self._account = Account(birth, lane.lane)
         self._doubts = Doubts()
         self._home = Address()
@@ -150,7 +149,7 @@ class ConnectionActor(Shell):
         self._line = line
         number = Epoch.begin(self._recorder, self._lane, self._time.wall_ns)
         self._intake = Intake(self._lane, number)
-        self._epoch = Epoch(self._recorder, self._listening)
+        self._epoch = Epoch(self._recorder, self._listening, mark_s=self._settings.mark_s)
         self._subscription = Subscription(self._lane, self._listening)
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.begin(line, self._time.now)
@@ -221,6 +220,7 @@ class ConnectionActor(Shell):
         if confirmed:
             self._epoch.confirm(tuple(confirmed), at_ns)
             self._subscription.watch()
+        self._epoch.heard()
 
     def _wire_ended(self, message: WireEnded) -> None:
         """The reactor lost the socket."""
@@ -244,9 +244,7 @@ class ConnectionActor(Shell):
             self._end(reason, "", hard=True)
             return
         line.request_sample()
-        if tick.now - self._marked_at >= self._settings.mark_s:
-            self._marked_at = tick.now
-            self._epoch.mark()
+        self._epoch.turn(tick.now)
         self._let_go()
         if self._retiring and not self._leaving:
             self._end(self._retiring, "asked to")
@@ -261,10 +259,15 @@ class ConnectionActor(Shell):
             self._epoch.release(leaving.tokens, leaving.cause)
 
     def _report(self, state: str) -> None:
-        said = self._account.report(state, self._time.now, self._listening, self._line)
-        deaf = self._doubts.beyond_cure(self._time.now, self._listening.waiting)
-        ailing = {"unheard": self._subscription.unheard, "deaf": deaf}
-        self._to.supervisor.tell(msgspec.structs.replace(said, **ailing))
+        now, line, wakes_at = self._time.now, self._line, 0.0
+        if line is not None and not self._leaving and not self._retiring:
+            wakes_at = min(self._vigil.wakes_at(line), self._epoch.wakes_at)
+        more = {
+            "unheard": self._subscription.unheard,
+            "deaf": self._doubts.beyond_cure(now, self._listening.waiting),
+            "wakes_at": wakes_at,
+        }
+        self._to.supervisor.tell(self._account.report(state, now, self._listening, line, **more))
 
     # ---------------------------------------------------------------- end
 
@@ -279,7 +282,7 @@ class ConnectionActor(Shell):
             self._line.abort(reason) if hard else self._line.close(1000, "")
         with contextlib.suppress(JournalFull):  # then coverage ends at the last mark
             cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
-            self._epoch.close(self._time.wall_ns, cause)
+            self._epoch.close(max(self._time.wall_ns, self._listening.proven_until_ns), cause)
         self._account.say(self._time.now, at_once=True)
         self._report("ended")
         self._to.supervisor.tell(

@@ -94,7 +94,7 @@ class Crews:
     def tell(self, lane: str, message: Message) -> None:
         """Tell who listens. Who is not born yet takes its lane as it is then."""
         for connection in self._crews[lane].members:
-            self._children.by_id[connection].address.tell(message)
+            self._children.bid(connection, message)
 
     def wake(self, lane: str, time: Tick) -> None:
         """There is something to hear again for a connection whose markets had all resolved."""
@@ -131,8 +131,13 @@ class Crews:
     # ----------------------------------------------------------- replacement
 
     def turn(self, time: Tick) -> None:
-        """Go on with the replacements; begin those that are due, unless nobody hears anything."""
+        """Go on with the replacements; begin those that are due, unless nobody hears anything.
+
+        What the two of a replacement prove decides about it, so both are told the time often.
+        """
         for lane in tuple(self._replacing):
+            for connection in self._crews[lane].members:
+                self._children.rounds.wished(connection, 0.0)
             self._go_on(self._crews[lane], time)
         if time.exchange_silent:
             return

@@ -11,13 +11,19 @@ from actors.logic.lane import LaneSpec
 from actors.logic.trade import TokenId
 from actors.recorder import Recorder
 
+SLACK_S = 0.5
+"""So much too early a mark is written, rather than that its connection is woken for it again."""
+
 
 class Epoch:
     """What one life of a connection proves of its listening."""
 
-    def __init__(self, recorder: Recorder, listening: Listening) -> None:
+    def __init__(self, recorder: Recorder, listening: Listening, *, mark_s: float = 5.0) -> None:
         self._recorder = recorder
         self._listening = listening
+        self._mark_s = mark_s
+        self._turned_at = 0.0
+        self._owes = False
 
     @staticmethod
     def begin(recorder: Recorder, lane: LaneSpec, at_ns: int) -> int:
@@ -29,11 +35,35 @@ class Epoch:
         """Coverage of these begins."""
         self._write(record.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
 
-    def mark(self) -> None:
-        """Write until when everything was heard, if that moved."""
+    @property
+    def wakes_at(self) -> float:
+        """Give when it is to turn again."""
+        return self._turned_at + self._mark_s
+
+    def turn(self, now: float) -> None:
+        """Let a mark be due after every `mark_s`; it is best written with the next frame.
+
+        That proves the time until now. What was proven long ago, or is due since the
+        turn before because no frame came, does not wait.
+        """
+        if now < self.wakes_at - SLACK_S:
+            return
+        self._turned_at = now
+        if self._owes or self._listening.unmarked_ns >= self._mark_s * 1e9:
+            self.mark()
+        self._owes = True
+
+    def heard(self) -> None:
+        """A frame was handled: write the mark that is due, if this proved anything."""
+        if self._owes and self.mark():
+            self._owes = False
+
+    def mark(self) -> bool:
+        """Write until when everything was heard; False when that has not moved."""
         until_ns = self._listening.mark()
         if until_ns is not None:
             self._write(record.ListeningProven(marks=((self._number, until_ns),)))
+        return until_ns is not None
 
     def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
         """Coverage of these ends at the proof."""

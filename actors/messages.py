@@ -306,6 +306,7 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
         busy: Its busiest tokens, a few.
         unheard: Tokens that were asked for again and again, and no `book` came.
         deaf: It was found deaf once too often: another connection had better take over.
+        wakes_at: When it is to be told the time again, at the latest; 0.0: soon.
     """
 
     child: str
@@ -325,6 +326,7 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
     busy: Busiest = ()
     unheard: tuple[TokenId, ...] = ()
     deaf: bool = False
+    wakes_at: float = 0.0
 
 
 class ConnectionEnded(Message, frozen=True, kw_only=True):

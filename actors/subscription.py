@@ -36,6 +36,12 @@ class Subscription:
         return self._insistence.unheard
 
     @property
+    def answered(self) -> bool:
+        """Tell whether no `book` is awaited, but for tokens of which none is hoped for."""
+        waiting = self._listening.requested_count - self._listening.confirmed_count
+        return waiting <= len(self._insistence.unheard)
+
+    @property
     def can_probe(self) -> bool:
         """Tell whether there is a token that could be asked for again."""
         return bool(self._pulse) or self._listening.requested_count > 0

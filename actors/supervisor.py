@@ -166,8 +166,7 @@ class SupervisorActor(Shell):
 
     def _tick(self, tick: Tick) -> None:
         """Bury the dead, give birth to who is due, pass time on; then it counts as alive."""
-        first = not self._time.wall_ns
-        self._time = tick
+        first, self._time = not self._time.wall_ns, tick
         if first:
             self._found_household(tick)
         self._bury_the_dead()
@@ -180,8 +179,9 @@ class SupervisorActor(Shell):
                 log.debug("child_started", extra=_who(child))
         if tick.now - self._told_at >= TICK_S:
             self._told_at = tick.now
-            self._children.tell(tick if self._stopping else self._watch.turn(tick))
+            self._children.tell_vital(tick if self._stopping else self._watch.turn(tick))
             self._gate.mind(tick)
+        self._children.tell_time(tick)
         reason = self._children.beyond_help(tick.now)
         if reason:
             self._on_fatal(EXIT_INTERNAL, reason)

@@ -44,6 +44,10 @@ class Vigil:
                 self._subscription.probe(tick.now)
         return None
 
+    def wakes_at(self, line: Line) -> float:
+        """Give when it is to turn again, at the latest; 0.0: on every Tick."""
+        return self._liveness.wakes_at(line) if self._subscription.answered else 0.0
+
     def take_up(self, tick: Tick, line: Line, listening: Listening) -> None:
         """Begin to listen anew, on the same line, after a silence in which something was lost.
 

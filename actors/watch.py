@@ -29,6 +29,7 @@ class Watch:
 
     def reported(self, report: ConnectionReport) -> None:
         """A connection that lives says how it is."""
+        self._children.rounds.wished(report.child, report.wakes_at)
         self._crews.reported(report)
         self._bustle.told(report.child, report.busy)
         listens = report.state == LISTENING and report.tokens > 0
@@ -55,7 +56,7 @@ class Watch:
         probe = self._hush.probe(time.now)
         if probe is not None and probe in self._children.by_id:
             retire = Retire(reason="exchange_silent", at_once=True)
-            self._children.by_id[probe].address.tell(retire)
+            self._children.bid(probe, retire)
         self._crews.turn(told)
         if not silent:
             self._rota.tidy(told)
@@ -71,7 +72,7 @@ class Watch:
         for lane, prints in doubts.items():
             child = self._crews.in_charge(lane)
             if child is not None:
-                child.address.tell(Doubt(prints=tuple(prints)))
+                self._children.bid(child.spec.id, Doubt(prints=tuple(prints)))
 
     def _say(self, silent: bool) -> None:
         if silent:

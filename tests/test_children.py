@@ -265,12 +265,67 @@ def test_a_child_that_is_not_born_is_parted_from_without_a_word() -> None:
     assert nursery.bear() == []
 
 
-def test_everyone_who_lives_is_told() -> None:
-    nursery = Nursery(starts_per_tick=2)
+def test_everyone_vital_who_lives_is_told() -> None:
+    nursery = Nursery()
     for name in "abc":
-        nursery.add(name)
+        nursery.add(name, vital=name != "c")
     nursery.bear()
     nursery.refs[0].alive = False
-    nursery.children.tell(Flush())
+    now = Tick(now=100.0, wall_ns=1)
+    nursery.children.tell_vital(now)
 
-    assert [ref.told for ref in nursery.refs] == [[], [Flush()]]
+    assert [ref.told for ref in nursery.refs] == [[], [now], []]
+
+
+def test_time_is_told_to_connections_that_live_each_at_its_turn() -> None:
+    nursery = Nursery(starts_per_tick=2)
+    for name in "abc":
+        nursery.add(name, vital=name == "c")
+    nursery.bear()
+    nursery.refs[1].alive = False
+    for now in (100.0, 100.25, 101.0):
+        nursery.children.tell_time(Tick(now=now, wall_ns=1))
+
+    assert [[tick.now for tick in ref.of(Tick)] for ref in nursery.refs] == [[], [], [100, 101]]
+
+
+def test_the_time_that_is_told_says_that_the_exchange_is_silent() -> None:
+    nursery = Nursery()
+    nursery.add("a")
+    nursery.bear()
+    for now, silent in ((100.0, True), (101.0, False)):
+        nursery.children.tell_vital(Tick(now=now, wall_ns=1, exchange_silent=silent))
+        for later in (now, now + 0.25):
+            nursery.children.tell_time(Tick(now=later, wall_ns=1))
+    nursery.children.tell_time(Tick(now=102.1, wall_ns=1))
+
+    said = [(tick.now, tick.exchange_silent) for tick in nursery.refs[0].of(Tick)]
+    assert said == [(100.0, True), (101.0, False), (102.1, False)]
+
+
+def test_who_is_bidden_to_do_something_learns_first_what_time_it_is() -> None:
+    nursery = Nursery(starts_per_tick=400)
+    for number in range(400):
+        nursery.add(str(number))
+    nursery.bear()
+    children = nursery.children
+    children.tell_time(Tick(now=100.0, wall_ns=1))
+    children.rounds.wished("7", 200.0)
+    now = Tick(now=101.1, wall_ns=2)
+    children.tell_time(now)
+    nursery.refs[7].clear()
+    children.bid("7", Flush())
+    children.bid("7", Flush())
+
+    assert nursery.refs[7].told == [now, Flush(), Flush()]
+
+
+def test_the_dead_and_the_unborn_are_bidden_in_vain() -> None:
+    nursery = Nursery()
+    nursery.add("a")
+    nursery.children.bid("a", Flush())
+    nursery.bear()
+    nursery.refs[0].alive = False
+    nursery.children.bid("a", Flush())
+
+    assert nursery.refs[0].told == []

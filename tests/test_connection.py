@@ -286,6 +286,100 @@ def test_no_mark_is_written_when_nothing_new_was_proven() -> None:
     assert len(house.facts(record.ListeningProven)) == 1
 
 
+def marks(house: House) -> list[int]:
+    """Give the proofs that were written, milliseconds of the house's clock."""
+    return [
+        until_ns // MS - WALL_MS
+        for one in house.facts(record.ListeningProven)
+        if isinstance(one, record.ListeningProven)
+        for _, until_ns in one.marks
+    ]
+
+
+def test_a_mark_that_is_due_waits_for_the_next_frame_that_proves_more() -> None:
+    house = House().confirm()
+    house.tick(5)
+    house.hear(a_change(house.wall_ms))
+    for _ in range(3):
+        house.tick(5)
+        house.hear(a_change(house.wall_ms), a_change(house.wall_ms + 100), after_ms=200)
+        house.hear(a_change(house.wall_ms + 2_000), after_ms=2_000)
+
+    assert marks(house) == [4_000, 9_100, 14_100, 19_100]
+
+
+def test_a_mark_that_is_due_waits_for_a_frame_until_the_next_turn_only() -> None:
+    house = House().confirm()
+    house.tick(5)
+    house.hear(a_change(house.wall_ms))
+    house.hear(a_change(house.wall_ms + 3_000), after_ms=3_000)
+    house.tick(5)
+    assert marks(house) == [4_000]
+    house.hear(a_book(YES))
+    house.tick(5)
+
+    assert marks(house) == [4_000, 7_000]
+
+
+def test_a_mark_waits_for_no_frame_when_much_was_proven() -> None:
+    house = House().confirm()
+    house.tick(5)
+    house.hear(a_change(house.wall_ms))
+    house.hear(a_change(house.wall_ms + 6_000), after_ms=6_000)
+    house.tick(7)
+
+    assert marks(house) == [4_000, 10_000]
+
+
+def wakes_in(house: House) -> float:
+    """Give after how long the connection is to be told the time, 0.0: soon."""
+    return max(0.0, house.supervisor.last(ConnectionReport).wakes_at - house.now)
+
+
+def test_a_connection_that_hears_all_rests_until_its_next_mark() -> None:
+    house = House().confirm()
+    house.tick(5)
+
+    assert wakes_in(house) == 5.0
+
+
+def test_it_is_woken_for_its_ping() -> None:
+    house = House().confirm()
+    for _ in range(2):
+        house.tick(5)
+    assert house.line.sent.count("PING") == 1
+    house.tick(3)
+    house.tick(5)
+    assert wakes_in(house) == 2.0
+    house.tick(2)
+    assert house.line.sent.count("PING") == 2
+
+
+def test_it_does_not_rest_while_it_waits_for_books_or_lets_tokens_go_or_is_silent() -> None:
+    house = House().connect()
+    house.tick(5)
+    assert wakes_in(house) == 0.0
+
+    house = House().confirm()
+    house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=house.wall_ms * MS))
+    house.tick(5)
+    assert wakes_in(house) == 0.0
+
+    house = House().confirm().silence(51)
+    assert wakes_in(house) == 0.0
+
+
+def test_it_rests_though_a_token_was_asked_for_in_vain_again_and_again() -> None:
+    house = House().connect()
+    house.hear(a_book(YES))
+    for _ in range(95):
+        house.tick(1)
+    assert house.supervisor.last(ConnectionReport).unheard == (NO,)
+    house.tick(5)
+
+    assert wakes_in(house) > 0.0
+
+
 def test_a_lost_wire_closes_the_epoch_at_its_proof_and_stops() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS - 500))

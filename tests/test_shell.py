@@ -1,4 +1,5 @@
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,3 +193,15 @@ def test_an_address_leads_to_who_lives_there_now() -> None:
 
     inboxes: list[Any] = [first.actor_inbox, second.actor_inbox]
     assert [inbox.qsize() for inbox in inboxes] == [1, 2]
+
+
+def test_a_mailbox_in_which_nothing_waits_takes_next_to_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [Diligent._create_actor_inbox() for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (after - before) / len(kept) < 500

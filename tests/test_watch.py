@@ -111,6 +111,28 @@ def test_a_lane_that_closes_while_it_is_replaced_lets_both_go() -> None:
     assert house.born().count(NEXT) == 1
 
 
+def test_the_two_of_a_replacement_are_told_the_time_every_second_however_many_there_are() -> None:
+    house = House().begin(*range(1, 401))
+    names = ("leg0-0000", "leg0-0001")
+    house.mute.update(house.born())
+    for name in house.born():
+        if name.startswith("leg"):
+            well(house, name, wakes_at=house.now + 1e6)
+    house.ticks(5)
+    house.mute.add("leg0-0000.1")
+    well(house, "leg0-0000", deaf=True, wakes_at=house.now + 1e6)
+    house.ticks(2)
+    assert replaced(house) == ["leg0-0000.1"]
+    told = [len(house.ref(name).of(Tick)) for name in names]
+    for _ in range(8):
+        house.tick()
+        well(house, "leg0-0000", wakes_at=house.now + 1e6)
+
+    after = [len(house.ref(name).of(Tick)) for name in names]
+    assert after[0] - told[0] == 8
+    assert after[1] - told[1] < 8
+
+
 def test_a_successor_that_hears_nothing_for_a_minute_goes_again() -> None:
     house = aged(1)
     house.mute.update((LANE, NEXT))

@@ -145,6 +145,11 @@ class Listening:
         proof_ns = min(received_at_ns, exchange_ms * _MS - self._disorder_ns)
         self.proven_until_ns = max(self.proven_until_ns, proof_ns)
 
+    @property
+    def unmarked_ns(self) -> int:
+        """Give how far the proof moved since the last mark."""
+        return self.proven_until_ns - self._marked_ns
+
     def mark(self) -> int | None:
         """Give the proof when it moved since the last mark, else None."""
         if self.proven_until_ns <= self._marked_ns:

@@ -145,6 +145,17 @@ class Liveness:
         unanswered, self._unanswered = self._unanswered, False
         return unanswered
 
+    def wakes_at(self, line: Signs) -> float:
+        """Give when there is something to do or to judge next; 0.0: on every Tick."""
+        since = self._subscribed_at
+        if since is None or self._suspected or line.stalled_since:
+            return 0.0
+        return min(
+            self._pinged_at + self._ping_s,
+            max(line.last_byte_at, since) + self._transport_s,
+            max(line.last_data_at, since) + self._silence_s - self._answer_s,
+        )
+
     def verdict(
         self, now: float, line: Signs, listening: Listening, *, exchange_silent: bool = False
     ) -> str | None:

@@ -190,3 +190,12 @@ def test_a_print_from_before_the_book_does_not_count_after_it() -> None:
     listening.book(A, NOW_NS)
     listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert listening.doubt(A) == NOW_NS
+
+
+def test_what_is_not_marked_yet_is_known() -> None:
+    listening = confirmed(A)
+    listening.heard(NOW_NS, NOW_MS)
+    listening.mark()
+    listening.heard(NOW_NS + 3 * S, NOW_MS + 3_000)
+
+    assert listening.unmarked_ns == 3 * S

@@ -227,3 +227,33 @@ def test_while_the_exchange_is_silent_silence_is_no_reason() -> None:
         assert liveness.verdict(now, line, listening(), exchange_silent=True) is None
         assert liveness.verdict(now, line, listening(books=0), exchange_silent=True) is None
     assert ask(liveness, 203.0, Seen(), listening()) == "dead_transport"
+
+
+def test_a_line_that_tells_data_is_looked_at_when_ping_is_due() -> None:
+    liveness = judge(at=100.0)
+    assert liveness.wakes_at(Seen(byte=104.0, data=104.0)) == 110.0
+    assert liveness.ping_due(111.0)
+    assert liveness.wakes_at(Seen(byte=112.0, data=112.0)) == 121.0
+
+
+def test_a_silent_line_is_looked_at_when_its_probe_is_due_and_then_always() -> None:
+    liveness = judge(at=100.0, silence_s=12.0)
+    line = Seen(byte=101.0, data=101.0)
+    assert liveness.wakes_at(line) == 107.0
+    assert liveness.probe_due(107.0, line)
+    assert liveness.wakes_at(line) <= 107.0
+
+
+def test_a_line_without_a_byte_is_looked_at_when_that_is_death() -> None:
+    liveness = judge(at=100.0)
+    assert liveness.ping_due(112.0)
+    assert liveness.wakes_at(Seen(byte=101.0, data=101.0)) == 116.0
+
+
+def test_who_is_suspected_or_stalled_or_has_not_begun_is_looked_at_always() -> None:
+    liveness = judge(at=100.0)
+    assert liveness.verdict(116.0, Seen(byte=100.0, data=100.0), listening()) is None
+    suspected = liveness.wakes_at(Seen(byte=116.0, data=116.0))
+    stalled = judge().wakes_at(Seen(byte=101.0, data=101.0, stalled=101.0))
+
+    assert (suspected, stalled, Liveness().wakes_at(Seen())) == (0.0, 0.0, 0.0)
