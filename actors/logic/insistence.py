@@ -33,6 +33,8 @@ class Insistence:
     def due(self, now: float, listening: Listening) -> tuple[TokenId, ...]:
         """Give those to be asked for again now; the caller then requests them anew."""
         waiting = listening.waiting
+        if not waiting and not self._tries and not self._unheard:
+            return ()
         self._tries = {token: count for token, count in self._tries.items() if token in waiting}
         self._unheard = {token: None for token in self._unheard if token in waiting}
         again = []
