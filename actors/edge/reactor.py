@@ -177,7 +177,8 @@ class Reactor:
         line.wants_out = False
         if event & ~_OUT and (not line.paused or event & _BROKEN):
             self._read(line)
-        self._flush(line)
+        if line.out or line.paused or line.interest != _IN:
+            self._flush(line)
 
     def _obey(self, command: Command) -> None:
         line = command.line
