@@ -44,6 +44,7 @@ class Child:
         ended: Reason of an end that was to be expected, told by the child itself.
         crashed: Reason and traceback of an unexpected death, told by its shell.
         wordless_since: Since when it has been dead without having told why.
+        heard_out: Whether all that it told has been heard; None: that was not asked yet.
         leaving: It was asked to end and will not be born again.
         epoch: What this life listens under, 0 before that; for connections.
         openings: How many of its lives came to listen.
@@ -65,6 +66,7 @@ class Child:
     ended: str | None = None
     crashed: tuple[str, str] | None = None
     wordless_since: float | None = None
+    heard_out: bool | None = None
     leaving: bool = False
     epoch: int = 0
     openings: int = 0
@@ -75,6 +77,7 @@ class Child:
         self.incarnation += 1
         self.reported_at = now
         self.ended = self.crashed = self.retry_after_s = self.wordless_since = None
+        self.heard_out = None
         self.epoch = 0
 
 
@@ -98,6 +101,7 @@ class Children:
     vital_only: bool = False
     by_id: dict[str, Child] = field(default_factory=dict)
     rounds: Rounds = field(default_factory=Rounds)
+    hear_out: Callable[[str, int], None] | None = None
     _abandoned: "list[pykka.ActorRef[Any]]" = field(default_factory=list)
     _looked_at: float | None = None
     _time: Tick | None = None
@@ -194,11 +198,27 @@ class Children:
         if child.ref is None:
             return None
         if not child.ref.is_alive():
-            return _obituary(child, now)
+            return self._obituary(child, now)
         if now - child.reported_at > child.spec.silence_s:
             self._abandon(child, child.ref)
             return Death(child, "silent", expected=False)
         return None
+
+    def _obituary(self, child: Child, now: float) -> Death | None:
+        """Give why a dead child died, or None while its last word may still come."""
+        if child.ended is not None:
+            return Death(child, child.ended, expected=True)
+        if child.crashed is not None:
+            return Death(child, child.crashed[0], expected=False, traceback=child.crashed[1])
+        if child.wordless_since is None:
+            child.wordless_since = now
+        if now - child.wordless_since < WORD_S:
+            return None
+        if child.heard_out is None:
+            child.heard_out = self.hear_out is None
+            if self.hear_out is not None:
+                self.hear_out(child.spec.id, child.incarnation)
+        return Death(child, "died without a word", expected=False) if child.heard_out else None
 
     def _abandon(self, child: Child, ref: "pykka.ActorRef[Any]") -> None:
         """Have a silent life end when it wakes; a thread cannot be killed."""
@@ -265,16 +285,3 @@ class Children:
             return
         found.leaving = True
         self.bid(child, farewell)
-
-
-def _obituary(child: Child, now: float) -> Death | None:
-    """Give why a dead child died, or None while its last word may still come."""
-    if child.ended is not None:
-        return Death(child, child.ended, expected=True)
-    if child.crashed is not None:
-        return Death(child, child.crashed[0], expected=False, traceback=child.crashed[1])
-    if child.wordless_since is None:
-        child.wordless_since = now
-    if now - child.wordless_since < WORD_S:
-        return None
-    return Death(child, "died without a word", expected=False)

@@ -397,6 +397,13 @@ class ChildDied(Message, frozen=True, kw_only=True):
 # ----------------------------------------------------------------- questions
 
 
+class HeardOut(Message, frozen=True, kw_only=True):
+    """Supervisor → itself, behind all that a life told which is over: now it has no more to say."""
+
+    child: str
+    incarnation: int
+
+
 class GetListening(Message, frozen=True, kw_only=True):
     """Main thread → supervisor: how many connections still live?"""
 

@@ -34,6 +34,7 @@ from actors.messages import (
     ConnectionReport,
     GetHealth,
     GetListening,
+    HeardOut,
     PrintsMissed,
     ResolutionReport,
     Retire,
@@ -101,6 +102,9 @@ class SupervisorActor(Shell):
         self._household = household
         self._writer = writer
         self._children = children
+        children.hear_out = lambda child, incarnation: self.actor_ref.tell(
+            HeardOut(child=child, incarnation=incarnation)
+        )
         self._reporting = reporting
         self._health = reporting.health
         self._backlog = Backlog(recorder)
@@ -140,6 +144,7 @@ class SupervisorActor(Shell):
             StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
+            HeardOut: self._heard_out,
             StopListening: self._stop_listening,
             GetListening: self._get_listening,
             GetHealth: self._get_health,
@@ -234,6 +239,12 @@ class SupervisorActor(Shell):
             child.crashed = (message.reason, message.traceback)
         if message.exit_code is not None:
             self._on_fatal(message.exit_code, message.reason)
+
+    def _heard_out(self, message: HeardOut) -> None:
+        """What a dead child told stood before this, however far we were behind."""
+        child = self._children.living(message.child, message.incarnation)
+        if child is not None:
+            child.heard_out = True
 
     # ------------------------------------------------------------- reports
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 import pykka
 from fakes import FakeJournal
-from fakes_box import Box, FakeRef
+from fakes_box import Box, FakeRef, drain
 
 from actors.children import Children
 from actors.errors import JournalFailed
@@ -224,6 +224,7 @@ class House:
         self.now += after_s
         self.wall_ns += int(after_s * 1e9)
         self.actor.on_receive(Tick(now=self.now, wall_ns=self.wall_ns))
+        drain(self.actor)
         for name in dict.fromkeys(self.born()):
             if name not in self.mute and self.ref(name).alive:
                 self.report(name)

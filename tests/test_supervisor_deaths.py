@@ -1,10 +1,11 @@
 """The supervisor, unstarted: who dies, who is born again, and when the process ends instead."""
 
+from fakes_box import drain
 from household import LANE, House
 
 from actors.errors import JournalFailed
 from actors.logic import record
-from actors.messages import ChildDied, Retire
+from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
 
 
 def closed(house: House) -> list[record.ListeningClosed]:
@@ -112,6 +113,24 @@ def test_the_last_word_may_come_after_death_was_seen() -> None:
     assert house.health().restarts.total == 0
     assert closed(house) == []
     assert house.noted(LANE)[1] == ("disconnected", "disconnected")
+
+
+def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
+    house = House().begin(1)
+    incarnation = house.incarnation(LANE)
+    house.ref(LANE).alive = False
+    word = ConnectionEnded(
+        child=LANE, incarnation=incarnation, epoch=0, reason="reset", detail="", retry_after_s=None
+    )
+    house.actor.actor_ref.tell(word)
+    for _ in range(40):  # they were told before, and the supervisor is far behind
+        house.now += 0.25
+        house.actor.on_receive(Tick(now=house.now, wall_ns=house.wall_ns))
+    drain(house.actor)
+    house.ticks(2)
+
+    assert house.health().restarts.total == 0
+    assert house.noted(LANE)[1] == ("disconnected", "reset")
 
 
 def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
