@@ -1,18 +1,24 @@
 """The numbers that the database gave to tokens, remembered."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from actors.edge import queries
 from actors.edge.session import Connection
 
 
 class TokenKeys:
-    """Token id → asset_key, for as long as the connection lives: two words a token.
+    """Token id → asset_key: two words a token that the plan knows, some 200 bytes for another.
 
     What a transaction learns counts only once it is committed: `keep` or `forget`.
+
+    Args:
+        most: How many are remembered, about; of more the older half is asked for again.
+            The whole exchange has 440,000 open ones, and 80,000 come and go each day.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1_000_000) -> None:
+        self._most = most
         self._known: dict[str, int] = {}
         self._nameless: set[str] = set()
         self._fresh: dict[str, tuple[int, bool]] = {}
@@ -60,6 +66,10 @@ class TokenKeys:
             self._known[token] = key
             (self._nameless.discard if named else self._nameless.add)(token)
         self._fresh.clear()
+        if len(self._known) > self._most:
+            for token in tuple(islice(self._known, len(self._known) // 2)):
+                del self._known[token]
+                self._nameless.discard(token)
 
     def forget(self) -> None:
         """Drop what was learned: the transaction, or a part of it, was rolled back."""

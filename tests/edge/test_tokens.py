@@ -89,3 +89,14 @@ def test_our_own_string_of_a_token_is_kept(asker: Asker) -> None:
     asker.ask(ours)
     asker.keys.keep()
     assert next(iter(asker.keys._known)) is ours
+
+
+def test_the_older_half_is_forgotten_when_there_are_too_many() -> None:
+    asker = Asker()
+    asker.keys = TokenKeys(most=4)
+    for token in ("1", "2", "3", "4", "5"):
+        asker.ask(token)
+        asker.keys.keep()
+    asker.database.asked.clear()
+    assert asker.ask("1", "3", "5") == {"1": 1, "3": 3, "5": 5}
+    assert asker.database.asked == [["1"]]
