@@ -45,9 +45,12 @@ def growth(axes: Any, rows: list[dict[str, float]]) -> None:
 
 def main() -> None:
     told = json.load(sys.stdin)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
+    if told["growth"]:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
+        growth(right, told["growth"])
+    else:  # the part that grows did not run
+        figure, left = plt.subplots(figsize=(7, 3.6))
     ratios(left, told["figures"])
-    growth(right, told["growth"])
     figure.tight_layout()
     figure.savefig(sys.argv[1], metadata={"Date": None})
 
