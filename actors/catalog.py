@@ -29,7 +29,6 @@ from actors.logic.sources import Gamma
 from actors.logic.universe import Difference, Filters, Universe
 from actors.logic.walk import Walk, chunks, spellings
 from actors.messages import (
-    CatalogReport,
     MarketsRemembered,
     MarketsSeen,
     MarketsSettled,
@@ -40,6 +39,9 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
+)
+from actors.reports import (
+    CatalogReport,
 )
 from actors.shell import Mailbox, Shell
 

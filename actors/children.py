@@ -93,7 +93,12 @@ class Death:
 
 @dataclass
 class Children:
-    """All children by id."""
+    """All children by id.
+
+    Attributes:
+        hear_out: Asked, with a dead child and its incarnation, to set `Child.heard_out` once
+            all is heard that it had told; None: it is heard at once.
+    """
 
     rng: Random
     escalation: Escalation

@@ -28,7 +28,6 @@ from actors.logic.lane import LaneSpec
 from actors.logic.liveness import gap_cause
 from actors.messages import (
     Connect,
-    ConnectionEnded,
     Doubt,
     FramesReceived,
     Retire,
@@ -40,6 +39,9 @@ from actors.messages import (
 from actors.neighbours import Neighbours
 from actors.ports import Dialler, Line
 from actors.recorder import Recorder
+from actors.reports import (
+    ConnectionEnded,
+)
 from actors.shell import Address, Birth, Shell
 from actors.subscription import Subscription
 from actors.vigil import Vigil

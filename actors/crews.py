@@ -13,7 +13,14 @@ from actors.logic.farewell import ALL_RESOLVED
 from actors.logic.health import HealthState
 from actors.logic.lane import LaneSpec, lane_of
 from actors.logic.restart import ChildSpec
-from actors.messages import ConnectionReport, Message, Retire, Tick
+from actors.messages import (
+    Message,
+    Retire,
+    Tick,
+)
+from actors.reports import (
+    ConnectionReport,
+)
 
 log = logging.getLogger(__name__)
 

@@ -39,12 +39,14 @@ from actors.messages import (
     RecallMarkets,
     RecallVerdicts,
     ResolutionHint,
-    ResolutionReport,
     StoreOpened,
     Tick,
     TicketsStored,
     UniverseChanged,
     VerdictsRemembered,
+)
+from actors.reports import (
+    ResolutionReport,
 )
 from actors.shell import Mailbox, Shell
 

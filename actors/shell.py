@@ -15,7 +15,13 @@ from typing import Any, Protocol
 import msgspec
 import pykka
 
-from actors.messages import ChildDied, Message, Tick
+from actors.messages import (
+    Message,
+    Tick,
+)
+from actors.reports import (
+    ChildDied,
+)
 
 Handler = Callable[[Any], Any]
 

@@ -28,27 +28,30 @@ from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec
 from actors.messages import (
     BatchWritten,
-    CatalogReport,
-    ChildDied,
-    ConnectionEnded,
-    ConnectionReport,
     GetHealth,
     GetListening,
-    HeardOut,
+    Message,
     PrintsMissed,
-    ResolutionReport,
     Retire,
     StopListening,
     StoreLost,
     StoreOpened,
     Tick,
     UniverseChanged,
-    WriterReport,
 )
 from actors.recorder import Recorder
 from actors.reporting import Reporting
+from actors.reports import (
+    CatalogReport,
+    ChildDied,
+    ConnectionEnded,
+    ConnectionReport,
+    HeardOut,
+    ResolutionReport,
+    WriterReport,
+)
 from actors.rota import Rota
-from actors.shell import Address, Mailbox, Shell
+from actors.shell import Address, Handler, Mailbox, Shell
 from actors.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -102,9 +105,7 @@ class SupervisorActor(Shell):
         self._household = household
         self._writer = writer
         self._children = children
-        children.hear_out = lambda child, incarnation: self.actor_ref.tell(
-            HeardOut(child=child, incarnation=incarnation)
-        )
+        children.hear_out = self._hear_out
         self._reporting = reporting
         self._health = reporting.health
         self._backlog = Backlog(recorder)
@@ -131,7 +132,10 @@ class SupervisorActor(Shell):
         self._time = Tick(now=0.0, wall_ns=0)
         self._told_at = self._alive_at = float("-inf")
         self._stopping = False
-        self.handlers = {
+        self.handlers = self._table()
+
+    def _table(self) -> dict[type[Message], Handler]:
+        return {
             Tick: self._tick,
             UniverseChanged: self._universe_changed,
             ConnectionReport: self._connection_reported,
@@ -239,6 +243,10 @@ class SupervisorActor(Shell):
             child.crashed = (message.reason, message.traceback)
         if message.exit_code is not None:
             self._on_fatal(message.exit_code, message.reason)
+
+    def _hear_out(self, child: str, incarnation: int) -> None:
+        """Have `HeardOut` stand behind all that this life told, which is over."""
+        self.actor_ref.tell(HeardOut(child=child, incarnation=incarnation))
 
     def _heard_out(self, message: HeardOut) -> None:
         """What a dead child told stood before this, however far we were behind."""

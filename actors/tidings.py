@@ -18,6 +18,8 @@ from actors.messages import (
     StoreOpened,
     TicketsStored,
     VerdictsRemembered,
+)
+from actors.reports import (
     WriterReport,
 )
 from actors.shell import Birth, Mailbox

@@ -11,7 +11,15 @@ from actors.logic.farewell import SLOW_CONSUMER
 from actors.logic.hush import Hush
 from actors.logic.lane import lane_of
 from actors.logic.trade import Print
-from actors.messages import ConnectionReport, Doubt, PrintsMissed, Retire, Tick
+from actors.messages import (
+    Doubt,
+    PrintsMissed,
+    Retire,
+    Tick,
+)
+from actors.reports import (
+    ConnectionReport,
+)
 from actors.rota import Rota
 
 log = logging.getLogger(__name__)

@@ -18,19 +18,21 @@ from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec, Escalation
 from actors.logic.trade import ConditionId, TokenId
 from actors.messages import (
-    CatalogReport,
-    ChildDied,
-    ConnectionEnded,
     ConnectionNoted,
-    ConnectionReport,
     GetHealth,
-    ResolutionReport,
     Tick,
     UniverseChanged,
-    WriterReport,
 )
 from actors.recorder import Recorder
 from actors.reporting import Reporting
+from actors.reports import (
+    CatalogReport,
+    ChildDied,
+    ConnectionEnded,
+    ConnectionReport,
+    ResolutionReport,
+    WriterReport,
+)
 from actors.shell import Address, Mailbox
 from actors.supervisor import Household, SupervisorActor, Vital
 

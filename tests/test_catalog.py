@@ -14,7 +14,6 @@ from actors.logic.gamma import parse_market
 from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
 from actors.messages import (
-    CatalogReport,
     MarketsRemembered,
     MarketsSeen,
     MarketsSettled,
@@ -24,6 +23,9 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
+)
+from actors.reports import (
+    CatalogReport,
 )
 
 DISCOVERY_S = 30.0

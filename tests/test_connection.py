@@ -15,8 +15,6 @@ from actors.logic.lane import LaneSpec
 from actors.logic.trade import TokenId
 from actors.messages import (
     Connect,
-    ConnectionEnded,
-    ConnectionReport,
     Drain,
     FactSeen,
     Journalled,
@@ -29,6 +27,10 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.recorder import Recorder
+from actors.reports import (
+    ConnectionEnded,
+    ConnectionReport,
+)
 from actors.shell import Birth, UnknownMessage
 
 MS = 1_000_000

@@ -30,12 +30,14 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
-    ResolutionReport,
     StoreOpened,
     Tick,
     TicketsStored,
     UniverseChanged,
     VerdictsRemembered,
+)
+from actors.reports import (
+    ResolutionReport,
 )
 from actors.resolution import ResolutionActor
 

@@ -8,7 +8,16 @@ import pytest
 from fakes_box import Box
 
 from actors.errors import SchemaMismatch
-from actors.messages import ChildDied, Drain, Flush, GetListening, Message, Open
+from actors.messages import (
+    Drain,
+    Flush,
+    GetListening,
+    Message,
+    Open,
+)
+from actors.reports import (
+    ChildDied,
+)
 from actors.shell import Address, Shell, UnknownMessage
 
 WAIT_S = 10.0

@@ -19,7 +19,16 @@ from test_connection import (
 from actors.logic import feed, record
 from actors.logic.lane import LaneSpec
 from actors.logic.trade import Print, TokenId
-from actors.messages import ConnectionEnded, ConnectionReport, Doubt, Retire, Subscribe, TradesSeen
+from actors.messages import (
+    Doubt,
+    Retire,
+    Subscribe,
+    TradesSeen,
+)
+from actors.reports import (
+    ConnectionEnded,
+    ConnectionReport,
+)
 
 ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
 DEEP = b'"bids"'

@@ -5,7 +5,14 @@ from household import LANE, House
 
 from actors.errors import JournalFailed
 from actors.logic import record
-from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
+from actors.messages import (
+    Retire,
+    Tick,
+)
+from actors.reports import (
+    ChildDied,
+    ConnectionEnded,
+)
 
 
 def closed(house: House) -> list[record.ListeningClosed]:

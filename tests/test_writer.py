@@ -35,6 +35,8 @@ from actors.messages import (
     Tick,
     TicketsStored,
     TradesSeen,
+)
+from actors.reports import (
     WriterReport,
 )
 from actors.shell import Birth

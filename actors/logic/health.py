@@ -5,8 +5,6 @@ says what is read off them); `document` gives the state of things now. `at` and
 `now` are monotonic seconds.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from actors.logic import alarm, vitals
@@ -22,25 +20,12 @@ from actors.logic.reported import (
 )
 from actors.logic.rolling import Windows
 from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
+from actors.logic.storage import Storage
 from actors.logic.tally import Tally
 from actors.logic.today import Today
 from actors.logic.vitals import Health, iso, span
 
 __all__ = ["LISTENING", "Health", "HealthState", "Limits"]
-
-
-@dataclass
-class _Base:
-    """The database, as the writer tells."""
-
-    away_since: float | None
-    state: str = "away"
-    server: str = ""
-    reason: str = ""
-    waiting: int = 0
-    lag_s: float = 0.0
-    committed_at_ns: int | None = None
-    ever_open: bool = False
 
 
 class HealthState:
@@ -69,7 +54,7 @@ class HealthState:
         self._stored = Windows(fine=True)
         self._today = Today(wall_ns)
         self._tally = Tally()
-        self._base = _Base(away_since=now)
+        self._storage = Storage(away_since=now)
         self._journal: JournalFigures | None = None
         self._oldest_s = 0.0
         self._catalog: CatalogFigures | None = None
@@ -107,29 +92,22 @@ class HealthState:
 
     def writer_reported(self, *, state: str, waiting: int) -> None:
         """The writer says how it is: `live`, `behind` (catching up) or `away`."""
-        self._base.state, self._base.waiting = state, waiting
+        self._storage.state, self._storage.waiting = state, waiting
 
     def store_opened(self, *, server: str) -> None:
         """The database answers."""
-        base = self._base
-        base.server, base.away_since, base.reason, base.ever_open = server, None, "", True
-        if base.state == "away":
-            base.state = "live"
+        self._storage.opened(server)
 
     def store_lost(self, *, reason: str, at: float) -> None:
         """The database is away. Whether its last commit held is not known for certain."""
-        self._base.state, self._base.reason = "away", reason[:LONGEST_REASON]
+        self._storage.lost(reason, at)
         self._tally.lost_count()
-        if self._base.away_since is None:
-            self._base.away_since = at
 
     def batch_written(self, said: CommitFigures, *, at: float, wall_ns: int) -> None:
         """One transaction committed, just now."""
         self._stored.add(at, said.stored)
         self._tally.committed(said)
-        oldest_ns = said.oldest_received_ns or wall_ns
-        self._base.lag_s = max(0, wall_ns - oldest_ns) / 1e9
-        self._base.committed_at_ns = wall_ns
+        self._storage.committed(said.oldest_received_ns, wall_ns)
 
     def journal_sampled(self, figures: JournalFigures, *, oldest_s: float) -> None:
         """Take the journal's figures; right before `document`, so that the books are exact.
@@ -195,7 +173,7 @@ class HealthState:
                 coverage=self._today.coverage(),
                 last_reconnect=self._reconnect(now, wall_ns),
                 journal=self._journal_part(),
-                database=self._database(now),
+                database=self._storage.told(now, self._waits_s),
                 resolutions=self._resolutions(now),
                 catalog=self._catalog_part(now),
                 restarts=self._deaths.restarts(now),
@@ -209,7 +187,7 @@ class HealthState:
         awaited = tuple(
             text
             for text, there in (
-                ("waiting for the database", self._base.ever_open or bool(self._base.reason)),
+                ("waiting for the database", self._storage.ever_met),
                 ("waiting for the first connection", self._roster.ever_live),
                 (_unheard(health.assets), self._hears(health.assets)),
             )
@@ -258,24 +236,15 @@ class HealthState:
             bytes=found.bytes if found else 0,
             cap_bytes=found.cap_bytes if found else 0,
             durable_lag=max(0, found.next_seq - 1 - found.durable_seq) if found else 0,
-            oldest_s=self._oldest_s if pending else 0.0,
+            oldest_s=self._waits_s,
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
             full=found.full if found else False,
         )
 
-    def _database(self, now: float) -> vitals.Database:
-        base = self._base
-        waits = self._oldest_s if self._tally.pending_records else 0.0
-        return vitals.Database(
-            state=base.state,
-            server=base.server,
-            last_commit_at=None if base.committed_at_ns is None else iso(base.committed_at_ns),
-            lag_s=round(max(base.lag_s, waits), 3),
-            waiting=base.waiting,
-            away_s=span(now, base.away_since),
-            reason=base.reason,
-        )
+    @property
+    def _waits_s(self) -> float:
+        return self._oldest_s if self._tally.pending_records else 0.0
 
     def _resolutions(self, now: float) -> vitals.Resolutions:
         said = self._outcomes

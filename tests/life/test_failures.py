@@ -29,7 +29,6 @@ from actors.logic.lane import LaneSpec
 from actors.logic.universe import Filters
 from actors.messages import (
     CatchUp,
-    ChildDied,
     ConnectionNoted,
     FactSeen,
     Flush,
@@ -42,6 +41,9 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.neighbours import Neighbours
+from actors.reports import (
+    ChildDied,
+)
 from actors.shell import Birth, Shell
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
