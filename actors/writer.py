@@ -39,6 +39,7 @@ from actors.messages import (
     MarketMoved,
     MarketResolved,
     MarketsSeen,
+    Message,
     Open,
     PrintsMissed,
     RecallMarkets,
@@ -50,7 +51,7 @@ from actors.messages import (
 )
 from actors.ports import Journal, Store
 from actors.recollection import Recollection
-from actors.shell import Birth, Shell
+from actors.shell import Birth, Handler, Shell
 from actors.stretch import read_stretch
 from actors.tidings import Tidings, WriterNeighbours
 
@@ -94,7 +95,7 @@ class WriterActor(Shell):
         self._tidings = Tidings(birth, neighbours)
         self._store = store
         self._journal = journal
-        self._recollection = recollection = Recollection(store, self._tidings)
+        self._recollection = Recollection(store, self._tidings)
         self._presence = Presence(rng)
         self._stride = Stride(
             most_prints=settings.batch_prints, most_records=settings.batch_records
@@ -107,7 +108,11 @@ class WriterActor(Shell):
         self._knowledge = Knowledge()
         self._witness = Witness(settings.legs)
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
-        self.handlers = {
+        self.handlers = self._table()
+
+    def _table(self) -> dict[type[Message], Handler]:
+        recollection = self._recollection
+        return {
             Open: self._open,
             Tick: self._tick,
             Flush: self._flush,
