@@ -8,6 +8,7 @@ Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and
 """
 
 import struct
+from binascii import unhexlify
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -34,10 +35,12 @@ _size = struct.Struct(">i").pack
 _three_groups = struct.Struct(">ihhHHHHH").pack
 _GROUPS_BYTES = 4 + 14
 _HASH_BYTES = 32
+_HASH_TEXT = 2 + 2 * _HASH_BYTES
+_WHOLE_DIGITS, _SHOWN_DIGITS = 4, 8
 _SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
 _usual = {
     # All fields of a print as nearly all are: with a fee and a transaction, with nothing unknown.
-    side: struct.Struct(f">hiqiqiqiiiiii{len(told)}s{2 * _GROUPS_BYTES}si{_HASH_BYTES}sii").pack
+    side: struct.Struct(f">hiqiqiqiiiiii{len(told)}s{_GROUPS_BYTES}sihhHHHHHi{_HASH_BYTES}sii").pack
     for side, told in _SIDES.items()
 }
 _SHIFTS = [10**places for places in range(8, -1, -1)]
@@ -93,33 +96,44 @@ def copy(connection: Connection, query: bytes, rows: Sequence[Keyed]) -> None:
 
 def _tuple(keyed: Keyed) -> bytes:
     _, row, asset, digest = keyed
-    traded = row.traded_at_ms * 1000 - _EPOCH_US
-    received = row.received_at_ns // 1000 - _EPOCH_US
-    head = (12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence)
-    amounts = _known(str(row.price)) + _numeric(str(row.size))
-    transaction = _hash(row.transaction_hash)
-    fee, side = row.fee_rate_bps, row.side
+    whole, _, part = str(row.size).partition(".")
+    price, fee, transaction = _known(str(row.price)), row.fee_rate_bps, row.transaction_hash
     if (
-        len(amounts) == 2 * _GROUPS_BYTES
-        and len(transaction) == _HASH_BYTES
-        and fee is not None
-        and side in _usual
-        and row.trade_id is row.extra is None
+        fee is None
+        or transaction is None
+        or len(transaction) != _HASH_TEXT
+        or row.side not in _usual
+        or len(price) != _GROUPS_BYTES
+        or len(whole) > _WHOLE_DIGITS
+        or len(part) > _SHOWN_DIGITS
+        or row.trade_id is not None
+        or row.extra is not None
     ):
-        return _usual[side](
-            *head, 4, fee, _SIDES[side], amounts, _HASH_BYTES, transaction, _ABSENT, _ABSENT
-        )
-    return _head(*head) + _rest(row, amounts, transaction)
+        return _unusual(keyed)
+    traded, received = row.traded_at_ms * 1000 - _EPOCH_US, row.received_at_ns // 1000 - _EPOCH_US
+    try:
+        high, low = divmod(int(whole + part) * _SHIFTS[len(part)], 10_000)
+    except ValueError:  # an exponent
+        return _unusual(keyed)
+    return _usual[row.side](
+        12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence, 4, fee,
+        _SIDES[row.side], price, 14, 3, 0, 0, len(part), high // 10_000, high % 10_000, low,
+        _HASH_BYTES, _hash(transaction), _ABSENT, _ABSENT,
+    )  # fmt: skip
 
 
-def _rest(row: Print, amounts: bytes, transaction: bytes) -> bytes:
-    fee, extra = row.fee_rate_bps, row.extra
+def _unusual(keyed: Keyed) -> bytes:
+    _, row, asset, digest = keyed
+    traded, received = row.traded_at_ms * 1000 - _EPOCH_US, row.received_at_ns // 1000 - _EPOCH_US
+    fee, transaction, extra = row.fee_rate_bps, row.transaction_hash, row.extra
     return b"".join(
         (
+            _head(12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence),
             _NULL if fee is None else _whole(4, fee),
             _SIDES.get(row.side) or _sized(row.side.encode()),
-            amounts,
-            _NULL if row.transaction_hash is None else _sized(transaction),
+            _known(str(row.price)),
+            _numeric(str(row.size)),
+            _NULL if transaction is None else _sized(_hash(transaction)),
             _NULL if row.trade_id is None else _sized(row.trade_id.encode()),
             _NULL if extra is None else _sized(b"\x01" + extra.encode()),  # jsonb, version 1
         )
@@ -130,12 +144,10 @@ def _sized(value: bytes) -> bytes:
     return _size(len(value)) + value
 
 
-def _hash(transaction_hash: str | None) -> bytes:
-    if transaction_hash is None:
-        return b""
+def _hash(transaction_hash: str) -> bytes:
     if not transaction_hash.startswith("0x"):
         raise ValueError("transaction hash without 0x")
-    return bytes.fromhex(transaction_hash[2:])
+    return unhexlify(transaction_hash[2:])
 
 
 def _numeric(text: str) -> bytes:
@@ -143,7 +155,7 @@ def _numeric(text: str) -> bytes:
     # the sign, and how many digits are shown behind the point.
     whole, _, part = text.partition(".")
     digits, shown = whole + part, len(part)
-    if len(whole) > 4 or shown > 8 or not digits.isdecimal():
+    if len(whole) > _WHOLE_DIGITS or shown > _SHOWN_DIGITS or not digits.isdecimal():
         return _sized(bytes(_dumper.dump(Decimal(text)) or b""))
     rest, last = divmod(int(digits) * _SHIFTS[shown], 10_000)
     return _three_groups(14, 3, 0, 0, shown, rest // 10_000, rest % 10_000, last)

@@ -37,6 +37,8 @@ class TokenKeys:
             KeyError: The database did not keep a token that it was given.
         """
         wanted = set(tokens)
+        if wanted <= self._known.keys() and self._nameless.isdisjoint(wanted) and not self._fresh:
+            return {token: self._known[token] for token in wanted}  # as nearly always
         asked = sorted(token for token in wanted if self._is_news(token, token in conditions))
         if asked:
             told = {"tokens": asked, "conditions": [conditions.get(token) for token in asked]}

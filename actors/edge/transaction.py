@@ -26,6 +26,10 @@ _ROWS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20
 
 
+class _NotAllNew(Exception):
+    """Rows that were copied blindly are not all new and storable: nothing of them is stored."""
+
+
 class Transaction:
     """Stores one batch. Built for each batch anew.
 
@@ -54,6 +58,7 @@ class Transaction:
         self._tolerance = tolerance
         self._wall_ns = wall_ns
         self._refused: list[SetAside] = []
+        self._careful = False
 
     def run(self, batch: Batch) -> Committed:
         """Store it and commit, the mark with it; the journal is locked meanwhile.
@@ -133,14 +138,22 @@ class Transaction:
                 stored = store(rows)
             self._tolerance.passed(len(rows))
             return stored  # noqa: TRY300 - it belongs to what may be refused
+        except _NotAllNew:
+            self._undone()
+            self._careful = True
+            return self._sift(rows, store, refuse)
         except DATA_FAULTS as exc:
-            self._tokens.forget()
-            self._recent.forget()
+            self._undone()
             if len(rows) == 1:
                 refuse(rows[0], exc)
                 return 0
         middle = len(rows) // 2
         return self._sift(rows[:middle], store, refuse) + self._sift(rows[middle:], store, refuse)
+
+    def _undone(self) -> None:
+        """Forget what the part of the transaction that was rolled back has taught."""
+        self._tokens.forget()
+        self._recent.forget()
 
     def _refuse(self, row: Any, exc: Exception) -> None:
         """Set aside what the database cannot hold, as JSON, for the end of the transaction.
@@ -174,8 +187,9 @@ class Transaction:
             return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
         for known in self._recent.among(fresh.keys()):
             del fresh[known]
-        ordered = sorted(fresh.values())
-        if self._recent.hopeful() and self._copied(ordered):
+        ordered = [fresh[key] for key in sorted(fresh)]
+        if not self._careful and self._recent.hopeful():
+            self._copy(ordered)
             stored = len(ordered)
         else:
             given = columns.prints([row for _, row, _, _ in ordered], keys)
@@ -183,18 +197,20 @@ class Transaction:
         self._recent.add(fresh)
         return stored
 
-    def _copied(self, rows: Sequence[copying.Keyed]) -> bool:
-        """Store rows as if all were new; give False when that could not be, with nothing stored."""
+    def _copy(self, rows: Sequence[copying.Keyed]) -> None:
+        """Store rows as if all were new.
+
+        Raises:
+            _NotAllNew: They are not; what they are part of is to be rolled back.
+        """
         try:
-            with self._connection.transaction():
-                copying.copy(self._connection, queries.COPY_PRINTS, rows)
-        except psycopg.errors.UniqueViolation:
+            copying.copy(self._connection, queries.COPY_PRINTS, rows)
+        except psycopg.errors.UniqueViolation as exc:
             self._recent.collided()
-            return False
-        except (*DATA_FAULTS, *copying.UNWRITABLE):
-            return False
+            raise _NotAllNew from exc
+        except (*DATA_FAULTS, *copying.UNWRITABLE) as exc:
+            raise _NotAllNew from exc
         self._recent.went_well()
-        return True
 
     def _markets(self, rows: Sequence[Market]) -> int:
         given = columns.markets(rows)
