@@ -241,12 +241,15 @@ class ConnectionActor(Shell):
         if line is None or self._ended:
             return
         self._account.say(tick.now)
+        sample = line.take_sample()  # before it is asked whether data comes again
         reason = self._vigil.turn(tick, line, self._listening)
         if reason is not None:
             self._end(reason, "", hard=True)
             return
-        line.request_sample()
         self._epoch.turn(tick.now)
+        if sample is not None:
+            at_ns, frame = sample
+            self._take((frame,), at_ns)
         self._let_go()
         if self._retiring and not self._leaving:
             self._end(self._retiring, "asked to")

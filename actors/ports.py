@@ -48,8 +48,11 @@ class Line(Protocol):
     def send_text(self, text: str) -> None:
         """Queue a text frame."""
 
-    def request_sample(self) -> None:
-        """Ask for the next data frame, whatever it is."""
+    def take_sample(self) -> tuple[int, bytes] | None:
+        """Give the time of receipt (wall clock, ns) and the bytes of a frame that was skipped.
+
+        The latest, once; None when there is none, or when frames of before may wait.
+        """
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
         """Name the byte strings whose frames are to be handed on."""

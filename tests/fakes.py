@@ -27,7 +27,7 @@ class FakeLine:
         self.sent: list[str] = []
         self.markers: tuple[bytes, ...] = ()
         self.ended: tuple[str, str] | None = None
-        self.samples = 0
+        self.sample: tuple[int, bytes] | None = None
         self.handled_bytes = 0
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
@@ -41,8 +41,9 @@ class FakeLine:
     def send_text(self, text: str) -> None:
         self.sent.append(text)
 
-    def request_sample(self) -> None:
-        self.samples += 1
+    def take_sample(self) -> tuple[int, bytes] | None:
+        sample, self.sample = self.sample, None
+        return sample
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
         self.markers = markers

@@ -323,6 +323,30 @@ def test_a_mark_that_is_due_waits_for_a_frame_until_the_next_turn_only() -> None
     assert marks(house) == [4_000, 7_000]
 
 
+def test_a_sample_of_what_was_skipped_proves_and_is_marked_at_once() -> None:
+    house = House().confirm()
+    house.line.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
+    house.tick(5)
+    assert marks(house) == [3_400]
+    assert house.line.sample is None
+    house.hear(a_change(house.wall_ms))
+    assert marks(house) == [3_400]
+
+
+def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
+    house = House().confirm()
+    house.hear(a_change(house.wall_ms))
+    house.silence(51).silence(15, exchange_silent=True)
+    tokens = len(sent_tokens(house.line))
+    house.line.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
+    house.tick()
+
+    (released,) = house.facts(record.TokensReleased)
+    assert isinstance(released, record.TokensReleased)
+    assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "frozen")
+    assert len(sent_tokens(house.line)) > tokens
+
+
 def test_a_mark_waits_for_no_frame_when_much_was_proven() -> None:
     house = House().confirm()
     house.tick(5)

@@ -19,6 +19,9 @@ from actors.logic.frames import FrameSkimmer, Skim
 UNSENT_BYTES = 1 << 20
 """What may wait to be sent on one line. More ends the line with `write_failed`."""
 
+SAMPLE_S = 0.5
+"""How old a sample grows before another one takes its place, if there is one."""
+
 OnFrames = Callable[[int, tuple[bytes, ...]], None]
 OnEnd = Callable[[str, str], None]
 
@@ -110,6 +113,8 @@ class Line:
         "_inbox",
         "_leaving",
         "_lock",
+        "_sample",
+        "_sampled_at",
         "_unsent",
         "closing_at",
         "ended",
@@ -145,6 +150,8 @@ class Line:
         self._leaving = False
         self._handed = 0  # bytes; written by the reactor's thread alone
         self._handled = 0  # bytes; written by the owner's thread alone
+        self._sample: tuple[int, bytes] | None = None
+        self._sampled_at = 0.0
         self.paused = False  # written by the reactor's thread alone
         self.peer = wire.peer
         self.skimmer = skimmer
@@ -174,9 +181,14 @@ class Line:
         """Give how many frames were received, skipped ones included."""
         return self.skimmer.frames_total
 
-    def request_sample(self) -> None:
-        """Have the next message handed on that would have been skipped."""
-        self.skimmer.request_sample()
+    def take_sample(self) -> tuple[int, bytes] | None:
+        """Give a message that was skipped lately and when it came, once. By the owner.
+
+        It is younger than all that is handled: None while something handed on is not,
+        since it may be older than the sample.
+        """
+        sample, self._sample = self._sample, None
+        return None if self.unhandled else sample
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
         """Have messages handed on that contain one of these, from the next read on."""
@@ -235,6 +247,12 @@ class Line:
         self._handed += sum(map(len, messages))
         self.on_frames(at_ns, messages)
 
+    def keep_sample(self, at_ns: int) -> None:
+        """Hold what the skimmer kept; after all that came before it was handed on."""
+        sample, self.skimmer.sample = self.skimmer.sample, None
+        if sample is not None:
+            self._sample = at_ns, sample
+
     @property
     def unhandled(self) -> int:
         """Give how many bytes of messages wait for the owner."""
@@ -254,6 +272,9 @@ class Line:
         skimmer = self.skimmer
         frames, data = skimmer.frames_total, skimmer.data_total
         messages = skimmer.messages_total + skimmer.skipped_total
+        if now - self._sampled_at >= SAMPLE_S:
+            self._sampled_at = now
+            skimmer.request_sample()
         skim = skimmer.skim(scratch, start, end)
         self.last_byte_at = now
         if skimmer.data_total != data:

@@ -229,6 +229,8 @@ class Reactor:
             self._end(line, "internal", "on_frames raised")
         elif skim.pings or skim.close or skim.violation:
             self._answer(line, skim)
+        if line.skimmer.sample is not None:
+            line.keep_sample(at_ns)
         if line.unhandled > self._held_bytes and not line.paused and not line.ended:
             self._pause(line)
         return True

@@ -36,7 +36,7 @@ class Archive:
     """The verdicts of which a look is due soon.
 
     Bounded by those that are recorded in ten minutes and those that fall due in
-    half an hour; of others only 50,000 ids are known.
+    the next ten; of others only 50,000 ids are known.
     """
 
     def __init__(self) -> None:

@@ -48,8 +48,8 @@ _EMPTY = bytearray()
 class FrameSkimmer:
     """Walks the frames that one server sends on one socket.
 
-    Not for several threads at once, but `set_markers` and `request_sample` may
-    be called by any thread at any time: they hold from the next read on.
+    Not for several threads at once, but `set_markers` may be called by any thread
+    at any time: they hold from the next read on.
 
     Attributes:
         held: Bytes of the unfinished frame that go in front of the next read;
@@ -62,6 +62,8 @@ class FrameSkimmer:
         bytes_total: Bytes read.
         gait: What is known of how frames follow each other; may be shared by all
             the skimmers of one thread.
+        sample: A message that was asked for and skipped, or None. Whoever takes it
+            puts None here.
 
     Args:
         markers: A message that contains one of these is handed on.
@@ -86,6 +88,7 @@ class FrameSkimmer:
         "gait",
         "held",
         "messages_total",
+        "sample",
         "skipped_total",
     )
 
@@ -103,6 +106,7 @@ class FrameSkimmer:
         self._sample_every = sample_every
         self._sample_in = sample_every  # how many messages until one is not skipped
         self._sample_wanted = False
+        self.sample: bytes | None = None
         self._short_bytes = short_bytes
         self._lead = 1  # where the sign of the last message of the commonest noise stood
         self.gait = Gait()
@@ -129,7 +133,7 @@ class FrameSkimmer:
         self._markers = markers
 
     def request_sample(self) -> None:
-        """Hand on the next message that would have been skipped. Any thread."""
+        """Keep the next message that is skipped, as `sample`."""
         self._sample_wanted = True
 
     @property
@@ -158,7 +162,6 @@ class FrameSkimmer:
         assembly = self._assembly
         self.bytes_total += end - start
         if self._sample_wanted:
-            self._sample_wanted = False
             self._sample_in = 1
         self._search.begin(self._markers)
         out: list[bytes] = []
@@ -228,7 +231,11 @@ class FrameSkimmer:
             elif marked >= stop and self._is_noise(buffer, at, stop):
                 if frames < due:
                     continue
-                due = frames + self._sample_every - 1
+                due = frames + self._sample_every
+                if self._sample_wanted:
+                    self._keep(buffer[at:stop])
+                    continue
+                due -= 1
             due += 1
             out.append(bytes(buffer[at:stop]))
         if frames:
@@ -247,6 +254,10 @@ class FrameSkimmer:
                 self.gait.note(where, stop - at)
         return where >= 0
 
+    def _keep(self, sample: bytes | bytearray) -> None:
+        self._sample_wanted = False
+        self.sample = bytes(sample)
+
     def _sift(self, out: list[bytes]) -> None:
         # What the assembly has completed, by the same rule as in the walk.
         for message in self._assembly.done:
@@ -260,6 +271,10 @@ class FrameSkimmer:
                         self.skipped_total += 1
                         continue
                     self._sample_in = self._sample_every
+                    if self._sample_wanted:
+                        self._keep(message)
+                        self.skipped_total += 1
+                        continue
             out.append(message)
         self._assembly.done.clear()
 

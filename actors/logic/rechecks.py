@@ -1,4 +1,4 @@
-"""Rechecks: of which verdicts another look falls due, asked of the database half an hour ahead.
+"""Rechecks: of which verdicts another look falls due, asked of the database ten minutes ahead.
 
 So the memory that it takes does not grow with the verdicts of a week, and a
 restart forgets none: a new life begins a little before the last evidence of the
@@ -10,8 +10,8 @@ import msgspec
 from actors.logic.market import Market
 from actors.logic.outcome import Resolution, Source
 
-AHEAD_MS = 1_800_000
-MARGIN_MS = 600_000
+AHEAD_MS = 600_000
+MARGIN_MS = 180_000
 RETRY_MS = 60_000
 SPREAD_MS = 600_000
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from loopback import frame
 
-from actors.edge.line import UNSENT_BYTES, Inbox, Line, Verb
+from actors.edge.line import SAMPLE_S, UNSENT_BYTES, Inbox, Line, Verb
 from actors.edge.wire import Wire
 from actors.logic.frames import FrameSkimmer
 
@@ -78,11 +78,32 @@ def test_endless_fragments_have_been_stalled_since_the_first_of_them(line: Line)
 # ------------------------------------------------------------ what it asks for
 
 
-def test_markers_and_samples_are_forwarded_to_the_skimmer(line: Line) -> None:
+def test_markers_are_forwarded_to_the_skimmer(line: Line) -> None:
     line.set_markers((b"other",))
     assert line.skimmer.markers == (b"other",)
-    line.request_sample()
-    assert line.skimmer.feed(frame(NOISE)).messages == (NOISE,)
+
+
+def test_a_sample_of_what_is_skipped_is_held_and_grows_old_by_half_a_second(line: Line) -> None:
+    noise = [NOISE.replace(b"0x", b"0x%d" % number) for number in range(3)]
+    for number, now in enumerate((10.0, 10.0 + SAMPLE_S / 2, 10.0 + SAMPLE_S)):
+        heard(line, frame(noise[number]), now)
+        line.keep_sample(number)
+        if number == 1:
+            assert line.take_sample() == (0, noise[0])
+    assert line.take_sample() == (2, noise[2])
+    assert line.take_sample() is None
+
+
+def test_a_sample_is_not_given_while_something_older_may_wait_for_the_owner(line: Line) -> None:
+    line.hand_on(1, (b"trade",))
+    heard(line, frame(NOISE), 10.0)
+    line.keep_sample(2)
+    assert line.take_sample() is None
+    line.handled(len(b"trade"))
+    assert line.take_sample() is None
+    heard(line, frame(NOISE), 11.0)
+    line.keep_sample(3)
+    assert line.take_sample() == (3, NOISE)
 
 
 def test_a_line_says_nothing_after_its_goodbye(line: Line, inbox: Inbox) -> None:

@@ -366,7 +366,7 @@ def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
         hung.set()
         assert awake.wait(WAIT_S)
 
-    monkeypatch.setattr(line, "request_sample", hang)
+    monkeypatch.setattr(line, "take_sample", hang)
     house.until(hung.is_set)
     house.say(line, a_print("11", at_ms=at(2)))
     lines = house.diallers[LANE].lines

@@ -227,19 +227,34 @@ def test_one_in_so_many_skipped_messages_is_a_sample() -> None:
     assert walker.skipped_total == 7
 
 
-def test_a_requested_sample_is_the_next_message_and_only_that() -> None:
+def test_a_requested_sample_is_the_next_skipped_message_and_is_not_handed_on() -> None:
     walker = skimmer()
     walker.feed(frame(text(BOOK)))
+    assert walker.sample is None
     walker.request_sample()
-    assert walker.feed(frame(text(BOOK)) + frame(text(PRICE_CHANGE))).messages == (text(BOOK),)
-    assert walker.feed(frame(text(BOOK))).messages == ()
+    assert walker.feed(frame(text(TRADE)) + frame(text(BOOK))).messages == (text(TRADE),)
+    assert walker.sample == text(BOOK)
+    assert walker.feed(frame(text(PRICE_CHANGE))).messages == ()
+    assert walker.sample == text(BOOK)
+    assert walker.skipped_total == 3
+
+
+def test_a_requested_sample_may_come_in_pieces() -> None:
+    walker = skimmer()
+    walker.request_sample()
+    half = len(text(BOOK)) // 2
+    pieces = frame(text(BOOK)[:half], first=0x01) + frame(text(BOOK)[half:], first=0x80)
+    assert walker.feed(pieces + frame(text(PRICE_CHANGE))).messages == ()
+    assert walker.sample == text(BOOK)
+    assert walker.skipped_total == 2
 
 
 def test_a_requested_sample_survives_reads_without_a_message() -> None:
     walker = skimmer()
     walker.request_sample()
     walker.feed(frame(b"", first=0x89))
-    assert walker.feed(frame(text(BOOK), first=0x82)).messages == (text(BOOK),)
+    assert walker.feed(frame(text(BOOK), first=0x82)).messages == ()
+    assert walker.sample == text(BOOK)
 
 
 def test_new_markers_hold_from_the_next_read_on() -> None:
