@@ -237,7 +237,7 @@ class Line:
             OSError: The connection is broken.
         """
         try:
-            end = start + self.sock.recv_into(view[start:])
+            end = start + self.sock.recv_into(view[start:] if start else view)
         except (BlockingIOError, ssl.SSLWantReadError):
             return -1, 0
         return end, wall_ns()

@@ -231,7 +231,8 @@ class Reactor:
             self._answer(line, skim)
         if line.skimmer.sample is not None:
             line.keep_sample(at_ns)
-        if line.unhandled > self._held_bytes and not line.paused and not line.ended:
+        crowded = skim.messages and line.unhandled > self._held_bytes
+        if crowded and not line.paused and not line.ended:
             self._pause(line)
         return True
 

@@ -19,7 +19,7 @@ stood before it is handed on.
 from typing import NamedTuple
 
 from actors.logic.assembly import PLAIN_TEXT, Assembly
-from actors.logic.gait import Gait
+from actors.logic.gait import Gait, Step
 from actors.logic.noise import proof
 from actors.logic.search import Search
 
@@ -135,6 +135,7 @@ class FrameSkimmer:
     def request_sample(self) -> None:
         """Keep the next message that is skipped, as `sample`."""
         self._sample_wanted = True
+        self._sample_in = 1
 
     @property
     def frame_in_progress(self) -> bool:
@@ -161,8 +162,8 @@ class FrameSkimmer:
         """
         assembly = self._assembly
         self.bytes_total += end - start
-        if self._sample_wanted:
-            self._sample_in = 1
+        if self._is_all_noise(buffer, start, end):
+            return _NOTHING
         self._search.begin(self._markers)
         out: list[bytes] = []
         lo = start - self.held
@@ -190,6 +191,34 @@ class FrameSkimmer:
         if out or assembly.frames or assembly.ended:
             return self._report(out)
         return _NOTHING
+
+    def _is_all_noise(self, buffer: bytearray, start: int, end: int) -> bool:
+        # With thousands of lines most reads bring one frame of the commonest noise or a few:
+        # those are taken at once, the others by the walk.
+        step, assembly = self.gait.step, self._assembly
+        if (
+            type(step) is not Step
+            or self.held
+            or assembly.lacks
+            or assembly.plain != PLAIN_TEXT
+            or end - start > step.room
+            or self.gait.learning
+            or step.least - 4 <= self._short_bytes
+        ):
+            return False
+        frames = (end - start) // step.least
+        found = step.take(buffer, start, end) if frames < self._sample_in else None
+        if found is None or found.end() != end:
+            return False
+        for marker in self._markers:
+            if buffer.find(marker, start, end) >= 0:
+                return False
+        self.gait.walked(frames)
+        self._sample_in -= frames
+        self.frames_total += frames
+        self.skipped_total += frames
+        self.data_total += frames
+        return True
 
     # One loop on local variables: a call for each frame would cost as much as the frame.
     def _walk(  # noqa: C901, PLR0912

@@ -1,6 +1,6 @@
 import json
 import re
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -244,6 +244,23 @@ def test_no_step_over_messages_that_one_skimmer_calls_short() -> None:
     assert counting.steps == 0
 
 
+def test_a_read_of_known_noise_is_one_step_and_one_with_a_marker_or_a_sample_is_not() -> None:
+    gait = taught(600)
+    counting = Counting(gait)
+    walker = skimmer(gait, sample_every=10)
+    assert walker.feed(frame(noise(600)) * 3).messages == ()
+    assert (counting.steps, walker.skipped_total, walker.data_total) == (1, 3, 3)
+    marked = noise(600, inside=MARKER)
+    assert walker.feed(frame(marked)).messages == (marked,)
+    walker.request_sample()
+    assert walker.feed(frame(noise(600))).messages == ()
+    assert walker.sample == noise(600)
+    numbered = [noise(600, inside=b"%07d" % number) for number in range(9)]
+    assert [walker.feed(frame(each)).messages for each in numbered] == [()] * 9
+    tenth = noise(600, inside=b"tenth")
+    assert walker.feed(frame(tenth)).messages == (tenth,)
+
+
 def test_a_sample_is_taken_out_of_the_midst_of_steps() -> None:
     numbered = [noise(600, inside=b"%07d" % number) for number in range(3000)]
     gait = taught(600)
@@ -300,7 +317,9 @@ def test_steps_hand_on_and_count_what_single_looks_would(
 ) -> None:
     stream = b"".join(each * times for each, times in runs)
     judge = Judge(stream, 16 << 20)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    ends = [0, *accumulate(len(each) for each, times in runs for _ in range(times))]
+    places = st.integers(0, len(stream)) | st.sampled_from(ends)
+    cuts = sorted(data.draw(st.lists(places, max_size=9)))
     chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
     plain = skimmer(Gait(), sample_every=sample_every)
     stepping = skimmer(taught(*sizes), sample_every=sample_every)
