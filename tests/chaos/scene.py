@@ -257,7 +257,9 @@ class Scene(Doors):
         out.gap_s, out.false_gap_s = round(verdict.gap_s, 2), round(verdict.false_gap_s, 2)
         out.figures["longest_gap_s"] = round(verdict.longest_gap_s, 2)
         out.figures["gap_causes"] = verdict.causes
-        absent, claimed = found.missing - self.set_aside, found.uncovered - self.set_aside
+        # Those set aside are missing, unless they were sent while something else made a gap.
+        absent = max(found.missing - self.set_aside, 0)
+        claimed = max(found.uncovered - self.set_aside, 0)
         explained = replace(found, missing=absent, uncovered=claimed)
         self.expect(explained.clean, "ledger and database differ")
         silent = verdict.heard_and_absent
