@@ -97,10 +97,7 @@ class ConnectionActor(Shell):
         self._home.move_to(self.actor_ref)
         self._leaving = Departures(settings.release_s)
         self._retiring = ""
-        self._intake = Intake(lane, 0)
-        self._epoch = Epoch(recorder, self._listening)
-        self._subscription = Subscription(lane, self._listening)
-        self._vigil = self._keep_vigil()
+        self._open_books(0)
         self.handlers = {
             Connect: self._connect,
             Subscribe: self._subscribe,
@@ -121,13 +118,22 @@ class ConnectionActor(Shell):
             return None
 
     def on_stop(self) -> None:
-        """After a crash too: leave no socket behind. In the actor's thread."""
+        """After a crash too: leave no socket behind, and let go of what was heard.
+
+        In the actor's thread. An actor and its reference hold each other until the garbage
+        collector looks at all there is, which it does seldom; so what is large goes now.
+        """
         if self._line is not None and not self._ended:
             self._line.abort("crashed")
+        self._open_books(0)
 
-    def _keep_vigil(self) -> Vigil:
-        silence_s = self._settings.silence_s
-        return Vigil(self._lane, self._subscription, self._epoch, silence_s=silence_s)
+    def _open_books(self, epoch: int) -> None:
+        """Have heard nothing yet."""
+        lane, settings = self._lane, self._settings
+        self._intake = Intake(lane, epoch)
+        self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
+        self._subscription = Subscription(lane, self._listening)
+        self._vigil = Vigil(lane, self._subscription, self._epoch, silence_s=settings.silence_s)
 
     @property
     def _listening(self) -> Listening:
@@ -149,13 +155,9 @@ class ConnectionActor(Shell):
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
         self._line = line
-        number = Epoch.begin(self._recorder, self._lane, self._time.wall_ns)
-        self._intake = Intake(self._lane, number)
-        self._epoch = Epoch(self._recorder, self._listening, mark_s=self._settings.mark_s)
-        self._subscription = Subscription(self._lane, self._listening)
+        self._open_books(Epoch.begin(self._recorder, self._lane, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.begin(line, self._time.now)
-        self._vigil = self._keep_vigil()
         self._vigil.begin(self._time.now)
         self._report("subscribing")
 

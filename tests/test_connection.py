@@ -1,6 +1,8 @@
 """The connection actor, unstarted: a scripted line, a journal in memory, boxes for neighbours."""
 
+import gc
 import json
+import weakref
 
 import msgspec
 import pytest
@@ -586,6 +588,18 @@ def test_frames_after_the_end_are_not_recorded() -> None:
     house.hear(a_print())
 
     assert house.journal.next_seq == before
+
+
+def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() -> None:
+    house = House().confirm()
+    house.hear(a_print())
+    heard = weakref.ref(house.actor._intake), weakref.ref(house.actor._listening)
+    gc.disable()
+    try:
+        house.actor.on_stop()
+        assert [each() for each in heard] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_an_unknown_message_kills_the_actor() -> None:
