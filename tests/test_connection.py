@@ -330,7 +330,7 @@ def test_a_sample_of_what_was_skipped_proves_and_is_marked_at_once() -> None:
     house.line.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
     house.tick(5)
     assert marks(house) == [3_400]
-    assert house.line.sample is None
+    assert house.line.take_sample() is None
     house.hear(a_change(house.wall_ms))
     assert marks(house) == [3_400]
 

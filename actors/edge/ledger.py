@@ -84,6 +84,7 @@ class Ledger:
             case record.TokensReleased(epoch, until_ns, tokens, cause):
                 given = {"epoch": epoch, "seq": seq, "at": instant(until_ns), "cause": clean(cause)}
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
+                self._tokens.part_with(tokens)
             case _:
                 self._apply_wish(seq, fact)
 
@@ -96,6 +97,7 @@ class Ledger:
             case record.TokensUnwanted(at_ns, tokens):
                 given = {"seq": seq, "at": instant(at_ns)}
                 self._run_by_tokens(queries.UNWANT_TOKENS, tokens, given)
+                self._tokens.part_with(tokens)
             case record.ProcessStarted(at_ns, host, version):
                 given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
                 ended = self._run(queries.START_PROCESS, seq=seq, **given)

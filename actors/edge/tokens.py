@@ -22,6 +22,7 @@ class TokenKeys:
         self._known: dict[str, int] = {}
         self._nameless: set[str] = set()
         self._fresh: dict[str, tuple[int, bool]] = {}
+        self._parting: set[str] = set()
 
     def of(
         self, connection: Connection, tokens: Iterable[str], conditions: Mapping[str, str]
@@ -62,12 +63,20 @@ class TokenKeys:
             if token in self._fresh or token in self._nameless:
                 self._fresh[token] = (self._key(token), True)
 
+    def part_with(self, tokens: Iterable[str]) -> None:
+        """Take note that these are hardly needed any more: who needs one asks again."""
+        self._parting.update(tokens)
+
     def keep(self) -> None:
         """Remember what was learned: the transaction is committed."""
         for token, (key, named) in self._fresh.items():
             self._known[token] = key
             (self._nameless.discard if named else self._nameless.add)(token)
+        for token in self._parting:
+            self._known.pop(token, None)
+            self._nameless.discard(token)
         self._fresh.clear()
+        self._parting.clear()
         if len(self._known) > self._most:
             for token in tuple(islice(self._known, len(self._known) // 2)):
                 del self._known[token]
@@ -76,3 +85,4 @@ class TokenKeys:
     def forget(self) -> None:
         """Drop what was learned: the transaction, or a part of it, was rolled back."""
         self._fresh.clear()
+        self._parting.clear()

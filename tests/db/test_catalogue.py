@@ -94,6 +94,16 @@ def test_a_closed_market_is_remembered_while_a_token_of_it_is_wanted(store: Stor
     assert remembered(store) == []
 
 
+def test_a_token_that_is_wanted_no_more_takes_no_memory_and_keeps_its_number(
+    store: Store, database: str
+) -> None:
+    store.commit(Batch(prints=(trade(0, token_id=YES),), facts=((1, TokensWanted(ns(0), (YES,))),)))
+    store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (YES,))),)))
+    assert YES not in store._tokens._known
+    store.commit(Batch(prints=(trade(1, token_id=YES),)))
+    assert ask(database, "select count(distinct asset_key), count(*) from prints") == [(1, 2)]
+
+
 def test_a_market_with_a_verdict_is_not_remembered(store: Store) -> None:
     store.commit(Batch(markets=(market(),), resolutions=(verdict(),)))
     assert remembered(store) == []

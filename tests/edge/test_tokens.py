@@ -84,6 +84,19 @@ def test_a_token_that_the_catalogue_named_is_not_asked_for_at_its_first_print(
     assert len(asker.database.asked) == (1 if committed else 2)
 
 
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_is_wanted_no_more_is_forgotten_once_that_is_committed(
+    asker: Asker, *, committed: bool
+) -> None:
+    asker.ask("7", "8")
+    asker.keys.keep()
+    asker.keys.part_with(["7", "9"])
+    (asker.keys.keep if committed else asker.keys.forget)()
+    asker.database.asked.clear()
+    assert asker.ask("7", "8") == {"7": 1, "8": 2}
+    assert asker.database.asked == ([["7"]] if committed else [])
+
+
 def test_our_own_string_of_a_token_is_kept(asker: Asker) -> None:
     ours = str(7123)
     asker.ask(ours)
