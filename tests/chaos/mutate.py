@@ -64,6 +64,13 @@ MUTATIONS = (
         ("tests/chaos/test_mark.py",),
     ),
     Mutation(
+        "no proof before what is older is handled",
+        "actors/edge/line.py",
+        "        return None if self.unhandled else sample\n",
+        "        return sample\n",
+        ("tests/edge/test_line.py",),
+    ),
+    Mutation(
         "coverage close",
         "actors/epoch.py",
         "        if self._number:\n"
