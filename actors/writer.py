@@ -21,6 +21,7 @@ from random import Random
 import msgspec
 
 from actors.errors import StorePoisoned, StoreUnavailable
+from actors.inbox import PatientInbox
 from actors.logic.acks import Acks
 from actors.logic.batch import ConnectionEvent
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
@@ -57,6 +58,14 @@ from actors.tidings import Tidings, WriterNeighbours
 
 __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
+GATHERED: frozenset[type[Message]] = frozenset(
+    {
+        *(TradesSeen, FactSeen, ConnectionNoted, MarketsSeen),
+        *(MarketMoved, ResolutionObserved, MarketResolved, ResolutionConflict),
+    }
+)
+"""What waits for the next `Flush` in any case, so nobody is woken for it."""
+
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one transaction, in prints, records and markets, and of what waits outside it.
@@ -80,6 +89,10 @@ class WriterActor(Shell):
     """The one door to the database."""
 
     first = Open()
+
+    @staticmethod
+    def _create_actor_inbox() -> PatientInbox:
+        return PatientInbox(GATHERED)
 
     def __init__(
         self,

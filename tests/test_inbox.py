@@ -1,0 +1,79 @@
+"""The patient inbox: order is kept, and only what is urgent or much wakes the owner."""
+
+import queue
+import threading
+from typing import Any
+
+import pytest
+from pykka._envelope import Envelope
+
+from actors.inbox import MOST_PATIENT, PatientInbox
+from actors.messages import CatchUp, Flush, Message
+
+WAIT_S = 20
+
+
+def inbox() -> PatientInbox:
+    return PatientInbox({CatchUp})
+
+
+def put(into: PatientInbox, *messages: Message) -> None:
+    for message in messages:
+        into.put(Envelope(message))
+
+
+def woken(of: PatientInbox) -> bool:
+    return not of._bell.empty()
+
+
+def test_messages_come_out_as_they_were_told() -> None:
+    told = inbox()
+    put(told, CatchUp(), Flush(), CatchUp())
+    assert told.qsize() == 3
+    assert [type(told.get().message) for _ in range(3)] == [CatchUp, Flush, CatchUp]
+    assert told.empty()
+    with pytest.raises(queue.Empty):
+        told.get_nowait()
+
+
+def test_what_can_wait_wakes_nobody_and_what_cannot_does() -> None:
+    told = inbox()
+    put(told, CatchUp(), CatchUp())
+    assert not woken(told)
+    put(told, Flush())
+    assert woken(told)
+
+
+def test_much_that_could_wait_wakes_the_owner() -> None:
+    told = inbox()
+    put(told, *[CatchUp()] * (MOST_PATIENT - 1))
+    assert not woken(told)
+    put(told, CatchUp())
+    assert woken(told)
+
+
+def test_an_owner_who_is_busy_is_called_once() -> None:
+    told = inbox()
+    put(told, *[Flush()] * 1000)
+    assert told._bell.qsize() == 1
+
+
+def test_nothing_is_left_and_nobody_sleeps_on_when_many_tell_at_once() -> None:
+    told = inbox()
+    heard: list[Message] = []
+
+    def own() -> None:
+        while len(heard) < 4 * 3001:
+            heard.append(told.get().message)
+
+    def tell() -> None:
+        for _ in range(3000):
+            told.put(Envelope(CatchUp()))
+        told.put(Envelope(Flush()))
+
+    threads: list[Any] = [threading.Thread(target=each, daemon=True) for each in (own, *[tell] * 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert len(heard) == 4 * 3001
