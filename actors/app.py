@@ -112,6 +112,9 @@ class Tracker:
         status = StatusSocket(self._config.status_socket, self._answer, on_error=_status_failed)
         status.start()
         self._shutdown.later(status.close)
+        if self._config.metrics_port:
+            metrics = Metrics(self._config.metrics_port, self._answer)
+            self._shutdown.later(metrics.close)
         dsn = database(self._config, state_dir, self._shutdown.later)
         self._guard.start()
         self._shutdown.later(self._guard.stop)
@@ -125,9 +128,6 @@ class Tracker:
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
         self._shutdown.later(lambda: self._shutdown.stop_actors(supervisor))
-        if self._config.metrics_port:
-            metrics = Metrics(self._config.metrics_port, self._answer)
-            self._shutdown.later(metrics.close)
         self._heartbeats.watch(reactor=self._reactor, journal=self._journal, status=status)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
