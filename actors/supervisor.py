@@ -21,6 +21,7 @@ from actors.chronicle import Chronicle
 from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.gate import Gate
+from actors.inbox import PatientInbox
 from actors.logic.bustle import Bustle
 from actors.logic.health import LISTENING, Health
 from actors.logic.hush import Hush
@@ -88,6 +89,11 @@ class Household(msgspec.Struct, frozen=True, kw_only=True):
 
 class SupervisorActor(Shell):
     """The parent of all others."""
+
+    @staticmethod
+    def _create_actor_inbox() -> PatientInbox:
+        # Thousands of connections report; nothing comes of it before the next Tick or question.
+        return PatientInbox({ConnectionReport})
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,

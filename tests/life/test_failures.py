@@ -33,6 +33,7 @@ from actors.messages import (
     FactSeen,
     Flush,
     FramesReceived,
+    GetHealth,
     Journalled,
     Message,
     Open,
@@ -43,6 +44,7 @@ from actors.messages import (
 from actors.neighbours import Neighbours
 from actors.reports import (
     ChildDied,
+    ConnectionReport,
 )
 from actors.shell import Birth, Shell
 from actors.writer import GATHERED, WriterActor, WriterNeighbours, WriterSettings
@@ -156,7 +158,10 @@ def test_a_bug_in_this_handler_of_the_supervisor_ends_the_process(kind: type[Mes
 
     house.actor._on_fatal = on_fatal
     house.actor.handlers = {**house.actor.handlers, kind: bug}
-    launch(house.actor).tell(any_message(kind))
+    ref = launch(house.actor)
+    ref.tell(any_message(kind))
+    if kind is ConnectionReport:
+        ref.tell(any_message(GetHealth))  # a report wakes nobody, a question does
     assert over.wait(WAIT_S)
 
     assert house.fatal == [(70, "the supervisor died: ZeroDivisionError: a bug of ours")]
