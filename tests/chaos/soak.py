@@ -35,14 +35,14 @@ SETTINGS = {"TRACKER_REPLACE_SECONDS": "120", "TRACKER_SILENCE_SECONDS": "15"}
 
 SERIES: dict[str, tuple[str, float, float]] = {
     "memory": ("MiB, resident", 0.05, 6.0),
-    "threads": ("threads", 0.1, 3.0),
-    "descriptors": ("file descriptors", 0.1, 4.0),
+    "threads": ("threads beside one for each connection", 0.1, 3.0),
+    "descriptors": ("file descriptors beside one for each connection", 0.1, 4.0),
     "waiting": ("s, age of the oldest record in the journal", 0.0, 5.0),
     "tokens": ("tokens wanted", 0.0, inf),
     "connections": ("connections wanted", 0.0, inf),
 }
 """Unit, and what a line may gain: a share of its mean, or at least so much. The last two
-are the world's doing and not judged: they say what threads and descriptors are for."""
+are the world's doing and not judged: markets that nobody decides are listened to for ever."""
 
 
 def _weekly_restart(found: Scene) -> None:
@@ -105,13 +105,14 @@ class Soak:
         assert tracked.process.poll() is None, f"the tracker ended: {tracked.said()[-500:]}"
         place = Path(f"/proc/{tracked.process.pid}")
         self.last = self._scene.status() or self.last
+        connections = float(self.last["connections"]["wanted"])
         seen = {
             "memory": self._scene.memory_mib(),
-            "threads": float(len(list((place / "task").iterdir()))),
-            "descriptors": float(len(list((place / "fd").iterdir()))),
+            "threads": len(list((place / "task").iterdir())) - connections,
+            "descriptors": len(list((place / "fd").iterdir())) - connections,
             "waiting": float(self.last["journal"]["oldest_s"]),
             "tokens": float(self.last["assets"]["wanted"]),
-            "connections": float(self.last["connections"]["wanted"]),
+            "connections": connections,
         }
         for name, value in seen.items():
             self.series[name].append((at, value))
