@@ -28,6 +28,7 @@ from actors.config import Config
 from actors.edge.dsn import SafeDsn
 from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
+from actors.edge.process import stay_on_one_cpu
 from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
 from actors.edge.systemd import Notifier
@@ -43,6 +44,7 @@ from actors.logic import record
 from actors.logic.health import Health, HealthState, Limits
 from actors.logic.plan import Plan
 from actors.logic.restart import Escalation
+from actors.logic.shard import Shard
 from actors.messages import Flush, GetHealth, Tick
 from actors.premises import database, look_at_schema, open_journal, prepared
 from actors.reporting import Reporting
@@ -120,6 +122,8 @@ class Tracker:
         self._shutdown.later(self._guard.stop)
         if self._stop.is_set():
             return
+        if self._config.cpus == "one":  # after the embedded database, which may use all
+            stay_on_one_cpu(Shard.parse(self._config.shard).number)
         look_at_schema(dsn, self._journal, self._guard, may_migrate=self._config.migrate)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()

@@ -207,6 +207,11 @@ class Config(BaseSettings):
         ge=100,
         le=1_000_000,
     )
+    cpus: Literal["one", "all"] = _setting(
+        "one",
+        "Processors to run on. Threads that share one interpreter hinder each other on several.",
+        group="Process",
+    )
     metrics_port: Port = _setting(
         None,
         "TCP port on 127.0.0.1 for Prometheus metrics.",

@@ -78,7 +78,7 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
         "markets": "a,b", "log_level": "debug", "log_format": "json", "min_volume": "1.5",
         "metrics_port": "9000", "redundancy": "3", "assets_per_connection": "50",
         "max_message_bytes": "1MiB", "journal_max_bytes": "1GiB", "inflight_max": "500",
-        "journal_sync_ms": "5", "max_assets": "9", "shard": "2/3",
+        "journal_sync_ms": "5", "max_assets": "9", "shard": "2/3", "cpus": "all",
     }  # fmt: skip
     text = "false" if name == "migrate" else values.get(name, "77")
     by_variable = load([], {manual.variable(name): text}).config

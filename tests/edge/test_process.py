@@ -1,8 +1,11 @@
+import os
 import subprocess
 import sys
 import time
 
-from actors.edge.process import age_s
+import pytest
+
+from actors.edge.process import age_s, stay_on_one_cpu
 
 
 def test_the_age_of_a_process_counts_from_before_its_interpreter() -> None:
@@ -20,3 +23,22 @@ def test_the_age_of_a_process_counts_from_before_its_interpreter() -> None:
 
 def test_a_process_that_is_older_says_so() -> None:
     assert age_s() > 0
+
+
+@pytest.mark.parametrize(("place", "chosen"), [(1, 5), (2, 3), (3, 0), (4, 5)])
+def test_each_of_several_trackers_has_a_processor_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, place: int, chosen: int
+) -> None:
+    asked: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: asked.append(cpus))
+    stay_on_one_cpu(place)
+    assert asked == [{chosen}]
+
+
+def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    stay_on_one_cpu(1)
