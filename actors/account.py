@@ -9,9 +9,7 @@ from actors.logic.coverage import Listening
 from actors.logic.digest import Digest
 from actors.logic.intake import Taken
 from actors.ports import Line
-from actors.reports import (
-    ConnectionReport,
-)
+from actors.reports import ConnectionReport
 from actors.shell import Birth
 
 log = logging.getLogger(__name__)

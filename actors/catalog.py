@@ -40,9 +40,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
-from actors.reports import (
-    CatalogReport,
-)
+from actors.reports import CatalogReport
 from actors.shell import Mailbox, Shell
 
 log = logging.getLogger(__name__)

@@ -39,9 +39,7 @@ from actors.messages import (
 from actors.neighbours import Neighbours
 from actors.ports import Dialler, Line
 from actors.recorder import Recorder
-from actors.reports import (
-    ConnectionEnded,
-)
+from actors.reports import ConnectionEnded
 from actors.shell import Address, Birth, Shell
 from actors.subscription import Subscription
 from actors.vigil import Vigil

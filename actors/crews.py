@@ -18,9 +18,7 @@ from actors.messages import (
     Retire,
     Tick,
 )
-from actors.reports import (
-    ConnectionReport,
-)
+from actors.reports import ConnectionReport
 
 log = logging.getLogger(__name__)
 

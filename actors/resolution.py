@@ -45,9 +45,7 @@ from actors.messages import (
     UniverseChanged,
     VerdictsRemembered,
 )
-from actors.reports import (
-    ResolutionReport,
-)
+from actors.reports import ResolutionReport
 from actors.shell import Mailbox, Shell
 
 log = logging.getLogger(__name__)

@@ -15,13 +15,8 @@ from typing import Any, Protocol
 import msgspec
 import pykka
 
-from actors.messages import (
-    Message,
-    Tick,
-)
-from actors.reports import (
-    ChildDied,
-)
+from actors.messages import Message, Tick
+from actors.reports import ChildDied
 
 Handler = Callable[[Any], Any]
 

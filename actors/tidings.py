@@ -19,9 +19,7 @@ from actors.messages import (
     TicketsStored,
     VerdictsRemembered,
 )
-from actors.reports import (
-    WriterReport,
-)
+from actors.reports import WriterReport
 from actors.shell import Birth, Mailbox
 
 log = logging.getLogger(__name__)

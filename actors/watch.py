@@ -17,9 +17,7 @@ from actors.messages import (
     Retire,
     Tick,
 )
-from actors.reports import (
-    ConnectionReport,
-)
+from actors.reports import ConnectionReport
 from actors.rota import Rota
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,8 @@ from typing import Any
 import msgspec
 
 from actors.logic.health import HealthState
-from actors.messages import (
-    BatchWritten,
-    StoreOpened,
-)
-from actors.reports import (
-    ConnectionReport,
-)
+from actors.messages import BatchWritten, StoreOpened
+from actors.reports import ConnectionReport
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]

@@ -24,9 +24,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
-from actors.reports import (
-    CatalogReport,
-)
+from actors.reports import CatalogReport
 
 DISCOVERY_S = 30.0
 

@@ -29,10 +29,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.recorder import Recorder
-from actors.reports import (
-    ConnectionEnded,
-    ConnectionReport,
-)
+from actors.reports import ConnectionEnded, ConnectionReport
 from actors.shell import Birth, UnknownMessage
 
 MS = 1_000_000

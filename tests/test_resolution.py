@@ -36,9 +36,7 @@ from actors.messages import (
     UniverseChanged,
     VerdictsRemembered,
 )
-from actors.reports import (
-    ResolutionReport,
-)
+from actors.reports import ResolutionReport
 from actors.resolution import ResolutionActor
 
 POLL_S = 60.0

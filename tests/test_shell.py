@@ -15,9 +15,7 @@ from actors.messages import (
     Message,
     Open,
 )
-from actors.reports import (
-    ChildDied,
-)
+from actors.reports import ChildDied
 from actors.shell import Address, Shell, UnknownMessage
 
 WAIT_S = 10.0

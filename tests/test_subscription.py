@@ -25,10 +25,7 @@ from actors.messages import (
     Subscribe,
     TradesSeen,
 )
-from actors.reports import (
-    ConnectionEnded,
-    ConnectionReport,
-)
+from actors.reports import ConnectionEnded, ConnectionReport
 
 ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
 DEEP = b'"bids"'

@@ -5,14 +5,8 @@ from household import LANE, House
 
 from actors.errors import JournalFailed
 from actors.logic import record
-from actors.messages import (
-    Retire,
-    Tick,
-)
-from actors.reports import (
-    ChildDied,
-    ConnectionEnded,
-)
+from actors.messages import Retire, Tick
+from actors.reports import ChildDied, ConnectionEnded
 
 
 def closed(house: House) -> list[record.ListeningClosed]:

@@ -36,9 +36,7 @@ from actors.messages import (
     TicketsStored,
     TradesSeen,
 )
-from actors.reports import (
-    WriterReport,
-)
+from actors.reports import WriterReport
 from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 

@@ -42,10 +42,7 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.neighbours import Neighbours
-from actors.reports import (
-    ChildDied,
-    ConnectionReport,
-)
+from actors.reports import ChildDied, ConnectionReport
 from actors.shell import Birth, Shell
 from actors.writer import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 

@@ -1,6 +1,7 @@
 """From its first second on a tracker can say how it is."""
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_whoever_is_told_that_it_is_ready_is_answered_at_once(scene: Stage) -> N
             assert status.ask(scene.socket)["state"] in ("starting", "healthy")
             assert tracker.stop() == 0
         (scene.folder / "n").unlink()
+
+
+@pytest.mark.parametrize("cpus", ["one", "all"])
+def test_a_tracker_keeps_itself_to_one_processor_unless_told_otherwise(
+    scene: Stage, cpus: str
+) -> None:
+    scene.simulator("--markets", "4")
+    with manager(scene.folder) as (listener, place):
+        tracker = scene.tracker(NOTIFY_SOCKET=place, TRACKER_CPUS=cpus)
+        while b"READY=1" not in listener.recv(4096):
+            pass
+        allowed = os.sched_getaffinity(tracker.process.pid)
+    assert len(allowed) == (1 if cpus == "one" else len(os.sched_getaffinity(0)))
 
 
 def test_a_start_that_waits_for_a_database_says_so(scene: Stage) -> None:
