@@ -81,7 +81,7 @@ class Tracker:
     # ------------------------------------------------------------------ doors
 
     def request_stop(self) -> None:
-        """Stop in good order; said twice, do not wait for the database. For signal handlers."""
+        """Stop in good order; said twice, do not wait for the database. From one other thread."""
         if self._stop.is_set():
             self._again.set()
         self._stop.set()

@@ -7,7 +7,6 @@ reaches a person for a mistake of theirs; TRACKER_LOG_LEVEL=DEBUG shows it.
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -17,6 +16,7 @@ from actors.config import Invocation, Mode, describe, help_text, load
 from actors.edge import logs, migrate
 from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded
+from actors.edge.ending import told_to_end
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.premises import prepared
 
@@ -61,9 +61,8 @@ def _run(invocation: Invocation) -> int:
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: tracker.request_stop())
-    return tracker.run(invocation.duration_s)
+    with told_to_end(tracker.request_stop):
+        return tracker.run(invocation.duration_s)
 
 
 def _check(invocation: Invocation) -> int:

@@ -8,7 +8,6 @@ the database. Nothing in the tracker knows that it is a demo.
 
 import contextlib
 import json
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from rich.live import Live
 from actors import board, status
 from actors.config import Config
 from actors.edge.embedded import Embedded
+from actors.edge.ending import told_to_end
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
 from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker
 from actors.simulator.judge import Judgement, judge
@@ -44,8 +44,11 @@ def run(config: Config, *, duration_s: float | None) -> int:
     for folder in (home.folder, home.simulator, home.tracker):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    with told_to_end(stop.set):
+        return _play(home, stop, duration_s)
+
+
+def _play(home: Home, stop: threading.Event, duration_s: float | None) -> int:
     started = time.monotonic()
     processes = start_simulator(home, home.next_run())
     try:

@@ -256,9 +256,11 @@ def test_proxies_and_cookies_are_not_taken_from_outside(monkeypatch: pytest.Monk
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     client = Http(AGENT)
-    with Peer(answering(b"[]", "200 OK", "Set-Cookie: a=b")) as peer:
+    cookie = answering(b"[]", "200 OK", "Set-Cookie: a=b")
+    with Peer(cookie, one_request_each=False) as peer:
         client.get(peer.url)
         client.get(peer.url)
+        client.close()
     assert "Cookie:" not in peer.requests[1]
 
 

@@ -1,0 +1,70 @@
+"""What a signal may interrupt: anything, so also the lock that its handler would take."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from actors.edge.ending import told_to_end
+
+PATIENCE_S = 10.0
+
+_BETWEEN_OUR_END_AND_THE_INTERPRETERS = """
+import os, signal, threading
+from actors.edge.ending import told_to_end
+
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+stop = threading.Event()
+with told_to_end(stop.set):
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(10)
+late = Late()
+threading.late = late  # lives until the modules are taken down
+raise SystemExit(7)
+"""
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.Signals) -> None:
+    lock, got, done = threading.Lock(), [], threading.Event()
+
+    def act() -> None:
+        got.append(lock.acquire(timeout=PATIENCE_S))
+        done.set()
+
+    with told_to_end(act):
+        with lock:
+            signal.raise_signal(number)
+        assert done.wait(PATIENCE_S)
+    assert got == [True]
+
+
+def test_each_signal_is_told_and_none_after_the_end() -> None:
+    told: list[int] = []
+    with told_to_end(lambda: told.append(threading.get_ident())):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+    assert len(told) == 3
+    assert len(set(told) - {threading.get_ident()}) == 1
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    assert len(told) == 3
+
+
+def test_a_signal_while_the_interpreter_ends_does_not_change_the_exit_code() -> None:
+    code = _BETWEEN_OUR_END_AND_THE_INTERPRETERS
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
