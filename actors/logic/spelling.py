@@ -18,7 +18,7 @@ from actors.logic.trade import ConditionId, TokenId
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000
 _LARGEST_FEE: Final = 999_999_999
-_IDS: Final = 16_384  # a few MiB, should all of them be long
+_IDS: Final = 4_096  # a MiB, should all of them be long
 _PRICES: Final = 4_096
 
 _token = re.compile(r"[0-9]{1,78}").fullmatch
