@@ -5,6 +5,8 @@ turn, at most a scratch buffer full, then the others have theirs. What a TLS
 socket knows already does not wake epoll, so such a line is visited again in the
 next turn.
 
+With very many lines it rests between two rounds, so that a visit finds more (`pace`).
+
 What may matter goes to the line's `on_frames`, which is called in this thread
 and must not block. A callback that raises ends its own line with `internal`;
 the others never notice. A line whose owner has much to handle yet is read no
@@ -25,6 +27,7 @@ import time
 from collections.abc import Callable
 
 from actors.edge.line import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
+from actors.edge.pace import MUCH_BYTES, rest_s
 from actors.edge.wire import Wire, close_frame, pong_frame
 from actors.errors import FeedLost
 from actors.logic.assembly import TAIL_BYTES
@@ -56,6 +59,7 @@ class Reactor:
         wall_ns: Stamps what is received.
         monotonic: Tells since when and until when.
         on_error: Hears of what a callback raised. In the reactor's thread.
+        sleep: Rests so many seconds.
         scratch_bytes: How much of one line is read in a turn. After a stall much waits
             at once, and fewer reads cost a tenth less than with half of it.
         held_bytes: How much of one line's messages may wait for its owner.
@@ -67,6 +71,7 @@ class Reactor:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         on_error: OnError = _show,
+        sleep: Callable[[float], None] = time.sleep,
         scratch_bytes: int = 2 << 20,
         held_bytes: int = 1 << 20,
     ) -> None:
@@ -75,6 +80,7 @@ class Reactor:
         self._wall_ns = wall_ns
         self._monotonic = monotonic
         self._on_error = on_error
+        self._sleep = sleep
         self._inbox = Inbox()
         self._epoll = select.epoll()
         self._called_at = self._inbox.fileno()
@@ -83,6 +89,7 @@ class Reactor:
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
         self._gait = Gait()
+        self._much = False  # somebody brought much in this round
         self._lines: dict[int, Line] = {}
         self._again: dict[int, Line] = {}  # lines with decrypted bytes left
         self._closing: dict[int, Line] = {}  # lines on which our CLOSE waits for theirs
@@ -139,6 +146,7 @@ class Reactor:
         try:
             while not self._stopping:
                 self._turn()
+                self._rest()
         finally:
             self._let_all_go()
 
@@ -162,6 +170,14 @@ class Reactor:
         if self._closing:
             for line in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
                 self._end(line, "closed", "no CLOSE in answer to ours")
+
+    def _rest(self) -> None:
+        # What is decrypted already is not left lying, nor what the kernel has little room for.
+        much, self._much = self._much, False
+        if not much and not self._again:
+            seconds = rest_s(lines=len(self._lines), since_s=self._monotonic() - self.alive_at)
+            if seconds:
+                self._sleep(seconds)
 
     def _patience_s(self) -> float:
         if self._again:
@@ -222,6 +238,8 @@ class Reactor:
         if end == start:
             self._lose(line, "disconnected", "end of file")
             return False
+        if end - start > MUCH_BYTES:
+            self._much = True
         if line.has_more:
             self._again[line.fd] = line
         skim = line.skim(self._scratch, start, end, self._monotonic())

@@ -5,6 +5,8 @@ import socket
 import ssl
 import sys
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -87,13 +89,19 @@ class Pair(NamedTuple):
 class Bench:
     """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
 
-    def __init__(self, scratch_bytes: int = 256 << 10, held_bytes: int = sys.maxsize) -> None:
+    def __init__(
+        self,
+        scratch_bytes: int = 256 << 10,
+        held_bytes: int = sys.maxsize,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.clock = Clock()
         self.errors: list[BaseException] = []
         self.reactor = Reactor(
             wall_ns=lambda: 42,
             monotonic=self.clock,
             on_error=self.errors.append,
+            sleep=sleep,
             scratch_bytes=scratch_bytes,
             held_bytes=held_bytes,
         )

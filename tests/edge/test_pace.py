@@ -1,0 +1,21 @@
+import pytest
+
+from actors.edge.pace import FEW, LONGEST_S, rest_s
+
+
+def test_a_few_lines_are_read_at_once() -> None:
+    assert rest_s(lines=FEW, since_s=0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "since_s", "given_s"),
+    [(1500, 0.0, 0.05), (1500, 0.02, 0.03), (3000, 0.02, 0.08), (30_000, 0.0, LONGEST_S)],
+)
+def test_rounds_of_many_lines_are_as_long_as_they_are_many(
+    lines: int, since_s: float, given_s: float
+) -> None:
+    assert rest_s(lines=lines, since_s=since_s) == pytest.approx(given_s)
+
+
+def test_a_round_that_took_longer_is_followed_by_the_next_at_once() -> None:
+    assert rest_s(lines=1500, since_s=0.06) == 0.0
