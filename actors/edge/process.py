@@ -7,17 +7,19 @@ from pathlib import Path
 
 
 def stay_on_one_cpu(place: int) -> None:
-    """Have this thread, and those that it starts from now on, run on one processor.
+    """Have all threads, and those that they start from now on, run on one processor.
 
-    Where the kernel does not allow it, they run where they did.
+    Where the kernel does not allow it, they run where they did. Processes that were
+    started before keep what they have.
 
     Args:
         place: Which of those that are allowed, 1 being the last; of several trackers
             on one machine each has its own.
     """
-    with contextlib.suppress(OSError):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[-place % len(allowed)]})
+    allowed = sorted(os.sched_getaffinity(0))
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # not allowed, or that thread has ended
+            os.sched_setaffinity(int(thread.name), {allowed[-place % len(allowed)]})
 
 
 def age_s() -> float:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -29,11 +30,13 @@ def test_a_process_that_is_older_says_so() -> None:
 def test_each_of_several_trackers_has_a_processor_of_its_own(
     monkeypatch: pytest.MonkeyPatch, place: int, chosen: int
 ) -> None:
-    asked: list[set[int]] = []
+    asked: dict[int, set[int]] = {}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: asked.append(cpus))
+    monkeypatch.setattr(os, "sched_setaffinity", asked.__setitem__)
     stay_on_one_cpu(place)
-    assert asked == [{chosen}]
+    assert asked[os.getpid()] == {chosen}
+    assert {thread.native_id for thread in threading.enumerate()} <= set(asked)
+    assert all(cpus == {chosen} for cpus in asked.values())
 
 
 def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

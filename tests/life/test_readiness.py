@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,28 @@ def test_a_tracker_keeps_itself_to_one_processor_unless_told_otherwise(
         tracker = scene.tracker(NOTIFY_SOCKET=place, TRACKER_CPUS=cpus)
         while b"READY=1" not in listener.recv(4096):
             pass
-        allowed = os.sched_getaffinity(tracker.process.pid)
-    assert len(allowed) == (1 if cpus == "one" else len(os.sched_getaffinity(0)))
+        threads = [int(each.name) for each in Path(f"/proc/{tracker.process.pid}/task").iterdir()]
+        allowed = [os.sched_getaffinity(thread) for thread in threads]
+    assert len(allowed) > 5
+    expected = 1 if cpus == "one" else len(os.sched_getaffinity(0))
+    assert {len(cpus) for cpus in allowed} == {expected}
+    assert len({frozenset(cpus) for cpus in allowed}) == 1
+
+
+def test_its_database_may_use_all_processors(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        state = Path(place) / "state"
+        Path(place).chmod(0o711)  # a server of its own user's must get in
+        with manager(scene.folder) as (listener, told_to):
+            tracker = scene.tracker(
+                NOTIFY_SOCKET=told_to, TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state)
+            )
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            server = int((state / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+            assert os.sched_getaffinity(server) == os.sched_getaffinity(0)
+            assert tracker.stop() == 0
 
 
 def test_a_start_that_waits_for_a_database_says_so(scene: Stage) -> None:
