@@ -53,7 +53,7 @@ class Sparkline:
 
     def _bar(self, count: int, bars: str) -> str:
         most = max(self._counts)
-        return bars[-(-count * (len(bars) - 1) // most)] if count else " "
+        return bars[-(-count * (len(bars) - 1) // most)] if count > 0 else " "
 
 
 def summary(document: Mapping[str, Any]) -> str:

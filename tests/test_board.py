@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from board_samples import health
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 
 from actors import board
 from actors.errors import PayloadRefused
@@ -90,3 +90,18 @@ def test_eighty_columns_are_enough_for_the_largest_numbers() -> None:
     lines = shown(document)
     assert max(map(len, lines)) <= 80
     assert "".join(line.strip() for line in lines).count("z") == 900
+
+
+@pytest.mark.parametrize("minutes", [[-(10**400), 0, 1234], [-1, 0, 0], [10**400, 1, 0]])
+def test_counts_that_cannot_be_are_drawn_as_they_can(minutes: list[int]) -> None:
+    document = health()
+    document["trades"]["minutes"] = minutes
+    bars = [str(line) for line in board.Sparkline(minutes).__rich_console__(*drawing())]
+    assert [len(bar) for bar in bars] == [3]
+    assert bars[0].replace(" ", "").count("█") == (1 if max(minutes) > 0 else 0)
+    assert shown(document)
+
+
+def drawing() -> tuple[Console, ConsoleOptions]:
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    return console, console.options
