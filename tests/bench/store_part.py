@@ -3,14 +3,17 @@
 Every run has a database of its own on the same server. Raw COPY is given the very
 rows ready-made, with their keys and hashes, and removes no duplicates: it is the
 limit rather than a rival. Ours is given what connections tell it, prints and their
-hashes, of tokens that the catalogue has told of before.
+hashes, of tokens that the catalogue has told of before. Python's collector looks as
+often as in the tracker (`command.YOUNG_OBJECTS`), for all of them.
 """
 
+import contextlib
+import gc
 import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from market_prints import made, on_two_legs
 from psycopg.conninfo import conninfo_to_dict
 from rivalry import HERE, PYTHON, SOURCES, Rivalry
 
+from actors.command import YOUNG_OBJECTS
 from actors.edge import columns, queries
 from actors.edge.store import Store
 from actors.logic.batch import Batch
@@ -128,12 +132,22 @@ def _written_down(prints: Sequence[Print], path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def _collector() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
     """Store new rows, rows of which half are duplicates, and the same beside the rivals."""
     prints = made(ROWS)
     twice = list(on_two_legs(prints))
     findings = Findings()
-    with served() as server:
+    with served() as server, _collector():
         runs: dict[str, Run] = {
             "new": partial(_ours, server, prints, ROWS),
             "half": partial(_ours, server, twice, ROWS),
