@@ -25,8 +25,7 @@ from actors.messages import Drain, GetListening, StopListening
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.05
-ASK_S = 2.0
-CLOSE_CONNECTIONS_S = 5.0
+CLOSE_CONNECTIONS_S = 10.0
 DRAIN_S = 15.0
 STOP_S = 5.0
 FORCED_EXIT_S = 45.0
@@ -40,10 +39,19 @@ class Shutdown:
     Args:
         hurry: Set when nobody wants to wait for the database any more.
         hang_up: Set here, to end what waits for an HTTP source.
+        monotonic: Tells when a step has taken long enough, in seconds.
     """
 
-    def __init__(self, to: Addresses, *, hurry: threading.Event, hang_up: threading.Event) -> None:
+    def __init__(
+        self,
+        to: Addresses,
+        *,
+        hurry: threading.Event,
+        hang_up: threading.Event,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._to = to
+        self._monotonic = monotonic
         self._hurry = hurry
         self._hang_up = hang_up
         self._closers: list[Step] = []
@@ -74,11 +82,16 @@ class Shutdown:
     def _close_connections(self) -> None:
         """Let every connection write its last mark and say goodbye."""
         self._to.supervisor.tell(StopListening())
-        deadline = time.monotonic() + CLOSE_CONNECTIONS_S
-        with contextlib.suppress(TimeoutError):
-            while not self._hurry.wait(LOOK_S) and time.monotonic() < deadline:
-                if not self._to.supervisor.ask(GetListening(), timeout_s=ASK_S):
-                    return
+        deadline = self._monotonic() + CLOSE_CONNECTIONS_S
+        left: int | None = None
+        while (asked := self._to.supervisor.put(GetListening())) is not None:
+            listening = self._answer(asked, deadline)
+            if listening == 0:
+                return
+            left = left if listening is None else listening
+            if listening is None or self._hurry.wait(LOOK_S):
+                break
+        log.warning("connections_left", extra={"left": left})
 
     def _drain(self, guard: Guard) -> None:
         """Commit what the journal holds, unless the database is away or we are in a hurry."""
@@ -89,26 +102,29 @@ class Shutdown:
 
     def _drained(self) -> bool:
         """Wait for the writer; a hurry or the deadline ends the wait."""
-        answer = None if self._hurry.is_set() else self._to.writer.put(Drain())
-        deadline = time.monotonic() + DRAIN_S
-        while answer is not None and not self._hurry.is_set() and time.monotonic() < deadline:
+        asked = None if self._hurry.is_set() else self._to.writer.put(Drain())
+        return asked is not None and bool(self._answer(asked, self._monotonic() + DRAIN_S))
+
+    def _answer(self, asked: "pykka.Future[Any]", deadline: float) -> Any:
+        """Wait for an answer; None when a hurry, the deadline or a death came first."""
+        while not self._hurry.is_set() and self._monotonic() < deadline:
             try:
-                return bool(answer.get(timeout=LOOK_S))
+                return asked.get(timeout=LOOK_S)
             except pykka.Timeout:
                 continue
             except pykka.ActorDeadError:
                 break
-        return False
+        return None
 
     def stop_actors(self, supervisor: "pykka.ActorRef[Any]") -> None:
         """End the supervisor first, so that nobody is born again, then everyone else."""
         self._hang_up.set()
         with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
             supervisor.stop(timeout=STOP_S)
-        deadline = time.monotonic() + STOP_S
+        deadline = self._monotonic() + STOP_S
         for ended in pykka.ActorRegistry.stop_all(block=False):
             with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
-                ended.get(timeout=max(0.0, deadline - time.monotonic()))
+                ended.get(timeout=max(0.0, deadline - self._monotonic()))
 
 
 def _close_journal(journal: Journal) -> None:
