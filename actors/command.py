@@ -17,6 +17,7 @@ from actors.edge import logs, migrate
 from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded
 from actors.edge.ending import told_to_end
+from actors.edge.process import keep_memory_together
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.premises import prepared
 
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(invocation: Invocation) -> int:
     logs.install_hooks()
+    keep_memory_together()
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)

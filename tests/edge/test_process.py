@@ -1,4 +1,6 @@
+import ctypes
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -6,7 +8,7 @@ import time
 
 import pytest
 
-from actors.edge.process import age_s, stay_on_one_cpu
+from actors.edge.process import age_s, keep_memory_together, stay_on_one_cpu
 
 
 def test_the_age_of_a_process_counts_from_before_its_interpreter() -> None:
@@ -45,3 +47,44 @@ def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
     stay_on_one_cpu(1)
+
+
+_HEAPS = """
+import sys, threading
+from pathlib import Path
+from actors.edge.process import keep_memory_together
+
+if sys.argv[1] == "together":
+    keep_memory_together()
+kept, ready = [], threading.Barrier(9)
+
+def work():
+    kept.append([bytes(1000) for _ in range(100)])  # too large for Python's own heap
+    ready.wait()
+    ready.wait()
+
+threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+for each in threads:
+    each.start()
+ready.wait()
+lines = Path("/proc/self/maps").read_text().splitlines()
+reserved = [line for line in lines if int(line.split("-")[0], 16) % (64 << 20) == 0]
+print(sum(" rw-p 00000000 00:00 0" in line for line in reserved))
+"""
+"""Counts the heaps of threads: each begins where 64 MiB of addresses begin."""
+
+
+def heaps(how: str) -> int:
+    code = [sys.executable, "-c", _HEAPS, how]
+    return int(subprocess.run(code, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heaps are those of glibc")
+def test_threads_share_one_heap_once_told_so() -> None:
+    assert heaps("apart") > 1
+    assert heaps("together") == 0
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    keep_memory_together()
