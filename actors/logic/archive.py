@@ -22,7 +22,7 @@ RECHECKS_MS = (
     7 * 24 * 3_600_000,
 )
 """Ages of a verdict at which it is looked at again."""
-MAX_DONE = 10_000
+MAX_DONE = 5_000
 
 
 class _Recorded(msgspec.Struct):
@@ -36,7 +36,7 @@ class Archive:
     """The verdicts of which a look is due soon.
 
     Bounded by those that are recorded in ten minutes and those that fall due in
-    the next ten; of others only 10,000 ids are known.
+    the next ten; of others only 5,000 ids are known.
     """
 
     def __init__(self) -> None:
