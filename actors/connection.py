@@ -176,6 +176,7 @@ class ConnectionActor(Shell):
         """End in good order: last mark, close record, CLOSE frame."""
         self._retiring = message.reason
         if message.at_once or not self._leaving or self._line is None:
+            self._hear_sample()
             self._epoch.mark()
             self._end(message.reason, "asked to")
 
@@ -226,11 +227,21 @@ class ConnectionActor(Shell):
 
     def _wire_ended(self, message: WireEnded) -> None:
         """The reactor lost the socket."""
+        self._hear_sample()
         said = farewell(message.reason, message.detail)
         if said.complaint:
             extra = {"connection": self._lane.lane, "text": message.detail}
             log.warning("feed_complained", extra=extra)
         self._end(said.reason, message.detail, retry_after_s=said.retry_after_s)
+
+    def _hear_sample(self) -> None:
+        """Hear what was skipped since the last Tick: nobody will tell the time again."""
+        line = self._line
+        sample = None if line is None or self._ended else line.take_sample()
+        if line is not None and sample is not None:
+            self._vigil.take_up(self._time, line, self._listening)
+            at_ns, frame = sample
+            self._take((frame,), at_ns)
 
     # --------------------------------------------------------------- time
 

@@ -523,6 +523,41 @@ def test_a_stop_ends_the_epoch_at_once_with_a_last_mark() -> None:
     assert house.line.ended == ("close", "1000")
 
 
+def ended_at(house: House) -> int | None:
+    """Give until when the closed epoch is proven, milliseconds of the house's clock."""
+    (closed,) = house.facts(record.ListeningClosed)
+    assert isinstance(closed, record.ListeningClosed)
+    return None if closed.until_ns is None else closed.until_ns // MS - WALL_MS
+
+
+@pytest.mark.parametrize("how", ["stopped", "reset"])
+def test_what_was_skipped_since_the_last_tick_is_heard_before_the_end(how: str) -> None:
+    house = House().confirm()
+    house.hear(a_change(WALL_MS))
+    house.line.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
+    if how == "stopped":
+        house.actor.on_receive(Retire(reason="stopped", at_once=True))
+    else:
+        house.line.on_end("reset", "Connection reset by peer")
+        drain(house.actor)
+
+    assert ended_at(house) == -200
+
+
+def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
+    house = House().confirm()
+    house.hear(a_change(house.wall_ms))
+    house.silence(51).silence(15, exchange_silent=True)
+    house.line.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
+    house.line.last_data_at = house.now + 0.9
+    house.line.on_end("reset", "Connection reset by peer")
+    drain(house.actor)
+
+    (released,) = house.facts(record.TokensReleased)
+    assert isinstance(released, record.TokensReleased)
+    assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "exchange_silent")
+
+
 def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_told() -> None:
     house = House().confirm()
     house.journal.full = True
