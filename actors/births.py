@@ -174,6 +174,7 @@ class Births:
                 shard=Shard.parse(self._config.shard),
             ),
             discovery_s=self._config.discovery_seconds,
+            closed_s=self._config.closed_seconds,
         )
 
     def _bear_resolution(self, birth: Birth) -> Ref:

@@ -64,12 +64,13 @@ class CatalogActor(Shell):
         gamma: Gamma,
         filters: Filters,
         discovery_s: float,
+        closed_s: float,
     ) -> None:
         super().__init__(child, incarnation, supervisor)
         self._writer = writer
         self._resolution = resolution
         self._gamma = gamma
-        self._universe = Universe(filters)
+        self._universe = Universe(filters, closed_s=closed_s)
         self._outbox = Outbox(life=incarnation)
         self._patience = Patience()
         self._budget = Budget(GAMMA_LISTINGS)
@@ -98,6 +99,7 @@ class CatalogActor(Shell):
             self._agenda.begin(tick.now, wall)
             if self.incarnation > 1:
                 self._writer.tell(RecallMarkets())
+        self._part_with_closed()
         if self._agenda.tick(tick.now, wall):
             self._overflowed = False
         self._go_on()
@@ -112,6 +114,14 @@ class CatalogActor(Shell):
                 waiting=len(self._outbox),
             )
         )
+
+    def _part_with_closed(self) -> None:
+        """Listen no more to what closed long ago; resolution goes on asking for its verdict."""
+        gone = self._universe.time_passed(self._now)
+        for chunk in chunks(gone, CHANGED_CHUNK):
+            self.supervisor.tell(UniverseChanged(added=(), removed=chunk))
+        if gone:
+            log.info("closed_markets_released", extra={"markets": len(gone)})
 
     # ------------------------------------------------------------------ poll
 

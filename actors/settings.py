@@ -172,6 +172,14 @@ class Config(BaseSettings):
     discovery_seconds: Seconds = _setting(
         30.0, "Seconds between looks for new markets.", group="Universe", ge=1, le=3600
     )
+    closed_seconds: Seconds = _setting(
+        86_400.0,
+        "Seconds for which a closed market without a verdict is listened to yet;"
+        " its verdict is waited for on.",
+        group="Universe",
+        ge=60,
+        le=31_536_000,
+    )
     resolution_seconds: Seconds = _setting(
         60.0,
         "Seconds between looks at a market that should resolve.",

@@ -27,6 +27,7 @@ from actors.messages import (
 from actors.reports import CatalogReport
 
 DISCOVERY_S = 30.0
+CLOSED_S = 10_000.0
 
 
 class House:
@@ -45,6 +46,7 @@ class House:
             gamma=web,
             filters=filters,
             discovery_s=DISCOVERY_S,
+            closed_s=CLOSED_S,
         )
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
@@ -479,6 +481,21 @@ def test_a_closed_market_stays_until_it_settles_and_resolution_learns_that_it_cl
     ]
     assert closed == [condition(1)]
     assert home.written() == [condition(1)]
+
+
+def test_what_closed_long_ago_is_listened_to_no_more_but_its_verdict_is_waited_for() -> None:
+    web = web_of(3)
+    home = house(web)
+    home.tick()
+    web.markets[condition(1)].closed = True
+    home.tick(1801.0)
+    assert condition(1) in home.watched()
+    home.resolution.clear()
+    home.tick(CLOSED_S)
+    home.tick(1.0)
+
+    assert home.watched() == ids([0, 2])
+    assert not any(change.removed for change in home.resolution.of(UniverseChanged))
 
 
 # -------------------------------------------------------------------- filters

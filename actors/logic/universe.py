@@ -1,7 +1,8 @@
 """The universe: which markets are watched, and what a listing changes about it.
 
 A market is chosen once and stays until it settles, whatever later listings say
-or leave out. With a limit the largest by volume are chosen at the end of a
+or leave out, or until it has been closed for long: then nobody trades it, and whether
+it has a verdict is not asked here. With a limit the largest by volume are chosen at the end of a
 sweep; between sweeps new markets are taken only while the last sweep had to
 turn nobody away.
 
@@ -12,6 +13,8 @@ measured at 70 bytes each for 220,000 markets, 110 during a sweep.
 import heapq
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import takewhile
+from math import inf
 
 import msgspec
 
@@ -71,12 +74,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Universe:
-    """The chosen markets, and during a sweep the candidates for free places."""
+    """The chosen markets, and during a sweep the candidates for free places.
 
-    def __init__(self, filters: Filters) -> None:
+    Args:
+        filters: What is wanted.
+        closed_s: How long a chosen market stays that a listing calls closed, in seconds.
+    """
+
+    def __init__(self, filters: Filters, *, closed_s: float = inf) -> None:
         self._filters = filters
+        self._closed_s = closed_s
+        self._now: float | None = None
         self._chosen: dict[ConditionId, int] = {}
-        self._closed: set[ConditionId] = set()
+        self._closed: dict[ConditionId, float] = {}  # since when; the earliest first
         self._settled: dict[ConditionId, None] = {}
         self._listed: set[ConditionId] = set()
         self._spacious = False
@@ -141,6 +151,22 @@ class Universe:
 
     # ------------------------------------------------------ coming and going
 
+    def time_passed(self, now: float) -> tuple[ConditionId, ...]:
+        """Let go of chosen markets that were closed for long; one that opens again is chosen anew.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+        """
+        if self._now is None:  # what closed before time began closed now
+            self._closed = dict.fromkeys(self._closed, now)
+        self._now = now
+        gone = tuple(
+            takewhile(lambda each: now - self._closed[each] >= self._closed_s, self._closed)
+        )
+        for condition_id in gone:
+            del self._closed[condition_id], self._chosen[condition_id]
+        return gone
+
     def remember(self, markets: Iterable[Market]) -> tuple[tuple[Market, ...], tuple[Market, ...]]:
         """Take back markets of earlier lives: give those taken and those not wanted any more."""
         added: list[Market] = []
@@ -160,7 +186,7 @@ class Universe:
         for condition_id in gone:
             self._settled[condition_id] = None
             self._chosen.pop(condition_id, None)
-            self._closed.discard(condition_id)
+            self._closed.pop(condition_id, None)
             self._candidates.pop(condition_id, None)
         while len(self._settled) > MAX_SETTLED:  # the oldest are no longer listed as open
             del self._settled[next(iter(self._settled))]
@@ -210,7 +236,9 @@ class Universe:
 
     def _note_closed(self, market: Market) -> None:
         if market.closed:
-            self._closed.add(market.condition_id)
+            self._closed.setdefault(market.condition_id, self._now or 0.0)
+        else:
+            self._closed.pop(market.condition_id, None)
 
     def _places(self) -> int:
         """Give the markets for which there is room."""

@@ -31,7 +31,11 @@ LIFE_H = 12.0
 SAMPLE_S = 5.0
 ROUNDS = 12
 BIRTHS, LIFE, MARKETS, PRINTS = 4.0, "20-60", 150, 300
-SETTINGS = {"TRACKER_REPLACE_SECONDS": "120", "TRACKER_SILENCE_SECONDS": "15"}
+SETTINGS = {
+    "TRACKER_REPLACE_SECONDS": "120",
+    "TRACKER_SILENCE_SECONDS": "15",
+    "TRACKER_CLOSED_SECONDS": "300",
+}
 
 SERIES: dict[str, tuple[str, float, float]] = {
     "memory": ("MiB, resident", 0.05, 6.0),
@@ -42,7 +46,7 @@ SERIES: dict[str, tuple[str, float, float]] = {
     "connections": ("connections wanted", 0.0, inf),
 }
 """Unit, and what a line may gain: a share of its mean, or at least so much. The last two
-are the world's doing and not judged: markets that nobody decides are listened to for ever."""
+are the world's doing and not judged."""
 
 
 def _weekly_restart(found: Scene) -> None:

@@ -24,6 +24,10 @@ def market(number: int, **fields: object) -> Market:
     return Market(**(told | fields))  # type: ignore[arg-type]
 
 
+def ids_in_order(*numbers: int) -> list[ConditionId]:
+    return [market(number).condition_id for number in numbers]
+
+
 def ids(*numbers: int) -> set[str]:
     return {market(number).condition_id for number in numbers}
 
@@ -84,6 +88,50 @@ def test_closed_and_sleeping_markets_are_not_chosen_but_chosen_ones_may_close() 
     universe.sweep([market(3)])
     assert universe.glimpse([market(3, closed=True)]).changed == (market(3, closed=True),)
     assert market(3).condition_id in universe
+
+
+def test_what_closed_long_ago_is_let_go_once_and_is_not_chosen_again() -> None:
+    universe = Universe(Filters(), closed_s=100.0)
+    universe.sweep([market(1), market(2), market(3)])
+    assert universe.time_passed(1_000.0) == ()
+    universe.glimpse([market(1, closed=True)])
+    assert universe.time_passed(1_050.0) == ()
+    universe.glimpse([market(1, closed=True), market(2, closed=True)])
+    assert universe.time_passed(1_099.0) == ()
+    assert universe.time_passed(1_100.0) == (market(1).condition_id,)
+    assert universe.time_passed(1_149.0) == ()
+    assert universe.time_passed(1_150.0) == (market(2).condition_id,)
+
+    assert len(universe) == 1
+    assert universe.glimpse([market(1, closed=True)]).added == ()
+    assert universe.settle(ids_in_order(1)) == tuple(ids_in_order(1))
+
+
+def test_a_market_that_opens_again_stays_or_comes_back() -> None:
+    universe = Universe(Filters(), closed_s=100.0)
+    universe.sweep([market(1), market(2)])
+    universe.time_passed(0.0)
+    universe.glimpse([market(1, closed=True), market(2, closed=True)])
+    universe.glimpse([market(1)])
+    assert universe.time_passed(500.0) == (market(2).condition_id,)
+    assert universe.glimpse([market(2)]).added == (market(2),)
+
+
+def test_what_was_closed_before_time_began_stays_as_long() -> None:
+    universe = Universe(Filters(), closed_s=100.0)
+    universe.remember([market(1, closed=True)])
+    assert universe.time_passed(1_000_000.0) == ()
+    assert universe.time_passed(1_000_099.0) == ()
+    assert universe.time_passed(1_000_100.0) == (market(1).condition_id,)
+
+
+def test_what_settles_meanwhile_is_not_let_go_twice() -> None:
+    universe = Universe(Filters(), closed_s=100.0)
+    universe.sweep([market(1)])
+    universe.time_passed(0.0)
+    universe.glimpse([market(1, closed=True)])
+    assert universe.settle(ids_in_order(1)) == tuple(ids_in_order(1))
+    assert universe.time_passed(500.0) == ()
 
 
 def test_what_nobody_could_write_down_counts_as_changed_next_time() -> None:
