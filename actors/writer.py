@@ -71,6 +71,7 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one transaction, in prints, records and markets, and of what waits outside it.
 
     Attributes:
+        batch_prints: New prints; each is told as often as there are legs.
         hole_s: How long a sequence may be missing between others before the
             journal is asked for it.
         notes_max: Connection events kept while the database is away; older ones go.
@@ -111,7 +112,8 @@ class WriterActor(Shell):
         self._recollection = Recollection(store, self._tidings)
         self._presence = Presence(rng)
         self._stride = Stride(
-            most_prints=settings.batch_prints, most_records=settings.batch_records
+            most_prints=settings.batch_prints * settings.legs,
+            most_records=settings.batch_records,
         )
         self._batch_markets = settings.batch_markets
         self._acks = Acks(0)

@@ -438,6 +438,14 @@ def test_a_full_batch_is_committed_without_waiting_for_the_window() -> None:
     assert len(house.stored()) == 3
 
 
+def test_a_batch_is_full_when_every_leg_has_told_its_share() -> None:
+    house = House(settings=WriterSettings(batch_prints=3, legs=2)).open()
+    house.tell(*(house.journal_print(number) for number in range(5)))
+    assert len(house.stored()) == 0
+    house.tell(house.journal_print(5))
+    assert len(house.stored()) == 6
+
+
 def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
     house = House().open()
     told = house.journal_print(1)

@@ -22,6 +22,7 @@ from actors.logic.trade import Print, Refusal, print_hash
 T = TypeVar("T")
 
 _MARKETS_AT_ONCE = 1000
+_PRINTS_AT_ONCE = 20_000  # 5,000 of each leg
 _ROWS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20
 
@@ -97,7 +98,7 @@ class Transaction:
 
         return sum(
             self._sift(some, store, refuse)
-            for some in columns.slices(range(len(rows)), _ROWS_AT_ONCE)
+            for some in columns.slices(range(len(rows)), _PRINTS_AT_ONCE)
         )
 
     def _catalogue(self, batch: Batch) -> None:

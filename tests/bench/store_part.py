@@ -1,5 +1,8 @@
 """Store: rows committed a second by one writer, in transactions of 5,000.
 
+Of prints of which half are duplicates it takes 10,000 to fill one, and that is what the
+tracker gathers with two legs.
+
 Every run has a database of its own on the same server. Raw COPY is given the very
 rows ready-made, with their keys and hashes, and removes no duplicates: it is the
 limit rather than a rival. Ours is given what connections tell it, prints and their
@@ -48,7 +51,8 @@ TYPES = (
 
 def _ours(server: Server, prints: Sequence[Print], rows: int) -> float:
     hashes = [print_hash(each) for each in prints]
-    batches = zip(columns.slices(prints, BATCH), columns.slices(hashes, BATCH), strict=True)
+    batch = BATCH * len(prints) // rows
+    batches = zip(columns.slices(prints, batch), columns.slices(hashes, batch), strict=True)
     told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
     with server.fresh() as dsn:
         store = Store(dsn)
