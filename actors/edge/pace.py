@@ -13,8 +13,9 @@ LINE_S = 1 / 30_000
 
 LONGEST_S = 0.15
 
-MUCH_BYTES = 64 << 10
-"""A line that brings more at once lets nobody rest; its room in the kernel begins with 128 KiB."""
+MUCH_BYTES = 16 << 10
+"""A line that brings more at once lets nobody rest: what waits in the kernel must stay far
+below the 64 KiB that it offers the sender at first, or the sender would wait for us."""
 
 
 def rest_s(*, lines: int, since_s: float) -> float:
