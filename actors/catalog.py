@@ -214,15 +214,14 @@ class CatalogActor(Shell):
             self._go_on()
 
     def _markets_remembered(self, message: MarketsRemembered) -> None:
-        """Watch on what an earlier life watched, unless the filters say otherwise."""
-        added, refused = self._universe.remember(message.markets)
-        self._tell_everyone(added)
-        for chunk in chunks(refused, CHANGED_CHUNK):
-            change = UniverseChanged(
-                added=(),
-                removed=tuple(market.condition_id for market in chunk),
-                unwanted=tuple(token for market in chunk for token in market.token_ids),
-            )
+        """Watch on what an earlier life watched, unless it has closed or is wanted no more."""
+        told = self._universe.remember(message.markets)
+        self._tell_everyone(told.chosen)
+        self._tell_resolution(told.closed)
+        for chunk in chunks(told.closed, CHANGED_CHUNK):
+            self.supervisor.tell(_let_go(chunk))
+        for chunk in chunks(told.refused, CHANGED_CHUNK):
+            change = _let_go(chunk)
             self.supervisor.tell(change)
             self._resolution.tell(change)
         self._agenda.recalled()
@@ -273,3 +272,12 @@ class CatalogActor(Shell):
         self._writer.tell(
             self._outbox.put(lambda ticket: MarketsSeen(ticket=ticket, markets=markets))
         )
+
+
+def _let_go(markets: tuple[Market, ...]) -> UniverseChanged:
+    """Give the message that markets, which nobody here may know, are wanted no more."""
+    return UniverseChanged(
+        added=(),
+        removed=tuple(market.condition_id for market in markets),
+        unwanted=tuple(token for market in markets for token in market.token_ids),
+    )

@@ -425,6 +425,21 @@ def test_remembered_markets_are_watched_again() -> None:
     assert condition(70) not in home.written()  # the database has told us itself
 
 
+def test_remembered_markets_that_closed_are_listened_to_no_more_and_decided_yet() -> None:
+    home = house(web_of(1))
+    past = FakeMarket(70)
+    past.closed = True
+    home.actor.on_receive(remembered(past))
+    home.tick()
+    assert home.watched() == ids([0])
+    (change,) = [each for each in home.supervisor.of(UniverseChanged) if each.removed]
+    assert change.removed == (condition(70),)
+    assert len(change.unwanted) == 2
+    told = home.resolution.of(UniverseChanged)
+    assert [m.condition_id for each in told for m in each.added] == [condition(70), condition(0)]
+    assert not any(each.removed for each in told)
+
+
 def test_remembered_markets_that_the_filters_exclude_are_let_go_with_their_tokens() -> None:
     home = house(web_of(1, tags=("crypto",)), tags=frozenset({"crypto"}))
     home.actor.on_receive(remembered(FakeMarket(70, tags=("sports",))))

@@ -73,6 +73,20 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     same: tuple[Market, ...] = ()
 
 
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """Markets of earlier lives, sorted by what becomes of them.
+
+    Attributes:
+        chosen: To be listened to again.
+        closed: Nobody trades them any more; only their verdict is waited for.
+        refused: Not wanted any more.
+    """
+
+    chosen: tuple[Market, ...] = ()
+    closed: tuple[Market, ...] = ()
+    refused: tuple[Market, ...] = ()
+
+
 class Universe:
     """The chosen markets, and during a sweep the candidates for free places.
 
@@ -167,18 +181,23 @@ class Universe:
             del self._closed[condition_id], self._chosen[condition_id]
         return gone
 
-    def remember(self, markets: Iterable[Market]) -> tuple[tuple[Market, ...], tuple[Market, ...]]:
-        """Take back markets of earlier lives: give those taken and those not wanted any more."""
-        added: list[Market] = []
+    def remember(self, markets: Iterable[Market]) -> Remembered:
+        """Take back markets of earlier lives."""
+        chosen: list[Market] = []
+        closed: list[Market] = []
         refused: list[Market] = []
         for market in markets:
             if market.condition_id in self._chosen or market.condition_id in self._settled:
                 continue
-            if self._filters.admits(market) and self._places() > 0:
-                added.append(self._choose(market))
+            if not self._filters.admits(market):
+                refused.append(market)
+            elif market.closed:
+                closed.append(market)
+            elif self._places() > 0:
+                chosen.append(self._choose(market))
             else:
                 refused.append(market)
-        return tuple(added), tuple(refused)
+        return Remembered(chosen=tuple(chosen), closed=tuple(closed), refused=tuple(refused))
 
     def settle(self, condition_ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
         """Let these go for good; give those that were not let go before."""

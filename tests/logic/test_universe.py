@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from actors.logic.market import Asset, Market
 from actors.logic.shard import Shard
 from actors.logic.trade import ConditionId, TokenId
-from actors.logic.universe import Filters, Universe, fingerprint
+from actors.logic.universe import Filters, Remembered, Universe, fingerprint
 
 
 def market(number: int, **fields: object) -> Market:
@@ -117,12 +117,27 @@ def test_a_market_that_opens_again_stays_or_comes_back() -> None:
     assert universe.glimpse([market(2)]).added == (market(2),)
 
 
-def test_what_was_closed_before_time_began_stays_as_long() -> None:
+def test_what_closes_before_time_begins_stays_as_long() -> None:
     universe = Universe(Filters(), closed_s=100.0)
-    universe.remember([market(1, closed=True)])
+    universe.remember([market(1)])
+    universe.glimpse([market(1, closed=True)])
     assert universe.time_passed(1_000_000.0) == ()
     assert universe.time_passed(1_000_099.0) == ()
     assert universe.time_passed(1_000_100.0) == (market(1).condition_id,)
+
+
+def test_remembered_markets_that_closed_take_no_place_and_come_back_when_they_open() -> None:
+    universe = Universe(Filters(tags=frozenset({"nba"}), max_assets=2))
+    closed, other, open_ = (
+        market(1, closed=True, tags=("nba",)),
+        market(2, closed=True),
+        market(3, tags=("nba",)),
+    )
+    told = universe.remember([closed, other, open_])
+    assert told == Remembered(chosen=(open_,), closed=(closed,), refused=(other,))
+    universe = Universe(Filters())
+    universe.remember([closed])
+    assert universe.glimpse([market(1, tags=("nba",))]).added == (market(1, tags=("nba",)),)
 
 
 def test_what_settles_meanwhile_is_not_let_go_twice() -> None:
@@ -182,8 +197,8 @@ def test_after_a_sweep_that_ended_early_newcomers_wait_for_the_next() -> None:
 
 def test_remembered_markets_take_places_first_and_the_rest_is_refused() -> None:
     universe = Universe(Filters(max_assets=4))
-    added, refused = universe.remember([market(1), market(2), market(3)])
-    assert (added, refused) == ((market(1), market(2)), (market(3),))
+    told = universe.remember([market(1), market(2), market(3)])
+    assert told == Remembered(chosen=(market(1), market(2)), refused=(market(3),))
     universe.sweep([market(100)])
     assert universe.end_sweep(complete=True) == ()
 
@@ -191,7 +206,7 @@ def test_remembered_markets_take_places_first_and_the_rest_is_refused() -> None:
 def test_remembered_markets_that_settled_meanwhile_stay_away() -> None:
     universe = Universe(Filters())
     universe.settle([market(1).condition_id])
-    assert universe.remember([market(1)]) == ((), ())
+    assert universe.remember([market(1)]) == Remembered()
 
 
 events = st.lists(
@@ -224,7 +239,7 @@ def test_what_is_told_adds_up_to_the_universe_and_the_limit_holds(
         elif what == "glimpse":
             added = universe.glimpse(markets).added
         elif what == "remember":
-            added = universe.remember(markets)[0]
+            added = universe.remember(markets).chosen
         else:
             added = ()
             gone = universe.settle([each.condition_id for each in markets])
