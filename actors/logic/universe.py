@@ -101,6 +101,8 @@ class Universe:
         self._now: float | None = None
         self._chosen: dict[ConditionId, int] = {}
         self._closed: dict[ConditionId, float] = {}  # since when; the earliest first
+        self._recalled: set[ConditionId] = set()  # not seen open in this life
+        self._past: dict[ConditionId, None] = {}  # of these, those that had closed
         self._settled: dict[ConditionId, None] = {}
         self._listed: set[ConditionId] = set()
         self._spacious = False
@@ -168,17 +170,22 @@ class Universe:
     def time_passed(self, now: float) -> tuple[ConditionId, ...]:
         """Let go of chosen markets that were closed for long; one that opens again is chosen anew.
 
+        One that is remembered, and was closed before it was seen open, goes at once.
+
         Args:
             now: Seconds of a clock that never goes back.
         """
         if self._now is None:  # what closed before time began closed now
             self._closed = dict.fromkeys(self._closed, now)
         self._now = now
-        gone = tuple(
-            takewhile(lambda each: now - self._closed[each] >= self._closed_s, self._closed)
+        gone = (
+            *self._past,
+            *takewhile(lambda x: now - self._closed[x] >= self._closed_s, self._closed),
         )
+        self._past = {}
         for condition_id in gone:
-            del self._closed[condition_id], self._chosen[condition_id]
+            self._closed.pop(condition_id, None)
+            self._chosen.pop(condition_id, None)
         return gone
 
     def remember(self, markets: Iterable[Market]) -> Remembered:
@@ -195,6 +202,7 @@ class Universe:
                 closed.append(market)
             elif self._places() > 0:
                 chosen.append(self._choose(market))
+                self._recalled.add(market.condition_id)
             else:
                 refused.append(market)
         return Remembered(chosen=tuple(chosen), closed=tuple(closed), refused=tuple(refused))
@@ -206,6 +214,8 @@ class Universe:
             self._settled[condition_id] = None
             self._chosen.pop(condition_id, None)
             self._closed.pop(condition_id, None)
+            self._recalled.discard(condition_id)
+            self._past.pop(condition_id, None)
             self._candidates.pop(condition_id, None)
         while len(self._settled) > MAX_SETTLED:  # the oldest are no longer listed as open
             del self._settled[next(iter(self._settled))]
@@ -254,10 +264,16 @@ class Universe:
         return True
 
     def _note_closed(self, market: Market) -> None:
-        if market.closed:
-            self._closed.setdefault(market.condition_id, self._now or 0.0)
+        condition_id = market.condition_id
+        recalled = condition_id in self._recalled
+        self._recalled.discard(condition_id)
+        if not market.closed:
+            self._closed.pop(condition_id, None)
+            self._past.pop(condition_id, None)
+        elif recalled:
+            self._past[condition_id] = None
         else:
-            self._closed.pop(market.condition_id, None)
+            self._closed.setdefault(condition_id, self._now or 0.0)
 
     def _places(self) -> int:
         """Give the markets for which there is room."""

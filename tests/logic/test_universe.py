@@ -119,11 +119,26 @@ def test_a_market_that_opens_again_stays_or_comes_back() -> None:
 
 def test_what_closes_before_time_begins_stays_as_long() -> None:
     universe = Universe(Filters(), closed_s=100.0)
-    universe.remember([market(1)])
+    universe.sweep([market(1)])
     universe.glimpse([market(1, closed=True)])
     assert universe.time_passed(1_000_000.0) == ()
     assert universe.time_passed(1_000_099.0) == ()
     assert universe.time_passed(1_000_100.0) == (market(1).condition_id,)
+
+
+def test_a_remembered_market_that_had_closed_before_it_was_seen_open_goes_at_once() -> None:
+    universe = Universe(Filters(), closed_s=100.0)
+    universe.remember([market(1), market(2), market(3)])
+    universe.time_passed(0.0)
+    universe.sweep([market(2)])
+    universe.glimpse([market(1, closed=True), market(2, closed=True), market(3, closed=True)])
+    universe.settle(ids_in_order(3))
+    assert market(1).condition_id in universe
+    assert universe.time_passed(1.0) == (market(1).condition_id,)
+    assert universe.time_passed(2.0) == ()
+    assert market(1).condition_id not in universe
+    assert market(2).condition_id in universe
+    assert universe.glimpse([market(1)]).added == (market(1),)
 
 
 def test_remembered_markets_that_closed_take_no_place_and_come_back_when_they_open() -> None:
