@@ -224,7 +224,7 @@ class CatalogActor(Shell):
             change = _let_go(chunk)
             self.supervisor.tell(change)
             self._resolution.tell(change)
-        self._agenda.recalled()
+        self._agenda.recalled(market.condition_id for market in told.chosen)
 
     def _markets_settled(self, message: MarketsSettled) -> None:
         """Let go of markets whose verdict is stored."""

@@ -440,6 +440,22 @@ def test_remembered_markets_that_closed_are_listened_to_no_more_and_decided_yet(
     assert not any(each.removed for each in told)
 
 
+def test_markets_that_are_remembered_after_the_sweep_that_lacked_them_are_looked_up() -> None:
+    web = web_of(1)
+    home = house(web)
+    home.tick()
+    past = FakeMarket(70)
+    web.add(past)
+    home.actor.on_receive(remembered(past))
+    assert home.watched() == ids([0, 70])
+    past.closed = True
+    home.tick()
+    home.tick()
+
+    assert home.watched() == ids([0])
+    assert ("lookup", ((condition(70),), True)) in web.asked
+
+
 def test_remembered_markets_that_the_filters_exclude_are_let_go_with_their_tokens() -> None:
     home = house(web_of(1, tags=("crypto",)), tags=frozenset({"crypto"}))
     home.actor.on_receive(remembered(FakeMarket(70, tags=("sports",))))

@@ -143,10 +143,15 @@ class Agenda:
         """Sweep at the next tick."""
         self._sweep_at = self._now
 
-    def recalled(self) -> None:
-        """The database has spoken: a first sweep that waited for it begins soon."""
+    def recalled(self, chosen: Iterable[ConditionId] = ()) -> None:
+        """The database has spoken: a first sweep that waited for it begins soon.
+
+        What it made us choose after that sweep was not listed in it: has it closed?
+        """
         if self.swept_at is None:
             self._sweep_at = min(self._sweep_at, self._now + RECALLED_S)
+        else:
+            self._vanished.extend(chosen)
 
     def _sweep_walks(self) -> tuple[Walk, ...]:
         filters = self._filters
