@@ -30,6 +30,7 @@ from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
 from actors.edge.process import stay_on_one_cpu
 from actors.edge.reactor import Reactor
+from actors.edge.rubbish import Rubbish
 from actors.edge.status_socket import StatusSocket
 from actors.edge.systemd import Notifier
 from actors.errors import (
@@ -205,12 +206,14 @@ class Tracker:
     def _beat(self, duration_s: float | None) -> None:
         """Read the clock, tell time; end when asked to or when it is over."""
         began = ticked = time.monotonic()
+        rubbish = Rubbish()
         while not self._stop.wait(FLUSH_S):
             now = time.monotonic()
             self._heartbeats.main()
             self._to.writer.tell(Flush())
             if now - ticked >= TICK_S:
                 ticked = now
+                rubbish.turn()
                 self._to.supervisor.tell(Tick(now=now, wall_ns=time.time_ns()))
                 if self._journal.failed:
                     self._give_up(EXIT_IO, f"the journal cannot be written: {self._journal.failed}")

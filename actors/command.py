@@ -4,7 +4,6 @@ Exit codes: 0 good, 70 our fault, 74 disk or address, 78 a setting. No traceback
 reaches a person for a mistake of theirs; TRACKER_LOG_LEVEL=DEBUG shows it.
 """
 
-import gc
 import logging
 import os
 import sys
@@ -18,6 +17,7 @@ from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded
 from actors.edge.ending import told_to_end
 from actors.edge.process import keep_memory_together
+from actors.edge.rubbish import look_seldom
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.premises import prepared
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(invocation: Invocation) -> int:
     logs.install_hooks()
     keep_memory_together()
-    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+    look_seldom(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)
     with told_to_end(tracker.request_stop):
