@@ -8,13 +8,13 @@ round. A few lines are read at once, and so is everyone while somebody brings mu
 FEW = 300
 """Lines that are read at once."""
 
-LINE_S = 1 / 30_000
-"""What each line adds to the time from one round to the next: 50 ms with 1,500."""
+LINE_S = 1 / 15_000
+"""What each line adds to the time from one round to the next: 0.1 s with 1,500."""
 
 LONGEST_S = 0.15
 
-MUCH_BYTES = 16 << 10
-"""A line that brings more at once lets nobody rest: what waits in the kernel must stay far
+MUCH_BYTES = 32 << 10
+"""A line that brings more at once lets nobody rest: what waits in the kernel must stay
 below the 64 KiB that it offers the sender at first, or the sender would wait for us."""
 
 
