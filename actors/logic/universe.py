@@ -2,22 +2,22 @@
 
 A market is chosen once and stays until it settles, whatever later listings say
 or leave out, or until it has been closed for long: then nobody trades it, and whether
-it has a verdict is not asked here. With a limit the largest by volume are chosen at the end of a
-sweep; between sweeps new markets are taken only while the last sweep had to
+it has a verdict is not asked here. With a limit the largest by volume are chosen at
+the end of a sweep; between sweeps new markets are taken only while the last sweep had to
 turn nobody away.
 
 Memory: one condition id (shared with the other actors) and a number a market,
 measured at 70 bytes each for 220,000 markets, 110 during a sweep.
 """
 
-import heapq
 from collections.abc import Iterable
 from decimal import Decimal
-from itertools import takewhile
 from math import inf
 
 import msgspec
 
+from actors.logic.candidates import Candidates
+from actors.logic.closed import Closed
 from actors.logic.market import Market
 from actors.logic.shard import Shard
 from actors.logic.trade import ConditionId
@@ -97,16 +97,12 @@ class Universe:
 
     def __init__(self, filters: Filters, *, closed_s: float = inf) -> None:
         self._filters = filters
-        self._closed_s = closed_s
-        self._now: float | None = None
         self._chosen: dict[ConditionId, int] = {}
-        self._closed: dict[ConditionId, float] = {}  # since when; the earliest first
-        self._recalled: set[ConditionId] = set()  # not seen open in this life
-        self._past: dict[ConditionId, None] = {}  # of these, those that had closed
+        self._closed = Closed(closed_s)
+        self._candidates = Candidates()
         self._settled: dict[ConditionId, None] = {}
         self._listed: set[ConditionId] = set()
         self._spacious = False
-        self._begin_candidates()
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -120,7 +116,7 @@ class Universe:
         """Take in one page of a sweep; with a limit, newcomers wait for `end_sweep`."""
         page = tuple(markets)
         self._listed.update(market.condition_id for market in page)
-        self._watch_order(page)
+        self._candidates.watch_order(page)
         return self._sort(page, sweeping=True)
 
     def end_sweep(self, *, complete: bool) -> tuple[Market, ...]:
@@ -128,11 +124,9 @@ class Universe:
 
         `complete` is False when the sweep ended early because it was `sated`.
         """
-        self._spacious = complete and not self._turned_away
-        best = sorted(self._candidates.values(), key=lambda entry: entry[:2], reverse=True)
-        added = tuple(self._choose(market) for _, _, market in best[: self._places()])
-        self._begin_candidates()
-        return added
+        candidates, self._candidates = self._candidates, Candidates()
+        self._spacious = complete and not candidates.turned_away
+        return tuple(self._choose(market) for market in candidates.best()[: self._places()])
 
     def glimpse(self, markets: Iterable[Market]) -> Difference:
         """Take in markets that were polled or looked up outside of a sweep."""
@@ -156,7 +150,7 @@ class Universe:
         """Say whether the rest of this sweep can choose nobody: places full, volumes falling."""
         return (
             self._filters.max_assets > 0
-            and self._descending
+            and self._candidates.descending
             and len(self._candidates) >= self._places()
         )
 
@@ -175,16 +169,8 @@ class Universe:
         Args:
             now: Seconds of a clock that never goes back.
         """
-        if self._now is None:  # what closed before time began closed now
-            self._closed = dict.fromkeys(self._closed, now)
-        self._now = now
-        gone = (
-            *self._past,
-            *takewhile(lambda x: now - self._closed[x] >= self._closed_s, self._closed),
-        )
-        self._past = {}
+        gone = self._closed.due(now)
         for condition_id in gone:
-            self._closed.pop(condition_id, None)
             self._chosen.pop(condition_id, None)
         return gone
 
@@ -202,7 +188,7 @@ class Universe:
                 closed.append(market)
             elif self._places() > 0:
                 chosen.append(self._choose(market))
-                self._recalled.add(market.condition_id)
+                self._closed.recall(market.condition_id)
             else:
                 refused.append(market)
         return Remembered(chosen=tuple(chosen), closed=tuple(closed), refused=tuple(refused))
@@ -213,10 +199,8 @@ class Universe:
         for condition_id in gone:
             self._settled[condition_id] = None
             self._chosen.pop(condition_id, None)
-            self._closed.pop(condition_id, None)
-            self._recalled.discard(condition_id)
-            self._past.pop(condition_id, None)
-            self._candidates.pop(condition_id, None)
+            self._closed.forget(condition_id)
+            self._candidates.forget(condition_id)
         while len(self._settled) > MAX_SETTLED:  # the oldest are no longer listed as open
             del self._settled[next(iter(self._settled))]
         return gone
@@ -241,7 +225,7 @@ class Universe:
             elif not self._wanted(market):
                 continue
             elif sweeping and self._filters.max_assets > 0:
-                self._candidate(market)
+                self._candidates.add(market, places=self._places())
             elif self._filters.max_assets == 0 or (self._spacious and self._places() > 0):
                 added.append(self._choose(market))
         return Difference(added=tuple(added), changed=tuple(changed), same=tuple(same))
@@ -251,65 +235,23 @@ class Universe:
 
     def _choose(self, market: Market) -> Market:
         self._chosen[market.condition_id] = fingerprint(market)
-        self._candidates.pop(market.condition_id, None)  # remembered in the middle of a sweep
-        self._note_closed(market)
+        self._candidates.forget(market.condition_id)  # remembered in the middle of a sweep
+        self._closed.note(market)
         return market
 
     def _renew(self, market: Market) -> bool:
-        self._note_closed(market)
+        self._closed.note(market)
         print_ = fingerprint(market)
         if self._chosen[market.condition_id] == print_:
             return False
         self._chosen[market.condition_id] = print_
         return True
 
-    def _note_closed(self, market: Market) -> None:
-        condition_id = market.condition_id
-        recalled = condition_id in self._recalled
-        self._recalled.discard(condition_id)
-        if not market.closed:
-            self._closed.pop(condition_id, None)
-            self._past.pop(condition_id, None)
-        elif recalled:
-            self._past[condition_id] = None
-        else:
-            self._closed.setdefault(condition_id, self._now or 0.0)
-
     def _places(self) -> int:
         """Give the markets for which there is room."""
         if self._filters.max_assets == 0:
             return MAX_SETTLED
         return self._filters.max_assets // ASSETS_PER_MARKET - len(self._chosen)
-
-    # ------------------------------------------------------------ candidates
-
-    def _begin_candidates(self) -> None:
-        self._candidates: dict[ConditionId, tuple[Decimal, int, Market]] = {}
-        self._smallest: list[tuple[Decimal, int, ConditionId]] = []
-        self._arrivals = 0
-        self._turned_away = False
-        self._descending = True
-        self._last_volume: Decimal | None = None
-
-    def _watch_order(self, page: tuple[Market, ...]) -> None:
-        """Notice when the server does not list by volume as it was asked to."""
-        for market in page:
-            volume = market.volume or _ZERO
-            if self._last_volume is not None and volume > self._last_volume:
-                self._descending = False
-            self._last_volume = volume
-
-    def _candidate(self, market: Market) -> None:
-        """Keep the largest candidates, as many as there are places; the earlier of equals."""
-        if market.condition_id in self._candidates:  # listed twice: it moved between pages
-            return
-        volume = market.volume or _ZERO
-        self._arrivals += 1
-        self._candidates[market.condition_id] = (volume, -self._arrivals, market)
-        heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
-        while len(self._candidates) > max(self._places(), 0):
-            self._turned_away = True
-            self._candidates.pop(heapq.heappop(self._smallest)[2], None)
 
 
 def fingerprint(market: Market) -> int:
