@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pykka
 
+from actors.logic.dialling import Dialling
 from actors.logic.restart import Backoff, Budget, ChildSpec, Escalation
 from actors.logic.rounds import Rounds
 from actors.messages import Message, Tick
@@ -96,13 +97,14 @@ class Children:
     """All children by id.
 
     Attributes:
+        dialling: How many who are not vital may be born at a time.
         hear_out: Asked, with a dead child and its incarnation, to set `Child.heard_out` once
             all is heard that it had told; None: it is heard at once.
     """
 
     rng: Random
     escalation: Escalation
-    starts_per_tick: int = 1
+    dialling: Dialling = field(default_factory=Dialling)
     vital_only: bool = False
     by_id: dict[str, Child] = field(default_factory=dict)
     rounds: Rounds = field(default_factory=Rounds)
@@ -145,11 +147,12 @@ class Children:
     def bear(self, tick: Tick) -> Iterator[Child]:
         """Start who is due: vital children at once, others a few at a time. Gives the newborn.
 
-        With `vital_only` nobody else is born.
+        The first leg goes before the second: it covers every token. With `vital_only`
+        nobody else is born.
         """
         due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
-        due.sort(key=lambda child: (not child.spec.vital, child.next_start_at))
-        room = 0 if self.vital_only else self.starts_per_tick
+        due.sort(key=lambda child: (not child.spec.vital, child.spec.leg, child.next_start_at))
+        room = 0 if self.vital_only else self.dialling.room
         for child in due:
             if not child.spec.vital:
                 if room <= 0:
@@ -172,6 +175,15 @@ class Children:
             self.rounds.begins(child.spec.id)
         return True
 
+    def listens(self, child: Child, epoch: int) -> bool:
+        """Take note of what a connection listens under; tell whether that is news. 0: nothing."""
+        if not epoch or child.epoch:
+            return False
+        child.epoch = epoch
+        child.openings += 1
+        self.dialling.answered()
+        return True
+
     # ---------------------------------------------------------------- deaths
 
     def look(self, now: float) -> Iterator[Death]:
@@ -185,6 +197,8 @@ class Children:
             child.ref = None
             self.rounds.ended(child.spec.id)
             child.last_reason = death.reason
+            if not (child.spec.vital or child.epoch or child.leaving):
+                self.dialling.failed()
             if child.leaving:
                 del self.by_id[child.spec.id]
             else:

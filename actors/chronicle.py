@@ -26,12 +26,8 @@ class Chronicle:
         self._writer = writer
         self._backlog = backlog
 
-    def reported(self, child: Child, epoch: int, time: Tick) -> None:
-        """A connection reported under this epoch; 0 is none yet."""
-        if not epoch or child.epoch:
-            return
-        child.epoch = epoch
-        child.openings += 1
+    def opened(self, child: Child, time: Tick) -> None:
+        """A connection has come to listen."""
         child.failing = ""
         extra = {"child": child.spec.id, "incarnation": child.incarnation}
         if child.openings == 1:

@@ -76,7 +76,11 @@ class Crews:
         listening = self._listening
         self._children.add(
             ChildSpec(
-                id=connection, vital=False, silence_s=listening.silence_s, stop_s=listening.stop_s
+                id=connection,
+                vital=False,
+                silence_s=listening.silence_s,
+                stop_s=listening.stop_s,
+                leg=leg,
             ),
             lambda incarnation, tick: listening.listen(spec(), incarnation, tick),
             now=time.now,

@@ -273,7 +273,8 @@ class SupervisorActor(Shell):
         child = self._alive(report.child, report.incarnation)
         if child is None:
             return
-        self._chronicle.reported(child, report.epoch, self._time)
+        if self._children.listens(child, report.epoch):
+            self._chronicle.opened(child, self._time)
         if report.state == LISTENING:
             child.backoff.succeeded(self._time.now)
         self._health.connection_reported(report, at=self._time.now)

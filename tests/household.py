@@ -11,6 +11,7 @@ from fakes_box import Box, FakeRef, drain
 from actors.children import Children
 from actors.errors import JournalFailed
 from actors.logic import record
+from actors.logic.dialling import Dialling
 from actors.logic.health import Health, HealthState
 from actors.logic.lane import LaneSpec
 from actors.logic.market import Asset, Market
@@ -160,7 +161,9 @@ class House:
         self.now, self.wall_ns = START, START_NS
         health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
         self.children = Children(
-            rng=Random(1), escalation=Escalation(), starts_per_tick=starts_per_tick
+            rng=Random(1),
+            escalation=Escalation(),
+            dialling=Dialling(least=starts_per_tick, most=starts_per_tick),
         )
         self.actor = SupervisorActor(
             household=Household(

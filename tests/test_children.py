@@ -6,6 +6,7 @@ import pytest
 from fakes_box import FakeRef
 
 from actors.children import Child, Children, Death
+from actors.logic.dialling import Dialling
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, Retire, Tick
 from actors.shell import Address
@@ -16,13 +17,17 @@ class Nursery:
 
     def __init__(self, *, starts_per_tick: int = 1) -> None:
         self.children = Children(
-            rng=Random(1), escalation=Escalation(), starts_per_tick=starts_per_tick
+            rng=Random(1),
+            escalation=Escalation(),
+            dialling=Dialling(least=starts_per_tick, most=starts_per_tick),
         )
         self.refs: list[FakeRef] = []
         self.lives: list[tuple[str, int]] = []
         self.failing = False
 
-    def add(self, name: str, *, vital: bool = False, silence_s: float = 45.0) -> Child:
+    def add(
+        self, name: str, *, vital: bool = False, silence_s: float = 45.0, leg: int = 0
+    ) -> Child:
         def start(incarnation: int, _: Tick) -> "pykka.ActorRef[Any]":
             if self.failing:
                 raise RuntimeError("can't start new thread")
@@ -30,7 +35,7 @@ class Nursery:
             self.lives.append((name, incarnation))
             return cast("pykka.ActorRef[Any]", self.refs[-1])
 
-        spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0)
+        spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, leg=leg)
         return self.children.add(spec, start, now=0.0, farewell=Retire(reason="silent"))
 
     def bear(self, now: float = 0.0) -> list[str]:
@@ -60,6 +65,65 @@ def test_whoever_has_waited_longest_is_born_first() -> None:
 
     assert nursery.bear(4.0) == ["b"]
     assert nursery.bear(6.0) == ["a"]
+
+
+def test_the_first_leg_is_born_before_the_second() -> None:
+    nursery = Nursery(starts_per_tick=2)
+    for name, leg, due_at in (("c", 1, 1.0), ("a", 0, 3.0), ("d", 1, 0.0), ("b", 0, 2.0)):
+        nursery.add(name, leg=leg).next_start_at = due_at
+
+    assert nursery.bear(4.0) == ["b", "a"]
+    assert nursery.bear(4.0) == ["d", "c"]
+
+
+def test_more_are_born_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -> None:
+    nursery = Nursery()
+    nursery.children.dialling = Dialling()
+    for number in range(120):
+        nursery.add(f"c{number:03}")
+    listening = 0
+    counts: list[int] = []
+    while len(counts) < 8:
+        born = nursery.bear()
+        counts.append(len(born))
+        for name in born:
+            listening += 1
+            assert nursery.children.listens(nursery.children.by_id[name], listening)
+    assert counts == [1, 1, 1, 1, 2, 2, 3, 3]
+
+    failed = nursery.children.by_id[nursery.bear()[0]]
+    failed.ended = "http_429"
+    nursery.refs[-4].alive = False
+    nursery.look(1.0)
+    assert len(nursery.bear()) == 2
+
+
+def test_the_end_of_one_that_listened_or_was_let_go_slows_nobody_down() -> None:
+    nursery = Nursery()
+    nursery.children.dialling = Dialling()
+    nursery.add("heard"), nursery.add("leaving"), nursery.add("next")
+    for _ in range(36):
+        nursery.children.dialling.answered()
+    nursery.bear()
+    nursery.children.listens(nursery.children.by_id["heard"], 7)
+    nursery.children.part_from("leaving", Retire(reason="released"))
+    for name in ("heard", "leaving"):
+        nursery.children.by_id[name].ended = "reset"
+    for ref in nursery.refs[:2]:
+        ref.alive = False
+    assert len(nursery.look(1.0)) == 2
+
+    assert nursery.children.dialling.room == 10
+
+
+def test_a_life_comes_to_listen_once() -> None:
+    nursery = Nursery()
+    child = nursery.add("a")
+    nursery.bear()
+    assert not nursery.children.listens(child, 0)
+    assert nursery.children.listens(child, 7)
+    assert not nursery.children.listens(child, 7)
+    assert (child.epoch, child.openings) == (7, 1)
 
 
 def test_an_address_leads_to_the_present_life() -> None:

@@ -25,12 +25,14 @@ class ChildSpec:
         vital: There is one of it and nothing works without it.
         silence_s: No report for so long counts as death.
         stop_s: How long it may take to end when asked to.
+        leg: Of a connection: the lower ones are born first.
     """
 
     id: str
     vital: bool
     silence_s: float
     stop_s: float
+    leg: int = 0
 
 
 class Backoff:

@@ -14,6 +14,7 @@ from pathlib import Path
 from actors import app, births, command
 from actors.children import Children
 from actors.logic.batch import Batch, Committed
+from actors.logic.dialling import Dialling
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []
@@ -32,7 +33,9 @@ class Noting(births.MigratingStore):
 
 def main() -> int:
     """Run as bin/tracker does."""
-    vars(app)["Children"] = partial(Children, starts_per_tick=STARTS_PER_TICK)
+    vars(app)["Children"] = partial(
+        Children, dialling=Dialling(least=STARTS_PER_TICK, most=STARTS_PER_TICK)
+    )
     vars(births)["MigratingStore"] = Noting
     try:
         return command.main()
