@@ -39,6 +39,7 @@ test: check  ## every check and every test but the long ones, which make torture
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
+	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long" --hypothesis-profile=explore tests/logic tests/edge tests/chaos)
 	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/torture.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 

@@ -2,6 +2,9 @@
 
 The server is the one that TRACKER_TEST_DATABASE_URL names (its role must be
 allowed to create databases), else an embedded one in a folder that goes away.
+
+Hypothesis tries the same inputs every time; `--hypothesis-profile=explore` has it
+look for others, which `make torture` does.
 """
 
 import os
@@ -11,12 +14,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
+import hypothesis
 import pytest
 from postgres import Server, name_of
 
 from actors.edge import migrate
 from actors.edge.embedded import Embedded
 from actors.edge.store import Store
+
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

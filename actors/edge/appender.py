@@ -129,7 +129,9 @@ class Appender:
                 if segment.fd is not None:
                     self._shelf.disk.sync_data(segment.fd)
         except OSError:
-            return False  # what it may have lost is carried over, and that may fail loudly
+            # What it may have lost is carried over; if that fails, by the next life.
+            self._shelf.suspicion.note(self.durable_seq + 1)
+            return False
         return True
 
     def _carry_over(self) -> None:
@@ -137,6 +139,7 @@ class Appender:
             self._tail.carry_over(self.next_seq)
         except OSError as exc:
             raise self.fail(exc) from exc
+        self._shelf.suspicion.lift()
         self.changes += 1
         self.durable_seq = self.next_seq - 1
 

@@ -8,8 +8,8 @@ Invariants
         gives every sequence exactly once, as an entry or within a `Hole`.
     4.  A file is deleted only when every sequence in it is below the mark that
         the database has *committed*; never the last one.
-    5.  A descriptor whose sync failed is never synced again (the kernel may have forgotten
-        the bytes and still say yes): what may lack is carried over from memory.
+    5.  A descriptor whose sync failed is never synced again (the kernel may have forgotten the
+        bytes and still say yes): what may lack is carried over, now or at the next start.
     6.  When there is no room, `append` says so (`JournalFull`) and nothing has changed:
         nothing is overwritten, dropped or kept in memory instead.
     7.  Bad data never keeps it from opening; a newer format or an unusable directory does.
@@ -17,7 +17,7 @@ Invariants
         records (then `append` waits for a sync), reading by one chunk and one record.
 
 Files: `seg-<first sequence, 20 digits>.log` (see `segment.py`), `journal-id`, `unmet`,
-`reserve`, `*.tmp` (leftovers), `*.corrupt` (damaged segments kept for people).
+`reserve`, `suspect-*` (notes of failed syncs), `*.tmp` (leftovers), `*.corrupt` (kept for people).
 
 Writing     `extend`: number, header, CRC, one `write()` for all. No record spans two segments.
 Reading     from any thread, beside appends. Deleting: `release(mark)` (`reader.py`).
@@ -26,8 +26,8 @@ Recovery    (`shelf.py`) only the last segment is scanned; a torn tail is cut of
             have been written, told on and committed, and forgotten by the disk.
 Errors      no room: the tail is cut back. Anything else: once, all that is not synced moves to
             a new segment; if that fails too, the journal has `failed`, and says so.
-Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (the growing
-            end), `appender`, `syncer`, `reader`, `reserve`, `lineage` (`renew`), `figures`.
+Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tail` (growing end),
+            `appender`, `syncer`, `reader`, `reserve`, `lineage` (`renew`), `suspicion`, `figures`.
 """
 
 import errno

@@ -30,6 +30,7 @@ from actors.edge.segment import (
     unpack_header,
     write_all,
 )
+from actors.edge.suspicion import Suspicion
 from actors.errors import StateDirBusy
 
 PASSING = ".tmp"
@@ -73,6 +74,7 @@ class Shelf:
         except BlockingIOError as exc:
             raise StateDirBusy(f"another tracker works on {self.path}") from exc
         self._clean()
+        self.suspicion = Suspicion(self.disk, self.directory)
         self._boot_id = self.disk.boot_id()
         self.truncated_bytes = 0
         self._unsynced: set[int] = set()
@@ -160,8 +162,7 @@ class Shelf:
         for found in self.records(last, end, last.size):
             used, end = found.seq, found.end
             last.note(found.seq, found.begin)
-        same_boot = header is not None and header.boot_id == self._boot_id
-        lost = 0 if same_boot else UNSYNCED_RECORDS
+        lost = 0 if self._is_of_this_boot(last) else UNSYNCED_RECORDS
         if end < last.size:
             torn = self._head_at(last, end)
             lost += (
@@ -170,6 +171,19 @@ class Shelf:
             self._cut(last, end)
         carried_to = header.carried_to if header else 0
         return max(used, carried_to), lost
+
+    def in_doubt_since(self) -> int | None:
+        """Give from which sequence on the medium may lack what can be read here, or None.
+
+        After a reboot there is no doubt: what is read comes from the medium.
+        """
+        if self.segments and self._is_of_this_boot(self.segments[-1]):
+            return self.suspicion.since()
+        self.suspicion.lift()
+        return None
+
+    def _is_of_this_boot(self, segment: Segment) -> bool:
+        return segment.header is not None and segment.header.boot_id == self._boot_id
 
     def _head_at(self, segment: Segment, offset: int) -> bytes:
         fd = self.disk.open_read(self.directory, segment.name)

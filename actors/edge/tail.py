@@ -6,11 +6,13 @@ Not for two threads at once: the journal calls everything here under its lock,
 
 import contextlib
 import errno
+import sys
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from actors.edge.reserve import NO_ROOM, Reserve
-from actors.edge.segment import HEADER_BYTES, Segment
+from actors.edge.segment import HEADER_BYTES, Found, Segment, pack_record
 from actors.edge.shelf import UNSYNCED_RECORDS, Shelf
 from actors.errors import JournalFull
 
@@ -79,7 +81,28 @@ class Tail:
         elif next_seq == used_seq + 1:
             active = shelf.reopen_last()
         tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
+        since = shelf.in_doubt_since()
+        # Where numbers are skipped there is damage, which the next life will have seen.
+        if since is not None and next_seq == used_seq + 1:
+            tail._settle(_records(shelf, since), next_seq)
         return tail, next_seq
+
+    def _settle(self, records: Sequence[Found], next_seq: int) -> None:
+        """Carry over what the medium may not have; without room for it the doubt remains."""
+        for seq, at_ns, body, *_ in records:
+            chunk = Chunk(seq, seq, pack_record(seq, at_ns, body, self._shelf.seed))
+            self._unsynced.append(chunk)
+            self._unsynced_bytes += len(chunk.records)
+        try:
+            if records:
+                self.carry_over(next_seq)
+        except OSError as exc:
+            if exc.errno not in NO_ROOM:
+                self.close()
+                raise
+            self._forget(self.used_seq)
+        else:
+            self._shelf.suspicion.lift()
 
     def takes(self, count: int, size: int) -> bool:
         """Tell whether so many records and bytes may be written now, or a sync must come first.
@@ -224,3 +247,15 @@ class Tail:
             # The bytes are synced or carried over; an error here says nothing new.
             with contextlib.suppress(OSError):
                 self._disk.close(fd)
+
+
+def _records(shelf: Shelf, since: int) -> list[Found]:
+    """Give all records from this sequence on; as many as were unsynced, so not too many."""
+    later = [segment.first_seq for segment in shelf.segments[1:]]
+    return [
+        found
+        for segment, end in zip(shelf.segments, (*later, sys.maxsize), strict=True)
+        if end > since
+        for found in shelf.records(segment, segment.place_of(since), segment.size)
+        if since <= found.seq < end
+    ]

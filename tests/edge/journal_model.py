@@ -17,6 +17,7 @@ from uuid import uuid4
 from actors.edge.disk import Disk
 from actors.edge.journal import Journal
 from actors.edge.segment import RECORD_BYTES
+from actors.edge.suspicion import SUSPECT
 from actors.logic.record import Entry, Hole
 
 BODY = b"twelve bytes"
@@ -120,7 +121,10 @@ class MemoryDisk(Disk):
         return sorted(self.files)
 
     def create(self, directory: int, name: str) -> int:
-        self._called("create")
+        if not name.startswith(
+            SUSPECT
+        ):  # the note of a fault: that no note can be made is one fault more
+            self._called("create")
         if directory not in self.open:
             error(errno.EBADF)
         if name in self.files:

@@ -3,14 +3,13 @@
 import errno
 
 import pytest
-from journal_model import BODY, RECORD, MemoryDisk, Open, body_of, content, entries, fill
+from journal_model import BODY, RECORD, Inode, MemoryDisk, Open, body_of, content, entries, fill
 
 from actors.edge.journal import MIB
 from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
 from actors.edge.shelf import UNSYNCED_RECORDS
-from actors.errors import (
-    JournalFailed,
-)
+from actors.edge.suspicion import SUSPECT
+from actors.errors import JournalFailed, JournalFull
 from actors.logic.record import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]
@@ -87,6 +86,93 @@ def test_a_segment_that_could_not_be_synced_at_the_start_is_not_gone_on_with(
     journal.sync()
     assert len(disk.segments) == 2
     assert content(journal) == entries(1, 5)
+
+
+@pytest.mark.parametrize("segment_bytes", [1, 150, 10_000])
+def test_what_a_failed_life_could_not_sync_is_carried_over_by_the_next(
+    segment_bytes: int, opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened(segment_bytes=segment_bytes)
+    fill(journal, 3)
+    journal.sync()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    disk.fail("write", errno.EIO)
+    with pytest.raises(JournalFailed):
+        journal.sync()
+    disk.kill()
+
+    journal = opened(segment_bytes=segment_bytes)
+    assert content(journal) == entries(1, 7)
+    assert fill(journal, 1) == [8]
+    journal.sync()
+    disk.lose_power()
+    assert content(opened())[:8] == entries(1, 8)
+
+
+def test_what_is_in_doubt_and_cannot_be_carried_over_at_the_start_stays_in_doubt(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    disk.fail("sync", errno.EIO)
+    with pytest.raises(JournalFailed):
+        journal.sync()
+    disk.kill()
+    disk.fail("sync", errno.EIO)
+    with pytest.raises(JournalFailed):
+        opened()
+    disk.kill()
+
+    assert content(opened()) == entries(1, 4)
+    disk.lose_power()
+    assert content(opened())[:4] == entries(1, 4)
+
+
+def test_a_full_disk_does_not_keep_a_journal_in_doubt_from_opening(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    disk.fail("sync", errno.EIO)
+    with pytest.raises(JournalFailed):
+        journal.sync()
+    disk.kill()
+    disk.capacity = sum(len(inode.data) for inode in disk.files.values())
+    journal = opened()
+    with pytest.raises(JournalFull):
+        fill(journal, 1)
+    disk.kill()
+
+    disk.capacity = 1 << 40
+    assert content(opened()) == entries(1, 4)
+    disk.lose_power()
+    assert content(opened())[:4] == entries(1, 4)
+
+
+def test_after_a_reboot_an_old_doubt_means_nothing(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 4)
+    journal.sync()
+    disk.lose_power()
+    disk.files[f"{SUSPECT}{1:020d}"] = Inode()
+    first = opened().next_seq
+    disk.kill()
+    assert opened().next_seq == first, "numbers that were skipped stay skipped"
+    assert not [name for name in disk.files if name.startswith(SUSPECT)]
+
+
+def test_a_note_of_doubt_is_lifted_once_all_is_carried_over(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+    assert not [name for name in disk.files if name.startswith(SUSPECT)]
+    disk.kill()
+    opened()
+    assert len(disk.segments) == 1
 
 
 def test_a_sync_with_nothing_new_asks_nothing_of_the_disk(opened: Open, disk: MemoryDisk) -> None:
