@@ -5,8 +5,9 @@
 Thousands of markets begin, trade, end and are resolved while connections, HTTP
 sources and the database fail again and again and the exchange has its weekly
 restart. The tracker is one process all the time. Every few seconds its memory,
-threads, descriptors and what waits in its journal are noted; a line through the
-last two thirds of each must be flat. In the end ledger and database are compared.
+threads, descriptors and what waits in its journal are noted. Each fault is played
+three times: the first third shows what each takes at most, and a line through the
+last two thirds must be flat. In the end ledger and database are compared.
 """
 
 import argparse
@@ -27,9 +28,9 @@ from stage import ROOT
 from trend import Point, Trend, drawn, fit
 
 LIFE_H = 12.0
-"""What the faults of one soak stand for: each comes as often as in so many hours of hard life."""
+"""What one round of the faults stands for: each comes as often as in so many hours of hard life."""
+CYCLES = 3
 SAMPLE_S = 5.0
-ROUNDS = 12
 BIRTHS, LIFE, MARKETS, PRINTS = 4.0, "20-60", 150, 300
 SETTINGS = {
     "TRACKER_REPLACE_SECONDS": "120",
@@ -78,6 +79,7 @@ FAULTS: tuple[tuple[str, Callable[[Scene], None]], ...] = (
     ("flaky HTTP", _of("flaky_http", seconds=15, share=0.3)),
     ("slow readers cut", _of("close", code=1013, count=2)),
 )
+STRIKES = CYCLES * len(FAULTS)
 
 
 class Soak:
@@ -93,10 +95,10 @@ class Soak:
     def run(self) -> None:
         """Live through it."""
         began = time.monotonic()
-        every_s = self._seconds / (ROUNDS + 1)
+        every_s = self._seconds / (STRIKES + 1)
         while (passed := time.monotonic() - began) < self._seconds:
             due = int(passed / every_s)
-            if 0 < due <= ROUNDS and due > len(self.marks):
+            if 0 < due <= STRIKES and due > len(self.marks):
                 what, strike = FAULTS[len(self.marks) % len(FAULTS)]
                 self.marks.append((passed, what))
                 strike(self._scene)
@@ -176,7 +178,7 @@ PAGE = """# The soak
 Made by `make soak`; do not edit. One tracker, two legs, for {minutes:.0f} minutes: {births:g}
 markets begin every second and live {life} s, {prints} prints and 300 other events come every
 second, and {faults} faults, as many as in {hours:.0f} hours of hard life. Noted every
-{sample:.0f} s; the line goes through the last two thirds.
+{sample:.0f} s; the line goes through the last two thirds, when each fault has been played once.
 
 ![memory, threads, descriptors, what waits](soak.svg)
 
@@ -214,7 +216,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         life=LIFE,
         prints=PRINTS,
         faults=len(soak.marks),
-        hours=LIFE_H,
+        hours=CYCLES * LIFE_H,
         sample=SAMPLE_S,
         rows="\n".join(rows),
         markets=found["recorded"] + found["pending_total"],
