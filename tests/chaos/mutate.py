@@ -45,6 +45,13 @@ MUTATIONS = (
         ("tests/edge/test_journal_durability.py", "tests/edge/test_journal_machine.py"),
     ),
     Mutation(
+        "the note of a failed sync",
+        "actors/edge/appender.py",
+        "            self._shelf.suspicion.note(self.durable_seq + 1)\n",
+        "",
+        ("tests/edge/test_journal_durability.py",),
+    ),
+    Mutation(
         "truncation of a torn tail",
         "actors/edge/shelf.py",
         "            self.disk.truncate(fd, end)\n",
