@@ -46,6 +46,17 @@ def tags(market: Market) -> list[dict[str, str]]:
     ]
 
 
+def status(market: Market, at: int) -> str:
+    """Give the UMA status as Gamma tells it of a market's state at a time; empty: none."""
+    word, _ = market.life.stage(at)
+    return "" if market.v2 or market.fate == "no_status" else word
+
+
+def spelled(market: Market) -> str:
+    """Give the condition id as Gamma has it: the 31-byte ids of V2 stand bare."""
+    return market.condition[:64] if market.v2 else market.condition
+
+
 def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     """Give the market object, without tags.
 
@@ -57,7 +68,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     at = market.view("gamma", now)
     life = market.life
     closed = life.closed <= at
-    word, _ = life.stage(at)
+    word = status(market, at)
     shown = prices(market, at, lie=lie)
     tokens = list(market.tokens)
     begun = life.announced or life.trades
@@ -118,7 +129,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     if closed:
         row["closedTime"] = spaced(life.closed)
         row["automaticallyResolved"] = True
-    if word and not market.v2 and market.fate != "no_status":
+    if word:
         row["umaResolutionStatus"] = word
         row["umaResolutionStatuses"] = json.dumps(_history(market, at))
         row["resolvedBy"] = ORACLE
@@ -135,8 +146,3 @@ def _history(market: Market, at: int) -> list[str]:
     if words[-1] == "resolved" and market.index % 2:
         words.pop()
     return words
-
-
-def spelled(market: Market) -> str:
-    """Give the condition id as Gamma has it: the 31-byte ids of V2 stand bare."""
-    return market.condition[:64] if market.v2 else market.condition

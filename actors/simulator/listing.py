@@ -7,7 +7,7 @@ asked by `after_cursor`; a comma in a list of ids is refused; what is shown lags
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -171,9 +171,21 @@ def _listed(market: Market, now: int) -> bool:
 
 def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
     """Give what is asked for, in its order; equal keys are ordered by id."""
-    found = [market for market in universe if _listed(market, now) and _fits(market, asked, now)]
+    some = _named_so(universe, asked.names)
+    found = [market for market in some if _listed(market, now) and _fits(market, asked, now)]
     found.sort(key=asked.place)
     return found
+
+
+def _named_so(universe: Universe, names: Mapping[str, frozenset[str]]) -> Iterable[Market]:
+    """Give the markets with one of the names, if they are names that markets are found by."""
+    if conditions := names.get("condition_ids"):
+        # Gamma leaves out the zeros at the end of the ids of V2.
+        spellings = [text for each in conditions for text in (each, f"{each}00")]
+        return [universe.by_condition[each] for each in spellings if each in universe.by_condition]
+    if ids := names.get("id"):
+        return [universe.by_gamma[each] for each in ids if each in universe.by_gamma]
+    return universe
 
 
 def _fits(market: Market, asked: _Asked, now: int) -> bool:
@@ -182,10 +194,12 @@ def _fits(market: Market, asked: _Asked, now: int) -> bool:
         return False
     if any(not low <= key(market) <= high for key, low, high in asked.spans):
         return False
-    return not asked.status or gamma.show(market, now).get("umaResolutionStatus") == asked.status
+    return not asked.status or gamma.status(market, at) == asked.status
 
 
 def _named(market: Market, names: Mapping[str, frozenset[str]]) -> bool:
+    if not names:
+        return True
     tokens = "position_ids" if market.v2 else "clob_token_ids"
     own = {
         "condition_ids": {gamma.spelled(market)},
