@@ -67,12 +67,28 @@ def summary(document: Mapping[str, Any]) -> str:
 
 def _typed(document: Mapping[str, Any]) -> Health:
     try:
-        return msgspec.convert(document, Health)
+        health = msgspec.convert(document, Health)
     except msgspec.ValidationError as exc:
-        version = str(document.get("version"))[:20]
-        raise PayloadRefused(
-            f"this tracker is of another version ({version}): {exc}; --json shows what it says"
-        ) from exc
+        raise _strange(document, str(exc)) from exc
+    if not _countable(msgspec.to_builtins(health)):
+        raise _strange(document, "a number is longer than 64 bits")
+    return health
+
+
+def _strange(document: Mapping[str, Any], why: str) -> PayloadRefused:
+    version = str(document.get("version"))[:20]
+    return PayloadRefused(
+        f"this tracker is of another version ({version}): {why}; --json shows what it says"
+    )
+
+
+def _countable(value: object) -> bool:
+    """Tell whether every whole number in here can be drawn."""
+    if isinstance(value, dict):
+        return all(map(_countable, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_countable, value))
+    return not isinstance(value, int) or abs(value) < 1 << 63
 
 
 def _tracker(health: Health) -> str:
