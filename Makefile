@@ -47,7 +47,7 @@ bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,
 	@PYTHONPATH=.:tests:tests/bench $(BIN)/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(TURNS),--turns $(TURNS))
 
-soak: $(READY)  ## renew docs/soak.md: one tracker through thousands of markets and every fault (MINUTES=60)
+soak: $(READY)  ## renew docs/soak.md: one tracker through thousands of markets and every fault (MINUTES=90)
 	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/soak.py $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)

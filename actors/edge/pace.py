@@ -8,8 +8,8 @@ round. A few lines are read at once, and so is everyone while somebody brings mu
 FEW = 300
 """Lines that are read at once."""
 
-LINE_S = 1 / 15_000
-"""What each line adds to the time from one round to the next: 0.1 s with 1,500."""
+LINE_S = 1 / 10_000
+"""What each line adds to the time from one round to the next: 0.1 s with 1,000."""
 
 LONGEST_S = 0.15
 
