@@ -3,7 +3,7 @@
 import logging
 
 from actors.backlog import Backlog
-from actors.children import Child, Death
+from actors.child import Child, Death
 from actors.logic import record
 from actors.logic.liveness import gap_cause
 from actors.messages import ConnectionNoted, Tick

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pykka
 
-from actors.children import Child, Children
+from actors.child import Child
+from actors.children import Children
 from actors.logic.crew import Crew, Standing, Step
 from actors.logic.farewell import ALL_RESOLVED
 from actors.logic.health import HealthState

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from actors.backlog import Backlog
-from actors.children import Child, Children, Death, Start
+from actors.child import Child, Death, Start
+from actors.children import Children
 from actors.chronicle import Chronicle
 from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal

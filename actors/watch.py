@@ -4,7 +4,8 @@ import logging
 
 import msgspec
 
-from actors.children import Children, Death
+from actors.child import Death
+from actors.children import Children
 from actors.logic.bustle import Bustle
 from actors.logic.crew import LISTENING
 from actors.logic.farewell import SLOW_CONSUMER

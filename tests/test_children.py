@@ -5,7 +5,8 @@ import pykka
 import pytest
 from fakes_box import FakeRef
 
-from actors.children import Child, Children, Death
+from actors.child import Child, Death
+from actors.children import Children
 from actors.logic.dialling import Dialling
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, Retire, Tick
@@ -101,7 +102,8 @@ def test_more_are_born_at_a_time_when_all_come_to_listen_and_few_when_they_fail(
 def test_the_end_of_one_that_listened_or_was_let_go_slows_nobody_down() -> None:
     nursery = Nursery()
     nursery.children.dialling = Dialling()
-    nursery.add("heard"), nursery.add("leaving"), nursery.add("next")
+    for name in ("heard", "leaving", "next"):
+        nursery.add(name)
     for _ in range(36):
         nursery.children.dialling.answered()
     nursery.bear()

@@ -157,32 +157,22 @@ class Shelf:
         if not self.segments:
             return 0, 0
         last = self.segments[-1]
-        header = last.header
-        used, end = last.first_seq - 1, HEADER_BYTES if header else 0
+        used, end = last.first_seq - 1, HEADER_BYTES if last.header else 0
         for found in self.records(last, end, last.size):
             used, end = found.seq, found.end
             last.note(found.seq, found.begin)
-        lost = 0 if self._is_of_this_boot(last) else UNSYNCED_RECORDS
+        lost = 0 if self.is_of_this_boot(last) else UNSYNCED_RECORDS
         if end < last.size:
             torn = self._head_at(last, end)
             lost += (
                 0 if is_torn(torn, last.size - end, used + 1) else (last.size - end) // RECORD_BYTES
             )
             self._cut(last, end)
-        carried_to = header.carried_to if header else 0
+        carried_to = last.header.carried_to if last.header else 0
         return max(used, carried_to), lost
 
-    def in_doubt_since(self) -> int | None:
-        """Give from which sequence on the medium may lack what can be read here, or None.
-
-        After a reboot there is no doubt: what is read comes from the medium.
-        """
-        if self.segments and self._is_of_this_boot(self.segments[-1]):
-            return self.suspicion.since()
-        self.suspicion.lift()
-        return None
-
-    def _is_of_this_boot(self, segment: Segment) -> bool:
+    def is_of_this_boot(self, segment: Segment) -> bool:
+        """Tell whether it was made since the machine was started."""
         return segment.header is not None and segment.header.boot_id == self._boot_id
 
     def _head_at(self, segment: Segment, offset: int) -> bytes:

@@ -81,7 +81,7 @@ class Tail:
         elif next_seq == used_seq + 1:
             active = shelf.reopen_last()
         tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
-        since = shelf.in_doubt_since()
+        since = _in_doubt_since(shelf)
         # Where numbers are skipped there is damage, which the next life will have seen.
         if since is not None and next_seq == used_seq + 1:
             tail._settle(_records(shelf, since), next_seq)
@@ -247,6 +247,17 @@ class Tail:
             # The bytes are synced or carried over; an error here says nothing new.
             with contextlib.suppress(OSError):
                 self._disk.close(fd)
+
+
+def _in_doubt_since(shelf: Shelf) -> int | None:
+    """Give from which sequence on the medium may lack what can be read here, or None.
+
+    After a reboot there is no doubt: what is read comes from the medium.
+    """
+    if shelf.segments and shelf.is_of_this_boot(shelf.segments[-1]):
+        return shelf.suspicion.since()
+    shelf.suspicion.lift()
+    return None
 
 
 def _records(shelf: Shelf, since: int) -> list[Found]:
