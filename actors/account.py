@@ -31,14 +31,16 @@ class Account:
         self._busy = Busy()
         self._prints_total = self._refused_total = self._unknown_total = 0
 
-    def met(self, taken: Taken) -> None:
-        """Count the events of unknown kinds in a frame; log its control texts."""
-        if taken.decoded.unknown:
-            self._unknown_total += len(taken.decoded.unknown)
-            self._unknown.count(taken.decoded.unknown)
-        for text in taken.decoded.controls:
-            if text not in ORDINARY:
-                log.warning("feed_control", extra={"connection": self._connection, "text": text})
+    def met(self, taken: Sequence[Taken]) -> None:
+        """Count the events of unknown kinds in some frames; log their control texts."""
+        for each in taken:
+            if each.decoded.unknown:
+                self._unknown_total += len(each.decoded.unknown)
+                self._unknown.count(each.decoded.unknown)
+            for text in each.decoded.controls:
+                if text not in ORDINARY:
+                    extra = {"connection": self._connection, "text": text}
+                    log.warning("feed_control", extra=extra)
 
     def recorded(self, taken: Sequence[Taken]) -> None:
         """Count what of some frames is in the journal."""

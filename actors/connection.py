@@ -209,16 +209,14 @@ class ConnectionActor(Shell):
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
         """Do so for some of them: one call to the disk and one message for all."""
         taken = [self._intake.take(raw, at_ns) for raw in frames]
-        for each in taken:
-            self._account.met(each)
+        self._account.met(taken)
         kept = [each for each in taken if each.record is not None]
         if kept:
             self._recorder.frames(self._lane.lane, kept)
             self._account.recorded(kept)
         heard = [each.decoded.exchange_ms for each in taken if each.decoded.exchange_ms is not None]
         self._listening.heard(at_ns, max(heard, default=None))
-        for each in taken:
-            self._to.hear_of(each.decoded)
+        self._to.hear_of(taken)
         confirmed = [token for each in taken for token in each.confirmed]
         if confirmed:
             self._epoch.confirm(tuple(confirmed), at_ns)

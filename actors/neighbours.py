@@ -1,8 +1,10 @@
 """Neighbours: whom a connection tells what."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from actors.logic.feed import Decoded
+from actors.logic.intake import Taken
 from actors.messages import NewMarketSeen, ResolutionHint
 from actors.shell import Mailbox
 
@@ -15,9 +17,10 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Mailbox
     resolution: Mailbox
 
-    def hear_of(self, decoded: Decoded) -> None:
-        """Pass on what the feed says about markets."""
-        for condition_id in decoded.announced:
-            self.catalog.tell(NewMarketSeen(condition_id=condition_id))
-        for condition_id in decoded.resolved:
-            self.resolution.tell(ResolutionHint(condition_id=condition_id))
+    def hear_of(self, taken: Sequence[Taken]) -> None:
+        """Pass on what some frames say about markets."""
+        for each in taken:
+            for condition_id in each.decoded.announced:
+                self.catalog.tell(NewMarketSeen(condition_id=condition_id))
+            for condition_id in each.decoded.resolved:
+                self.resolution.tell(ResolutionHint(condition_id=condition_id))

@@ -73,18 +73,20 @@ class Replay:
 
     def _read(self, segment: Segment, end: int) -> Iterator[Entry | Hole]:
         at = noted = segment.place_of(self.expected)
-        for found in self._records(segment, at, end):
-            self._lose(segment, found.begin - at)
-            at = found.end
-            if found.begin >= noted + STRIDE_BYTES:
-                noted = found.begin
-                self._note(segment, found.seq, noted)
-            if found.seq >= self._until:
+        for seq, _, body, begin, behind in self._records(segment, at, end):
+            if begin > at:
+                self._lose(segment, begin - at)
+            at = behind
+            if begin >= noted + STRIDE_BYTES:
+                noted = begin
+                self._note(segment, seq, noted)
+            if seq >= self._until:
                 return
-            if found.seq >= self.expected:
-                yield from self._hole_before(found.seq)
-                self.expected = found.seq + 1
-                yield Entry(found.seq, found.body)
+            if seq > self.expected:
+                yield from self._hole_before(seq)
+            if seq == self.expected:
+                self.expected = seq + 1
+                yield Entry(seq, body)
             self._lost = 0
         self._lose(segment, end - max(at, min(end, HEADER_BYTES)))
 

@@ -245,14 +245,13 @@ class Scan:
         end = begin + RECORD_BYTES + length
         # The cheap checks come first: a long body is only read for a sequence that
         # can stand here, or text full of magics would cost a body's check for each.
-        highest = self._first_seq + begin // RECORD_BYTES
         if magic != _RECORD_MAGIC or length > MAX_BODY_BYTES or end > self._end:
             return None
-        if not self._first_seq <= seq <= highest:
+        if not self._first_seq <= seq <= self._first_seq + begin // RECORD_BYTES:
             return None
-        at = self._bring(begin, RECORD_BYTES + length)
-        body = self._chunk[at + RECORD_BYTES : at + RECORD_BYTES + length]
-        head = zlib.crc32(_CHECKED.pack(length, seq, at_ns), self._seed)
+        at = self._bring(begin, RECORD_BYTES + length) + RECORD_BYTES
+        body = self._chunk[at : at + length]
+        head = zlib.crc32(self._chunk[at - _CHECKED.size : at], self._seed)
         return Found(seq, at_ns, body, begin, end) if zlib.crc32(body, head) == crc else None
 
     def _next_magic(self, offset: int) -> int:

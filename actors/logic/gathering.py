@@ -58,12 +58,7 @@ class Gathered:
 
     def entry(self, entry: record.Entry, *, opened_at_seq: int) -> None:
         """Add a record as the journal gives it back; one that says nothing is set aside."""
-        before = self._weight
-        self._read(entry)
-        if entry.seq < opened_at_seq:
-            self.recovered += self._weight - before
-
-    def _read(self, entry: record.Entry) -> None:
+        before, ours = self._weight, entry.seq >= opened_at_seq
         try:
             said = record.decode(entry.body)
         except msgspec.DecodeError:
@@ -71,11 +66,21 @@ class Gathered:
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
             )
             self.frame(entry.seq, "journal", (), (unread,))
-            return
-        if isinstance(said, record.FrameSeen):
-            self.frame(entry.seq, said.connection, *replay(said))
         else:
-            self.fact(entry.seq, said)
+            self._read(entry.seq, said, ours=ours)
+        if not ours:
+            self.recovered += self._weight - before
+
+    def _read(self, seq: int, said: record.Record, *, ours: bool) -> None:
+        if not isinstance(said, record.FrameSeen):
+            self.fact(seq, said)
+            return
+        prints, refusals = replay(said)
+        if refusals or not ours or len(said.hashes) != len(prints):
+            # What another version found in the frame, this one may read otherwise.
+            self.frame(seq, said.connection, prints, refusals)
+        else:
+            self.frames(seq, 1, prints, said.hashes)
 
     def _count(self, seq: int, records: int) -> None:
         self.records += records
@@ -149,7 +154,7 @@ def replay(frame: record.FrameSeen) -> tuple[tuple[Print, ...], tuple[Refusal, .
     journalled the frame) is the first of its kind.
     """
     decoded = feed.decode(frame.raw, frame.received_at_ns)
-    if all(number == 1 for number in frame.occurrences):
+    if frame.occurrences.count(1) == len(frame.occurrences):
         return decoded.prints, decoded.refusals
     numbers = (*frame.occurrences, *(1 for _ in decoded.prints[len(frame.occurrences) :]))
     prints = tuple(

@@ -1,6 +1,7 @@
 """What one connection makes of a frame: prints to record, tokens confirmed, hints to pass on."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -9,7 +10,9 @@ from actors.logic.coverage import Listening
 from actors.logic.lane import LaneSpec
 from actors.logic.record import FrameSeen
 from actors.logic.trade import Print, TokenId
-from actors.logic.twins import TwinCounter
+from actors.logic.twins import Numbered, TwinCounter
+
+_NO_PRINTS: Final = Numbered((), ())
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
@@ -46,15 +49,13 @@ class Intake:
     def take(self, raw: bytes, received_at_ns: int) -> Taken:
         """Understand one frame. Never raises, whatever the feed sends."""
         decoded = feed.decode(raw, received_at_ns)
-        prints, hashes = self._twins.number(
-            [trade for trade in decoded.prints if trade.token_id not in self._pulse]
-        )
-        for trade in prints:
-            self.listening.printed(trade.token_id, trade.traded_at_ms)
-        confirmed = tuple(
-            token for token in decoded.books if self.listening.book(token, received_at_ns)
-        )
-        kept = self._record(raw, received_at_ns, decoded, prints)
+        prints, hashes = self._numbered(decoded.prints) if decoded.prints else _NO_PRINTS
+        confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
+        kept = None
+        if prints or decoded.refusals:
+            numbers = self._occurrences(decoded.prints, prints)
+            epoch, lane = self.listening.epoch, self._lane.lane
+            kept = FrameSeen(epoch, lane, received_at_ns, numbers, raw, hashes)
         return Taken(decoded, kept, prints, hashes, confirmed)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
@@ -66,18 +67,14 @@ class Intake:
         claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
         return claimed and not self._twins.heard(trade)
 
-    def _record(
-        self, raw: bytes, received_at_ns: int, decoded: feed.Decoded, prints: tuple[Print, ...]
-    ) -> FrameSeen | None:
-        if not prints and not decoded.refusals:
-            return None
-        return FrameSeen(
-            epoch=self.listening.epoch,
-            connection=self._lane.lane,
-            received_at_ns=received_at_ns,
-            occurrences=self._occurrences(decoded.prints, prints),
-            raw=raw,
-        )
+    def _numbered(self, heard: tuple[Print, ...]) -> Numbered:
+        numbered = self._twins.number([each for each in heard if each.token_id not in self._pulse])
+        for trade in numbered.prints:
+            self.listening.printed(trade.token_id, trade.traded_at_ms)
+        return numbered
+
+    def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
+        return tuple([token for token in books if self.listening.book(token, at_ns)])
 
     def _occurrences(self, heard: tuple[Print, ...], prints: tuple[Print, ...]) -> tuple[int, ...]:
         if len(heard) == len(prints):

@@ -20,7 +20,8 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
     """A frame with prints or refusals in it, verbatim.
 
     `occurrences` has one number for each print that `feed.decode` finds in `raw`, in
-    order; 0 marks a print that another connection records (a pulse token).
+    order; 0 marks a print that another connection records (a pulse token). `hashes` has
+    the `print_hash` of each of the others, as the process that journalled it reckons.
     """
 
     epoch: int
@@ -28,6 +29,7 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
     received_at_ns: int
     occurrences: tuple[int, ...]
     raw: bytes
+    hashes: tuple[int, ...] = ()
 
 
 class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):

@@ -8,6 +8,7 @@ ids one string is kept, however many prints name them.
 """
 
 import re
+from binascii import unhexlify
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeGuard
@@ -18,6 +19,8 @@ from actors.logic.trade import ConditionId, TokenId
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000
 _LARGEST_FEE: Final = 999_999_999
+_MOMENT_DIGITS: Final = 18
+_HASH_DIGITS: Final = 128
 _IDS: Final = 4_096  # a MiB, should all of them be long
 _PRICES: Final = 4_096
 
@@ -25,8 +28,6 @@ _token = re.compile(r"[0-9]{1,78}").fullmatch
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
-_milliseconds = re.compile(r"[0-9]{1,18}").fullmatch
-_hash = re.compile(r"0x[0-9a-fA-F]{2,128}").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
 
 
@@ -75,7 +76,7 @@ def price(text: str) -> Decimal:
 
 def moment(value: object, received_at_ns: int) -> int:
     """Give milliseconds since 1970, from 2020 to one day after the receipt."""
-    if type(value) is str and _milliseconds(value):
+    if type(value) is str and len(value) <= _MOMENT_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is not int:  # True is none
         raise PayloadRefused("timestamp is not milliseconds")
@@ -88,9 +89,13 @@ def transaction_hash(text: str | None) -> str | None:
     """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
     if not text:
         return None
-    if not _hash(text) or len(text) % 2:
-        raise PayloadRefused("transaction_hash is malformed")
-    return text.lower()
+    prefix, digits = text[:2], text[2:]
+    try:
+        if prefix == "0x" and len(digits) <= _HASH_DIGITS and unhexlify(digits):
+            return text.lower()
+    except ValueError:
+        pass
+    raise PayloadRefused("transaction_hash is malformed")
 
 
 def is_fee(value: object) -> TypeGuard[str | int | None]:

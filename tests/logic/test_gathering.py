@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import pytest
 from feed_samples import CONDITION, RECEIVED_NS, printed, spoken
 
 from actors.logic import record
@@ -17,7 +18,9 @@ def refusal(payload: bytes = b"{") -> Refusal:
     return Refusal(reason="r", payload=payload, received_at_ns=1)
 
 
-def frame(*occurrences: int, raw: bytes | None = None) -> record.FrameSeen:
+def frame(
+    *occurrences: int, raw: bytes | None = None, hashes: tuple[int, ...] = ()
+) -> record.FrameSeen:
     """Give a frame of two prints, unless it says something else."""
     two = b"[" + spoken() + b"," + spoken(side="SELL") + b"]"
     return record.FrameSeen(
@@ -26,6 +29,7 @@ def frame(*occurrences: int, raw: bytes | None = None) -> record.FrameSeen:
         received_at_ns=RECEIVED_NS,
         occurrences=occurrences,
         raw=two if raw is None else raw,
+        hashes=hashes,
     )
 
 
@@ -50,6 +54,24 @@ def test_told_and_read_frames_are_gathered_alike() -> None:
     assert told.hashes == read.hashes == [print_hash(each) for each in prints]
     assert told.stretches == read.stretches == [(4, 4)]
     assert told.full_of == read.full_of == (2, 1)
+
+
+def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
+    read = Gathered()
+    read.entry(entry(4, frame(1, 3, hashes=(11, 12))), opened_at_seq=4)
+    read.entry(entry(5, frame(1, 0, hashes=(13,))), opened_at_seq=4)
+    assert read.hashes == [11, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("hashes", "opened_at_seq"), [((11, 12), 5), ((), 1), ((11,), 1), ((11, 12, 13), 1)]
+)
+def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
+    hashes: tuple[int, ...], opened_at_seq: int
+) -> None:
+    read = Gathered()
+    read.entry(entry(4, frame(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
+    assert read.hashes == [print_hash(printed()), print_hash(printed(side="SELL"))]
 
 
 def test_records_in_a_row_are_one_stretch() -> None:

@@ -1,11 +1,11 @@
 import pytest
-from feed_samples import CONDITION, RECEIVED_NS, TOKEN, spoken, wire
+from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
 from actors.logic.gathering import replay
 from actors.logic.intake import Intake, Taken
 from actors.logic.lane import LaneSpec
 from actors.logic.record import FrameSeen
-from actors.logic.trade import Print, Refusal, TokenId
+from actors.logic.trade import Print, Refusal, TokenId, print_hash
 
 OTHER, PULSE = TokenId("72"), TokenId("99")
 
@@ -51,6 +51,7 @@ def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
         received_at_ns=RECEIVED_NS,
         occurrences=(1,),
         raw=spoken(),
+        hashes=(print_hash(printed()),),
     )
     assert taken.weight == 1
 

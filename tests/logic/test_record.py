@@ -14,6 +14,7 @@ RECORDS: list[record.Record] = [
         received_at_ns=1_790_000_000_000_000_000,
         occurrences=(1, 0, 2),
         raw=b'\x00\xff{"a":1}',
+        hashes=(-(2**63), 2**63 - 1),
     ),
     record.ProcessStarted(at_ns=1, host="here", version="1.0"),
     record.StretchLost(first=7, last=9),
@@ -54,6 +55,13 @@ def test_a_journal_of_yesterday_is_still_read() -> None:
         occurrences=(1, 2),
         raw=b"{}",
     )
+
+
+def test_what_a_newer_version_adds_behind_is_passed_over() -> None:
+    said = RECORDS[0]
+    body = record.encode(said)
+    assert body[:1] == b"\x97"
+    assert record.decode(b"\x98" + body[1:] + b"\xa4more") == said
 
 
 @pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
