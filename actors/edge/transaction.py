@@ -1,4 +1,8 @@
-"""One batch on its way into the database, row by row where a row is at fault."""
+"""One batch on its way into the database, row by row where a row is at fault.
+
+Nearly always all is well, so a batch is first stored as if it were, without a savepoint.
+When anything in it is at fault, all of it is undone and stored once more, carefully.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -67,6 +71,16 @@ class Transaction:
         Raises:
             StorePoisoned: Too many rows were refused; nothing is stored.
         """
+        try:
+            committed = self._store(batch)
+        except (_NotAllNew, *DATA_FAULTS):
+            self._undone()
+            self._careful = True
+            return self._store(batch)
+        self._tolerance.passed(batch.rows)
+        return committed
+
+    def _store(self, batch: Batch) -> Committed:
         self._tolerance.begin(batch.rows)
         with self._connection.transaction():
             mark = self._number(queries.LOCK_PROGRESS)
@@ -127,22 +141,20 @@ class Transaction:
         store: Callable[[Sequence[T]], int],
         refuse: Callable[[T, Exception], None],
     ) -> int:
-        """Store rows together; halve them until the one at fault is alone, and refuse that.
+        """Store rows together; carefully, halve them until the one at fault is alone: refuse that.
 
         Returns:
             The sum of what `store` gave for the rows that stayed.
         """
         if not rows:
             return 0
+        if not self._careful:
+            return store(rows)
         try:
             with self._connection.transaction():
                 stored = store(rows)
             self._tolerance.passed(len(rows))
             return stored  # noqa: TRY300 - it belongs to what may be refused
-        except _NotAllNew:
-            self._undone()
-            self._careful = True
-            return self._sift(rows, store, refuse)
         except DATA_FAULTS as exc:
             self._undone()
             if len(rows) == 1:
@@ -202,7 +214,7 @@ class Transaction:
         """Store rows as if all were new.
 
         Raises:
-            _NotAllNew: They are not; what they are part of is to be rolled back.
+            _NotAllNew: They are not, or one is at fault.
         """
         try:
             copying.copy(self._connection, queries.COPY_PRINTS, rows)

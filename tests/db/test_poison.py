@@ -174,3 +174,19 @@ def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, datab
     store.commit(Batch(facts=facts, events=(event,), mark=4))
     assert ask(database, "select confirmed_seq from listening") == [(3,)]
     assert ask(database, "select count(*) from rejected_messages") == [(2,)]
+
+
+def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, database: str) -> None:
+    event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
+    batch = Batch(
+        prints=(trade(0), trade(1)),
+        markets=(market(),),
+        resolutions=(verdict(kind="maybe"),),
+        events=(event,),
+        mark=3,
+    )
+    committed = store.commit(batch)
+    assert (committed.stored, committed.repeated, committed.mark) == (2, 0, 3)
+    tables = ("prints", "markets", "connection_events", "rejected_messages")
+    assert [len(ask(database, f"select from {table}")) for table in tables] == [2, 1, 1, 1]
+    assert store.commit(batch).repeated == 2

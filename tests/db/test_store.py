@@ -103,6 +103,27 @@ def test_the_mark_moves_with_the_rows_and_never_back(
     assert store.open(journal_id).mark == mark_of(database, journal_id) == 7
 
 
+ALL_TRANSACTIONS = """
+    select xmin::text from prints union select xmin::text from markets
+    union select xmin::text from connection_events union select xmin::text from wanted
+    union select xmin::text from journal_progress where mark > 1
+"""
+
+
+def test_a_batch_without_faults_costs_one_transaction_number(store: Store, database: str) -> None:
+    event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
+    store.commit(
+        Batch(
+            prints=(trade(),),
+            markets=(market(),),
+            facts=((1, TokensWanted(at_ns=ns(0), tokens=(YES,))),),
+            events=(event,),
+            mark=2,
+        )
+    )
+    assert len(ask(database, ALL_TRANSACTIONS)) == 1
+
+
 def test_every_journal_has_its_own_mark(store: Store, open_store: Opener) -> None:
     store.commit(Batch(mark=7))
     assert open_store(UUID(int=2)).commit(Batch(mark=3)).mark == 3
