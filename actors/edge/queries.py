@@ -36,7 +36,6 @@ LOCK_MIGRATIONS = read("lock_migrations")
 LOSE_STRETCH = read("lose_stretch")
 INSERT_JOURNAL = read("insert_journal")
 SELECT_JOURNAL = read("select_journal")
-LOCK_PROGRESS = read("lock_progress")
 MOVE_MARK = read("move_mark")
 
 INSERT_ASSETS = read("insert_assets")

@@ -83,15 +83,13 @@ class Transaction:
     def _store(self, batch: Batch) -> Committed:
         self._tolerance.begin(batch.rows)
         with self._connection.transaction():
-            mark = self._number(queries.LOCK_PROGRESS)
+            mark = self._number(queries.MOVE_MARK, mark=batch.mark)
             stored = self._all_prints(batch)
             unstorable = len(self._refused)
             self._catalogue(batch)
             self._coverage(batch.facts, batch.mark)
             self._sift(batch.events, self._events, self._refuse)
             self._set_aside((*batch.refusals, *self._refused))
-            if batch.mark is not None:
-                mark = self._number(queries.MOVE_MARK, mark=batch.mark)
         return Committed(
             stored=stored,
             repeated=len(batch.prints) - stored - unstorable,

@@ -62,12 +62,9 @@ MUTATIONS = (
         "mark in the transaction",
         "actors/edge/transaction.py",
         "        with self._connection.transaction():\n"
-        "            mark = self._number(queries.LOCK_PROGRESS)\n",
-        "        if batch.mark is not None:\n"
-        "            with self._connection.transaction():\n"
-        "                self._number(queries.MOVE_MARK, mark=batch.mark)\n"
-        "        with self._connection.transaction():\n"
-        "            mark = self._number(queries.LOCK_PROGRESS)\n",
+        "            mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n",
+        "        mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n"
+        "        with self._connection.transaction():\n",
         ("tests/chaos/test_mark.py",),
     ),
     Mutation(
