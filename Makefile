@@ -70,7 +70,7 @@ install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, v
 	find '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' -name __pycache__ -type d -prune -exec rm -rf {} +
 	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql'
 	install -m 0644 requirements.lock LICENSE README.md '$(TO)'
-	install -m 0644 docs/*.md docs/status.schema.json docs/torture.txt docs/performance.svg docs/end_to_end.svg '$(TO)/docs'
+	install -m 0644 docs/*.md docs/status.schema.json docs/torture.txt docs/performance.svg docs/end_to_end.svg docs/soak.svg '$(TO)/docs'
 	install -m 0644 systemd/prometheus-alerts.yml systemd/grafana-dashboard.json '$(TO)/systemd'
 	for unit in tracker.service tracker@.service; do \
 	  sed 's|/opt/tracker|$(PREFIX)|g' "systemd/$$unit" > "$(ETC)/systemd/system/$$unit"; \

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from trend import drawn, fit
+from trend import HEIGHT, TOP, drawn, fit
 
 
 def test_a_leak_is_seen_through_noise() -> None:
@@ -36,3 +36,9 @@ def test_the_picture_is_one_and_names_every_series() -> None:
     said = "".join(root.itertext())
     assert "memory <MiB>" in said
     assert "drop & go" in said
+
+
+def test_no_line_leaves_its_panel() -> None:
+    picture = drawn({"low": [(0.0, 4.0), (60.0, -9.0)], "other": [(0.0, 1.0), (60.0, 1.0)]}, [])
+    low = picture.split("<polyline")[1].split('"')[1]
+    assert [float(point.split(",")[1]) for point in low.split()] == [TOP, TOP + HEIGHT]

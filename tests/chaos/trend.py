@@ -47,7 +47,10 @@ def fit(points: Sequence[Point]) -> Trend:
 
 
 def drawn(series: Mapping[str, Sequence[Point]], marks: Sequence[tuple[float, str]]) -> str:
-    """Give a picture (SVG): one panel for each series, under each other; faults are marked."""
+    """Give a picture (SVG): one panel for each series, under each other; faults are marked.
+
+    What is below zero is drawn at the floor of its panel.
+    """
     ended = max(at for points in series.values() for at, _ in points) or 1.0
     scale = (WIDTH - LEFT - 10) / ended
     tall = TOP + len(series) * (HEIGHT + 30) + 10
@@ -74,7 +77,8 @@ def drawn(series: Mapping[str, Sequence[Point]], marks: Sequence[tuple[float, st
 def _panel(name: str, points: Sequence[Point], top: int, scale: float) -> list[str]:
     most = max(value for _, value in points) or 1.0
     line = " ".join(
-        f"{LEFT + at * scale:.1f},{top + HEIGHT * (1 - value / most):.1f}" for at, value in points
+        f"{LEFT + at * scale:.1f},{top + HEIGHT * (1 - max(value, 0.0) / most):.1f}"
+        for at, value in points
     )
     return [
         f'<text x="{LEFT}" y="{top - 6}">{escape(name)}</text>',
