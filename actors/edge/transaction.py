@@ -4,7 +4,8 @@ Nearly always all is well, so a batch is first stored as if it were, without a s
 When anything in it is at fault, all of it is undone and stored once more, carefully.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -192,36 +193,36 @@ class Transaction:
     def _prints(self, rows: Sequence[Print], hashes: Sequence[int]) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
-        try:
-            fresh = copying.keyed(rows, hashes, keys)
-        except copying.UNWRITABLE:
-            return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
-        for known in self._recent.among(fresh.keys()):
-            del fresh[known]
-        ordered = [fresh[key] for key in sorted(fresh)]
+        fresh = self._fresh(rows, hashes, keys)
         if not self._careful and self._recent.hopeful():
-            self._copy(ordered)
-            stored = len(ordered)
-        else:
-            given = columns.prints([row for _, row, _, _ in ordered], keys)
-            stored = self._run(queries.INSERT_PRINTS, **given)
-        self._recent.add(fresh)
-        return stored
+            return self._copy(fresh)
+        with contextlib.suppress(*copying.UNWRITABLE):  # then the database judges all of them
+            rows = [row for some in fresh for _, row, _, _ in some]
+        return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
 
-    def _copy(self, rows: Sequence[copying.Keyed]) -> None:
+    def _fresh(
+        self, rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
+    ) -> Iterator[list[copying.Keyed]]:
+        """Give what was not stored a moment ago, in order, and note it as stored."""
+        for some in copying.portions(rows, hashes, keys, self._recent.among):
+            yield some
+            self._recent.add(key for key, _, _, _ in some)
+
+    def _copy(self, fresh: Iterable[list[copying.Keyed]]) -> int:
         """Store rows as if all were new.
 
         Raises:
             _NotAllNew: They are not, or one is at fault.
         """
         try:
-            copying.copy(self._connection, queries.COPY_PRINTS, rows)
+            stored = copying.copy(self._connection, queries.COPY_PRINTS, fresh)
         except psycopg.errors.UniqueViolation as exc:
             self._recent.collided()
             raise _NotAllNew from exc
         except (*DATA_FAULTS, *copying.UNWRITABLE) as exc:
             raise _NotAllNew from exc
         self._recent.went_well()
+        return stored
 
     def _markets(self, rows: Sequence[Market]) -> int:
         given = columns.markets(rows)

@@ -1,4 +1,4 @@
--- Takes prints that are not there yet, sorted by asset_key, traded_at, print_hash:
+-- Takes prints that are not there yet, sorted by traded_at, asset_key, print_hash:
 -- two writers of the same prints then wait for each other instead of deadlocking.
 -- Parameters: none; the rows follow in PostgreSQL's binary COPY format.
 -- Rows: none. One print that is there already undoes them all.

@@ -14,5 +14,5 @@ from unnest(%(traded)b::timestamptz[], %(received)b::timestamptz[], %(hashes)b::
             %(sizes)b::numeric[], %(transactions)b::bytea[], %(trade_ids)b::text[], %(extras)b::text[])
   as p (traded_at, received_at, print_hash, asset_key, fee_rate_bps, occurrence,
         side, price, size, transaction_hash, trade_id, extra)
-order by asset_key, traded_at, print_hash, received_at
+order by traded_at, asset_key, print_hash, received_at
 on conflict do nothing

@@ -44,8 +44,8 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    ordered = sorted(copying.keyed(rows, [*map(print_hash, rows)], keys).values())
-    copying.copy(connection, queries.COPY_PRINTS, ordered)
+    some = copying.portions(rows, [*map(print_hash, rows)], keys, lambda _: ())
+    assert copying.copy(connection, queries.COPY_PRINTS, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
     connection.execute(queries.INSERT_PRINTS, columns.prints(rows, keys))

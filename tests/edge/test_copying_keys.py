@@ -1,7 +1,9 @@
 """COPY and INSERT must store the very same rows: tests/db/test_copying.py asks the database."""
 
 import struct
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 from decimal import Decimal
+from random import Random
 
 import msgspec
 import pytest
@@ -10,9 +12,10 @@ from actors.edge import copying
 from actors.logic.trade import ConditionId, Print, TokenId, print_hash
 
 TOKEN = TokenId("7" * 77)
+START_MS = 1_785_000_000_000
 
 
-def trade(at_ms: int = 1_785_000_000_000, size: str = "5") -> Print:
+def trade(at_ms: int = START_MS, size: str = "5") -> Print:
     return Print(
         token_id=TOKEN,
         condition_id=ConditionId("0x" + "ab" * 32),
@@ -24,26 +27,65 @@ def trade(at_ms: int = 1_785_000_000_000, size: str = "5") -> Print:
     )
 
 
-def test_keys_sort_by_token_time_and_signed_hash() -> None:
-    rows = [trade(1_785_000_000_000 + number % 3, str(number)) for number in range(1, 40)]
+def given(
+    rows: Sequence[Print],
+    *,
+    keys: Mapping[str, int] | None = None,
+    known: Callable[[KeysView[bytes]], Iterable[bytes]] = lambda _: (),
+) -> list[list[copying.Keyed]]:
     hashes = [print_hash(row) for row in rows]
-    given = [
-        each for asset in (300, 2) for each in copying.keyed(rows, hashes, {TOKEN: asset}).values()
+    return list(copying.portions(rows, hashes, keys or {TOKEN: 1}, known))
+
+
+def test_rows_come_by_time_token_and_signed_hash_through_all_portions() -> None:
+    other = TokenId("8" * 77)
+    rows = [
+        msgspec.structs.replace(trade(START_MS + number // 7, str(number)), token_id=token)
+        for number in range(1, 1000)
+        for token in (TOKEN, other)
     ]
-    by_key = [(asset, row.traded_at_ms, digest) for _, row, asset, digest in sorted(given)]
-    assert by_key == sorted(by_key)
-    assert min(hash_ for _, _, hash_ in by_key) < 0 < max(hash_ for _, _, hash_ in by_key)
+    Random(1).shuffle(rows)
+    portions = given(rows, keys={TOKEN: 300, other: 2})
+    assert len(portions) > 3
+    told = [
+        (row.traded_at_ms, asset, digest) for some in portions for _, row, asset, digest in some
+    ]
+    assert told == sorted(told)
+    assert sorted(msgspec.json.encode(row) for some in portions for _, row, _, _ in some) == sorted(
+        msgspec.json.encode(row) for row in rows
+    )
+    assert min(digest for _, _, digest in told) < 0 < max(digest for _, _, digest in told)
+
+
+def test_what_was_printed_in_one_millisecond_is_never_parted() -> None:
+    rows = [trade(START_MS, str(number)) for number in range(1, 700)] + [trade(START_MS + 1)]
+    assert [len(some) for some in given(rows)] == [699, 1]
+    assert given([]) == []
+
+
+def test_the_first_rows_are_given_before_the_last_are_looked_at() -> None:
+    rows = [trade(START_MS + number) for number in range(600)] + [trade(2**64)]
+    portions = copying.portions(rows, [1] * len(rows), {TOKEN: 1}, lambda _: ())
+    assert len(next(portions)) > 100
+    with pytest.raises(OverflowError):
+        list(portions)
+
+
+def test_what_is_known_is_left_out() -> None:
+    rows = [trade(START_MS + number) for number in range(600)]
+    known = {key for some in given(rows) for key, row, _, _ in some if row.traded_at_ms % 2}
+    assert sum(map(len, given(rows, known=known.intersection))) == 300
 
 
 @pytest.mark.parametrize("at_ms", [-1, 253_402_300_800_000, 2**64])
 def test_a_time_that_has_no_key_is_refused(at_ms: int) -> None:
     with pytest.raises((struct.error, OverflowError)):
-        copying.keyed([trade(at_ms)], [1], {TOKEN: 1})
+        given([trade(at_ms)])
 
 
 def test_of_equal_prints_the_earliest_receipt_stays() -> None:
     late = msgspec.structs.replace(trade(), received_at_ns=9_000_000_000)
     early = msgspec.structs.replace(late, received_at_ns=8_000_000_000)
     for rows in ((late, early), (early, late)):
-        found = copying.keyed(rows, (1, 1), {TOKEN: 1})
-        assert [row for _, row, _, _ in found.values()] == [early]
+        ((found,),) = given(rows)
+        assert found[1] == early
