@@ -195,6 +195,19 @@ def test_two_trackers_may_meet_the_same_new_tokens_at_once(
     assert ask(database, "select count(*), count(distinct token_id) from trades") == [(1500, 300)]
 
 
+def test_new_tokens_are_numbered_in_their_order_however_many_are_known(
+    store: Store, database: str
+) -> None:
+    # Else two trackers that meet the same new tokens may wait for each other crosswise.
+    for known, new in ((0, 1000), (1000, 1010), (1010, 3000)):
+        tokens = tuple(TokenId(f"{number * 7919 % 10007:05}") for number in range(new))
+        store.commit(Batch(facts=((1, TokensWanted(at_ns=ns(0), tokens=tokens)),)))
+        do(database, "analyze assets")
+        query = f"select token_id from assets order by asset_key offset {known}"  # noqa: S608
+        told = [token for (token,) in ask(database, query)]
+        assert told == sorted(tokens[known:])
+
+
 def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
     payload = b'{"price":"\x00\xff"}'
     refusal = Refusal(reason="price out of range", payload=payload, received_at_ns=ns(1))
