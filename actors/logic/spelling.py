@@ -20,7 +20,7 @@ _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange exist
 _DAY_MS: Final = 86_400_000
 _LARGEST_FEE: Final = 999_999_999
 _MOMENT_DIGITS: Final = 18
-_HASH_DIGITS: Final = 128
+_LONGEST_HASH: Final = 2 + 128
 _IDS: Final = 4_096  # a MiB, should all of them be long
 _PRICES: Final = 4_096
 
@@ -89,13 +89,19 @@ def transaction_hash(text: str | None) -> str | None:
     """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
     if not text:
         return None
-    prefix, digits = text[:2], text[2:]
+    if not _is_hash(text):
+        raise PayloadRefused("transaction_hash is malformed")
+    return text.lower()
+
+
+def _is_hash(text: str) -> bool:
+    # Quicker than a regular expression, and there is one for each print.
+    if not text.startswith("0x") or len(text) > _LONGEST_HASH:
+        return False
     try:
-        if prefix == "0x" and len(digits) <= _HASH_DIGITS and unhexlify(digits):
-            return text.lower()
+        return bool(unhexlify(text[2:]))
     except ValueError:
-        pass
-    raise PayloadRefused("transaction_hash is malformed")
+        return False
 
 
 def is_fee(value: object) -> TypeGuard[str | int | None]:

@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 
 import pytest
@@ -66,3 +67,29 @@ def test_no_other_fee_is_made_up(value: str) -> None:
 def test_no_hash_and_an_empty_hash_are_the_same() -> None:
     assert spelling.transaction_hash(None) is None
     assert spelling.transaction_hash("") is None
+
+
+HASHES = st.from_regex(r"0x[0-9a-fA-F]{0,132}", fullmatch=True) | st.text(
+    "0x9aF_ \u0661\n", max_size=8
+)
+
+
+@settings(deadline=None)
+@given(HASHES.filter(bool))
+def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
+    good = re.fullmatch("0x([0-9a-fA-F]{2}){1,64}", text)
+    try:
+        assert spelling.transaction_hash(text) == text.lower()
+        assert good
+    except PayloadRefused:
+        assert not good
+
+
+@settings(deadline=None)
+@given(
+    st.text("0159_ +-\u0661\u00b2\n", max_size=20) | st.from_regex(r"[0-9]{0,20}", fullmatch=True)
+)
+def test_a_moment_is_up_to_eighteen_ascii_digits(text: str) -> None:
+    phrase = "out of range" if re.fullmatch("[0-9]{1,18}", text) else "is not milliseconds"
+    with pytest.raises(PayloadRefused, match=phrase):
+        spelling.moment(text, 0)
