@@ -1,7 +1,6 @@
 """The account: what one connection tells of itself, to the supervisor and to the log."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from actors.logic.bustle import Busy
@@ -31,23 +30,21 @@ class Account:
         self._busy = Busy()
         self._prints_total = self._refused_total = self._unknown_total = 0
 
-    def met(self, taken: Sequence[Taken]) -> None:
+    def met(self, taken: Taken) -> None:
         """Count the events of unknown kinds in some frames; log their control texts."""
-        for each in taken:
-            if each.decoded.unknown:
-                self._unknown_total += len(each.decoded.unknown)
-                self._unknown.count(each.decoded.unknown)
-            for text in each.decoded.controls:
-                if text not in ORDINARY:
-                    extra = {"connection": self._connection, "text": text}
-                    log.warning("feed_control", extra=extra)
+        decoded = taken.decoded
+        self._unknown_total += len(decoded.unknown)
+        self._unknown.count(decoded.unknown)
+        for text in decoded.controls:
+            if text not in ORDINARY:
+                extra = {"connection": self._connection, "text": text}
+                log.warning("feed_control", extra=extra)
 
-    def recorded(self, taken: Sequence[Taken]) -> None:
+    def recorded(self, taken: Taken) -> None:
         """Count what of some frames is in the journal."""
-        tokens = [trade.token_id for each in taken for trade in each.prints]
-        self._prints_total += len(tokens)
-        self._busy.heard(tokens)
-        reasons = [refusal.reason for each in taken for refusal in each.decoded.refusals]
+        self._prints_total += len(taken.prints)
+        self._busy.heard([trade.token_id for trade in taken.prints])
+        reasons = [refusal.reason for refusal in taken.decoded.refusals]
         self._refused_total += len(reasons)
         self._rejected.count(reasons)
 

@@ -207,19 +207,15 @@ class ConnectionActor(Shell):
             self._line.handled(sum(map(len, message.frames)))
 
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
-        """Do so for some of them: one call to the disk and one message for all."""
-        taken = [self._intake.take(raw, at_ns) for raw in frames]
+        """Do so for some of them: one record and one message for all."""
+        taken = self._intake.take(frames, at_ns)
         self._account.met(taken)
-        kept = [each for each in taken if each.record is not None]
-        if kept:
-            self._recorder.frames(self._lane.lane, kept)
-            self._account.recorded(kept)
-        heard = [each.decoded.exchange_ms for each in taken if each.decoded.exchange_ms is not None]
-        self._listening.heard(at_ns, max(heard, default=None))
+        self._recorder.frames(self._lane.lane, taken)
+        self._account.recorded(taken)
+        self._listening.heard(at_ns, taken.decoded.exchange_ms)
         self._to.hear_of(taken)
-        confirmed = [token for each in taken for token in each.confirmed]
-        if confirmed:
-            self._epoch.confirm(tuple(confirmed), at_ns)
+        if taken.confirmed:
+            self._epoch.confirm(taken.confirmed, at_ns)
             self._subscription.watch()
         self._epoch.heard()
 

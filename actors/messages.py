@@ -111,21 +111,17 @@ class WireEnded(Message, frozen=True, kw_only=True):
 
 
 class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
-    """Connection → writer: journal records with prints or refusals; commit, then acknowledge.
+    """Connection → writer: a journal record with prints or refusals; commit, then acknowledge.
 
     Attributes:
-        seq: Sequence of the first of them; the others follow it in a row.
-        refusals: Only of a record that is told by itself.
-        hashes: The `print_hash` of each print, or nothing when nobody knows them.
-        records: How many they are.
+        hashes: The `print_hash` of each print.
     """
 
     seq: int
     connection: str
     prints: tuple[Print, ...]
     refusals: tuple[Refusal, ...]
-    hashes: tuple[int, ...] = ()
-    records: int = 1
+    hashes: tuple[int, ...]
 
 
 class FactSeen(Message, frozen=True, kw_only=True):

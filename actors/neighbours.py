@@ -1,7 +1,5 @@
 """Neighbours: whom a connection tells what."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from actors.logic.intake import Taken
@@ -17,10 +15,9 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Mailbox
     resolution: Mailbox
 
-    def hear_of(self, taken: Sequence[Taken]) -> None:
+    def hear_of(self, taken: Taken) -> None:
         """Pass on what some frames say about markets."""
-        for each in taken:
-            for condition_id in each.decoded.announced:
-                self.catalog.tell(NewMarketSeen(condition_id=condition_id))
-            for condition_id in each.decoded.resolved:
-                self.resolution.tell(ResolutionHint(condition_id=condition_id))
+        for condition_id in taken.decoded.announced:
+            self.catalog.tell(NewMarketSeen(condition_id=condition_id))
+        for condition_id in taken.decoded.resolved:
+            self.resolution.tell(ResolutionHint(condition_id=condition_id))

@@ -113,8 +113,8 @@ class Journal(Protocol):
         """The first sequence of this process."""
 
     @property
-    def in_flight(self) -> int:
-        """Records appended and not yet released."""
+    def mark(self) -> int:
+        """Highest mark that was released; at first the oldest sequence there is."""
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
         """Write one record at once; give its sequence.
@@ -122,13 +122,6 @@ class Journal(Protocol):
         Raises:
             JournalFull: The disk or the cap leaves no room; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
-        """
-
-    def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
-        """Write records at once, all or none, numbered in a row; give the first sequence.
-
-        Raises:
-            JournalFull, JournalFailed: See `append`.
         """
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:

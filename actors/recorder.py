@@ -1,9 +1,9 @@
 """Journal first, then tell the writer: the one way in which anything becomes durable."""
 
-from collections.abc import Sequence
-from itertools import chain
+from threading import Lock
 
 from actors.logic import record
+from actors.logic.inflight import InFlight
 from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.ports import Journal
@@ -13,14 +13,15 @@ from actors.shell import Mailbox
 class Recorder:
     """Appends records and tells the writer of each, in the order of one actor.
 
-    When more than `inflight_max` records wait for the database, the writer is
+    When more than `inflight_max` prints wait for the database, the writer is
     told only where to read: memory stays bounded whatever the database does.
     """
 
     def __init__(self, journal: Journal, writer: Mailbox, *, inflight_max: int) -> None:
         self._journal = journal
         self._writer = writer
-        self._inflight_max = inflight_max
+        self._lock = Lock()
+        self._in_flight = InFlight(inflight_max)
 
     def fact(self, fact: record.Fact) -> int:
         """Append a fact about coverage and give its sequence.
@@ -29,39 +30,33 @@ class Recorder:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
         seq = self._journal.append(record.encode(fact))
-        self._tell(FactSeen(seq=seq, fact=fact))
+        self._tell(FactSeen(seq=seq, fact=fact), 1)
         return seq
 
-    def frames(self, connection: str, taken: Sequence[Taken]) -> None:
-        """Append frames, all or none, and tell what is in them.
+    def frames(self, connection: str, taken: Taken) -> None:
+        """Append frames that have a record, and tell what is in them.
 
         Args:
             connection: Who heard them.
-            taken: One or more, each with a record.
+            taken: What is in them.
 
         Raises:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
-        bodies = [record.encode(each.record) for each in taken if each.record is not None]
-        weight = sum([each.weight for each in taken])
-        first = self._journal.extend(bodies, weight=weight)
-        if any(each.decoded.refusals for each in taken):
-            for seq, each in enumerate(taken, first):
-                self._tell(_seen(seq, connection, (each,)))
-        else:
-            self._tell(_seen(first, connection, taken))
+        if taken.record is None:
+            return
+        seq = self._journal.append(record.encode(taken.record), weight=taken.weight)
+        seen = TradesSeen(
+            seq=seq,
+            connection=connection,
+            prints=taken.prints,
+            refusals=taken.decoded.refusals,
+            hashes=taken.hashes,
+        )
+        self._tell(seen, taken.weight)
 
-    def _tell(self, message: TradesSeen | FactSeen) -> None:
-        crowded = self._journal.in_flight > self._inflight_max
+    def _tell(self, message: TradesSeen | FactSeen, weight: int) -> None:
+        with self._lock:
+            self._in_flight.appended(message.seq, weight)
+            crowded = self._in_flight.crowded(self._journal.mark)
         self._writer.tell(Journalled(seq=message.seq) if crowded else message)
-
-
-def _seen(seq: int, connection: str, taken: Sequence[Taken]) -> TradesSeen:
-    return TradesSeen(
-        seq=seq,
-        connection=connection,
-        prints=tuple(chain.from_iterable([each.prints for each in taken])),
-        refusals=tuple(chain.from_iterable([each.decoded.refusals for each in taken])),
-        hashes=tuple(chain.from_iterable([each.hashes for each in taken])),
-        records=len(taken),
-    )

@@ -226,14 +226,11 @@ class WriterActor(Shell):
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather prints; commit early when the batch is full."""
-        if not self._presence.is_live or message.seq + message.records <= self._acks.mark:
+        if not self._presence.is_live or message.seq < self._acks.mark:
             return
-        seq, prints = message.seq, message.prints
-        if message.refusals:
-            self._gathered.frame(seq, message.connection, prints, message.refusals)
-        else:
-            self._gathered.frames(seq, message.records, prints, message.hashes)
-        self._witness.heard(message.connection, prints, self._now)
+        seq, connection, prints = message.seq, message.connection, message.prints
+        self._gathered.frames(seq, connection, prints, message.hashes, message.refusals)
+        self._witness.heard(connection, prints, self._now)
         if len(self._gathered.prints) >= self._stride.prints:
             self._commit()
 

@@ -93,10 +93,6 @@ class FakeJournal:
         self.holes: list[Hole] = []
 
     @property
-    def in_flight(self) -> int:
-        return self.next_seq - self.mark
-
-    @property
     def unmet_seq(self) -> int:
         return self.next_seq if self.unmet_since is None else self.unmet_since
 
@@ -107,16 +103,13 @@ class FakeJournal:
         self.journal_id = UUID(int=self.journal_id.int + 1)
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
-        return self.extend((body,), weight=weight)
-
-    def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
         if self.full:
             raise JournalFull
-        first = self.next_seq
-        self.next_seq += len(bodies)
-        self.bodies.update(enumerate(bodies, first))
-        self.weights[first] = weight
-        return first
+        seq = self.next_seq
+        self.next_seq += 1
+        self.bodies[seq] = body
+        self.weights[seq] = weight
+        return seq
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
         for seq in range(from_seq, self.next_seq):

@@ -17,10 +17,9 @@ ALIVE = record.ProcessAlive(at_ns=7)
 LANE = LaneSpec(lane="a", leg=0)
 
 
-def frames(*raws: bytes) -> list[Taken]:
+def frames(*raws: bytes) -> Taken:
     """Give frames as a connection understands them."""
-    intake = Intake(LANE, 1)
-    return [intake.take(raw, RECEIVED_NS) for raw in raws]
+    return Intake(LANE, 1).take(raws, RECEIVED_NS)
 
 
 def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
@@ -34,33 +33,27 @@ def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
     assert writer.told == [FactSeen(seq=2, fact=ALIVE)]
 
 
-def test_frames_are_told_together_under_their_sequences_and_weigh_what_is_in_them() -> None:
+def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     journal, writer = FakeJournal(), Box()
     journal.append(b"older")
-    taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]")
+    taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
     Recorder(journal, writer, inflight_max=10).frames("a", taken)
 
-    assert [record.decode(journal.bodies[seq]) for seq in (2, 3)] == [t.record for t in taken]
-    assert journal.weights[2] == 3
+    assert record.decode(journal.bodies[2]) == taken.record
+    assert journal.weights[2] == 4
     (told,) = writer.of(TradesSeen)
-    assert (told.seq, told.records, told.connection) == (2, 2, "a")
-    assert told.prints == taken[0].prints + taken[1].prints
+    assert (told.seq, told.connection) == (2, "a")
+    assert told.prints == taken.prints
     assert told.hashes == tuple(map(print_hash, told.prints))
     assert [trade.occurrence for trade in told.prints] == [1, 1, 2]
+    assert [refusal.payload for refusal in told.refusals] == [spoken(price="7")]
 
 
-def test_refusals_are_told_with_the_record_they_stand_in() -> None:
+def test_frames_without_anything_to_keep_are_neither_journalled_nor_told() -> None:
     journal, writer = FakeJournal(), Box()
-    taken = frames(spoken(), spoken(price="7"), spoken(side="SELL"))
-    Recorder(journal, writer, inflight_max=10).frames("a", taken)
+    Recorder(journal, writer, inflight_max=10).frames("a", frames(b"PONG"))
 
-    told = writer.of(TradesSeen)
-    assert [(each.seq, each.records, len(each.refusals)) for each in told] == [
-        (1, 1, 0),
-        (2, 1, 1),
-        (3, 1, 0),
-    ]
-    assert journal.weights[1] == 3
+    assert (journal.next_seq, writer.told) == (1, [])
 
 
 def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
@@ -92,3 +85,11 @@ def test_what_finds_no_room_is_not_told() -> None:
     with pytest.raises(JournalFull):
         recorder.frames("a", frames(spoken()))
     assert writer.told == []
+
+
+def test_prints_count_for_the_bound_not_their_records() -> None:
+    journal, writer = FakeJournal(), Box()
+    recorder = Recorder(journal, writer, inflight_max=3)
+    recorder.frames("a", frames(spoken(), spoken(), spoken(price="7")))
+    recorder.frames("a", frames(spoken(), spoken(), spoken(), spoken()))
+    assert [type(message) for message in writer.told] == [TradesSeen, Journalled]

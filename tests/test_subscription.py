@@ -186,7 +186,7 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
 
 
 def seen(token: str, at_ms: int) -> Print:
-    return feed.decode(a_print(token, at_ms=at_ms), at_ms * MS).prints[0]
+    return feed.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
 
 
 def listening(house: House, *, after_s: int = 30) -> int:

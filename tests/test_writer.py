@@ -13,7 +13,7 @@ from test_connection import a_print
 from actors.logic import feed, record
 from actors.logic.market import Asset, Market
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
-from actors.logic.trade import ConditionId, Print, TokenId
+from actors.logic.trade import ConditionId, Print, TokenId, print_hashes
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -88,12 +88,13 @@ class House:
     def journal_print(self, number: int) -> TradesSeen:
         """Append a print as a connection does; give what it would tell."""
         raw = a_print(at_ms=1_790_000_000_000 + number)
-        frame = record.FrameSeen(
-            epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raw=raw
+        frames = record.FramesSeen(
+            epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raws=(raw,)
         )
-        seq = self.journal.append(record.encode(frame), weight=1)
-        prints = feed.decode(raw, NS + number).prints
-        return TradesSeen(seq=seq, connection="a", prints=prints, refusals=())
+        seq = self.journal.append(record.encode(frames), weight=1)
+        prints = feed.decode((raw,), NS + number).prints
+        hashes = print_hashes(prints)
+        return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
 
     def journal_fact(self, fact: record.Fact) -> FactSeen:
         return FactSeen(seq=self.journal.append(record.encode(fact)), fact=fact)
@@ -183,10 +184,10 @@ def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
     house = House()
     raw = a_print()
     for occurrence in (1, 2):
-        frame = record.FrameSeen(
-            epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raw=raw
+        frames = record.FramesSeen(
+            epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raws=(raw,)
         )
-        house.journal.append(record.encode(frame))
+        house.journal.append(record.encode(frames))
     house.open()
 
     assert sorted(p.occurrence for p in house.stored()) == [1, 2]
@@ -345,20 +346,18 @@ def test_many_markets_do_not_wait_for_the_window_and_make_no_long_transaction() 
     assert [len(batch.markets) for batch in house.store.batches] == [2_000, 500]
 
 
-def test_a_run_of_records_is_done_as_a_whole() -> None:
+def test_many_prints_of_one_record_are_stored_with_the_hashes_they_came_with() -> None:
     house = House().open()
     first, second, third = (house.journal_print(number) for number in (1, 2, 3))
-    run = msgspec.structs.replace(
-        second, prints=second.prints + third.prints, hashes=(5, 6), records=2
-    )
-    house.tell(run)
+    both = msgspec.structs.replace(second, prints=second.prints + third.prints, hashes=(5, 6))
+    house.tell(both)
     house.flush()
     assert (house.store.mark, len(house.stored())) == (1, 2)
     assert house.store.batches[-1].hashes == (5, 6)
 
     house.tell(first)
     house.flush()
-    assert (house.store.mark, len(house.stored())) == (4, 3)
+    assert (house.store.mark, len(house.stored())) == (3, 3)
 
 
 def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:

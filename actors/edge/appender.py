@@ -6,12 +6,12 @@ second and go on while a sync takes its time.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 
 from actors.edge.segment import MAX_BODY_BYTES, Segment, pack_record
-from actors.edge.shelf import UNSYNCED_RECORDS, Shelf
-from actors.edge.tail import Chunk, Tail
+from actors.edge.shelf import Shelf
+from actors.edge.tail import Tail
 from actors.errors import JournalFailed, JournalFull
 
 
@@ -53,20 +53,16 @@ class Appender:
 
     # ---------------------------------------------------------------- writing
 
-    def extend(self, bodies: Sequence[bytes], weight: int) -> int:
-        """Write records, all or none; see `Journal.extend`."""
-        longest = max(map(len, bodies))
-        if longest > MAX_BODY_BYTES:
-            raise ValueError(f"a record of {longest} bytes is too long for the journal")
-        if len(bodies) > UNSYNCED_RECORDS:
-            raise ValueError(f"{len(bodies)} records at once are too many for the journal")
-        size = sum(map(len, bodies))
+    def append(self, body: bytes, weight: int) -> int:
+        """Write one record; see `Journal.append`."""
+        if len(body) > MAX_BODY_BYTES:
+            raise ValueError(f"a record of {len(body)} bytes is too long for the journal")
         suspects = 0
         while True:
             with self._lock:
                 self._must_work()
-                if self._tail.takes(len(bodies), size):
-                    seq = self._write(bodies)
+                if self._tail.takes(len(body)):
+                    seq = self._write(body)
                     if seq is not None:
                         self.weight_appended += weight
                         return seq
@@ -76,18 +72,15 @@ class Appender:
                     raise self.fail(self._tail.suspect)
             self.sync()
 
-    def _write(self, bodies: Sequence[bytes]) -> int | None:
-        first, at_ns, seed = self.next_seq, self._wall_ns(), self._shelf.seed
-        records = b"".join(
-            [pack_record(seq, at_ns, body, seed) for seq, body in enumerate(bodies, first)]
-        )
-        if self._tail.cost_of(len(records)) > self._max_bytes:
+    def _write(self, body: bytes) -> int | None:
+        seq = self.next_seq
+        record = pack_record(seq, self._wall_ns(), body, self._shelf.seed)
+        if self._tail.cost_of(len(record)) > self._max_bytes:
             raise JournalFull(f"the journal has reached its {self._max_bytes} bytes")
-        last = first + len(bodies) - 1
-        if not self._tail.write(Chunk(first, last, records)):
+        if not self._tail.write(seq, record):
             return None
-        self.next_seq = last + 1
-        return first
+        self.next_seq = seq + 1
+        return seq
 
     def _must_work(self) -> None:
         if self.failed is not None:

@@ -32,7 +32,7 @@ Rooms       `opening`, `disk` (calls), `segment` (one file), `shelf` (all), `tai
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -117,22 +117,18 @@ class Journal:
             self._appender.close()
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
-        """Write one record at once; give its sequence. See `extend`."""
-        return self._appender.extend((body,), weight)
-
-    def extend(self, bodies: Sequence[bytes], *, weight: int = 0) -> int:
-        """Write records with one call, numbered in a row; give the sequence of the first.
+        """Write one record at once; give its sequence.
 
         Args:
-            bodies: 1 to 65,536 of them, of at most 32 MiB each.
-            weight: Prints in them, for the books.
+            body: At most 32 MiB.
+            weight: Prints in it, for the books.
 
         Raises:
-            ValueError: A body is too long, or there are too many.
+            ValueError: The body is too long.
             JournalFull: The disk or the cap leaves no room; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """
-        return self._appender.extend(bodies, weight)
+        return self._appender.append(body, weight)
 
     def sync(self) -> None:
         """Have everything that is appended on the medium. Returns at once when it is.
@@ -229,11 +225,6 @@ class Journal:
     def sync_alive_at(self) -> float:
         """Monotonic seconds when the thread last came round."""
         return self._syncer.alive_at
-
-    @property
-    def in_flight(self) -> int:
-        """Records appended and not yet released."""
-        return self.pending_records(self.mark)
 
     def pending_records(self, mark: int) -> int:
         """Give how many records there are from this sequence on."""

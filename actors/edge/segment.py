@@ -175,17 +175,17 @@ class Segment:
         found = bisect_right(self.index, (seq, self.size)) - 1
         return self.index[found][1] if found >= 0 else HEADER_BYTES
 
-    def append(self, disk: Disk, seq: int, records: bytes) -> None:
-        """Write whole records at the end, of which `seq` is the first.
+    def append(self, disk: Disk, seq: int, record: bytes) -> None:
+        """Write a whole record at the end.
 
         Raises:
-            OSError: As the call did. Part of them may stand behind `size`.
+            OSError: As the call did. Part of it may stand behind `size`.
         """
         if self.fd is None:
             raise OSError(errno.EBADF, f"{self.name} is not open")
-        write_all(disk, self.fd, records)
+        write_all(disk, self.fd, record)
         self.note(seq, self.size)
-        self.size += len(records)
+        self.size += len(record)
 
 
 def write_all(disk: Disk, fd: int, data: bytes) -> None:

@@ -214,7 +214,7 @@ class Shelf:
         Args:
             first_seq: The lowest sequence that can stand in it.
             after_seq: The sequence that was used last before it.
-            carried: (last sequence of some records, their bytes), in order, beginning
+            carried: (sequence, bytes) of records, in order, beginning
                 with `first_seq`.
 
         Raises:

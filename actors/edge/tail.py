@@ -21,12 +21,11 @@ UNSYNCED_BYTES = 8 * 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-class Chunk(NamedTuple):
-    """Records that are appended with one call."""
+class Unsynced(NamedTuple):
+    """A record as written, which the medium may not have yet."""
 
-    first_seq: int
-    last_seq: int
-    records: bytes
+    seq: int
+    record: bytes
 
 
 class Tail:
@@ -57,7 +56,7 @@ class Tail:
         self._active = active
         self._sealed: list[Segment] = []
         self._segment_bytes = segment_bytes
-        self._unsynced: deque[Chunk] = deque()
+        self._unsynced: deque[Unsynced] = deque()
         self._unsynced_bytes = 0
         self.used_seq = used_seq
         self.size = shelf.bytes
@@ -90,9 +89,9 @@ class Tail:
     def _settle(self, records: Sequence[Found], next_seq: int) -> None:
         """Carry over what the medium may not have; without room for it the doubt remains."""
         for seq, at_ns, body, *_ in records:
-            chunk = Chunk(seq, seq, pack_record(seq, at_ns, body, self._shelf.seed))
-            self._unsynced.append(chunk)
-            self._unsynced_bytes += len(chunk.records)
+            kept = Unsynced(seq, pack_record(seq, at_ns, body, self._shelf.seed))
+            self._unsynced.append(kept)
+            self._unsynced_bytes += len(kept.record)
         try:
             if records:
                 self.carry_over(next_seq)
@@ -104,38 +103,36 @@ class Tail:
         else:
             self._shelf.suspicion.lift()
 
-    def takes(self, count: int, size: int) -> bool:
-        """Tell whether so many records and bytes may be written now, or a sync must come first.
+    def takes(self, size: int) -> bool:
+        """Tell whether a record of so many bytes may be written now, or a sync must come first.
 
-        Args:
-            count: At most `UNSYNCED_RECORDS`.
-            size: May be more than is allowed when nothing is unsynced.
+        It may be more than is allowed when nothing is unsynced.
         """
         if self.suspect is not None or not self._unsynced:
             return self.suspect is None
-        records = self._unsynced[-1].last_seq - self._unsynced[0].first_seq + 1
-        return self._unsynced_bytes + size <= UNSYNCED_BYTES and records + count <= UNSYNCED_RECORDS
+        records = self._unsynced[-1].seq - self._unsynced[0].seq + 1
+        return self._unsynced_bytes + size <= UNSYNCED_BYTES and records < UNSYNCED_RECORDS
 
     # ---------------------------------------------------------------- writing
 
-    def write(self, chunk: Chunk) -> bool:
-        """Append records; give False when the segment has become suspect over it.
+    def write(self, seq: int, record: bytes) -> bool:
+        """Append a record; give False when the segment has become suspect over it.
 
         Raises:
             JournalFull: There is no room; nothing has changed.
         """
-        active = self._segment_for(chunk.first_seq)
+        active = self._segment_for(seq)
         if active is None:
             return False
         try:
-            active.append(self._disk, chunk.first_seq, chunk.records)
+            active.append(self._disk, seq, record)
         except OSError as exc:
             self._undo(active, exc)
             return False
-        self._unsynced.append(chunk)
-        self._unsynced_bytes += len(chunk.records)
-        self.size += len(chunk.records)
-        self.used_seq = chunk.last_seq
+        self._unsynced.append(Unsynced(seq, record))
+        self._unsynced_bytes += len(record)
+        self.size += len(record)
+        self.used_seq = seq
         return True
 
     def _segment_for(self, seq: int) -> Segment | None:
@@ -208,15 +205,15 @@ class Tail:
     def _make_carrier(self, next_seq: int) -> Segment:
         if not self._unsynced:
             return self._shelf.make(next_seq, after_seq=self.used_seq)
-        first_seq = self._unsynced[0].first_seq
+        first_seq = self._unsynced[0].seq
         replaced = [s.after_seq for s in self._shelf.segments if s.first_seq == first_seq]
         after_seq = replaced[0] if replaced else first_seq - 1
-        carried = [(chunk.last_seq, chunk.records) for chunk in self._unsynced]
+        carried = list(self._unsynced)
         return self._shelf.make(first_seq, after_seq=after_seq, carried=carried)
 
     def _forget(self, upto: int) -> None:
-        while self._unsynced and self._unsynced[0].last_seq <= upto:
-            self._unsynced_bytes -= len(self._unsynced.popleft().records)
+        while self._unsynced and self._unsynced[0].seq <= upto:
+            self._unsynced_bytes -= len(self._unsynced.popleft().record)
 
     def turn(self) -> None:
         """Go on in a new segment. Only when all is durable."""

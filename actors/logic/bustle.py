@@ -4,6 +4,7 @@ Counted are prints; book noise is skipped without being read. `now` is monotonic
 seconds.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from actors.logic.trade import TokenId
@@ -29,9 +30,9 @@ class Busy:
 
     def heard(self, tokens: Iterable[TokenId]) -> None:
         """Count a print of each; a server that invents tokens is not followed for ever."""
-        for token in tokens:
+        for token, count in Counter(tokens).items():
             if token in self._now or len(self._now) < _MOST_TOKENS:
-                self._now[token] = self._now.get(token, 0) + 1
+                self._now[token] = self._now.get(token, 0) + count
 
     def top(self, now: float, most: int = 3) -> Busiest:
         """Give the busiest tokens."""

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from actors.logic.trade import TokenId
+from actors.logic.trade import Print, TokenId
 
 _MS: Final = 1_000_000
 
@@ -109,11 +109,13 @@ class Listening:
                 released.append(token)
         return tuple(released)
 
-    def printed(self, token: TokenId, exchange_ms: int) -> None:
-        """Take note of a print: until then at least the token was heard."""
-        at_ns = exchange_ms * _MS
-        if token in self._confirmed and at_ns > self._printed.get(token, 0):
-            self._printed[token] = at_ns
+    def printed(self, prints: Iterable[Print]) -> None:
+        """Take note of prints: until then at least their tokens were heard."""
+        confirmed, printed = self._confirmed, self._printed
+        for trade in prints:
+            token, at_ns = trade.token_id, trade.traded_at_ms * _MS
+            if token in confirmed and at_ns > printed.get(token, 0):
+                printed[token] = at_ns
 
     def claims(self, token: TokenId, exchange_ms: int) -> bool:
         """Tell whether this epoch claims to have heard a print of this time, beyond doubt."""

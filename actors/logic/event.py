@@ -8,7 +8,7 @@ Source: Polymarket's market channel, AsyncAPI page and recordings of 2024 to
 2026. All numbers are strings; `transaction_hash` is normally there, nullable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -257,15 +257,42 @@ def print_of(event: PrintEvent, received_at_ns: int, extra: str | None = None) -
     Raises:
         PayloadRefused: A field is malformed or out of range; the message names it.
     """
-    return Print(
-        token_id=spelling.token(event.asset_id),
-        condition_id=spelling.condition(event.market),
-        traded_at_ms=spelling.moment(event.timestamp, received_at_ns),
-        received_at_ns=received_at_ns,
-        price=spelling.price(event.price),
-        size=spelling.amount(event.size, "size"),
-        side=spelling.side(event.side),
-        fee_rate_bps=spelling.fee(event.fee_rate_bps),
-        transaction_hash=spelling.transaction_hash(event.transaction_hash),
-        extra=extra,
+    (found,) = prints_of((event,), received_at_ns, extra)
+    return found
+
+
+def prints_of(
+    events: Sequence[PrintEvent], received_at_ns: int, extra: str | None = None
+) -> list[Print]:
+    """Give the prints of events that arrived together, a column at a time.
+
+    Raises:
+        PayloadRefused: A field of one of them is malformed or out of range; which one
+            is certain only of a single event.
+    """
+    columns = zip(  # lists, so that what is wrong is found in this order
+        list(map(spelling.token, [event.asset_id for event in events])),
+        list(map(spelling.condition, [event.market for event in events])),
+        spelling.moments([event.timestamp for event in events], received_at_ns),
+        list(map(spelling.price, [event.price for event in events])),
+        spelling.sizes([event.size for event in events]),
+        list(map(spelling.side, [event.side for event in events])),
+        list(map(spelling.fee, [event.fee_rate_bps for event in events])),
+        spelling.transaction_hashes([event.transaction_hash for event in events]),
+        strict=True,
     )
+    return [
+        Print(
+            token_id=token,
+            condition_id=condition,
+            traded_at_ms=traded_at_ms,
+            received_at_ns=received_at_ns,
+            price=price,
+            size=size,
+            side=side,
+            fee_rate_bps=fee,
+            transaction_hash=transaction_hash,
+            extra=extra,
+        )
+        for token, condition, traded_at_ms, price, size, side, fee, transaction_hash in columns
+    ]

@@ -6,8 +6,8 @@ what cannot be a print comes back verbatim with a reason, one bad event never
 takes its siblings with it, and kinds that nobody knows are kept and named.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, compress, islice
 from typing import Final
 
 import msgspec
@@ -27,6 +27,7 @@ from actors.logic.event import (
     condition_of,
     moment_of,
     print_of,
+    prints_of,
     read,
     token_of,
 )
@@ -42,11 +43,12 @@ _SPACE: Final = b" \t\r\n"
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one frame said.
+    """What some frames said.
 
     Attributes:
-        prints: In the order of the frame; `occurrence` is 1, numbering is `TwinCounter`'s.
+        prints: In the order of the frames; `occurrence` is 1, numbering is `TwinCounter`'s.
         refusals: What could not be used, verbatim; unknown kinds among them.
+        kept: The frames in which prints or refusals are, verbatim, in their order.
         books: Tokens of which a snapshot arrived.
         announced: Markets that were created.
         resolved: Markets that are said to have resolved.
@@ -59,12 +61,28 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     prints: tuple[Print, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
     announced: tuple[ConditionId, ...] = ()
     resolved: tuple[ConditionId, ...] = ()
     controls: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     exchange_ms: int | None = None
+
+    def __add__(self, later: "Decoded") -> "Decoded":
+        """Give what these frames and later ones said."""
+        told = [each for each in (self.exchange_ms, later.exchange_ms) if each is not None]
+        return Decoded(
+            prints=self.prints + later.prints,
+            refusals=self.refusals + later.refusals,
+            kept=self.kept + later.kept,
+            books=self.books + later.books,
+            announced=self.announced + later.announced,
+            resolved=self.resolved + later.resolved,
+            controls=self.controls + later.controls,
+            unknown=self.unknown + later.unknown,
+            exchange_ms=max(told, default=None),
+        )
 
 
 # -------------------------------------------------------------------- saying
@@ -111,22 +129,35 @@ def _text(message: dict[str, object]) -> str:
 # ------------------------------------------------------------------- reading
 
 
-def decode(raw: bytes, received_at_ns: int) -> Decoded:
-    """Give what a frame says: an object, an array of objects, a word, or nothing."""
+def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
+    """Give what frames say that arrived together: each an object, an array, a word, or nothing.
+
+    What they say does not depend on which of them are read together: they are read
+    at once when all are well-formed, else in halves, down to the one that is not.
+    """
     try:
-        found = FRAME.decode(raw)
-    except UNREADABLE:
-        return _take_apart(raw, received_at_ns)
-    try:
-        if isinstance(found, PrintEvent):
-            printed = print_of(found, received_at_ns)
-            return Decoded(prints=(printed,), exchange_ms=printed.traded_at_ms)
-        gathered = _Gathering(received_at_ns)
-        for event in found if isinstance(found, list) else (found,):
+        return _read_well_formed(frames, received_at_ns)
+    except (*UNREADABLE, PayloadRefused):
+        if len(frames) == 1:
+            return _take_apart(frames[0], received_at_ns)
+    middle = len(frames) // 2
+    return decode(frames[:middle], received_at_ns) + decode(frames[middle:], received_at_ns)
+
+
+def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
+    found = list(map(FRAME.decode, frames))
+    gathered = _Gathering(received_at_ns)
+    alone = [event for event in found if isinstance(event, PrintEvent)]
+    if len(alone) == len(found):  # as nearly always where much comes together
+        gathered.print(prints_of(alone, received_at_ns))
+        return gathered.decoded(frames)
+    events = [each if isinstance(each, list) else [each] for each in found]
+    printed = [[each for each in some if isinstance(each, PrintEvent)] for some in events]
+    gathered.print(prints_of(list(chain.from_iterable(printed)), received_at_ns))
+    for event in chain.from_iterable(events):
+        if not isinstance(event, PrintEvent):
             gathered.add(event)
-        return gathered.decoded()
-    except PayloadRefused:
-        return _take_apart(raw, received_at_ns)
+    return gathered.decoded(compress(frames, printed))
 
 
 def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
@@ -142,7 +173,7 @@ def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
     gathered = _Gathering(received_at_ns)
     for event in events:
         gathered.read(event)
-    return gathered.decoded()
+    return gathered.decoded((raw,) if gathered.prints or gathered.refusals else ())
 
 
 def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
@@ -160,11 +191,11 @@ def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
 
 def _refused(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
     refusal = Refusal(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
-    return Decoded(refusals=(refusal,))
+    return Decoded(refusals=(refusal,), kept=(raw,))
 
 
 class _Gathering:
-    """Collects what the events of one frame say."""
+    """Collects what events say that arrived together."""
 
     def __init__(self, received_at_ns: int) -> None:
         self.received_at_ns = received_at_ns
@@ -187,6 +218,11 @@ class _Gathering:
             if isinstance(event, UnknownEvent):
                 self._keep("unknown event_type", raw)
 
+    def print(self, prints: Sequence[Print]) -> None:
+        """Take in prints."""
+        self.prints += prints
+        self._heard(max([each.traded_at_ms for each in prints], default=None))
+
     def add(self, event: Event | UnknownEvent, extra: str | None = None) -> None:
         """Take in one event.
 
@@ -194,9 +230,7 @@ class _Gathering:
             PayloadRefused: A print or an announcement has a malformed field.
         """
         if isinstance(event, PrintEvent):
-            printed = print_of(event, self.received_at_ns, extra)
-            self.prints.append(printed)
-            self._heard(printed.traded_at_ms)
+            self.print((print_of(event, self.received_at_ns, extra),))
         elif isinstance(event, PriceEvent | QuoteEvent):
             self._heard(moment_of(event.timestamp, self.received_at_ns))
         elif isinstance(event, BookEvent):
@@ -210,11 +244,12 @@ class _Gathering:
         elif isinstance(event, UnknownEvent):
             self.unknown.append(event.kind)
 
-    def decoded(self) -> Decoded:
-        """Give what was gathered."""
+    def decoded(self, kept: Iterable[bytes]) -> Decoded:
+        """Give what was gathered, from frames of which these are worth keeping."""
         return Decoded(
             prints=tuple(self.prints),
             refusals=tuple(self.refusals),
+            kept=tuple(kept),
             books=tuple(self.books),
             announced=tuple(self.announced),
             resolved=tuple(self.resolved),

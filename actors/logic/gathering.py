@@ -1,5 +1,7 @@
 """What the next transaction will carry, gathered from messages or from the journal."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from actors.logic import feed, record
@@ -7,7 +9,7 @@ from actors.logic.batch import Batch, ConnectionEvent, SetAside
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import Transition
-from actors.logic.trade import Print, Refusal, print_hash
+from actors.logic.trade import Print, Refusal, print_hashes
 
 Evidence = Observation | Transition | Resolution | Contradiction
 
@@ -33,18 +35,17 @@ class Gathered:
         self._tokens = 0
 
     def frames(
-        self, seq: int, records: int, prints: tuple[Print, ...], hashes: tuple[int, ...]
+        self,
+        seq: int,
+        connection: str,
+        prints: Sequence[Print],
+        hashes: Sequence[int],
+        refusals: Sequence[Refusal] = (),
     ) -> None:
-        """Add the prints of frames, which stand in so many records from this sequence on."""
-        self._count(seq, records)
+        """Add what the frames of one record held, with the `print_hash` of each print."""
+        self._count(seq)
         self.prints.extend(prints)
-        self.hashes.extend(hashes or map(print_hash, prints))
-
-    def frame(
-        self, seq: int, connection: str, prints: tuple[Print, ...], refusals: tuple[Refusal, ...]
-    ) -> None:
-        """Add what one frame held."""
-        self.frames(seq, 1, prints, ())
+        self.hashes.extend(hashes)
         self.refusals.extend(
             SetAside(seq=seq, index=index, connection=connection, refusal=refusal)
             for index, refusal in enumerate(refusals)
@@ -52,7 +53,7 @@ class Gathered:
 
     def fact(self, seq: int, fact: record.Fact) -> None:
         """Add one fact about coverage."""
-        self._count(seq, 1)
+        self._count(seq)
         self.facts.append((seq, fact))
         self._tokens += len(getattr(fact, "tokens", ()))
 
@@ -65,29 +66,30 @@ class Gathered:
             unread = Refusal(
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
             )
-            self.frame(entry.seq, "journal", (), (unread,))
+            self.frames(entry.seq, "journal", (), (), (unread,))
         else:
             self._read(entry.seq, said, ours=ours)
         if not ours:
             self.recovered += self._weight - before
 
     def _read(self, seq: int, said: record.Record, *, ours: bool) -> None:
-        if not isinstance(said, record.FrameSeen):
+        if isinstance(said, record.FrameSeen):
+            said = said.as_frames
+        if not isinstance(said, record.FramesSeen):
             self.fact(seq, said)
             return
         prints, refusals = replay(said)
-        if refusals or not ours or len(said.hashes) != len(prints):
-            # What another version found in the frame, this one may read otherwise.
-            self.frame(seq, said.connection, prints, refusals)
-        else:
-            self.frames(seq, 1, prints, said.hashes)
+        # What another version found in the frames, this one may read otherwise.
+        known = ours and not refusals and len(said.hashes) == len(prints)
+        hashes = said.hashes if known else print_hashes(prints)
+        self.frames(seq, said.connection, prints, hashes, refusals)
 
-    def _count(self, seq: int, records: int) -> None:
-        self.records += records
-        last = seq + records - 1
+    def _count(self, seq: int) -> None:
+        self.records += 1
+        first = seq
         if self.stretches and self.stretches[-1][1] == seq - 1:
-            seq, _ = self.stretches.pop()
-        self.stretches.append((seq, last))
+            first, _ = self.stretches.pop()
+        self.stretches.append((first, seq))
 
     @property
     def _weight(self) -> int:
@@ -147,16 +149,16 @@ def batch(
     )
 
 
-def replay(frame: record.FrameSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
-    """Decode a journalled frame again; its prints keep the occurrence they were given.
+def replay(frames: record.FramesSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
+    """Decode journalled frames again; their prints keep the occurrence they were given.
 
     A print beyond the numbers (a decoder that finds more than the one that
-    journalled the frame) is the first of its kind.
+    journalled the frames) is the first of its kind.
     """
-    decoded = feed.decode(frame.raw, frame.received_at_ns)
-    if frame.occurrences.count(1) == len(frame.occurrences):
+    decoded = feed.decode(frames.raws, frames.received_at_ns)
+    if frames.occurrences.count(1) == len(frames.occurrences):
         return decoded.prints, decoded.refusals
-    numbers = (*frame.occurrences, *(1 for _ in decoded.prints[len(frame.occurrences) :]))
+    numbers = (*frames.occurrences, *(1 for _ in decoded.prints[len(frames.occurrences) :]))
     prints = tuple(
         msgspec.structs.replace(trade, occurrence=number)
         for trade, number in zip(decoded.prints, numbers, strict=False)

@@ -1,32 +1,29 @@
-"""What one connection makes of a frame: prints to record, tokens confirmed, hints to pass on."""
+"""What one connection makes of frames: prints to record, tokens confirmed, hints to pass on."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.lane import LaneSpec
-from actors.logic.record import FrameSeen
+from actors.logic.record import FramesSeen
 from actors.logic.trade import Print, TokenId
-from actors.logic.twins import Numbered, TwinCounter
-
-_NO_PRINTS: Final = Numbered((), ())
+from actors.logic.twins import TwinCounter
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """One frame, understood.
+    """Some frames that arrived together, understood.
 
     Attributes:
-        record: What the journal keeps of it, or None when it holds nothing to keep.
+        record: What the journal keeps of them, or None when they hold nothing to keep.
         prints: Numbered; those of pulse tokens left out.
         hashes: The `print_hash` of each.
-        confirmed: Tokens whose first `book` this was.
+        confirmed: Tokens whose first `book` is among them.
     """
 
     decoded: feed.Decoded
-    record: FrameSeen | None
+    record: FramesSeen | None
     prints: tuple[Print, ...]
     hashes: tuple[int, ...]
     confirmed: tuple[TokenId, ...]
@@ -46,16 +43,17 @@ class Intake:
         self._pulse = frozenset(lane.pulse)
         self._twins = TwinCounter()
 
-    def take(self, raw: bytes, received_at_ns: int) -> Taken:
-        """Understand one frame. Never raises, whatever the feed sends."""
-        decoded = feed.decode(raw, received_at_ns)
-        prints, hashes = self._numbered(decoded.prints) if decoded.prints else _NO_PRINTS
+    def take(self, frames: Sequence[bytes], received_at_ns: int) -> Taken:
+        """Understand frames that arrived together. Never raises, whatever the feed sends."""
+        decoded = feed.decode(frames, received_at_ns)
+        prints, hashes = self._twins.number(self._own(decoded.prints))
+        self.listening.printed(prints)  # before the books: what came before one does not count
         confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
         kept = None
         if prints or decoded.refusals:
             numbers = self._occurrences(decoded.prints, prints)
             epoch, lane = self.listening.epoch, self._lane.lane
-            kept = FrameSeen(epoch, lane, received_at_ns, numbers, raw, hashes)
+            kept = FramesSeen(epoch, lane, received_at_ns, numbers, decoded.kept, hashes)
         return Taken(decoded, kept, prints, hashes, confirmed)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
@@ -67,11 +65,10 @@ class Intake:
         claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
         return claimed and not self._twins.heard(trade)
 
-    def _numbered(self, heard: tuple[Print, ...]) -> Numbered:
-        numbered = self._twins.number([each for each in heard if each.token_id not in self._pulse])
-        for trade in numbered.prints:
-            self.listening.printed(trade.token_id, trade.traded_at_ms)
-        return numbered
+    def _own(self, heard: tuple[Print, ...]) -> tuple[Print, ...]:
+        if not self._pulse:
+            return heard
+        return tuple([each for each in heard if each.token_id not in self._pulse])
 
     def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
         return tuple([token for token in books if self.listening.book(token, at_ns)])

@@ -4,7 +4,7 @@ The journal (`edge/journal.py`) carries numbered byte strings; this room gives
 them their meaning. Every fact that must survive a kill is one of these. All
 times are wall-clock nanoseconds since 1970 (UTC).
 
-A frame is kept as received, with the occurrence numbers that were given to its
+Frames are kept as received, with the occurrence numbers that were given to their
 prints: a replay decodes it again and never numbers again.
 
 An *epoch* is one life of one connection. Its number is the journal sequence of
@@ -16,10 +16,10 @@ import msgspec
 from actors.logic.trade import TokenId
 
 
-class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=False):
-    """A frame with prints or refusals in it, verbatim.
+class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=False):
+    """Frames that arrived together, with prints or refusals in them, verbatim.
 
-    `occurrences` has one number for each print that `feed.decode` finds in `raw`, in
+    `occurrences` has one number for each print that `feed.decode` finds in `raws`, in
     order; 0 marks a print that another connection records (a pulse token). `hashes` has
     the `print_hash` of each of the others, as the process that journalled it reckons.
     """
@@ -28,8 +28,31 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
     connection: str
     received_at_ns: int
     occurrences: tuple[int, ...]
+    raws: tuple[bytes, ...]
+    hashes: tuple[int, ...] = ()
+
+
+class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=False):
+    """One frame, as journals kept it that were written before `FramesSeen`."""
+
+    epoch: int
+    connection: str
+    received_at_ns: int
+    occurrences: tuple[int, ...]
     raw: bytes
     hashes: tuple[int, ...] = ()
+
+    @property
+    def as_frames(self) -> FramesSeen:
+        """Give the same, as it is written now."""
+        return FramesSeen(
+            epoch=self.epoch,
+            connection=self.connection,
+            received_at_ns=self.received_at_ns,
+            occurrences=self.occurrences,
+            raws=(self.raw,),
+            hashes=self.hashes,
+        )
 
 
 class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
@@ -121,7 +144,8 @@ class StretchLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
 
 
 Record = (
-    FrameSeen
+    FramesSeen
+    | FrameSeen
     | ProcessStarted
     | ProcessAlive
     | ProcessStopped
@@ -148,7 +172,7 @@ Fact = (
     | ListeningClosed
     | StretchLost
 )
-"""Every record but a frame: what coverage is made of."""
+"""Every record but frames: what coverage is made of."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

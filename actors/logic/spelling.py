@@ -4,11 +4,13 @@ Every function gives the value or raises `PayloadRefused` with one stable phrase
 Only ASCII passes, so nothing of what passes can hold a NUL or half a surrogate pair.
 
 What comes again and again is checked once and remembered, in bounded number; of equal
-ids one string is kept, however many prints name them.
+ids one string is kept, however many prints name them. What seldom comes again is checked
+in columns: as they nearly always are, all at once; if not, one by one, which alone decides.
 """
 
 import re
 from binascii import unhexlify
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeGuard
@@ -29,6 +31,8 @@ _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
+_HASH_LENGTHS: Final = {66}
+_hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 
 
 @lru_cache(maxsize=_IDS)
@@ -47,6 +51,7 @@ def condition(text: str) -> ConditionId:
     return ConditionId(text.lower())
 
 
+@lru_cache(maxsize=8)
 def side(text: str) -> str:
     """Give the taker's side."""
     if text not in ("BUY", "SELL"):
@@ -63,6 +68,15 @@ def amount(text: str, called: str) -> Decimal:
     if not value:
         raise PayloadRefused(f"{called} out of range")
     return value
+
+
+def sizes(texts: Sequence[str]) -> list[Decimal]:
+    """Give a column of amounts above zero."""
+    if all(map(_amount, texts)):
+        values = list(map(Decimal, texts))
+        if all(values):
+            return values
+    return [amount(text, "size") for text in texts]
 
 
 @lru_cache(maxsize=_PRICES)
@@ -85,6 +99,19 @@ def moment(value: object, received_at_ns: int) -> int:
     return value
 
 
+def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
+    """Give a column of milliseconds, likewise."""
+    texts = [value for value in values if type(value) is str]
+    digits = "".join(texts)
+    usual = len(texts) == len(values) and all(texts) and digits.isascii() and digits.isdigit()
+    if usual and max(map(len, texts)) <= _MOMENT_DIGITS:
+        numbers = list(map(int, texts))
+        latest_ms = received_at_ns // 1_000_000 + _DAY_MS
+        if min(numbers) >= _EARLIEST_MS and max(numbers) <= latest_ms:
+            return numbers
+    return [moment(value, received_at_ns) for value in values]
+
+
 def transaction_hash(text: str | None) -> str | None:
     """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
     if not text:
@@ -92,6 +119,15 @@ def transaction_hash(text: str | None) -> str | None:
     if not _is_hash(text):
         raise PayloadRefused("transaction_hash is malformed")
     return text.lower()
+
+
+def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
+    """Give a column of hashes, likewise."""
+    there = [text for text in texts if text]
+    usual = len(there) == len(texts) and set(map(len, there)) == _HASH_LENGTHS
+    if usual and _hashes("".join(there)):
+        return [text.lower() for text in there]
+    return list(map(transaction_hash, texts))
 
 
 def _is_hash(text: str) -> bool:

@@ -6,9 +6,11 @@ k-th identical print on one connection is the k-th on every other. Real twin
 fills survive, and a print heard on two connections or replayed is stored once.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
-from struct import Struct
+from struct import unpack
 from typing import NewType
 
 import msgspec
@@ -18,8 +20,6 @@ TokenId = NewType("TokenId", str)
 
 ConditionId = NewType("ConditionId", str)
 """`0x` and 62 to 64 lower-case hexadecimal digits."""
-
-_signed = Struct(">q").unpack
 
 
 class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -83,9 +83,19 @@ def print_hash(trade: Print) -> int:
     BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
     spelling. 64 bits suffice: the scope is one token in one millisecond.
     """
-    text = (
-        f"{canonical_decimal(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
-        f"|{trade.transaction_hash or ''}|{trade.occurrence}"
-    )
-    digest: int = _signed(blake2b(text.encode(), digest_size=8).digest())[0]
+    (digest,) = print_hashes((trade,))
     return digest
+
+
+def print_hashes(trades: Sequence[Print]) -> tuple[int, ...]:
+    """Give the `print_hash` of each of some prints."""
+    texts = [
+        f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
+        f"|{trade.transaction_hash or ''}|{trade.occurrence}"
+        for trade in trades
+    ]
+    digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return unpack(f">{len(digests)}q", b"".join(digests))
+
+
+_price = lru_cache(maxsize=4_096)(canonical_decimal)  # there are a thousand, or ten

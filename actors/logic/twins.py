@@ -10,13 +10,13 @@ first when more than `most_keys` prints are remembered: a twin that comes later
 than that counts as a first print, which the unique key then holds for a repeat.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.logic.trade import Print, print_hash
+from actors.logic.trade import Print, print_hashes
 
 _SLICES: Final = 60
 
@@ -48,46 +48,44 @@ class TwinCounter:
         """Give how many distinct prints are remembered."""
         return self._keys
 
-    def number(self, prints: Iterable[Print]) -> Numbered:
+    def number(self, prints: Sequence[Print]) -> Numbered:
         """Give the prints, in the same order, each with its occurrence.
 
         Args:
             prints: As decoded: each the first of its kind.
         """
-        numbered: list[Print] = []
-        hashes: list[int] = []
-        for trade in prints:
-            digest = print_hash(trade)
-            count = self._count(trade, digest)
-            if count > 1:
-                twin = msgspec.structs.replace(trade, occurrence=count)
-                numbered.append(twin)
-                hashes.append(print_hash(twin))
-            else:
-                numbered.append(trade)
-                hashes.append(digest)
-        return Numbered(tuple(numbered), tuple(hashes))
+        digests = print_hashes(prints)
+        counts = self._count(prints, digests)
+        if counts.count(1) == len(counts):
+            return Numbered(tuple(prints), digests)
+        numbered = tuple(
+            trade if count == 1 else msgspec.structs.replace(trade, occurrence=count)
+            for trade, count in zip(prints, counts, strict=True)
+        )
+        return Numbered(numbered, print_hashes(numbered))
 
     def heard(self, trade: Print) -> bool:
         """Tell whether this print, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
-        first = msgspec.structs.replace(trade, occurrence=1)
-        return counts.get(_key(first, print_hash(first)), 0) >= trade.occurrence
+        first = (msgspec.structs.replace(trade, occurrence=1),)
+        (key,) = _keys(first, print_hashes(first))
+        return counts.get(key, 0) >= trade.occurrence
 
-    def _count(self, trade: Print, digest: int) -> int:
-        place = trade.traded_at_ms // self._slice_ms
-        counts = self._slices.get(place)
-        if counts is None:
-            counts = self._slices[place] = {}
-        key = _key(trade, digest)
-        count = counts[key] = counts.get(key, 0) + 1
-        if count == 1:
-            self._keys += 1
-            # A print may carry a time of tomorrow; it must not push today out of the window.
-            now_ms = min(trade.traded_at_ms, trade.received_at_ns // 1_000_000)
-            if now_ms >= self._later_ms or self._keys > self._most_keys:
-                self._forget(now_ms)
-        return count
+    def _count(self, prints: Sequence[Print], digests: Sequence[int]) -> list[int]:
+        found: list[int] = []
+        for trade, key in zip(prints, _keys(prints, digests), strict=True):
+            place = trade.traded_at_ms // self._slice_ms
+            counts = self._slices.get(place)
+            if counts is None:
+                counts = self._slices[place] = {}
+            count = counts[key] = counts.get(key, 0) + 1
+            found.append(count)
+            if count == 1:
+                self._keys += 1
+                if trade.traded_at_ms >= self._later_ms or self._keys > self._most_keys:
+                    # A print may carry a time of tomorrow; it must not push today out.
+                    self._forget(min(trade.traded_at_ms, trade.received_at_ns // 1_000_000))
+        return found
 
     def _forget(self, now_ms: int) -> None:
         if now_ms >= self._later_ms:
@@ -109,6 +107,12 @@ class TwinCounter:
             self._keys = len(later)
 
 
-def _key(first: Print, digest: int) -> int:
+def _keys(firsts: Sequence[Print], digests: Sequence[int]) -> list[int]:
     # 64 bits again, and a third of the memory of what goes into them.
-    return hash((first.token_id, first.traded_at_ms, digest))
+    said = zip(
+        [first.token_id for first in firsts],
+        [first.traded_at_ms for first in firsts],
+        digests,
+        strict=True,
+    )
+    return list(map(hash, said))

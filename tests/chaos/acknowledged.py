@@ -42,8 +42,8 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
         if not isinstance(item, Entry):
             continue
         kept = record.decode(item.body)
-        if isinstance(kept, record.FrameSeen):
-            prints = feed.decode(kept.raw, kept.received_at_ns).prints
+        if isinstance(kept, record.FramesSeen):
+            prints = feed.decode(kept.raws, kept.received_at_ns).prints
             for found, occurrence in zip(prints, kept.occurrences, strict=True):
                 yield _key(found, occurrence)
 

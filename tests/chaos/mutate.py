@@ -107,8 +107,8 @@ MUTATIONS = (
     Mutation(
         "journal before the writer is told",
         "actors/recorder.py",
-        "        first = self._journal.extend(bodies, weight=weight)\n",
-        "        first = self._journal.next_seq\n",
+        "        seq = self._journal.append(record.encode(taken.record), weight=taken.weight)\n",
+        "        seq = self._journal.next_seq\n",
         ("tests/test_recorder.py", "tests/test_connection.py"),
     ),
 )

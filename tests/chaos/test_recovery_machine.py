@@ -20,6 +20,7 @@ from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
 from actors.logic import feed, record
 from actors.logic.record import Entry
+from actors.logic.trade import print_hashes
 from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
 from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
@@ -108,8 +109,8 @@ class RecoveryMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.count += 1
             raw = a_print(at_ms=MS + self.count)
-            kept = record.FrameSeen(
-                epoch=1, connection="a", received_at_ns=NS, occurrences=(1,), raw=raw
+            kept = record.FramesSeen(
+                epoch=1, connection="a", received_at_ns=NS, occurrences=(1,), raws=(raw,)
             )
             body = record.encode(kept)
             try:
@@ -121,8 +122,9 @@ class RecoveryMachine(RuleBasedStateMachine):
                 self.open()
                 return
             self.numbers[seq], self.bodies[seq] = self.count, body
-            prints = feed.decode(raw, NS).prints
-            told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=())
+            prints = feed.decode((raw,), NS).prints
+            hashes = print_hashes(prints)
+            told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
             self.in_the_air.append(Journalled(seq=seq) if crowded else told)
 
     @rule(data=st.data())

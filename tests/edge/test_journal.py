@@ -47,38 +47,37 @@ def test_a_body_that_is_too_long_is_the_callers_mistake(opened: Open) -> None:
     assert journal.next_seq == 1
 
 
-def test_records_are_written_together_with_one_call(opened: Open, disk: MemoryDisk) -> None:
+def test_a_record_is_written_with_one_call(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     journal.append(body_of(1))
     before = disk.calls.count("write")
 
-    assert journal.extend([body_of(2), body_of(3), body_of(4)], weight=5) == 2
+    assert journal.append(body_of(2), weight=5) == 2
     assert disk.calls.count("write") == before + 1
-    assert journal.append(body_of(5)) == 5
-    assert content(journal) == entries(1, 5)
+    assert content(journal) == entries(1, 2)
     assert journal.weight_appended == 5
 
 
-def test_records_that_find_no_room_together_leave_nothing_behind(
+def test_a_record_that_finds_no_room_for_its_end_leaves_nothing_behind(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
     fill(journal, 2)
-    disk.short.append(60)  # the first of them, and a part of the second
+    disk.short.append(20)  # a part of it
     disk.fail("write", 0, errno.ENOSPC)
     with pytest.raises(JournalFull):
-        journal.extend([body_of(3), body_of(4)])
+        journal.append(body_of(3))
 
     assert journal.next_seq == 3
-    assert journal.extend([body_of(3), body_of(4)]) == 3
-    assert content(journal) == entries(1, 4)
+    assert journal.append(body_of(3)) == 3
+    assert content(journal) == entries(1, 3)
 
 
 def test_records_whose_sync_failed_are_carried_over_together(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
-    journal.extend([body_of(1), body_of(2)])
+    fill(journal, 2)
     disk.fail("sync_data", errno.EIO)
     journal.sync()
 
@@ -86,11 +85,6 @@ def test_records_whose_sync_failed_are_carried_over_together(
     assert journal.append(body_of(3)) == 3
     journal.close()
     assert content(opened()) == entries(1, 3)
-
-
-def test_too_many_records_at_once_are_the_callers_mistake(opened: Open) -> None:
-    with pytest.raises(ValueError, match="too many"):
-        opened().extend([b""] * 65_537)
 
 
 def test_a_closed_journal_goes_on_where_it_ended(opened: Open, disk: MemoryDisk) -> None:
@@ -203,7 +197,7 @@ def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
     fill(journal, 3)
     journal.release(4)
     assert len(disk.segments) == 1
-    assert journal.in_flight == 0
+    assert journal.pending_records(journal.mark) == 0
     journal.close()
     assert opened().next_seq == 4
 
@@ -211,13 +205,13 @@ def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
 def test_what_waits_is_counted_from_the_mark(opened: Open) -> None:
     journal = opened()
     fill(journal, 10)
-    assert journal.in_flight == 10
+    assert journal.pending_records(journal.mark) == 10
     assert journal.pending_bytes == 10 * RECORD
     journal.release(8)
-    assert journal.in_flight == 3
+    assert journal.pending_records(journal.mark) == 3
     assert journal.pending_records(5) == 6
     journal.release(11)
-    assert (journal.in_flight, journal.pending_bytes) == (0, 0)
+    assert (journal.pending_records(journal.mark), journal.pending_bytes) == (0, 0)
 
 
 def test_a_segment_that_cannot_be_deleted_is_an_error_and_goes_later(

@@ -89,32 +89,6 @@ class JournalMachine(RuleBasedStateMachine):
             self.bodies[seq] = body
         self.reopen_if_failed()
 
-    @rule(size=st.integers(0, 60), count=st.integers(1, 6))
-    def extend(self, size: int, count: int) -> None:
-        bodies = [NAMED % (self.count + n) + b"TRK1" * size for n in range(1, count + 1)]
-        self.count += count
-        before = self.journal.next_seq
-        try:
-            first = self.journal.extend(bodies)
-        except JournalFull:
-            assert self.journal.next_seq == before, "a part of them was taken"
-        except JournalFailed:
-            self.reopen_if_failed()
-            self.note_whole(dict(enumerate(bodies, before)))
-        else:
-            fresh = range(first, first + count)
-            assert self.given.isdisjoint(fresh), "a sequence was given twice"
-            self.given.update(fresh)
-            self.bodies.update(zip(fresh, bodies, strict=True))
-        self.reopen_if_failed()
-
-    def note_whole(self, bodies: dict[int, bytes]) -> None:
-        """Those of a failed call that stand there whole are records like others."""
-        for item in self.journal.read(min(bodies)):
-            if isinstance(item, Entry) and bodies.get(item.seq) == item.body:
-                self.given.add(item.seq)
-                self.bodies[item.seq] = item.body
-
     @rule()
     def sync(self) -> None:
         try:

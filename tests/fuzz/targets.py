@@ -87,7 +87,7 @@ def frames(data: bytes) -> None:
 
 def events(data: bytes) -> None:
     """Decode the bytes as one message of the feed."""
-    decoded = feed.decode(data, NOW_NS)
+    decoded = feed.decode((data,), NOW_NS)
     assert sum(len(refusal.payload) for refusal in decoded.refusals) <= 2 * len(data) + 1024
 
 

@@ -25,6 +25,7 @@ from actors.connection import ConnectionActor, ConnectionSettings
 from actors.edge.journal import Journal
 from actors.errors import JournalFailed
 from actors.logic import record
+from actors.logic.inflight import InFlight
 from actors.logic.lane import LaneSpec
 from actors.logic.universe import Filters
 from actors.messages import (
@@ -275,7 +276,7 @@ def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: typ
 
 def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -> None:
     house = spoilt("writer", Journalled)
-    house.recorder._inflight_max = -1  # everything is too much to be told
+    house.recorder._in_flight = InFlight(0)  # everything is too much to be told
     line = house.listen()
     house.say(line, a_print("11", at_ms=at(1)))
     house.until(lambda: house.left == 0)

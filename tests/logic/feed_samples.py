@@ -4,6 +4,8 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+from actors.logic import feed
+from actors.logic.feed import Decoded
 from actors.logic.trade import ConditionId, Print, TokenId
 
 RECEIVED_MS = 1_790_000_000_500
@@ -24,6 +26,11 @@ PRINT: dict[str, object] = {
     "event_type": "last_trade_price",
     "transaction_hash": HASH,
 }
+
+
+def decode(raw: bytes, received_at_ns: int) -> Decoded:
+    """Give what one frame says."""
+    return feed.decode((raw,), received_at_ns)
 
 
 def wire(value: object) -> bytes:

@@ -1,13 +1,18 @@
+from feed_samples import printed as a_print
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.logic.coverage import Listening
-from actors.logic.trade import TokenId
+from actors.logic.trade import Print, TokenId
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
 S = 1_000_000_000
 NOW_MS = 1_790_000_000_000
 NOW_NS = NOW_MS * 1_000_000
+
+
+def printed(token: TokenId, at_ms: int) -> Print:
+    return a_print(token_id=token, traded_at_ms=at_ms)
 
 
 def confirmed(*tokens: TokenId) -> Listening:
@@ -165,8 +170,8 @@ def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
 
 def test_a_doubted_token_was_heard_until_its_last_print_and_waits_for_its_book_again() -> None:
     listening = confirmed(A, B)
-    listening.printed(A, NOW_MS + 7_000)
-    listening.printed(A, NOW_MS + 6_900)
+    listening.printed((printed(A, NOW_MS + 7_000),))
+    listening.printed((printed(A, NOW_MS + 6_900),))
     listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert listening.doubt(A) == NOW_NS + 7 * S
     assert listening.doubt(B) == NOW_NS
@@ -178,7 +183,7 @@ def test_a_doubted_token_was_heard_until_its_last_print_and_waits_for_its_book_a
 
 def test_a_print_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
     listening = confirmed(A)
-    listening.printed(A, NOW_MS + 86_000_000)
+    listening.printed((printed(A, NOW_MS + 86_000_000),))
     listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert listening.doubt(A) == NOW_NS + 30 * S
 
@@ -186,7 +191,7 @@ def test_a_print_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() 
 def test_a_print_from_before_the_book_does_not_count_after_it() -> None:
     listening = Listening(7)
     listening.requested([A], 0.0)
-    listening.printed(A, NOW_MS + 9_000)
+    listening.printed((printed(A, NOW_MS + 9_000),))
     listening.book(A, NOW_NS)
     listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert listening.doubt(A) == NOW_NS

@@ -6,12 +6,13 @@ from feed_samples import (
     PRINT,
     RECEIVED_MS,
     RECEIVED_NS,
+    decode,
     printed,
     spoken,
     wire,
 )
 
-from actors.logic.feed import Decoded, decode
+from actors.logic.feed import Decoded
 
 
 def reason_of(raw: bytes) -> str:
@@ -24,7 +25,7 @@ def reason_of(raw: bytes) -> str:
 
 def test_a_print_is_exact() -> None:
     assert decode(spoken(), RECEIVED_NS) == Decoded(
-        prints=(printed(),), exchange_ms=1_790_000_000_000
+        prints=(printed(),), kept=(spoken(),), exchange_ms=1_790_000_000_000
     )
 
 

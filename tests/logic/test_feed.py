@@ -3,6 +3,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from feed_samples import (
     CONDITION,
@@ -10,6 +11,7 @@ from feed_samples import (
     PRINT,
     RECEIVED_NS,
     TOKEN,
+    decode,
     printed,
     spoken,
     wire,
@@ -18,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.logic import feed
-from actors.logic.feed import Decoded, decode
+from actors.logic.feed import Decoded
 from actors.logic.trade import Refusal, TokenId
 
 FIXTURES = Path(
@@ -30,7 +32,7 @@ STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 def refused(reason: str, payload: bytes) -> Decoded:
     refusal = Refusal(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
-    return Decoded(refusals=(refusal,))
+    return Decoded(refusals=(refusal,), kept=(payload,))
 
 
 # -------------------------------------------------------------------- saying
@@ -76,7 +78,9 @@ def test_an_empty_frame_says_nothing(raw: bytes) -> None:
 
 
 def test_a_trailing_newline_changes_nothing() -> None:
-    assert decode(spoken() + b"\n", RECEIVED_NS) == decode(spoken(), RECEIVED_NS)
+    raw = spoken() + b"\n"
+    alike = msgspec.structs.replace(decode(spoken(), RECEIVED_NS), kept=(raw,))
+    assert decode(raw, RECEIVED_NS) == alike
 
 
 @pytest.mark.parametrize("text", ["PONG", "INVALID OPERATION", "NO NEW ASSETS", "x" * 200])
@@ -111,8 +115,8 @@ def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
 
 
 def test_an_unknown_kind_is_kept_and_named() -> None:
-    refusals = refused("unknown event_type", wire(STRANGER)).refusals
-    expected = Decoded(refusals=refusals, unknown=("auction_opened",))
+    refusal = refused("unknown event_type", wire(STRANGER))
+    expected = msgspec.structs.replace(refusal, unknown=("auction_opened",))
     assert decode(wire(STRANGER), RECEIVED_NS) == expected
 
 
@@ -297,3 +301,27 @@ def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> No
     assert whole.unknown == tuple(u for part in parts for u in part.unknown)
     assert [r.reason for r in whole.refusals] == [r.reason for p in parts for r in p.refusals]
     assert whole.exchange_ms == max((p.exchange_ms for p in parts if p.exchange_ms), default=None)
+
+
+# ------------------------------------------------------------ frames together
+
+BOOK = wire({"event_type": "book", "asset_id": TOKEN, "timestamp": "1"})
+FRAMES = (
+    *(spoken(), spoken(side="SELL"), spoken(price="7"), spoken(timestamp="1" * 5_000)),
+    *(spoken(transaction_hash=None), spoken(fee_rate_bps="0.5"), b"[" + spoken() + b"]"),
+    *(b"[" + spoken(price=".5") + b"," + BOOK + b"]", b"[" + spoken() + b",{}]", b"[]", b""),
+    *(BOOK, b"PONG", wire(STRANGER), spoken()[:-1], b",".join((spoken(), spoken())), b"[" * 9_000),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(FRAMES), max_size=12))
+def test_what_frames_say_does_not_depend_on_which_are_read_together(frames: list[bytes]) -> None:
+    together = feed.decode(frames, RECEIVED_NS)
+    apart = sum((decode(raw, RECEIVED_NS) for raw in frames), Decoded())
+    assert together == apart
+
+
+def test_what_holds_a_print_or_a_refusal_is_kept_and_nothing_else() -> None:
+    frames = (BOOK, spoken(), b"PONG", b"[]", spoken(price="7"), b"[" + BOOK + b"]")
+    assert feed.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))

@@ -18,17 +18,16 @@ def refusal(payload: bytes = b"{") -> Refusal:
     return Refusal(reason="r", payload=payload, received_at_ns=1)
 
 
-def frame(
-    *occurrences: int, raw: bytes | None = None, hashes: tuple[int, ...] = ()
-) -> record.FrameSeen:
-    """Give a frame of two prints, unless it says something else."""
-    two = b"[" + spoken() + b"," + spoken(side="SELL") + b"]"
-    return record.FrameSeen(
+def frames(
+    *occurrences: int, raws: tuple[bytes, ...] | None = None, hashes: tuple[int, ...] = ()
+) -> record.FramesSeen:
+    """Give frames with a print each, two of them unless it says something else."""
+    return record.FramesSeen(
         epoch=1,
         connection="a",
         received_at_ns=RECEIVED_NS,
         occurrences=occurrences,
-        raw=two if raw is None else raw,
+        raws=(spoken(), spoken(side="SELL")) if raws is None else raws,
         hashes=hashes,
     )
 
@@ -47,8 +46,8 @@ def test_nothing_is_gathered_at_first() -> None:
 def test_told_and_read_frames_are_gathered_alike() -> None:
     told, read = Gathered(), Gathered()
     prints = (printed(), printed(side="SELL", occurrence=3))
-    told.frame(4, "a", prints, ())
-    read.entry(entry(4, frame(1, 3)), opened_at_seq=1)
+    told.frames(4, "a", prints, tuple(map(print_hash, prints)))
+    read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
     assert told.prints == read.prints == list(prints)
     assert told.hashes == read.hashes == [print_hash(each) for each in prints]
@@ -58,8 +57,8 @@ def test_told_and_read_frames_are_gathered_alike() -> None:
 
 def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
     read = Gathered()
-    read.entry(entry(4, frame(1, 3, hashes=(11, 12))), opened_at_seq=4)
-    read.entry(entry(5, frame(1, 0, hashes=(13,))), opened_at_seq=4)
+    read.entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
+    read.entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
     assert read.hashes == [11, 12, 13]
 
 
@@ -70,26 +69,26 @@ def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
     hashes: tuple[int, ...], opened_at_seq: int
 ) -> None:
     read = Gathered()
-    read.entry(entry(4, frame(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
+    read.entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
     assert read.hashes == [print_hash(printed()), print_hash(printed(side="SELL"))]
 
 
 def test_records_in_a_row_are_one_stretch() -> None:
     gathered = Gathered()
-    gathered.frames(4, 3, (printed(), printed(side="SELL")), (11, 12))
-    gathered.fact(7, STOPPED)
-    gathered.frames(9, 2, (printed(),), ())
+    gathered.frames(4, "a", (printed(), printed(side="SELL")), (11, 12))
+    gathered.fact(5, STOPPED)
+    gathered.frames(7, "a", (printed(),), (13,))
 
-    assert gathered.stretches == [(4, 7), (9, 10)]
-    assert gathered.records == 6
-    assert gathered.full_of == (3, 6)
-    assert gathered.hashes == [11, 12, print_hash(printed())]
+    assert gathered.stretches == [(4, 5), (7, 7)]
+    assert gathered.records == 3
+    assert gathered.full_of == (3, 3)
+    assert gathered.hashes == [11, 12, 13]
 
 
 def test_refusals_keep_their_place_in_the_journal() -> None:
     gathered = Gathered()
-    gathered.frame(4, "a", (), (refusal(b"1"), refusal(b"2")))
-    gathered.frame(5, "b", (), (refusal(b"3"),))
+    gathered.frames(4, "a", (), (), (refusal(b"1"), refusal(b"2")))
+    gathered.frames(5, "b", (), (), (refusal(b"3"),))
 
     assert gathered.refusals == [
         SetAside(seq=4, index=0, connection="a", refusal=refusal(b"1")),
@@ -111,9 +110,9 @@ def test_a_fact_is_gathered_from_the_journal_too() -> None:
 def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() -> None:
     gathered = Gathered()
     bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
-    gathered.entry(entry(4, frame(1, 1)), opened_at_seq=6)
-    gathered.entry(entry(5, frame(1, raw=bad)), opened_at_seq=6)
-    gathered.entry(entry(6, frame(1, 1)), opened_at_seq=6)
+    gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
+    gathered.entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
+    gathered.entry(entry(6, frames(1, 1)), opened_at_seq=6)
 
     assert gathered.recovered == 4
 
@@ -135,30 +134,47 @@ def test_a_record_that_says_nothing_balances_in_the_books() -> None:
     assert gathered.recovered == len(gathered.refusals) == 1
 
 
+def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
+    old = record.FrameSeen(
+        epoch=1,
+        connection="a",
+        received_at_ns=RECEIVED_NS,
+        occurrences=(0, 3),
+        raw=b"[" + spoken() + b"," + spoken(side="SELL") + b",{}]",
+        hashes=(11,),
+    )
+    gathered = Gathered()
+    gathered.entry(entry(4, old), opened_at_seq=5)
+
+    assert gathered.prints == [printed(side="SELL", occurrence=3)]
+    assert gathered.hashes == [print_hash(printed(side="SELL", occurrence=3))]
+    assert [aside.refusal.payload for aside in gathered.refusals] == [b"{}"]
+
+
 # ---------------------------------------------------------------------- replay
 
 
 def test_a_replay_keeps_the_given_numbers_and_leaves_out_what_is_anothers() -> None:
-    prints, refusals = replay(frame(0, 4))
+    prints, refusals = replay(frames(0, 4))
 
     assert [(trade.side, trade.occurrence) for trade in prints] == [("SELL", 4)]
     assert refusals == ()
 
 
 def test_a_print_beyond_the_numbers_is_the_first_of_its_kind() -> None:
-    prints, _ = replay(frame(2))
+    prints, _ = replay(frames(2))
 
     assert [trade.occurrence for trade in prints] == [2, 1]
 
 
 def test_numbers_beyond_the_prints_are_let_go() -> None:
-    prints, _ = replay(frame(1, 2, 3))
+    prints, _ = replay(frames(1, 2, 3))
 
     assert [trade.occurrence for trade in prints] == [1, 2]
 
 
 def test_a_replay_gives_refusals_verbatim() -> None:
-    prints, refusals = replay(frame(raw=b"{"))
+    prints, refusals = replay(frames(raws=(b"{",)))
 
     assert prints == ()
     assert [one.payload for one in refusals] == [b"{"]
@@ -169,7 +185,7 @@ def test_a_replay_gives_refusals_verbatim() -> None:
 
 def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
     gathered, knowledge = Gathered(), Knowledge()
-    gathered.frame(4, "a", (printed(),), (refusal(),))
+    gathered.frames(4, "a", (printed(),), (print_hash(printed()),), (refusal(),))
     gathered.fact(9, STOPPED)
     gathered.fact(2, ALIVE)
     market = Market(

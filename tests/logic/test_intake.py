@@ -4,7 +4,7 @@ from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 from actors.logic.gathering import replay
 from actors.logic.intake import Intake, Taken
 from actors.logic.lane import LaneSpec
-from actors.logic.record import FrameSeen
+from actors.logic.record import FramesSeen
 from actors.logic.trade import Print, Refusal, TokenId, print_hash
 
 OTHER, PULSE = TokenId("72"), TokenId("99")
@@ -37,20 +37,20 @@ def together(*events: bytes) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
 
-def kept(taken: Taken) -> FrameSeen:
+def kept(taken: Taken) -> FramesSeen:
     assert taken.record is not None
     return taken.record
 
 
 def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
-    taken = intake().take(spoken(), RECEIVED_NS)
+    taken = intake().take((spoken(),), RECEIVED_NS)
 
-    assert kept(taken) == FrameSeen(
+    assert kept(taken) == FramesSeen(
         epoch=5,
         connection="leg0-0001",
         received_at_ns=RECEIVED_NS,
         occurrences=(1,),
-        raw=spoken(),
+        raws=(spoken(),),
         hashes=(print_hash(printed()),),
     )
     assert taken.weight == 1
@@ -58,13 +58,13 @@ def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
 
 def test_twins_are_numbered_across_frames() -> None:
     taking = intake()
-    first, second = (taking.take(together(spoken(), spoken()), RECEIVED_NS) for _ in range(2))
+    first, second = (taking.take((together(spoken(), spoken()),), RECEIVED_NS) for _ in range(2))
 
     assert (kept(first).occurrences, kept(second).occurrences) == ((1, 2), (3, 4))
 
 
 def test_another_epoch_numbers_anew() -> None:
-    assert [kept(intake(epoch=e).take(spoken(), RECEIVED_NS)).occurrences for e in (1, 2)] == [
+    assert [kept(intake(epoch=e).take((spoken(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
         (1,),
         (1,),
     ]
@@ -72,7 +72,7 @@ def test_another_epoch_numbers_anew() -> None:
 
 def test_prints_of_the_pulse_are_marked_as_anothers_and_do_not_weigh() -> None:
     pulse = spoken(asset_id=PULSE)
-    taken = intake().take(together(pulse, spoken(), pulse, spoken(side="SELL")), RECEIVED_NS)
+    taken = intake().take((together(pulse, spoken(), pulse, spoken(side="SELL")),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (0, 1, 0, 1)
     assert [trade.token_id for trade in taken.prints] == [TOKEN, TOKEN]
@@ -80,14 +80,14 @@ def test_prints_of_the_pulse_are_marked_as_anothers_and_do_not_weigh() -> None:
 
 
 def test_a_frame_with_nothing_but_the_pulse_is_not_kept() -> None:
-    taken = intake().take(spoken(asset_id=PULSE), RECEIVED_NS)
+    taken = intake().take((spoken(asset_id=PULSE),), RECEIVED_NS)
 
     assert (taken.record, taken.prints, taken.weight) == (None, (), 0)
 
 
 def test_a_refusal_is_kept_and_weighs() -> None:
     bad = spoken(price="1.5")
-    taken = intake().take(together(bad, spoken()), RECEIVED_NS)
+    taken = intake().take((together(bad, spoken()),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (1,)
     assert taken.weight == 2
@@ -95,13 +95,13 @@ def test_a_refusal_is_kept_and_weighs() -> None:
 
 
 def test_a_frame_of_refusals_alone_is_kept_without_numbers() -> None:
-    assert kept(intake().take(b"{", RECEIVED_NS)).occurrences == ()
+    assert kept(intake().take((b"{",), RECEIVED_NS)).occurrences == ()
 
 
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
     taking = intake()
-    first = taking.take(book(TOKEN, PULSE), RECEIVED_NS)
-    again = taking.take(book(TOKEN, OTHER), RECEIVED_NS + 1)
+    first = taking.take((book(TOKEN, PULSE),), RECEIVED_NS)
+    again = taking.take((book(TOKEN, OTHER),), RECEIVED_NS + 1)
 
     assert (first.record, first.confirmed) == (None, (TOKEN,))
     assert again.confirmed == (OTHER,)
@@ -120,8 +120,8 @@ def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
 )
 def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
     taking = intake()
-    taking.take(spoken(), RECEIVED_NS)
-    taken = taking.take(raw, RECEIVED_NS)
+    taking.take((spoken(),), RECEIVED_NS)
+    taken = taking.take((raw,), RECEIVED_NS)
     if taken.record is None:
         assert taken.weight == 0
         return
@@ -136,6 +136,6 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
 
 def test_a_pulse_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
     taking = intake()
-    assert taking.take(spoken(asset_id=PULSE), RECEIVED_NS).prints == ()
+    assert taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints == ()
     taking.own((PULSE,))
-    assert len(taking.take(spoken(asset_id=PULSE), RECEIVED_NS).prints) == 1
+    assert len(taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints) == 1

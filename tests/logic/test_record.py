@@ -8,6 +8,14 @@ from actors.logic.trade import TokenId
 
 TOKENS = (TokenId("7" * 77), TokenId("8"))
 RECORDS: list[record.Record] = [
+    record.FramesSeen(
+        epoch=7,
+        connection="leg0-0003",
+        received_at_ns=1_790_000_000_000_000_000,
+        occurrences=(1, 0, 2),
+        raws=(b'\x00\xff{"a":1}', b"[]"),
+        hashes=(-(2**63), 2**63 - 1),
+    ),
     record.FrameSeen(
         epoch=7,
         connection="leg0-0003",
@@ -42,8 +50,9 @@ def test_every_kind_of_record_is_tried() -> None:
     assert {type(said) for said in RECORDS} == set(record.Record.__args__)
 
 
-def test_a_fact_is_every_record_but_a_frame() -> None:
-    assert set(record.Record.__args__) - set(record.Fact.__args__) == {record.FrameSeen}
+def test_a_fact_is_every_record_but_frames() -> None:
+    others = set(record.Record.__args__) - set(record.Fact.__args__)
+    assert others == {record.FramesSeen, record.FrameSeen}
 
 
 def test_a_journal_of_yesterday_is_still_read() -> None:

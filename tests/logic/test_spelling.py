@@ -1,5 +1,7 @@
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -93,3 +95,49 @@ def test_a_moment_is_up_to_eighteen_ascii_digits(text: str) -> None:
     phrase = "out of range" if re.fullmatch("[0-9]{1,18}", text) else "is not milliseconds"
     with pytest.raises(PayloadRefused, match=phrase):
         spelling.moment(text, 0)
+
+
+# -------------------------------------------------------------------- columns
+
+SIZES = st.sampled_from(("1", "0.5", ".25", "1.10", "0", "1e5", "", "1.", "x", "1" * 21, "\u0661"))
+MOMENTS = st.sampled_from(
+    (NOW_NS // 1_000_000, str(NOW_NS // 1_000_000), "", "\u0661", "5", None, True, "1" * 5_000)
+)
+SPOKEN_HASHES = st.sampled_from(
+    ("0x" + "aB" * 32, "0x" + "cd" * 32, "0x" + "ef" * 31, None, "", "0x" + "g" * 64, "0" * 66)
+)
+
+
+def one_by_one(check: Callable[[Any], Any], values: Sequence[object]) -> object:
+    try:
+        return [check(value) for value in values]
+    except PayloadRefused as refused:
+        return str(refused)
+
+
+def at_once(check: Callable[[Any], Any], values: Sequence[object]) -> object:
+    try:
+        return check(values)
+    except PayloadRefused as refused:
+        return str(refused)
+
+
+@settings(deadline=None)
+@given(st.lists(SIZES, max_size=5))
+def test_a_column_of_sizes_is_what_each_is(texts: list[str]) -> None:
+    each = one_by_one(lambda text: spelling.amount(text, "size"), texts)
+    assert at_once(spelling.sizes, texts) == each
+
+
+@settings(deadline=None)
+@given(st.lists(MOMENTS, max_size=5))
+def test_a_column_of_moments_is_what_each_is(values: list[object]) -> None:
+    each = one_by_one(lambda value: spelling.moment(value, NOW_NS), values)
+    assert at_once(lambda column: spelling.moments(column, NOW_NS), values) == each
+
+
+@settings(deadline=None)
+@given(st.lists(SPOKEN_HASHES, max_size=5))
+def test_a_column_of_hashes_is_what_each_is(texts: list[str | None]) -> None:
+    each = one_by_one(spelling.transaction_hash, texts)
+    assert at_once(spelling.transaction_hashes, texts) == each

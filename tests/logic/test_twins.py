@@ -138,3 +138,23 @@ def test_a_print_that_was_numbered_is_known_and_another_is_not() -> None:
     assert not counter.heard(at(0, occurrence=3))
     assert not counter.heard(at(1))
     assert len(counter) == 1
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from((0, 1, 9_999, 10_000, 599_000, 620_000)), min_size=1, max_size=12),
+    st.data(),
+)
+def test_the_numbers_do_not_depend_on_what_is_numbered_together(
+    times: list[int], data: st.DataObject
+) -> None:
+    together, apart = TwinCounter(most_keys=3), TwinCounter(most_keys=3)
+    cut = data.draw(st.integers(0, len(times)))
+    some = [at(ms) for ms in times[:cut]]
+    others = [at(ms) for ms in times[cut:]]
+    once = together.number([*some, *others])
+    parts = apart.number(some), apart.number(others)
+
+    assert once.prints == parts[0].prints + parts[1].prints
+    assert once.hashes == parts[0].hashes + parts[1].hashes
+    assert once.hashes == tuple(map(print_hash, once.prints))
