@@ -3,7 +3,8 @@
 Nearly everything that the feed sends is book noise, and nothing is kept of a
 message that is skipped: the walk goes from header to header, a run of the
 commonest noise with one look a frame, and each wanted marker is searched once a
-buffer, not once a frame.
+buffer, not once a frame. In a row of wanted messages it is looked for where it
+stood in the last one, from the end.
 
 A complete message is handed on when it contains a marker, or is short, or is
 not provably book noise (`noise.py`), or is the sample that is due.
@@ -213,15 +214,12 @@ class FrameSkimmer:
         for marker in self._markers:
             if buffer.find(marker, start, end) >= 0:
                 return False
-        self.gait.walked(frames)
         self._sample_in -= frames
-        self.frames_total += frames
-        self.skipped_total += frames
-        self.data_total += frames
+        self._count(frames, skipped=frames, data=frames)
         return True
 
     # One loop on local variables: a call for each frame would cost as much as the frame.
-    def _walk(  # noqa: C901, PLR0912
+    def _walk(  # noqa: C901, PLR0912, PLR0915
         self, buffer: bytearray, lo: int, end: int, out: list[bytes]
     ) -> int:
         # Take the plain text frames that begin at `lo`; give where something else begins.
@@ -233,14 +231,17 @@ class FrameSkimmer:
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
+        # Of wanted ones in a row: the marker, how far before the end it stands, where they end.
+        sign, trail, wanted_to = b"", 0, 0
         while lo <= last and buffer[lo] == PLAIN_TEXT:
-            if marked < lo:
-                marked = search.seek(buffer, lo, end)
-            if step is not None and not gait.learning and step.least - 4 > short:
-                lo, taken = step.run(buffer, lo, marked, due - frames)
-                frames += taken
-                if lo > last or buffer[lo] != PLAIN_TEXT:
-                    break
+            if not trail:
+                if marked < lo:
+                    marked = search.seek(buffer, lo, end)
+                if step is not None and not gait.learning and step.least - 4 > short:
+                    lo, taken = step.run(buffer, lo, marked, due - frames)
+                    frames += taken
+                    if lo > last or buffer[lo] != PLAIN_TEXT:
+                        break
             size = buffer[lo + 1]
             at = lo + 2
             if size == 126:
@@ -251,29 +252,37 @@ class FrameSkimmer:
             stop = at + size
             if stop > end:
                 break
-            lo = stop
+            begin, lo = lo, stop
             frames += 1
-            if marked < at:
-                marked = search.seek(buffer, at, end)
-            if size <= short:
-                shorts += 1
-            elif marked >= stop and self._is_noise(buffer, at, stop):
-                if frames < due:
-                    continue
-                due = frames + self._sample_every
-                if self._sample_wanted:
-                    self._keep(buffer[at:stop])
-                    continue
-                due -= 1
+            if not (trail and short < size > trail and buffer.startswith(sign, stop - trail)):
+                trail = 0
+                if marked < at:
+                    marked = search.seek(buffer, at, end)
+                if size <= short:
+                    shorts += 1
+                elif marked < stop:
+                    if begin == wanted_to:
+                        sign, trail = search.sign_at(buffer, marked), stop - marked
+                    wanted_to = stop
+                elif self._is_noise(buffer, at, stop):
+                    if frames < due:
+                        continue
+                    due = frames + self._sample_every
+                    if self._sample_wanted:
+                        self._keep(buffer[at:stop])
+                        continue
+                    due -= 1
             due += 1
             out.append(bytes(buffer[at:stop]))
-        if frames:
-            gait.walked(frames)
-            self._sample_in = due - frames
-            self.frames_total += frames
-            self.skipped_total += frames - len(out) + kept
-            self.data_total += frames - shorts
+        self._sample_in = due - frames
+        self._count(frames, skipped=frames - len(out) + kept, data=frames - shorts)
         return lo
+
+    def _count(self, frames: int, *, skipped: int, data: int) -> None:
+        self.gait.walked(frames)
+        self.frames_total += frames
+        self.skipped_total += skipped
+        self.data_total += data
 
     def _is_noise(self, buffer: bytearray, at: int, stop: int) -> bool:
         where = proof(buffer, at, stop, self._lead)

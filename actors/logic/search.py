@@ -43,6 +43,10 @@ class Search:
         self.next = nearest
         return nearest
 
+    def sign_at(self, buffer: bytearray, at: int) -> bytes:
+        """Give the marker that stands here, or one that stands nowhere."""
+        return next((each for each in self.markers if buffer.startswith(each, at)), b"\0")
+
 
 def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
     # Where a marker stands, or `end`. Its letter that noise has not is found far sooner than

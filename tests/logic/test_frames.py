@@ -85,6 +85,12 @@ controls = st.one_of(
     st.binary(max_size=125).map(lambda payload: frame(payload, first=0x8A)),
 )
 
+rows = st.lists(
+    st.sampled_from((TRADE, TRADE, TRADE, {**TRADE, "size": "1234.5"}, PRICE_CHANGE, STRANGER)),
+    min_size=3,
+    max_size=8,
+).map(lambda some: b"".join(frame(text(each)) for each in some))
+
 
 @st.composite
 def messages(draw: st.DrawFn) -> bytes:
@@ -118,7 +124,8 @@ ends = st.one_of(
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    body = b"".join(draw(st.lists(st.one_of(messages(), messages(), controls), max_size=12)))
+    parts = st.one_of(messages(), messages(), controls, rows)
+    body = b"".join(draw(st.lists(parts, max_size=12)))
     return body + draw(ends) + draw(st.one_of(st.just(b""), messages()))
 
 
@@ -337,6 +344,30 @@ def test_each_marker_is_searched_once_a_buffer_and_once_more_for_each_find(
     assert walker.skim(buffer, 0, len(buffer)).messages == (text(TRADE),) * 5
     assert walker.skipped_total == 205
     assert len(buffer.searches) <= len(markers) + 5 + len((b"bids", b"price_changes"))
+
+
+def test_wanted_messages_in_a_row_that_end_alike_are_not_searched_one_by_one() -> None:
+    trades = [text({"n": "1" * (number % 7), **TRADE}) for number in range(50)]
+    noise = text(PRICE_CHANGE)
+    buffer = CountingBuffer(b"".join(map(frame, (*trades, noise, *trades[:2], noise))))
+    walker = skimmer()
+    assert walker.skim(buffer, 0, len(buffer)).messages == (*trades, *trades[:2])
+    assert walker.skipped_total == 2
+    assert len(buffer.searches) <= 8
+
+
+def test_a_message_after_a_row_of_wanted_ones_is_judged_for_itself() -> None:
+    trade = text(TRADE)
+    tail = len(trade) - trade.index(MARKER)
+    short = b"x" * 60
+    other = text({**PRICE_CHANGE, "pad": "x" * tail})
+    stranger = text({**STRANGER, "pad": "x" * tail})
+    rest = [trade, trade, trade, other, trade, trade, short, trade, trade, stranger, trade]
+    walker = skimmer()
+    handed = [message for message in rest if message is not other]
+    assert walker.feed(b"".join(map(frame, rest))).messages == tuple(handed)
+    assert walker.skipped_total == 1
+    assert walker.data_total == len(rest) - 1
 
 
 @pytest.mark.parametrize("marker", [b"last_trade_price", b'"bids"', b"new_market"])
