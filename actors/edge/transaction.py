@@ -13,6 +13,7 @@ import psycopg
 
 from actors.edge import columns, copying, queries
 from actors.edge.ledger import Ledger, Numbered
+from actors.edge.portions import Keyed, portions
 from actors.edge.session import DATA_FAULTS, Connection, words
 from actors.edge.tokens import TokenKeys
 from actors.errors import StorePoisoned
@@ -202,13 +203,13 @@ class Transaction:
 
     def _fresh(
         self, rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
-    ) -> Iterator[list[copying.Keyed]]:
+    ) -> Iterator[list[Keyed]]:
         """Give what was not stored a moment ago, in order, and note it as stored."""
-        for some in copying.portions(rows, hashes, keys, self._recent.among):
+        for some in portions(rows, hashes, keys, self._recent.among):
             yield some
             self._recent.add(key for key, _, _, _ in some)
 
-    def _copy(self, fresh: Iterable[list[copying.Keyed]]) -> int:
+    def _copy(self, fresh: Iterable[list[Keyed]]) -> int:
         """Store rows as if all were new.
 
         Raises:

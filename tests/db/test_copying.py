@@ -11,6 +11,7 @@ from postgres import ask
 from samples import trade
 
 from actors.edge import columns, copying, queries
+from actors.edge.portions import portions
 from actors.edge.store import Store
 from actors.logic.batch import Batch
 from actors.logic.trade import Print, TokenId, print_hash
@@ -44,7 +45,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    some = copying.portions(rows, [*map(print_hash, rows)], keys, lambda _: ())
+    some = portions(rows, [*map(print_hash, rows)], keys, lambda _: ())
     assert copying.copy(connection, queries.COPY_PRINTS, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()

@@ -1,5 +1,3 @@
-"""COPY and INSERT must store the very same rows: tests/db/test_copying.py asks the database."""
-
 import struct
 from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 from decimal import Decimal
@@ -8,7 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
-from actors.edge import copying
+from actors.edge.portions import Keyed, portions
 from actors.logic.trade import ConditionId, Print, TokenId, print_hash
 
 TOKEN = TokenId("7" * 77)
@@ -32,9 +30,9 @@ def given(
     *,
     keys: Mapping[str, int] | None = None,
     known: Callable[[KeysView[bytes]], Iterable[bytes]] = lambda _: (),
-) -> list[list[copying.Keyed]]:
+) -> list[list[Keyed]]:
     hashes = [print_hash(row) for row in rows]
-    return list(copying.portions(rows, hashes, keys or {TOKEN: 1}, known))
+    return list(portions(rows, hashes, keys or {TOKEN: 1}, known))
 
 
 def test_rows_come_by_time_token_and_signed_hash_through_all_portions() -> None:
@@ -45,13 +43,11 @@ def test_rows_come_by_time_token_and_signed_hash_through_all_portions() -> None:
         for token in (TOKEN, other)
     ]
     Random(1).shuffle(rows)
-    portions = given(rows, keys={TOKEN: 300, other: 2})
-    assert len(portions) > 3
-    told = [
-        (row.traded_at_ms, asset, digest) for some in portions for _, row, asset, digest in some
-    ]
+    found = given(rows, keys={TOKEN: 300, other: 2})
+    assert len(found) > 3
+    told = [(row.traded_at_ms, asset, digest) for some in found for _, row, asset, digest in some]
     assert told == sorted(told)
-    assert sorted(msgspec.json.encode(row) for some in portions for _, row, _, _ in some) == sorted(
+    assert sorted(msgspec.json.encode(row) for some in found for _, row, _, _ in some) == sorted(
         msgspec.json.encode(row) for row in rows
     )
     assert min(digest for _, _, digest in told) < 0 < max(digest for _, _, digest in told)
@@ -65,10 +61,10 @@ def test_what_was_printed_in_one_millisecond_is_never_parted() -> None:
 
 def test_the_first_rows_are_given_before_the_last_are_looked_at() -> None:
     rows = [trade(START_MS + number) for number in range(600)] + [trade(2**64)]
-    portions = copying.portions(rows, [1] * len(rows), {TOKEN: 1}, lambda _: ())
-    assert len(next(portions)) > 100
+    found = portions(rows, [1] * len(rows), {TOKEN: 1}, lambda _: ())
+    assert len(next(found)) > 100
     with pytest.raises(OverflowError):
-        list(portions)
+        list(found)
 
 
 def test_what_is_known_is_left_out() -> None:
