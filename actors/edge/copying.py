@@ -9,9 +9,9 @@ Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and
 
 import struct
 from binascii import unhexlify
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from psycopg.types.numeric import DecimalBinaryDumper
 
@@ -25,21 +25,20 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _NULL = b"\xff\xff\xff\xff"
-_ABSENT = -1
 _head = struct.Struct(">hiqiqiqiiii").pack
 _whole = struct.Struct(">ii").pack
 _size = struct.Struct(">i").pack
 _three_groups = struct.Struct(">ihhHHHHH").pack
+_groups_head = struct.Struct(">ihhH").pack(14, 3, 0, 0)
 _GROUPS_BYTES = 4 + 14
 _HASH_BYTES = 32
 _HASH_TEXT = 2 + 2 * _HASH_BYTES
 _WHOLE_DIGITS, _SHOWN_DIGITS = 4, 8
 _SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
-_usual = {
-    # All fields of a print as nearly all are: with a fee and a transaction, with nothing unknown.
-    side: struct.Struct(f">hiqiqiqiiiiii{len(told)}s{_GROUPS_BYTES}sihhHHHHHi{_HASH_BYTES}sii").pack
-    for side, told in _SIDES.items()
-}
+# What stands in every row, in as few pieces as may be: each costs as much as a field.
+_FIELDS_AND_EIGHT = struct.pack(">hi", 12, 8)
+_FOUR, _EIGHT, _HASH = _size(4), _size(8), _size(_HASH_BYTES)
+_NO_ID_NO_EXTRA = 2 * _NULL
 _SHIFTS = [10**places for places in range(8, -1, -1)]
 _dumper = DecimalBinaryDumper(Decimal)
 
@@ -64,30 +63,51 @@ def copy(connection: Connection, query: bytes, some: Iterable[Sequence[Keyed]]) 
 
 def _tuple(keyed: Keyed) -> bytes:
     _, row, asset, digest = keyed
+    usual = _usual(row.occurrence, row.fee_rate_bps, row.side, str(row.price))
     whole, _, part = str(row.size).partition(".")
-    price, fee, transaction = _known(str(row.price)), row.fee_rate_bps, row.transaction_hash
+    transaction, shown = row.transaction_hash, len(part)
     if (
-        fee is None
+        usual is None
         or transaction is None
         or len(transaction) != _HASH_TEXT
-        or row.side not in _usual
-        or len(price) != _GROUPS_BYTES
+        or not transaction.startswith("0x")
         or len(whole) > _WHOLE_DIGITS
-        or len(part) > _SHOWN_DIGITS
+        or shown > _SHOWN_DIGITS
         or row.trade_id is not None
         or row.extra is not None
     ):
         return _unusual(keyed)
     traded, received = row.traded_at_ms * 1000 - _EPOCH_US, row.received_at_ns // 1000 - _EPOCH_US
     try:
-        high, low = divmod(int(whole + part) * _SHIFTS[len(part)], 10_000)
+        high, low = divmod(int(whole + part) * _SHIFTS[shown], 10_000)
     except ValueError:  # an exponent
         return _unusual(keyed)
-    return _usual[row.side](
-        12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence, 4, fee,
-        _SIDES[row.side], price, 14, 3, 0, 0, len(part), high // 10_000, high % 10_000, low,
-        _HASH_BYTES, _hash(transaction), _ABSENT, _ABSENT,
+    pack, middle = usual
+    return pack(
+        _FIELDS_AND_EIGHT, traded, _EIGHT, received, _EIGHT, digest, _FOUR, asset, middle,
+        shown, high // 10_000, high % 10_000, low, _HASH, unhexlify(transaction[2:]),
+        _NO_ID_NO_EXTRA,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _usual(
+    occurrence: int, fee: int | None, side: str, price: str
+) -> tuple[Callable[..., bytes], bytes] | None:
+    """Give what comes again and again in the midst of rows, and what packs a row around it.
+
+    None: it is not as nearly all are, with a fee, a known side, and a price of three groups.
+    """
+    amount = _numeric(price)
+    if fee is None or side not in _SIDES or len(amount) != _GROUPS_BYTES:
+        return None
+    middle = _whole(4, occurrence) + _whole(4, fee) + _SIDES[side] + amount + _groups_head
+    return _around(len(middle)), middle
+
+
+@cache
+def _around(size: int) -> Callable[..., bytes]:
+    return struct.Struct(f">6sq4sq4sq4si{size}sHHHH4s{_HASH_BYTES}s8s").pack
 
 
 def _unusual(keyed: Keyed) -> bytes:
@@ -99,7 +119,7 @@ def _unusual(keyed: Keyed) -> bytes:
             _head(12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence),
             _NULL if fee is None else _whole(4, fee),
             _SIDES.get(row.side) or _sized(row.side.encode()),
-            _known(str(row.price)),
+            _numeric(str(row.price)),
             _numeric(str(row.size)),
             _NULL if transaction is None else _sized(_hash(transaction)),
             _NULL if row.trade_id is None else _sized(row.trade_id.encode()),
@@ -127,6 +147,3 @@ def _numeric(text: str) -> bytes:
         return _sized(bytes(_dumper.dump(Decimal(text)) or b""))
     rest, last = divmod(int(digits) * _SHIFTS[shown], 10_000)
     return _three_groups(14, 3, 0, 0, shown, rest // 10_000, rest % 10_000, last)
-
-
-_known = lru_cache(maxsize=4096)(_numeric)  # prices come again and again, sizes seldom
