@@ -1,12 +1,15 @@
 -- Numbers tokens that have no number yet, and adds the condition where a print tells it first.
--- In the order of the tokens, whatever the plan: two trackers that meet the same new tokens
+-- Both in the order of the tokens, whatever the plan: two trackers that meet the same tokens
 -- then wait for each other instead of deadlocking.
 -- Parameters: tokens (text[]), conditions (text[], NULL where not told). Rows: none.
 with given as (
   select * from unnest(%(tokens)s::text[], %(conditions)s::text[]) as g (token_id, condition_id)
+), nameless as (
+  select a.asset_key, g.condition_id from assets a join given g using (token_id)
+  where a.condition_id is null and g.condition_id is not null
+  order by token_id for no key update of a
 ), named as (
-  update assets a set condition_id = g.condition_id from given g
-  where a.token_id = g.token_id and a.condition_id is null and g.condition_id is not null
+  update assets a set condition_id = n.condition_id from nameless n where a.asset_key = n.asset_key
 )
 insert into assets (token_id, condition_id)
 select g.token_id, g.condition_id from given g

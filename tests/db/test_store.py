@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from postgres import ask, do
 from samples import CONDITION, NO, YES, at, market, ns, trade
@@ -206,6 +207,30 @@ def test_new_tokens_are_numbered_in_their_order_however_many_are_known(
         query = f"select token_id from assets order by asset_key offset {known}"  # noqa: S608
         told = [token for (token,) in ask(database, query)]
         assert told == sorted(tokens[known:])
+
+
+@pytest.mark.parametrize(("known", "named"), [(50, 10), (200, 20), (2000, 1500)])
+def test_known_tokens_are_taken_in_their_order_to_be_named(
+    store: Store, database: str, known: int, named: int
+) -> None:
+    # For the same reason. Whoever waits for one has taken all before it and none behind.
+    tokens = [TokenId(f"{number:05}") for number in range(known)]
+    for seq, some in enumerate((tokens[known // 2 :], tokens[: known // 2]), 1):
+        store.commit(Batch(facts=((seq, TokensWanted(at_ns=ns(0), tokens=tuple(some))),)))
+    do(database, "analyze assets")
+    chosen = tokens[:: known // named][:named]
+    held = chosen[named // 3]
+    prints = tuple(trade(1, token_id=token) for token in reversed(chosen))
+    writer = threading.Thread(target=store.commit, args=(Batch(prints=prints),))
+    with psycopg.connect(database) as other:
+        other.execute("select from assets where token_id = %s for update", [held])
+        writer.start()
+        while not ask(database, "select from pg_locks where not granted"):
+            pass
+        left = "select token_id from assets for update skip locked"
+        free = {token for (token,) in ask(database, left)}
+    writer.join(timeout=60)
+    assert [token for token in chosen if token not in free] == chosen[: named // 3 + 1]
 
 
 def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
