@@ -57,6 +57,5 @@ class Recorder:
 
     def _tell(self, message: TradesSeen | FactSeen, weight: int) -> None:
         with self._lock:
-            self._in_flight.appended(message.seq, weight)
-            crowded = self._in_flight.crowded(self._journal.mark)
+            crowded = self._in_flight.appended(message.seq, weight, self._journal.mark)
         self._writer.tell(Journalled(seq=message.seq) if crowded else message)

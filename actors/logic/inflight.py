@@ -7,7 +7,7 @@ from collections import deque
 
 
 class InFlight:
-    """Remembers the latest records up to a bound, and of the others only where they end.
+    """Remembers what is in flight up to a bound, and of what is beyond it only where it ends.
 
     Args:
         most: What may be in flight.
@@ -16,18 +16,27 @@ class InFlight:
     def __init__(self, most: int) -> None:
         self._most = most
         self._held = 0
-        self._latest: deque[tuple[int, int]] = deque()
-        self._beyond = 0  # the highest sequence that is not remembered any more
+        self._records: deque[tuple[int, int]] = deque()
+        self._beyond = 0  # the highest sequence that is not remembered though it was not stored
 
-    def appended(self, seq: int, weight: int) -> None:
-        """Take note of a record; they come nearly in the order of their sequences."""
-        self._latest.append((seq, weight))
+    def __len__(self) -> int:
+        """Give how many records are remembered."""
+        return len(self._records)
+
+    def appended(self, seq: int, weight: int, mark: int) -> bool:
+        """Take note of a record; tell whether more than the bound is in flight with it.
+
+        Args:
+            seq: They come nearly in order.
+            weight: How much is in it.
+            mark: The lowest sequence that is not stored.
+        """
+        self._records.append((seq, weight))
         self._held += weight
+        while self._records and self._records[0][0] < mark:
+            self._held -= self._records.popleft()[1]
         while self._held > self._most:
-            older, lighter = self._latest.popleft()
-            self._held -= lighter
+            older, some = self._records.popleft()
+            self._held -= some
             self._beyond = max(self._beyond, older)
-
-    def crowded(self, mark: int) -> bool:
-        """Tell whether more than the bound is not below this mark."""
         return mark <= self._beyond
