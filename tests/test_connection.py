@@ -231,7 +231,7 @@ def test_prints_of_a_pulse_token_are_left_to_its_owner() -> None:
     assert [p.token_id for p in told.prints] == [YES]
     frame = record.decode(house.journal.bodies[told.seq])
     assert isinstance(frame, record.FramesSeen)
-    assert frame.occurrences == (0, 0, 1)
+    assert (frame.raws, frame.occurrences) == ((mixed,), (0, 1))
     assert replay(frame)[0] == told.prints
 
 

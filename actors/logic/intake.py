@@ -1,6 +1,7 @@
 """What one connection makes of frames: prints to record, tokens confirmed, hints to pass on."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -51,10 +52,25 @@ class Intake:
         confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
         kept = None
         if prints or decoded.refusals:
-            numbers = self._occurrences(decoded.prints, prints)
-            epoch, lane = self.listening.epoch, self._lane.lane
-            kept = FramesSeen(epoch, lane, received_at_ns, numbers, decoded.kept, hashes)
+            kept = self._record(decoded, prints, hashes, received_at_ns)
         return Taken(decoded, kept, prints, hashes, confirmed)
+
+    def _record(
+        self,
+        decoded: feed.Decoded,
+        prints: tuple[Print, ...],
+        hashes: tuple[int, ...],
+        received_at_ns: int,
+    ) -> FramesSeen:
+        heard, raws = decoded.prints, decoded.kept
+        if len(heard) > len(prints):  # frames with nothing but pulses are for others to keep
+            parts = [feed.decode((raw,), received_at_ns) for raw in raws]
+            parts = [part for part in parts if part.refusals or self._own(part.prints)]
+            raws = tuple(chain.from_iterable(part.kept for part in parts))
+            heard = tuple(chain.from_iterable(part.prints for part in parts))
+        numbers = self._occurrences(heard, prints)
+        epoch, lane = self.listening.epoch, self._lane.lane
+        return FramesSeen(epoch, lane, received_at_ns, numbers, raws, hashes)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
         """Record the prints of these from now on, though one may have been a pulse."""

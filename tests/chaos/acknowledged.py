@@ -45,7 +45,8 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
         if isinstance(kept, record.FramesSeen):
             prints = feed.decode(kept.raws, kept.received_at_ns).prints
             for found, occurrence in zip(prints, kept.occurrences, strict=True):
-                yield _key(found, occurrence)
+                if occurrence:  # else another connection records it
+                    yield _key(found, occurrence)
 
 
 def _key(found: Print, occurrence: int) -> Key:

@@ -85,6 +85,17 @@ def test_a_frame_with_nothing_but_the_pulse_is_not_kept() -> None:
     assert (taken.record, taken.prints, taken.weight) == (None, (), 0)
 
 
+def test_frames_with_nothing_but_the_pulse_are_left_out_of_the_record_of_others() -> None:
+    pulse, bad = spoken(asset_id=PULSE), spoken(asset_id=PULSE, price="7")
+    mixed = together(pulse, spoken(side="SELL"))
+    frames = (pulse, spoken(), b"PONG", pulse, bad, mixed, pulse)
+    taken = intake().take(frames, RECEIVED_NS)
+
+    assert kept(taken).raws == (spoken(), bad, mixed)
+    assert kept(taken).occurrences == (1, 0, 1)
+    assert replay(kept(taken)) == (taken.prints, taken.decoded.refusals)
+
+
 def test_a_refusal_is_kept_and_weighs() -> None:
     bad = spoken(price="1.5")
     taken = intake().take((together(bad, spoken()),), RECEIVED_NS)
