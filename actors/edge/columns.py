@@ -12,7 +12,7 @@ from actors.logic.batch import ConnectionEvent, SetAside, verdict
 from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import TRACKER, Transition
-from actors.logic.trade import Print, print_hash
+from actors.logic.trade import Print, print_hashes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -51,7 +51,7 @@ def prints(rows: Sequence[Print], keys: Mapping[str, int]) -> Columns:
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],
-        "hashes": [Int8(print_hash(row)) for row in rows],
+        "hashes": [Int8(digest) for digest in print_hashes(rows)],
         "assets": [Int4(keys[row.token_id]) for row in rows],
         "fees": [None if row.fee_rate_bps is None else Int8(row.fee_rate_bps) for row in rows],
         "occurrences": [Int4(row.occurrence) for row in rows],

@@ -23,7 +23,7 @@ from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.recent import Recent
 from actors.logic.standing import Transition
 from actors.logic.tolerance import Tolerance
-from actors.logic.trade import Print, Refusal, print_hash
+from actors.logic.trade import Print, Refusal, print_hashes
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Transaction:
 
     def _all_prints(self, batch: Batch) -> int:
         # Sifted by their places: a pair of print and hash for each would cost as much as its key.
-        rows, hashes = batch.prints, batch.hashes or tuple(map(print_hash, batch.prints))
+        rows, hashes = batch.prints, batch.hashes or print_hashes(batch.prints)
 
         def store(places: Sequence[int]) -> int:
             part = slice(places[0], places[-1] + 1)

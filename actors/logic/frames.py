@@ -3,8 +3,7 @@
 Nearly everything that the feed sends is book noise, and nothing is kept of a
 message that is skipped: the walk goes from header to header, a run of the
 commonest noise with one look a frame, and each wanted marker is searched once a
-buffer, not once a frame. In a row of wanted messages it is looked for where it
-stood in the last one, from the end.
+buffer, not once a frame, nor searched at all in a row of wanted messages (`row.py`).
 
 A complete message is handed on when it contains a marker, or is short, or is
 not provably book noise (`noise.py`), or is the sample that is due.
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from actors.logic.assembly import PLAIN_TEXT, Assembly
 from actors.logic.gait import Gait, Step
 from actors.logic.noise import proof
+from actors.logic.row import take_row
 from actors.logic.search import Search
 
 
@@ -231,17 +231,15 @@ class FrameSkimmer:
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
-        # Of wanted ones in a row: the marker, how far before the end it stands, where they end.
-        sign, trail, wanted_to = b"", 0, 0
+        wanted_to = 0  # where the last wanted one ended
         while lo <= last and buffer[lo] == PLAIN_TEXT:
-            if not trail:
-                if marked < lo:
-                    marked = search.seek(buffer, lo, end)
-                if step is not None and not gait.learning and step.least - 4 > short:
-                    lo, taken = step.run(buffer, lo, marked, due - frames)
-                    frames += taken
-                    if lo > last or buffer[lo] != PLAIN_TEXT:
-                        break
+            if marked < lo:
+                marked = search.seek(buffer, lo, end)
+            if step is not None and not gait.learning and step.least - 4 > short:
+                lo, taken = step.run(buffer, lo, marked, due - frames)
+                frames += taken
+                if lo > last or buffer[lo] != PLAIN_TEXT:
+                    break
             size = buffer[lo + 1]
             at = lo + 2
             if size == 126:
@@ -254,26 +252,28 @@ class FrameSkimmer:
                 break
             begin, lo = lo, stop
             frames += 1
-            if not (trail and short < size > trail and buffer.startswith(sign, stop - trail)):
-                trail = 0
-                if marked < at:
-                    marked = search.seek(buffer, at, end)
-                if size <= short:
-                    shorts += 1
-                elif marked < stop:
-                    if begin == wanted_to:
-                        sign, trail = search.sign_at(buffer, marked), stop - marked
-                    wanted_to = stop
-                elif self._is_noise(buffer, at, stop):
-                    if frames < due:
-                        continue
-                    due = frames + self._sample_every
-                    if self._sample_wanted:
-                        self._keep(buffer[at:stop])
-                        continue
-                    due -= 1
+            if marked < at:
+                marked = search.seek(buffer, at, end)
+            if size <= short:
+                shorts += 1
+            elif marked >= stop and self._is_noise(buffer, at, stop):
+                if frames < due:
+                    continue
+                due = frames + self._sample_every
+                if self._sample_wanted:
+                    self._keep(buffer[at:stop])
+                    continue
+                due -= 1
             due += 1
             out.append(bytes(buffer[at:stop]))
+            if marked < stop:
+                if begin == wanted_to:
+                    sign, trail = search.sign_at(buffer, marked), stop - marked
+                    lo, row = take_row(buffer, lo, end, sign=sign, trail=trail, short=short)
+                    out += row
+                    frames += len(row)
+                    due += len(row)
+                wanted_to = lo
         self._sample_in = due - frames
         self._count(frames, skipped=frames - len(out) + kept, data=frames - shorts)
         return lo
