@@ -23,7 +23,7 @@ from actors.logic.coverage import Listening
 from actors.logic.departures import Departure, Departures
 from actors.logic.doubts import Doubts
 from actors.logic.farewell import farewell
-from actors.logic.intake import Intake
+from actors.logic.intake import Intake, portions
 from actors.logic.lane import LaneSpec
 from actors.logic.liveness import gap_cause
 from actors.messages import (
@@ -47,9 +47,6 @@ from actors.vigil import Vigil
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 
 log = logging.getLogger(__name__)
-
-FRAMES_AT_ONCE = 256
-"""Most frames that are written down together."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,10 +196,10 @@ class ConnectionActor(Shell):
         """Understand, journal, tell; only what is in the journal counts as heard."""
         if self._line is not None and not self._ended:
             self._vigil.take_up(self._time, self._line, self._listening)
-        for start in range(0, len(message.frames), FRAMES_AT_ONCE):
+        for frames in portions(message.frames):
             if self._ended:
                 return
-            self._take(message.frames[start : start + FRAMES_AT_ONCE], message.received_at_ns)
+            self._take(frames, message.received_at_ns)
         if self._line is not None:
             self._line.handled(sum(map(len, message.frames)))
 

@@ -2,7 +2,7 @@ import pytest
 from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
 from actors.logic.gathering import replay
-from actors.logic.intake import Intake, Taken
+from actors.logic.intake import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
 from actors.logic.lane import LaneSpec
 from actors.logic.record import FramesSeen
 from actors.logic.trade import Print, Refusal, TokenId, print_hash
@@ -150,3 +150,15 @@ def test_a_pulse_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
     assert taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints == ()
     taking.own((PULSE,))
     assert len(taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints) == 1
+
+
+def test_what_is_taken_together_is_bounded_in_frames_and_bytes_and_keeps_its_order() -> None:
+    sizes = [7] * 600 + [BYTES_AT_ONCE // 2] * 5 + [3 * BYTES_AT_ONCE, 1, 2]
+    frames = [bytes(size) for size in sizes]
+    parts = list(portions(frames))
+
+    assert [frame for part in parts for frame in part] == frames
+    assert list(map(len, parts[:2])) == [FRAMES_AT_ONCE, FRAMES_AT_ONCE]
+    assert all(len(part) == 1 or sum(map(len, part)) <= BYTES_AT_ONCE for part in parts)
+    assert (frames[-3],) in [tuple(part) for part in parts]
+    assert list(portions([])) == []
