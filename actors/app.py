@@ -41,12 +41,12 @@ from actors.errors import (
     JournalFull,
 )
 from actors.heartbeats import Heartbeats
-from actors.logic import record
 from actors.logic.health import Health, HealthState, Limits
 from actors.logic.plan import Plan
 from actors.logic.restart import Escalation
-from actors.logic.shard import Shard
 from actors.messages import Flush, GetHealth, Tick
+from actors.model import facts
+from actors.model.shard import Shard
 from actors.premises import database, look_at_schema, open_journal, prepared
 from actors.reporting import Reporting
 from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
@@ -143,8 +143,8 @@ class Tracker:
         Raises:
             JournalFailed: Not even the reserve gives room for it.
         """
-        started = record.encode(
-            record.ProcessStarted(
+        started = facts.encode(
+            facts.ProcessStarted(
                 at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
             )
         )

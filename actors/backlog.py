@@ -3,14 +3,14 @@
 from collections import deque
 
 from actors.errors import JournalFailed, JournalFull
-from actors.logic import record
-from actors.logic.trade import TokenId
+from actors.model import facts
+from actors.model.trade import TokenId
 from actors.recorder import Recorder
 
 FACT_TOKENS = 1_000
 MOST_FACTS = 10_000
 
-OfTokens = type[record.TokensWanted] | type[record.TokensUnwanted]
+OfTokens = type[facts.TokensWanted] | type[facts.TokensUnwanted]
 
 
 class Backlog:
@@ -23,13 +23,13 @@ class Backlog:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._facts: deque[record.Fact] = deque()
+        self._facts: deque[facts.Fact] = deque()
 
     def __len__(self) -> int:
         """Give how many facts wait."""
         return len(self._facts)
 
-    def add(self, fact: record.Fact) -> None:
+    def add(self, fact: facts.Fact) -> None:
         """Let a fact wait behind those that wait already.
 
         Raises:
@@ -55,7 +55,7 @@ class Backlog:
             JournalFailed: See `add`.
         """
         if self.write():
-            self.add(record.ProcessAlive(at_ns=at_ns))
+            self.add(facts.ProcessAlive(at_ns=at_ns))
             if not self.write():
                 self._facts.pop()
 

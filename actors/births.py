@@ -23,13 +23,13 @@ from actors.edge.reactor import Reactor
 from actors.edge.store import Store
 from actors.edge.wire import open_wire
 from actors.errors import SchemaMismatch
-from actors.logic.batch import Opened
 from actors.logic.frames import FrameSkimmer
-from actors.logic.lane import LaneSpec
 from actors.logic.restart import ChildSpec
-from actors.logic.shard import Shard
 from actors.logic.universe import Filters
 from actors.messages import Tick
+from actors.model.batch import Opened
+from actors.model.connection import LaneSpec
+from actors.model.shard import Shard
 from actors.ports import Line
 from actors.recorder import Recorder
 from actors.resolution import ResolutionActor

@@ -22,7 +22,6 @@ from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import gamma as answers
 from actors.logic.agenda import Agenda, Lookup, Question
 from actors.logic.budget import GAMMA_LISTINGS, Budget
-from actors.logic.market import Market
 from actors.logic.outbox import Outbox
 from actors.logic.patience import Patience
 from actors.logic.sources import Gamma
@@ -40,6 +39,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.market import Market
 from actors.reports import CatalogReport
 from actors.shell import Mailbox, Shell
 

@@ -4,9 +4,9 @@ import logging
 
 from actors.backlog import Backlog
 from actors.child import Child, Death
-from actors.logic import record
 from actors.logic.liveness import gap_cause
 from actors.messages import ConnectionNoted, Tick
+from actors.model import facts
 from actors.shell import Mailbox
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Chronicle:
         # One that ended for want of room may not have found any for its own last word;
         # if it did, the second changes nothing.
         if child.epoch and (not death.expected or death.reason == DISK_FULL):
-            closed = record.ListeningClosed(
+            closed = facts.ListeningClosed(
                 epoch=child.epoch,
                 at_ns=time.wall_ns,
                 until_ns=None,

@@ -7,13 +7,13 @@ from actors.logic.court import Heard
 from actors.logic.outbox import Outbox
 from actors.logic.outcome import Contradiction, Resolution
 from actors.logic.standing import Transition
-from actors.logic.trade import ConditionId
 from actors.messages import (
     MarketMoved,
     MarketResolved,
     ResolutionConflict,
     ResolutionObserved,
 )
+from actors.model.trade import ConditionId
 from actors.shell import Mailbox
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,6 @@ from actors.logic.departures import Departure, Departures
 from actors.logic.doubts import Doubts
 from actors.logic.farewell import farewell
 from actors.logic.intake import Intake, portions
-from actors.logic.lane import LaneSpec
 from actors.logic.liveness import gap_cause
 from actors.messages import (
     Connect,
@@ -36,6 +35,7 @@ from actors.messages import (
     Unsubscribe,
     WireEnded,
 )
+from actors.model.connection import LaneSpec
 from actors.neighbours import Neighbours
 from actors.ports import Dialler, Line
 from actors.recorder import Recorder

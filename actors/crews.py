@@ -12,13 +12,13 @@ from actors.children import Children
 from actors.logic.crew import Crew, Standing, Step
 from actors.logic.farewell import ALL_RESOLVED
 from actors.logic.health import HealthState
-from actors.logic.lane import LaneSpec, lane_of
 from actors.logic.restart import ChildSpec
 from actors.messages import (
     Message,
     Retire,
     Tick,
 )
+from actors.model.connection import LaneSpec, lane_of
 from actors.reports import ConnectionReport
 
 log = logging.getLogger(__name__)

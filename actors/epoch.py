@@ -5,10 +5,10 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Jou
 
 from collections.abc import Iterable
 
-from actors.logic import record
 from actors.logic.coverage import Listening
-from actors.logic.lane import LaneSpec
-from actors.logic.trade import TokenId
+from actors.model import facts
+from actors.model.connection import LaneSpec
+from actors.model.trade import TokenId
 from actors.recorder import Recorder
 
 SLACK_S = 0.5
@@ -28,12 +28,12 @@ class Epoch:
     @staticmethod
     def begin(recorder: Recorder, lane: LaneSpec, at_ns: int) -> int:
         """Write that the connection shook hands; give the number of its epoch."""
-        opened = record.ListeningOpened(at_ns=at_ns, connection=lane.lane, leg=lane.leg)
+        opened = facts.ListeningOpened(at_ns=at_ns, connection=lane.lane, leg=lane.leg)
         return recorder.fact(opened)
 
     def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
         """Coverage of these begins."""
-        self._write(record.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
+        self._write(facts.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
 
     @property
     def wakes_at(self) -> float:
@@ -62,7 +62,7 @@ class Epoch:
         """Write until when everything was heard; False when that has not moved."""
         until_ns = self._listening.mark()
         if until_ns is not None:
-            self._write(record.ListeningProven(marks=((self._number, until_ns),)))
+            self._write(facts.ListeningProven(marks=((self._number, until_ns),)))
         return until_ns is not None
 
     def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
@@ -83,7 +83,7 @@ class Epoch:
         if self._number:
             until_ns = self._listening.proven_until_ns or None
             self._write(
-                record.ListeningClosed(
+                facts.ListeningClosed(
                     epoch=self._number, at_ns=at_ns, until_ns=until_ns, reason=cause
                 )
             )
@@ -94,8 +94,8 @@ class Epoch:
 
     def _end(self, tokens: tuple[TokenId, ...], until_ns: int, cause: str) -> None:
         self._write(
-            record.TokensReleased(epoch=self._number, until_ns=until_ns, tokens=tokens, cause=cause)
+            facts.TokensReleased(epoch=self._number, until_ns=until_ns, tokens=tokens, cause=cause)
         )
 
-    def _write(self, fact: record.Fact) -> None:
+    def _write(self, fact: facts.Fact) -> None:
         self._recorder.fact(fact)

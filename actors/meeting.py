@@ -10,7 +10,7 @@ the others are not lost. Nobody has to act.
 import logging
 
 from actors.errors import JournalFailed
-from actors.logic.batch import Opened
+from actors.model.batch import Opened
 from actors.ports import Journal, Store
 
 log = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ supervisor. Times: `now` is monotonic seconds, `*_ns`/`*_ms` are wall clock.
 
 import msgspec
 
-from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.record import Fact
 from actors.logic.standing import LastWords, Transition
-from actors.logic.trade import ConditionId, Print, Refusal, TokenId
 from actors.logic.witness import Missed
+from actors.model.facts import Fact
+from actors.model.market import Market
+from actors.model.trade import ConditionId, Print, Refusal, TokenId
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,10 @@
 
 from threading import Lock
 
-from actors.logic import record
 from actors.logic.inflight import InFlight
 from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
+from actors.model import facts
 from actors.ports import Journal
 from actors.shell import Mailbox
 
@@ -23,13 +23,13 @@ class Recorder:
         self._lock = Lock()
         self._in_flight = InFlight(inflight_max)
 
-    def fact(self, fact: record.Fact) -> int:
+    def fact(self, fact: facts.Fact) -> int:
         """Append a fact about coverage and give its sequence.
 
         Raises:
             JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
         """
-        seq = self._journal.append(record.encode(fact))
+        seq = self._journal.append(facts.encode(fact))
         self._tell(FactSeen(seq=seq, fact=fact), 1)
         return seq
 
@@ -45,7 +45,7 @@ class Recorder:
         """
         if taken.record is None:
             return
-        seq = self._journal.append(record.encode(taken.record), weight=taken.weight)
+        seq = self._journal.append(facts.encode(taken.record), weight=taken.weight)
         seen = TradesSeen(
             seq=seq,
             connection=connection,

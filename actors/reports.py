@@ -5,8 +5,8 @@
 """
 
 from actors.logic.bustle import Busiest
-from actors.logic.trade import TokenId
 from actors.messages import Message
+from actors.model.trade import TokenId
 
 
 class ConnectionReport(Message, frozen=True, kw_only=True):

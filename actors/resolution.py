@@ -26,10 +26,8 @@ from actors.logic.court import Court
 from actors.logic.doors import Doors
 from actors.logic.evidence import Source
 from actors.logic.inquiry import LOOK_IDS, Ask, Inquiry, closings, read
-from actors.logic.market import Market
 from actors.logic.rechecks import Rechecks
 from actors.logic.sources import Chain, Sources, put
-from actors.logic.trade import ConditionId
 from actors.logic.walk import Walk, chunks
 from actors.messages import (
     EvidenceRemembered,
@@ -45,6 +43,8 @@ from actors.messages import (
     UniverseChanged,
     VerdictsRemembered,
 )
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 from actors.reports import ResolutionReport
 from actors.shell import Mailbox, Shell
 

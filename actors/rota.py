@@ -8,13 +8,13 @@ tokens of its lane as they are then.
 from actors.backlog import Backlog
 from actors.children import Children
 from actors.crews import Crews, Listening
-from actors.logic import record
 from actors.logic.bustle import Bustle
 from actors.logic.health import HealthState
-from actors.logic.lane import LaneSpec
 from actors.logic.plan import Changes, Plan
-from actors.logic.trade import ConditionId, TokenId
 from actors.messages import Subscribe, Tick, UniverseChanged, Unsubscribe
+from actors.model import facts
+from actors.model.connection import LaneSpec
+from actors.model.trade import ConditionId, TokenId
 
 TIDY_S = 60.0
 """Between two lanes that are emptied because the others can take their markets."""
@@ -92,7 +92,7 @@ class Rota:
             self._carry_out(self._plan.compact(1), time)
 
     def _carry_out(self, changes: Changes, time: Tick) -> None:
-        self._backlog.add_tokens(record.TokensWanted, time.wall_ns, changes.wanted)
+        self._backlog.add_tokens(facts.TokensWanted, time.wall_ns, changes.wanted)
         self._unwant(changes.unwanted, time)
         opened = {lane.id for lane in changes.opened}
         for lane in changes.opened:
@@ -111,7 +111,7 @@ class Rota:
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
         """Note that these are no longer of interest, after all that was noted before."""
-        self._backlog.add_tokens(record.TokensUnwanted, time.wall_ns, tokens)
+        self._backlog.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
         self._backlog.write()
 
     def _spec(self, lane: str, connection: str) -> LaneSpec:

@@ -19,8 +19,8 @@ from actors.births import Addresses
 from actors.edge.guard import Guard
 from actors.edge.journal import Journal
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
-from actors.logic import record
 from actors.messages import Drain, GetListening, StopListening
+from actors.model import facts
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Shutdown:
 def _close_journal(journal: Journal) -> None:
     """Note the stop, and have everything on disk."""
     try:
-        journal.append(record.encode(record.ProcessStopped(at_ns=time.time_ns())))
+        journal.append(facts.encode(facts.ProcessStopped(at_ns=time.time_ns())))
         journal.sync()
     except (JournalFull, JournalFailed) as exc:
         log.warning("stop_not_journalled", extra={"reason": str(exc)})

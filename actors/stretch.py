@@ -4,7 +4,7 @@ import logging
 
 from actors.logic.acks import Acks
 from actors.logic.gathering import Gathered
-from actors.logic.record import Hole, StretchLost
+from actors.model.facts import Hole, StretchLost
 from actors.ports import Journal
 
 log = logging.getLogger(__name__)

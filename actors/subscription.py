@@ -3,8 +3,8 @@
 from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.insistence import Insistence
-from actors.logic.lane import LaneSpec
-from actors.logic.trade import TokenId
+from actors.model.connection import LaneSpec
+from actors.model.trade import TokenId
 from actors.ports import Line
 
 TRADE_MARKERS = (b"last_trade_price",)

@@ -4,10 +4,8 @@ import logging
 
 import msgspec
 
-from actors.logic.batch import Committed
 from actors.logic.digest import Written
 from actors.logic.gathering import Gathered, Knowledge
-from actors.logic.market import Market
 from actors.logic.rechecks import Recheck
 from actors.logic.standing import LastWords
 from actors.messages import (
@@ -19,6 +17,8 @@ from actors.messages import (
     TicketsStored,
     VerdictsRemembered,
 )
+from actors.model.batch import Committed
+from actors.model.market import Market
 from actors.reports import WriterReport
 from actors.shell import Birth, Mailbox
 

@@ -3,9 +3,9 @@
 from actors.epoch import Epoch
 from actors.logic import feed
 from actors.logic.coverage import Listening
-from actors.logic.lane import LaneSpec
 from actors.logic.liveness import Liveness, gap_cause
 from actors.messages import Tick
+from actors.model.connection import LaneSpec
 from actors.ports import Line
 from actors.subscription import Subscription
 

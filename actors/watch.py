@@ -10,14 +10,14 @@ from actors.logic.bustle import Bustle
 from actors.logic.crew import LISTENING
 from actors.logic.farewell import SLOW_CONSUMER
 from actors.logic.hush import Hush
-from actors.logic.lane import lane_of
-from actors.logic.trade import Print
 from actors.messages import (
     Doubt,
     PrintsMissed,
     Retire,
     Tick,
 )
+from actors.model.connection import lane_of
+from actors.model.trade import Print
 from actors.reports import ConnectionReport
 from actors.rota import Rota
 

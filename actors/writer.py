@@ -23,7 +23,6 @@ import msgspec
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.inbox import PatientInbox
 from actors.logic.acks import Acks
-from actors.logic.batch import ConnectionEvent
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
 from actors.logic.presence import AWAY, BEHIND, LIVE, Presence
 from actors.logic.stall import Stall
@@ -50,6 +49,7 @@ from actors.messages import (
     Tick,
     TradesSeen,
 )
+from actors.model.batch import ConnectionEvent
 from actors.ports import Journal, Store
 from actors.recollection import Recollection
 from actors.shell import Birth, Handler, Shell

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.errors import SourceUnavailable
-from actors.logic.trade import ConditionId
 from actors.logic.walk import Params
+from actors.model.trade import ConditionId
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
 

@@ -10,20 +10,20 @@ from fakes_box import Box, FakeRef, drain
 
 from actors.children import Children
 from actors.errors import JournalFailed
-from actors.logic import record
 from actors.logic.dialling import Dialling
 from actors.logic.health import Health, HealthState
-from actors.logic.lane import LaneSpec
-from actors.logic.market import Asset, Market
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec, Escalation
-from actors.logic.trade import ConditionId, TokenId
 from actors.messages import (
     ConnectionNoted,
     GetHealth,
     Tick,
     UniverseChanged,
 )
+from actors.model import facts
+from actors.model.connection import LaneSpec
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 from actors.recorder import Recorder
 from actors.reporting import Reporting
 from actors.reports import (
@@ -41,7 +41,7 @@ START = 1_000.0
 START_NS = 1_790_000_000_000_000_000
 LANE = "leg0-0000"
 
-F = TypeVar("F", bound=record.Record)
+F = TypeVar("F", bound=facts.Record)
 
 
 def market(number: int) -> Market:
@@ -303,7 +303,7 @@ class House:
     # ------------------------------------------------------------------ seen
 
     def facts(self, kind: type[F]) -> list[F]:
-        said = [record.decode(body) for body in self.journal.bodies.values()]
+        said = [facts.decode(body) for body in self.journal.bodies.values()]
         return [one for one in said if isinstance(one, kind)]
 
     def noted(self, connection: str) -> list[tuple[str, str]]:

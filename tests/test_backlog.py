@@ -4,8 +4,8 @@ from fakes_box import Box
 
 from actors.backlog import MOST_FACTS, Backlog
 from actors.errors import JournalFailed
-from actors.logic import record
 from actors.messages import FactSeen
+from actors.model import facts
 from actors.recorder import Recorder
 
 
@@ -14,12 +14,12 @@ class House:
         self.journal, self.writer = FakeJournal(), Box()
         self.backlog = Backlog(Recorder(self.journal, self.writer, inflight_max=100_000))
 
-    def written(self) -> list[record.Record]:
-        return [record.decode(body) for body in self.journal.bodies.values()]
+    def written(self) -> list[facts.Record]:
+        return [facts.decode(body) for body in self.journal.bodies.values()]
 
 
-def closed(epoch: int) -> record.ListeningClosed:
-    return record.ListeningClosed(epoch=epoch, at_ns=1, until_ns=None, reason="disconnected")
+def closed(epoch: int) -> facts.ListeningClosed:
+    return facts.ListeningClosed(epoch=epoch, at_ns=1, until_ns=None, reason="disconnected")
 
 
 def test_what_is_written_is_told_to_the_writer_in_order() -> None:
@@ -54,7 +54,7 @@ def test_a_sign_of_life_does_not_wait() -> None:
     house.journal.full = False
     house.backlog.alive(7)
 
-    assert house.written() == [closed(1), record.ProcessAlive(at_ns=7)]
+    assert house.written() == [closed(1), facts.ProcessAlive(at_ns=7)]
 
 
 def test_a_disk_that_stays_full_ends_the_process_before_memory_does() -> None:

@@ -11,7 +11,6 @@ from actors.catalog import OUTBOX_MAX, CatalogActor
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic.budget import GAMMA_LISTINGS
 from actors.logic.gamma import parse_market
-from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
 from actors.messages import (
     MarketsRemembered,
@@ -24,6 +23,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.trade import ConditionId
 from actors.reports import CatalogReport
 
 DISCOVERY_S = 30.0

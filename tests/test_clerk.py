@@ -10,13 +10,13 @@ from actors.clerk import OUTBOX_MAX, Clerk
 from actors.logic.court import Heard
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
 from actors.logic.standing import Standing, Transition
-from actors.logic.trade import ConditionId, TokenId
 from actors.messages import (
     MarketMoved,
     MarketResolved,
     ResolutionConflict,
     ResolutionObserved,
 )
+from actors.model.trade import ConditionId, TokenId
 
 ONE = ConditionId("0x" + "1" * 64)
 STEP = Transition(

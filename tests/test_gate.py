@@ -2,8 +2,8 @@
 
 from household import LANE, House
 
-from actors.logic import record
 from actors.messages import Retire
+from actors.model import facts
 
 
 def full_house() -> House:
@@ -54,9 +54,9 @@ def test_an_end_for_want_of_room_is_closed_once_there_is_some() -> None:
     epoch = house.epoch(LANE)
     house.end(LANE, "disk_full")
     house.ticks(3)
-    assert not house.facts(record.ListeningClosed)
+    assert not house.facts(facts.ListeningClosed)
 
     house.journal.full = False
     house.tick()
-    (closed,) = house.facts(record.ListeningClosed)
+    (closed,) = house.facts(facts.ListeningClosed)
     assert (closed.epoch, closed.until_ns, closed.reason) == (epoch, None, "disk_full")

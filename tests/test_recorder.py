@@ -6,14 +6,14 @@ from fakes_box import Box
 from feed_samples import RECEIVED_NS, spoken
 
 from actors.errors import JournalFull
-from actors.logic import record
 from actors.logic.intake import Intake, Taken
-from actors.logic.lane import LaneSpec
-from actors.logic.trade import print_hash
 from actors.messages import FactSeen, Journalled, TradesSeen
+from actors.model import facts
+from actors.model.connection import LaneSpec
+from actors.model.trade import print_hash
 from actors.recorder import Recorder
 
-ALIVE = record.ProcessAlive(at_ns=7)
+ALIVE = facts.ProcessAlive(at_ns=7)
 LANE = LaneSpec(lane="a", leg=0)
 
 
@@ -28,7 +28,7 @@ def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
     seq = Recorder(journal, writer, inflight_max=10).fact(ALIVE)
 
     assert seq == 2
-    assert record.decode(journal.bodies[2]) == ALIVE
+    assert facts.decode(journal.bodies[2]) == ALIVE
     assert journal.weights[2] == 0
     assert writer.told == [FactSeen(seq=2, fact=ALIVE)]
 
@@ -39,7 +39,7 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
     Recorder(journal, writer, inflight_max=10).frames("a", taken)
 
-    assert record.decode(journal.bodies[2]) == taken.record
+    assert facts.decode(journal.bodies[2]) == taken.record
     assert journal.weights[2] == 4
     (told,) = writer.of(TradesSeen)
     assert (told.seq, told.connection) == (2, "a")

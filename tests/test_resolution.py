@@ -13,11 +13,9 @@ from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic.budget import CHAIN, GAMMA_OUTCOMES
 from actors.logic.evidence import Source
 from actors.logic.gamma import parse_market
-from actors.logic.market import Market
 from actors.logic.outcome import Observation, Resolution
 from actors.logic.rechecks import Recheck
 from actors.logic.standing import LastWords, Standing, Transition
-from actors.logic.trade import ConditionId, TokenId
 from actors.messages import (
     EvidenceRemembered,
     MarketMoved,
@@ -36,6 +34,8 @@ from actors.messages import (
     UniverseChanged,
     VerdictsRemembered,
 )
+from actors.model.market import Market
+from actors.model.trade import ConditionId, TokenId
 from actors.reports import ResolutionReport
 from actors.resolution import ResolutionActor
 

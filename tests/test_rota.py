@@ -6,8 +6,6 @@ import pytest
 from fakes_box import FakeRef
 from household import LANE, House, added, market, removed
 
-from actors.logic import record
-from actors.logic.trade import TokenId
 from actors.messages import (
     Retire,
     StopListening,
@@ -16,16 +14,18 @@ from actors.messages import (
     UniverseChanged,
     Unsubscribe,
 )
+from actors.model import facts
+from actors.model.trade import TokenId
 
 
 def said(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
     """Give what is journalled of wanted and unwanted tokens, in order."""
     found = []
     for body in house.journal.bodies.values():
-        match record.decode(body):
-            case record.TokensWanted(tokens=tokens):
+        match facts.decode(body):
+            case facts.TokensWanted(tokens=tokens):
                 found.append(("want", tokens))
-            case record.TokensUnwanted(tokens=tokens):
+            case facts.TokensUnwanted(tokens=tokens):
                 found.append(("unwant", tokens))
     return found
 

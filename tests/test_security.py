@@ -20,7 +20,7 @@ from actors.edge import logs
 from actors.edge.journal import Journal
 from actors.edge.metrics import Metrics
 from actors.edge.store import Store
-from actors.logic.batch import Batch
+from actors.model.batch import Batch
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from actors import shapes
 from actors.config import describe, load
 from actors.errors import ConfigError
-from actors.logic.shard import Shard
+from actors.model.shard import Shard
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"

@@ -16,15 +16,16 @@ from test_connection import (
     sent_tokens,
 )
 
-from actors.logic import feed, record
-from actors.logic.lane import LaneSpec
-from actors.logic.trade import Print, TokenId
+from actors.logic import feed
 from actors.messages import (
     Doubt,
     Retire,
     Subscribe,
     TradesSeen,
 )
+from actors.model import facts
+from actors.model.connection import LaneSpec
+from actors.model.trade import Print, TokenId
 from actors.reports import ConnectionEnded, ConnectionReport
 
 ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
@@ -92,7 +93,7 @@ def test_without_a_pulse_a_token_of_ones_own_is_asked_for_and_stays_covered() ->
     house = House(ALONE).confirm().silence(50)
 
     assert asked_since(house, 1) == [("subscribe", [YES, NO])]
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
 
 
 def test_a_token_that_waits_for_its_book_is_the_best_probe() -> None:
@@ -111,7 +112,7 @@ def test_a_quiet_connection_that_answers_its_probes_lives_for_ever() -> None:
         house.hear(a_book(YES))
 
     assert ended(house) == ""
-    assert len(house.facts(record.TokensConfirmed)) == 1
+    assert len(house.facts(facts.TokensConfirmed)) == 1
 
 
 def test_a_failed_probe_is_frozen_in_time() -> None:
@@ -135,7 +136,7 @@ def test_a_silence_of_the_whole_exchange_is_waited_for() -> None:
     house = House().confirm().silence(54).silence(300, exchange_silent=True)
 
     assert ended(house) == ""
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
 
 
 def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
@@ -146,15 +147,15 @@ def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
     house.now += 0.2
     house.hear(a_change(house.wall_ms))
 
-    (cut,) = house.facts(record.TokensReleased)
-    assert cut == record.TokensReleased(
+    (cut,) = house.facts(facts.TokensReleased)
+    assert cut == facts.TokensReleased(
         epoch=1, until_ns=proven_ns, tokens=(YES, NO), cause="exchange_silent"
     )
     assert asked_since(house, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
     house.hear(a_book(YES, NO))
     house.tick()
     assert house.supervisor.last(ConnectionReport).confirmed == 2
-    assert len(house.facts(record.TokensReleased)) == 1
+    assert len(house.facts(facts.TokensReleased)) == 1
 
 
 def test_data_after_an_answered_probe_proves_the_silence() -> None:
@@ -168,7 +169,7 @@ def test_data_after_an_answered_probe_proves_the_silence() -> None:
     house.hear(a_change(now_ms))
     house.tick()
 
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
     assert house.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
 
 
@@ -177,8 +178,8 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
     house.line.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
-    (closed,) = house.facts(record.ListeningClosed)
-    assert isinstance(closed, record.ListeningClosed)
+    (closed,) = house.facts(facts.ListeningClosed)
+    assert isinstance(closed, facts.ListeningClosed)
     assert (closed.reason, ended(house)) == ("exchange_silent", "reset")
 
 
@@ -203,13 +204,13 @@ def test_a_token_whose_prints_do_not_come_is_covered_until_it_was_last_heard() -
     now_ms = listening(house)
     house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
 
-    (cut,) = house.facts(record.TokensReleased)
-    assert cut == record.TokensReleased(
+    (cut,) = house.facts(facts.TokensReleased)
+    assert cut == facts.TokensReleased(
         epoch=1, until_ns=(WALL_MS + 2_000) * MS, tokens=(NO,), cause="deaf"
     )
     assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
     house.hear(a_book(NO))
-    assert len(house.facts(record.TokensConfirmed)) == 2
+    assert len(house.facts(facts.TokensConfirmed)) == 2
 
 
 def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
@@ -218,7 +219,7 @@ def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
     house.hear(a_print(NO, at_ms=now_ms - 10_000))
     house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
 
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
     assert asked_since(house, 1) == []
 
 
@@ -228,7 +229,7 @@ def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
     listening(house)
     house.actor.on_receive(Doubt(prints=(seen(YES, WALL_MS + at_ms),)))
 
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
 
 
 def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
@@ -238,7 +239,7 @@ def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
     house.actor.on_receive(doubt)
     house.actor.on_receive(doubt)
 
-    assert len(house.facts(record.TokensReleased)) == 1
+    assert len(house.facts(facts.TokensReleased)) == 1
     assert not house.supervisor.last(ConnectionReport).deaf
 
 
@@ -258,7 +259,7 @@ def test_a_connection_that_has_ended_has_no_doubts() -> None:
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
     house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
 
-    assert house.facts(record.TokensReleased) == []
+    assert house.facts(facts.TokensReleased) == []
 
 
 # ---------------------------------------------------------------------- others

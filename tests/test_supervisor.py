@@ -3,7 +3,6 @@
 import pytest
 from household import LANE, House, added, connection_report
 
-from actors.logic import record
 from actors.messages import (
     BatchWritten,
     Drain,
@@ -15,6 +14,7 @@ from actors.messages import (
     StoreOpened,
     Tick,
 )
+from actors.model import facts
 from actors.shell import UnknownMessage
 
 
@@ -37,7 +37,7 @@ def test_time_is_passed_on_once_a_second() -> None:
 def test_a_sign_of_life_is_journalled_every_5_s() -> None:
     house = House().ticks(11)
 
-    assert len(house.facts(record.ProcessAlive)) == 3
+    assert len(house.facts(facts.ProcessAlive)) == 3
 
 
 def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:

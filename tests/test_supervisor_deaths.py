@@ -4,13 +4,13 @@ from fakes_box import drain
 from household import LANE, House
 
 from actors.errors import JournalFailed
-from actors.logic import record
 from actors.messages import Retire, Tick
+from actors.model import facts
 from actors.reports import ChildDied, ConnectionEnded
 
 
-def closed(house: House) -> list[record.ListeningClosed]:
-    return house.facts(record.ListeningClosed)
+def closed(house: House) -> list[facts.ListeningClosed]:
+    return house.facts(facts.ListeningClosed)
 
 
 # ------------------------------------------------------------------- expected

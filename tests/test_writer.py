@@ -10,10 +10,8 @@ from fakes import JOURNAL_ID, FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
 
-from actors.logic import feed, record
-from actors.logic.market import Asset, Market
+from actors.logic import feed
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
-from actors.logic.trade import ConditionId, Print, TokenId, print_hashes
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -36,6 +34,9 @@ from actors.messages import (
     TicketsStored,
     TradesSeen,
 )
+from actors.model import facts
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.reports import WriterReport
 from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
@@ -88,16 +89,16 @@ class House:
     def journal_print(self, number: int) -> TradesSeen:
         """Append a print as a connection does; give what it would tell."""
         raw = a_print(at_ms=1_790_000_000_000 + number)
-        frames = record.FramesSeen(
+        frames = facts.FramesSeen(
             epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raws=(raw,)
         )
-        seq = self.journal.append(record.encode(frames), weight=1)
+        seq = self.journal.append(facts.encode(frames), weight=1)
         prints = feed.decode((raw,), NS + number).prints
         hashes = print_hashes(prints)
         return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
 
-    def journal_fact(self, fact: record.Fact) -> FactSeen:
-        return FactSeen(seq=self.journal.append(record.encode(fact)), fact=fact)
+    def journal_fact(self, fact: facts.Fact) -> FactSeen:
+        return FactSeen(seq=self.journal.append(facts.encode(fact)), fact=fact)
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -184,10 +185,10 @@ def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
     house = House()
     raw = a_print()
     for occurrence in (1, 2):
-        frames = record.FramesSeen(
+        frames = facts.FramesSeen(
             epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raws=(raw,)
         )
-        house.journal.append(record.encode(frames))
+        house.journal.append(facts.encode(frames))
     house.open()
 
     assert sorted(p.occurrence for p in house.stored()) == [1, 2]
@@ -285,8 +286,8 @@ def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
 
 def test_facts_are_committed_in_the_order_of_the_journal() -> None:
     house = House().open()
-    first = house.journal_fact(record.ListeningOpened(at_ns=NS, connection="a", leg=0))
-    second = house.journal_fact(record.TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
+    first = house.journal_fact(facts.ListeningOpened(at_ns=NS, connection="a", leg=0))
+    second = house.journal_fact(facts.TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
     house.tell(second, first)
     house.flush()
 
@@ -511,7 +512,7 @@ def test_the_line_tells_how_long_prints_waited_for_a_database_that_was_away(
 def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House().open()
-    house.tell(house.journal_fact(record.ProcessAlive(at_ns=NS)))
+    house.tell(house.journal_fact(facts.ProcessAlive(at_ns=NS)))
     house.flush()
     house.tick(20.0)
 
@@ -681,7 +682,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
     house.open()
 
     facts = [fact for batch in house.store.batches for fact in batch.facts]
-    assert facts == [(2, record.StretchLost(2, 3))]
+    assert facts == [(2, facts.StretchLost(2, 3))]
     assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
 
 
@@ -692,7 +693,7 @@ def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
     house.journal.dig(3, 3)
     house.open()
 
-    assert house.store.batches[-1].facts == ((3, record.StretchLost(3, 3)),)
+    assert house.store.batches[-1].facts == ((3, facts.StretchLost(3, 3)),)
     assert house.store.mark == 4
 
 
@@ -715,7 +716,7 @@ def test_facts_that_name_many_tokens_are_committed_in_bounded_transactions() -> 
     house = House(settings=WriterSettings(batch_records=2_500)).open()
     tokens = tuple(TokenId(str(number)) for number in range(1_000))
     for _ in range(5):
-        house.tell(house.journal_fact(record.TokensWanted(at_ns=NS, tokens=tokens)))
+        house.tell(house.journal_fact(facts.TokensWanted(at_ns=NS, tokens=tokens)))
     house.flush()
     assert [len(batch.facts) for batch in house.store.batches] == [3, 2]
 

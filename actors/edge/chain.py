@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from actors.edge.http import DEADLINE_S, Http
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import chain
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 MAX_IDS = 20
 

@@ -41,7 +41,7 @@ from actors.edge.disk import Disk
 from actors.edge.figures import JournalStats
 from actors.edge.opening import Bounds, Clocks, Parts, parts
 from actors.errors import JournalFailed, Retryable
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})

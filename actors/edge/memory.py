@@ -10,11 +10,11 @@ import msgspec
 from actors.edge import queries
 from actors.edge.session import Connection
 from actors.logic.archive import RECHECKS_MS
-from actors.logic.market import Market
 from actors.logic.outcome import Observation, Resolution, Source
 from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.standing import TRACKER, LastWords, Standing
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Market
+from actors.model.trade import ConditionId, TokenId
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]

@@ -12,7 +12,7 @@ import msgspec
 
 from actors.edge.http import DEADLINE_S, Http
 from actors.logic import answer
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 MAX_IDS_GAMMA = 100
 MAX_IDS_DATA = 20

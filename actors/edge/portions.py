@@ -7,7 +7,7 @@ not deadlock.
 import struct
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 
-from actors.logic.trade import Print
+from actors.model.trade import Print
 
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
 _ROWS_AT_ONCE = 256  # so that the server works while the next are written

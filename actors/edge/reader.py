@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from actors.edge.segment import HEADER_BYTES, STRIDE_BYTES, Found, Segment
 from actors.edge.shelf import Shelf
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 Records = Callable[[Segment, int, int], Iterator[Found]]
 Note = Callable[[Segment, int, int], None]

@@ -19,13 +19,13 @@ from actors.edge.session import Connection, Session, errors
 from actors.edge.tokens import TokenKeys
 from actors.edge.transaction import Transaction
 from actors.errors import StoreUnavailable
-from actors.logic.batch import Batch, Committed, Opened
-from actors.logic.market import Market
 from actors.logic.recent import Recent
 from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.standing import LastWords
 from actors.logic.tolerance import Tolerance
-from actors.logic.trade import ConditionId
+from actors.model.batch import Batch, Committed, Opened
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 _CHUNK = 5000
 _market = msgspec.json.Decoder(Market)

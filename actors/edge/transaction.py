@@ -17,13 +17,13 @@ from actors.edge.portions import Keyed, portions
 from actors.edge.session import DATA_FAULTS, Connection, words
 from actors.edge.tokens import TokenKeys
 from actors.errors import StorePoisoned
-from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
-from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.recent import Recent
 from actors.logic.standing import Transition
 from actors.logic.tolerance import Tolerance
-from actors.logic.trade import Print, Refusal, print_hashes
+from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.model.market import Market
+from actors.model.trade import Print, Refusal, print_hashes
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.logic.announced import Announced
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
 from actors.logic.walk import Walk, Watermark, everything, named, newest
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 SWEEP_S = 1800.0
 STARVED_SWEEP_S = 300.0

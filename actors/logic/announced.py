@@ -8,7 +8,7 @@ finds the market anyway. Seconds are monotonic.
 import heapq
 from collections.abc import Iterable
 
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 MAX_WAITING = 10_000

@@ -14,8 +14,8 @@ from typing import TypeVar
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Market
+from actors.model.trade import ConditionId, TokenId
 
 T = TypeVar("T")
 Field = str | bool | list[str] | None

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.logic.evidence import Observation, Source
 from actors.logic.outcome import Contradiction, Resolution, check
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 RECHECKS_MS = (
     600_000,

@@ -7,7 +7,7 @@ seconds.
 from collections import Counter
 from collections.abc import Iterable
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 Busiest = tuple[tuple[TokenId, int], ...]
 """(token, prints lately), busiest first."""

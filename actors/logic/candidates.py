@@ -7,8 +7,8 @@ import heapq
 from collections.abc import Iterable
 from decimal import Decimal
 
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 _ZERO = Decimal(0)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class Lane(msgspec.Struct, frozen=True):

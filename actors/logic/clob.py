@@ -8,9 +8,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.logic import answer
-from actors.logic.market import Market
 from actors.logic.outcome import ALL, NOTHING, Observation, Source
-from actors.logic.trade import TokenId
+from actors.model.market import Market
+from actors.model.trade import TokenId
 
 
 class _Side(msgspec.Struct, frozen=True):

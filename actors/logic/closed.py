@@ -6,8 +6,8 @@ chose, and that had closed before this life saw it open, is let go at once.
 
 from itertools import takewhile
 
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 
 class Closed:

@@ -8,8 +8,8 @@ schedule. `now` is monotonic seconds, `*_ms` wall clock.
 
 from collections.abc import Iterable
 
-from actors.logic.trade import ConditionId
 from actors.logic.walk import Walk, resolved
+from actors.model.trade import ConditionId
 
 OVERLAP_MS = 600_000
 

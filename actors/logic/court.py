@@ -12,11 +12,11 @@ from actors.logic.archive import Archive
 from actors.logic.due import Docket
 from actors.logic.evidence import Observation
 from actors.logic.hearing import Hearing, Novelty
-from actors.logic.market import Market
 from actors.logic.outcome import Conflict, Contradiction, NotYet, Resolution
 from actors.logic.rechecks import Recheck
 from actors.logic.standing import LastWords, Standing, Standings, Transition, stands
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "verdict to be stored"

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from actors.logic.trade import Print, TokenId
+from actors.model.trade import Print, TokenId
 
 _MS: Final = 1_000_000
 

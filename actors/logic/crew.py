@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 LISTENING: Final = "listening"
 REST_S: Final = 600.0

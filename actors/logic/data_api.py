@@ -11,9 +11,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.logic import answer
-from actors.logic.market import Market
 from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Market
+from actors.model.trade import ConditionId, TokenId
 
 Payouts = tuple[tuple[TokenId, Decimal], ...]
 

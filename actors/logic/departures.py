@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class Departure(msgspec.Struct, frozen=True):

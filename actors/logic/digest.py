@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from actors.logic.batch import Committed
+from actors.model.batch import Committed
 
 
 class Digest:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class Doubts:

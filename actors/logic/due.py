@@ -18,8 +18,8 @@ from collections import Counter
 
 import msgspec
 
-from actors.logic.market import Asset, Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 AGE_DIVISOR = 10
 LONGEST_MS = 3_600_000

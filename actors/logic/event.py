@@ -17,7 +17,7 @@ from msgspec import Raw
 from actors.errors import PayloadRefused
 from actors.logic import spelling
 from actors.logic.scan import depth
-from actors.logic.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, Print, TokenId
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 
 class Source(StrEnum):

@@ -32,7 +32,7 @@ from actors.logic.event import (
     token_of,
 )
 from actors.logic.scan import elements
-from actors.logic.trade import ConditionId, Print, Refusal, TokenId
+from actors.model.trade import ConditionId, Print, Refusal, TokenId
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""

@@ -12,9 +12,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.logic import answer
-from actors.logic.market import Asset, Market
 from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.logic import feed, record
-from actors.logic.batch import Batch, ConnectionEvent, SetAside
-from actors.logic.market import Market
+from actors.logic import feed
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import Transition
-from actors.logic.trade import Print, Refusal, print_hashes
+from actors.model import facts
+from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.market import Market
+from actors.model.trade import Print, Refusal, print_hashes
 
 Evidence = Observation | Transition | Resolution | Contradiction
 
@@ -28,7 +29,7 @@ class Gathered:
         self.prints: list[Print] = []
         self.hashes: list[int] = []
         self.refusals: list[SetAside] = []
-        self.facts: list[tuple[int, record.Fact]] = []
+        self.facts: list[tuple[int, facts.Fact]] = []
         self.stretches: list[tuple[int, int]] = []
         self.records = 0
         self.recovered = 0
@@ -51,17 +52,17 @@ class Gathered:
             for index, refusal in enumerate(refusals)
         )
 
-    def fact(self, seq: int, fact: record.Fact) -> None:
+    def fact(self, seq: int, fact: facts.Fact) -> None:
         """Add one fact about coverage."""
         self._count(seq)
         self.facts.append((seq, fact))
         self._tokens += len(getattr(fact, "tokens", ()))
 
-    def entry(self, entry: record.Entry, *, opened_at_seq: int) -> None:
+    def entry(self, entry: facts.Entry, *, opened_at_seq: int) -> None:
         """Add a record as the journal gives it back; one that says nothing is set aside."""
         before, ours = self._weight, entry.seq >= opened_at_seq
         try:
-            said = record.decode(entry.body)
+            said = facts.decode(entry.body)
         except msgspec.DecodeError:
             unread = Refusal(
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
@@ -72,10 +73,10 @@ class Gathered:
         if not ours:
             self.recovered += self._weight - before
 
-    def _read(self, seq: int, said: record.Record, *, ours: bool) -> None:
-        if isinstance(said, record.FrameSeen):
+    def _read(self, seq: int, said: facts.Record, *, ours: bool) -> None:
+        if isinstance(said, facts.FrameSeen):
             said = said.as_frames
-        if not isinstance(said, record.FramesSeen):
+        if not isinstance(said, facts.FramesSeen):
             self.fact(seq, said)
             return
         prints, refusals = replay(said)
@@ -149,7 +150,7 @@ def batch(
     )
 
 
-def replay(frames: record.FramesSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
+def replay(frames: facts.FramesSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
     """Decode journalled frames again; their prints keep the occurrence they were given.
 
     A print beyond the numbers (a decoder that finds more than the one that

@@ -8,7 +8,6 @@ from enum import Enum
 import msgspec
 
 from actors.logic.evidence import Observation, Testimony
-from actors.logic.market import Market
 from actors.logic.outcome import (
     Conflict,
     Contradiction,
@@ -20,7 +19,8 @@ from actors.logic.outcome import (
     judge,
     settle,
 )
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 OLDEST_MS = 1_577_836_800_000  # 2020-01-01: nothing resolved before
 

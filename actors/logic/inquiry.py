@@ -14,9 +14,9 @@ import msgspec
 
 from actors.logic import chain, clob, data_api, gamma
 from actors.logic.evidence import Observation, Source
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId
 from actors.logic.walk import chunks
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 LOOK_IDS = 100
 GAMMA_IDS = 50

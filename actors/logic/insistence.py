@@ -6,7 +6,7 @@ are never answered: the exchange lost the wish, or does not know the token.
 """
 
 from actors.logic.coverage import Listening
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class Insistence:

@@ -8,10 +8,10 @@ import msgspec
 
 from actors.logic import feed
 from actors.logic.coverage import Listening
-from actors.logic.lane import LaneSpec
-from actors.logic.record import FramesSeen
-from actors.logic.trade import Print, TokenId
 from actors.logic.twins import TwinCounter
+from actors.model.connection import LaneSpec
+from actors.model.facts import FramesSeen
+from actors.model.trade import Print, TokenId
 
 FRAMES_AT_ONCE: Final = 256
 """Most frames that are taken together."""

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 from actors.logic.changes import Difference, Lane
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 _PAIR: Final = 2  # a market has two tokens; a lane with room for one is full
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 import msgspec
 
 from actors.logic.evidence import Observation, Source, Testimony, Word, age
-from actors.logic.market import Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Market
+from actors.model.trade import ConditionId, TokenId
 
 __all__ = [
     "ALL",

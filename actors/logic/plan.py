@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from actors.logic.changes import Changes, Difference, Lane
 from actors.logic.leg import Bench, Leg, Seat
 from actors.logic.pulse import Pulses
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 __all__ = ["Changes", "Lane", "Plan"]
 

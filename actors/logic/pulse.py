@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 
 from actors.logic.leg import Seat
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 _MOST: Final = 256
 _CALLS_PER_SEAT: Final = 1 / 64

@@ -6,10 +6,10 @@
 from dataclasses import dataclass, field
 
 from actors.logic.alarm import Limits
-from actors.logic.lane import lane_of
 from actors.logic.reported import ConnectionFigures
 from actors.logic.rolling import Windows
 from actors.logic.vitals import Assets, Connection, Connections, span
+from actors.model.connection import lane_of
 
 LISTENING = "listening"
 """The state of a connection that does its work, as it reports it."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, TypeGuard
 
 from actors.errors import PayloadRefused
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000

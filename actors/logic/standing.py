@@ -11,7 +11,7 @@ import msgspec
 
 from actors.logic.evidence import Observation, Testimony
 from actors.logic.outcome import CONFIRMING, HOLDING, Conflict, NotYet, Verdict
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
 PROPOSED = frozenset({"proposed", "reproposed"})

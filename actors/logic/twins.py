@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.logic.trade import Print, print_hashes
+from actors.model.trade import Print, print_hashes
 
 _SLICES: Final = 60
 

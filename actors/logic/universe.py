@@ -18,9 +18,9 @@ import msgspec
 
 from actors.logic.candidates import Candidates
 from actors.logic.closed import Closed
-from actors.logic.market import Market
-from actors.logic.shard import Shard
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.shard import Shard
+from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
 MAX_SETTLED = 300_000

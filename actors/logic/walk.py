@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TypeVar
 
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 Params = tuple[tuple[str, str], ...]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from actors.logic.lane import lane_of
-from actors.logic.trade import Print, TokenId
+from actors.model.connection import lane_of
+from actors.model.trade import Print, TokenId
 
 Key = tuple[TokenId, int, object]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from actors import app, births, command
 from actors.children import Children
-from actors.logic.batch import Batch, Committed
 from actors.logic.dialling import Dialling
+from actors.model.batch import Batch, Committed
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []

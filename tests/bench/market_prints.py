@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from decimal import Decimal
 
-from actors.logic.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, Print, TokenId
 
 START_MS = 1_785_000_000_000
 TOKENS = 3000

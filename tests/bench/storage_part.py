@@ -19,8 +19,8 @@ from rivalry import Rivalry
 
 from actors.edge import columns, migrate
 from actors.edge.store import Store
-from actors.logic.batch import Batch
-from actors.logic.trade import Print
+from actors.model.batch import Batch
+from actors.model.trade import Print
 
 ROWS = 200_000
 BATCH = 5_000

@@ -32,10 +32,10 @@ from rivalry import HERE, PYTHON, SOURCES, Rivalry
 from actors.command import YOUNG_OBJECTS
 from actors.edge import columns, queries
 from actors.edge.store import Store
-from actors.logic.batch import Batch
-from actors.logic.market import Asset, Market
-from actors.logic.record import TokensWanted
-from actors.logic.trade import ConditionId, Print, print_hash
+from actors.model.batch import Batch
+from actors.model.facts import TokensWanted
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, Print, print_hash
 
 ROWS = 60_000
 BATCH = 5_000

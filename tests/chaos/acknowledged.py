@@ -7,9 +7,10 @@ from pathlib import Path
 from server import OwnServer
 
 from actors.edge.journal import Journal
-from actors.logic import feed, record
-from actors.logic.record import Entry
-from actors.logic.trade import Print
+from actors.logic import feed
+from actors.model import facts
+from actors.model.facts import Entry
+from actors.model.trade import Print
 
 Key = tuple[str, int, str, int]
 """(token, exchange ms, transaction hash or '', occurrence)."""
@@ -41,8 +42,8 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
     for item in journal.read(read_to):
         if not isinstance(item, Entry):
             continue
-        kept = record.decode(item.body)
-        if isinstance(kept, record.FramesSeen):
+        kept = facts.decode(item.body)
+        if isinstance(kept, facts.FramesSeen):
             prints = feed.decode(kept.raws, kept.received_at_ns).prints
             for found, occurrence in zip(prints, kept.occurrences, strict=True):
                 if occurrence:  # else another connection records it

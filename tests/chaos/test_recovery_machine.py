@@ -18,10 +18,11 @@ from test_connection import a_print
 
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
-from actors.logic import feed, record
-from actors.logic.record import Entry
-from actors.logic.trade import print_hashes
+from actors.logic import feed
 from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
+from actors.model import facts
+from actors.model.facts import Entry
+from actors.model.trade import print_hashes
 from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
@@ -109,10 +110,10 @@ class RecoveryMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.count += 1
             raw = a_print(at_ms=MS + self.count)
-            kept = record.FramesSeen(
+            kept = facts.FramesSeen(
                 epoch=1, connection="a", received_at_ns=NS, occurrences=(1,), raws=(raw,)
             )
-            body = record.encode(kept)
+            body = facts.encode(kept)
             try:
                 seq = self.journal.append(body, weight=1)
             except JournalFull:

@@ -2,8 +2,8 @@
 
 from samples import NO, YES, market, ns, observation, trade, verdict
 
-from actors.logic.batch import Batch, ConnectionEvent, SetAside
-from actors.logic.record import (
+from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.facts import (
     Fact,
     ListeningClosed,
     ListeningOpened,
@@ -16,7 +16,7 @@ from actors.logic.record import (
     TokensUnwanted,
     TokensWanted,
 )
-from actors.logic.trade import Refusal
+from actors.model.trade import Refusal
 
 FACTS: tuple[Fact, ...] = (
     ProcessStarted(at_ns=ns(0), host="h", version="1"),

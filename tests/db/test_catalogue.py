@@ -10,9 +10,9 @@ from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verd
 
 from actors.edge import columns, queries
 from actors.edge.store import Store
-from actors.logic.batch import Batch
 from actors.logic.outcome import Contradiction, Source
-from actors.logic.record import TokensUnwanted, TokensWanted
+from actors.model.batch import Batch
+from actors.model.facts import TokensUnwanted, TokensWanted
 
 pytestmark = pytest.mark.db
 

@@ -13,8 +13,8 @@ from samples import trade
 from actors.edge import columns, copying, queries
 from actors.edge.portions import portions
 from actors.edge.store import Store
-from actors.logic.batch import Batch
-from actors.logic.trade import Print, TokenId, print_hash
+from actors.model.batch import Batch
+from actors.model.trade import Print, TokenId, print_hash
 
 pytestmark = pytest.mark.db
 

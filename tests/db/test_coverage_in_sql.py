@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 from samples import CONDITION, NO, YES, market, verdict
 
 from actors.edge.store import Store
-from actors.logic.batch import Batch
-from actors.logic.record import (
+from actors.model.batch import Batch
+from actors.model.facts import (
     Fact,
     ListeningClosed,
     ListeningOpened,
@@ -28,7 +28,7 @@ from actors.logic.record import (
     TokensUnwanted,
     TokensWanted,
 )
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 pytestmark = pytest.mark.db
 

@@ -11,11 +11,11 @@ from samples import NO, YES, trade
 
 from actors.edge.journal import MIB, Journal
 from actors.edge.store import Store
-from actors.logic import record
 from actors.logic.acks import Acks
-from actors.logic.batch import Batch
 from actors.logic.gathering import Knowledge, batch
-from actors.logic.record import (
+from actors.model import facts
+from actors.model.batch import Batch
+from actors.model.facts import (
     Fact,
     ListeningClosed,
     ListeningOpened,
@@ -171,10 +171,10 @@ def journal(folder: Path) -> Iterator[Journal]:
     """Give a journal of several segments: a life that listens and hears."""
     made = open_journal(folder)
     for fact in LIFE:
-        made.append(record.encode(fact))
+        made.append(facts.encode(fact))
     for second in range(11, 71):
         made.append(bytes(500))  # what was heard; it is the files that matter
-        made.append(record.encode(mark(second)))
+        made.append(facts.encode(mark(second)))
     yield made
     made.close()
 

@@ -15,7 +15,7 @@ from samples import trade
 from actors.edge.guard import Guard
 from actors.edge.store import Store
 from actors.errors import StoreUnavailable
-from actors.logic.batch import Batch
+from actors.model.batch import Batch
 
 pytestmark = pytest.mark.db
 

@@ -10,11 +10,11 @@ from samples import CONDITION, NO, YES, at, market, ns, observation, verdict
 
 from actors.edge.store import Store
 from actors.logic.archive import RECHECKS_MS
-from actors.logic.batch import Batch
 from actors.logic.outcome import Contradiction, Source
 from actors.logic.rechecks import Stretch
 from actors.logic.standing import LastWords, Standing, Transition
-from actors.logic.trade import ConditionId
+from actors.model.batch import Batch
+from actors.model.trade import ConditionId
 
 pytestmark = pytest.mark.db
 

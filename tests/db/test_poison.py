@@ -11,9 +11,9 @@ from samples import CONDITION, YES, market, ns, observation, trade, verdict
 
 from actors.edge.store import Store
 from actors.errors import StorePoisoned
-from actors.logic.batch import Batch, ConnectionEvent
-from actors.logic.record import ListeningOpened, TokensConfirmed
-from actors.logic.trade import Print, TokenId
+from actors.model.batch import Batch, ConnectionEvent
+from actors.model.facts import ListeningOpened, TokensConfirmed
+from actors.model.trade import Print, TokenId
 
 pytestmark = pytest.mark.db
 

@@ -13,9 +13,9 @@ from samples import CONDITION, NO, YES, at, market, ns, trade
 
 from actors.edge.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.logic.batch import Batch, Committed, ConnectionEvent, SetAside
-from actors.logic.record import TokensWanted
-from actors.logic.trade import Refusal, TokenId
+from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.model.facts import TokensWanted
+from actors.model.trade import Refusal, TokenId
 
 pytestmark = pytest.mark.db
 

@@ -13,7 +13,7 @@ from samples import at, trade
 
 from actors.edge import migrate
 from actors.edge.store import Store
-from actors.logic.batch import Batch
+from actors.model.batch import Batch
 
 pytestmark = [pytest.mark.db, pytest.mark.timescale]
 

@@ -7,7 +7,7 @@ from postgres import ask
 from samples import NO, YES, at, market, trade
 
 from actors.edge.store import Store
-from actors.logic.batch import Batch
+from actors.model.batch import Batch
 
 pytestmark = pytest.mark.db
 

@@ -18,7 +18,7 @@ from actors.edge.disk import Disk
 from actors.edge.journal import Journal
 from actors.edge.segment import RECORD_BYTES
 from actors.edge.suspicion import SUSPECT
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 BODY = b"twelve bytes"
 RECORD = RECORD_BYTES + len(BODY)

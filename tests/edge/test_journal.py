@@ -16,7 +16,7 @@ from actors.errors import (
     JournalUnreadable,
     StateDirBusy,
 )
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]
 

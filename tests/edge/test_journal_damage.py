@@ -8,7 +8,7 @@ from journal_model import BODY, RECORD, MemoryDisk, Open, content, entries, fill
 
 from actors.edge.journal import MIB
 from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]
 

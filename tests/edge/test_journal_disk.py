@@ -15,7 +15,7 @@ from journal_model import MemoryDisk, content, entries, fill
 from actors.edge.disk import Disk
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalUnreadable, StateDirBusy
-from actors.logic.record import Entry
+from actors.model.facts import Entry
 
 pytestmark = pytest.mark.life
 

@@ -10,7 +10,7 @@ from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
 from actors.edge.shelf import UNSYNCED_RECORDS
 from actors.edge.suspicion import SUSPECT
 from actors.errors import JournalFailed, JournalFull
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]
 

@@ -17,7 +17,7 @@ from journal_model import MemoryDisk
 
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
-from actors.logic.record import Entry, Hole
+from actors.model.facts import Entry, Hole
 
 CALLS = ("write", "sync_data", "sync", "create", "rename", "truncate", "unlink")
 FAULTS = st.sampled_from(

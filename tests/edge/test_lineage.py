@@ -7,7 +7,7 @@ from journal_model import BODY, MemoryDisk, Open
 
 from actors.edge.journal import Journal
 from actors.errors import JournalFailed
-from actors.logic.record import Entry
+from actors.model.facts import Entry
 
 pytest_plugins = ["journal_fixtures"]
 

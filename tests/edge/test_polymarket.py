@@ -9,7 +9,7 @@ from http_peer import Peer, Script, answering
 
 from actors.edge.polymarket import Page, Polymarket
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
 

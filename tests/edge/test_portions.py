@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from actors.edge.portions import Keyed, portions
-from actors.logic.trade import ConditionId, Print, TokenId, print_hash
+from actors.model.trade import ConditionId, Print, TokenId, print_hash
 
 TOKEN = TokenId("7" * 77)
 START_MS = 1_785_000_000_000

@@ -20,10 +20,11 @@ from actors.board import render
 from actors.edge.http import Http
 from actors.edge.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic import chain, clob, data_api, feed, gamma, record
+from actors.logic import chain, clob, data_api, feed, gamma
 from actors.logic.frames import FrameSkimmer
-from actors.logic.market import Asset, Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model import facts
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 DATA = Path(__file__).parents[1] / "data"
 NOW_NS = 1_780_000_000_000_000_000
@@ -107,7 +108,7 @@ def answers(data: bytes) -> None:
 def records(data: bytes) -> None:
     """Read the bytes as a journal record."""
     with contextlib.suppress(msgspec.DecodeError):
-        record.encode(record.decode(data))
+        facts.encode(facts.decode(data))
 
 
 def boards(data: bytes) -> None:
@@ -191,9 +192,9 @@ def status_seeds() -> list[bytes]:
 def record_seeds() -> list[bytes]:
     """Give journal records."""
     return [
-        record.encode(record.ProcessStarted(at_ns=1, host="h", version="1")),
-        record.encode(record.TokensWanted(at_ns=1, tokens=(YES, NO))),
-        record.encode(record.ListeningProven(marks=((1, 2),))),
+        facts.encode(facts.ProcessStarted(at_ns=1, host="h", version="1")),
+        facts.encode(facts.TokensWanted(at_ns=1, tokens=(YES, NO))),
+        facts.encode(facts.ListeningProven(marks=((1, 2),))),
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors.logic import feed
 from actors.logic.feed import Decoded
-from actors.logic.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, Print, TokenId
 
 RECEIVED_MS = 1_790_000_000_500
 RECEIVED_NS = RECEIVED_MS * 1_000_000

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from actors.logic.agenda import LOOKUP_IDS, RECALL_S, STARVED_SWEEP_S, SWEEP_S, Agenda, Lookup, Turn
-from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
+from actors.model.trade import ConditionId
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)
 

@@ -1,5 +1,5 @@
 from actors.logic.announced import DELAYS_S, MAX_WAITING, Announced
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 
 def cid(number: int) -> ConditionId:

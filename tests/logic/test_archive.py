@@ -6,7 +6,7 @@ import pytest
 from actors.logic.archive import RECHECKS_MS, Archive
 from actors.logic.evidence import Observation, Source
 from actors.logic.outcome import Resolution
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 ONE = ConditionId("0x" + "1" * 64)
 TWO = ConditionId("0x" + "2" * 64)

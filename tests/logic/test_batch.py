@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from actors.logic.batch import verdict
 from actors.logic.outcome import Observation, Source
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.batch import verdict
+from actors.model.trade import ConditionId, TokenId
 
 
 @pytest.mark.parametrize(

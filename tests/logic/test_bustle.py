@@ -1,5 +1,5 @@
 from actors.logic.bustle import Bustle, Busy
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 A, B, C, D = (TokenId(str(n)) for n in range(1, 5))
 

@@ -12,7 +12,7 @@ from told import AT_MS, CONDITION, MARKET, in_order
 from actors.errors import PayloadRefused
 from actors.logic import chain
 from actors.logic.outcome import Observation, Source
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 
 def word(number: int) -> str:

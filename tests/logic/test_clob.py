@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, State, changed, fixtures, in_order, state, states
 
 from actors.logic import clob
-from actors.logic.market import Asset, Market
 from actors.logic.outcome import Source
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 
 @pytest.mark.parametrize("case", states("clob_states"), ids=lambda case: case.state)

@@ -6,8 +6,8 @@ import msgspec
 from actors.logic.archive import RECHECKS_MS
 from actors.logic.court import CONTRADICTED, TO_BE_STORED, Court
 from actors.logic.evidence import Observation, Source
-from actors.logic.market import Asset, Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 T0 = 1_791_000_000_000
 HOLD_MS = 90_000

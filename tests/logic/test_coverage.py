@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.logic.coverage import Listening
-from actors.logic.trade import Print, TokenId
+from actors.model.trade import Print, TokenId
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
 S = 1_000_000_000

@@ -22,9 +22,9 @@ from told import (
 )
 
 from actors.logic import data_api
-from actors.logic.market import Market
 from actors.logic.outcome import Observation, Source
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 WINNER = state("data_states", "winner")
 MARKETS = {CONDITION: MARKET}

@@ -1,7 +1,7 @@
 """Letting go: not before it is proven, not later than a bound."""
 
 from actors.logic.departures import Departure, Departures
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 ONE = Departure((TokenId("1"),), "released", since_ns=1_000, asked_at=50.0)
 TWO = Departure((TokenId("2"),), "released", since_ns=2_000, asked_at=51.0)

@@ -1,5 +1,5 @@
 from actors.logic.doubts import Doubts
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.logic.due import LONGEST_MS, NO_END_MS, Docket
-from actors.logic.market import Asset, Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 NOW = 1_791_000_000_000
 POLL_MS = 60_000

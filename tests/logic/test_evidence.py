@@ -9,7 +9,7 @@ from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 from actors.logic.evidence import Observation, Source
 from actors.logic.evidence import Testimony as Heard
 from actors.logic.outcome import Conflict, NotYet, Split, Verdict, Winner, decide, judge
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")

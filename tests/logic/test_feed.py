@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from actors.logic import feed
 from actors.logic.feed import Decoded
-from actors.logic.trade import Refusal, TokenId
+from actors.model.trade import Refusal, TokenId
 
 FIXTURES = Path(
     os.environ.get("TRACKER_FIXTURES", Path(__file__).parents[2].parent / "shared" / "fixtures")

@@ -3,15 +3,15 @@ from decimal import Decimal
 import pytest
 from feed_samples import CONDITION, RECEIVED_NS, printed, spoken
 
-from actors.logic import record
-from actors.logic.batch import Batch, ConnectionEvent, SetAside
 from actors.logic.gathering import Gathered, Knowledge, batch, replay
-from actors.logic.market import Asset, Market
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
-from actors.logic.trade import Refusal, TokenId, print_hash
+from actors.model import facts
+from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.market import Asset, Market
+from actors.model.trade import Refusal, TokenId, print_hash
 
-ALIVE = record.ProcessAlive(at_ns=7)
-STOPPED = record.ProcessStopped(at_ns=9)
+ALIVE = facts.ProcessAlive(at_ns=7)
+STOPPED = facts.ProcessStopped(at_ns=9)
 
 
 def refusal(payload: bytes = b"{") -> Refusal:
@@ -20,9 +20,9 @@ def refusal(payload: bytes = b"{") -> Refusal:
 
 def frames(
     *occurrences: int, raws: tuple[bytes, ...] | None = None, hashes: tuple[int, ...] = ()
-) -> record.FramesSeen:
+) -> facts.FramesSeen:
     """Give frames with a print each, two of them unless it says something else."""
-    return record.FramesSeen(
+    return facts.FramesSeen(
         epoch=1,
         connection="a",
         received_at_ns=RECEIVED_NS,
@@ -32,8 +32,8 @@ def frames(
     )
 
 
-def entry(seq: int, said: record.Record) -> record.Entry:
-    return record.Entry(seq, record.encode(said))
+def entry(seq: int, said: facts.Record) -> facts.Entry:
+    return facts.Entry(seq, facts.encode(said))
 
 
 # -------------------------------------------------------------------- gathered
@@ -119,7 +119,7 @@ def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() ->
 
 def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
     gathered = Gathered()
-    gathered.entry(record.Entry(4, b"\xc1"), opened_at_seq=1)
+    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
 
     (aside,) = gathered.refusals
     assert (aside.seq, aside.connection, aside.refusal.payload) == (4, "journal", b"\xc1")
@@ -129,13 +129,13 @@ def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
 def test_a_record_that_says_nothing_balances_in_the_books() -> None:
     """It is refused by this process, so it must have come from somewhere."""
     gathered = Gathered()
-    gathered.entry(record.Entry(4, b"\xc1"), opened_at_seq=5)
+    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
 
     assert gathered.recovered == len(gathered.refusals) == 1
 
 
 def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
-    old = record.FrameSeen(
+    old = facts.FrameSeen(
         epoch=1,
         connection="a",
         received_at_ns=RECEIVED_NS,

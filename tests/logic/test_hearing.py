@@ -2,9 +2,9 @@ from decimal import Decimal
 
 from actors.logic.evidence import Observation, Source
 from actors.logic.hearing import Hearing, Novelty
-from actors.logic.market import Asset, Market
 from actors.logic.outcome import Conflict, NotYet, Winner
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 ONE = ConditionId("0x" + "1" * 64)
 YES, NO = TokenId("11"), TokenId("22")

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 from actors.logic.evidence import Observation, Source
 from actors.logic.inquiry import CLOB_EXTRA, Ask, Inquiry
-from actors.logic.market import Asset, Market
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 Answer = Callable[[Ask], list[Observation]]
 

@@ -1,6 +1,6 @@
 from actors.logic.coverage import Listening
 from actors.logic.insistence import Insistence
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")
 

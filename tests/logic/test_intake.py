@@ -3,9 +3,9 @@ from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
 from actors.logic.gathering import replay
 from actors.logic.intake import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
-from actors.logic.lane import LaneSpec
-from actors.logic.record import FramesSeen
-from actors.logic.trade import Print, Refusal, TokenId, print_hash
+from actors.model.connection import LaneSpec
+from actors.model.facts import FramesSeen
+from actors.model.trade import Print, Refusal, TokenId, print_hash
 
 OTHER, PULSE = TokenId("72"), TokenId("99")
 

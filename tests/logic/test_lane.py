@@ -1,6 +1,6 @@
 import pytest
 
-from actors.logic.lane import lane_of
+from actors.model.connection import lane_of
 
 
 @pytest.mark.parametrize("connection", ["leg0-0003", "leg0-0003.1", "leg0-0003.27"])

@@ -2,7 +2,7 @@ import pytest
 
 from actors.logic.coverage import Listening
 from actors.logic.liveness import GapCause, Liveness, gap_cause
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 TOKEN = TokenId("1")
 

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
-from actors.logic.market import Asset, Market
 from actors.logic.outcome import (
     Conflict,
     NotYet,
@@ -24,7 +23,8 @@ from actors.logic.outcome import (
 from actors.logic.outcome import (
     Testimony as Heard,
 )
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 HOLD = 120

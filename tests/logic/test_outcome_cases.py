@@ -16,9 +16,9 @@ from told import AT_MS, CONDITION, MARKET, NO, YES, changed, state
 
 from actors.logic.evidence import Source
 from actors.logic.inquiry import Ask, read
-from actors.logic.market import Market
 from actors.logic.outcome import Conflict, NotYet, Observation, Winner, decide
-from actors.logic.trade import ConditionId
+from actors.model.market import Market
+from actors.model.trade import ConditionId
 
 HOLD_MS = 120_000
 G, C, D, X = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN

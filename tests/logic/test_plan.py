@@ -8,7 +8,7 @@ from plan_samples import conditions, layout, market, markets, planned
 
 from actors.logic.changes import Changes, Lane
 from actors.logic.plan import Plan
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 
 def after(before: dict[str, set[TokenId]], changes: Changes) -> dict[str, set[TokenId]]:

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.logic import record
-from actors.logic.trade import TokenId
+from actors.model import facts
+from actors.model.trade import TokenId
 
 TOKENS = (TokenId("7" * 77), TokenId("8"))
-RECORDS: list[record.Record] = [
-    record.FramesSeen(
+RECORDS: list[facts.Record] = [
+    facts.FramesSeen(
         epoch=7,
         connection="leg0-0003",
         received_at_ns=1_790_000_000_000_000_000,
@@ -16,7 +16,7 @@ RECORDS: list[record.Record] = [
         raws=(b'\x00\xff{"a":1}', b"[]"),
         hashes=(-(2**63), 2**63 - 1),
     ),
-    record.FrameSeen(
+    facts.FrameSeen(
         epoch=7,
         connection="leg0-0003",
         received_at_ns=1_790_000_000_000_000_000,
@@ -24,40 +24,40 @@ RECORDS: list[record.Record] = [
         raw=b'\x00\xff{"a":1}',
         hashes=(-(2**63), 2**63 - 1),
     ),
-    record.ProcessStarted(at_ns=1, host="here", version="1.0"),
-    record.StretchLost(first=7, last=9),
-    record.ProcessAlive(at_ns=2),
-    record.ProcessStopped(at_ns=3),
-    record.TokensWanted(at_ns=4, tokens=TOKENS),
-    record.TokensUnwanted(at_ns=5, tokens=()),
-    record.ListeningOpened(at_ns=6, connection="leg1-0000", leg=1),
-    record.TokensConfirmed(epoch=6, at_ns=7, tokens=TOKENS),
-    record.TokensReleased(epoch=6, until_ns=8, tokens=TOKENS, cause="deaf"),
-    record.ListeningProven(marks=((6, 9), (2**60, 10))),
-    record.ListeningClosed(epoch=6, at_ns=11, until_ns=10, reason="frozen"),
-    record.ListeningClosed(epoch=6, at_ns=11, until_ns=None, reason="disconnected"),
+    facts.ProcessStarted(at_ns=1, host="here", version="1.0"),
+    facts.StretchLost(first=7, last=9),
+    facts.ProcessAlive(at_ns=2),
+    facts.ProcessStopped(at_ns=3),
+    facts.TokensWanted(at_ns=4, tokens=TOKENS),
+    facts.TokensUnwanted(at_ns=5, tokens=()),
+    facts.ListeningOpened(at_ns=6, connection="leg1-0000", leg=1),
+    facts.TokensConfirmed(epoch=6, at_ns=7, tokens=TOKENS),
+    facts.TokensReleased(epoch=6, until_ns=8, tokens=TOKENS, cause="deaf"),
+    facts.ListeningProven(marks=((6, 9), (2**60, 10))),
+    facts.ListeningClosed(epoch=6, at_ns=11, until_ns=10, reason="frozen"),
+    facts.ListeningClosed(epoch=6, at_ns=11, until_ns=None, reason="disconnected"),
 ]
 
 
 @pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
-def test_a_record_is_read_as_it_was_written(said: record.Record) -> None:
-    back = record.decode(record.encode(said))
+def test_a_record_is_read_as_it_was_written(said: facts.Record) -> None:
+    back = facts.decode(facts.encode(said))
     assert back == said
     assert type(back) is type(said)
 
 
 def test_every_kind_of_record_is_tried() -> None:
-    assert {type(said) for said in RECORDS} == set(record.Record.__args__)
+    assert {type(said) for said in RECORDS} == set(facts.Record.__args__)
 
 
 def test_a_fact_is_every_record_but_frames() -> None:
-    others = set(record.Record.__args__) - set(record.Fact.__args__)
-    assert others == {record.FramesSeen, record.FrameSeen}
+    others = set(facts.Record.__args__) - set(facts.Fact.__args__)
+    assert others == {facts.FramesSeen, facts.FrameSeen}
 
 
 def test_a_journal_of_yesterday_is_still_read() -> None:
     old = b"\x96\xa5frame\x07\xa9leg0-0003\xcf\x18\xd7[\x84#\xf3\x00\x00\x92\x01\x02\xc4\x02{}"
-    assert record.decode(old) == record.FrameSeen(
+    assert facts.decode(old) == facts.FrameSeen(
         epoch=7,
         connection="leg0-0003",
         received_at_ns=1_790_000_000_000_000_000,
@@ -68,17 +68,17 @@ def test_a_journal_of_yesterday_is_still_read() -> None:
 
 def test_what_a_newer_version_adds_behind_is_passed_over() -> None:
     said = RECORDS[0]
-    body = record.encode(said)
+    body = facts.encode(said)
     assert body[:1] == b"\x97"
-    assert record.decode(b"\x98" + body[1:] + b"\xa4more") == said
+    assert facts.decode(b"\x98" + body[1:] + b"\xa4more") == said
 
 
 @pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
-def test_a_torn_record_is_refused_at_every_byte(said: record.Record) -> None:
-    whole = record.encode(said)
+def test_a_torn_record_is_refused_at_every_byte(said: facts.Record) -> None:
+    whole = facts.encode(said)
     for end in range(len(whole)):
         with pytest.raises(msgspec.DecodeError):
-            record.decode(whole[:end])
+            facts.decode(whole[:end])
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_a_torn_record_is_refused_at_every_byte(said: record.Record) -> None:
 )
 def test_a_damaged_record_is_refused_by_its_one_error(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        record.decode(body)
+        facts.decode(body)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(RECORDS), st.data())
-def test_no_damage_raises_anything_else(said: record.Record, data: st.DataObject) -> None:
-    body = bytearray(record.encode(said))
+def test_no_damage_raises_anything_else(said: facts.Record, data: st.DataObject) -> None:
+    body = bytearray(facts.encode(said))
     for _ in range(data.draw(st.integers(0, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
-        assert isinstance(record.decode(bytes(body)), record.Record)
+        assert isinstance(facts.decode(bytes(body)), facts.Record)
     except msgspec.DecodeError:
         return

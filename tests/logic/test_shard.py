@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic.shard import Shard
-from actors.logic.trade import ConditionId
+from actors.model.shard import Shard
+from actors.model.trade import ConditionId
 
 counts = st.integers(1, 12)
 ids = st.integers(0, 2**256 - 1).map(lambda number: ConditionId(f"0x{number:064x}"))

@@ -5,7 +5,7 @@ from feed_samples import HASH, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.logic.trade import canonical_decimal, print_hash
+from actors.model.trade import canonical_decimal, print_hash
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**12, places=6)
 

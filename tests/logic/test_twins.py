@@ -7,8 +7,8 @@ from feed_samples import HASH, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.logic.trade import Print, print_hash
 from actors.logic.twins import TwinCounter
+from actors.model.trade import Print, print_hash
 
 START_MS = 1_790_000_000_000
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.logic.market import Asset, Market
-from actors.logic.shard import Shard
-from actors.logic.trade import ConditionId, TokenId
 from actors.logic.universe import Filters, Remembered, Universe, fingerprint
+from actors.model.market import Asset, Market
+from actors.model.shard import Shard
+from actors.model.trade import ConditionId, TokenId
 
 
 def market(number: int, **fields: object) -> Market:

@@ -1,7 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from actors.logic.trade import ConditionId
 from actors.logic.walk import (
     PAGE_SIZE,
     Walk,
@@ -13,6 +12,7 @@ from actors.logic.walk import (
     resolved,
     spellings,
 )
+from actors.model.trade import ConditionId
 
 AT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 

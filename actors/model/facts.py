@@ -13,7 +13,7 @@ its `ListeningOpened` record, so it is unique in the journal and only grows.
 
 import msgspec
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=False):

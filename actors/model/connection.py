@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
 
 
 class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):

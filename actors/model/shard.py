@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from actors.logic.trade import ConditionId
+from actors.model.trade import ConditionId
 
 
 class Shard(msgspec.Struct, frozen=True):

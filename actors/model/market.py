@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.logic.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId, TokenId
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from actors.logic.market import Market
 from actors.logic.outcome import Contradiction, Observation, Resolution
-from actors.logic.record import Fact
 from actors.logic.standing import Transition
-from actors.logic.trade import Print, Refusal
+from actors.model.facts import Fact
+from actors.model.market import Market
+from actors.model.trade import Print, Refusal
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
