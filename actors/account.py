@@ -3,13 +3,13 @@
 import logging
 from typing import Any
 
+from actors.actor import Birth
 from actors.logic.bustle import Busy
 from actors.logic.coverage import Listening
 from actors.logic.digest import Digest
 from actors.logic.intake import Taken
 from actors.ports import Line
 from actors.reports import ConnectionReport
-from actors.shell import Birth
 
 log = logging.getLogger(__name__)
 

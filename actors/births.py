@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 import pykka
 
+from actors.actor import Address, Birth
 from actors.catalog import CatalogActor
 from actors.config import Config
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
@@ -33,7 +34,6 @@ from actors.model.shard import Shard
 from actors.ports import Line
 from actors.recorder import Recorder
 from actors.resolution import ResolutionActor
-from actors.shell import Address, Birth
 from actors.supervisor import Household, Vital
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 

@@ -18,11 +18,11 @@ import logging
 from collections import Counter
 from datetime import UTC, datetime
 
+from actors.actor import Mailbox, Shell
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import gamma as answers
 from actors.logic.agenda import Agenda, Lookup, Question
 from actors.logic.budget import GAMMA_LISTINGS, Budget
-from actors.logic.outbox import Outbox
 from actors.logic.patience import Patience
 from actors.logic.sources import Gamma
 from actors.logic.universe import Difference, Filters, Universe
@@ -40,8 +40,8 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.market import Market
+from actors.outbox import Outbox
 from actors.reports import CatalogReport
-from actors.shell import Mailbox, Shell
 
 log = logging.getLogger(__name__)
 

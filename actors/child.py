@@ -6,9 +6,9 @@ from typing import Any
 
 import pykka
 
+from actors.actor import Address
 from actors.logic.restart import Backoff, Budget, ChildSpec
 from actors.messages import Message, Tick
-from actors.shell import Address
 
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
 """Gives birth: (incarnation, time of birth) → a running actor."""

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import pykka
 
+from actors.actor import Address
 from actors.child import Child, Death, Start
 from actors.logic.dialling import Dialling
 from actors.logic.restart import Backoff, Budget, ChildSpec, Escalation
 from actors.logic.rounds import Rounds
 from actors.messages import Message, Tick
-from actors.shell import Address
 
 log = logging.getLogger(__name__)
 

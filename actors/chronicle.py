@@ -2,12 +2,12 @@
 
 import logging
 
+from actors.actor import Mailbox
 from actors.backlog import Backlog
 from actors.child import Child, Death
 from actors.logic.liveness import gap_cause
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
-from actors.shell import Mailbox
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable
 
+from actors.actor import Mailbox
 from actors.logic.court import Heard
-from actors.logic.outbox import Outbox
 from actors.logic.outcome import Contradiction, Resolution
 from actors.logic.standing import Transition
 from actors.messages import (
@@ -14,7 +14,7 @@ from actors.messages import (
     ResolutionObserved,
 )
 from actors.model.trade import ConditionId
-from actors.shell import Mailbox
+from actors.outbox import Outbox
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from actors.account import Account
+from actors.actor import Address, Birth, Shell
 from actors.epoch import Epoch
 from actors.errors import FeedLost, JournalFull
 from actors.logic.coverage import Listening
@@ -40,7 +41,6 @@ from actors.neighbours import Neighbours
 from actors.ports import Dialler, Line
 from actors.recorder import Recorder
 from actors.reports import ConnectionEnded
-from actors.shell import Address, Birth, Shell
 from actors.subscription import Subscription
 from actors.vigil import Vigil
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from actors.actor import Mailbox
 from actors.logic.intake import Taken
 from actors.messages import NewMarketSeen, ResolutionHint
-from actors.shell import Mailbox
 
 
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@
 
 from threading import Lock
 
+from actors.actor import Mailbox
 from actors.logic.inflight import InFlight
 from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.model import facts
 from actors.ports import Journal
-from actors.shell import Mailbox
 
 
 class Recorder:

@@ -18,6 +18,7 @@ were traded, so their outcome is wanted.
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from actors.actor import Mailbox, Shell
 from actors.clerk import Clerk
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import gamma
@@ -46,7 +47,6 @@ from actors.messages import (
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.reports import ResolutionReport
-from actors.shell import Mailbox, Shell
 
 log = logging.getLogger(__name__)
 

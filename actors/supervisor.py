@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from actors.actor import Address, Handler, Mailbox, Shell
 from actors.backlog import Backlog
 from actors.child import Child, Death, Start
 from actors.children import Children
@@ -53,7 +54,6 @@ from actors.reports import (
     WriterReport,
 )
 from actors.rota import Rota
-from actors.shell import Address, Handler, Mailbox, Shell
 from actors.watch import Watch
 
 log = logging.getLogger(__name__)

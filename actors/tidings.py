@@ -4,6 +4,7 @@ import logging
 
 import msgspec
 
+from actors.actor import Birth, Mailbox
 from actors.logic.digest import Written
 from actors.logic.gathering import Gathered, Knowledge
 from actors.logic.rechecks import Recheck
@@ -20,7 +21,6 @@ from actors.messages import (
 from actors.model.batch import Committed
 from actors.model.market import Market
 from actors.reports import WriterReport
-from actors.shell import Birth, Mailbox
 
 log = logging.getLogger(__name__)
 

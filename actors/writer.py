@@ -20,6 +20,7 @@ from random import Random
 
 import msgspec
 
+from actors.actor import Birth, Handler, Shell
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.inbox import PatientInbox
 from actors.logic.acks import Acks
@@ -52,7 +53,6 @@ from actors.messages import (
 from actors.model.batch import ConnectionEvent
 from actors.ports import Journal, Store
 from actors.recollection import Recollection
-from actors.shell import Birth, Handler, Shell
 from actors.stretch import read_stretch
 from actors.tidings import Tidings, WriterNeighbours
 

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import pykka
 
+from actors.actor import Shell
 from actors.messages import Message
-from actors.shell import Shell
 
 M = TypeVar("M", bound=Message)
 

@@ -8,6 +8,7 @@ import pykka
 from fakes import FakeJournal
 from fakes_box import Box, FakeRef, drain
 
+from actors.actor import Address, Mailbox
 from actors.children import Children
 from actors.errors import JournalFailed
 from actors.logic.dialling import Dialling
@@ -34,7 +35,6 @@ from actors.reports import (
     ResolutionReport,
     WriterReport,
 )
-from actors.shell import Address, Mailbox
 from actors.supervisor import Household, SupervisorActor, Vital
 
 START = 1_000.0

@@ -5,12 +5,12 @@ import pykka
 import pytest
 from fakes_box import FakeRef
 
+from actors.actor import Address
 from actors.child import Child, Death
 from actors.children import Children
 from actors.logic.dialling import Dialling
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, Retire, Tick
-from actors.shell import Address
 
 
 class Nursery:

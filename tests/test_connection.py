@@ -9,6 +9,7 @@ import pytest
 from fakes import FakeDialler, FakeJournal, FakeLine
 from fakes_box import Box, drain
 
+from actors.actor import Birth, UnknownMessage
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.errors import FeedLost
 from actors.logic.gathering import replay
@@ -30,7 +31,6 @@ from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
 from actors.recorder import Recorder
 from actors.reports import ConnectionEnded, ConnectionReport
-from actors.shell import Birth, UnknownMessage
 
 MS = 1_000_000
 WALL_MS = 1_790_000_000_000

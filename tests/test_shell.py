@@ -7,6 +7,7 @@ import pykka
 import pytest
 from fakes_box import Box
 
+from actors.actor import Address, Shell, UnknownMessage
 from actors.errors import SchemaMismatch
 from actors.messages import (
     Drain,
@@ -16,7 +17,6 @@ from actors.messages import (
     Open,
 )
 from actors.reports import ChildDied
-from actors.shell import Address, Shell, UnknownMessage
 
 WAIT_S = 10.0
 

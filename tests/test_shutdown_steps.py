@@ -12,10 +12,10 @@ import pykka
 import pytest
 
 from actors import shutdown
+from actors.actor import Address
 from actors.births import Addresses
 from actors.edge.guard import Guard
 from actors.messages import Drain, GetListening, Message, StopListening
-from actors.shell import Address
 from actors.shutdown import Shutdown
 
 LATE = pykka.Timeout

@@ -3,6 +3,7 @@
 import pytest
 from household import LANE, House, added, connection_report
 
+from actors.actor import UnknownMessage
 from actors.messages import (
     BatchWritten,
     Drain,
@@ -15,7 +16,6 @@ from actors.messages import (
     Tick,
 )
 from actors.model import facts
-from actors.shell import UnknownMessage
 
 
 def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:

@@ -10,6 +10,7 @@ from fakes import JOURNAL_ID, FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
 
+from actors.actor import Birth
 from actors.logic import feed
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
 from actors.messages import (
@@ -38,7 +39,6 @@ from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.reports import WriterReport
-from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000

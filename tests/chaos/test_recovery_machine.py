@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from journal_model import MemoryDisk
 from test_connection import a_print
 
+from actors.actor import Birth
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
 from actors.logic import feed
@@ -23,7 +24,6 @@ from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, Trade
 from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import print_hashes
-from actors.shell import Birth
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000

@@ -21,6 +21,7 @@ from household import added
 from test_connection import a_book, a_print
 from test_supervision import LANE, WAIT_S, at
 
+from actors.actor import Birth, Shell
 from actors.connection import ConnectionActor, ConnectionSettings
 from actors.edge.journal import Journal
 from actors.errors import JournalFailed
@@ -44,7 +45,6 @@ from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.neighbours import Neighbours
 from actors.reports import ChildDied, ConnectionReport
-from actors.shell import Birth, Shell
 from actors.writer import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life

@@ -17,6 +17,7 @@ from fakes_box import Box
 from household import START, START_NS, added
 from test_connection import a_book, a_print
 
+from actors.actor import Address, Birth
 from actors.children import Children
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.edge.journal import Journal
@@ -28,7 +29,6 @@ from actors.model.batch import Batch, Committed
 from actors.model.connection import LaneSpec
 from actors.recorder import Recorder
 from actors.reporting import Reporting
-from actors.shell import Address, Birth
 from actors.supervisor import Household, SupervisorActor, Vital
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic.outbox import Outbox
+from actors.outbox import Outbox
 
 
 class Note(NamedTuple):
