@@ -28,11 +28,8 @@ from actors.config import Config
 from actors.edge.dsn import SafeDsn
 from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
-from actors.edge.process import stay_on_one_cpu
 from actors.edge.reactor import Reactor
-from actors.edge.rubbish import Rubbish
 from actors.edge.status_socket import StatusSocket
-from actors.edge.systemd import Notifier
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -48,6 +45,9 @@ from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
 from actors.model.shard import Shard
 from actors.premises import database, look_at_schema, open_journal, prepared
+from actors.process.process import stay_on_one_cpu
+from actors.process.runtime import Rubbish
+from actors.process.systemd import Notifier
 from actors.reporting import Reporting
 from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.supervisor import SupervisorActor

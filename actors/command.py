@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from actors import __version__, demo
 from actors.app import Tracker
 from actors.config import Invocation, Mode, describe, help_text, load
-from actors.edge import logs, migrate
+from actors.edge import migrate
 from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded
-from actors.edge.ending import told_to_end
-from actors.edge.process import keep_memory_together
-from actors.edge.rubbish import look_seldom
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.premises import prepared
+from actors.process import logs
+from actors.process.ending import told_to_end
+from actors.process.process import keep_memory_together
+from actors.process.runtime import look_seldom
 
 log = logging.getLogger(__name__)
 

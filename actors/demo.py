@@ -21,8 +21,8 @@ from rich.live import Live
 from actors import board, status
 from actors.config import Config
 from actors.edge.embedded import Embedded
-from actors.edge.ending import told_to_end
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
+from actors.process.ending import told_to_end
 from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker
 from actors.simulator.judge import Judgement, judge
 

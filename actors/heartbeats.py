@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.edge.systemd import Notifier, Watchdog
 from actors.logic.headline import headline
 from actors.logic.vitals import Health
+from actors.process.systemd import Notifier, Watchdog
 
 log = logging.getLogger(__name__)
 

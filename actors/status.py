@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from actors import places
-from actors.edge import process, status_question
+from actors.edge import status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
 from actors.logic.plaintext import clean
+from actors.process import process
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]
 

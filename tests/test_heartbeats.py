@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from health_samples import START, document, well
 
-from actors.edge.systemd import STALE_S, Notifier
 from actors.heartbeats import Heartbeats
 from actors.logic.headline import headline
 from actors.logic.vitals import Health
+from actors.process.systemd import STALE_S, Notifier
 
 pytestmark = pytest.mark.life
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from samples import market
 
 from actors import board
-from actors.edge import logs
 from actors.edge.journal import Journal
 from actors.edge.metrics import Metrics
 from actors.edge.store import Store
 from actors.model.batch import Batch
+from actors.process import logs
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.edge import logs
+from actors.process import logs
 
 SECRET = "hunter2-and-more"
 log = logging.getLogger("actors.test_logs")

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.edge.rubbish import LEAST_S, SHARE, Rubbish, look_seldom
+from actors.process.runtime import LEAST_S, SHARE, Rubbish, look_seldom
 
 
 class Machine:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.edge.systemd import LONGEST_STATUS, Notifier, Watchdog, stacks
+from actors.process.systemd import LONGEST_STATUS, Notifier, Watchdog, stacks
 
 
 @pytest.fixture
