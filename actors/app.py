@@ -24,7 +24,7 @@ import pykka
 from actors import __version__
 from actors.births import Addresses, Births
 from actors.children import Children
-from actors.config import Config
+from actors.config.load import Config
 from actors.edge.dsn import SafeDsn
 from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics

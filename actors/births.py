@@ -12,7 +12,7 @@ import pykka
 
 from actors.actor import Address, Birth
 from actors.catalog import CatalogActor
-from actors.config import Config
+from actors.config.load import Config
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.edge import migrate
 from actors.edge.chain import Chain

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from actors import __version__, demo
 from actors.app import Tracker
-from actors.config import Invocation, Mode, describe, help_text, load
+from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.edge import migrate
 from actors.edge.dsn import check_dsn
 from actors.edge.embedded import Embedded

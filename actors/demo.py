@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from actors import board, status
-from actors.config import Config
+from actors.config.load import Config
 from actors.edge.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
 from actors.process.ending import told_to_end

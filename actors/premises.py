@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.births import MigratingStore
-from actors.config import Config
+from actors.config.load import Config
 from actors.edge.dsn import SafeDsn, check_dsn
 from actors.edge.embedded import Embedded
 from actors.edge.guard import Guard

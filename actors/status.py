@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from actors import places
+from actors.config.load import paths
 from actors.edge import status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
 from actors.logic.plaintext import clean
@@ -158,8 +158,8 @@ def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
     if named.startswith("/"):
         return (Path(named),)
     if not {"TRACKER_STATUS_SOCKET", "TRACKER_STATE_DIR", "TRACKER_CONFIG"} & environ.keys():
-        return places.usual_sockets(environ)
-    from actors.config import socket_candidates  # noqa: PLC0415 - 0.3 s, and seldom needed
+        return paths.usual_sockets(environ)
+    from actors.config.load import socket_candidates  # noqa: PLC0415 - 0.3 s, and seldom needed
 
     return socket_candidates(environ)
 

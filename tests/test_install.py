@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.config import load
-from actors.settings import Config
+from actors.config.load import load
+from actors.config.settings import Config
 
 ROOT = Path(__file__).parents[1]
 SYSTEMD = ROOT / "systemd"

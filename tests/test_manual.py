@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actors import manual
-from actors.config import Config, describe, load
+from actors.config.load import Config, describe, load, manual
 
 ROOT = Path(__file__).parents[1]
 

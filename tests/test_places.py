@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from actors.places import UNIT_SOCKET, state_dir, status_socket, usual_sockets
+from actors.config.paths import UNIT_SOCKET, state_dir, status_socket, usual_sockets
 
 
 def test_what_systemd_made_comes_before_the_users_own() -> None:

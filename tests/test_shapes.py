@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from actors import shapes
-from actors.config import describe, load
+from actors.config.load import describe, load, types
 from actors.errors import ConfigError
 from actors.model.shard import Shard
 
@@ -107,10 +106,10 @@ def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: 
 @pytest.mark.parametrize("text", ["0/1", "2/1", "1/100", "1", "a/b", "1/2/3", "", " 1/2"])
 def test_a_share_that_nobody_has_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a share such as 2/3"):
-        TypeAdapter(shapes.Share).validate_python(text)
+        TypeAdapter(types.Share).validate_python(text)
 
 
 @pytest.mark.parametrize("text", ["1/1", "2/3", "99/99"])
 def test_what_settings_take_as_a_share_is_one(text: str) -> None:
-    assert TypeAdapter(shapes.Share).validate_python(text) == text
+    assert TypeAdapter(types.Share).validate_python(text) == text
     assert Shard.parse(text).count == int(text.split("/")[1])

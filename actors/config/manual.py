@@ -1,6 +1,6 @@
 """The manual of the settings: flags, `--help`, docs/configuration.md, the effective values.
 
-All of it is made from the declaration in `actors.settings`.
+All of it is made from the declaration in `actors.config.settings`.
 """
 
 import argparse
@@ -12,8 +12,8 @@ from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from actors.config.settings import Config
 from actors.errors import ConfigError
-from actors.settings import Config
 
 MODES = {
     "check": "validate everything, print the effective configuration without secrets, and end",
@@ -110,7 +110,7 @@ def markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "*Made from `actors/settings.py` by `python -m actors.config`; a test keeps both equal.*",
+        "*Made from `actors/config/settings.py` by `python -m actors.config`; a test keeps both equal.*",
         "",
         f"A value is taken from the first that has it: {PRECEDENCE}.",
         "`tracker --check` validates everything and prints what is in effect and where it came",

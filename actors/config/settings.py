@@ -1,7 +1,7 @@
 """What can be set, declared once: names, defaults, units, bounds and meanings.
 
 Flags, variables, file keys, `--help` and `docs/configuration.md` are all made
-from the fields of `Config`. Reading the sources is the job of `actors.config`.
+from the fields of `Config`. Reading the sources is the job of `actors.config.load`.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ from pydantic_settings import (
 )
 
 from actors import __version__
-from actors.places import DEFAULT_STATE_DIR, ROOT_STATE_DIR, SOCKET_NAME
-from actors.shapes import (
+from actors.config.paths import DEFAULT_STATE_DIR, ROOT_STATE_DIR, SOCKET_NAME
+from actors.config.types import (
     DatabaseUrl,
     Directory,
     FeedUrl,

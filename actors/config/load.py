@@ -22,10 +22,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from actors import places
+from actors.config.load import paths
+from actors.config.manual import (
+    OTHER_VARIABLES,
+    describe,
+    flag,
+    is_secret,
+    markdown,
+    parser,
+    variable,
+)
+from actors.config.settings import Config
 from actors.errors import ConfigError
-from actors.manual import OTHER_VARIABLES, describe, flag, is_secret, markdown, parser, variable
-from actors.settings import Config
 
 __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
 
@@ -124,7 +132,7 @@ def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     said = [{n: v for n, v in layer.values.items() if n in _PLACES} for layer in layers]
     if any(said):
         return (_build([_Layer(values) for values in said]).status_socket,)
-    return places.usual_sockets(environ)
+    return paths.usual_sockets(environ)
 
 
 def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float | None]:
@@ -258,7 +266,7 @@ def _line_of(key: str, text: str) -> int:
 def _platform(environ: Mapping[str, str]) -> _Layer:
     """Give the directories that systemd made for us, or the platform's own place."""
     layer = _Layer()
-    said = {"state_dir": places.state_dir(environ), "status_socket": places.status_socket(environ)}
+    said = {"state_dir": paths.state_dir(environ), "status_socket": paths.status_socket(environ)}
     for name, place in said.items():
         if place is not None:
             layer.put(name, *place)
