@@ -28,7 +28,6 @@ from actors.config.load import Config
 from actors.edge.dsn import SafeDsn
 from actors.edge.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
-from actors.edge.reactor import Reactor
 from actors.edge.status_socket import StatusSocket
 from actors.errors import (
     EXIT_INTERNAL,
@@ -51,6 +50,7 @@ from actors.process.systemd import Notifier
 from actors.reporting import Reporting
 from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.supervisor import SupervisorActor
+from actors.transport.reactor import Reactor
 
 log = logging.getLogger(__name__)
 

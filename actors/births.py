@@ -20,11 +20,8 @@ from actors.edge.dsn import SafeDsn
 from actors.edge.guard import Guard
 from actors.edge.journal import Journal
 from actors.edge.polymarket import Polymarket
-from actors.edge.reactor import Reactor
 from actors.edge.store import Store
-from actors.edge.wire import open_wire
 from actors.errors import SchemaMismatch
-from actors.logic.frames import FrameSkimmer
 from actors.logic.restart import ChildSpec
 from actors.logic.universe import Filters
 from actors.messages import Tick
@@ -35,6 +32,9 @@ from actors.ports import Line
 from actors.recorder import Recorder
 from actors.resolution import ResolutionActor
 from actors.supervisor import Household, Vital
+from actors.transport.handshake import open_wire
+from actors.transport.reactor import Reactor
+from actors.transport.skimmer import FrameSkimmer
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
 log = logging.getLogger(__name__)

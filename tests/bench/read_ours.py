@@ -4,9 +4,9 @@ import threading
 
 from reading import Reading
 
-from actors.edge.reactor import Reactor
-from actors.edge.wire import open_wire
-from actors.logic.frames import FrameSkimmer
+from actors.transport.handshake import open_wire
+from actors.transport.reactor import Reactor
+from actors.transport.skimmer import FrameSkimmer
 
 
 def main() -> None:

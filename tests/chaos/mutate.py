@@ -69,7 +69,7 @@ MUTATIONS = (
     ),
     Mutation(
         "no proof before what is older is handled",
-        "actors/edge/line.py",
+        "actors/transport/feed_socket.py",
         "        return None if self.unhandled else sample\n",
         "        return sample\n",
         ("tests/edge/test_line.py",),

@@ -12,11 +12,11 @@ from typing import NamedTuple, Self
 
 from loopback import WAIT_S
 
-from actors.edge.line import Line
-from actors.edge.reactor import Reactor
-from actors.edge.secure import SecureSocket
-from actors.edge.wire import Wire
-from actors.logic.frames import FrameSkimmer
+from actors.transport.feed_socket import Line
+from actors.transport.handshake import Wire
+from actors.transport.reactor import Reactor
+from actors.transport.skimmer import FrameSkimmer
+from actors.transport.tls import SecureSocket
 
 TRADE = b'{"event_type":"last_trade_price","asset_id":"' + b"7" * 77 + b'","size":"%d"}'
 NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"price_change"}'

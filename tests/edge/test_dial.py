@@ -12,10 +12,10 @@ import pytest
 import trustme
 from loopback import WAIT_S, RawServer
 
-from actors.edge.dial import Deadline, Resolve, _connect_reason, dial, verifying_context
-from actors.edge.secure import SecureSocket
-from actors.edge.wire import open_wire
 from actors.errors import FeedLost
+from actors.transport.connect import Deadline, Resolve, _connect_reason, dial, verifying_context
+from actors.transport.handshake import open_wire
+from actors.transport.tls import SecureSocket
 
 pytestmark = pytest.mark.life
 

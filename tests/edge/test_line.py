@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from loopback import frame
 
-from actors.edge.line import SAMPLE_S, UNSENT_BYTES, Inbox, Line, Verb
-from actors.edge.wire import Wire
-from actors.logic.frames import FrameSkimmer
+from actors.transport.feed_socket import SAMPLE_S, UNSENT_BYTES, Inbox, Line, Verb
+from actors.transport.handshake import Wire
+from actors.transport.skimmer import FrameSkimmer
 
 NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"price_change"}'
 

@@ -19,8 +19,8 @@ from loopback import (
 )
 from reactor_bench import NOISE, Bench, Ear, secured, trade
 
-from actors.edge.wire import Wire, open_wire
-from actors.logic.assembly import TAIL_BYTES
+from actors.transport.frames import TAIL_BYTES
+from actors.transport.handshake import Wire, open_wire
 
 pytestmark = pytest.mark.life
 

@@ -5,9 +5,9 @@ import pytest
 from loopback import WAIT_S, frame, goodbye, read_frame
 from reactor_bench import Bench, Ear, trade
 
-from actors.edge.line import UNSENT_BYTES
-from actors.edge.reactor import Reactor
 from actors.errors import FeedLost
+from actors.transport.feed_socket import UNSENT_BYTES
+from actors.transport.reactor import Reactor
 
 pytestmark = pytest.mark.life
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import WAIT_S, trusting
 
-from actors.edge.secure import SecureSocket
+from actors.transport.tls import SecureSocket
 
 pytestmark = pytest.mark.life
 

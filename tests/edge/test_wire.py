@@ -7,8 +7,8 @@ from email.utils import formatdate
 import pytest
 from loopback import WAIT_S, RawServer, answer_to, frame, read_frame, read_request
 
-from actors.edge.wire import Wire, close_frame, open_wire, pong_frame, text_frame
 from actors.errors import FeedLost
+from actors.transport.handshake import Wire, close_frame, open_wire, pong_frame, text_frame
 
 pytestmark = pytest.mark.life
 

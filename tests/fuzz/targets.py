@@ -21,10 +21,10 @@ from actors.edge.http import Http
 from actors.edge.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.logic import chain, clob, data_api, feed, gamma
-from actors.logic.frames import FrameSkimmer
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.transport.skimmer import FrameSkimmer
 
 DATA = Path(__file__).parents[1] / "data"
 NOW_NS = 1_780_000_000_000_000_000

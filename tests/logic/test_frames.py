@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rfc6455 import FAULTS, Judge, frame
 
-from actors.logic.assembly import TAIL_BYTES
-from actors.logic.frames import FrameSkimmer, Skim
+from actors.transport.frames import TAIL_BYTES
+from actors.transport.skimmer import FrameSkimmer, Skim
 
 MARKER = b'"last_trade_price"'
 TOKEN = "7" * 77

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rfc6455 import Judge, frame
 
-from actors.logic.frames import FrameSkimmer
-from actors.logic.gait import Gait, Look, Step, look_at, step_over
+from actors.transport.noise_runs import Gait, Look, Step, look_at, step_over
+from actors.transport.skimmer import FrameSkimmer
 
 MARKER = b'"last_trade_price"'
 SIGN = b'"price_changes"'

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from actors.edge.dial import Deadline, dial, verifying_context
 from actors.errors import FeedLost
+from actors.transport.connect import Deadline, dial, verifying_context
 
 _HEAD_BYTES = 64 << 10
 _BODY_BYTES = 4 << 10  # of an error page that are read, to be shown

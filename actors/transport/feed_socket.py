@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from actors.edge.secure import SecureSocket
-from actors.edge.wire import Wire, close_frame, text_frame
-from actors.logic.frames import FrameSkimmer, Skim
+from actors.transport.handshake import Wire, close_frame, text_frame
+from actors.transport.skimmer import FrameSkimmer, Skim
+from actors.transport.tls import SecureSocket
 
 UNSENT_BYTES = 1 << 20
 """What may wait to be sent on one line. More ends the line with `write_failed`."""

@@ -4,7 +4,7 @@ Each marker is searched once a buffer, however often another one is found and
 however often the walk over the buffer is interrupted.
 """
 
-from actors.logic.noise import rare_at
+from actors.transport.noise import rare_at
 
 _TRIES = 16  # finds of a letter in vain before the marker itself is searched
 

@@ -4,7 +4,7 @@ In messages of one kind the marker stands equally far from the end, whatever the
 lengths. So in a row it is not searched: it is looked for where it stood in the last one.
 """
 
-from actors.logic.assembly import PLAIN_TEXT
+from actors.transport.frames import PLAIN_TEXT
 
 
 def take_row(

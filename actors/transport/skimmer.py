@@ -18,11 +18,11 @@ stood before it is handed on.
 
 from typing import NamedTuple
 
-from actors.logic.assembly import PLAIN_TEXT, Assembly
-from actors.logic.gait import Gait, Step
-from actors.logic.noise import proof
-from actors.logic.row import take_row
-from actors.logic.search import Search
+from actors.transport.filter import Search
+from actors.transport.frames import PLAIN_TEXT, Assembly
+from actors.transport.noise import proof
+from actors.transport.noise_runs import Gait, Step
+from actors.transport.row import take_row
 
 
 class Skim(NamedTuple):

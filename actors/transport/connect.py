@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from actors.edge.secure import SecureSocket
 from actors.errors import FeedLost
+from actors.transport.tls import SecureSocket
 
 _USER_TIMEOUT_MS = 15_000  # how long the kernel lets our bytes go without acknowledgement
 _ADDRESSES = 8  # of one name that are tried

@@ -26,13 +26,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from actors.edge.line import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
-from actors.edge.pace import MUCH_BYTES, rest_s
-from actors.edge.wire import Wire, close_frame, pong_frame
 from actors.errors import FeedLost
-from actors.logic.assembly import TAIL_BYTES
-from actors.logic.frames import FrameSkimmer, Skim
-from actors.logic.gait import Gait
+from actors.transport.feed_socket import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
+from actors.transport.frames import TAIL_BYTES
+from actors.transport.handshake import Wire, close_frame, pong_frame
+from actors.transport.noise_runs import Gait
+from actors.transport.pace import MUCH_BYTES, rest_s
+from actors.transport.skimmer import FrameSkimmer, Skim
 
 _TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
 _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
