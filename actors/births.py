@@ -15,11 +15,9 @@ from actors.catalog import CatalogActor
 from actors.config.load import Config
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.edge import migrate
-from actors.edge.chain import Chain
 from actors.edge.dsn import SafeDsn
 from actors.edge.guard import Guard
 from actors.edge.journal import Journal
-from actors.edge.polymarket import Polymarket
 from actors.edge.store import Store
 from actors.errors import SchemaMismatch
 from actors.logic.restart import ChildSpec
@@ -28,6 +26,8 @@ from actors.messages import Tick
 from actors.model.batch import Opened
 from actors.model.connection import LaneSpec
 from actors.model.shard import Shard
+from actors.polymarket.chain_client import Chain
+from actors.polymarket.client import Polymarket
 from actors.ports import Line
 from actors.recorder import Recorder
 from actors.resolution import ResolutionActor

@@ -20,13 +20,8 @@ from datetime import UTC, datetime
 
 from actors.actor import Mailbox, Shell
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic import gamma as answers
 from actors.logic.agenda import Agenda, Lookup, Question
-from actors.logic.budget import GAMMA_LISTINGS, Budget
-from actors.logic.patience import Patience
-from actors.logic.sources import Gamma
 from actors.logic.universe import Difference, Filters, Universe
-from actors.logic.walk import Walk, chunks, spellings
 from actors.messages import (
     MarketsRemembered,
     MarketsSeen,
@@ -41,6 +36,11 @@ from actors.messages import (
 )
 from actors.model.market import Market
 from actors.outbox import Outbox
+from actors.polymarket import gamma as answers
+from actors.polymarket.budget import GAMMA_LISTINGS, Budget
+from actors.polymarket.pagination import Walk, chunks, spellings
+from actors.polymarket.patience import Patience
+from actors.polymarket.ports import Gamma
 from actors.reports import CatalogReport
 
 log = logging.getLogger(__name__)

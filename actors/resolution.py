@@ -21,15 +21,11 @@ from collections.abc import Callable, Iterable, Sequence
 from actors.actor import Mailbox, Shell
 from actors.clerk import Clerk
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic import gamma
 from actors.logic.closings import Closings
 from actors.logic.court import Court
-from actors.logic.doors import Doors
 from actors.logic.evidence import Source
 from actors.logic.inquiry import LOOK_IDS, Ask, Inquiry, closings, read
 from actors.logic.rechecks import Rechecks
-from actors.logic.sources import Chain, Sources, put
-from actors.logic.walk import Walk, chunks
 from actors.messages import (
     EvidenceRemembered,
     MarketsRemembered,
@@ -46,6 +42,10 @@ from actors.messages import (
 )
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket import gamma
+from actors.polymarket.pagination import Walk, chunks
+from actors.polymarket.ports import Chain, Sources, put
+from actors.polymarket.ratelimit import Doors
 from actors.reports import ResolutionReport
 
 log = logging.getLogger(__name__)

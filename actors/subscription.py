@@ -1,10 +1,10 @@
 """A subscription: what one line is asked for, in bounded messages, and what it is to hand on."""
 
-from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.insistence import Insistence
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
+from actors.polymarket import channel
 from actors.ports import Line
 
 TRADE_MARKERS = (b"last_trade_price",)
@@ -57,8 +57,8 @@ class Subscription:
     def begin(self, line: Line, now: float) -> None:
         """Send the initial form once, the rest as operations."""
         self._line = line
-        head, *rest = list(feed.chunks((*self._lane.tokens, *self._pulse))) or [()]
-        line.send_text(feed.first_subscription(head, custom=self._lane.lifecycle))
+        head, *rest = list(channel.chunks((*self._lane.tokens, *self._pulse))) or [()]
+        line.send_text(channel.first_subscription(head, custom=self._lane.lifecycle))
         for chunk in rest:
             self._ask(chunk)
         self._listening.requested(self._lane.tokens, now)
@@ -74,8 +74,8 @@ class Subscription:
     def drop(self, tokens: tuple[TokenId, ...]) -> None:
         """Let tokens go; no answer follows."""
         if self._line is not None:
-            for chunk in feed.chunks(tokens):
-                self._line.send_text(feed.unsubscription(chunk))
+            for chunk in channel.chunks(tokens):
+                self._line.send_text(channel.unsubscription(chunk))
 
     def again(self, tokens: tuple[TokenId, ...], now: float) -> None:
         """Ask anew for tokens that are not covered: their first `book` is awaited again."""
@@ -112,5 +112,5 @@ class Subscription:
 
     def _ask(self, tokens: tuple[TokenId, ...]) -> None:
         if self._line is not None:
-            for chunk in feed.chunks(tokens):
-                self._line.send_text(feed.subscription(chunk, custom=self._lane.lifecycle))
+            for chunk in channel.chunks(tokens):
+                self._line.send_text(channel.subscription(chunk, custom=self._lane.lifecycle))

@@ -1,11 +1,11 @@
 """The vigil: what one connection does about silence."""
 
 from actors.epoch import Epoch
-from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.liveness import Liveness, gap_cause
 from actors.messages import Tick
 from actors.model.connection import LaneSpec
+from actors.polymarket import channel
 from actors.ports import Line
 from actors.subscription import Subscription
 
@@ -37,7 +37,7 @@ class Vigil:
         if reason is not None:
             return reason
         if self._liveness.ping_due(tick.now):
-            line.send_text(feed.PING)
+            line.send_text(channel.PING)
         if not silent:
             self._subscription.insist(tick.now)
             if self._subscription.can_probe and self._liveness.probe_due(tick.now, line):

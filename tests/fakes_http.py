@@ -1,6 +1,6 @@
 """FakePolymarket: Gamma, CLOB, Data API and chain in memory, with the manners of the real ones.
 
-It speaks at the level of `edge/polymarket.py`: raw JSON in, raw JSON out. Shapes
+It speaks at the level of `polymarket/client.py`: raw JSON in, raw JSON out. Shapes
 follow the recorded answers: lists as JSON in a string, `closed` false unless
 asked for, look-ups that honour `closed`, cursors, `closedTime` in its own format.
 """
@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.errors import SourceUnavailable
-from actors.logic.walk import Params
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Params
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
 

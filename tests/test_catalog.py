@@ -9,8 +9,6 @@ from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
 
 from actors.catalog import OUTBOX_MAX, CatalogActor
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.budget import GAMMA_LISTINGS
-from actors.logic.gamma import parse_market
 from actors.logic.universe import Filters
 from actors.messages import (
     MarketsRemembered,
@@ -24,6 +22,8 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.trade import ConditionId
+from actors.polymarket.budget import GAMMA_LISTINGS
+from actors.polymarket.gamma import parse_market
 from actors.reports import CatalogReport
 
 DISCOVERY_S = 30.0

@@ -10,9 +10,7 @@ from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
 from actors.clerk import OUTBOX_MAX
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.budget import CHAIN, GAMMA_OUTCOMES
 from actors.logic.evidence import Source
-from actors.logic.gamma import parse_market
 from actors.logic.outcome import Observation, Resolution
 from actors.logic.rechecks import Recheck
 from actors.logic.standing import LastWords, Standing, Transition
@@ -36,6 +34,8 @@ from actors.messages import (
 )
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket.budget import CHAIN, GAMMA_OUTCOMES
+from actors.polymarket.gamma import parse_market
 from actors.reports import ResolutionReport
 from actors.resolution import ResolutionActor
 

@@ -16,7 +16,6 @@ from test_connection import (
     sent_tokens,
 )
 
-from actors.logic import feed
 from actors.messages import (
     Doubt,
     Retire,
@@ -26,6 +25,7 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import Print, TokenId
+from actors.polymarket import channel
 from actors.reports import ConnectionEnded, ConnectionReport
 
 ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
@@ -187,7 +187,7 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
 
 
 def seen(token: str, at_ms: int) -> Print:
-    return feed.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
+    return channel.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
 
 
 def listening(house: House, *, after_s: int = 30) -> int:

@@ -11,7 +11,6 @@ from fakes_box import Box, drain, step
 from test_connection import a_print
 
 from actors.actor import Birth
-from actors.logic import feed
 from actors.logic.outcome import Contradiction, Observation, Resolution, Source
 from actors.messages import (
     BatchWritten,
@@ -38,6 +37,7 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Print, TokenId, print_hashes
+from actors.polymarket import channel
 from actors.reports import WriterReport
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
@@ -93,7 +93,7 @@ class House:
             epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raws=(raw,)
         )
         seq = self.journal.append(facts.encode(frames), weight=1)
-        prints = feed.decode((raw,), NS + number).prints
+        prints = channel.decode((raw,), NS + number).prints
         hashes = print_hashes(prints)
         return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
 

@@ -16,9 +16,9 @@ import msgspec
 
 from actors.logic.announced import Announced
 from actors.logic.universe import Filters
-from actors.logic.walk import Walk, Watermark, everything, named, newest
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Walk, Watermark, everything, named, newest
 
 SWEEP_S = 1800.0
 STARVED_SWEEP_S = 300.0

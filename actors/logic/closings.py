@@ -8,8 +8,8 @@ schedule. `now` is monotonic seconds, `*_ms` wall clock.
 
 from collections.abc import Iterable
 
-from actors.logic.walk import Walk, resolved
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Walk, resolved
 
 OVERLAP_MS = 600_000
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.logic import feed
 from actors.logic.outcome import Contradiction, Observation, Resolution
 from actors.logic.standing import Transition
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
 from actors.model.market import Market
 from actors.model.trade import Print, Refusal, print_hashes
+from actors.polymarket import channel
 
 Evidence = Observation | Transition | Resolution | Contradiction
 
@@ -156,7 +156,7 @@ def replay(frames: facts.FramesSeen) -> tuple[tuple[Print, ...], tuple[Refusal, 
     A print beyond the numbers (a decoder that finds more than the one that
     journalled the frames) is the first of its kind.
     """
-    decoded = feed.decode(frames.raws, frames.received_at_ns)
+    decoded = channel.decode(frames.raws, frames.received_at_ns)
     if frames.occurrences.count(1) == len(frames.occurrences):
         return decoded.prints, decoded.refusals
     numbers = (*frames.occurrences, *(1 for _ in decoded.prints[len(frames.occurrences) :]))

@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
-from actors.logic import feed
 from actors.logic.coverage import Listening
 from actors.logic.twins import TwinCounter
 from actors.model.connection import LaneSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import Print, TokenId
+from actors.polymarket import channel
 
 FRAMES_AT_ONCE: Final = 256
 """Most frames that are taken together."""
@@ -46,7 +46,7 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
         confirmed: Tokens whose first `book` is among them.
     """
 
-    decoded: feed.Decoded
+    decoded: channel.Decoded
     record: FramesSeen | None
     prints: tuple[Print, ...]
     hashes: tuple[int, ...]
@@ -69,7 +69,7 @@ class Intake:
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Taken:
         """Understand frames that arrived together. Never raises, whatever the feed sends."""
-        decoded = feed.decode(frames, received_at_ns)
+        decoded = channel.decode(frames, received_at_ns)
         prints, hashes = self._twins.number(self._own(decoded.prints))
         self.listening.printed(prints)  # before the books: what came before one does not count
         confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
@@ -80,14 +80,14 @@ class Intake:
 
     def _record(
         self,
-        decoded: feed.Decoded,
+        decoded: channel.Decoded,
         prints: tuple[Print, ...],
         hashes: tuple[int, ...],
         received_at_ns: int,
     ) -> FramesSeen:
         heard, raws = decoded.prints, decoded.kept
         if len(heard) > len(prints):  # frames with nothing but pulses are for others to keep
-            parts = [feed.decode((raw,), received_at_ns) for raw in raws]
+            parts = [channel.decode((raw,), received_at_ns) for raw in raws]
             parts = [part for part in parts if part.refusals or self._own(part.prints)]
             raws = tuple(chain.from_iterable(part.kept for part in parts))
             heard = tuple(chain.from_iterable(part.prints for part in parts))

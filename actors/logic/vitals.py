@@ -165,7 +165,7 @@ class SourceState(Part, frozen=True, kw_only=True):
 
     Attributes:
         requests: Asked since the resolution actor was born.
-        requests_10s: Of these in the last ten seconds; `logic/budget.py` has the most.
+        requests_10s: Of these in the last ten seconds; `polymarket/budget.py` has the most.
     """
 
     state: str

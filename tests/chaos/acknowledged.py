@@ -7,10 +7,10 @@ from pathlib import Path
 from server import OwnServer
 
 from actors.edge.journal import Journal
-from actors.logic import feed
 from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import Print
+from actors.polymarket import channel
 
 Key = tuple[str, int, str, int]
 """(token, exchange ms, transaction hash or '', occurrence)."""
@@ -44,7 +44,7 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
             continue
         kept = facts.decode(item.body)
         if isinstance(kept, facts.FramesSeen):
-            prints = feed.decode(kept.raws, kept.received_at_ns).prints
+            prints = channel.decode(kept.raws, kept.received_at_ns).prints
             for found, occurrence in zip(prints, kept.occurrences, strict=True):
                 if occurrence:  # else another connection records it
                     yield _key(found, occurrence)

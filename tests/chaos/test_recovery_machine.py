@@ -19,11 +19,11 @@ from test_connection import a_print
 from actors.actor import Birth
 from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
-from actors.logic import feed
 from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
 from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import print_hashes
+from actors.polymarket import channel
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000
@@ -123,7 +123,7 @@ class RecoveryMachine(RuleBasedStateMachine):
                 self.open()
                 return
             self.numbers[seq], self.bodies[seq] = self.count, body
-            prints = feed.decode((raw,), NS).prints
+            prints = channel.decode((raw,), NS).prints
             hashes = print_hashes(prints)
             told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
             self.in_the_air.append(Journalled(seq=seq) if crowded else told)

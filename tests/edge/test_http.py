@@ -13,8 +13,8 @@ import pytest
 import trustme
 from http_peer import Peer, answering, dripping
 
-from actors.edge.http import Http, _Watch
 from actors.errors import SourceUnavailable
+from actors.polymarket.http import Http, _Watch
 
 AGENT = "tracker/1 (+https://example.org)"
 

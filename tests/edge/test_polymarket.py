@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from http_peer import Peer, Script, answering
 
-from actors.edge.polymarket import Page, Polymarket
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.model.trade import ConditionId
+from actors.polymarket.client import Page, Polymarket
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
 

@@ -17,13 +17,13 @@ from http_peer import Peer
 from rich.console import Console
 
 from actors.board import render
-from actors.edge.http import Http
 from actors.edge.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic import chain, clob, data_api, feed, gamma
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket import chain, channel, clob, data_api, gamma
+from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
 
 DATA = Path(__file__).parents[1] / "data"
@@ -88,7 +88,7 @@ def frames(data: bytes) -> None:
 
 def events(data: bytes) -> None:
     """Decode the bytes as one message of the feed."""
-    decoded = feed.decode((data,), NOW_NS)
+    decoded = channel.decode((data,), NOW_NS)
     assert sum(len(refusal.payload) for refusal in decoded.refusals) <= 2 * len(data) + 1024
 
 

@@ -4,9 +4,9 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from actors.logic import feed
-from actors.logic.feed import Decoded
 from actors.model.trade import ConditionId, Print, TokenId
+from actors.polymarket import channel
+from actors.polymarket.channel import Decoded
 
 RECEIVED_MS = 1_790_000_000_500
 RECEIVED_NS = RECEIVED_MS * 1_000_000
@@ -30,7 +30,7 @@ PRINT: dict[str, object] = {
 
 def decode(raw: bytes, received_at_ns: int) -> Decoded:
     """Give what one frame says."""
-    return feed.decode((raw,), received_at_ns)
+    return channel.decode((raw,), received_at_ns)
 
 
 def wire(value: object) -> bytes:

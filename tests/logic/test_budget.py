@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic import budget
-from actors.logic.budget import WINDOW_S, Budget
+from actors.polymarket import budget
+from actors.polymarket.budget import WINDOW_S, Budget
 
 
 def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:

@@ -12,7 +12,7 @@ from feed_samples import (
     wire,
 )
 
-from actors.logic.feed import Decoded
+from actors.polymarket.channel import Decoded
 
 
 def reason_of(raw: bytes) -> str:

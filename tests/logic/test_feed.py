@@ -19,9 +19,9 @@ from feed_samples import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.logic import feed
-from actors.logic.feed import Decoded
 from actors.model.trade import Refusal, TokenId
+from actors.polymarket import channel
+from actors.polymarket.channel import Decoded
 
 FIXTURES = Path(
     os.environ.get("TRACKER_FIXTURES", Path(__file__).parents[2].parent / "shared" / "fixtures")
@@ -39,7 +39,7 @@ def refused(reason: str, payload: bytes) -> Decoded:
 
 
 def test_the_first_message_subscribes_with_an_initial_dump() -> None:
-    said = json.loads(feed.first_subscription([TokenId("1"), TokenId("22")], custom=True))
+    said = json.loads(channel.first_subscription([TokenId("1"), TokenId("22")], custom=True))
     assert said == {
         "assets_ids": ["1", "22"],
         "type": "market",
@@ -50,12 +50,12 @@ def test_the_first_message_subscribes_with_an_initial_dump() -> None:
 
 
 def test_later_messages_are_operations() -> None:
-    assert json.loads(feed.subscription([TokenId("1")], custom=False)) == {
+    assert json.loads(channel.subscription([TokenId("1")], custom=False)) == {
         "assets_ids": ["1"],
         "operation": "subscribe",
         "custom_feature_enabled": False,
     }
-    assert json.loads(feed.unsubscription([TokenId("1")])) == {
+    assert json.loads(channel.unsubscription([TokenId("1")])) == {
         "assets_ids": ["1"],
         "operation": "unsubscribe",
     }
@@ -63,10 +63,10 @@ def test_later_messages_are_operations() -> None:
 
 def test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out() -> None:
     tokens = [TokenId(str(n)) for n in range(201)]
-    parts = list(feed.chunks(tokens))
+    parts = list(channel.chunks(tokens))
     assert [len(part) for part in parts] == [100, 100, 1]
     assert [token for part in parts for token in part] == tokens
-    assert list(feed.chunks([])) == []
+    assert list(channel.chunks([])) == []
 
 
 # -------------------------------------------------------------------- frames
@@ -291,7 +291,7 @@ def test_a_damaged_print_is_a_print_or_kept_but_never_gone(raw: bytes, data: st.
 def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
     parts = [
-        feed._take_apart(event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS)
+        channel._take_apart(event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS)
         for event in events
     ]
     assert whole.prints == tuple(p for part in parts for p in part.prints)
@@ -317,11 +317,11 @@ FRAMES = (
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAMES), max_size=12))
 def test_what_frames_say_does_not_depend_on_which_are_read_together(frames: list[bytes]) -> None:
-    together = feed.decode(frames, RECEIVED_NS)
+    together = channel.decode(frames, RECEIVED_NS)
     apart = sum((decode(raw, RECEIVED_NS) for raw in frames), Decoded())
     assert together == apart
 
 
 def test_what_holds_a_print_or_a_refusal_is_kept_and_nothing_else() -> None:
     frames = (BOOK, spoken(), b"PONG", b"[]", spoken(price="7"), b"[" + BOOK + b"]")
-    assert feed.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))
+    assert channel.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, Payouts, changed, pays, says, state
 
-from actors.logic import gamma
 from actors.logic.court import Court
 from actors.logic.evidence import Testimony as Heard
 from actors.logic.outcome import (
@@ -21,6 +20,7 @@ from actors.logic.outcome import (
     decide,
     judge,
 )
+from actors.polymarket import gamma
 
 HOLD = 120
 NO_STATUS = "closed at 1/0, no status, still accepting orders"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRefused
-from actors.logic import spelling
+from actors.polymarket import fields
 
 NOW_NS = 1_790_000_000_000_000_000
 
@@ -16,14 +16,14 @@ NOW_NS = 1_790_000_000_000_000_000
 @settings(deadline=None)
 @given(st.decimals(min_value="0.000000000001", max_value=10**19, places=12))
 def test_an_amount_is_never_rounded(value: Decimal) -> None:
-    assert spelling.amount(format(value, "f"), "size") == value
+    assert fields.amount(format(value, "f"), "size") == value
 
 
 @settings(deadline=None)
 @given(st.text(max_size=30))
 def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
     try:
-        value = spelling.amount(text, "price")
+        value = fields.amount(text, "price")
     except PayloadRefused:
         return
     assert set(text) <= set("0123456789.")
@@ -35,7 +35,7 @@ def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
 def test_a_token_is_ascii_digits(text: str) -> None:
     good = text.isascii() and text.isdigit() and len(text) <= 78
     try:
-        assert spelling.token(text) == text
+        assert fields.token(text) == text
         assert good
     except PayloadRefused:
         assert not good
@@ -43,32 +43,32 @@ def test_a_token_is_ascii_digits(text: str) -> None:
 
 @pytest.mark.parametrize("length", [62, 63, 64])
 def test_a_condition_is_told_in_lower_case(length: int) -> None:
-    assert spelling.condition("0x" + "AbC1"[:2] * (length // 2) + "F" * (length % 2)) == (
+    assert fields.condition("0x" + "AbC1"[:2] * (length // 2) + "F" * (length % 2)) == (
         "0x" + "ab" * (length // 2) + "f" * (length % 2)
     )
 
 
 def test_a_day_ahead_is_the_last_moment_believed() -> None:
     last_ms = NOW_NS // 1_000_000 + 86_400_000
-    assert spelling.moment(str(last_ms), NOW_NS) == last_ms
+    assert fields.moment(str(last_ms), NOW_NS) == last_ms
     with pytest.raises(PayloadRefused, match="timestamp out of range"):
-        spelling.moment(last_ms + 1, NOW_NS)
+        fields.moment(last_ms + 1, NOW_NS)
 
 
 @pytest.mark.parametrize("value", ["", "0", "0100", 7, None])
 def test_a_fee_is_whole_or_absent(value: str | int | None) -> None:
-    assert spelling.fee(value) == {"": None, "0": 0, "0100": 100, 7: 7, None: None}[value]
+    assert fields.fee(value) == {"": None, "0": 0, "0100": 100, 7: 7, None: None}[value]
 
 
 @pytest.mark.parametrize("value", ["1.5", "-1", " 1", "1" * 10])
 def test_no_other_fee_is_made_up(value: str) -> None:
     with pytest.raises(PayloadRefused, match="fee_rate_bps is not a whole number"):
-        spelling.fee(value)
+        fields.fee(value)
 
 
 def test_no_hash_and_an_empty_hash_are_the_same() -> None:
-    assert spelling.transaction_hash(None) is None
-    assert spelling.transaction_hash("") is None
+    assert fields.transaction_hash(None) is None
+    assert fields.transaction_hash("") is None
 
 
 HASHES = st.from_regex(r"0x[0-9a-fA-F]{0,132}", fullmatch=True) | st.text(
@@ -81,7 +81,7 @@ HASHES = st.from_regex(r"0x[0-9a-fA-F]{0,132}", fullmatch=True) | st.text(
 def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
     good = re.fullmatch("0x([0-9a-fA-F]{2}){1,64}", text)
     try:
-        assert spelling.transaction_hash(text) == text.lower()
+        assert fields.transaction_hash(text) == text.lower()
         assert good
     except PayloadRefused:
         assert not good
@@ -94,7 +94,7 @@ def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
 def test_a_moment_is_up_to_eighteen_ascii_digits(text: str) -> None:
     phrase = "out of range" if re.fullmatch("[0-9]{1,18}", text) else "is not milliseconds"
     with pytest.raises(PayloadRefused, match=phrase):
-        spelling.moment(text, 0)
+        fields.moment(text, 0)
 
 
 # -------------------------------------------------------------------- columns
@@ -125,19 +125,19 @@ def at_once(check: Callable[[Any], Any], values: Sequence[object]) -> object:
 @settings(deadline=None)
 @given(st.lists(SIZES, max_size=5))
 def test_a_column_of_sizes_is_what_each_is(texts: list[str]) -> None:
-    each = one_by_one(lambda text: spelling.amount(text, "size"), texts)
-    assert at_once(spelling.sizes, texts) == each
+    each = one_by_one(lambda text: fields.amount(text, "size"), texts)
+    assert at_once(fields.sizes, texts) == each
 
 
 @settings(deadline=None)
 @given(st.lists(MOMENTS, max_size=5))
 def test_a_column_of_moments_is_what_each_is(values: list[object]) -> None:
-    each = one_by_one(lambda value: spelling.moment(value, NOW_NS), values)
-    assert at_once(lambda column: spelling.moments(column, NOW_NS), values) == each
+    each = one_by_one(lambda value: fields.moment(value, NOW_NS), values)
+    assert at_once(lambda column: fields.moments(column, NOW_NS), values) == each
 
 
 @settings(deadline=None)
 @given(st.lists(SPOKEN_HASHES, max_size=5))
 def test_a_column_of_hashes_is_what_each_is(texts: list[str | None]) -> None:
-    each = one_by_one(spelling.transaction_hash, texts)
-    assert at_once(spelling.transaction_hashes, texts) == each
+    each = one_by_one(fields.transaction_hash, texts)
+    assert at_once(fields.transaction_hashes, texts) == each

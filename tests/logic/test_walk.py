@@ -1,7 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from actors.logic.walk import (
+from actors.model.trade import ConditionId
+from actors.polymarket.pagination import (
     PAGE_SIZE,
     Walk,
     Watermark,
@@ -12,7 +13,6 @@ from actors.logic.walk import (
     resolved,
     spellings,
 )
-from actors.model.trade import ConditionId
 
 AT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from decimal import Decimal, DecimalException
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic import answer
 from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket import strict_json
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
@@ -61,18 +61,18 @@ def parse_market(raw: bytes) -> Market:
             tokens` (a market too young to trade, a placeholder), `token id is
             no digits`, `not two outcomes`, `tokens are twins`.
     """
-    found = answer.read(raw, _answer)
-    condition_id = answer.condition(found.condition_id)
+    found = strict_json.read(raw, _answer)
+    condition_id = strict_json.condition(found.condition_id)
     if condition_id is None:
         raise PayloadRefused("no condition id")
     return Market(
         condition_id=condition_id,
-        question=answer.text(found.question),
-        slug=answer.text(found.slug),
+        question=strict_json.text(found.question),
+        slug=strict_json.text(found.slug),
         assets=_assets(found),
-        gamma_id=answer.text(found.id) or None,
-        end_at=answer.moment(found.end_date),
-        started_at=answer.moment(found.start_date),
+        gamma_id=strict_json.text(found.id) or None,
+        end_at=strict_json.moment(found.end_date),
+        started_at=strict_json.moment(found.start_date),
         closed=found.closed is True,
         active=found.active is not False,
         neg_risk=found.neg_risk is True,
@@ -90,12 +90,12 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """
     payouts, reason, payload = None, "unreadable answer", ""
     try:
-        found = answer.read(raw, _answer)
+        found = strict_json.read(raw, _answer)
     except PayloadRefused:
-        payload = answer.scrap(raw)
+        payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or ("twin keys" if answer.has_twin_keys(raw) else "")
+        reason = _why_not(found, market) or ("twin keys" if strict_json.has_twin_keys(raw) else "")
         payouts = None if reason else _payouts(found)
         reason = reason if payouts or reason else "prices not final"
     return Observation(
@@ -111,7 +111,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
 def resolved_at_ms(raw: bytes) -> int | None:
     """Give `closedTime` in milliseconds since 1970, or None when it is not told."""
     try:
-        at = answer.moment(answer.read(raw, _answer).closed_time)
+        at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
     except PayloadRefused:
         return None
     return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
@@ -120,7 +120,7 @@ def resolved_at_ms(raw: bytes) -> int | None:
 def condition_of(raw: bytes) -> ConditionId | None:
     """Give the condition id of this object of Gamma, or None when it has none."""
     try:
-        return answer.condition(answer.read(raw, _answer).condition_id)
+        return strict_json.condition(strict_json.read(raw, _answer).condition_id)
     except PayloadRefused:
         return None
 
@@ -128,19 +128,21 @@ def condition_of(raw: bytes) -> ConditionId | None:
 def _token_texts(found: _Answer) -> list[str]:
     return [
         text
-        for text in answer.texts(found.clob_token_ids) or answer.texts(found.position_ids) or []
+        for text in strict_json.texts(found.clob_token_ids)
+        or strict_json.texts(found.position_ids)
+        or []
         if text
     ]
 
 
 def _assets(found: _Answer) -> tuple[Asset, ...]:
     texts = _token_texts(found)
-    numeric = answer.numbers(found.clob_token_ids) or answer.numbers(found.position_ids)
+    numeric = strict_json.numbers(found.clob_token_ids) or strict_json.numbers(found.position_ids)
     if not texts and not numeric:
         raise PayloadRefused("no tokens")
-    if not texts or (tokens := answer.tokens(texts)) is None:
+    if not texts or (tokens := strict_json.tokens(texts)) is None:
         raise PayloadRefused("token id is no digits")
-    outcomes = answer.texts(found.outcomes) or []
+    outcomes = strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
         raise PayloadRefused("not two outcomes")
     if tokens[0] == tokens[1]:
@@ -152,7 +154,9 @@ def _assets(found: _Answer) -> tuple[Asset, ...]:
 
 
 def _version(found: _Answer) -> str:
-    if answer.text(found.version).lower() == "v2" or not answer.texts(found.clob_token_ids):
+    if strict_json.text(found.version).lower() == "v2" or not strict_json.texts(
+        found.clob_token_ids
+    ):
         return "v2"
     return "v1"
 
@@ -160,7 +164,7 @@ def _version(found: _Answer) -> str:
 def _volume(found: _Answer) -> Decimal | None:
     for raw in (found.volume, found.volume_num):
         try:
-            volume = answer.read(bytes(raw), _decimal)
+            volume = strict_json.read(bytes(raw), _decimal)
         except (PayloadRefused, DecimalException):
             continue
         if volume.is_finite() and volume >= 0 and _is_small(volume):
@@ -175,22 +179,22 @@ def _is_small(number: Decimal) -> bool:
 
 def _slugs(found: _Answer) -> tuple[str, ...]:
     try:
-        tags = answer.read(bytes(found.tags), _tags)
+        tags = strict_json.read(bytes(found.tags), _tags)
     except PayloadRefused:
         return ()
     slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
-    return tuple(dict.fromkeys(answer.clean(slug).lower() for slug in slugs if slug))
+    return tuple(dict.fromkeys(strict_json.clean(slug).lower() for slug in slugs if slug))
 
 
 def _why_not(found: _Answer, market: Market) -> str:
-    if answer.condition(found.condition_id) != answer.condition(market.condition_id):
+    if strict_json.condition(found.condition_id) != strict_json.condition(market.condition_id):
         return "wrong market echoed"
-    tokens, outcomes = _token_texts(found), answer.texts(found.outcomes) or []
+    tokens, outcomes = _token_texts(found), strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
         return "not two outcomes"
     sides = {TokenId(token): name for token, name in zip(tokens, outcomes, strict=True)}
     status = found.uma_resolution_status or ""
-    return answer.same_sides(sides, market) or _why_open(status, closed=found.closed is True)
+    return strict_json.same_sides(sides, market) or _why_open(status, closed=found.closed is True)
 
 
 def _why_open(status: str, *, closed: bool) -> str:
@@ -202,7 +206,7 @@ def _why_open(status: str, *, closed: bool) -> str:
 
 
 def _payouts(found: _Answer) -> tuple[tuple[TokenId, Decimal], ...] | None:
-    prices = answer.numbers(found.outcome_prices) or ()
+    prices = strict_json.numbers(found.outcome_prices) or ()
     if len(prices) != 2 or not is_outcome(prices):
         return None
     tokens = map(TokenId, _token_texts(found))
@@ -211,13 +215,13 @@ def _payouts(found: _Answer) -> tuple[tuple[TokenId, Decimal], ...] | None:
 
 
 def _evidence(found: _Answer) -> str:
-    prices = answer.numbers(found.outcome_prices)
-    return answer.evidence(
+    prices = strict_json.numbers(found.outcome_prices)
+    return strict_json.evidence(
         {
             "closed": found.closed,
-            "umaResolutionStatus": answer.clean(found.uma_resolution_status or "") or None,
+            "umaResolutionStatus": strict_json.clean(found.uma_resolution_status or "") or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],
             "tokenIds": _token_texts(found),
-            "closedTime": answer.text(found.closed_time) or None,
+            "closedTime": strict_json.text(found.closed_time) or None,
         }
     )

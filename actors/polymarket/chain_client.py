@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from actors.edge.http import DEADLINE_S, Http
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic import chain
 from actors.model.trade import ConditionId
+from actors.polymarket import chain
+from actors.polymarket.http import DEADLINE_S, Http
 
 MAX_IDS = 20
 

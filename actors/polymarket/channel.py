@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic.event import (
+from actors.model.trade import ConditionId, Print, Refusal, TokenId
+from actors.polymarket.events import (
     FRAME,
     UNREADABLE,
     BookEvent,
@@ -31,8 +32,7 @@ from actors.logic.event import (
     read,
     token_of,
 )
-from actors.logic.scan import elements
-from actors.model.trade import ConditionId, Print, Refusal, TokenId
+from actors.polymarket.scan import elements
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""

@@ -10,10 +10,10 @@ from decimal import Decimal
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic import answer
 from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket import strict_json
 
 Payouts = tuple[tuple[TokenId, Decimal], ...]
 
@@ -56,14 +56,14 @@ def observe_all(
         markets: Those that were asked for, by condition id.
         observed_at_ms: Wall clock, milliseconds since 1970.
     """
-    asked = {answer.condition(market.condition_id): market for market in markets.values()}
+    asked = {strict_json.condition(market.condition_id): market for market in markets.values()}
     observed: dict[ConditionId, Observation] = {}
     for raw in raw_rows:
         try:
-            row = answer.read(raw, _row)
+            row = strict_json.read(raw, _row)
         except PayloadRefused:
             continue
-        condition_id = answer.condition(row.condition_id)
+        condition_id = strict_json.condition(row.condition_id)
         market = asked.get(condition_id) if condition_id else None
         if market is not None:
             found = _observation(raw, row, market, observed_at_ms)
@@ -74,7 +74,7 @@ def observe_all(
 
 def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason = _word(row, market)
-    if payouts and answer.has_twin_keys(raw):
+    if payouts and strict_json.has_twin_keys(raw):
         payouts, reason = None, "twin keys"
     return Observation(
         condition_id=market.condition_id,
@@ -87,12 +87,12 @@ def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> 
 
 
 def _word(row: _Row, market: Market) -> tuple[Payouts | None, str]:
-    status = answer.text(row.status)
+    status = strict_json.text(row.status)
     if status != "resolved":
         return None, status if status in _UNDER_WAY else "unknown status"
     if bytes(row.payouts) in (b"null", b"[]"):
         return None, "no payouts"
-    shares = answer.numbers(row.payouts) or ()
+    shares = strict_json.numbers(row.payouts) or ()
     if len(shares) != 2 or len(market.assets) != 2:
         return None, "not two outcomes"
     # Exact numbers are compared, so that no division rounds something else into an outcome.
@@ -111,10 +111,10 @@ def _merged(one: Observation, other: Observation) -> Observation:
 
 
 def _evidence(row: _Row) -> str:
-    shares = answer.numbers(row.payouts)
-    return answer.evidence(
+    shares = strict_json.numbers(row.payouts)
+    return strict_json.evidence(
         {
-            "status": answer.text(row.status) or None,
+            "status": strict_json.text(row.status) or None,
             "payouts": None if shares is None else [str(share) for share in shares],
         }
     )

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from actors.edge.http import DEADLINE_S, Http
-from actors.logic import answer
 from actors.model.trade import ConditionId
+from actors.polymarket import strict_json
+from actors.polymarket.http import DEADLINE_S, Http
 
 MAX_IDS_GAMMA = 100
 MAX_IDS_DATA = 20
@@ -73,7 +73,7 @@ class Polymarket:
         """
         asked = [*params, ("after_cursor", cursor)] if cursor else list(params)
         raw = self._http.get(f"{self._gamma_url}/markets/keyset", asked)
-        page = answer.read(raw, _keyset)
+        page = strict_json.read(raw, _keyset)
         following = page.next_cursor or None
         return Page(
             markets=_apart(page.markets),
@@ -89,7 +89,7 @@ class Polymarket:
             return ()
         params = [("condition_ids", str(condition_id)) for condition_id in ids]
         params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
-        markets = answer.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
+        markets = strict_json.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
         return _apart(markets)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
@@ -103,7 +103,7 @@ class Polymarket:
         if not known:
             return ()
         raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
-        return _apart(answer.read(raw, _rows).data)
+        return _apart(strict_json.read(raw, _rows).data)
 
     def close(self) -> None:
         """Close the idle connections."""

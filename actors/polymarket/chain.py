@@ -13,10 +13,10 @@ from decimal import Decimal
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic import answer
 from actors.logic.outcome import ALL, HALF, NOTHING, Observation, Source
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket import strict_json
 
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
 SLOTS = "0xd42dc0c2"  # getOutcomeSlotCount(bytes32)
@@ -85,7 +85,7 @@ def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
     Raises:
         PayloadRefused: The node did not answer every question of the batch.
     """
-    replies = {reply.id: reply.result or "" for reply in answer.read(raw, _replies)}
+    replies = {reply.id: reply.result or "" for reply in strict_json.read(raw, _replies)}
     asked = range(count * CALLS_PER_CONDITION)
     if any(not replies.get(number) for number in asked):
         raise PayloadRefused("the node left questions open")
@@ -112,9 +112,9 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """
     payouts, reason = None, "unreadable answer"
     try:
-        found = answer.read(raw, _facts)
+        found = strict_json.read(raw, _facts)
     except PayloadRefused:
-        payload = answer.scrap(raw)
+        payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
         reason, shares = _word(found, market)
@@ -154,10 +154,10 @@ def _shares(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decimal
 
 
 def _evidence(found: Facts) -> str:
-    return answer.evidence(
+    return strict_json.evidence(
         {
-            "slots": answer.clean(found.slots),
-            "denominator": answer.clean(found.denominator),
-            "numerators": [answer.clean(word) for word in found.numerators],
+            "slots": strict_json.clean(found.slots),
+            "denominator": strict_json.clean(found.denominator),
+            "numerators": [strict_json.clean(word) for word in found.numerators],
         }
     )

@@ -7,10 +7,10 @@ all, and a 50/50 shows as none either: no flag means unknown, never a split.
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic import answer
 from actors.logic.outcome import ALL, NOTHING, Observation, Source
 from actors.model.market import Market
 from actors.model.trade import TokenId
+from actors.polymarket import strict_json
 
 
 class _Side(msgspec.Struct, frozen=True):
@@ -36,12 +36,12 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """
     payouts, reason = None, "unreadable answer"
     try:
-        found = answer.read(raw, _answer)
+        found = strict_json.read(raw, _answer)
     except PayloadRefused:
-        payload = answer.scrap(raw)
+        payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or ("twin keys" if answer.has_twin_keys(raw) else "")
+        reason = _why_not(found, market) or ("twin keys" if strict_json.has_twin_keys(raw) else "")
         if not reason:
             payouts = tuple(
                 (TokenId(side.token_id), ALL if side.winner else NOTHING) for side in found.tokens
@@ -57,12 +57,12 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
 
 
 def _why_not(found: _Answer, market: Market) -> str:
-    if answer.condition(found.condition_id) != answer.condition(market.condition_id):
+    if strict_json.condition(found.condition_id) != strict_json.condition(market.condition_id):
         return "wrong market echoed"
     if len(found.tokens) != 2:
         return "not two outcomes"
     sides = {TokenId(side.token_id): side.outcome for side in found.tokens}
-    if reason := answer.same_sides(sides, market):
+    if reason := strict_json.same_sides(sides, market):
         return reason
     if not found.closed:
         return "open"
@@ -71,10 +71,12 @@ def _why_not(found: _Answer, market: Market) -> str:
 
 
 def _evidence(found: _Answer) -> str:
-    return answer.evidence(
+    return strict_json.evidence(
         {
             "closed": found.closed,
-            "tokenIds": [answer.clean(side.token_id) for side in found.tokens[:2]],
-            "winners": [answer.clean(side.token_id) for side in found.tokens[:2] if side.winner],
+            "tokenIds": [strict_json.clean(side.token_id) for side in found.tokens[:2]],
+            "winners": [
+                strict_json.clean(side.token_id) for side in found.tokens[:2] if side.winner
+            ],
         }
     )

@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Raw
 
 from actors.errors import PayloadRefused
-from actors.logic import spelling
-from actors.logic.scan import depth
 from actors.model.trade import ConditionId, Print, TokenId
+from actors.polymarket import fields
+from actors.polymarket.scan import depth
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64
@@ -149,7 +149,7 @@ def _read_fields(raw: bytes) -> dict[str, Raw]:
 def _read_print(fields: Mapping[str, Raw]) -> tuple[PrintEvent, str | None]:
     fee = _plain(fields.get("fee_rate_bps", _NOTHING))
     unknown = {name: value for name, value in fields.items() if name not in _print_fields}
-    if not spelling.is_fee(fee):
+    if not fields.is_fee(fee):
         unknown["fee_rate_bps"] = fields["fee_rate_bps"]
         fee = None
     event = PrintEvent(
@@ -229,7 +229,7 @@ def _printable(text: str) -> str:
 def token_of(raw: Raw) -> TokenId | None:
     """Give the token id, or None when the bytes are not one."""
     try:
-        return spelling.token(text_of(raw) or "")
+        return fields.token(text_of(raw) or "")
     except PayloadRefused:
         return None
 
@@ -240,13 +240,13 @@ def condition_of(raw: Raw) -> ConditionId:
     Raises:
         PayloadRefused: The bytes are not one.
     """
-    return spelling.condition(text_of(raw) or "")
+    return fields.condition(text_of(raw) or "")
 
 
 def moment_of(raw: Raw, received_at_ns: int) -> int | None:
     """Give the exchange time in milliseconds, or None when it is none or unbelievable."""
     try:
-        return spelling.moment(_plain(raw), received_at_ns)
+        return fields.moment(_plain(raw), received_at_ns)
     except PayloadRefused:
         return None
 
@@ -271,14 +271,14 @@ def prints_of(
             is certain only of a single event.
     """
     columns = zip(  # lists, so that what is wrong is found in this order
-        list(map(spelling.token, [event.asset_id for event in events])),
-        list(map(spelling.condition, [event.market for event in events])),
-        spelling.moments([event.timestamp for event in events], received_at_ns),
-        list(map(spelling.price, [event.price for event in events])),
-        spelling.sizes([event.size for event in events]),
-        list(map(spelling.side, [event.side for event in events])),
-        list(map(spelling.fee, [event.fee_rate_bps for event in events])),
-        spelling.transaction_hashes([event.transaction_hash for event in events]),
+        list(map(fields.token, [event.asset_id for event in events])),
+        list(map(fields.condition, [event.market for event in events])),
+        fields.moments([event.timestamp for event in events], received_at_ns),
+        list(map(fields.price, [event.price for event in events])),
+        fields.sizes([event.size for event in events]),
+        list(map(fields.side, [event.side for event in events])),
+        list(map(fields.fee, [event.fee_rate_bps for event in events])),
+        fields.transaction_hashes([event.transaction_hash for event in events]),
         strict=True,
     )
     return [

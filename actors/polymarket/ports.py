@@ -9,8 +9,8 @@ from typing import Protocol
 
 from actors.logic.evidence import Source
 from actors.logic.inquiry import Ask
-from actors.logic.walk import Params, spellings
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Params, spellings
 
 
 class Page(Protocol):
