@@ -25,8 +25,8 @@ from actors import __version__
 from actors.births import Addresses, Births
 from actors.children import Children
 from actors.config.load import Config
-from actors.edge.dsn import SafeDsn
-from actors.edge.guard import PATIENCE_S, Guard
+from actors.database.dsn import SafeDsn
+from actors.database.guard import PATIENCE_S, Guard
 from actors.edge.metrics import Metrics
 from actors.edge.status_socket import StatusSocket
 from actors.errors import (

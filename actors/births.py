@@ -14,11 +14,11 @@ from actors.actor import Address, Birth
 from actors.catalog import CatalogActor
 from actors.config.load import Config
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
-from actors.edge import migrate
-from actors.edge.dsn import SafeDsn
-from actors.edge.guard import Guard
+from actors.database import migrate
+from actors.database.dsn import SafeDsn
+from actors.database.guard import Guard
+from actors.database.store import Store
 from actors.edge.journal import Journal
-from actors.edge.store import Store
 from actors.errors import SchemaMismatch
 from actors.logic.restart import ChildSpec
 from actors.logic.universe import Filters

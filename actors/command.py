@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from actors import __version__, demo
 from actors.app import Tracker
 from actors.config.load import Invocation, Mode, describe, help_text, load
-from actors.edge import migrate
-from actors.edge.dsn import check_dsn
-from actors.edge.embedded import Embedded
+from actors.database import migrate
+from actors.database.dsn import check_dsn
+from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.premises import prepared
 from actors.process import logs

@@ -20,7 +20,7 @@ from rich.live import Live
 
 from actors import board, status
 from actors.config.load import Config
-from actors.edge.embedded import Embedded
+from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
 from actors.process.ending import told_to_end
 from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from actors.births import MigratingStore
 from actors.config.load import Config
-from actors.edge.dsn import SafeDsn, check_dsn
-from actors.edge.embedded import Embedded
-from actors.edge.guard import Guard
+from actors.database.dsn import SafeDsn, check_dsn
+from actors.database.embedded import Embedded
+from actors.database.guard import Guard
 from actors.edge.journal import Journal
 from actors.errors import ConfigError, StoreUnavailable
 

@@ -16,7 +16,7 @@ from typing import Any
 import pykka
 
 from actors.births import Addresses
-from actors.edge.guard import Guard
+from actors.database.guard import Guard
 from actors.edge.journal import Journal
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.messages import Drain, GetListening, StopListening

@@ -18,9 +18,9 @@ import hypothesis
 import pytest
 from postgres import Server, name_of
 
-from actors.edge import migrate
-from actors.edge.embedded import Embedded
-from actors.edge.store import Store
+from actors.database import migrate
+from actors.database.embedded import Embedded
+from actors.database.store import Store
 
 hypothesis.settings.register_profile("repeatable", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)

@@ -16,9 +16,9 @@ from rich.console import Console
 from samples import market
 
 from actors import board
+from actors.database.store import Store
 from actors.edge.journal import Journal
 from actors.edge.metrics import Metrics
-from actors.edge.store import Store
 from actors.model.batch import Batch
 from actors.process import logs
 

@@ -14,7 +14,7 @@ import pytest
 from actors import shutdown
 from actors.actor import Address
 from actors.births import Addresses
-from actors.edge.guard import Guard
+from actors.database.guard import Guard
 from actors.messages import Drain, GetListening, Message, StopListening
 from actors.shutdown import Shutdown
 

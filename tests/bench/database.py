@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from actors.edge import migrate
-from actors.edge.embedded import Embedded
+from actors.database import migrate
+from actors.database.embedded import Embedded
 
 OPTIONS = ("shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=30min")
 """No checkpoint falls into anybody's turn; fsync and synchronous_commit stay on."""

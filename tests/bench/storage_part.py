@@ -17,8 +17,8 @@ from duel import Figure, Findings
 from market_prints import made
 from rivalry import Rivalry
 
-from actors.edge import columns, migrate
-from actors.edge.store import Store
+from actors.database import columns, migrate
+from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.trade import Print
 

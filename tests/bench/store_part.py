@@ -30,8 +30,8 @@ from psycopg.conninfo import conninfo_to_dict
 from rivalry import HERE, PYTHON, SOURCES, Rivalry
 
 from actors.command import YOUNG_OBJECTS
-from actors.edge import columns, queries
-from actors.edge.store import Store
+from actors.database import columns, queries
+from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market

@@ -60,7 +60,7 @@ MUTATIONS = (
     ),
     Mutation(
         "mark in the transaction",
-        "actors/edge/transaction.py",
+        "actors/database/transaction.py",
         "        with self._connection.transaction():\n"
         "            mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n",
         "        mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n"

@@ -16,8 +16,8 @@ from postgres import Server
 from psycopg.conninfo import make_conninfo
 from stage import until
 
-from actors.edge import binaries
-from actors.edge.embedded import Embedded
+from actors.database import postgres_binaries
+from actors.database.embedded import Embedded
 
 TRACKER = "polymarket-tracker"
 PORT = 5432
@@ -58,7 +58,7 @@ class OwnServer(Server):
     def clock_off(self, seconds: int) -> Iterator[None]:
         """Restart it with a wall clock that is off by so much; afterwards with the right one."""
         self.stop()
-        binaries.ENVIRONMENT.update(
+        postgres_binaries.ENVIRONMENT.update(
             LD_PRELOAD=FAKETIME, FAKETIME=f"{seconds:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1"
         )
         try:
@@ -67,7 +67,7 @@ class OwnServer(Server):
         finally:
             self.stop()
             for name in ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"):
-                del binaries.ENVIRONMENT[name]
+                del postgres_binaries.ENVIRONMENT[name]
             self.start()
 
     def stop(self) -> None:

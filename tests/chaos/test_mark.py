@@ -7,7 +7,7 @@ import pytest
 from postgres import ask
 from samples import trade
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch
 

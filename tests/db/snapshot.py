@@ -17,9 +17,9 @@ import psycopg
 from everything import everything
 
 from actors import __version__
-from actors.edge import migrate, queries
-from actors.edge.embedded import Embedded
-from actors.edge.store import Store
+from actors.database import migrate, queries
+from actors.database.embedded import Embedded
+from actors.database.store import Store
 
 TABLES = """select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace
     and c.relkind = 'r' order by c.oid"""

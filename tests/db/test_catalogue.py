@@ -8,8 +8,8 @@ import pytest
 from postgres import ask, do
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
-from actors.edge import columns, queries
-from actors.edge.store import Store
+from actors.database import columns, queries
+from actors.database.store import Store
 from actors.logic.outcome import Contradiction, Source
 from actors.model.batch import Batch
 from actors.model.facts import TokensUnwanted, TokensWanted
@@ -78,7 +78,7 @@ def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
 def test_open_markets_come_in_chunks_and_each_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.edge.store._CHUNK", 2)
+    monkeypatch.setattr("actors.database.store._CHUNK", 2)
     told = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(1, 6))
     store.commit(Batch(markets=told))
     assert [len(chunk) for chunk in store.open_markets()] == [2, 2, 1]

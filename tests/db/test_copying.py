@@ -10,9 +10,9 @@ import pytest
 from postgres import ask
 from samples import trade
 
-from actors.edge import columns, copying, queries
-from actors.edge.portions import portions
-from actors.edge.store import Store
+from actors.database import binary_copy, columns, queries
+from actors.database.portions import portions
+from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.trade import Print, TokenId, print_hash
 
@@ -46,7 +46,7 @@ def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
     some = portions(rows, [*map(print_hash, rows)], keys, lambda _: ())
-    assert copying.copy(connection, queries.COPY_PRINTS, some) == len(rows)
+    assert binary_copy.copy(connection, queries.COPY_PRINTS, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
     connection.execute(queries.INSERT_PRINTS, columns.prints(rows, keys))

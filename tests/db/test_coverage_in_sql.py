@@ -13,7 +13,7 @@ from postgres import ask, do
 from psycopg.conninfo import make_conninfo
 from samples import CONDITION, NO, YES, market, verdict
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,

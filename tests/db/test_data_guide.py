@@ -12,7 +12,7 @@ from postgres import ask
 from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.logic.outcome import Contradiction, Source
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside

@@ -13,7 +13,7 @@ from postgres import ask
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from samples import trade
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch
 

@@ -9,8 +9,8 @@ import pytest
 from postgres import ask
 from samples import NO, YES, trade
 
+from actors.database.store import Store
 from actors.edge.journal import MIB, Journal
-from actors.edge.store import Store
 from actors.logic.acks import Acks
 from actors.logic.gathering import Knowledge, batch
 from actors.model import facts

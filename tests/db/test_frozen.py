@@ -12,8 +12,8 @@ import pytest
 from postgres import ask
 from samples import trade
 
-from actors.edge.guard import Guard
-from actors.edge.store import Store
+from actors.database.guard import Guard
+from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch
 

@@ -8,7 +8,7 @@ from postgres import ask
 from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, verdict
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.logic.archive import RECHECKS_MS
 from actors.logic.outcome import Contradiction, Source
 from actors.logic.rechecks import Stretch
@@ -107,7 +107,7 @@ def test_a_verdict_falls_due_at_each_of_its_ages_and_at_no_other(
 def test_what_falls_due_comes_in_chunks_and_each_once(
     store: Store, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.edge.store._CHUNK", 2)
+    monkeypatch.setattr("actors.database.store._CHUNK", 2)
     ids, at_ms = recorded(store, database, 5)
     until_ms = at_ms + RECHECKS_MS[-1] + 1_000
     assert due(store, at_ms, until_ms) == ids  # although all six ages lie in it

@@ -9,7 +9,7 @@ import pytest
 from postgres import ask
 from samples import CONDITION, YES, market, ns, observation, trade, verdict
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.errors import StorePoisoned
 from actors.model.batch import Batch, ConnectionEvent
 from actors.model.facts import ListeningOpened, TokensConfirmed

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from postgres import ask
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.model import facts
 from actors.model.batch import Batch
 from actors.model.trade import TokenId

@@ -9,9 +9,9 @@ from everything import everything
 from postgres import Server, ask, do, name_of
 from psycopg.conninfo import make_conninfo
 
-from actors.edge import migrate
-from actors.edge.queries import SQL
-from actors.edge.store import Store
+from actors.database import migrate
+from actors.database.queries import SQL
+from actors.database.store import Store
 from actors.errors import StoreUnavailable
 
 pytestmark = pytest.mark.db

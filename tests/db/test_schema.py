@@ -3,8 +3,8 @@
 import pytest
 from postgres import Server, ask, do
 
-from actors.edge import migrate
-from actors.edge.queries import SQL
+from actors.database import migrate
+from actors.database.queries import SQL
 
 pytestmark = pytest.mark.db
 

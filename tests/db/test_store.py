@@ -11,7 +11,7 @@ import pytest
 from postgres import ask, do
 from samples import CONDITION, NO, YES, at, market, ns, trade
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.model.facts import TokensWanted

@@ -11,8 +11,8 @@ import pytest
 from postgres import Server, ask, do
 from samples import at, trade
 
-from actors.edge import migrate
-from actors.edge.store import Store
+from actors.database import migrate
+from actors.database.store import Store
 from actors.model.batch import Batch
 
 pytestmark = [pytest.mark.db, pytest.mark.timescale]

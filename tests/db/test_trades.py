@@ -6,7 +6,7 @@ import pytest
 from postgres import ask
 from samples import NO, YES, at, market, trade
 
-from actors.edge.store import Store
+from actors.database.store import Store
 from actors.model.batch import Batch
 
 pytestmark = pytest.mark.db

@@ -8,8 +8,8 @@ from everything import everything
 from postgres import Server, ask, do
 
 from actors import __version__
-from actors.edge import migrate
-from actors.edge.store import Store
+from actors.database import migrate
+from actors.database.store import Store
 
 pytestmark = pytest.mark.db
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.edge.binaries import Owner, within_reach
+from actors.database.postgres_binaries import Owner, within_reach
 from actors.errors import ConfigError
 
 STRANGER = Owner(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)

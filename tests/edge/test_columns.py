@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.edge.columns import clean, instant
+from actors.database.columns import clean, instant
 
 
 def test_nanoseconds_are_cut_to_microseconds() -> None:

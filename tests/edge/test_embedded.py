@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from postgres import ask, do
 
-from actors.edge import binaries
-from actors.edge.binaries import Owner, find_binaries, require_traversable
-from actors.edge.embedded import Embedded
+from actors.database import postgres_binaries
+from actors.database.embedded import Embedded
+from actors.database.postgres_binaries import Owner, find_binaries, require_traversable
 from actors.errors import ConfigError, StateDirBusy
 
 pytestmark = pytest.mark.life
@@ -120,7 +120,7 @@ def test_stop_may_be_called_twice_and_without_start(make: Callable[[], Embedded]
 
 def test_a_killed_tracker_takes_its_server_with_it(root: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from actors.edge.embedded import Embedded;"
+        "import sys, time; from pathlib import Path; from actors.database.embedded import Embedded;"
         "server = Embedded(Path(sys.argv[1])); server.start(); print('ready', flush=True);"
         "time.sleep(600)"
     )
@@ -217,7 +217,7 @@ def test_a_folder_of_binaries_without_a_server_is_refused(
 
 def test_without_any_binaries_one_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRACKER_POSTGRES_BIN", raising=False)
-    monkeypatch.setattr(binaries, "_installed", list)
+    monkeypatch.setattr(postgres_binaries, "_installed", list)
     with pytest.raises(ConfigError, match="TRACKER_DATABASE_URL"):
         find_binaries()
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.edge.guard import Guard
+from actors.database.guard import Guard
 
 
 class Waiter:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from postgres import ask, do
 
-from actors.edge import migrate
-from actors.edge.migrate import MIGRATIONS, migrations
-from actors.edge.session import Session
+from actors.database import migrate
+from actors.database.migrate import MIGRATIONS, migrations
+from actors.database.session import Session
 from actors.errors import SchemaMismatch, StoreUnavailable
 
 pytestmark = pytest.mark.db

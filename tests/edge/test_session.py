@@ -9,8 +9,8 @@ import pytest
 from postgres import Server, ask, do
 from psycopg.conninfo import make_conninfo
 
-from actors.edge import migrate
-from actors.edge.session import Session, errors
+from actors.database import migrate
+from actors.database.session import Session, errors
 from actors.errors import ConfigError, StoreUnavailable
 
 

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from actors.edge import queries
-from actors.edge.session import Connection
-from actors.edge.tokens import TokenKeys
+from actors.database import queries
+from actors.database.cache import TokenKeys
+from actors.database.session import Connection
 
 CONDITION = "0x" + "ab" * 32
 

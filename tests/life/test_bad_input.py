@@ -8,7 +8,7 @@ import pytest
 from postgres import do
 from stage import Process, Stage, stage
 
-from actors.edge import migrate
+from actors.database import migrate
 
 pytestmark = [pytest.mark.life]
 

@@ -8,7 +8,7 @@ import pytest
 from postgres import Server, ask, do, name_of
 from stage import Stage, stage, until
 
-from actors.edge import migrate
+from actors.database import migrate
 from actors.simulator.judge import judge
 
 pytestmark = [pytest.mark.life, pytest.mark.db]

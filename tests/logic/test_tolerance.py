@@ -1,4 +1,4 @@
-from actors.logic.tolerance import Tolerance
+from actors.database.tolerance import Tolerance
 
 
 def refuse(tolerance: Tolerance, times: int) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from psycopg.types.numeric import Int8
 
-from actors.edge import queries
-from actors.edge.columns import clean, instant, slices
-from actors.edge.session import Connection
-from actors.edge.tokens import TokenKeys
+from actors.database import queries
+from actors.database.cache import TokenKeys
+from actors.database.columns import clean, instant, slices
+from actors.database.session import Connection
 from actors.model import facts
 
 Numbered = tuple[int, facts.Fact]

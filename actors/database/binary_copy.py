@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 
 from psycopg.types.numeric import DecimalBinaryDumper
 
-from actors.edge.portions import Keyed
-from actors.edge.session import Connection
+from actors.database.portions import Keyed
+from actors.database.session import Connection
 
 UNWRITABLE = (struct.error, OverflowError)
 """What is raised for a number that does not fit its column."""

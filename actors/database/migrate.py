@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from actors.edge import queries
-from actors.edge.session import Connection, Session, errors, words
+from actors.database import queries
+from actors.database.session import Connection, Session, errors, words
 from actors.errors import SchemaMismatch
 
 MIGRATIONS = queries.SQL / "migrations"

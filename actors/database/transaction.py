@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 
-from actors.edge import columns, copying, queries
-from actors.edge.ledger import Ledger, Numbered
-from actors.edge.portions import Keyed, portions
-from actors.edge.session import DATA_FAULTS, Connection, words
-from actors.edge.tokens import TokenKeys
+from actors.database import binary_copy, columns, queries
+from actors.database.cache import TokenKeys
+from actors.database.coverage import Ledger, Numbered
+from actors.database.portions import Keyed, portions
+from actors.database.recent import Recent
+from actors.database.session import DATA_FAULTS, Connection, words
+from actors.database.tolerance import Tolerance
 from actors.errors import StorePoisoned
 from actors.logic.outcome import Contradiction, Observation, Resolution
-from actors.logic.recent import Recent
 from actors.logic.standing import Transition
-from actors.logic.tolerance import Tolerance
 from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.model.market import Market
 from actors.model.trade import Print, Refusal, print_hashes
@@ -197,7 +197,7 @@ class Transaction:
         fresh = self._fresh(rows, hashes, keys)
         if not self._careful and self._recent.hopeful():
             return self._copy(fresh)
-        with contextlib.suppress(*copying.UNWRITABLE):  # then the database judges all of them
+        with contextlib.suppress(*binary_copy.UNWRITABLE):  # then the database judges all of them
             rows = [row for some in fresh for _, row, _, _ in some]
         return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
 
@@ -216,11 +216,11 @@ class Transaction:
             _NotAllNew: They are not, or one is at fault.
         """
         try:
-            stored = copying.copy(self._connection, queries.COPY_PRINTS, fresh)
+            stored = binary_copy.copy(self._connection, queries.COPY_PRINTS, fresh)
         except psycopg.errors.UniqueViolation as exc:
             self._recent.collided()
             raise _NotAllNew from exc
-        except (*DATA_FAULTS, *copying.UNWRITABLE) as exc:
+        except (*DATA_FAULTS, *binary_copy.UNWRITABLE) as exc:
             raise _NotAllNew from exc
         self._recent.went_well()
         return stored

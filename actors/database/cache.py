@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from actors.edge import queries
-from actors.edge.session import Connection
+from actors.database import queries
+from actors.database.session import Connection
 
 
 class TokenKeys:

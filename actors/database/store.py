@@ -14,15 +14,15 @@ from uuid import UUID
 
 import msgspec
 
-from actors.edge import memory, migrate, queries
-from actors.edge.session import Connection, Session, errors
-from actors.edge.tokens import TokenKeys
-from actors.edge.transaction import Transaction
+from actors.database import memory, migrate, queries
+from actors.database.cache import TokenKeys
+from actors.database.recent import Recent
+from actors.database.session import Connection, Session, errors
+from actors.database.tolerance import Tolerance
+from actors.database.transaction import Transaction
 from actors.errors import StoreUnavailable
-from actors.logic.recent import Recent
 from actors.logic.rechecks import Recheck, Stretch
 from actors.logic.standing import LastWords
-from actors.logic.tolerance import Tolerance
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.market import Market
 from actors.model.trade import ConditionId

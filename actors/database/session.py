@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from actors.edge import queries
+from actors.database import queries
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from actors.edge import queries
-from actors.edge.session import Connection
+from actors.database import queries
+from actors.database.session import Connection
 from actors.logic.archive import RECHECKS_MS
 from actors.logic.outcome import Observation, Resolution, Source
 from actors.logic.rechecks import Recheck, Stretch

@@ -26,8 +26,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from actors.edge import binaries
-from actors.edge.session import errors
+from actors.database import postgres_binaries
+from actors.database.session import errors
 from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 
 _PR_SET_PDEATHSIG = 1
@@ -49,8 +49,8 @@ class Embedded:
         self._socket = self._root / "s"
         self._log = self._root / "server.log"
         self._options = options
-        self._binaries = binaries.find_binaries()
-        self._owner = binaries.unprivileged()
+        self._binaries = postgres_binaries.find_binaries()
+        self._owner = postgres_binaries.unprivileged()
         self._child: subprocess.Popen[bytes] | None = None
         self._adopted: int | None = None
         self._lock: IO[bytes] | None = None
@@ -119,7 +119,7 @@ class Embedded:
         return make_conninfo("", host=host, port=_PORT, user="postgres", dbname=db)
 
     def _make_folders(self) -> None:
-        binaries.require_traversable(self._data, self._owner)
+        postgres_binaries.require_traversable(self._data, self._owner)
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._socket.mkdir(mode=0o700, exist_ok=True)
@@ -128,7 +128,7 @@ class Embedded:
                     os.chown(folder, self._owner.uid, self._owner.gid)
         except OSError as exc:
             raise ConfigError(f"the database folder {self._root} cannot be made: {exc}") from exc
-        self._binaries = binaries.within_reach(self._binaries, self._owner, self._root)
+        self._binaries = postgres_binaries.within_reach(self._binaries, self._owner, self._root)
 
     def _lock_folder(self) -> None:
         lock = (self._root / "lock").open("ab")
@@ -140,7 +140,7 @@ class Embedded:
         self._lock = lock
 
     def _make_cluster(self) -> None:
-        have = binaries.major_version(self._binaries)
+        have = postgres_binaries.major_version(self._binaries)
         if (self._data / "PG_VERSION").exists():
             made = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
             if made != have:
@@ -169,7 +169,7 @@ class Embedded:
             raise ConfigError(f"initdb could not make {folder}: {said}")
 
     def _as_owner(self) -> dict[str, Any]:
-        run_as: dict[str, Any] = {"env": binaries.ENVIRONMENT, "cwd": "/"}
+        run_as: dict[str, Any] = {"env": postgres_binaries.ENVIRONMENT, "cwd": "/"}
         if self._owner:
             run_as |= {"user": self._owner.uid, "group": self._owner.gid, "extra_groups": []}
         return run_as
