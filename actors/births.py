@@ -18,8 +18,9 @@ from actors.database import migrate
 from actors.database.dsn import SafeDsn
 from actors.database.guard import Guard
 from actors.database.store import Store
-from actors.edge.journal import Journal
 from actors.errors import SchemaMismatch
+from actors.journal.journal import Journal
+from actors.journal.recorder import Recorder
 from actors.logic.restart import ChildSpec
 from actors.logic.universe import Filters
 from actors.messages import Tick
@@ -29,7 +30,6 @@ from actors.model.shard import Shard
 from actors.polymarket.chain_client import Chain
 from actors.polymarket.client import Polymarket
 from actors.ports import Line
-from actors.recorder import Recorder
 from actors.resolution import ResolutionActor
 from actors.supervisor import Household, Vital
 from actors.transport.handshake import open_wire

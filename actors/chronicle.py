@@ -3,8 +3,8 @@
 import logging
 
 from actors.actor import Mailbox
-from actors.backlog import Backlog
 from actors.child import Child, Death
+from actors.journal.backlog import Backlog
 from actors.logic.liveness import gap_cause
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts

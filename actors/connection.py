@@ -20,6 +20,7 @@ from actors.account import Account
 from actors.actor import Address, Birth, Shell
 from actors.epoch import Epoch
 from actors.errors import FeedLost, JournalFull
+from actors.journal.recorder import Recorder
 from actors.logic.coverage import Listening
 from actors.logic.departures import Departure, Departures
 from actors.logic.doubts import Doubts
@@ -39,7 +40,6 @@ from actors.messages import (
 from actors.model.connection import LaneSpec
 from actors.neighbours import Neighbours
 from actors.ports import Dialler, Line
-from actors.recorder import Recorder
 from actors.reports import ConnectionEnded
 from actors.subscription import Subscription
 from actors.vigil import Vigil

@@ -5,11 +5,11 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Jou
 
 from collections.abc import Iterable
 
+from actors.journal.recorder import Recorder
 from actors.logic.coverage import Listening
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
-from actors.recorder import Recorder
 
 SLACK_S = 0.5
 """So much too early a mark is written, rather than that its connection is woken for it again."""

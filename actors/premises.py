@@ -13,8 +13,8 @@ from actors.config.load import Config
 from actors.database.dsn import SafeDsn, check_dsn
 from actors.database.embedded import Embedded
 from actors.database.guard import Guard
-from actors.edge.journal import Journal
 from actors.errors import ConfigError, StoreUnavailable
+from actors.journal.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from actors.messages import Tick
 
 
 class Stats(Protocol):
-    """As the journal gives them; see `edge/figures.py`."""
+    """As the journal gives them; see `journal/figures.py`."""
 
     # ruff: noqa: D102 - each is described where it is declared
     @property

@@ -5,9 +5,9 @@ connection that is not born yet is told nothing: at its birth it takes the
 tokens of its lane as they are then.
 """
 
-from actors.backlog import Backlog
 from actors.children import Children
 from actors.crews import Crews, Listening
+from actors.journal.backlog import Backlog
 from actors.logic.bustle import Bustle
 from actors.logic.health import HealthState
 from actors.logic.plan import Changes, Plan

@@ -17,8 +17,8 @@ import pykka
 
 from actors.births import Addresses
 from actors.database.guard import Guard
-from actors.edge.journal import Journal
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
+from actors.journal.journal import Journal
 from actors.messages import Drain, GetListening, StopListening
 from actors.model import facts
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from actors.logic.acks import Acks
+from actors.journal.watermark import Acks
 from actors.logic.gathering import Gathered
 from actors.model.facts import Hole, StretchLost
 from actors.ports import Journal

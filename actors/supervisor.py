@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from actors.actor import Address, Handler, Mailbox, Shell
-from actors.backlog import Backlog
 from actors.child import Child, Death, Start
 from actors.children import Children
 from actors.chronicle import Chronicle
@@ -24,6 +23,8 @@ from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.gate import Gate
 from actors.inbox import PatientInbox
+from actors.journal.backlog import Backlog
+from actors.journal.recorder import Recorder
 from actors.logic.bustle import Bustle
 from actors.logic.health import LISTENING, Health
 from actors.logic.hush import Hush
@@ -42,7 +43,6 @@ from actors.messages import (
     Tick,
     UniverseChanged,
 )
-from actors.recorder import Recorder
 from actors.reporting import Reporting
 from actors.reports import (
     CatalogReport,

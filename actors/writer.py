@@ -23,10 +23,10 @@ import msgspec
 from actors.actor import Birth, Handler, Shell
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.inbox import PatientInbox
-from actors.logic.acks import Acks
+from actors.journal.stall import Stall
+from actors.journal.watermark import Acks
 from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
 from actors.logic.presence import AWAY, BEHIND, LIVE, Presence
-from actors.logic.stall import Stall
 from actors.logic.stride import Stride
 from actors.logic.witness import Witness
 from actors.meeting import meet

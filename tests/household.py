@@ -11,6 +11,7 @@ from fakes_box import Box, FakeRef, drain
 from actors.actor import Address, Mailbox
 from actors.children import Children
 from actors.errors import JournalFailed
+from actors.journal.recorder import Recorder
 from actors.logic.dialling import Dialling
 from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
@@ -25,7 +26,6 @@ from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.recorder import Recorder
 from actors.reporting import Reporting
 from actors.reports import (
     CatalogReport,

@@ -2,11 +2,11 @@ import pytest
 from fakes import FakeJournal
 from fakes_box import Box
 
-from actors.backlog import MOST_FACTS, Backlog
 from actors.errors import JournalFailed
+from actors.journal.backlog import MOST_FACTS, Backlog
+from actors.journal.recorder import Recorder
 from actors.messages import FactSeen
 from actors.model import facts
-from actors.recorder import Recorder
 
 
 class House:

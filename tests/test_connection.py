@@ -12,6 +12,7 @@ from fakes_box import Box, drain
 from actors.actor import Birth, UnknownMessage
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.errors import FeedLost
+from actors.journal.recorder import Recorder
 from actors.logic.gathering import replay
 from actors.messages import (
     Connect,
@@ -29,7 +30,6 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
-from actors.recorder import Recorder
 from actors.reports import ConnectionEnded, ConnectionReport
 
 MS = 1_000_000

@@ -6,12 +6,12 @@ from fakes_box import Box
 from feed_samples import RECEIVED_NS, spoken
 
 from actors.errors import JournalFull
+from actors.journal.recorder import Recorder
 from actors.logic.intake import Intake, Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import print_hash
-from actors.recorder import Recorder
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 LANE = LaneSpec(lane="a", leg=0)

@@ -17,8 +17,8 @@ from samples import market
 
 from actors import board
 from actors.database.store import Store
-from actors.edge.journal import Journal
 from actors.edge.metrics import Metrics
+from actors.journal.journal import Journal
 from actors.model.batch import Batch
 from actors.process import logs
 

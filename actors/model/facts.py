@@ -1,6 +1,6 @@
 """What a journal record says, and how it is written down.
 
-The journal (`edge/journal.py`) carries numbered byte strings; this room gives
+The journal (`journal/journal.py`) carries numbered byte strings; this room gives
 them their meaning. Every fact that must survive a kill is one of these. All
 times are wall-clock nanoseconds since 1970 (UTC).
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from server import OwnServer
 
-from actors.edge.journal import Journal
+from actors.journal.journal import Journal
 from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import Print

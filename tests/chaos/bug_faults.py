@@ -22,12 +22,12 @@ MOMENTS = {
     "writer (tick)": "actors.writer:WriterActor._tick",
     "catalog": "actors.catalog:CatalogActor._tick",
     "resolution": "actors.resolution:ResolutionActor._tick",
-    "reactor callback": "actors.recorder:Recorder.frames",
+    "reactor callback": "actors.journal.recorder:Recorder.frames",
 }
 """Where a bug strikes once; each costs a life of one actor and nothing else."""
 
 HANGS = (
-    ("F13", "the journal's", "actors.edge.appender:Appender.sync", "journal-sync"),
+    ("F13", "the journal's", "actors.journal.appender:Appender.sync", "journal-sync"),
     ("F13b", "the supervisor's", "actors.watch:Watch.turn", "supervisor"),
     ("F13c", "the status socket's", "actors.edge.status_socket:StatusSocket._reply", "status"),
 )

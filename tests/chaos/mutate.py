@@ -39,21 +39,21 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "fdatasync",
-        "actors/edge/appender.py",
+        "actors/journal/appender.py",
         "                    self._shelf.disk.sync_data(segment.fd)\n",
         "                    continue\n",
         ("tests/edge/test_journal_durability.py", "tests/edge/test_journal_machine.py"),
     ),
     Mutation(
         "the note of a failed sync",
-        "actors/edge/appender.py",
+        "actors/journal/appender.py",
         "            self._shelf.suspicion.note(self.durable_seq + 1)\n",
         "",
         ("tests/edge/test_journal_durability.py",),
     ),
     Mutation(
         "truncation of a torn tail",
-        "actors/edge/shelf.py",
+        "actors/journal/directory.py",
         "            self.disk.truncate(fd, end)\n",
         "",
         ("tests/edge/test_journal_durability.py", MACHINE),
@@ -106,7 +106,7 @@ MUTATIONS = (
     ),
     Mutation(
         "journal before the writer is told",
-        "actors/recorder.py",
+        "actors/journal/recorder.py",
         "        seq = self._journal.append(record.encode(taken.record), weight=taken.weight)\n",
         "        seq = self._journal.next_seq\n",
         ("tests/test_recorder.py", "tests/test_connection.py"),

@@ -17,8 +17,8 @@ from journal_model import MemoryDisk
 from test_connection import a_print
 
 from actors.actor import Birth
-from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
+from actors.journal.journal import MIB, Journal
 from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
 from actors.model import facts
 from actors.model.facts import Entry

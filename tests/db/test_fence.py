@@ -10,8 +10,8 @@ from postgres import ask
 from samples import NO, YES, trade
 
 from actors.database.store import Store
-from actors.edge.journal import MIB, Journal
-from actors.logic.acks import Acks
+from actors.journal.journal import MIB, Journal
+from actors.journal.watermark import Acks
 from actors.logic.gathering import Knowledge, batch
 from actors.model import facts
 from actors.model.batch import Batch

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from journal_model import MemoryDisk, Open
 
-from actors.edge.journal import MIB, Journal
+from actors.journal.journal import MIB, Journal
 
 NEVER_S = 3600.0
 

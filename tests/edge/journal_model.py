@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
-from actors.edge.disk import Disk
-from actors.edge.journal import Journal
-from actors.edge.segment import RECORD_BYTES
-from actors.edge.suspicion import SUSPECT
+from actors.journal.filesystem import Disk
+from actors.journal.journal import Journal
+from actors.journal.segment import RECORD_BYTES
+from actors.journal.suspicion import SUSPECT
 from actors.model.facts import Entry, Hole
 
 BODY = b"twelve bytes"

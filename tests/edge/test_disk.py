@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from journal_model import MemoryDisk
 
-from actors.edge.disk import Disk
+from actors.journal.filesystem import Disk
 
 
 @pytest.fixture(params=[Disk, MemoryDisk])

@@ -7,8 +7,6 @@ import zlib
 import pytest
 from journal_model import RECORD, MemoryDisk, Open, body_of, content, entries, fill
 
-from actors.edge.journal import MIB
-from actors.edge.segment import HEADER_BYTES, Header
 from actors.errors import (
     EXIT_CONFIG,
     JournalFailed,
@@ -16,6 +14,8 @@ from actors.errors import (
     JournalUnreadable,
     StateDirBusy,
 )
+from actors.journal.journal import MIB
+from actors.journal.segment import HEADER_BYTES, Header
 from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]

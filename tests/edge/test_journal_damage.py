@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from journal_model import BODY, RECORD, MemoryDisk, Open, content, entries, fill
 
-from actors.edge.journal import MIB
-from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
+from actors.journal.journal import MIB
+from actors.journal.segment import HEADER_BYTES, RECORD_BYTES
 from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]

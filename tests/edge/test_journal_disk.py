@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from journal_model import MemoryDisk, content, entries, fill
 
-from actors.edge.disk import Disk
-from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalUnreadable, StateDirBusy
+from actors.journal.filesystem import Disk
+from actors.journal.journal import MIB, Journal
 from actors.model.facts import Entry
 
 pytestmark = pytest.mark.life
@@ -223,7 +223,7 @@ APPEND = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from actors.edge.journal import Journal
+from actors.journal.journal import Journal
 journal = Journal.open(Path(sys.argv[1]), max_bytes=1 << 26, segment_bytes=5000, reserve_bytes=0)
 while True:
     seq = journal.next_seq

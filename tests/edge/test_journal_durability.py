@@ -5,11 +5,11 @@ import errno
 import pytest
 from journal_model import BODY, RECORD, Inode, MemoryDisk, Open, body_of, content, entries, fill
 
-from actors.edge.journal import MIB
-from actors.edge.segment import HEADER_BYTES, RECORD_BYTES
-from actors.edge.shelf import UNSYNCED_RECORDS
-from actors.edge.suspicion import SUSPECT
 from actors.errors import JournalFailed, JournalFull
+from actors.journal.directory import UNSYNCED_RECORDS
+from actors.journal.journal import MIB
+from actors.journal.segment import HEADER_BYTES, RECORD_BYTES
+from actors.journal.suspicion import SUSPECT
 from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]

@@ -5,14 +5,14 @@ import errno
 import pytest
 from journal_model import RECORD, MemoryDisk, Open, content, entries, fill
 
-from actors.edge.journal import MIB
-from actors.edge.segment import HEADER_BYTES
 from actors.errors import (
     EXIT_IO,
     JournalFailed,
     JournalFull,
     Retryable,
 )
+from actors.journal.journal import MIB
+from actors.journal.segment import HEADER_BYTES
 
 pytest_plugins = ["journal_fixtures"]
 

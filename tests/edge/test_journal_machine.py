@@ -15,8 +15,8 @@ from hypothesis.stateful import (
 )
 from journal_model import MemoryDisk
 
-from actors.edge.journal import MIB, Journal
 from actors.errors import JournalFailed, JournalFull
+from actors.journal.journal import MIB, Journal
 from actors.model.facts import Entry, Hole
 
 CALLS = ("write", "sync_data", "sync", "create", "rename", "truncate", "unlink")

@@ -5,8 +5,8 @@ import errno
 import pytest
 from journal_model import BODY, MemoryDisk, Open
 
-from actors.edge.journal import Journal
 from actors.errors import JournalFailed
+from actors.journal.journal import Journal
 from actors.model.facts import Entry
 
 pytest_plugins = ["journal_fixtures"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journal_model import MemoryDisk
 
-from actors.edge.segment import (
+from actors.journal.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
     Found,

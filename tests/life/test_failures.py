@@ -23,9 +23,9 @@ from test_supervision import LANE, WAIT_S, at
 
 from actors.actor import Birth, Shell
 from actors.connection import ConnectionActor, ConnectionSettings
-from actors.edge.journal import Journal
 from actors.errors import JournalFailed
-from actors.logic.inflight import InFlight
+from actors.journal.inflight import InFlight
+from actors.journal.journal import Journal
 from actors.logic.universe import Filters
 from actors.messages import (
     CatchUp,

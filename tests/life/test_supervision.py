@@ -20,14 +20,14 @@ from test_connection import a_book, a_print
 from actors.actor import Address, Birth
 from actors.children import Children
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
-from actors.edge.journal import Journal
+from actors.journal.journal import Journal
+from actors.journal.recorder import Recorder
 from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.batch import Batch, Committed
 from actors.model.connection import LaneSpec
-from actors.recorder import Recorder
 from actors.reporting import Reporting
 from actors.supervisor import Household, SupervisorActor, Vital
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings

@@ -39,8 +39,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from actors.edge.disk import Disk
 from actors.errors import JournalUnreadable
+from actors.journal.filesystem import Disk
 
 VERSION = 1
 MAX_BODY_BYTES = 32 * 1024 * 1024

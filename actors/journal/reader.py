@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from actors.edge.segment import HEADER_BYTES, STRIDE_BYTES, Found, Segment
-from actors.edge.shelf import Shelf
+from actors.journal.directory import Shelf
+from actors.journal.segment import HEADER_BYTES, STRIDE_BYTES, Found, Segment
 from actors.model.facts import Entry, Hole
 
 Records = Callable[[Segment, int, int], Iterator[Found]]

@@ -9,7 +9,7 @@ not be durable: after a reboot what is read is what the medium has.
 
 import contextlib
 
-from actors.edge.disk import Disk
+from actors.journal.filesystem import Disk
 
 SUSPECT = "suspect-"
 

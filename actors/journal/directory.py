@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from actors.edge.disk import Disk
-from actors.edge.lineage import IDENTITY, noted_identity
-from actors.edge.segment import (
+from actors.errors import StateDirBusy
+from actors.journal.filesystem import Disk
+from actors.journal.marker_files import IDENTITY, noted_identity
+from actors.journal.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
     Found,
@@ -30,8 +31,7 @@ from actors.edge.segment import (
     unpack_header,
     write_all,
 )
-from actors.edge.suspicion import Suspicion
-from actors.errors import StateDirBusy
+from actors.journal.suspicion import Suspicion
 
 PASSING = ".tmp"
 DAMAGED = ".corrupt"

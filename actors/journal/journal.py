@@ -37,10 +37,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from actors.edge.disk import Disk
-from actors.edge.figures import JournalStats
-from actors.edge.opening import Bounds, Clocks, Parts, parts
 from actors.errors import JournalFailed, Retryable
+from actors.journal.figures import JournalStats
+from actors.journal.filesystem import Disk
+from actors.journal.opening import Bounds, Clocks, Parts, parts
 from actors.model.facts import Entry, Hole
 
 MIB = 1024 * 1024

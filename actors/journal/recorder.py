@@ -3,7 +3,7 @@
 from threading import Lock
 
 from actors.actor import Mailbox
-from actors.logic.inflight import InFlight
+from actors.journal.inflight import InFlight
 from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.model import facts

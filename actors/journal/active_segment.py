@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from actors.edge.reserve import NO_ROOM, Reserve
-from actors.edge.segment import HEADER_BYTES, Found, Segment, pack_record
-from actors.edge.shelf import UNSYNCED_RECORDS, Shelf
 from actors.errors import JournalFull
+from actors.journal.directory import UNSYNCED_RECORDS, Shelf
+from actors.journal.reserve import NO_ROOM, Reserve
+from actors.journal.segment import HEADER_BYTES, Found, Segment, pack_record
 
 UNSYNCED_BYTES = 8 * 1024 * 1024
 

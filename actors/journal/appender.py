@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from actors.edge.segment import MAX_BODY_BYTES, Segment, pack_record
-from actors.edge.shelf import Shelf
-from actors.edge.tail import Tail
 from actors.errors import JournalFailed, JournalFull
+from actors.journal.active_segment import Tail
+from actors.journal.directory import Shelf
+from actors.journal.segment import MAX_BODY_BYTES, Segment, pack_record
 
 
 class Appender:

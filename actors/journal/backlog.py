@@ -3,9 +3,9 @@
 from collections import deque
 
 from actors.errors import JournalFailed, JournalFull
+from actors.journal.recorder import Recorder
 from actors.model import facts
 from actors.model.trade import TokenId
-from actors.recorder import Recorder
 
 FACT_TOKENS = 1_000
 MOST_FACTS = 10_000

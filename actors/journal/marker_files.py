@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
-from actors.edge.disk import Disk
-from actors.edge.reserve import NO_ROOM
+from actors.journal.filesystem import Disk
+from actors.journal.reserve import NO_ROOM
 
 IDENTITY = "journal-id"
 UNMET = "unmet"

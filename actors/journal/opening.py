@@ -6,15 +6,15 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from actors.edge.appender import Appender
-from actors.edge.disk import Disk
-from actors.edge.lineage import Unmet
-from actors.edge.reader import Reader, Skip
-from actors.edge.reserve import Reserve
-from actors.edge.shelf import Shelf
-from actors.edge.syncer import Syncer
-from actors.edge.tail import Tail
 from actors.errors import JournalFailed, JournalUnreadable
+from actors.journal.active_segment import Tail
+from actors.journal.appender import Appender
+from actors.journal.directory import Shelf
+from actors.journal.filesystem import Disk
+from actors.journal.marker_files import Unmet
+from actors.journal.reader import Reader, Skip
+from actors.journal.reserve import Reserve
+from actors.journal.syncer import Syncer
 
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
 

@@ -7,7 +7,7 @@ when everything else has run full; it is built again before reading resumes.
 import contextlib
 import errno
 
-from actors.edge.disk import Disk
+from actors.journal.filesystem import Disk
 
 NAME = "reserve"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
