@@ -27,8 +27,6 @@ from actors.children import Children
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.guard import PATIENCE_S, Guard
-from actors.edge.metrics import Metrics
-from actors.edge.status_socket import StatusSocket
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -36,8 +34,10 @@ from actors.errors import (
     JournalFailed,
     JournalFull,
 )
+from actors.health.metrics_endpoint import Metrics
+from actors.health.state import Health, HealthState, Limits
+from actors.health.status_socket import StatusSocket
 from actors.heartbeats import Heartbeats
-from actors.logic.health import Health, HealthState, Limits
 from actors.logic.plan import Plan
 from actors.logic.restart import Escalation
 from actors.messages import Flush, GetHealth, Tick

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import PayloadRefused
-from actors.logic.headline import headline, verdict
-from actors.logic.plaintext import clean
-from actors.logic.vitals import Connection, Coverage, Health
+from actors.health.document import Connection, Coverage, Health
+from actors.health.plaintext import clean
+from actors.health.text import headline, verdict
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from actors.board import render
-from actors.logic.plaintext import clean
+from actors.health.plaintext import clean
 
 
 class Display:

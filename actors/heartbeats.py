@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.logic.headline import headline
-from actors.logic.vitals import Health
+from actors.health.document import Health
+from actors.health.text import headline
 from actors.process.systemd import Notifier, Watchdog
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 
 from actors.headroom import Headroom, Spacious
-from actors.logic.health import Health, HealthState
+from actors.health.state import Health, HealthState
 from actors.messages import Tick
 
 

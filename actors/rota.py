@@ -7,9 +7,9 @@ tokens of its lane as they are then.
 
 from actors.children import Children
 from actors.crews import Crews, Listening
+from actors.health.state import HealthState
 from actors.journal.backlog import Backlog
 from actors.logic.bustle import Bustle
-from actors.logic.health import HealthState
 from actors.logic.plan import Changes, Plan
 from actors.messages import Subscribe, Tick, UniverseChanged, Unsubscribe
 from actors.model import facts

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from actors.config.load import paths
-from actors.edge import status_question
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
-from actors.logic.plaintext import clean
+from actors.health import status_client
+from actors.health.plaintext import clean
 from actors.process import process
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]
@@ -56,7 +56,7 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
         Unreachable: Nobody answers, or the answer is none. The text says why.
     """
     try:
-        found = json.loads(status_question.ask(path, timeout_s))
+        found = json.loads(status_client.ask(path, timeout_s))
     except SourceUnavailable as exc:
         raise Unreachable(f"{path}: {exc}") from exc
     except (ValueError, RecursionError) as exc:
@@ -237,7 +237,7 @@ def _display() -> Display:
 
 
 def _schema() -> int:
-    from actors.schema import schema  # noqa: PLC0415 - the types are large, and seldom wanted
+    from actors.health.schema import schema  # noqa: PLC0415 - the types are large, and seldom wanted
 
     sys.stdout.write(schema())
     return EXIT_HEALTHY

@@ -22,11 +22,11 @@ from actors.chronicle import Chronicle
 from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.gate import Gate
+from actors.health.state import LISTENING, Health
 from actors.inbox import PatientInbox
 from actors.journal.backlog import Backlog
 from actors.journal.recorder import Recorder
 from actors.logic.bustle import Bustle
-from actors.logic.health import LISTENING, Health
 from actors.logic.hush import Hush
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors.logic.health import HealthState
+from actors.health.state import HealthState
 from actors.messages import BatchWritten, StoreOpened
 from actors.reports import ConnectionReport
 

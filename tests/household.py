@@ -11,9 +11,9 @@ from fakes_box import Box, FakeRef, drain
 from actors.actor import Address, Mailbox
 from actors.children import Children
 from actors.errors import JournalFailed
+from actors.health.state import Health, HealthState
 from actors.journal.recorder import Recorder
 from actors.logic.dialling import Dialling
-from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import (

@@ -30,7 +30,7 @@ from rich.text import Text
 
 from actors import status
 from actors.board import render
-from actors.logic.health import HealthState
+from actors.health.state import HealthState
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screens"
 NOW = START + 3_681.0

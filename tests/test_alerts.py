@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.edge import exposition
+from actors.health import metrics
 
 ROOT = Path(__file__).parents[1]
 SYSTEMD = ROOT / "systemd"
@@ -25,11 +25,9 @@ needs_promtool = pytest.mark.skipif(
 
 def metrics() -> set[str]:
     """Give the names of all metrics, as they are scraped."""
-    gauges = {one.name for one in exposition.GAUGES} | {"up", "info", "connection_state"}
-    counters = {f"{one.name}_total" for one in exposition.COUNTERS}
-    named = {
-        f"{x.name}_total" if x.counts else x.name for x in (*exposition.NAMED, *exposition.EACH)
-    }
+    gauges = {one.name for one in metrics.GAUGES} | {"up", "info", "connection_state"}
+    counters = {f"{one.name}_total" for one in metrics.COUNTERS}
+    named = {f"{x.name}_total" if x.counts else x.name for x in (*metrics.NAMED, *metrics.EACH)}
     process = {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
     return {f"tracker_{name}" for name in gauges | counters | named} | process
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from health_samples import START, document, well
 
+from actors.health.document import Health
+from actors.health.text import headline
 from actors.heartbeats import Heartbeats
-from actors.logic.headline import headline
-from actors.logic.vitals import Health
 from actors.process.systemd import STALE_S, Notifier
 
 pytestmark = pytest.mark.life

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors import errors
-from actors.logic import alarm
+from actors.health import rules
 from actors.logic.digest import Written
 from actors.model.batch import Committed
 
@@ -192,7 +192,7 @@ def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
 def test_every_reason_code_has_its_entry_in_the_runbook_in_order() -> None:
     headings = re.findall(r"^### `(\w+)`$", section("Runbook"), re.MULTILINE)
 
-    assert headings == [code for code, _ in alarm.RULES]
+    assert headings == [code for code, _ in rules.RULES]
 
 
 def test_no_entry_of_the_runbook_is_empty() -> None:

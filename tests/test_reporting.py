@@ -1,8 +1,8 @@
 import msgspec
 from household import START, START_NS, Stats
 
-from actors.logic.health import Health, HealthState
-from actors.logic.vitals import Journal
+from actors.health.document import Journal
+from actors.health.state import Health, HealthState
 from actors.messages import Tick
 from actors.reporting import Reporting
 

@@ -4,13 +4,13 @@ import pytest
 import screens
 from screens import FOLDER, SPOILS, text
 
-from actors.logic import alarm
+from actors.health import rules
 
 ALL = screens.screens()
 
 
 def test_every_reason_has_a_screen() -> None:
-    assert set(SPOILS) == {code for code, _ in alarm.RULES}
+    assert set(SPOILS) == {code for code, _ in rules.RULES}
 
 
 @pytest.mark.parametrize("code", sorted(SPOILS))

@@ -16,7 +16,7 @@ import pytest
 from board_samples import health
 
 from actors import status
-from actors.edge.status_socket import StatusSocket
+from actors.health.status_socket import StatusSocket
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(60)]
 

@@ -14,9 +14,9 @@ from health_samples import START, catalog, connection, document, outcomes, well
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
-from actors.edge import exposition
-from actors.logic.health import Health
-from actors.logic.vitals import Connection
+from actors.health import metrics
+from actors.health.document import Connection
+from actors.health.state import Health
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool")
@@ -94,7 +94,7 @@ class _Collector:
         self.health = health
 
     def collect(self) -> Iterator[Metric]:
-        return exposition.families(self.health)
+        return metrics.families(self.health)
 
 
 def text(health: Health) -> str:
@@ -104,8 +104,8 @@ def text(health: Health) -> str:
 
 
 def told() -> set[str]:
-    whole = (*exposition.GAUGES, *exposition.COUNTERS, *exposition.NAMED)
-    each = {f"connections.list.{one.field}" for one in exposition.EACH}
+    whole = (*metrics.GAUGES, *metrics.COUNTERS, *metrics.NAMED)
+    each = {f"connections.list.{one.field}" for one in metrics.EACH}
     return {one.field for one in whole} | each | set(ELSEWHERE)
 
 
@@ -141,12 +141,12 @@ def test_what_is_not_known_is_not_told() -> None:
 
 def test_of_thousands_of_connections_the_worst_are_told() -> None:
     health = well()
-    for number in range(exposition.MOST_CONNECTIONS + 100):
+    for number in range(metrics.MOST_CONNECTIONS + 100):
         health.connection_wanted(f"leg0-{number:04}", leg=0, at=START)
         health.connection_reported(connection(f"leg0-{number:04}"), at=START + 1)
     health.connection_ended("leg0-0599", reason="reset", at=START + 2)
     said = text(document(health, START + 9))
-    assert said.count("tracker_connection_tokens{") == exposition.MOST_CONNECTIONS
+    assert said.count("tracker_connection_tokens{") == metrics.MOST_CONNECTIONS
     assert 'tracker_connection_state{connection="leg0-0599",state="waiting"} 1.0' in said
 
 
@@ -160,9 +160,7 @@ def test_a_hostile_reason_cannot_forge_a_line() -> None:
 
 
 def test_a_connection_has_a_state_that_is_told() -> None:
-    assert {f.name for f in msgspec.structs.fields(Connection)} >= {
-        e.field for e in exposition.EACH
-    }
+    assert {f.name for f in msgspec.structs.fields(Connection)} >= {e.field for e in metrics.EACH}
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prometheus) is not installed")

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.edge.metrics import Metrics
 from actors.errors import AddressTaken
-from actors.logic.health import HealthState
+from actors.health.metrics_endpoint import Metrics
+from actors.health.state import HealthState
 
 pytestmark = pytest.mark.life
 

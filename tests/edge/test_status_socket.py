@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.edge import status_socket
-from actors.edge.status_question import REQUEST, ask
-from actors.edge.status_socket import StatusSocket
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
+from actors.health import status_socket
+from actors.health.status_client import REQUEST, ask
+from actors.health.status_socket import StatusSocket
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(30)]
 

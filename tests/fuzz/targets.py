@@ -17,8 +17,8 @@ from http_peer import Peer
 from rich.console import Console
 
 from actors.board import render
-from actors.edge.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.errors import PayloadRefused, SourceUnavailable
+from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId

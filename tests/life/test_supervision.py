@@ -20,9 +20,9 @@ from test_connection import a_book, a_print
 from actors.actor import Address, Birth
 from actors.children import Children
 from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
+from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
-from actors.logic.health import Health, HealthState
 from actors.logic.plan import Plan
 from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from actors.logic.health import Health, HealthState
+from actors.health.state import Health, HealthState
 from actors.messages import BatchWritten
 from actors.reports import (
     CatalogReport,

@@ -15,8 +15,8 @@ from health_samples import (
     well,
 )
 
-from actors.logic import alarm
-from actors.logic.health import HealthState
+from actors.health import rules
+from actors.health.state import HealthState
 
 
 def _drop(health: HealthState, *children: str) -> None:
@@ -111,4 +111,4 @@ def test_silence_of_most_connections_together_is_told_apart_from_lost_ones() -> 
 
 
 def test_every_rule_has_a_code_of_its_own() -> None:
-    assert len({code for code, _ in alarm.RULES}) == len(alarm.RULES)
+    assert len({code for code, _ in rules.RULES}) == len(rules.RULES)

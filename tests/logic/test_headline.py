@@ -1,7 +1,7 @@
 import msgspec
 from health_samples import START, document, well
 
-from actors.logic.headline import headline, verdict
+from actors.health.text import headline, verdict
 
 
 def test_a_healthy_tracker_is_one_line_of_figures() -> None:

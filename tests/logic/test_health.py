@@ -12,7 +12,7 @@ from health_samples import (
     well,
 )
 
-from actors.logic.health import Health, HealthState, Limits
+from actors.health.state import Health, HealthState, Limits
 
 
 def test_a_tracker_that_lacks_nothing_is_healthy() -> None:

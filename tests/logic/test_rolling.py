@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic.rolling import Ring, Windows
+from actors.health.counters import Ring, Windows
 
 events = st.lists(st.tuples(st.floats(0, 400), st.integers(0, 9)), max_size=60)
 

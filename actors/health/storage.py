@@ -5,10 +5,10 @@
 
 from dataclasses import dataclass
 
-from actors.logic import vitals
+from actors.health import document
+from actors.health.connections import LONGEST_REASON
+from actors.health.document import iso, span
 from actors.logic.presence import AWAY, LIVE
-from actors.logic.roster import LONGEST_REASON
-from actors.logic.vitals import iso, span
 
 
 @dataclass
@@ -49,10 +49,10 @@ class Storage:
         self._lag_s = max(0, wall_ns - (oldest_ns or wall_ns)) / 1e9
         self._committed_at_ns = wall_ns
 
-    def told(self, now: float, waits_s: float) -> vitals.Database:
+    def told(self, now: float, waits_s: float) -> document.Database:
         """Give its part of the document; `waits_s` is the age of the oldest that waits."""
         committed_at_ns = self._committed_at_ns
-        return vitals.Database(
+        return document.Database(
             state=self.state,
             server=self._server,
             last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),

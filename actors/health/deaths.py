@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from actors.logic.alarm import Limits
-from actors.logic.vitals import Restarts
+from actors.health.document import Restarts
+from actors.health.rules import Limits
 
 
 class Deaths:

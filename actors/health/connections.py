@@ -5,10 +5,10 @@
 
 from dataclasses import dataclass, field
 
-from actors.logic.alarm import Limits
-from actors.logic.reported import ConnectionFigures
-from actors.logic.rolling import Windows
-from actors.logic.vitals import Assets, Connection, Connections, span
+from actors.health.counters import Windows
+from actors.health.document import Assets, Connection, Connections, span
+from actors.health.reported import ConnectionFigures
+from actors.health.rules import Limits
 from actors.model.connection import lane_of
 
 LISTENING = "listening"

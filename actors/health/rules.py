@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from actors.logic.vitals import Health
+from actors.health.document import Health
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,29 +1,29 @@
 """Health: what everyone reported, folded into one document.
 
-The supervisor hands this room the reports as they come (`logic/reported.py`
+The supervisor hands this room the reports as they come (`health/reported.py`
 says what is read off them); `document` gives the state of things now. `at` and
 `now` are monotonic seconds.
 """
 
 import msgspec
 
-from actors.logic import alarm, vitals
-from actors.logic.alarm import Limits
-from actors.logic.deaths import Deaths
-from actors.logic.lives import Lives
-from actors.logic.reported import (
+from actors.health import document, rules
+from actors.health.connections import LISTENING, LONGEST_REASON, Roster
+from actors.health.counters import Windows
+from actors.health.deaths import Deaths
+from actors.health.document import Health, iso, span
+from actors.health.lives import Lives
+from actors.health.reported import (
     CatalogFigures,
     CommitFigures,
     ConnectionFigures,
     JournalFigures,
     ResolutionFigures,
 )
-from actors.logic.rolling import Windows
-from actors.logic.roster import LISTENING, LONGEST_REASON, Roster
-from actors.logic.storage import Storage
-from actors.logic.tally import Tally
-from actors.logic.today import Today
-from actors.logic.vitals import Health, iso, span
+from actors.health.rules import Limits
+from actors.health.storage import Storage
+from actors.health.tally import Tally
+from actors.health.today import Today
 
 __all__ = ["LISTENING", "Health", "HealthState", "Limits"]
 
@@ -178,7 +178,9 @@ class HealthState:
                 catalog=self._catalog_part(now),
                 restarts=self._deaths.restarts(now),
                 books=self._tally.books(),
-                drift=vitals.Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
+                drift=document.Drift(
+                    unknown_last_hour=unknown.hour(now), unknown_total=unknown.all
+                ),
             )
         )
 
@@ -197,20 +199,20 @@ class HealthState:
             return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
         if awaited and health.uptime_s < self._limits.starting_s:
             return msgspec.structs.replace(health, state="starting", reasons=awaited)
-        wrong = alarm.reasons(health, self._limits)
+        wrong = rules.reasons(health, self._limits)
         if not wrong:
             return health
         codes, texts = zip(*wrong, strict=True)
         return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
 
-    def _hears(self, assets: vitals.Assets) -> bool:
+    def _hears(self, assets: document.Assets) -> bool:
         """Tell whether nearly all tokens were ever heard at once: new ones come all the time."""
         self._ever_heard |= 0 < assets.wanted * 9 <= assets.covered * 10
         return self._ever_heard
 
-    def _trades(self, now: float) -> vitals.Trades:
+    def _trades(self, now: float) -> document.Trades:
         stored, heard = self._stored, self._roster.heard
-        return vitals.Trades(
+        return document.Trades(
             last_minute=stored.minute(now),
             last_hour=stored.hour(now),
             last_24h=stored.day(now),
@@ -220,18 +222,18 @@ class HealthState:
             heard_total=heard.all,
         )
 
-    def _reconnect(self, now: float, wall_ns: int) -> vitals.Reconnect | None:
+    def _reconnect(self, now: float, wall_ns: int) -> document.Reconnect | None:
         last = self._roster.last_reconnect
         if last is None:
             return None
         at, connection, reason = last
         then_ns = wall_ns - int(span(now, at) * 1e9)
-        return vitals.Reconnect(at=iso(then_ns), connection=connection, reason=reason)
+        return document.Reconnect(at=iso(then_ns), connection=connection, reason=reason)
 
-    def _journal_part(self) -> vitals.Journal:
+    def _journal_part(self) -> document.Journal:
         pending = self._tally.pending_records
         found = self._journal
-        return vitals.Journal(
+        return document.Journal(
             pending_records=pending,
             bytes=found.bytes if found else 0,
             cap_bytes=found.cap_bytes if found else 0,
@@ -246,18 +248,18 @@ class HealthState:
     def _waits_s(self) -> float:
         return self._oldest_s if self._tally.pending_records else 0.0
 
-    def _resolutions(self, now: float) -> vitals.Resolutions:
+    def _resolutions(self, now: float) -> document.Resolutions:
         said = self._outcomes
         pending = dict(said.pending) if said else {}
         asked = {name: (total, lately) for name, total, lately in (said.requests if said else ())}
-        return vitals.Resolutions(
+        return document.Resolutions(
             recorded=self._verdicts.total,
             recorded_today=self._today.recorded,
             conflicts=self._conflicts.total,
             pending_total=sum(pending.values()),
             pending=pending,
             sources={
-                name: vitals.SourceState(
+                name: document.SourceState(
                     state=state[:LONGEST_REASON],
                     failing_s=span(now, self._failing.get(name)),
                     requests=asked.get(name, (0, 0))[0],
@@ -267,10 +269,10 @@ class HealthState:
             },
         )
 
-    def _catalog_part(self, now: float) -> vitals.Catalog:
+    def _catalog_part(self, now: float) -> document.Catalog:
         said = self._catalog
         swept = said.last_sweep_at if said else None
-        return vitals.Catalog(
+        return document.Catalog(
             markets=said.markets if said else 0,
             last_sweep_age_s=None if swept is None else span(now, swept),
             last_error=said.last_error[:LONGEST_REASON] if said else "",
@@ -278,7 +280,7 @@ class HealthState:
         )
 
 
-def _unheard(assets: vitals.Assets) -> str:
+def _unheard(assets: document.Assets) -> str:
     if not assets.wanted:
         return "waiting for the first tokens"
     return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"

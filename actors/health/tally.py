@@ -6,8 +6,8 @@ and counted again. So after `lost_count` the next empty journal, which can hide
 nothing, settles the difference, and shows it as `adjusted`.
 """
 
-from actors.logic.reported import CommitFigures
-from actors.logic.vitals import Books
+from actors.health.document import Books
+from actors.health.reported import CommitFigures
 
 
 class Tally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from actors.logic.vitals import Health
+from actors.health.document import Health
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,6 +1,6 @@
 """Today: sums that begin anew at midnight UTC."""
 
-from actors.logic.vitals import Coverage, iso
+from actors.health.document import Coverage, iso
 
 DAY_NS = 86_400 * 10**9
 LONGEST_STEP_S = 10.0

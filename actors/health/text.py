@@ -1,7 +1,7 @@
 """The headline: state, reasons and the most wanted figures in one line of text."""
 
-from actors.logic.plaintext import clean
-from actors.logic.vitals import Health
+from actors.health.document import Health
+from actors.health.plaintext import clean
 
 
 def verdict(health: Health) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from actors.logic.vitals import Connection, Health
+from actors.health.document import Connection, Health
 
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.edge.exposition import families
 from actors.errors import AddressTaken
-from actors.logic.vitals import Health
+from actors.health.document import Health
+from actors.health.metrics import families
 
 HOST = "127.0.0.1"
 
