@@ -13,12 +13,13 @@ import pykka
 from actors.actor import Address, Birth
 from actors.catalog import CatalogActor
 from actors.config.load import Config
-from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.database import migrate
 from actors.database.dsn import SafeDsn
 from actors.database.guard import Guard
 from actors.database.store import Store
 from actors.errors import SchemaMismatch
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.feed.ports import Line
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.logic.restart import ChildSpec
@@ -29,7 +30,6 @@ from actors.model.connection import LaneSpec
 from actors.model.shard import Shard
 from actors.polymarket.chain_client import Chain
 from actors.polymarket.client import Polymarket
-from actors.ports import Line
 from actors.resolution import ResolutionActor
 from actors.supervisor import Household, Vital
 from actors.transport.handshake import open_wire

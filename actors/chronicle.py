@@ -4,8 +4,8 @@ import logging
 
 from actors.actor import Mailbox
 from actors.child import Child, Death
+from actors.feed.liveness import gap_cause
 from actors.journal.backlog import Backlog
-from actors.logic.liveness import gap_cause
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
 

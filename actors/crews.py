@@ -9,9 +9,9 @@ import pykka
 
 from actors.child import Child
 from actors.children import Children
+from actors.feed.farewell import ALL_RESOLVED
 from actors.health.state import HealthState
 from actors.logic.crew import Crew, Standing, Step
-from actors.logic.farewell import ALL_RESOLVED
 from actors.logic.restart import ChildSpec
 from actors.messages import (
     Message,

@@ -10,8 +10,8 @@ the others are not lost. Nobody has to act.
 import logging
 
 from actors.errors import JournalFailed
+from actors.feed.ports import Journal, Store
 from actors.model.batch import Opened
-from actors.ports import Journal, Store
 
 log = logging.getLogger(__name__)
 

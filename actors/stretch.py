@@ -2,10 +2,10 @@
 
 import logging
 
+from actors.feed.ports import Journal
 from actors.journal.watermark import Acks
 from actors.logic.gathering import Gathered
 from actors.model.facts import Hole, StretchLost
-from actors.ports import Journal
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import msgspec
 
 from actors.child import Death
 from actors.children import Children
+from actors.feed.farewell import SLOW_CONSUMER
 from actors.logic.bustle import Bustle
 from actors.logic.crew import LISTENING
-from actors.logic.farewell import SLOW_CONSUMER
 from actors.logic.hush import Hush
 from actors.messages import (
     Doubt,

@@ -22,6 +22,7 @@ import msgspec
 
 from actors.actor import Birth, Handler, Shell
 from actors.errors import StorePoisoned, StoreUnavailable
+from actors.feed.ports import Journal, Store
 from actors.inbox import PatientInbox
 from actors.journal.stall import Stall
 from actors.journal.watermark import Acks
@@ -51,7 +52,6 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.batch import ConnectionEvent
-from actors.ports import Journal, Store
 from actors.recollection import Recollection
 from actors.stretch import read_stretch
 from actors.tidings import Tidings, WriterNeighbours

@@ -10,8 +10,8 @@ from fakes import FakeDialler, FakeJournal, FakeLine
 from fakes_box import Box, drain
 
 from actors.actor import Birth, UnknownMessage
-from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
 from actors.errors import FeedLost
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.recorder import Recorder
 from actors.logic.gathering import replay
 from actors.messages import (

@@ -6,8 +6,8 @@ from fakes_box import Box
 from feed_samples import RECEIVED_NS, spoken
 
 from actors.errors import JournalFull
+from actors.feed.ingest import Intake, Taken
 from actors.journal.recorder import Recorder
-from actors.logic.intake import Intake, Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.model import facts
 from actors.model.connection import LaneSpec

@@ -3,11 +3,11 @@
 from threading import Lock
 
 from actors.actor import Mailbox
+from actors.feed.ingest import Taken
+from actors.feed.ports import Journal
 from actors.journal.inflight import InFlight
-from actors.logic.intake import Taken
 from actors.messages import FactSeen, Journalled, TradesSeen
 from actors.model import facts
-from actors.ports import Journal
 
 
 class Recorder:

@@ -102,7 +102,7 @@ FAULTS = (
     _fault("A14", "a source contradicts the others", "TrackerResolutionConflict",
            bring=causes.conflict, fires_s=90),
     _fault("A15", "one connection dies of a bug 8 times", "TrackerRestartLoop",
-           bring=broken("actors.epoch:Epoch.confirm", "raise", 8), fires_s=120),
+           bring=broken("actors.feed.epoch:Epoch.confirm", "raise", 8), fires_s=120),
     _fault("A16", "events of unknown type", "TrackerDrift", bring=causes.drift, ceases_s=180),
     _fault("A17", "a commit is not counted", "TrackerBooksUnbalanced",
            bring=broken("actors.health.tally:Tally.committed", "skip", 1)),

@@ -16,8 +16,8 @@ SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
 WATCHDOG_S = 8.0
 
 MOMENTS = {
-    "connection": "actors.connection:ConnectionActor._frames_received",
-    "connection (mark)": "actors.epoch:Epoch.mark",
+    "connection": "actors.feed.actor:ConnectionActor._frames_received",
+    "connection (mark)": "actors.feed.epoch:Epoch.mark",
     "writer": "actors.writer:WriterActor._commit",
     "writer (tick)": "actors.writer:WriterActor._tick",
     "catalog": "actors.catalog:CatalogActor._tick",
@@ -114,7 +114,7 @@ def bugs(scene: Scene) -> None:
 
 
 def dead_at_birth(scene: Scene) -> None:
-    fuse = start(scene, "actors.connection:ConnectionActor.on_start", "raise")
+    fuse = start(scene, "actors.feed.actor:ConnectionActor.on_start", "raise")
     fuse.write_text("1")
     scene.strike("drop", count=1)
     died = scene.noticed("child_died", within_s=10)
@@ -124,7 +124,7 @@ def dead_at_birth(scene: Scene) -> None:
 
 def crash_loop(scene: Scene) -> None:
     """One connection dies whenever it marks; the other leg hears its tokens."""
-    fuse = start(scene, "actors.epoch:Epoch.confirm", "raise")
+    fuse = start(scene, "actors.feed.epoch:Epoch.confirm", "raise")
     fuse.write_text("8")
     scene.strike("drop", count=1)
     scene.noticed("child_died", within_s=15)

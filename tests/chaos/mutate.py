@@ -76,7 +76,7 @@ MUTATIONS = (
     ),
     Mutation(
         "coverage close",
-        "actors/epoch.py",
+        "actors/feed/epoch.py",
         "        if self._number:\n"
         "            until_ns = self._listening.proven_until_ns or None\n",
         "        if not self._number:\n"

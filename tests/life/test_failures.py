@@ -22,8 +22,9 @@ from test_connection import a_book, a_print
 from test_supervision import LANE, WAIT_S, at
 
 from actors.actor import Birth, Shell
-from actors.connection import ConnectionActor, ConnectionSettings
 from actors.errors import JournalFailed
+from actors.feed.actor import ConnectionActor, ConnectionSettings
+from actors.feed.neighbours import Neighbours
 from actors.journal.inflight import InFlight
 from actors.journal.journal import Journal
 from actors.logic.universe import Filters
@@ -43,7 +44,6 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.connection import LaneSpec
-from actors.neighbours import Neighbours
 from actors.reports import ChildDied, ConnectionReport
 from actors.writer import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 

@@ -19,7 +19,7 @@ from test_connection import a_book, a_print
 
 from actors.actor import Address, Birth
 from actors.children import Children
-from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder

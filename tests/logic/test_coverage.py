@@ -2,7 +2,7 @@ from feed_samples import printed as a_print
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.logic.coverage import Listening
+from actors.feed.coverage import Listening
 from actors.model.trade import Print, TokenId
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.logic.farewell import Farewell, farewell
+from actors.feed.farewell import Farewell, farewell
 
 
 @pytest.mark.parametrize(

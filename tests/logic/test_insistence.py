@@ -1,5 +1,5 @@
-from actors.logic.coverage import Listening
-from actors.logic.insistence import Insistence
+from actors.feed.coverage import Listening
+from actors.feed.insistence import Insistence
 from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")

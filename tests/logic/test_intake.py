@@ -1,8 +1,8 @@
 import pytest
 from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
+from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
 from actors.logic.gathering import replay
-from actors.logic.intake import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
 from actors.model.connection import LaneSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import Print, Refusal, TokenId, print_hash

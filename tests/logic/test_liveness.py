@@ -1,7 +1,7 @@
 import pytest
 
-from actors.logic.coverage import Listening
-from actors.logic.liveness import GapCause, Liveness, gap_cause
+from actors.feed.coverage import Listening
+from actors.feed.liveness import GapCause, Liveness, gap_cause
 from actors.model.trade import TokenId
 
 TOKEN = TokenId("1")

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from actors.logic.coverage import Listening
-from actors.logic.twins import TwinCounter
+from actors.feed.coverage import Listening
+from actors.feed.twins import TwinCounter
 from actors.model.connection import LaneSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import Print, TokenId

@@ -1,13 +1,13 @@
 """The vigil: what one connection does about silence."""
 
-from actors.epoch import Epoch
-from actors.logic.coverage import Listening
-from actors.logic.liveness import Liveness, gap_cause
+from actors.feed.coverage import Listening
+from actors.feed.epoch import Epoch
+from actors.feed.liveness import Liveness, gap_cause
+from actors.feed.ports import Line
+from actors.feed.subscription import Subscription
 from actors.messages import Tick
 from actors.model.connection import LaneSpec
 from actors.polymarket import channel
-from actors.ports import Line
-from actors.subscription import Subscription
 
 
 class Vigil:

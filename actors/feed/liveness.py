@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Protocol
 
-from actors.logic.coverage import Listening
+from actors.feed.coverage import Listening
 
 
 class GapCause(StrEnum):

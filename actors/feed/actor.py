@@ -16,17 +16,21 @@ from typing import Any
 
 import msgspec
 
-from actors.account import Account
 from actors.actor import Address, Birth, Shell
-from actors.epoch import Epoch
 from actors.errors import FeedLost, JournalFull
+from actors.feed.coverage import Listening
+from actors.feed.departures import Departure, Departures
+from actors.feed.doubts import Doubts
+from actors.feed.epoch import Epoch
+from actors.feed.farewell import farewell
+from actors.feed.ingest import Intake, portions
+from actors.feed.liveness import gap_cause
+from actors.feed.neighbours import Neighbours
+from actors.feed.ports import Dialler, Line
+from actors.feed.report import Account
+from actors.feed.subscription import Subscription
+from actors.feed.vigil import Vigil
 from actors.journal.recorder import Recorder
-from actors.logic.coverage import Listening
-from actors.logic.departures import Departure, Departures
-from actors.logic.doubts import Doubts
-from actors.logic.farewell import farewell
-from actors.logic.intake import Intake, portions
-from actors.logic.liveness import gap_cause
 from actors.messages import (
     Connect,
     Doubt,
@@ -38,11 +42,7 @@ from actors.messages import (
     WireEnded,
 )
 from actors.model.connection import LaneSpec
-from actors.neighbours import Neighbours
-from actors.ports import Dialler, Line
 from actors.reports import ConnectionEnded
-from actors.subscription import Subscription
-from actors.vigil import Vigil
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 

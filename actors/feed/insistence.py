@@ -5,7 +5,7 @@ are never answered: the exchange lost the wish, or does not know the token.
 `now` is monotonic seconds.
 """
 
-from actors.logic.coverage import Listening
+from actors.feed.coverage import Listening
 from actors.model.trade import TokenId
 
 

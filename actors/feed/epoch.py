@@ -5,8 +5,8 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Jou
 
 from collections.abc import Iterable
 
+from actors.feed.coverage import Listening
 from actors.journal.recorder import Recorder
-from actors.logic.coverage import Listening
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId

@@ -4,11 +4,11 @@ import logging
 from typing import Any
 
 from actors.actor import Birth
+from actors.feed.coverage import Listening
+from actors.feed.ingest import Taken
+from actors.feed.ports import Line
 from actors.logic.bustle import Busy
-from actors.logic.coverage import Listening
 from actors.logic.digest import Digest
-from actors.logic.intake import Taken
-from actors.ports import Line
 from actors.reports import ConnectionReport
 
 log = logging.getLogger(__name__)

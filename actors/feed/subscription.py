@@ -1,11 +1,11 @@
 """A subscription: what one line is asked for, in bounded messages, and what it is to hand on."""
 
-from actors.logic.coverage import Listening
-from actors.logic.insistence import Insistence
+from actors.feed.coverage import Listening
+from actors.feed.insistence import Insistence
+from actors.feed.ports import Line
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
 from actors.polymarket import channel
-from actors.ports import Line
 
 TRADE_MARKERS = (b"last_trade_price",)
 LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")

@@ -3,7 +3,7 @@
 import msgspec
 
 from actors.actor import Mailbox
-from actors.logic.intake import Taken
+from actors.feed.ingest import Taken
 from actors.messages import NewMarketSeen, ResolutionHint
 
 
