@@ -11,7 +11,8 @@ import msgspec
 import pykka
 
 from actors.actor import Address, Birth
-from actors.catalog import CatalogActor
+from actors.catalog.actor import CatalogActor
+from actors.catalog.universe import Filters
 from actors.config.load import Config
 from actors.database import migrate
 from actors.database.dsn import SafeDsn
@@ -23,7 +24,6 @@ from actors.feed.ports import Line
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.logic.restart import ChildSpec
-from actors.logic.universe import Filters
 from actors.messages import Tick
 from actors.model.batch import Opened
 from actors.model.connection import LaneSpec

@@ -7,9 +7,9 @@ import pytest
 from fakes_box import Box, drain, step, waiting
 from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
 
-from actors.catalog import OUTBOX_MAX, CatalogActor
+from actors.catalog.actor import OUTBOX_MAX, CatalogActor
+from actors.catalog.universe import Filters
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.universe import Filters
 from actors.messages import (
     MarketsRemembered,
     MarketsSeen,

@@ -20,7 +20,7 @@ MOMENTS = {
     "connection (mark)": "actors.feed.epoch:Epoch.mark",
     "writer": "actors.writer:WriterActor._commit",
     "writer (tick)": "actors.writer:WriterActor._tick",
-    "catalog": "actors.catalog:CatalogActor._tick",
+    "catalog": "actors.catalog.actor:CatalogActor._tick",
     "resolution": "actors.resolution:ResolutionActor._tick",
     "reactor callback": "actors.journal.recorder:Recorder.frames",
 }

@@ -22,12 +22,12 @@ from test_connection import a_book, a_print
 from test_supervision import LANE, WAIT_S, at
 
 from actors.actor import Birth, Shell
+from actors.catalog.universe import Filters
 from actors.errors import JournalFailed
 from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.feed.neighbours import Neighbours
 from actors.journal.inflight import InFlight
 from actors.journal.journal import Journal
-from actors.logic.universe import Filters
 from actors.messages import (
     CatchUp,
     ConnectionNoted,

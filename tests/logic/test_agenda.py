@@ -1,8 +1,16 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from actors.logic.agenda import LOOKUP_IDS, RECALL_S, STARVED_SWEEP_S, SWEEP_S, Agenda, Lookup, Turn
-from actors.logic.universe import Filters
+from actors.catalog.discovery import (
+    LOOKUP_IDS,
+    RECALL_S,
+    STARVED_SWEEP_S,
+    SWEEP_S,
+    Agenda,
+    Lookup,
+    Turn,
+)
+from actors.catalog.universe import Filters
 from actors.model.trade import ConditionId
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)

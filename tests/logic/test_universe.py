@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.logic.universe import Filters, Remembered, Universe, fingerprint
+from actors.catalog.universe import Filters, Remembered, Universe, fingerprint
 from actors.model.market import Asset, Market
 from actors.model.shard import Shard
 from actors.model.trade import ConditionId, TokenId

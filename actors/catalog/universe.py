@@ -16,8 +16,8 @@ from math import inf
 
 import msgspec
 
-from actors.logic.candidates import Candidates
-from actors.logic.closed import Closed
+from actors.catalog.candidates import Candidates
+from actors.catalog.closed import Closed
 from actors.model.market import Market
 from actors.model.shard import Shard
 from actors.model.trade import ConditionId

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors.logic.announced import Announced
-from actors.logic.universe import Filters
+from actors.catalog.announced import Announced
+from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import Walk, Watermark, everything, named, newest

@@ -7,7 +7,7 @@ resolution, CatalogReport to the supervisor. Dies when: the unexpected happens; 
 source that does not answer is not. Restarted: by the supervisor; the new life
 asks the writer for what is remembered and sweeps again.
 
-Each Poll asks Gamma one question (`logic/agenda.py` says which), then tells itself
+Each Poll asks Gamma one question (`catalog/discovery.py` says which), then tells itself
 Poll again, so Tick and stop get through within the time of one answer.
 
 Resolution is told of every market again at each sweep, so that what a dead life
@@ -19,9 +19,9 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from actors.actor import Mailbox, Shell
+from actors.catalog.discovery import Agenda, Lookup, Question
+from actors.catalog.universe import Difference, Filters, Universe
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.agenda import Agenda, Lookup, Question
-from actors.logic.universe import Difference, Filters, Universe
 from actors.messages import (
     MarketsRemembered,
     MarketsSeen,
