@@ -30,7 +30,7 @@ from actors.model.connection import LaneSpec
 from actors.model.shard import Shard
 from actors.polymarket.chain_client import Chain
 from actors.polymarket.client import Polymarket
-from actors.resolution import ResolutionActor
+from actors.resolution.actor import ResolutionActor
 from actors.supervisor import Household, Vital
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor

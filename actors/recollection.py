@@ -1,7 +1,7 @@
 """What the database remembers of earlier lives, told to those who ask."""
 
 from actors.feed.ports import Store
-from actors.logic.rechecks import Stretch
+from actors.resolution.rechecks import Stretch
 from actors.tidings import Tidings
 
 

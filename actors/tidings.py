@@ -7,8 +7,6 @@ import msgspec
 from actors.actor import Birth, Mailbox
 from actors.logic.digest import Written
 from actors.logic.gathering import Gathered, Knowledge
-from actors.logic.rechecks import Recheck
-from actors.logic.standing import LastWords
 from actors.messages import (
     BatchWritten,
     EvidenceRemembered,
@@ -21,6 +19,8 @@ from actors.messages import (
 from actors.model.batch import Committed
 from actors.model.market import Market
 from actors.reports import WriterReport
+from actors.resolution.rechecks import Recheck
+from actors.resolution.standing import LastWords
 
 log = logging.getLogger(__name__)
 

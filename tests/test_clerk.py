@@ -6,10 +6,6 @@ from decimal import Decimal
 import pytest
 from fakes_box import Box
 
-from actors.clerk import OUTBOX_MAX, Clerk
-from actors.logic.court import Heard
-from actors.logic.outcome import Contradiction, Observation, Resolution, Source
-from actors.logic.standing import Standing, Transition
 from actors.messages import (
     MarketMoved,
     MarketResolved,
@@ -17,6 +13,10 @@ from actors.messages import (
     ResolutionObserved,
 )
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.cases import Heard
+from actors.resolution.clerk import OUTBOX_MAX, Clerk
+from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
+from actors.resolution.standing import Standing, Transition
 
 ONE = ConditionId("0x" + "1" * 64)
 STEP = Transition(

@@ -8,12 +8,7 @@ import pytest
 from fakes_box import Box, drain, step, waiting
 from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
-from actors.clerk import OUTBOX_MAX
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.evidence import Source
-from actors.logic.outcome import Observation, Resolution
-from actors.logic.rechecks import Recheck
-from actors.logic.standing import LastWords, Standing, Transition
 from actors.messages import (
     EvidenceRemembered,
     MarketMoved,
@@ -37,7 +32,12 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.budget import CHAIN, GAMMA_OUTCOMES
 from actors.polymarket.gamma import parse_market
 from actors.reports import ResolutionReport
-from actors.resolution import ResolutionActor
+from actors.resolution.actor import ResolutionActor
+from actors.resolution.clerk import OUTBOX_MAX
+from actors.resolution.evidence import Source
+from actors.resolution.quorum import Observation, Resolution
+from actors.resolution.rechecks import Recheck
+from actors.resolution.standing import LastWords, Standing, Transition
 
 POLL_S = 60.0
 HOLD_S = 120.0

@@ -11,7 +11,6 @@ from fakes_box import Box, drain, step
 from test_connection import a_print
 
 from actors.actor import Birth
-from actors.logic.outcome import Contradiction, Observation, Resolution, Source
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -39,6 +38,7 @@ from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.polymarket import channel
 from actors.reports import WriterReport
+from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
 from actors.writer import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000

@@ -4,9 +4,6 @@ from decimal import Decimal
 
 from test_writer import CONDITION, MARKET, House
 
-from actors.logic.outcome import Observation, Resolution, Source
-from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.standing import LastWords, Standing, Transition
 from actors.messages import (
     EvidenceRemembered,
     MarketMoved,
@@ -16,6 +13,9 @@ from actors.messages import (
     TicketsStored,
     VerdictsRemembered,
 )
+from actors.resolution.quorum import Observation, Resolution, Source
+from actors.resolution.rechecks import Recheck, Stretch
+from actors.resolution.standing import LastWords, Standing, Transition
 
 STRETCH = Stretch(since_ms=None, until_ms=1_790_000_000_000)
 WORD = Observation(

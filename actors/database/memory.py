@@ -9,12 +9,12 @@ import msgspec
 
 from actors.database import queries
 from actors.database.session import Connection
-from actors.logic.archive import RECHECKS_MS
-from actors.logic.outcome import Observation, Resolution, Source
-from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.standing import TRACKER, LastWords, Standing
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.quorum import Observation, Resolution, Source
+from actors.resolution.recheck import RECHECKS_MS
+from actors.resolution.rechecks import Recheck, Stretch
+from actors.resolution.standing import TRACKER, LastWords, Standing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]

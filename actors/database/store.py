@@ -21,11 +21,11 @@ from actors.database.session import Connection, Session, errors
 from actors.database.tolerance import Tolerance
 from actors.database.transaction import Transaction
 from actors.errors import StoreUnavailable
-from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.standing import LastWords
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.resolution.rechecks import Recheck, Stretch
+from actors.resolution.standing import LastWords
 
 _CHUNK = 5000
 _market = msgspec.json.Decoder(Market)

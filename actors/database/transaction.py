@@ -19,11 +19,11 @@ from actors.database.recent import Recent
 from actors.database.session import DATA_FAULTS, Connection, words
 from actors.database.tolerance import Tolerance
 from actors.errors import StorePoisoned
-from actors.logic.outcome import Contradiction, Observation, Resolution
-from actors.logic.standing import Transition
 from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
 from actors.model.market import Market
 from actors.model.trade import Print, Refusal, print_hashes
+from actors.resolution.quorum import Contradiction, Observation, Resolution
+from actors.resolution.standing import Transition
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.standing import LastWords
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.resolution.rechecks import Recheck, Stretch
+from actors.resolution.standing import LastWords
 
 
 class Line(Protocol):

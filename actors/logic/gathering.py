@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.logic.outcome import Contradiction, Observation, Resolution
-from actors.logic.standing import Transition
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
 from actors.model.market import Market
 from actors.model.trade import Print, Refusal, print_hashes
 from actors.polymarket import channel
+from actors.resolution.quorum import Contradiction, Observation, Resolution
+from actors.resolution.standing import Transition
 
 Evidence = Observation | Transition | Resolution | Contradiction
 

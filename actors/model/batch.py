@@ -2,11 +2,11 @@
 
 import msgspec
 
-from actors.logic.outcome import Contradiction, Observation, Resolution
-from actors.logic.standing import Transition
 from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.trade import Print, Refusal
+from actors.resolution.quorum import Contradiction, Observation, Resolution
+from actors.resolution.standing import Transition
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ all, and a 50/50 shows as none either: no flag means unknown, never a split.
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.logic.outcome import ALL, NOTHING, Observation, Source
 from actors.model.market import Market
 from actors.model.trade import TokenId
 from actors.polymarket import strict_json
+from actors.resolution.quorum import ALL, NOTHING, Observation, Source
 
 
 class _Side(msgspec.Struct, frozen=True):

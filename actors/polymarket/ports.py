@@ -7,10 +7,10 @@ usable answer, and PayloadRefused when the answer has another shape.
 from collections.abc import Sequence
 from typing import Protocol
 
-from actors.logic.evidence import Source
-from actors.logic.inquiry import Ask
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import Params, spellings
+from actors.resolution.evidence import Source
+from actors.resolution.polling import Ask
 
 
 class Page(Protocol):

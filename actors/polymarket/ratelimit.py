@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.evidence import Source
 from actors.polymarket import budget
 from actors.polymarket.budget import Budget
 from actors.polymarket.patience import Patience
+from actors.resolution.evidence import Source
 
 MOST = {
     Source.GAMMA: budget.GAMMA_OUTCOMES,

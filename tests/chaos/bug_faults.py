@@ -21,7 +21,7 @@ MOMENTS = {
     "writer": "actors.writer:WriterActor._commit",
     "writer (tick)": "actors.writer:WriterActor._tick",
     "catalog": "actors.catalog.actor:CatalogActor._tick",
-    "resolution": "actors.resolution:ResolutionActor._tick",
+    "resolution": "actors.resolution.actor:ResolutionActor._tick",
     "reactor callback": "actors.journal.recorder:Recorder.frames",
 }
 """Where a bug strikes once; each costs a life of one actor and nothing else."""

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("actors.logic.rechecks", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
+    ("actors.resolution.rechecks", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
     ("actors.catalog.discovery", ("SWEEP_S", "STARVED_SWEEP_S")),
 )
 
 
 def hasten(factor: float) -> None:
     """Shorten the times; before anybody has read them."""
-    archive = vars(importlib.import_module("actors.logic.archive"))
+    archive = vars(importlib.import_module("actors.resolution.recheck"))
     archive["RECHECKS_MS"] = tuple(int(age / factor) for age in archive["RECHECKS_MS"])
     for place, names in TIMES:
         room = vars(importlib.import_module(place))

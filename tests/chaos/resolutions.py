@@ -27,8 +27,8 @@ import psycopg
 from server import OwnServer
 from stage import Process, Stage, stage, until
 
-from actors.logic.due import AGE_DIVISOR
 from actors.polymarket import budget
+from actors.resolution.schedule import AGE_DIVISOR
 from actors.simulator.ledger import history
 from actors.simulator.life import SOURCES, final_times
 from actors.simulator.market import UNDECIDED, Market

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors.logic.outcome import Observation, Resolution, Source
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Print, TokenId
+from actors.resolution.quorum import Observation, Resolution, Source
 
 CONDITION = ConditionId("0x" + "a1" * 32)
 YES = TokenId("1" * 77)

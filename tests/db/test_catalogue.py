@@ -10,9 +10,9 @@ from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verd
 
 from actors.database import columns, queries
 from actors.database.store import Store
-from actors.logic.outcome import Contradiction, Source
 from actors.model.batch import Batch
 from actors.model.facts import TokensUnwanted, TokensWanted
+from actors.resolution.quorum import Contradiction, Source
 
 pytestmark = pytest.mark.db
 

@@ -13,10 +13,10 @@ from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
 from actors.database.store import Store
-from actors.logic.outcome import Contradiction, Source
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
 from actors.model.trade import ConditionId, Refusal
+from actors.resolution.quorum import Contradiction, Source
 
 pytestmark = pytest.mark.db
 

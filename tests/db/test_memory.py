@@ -9,12 +9,12 @@ from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, verdict
 
 from actors.database.store import Store
-from actors.logic.archive import RECHECKS_MS
-from actors.logic.outcome import Contradiction, Source
-from actors.logic.rechecks import Stretch
-from actors.logic.standing import LastWords, Standing, Transition
 from actors.model.batch import Batch
 from actors.model.trade import ConditionId
+from actors.resolution.quorum import Contradiction, Source
+from actors.resolution.recheck import RECHECKS_MS
+from actors.resolution.rechecks import Stretch
+from actors.resolution.standing import LastWords, Standing, Transition
 
 pytestmark = pytest.mark.db
 

@@ -3,10 +3,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.logic.archive import RECHECKS_MS, Archive
-from actors.logic.evidence import Observation, Source
-from actors.logic.outcome import Resolution
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.quorum import Resolution
+from actors.resolution.recheck import RECHECKS_MS, Archive
 
 ONE = ConditionId("0x" + "1" * 64)
 TWO = ConditionId("0x" + "2" * 64)
@@ -109,7 +109,7 @@ def test_stored_means_that_the_database_has_it() -> None:
 def test_of_verdicts_that_are_let_go_a_bounded_number_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actors.logic.archive.MAX_DONE", 1)
+    monkeypatch.setattr("actors.resolution.recheck.MAX_DONE", 1)
     archive = Archive()
     archive.forget(ONE)
     assert not archive.is_stored(ONE)

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from actors.logic.outcome import Observation, Source
 from actors.model.batch import verdict
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.quorum import Observation, Source
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from told import (
     states,
 )
 
-from actors.logic.outcome import Observation, Source
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket import data_api
+from actors.resolution.quorum import Observation, Source
 
 WINNER = state("data_states", "winner")
 MARKETS = {CONDITION: MARKET}

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic.due import LONGEST_MS, NO_END_MS, Docket
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.schedule import LONGEST_MS, NO_END_MS, Docket
 
 NOW = 1_791_000_000_000
 POLL_MS = 60_000

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
-from actors.logic.evidence import Observation, Source
-from actors.logic.evidence import Testimony as Heard
-from actors.logic.outcome import Conflict, NotYet, Split, Verdict, Winner, decide, judge
 from actors.model.trade import ConditionId
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.evidence import Testimony as Heard
+from actors.resolution.quorum import Conflict, NotYet, Split, Verdict, Winner, decide, judge
 
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")

@@ -1,10 +1,10 @@
 from decimal import Decimal
 
-from actors.logic.evidence import Observation, Source
-from actors.logic.hearing import Hearing, Novelty
-from actors.logic.outcome import Conflict, NotYet, Winner
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.hearing import Hearing, Novelty
+from actors.resolution.quorum import Conflict, NotYet, Winner
 
 ONE = ConditionId("0x" + "1" * 64)
 YES, NO = TokenId("11"), TokenId("22")

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
-from actors.logic.evidence import Observation, Source
-from actors.logic.inquiry import CLOB_EXTRA, Ask, Inquiry
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.polling import CLOB_EXTRA, Ask, Inquiry
 
 Answer = Callable[[Ask], list[Observation]]
 

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
-from actors.logic.outcome import (
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
+from actors.resolution.quorum import (
     Conflict,
     NotYet,
     Observation,
@@ -20,11 +22,9 @@ from actors.logic.outcome import (
     judge,
     settle,
 )
-from actors.logic.outcome import (
+from actors.resolution.quorum import (
     Testimony as Heard,
 )
-from actors.model.market import Asset, Market
-from actors.model.trade import ConditionId, TokenId
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 HOLD = 120

@@ -14,11 +14,11 @@ import msgspec
 import pytest
 from told import AT_MS, CONDITION, MARKET, NO, YES, changed, state
 
-from actors.logic.evidence import Source
-from actors.logic.inquiry import Ask, read
-from actors.logic.outcome import Conflict, NotYet, Observation, Winner, decide
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.resolution.evidence import Source
+from actors.resolution.polling import Ask, read
+from actors.resolution.quorum import Conflict, NotYet, Observation, Winner, decide
 
 HOLD_MS = 120_000
 G, C, D, X = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, Payouts, changed, pays, says, state
 
-from actors.logic.court import Court
-from actors.logic.evidence import Testimony as Heard
-from actors.logic.outcome import (
+from actors.polymarket import gamma
+from actors.resolution.cases import Court
+from actors.resolution.evidence import Testimony as Heard
+from actors.resolution.quorum import (
     Conflict,
     NotYet,
     Observation,
@@ -20,7 +21,6 @@ from actors.logic.outcome import (
     decide,
     judge,
 )
-from actors.polymarket import gamma
 
 HOLD = 120
 NO_STATUS = "closed at 1/0, no status, still accepting orders"

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from told import MARKET, YES
 
-from actors.logic.outcome import Resolution, Source
-from actors.logic.rechecks import (
+from actors.resolution.quorum import Resolution, Source
+from actors.resolution.rechecks import (
     AHEAD_MS,
     MARGIN_MS,
     RETRY_MS,

@@ -3,10 +3,10 @@
 import pytest
 from told import CONDITION, MARKET, pays, says
 
-from actors.logic.evidence import Observation, Source
-from actors.logic.evidence import Testimony as Heard
-from actors.logic.outcome import decide
-from actors.logic.standing import Standing, Standings, stands
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.evidence import Testimony as Heard
+from actors.resolution.quorum import decide
+from actors.resolution.standing import Standing, Standings, stands
 
 G, C, D = Source.GAMMA, Source.CLOB, Source.DATA
 YES, NO = pays("1", "0"), pays("0", "1")

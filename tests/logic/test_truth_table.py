@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from told import CONDITION, MARKET, Payouts, pays, says
 
-from actors.logic.archive import RECHECKS_MS
-from actors.logic.evidence import Observation, Source
-from actors.logic.evidence import Testimony as Heard
-from actors.logic.outcome import Conflict, NotYet, Split, Winner, decide
-from actors.logic.standing import Standing, stands
 from actors.polymarket import budget
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.evidence import Testimony as Heard
+from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
+from actors.resolution.recheck import RECHECKS_MS
+from actors.resolution.standing import Standing, stands
 
 PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
 HOLD = 120

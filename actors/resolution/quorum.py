@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.logic.evidence import Observation, Source, Testimony, Word, age
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Observation, Source, Testimony, Word, age
 
 __all__ = [
     "ALL",

@@ -7,16 +7,16 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
-from actors.logic import rechecks
-from actors.logic.archive import Archive
-from actors.logic.due import Docket
-from actors.logic.evidence import Observation
-from actors.logic.hearing import Hearing, Novelty
-from actors.logic.outcome import Conflict, Contradiction, NotYet, Resolution
-from actors.logic.rechecks import Recheck
-from actors.logic.standing import LastWords, Standing, Standings, Transition, stands
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.resolution.actor import rechecks
+from actors.resolution.evidence import Observation
+from actors.resolution.hearing import Hearing, Novelty
+from actors.resolution.quorum import Conflict, Contradiction, NotYet, Resolution
+from actors.resolution.recheck import Archive
+from actors.resolution.rechecks import Recheck
+from actors.resolution.schedule import Docket
+from actors.resolution.standing import LastWords, Standing, Standings, Transition, stands
 
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "verdict to be stored"

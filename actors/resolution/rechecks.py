@@ -7,8 +7,8 @@ life before. Times are wall clock milliseconds.
 
 import msgspec
 
-from actors.logic.outcome import Resolution, Source
 from actors.model.market import Market
+from actors.resolution.quorum import Resolution, Source
 
 AHEAD_MS = 600_000
 MARGIN_MS = 180_000

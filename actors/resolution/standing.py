@@ -9,9 +9,9 @@ from enum import StrEnum
 
 import msgspec
 
-from actors.logic.evidence import Observation, Testimony
-from actors.logic.outcome import CONFIRMING, HOLDING, Conflict, NotYet, Verdict
 from actors.model.trade import ConditionId
+from actors.resolution.evidence import Observation, Testimony
+from actors.resolution.quorum import CONFIRMING, HOLDING, Conflict, NotYet, Verdict
 
 DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
 PROPOSED = frozenset({"proposed", "reproposed"})

@@ -11,7 +11,7 @@ without a verdict and what was last said of them.
 
 Each Poll asks one source one question, then tells itself Poll again, unless that
 source has had its share of requests: then the next Tick goes on. The verdict is
-`logic/outcome.py`'s alone. Markets that the catalogue lets go are kept here: they
+`resolution/quorum.py`'s alone. Markets that the catalogue lets go are kept here: they
 were traded, so their outcome is wanted.
 """
 
@@ -19,13 +19,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.actor import Mailbox, Shell
-from actors.clerk import Clerk
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.logic.closings import Closings
-from actors.logic.court import Court
-from actors.logic.evidence import Source
-from actors.logic.inquiry import LOOK_IDS, Ask, Inquiry, closings, read
-from actors.logic.rechecks import Rechecks
 from actors.messages import (
     EvidenceRemembered,
     MarketsRemembered,
@@ -47,6 +41,12 @@ from actors.polymarket.pagination import Walk, chunks
 from actors.polymarket.ports import Chain, Sources, put
 from actors.polymarket.ratelimit import Doors
 from actors.reports import ResolutionReport
+from actors.resolution.cases import Court
+from actors.resolution.clerk import Clerk
+from actors.resolution.closings import Closings
+from actors.resolution.evidence import Source
+from actors.resolution.polling import LOOK_IDS, Ask, Inquiry, closings, read
+from actors.resolution.rechecks import Rechecks
 
 log = logging.getLogger(__name__)
 

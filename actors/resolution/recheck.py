@@ -2,16 +2,16 @@
 
 A recorded verdict never changes; a source that contradicts it later is shown,
 once for each thing it says. A verdict is kept here until its first look; after
-that the database is its memory, and `logic/rechecks.py` brings it back when
+that the database is its memory, and `resolution/rechecks.py` brings it back when
 another look falls due, in whatever life of the tracker. Times are wall clock
 milliseconds.
 """
 
 import msgspec
 
-from actors.logic.evidence import Observation, Source
-from actors.logic.outcome import Contradiction, Resolution, check
 from actors.model.trade import ConditionId
+from actors.resolution.evidence import Observation, Source
+from actors.resolution.quorum import Contradiction, Resolution, check
 
 RECHECKS_MS = (
     600_000,

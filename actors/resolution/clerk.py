@@ -4,9 +4,6 @@ import logging
 from collections.abc import Callable, Iterable
 
 from actors.actor import Mailbox
-from actors.logic.court import Heard
-from actors.logic.outcome import Contradiction, Resolution
-from actors.logic.standing import Transition
 from actors.messages import (
     MarketMoved,
     MarketResolved,
@@ -15,6 +12,9 @@ from actors.messages import (
 )
 from actors.model.trade import ConditionId
 from actors.outbox import Outbox
+from actors.resolution.cases import Heard
+from actors.resolution.quorum import Contradiction, Resolution
+from actors.resolution.standing import Transition
 
 log = logging.getLogger(__name__)
 

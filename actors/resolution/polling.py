@@ -12,11 +12,11 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import msgspec
 
-from actors.logic.evidence import Observation, Source
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.pagination import chunks
+from actors.resolution.evidence import Observation, Source
 
 LOOK_IDS = 100
 GAMMA_IDS = 50

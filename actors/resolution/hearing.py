@@ -7,8 +7,10 @@ from enum import Enum
 
 import msgspec
 
-from actors.logic.evidence import Observation, Testimony
-from actors.logic.outcome import (
+from actors.model.market import Market
+from actors.model.trade import ConditionId
+from actors.resolution.evidence import Observation, Testimony
+from actors.resolution.quorum import (
     Conflict,
     Contradiction,
     NotYet,
@@ -19,8 +21,6 @@ from actors.logic.outcome import (
     judge,
     settle,
 )
-from actors.model.market import Market
-from actors.model.trade import ConditionId
 
 OLDEST_MS = 1_577_836_800_000  # 2020-01-01: nothing resolved before
 
