@@ -35,7 +35,7 @@ from actors.supervisor import Household, Vital
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 log = logging.getLogger(__name__)
 

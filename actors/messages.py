@@ -7,13 +7,13 @@ supervisor. Times: `now` is monotonic seconds, `*_ns`/`*_ms` are wall clock.
 
 import msgspec
 
-from actors.logic.witness import Missed
 from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.trade import ConditionId, Print, Refusal, TokenId
 from actors.resolution.quorum import Contradiction, Observation, Resolution
 from actors.resolution.rechecks import Recheck, Stretch
 from actors.resolution.standing import LastWords, Transition
+from actors.writer.feed_comparison import Missed
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

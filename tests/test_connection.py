@@ -13,7 +13,6 @@ from actors.actor import Birth, UnknownMessage
 from actors.errors import FeedLost
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.recorder import Recorder
-from actors.logic.gathering import replay
 from actors.messages import (
     Connect,
     Drain,
@@ -31,6 +30,7 @@ from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import TokenId
 from actors.reports import ConnectionEnded, ConnectionReport
+from actors.writer.gather import replay
 
 MS = 1_000_000
 WALL_MS = 1_790_000_000_000

@@ -11,8 +11,8 @@ import pytest
 
 from actors import errors
 from actors.health import rules
-from actors.logic.digest import Written
 from actors.model.batch import Committed
+from actors.writer.digest import Written
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text()

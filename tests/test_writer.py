@@ -39,7 +39,7 @@ from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.polymarket import channel
 from actors.reports import WriterReport
 from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000
 CONDITION = ConditionId("0x" + "ab" * 32)

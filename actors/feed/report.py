@@ -8,8 +8,8 @@ from actors.feed.coverage import Listening
 from actors.feed.ingest import Taken
 from actors.feed.ports import Line
 from actors.logic.bustle import Busy
-from actors.logic.digest import Digest
 from actors.reports import ConnectionReport
+from actors.writer.digest import Digest
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from actors.health import document
 from actors.health.connections import LONGEST_REASON
 from actors.health.document import iso, span
-from actors.logic.presence import AWAY, LIVE
+from actors.writer.pacing import AWAY, LIVE
 
 
 @dataclass

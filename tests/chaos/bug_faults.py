@@ -18,8 +18,8 @@ WATCHDOG_S = 8.0
 MOMENTS = {
     "connection": "actors.feed.actor:ConnectionActor._frames_received",
     "connection (mark)": "actors.feed.epoch:Epoch.mark",
-    "writer": "actors.writer:WriterActor._commit",
-    "writer (tick)": "actors.writer:WriterActor._tick",
+    "writer": "actors.writer.actor:WriterActor._commit",
+    "writer (tick)": "actors.writer.actor:WriterActor._tick",
     "catalog": "actors.catalog.actor:CatalogActor._tick",
     "resolution": "actors.resolution.actor:ResolutionActor._tick",
     "reactor callback": "actors.journal.recorder:Recorder.frames",
@@ -139,7 +139,7 @@ def crash_loop(scene: Scene) -> None:
 
 def fatal_loop(scene: Scene) -> None:
     """The writer dies again and again: the process ends with 70 and is started anew."""
-    fuse = start(scene, "actors.writer:WriterActor._transact", "raise")
+    fuse = start(scene, "actors.writer.actor:WriterActor._transact", "raise")
     scene.strike()
     fuse.write_text("1000")
     assert scene.tracked is not None

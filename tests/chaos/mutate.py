@@ -92,14 +92,14 @@ MUTATIONS = (
     ),
     Mutation(
         "release only of what is committed",
-        "actors/writer.py",
+        "actors/writer/actor.py",
         "        self._journal.release(self._acks.mark)\n        self._tidings.committed(",
         "        self._journal.release(self._journal.next_seq)\n        self._tidings.committed(",
         ("tests/test_writer.py", MACHINE),
     ),
     Mutation(
         "catching up after the writer's birth",
-        "actors/writer.py",
+        "actors/writer/actor.py",
         "        self._acks = Acks(max(opened.mark, 1))\n",
         "        self._acks = Acks(self._journal.next_seq)\n",
         (MACHINE,),

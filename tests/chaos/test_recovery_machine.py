@@ -24,7 +24,7 @@ from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import print_hashes
 from actors.polymarket import channel
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000
 MS = NS // 1_000_000

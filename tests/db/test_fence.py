@@ -12,7 +12,6 @@ from samples import NO, YES, trade
 from actors.database.store import Store
 from actors.journal.journal import MIB, Journal
 from actors.journal.watermark import Acks
-from actors.logic.gathering import Knowledge, batch
 from actors.model import facts
 from actors.model.batch import Batch
 from actors.model.facts import (
@@ -24,7 +23,8 @@ from actors.model.facts import (
     StretchLost,
     TokensConfirmed,
 )
-from actors.stretch import read_stretch
+from actors.writer.gather import Knowledge, batch
+from actors.writer.stretch import read_stretch
 
 pytestmark = pytest.mark.db
 

@@ -45,7 +45,7 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.reports import ChildDied, ConnectionReport
-from actors.writer import GATHERED, WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life
 

@@ -30,7 +30,7 @@ from actors.model.batch import Batch, Committed
 from actors.model.connection import LaneSpec
 from actors.reporting import Reporting
 from actors.supervisor import Household, SupervisorActor, Vital
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life
 

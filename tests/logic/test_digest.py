@@ -1,7 +1,7 @@
 """Lines about what happens often come seldom and leave nothing out."""
 
-from actors.logic.digest import Digest, Written
 from actors.model.batch import Committed
+from actors.writer.digest import Digest, Written
 
 S = 1_000_000_000
 

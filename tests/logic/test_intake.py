@@ -2,10 +2,10 @@ import pytest
 from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
 from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
-from actors.logic.gathering import replay
 from actors.model.connection import LaneSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import Print, Refusal, TokenId, print_hash
+from actors.writer.gather import replay
 
 OTHER, PULSE = TokenId("72"), TokenId("99")
 

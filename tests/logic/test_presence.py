@@ -1,6 +1,6 @@
 from random import Random
 
-from actors.logic.presence import AWAY, BEHIND, LIVE, STOPPED, Presence
+from actors.writer.pacing import AWAY, BEHIND, LIVE, STOPPED, Presence
 
 
 def test_at_first_it_is_away_and_due() -> None:

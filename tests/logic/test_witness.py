@@ -1,7 +1,7 @@
 from feed_samples import printed
 
-from actors.logic.witness import MOST_AT_ONCE, Witness
 from actors.model.trade import Print, TokenId
+from actors.writer.feed_comparison import MOST_AT_ONCE, Witness
 
 ONE, OTHER = "leg0-0000", "leg1-0003"
 

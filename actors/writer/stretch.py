@@ -4,8 +4,8 @@ import logging
 
 from actors.feed.ports import Journal
 from actors.journal.watermark import Acks
-from actors.logic.gathering import Gathered
 from actors.model.facts import Hole, StretchLost
+from actors.writer.gather import Gathered
 
 log = logging.getLogger(__name__)
 

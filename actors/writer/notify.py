@@ -5,8 +5,6 @@ import logging
 import msgspec
 
 from actors.actor import Birth, Mailbox
-from actors.logic.digest import Written
-from actors.logic.gathering import Gathered, Knowledge
 from actors.messages import (
     BatchWritten,
     EvidenceRemembered,
@@ -21,6 +19,8 @@ from actors.model.market import Market
 from actors.reports import WriterReport
 from actors.resolution.rechecks import Recheck
 from actors.resolution.standing import LastWords
+from actors.writer.digest import Written
+from actors.writer.gather import Gathered, Knowledge
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from actors.feed.ports import Store
 from actors.resolution.rechecks import Stretch
-from actors.tidings import Tidings
+from actors.writer.notify import Tidings
 
 
 class Recollection:

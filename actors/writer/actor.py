@@ -26,11 +26,6 @@ from actors.feed.ports import Journal, Store
 from actors.inbox import PatientInbox
 from actors.journal.stall import Stall
 from actors.journal.watermark import Acks
-from actors.logic.gathering import Evidence, Gathered, Knowledge, batch
-from actors.logic.presence import AWAY, BEHIND, LIVE, Presence
-from actors.logic.stride import Stride
-from actors.logic.witness import Witness
-from actors.meeting import meet
 from actors.messages import (
     CatchUp,
     ConnectionNoted,
@@ -52,9 +47,14 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.batch import ConnectionEvent
-from actors.recollection import Recollection
-from actors.stretch import read_stretch
-from actors.tidings import Tidings, WriterNeighbours
+from actors.writer.catchup import meet
+from actors.writer.feed_comparison import Witness
+from actors.writer.gather import Evidence, Gathered, Knowledge, batch
+from actors.writer.notify import Tidings, WriterNeighbours
+from actors.writer.pacing import AWAY, BEHIND, LIVE, Presence
+from actors.writer.recollection import Recollection
+from actors.writer.stretch import read_stretch
+from actors.writer.stride import Stride
 
 __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
