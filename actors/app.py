@@ -23,7 +23,6 @@ import pykka
 
 from actors import __version__
 from actors.births import Addresses, Births
-from actors.children import Children
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.guard import PATIENCE_S, Guard
@@ -38,8 +37,6 @@ from actors.health.metrics_endpoint import Metrics
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.heartbeats import Heartbeats
-from actors.logic.plan import Plan
-from actors.logic.restart import Escalation
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
 from actors.model.shard import Shard
@@ -47,9 +44,12 @@ from actors.premises import database, look_at_schema, open_journal, prepared
 from actors.process.process import stay_on_one_cpu
 from actors.process.runtime import Rubbish
 from actors.process.systemd import Notifier
-from actors.reporting import Reporting
 from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
-from actors.supervisor import SupervisorActor
+from actors.supervision.actor import SupervisorActor
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
+from actors.supervision.plan import Plan
+from actors.supervision.restart import Escalation
 from actors.transport.reactor import Reactor
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,6 @@ from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.feed.ports import Line
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
-from actors.logic.restart import ChildSpec
 from actors.messages import Tick
 from actors.model.batch import Opened
 from actors.model.connection import LaneSpec
@@ -31,7 +30,8 @@ from actors.model.shard import Shard
 from actors.polymarket.chain_client import Chain
 from actors.polymarket.client import Polymarket
 from actors.resolution.actor import ResolutionActor
-from actors.supervisor import Household, Vital
+from actors.supervision.actor import Household, Vital
+from actors.supervision.restart import ChildSpec
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer

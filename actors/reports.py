@@ -4,9 +4,9 @@
 `*_ns` wall clock.
 """
 
-from actors.logic.bustle import Busiest
 from actors.messages import Message
 from actors.model.trade import TokenId
+from actors.supervision.canary import Busiest
 
 
 class ConnectionReport(Message, frozen=True, kw_only=True):

@@ -9,13 +9,9 @@ from fakes import FakeJournal
 from fakes_box import Box, FakeRef, drain
 
 from actors.actor import Address, Mailbox
-from actors.children import Children
 from actors.errors import JournalFailed
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import Recorder
-from actors.logic.dialling import Dialling
-from actors.logic.plan import Plan
-from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import (
     ConnectionNoted,
     GetHealth,
@@ -26,7 +22,6 @@ from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.reporting import Reporting
 from actors.reports import (
     CatalogReport,
     ChildDied,
@@ -35,7 +30,12 @@ from actors.reports import (
     ResolutionReport,
     WriterReport,
 )
-from actors.supervisor import Household, SupervisorActor, Vital
+from actors.supervision.actor import Household, SupervisorActor, Vital
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
+from actors.supervision.dialling import Dialling
+from actors.supervision.plan import Plan
+from actors.supervision.restart import ChildSpec, Escalation
 
 START = 1_000.0
 START_NS = 1_790_000_000_000_000_000

@@ -6,11 +6,11 @@ import pytest
 from fakes_box import FakeRef
 
 from actors.actor import Address
-from actors.child import Child, Death
-from actors.children import Children
-from actors.logic.dialling import Dialling
-from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, Retire, Tick
+from actors.supervision.child import Child, Death
+from actors.supervision.children import Children
+from actors.supervision.dialling import Dialling
+from actors.supervision.restart import ChildSpec, Escalation
 
 
 class Nursery:

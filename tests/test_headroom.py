@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.headroom import Headroom
+from actors.supervision.headroom import Headroom
 
 
 class Volume:

@@ -4,7 +4,7 @@ from household import START, START_NS, Stats
 from actors.health.document import Journal
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
-from actors.reporting import Reporting
+from actors.supervision.admission import Reporting
 
 
 class Journalling:

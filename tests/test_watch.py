@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from household import LANE, House, added, connection_report, market, removed
 
-from actors.logic.bustle import Busiest
 from actors.messages import Doubt, PrintsMissed, Retire, StopListening, Subscribe, Tick, Unsubscribe
 from actors.model.trade import Print, TokenId
+from actors.supervision.canary import Busiest
 from actors.writer.feed_comparison import Missed
 
 NEXT = f"{LANE}.1"

@@ -7,8 +7,8 @@ from actors.actor import Birth
 from actors.feed.coverage import Listening
 from actors.feed.ingest import Taken
 from actors.feed.ports import Line
-from actors.logic.bustle import Busy
 from actors.reports import ConnectionReport
+from actors.supervision.canary import Busy
 from actors.writer.digest import Digest
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from actors.logic.restart import Backoff
+from actors.supervision.restart import Backoff
 
 AWAY = "away"
 STOPPED = "stopped"

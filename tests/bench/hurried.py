@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from actors import app, births, command
-from actors.children import Children
-from actors.logic.dialling import Dialling
 from actors.model.batch import Batch, Committed
+from actors.supervision.children import Children
+from actors.supervision.dialling import Dialling
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []

@@ -28,7 +28,7 @@ MOMENTS = {
 
 HANGS = (
     ("F13", "the journal's", "actors.journal.appender:Appender.sync", "journal-sync"),
-    ("F13b", "the supervisor's", "actors.watch:Watch.turn", "supervisor"),
+    ("F13b", "the supervisor's", "actors.supervision.monitor:Watch.turn", "supervisor"),
     ("F13c", "the status socket's", "actors.health.status_socket:StatusSocket._reply", "status"),
 )
 

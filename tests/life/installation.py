@@ -22,7 +22,7 @@ from transcript import FRAMES, SOURCE, WIDTH
 
 README = ROOT / "systemd" / "README.md"
 HOST = "debian"
-HUNG = "actors.watch:Watch.turn"
+HUNG = "actors.supervision.monitor:Watch.turn"
 COPIED = ("pam.d", "security", "postgresql-common", "login.defs", "protocols", "services")
 
 CLUSTER = "pg_createcluster 15 main && systemctl start postgresql@15-main"

@@ -18,18 +18,18 @@ from household import START, START_NS, added
 from test_connection import a_book, a_print
 
 from actors.actor import Address, Birth
-from actors.children import Children
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
-from actors.logic.plan import Plan
-from actors.logic.restart import ChildSpec, Escalation
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.batch import Batch, Committed
 from actors.model.connection import LaneSpec
-from actors.reporting import Reporting
-from actors.supervisor import Household, SupervisorActor, Vital
+from actors.supervision.actor import Household, SupervisorActor, Vital
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
+from actors.supervision.plan import Plan
+from actors.supervision.restart import ChildSpec, Escalation
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life

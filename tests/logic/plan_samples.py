@@ -1,7 +1,7 @@
 """Markets and plans for the tests of plan, leg and pulse."""
 
-from actors.logic.plan import Plan
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.plan import Plan
 
 Market = tuple[ConditionId, tuple[TokenId, ...]]
 

@@ -1,5 +1,5 @@
-from actors.logic.bustle import Bustle, Busy
 from actors.model.trade import TokenId
+from actors.supervision.canary import Bustle, Busy
 
 A, B, C, D = (TokenId(str(n)) for n in range(1, 5))
 

@@ -1,5 +1,5 @@
-from actors.logic.crew import Crew, Standing, Step
 from actors.model.trade import TokenId
+from actors.supervision.handover import Crew, Standing, Step
 
 LANE = "leg0-0003"
 S = 1_000_000_000

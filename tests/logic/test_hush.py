@@ -1,4 +1,4 @@
-from actors.logic.hush import Hush
+from actors.supervision.hush import Hush
 
 
 def heard(hush: Hush, **data_at: float) -> None:

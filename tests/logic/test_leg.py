@@ -1,8 +1,8 @@
 import pytest
 from plan_samples import conditions, layout, market, markets, planned
 
-from actors.logic.changes import Changes, Lane
-from actors.logic.plan import Plan
+from actors.supervision.changes import Changes, Lane
+from actors.supervision.plan import Plan
 
 
 def test_a_split_gives_the_hottest_market_a_lane_of_its_own() -> None:

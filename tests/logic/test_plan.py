@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from plan_samples import conditions, layout, market, markets, planned
 
-from actors.logic.changes import Changes, Lane
-from actors.logic.plan import Plan
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.changes import Changes, Lane
+from actors.supervision.plan import Plan
 
 
 def after(before: dict[str, set[TokenId]], changes: Changes) -> dict[str, set[TokenId]]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.logic.restart import Backoff, Budget, Escalation
+from actors.supervision.restart import Backoff, Budget, Escalation
 
 
 class Longest(Random):

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from actors.logic.rounds import Rounds
+from actors.supervision.ticks import Rounds
 
 MANY = 1_500
 

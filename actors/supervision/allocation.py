@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
-from actors.logic.changes import Difference, Lane
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.changes import Difference, Lane
 
 _PAIR: Final = 2  # a market has two tokens; a lane with room for one is full
 

@@ -2,7 +2,7 @@
 
 Children are data. Death is seen by polling — the actor is gone, or its reports
 stopped — and only explained by messages. Who is born anew and when is decided
-by `logic/restart.py`.
+by `supervision/restart.py`.
 """
 
 import logging
@@ -15,11 +15,11 @@ import msgspec
 import pykka
 
 from actors.actor import Address
-from actors.child import Child, Death, Start
-from actors.logic.dialling import Dialling
-from actors.logic.restart import Backoff, Budget, ChildSpec, Escalation
-from actors.logic.rounds import Rounds
 from actors.messages import Message, Tick
+from actors.supervision.child import Child, Death, Start
+from actors.supervision.dialling import Dialling
+from actors.supervision.restart import Backoff, Budget, ChildSpec, Escalation
+from actors.supervision.ticks import Rounds
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ market. Only `split` and `compact`, asked for, move anything.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from actors.logic.changes import Changes, Difference, Lane
-from actors.logic.leg import Bench, Leg, Seat
-from actors.logic.pulse import Pulses
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.allocation import Bench, Leg, Seat
+from actors.supervision.changes import Changes, Difference, Lane
+from actors.supervision.pulse import Pulses
 
 __all__ = ["Changes", "Lane", "Plan"]
 

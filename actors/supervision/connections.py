@@ -7,12 +7,8 @@ from typing import Any
 import msgspec
 import pykka
 
-from actors.child import Child
-from actors.children import Children
 from actors.feed.farewell import ALL_RESOLVED
 from actors.health.state import HealthState
-from actors.logic.crew import Crew, Standing, Step
-from actors.logic.restart import ChildSpec
 from actors.messages import (
     Message,
     Retire,
@@ -20,6 +16,10 @@ from actors.messages import (
 )
 from actors.model.connection import LaneSpec, lane_of
 from actors.reports import ConnectionReport
+from actors.supervision.child import Child
+from actors.supervision.children import Children
+from actors.supervision.handover import Crew, Standing, Step
+from actors.supervision.restart import ChildSpec
 
 log = logging.getLogger(__name__)
 

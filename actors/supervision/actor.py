@@ -16,20 +16,11 @@ from typing import Any
 import msgspec
 
 from actors.actor import Address, Handler, Mailbox, Shell
-from actors.child import Child, Death, Start
-from actors.children import Children
-from actors.chronicle import Chronicle
-from actors.crews import Listen, Listening
 from actors.errors import EXIT_INTERNAL, Fatal
-from actors.gate import Gate
 from actors.health.state import LISTENING, Health
 from actors.inbox import PatientInbox
 from actors.journal.backlog import Backlog
 from actors.journal.recorder import Recorder
-from actors.logic.bustle import Bustle
-from actors.logic.hush import Hush
-from actors.logic.plan import Plan
-from actors.logic.restart import ChildSpec
 from actors.messages import (
     BatchWritten,
     GetHealth,
@@ -43,7 +34,6 @@ from actors.messages import (
     Tick,
     UniverseChanged,
 )
-from actors.reporting import Reporting
 from actors.reports import (
     CatalogReport,
     ChildDied,
@@ -53,8 +43,18 @@ from actors.reports import (
     ResolutionReport,
     WriterReport,
 )
-from actors.rota import Rota
-from actors.watch import Watch
+from actors.supervision.admission import Reporting
+from actors.supervision.canary import Bustle
+from actors.supervision.child import Child, Death, Start
+from actors.supervision.children import Children
+from actors.supervision.connection_log import Chronicle
+from actors.supervision.connections import Listen, Listening
+from actors.supervision.gate import Gate
+from actors.supervision.hush import Hush
+from actors.supervision.monitor import Watch
+from actors.supervision.plan import Plan
+from actors.supervision.restart import ChildSpec
+from actors.supervision.rota import Rota
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,7 @@ import logging
 
 import msgspec
 
-from actors.child import Death
-from actors.children import Children
 from actors.feed.farewell import SLOW_CONSUMER
-from actors.logic.bustle import Bustle
-from actors.logic.crew import LISTENING
-from actors.logic.hush import Hush
 from actors.messages import (
     Doubt,
     PrintsMissed,
@@ -19,7 +14,12 @@ from actors.messages import (
 from actors.model.connection import lane_of
 from actors.model.trade import Print
 from actors.reports import ConnectionReport
-from actors.rota import Rota
+from actors.supervision.canary import Bustle
+from actors.supervision.child import Death
+from actors.supervision.children import Children
+from actors.supervision.handover import LISTENING
+from actors.supervision.hush import Hush
+from actors.supervision.rota import Rota
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Final
 
-from actors.logic.leg import Seat
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.allocation import Seat
 
 _MOST: Final = 256
 _CALLS_PER_SEAT: Final = 1 / 64

@@ -1,8 +1,8 @@
 """The gate: while the journal has no room, every connection ends and none is born."""
 
-from actors.children import Children
 from actors.messages import Retire, Tick
-from actors.reporting import Reporting
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
 
 DISK_FULL = "disk_full"
 

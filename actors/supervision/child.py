@@ -7,8 +7,8 @@ from typing import Any
 import pykka
 
 from actors.actor import Address
-from actors.logic.restart import Backoff, Budget, ChildSpec
 from actors.messages import Message, Tick
+from actors.supervision.restart import Backoff, Budget, ChildSpec
 
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
 """Gives birth: (incarnation, time of birth) → a running actor."""

@@ -4,9 +4,9 @@ from typing import Protocol
 
 import msgspec
 
-from actors.headroom import Headroom, Spacious
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
+from actors.supervision.headroom import Headroom, Spacious
 
 
 class Stats(Protocol):

@@ -5,16 +5,16 @@ connection that is not born yet is told nothing: at its birth it takes the
 tokens of its lane as they are then.
 """
 
-from actors.children import Children
-from actors.crews import Crews, Listening
 from actors.health.state import HealthState
 from actors.journal.backlog import Backlog
-from actors.logic.bustle import Bustle
-from actors.logic.plan import Changes, Plan
 from actors.messages import Subscribe, Tick, UniverseChanged, Unsubscribe
 from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.canary import Bustle
+from actors.supervision.children import Children
+from actors.supervision.connections import Crews, Listening
+from actors.supervision.plan import Changes, Plan
 
 TIDY_S = 60.0
 """Between two lanes that are emptied because the others can take their markets."""
