@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from actors import __version__, demo
-from actors.app import Tracker
+from actors.app.startup import prepared
+from actors.app.tracker import Tracker
 from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.database import migrate
 from actors.database.dsn import check_dsn
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
-from actors.premises import prepared
 from actors.process import logs
 from actors.process.ending import told_to_end
 from actors.process.process import keep_memory_together

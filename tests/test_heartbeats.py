@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from health_samples import START, document, well
 
+from actors.app.heartbeats import Heartbeats
 from actors.health.document import Health
 from actors.health.text import headline
-from actors.heartbeats import Heartbeats
 from actors.process.systemd import STALE_S, Notifier
 
 pytestmark = pytest.mark.life

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pykka
 import pytest
 
-from actors import shutdown
 from actors.actor import Address
-from actors.births import Addresses
+from actors.app.factory import Addresses
+from actors.app.shutdown import Shutdown
+from actors.app.tracker import shutdown
 from actors.database.guard import Guard
 from actors.messages import Drain, GetListening, Message, StopListening
-from actors.shutdown import Shutdown
 
 LATE = pykka.Timeout
 DEAD = pykka.ActorDeadError

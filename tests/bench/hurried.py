@@ -11,7 +11,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from actors import app, births, command
+from actors import command
+from actors.app.tracker import factory, tracker
 from actors.model.batch import Batch, Committed
 from actors.supervision.children import Children
 from actors.supervision.dialling import Dialling
@@ -20,7 +21,7 @@ STARTS_PER_TICK = 50
 _lags_ms: list[float] = []
 
 
-class Noting(births.MigratingStore):
+class Noting(factory.MigratingStore):
     """A store that notes when its batches were committed."""
 
     def commit(self, batch: Batch) -> Committed:
@@ -33,10 +34,10 @@ class Noting(births.MigratingStore):
 
 def main() -> int:
     """Run as bin/tracker does."""
-    vars(app)["Children"] = partial(
+    vars(tracker)["Children"] = partial(
         Children, dialling=Dialling(least=STARTS_PER_TICK, most=STARTS_PER_TICK)
     )
-    vars(births)["MigratingStore"] = Noting
+    vars(factory)["MigratingStore"] = Noting
     try:
         return command.main()
     finally:

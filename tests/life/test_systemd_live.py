@@ -112,7 +112,7 @@ def test_a_hung_process_is_ended_with_all_stacks_in_the_log_and_started_again(
     assert machine.show("NRestarts") == "1"
     assert "Fatal Python error: Aborted" in said
     assert said.count("(most recent call first)") >= 5
-    assert "actors/app.py" in said
+    assert "actors/app/tracker.py" in said
     assert said.count('"event": "started"') == 1
 
 

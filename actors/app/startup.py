@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.births import MigratingStore
+from actors.app.factory import MigratingStore
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn, check_dsn
 from actors.database.embedded import Embedded

@@ -22,7 +22,10 @@ import msgspec
 import pykka
 
 from actors import __version__
-from actors.births import Addresses, Births
+from actors.app.factory import Addresses, Births
+from actors.app.heartbeats import Heartbeats
+from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
+from actors.app.startup import database, look_at_schema, open_journal, prepared
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.guard import PATIENCE_S, Guard
@@ -36,15 +39,12 @@ from actors.errors import (
 from actors.health.metrics_endpoint import Metrics
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
-from actors.heartbeats import Heartbeats
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
 from actors.model.shard import Shard
-from actors.premises import database, look_at_schema, open_journal, prepared
 from actors.process.process import stay_on_one_cpu
 from actors.process.runtime import Rubbish
 from actors.process.systemd import Notifier
-from actors.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.admission import Reporting
 from actors.supervision.children import Children

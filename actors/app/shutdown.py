@@ -15,7 +15,7 @@ from typing import Any
 
 import pykka
 
-from actors.births import Addresses
+from actors.app.factory import Addresses
 from actors.database.guard import Guard
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.journal.journal import Journal
