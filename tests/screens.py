@@ -28,8 +28,8 @@ from health_samples import (
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from actors import status
-from actors.board import render
+from actors.cli import status
+from actors.cli.board import render
 from actors.health.state import HealthState
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screens"

@@ -5,7 +5,7 @@ import pytest
 from board_samples import health
 from rich.console import Console, ConsoleOptions
 
-from actors import board
+from actors.cli import board
 from actors.errors import PayloadRefused
 
 

@@ -15,7 +15,7 @@ from postgres import ask
 from rich.console import Console
 from samples import market
 
-from actors import board
+from actors.cli import board
 from actors.database.store import Store
 from actors.health.metrics_endpoint import Metrics
 from actors.journal.journal import Journal

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from board_samples import health
 
-from actors import status
+from actors.cli import status
 from actors.health.status_socket import StatusSocket
 
 pytestmark = [pytest.mark.life, pytest.mark.timeout(60)]
@@ -210,7 +210,7 @@ def test_who_wants_no_table_waits_for_no_library(serve: Serve, argv: list[str]) 
     environ = serve(health())
     place = str(Path(environ["TRACKER_STATE_DIR"]) / "tracker.sock")
     code = (
-        "import sys; from actors.status import command; code = command();"
+        "import sys; from actors.cli.status import command; code = command();"
         "print(sorted({'rich', 'pydantic', 'msgspec', 'pykka'} & sys.modules.keys()));"
         "sys.exit(code)"
     )
@@ -239,7 +239,7 @@ def test_a_document_of_thousands_of_connections_is_told(serve: Serve, tmp_path: 
     assert len(status.ask(tmp_path / "tracker.sock")["connections"]["list"]) == 4_000
 
 
-COMMAND = "import sys; from actors.status import command; sys.exit(command())"
+COMMAND = "import sys; from actors.cli.status import command; sys.exit(command())"
 
 
 def _run(

@@ -10,7 +10,7 @@ from board_samples import health
 from health_samples import START, WALL, document, outcomes, state, well
 from schema_check import faults
 
-from actors import status
+from actors.cli import status
 from actors.health.schema import schema
 
 FILE = Path(__file__).parents[1] / "docs" / "status.schema.json"

@@ -29,7 +29,7 @@ from market_prints import made, on_two_legs
 from psycopg.conninfo import conninfo_to_dict
 from rivalry import HERE, PYTHON, SOURCES, Rivalry
 
-from actors.command import YOUNG_OBJECTS
+from actors.cli.main import YOUNG_OBJECTS
 from actors.database import columns, queries
 from actors.database.store import Store
 from actors.model.batch import Batch

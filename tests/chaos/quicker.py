@@ -33,7 +33,7 @@ def hasten(factor: float) -> None:
 def main() -> int:
     """Shorten the times, then be the tracker."""
     hasten(float(sys.argv[1]))
-    command = importlib.import_module("actors.command")
+    command = importlib.import_module("actors.cli.main")
     return int(command.main(sys.argv[2:]))
 
 

@@ -89,7 +89,7 @@ def main() -> int:
         shift_clock(fuse)
     else:
         break_method(target, action, fuse)
-    command = importlib.import_module("actors.command")
+    command = importlib.import_module("actors.cli.main")
     return int(command.main(sys.argv[4:]))
 
 

@@ -16,7 +16,7 @@ from board_samples import health
 from http_peer import Peer
 from rich.console import Console
 
-from actors.board import render
+from actors.cli.board import render
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts

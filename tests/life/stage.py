@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from actors import status
+from actors.cli import status
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(os.environ.get("TRACKER_FIXTURES", ROOT.parent / "shared" / "fixtures"))

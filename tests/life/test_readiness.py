@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, stage
 
-from actors import status
+from actors.cli import status
 
 pytestmark = [pytest.mark.life, pytest.mark.db]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from actors.board import render
+from actors.cli.board import render
 from actors.health.plaintext import clean
 
 

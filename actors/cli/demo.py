@@ -18,12 +18,12 @@ import psycopg
 from rich.console import Console
 from rich.live import Live
 
-from actors import board, status
+from actors.cli import board, status
+from actors.cli.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker
 from actors.config.load import Config
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK
 from actors.process.ending import told_to_end
-from actors.rehearsal import Home, Processes, ask_simulator, end, start_simulator, start_tracker
 from actors.simulator.judge import Judgement, judge
 
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0

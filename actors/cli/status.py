@@ -231,7 +231,7 @@ def _watch(
 
 
 def _display() -> Display:
-    from actors import display  # noqa: PLC0415 - tables are large, and often nobody wants one
+    from actors.cli import display  # noqa: PLC0415 - tables are large, and often nobody wants one
 
     return display.Display()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from actors.errors import EXIT_INTERNAL, Internal
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STOP_S = 60.0
 _PR_SET_PDEATHSIG = 1
 

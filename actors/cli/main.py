@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from actors import __version__, demo
+from actors import __version__
 from actors.app.startup import prepared
 from actors.app.tracker import Tracker
+from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.database import migrate
 from actors.database.dsn import check_dsn
