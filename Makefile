@@ -35,7 +35,7 @@ check: $(READY)  ## ruff, mypy --strict, import-linter floors
 
 test: check  ## every check and every test but the long ones, which make torture plays
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
-	$(BIN)/coverage report --include='actors/logic/*' --fail-under=95
+	$(BIN)/coverage report --include='actors/model/*' --fail-under=95
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)

@@ -18,8 +18,8 @@ from actors.messages import (
     Tick,
     UniverseChanged,
 )
-from actors.model import facts
 from actors.model.connection import LaneSpec
+from actors.model.facts import Record, decode
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
 from actors.reports import (
@@ -41,7 +41,7 @@ START = 1_000.0
 START_NS = 1_790_000_000_000_000_000
 LANE = "leg0-0000"
 
-F = TypeVar("F", bound=facts.Record)
+F = TypeVar("F", bound=Record)
 
 
 def market(number: int) -> Market:
@@ -303,7 +303,7 @@ class House:
     # ------------------------------------------------------------------ seen
 
     def facts(self, kind: type[F]) -> list[F]:
-        said = [facts.decode(body) for body in self.journal.bodies.values()]
+        said = [decode(body) for body in self.journal.bodies.values()]
         return [one for one in said if isinstance(one, kind)]
 
     def noted(self, connection: str) -> list[tuple[str, str]]:

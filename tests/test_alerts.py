@@ -23,7 +23,7 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-def metrics() -> set[str]:
+def metric_names() -> set[str]:
     """Give the names of all metrics, as they are scraped."""
     gauges = {one.name for one in metrics.GAUGES} | {"up", "info", "connection_state"}
     counters = {f"{one.name}_total" for one in metrics.COUNTERS}
@@ -58,7 +58,7 @@ def test_every_alert_leads_to_its_entry() -> None:
 def test_only_metrics_that_are_told_are_asked_for(text: str) -> None:
     named = set(re.findall(r"\b(?:tracker|process)_[a-z0-9_]+\b", text))
     assert len(named) > 15
-    assert named <= metrics()
+    assert named <= metric_names()
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.config.load import Config, Invocation, Mode, load, manual
+from actors.config import manual
+from actors.config.load import Config, Invocation, Mode, help_text, load, socket_candidates
 from actors.errors import EXIT_CONFIG, ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -86,8 +87,8 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
     assert getattr(by_variable, name) != getattr(Config(), name)
     for other in (load(flag, {}).config, load(["--config", str(file)], {}).config):
         assert getattr(other, name) == getattr(by_variable, name)
-    assert manual.flag(name) in load.help_text()
-    assert manual.variable(name) in load.help_text()
+    assert manual.flag(name) in help_text()
+    assert manual.variable(name) in help_text()
 
 
 # ------------------------------------------------------------------------ places
@@ -113,7 +114,7 @@ def test_a_relative_place_is_so_to_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert loaded(TRACKER_STATE_DIR=".state").config.state_dir == tmp_path / ".state"
-    assert load.socket_candidates({"TRACKER_STATE_DIR": ".state"}) == (
+    assert socket_candidates({"TRACKER_STATE_DIR": ".state"}) == (
         tmp_path / ".state" / "tracker.sock",
     )
 
@@ -138,18 +139,18 @@ def test_the_reader_of_the_socket_looks_where_the_tracker_puts_it() -> None:
         {"STATE_DIRECTORY": "/var/me"},
         {},
     ):
-        places = load.socket_candidates(environ)
+        places = socket_candidates(environ)
         assert places[0] == load([], environ).config.status_socket
-    assert Path("/run/tracker/tracker.sock") in load.socket_candidates({})
+    assert Path("/run/tracker/tracker.sock") in socket_candidates({})
 
 
 def test_the_reader_of_the_socket_believes_the_file_when_it_may_read_it(tmp_path: Path) -> None:
     file = written(tmp_path / "t.toml", 'state_dir = "/from/file"\nredundancy = 9\n')
     environ = {"TRACKER_CONFIG": str(file)}
-    assert load.socket_candidates(environ) == (Path("/from/file/tracker.sock"),)
-    assert len(load.socket_candidates({"TRACKER_CONFIG": str(tmp_path / "gone")})) == 2
+    assert socket_candidates(environ) == (Path("/from/file/tracker.sock"),)
+    assert len(socket_candidates({"TRACKER_CONFIG": str(tmp_path / "gone")})) == 2
     both = {**environ, "TRACKER_STATUS_SOCKET": "/s.sock"}
-    assert load.socket_candidates(both) == (Path("/s.sock"),)
+    assert socket_candidates(both) == (Path("/s.sock"),)
 
 
 # ------------------------------------------------------------------------- modes

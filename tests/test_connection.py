@@ -26,8 +26,16 @@ from actors.messages import (
     TradesSeen,
     Unsubscribe,
 )
-from actors.model import facts
 from actors.model.connection import LaneSpec
+from actors.model.facts import (
+    FramesSeen,
+    ListeningClosed,
+    ListeningProven,
+    Record,
+    TokensConfirmed,
+    TokensReleased,
+    decode,
+)
 from actors.model.trade import TokenId
 from actors.reports import ConnectionEnded, ConnectionReport
 from actors.writer.gather import replay
@@ -143,10 +151,10 @@ class House:
             self.tick(data=False, exchange_silent=exchange_silent)
         return self
 
-    def records(self) -> list[facts.Record]:
-        return [facts.decode(body) for body in self.journal.bodies.values()]
+    def records(self) -> list[Record]:
+        return [decode(body) for body in self.journal.bodies.values()]
 
-    def facts(self, kind: type[facts.Record]) -> list[facts.Record]:
+    def facts(self, kind: type[Record]) -> list[Record]:
         return [said for said in self.records() if isinstance(said, kind)]
 
 
@@ -183,8 +191,8 @@ def test_a_print_is_journalled_before_the_writer_hears_of_it() -> None:
     house.hear(a_print())
 
     told = house.writer.last(TradesSeen)
-    frame = facts.decode(house.journal.bodies[told.seq])
-    assert isinstance(frame, facts.FramesSeen)
+    frame = decode(house.journal.bodies[told.seq])
+    assert isinstance(frame, FramesSeen)
     assert frame.raws == (a_print(),)
     assert replay(frame)[0] == told.prints
     assert house.journal.weights[told.seq] == 1
@@ -217,8 +225,8 @@ def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
 
     (told,) = house.writer.of(TradesSeen)
     assert [trade.occurrence for trade in told.prints] == [1, 2]
-    again = facts.decode(house.journal.bodies[told.seq])
-    assert isinstance(again, facts.FramesSeen)
+    again = decode(house.journal.bodies[told.seq])
+    assert isinstance(again, FramesSeen)
     assert replay(again)[0] == told.prints
 
 
@@ -229,8 +237,8 @@ def test_prints_of_a_pulse_token_are_left_to_its_owner() -> None:
 
     (told,) = house.writer.of(TradesSeen)
     assert [p.token_id for p in told.prints] == [YES]
-    frame = facts.decode(house.journal.bodies[told.seq])
-    assert isinstance(frame, facts.FramesSeen)
+    frame = decode(house.journal.bodies[told.seq])
+    assert isinstance(frame, FramesSeen)
     assert (frame.raws, frame.occurrences) == ((mixed,), (0, 1))
     assert replay(frame)[0] == told.prints
 
@@ -251,9 +259,9 @@ def test_the_first_book_of_a_token_begins_its_coverage_once() -> None:
     house.hear(a_book(YES), after_ms=3)
     house.hear(a_book(YES), a_book(NO))
 
-    assert house.facts(facts.TokensConfirmed) == [
-        facts.TokensConfirmed(epoch=1, at_ns=(WALL_MS + 3) * MS, tokens=(YES,)),
-        facts.TokensConfirmed(epoch=1, at_ns=WALL_MS * MS, tokens=(NO,)),
+    assert house.facts(TokensConfirmed) == [
+        TokensConfirmed(epoch=1, at_ns=(WALL_MS + 3) * MS, tokens=(YES,)),
+        TokensConfirmed(epoch=1, at_ns=WALL_MS * MS, tokens=(NO,)),
     ]
 
 
@@ -271,8 +279,8 @@ def test_marks_follow_the_exchange_time_of_what_was_handled() -> None:
     house.hear(a_change(WALL_MS))
     house.tick(5)
 
-    (mark,) = house.facts(facts.ListeningProven)
-    assert isinstance(mark, facts.ListeningProven)
+    (mark,) = house.facts(ListeningProven)
+    assert isinstance(mark, ListeningProven)
     ((epoch, until_ns),) = mark.marks
     assert epoch == 1
     assert WALL_MS * MS - 2_000 * MS <= until_ns <= WALL_MS * MS
@@ -284,15 +292,15 @@ def test_no_mark_is_written_when_nothing_new_was_proven() -> None:
     house.tick(5)
     house.tick(5)
 
-    assert len(house.facts(facts.ListeningProven)) == 1
+    assert len(house.facts(ListeningProven)) == 1
 
 
 def marks(house: House) -> list[int]:
     """Give the proofs that were written, milliseconds of the house's clock."""
     return [
         until_ns // MS - WALL_MS
-        for one in house.facts(facts.ListeningProven)
-        if isinstance(one, facts.ListeningProven)
+        for one in house.facts(ListeningProven)
+        if isinstance(one, ListeningProven)
         for _, until_ns in one.marks
     ]
 
@@ -340,8 +348,8 @@ def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
     house.line.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
     house.tick()
 
-    (released,) = house.facts(facts.TokensReleased)
-    assert isinstance(released, facts.TokensReleased)
+    (released,) = house.facts(TokensReleased)
+    assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "frozen")
     assert len(sent_tokens(house.line)) > tokens
 
@@ -411,8 +419,8 @@ def test_a_lost_wire_closes_the_epoch_at_its_proof_and_stops() -> None:
     house.line.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
-    (closed,) = house.facts(facts.ListeningClosed)
-    assert isinstance(closed, facts.ListeningClosed)
+    (closed,) = house.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
     assert closed.reason == "disconnected"
     assert closed.until_ns is not None
     assert closed.until_ns <= (WALL_MS - 500) * MS
@@ -425,8 +433,8 @@ def test_an_epoch_that_proved_nothing_ends_at_what_was_written() -> None:
     house.line.on_end("disconnected", "")
     drain(house.actor)
 
-    (closed,) = house.facts(facts.ListeningClosed)
-    assert isinstance(closed, facts.ListeningClosed)
+    (closed,) = house.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
     assert closed.until_ns is None
 
 
@@ -452,8 +460,8 @@ def test_a_feed_that_is_silent_for_60_s_is_given_up_as_frozen() -> None:
 
     assert house.line.ended == ("abort", "frozen")
     assert house.supervisor.last(ConnectionEnded).reason == "frozen"
-    (closed,) = house.facts(facts.ListeningClosed)
-    assert isinstance(closed, facts.ListeningClosed)
+    (closed,) = house.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
     assert closed.reason == "frozen"
 
 
@@ -485,8 +493,8 @@ def test_a_token_is_let_go_only_after_it_was_heard_to_its_end() -> None:
     house.tick(1)
 
     assert sent_tokens(house.line)[-1] == ("unsubscribe", [NO])
-    (released,) = house.facts(facts.TokensReleased)
-    assert isinstance(released, facts.TokensReleased)
+    (released,) = house.facts(TokensReleased)
+    assert isinstance(released, TokensReleased)
     assert released.until_ns >= asked_ns
 
 
@@ -518,15 +526,15 @@ def test_a_stop_ends_the_epoch_at_once_with_a_last_mark() -> None:
     house.hear(a_change(WALL_MS))
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
 
-    assert len(house.facts(facts.ListeningProven)) == 1
-    assert len(house.facts(facts.ListeningClosed)) == 1
+    assert len(house.facts(ListeningProven)) == 1
+    assert len(house.facts(ListeningClosed)) == 1
     assert house.line.ended == ("close", "1000")
 
 
 def ended_at(house: House) -> int | None:
     """Give until when the closed epoch is proven, milliseconds of the house's clock."""
-    (closed,) = house.facts(facts.ListeningClosed)
-    assert isinstance(closed, facts.ListeningClosed)
+    (closed,) = house.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
     return None if closed.until_ns is None else closed.until_ns // MS - WALL_MS
 
 
@@ -553,8 +561,8 @@ def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
     house.line.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
-    (released,) = house.facts(facts.TokensReleased)
-    assert isinstance(released, facts.TokensReleased)
+    (released,) = house.facts(TokensReleased)
+    assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "exchange_silent")
 
 

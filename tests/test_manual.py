@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from actors.config.load import Config, describe, load, manual
+from actors.config import manual
+from actors.config.load import Config, describe, load
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from actors.config.load import Config, Invocation, describe, load
+from actors.config.load import Config, Invocation, describe, help_text, load
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
@@ -71,7 +71,7 @@ def secretive() -> Config:
 
 def test_no_view_of_a_config_shows_a_secret() -> None:
     found = secretive()
-    views = [repr(found), str(found), describe(found), load.help_text(), repr(found.database_url)]
+    views = [repr(found), str(found), describe(found), help_text(), repr(found.database_url)]
     for part in (PASSWORD, "AbCdEf", "sesame"):
         assert not any(part in view for view in views)
     assert "https://rpc.example/…, https://b.example" in describe(found)

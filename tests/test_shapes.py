@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from actors.config.load import describe, load, types
+from actors.config import types
+from actors.config.load import describe, load
 from actors.errors import ConfigError
 from actors.model.shard import Shard
 

@@ -12,9 +12,9 @@ import pykka
 import pytest
 
 from actors.actor import Address
+from actors.app import shutdown
 from actors.app.factory import Addresses
 from actors.app.shutdown import Shutdown
-from actors.app.tracker import shutdown
 from actors.database.guard import Guard
 from actors.messages import Drain, GetListening, Message, StopListening
 

@@ -33,7 +33,16 @@ from actors.messages import (
     TicketsStored,
     TradesSeen,
 )
-from actors.model import facts
+from actors.model.facts import (
+    Fact,
+    FramesSeen,
+    ListeningOpened,
+    ProcessAlive,
+    StretchLost,
+    TokensConfirmed,
+    TokensWanted,
+    encode,
+)
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.polymarket import channel
@@ -89,16 +98,16 @@ class House:
     def journal_print(self, number: int) -> TradesSeen:
         """Append a print as a connection does; give what it would tell."""
         raw = a_print(at_ms=1_790_000_000_000 + number)
-        frames = facts.FramesSeen(
+        frames = FramesSeen(
             epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raws=(raw,)
         )
-        seq = self.journal.append(facts.encode(frames), weight=1)
+        seq = self.journal.append(encode(frames), weight=1)
         prints = channel.decode((raw,), NS + number).prints
         hashes = print_hashes(prints)
         return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
 
-    def journal_fact(self, fact: facts.Fact) -> FactSeen:
-        return FactSeen(seq=self.journal.append(facts.encode(fact)), fact=fact)
+    def journal_fact(self, fact: Fact) -> FactSeen:
+        return FactSeen(seq=self.journal.append(encode(fact)), fact=fact)
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -185,10 +194,10 @@ def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
     house = House()
     raw = a_print()
     for occurrence in (1, 2):
-        frames = facts.FramesSeen(
+        frames = FramesSeen(
             epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raws=(raw,)
         )
-        house.journal.append(facts.encode(frames))
+        house.journal.append(encode(frames))
     house.open()
 
     assert sorted(p.occurrence for p in house.stored()) == [1, 2]
@@ -286,8 +295,8 @@ def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
 
 def test_facts_are_committed_in_the_order_of_the_journal() -> None:
     house = House().open()
-    first = house.journal_fact(facts.ListeningOpened(at_ns=NS, connection="a", leg=0))
-    second = house.journal_fact(facts.TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
+    first = house.journal_fact(ListeningOpened(at_ns=NS, connection="a", leg=0))
+    second = house.journal_fact(TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
     house.tell(second, first)
     house.flush()
 
@@ -512,7 +521,7 @@ def test_the_line_tells_how_long_prints_waited_for_a_database_that_was_away(
 def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House().open()
-    house.tell(house.journal_fact(facts.ProcessAlive(at_ns=NS)))
+    house.tell(house.journal_fact(ProcessAlive(at_ns=NS)))
     house.flush()
     house.tick(20.0)
 
@@ -682,7 +691,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
     house.open()
 
     facts = [fact for batch in house.store.batches for fact in batch.facts]
-    assert facts == [(2, facts.StretchLost(2, 3))]
+    assert facts == [(2, StretchLost(2, 3))]
     assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
 
 
@@ -693,7 +702,7 @@ def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
     house.journal.dig(3, 3)
     house.open()
 
-    assert house.store.batches[-1].facts == ((3, facts.StretchLost(3, 3)),)
+    assert house.store.batches[-1].facts == ((3, StretchLost(3, 3)),)
     assert house.store.mark == 4
 
 
@@ -716,7 +725,7 @@ def test_facts_that_name_many_tokens_are_committed_in_bounded_transactions() -> 
     house = House(settings=WriterSettings(batch_records=2_500)).open()
     tokens = tuple(TokenId(str(number)) for number in range(1_000))
     for _ in range(5):
-        house.tell(house.journal_fact(facts.TokensWanted(at_ns=NS, tokens=tokens)))
+        house.tell(house.journal_fact(TokensWanted(at_ns=NS, tokens=tokens)))
     house.flush()
     assert [len(batch.facts) for batch in house.store.batches] == [3, 2]
 

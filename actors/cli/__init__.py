@@ -1,0 +1,1 @@
+"""The programs: tracker, tracker-status, the demo."""

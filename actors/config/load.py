@@ -13,7 +13,6 @@ import difflib
 import math
 import re
 import stat
-import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +21,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from actors.config.load import paths
+from actors.config import paths
 from actors.config.manual import (
     OTHER_VARIABLES,
     describe,
     flag,
     is_secret,
-    markdown,
     parser,
     variable,
 )
@@ -291,7 +289,3 @@ def _wrong(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
         text = text.removeprefix(f"{name}: ")
         meaning = Config.model_fields[name].description if name in Config.model_fields else ""
         yield f"{name} ({origins.get(name, 'default')}): {text}. {meaning}".strip()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(markdown())

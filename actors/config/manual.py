@@ -110,7 +110,8 @@ def markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "*Made from `actors/config/settings.py` by `python -m actors.config`; a test keeps both equal.*",
+        "*Made from `actors/config/settings.py` by `python -m actors.config`;",
+        "a test keeps both equal.*",
         "",
         f"A value is taken from the first that has it: {PRECEDENCE}.",
         "`tracker --check` validates everything and prints what is in effect and where it came",

@@ -12,9 +12,22 @@ from actors.database import queries
 from actors.database.cache import TokenKeys
 from actors.database.columns import clean, instant, slices
 from actors.database.session import Connection
-from actors.model import facts
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessAlive,
+    ProcessStarted,
+    ProcessStopped,
+    StretchLost,
+    TokensConfirmed,
+    TokensReleased,
+    TokensUnwanted,
+    TokensWanted,
+)
 
-Numbered = tuple[int, facts.Fact]
+Numbered = tuple[int, Fact]
 Rows = Iterable[tuple[Any, ...]]
 
 _TOKENS_AT_ONCE = 10_000
@@ -43,7 +56,7 @@ class Ledger:
         """Write these facts, lowest sequence first."""
         marks: list[tuple[int, int, int]] = []
         for seq, fact in facts:
-            if isinstance(fact, facts.ListeningProven):
+            if isinstance(fact, ListeningProven):
                 marks += [(epoch, seq, until) for epoch, until in fact.marks]
             else:
                 self._apply_one(seq, fact)
@@ -67,46 +80,46 @@ class Ledger:
             )
             self._touched.update(epoch for epoch, ended in moved if ended)
 
-    def _apply_one(self, seq: int, fact: facts.Fact) -> None:
+    def _apply_one(self, seq: int, fact: Fact) -> None:
         match fact:
-            case facts.ListeningOpened(at_ns, connection, leg):
+            case ListeningOpened(at_ns, connection, leg):
                 given = {"connection": clean(connection), "leg": leg, "at": instant(at_ns)}
                 self._run(queries.OPEN_EPOCH, epoch=seq, **given)
-            case facts.ListeningClosed(epoch, at_ns, until_ns, reason):
+            case ListeningClosed(epoch, at_ns, until_ns, reason):
                 until = None if until_ns is None else instant(until_ns)
                 given = {"at": instant(at_ns), "until": until, "reason": clean(reason)}
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **given)
                 self._touched.add(epoch)
-            case facts.TokensConfirmed(epoch, at_ns, tokens):
+            case TokensConfirmed(epoch, at_ns, tokens):
                 given = {"epoch": epoch, "seq": seq, "at": instant(at_ns)}
                 self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, given)
                 self._touched.add(epoch)
-            case facts.TokensReleased(epoch, until_ns, tokens, cause):
+            case TokensReleased(epoch, until_ns, tokens, cause):
                 given = {"epoch": epoch, "seq": seq, "at": instant(until_ns), "cause": clean(cause)}
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
                 self._tokens.part_with(tokens)
             case _:
                 self._apply_wish(seq, fact)
 
-    def _apply_wish(self, seq: int, fact: facts.Fact) -> None:
+    def _apply_wish(self, seq: int, fact: Fact) -> None:
         match fact:
-            case facts.TokensWanted(at_ns, tokens):
+            case TokensWanted(at_ns, tokens):
                 complete = self._mark is not None and seq < self._mark
                 given = {"seq": seq, "at": instant(at_ns), "complete": complete}
                 self._run_by_tokens(queries.WANT_TOKENS, tokens, given)
-            case facts.TokensUnwanted(at_ns, tokens):
+            case TokensUnwanted(at_ns, tokens):
                 given = {"seq": seq, "at": instant(at_ns)}
                 self._run_by_tokens(queries.UNWANT_TOKENS, tokens, given)
                 self._tokens.part_with(tokens)
-            case facts.ProcessStarted(at_ns, host, version):
+            case ProcessStarted(at_ns, host, version):
                 given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
                 ended = self._run(queries.START_PROCESS, seq=seq, **given)
                 self._touched.update(epoch for (epoch,) in ended)
-            case facts.ProcessAlive(at_ns):
+            case ProcessAlive(at_ns):
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
-            case facts.ProcessStopped(at_ns):
+            case ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
-            case facts.StretchLost(first, _):
+            case StretchLost(first, _):
                 ended = self._run(queries.LOSE_STRETCH, seq=first)
                 self._touched.update(epoch for (epoch,) in ended)
 

@@ -1,0 +1,1 @@
+"""One WebSocket connection: ConnectionActor, its subscription, coverage and liveness."""

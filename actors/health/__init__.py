@@ -1,0 +1,1 @@
+"""What everybody reports, made into one status document, metrics and reasons."""

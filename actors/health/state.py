@@ -7,11 +7,23 @@ says what is read off them); `document` gives the state of things now. `at` and
 
 import msgspec
 
-from actors.health import document, rules
+from actors.health import rules
 from actors.health.connections import LISTENING, LONGEST_REASON, Roster
 from actors.health.counters import Windows
 from actors.health.deaths import Deaths
-from actors.health.document import Health, iso, span
+from actors.health.document import (
+    Assets,
+    Catalog,
+    Drift,
+    Health,
+    Journal,
+    Reconnect,
+    Resolutions,
+    SourceState,
+    Trades,
+    iso,
+    span,
+)
 from actors.health.lives import Lives
 from actors.health.reported import (
     CatalogFigures,
@@ -178,9 +190,7 @@ class HealthState:
                 catalog=self._catalog_part(now),
                 restarts=self._deaths.restarts(now),
                 books=self._tally.books(),
-                drift=document.Drift(
-                    unknown_last_hour=unknown.hour(now), unknown_total=unknown.all
-                ),
+                drift=Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
             )
         )
 
@@ -205,14 +215,14 @@ class HealthState:
         codes, texts = zip(*wrong, strict=True)
         return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
 
-    def _hears(self, assets: document.Assets) -> bool:
+    def _hears(self, assets: Assets) -> bool:
         """Tell whether nearly all tokens were ever heard at once: new ones come all the time."""
         self._ever_heard |= 0 < assets.wanted * 9 <= assets.covered * 10
         return self._ever_heard
 
-    def _trades(self, now: float) -> document.Trades:
+    def _trades(self, now: float) -> Trades:
         stored, heard = self._stored, self._roster.heard
-        return document.Trades(
+        return Trades(
             last_minute=stored.minute(now),
             last_hour=stored.hour(now),
             last_24h=stored.day(now),
@@ -222,18 +232,18 @@ class HealthState:
             heard_total=heard.all,
         )
 
-    def _reconnect(self, now: float, wall_ns: int) -> document.Reconnect | None:
+    def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:
         last = self._roster.last_reconnect
         if last is None:
             return None
         at, connection, reason = last
         then_ns = wall_ns - int(span(now, at) * 1e9)
-        return document.Reconnect(at=iso(then_ns), connection=connection, reason=reason)
+        return Reconnect(at=iso(then_ns), connection=connection, reason=reason)
 
-    def _journal_part(self) -> document.Journal:
+    def _journal_part(self) -> Journal:
         pending = self._tally.pending_records
         found = self._journal
-        return document.Journal(
+        return Journal(
             pending_records=pending,
             bytes=found.bytes if found else 0,
             cap_bytes=found.cap_bytes if found else 0,
@@ -248,18 +258,18 @@ class HealthState:
     def _waits_s(self) -> float:
         return self._oldest_s if self._tally.pending_records else 0.0
 
-    def _resolutions(self, now: float) -> document.Resolutions:
+    def _resolutions(self, now: float) -> Resolutions:
         said = self._outcomes
         pending = dict(said.pending) if said else {}
         asked = {name: (total, lately) for name, total, lately in (said.requests if said else ())}
-        return document.Resolutions(
+        return Resolutions(
             recorded=self._verdicts.total,
             recorded_today=self._today.recorded,
             conflicts=self._conflicts.total,
             pending_total=sum(pending.values()),
             pending=pending,
             sources={
-                name: document.SourceState(
+                name: SourceState(
                     state=state[:LONGEST_REASON],
                     failing_s=span(now, self._failing.get(name)),
                     requests=asked.get(name, (0, 0))[0],
@@ -269,10 +279,10 @@ class HealthState:
             },
         )
 
-    def _catalog_part(self, now: float) -> document.Catalog:
+    def _catalog_part(self, now: float) -> Catalog:
         said = self._catalog
         swept = said.last_sweep_at if said else None
-        return document.Catalog(
+        return Catalog(
             markets=said.markets if said else 0,
             last_sweep_age_s=None if swept is None else span(now, swept),
             last_error=said.last_error[:LONGEST_REASON] if said else "",
@@ -280,7 +290,7 @@ class HealthState:
         )
 
 
-def _unheard(assets: document.Assets) -> str:
+def _unheard(assets: Assets) -> str:
     if not assets.wanted:
         return "waiting for the first tokens"
     return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"

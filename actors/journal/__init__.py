@@ -1,0 +1,1 @@
+"""The journal on disk: everything received, until the database has it."""

@@ -1,0 +1,1 @@
+"""Values that pass between packages."""

@@ -1,0 +1,1 @@
+"""What Polymarket says and how it is asked: channel, events, HTTP sources."""

@@ -123,16 +123,16 @@ def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
     Raises:
         PayloadRefused: It is no event, or a print with a field of the wrong type.
     """
-    fields = _read_fields(raw)
-    kind = text_of(fields.get("event_type", _NOTHING))
+    members = _read_fields(raw)
+    kind = text_of(members.get("event_type", _NOTHING))
     if kind is None:
         raise PayloadRefused("event_type is missing")
     if kind == "last_trade_price":
-        return _read_print(fields)
+        return _read_print(members)
     known = _kinds.get(kind)
     if known is None:
         return UnknownEvent(_printable(kind)), None
-    return known(**{k: fields[k] for k in known.__struct_fields__ if k in fields}), None
+    return known(**{k: members[k] for k in known.__struct_fields__ if k in members}), None
 
 
 def _read_fields(raw: bytes) -> dict[str, Raw]:
@@ -146,27 +146,27 @@ def _read_fields(raw: bytes) -> dict[str, Raw]:
         raise PayloadRefused("not JSON") from exc
 
 
-def _read_print(fields: Mapping[str, Raw]) -> tuple[PrintEvent, str | None]:
-    fee = _plain(fields.get("fee_rate_bps", _NOTHING))
-    unknown = {name: value for name, value in fields.items() if name not in _print_fields}
+def _read_print(members: Mapping[str, Raw]) -> tuple[PrintEvent, str | None]:
+    fee = _plain(members.get("fee_rate_bps", _NOTHING))
+    unknown = {name: value for name, value in members.items() if name not in _print_fields}
     if not fields.is_fee(fee):
-        unknown["fee_rate_bps"] = fields["fee_rate_bps"]
+        unknown["fee_rate_bps"] = members["fee_rate_bps"]
         fee = None
     event = PrintEvent(
-        asset_id=_required(fields, "asset_id", "token"),
-        market=_required(fields, "market", "condition"),
-        price=_required(fields, "price", "price"),
-        size=_required(fields, "size", "size"),
-        side=_required(fields, "side", "side"),
-        timestamp=_timestamp(fields),
-        transaction_hash=_optional(fields, "transaction_hash"),
+        asset_id=_required(members, "asset_id", "token"),
+        market=_required(members, "market", "condition"),
+        price=_required(members, "price", "price"),
+        size=_required(members, "size", "size"),
+        side=_required(members, "side", "side"),
+        timestamp=_timestamp(members),
+        transaction_hash=_optional(members, "transaction_hash"),
         fee_rate_bps=fee,
     )
     return event, _extra_text(unknown) if unknown else None
 
 
-def _required(fields: Mapping[str, Raw], name: str, called: str) -> str:
-    raw = fields.get(name)
+def _required(members: Mapping[str, Raw], name: str, called: str) -> str:
+    raw = members.get(name)
     if raw is None:
         raise PayloadRefused(f"{called} is missing")
     text = text_of(raw)
@@ -175,15 +175,15 @@ def _required(fields: Mapping[str, Raw], name: str, called: str) -> str:
     return text
 
 
-def _optional(fields: Mapping[str, Raw], name: str) -> str | None:
-    value = _plain(fields.get(name, _NOTHING))
+def _optional(members: Mapping[str, Raw], name: str) -> str | None:
+    value = _plain(members.get(name, _NOTHING))
     if value is None or isinstance(value, str):
         return value
     raise PayloadRefused(f"{name} is not a string")
 
 
-def _timestamp(fields: Mapping[str, Raw]) -> str | int:
-    value = _plain(fields.get("timestamp", _NOTHING))
+def _timestamp(members: Mapping[str, Raw]) -> str | int:
+    value = _plain(members.get("timestamp", _NOTHING))
     if value is None or isinstance(value, bool) or not isinstance(value, str | int):
         raise PayloadRefused("timestamp is not milliseconds")
     return value

@@ -1,0 +1,1 @@
+"""The operating system: logs, signals, systemd, the garbage collector."""

@@ -1,0 +1,1 @@
+"""Outcomes of markets: ResolutionActor, the quorum rule, who is asked when."""

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.resolution.actor import rechecks
+from actors.resolution import rechecks
 from actors.resolution.evidence import Observation
 from actors.resolution.hearing import Hearing, Novelty
 from actors.resolution.quorum import Conflict, Contradiction, NotYet, Resolution

@@ -1,0 +1,1 @@
+"""SupervisorActor: children and restarts, the plan of connections, handovers."""

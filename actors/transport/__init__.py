@@ -1,0 +1,1 @@
+"""Sockets and bytes: the reactor, TLS, the handshake, the frame skimmer."""

@@ -1,0 +1,1 @@
+"""WriterActor: batches, commits, the way back from the journal."""

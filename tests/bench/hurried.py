@@ -11,8 +11,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from actors.app.tracker import factory, tracker
-from actors.cli import main
+from actors.app import factory, tracker
+from actors.cli.main import main as run_tracker
 from actors.model.batch import Batch, Committed
 from actors.supervision.children import Children
 from actors.supervision.dialling import Dialling
@@ -39,7 +39,7 @@ def main() -> int:
     )
     vars(factory)["MigratingStore"] = Noting
     try:
-        return main.main()
+        return run_tracker()
     finally:
         Path(os.environ["HURRIED_NOTES"]).write_text(json.dumps(sorted(_lags_ms)))
 

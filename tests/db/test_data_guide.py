@@ -13,8 +13,16 @@ from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
 from actors.database.store import Store
-from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessStarted,
+    TokensConfirmed,
+    TokensWanted,
+)
 from actors.model.trade import ConditionId, Refusal
 from actors.resolution.quorum import Contradiction, Source
 
@@ -64,15 +72,15 @@ def filled(database: str, store: Store) -> str:
     20 s (with a twin), 70 s, 140 s and, after it resolved, 295 s.
     """
     store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), mark=1))
-    facts: list[facts.Fact] = [
-        facts.ProcessStarted(at_ns=ns(0), host="h", version="1"),
-        facts.TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
-        facts.ListeningOpened(at_ns=ns(5), connection="leg0-0001", leg=0),
-        facts.TokensConfirmed(epoch=3, at_ns=ns(10), tokens=(YES,)),
-        facts.ListeningClosed(epoch=3, at_ns=ns(105), until_ns=ns(100), reason="frozen"),
-        facts.ListeningOpened(at_ns=ns(120), connection="leg0-0001", leg=0),
-        facts.TokensConfirmed(epoch=6, at_ns=ns(130), tokens=(YES,)),
-        facts.ListeningProven(marks=((6, ns(300)),)),
+    facts: list[Fact] = [
+        ProcessStarted(at_ns=ns(0), host="h", version="1"),
+        TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
+        ListeningOpened(at_ns=ns(5), connection="leg0-0001", leg=0),
+        TokensConfirmed(epoch=3, at_ns=ns(10), tokens=(YES,)),
+        ListeningClosed(epoch=3, at_ns=ns(105), until_ns=ns(100), reason="frozen"),
+        ListeningOpened(at_ns=ns(120), connection="leg0-0001", leg=0),
+        TokensConfirmed(epoch=6, at_ns=ns(130), tokens=(YES,)),
+        ListeningProven(marks=((6, ns(300)),)),
     ]
     for seq, fact in enumerate(facts, start=1):
         store.commit(Batch(facts=((seq, fact),), mark=seq + 1))

@@ -12,7 +12,6 @@ from samples import NO, YES, trade
 from actors.database.store import Store
 from actors.journal.journal import MIB, Journal
 from actors.journal.watermark import Acks
-from actors.model import facts
 from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,
@@ -22,6 +21,7 @@ from actors.model.facts import (
     ProcessStarted,
     StretchLost,
     TokensConfirmed,
+    encode,
 )
 from actors.writer.gather import Knowledge, batch
 from actors.writer.stretch import read_stretch
@@ -171,10 +171,10 @@ def journal(folder: Path) -> Iterator[Journal]:
     """Give a journal of several segments: a life that listens and hears."""
     made = open_journal(folder)
     for fact in LIFE:
-        made.append(facts.encode(fact))
+        made.append(encode(fact))
     for second in range(11, 71):
         made.append(bytes(500))  # what was heard; it is the files that matter
-        made.append(facts.encode(mark(second)))
+        made.append(encode(mark(second)))
     yield made
     made.close()
 

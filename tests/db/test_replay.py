@@ -10,13 +10,25 @@ import pytest
 from postgres import ask
 
 from actors.database.store import Store
-from actors.model import facts
 from actors.model.batch import Batch
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessAlive,
+    ProcessStarted,
+    ProcessStopped,
+    TokensConfirmed,
+    TokensReleased,
+    TokensUnwanted,
+    TokensWanted,
+)
 from actors.model.trade import TokenId
 
 pytestmark = pytest.mark.db
 
-Numbered = tuple[int, facts.Fact]
+Numbered = tuple[int, Fact]
 TOKENS = tuple(TokenId(str(number)) for number in (7, 8, 9))
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 REASONS = ("frozen", "deaf", "disconnected")
@@ -53,19 +65,19 @@ def history(rng: random.Random, length: int = 60) -> list[Numbered]:
     def some() -> tuple[TokenId, ...]:
         return tuple(rng.sample(TOKENS, rng.randint(1, 3)))
 
-    makers: dict[str, Callable[[int], facts.Fact]] = {
-        "start": lambda at: facts.ProcessStarted(at, "host", "1"),
-        "alive": facts.ProcessAlive,
-        "stop": facts.ProcessStopped,
-        "want": lambda at: facts.TokensWanted(at, some()),
-        "unwant": lambda at: facts.TokensUnwanted(at, some()),
-        "open": lambda at: facts.ListeningOpened(at, f"leg{at % 2}-0001", at % 2),
-        "confirm": lambda at: facts.TokensConfirmed(epoch(), at, some()),
-        "release": lambda at: facts.TokensReleased(epoch(), at, some(), rng.choice(REASONS)),
-        "prove": lambda at: facts.ListeningProven(
+    makers: dict[str, Callable[[int], Fact]] = {
+        "start": lambda at: ProcessStarted(at, "host", "1"),
+        "alive": ProcessAlive,
+        "stop": ProcessStopped,
+        "want": lambda at: TokensWanted(at, some()),
+        "unwant": lambda at: TokensUnwanted(at, some()),
+        "open": lambda at: ListeningOpened(at, f"leg{at % 2}-0001", at % 2),
+        "confirm": lambda at: TokensConfirmed(epoch(), at, some()),
+        "release": lambda at: TokensReleased(epoch(), at, some(), rng.choice(REASONS)),
+        "prove": lambda at: ListeningProven(
             tuple((each, at - rng.randint(0, 3) * 10**9) for each in live)
         ),
-        "close": lambda at: facts.ListeningClosed(
+        "close": lambda at: ListeningClosed(
             epoch(), at, rng.choice((None, at, at - 2 * 10**9)), rng.choice(REASONS)
         ),
     }
@@ -76,11 +88,11 @@ def history(rng: random.Random, length: int = 60) -> list[Numbered]:
         (kind,) = rng.choices(list(choices), list(choices.values()))
         fact = makers[kind if seq > 1 else "start"](ns(seq * 10))
         facts.append((seq, fact))
-        if isinstance(fact, facts.ListeningOpened):
+        if isinstance(fact, ListeningOpened):
             live.append(seq)
-        elif isinstance(fact, facts.ListeningClosed):
+        elif isinstance(fact, ListeningClosed):
             live.remove(fact.epoch)
-        elif isinstance(fact, facts.ProcessStarted):
+        elif isinstance(fact, ProcessStarted):
             live.clear()
     return facts
 
@@ -180,10 +192,10 @@ def plain_coverage(facts: Sequence[Numbered]) -> dict[str, set[int]]:
     return covered
 
 
-def _proofs(fact: facts.Fact) -> tuple[tuple[int, int], ...]:
-    if isinstance(fact, facts.ListeningProven):
+def _proofs(fact: Fact) -> tuple[tuple[int, int], ...]:
+    if isinstance(fact, ListeningProven):
         return fact.marks
-    if isinstance(fact, facts.ListeningClosed) and fact.until_ns is not None:
+    if isinstance(fact, ListeningClosed) and fact.until_ns is not None:
         return ((fact.epoch, fact.until_ns),)
     return ()
 
@@ -195,14 +207,14 @@ def _spans(facts: Sequence[Numbered]) -> list[Span]:
     """Give epoch, token, from and until (None: to the end of the epoch)."""
     spans: list[Span] = []
     for _, fact in facts:
-        if isinstance(fact, facts.TokensConfirmed):
+        if isinstance(fact, TokensConfirmed):
             spans += [(fact.epoch, token, fact.at_ns, None) for token in fact.tokens]
-        elif isinstance(fact, facts.TokensReleased):
+        elif isinstance(fact, TokensReleased):
             spans = [_released(span, fact) for span in spans]
     return spans
 
 
-def _released(span: Span, fact: facts.TokensReleased) -> Span:
+def _released(span: Span, fact: TokensReleased) -> Span:
     epoch, token, since, until = span
     if until is None and epoch == fact.epoch and token in fact.tokens:
         return (epoch, token, since, fact.until_ns)

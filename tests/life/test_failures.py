@@ -42,8 +42,8 @@ from actors.messages import (
     Tick,
     TradesSeen,
 )
-from actors.model import facts
 from actors.model.connection import LaneSpec
+from actors.model.facts import ListeningClosed
 from actors.reports import ChildDied, ConnectionReport
 from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 
@@ -302,7 +302,7 @@ def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
     house.say(lines[1], a_print("11", at_ms=at(7)))
     house.until(lambda: house.stored() == [at(7)])
     facts = [fact for batch in house.store.batches for _, fact in batch.facts]
-    closed = [fact for fact in facts if isinstance(fact, facts.ListeningClosed)]
+    closed = [fact for fact in facts if isinstance(fact, ListeningClosed)]
 
     assert [(fact.until_ns, fact.reason) for fact in closed] == [(None, "disconnected")]
     assert house.health().restarts.children == {LANE: 1}
@@ -379,10 +379,10 @@ def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
     awake.set()
     house.until(lambda: house.stored() == [at(1), at(2)])
 
-    def ends() -> list[facts.ListeningClosed]:
+    def ends() -> list[ListeningClosed]:
         facts = [(seq, fact) for batch in house.store.batches for seq, fact in batch.facts]
         epoch = next(seq for seq, fact in facts if getattr(fact, "connection", "") == LANE)
-        closed = [fact for _, fact in facts if isinstance(fact, facts.ListeningClosed)]
+        closed = [fact for _, fact in facts if isinstance(fact, ListeningClosed)]
         return [fact for fact in closed if fact.epoch == epoch]
 
     house.until(lambda: len(ends()) == 2)

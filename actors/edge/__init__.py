@@ -1,1 +1,0 @@
-"""The world: one library to a room, no actors, no decisions."""

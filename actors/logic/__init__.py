@@ -1,1 +1,0 @@
-"""Decisions: no socket, file, thread, clock, actor library or driver in here."""
