@@ -12,7 +12,7 @@ INSTALL_VENV ?= yes
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench torture soak fuzz screens installation install install-venv lock docs clean
+.PHONY: help demo test check bench torture soak fuzz path screens installation install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ soak: $(READY)  ## renew docs/soak.md: one tracker through thousands of markets 
 
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@PYTHONPATH=.:tests:tests/edge:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),60)
+
+path: $(READY)  ## count the files that one trade passes (VERBOSE=1 lists its steps)
+	@PYTHONPATH=.:tests:tests/edge $(BIN)/python tests/trade_path.py $(if $(VERBOSE),--verbose)
 
 screens: $(READY)  ## renew docs/screens: tracker-status in every state, as text and pictures
 	@PYTHONPATH=.:tests:tests/logic $(BIN)/python tests/screens.py
