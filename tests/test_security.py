@@ -25,7 +25,7 @@ from actors.process import logs
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 SOURCES = sorted((ROOT / "actors").rglob("*.py"))
-CHILDREN = {"embedded.py", "binaries.py", "demo.py", "rehearsal.py"}
+CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py", "rehearsal.py"}
 """Rooms that start programs: the embedded database, the demo."""
 
 HOSTILE = (
