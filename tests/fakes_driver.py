@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 from uuid import UUID
 
-from actors.edge.session import Session
-from actors.edge.store import Store
-from actors.logic.batch import Opened
-from actors.logic.market import Market
+from actors.database.session import Session
+from actors.database.store import Store
+from actors.model.batch import Opened
+from actors.model.market import Market
 
 
 class Driver:

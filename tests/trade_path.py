@@ -37,18 +37,18 @@ from fakes_box import Box, drain
 from fakes_driver import DriverStore
 from loopback import WAIT_S, frame
 
-from actors.connection import ConnectionActor, ConnectionSettings, Neighbours
-from actors.edge.journal import MIB, Journal
-from actors.edge.line import Line
-from actors.edge.reactor import Reactor
-from actors.edge.wire import Wire
-from actors.logic.frames import FrameSkimmer
-from actors.logic.lane import LaneSpec
-from actors.logic.trade import TokenId
+from actors.actor import Address, Birth
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.journal.journal import MIB, Journal
+from actors.journal.recorder import Recorder
 from actors.messages import Connect, Flush, Open, Tick
-from actors.recorder import Recorder
-from actors.shell import Address, Birth
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.model.connection import LaneSpec
+from actors.model.trade import TokenId
+from actors.transport.feed_socket import Line
+from actors.transport.handshake import Wire
+from actors.transport.reactor import Reactor
+from actors.transport.skimmer import FrameSkimmer
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 SOURCE = f"{Path(__file__).parents[1] / 'actors'}/"
 NOW, NOW_MS = 100.0, 1_790_000_000_000
