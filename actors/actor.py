@@ -9,16 +9,76 @@ import contextlib
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import pykka
 
-from actors.messages import Message, Tick
-from actors.reports import ChildDied
+from actors.messages import ChildDied, Message, Tick
 
 Handler = Callable[[Any], Any]
+
+
+# MERGED inbox: The patient inbox: a mailbox whose owner is woken only for what cannot wait. To
+# wake a thread costs more than most messages take to handle. Who gathers until the next `Flush`
+# anyway need not be woken for what it gathers: that waits in the inbox, in the order in which
+# it was told, until something comes that is not patient, or until much waits. Nothing waits
+# longer than until the next message that is not patient.
+MOST_PATIENT = 32
+
+
+"""So many messages wake the owner though all of them could wait."""
+
+
+class PatientInbox:
+    """For one thread that empties it and any that fill it; what pykka asks of a queue.
+
+    Args:
+        patient: Kinds of messages for which the owner is not woken.
+    """
+
+    def __init__(self, patient: AbstractSet[type[Message]]) -> None:
+        self._patient = patient
+        self._waiting: deque[Any] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self, envelope: Any) -> None:
+        """Leave a message, and wake the owner if it is urgent."""
+        self._waiting.append(envelope)
+        urgent = type(envelope.message) not in self._patient
+        # After the message is there: who wakes too early looks again, nobody sleeps too long.
+        if (urgent or len(self._waiting) >= MOST_PATIENT) and self._bell.empty():
+            self._bell.put(None)
+
+    def get(self) -> Any:
+        """Take the oldest message; wait for one that wakes when there is none."""
+        while True:
+            try:
+                return self._waiting.popleft()
+            except IndexError:
+                self._bell.get()
+
+    def get_nowait(self) -> Any:
+        """Take the oldest message, patient or not.
+
+        Raises:
+            queue.Empty: There is none.
+        """
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            raise queue.Empty from None
+
+    def empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._waiting
+
+    def qsize(self) -> int:
+        """Give how many messages wait."""
+        return len(self._waiting)
 
 
 class Mailbox(Protocol):
@@ -155,3 +215,69 @@ class Shell(pykka.ThreadingActor):
 
 def _format(kind: Any, value: Any, trace: Any) -> str:
     return "".join(traceback.format_exception(kind, value, trace))[-8000:]
+
+
+# MERGED outbox: Messages that must arrive and that no journal remembers: told until they are
+# stored. A mailbox loses what it holds when its actor dies. So whoever tells the writer
+# something that is not in the journal keeps it here under a ticket, tells it again when the
+# writer says `StoreOpened`, and forgets it at `TicketsStored`. The writer may thus hear a
+# message twice, never not at all.
+
+
+M = TypeVar("M")
+
+
+class _Waiting(NamedTuple):
+    message: Any
+    key: Hashable | None
+
+
+class Outbox:
+    """Keeps messages, oldest first, until their tickets are stored.
+
+    Memory is bounded by what the owner puts in: give a `key` where a newer
+    message makes the older one pointless, and at most one for each key waits.
+
+    Args:
+        life: The incarnation of the actor. Each life has its own 2**32 tickets, or
+            a late `TicketsStored` for a former one would be taken for its own.
+    """
+
+    def __init__(self, *, life: int = 0) -> None:
+        self._next_ticket = (life << 32) + 1
+        self._waiting: dict[int, _Waiting] = {}
+        self._ticket_of: dict[Hashable, int] = {}
+
+    def put(self, make: Callable[[int], M], *, key: Hashable | None = None) -> M:
+        """Make the message with its ticket, remember it and give it, ready to be told.
+
+        Args:
+            make: Gives the message for a ticket.
+            key: What the message is about. An older one about the same is
+                forgotten: this one says more. None: about nothing else is said.
+        """
+        ticket = self._next_ticket
+        message = make(ticket)
+        self._next_ticket += 1
+        if key is not None:
+            self._waiting.pop(self._ticket_of.get(key, -1), None)
+            self._ticket_of[key] = ticket
+        self._waiting[ticket] = _Waiting(message, key)
+        return message
+
+    def stored(self, tickets: Iterable[int]) -> tuple[Any, ...]:
+        """Forget what is stored and give it; unknown tickets mean nothing."""
+        return tuple(self._forget(ticket).message for ticket in tickets if ticket in self._waiting)
+
+    def _forget(self, ticket: int) -> _Waiting:
+        waiting = self._waiting.pop(ticket)
+        if waiting.key is not None:
+            del self._ticket_of[waiting.key]
+        return waiting
+
+    def waiting(self) -> tuple[Any, ...]:
+        """Give what is not known to be stored, oldest first."""
+        return tuple(waiting.message for waiting in self._waiting.values())
+
+    def __len__(self) -> int:
+        return len(self._waiting)

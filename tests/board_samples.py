@@ -5,8 +5,7 @@ from typing import Any
 import msgspec
 
 from actors.health.state import HealthState
-from actors.messages import BatchWritten, StoreOpened
-from actors.reports import ConnectionReport
+from actors.messages import BatchWritten, ConnectionReport, StoreOpened
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]

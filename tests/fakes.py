@@ -7,9 +7,8 @@ from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market
+from actors.model.outcome import LastWords, Recheck, Stretch
 from actors.model.trade import ConditionId, Print
-from actors.resolution.rechecks import Recheck, Stretch
-from actors.resolution.standing import LastWords
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
 

@@ -13,29 +13,26 @@ from actors.errors import JournalFailed
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import Recorder
 from actors.messages import (
+    CatalogReport,
+    ChildDied,
+    ConnectionEnded,
     ConnectionNoted,
+    ConnectionReport,
     GetHealth,
+    ResolutionReport,
     Tick,
     UniverseChanged,
+    WriterReport,
 )
 from actors.model.connection import LaneSpec
 from actors.model.facts import Record, decode
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.reports import (
-    CatalogReport,
-    ChildDied,
-    ConnectionEnded,
-    ConnectionReport,
-    ResolutionReport,
-    WriterReport,
-)
 from actors.supervision.actor import Household, SupervisorActor, Vital
 from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
-from actors.supervision.dialling import Dialling
 from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec, Escalation
+from actors.supervision.restart import ChildSpec, Dialling, Escalation
 
 START = 1_000.0
 START_NS = 1_790_000_000_000_000_000

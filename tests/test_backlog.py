@@ -3,8 +3,7 @@ from fakes import FakeJournal
 from fakes_box import Box
 
 from actors.errors import JournalFailed
-from actors.journal.backlog import MOST_FACTS, Backlog
-from actors.journal.recorder import Recorder
+from actors.journal.recorder import MOST_FACTS, Backlog, Recorder
 from actors.messages import FactSeen
 from actors.model import facts
 

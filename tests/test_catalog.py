@@ -11,6 +11,7 @@ from actors.catalog.actor import OUTBOX_MAX, CatalogActor
 from actors.catalog.universe import Filters
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
+    CatalogReport,
     MarketsRemembered,
     MarketsSeen,
     MarketsSettled,
@@ -22,9 +23,8 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.trade import ConditionId
-from actors.polymarket.budget import GAMMA_LISTINGS
 from actors.polymarket.gamma import parse_market
-from actors.reports import CatalogReport
+from actors.polymarket.ratelimit import GAMMA_LISTINGS
 
 DISCOVERY_S = 30.0
 CLOSED_S = 10_000.0

@@ -7,10 +7,8 @@ from fakes_box import FakeRef
 
 from actors.actor import Address
 from actors.messages import Flush, Retire, Tick
-from actors.supervision.child import Child, Death
-from actors.supervision.children import Children
-from actors.supervision.dialling import Dialling
-from actors.supervision.restart import ChildSpec, Escalation
+from actors.supervision.children import Child, Children, Death
+from actors.supervision.restart import ChildSpec, Dialling, Escalation
 
 
 class Nursery:

@@ -12,11 +12,17 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionObserved,
 )
+from actors.model.outcome import (
+    Contradiction,
+    Observation,
+    Resolution,
+    Source,
+    Standing,
+    Transition,
+)
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.actor import OUTBOX_MAX, Clerk
 from actors.resolution.cases import Heard
-from actors.resolution.clerk import OUTBOX_MAX, Clerk
-from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
-from actors.resolution.standing import Standing, Transition
 
 ONE = ConditionId("0x" + "1" * 64)
 STEP = Transition(

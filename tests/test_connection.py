@@ -15,6 +15,8 @@ from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
+    ConnectionEnded,
+    ConnectionReport,
     Drain,
     FactSeen,
     Journalled,
@@ -37,7 +39,6 @@ from actors.model.facts import (
     decode,
 )
 from actors.model.trade import TokenId
-from actors.reports import ConnectionEnded, ConnectionReport
 from actors.writer.gather import replay
 
 MS = 1_000_000

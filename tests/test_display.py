@@ -6,7 +6,7 @@ import pytest
 from board_samples import health
 from rich.console import Console
 
-from actors.cli.display import Display
+from actors.cli.board import Display
 from actors.errors import PayloadRefused
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.supervision.headroom import Headroom
+from actors.supervision.admission import Headroom
 
 
 class Volume:

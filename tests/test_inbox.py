@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pykka._envelope import Envelope
 
-from actors.inbox import MOST_PATIENT, PatientInbox
+from actors.actor import MOST_PATIENT, PatientInbox
 from actors.messages import CatchUp, Flush, Message
 
 WAIT_S = 20

@@ -12,7 +12,7 @@ import pytest
 from actors import errors
 from actors.health import rules
 from actors.model.batch import Committed
-from actors.writer.digest import Written
+from actors.writer.notify import Written
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text()

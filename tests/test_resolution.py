@@ -21,6 +21,7 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
+    ResolutionReport,
     StoreOpened,
     Tick,
     TicketsStored,
@@ -28,16 +29,19 @@ from actors.messages import (
     VerdictsRemembered,
 )
 from actors.model.market import Market
+from actors.model.outcome import (
+    LastWords,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    Standing,
+    Transition,
+)
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.budget import CHAIN, GAMMA_OUTCOMES
 from actors.polymarket.gamma import parse_market
-from actors.reports import ResolutionReport
-from actors.resolution.actor import ResolutionActor
-from actors.resolution.clerk import OUTBOX_MAX
-from actors.resolution.evidence import Source
-from actors.resolution.quorum import Observation, Resolution
-from actors.resolution.rechecks import Recheck
-from actors.resolution.standing import LastWords, Standing, Transition
+from actors.polymarket.ratelimit import CHAIN, GAMMA_OUTCOMES
+from actors.resolution.actor import OUTBOX_MAX, ResolutionActor
 
 POLL_S = 60.0
 HOLD_S = 120.0

@@ -17,7 +17,7 @@ from samples import market
 
 from actors.cli import board
 from actors.database.store import Store
-from actors.health.metrics_endpoint import Metrics
+from actors.health.metrics import Metrics
 from actors.journal.journal import Journal
 from actors.model.batch import Batch
 from actors.process import logs

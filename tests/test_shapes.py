@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from actors.config import types
 from actors.config.load import describe, load
 from actors.errors import ConfigError
-from actors.model.shard import Shard
+from actors.model.market import Shard
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"

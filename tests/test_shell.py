@@ -10,13 +10,13 @@ from fakes_box import Box
 from actors.actor import Address, Shell, UnknownMessage
 from actors.errors import SchemaMismatch
 from actors.messages import (
+    ChildDied,
     Drain,
     Flush,
     GetListening,
     Message,
     Open,
 )
-from actors.reports import ChildDied
 
 WAIT_S = 10.0
 

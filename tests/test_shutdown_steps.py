@@ -15,7 +15,7 @@ from actors.actor import Address
 from actors.app import shutdown
 from actors.app.factory import Addresses
 from actors.app.shutdown import Shutdown
-from actors.database.guard import Guard
+from actors.database.session import Guard
 from actors.messages import Drain, GetListening, Message, StopListening
 
 LATE = pykka.Timeout

@@ -11,7 +11,7 @@ from health_samples import START, WALL, document, outcomes, state, well
 from schema_check import faults
 
 from actors.cli import status
-from actors.health.schema import schema
+from actors.health.document import schema
 
 FILE = Path(__file__).parents[1] / "docs" / "status.schema.json"
 SCHEMA: dict[str, Any] = json.loads(FILE.read_text())

@@ -17,6 +17,8 @@ from test_connection import (
 )
 
 from actors.messages import (
+    ConnectionEnded,
+    ConnectionReport,
     Doubt,
     Retire,
     Subscribe,
@@ -26,7 +28,6 @@ from actors.model import facts
 from actors.model.connection import LaneSpec
 from actors.model.trade import Print, TokenId
 from actors.polymarket import channel
-from actors.reports import ConnectionEnded, ConnectionReport
 
 ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
 DEEP = b'"bids"'

@@ -4,9 +4,8 @@ from fakes_box import drain
 from household import LANE, House
 
 from actors.errors import JournalFailed
-from actors.messages import Retire, Tick
+from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
 from actors.model import facts
-from actors.reports import ChildDied, ConnectionEnded
 
 
 def closed(house: House) -> list[facts.ListeningClosed]:

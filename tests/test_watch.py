@@ -6,9 +6,7 @@ import pytest
 from household import LANE, House, added, connection_report, market, removed
 
 from actors.messages import Doubt, PrintsMissed, Retire, StopListening, Subscribe, Tick, Unsubscribe
-from actors.model.trade import Print, TokenId
-from actors.supervision.canary import Busiest
-from actors.writer.feed_comparison import Missed
+from actors.model.trade import Busiest, Missed, Print, TokenId
 
 NEXT = f"{LANE}.1"
 

@@ -32,6 +32,7 @@ from actors.messages import (
     Tick,
     TicketsStored,
     TradesSeen,
+    WriterReport,
 )
 from actors.model.facts import (
     Fact,
@@ -44,10 +45,9 @@ from actors.model.facts import (
     encode,
 )
 from actors.model.market import Asset, Market
+from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import ConditionId, Print, TokenId, print_hashes
 from actors.polymarket import channel
-from actors.reports import WriterReport
-from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 NS = 1_790_000_000_000_000_000

@@ -13,9 +13,16 @@ from actors.messages import (
     TicketsStored,
     VerdictsRemembered,
 )
-from actors.resolution.quorum import Observation, Resolution, Source
-from actors.resolution.rechecks import Recheck, Stretch
-from actors.resolution.standing import LastWords, Standing, Transition
+from actors.model.outcome import (
+    LastWords,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    Standing,
+    Stretch,
+    Transition,
+)
 
 STRETCH = Stretch(since_ms=None, until_ms=1_790_000_000_000)
 WORD = Observation(

@@ -1,11 +1,9 @@
 """How each child of the supervisor is born: which edges and neighbours it is given."""
 
-import logging
 import random
 import threading
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pykka
@@ -14,21 +12,17 @@ from actors.actor import Address, Birth
 from actors.catalog.actor import CatalogActor
 from actors.catalog.universe import Filters
 from actors.config.load import Config
-from actors.database import migrate
 from actors.database.dsn import SafeDsn
-from actors.database.guard import Guard
-from actors.database.store import Store
-from actors.errors import SchemaMismatch
+from actors.database.session import Guard
+from actors.database.store import MigratingStore
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.feed.ports import Line
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
-from actors.model.batch import Opened
 from actors.model.connection import LaneSpec
-from actors.model.shard import Shard
-from actors.polymarket.chain_client import Chain
-from actors.polymarket.client import Polymarket
+from actors.model.market import Shard
+from actors.polymarket.client import Chain, Polymarket
 from actors.resolution.actor import ResolutionActor
 from actors.supervision.actor import Household, Vital
 from actors.supervision.restart import ChildSpec
@@ -37,9 +31,8 @@ from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
-log = logging.getLogger(__name__)
-
 STOP_ACTOR_S = 5.0
+
 
 Ref = pykka.ActorRef[Any]
 
@@ -63,27 +56,6 @@ class FeedDialler:
             markers=markers, max_message_bytes=int(self._config.max_message_bytes)
         )
         return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
-
-
-class MigratingStore(Store):
-    """A store that brings the schema up to date when it finds it lacking."""
-
-    def __init__(self, dsn: str, *, may_migrate: bool) -> None:
-        super().__init__(dsn)
-        self._target = dsn
-        self._may_migrate = may_migrate
-
-    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
-        """Connect; migrate first when that is needed, which no guard cuts short."""
-        try:
-            return super().open(journal_id, first_seq=first_seq)
-        except SchemaMismatch:
-            if not self._may_migrate:
-                raise
-        applied = migrate.apply(self._target)
-        if applied:
-            log.info("schema_migrated", extra={"applied": list(applied)})
-        return super().open(journal_id, first_seq=first_seq)
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):

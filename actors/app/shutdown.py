@@ -16,7 +16,7 @@ from typing import Any
 import pykka
 
 from actors.app.factory import Addresses
-from actors.database.guard import Guard
+from actors.database.session import Guard
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.journal.journal import Journal
 from actors.messages import Drain, GetListening, StopListening

@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.app.factory import MigratingStore
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn, check_dsn
 from actors.database.embedded import Embedded
-from actors.database.guard import Guard
+from actors.database.session import Guard
+from actors.database.store import MigratingStore
 from actors.errors import ConfigError, StoreUnavailable
 from actors.journal.journal import Journal
 

@@ -28,7 +28,7 @@ from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_afte
 from actors.app.startup import database, look_at_schema, open_journal, prepared
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
-from actors.database.guard import PATIENCE_S, Guard
+from actors.database.session import PATIENCE_S, Guard
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -36,14 +36,13 @@ from actors.errors import (
     JournalFailed,
     JournalFull,
 )
-from actors.health.metrics_endpoint import Metrics
+from actors.health.metrics import Metrics
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
-from actors.model.shard import Shard
-from actors.process.process import stay_on_one_cpu
-from actors.process.runtime import Rubbish
+from actors.model.market import Shard
+from actors.process.runtime import Rubbish, stay_on_one_cpu
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.admission import Reporting

@@ -18,11 +18,12 @@ import logging
 from collections import Counter
 from datetime import UTC, datetime
 
-from actors.actor import Mailbox, Shell
+from actors.actor import Mailbox, Outbox, Shell
 from actors.catalog.discovery import Agenda, Lookup, Question
 from actors.catalog.universe import Difference, Filters, Universe
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
+    CatalogReport,
     MarketsRemembered,
     MarketsSeen,
     MarketsSettled,
@@ -35,13 +36,10 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.market import Market
-from actors.outbox import Outbox
 from actors.polymarket import gamma as answers
-from actors.polymarket.budget import GAMMA_LISTINGS, Budget
 from actors.polymarket.pagination import Walk, chunks, spellings
-from actors.polymarket.patience import Patience
 from actors.polymarket.ports import Gamma
-from actors.reports import CatalogReport
+from actors.polymarket.ratelimit import GAMMA_LISTINGS, Budget, Patience
 
 log = logging.getLogger(__name__)
 

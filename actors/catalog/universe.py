@@ -10,21 +10,139 @@ Memory: one condition id (shared with the other actors) and a number a market,
 measured at 70 bytes each for 220,000 markets, 110 during a sweep.
 """
 
+import heapq
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import takewhile
 from math import inf
 
 import msgspec
 
-from actors.catalog.candidates import Candidates
-from actors.catalog.closed import Closed
-from actors.model.market import Market
-from actors.model.shard import Shard
+from actors.model.market import Market, Shard
 from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
+
+
 MAX_SETTLED = 300_000
+
+
+# MERGED closed: Closed: which chosen markets a listing called closed, and which of them to let
+# go now. A closed market is kept for a while, in case it opens again. One that an earlier life
+# chose, and that had closed before this life saw it open, is let go at once.
+
+
+class Closed:
+    """Of the chosen markets alone: whoever lets one go says so by `forget`.
+
+    Args:
+        keep_s: How long a closed market is kept, in seconds.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_s = keep_s
+        self._now: float | None = None
+        self._since: dict[ConditionId, float] = {}  # the earliest first
+        self._recalled: set[ConditionId] = set()  # not seen open in this life
+        self._past: dict[ConditionId, None] = {}  # of these, those that had closed
+
+    def __contains__(self, condition_id: object) -> bool:
+        """Say whether a listing of this life called it closed after it was open."""
+        return condition_id in self._since
+
+    def recall(self, condition_id: ConditionId) -> None:
+        """Note that an earlier life chose this one."""
+        self._recalled.add(condition_id)
+
+    def note(self, market: Market) -> None:
+        """Take in what a listing says of a chosen market."""
+        condition_id = market.condition_id
+        recalled = condition_id in self._recalled
+        self._recalled.discard(condition_id)
+        if not market.closed:
+            self._since.pop(condition_id, None)
+            self._past.pop(condition_id, None)
+        elif recalled:
+            self._past[condition_id] = None
+        else:
+            self._since.setdefault(condition_id, self._now or 0.0)
+
+    def forget(self, condition_id: ConditionId) -> None:
+        """Note that this one is chosen no more."""
+        self._since.pop(condition_id, None)
+        self._recalled.discard(condition_id)
+        self._past.pop(condition_id, None)
+
+    def due(self, now: float) -> tuple[ConditionId, ...]:
+        """Give those to let go, and forget them.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+        """
+        if self._now is None:  # what closed before time began closed now
+            self._since = dict.fromkeys(self._since, now)
+        self._now = now
+        old = takewhile(lambda each: now - self._since[each] >= self._keep_s, self._since)
+        gone = (*self._past, *old)
+        for condition_id in gone:
+            self.forget(condition_id)
+        return gone
+
+
+# MERGED candidates: Candidates: the largest of the markets that a sweep lists, as many as there
+# are places. Memory: a market each, and one entry of a heap.
+class Candidates:
+    """Of one sweep.
+
+    Attributes:
+        turned_away: Whether there were more than places.
+        descending: Whether the server lists by volume, as it was asked to.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[ConditionId, tuple[Decimal, int, Market]] = {}
+        self._smallest: list[tuple[Decimal, int, ConditionId]] = []
+        self._arrivals = 0
+        self._last_volume: Decimal | None = None
+        self.turned_away = False
+        self.descending = True
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def watch_order(self, page: Iterable[Market]) -> None:
+        """Notice when the server does not list by volume."""
+        for market in page:
+            volume = market.volume or _ZERO
+            if self._last_volume is not None and volume > self._last_volume:
+                self.descending = False
+            self._last_volume = volume
+
+    def add(self, market: Market, *, places: int) -> None:
+        """Keep the largest, as many as there are places; the earlier of equals."""
+        if market.condition_id in self._entries:  # listed twice: it moved between pages
+            return
+        volume = market.volume or _ZERO
+        self._arrivals += 1
+        self._entries[market.condition_id] = (volume, -self._arrivals, market)
+        heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
+        while len(self._entries) > max(places, 0):
+            self.turned_away = True
+            self._entries.pop(heapq.heappop(self._smallest)[2], None)
+
+    def forget(self, condition_id: ConditionId) -> None:
+        """Let go of one that was chosen or settled meanwhile."""
+        self._entries.pop(condition_id, None)
+
+    def best(self) -> tuple[Market, ...]:
+        """Give them, the largest first."""
+        entries = sorted(self._entries.values(), key=lambda entry: entry[:2], reverse=True)
+        return tuple(market for _, _, market in entries)
+
+
 _ZERO = Decimal(0)
+
+
 _UNWRITTEN = 0
 
 

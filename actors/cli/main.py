@@ -19,9 +19,7 @@ from actors.database.dsn import check_dsn
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.process import logs
-from actors.process.ending import told_to_end
-from actors.process.process import keep_memory_together
-from actors.process.runtime import look_seldom
+from actors.process.runtime import keep_memory_together, look_seldom, told_to_end
 
 log = logging.getLogger(__name__)
 

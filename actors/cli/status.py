@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from actors.cli import board
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
 from actors.health import status_client
-from actors.health.plaintext import clean
-from actors.process import process
+from actors.health.text import clean
+from actors.process import runtime
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]
 
@@ -69,7 +70,7 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
 
 def command() -> int:
     """Be the program: as `main`, in less time the longer the process took to start."""
-    return main(age_s=process.age_s)
+    return main(age_s=runtime.age_s)
 
 
 def main(
@@ -231,13 +232,12 @@ def _watch(
 
 
 def _display() -> Display:
-    from actors.cli import display  # noqa: PLC0415 - tables are large, and often nobody wants one
 
-    return display.Display()
+    return board.Display()
 
 
 def _schema() -> int:
-    from actors.health.schema import schema  # noqa: PLC0415 - the types are large, and seldom wanted
+    from actors.health.document import schema  # noqa: PLC0415 - the types are large, and seldom wanted
 
     sys.stdout.write(schema())
     return EXIT_HEALTHY

@@ -9,37 +9,155 @@ Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and
 
 import struct
 from binascii import unhexlify
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, lru_cache
 
 from psycopg.types.numeric import DecimalBinaryDumper
 
-from actors.database.portions import Keyed
 from actors.database.session import Connection
+from actors.model.trade import Print
 
 UNWRITABLE = (struct.error, OverflowError)
+
+
+# MERGED portions: Prints in the order of the table's key, some hundred at a time. One order for
+# everybody who writes: trackers on one database wait for each other and do not deadlock.
+
+
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
+
+
+_ROWS_AT_ONCE = 256  # so that the server works while the next are written
+
+
+_key = struct.Struct(">QIQ").pack
+
+
+Keyed = tuple[bytes, Print, int, int]
+
+
+"""A key, which sorts as (traded_at, asset_key, print_hash) does; print; asset_key; print_hash.
+
+Plain tuples: there is one for each row.
+"""
+
+
+Known = Callable[[KeysView[bytes]], Iterable[bytes]]
+
+
+def portions(
+    rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int], known: Known
+) -> Iterator[list[Keyed]]:
+    """Give the prints that are not known, sorted by their keys, some hundred at a time.
+
+    So the first are written before the last are looked at. They come nearly in the order
+    of their times, so little is moved: what lies apart in memory is slow to read. Of prints
+    with the same key the one of the earliest receipt is given.
+
+    Args:
+        rows: The prints.
+        hashes: The `print_hash` of each.
+        keys: The asset_key of each token.
+        known: Tells which of these keys need not be given.
+
+    Raises:
+        struct.error, OverflowError: A number does not fit.
+    """
+    times = [row.traded_at_ms for row in rows]
+    places = sorted(range(len(rows)), key=times.__getitem__)
+    start = 0
+    while start < len(places):
+        end = _end_of_moment(places, times, start + _ROWS_AT_ONCE)
+        some = places[start:end]
+        fresh = _keyed([rows[place] for place in some], [hashes[place] for place in some], keys)
+        for key in known(fresh.keys()):
+            del fresh[key]
+        yield [fresh[key] for key in sorted(fresh)]
+        start = end
+
+
+def _end_of_moment(places: Sequence[int], times: Sequence[int], end: int) -> int:
+    """Give the first place at or behind this one at which a later time begins."""
+    while 0 < end < len(places) and times[places[end]] == times[places[end - 1]]:
+        end += 1
+    return min(end, len(places))
+
+
+def _keyed(
+    rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
+) -> dict[bytes, Keyed]:
+    found: dict[bytes, Keyed] = {}
+    for row, digest in zip(rows, hashes, strict=True):
+        at_ms = row.traded_at_ms
+        if at_ms > _LAST_MS or row.received_at_ns > _LAST_MS * 1_000_000:
+            raise OverflowError("a time behind the year 9999")
+        asset = keys[row.token_id]
+        key = _key(at_ms, asset, digest + 2**63)
+        other = found.get(key)
+        if other is None or other[1].received_at_ns > row.received_at_ns:
+            found[key] = (key, row, asset, digest)
+    return found
+
+
 """What is raised for a number that does not fit its column."""
 
+
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+
 _TRAILER = b"\xff\xff"
+
+
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
+
+
 _NULL = b"\xff\xff\xff\xff"
+
+
 _head = struct.Struct(">hiqiqiqiiii").pack
+
+
 _whole = struct.Struct(">ii").pack
+
+
 _size = struct.Struct(">i").pack
+
+
 _three_groups = struct.Struct(">ihhHHHHH").pack
+
+
 _groups_head = struct.Struct(">ihhH").pack(14, 3, 0, 0)
+
+
 _GROUPS_BYTES = 4 + 14
+
+
 _HASH_BYTES = 32
+
+
 _HASH_TEXT = 2 + 2 * _HASH_BYTES
+
+
 _WHOLE_DIGITS, _SHOWN_DIGITS = 4, 8
+
+
 _SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
+
+
 # What stands in every row, in as few pieces as may be: each costs as much as a field.
 _FIELDS_AND_EIGHT = struct.pack(">hi", 12, 8)
+
+
 _FOUR, _EIGHT, _HASH = _size(4), _size(8), _size(_HASH_BYTES)
+
+
 _NO_ID_NO_EXTRA = 2 * _NULL
+
+
 _SHIFTS = [10**places for places in range(8, -1, -1)]
+
+
 _dumper = DecimalBinaryDumper(Decimal)
 
 

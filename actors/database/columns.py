@@ -10,9 +10,8 @@ from psycopg.types.numeric import Int4, Int8
 
 from actors.model.batch import ConnectionEvent, SetAside, verdict
 from actors.model.market import Market
+from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Print, print_hashes
-from actors.resolution.quorum import Contradiction, Observation, Resolution
-from actors.resolution.standing import TRACKER, Transition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

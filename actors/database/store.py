@@ -7,27 +7,129 @@ After any error the connection is closed and nothing of the batch is to
 be relied on: `open` again, and read the mark.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from actors.database import memory, migrate, queries
-from actors.database.cache import TokenKeys
-from actors.database.recent import Recent
+from actors.database import migrate, queries
+from actors.database.cache import Recent, TokenKeys
 from actors.database.session import Connection, Session, errors
-from actors.database.tolerance import Tolerance
-from actors.database.transaction import Transaction
-from actors.errors import StoreUnavailable
+from actors.database.transaction import Tolerance, Transaction
+from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.market import Market
-from actors.model.trade import ConditionId
-from actors.resolution.rechecks import Recheck, Stretch
-from actors.resolution.standing import LastWords
+from actors.model.outcome import (
+    RECHECKS_MS,
+    TRACKER,
+    LastWords,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    Standing,
+    Stretch,
+)
+from actors.model.trade import ConditionId, TokenId
 
+log = logging.getLogger(__name__)
 _CHUNK = 5000
+
+
+# MERGED memory: What the database remembers of outcomes, read back for the next life.
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
+
+
+_SOURCES = frozenset(Source)
+
+
+_STANDINGS = frozenset(Standing)
+
+
+Row = tuple[Any, ...]
+
+
+_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...])
+
+
+_resolution = msgspec.json.Decoder(Resolution)
+
+
+_told = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+
+
+def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> LastWords:
+    """Give the last word of each source about these markets; what we do not know is left out."""
+    rows = connection.execute(queries.SELECT_LAST_WORDS, {"conditions": list(conditions)})
+    observations: list[Observation] = []
+    standings: list[tuple[ConditionId, Standing, int]] = []
+    contradicted: list[ConditionId] = []
+    for condition_id, source, at_ms, reason, payouts, verdict in rows:
+        if source == "conflict":
+            contradicted.append(condition_id)
+        elif source == TRACKER and verdict in _STANDINGS:
+            standings.append((condition_id, Standing(verdict), at_ms))
+        elif source in _SOURCES:
+            observations.append(
+                Observation(
+                    condition_id=condition_id,
+                    source=Source(source),
+                    observed_at_ms=at_ms,
+                    payouts=_payouts.decode(payouts) if payouts else None,
+                    reason=reason,
+                    payload="",
+                )
+            )
+    return LastWords(
+        observations=tuple(observations),
+        standings=tuple(standings),
+        contradicted=tuple(contradicted),
+    )
+
+
+def verdicts_to_check(
+    connection: Connection, stretch: Stretch, *, after: str, room: int
+) -> tuple[Recheck, ...]:
+    """Give at most `room` verdicts of which a look falls due, behind the condition id `after`."""
+    given = {
+        "since": None if stretch.since_ms is None else _time(stretch.since_ms),
+        "until": _time(stretch.until_ms),
+        "stages": _STAGES,
+        "after": after,
+        "room": room,
+    }
+    return tuple(
+        _recheck(row) for row in connection.execute(queries.SELECT_VERDICTS_TO_CHECK, given)
+    )
+
+
+def _recheck(row: Row) -> Recheck:
+    _, recorded_ms, due_ms, resolution, market, told = row
+    known = (pair for pair in _told.decode(told) if pair[0] in _SOURCES)
+    return Recheck(
+        resolution=_resolution.decode(resolution),
+        market=_market.decode(market),
+        recorded_at_ms=recorded_ms,
+        due_at_ms=due_ms,
+        told=tuple((Source(source), observed) for source, observed in known),
+    )
+
+
+def _time(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
 _market = msgspec.json.Decoder(Market)
 
 
@@ -138,7 +240,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return memory.last_words(self._connection(), conditions)
+            return last_words(self._connection(), conditions)
 
     def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
         """Give the verdicts of which another look falls due in a stretch, 5,000 at a time.
@@ -149,9 +251,7 @@ class Store:
         after = ""
         while True:
             with self._waiting():
-                found = memory.verdicts_to_check(
-                    self._connection(), stretch, after=after, room=_CHUNK
-                )
+                found = verdicts_to_check(self._connection(), stretch, after=after, room=_CHUNK)
             if found:
                 yield found
                 after = found[-1].resolution.condition_id
@@ -191,3 +291,24 @@ class Store:
             raise
         finally:
             self.busy_since = None
+
+
+class MigratingStore(Store):
+    """A store that brings the schema up to date when it finds it lacking."""
+
+    def __init__(self, dsn: str, *, may_migrate: bool) -> None:
+        super().__init__(dsn)
+        self._target = dsn
+        self._may_migrate = may_migrate
+
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
+        """Connect; migrate first when that is needed, which no guard cuts short."""
+        try:
+            return super().open(journal_id, first_seq=first_seq)
+        except SchemaMismatch:
+            if not self._may_migrate:
+                raise
+        applied = migrate.apply(self._target)
+        if applied:
+            log.info("schema_migrated", extra={"applied": list(applied)})
+        return super().open(journal_id, first_seq=first_seq)

@@ -16,37 +16,54 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, Birth, Shell
+from actors.actor import Address, Birth, Mailbox, Shell
 from actors.errors import FeedLost, JournalFull
-from actors.feed.coverage import Listening
-from actors.feed.departures import Departure, Departures
-from actors.feed.doubts import Doubts
+from actors.feed.coverage import Departure, Departures, Listening
 from actors.feed.epoch import Epoch
-from actors.feed.farewell import farewell
-from actors.feed.ingest import Intake, portions
-from actors.feed.liveness import gap_cause
-from actors.feed.neighbours import Neighbours
+from actors.feed.ingest import Intake, Taken, portions
+from actors.feed.liveness import Doubts, farewell
 from actors.feed.ports import Dialler, Line
 from actors.feed.report import Account
-from actors.feed.subscription import Subscription
-from actors.feed.vigil import Vigil
+from actors.feed.subscription import Subscription, Vigil
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
+    ConnectionEnded,
     Doubt,
     FramesReceived,
+    NewMarketSeen,
+    ResolutionHint,
     Retire,
     Subscribe,
     Tick,
     Unsubscribe,
     WireEnded,
 )
-from actors.model.connection import LaneSpec
-from actors.reports import ConnectionEnded
+from actors.model.connection import LaneSpec, gap_cause
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 
+
 log = logging.getLogger(__name__)
+
+
+# MERGED neighbours: Neighbours: whom a connection tells what.
+
+
+class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
+    """The mailboxes around one connection."""
+
+    supervisor: Mailbox
+    writer: Mailbox
+    catalog: Mailbox
+    resolution: Mailbox
+
+    def hear_of(self, taken: Taken) -> None:
+        """Pass on what some frames say about markets."""
+        for condition_id in taken.decoded.announced:
+            self.catalog.tell(NewMarketSeen(condition_id=condition_id))
+        for condition_id in taken.decoded.resolved:
+            self.resolution.tell(ResolutionHint(condition_id=condition_id))
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):

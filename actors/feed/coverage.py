@@ -23,11 +23,54 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from actors.model.trade import Print, TokenId
 
 _MS: Final = 1_000_000
 
+
 SETTLED_MS: Final = 5_000
+
+
+# MERGED departures: Tokens that a connection lets go, once they are proven to have been heard
+# to the end.
+class Departure(msgspec.Struct, frozen=True):
+    """Tokens that are unwanted since `since_ns` (wall clock); `asked_at` is monotonic seconds."""
+
+    tokens: tuple[TokenId, ...]
+    cause: str
+    since_ns: int
+    asked_at: float
+
+
+class Departures:
+    """Who leaves, and whether it may.
+
+    Args:
+        wait_s: How long the proof may take; a connection that proves nothing
+            more does not keep its tokens for ever.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._waiting: list[Departure] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, departure: Departure) -> None:
+        """Let these go as soon as may be."""
+        self._waiting.append(departure)
+
+    def due(self, now: float, proven_ns: int) -> list[Departure]:
+        """Give, once, those that were heard to their end or have waited long enough."""
+        late = now - self._wait_s
+        due = [one for one in self._waiting if one.since_ns <= proven_ns or one.asked_at <= late]
+        self._waiting = [one for one in self._waiting if one not in due]
+        return due
+
+
 """After its `book` a token may not be doubted for so long: clocks differ a little."""
 
 
@@ -163,3 +206,48 @@ class Listening:
         """Give the tokens that have waited longer than this for their `book`, oldest first."""
         late = [(since, token) for token, since in self._waiting.values()]
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)
+
+
+# MERGED insistence: Tokens whose `book` does not come: asked for again, and in the end given
+# up. A subscription is answered by nothing but the first `book` of the token, and some are
+# never answered: the exchange lost the wish, or does not know the token. `now` is monotonic
+# seconds.
+
+
+class Insistence:
+    """Who is asked for again on one connection.
+
+    Args:
+        patience_s: How long the first `book` may take after each try.
+        tries: How often a token is asked for again before the connection says so.
+        rest_s: How long between tries after that.
+    """
+
+    def __init__(self, *, patience_s: float = 30.0, tries: int = 2, rest_s: float = 300.0) -> None:
+        self._patience_s = patience_s
+        self._most = tries
+        self._rest_s = rest_s
+        self._tries: dict[TokenId, int] = {}
+        self._unheard: dict[TokenId, None] = {}
+
+    @property
+    def unheard(self) -> tuple[TokenId, ...]:
+        """Tokens that were asked for again and again in vain, as of the last `due`."""
+        return tuple(self._unheard)
+
+    def due(self, now: float, listening: Listening) -> tuple[TokenId, ...]:
+        """Give those to be asked for again now; the caller then requests them anew."""
+        waiting = listening.waiting
+        if not waiting and not self._tries and not self._unheard:
+            return ()
+        self._tries = {token: count for token, count in self._tries.items() if token in waiting}
+        self._unheard = {token: None for token in self._unheard if token in waiting}
+        again = []
+        for token in listening.unconfirmed(now, self._patience_s):
+            if self._tries.get(token, 0) >= self._most:
+                self._unheard[token] = None
+            else:
+                self._tries[token] = self._tries.get(token, 0) + 1
+                again.append(token)
+        rested = listening.unconfirmed(now, self._rest_s)
+        return (*again, *(token for token in rested if token not in again))

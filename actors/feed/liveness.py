@@ -9,47 +9,14 @@ perhaps more: when data comes again later, it does not prove that silence.
 Seconds are monotonic and passed in.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterable
 from typing import Final, Protocol
 
+import msgspec
+
 from actors.feed.coverage import Listening
-
-
-class GapCause(StrEnum):
-    """Why a token was not listened to: the closed list of `coverage_gaps`."""
-
-    NEVER_CONFIRMED = "never_confirmed"
-    DISCONNECTED = "disconnected"
-    FROZEN = "frozen"
-    DEAF = "deaf"
-    PROCESS_DOWN = "process_down"
-    DISK_FULL = "disk_full"
-    EXCHANGE_SILENT = "exchange_silent"
-    CLOCK_STEP = "clock_step"
-
-
-_CAUSES: Final[Mapping[str, GapCause]] = {
-    **{cause.value: cause for cause in GapCause},
-    "dead_transport": GapCause.DISCONNECTED,
-    "stalled_frame": GapCause.FROZEN,
-    "no_books": GapCause.NEVER_CONFIRMED,
-    "journal_full": GapCause.DISK_FULL,
-    "stopped": GapCause.PROCESS_DOWN,
-}
-_NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN})
-
-
-def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
-    """Give the cause of the gap that an end for this reason leaves behind.
-
-    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`;
-    while the whole exchange is silent, that is the cause of all that is not our doing.
-    """
-    cause = _CAUSES.get(reason, GapCause.DISCONNECTED)
-    if exchange_silent and cause not in _NOT_THE_EXCHANGE:
-        return GapCause.EXCHANGE_SILENT.value
-    return cause.value
+from actors.model.connection import ALL_RESOLVED
+from actors.model.trade import TokenId
 
 
 class Signs(Protocol):
@@ -188,3 +155,71 @@ class Liveness:
         if silent and now - self._probed_at >= self._answer_s / 2:
             return "frozen"
         return None
+
+
+# MERGED doubts: Doubts: tokens for which a connection was found deaf, and when asking again
+# does not help.
+class Doubts:
+    """Whether a connection had better be replaced.
+
+    Args:
+        window_s: A second doubt within so long, in monotonic seconds, is one too many.
+        answer_s: So long the `book` of a doubted token may take.
+    """
+
+    def __init__(self, *, window_s: float = 300.0, answer_s: float = 10.0) -> None:
+        self._window_s = window_s
+        self._answer_s = answer_s
+        self._doubted_at: float | None = None
+        self._again = False
+        self._tokens: dict[TokenId, float] = {}
+
+    def add(self, tokens: Iterable[TokenId], now: float) -> None:
+        """The connection was deaf for these, and asks for them anew."""
+        before, self._doubted_at = self._doubted_at, now
+        self._again = self._again or (before is not None and now - before <= self._window_s)
+        self._tokens.update(dict.fromkeys(tokens, now))
+
+    def beyond_cure(self, now: float, waiting: Collection[TokenId]) -> bool:
+        """Tell whether it was doubted twice, or a doubted token still waits for its `book`."""
+        self._tokens = {token: at for token, at in self._tokens.items() if token in waiting}
+        return self._again or any(now - at >= self._answer_s for at in self._tokens.values())
+
+
+# MERGED farewell: How the other side ended a connection, and what follows from it.
+
+
+_COMPLAINT: Final = "closed_1008"
+
+
+_COMPLAINT_S: Final = 10.0
+
+
+_RESOLVED_S: Final = 300.0
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """What a lost socket means.
+
+    Attributes:
+        reason: Why the connection ended, a stable word.
+        retry_after_s: How long its successor had better wait; None: as usual.
+        complaint: It was something that we said.
+    """
+
+    reason: str
+    retry_after_s: float | None = None
+    complaint: bool = False
+
+
+def farewell(reason: str, detail: str) -> Farewell:
+    """Read the reason and the words that came with it.
+
+    A connection whose markets are all resolved needs no other one until it is
+    given more tokens; it looks again in a few minutes, in case the words were wrong.
+    """
+    if reason == "closed_1000" and "resolved" in detail:
+        return Farewell(ALL_RESOLVED, _RESOLVED_S)
+    if reason == _COMPLAINT:
+        return Farewell(reason, _COMPLAINT_S, complaint=True)
+    return Farewell(reason)

@@ -1,22 +1,97 @@
 """The account: what one connection tells of itself, to the supervisor and to the log."""
 
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from actors.actor import Birth
 from actors.feed.coverage import Listening
 from actors.feed.ingest import Taken
 from actors.feed.ports import Line
-from actors.reports import ConnectionReport
-from actors.supervision.canary import Busy
-from actors.writer.digest import Digest
+from actors.messages import ConnectionReport
+from actors.model.trade import Busiest, TokenId
 
 log = logging.getLogger(__name__)
 
+
 LINE_S = 60.0
+
+
+_MOST_TOKENS = 1_000
+
+
+class Digest:
+    """Counts by name until the next line is due. The first one is due at once.
+
+    Args:
+        every_s: Least time between two lines, in seconds.
+        names_max: So many names are counted apart; the others together, as `other`.
+    """
+
+    def __init__(self, *, every_s: float, names_max: int = 10) -> None:
+        self._every_s = every_s
+        self._names_max = names_max
+        self._counts: Counter[str] = Counter()
+        self._taken_at = float("-inf")
+
+    def count(self, names: Iterable[str]) -> None:
+        """Note each of these once."""
+        for name in names:
+            known = name in self._counts or len(self._counts) < self._names_max
+            self._counts[name if known else "other"] += 1
+
+    def take(self, now: float, *, at_once: bool = False) -> dict[str, int]:
+        """Give what was counted since the last line; nothing while no line is due.
+
+        Args:
+            now: Monotonic seconds.
+            at_once: It is the last chance: do not wait.
+        """
+        if not self._counts or (now - self._taken_at < self._every_s and not at_once):
+            return {}
+        self._taken_at = now
+        counts, self._counts = dict(self._counts.most_common()), Counter()
+        return counts
+
+
+class Busy:
+    """Counts the prints of one connection over the last minute or two.
+
+    Args:
+        minute_s: After so long a count is set aside, after twice that forgotten.
+    """
+
+    def __init__(self, *, minute_s: float = 60.0) -> None:
+        self._minute_s = minute_s
+        self._since = float("-inf")
+        self._now: dict[TokenId, int] = {}
+        self._before: dict[TokenId, int] = {}
+
+    def heard(self, tokens: Iterable[TokenId]) -> None:
+        """Count a print of each; a server that invents tokens is not followed for ever."""
+        for token, count in Counter(tokens).items():
+            if token in self._now or len(self._now) < _MOST_TOKENS:
+                self._now[token] = self._now.get(token, 0) + count
+
+    def top(self, now: float, most: int = 3) -> Busiest:
+        """Give the busiest tokens."""
+        if now - self._since >= self._minute_s:
+            self._since = now
+            self._before, self._now = self._now, {}
+        counts = {
+            token: self._now.get(token, 0) + self._before.get(token, 0)
+            for token in {**self._before, **self._now}
+        }
+        return tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:most])
+
+
 """Least time between two lines of one connection about the same, in seconds."""
 
+
 ORDINARY = frozenset({"PONG", "NO NEW ASSETS"})
+
+
 """Texts that answer what we ask, a heartbeat and a probe."""
 
 

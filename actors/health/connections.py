@@ -6,15 +6,14 @@
 from dataclasses import dataclass, field
 
 from actors.health.counters import Windows
-from actors.health.document import Assets, Connection, Connections, span
+from actors.health.document import LONGEST_REASON, Assets, Connection, Connections, Limits, span
 from actors.health.reported import ConnectionFigures
-from actors.health.rules import Limits
 from actors.model.connection import lane_of
 
 LISTENING = "listening"
-"""The state of a connection that does its work, as it reports it."""
 
-LONGEST_REASON = 200
+
+"""The state of a connection that does its work, as it reports it."""
 
 
 @dataclass

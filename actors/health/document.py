@@ -6,8 +6,11 @@ the process. `connections.list` is in order of the ids.
 `docs/status.schema.json` is made from this room.
 """
 
+import inspect
+import json
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -165,7 +168,7 @@ class SourceState(Part, frozen=True, kw_only=True):
 
     Attributes:
         requests: Asked since the resolution actor was born.
-        requests_10s: Of these in the last ten seconds; `polymarket/budget.py` has the most.
+        requests_10s: Of these in the last ten seconds; `polymarket/ratelimit.py` has the most.
     """
 
     state: str
@@ -270,3 +273,69 @@ class Health(Part, frozen=True, kw_only=True):
     restarts: Restarts
     books: Books
     drift: Drift
+
+
+LONGEST_REASON = 200
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is still healthy. Seconds, bytes, and a share of the journal's cap.
+
+    Attributes:
+        starting_s: How long a process may take to reach the database and the feed.
+        down_s: How long a connection may be away, a token unconfirmed.
+        silent_s: How long a connection may be without data.
+        failing_s: How long a source of outcomes or markets may fail.
+        lag_s: How long a print may wait for the database.
+        journal_share: How full the journal may be.
+        free_bytes: How much of the disk must be free.
+        loop_deaths, loop_s: So many unexpected deaths of one child in so long are a loop.
+    """
+
+    starting_s: float = 60.0
+    down_s: float = 60.0
+    silent_s: float = 30.0
+    failing_s: float = 300.0
+    lag_s: float = 60.0
+    journal_share: float = 0.8
+    free_bytes: int = 256 << 20
+    loop_deaths: int = 3
+    loop_s: float = 300.0
+
+
+# MERGED schema: The JSON Schema of the health document, made from its types and their
+# descriptions.
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+_FIELD = re.compile(
+    r"^    (\w+(?:, \w+)*): (.+?)(?=^    \w+(?:, \w+)*: |\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def schema() -> str:
+    """Give the schema as text."""
+    made = msgspec.json.schema(Health)
+    for part in made["$defs"].values():
+        _describe(part)
+    told = {"$schema": DIALECT, "title": "What tracker-status --json prints", **made}
+    return f"{json.dumps(told, indent=1, ensure_ascii=False)}\n"
+
+
+def _describe(part: dict[str, Any]) -> None:
+    """Move what a docstring says of an attribute to that attribute."""
+    text = inspect.cleandoc(part.get("description", ""))
+    summary, _, attributes = text.partition("\n\nAttributes:\n")
+    part["description"] = _plain(summary)
+    for names, meaning in _FIELD.findall(attributes):
+        for name in names.split(", "):
+            found = part["properties"][name]
+            # A reference says what it is where it leads to, and allows no neighbours everywhere.
+            if "$ref" not in found:
+                found["description"] = _plain(meaning)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

@@ -7,17 +7,27 @@ single connections are told for the `MOST_CONNECTIONS` that are worst off.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from wsgiref.simple_server import WSGIServer
 
 import msgspec
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from actors.errors import AddressTaken
 from actors.health.document import Connection, Health
 
 MOST_CONNECTIONS = 500
+
+
 LONGEST_LABEL = 80
 
+
 STATES = ("healthy", "degraded", "starting", "stopping")
+
+
 DATABASE_STATES = ("live", "behind", "away", "stopped")
+
 
 Labels = Mapping[str, float]
 
@@ -161,6 +171,8 @@ GAUGES = (
     Number("books.in_journal", "journal_prints", "Prints and refused not committed."),
     Number("books.adjusted", "books_adjusted", "Correction after a lost count."),
 )  # fmt: skip
+
+
 COUNTERS = (
     Number("trades.total", "trades_stored", "New rows of trades."),
     Number("trades.heard_total", "prints_heard", "Prints on all connections."),
@@ -174,6 +186,8 @@ COUNTERS = (
     Number("resolutions.recorded", "resolutions_recorded", "Verdicts recorded."),
     Number("resolutions.conflicts", "resolution_conflicts", "Contradictions."),
 )  # fmt: skip
+
+
 NAMED = (
     Named("state", "state", "1 for the present state.", "state",
           lambda h: {state: float(state == h.state) for state in STATES}),
@@ -192,6 +206,8 @@ NAMED = (
     Named("restarts.looping", "child_looping", "1: it dies again and again.", "child",
           lambda h: dict.fromkeys(h.restarts.looping, 1.0)),
 )  # fmt: skip
+
+
 EACH = (
     Each("data_age_s", "connection_data_age_seconds", "Since its last data."),
     Each("down_s", "connection_down_seconds", "0 while it listens."),
@@ -202,3 +218,65 @@ EACH = (
     Each("bytes", "connection_received_bytes", "Bytes of messages.", counts=True),
     Each("reconnects", "connection_reconnects", "Times it came back.", counts=True),
 )  # fmt: skip
+
+
+# MERGED metrics_endpoint: Metrics: serves the health document in the words of Prometheus, on
+# 127.0.0.1. Every scrape asks for the document anew, with the same callable as the status
+# socket. When nobody answers, `tracker_up` is 0 and nothing else of the tracker is told. What
+# each field is called stands in `exposition`. `process_…` are memory, CPU and descriptors of
+# the process, as every client library tells them.
+
+
+HOST = "127.0.0.1"
+
+
+class Metrics:
+    """Serves metrics until closed, in threads of its own.
+
+    Args:
+        port: TCP port; 0 takes any.
+        answer: Gives the health document as JSON; may raise TimeoutError.
+
+    Raises:
+        AddressTaken: The port is in use.
+    """
+
+    def __init__(self, port: int, answer: Callable[[], bytes]) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=registry)
+        registry.register(_HealthCollector(answer))
+        self._server: WSGIServer
+        try:
+            self._server, self._thread = start_http_server(port, HOST, registry)
+        except OSError as exc:
+            raise AddressTaken(
+                f"metrics port {port}: {exc.strerror or exc}; set another TRACKER_METRICS_PORT"
+            ) from exc
+
+    @property
+    def port(self) -> int:
+        """Give the port that is listened on."""
+        return self._server.server_port
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(2.0)
+
+
+class _HealthCollector(Collector):
+    """Asks for the document at each scrape."""
+
+    def __init__(self, answer: Callable[[], bytes]) -> None:
+        self._answer = answer
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all metrics, or only that the tracker does not answer."""
+        try:
+            health = msgspec.json.decode(self._answer(), type=Health)
+        except Exception:  # noqa: BLE001 - whatever keeps it from answering, `up` is 0
+            yield GaugeMetricFamily("tracker_up", "1 when the supervisor answers.", 0.0)
+            return
+        yield GaugeMetricFamily("tracker_up", "1 when the supervisor answers.", 1.0)
+        yield from families(health)

@@ -2,37 +2,11 @@
 
 from collections.abc import Callable
 
-import msgspec
-
-from actors.health.document import Health
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is still healthy. Seconds, bytes, and a share of the journal's cap.
-
-    Attributes:
-        starting_s: How long a process may take to reach the database and the feed.
-        down_s: How long a connection may be away, a token unconfirmed.
-        silent_s: How long a connection may be without data.
-        failing_s: How long a source of outcomes or markets may fail.
-        lag_s: How long a print may wait for the database.
-        journal_share: How full the journal may be.
-        free_bytes: How much of the disk must be free.
-        loop_deaths, loop_s: So many unexpected deaths of one child in so long are a loop.
-    """
-
-    starting_s: float = 60.0
-    down_s: float = 60.0
-    silent_s: float = 30.0
-    failing_s: float = 300.0
-    lag_s: float = 60.0
-    journal_share: float = 0.8
-    free_bytes: int = 256 << 20
-    loop_deaths: int = 3
-    loop_s: float = 300.0
-
+from actors.health.document import Health, Limits
 
 Rule = Callable[[Health, Limits], str]
+
+
 """Gives the reason in words, or nothing when all is well."""
 
 
@@ -149,6 +123,8 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("resolution_conflicts", _conflicts),
     ("books_unbalanced", _unbalanced),
 )
+
+
 """(code, rule): each that has something to say degrades health."""
 
 

@@ -1,7 +1,20 @@
 """The headline: state, reasons and the most wanted figures in one line of text."""
 
+import re
+
 from actors.health.document import Health
-from actors.health.plaintext import clean
+
+# MERGED plaintext: Plain text: what came from outside, harmless on a terminal.
+
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def clean(text: str) -> str:
+    """Keep what came from outside from driving the terminal; one character stays one."""
+    return _UNPRINTABLE.sub("?", text)
 
 
 def verdict(health: Health) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from actors.errors import JournalFull
 from actors.journal.directory import UNSYNCED_RECORDS, Shelf
-from actors.journal.reserve import NO_ROOM, Reserve
+from actors.journal.marker_files import NO_ROOM, Reserve
 from actors.journal.segment import HEADER_BYTES, Found, Segment, pack_record
 
 UNSYNCED_BYTES = 8 * 1024 * 1024

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from actors.errors import StateDirBusy
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import IDENTITY, noted_identity
+from actors.journal.marker_files import IDENTITY, Suspicion, noted_identity
 from actors.journal.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -31,7 +31,6 @@ from actors.journal.segment import (
     unpack_header,
     write_all,
 )
-from actors.journal.suspicion import Suspicion
 
 PASSING = ".tmp"
 DAMAGED = ".corrupt"

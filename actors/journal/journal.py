@@ -35,16 +35,126 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 from uuid import UUID
 
-from actors.errors import JournalFailed, Retryable
-from actors.journal.figures import JournalStats
+import msgspec
+
+from actors.errors import JournalFailed, JournalUnreadable, Retryable
+from actors.journal.active_segment import Tail
+from actors.journal.appender import Appender, Syncer
+from actors.journal.directory import Shelf
 from actors.journal.filesystem import Disk
-from actors.journal.opening import Bounds, Clocks, Parts, parts
+from actors.journal.marker_files import Reserve, Unmet
+from actors.journal.reader import Reader, Skip
 from actors.model.facts import Entry, Hole
 
 MIB = 1024 * 1024
+
+
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+# MERGED opening: How a journal is opened: the directory taken, its end recovered, the thread
+# begun.
+
+
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
+
+
+class Bounds(NamedTuple):
+    """Bytes: the cap for everything, of one segment, of the reserve."""
+
+    cap: int
+    segment: int
+    reserve: int
+
+
+class Clocks(NamedTuple):
+    """Monotonic seconds, wall-clock nanoseconds, and seconds between syncs."""
+
+    monotonic: Callable[[], float]
+    wall_ns: Callable[[], int]
+    sync_interval_s: float
+
+
+class Parts(NamedTuple):
+    """What an open journal is made of."""
+
+    shelf: Shelf
+    reserve: Reserve
+    appender: Appender
+    reader: Reader
+    syncer: Syncer
+    unmet: Unmet
+
+
+def parts(disk: Disk, directory: Path, bounds: Bounds, clocks: Clocks, *, floor_seq: int) -> Parts:
+    """Take the directory, recover, begin to sync; see `Journal.open`.
+
+    Raises:
+        StateDirBusy: Another process has the directory.
+        JournalUnreadable: It cannot be used, or holds a newer format.
+        JournalFailed: The disk fails, or has no room for a new journal.
+    """
+    shelf: Shelf | None = None
+    try:
+        shelf = Shelf(disk, directory, wall_ns=clocks.wall_ns)
+        reserve = Reserve(disk, shelf.directory, bounds.reserve)
+        tail, first_seq = Tail.of(shelf, reserve, floor_seq=floor_seq, segment_bytes=bounds.segment)
+        oldest_seq = shelf.segments[0].first_seq
+        unmet = Unmet(
+            disk, shelf.directory, shelf.place, first_seq=first_seq, oldest_seq=oldest_seq
+        )
+        reserve.build()
+    except OSError as exc:
+        if shelf:
+            shelf.close()
+        kind = JournalUnreadable if exc.errno in _NO_ACCESS else JournalFailed
+        raise kind(f"cannot use {directory}: {exc.strerror or exc}") from exc
+    lock = Lock()
+    appender = Appender(
+        shelf, tail, lock, first_seq=first_seq, max_bytes=bounds.cap, wall_ns=clocks.wall_ns
+    )
+    skip = Skip(tail.used_seq, first_seq)
+    reader = Reader(shelf, lock, tail=skip, changes=lambda: appender.changes)
+    syncer = Syncer(
+        appender.sync,
+        appender.fail,
+        interval_s=clocks.sync_interval_s,
+        monotonic=clocks.monotonic,
+    )
+    syncer.start()
+    return Parts(shelf, reserve, appender, reader, syncer, unmet)
+
+
+# MERGED figures: How a journal is, in numbers.
+class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
+    """How the journal is.
+
+    Attributes:
+        bytes: What the segments take.
+        max_bytes: The cap for segments and reserve together.
+        sync_p99_s: Of the last 512 syncs.
+        oldest_ns: When the record at the mark was written; None when nothing waits.
+        truncated_bytes: Torn tail that was cut off when the journal was opened.
+        holes: Damaged or missing stretches that reading has met.
+    """
+
+    next_seq: int
+    durable_seq: int
+    mark: int
+    bytes: int
+    max_bytes: int
+    segments: int
+    free_bytes: int
+    reserve_bytes: int
+    sync_p99_s: float
+    oldest_ns: int | None
+    truncated_bytes: int
+    holes: int
+    weight_appended: int
 
 
 @contextmanager

@@ -8,16 +8,21 @@ because the process that gave them out may be gone when they meet again.
 """
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from actors.journal.filesystem import Disk
-from actors.journal.reserve import NO_ROOM
 
 IDENTITY = "journal-id"
+
+
 UNMET = "unmet"
 
+
 Place = Callable[[str, Iterable[bytes]], object]
+
+
 """Writes a whole file, durably."""
 
 
@@ -81,3 +86,107 @@ def _read(disk: Disk, directory: int, name: str) -> str | None:
         return disk.pread(fd, 64, 0).decode("ascii", "replace").strip()
     finally:
         disk.close(fd)
+
+
+# MERGED reserve: Disk space set aside, so that a full disk still takes the journal's last
+# words. A file of real blocks. Freeing it makes room to write down where coverage ends when
+# everything else has run full; it is built again before reading resumes.
+NAME = "reserve"
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Reserve:
+    """The file, held or freed.
+
+    Args:
+        directory: Open directory to have it in.
+        size: Bytes to set aside.
+    """
+
+    def __init__(self, disk: Disk, directory: int, size: int) -> None:
+        self._disk = disk
+        self._directory = directory
+        self.size = size
+        self.held_bytes = 0
+
+    def build(self) -> bool:
+        """Have the file with all its blocks; give False when there is no room for it.
+
+        Raises:
+            OSError: Something else is wrong with the disk.
+        """
+        if self.size and not self.held_bytes:
+            try:
+                self._allocate()
+            except OSError as exc:
+                self.free()
+                if exc.errno in NO_ROOM:
+                    return False
+                raise
+            self.held_bytes = self.size
+        return True
+
+    def _allocate(self) -> None:
+        try:
+            fd = self._disk.create(self._directory, NAME)
+        except FileExistsError:
+            fd = self._disk.open_append(self._directory, NAME)
+        try:
+            self._disk.truncate(fd, self.size)
+            self._disk.allocate(fd, self.size)
+        finally:
+            self._disk.close(fd)
+
+    def free(self) -> None:
+        """Give the space back to the disk."""
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.unlink(self._directory, NAME)
+        self.held_bytes = 0
+
+
+# MERGED suspicion: Since which record the medium may lack what the kernel still gives. After a
+# failed sync the kernel may have forgotten the bytes, and a later sync says yes nevertheless,
+# in a later process too. This process carries such records over to a new segment; if it dies
+# before that, a note in the directory has the next one do it. The note is an empty file that
+# bears the sequence in its name, made with one call. It need not be durable: after a reboot
+# what is read is what the medium has.
+
+
+SUSPECT = "suspect-"
+
+
+class Suspicion:
+    """The note. A disk that does not take it has failed twice, and no error is raised for it.
+
+    Args:
+        directory: Open directory to have it in.
+    """
+
+    def __init__(self, disk: Disk, directory: int) -> None:
+        self._disk = disk
+        self._directory = directory
+
+    def note(self, seq: int) -> None:
+        """Records from this sequence on are in doubt."""
+        with contextlib.suppress(OSError):
+            self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
+
+    def since(self) -> int | None:
+        """Give from which sequence on there is doubt; None: there is none.
+
+        Raises:
+            OSError: The directory cannot be read.
+        """
+        told = (name.removeprefix(SUSPECT) for name in self._names())
+        return min((int(digits) for digits in told if digits.isdecimal()), default=None)
+
+    def lift(self) -> None:
+        """All of it is on the medium. A note that stays costs the next life some work."""
+        with contextlib.suppress(OSError):
+            for name in self._names():
+                self._disk.unlink(self._directory, name)
+
+    def _names(self) -> list[str]:
+        return [name for name in self._disk.names(self._directory) if name.startswith(SUSPECT)]

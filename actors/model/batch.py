@@ -4,9 +4,8 @@ import msgspec
 
 from actors.model.facts import Fact
 from actors.model.market import Market
+from actors.model.outcome import Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Print, Refusal
-from actors.resolution.quorum import Contradiction, Observation, Resolution
-from actors.resolution.standing import Transition
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):

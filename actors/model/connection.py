@@ -1,5 +1,9 @@
 """What one connection is for."""
 
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
 import msgspec
 
 from actors.model.trade import TokenId
@@ -32,3 +36,56 @@ def lane_of(connection: str) -> str:
     ('leg0-0003', 'leg0-0003')
     """
     return connection.partition(".")[0]
+
+
+LISTENING: Final = "listening"
+
+
+class GapCause(StrEnum):
+    """Why a token was not listened to: the closed list of `coverage_gaps`."""
+
+    NEVER_CONFIRMED = "never_confirmed"
+    DISCONNECTED = "disconnected"
+    FROZEN = "frozen"
+    DEAF = "deaf"
+    PROCESS_DOWN = "process_down"
+    DISK_FULL = "disk_full"
+    EXCHANGE_SILENT = "exchange_silent"
+    CLOCK_STEP = "clock_step"
+
+
+_CAUSES: Final[Mapping[str, GapCause]] = {
+    **{cause.value: cause for cause in GapCause},
+    "dead_transport": GapCause.DISCONNECTED,
+    "stalled_frame": GapCause.FROZEN,
+    "no_books": GapCause.NEVER_CONFIRMED,
+    "journal_full": GapCause.DISK_FULL,
+    "stopped": GapCause.PROCESS_DOWN,
+}
+
+
+_NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN})
+
+
+def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
+    """Give the cause of the gap that an end for this reason leaves behind.
+
+    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`;
+    while the whole exchange is silent, that is the cause of all that is not our doing.
+    """
+    cause = _CAUSES.get(reason, GapCause.DISCONNECTED)
+    if exchange_silent and cause not in _NOT_THE_EXCHANGE:
+        return GapCause.EXCHANGE_SILENT.value
+    return cause.value
+
+
+ALL_RESOLVED: Final = "all_resolved"
+
+
+"""The exchange has nothing more to say about any token of this connection."""
+
+
+SLOW_CONSUMER: Final = "closed_1013"
+
+
+"""We read too slowly, or the connection carries too much."""

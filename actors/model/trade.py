@@ -16,9 +16,14 @@ from typing import NewType
 import msgspec
 
 TokenId = NewType("TokenId", str)
+
+
 """Decimal digits, 1 to 78 of them; never a number (77 digits do not fit a float)."""
 
+
 ConditionId = NewType("ConditionId", str)
+
+
 """`0x` and 62 to 64 lower-case hexadecimal digits."""
 
 
@@ -99,3 +104,16 @@ def print_hashes(trades: Sequence[Print]) -> tuple[int, ...]:
 
 
 _price = lru_cache(maxsize=4_096)(canonical_decimal)  # there are a thousand, or ten
+
+
+Busiest = tuple[tuple[TokenId, int], ...]
+
+
+"""(token, prints lately), busiest first."""
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """A print, and the lanes that reported it; there should have been more."""
+
+    trade: Print
+    heard_by: tuple[str, ...]

@@ -14,9 +14,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.model.market import Market
+from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
-from actors.resolution.quorum import ALL, HALF, NOTHING, Observation, Source
 
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
 SLOTS = "0xd42dc0c2"  # getOutcomeSlotCount(bytes32)

@@ -32,7 +32,7 @@ from actors.polymarket.events import (
     read,
     token_of,
 )
-from actors.polymarket.scan import elements
+from actors.polymarket.fields import elements
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""

@@ -8,9 +8,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.model.market import Market
+from actors.model.outcome import ALL, NOTHING, Observation, Source
 from actors.model.trade import TokenId
 from actors.polymarket import strict_json
-from actors.resolution.quorum import ALL, NOTHING, Observation, Source
 
 
 class _Side(msgspec.Struct, frozen=True):

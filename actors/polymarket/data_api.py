@@ -11,9 +11,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.model.market import Market
+from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
-from actors.resolution.quorum import ALL, HALF, NOTHING, Observation, Source, is_outcome
 
 Payouts = tuple[tuple[TokenId, Decimal], ...]
 

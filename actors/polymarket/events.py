@@ -17,7 +17,7 @@ from msgspec import Raw
 from actors.errors import PayloadRefused
 from actors.model.trade import ConditionId, Print, TokenId
 from actors.polymarket import fields
-from actors.polymarket.scan import depth
+from actors.polymarket.fields import depth
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64

@@ -10,7 +10,7 @@ in columns: as they nearly always are, all at once; if not, one by one, which al
 
 import re
 from binascii import unhexlify
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeGuard
@@ -19,19 +19,44 @@ from actors.errors import PayloadRefused
 from actors.model.trade import ConditionId, TokenId
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
+
+
 _DAY_MS: Final = 86_400_000
+
+
 _LARGEST_FEE: Final = 999_999_999
+
+
 _MOMENT_DIGITS: Final = 18
+
+
 _LONGEST_HASH: Final = 2 + 128
+
+
 _IDS: Final = 4_096  # a MiB, should all of them be long
+
+
 _PRICES: Final = 4_096
 
+
 _token = re.compile(r"[0-9]{1,78}").fullmatch
+
+
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
+
+
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
+
+
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
+
+
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
+
+
 _HASH_LENGTHS: Final = {66}
+
+
 _hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 
 
@@ -155,3 +180,56 @@ def fee(value: str | int | None) -> int | None:
     if not is_fee(value):
         raise PayloadRefused("fee_rate_bps is not a whole number")
     return None if value is None or value == "" else int(value)
+
+
+# MERGED scan: JSON seen as brackets and strings only: enough to take a damaged array apart. A
+# parser gives up at the first wrong byte and takes every event of the array with it. This walk
+# needs no more than strings that end and brackets that close, is linear, and never recurses.
+
+
+# A string that does not end runs to the end of the bytes instead of failing: a
+# failure would be tried again at every quote behind it.
+_structure: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+
+
+_SPACE: Final = b" \t\r\n"
+
+
+def depth(raw: bytes) -> int:
+    """Give how deeply brackets are nested."""
+    deepest = level = 0
+    for found in _structure.finditer(raw):
+        mark = found[0]
+        if mark in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif mark in b"]}":
+            level -= 1
+    return deepest
+
+
+def elements(array: bytes) -> Iterator[bytes]:
+    """Give the bytes of each element of an array that begins with `[`, in order.
+
+    Empty elements are left out; what stands behind the last comma of an array
+    that never closes, or behind its closing bracket, is an element too.
+    """
+    level, start = 0, 1
+    for found in _structure.finditer(array):
+        mark = found[0]
+        if mark in b"[{":
+            level += 1
+        elif mark in b"]}":
+            level -= 1
+        if (level == 1 and mark == b",") or level == 0:
+            yield from _kept(array[start : found.start()])
+            start = found.end()
+        if level == 0:
+            break
+    yield from _kept(array[start:])
+
+
+def _kept(element: bytes) -> Iterator[bytes]:
+    element = element.strip(_SPACE)
+    if element:
+        yield element

@@ -12,9 +12,9 @@ import msgspec
 
 from actors.errors import PayloadRefused
 from actors.model.market import Asset, Market
+from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
-from actors.resolution.quorum import ALL, HALF, NOTHING, Observation, Source, is_outcome
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import Params, spellings
-from actors.resolution.evidence import Source
-from actors.resolution.polling import Ask
+from actors.polymarket.pagination import Params
 
 
 class Page(Protocol):
@@ -52,15 +50,3 @@ class Chain(Protocol):
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         """Give what it says of each of at most 20 conditions, in their order."""
-
-
-def put(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
-    """Put a question to the source that it is for; give the answer. Blocks as long as that."""
-    if ask.source is Source.GAMMA:
-        return sources.markets_by_condition(spellings(ask.ids), closed=ask.closed)
-    if ask.source is Source.DATA:
-        return sources.resolutions(ask.ids)
-    if ask.source is Source.CHAIN and chain is not None:
-        return chain.payouts(ask.ids)
-    found = sources.clob_market(ask.ids[0])
-    return () if found is None else (found,)

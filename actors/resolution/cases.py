@@ -4,23 +4,208 @@ All times are wall clock milliseconds since 1970, passed in.
 """
 
 from collections.abc import Container, Iterable
+from enum import Enum
 
 import msgspec
 
 from actors.model.market import Market
+from actors.model.outcome import (
+    DISPUTED,
+    PROPOSED,
+    Contradiction,
+    LastWords,
+    Observation,
+    Recheck,
+    Resolution,
+    Standing,
+    Transition,
+)
 from actors.model.trade import ConditionId
-from actors.resolution import rechecks
-from actors.resolution.evidence import Observation
-from actors.resolution.hearing import Hearing, Novelty
-from actors.resolution.quorum import Conflict, Contradiction, NotYet, Resolution
+from actors.resolution import recheck
+from actors.resolution.quorum import (
+    CONFIRMING,
+    HOLDING,
+    Conflict,
+    NotYet,
+    Split,
+    Testimony,
+    Verdict,
+    Winner,
+    judge,
+    settle,
+)
 from actors.resolution.recheck import Archive
-from actors.resolution.rechecks import Recheck
 from actors.resolution.schedule import Docket
-from actors.resolution.standing import LastWords, Standing, Standings, Transition, stands
 
 CONTRADICTED = "sources contradict each other"
+
+
 TO_BE_STORED = "verdict to be stored"
+
+
 RECORDED = "recorded"
+
+
+# MERGED standing: Standing: where a market stands on its way to a verdict, and each step of
+# that way. open → ended → proposed ⇄ disputed → agreed-holding → recorded, with conflict beside
+# all of them. Steps may be left out, and a source that takes its word back leads back. The
+# table stands in docs/resolutions.md.
+CLOSED = frozenset({"closed without status", "prices not final", "no winner flag"})
+
+
+# MERGED hearing: What the sources have said of the markets that wait, and what follows from it.
+# Times are wall clock milliseconds since 1970, passed in.
+
+
+OLDEST_MS = 1_577_836_800_000  # 2020-01-01: nothing resolved before
+
+
+class Novelty(Enum):
+    """Whether a source says something that it has not said last."""
+
+    NONE = 0
+    FIRST = 1
+    CHANGED = 2
+
+
+class Hearing:
+    """The testimony about each market that was looked at."""
+
+    def __init__(self, hold_s: float) -> None:
+        self._hold_ms = int(hold_s * 1000)
+        self._testimonies: dict[ConditionId, Testimony] = {}
+        self._closed_ms: dict[ConditionId, int] = {}
+        self._clashes: dict[ConditionId, str] = {}
+
+    def hear(self, observation: Observation) -> Novelty:
+        """Take in what a source says; tell whether it has said so before."""
+        condition_id = observation.condition_id
+        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        self._testimonies[condition_id] = known.hear(observation)
+        said = [word for word in known.words if word.source is observation.source]
+        if not said:
+            return Novelty.FIRST
+        payouts = None if observation.payouts is None else frozenset(observation.payouts)
+        same = (said[0].payouts, said[0].reason) == (payouts, observation.reason)
+        return Novelty.NONE if same else Novelty.CHANGED
+
+    def remember(self, observation: Observation) -> None:
+        """Take in what a source said last to an earlier life."""
+        condition_id = observation.condition_id
+        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        self._testimonies[condition_id] = known.recall(observation)
+
+    def clashed(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Note that sources contradicted each other in an earlier life: the hold starts anew."""
+        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        clash_ms = max(known.clash_ms, now_ms)
+        self._testimonies[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
+
+    def testimony(self, condition_id: ConditionId) -> Testimony | None:
+        """Give what was said of this market, or None when nobody was asked."""
+        return self._testimonies.get(condition_id)
+
+    def dated(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
+        """Note when a market closed as a source tells it; an impossible time is not believed."""
+        if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
+            self._closed_ms[condition_id] = closed_ms
+
+    def verdict(self, market: Market, now_ms: int) -> Verdict:
+        """Give the verdict as it stands."""
+        testimony = self._testimonies.get(market.condition_id)
+        if testimony is None:
+            return NotYet(reason="no source knows it")
+        return judge(testimony, market, now_ms=now_ms, hold_ms=self._hold_ms)
+
+    def resolution(self, verdict: Winner | Split, market: Market) -> Resolution:
+        """Give what is to be recorded, dated by Gamma or by the first final word."""
+        told_ms = self._closed_ms.get(market.condition_id)
+        if told_ms is None:
+            words = self._testimonies[market.condition_id].words
+            told_ms = min(word.since_ms for word in words if word.payouts is not None)
+        return settle(verdict, market, resolved_at_ms=told_ms)
+
+    def clash(self, conflict: Conflict, observation: Observation) -> Contradiction | None:
+        """Give the contradiction between the last speaker and the others, once for each."""
+        mark = f"{observation.source} says "
+        said = conflict.reason.split("; ")
+        known = self._clashes.get(observation.condition_id) == conflict.reason
+        if known or not any(each.startswith(mark) for each in said):
+            return None
+        self._clashes[observation.condition_id] = conflict.reason
+        return Contradiction(
+            condition_id=observation.condition_id,
+            detected_at_ms=observation.observed_at_ms,
+            recorded="; ".join(each for each in said if not each.startswith(mark)),
+            observed="; ".join(each for each in said if each.startswith(mark)).removeprefix(mark),
+            source=observation.source,
+        )
+
+    def forget(self, condition_id: ConditionId) -> None:
+        """Let go of all that was said of this market."""
+        self._testimonies.pop(condition_id, None)
+        self._closed_ms.pop(condition_id, None)
+        self._clashes.pop(condition_id, None)
+
+
+def stands(verdict: Verdict, testimony: Testimony | None, *, ended: bool) -> Standing:
+    """Give where a market stands by what is said of it.
+
+    Args:
+        verdict: As it is now.
+        testimony: What it rests on; None when nobody was asked.
+        ended: The planned end of trading is over.
+    """
+    if isinstance(verdict, Conflict):
+        return Standing.CONFLICT
+    if not isinstance(verdict, NotYet):
+        return Standing.RECORDED
+    if verdict.reason in (HOLDING, CONFIRMING):
+        return Standing.HOLDING
+    words = testimony.words if testimony else ()
+    reasons = {word.reason for word in words}
+    if reasons & DISPUTED:
+        return Standing.DISPUTED
+    if reasons & PROPOSED:
+        return Standing.PROPOSED
+    told = any(word.payouts is not None for word in words) or bool(reasons & CLOSED)
+    return Standing.ENDED if ended or told else Standing.OPEN
+
+
+class Standings:
+    """Where each market stood last. Those that are open need no room."""
+
+    def __init__(self) -> None:
+        self._last: dict[ConditionId, tuple[Standing, int]] = {}
+
+    def of(self, condition_id: ConditionId) -> Standing:
+        """Give where a market stands."""
+        return self._last.get(condition_id, (Standing.OPEN, 0))[0]
+
+    def remember(self, condition_id: ConditionId, standing: Standing, at_ms: int) -> None:
+        """Take over from an earlier life; what was seen in this one counts more."""
+        self._last.setdefault(condition_id, (standing, at_ms))
+
+    def move(
+        self, condition_id: ConditionId, standing: Standing, reason: str, now_ms: int
+    ) -> Transition | None:
+        """Note where a market stands now; give the transition if that is elsewhere."""
+        before, last_ms = self._last.get(condition_id, (Standing.OPEN, 0))
+        if standing is before:
+            return None
+        at_ms = max(now_ms, last_ms + 1)  # two steps may fall into one millisecond
+        self._last[condition_id] = (standing, at_ms)
+        return Transition(
+            condition_id=condition_id,
+            at_ms=at_ms,
+            before=before,
+            standing=standing,
+            reason=reason,
+        )
+
+    def forget(self, condition_id: ConditionId) -> None:
+        """Let go of a market."""
+        self._last.pop(condition_id, None)
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +266,7 @@ class Court:
             self._archive.remember(each.resolution, each.recorded_at_ms, frozenset(each.told))
             self._standings.remember(condition_id, Standing.RECORDED, each.recorded_at_ms)
             self.docket.wait_for(condition_id, RECORDED)
-            self.docket.postpone(condition_id, rechecks.when(each, now_ms))
+            self.docket.postpone(condition_id, recheck.when(each, now_ms))
 
     def checked(self, condition_ids: Iterable[ConditionId], now_ms: int) -> frozenset[ConditionId]:
         """Give those of which the verdict has been looked at before."""

@@ -3,74 +3,124 @@
 Sources: Gamma, CLOB, Data API, chain. The truth table stands in docs/resolutions.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from actors.model.market import Market
+from actors.model.outcome import ALL, Contradiction, Observation, Resolution, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.evidence import Observation, Source, Testimony, Word, age
 
-__all__ = [
-    "ALL",
-    "CONFIRMING",
-    "HALF",
-    "HOLDING",
-    "NOTHING",
-    "Conflict",
-    "Contradiction",
-    "NotYet",
-    "Observation",
-    "Resolution",
-    "Source",
-    "Split",
-    "Testimony",
-    "Verdict",
-    "Winner",
-    "check",
-    "decide",
-    "is_outcome",
-    "judge",
-    "settle",
-]
-
-NOTHING = Decimal(0)
-HALF = Decimal("0.5")
-ALL = Decimal(1)
 HOLDING = "on hold"
+
+
 CONFIRMING = "to be confirmed"
 
 
-class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict to be recorded for ever.
+# MERGED evidence: Evidence: what the sources said of one market, and since when they have been
+# saying it.
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source says now.
 
     Attributes:
-        kind: `winner` or `split`.
-        winning_token_id, winning_outcome: None for a split.
-        payouts: In outcome order, sum 1.
-        resolved_at_ms: When the market resolved as the sources tell it, or the
-            time from which two of them agreed when none tells.
-        sources: Who agreed.
+        payouts: As in the observation, in no order; None when not final.
+        since_ms: The first observation of the unbroken run with these payouts.
+        heard_ms: The latest observation.
+    """
+
+    source: Source
+    payouts: frozenset[tuple[TokenId, Decimal]] | None
+    reason: str
+    since_ms: int
+    heard_ms: int
+
+
+class Testimony(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of all sources about one market: a history of any length in little room.
+
+    Attributes:
+        words: At most one of each source, ordered by source.
+        clash_ms: Until when two sources contradicted each other, as far as is known, or 0.
     """
 
     condition_id: ConditionId
-    kind: str
-    winning_token_id: TokenId | None
-    winning_outcome: str | None
-    payouts: tuple[Decimal, ...]
-    resolved_at_ms: int
-    sources: tuple[Source, ...]
+    words: tuple[Word, ...] = ()
+    clash_ms: int = 0
+
+    def hear(self, observation: Observation) -> "Testimony":
+        """Give the testimony with this observation in it; a repeated word must be told too.
+
+        An observation of another market changes nothing. One that comes late
+        (older than the latest of its source) can only break a run, never
+        lengthen one.
+        """
+        if observation.condition_id != self.condition_id:
+            return self
+        words = {word.source: word for word in self.words}
+        words[observation.source] = _continued(words.get(observation.source), observation)
+        # Two that contradicted each other did so until one of them was heard to change its word.
+        clashing = _clash(self.words) or _clash(words.values())
+        clashing_ms = observation.observed_at_ms if clashing else 0
+        return Testimony(
+            condition_id=self.condition_id,
+            words=tuple(words[source] for source in sorted(words)),
+            clash_ms=max(self.clash_ms, clashing_ms),
+        )
+
+    def recall(self, observation: Observation) -> "Testimony":
+        """Give the testimony with a word that an earlier life heard last from this source.
+
+        It makes the run of a word that is the same now longer, and nothing else
+        where the source has been heard in this life.
+        """
+        if observation.condition_id != self.condition_id:
+            return self
+        words = {word.source: word for word in self.words}
+        known = words.get(observation.source)
+        if known is None:
+            return self.hear(observation)
+        payouts = None if observation.payouts is None else frozenset(observation.payouts)
+        if payouts != known.payouts or observation.observed_at_ms >= known.since_ms:
+            return self
+        longer = msgspec.structs.replace(known, since_ms=observation.observed_at_ms)
+        words[observation.source] = longer
+        return msgspec.structs.replace(self, words=tuple(words[each] for each in sorted(words)))
 
 
-class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
-    """A source says something else than what is recorded, or than another source."""
+def age(observation: Observation) -> tuple[int, bool, str, Source]:
+    """Give the sort key of observations, oldest first; it does not depend on their order.
 
-    condition_id: ConditionId
-    detected_at_ms: int
-    recorded: str
-    observed: str
-    source: Source
+    Of two words of one source in one millisecond the one that is not final
+    comes last and counts.
+    """
+    return (
+        observation.observed_at_ms,
+        observation.payouts is None,
+        observation.reason or str(sorted(observation.payouts or ())),
+        observation.source,
+    )
+
+
+def _clash(words: Iterable[Word]) -> bool:
+    return len({word.payouts for word in words if word.payouts is not None}) > 1
+
+
+def _continued(word: Word | None, observation: Observation) -> Word:
+    payouts = None if observation.payouts is None else frozenset(observation.payouts)
+    at_ms = observation.observed_at_ms
+    if word is not None and at_ms < word.heard_ms:
+        broken = payouts != word.payouts and at_ms >= word.since_ms
+        return msgspec.structs.replace(word, since_ms=word.heard_ms) if broken else word
+    return Word(
+        source=observation.source,
+        payouts=payouts,
+        reason=observation.reason,
+        since_ms=word.since_ms if word is not None and word.payouts == payouts else at_ms,
+        heard_ms=at_ms,
+    )
 
 
 class Winner(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,11 +248,6 @@ def check(recorded: Resolution, observation: Observation) -> Contradiction | Non
         observed=heard,
         source=observation.source,
     )
-
-
-def is_outcome(payouts: Sequence[Decimal]) -> bool:
-    """Tell whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
-    return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
 
 
 def _misfit(testimony: Testimony, market: Market) -> str:

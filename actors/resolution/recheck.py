@@ -2,27 +2,78 @@
 
 A recorded verdict never changes; a source that contradicts it later is shown,
 once for each thing it says. A verdict is kept here until its first look; after
-that the database is its memory, and `resolution/rechecks.py` brings it back when
+that the database is its memory, and `resolution/recheck.py` brings it back when
 another look falls due, in whatever life of the tracker. Times are wall clock
 milliseconds.
 """
 
 import msgspec
 
-from actors.model.trade import ConditionId
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.quorum import Contradiction, Resolution, check
-
-RECHECKS_MS = (
-    600_000,
-    3_600_000,
-    6 * 3_600_000,
-    24 * 3_600_000,
-    3 * 24 * 3_600_000,
-    7 * 24 * 3_600_000,
+from actors.model.outcome import (
+    RECHECKS_MS,
+    Contradiction,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    Stretch,
 )
-"""Ages of a verdict at which it is looked at again."""
+from actors.model.trade import ConditionId
+from actors.resolution.quorum import check
+
 MAX_DONE = 5_000
+
+
+# MERGED rechecks: Rechecks: of which verdicts another look falls due, asked of the database ten
+# minutes ahead. So the memory that it takes does not grow with the verdicts of a week, and a
+# restart forgets none: a new life begins a little before the last evidence of the life before.
+# Times are wall clock milliseconds.
+
+
+AHEAD_MS = 600_000
+
+
+MARGIN_MS = 180_000
+
+
+RETRY_MS = 60_000
+
+
+SPREAD_MS = 600_000
+
+
+class Rechecks:
+    """How far ahead the looks that fall due are known.
+
+    Attributes:
+        horizon_ms: Until when; 0 before the database has answered once.
+    """
+
+    def __init__(self) -> None:
+        self.horizon_ms = 0
+        self._asked_ms = 0
+
+    def tick(self, now_ms: int) -> Stretch | None:
+        """Give the stretch to ask for now, if any; what is not answered is asked again."""
+        if self.horizon_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
+            return None
+        self._asked_ms = now_ms
+        return Stretch(self.horizon_ms or None, now_ms + AHEAD_MS)
+
+    def ask_soon(self) -> None:
+        """Ask at the next tick: the database answers again."""
+        self._asked_ms = 0
+
+    def answered(self, until_ms: int) -> None:
+        """Note that all that falls due until then was told."""
+        self.horizon_ms = max(self.horizon_ms, until_ms)
+
+
+def when(recheck: Recheck, now_ms: int) -> int:
+    """Give when to look: what is overdue is spread over ten minutes, so that it delays nobody."""
+    if recheck.due_at_ms > now_ms:
+        return recheck.due_at_ms
+    return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
 
 
 class _Recorded(msgspec.Struct):

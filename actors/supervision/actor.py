@@ -15,46 +15,38 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, Handler, Mailbox, Shell
+from actors.actor import Address, Handler, Mailbox, PatientInbox, Shell
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.health.state import LISTENING, Health
-from actors.inbox import PatientInbox
-from actors.journal.backlog import Backlog
-from actors.journal.recorder import Recorder
+from actors.journal.recorder import Backlog, Recorder
 from actors.messages import (
     BatchWritten,
+    CatalogReport,
+    ChildDied,
+    ConnectionEnded,
+    ConnectionReport,
     GetHealth,
     GetListening,
+    HeardOut,
     Message,
     PrintsMissed,
+    ResolutionReport,
     Retire,
     StopListening,
     StoreLost,
     StoreOpened,
     Tick,
     UniverseChanged,
-)
-from actors.reports import (
-    CatalogReport,
-    ChildDied,
-    ConnectionEnded,
-    ConnectionReport,
-    HeardOut,
-    ResolutionReport,
     WriterReport,
 )
-from actors.supervision.admission import Reporting
+from actors.supervision.admission import Gate, Reporting
 from actors.supervision.canary import Bustle
-from actors.supervision.child import Child, Death, Start
-from actors.supervision.children import Children
+from actors.supervision.children import Child, Children, Death, Start
 from actors.supervision.connection_log import Chronicle
-from actors.supervision.connections import Listen, Listening
-from actors.supervision.gate import Gate
-from actors.supervision.hush import Hush
-from actors.supervision.monitor import Watch
+from actors.supervision.connections import Listen, Listening, Rota
+from actors.supervision.monitor import Hush, Watch
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec
-from actors.supervision.rota import Rota
 
 log = logging.getLogger(__name__)
 

@@ -4,46 +4,12 @@ Counted are prints; book noise is skipped without being read. `now` is monotonic
 seconds.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Final
 
-from actors.model.trade import TokenId
-
-Busiest = tuple[tuple[TokenId, int], ...]
-"""(token, prints lately), busiest first."""
-
-_MOST_TOKENS = 1_000
-
-
-class Busy:
-    """Counts the prints of one connection over the last minute or two.
-
-    Args:
-        minute_s: After so long a count is set aside, after twice that forgotten.
-    """
-
-    def __init__(self, *, minute_s: float = 60.0) -> None:
-        self._minute_s = minute_s
-        self._since = float("-inf")
-        self._now: dict[TokenId, int] = {}
-        self._before: dict[TokenId, int] = {}
-
-    def heard(self, tokens: Iterable[TokenId]) -> None:
-        """Count a print of each; a server that invents tokens is not followed for ever."""
-        for token, count in Counter(tokens).items():
-            if token in self._now or len(self._now) < _MOST_TOKENS:
-                self._now[token] = self._now.get(token, 0) + count
-
-    def top(self, now: float, most: int = 3) -> Busiest:
-        """Give the busiest tokens."""
-        if now - self._since >= self._minute_s:
-            self._since = now
-            self._before, self._now = self._now, {}
-        counts = {
-            token: self._now.get(token, 0) + self._before.get(token, 0)
-            for token in {**self._before, **self._now}
-        }
-        return tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:most])
+from actors.model.trade import Busiest, ConditionId, TokenId
+from actors.supervision.allocation import Seat
 
 
 class Bustle:
@@ -78,3 +44,67 @@ class Bustle:
         """Give the busiest token that a connection named."""
         busiest = self._said.get(connection, ())
         return busiest[0][0] if busiest else None
+
+
+# MERGED pulse: The pulse: a token that makes silence mean something. A connection whose own
+# tokens rest for minutes is silent for good reason. With one token beside its own that always
+# trades, silence means that it is frozen. The token should be busy, but not one of the busiest:
+# thousands of connections carry one, and the hottest markets fill a connection all by
+# themselves.
+
+
+_MOST: Final = 256
+
+
+_CALLS_PER_SEAT: Final = 1 / 64
+
+
+Busy = Callable[[TokenId], int]
+
+
+"""How much was heard of a token lately, in any unit; 0 for one at rest."""
+
+
+class Pulses:
+    """Chooses pulses out of a pool: those between the median and the busiest tenth.
+
+    Finding the pool looks at every token, so it is done once in as many choices
+    as there are 64ths of markets.
+    """
+
+    def __init__(self, seats: Mapping[ConditionId, Seat]) -> None:
+        self._seats = seats
+        self._pool: list[tuple[Seat, TokenId]] = []
+        self._calls: float = float("inf")
+
+    def choose(self, lane_id: str, busy: Busy) -> TokenId | None:
+        """Give a token that is busy now and not on this lane; None when there is none."""
+        if self._calls >= len(self._seats) * _CALLS_PER_SEAT:
+            self._pool = self._find(busy)
+            self._calls = 0
+        self._calls += 1
+        count = len(self._pool)
+        first = _hash(lane_id) % count if count else 0
+        for step in range(count):
+            seat, token = self._pool[(first + step) % count]
+            own = any(bench.lane.id == lane_id for bench in seat.lanes)
+            if seat.lanes and not own and busy(token) > 0:
+                return token
+        return None
+
+    def _find(self, busy: Busy) -> list[tuple[Seat, TokenId]]:
+        found = [
+            (count, seat, token)
+            for seat in self._seats.values()
+            for token in seat.tokens
+            if (count := busy(token)) > 0
+        ]
+        found.sort(key=lambda one: (one[0], one[2]))
+        low = len(found) // 2
+        middle = found[low : max(low + 1, len(found) * 9 // 10)]
+        step = max(1, len(middle) // _MOST)
+        return [(seat, token) for _, seat, token in middle[::step][:_MOST]]
+
+
+def _hash(lane_id: str) -> int:
+    return int.from_bytes(blake2b(lane_id.encode(), digest_size=8).digest(), "big")

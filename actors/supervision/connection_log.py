@@ -3,11 +3,11 @@
 import logging
 
 from actors.actor import Mailbox
-from actors.feed.liveness import gap_cause
-from actors.journal.backlog import Backlog
+from actors.journal.recorder import Backlog
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
-from actors.supervision.child import Child, Death
+from actors.model.connection import gap_cause
+from actors.supervision.children import Child, Death
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from actors.model.connection import LISTENING
 from actors.model.trade import TokenId
 
-LISTENING: Final = "listening"
 REST_S: Final = 600.0
 
 

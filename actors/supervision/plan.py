@@ -8,9 +8,8 @@ market. Only `split` and `compact`, asked for, move anything.
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.allocation import Bench, Leg, Seat
-from actors.supervision.changes import Changes, Difference, Lane
-from actors.supervision.pulse import Pulses
+from actors.supervision.allocation import Bench, Changes, Difference, Lane, Leg, Seat
+from actors.supervision.canary import Pulses
 
 __all__ = ["Changes", "Lane", "Plan"]
 

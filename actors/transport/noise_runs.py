@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from actors.transport.noise import OBJECT, PRICE_CHANGES
+from actors.transport.filter import OBJECT, PRICE_CHANGES
 
 _SAMPLE = 256  # messages that show how the rest will be
 _REST = 1 << 20  # frames until the next sample, for what the server sends may change

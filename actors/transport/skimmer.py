@@ -18,11 +18,9 @@ stood before it is handed on.
 
 from typing import NamedTuple
 
-from actors.transport.filter import Search
+from actors.transport.filter import Search, proof, take_row
 from actors.transport.frames import PLAIN_TEXT, Assembly
-from actors.transport.noise import proof
 from actors.transport.noise_runs import Gait, Step
-from actors.transport.row import take_row
 
 
 class Skim(NamedTuple):

@@ -20,12 +20,10 @@ from random import Random
 
 import msgspec
 
-from actors.actor import Birth, Handler, Shell
+from actors.actor import Birth, Handler, PatientInbox, Shell
 from actors.errors import StorePoisoned, StoreUnavailable
-from actors.feed.ports import Journal, Store
-from actors.inbox import PatientInbox
-from actors.journal.stall import Stall
-from actors.journal.watermark import Acks
+from actors.journal.recorder import Journal
+from actors.journal.watermark import Acks, Stall
 from actors.messages import (
     CatchUp,
     ConnectionNoted,
@@ -47,14 +45,12 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.batch import ConnectionEvent
-from actors.writer.catchup import meet
+from actors.model.database_state import AWAY, BEHIND, LIVE
+from actors.writer.catchup import Store, meet, read_stretch
 from actors.writer.feed_comparison import Witness
 from actors.writer.gather import Evidence, Gathered, Knowledge, batch
-from actors.writer.notify import Tidings, WriterNeighbours
-from actors.writer.pacing import AWAY, BEHIND, LIVE, Presence
-from actors.writer.recollection import Recollection
-from actors.writer.stretch import read_stretch
-from actors.writer.stride import Stride
+from actors.writer.notify import Recollection, Tidings, WriterNeighbours
+from actors.writer.pacing import Presence, Stride
 
 __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 

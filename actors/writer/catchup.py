@@ -8,12 +8,53 @@ the others are not lost. Nobody has to act.
 """
 
 import logging
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+from uuid import UUID
 
 from actors.errors import JournalFailed
-from actors.feed.ports import Journal, Store
-from actors.model.batch import Opened
+from actors.journal.recorder import Journal
+from actors.journal.watermark import Acks
+from actors.model.batch import Batch, Committed, Opened
+from actors.model.facts import Hole, StretchLost
+from actors.model.market import Market
+from actors.model.outcome import LastWords, Recheck, Stretch
+from actors.model.trade import ConditionId
+from actors.writer.gather import Gathered
 
 log = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """The database, as the writer sees it."""
+
+    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
+        """Connect and read the mark; of a journal that is new here it is `first_seq`.
+
+        Raises:
+            StoreUnavailable: Try again later.
+            SchemaMismatch: A person must act.
+        """
+
+    def commit(self, batch: Batch) -> Committed:
+        """Store all of it and move the mark, in one transaction.
+
+        Raises:
+            StoreUnavailable: It may or may not be committed; open again and ask the mark.
+            StorePoisoned: Too many rows were refused; nothing was stored. Open again, later.
+        """
+
+    def open_markets(self) -> Iterator[tuple[Market, ...]]:
+        """Give the markets that have no resolution yet, in chunks."""
+
+    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+        """Give what earlier lives heard last of these markets."""
+
+    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+        """Give the verdicts of which another look falls due, in chunks."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
 
 
 def meet(store: Store, journal: Journal) -> Opened:
@@ -39,3 +80,30 @@ def meet(store: Store, journal: Journal) -> Opened:
             raise JournalFailed("the database knows a journal that has only just come to be")
     journal.met()
     return opened
+
+
+# MERGED stretch: One stretch of the journal, read back for one transaction.
+
+
+def read_stretch(journal: Journal, acks: Acks, *, most_prints: int, most_records: int) -> Gathered:
+    """Read from the mark what fits into one transaction; empty at the journal's end.
+
+    What cannot be read is stepped over, with a line in the log and a fact for
+    coverage: prints that stood there are lost, and must not count as heard.
+    """
+    gathered = Gathered()
+    for entry in journal.read(acks.mark):
+        if isinstance(entry, Hole):
+            lost = not entry.skipped and not acks.covers(entry.first, entry.last)
+            acks.done(entry.first, entry.last)
+            level = logging.INFO if entry.skipped else logging.ERROR
+            extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
+            log.log(level, "journal_hole", extra=extra)
+            if lost:
+                gathered.fact(entry.first, StretchLost(entry.first, entry.last))
+            continue
+        gathered.entry(entry, opened_at_seq=journal.opened_at_seq)
+        prints, records = gathered.full_of
+        if prints >= most_prints or records >= most_records:
+            break
+    return gathered

@@ -11,21 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from actors.model.connection import lane_of
-from actors.model.trade import Print, TokenId
+from actors.model.trade import Missed, Print, TokenId
 
 Key = tuple[TokenId, int, object]
 
+
 MOST_AT_ONCE: Final = 20
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """A print, and the lanes that reported it; there should have been more."""
-
-    trade: Print
-    heard_by: tuple[str, ...]
 
 
 @dataclass(slots=True)

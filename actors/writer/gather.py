@@ -7,10 +7,9 @@ import msgspec
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
 from actors.model.market import Market
+from actors.model.outcome import Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Print, Refusal, print_hashes
 from actors.polymarket import channel
-from actors.resolution.quorum import Contradiction, Observation, Resolution
-from actors.resolution.standing import Transition
 
 Evidence = Observation | Transition | Resolution | Contradiction
 

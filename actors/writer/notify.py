@@ -13,18 +13,76 @@ from actors.messages import (
     StoreOpened,
     TicketsStored,
     VerdictsRemembered,
+    WriterReport,
 )
 from actors.model.batch import Committed
 from actors.model.market import Market
-from actors.reports import WriterReport
-from actors.resolution.rechecks import Recheck
-from actors.resolution.standing import LastWords
-from actors.writer.digest import Written
+from actors.model.outcome import LastWords, Recheck, Stretch
+from actors.writer.catchup import Store
 from actors.writer.gather import Gathered, Knowledge
 
 log = logging.getLogger(__name__)
 
+
 LINE_S = 10.0
+
+
+# MERGED digest: Log lines about what happens often: one now and then, with all that it stands
+# for.
+
+
+class Written:
+    """What the writer's transactions held since the last line about them.
+
+    Args:
+        every_s: Least time between two lines, in seconds.
+    """
+
+    def __init__(self, *, every_s: float) -> None:
+        self._every_s = every_s
+        self._taken_at = float("-inf")
+        self._clear()
+
+    def _clear(self) -> None:
+        self._batches = self._stored = self._repeated = self._refused = 0
+        self._lag_ns = 0
+
+    def add(self, committed: Committed, *, oldest_received_ns: int, wall_ns: int) -> None:
+        """Note a transaction; one without prints and refusals is not worth a line.
+
+        Args:
+            committed: What the database said.
+            oldest_received_ns: When its oldest print was received; 0 without prints.
+            wall_ns: When it was committed.
+        """
+        if not (committed.stored or committed.repeated or committed.refused):
+            return
+        self._batches += 1
+        self._stored += committed.stored
+        self._repeated += committed.repeated
+        self._refused += committed.refused
+        if oldest_received_ns:
+            self._lag_ns = max(self._lag_ns, wall_ns - oldest_received_ns)
+
+    def take(self, now: float, *, at_once: bool = False) -> dict[str, float]:
+        """Give the fields of the line that is due; nothing while none is.
+
+        `lag_s` is how long the print that waited longest had waited.
+        """
+        if not self._batches or (now - self._taken_at < self._every_s and not at_once):
+            return {}
+        self._taken_at = now
+        fields = {
+            "batches": self._batches,
+            "stored": self._stored,
+            "repeated": self._repeated,
+            "refused": self._refused,
+            "lag_s": round(self._lag_ns / 1e9, 3),
+        }
+        self._clear()
+        return fields
+
+
 """Least time between two lines about what was written, in seconds."""
 
 
@@ -113,3 +171,24 @@ class Tidings:
         fields = self._written.take(now, at_once=at_once)
         if fields:
             log.info("batches_written", extra=fields)
+
+
+# MERGED recollection: What the database remembers of earlier lives, told to those who ask.
+class Recollection:
+    """Reads outcomes back. Every method raises what the store raises."""
+
+    def __init__(self, store: Store, tidings: Tidings) -> None:
+        self._store = store
+        self._tidings = tidings
+
+    def unresolved(self) -> None:
+        """Tell what earlier days left unresolved, and what was said of it."""
+        for markets in self._store.open_markets():
+            ids = tuple(market.condition_id for market in markets)
+            self._tidings.remembered(markets, self._store.last_words(ids))
+
+    def verdicts(self, stretch: Stretch) -> None:
+        """Tell which verdicts fall due for another look in this stretch."""
+        for verdicts in self._store.verdicts_to_check(stretch):
+            self._tidings.due_again(verdicts)
+        self._tidings.due_again((), until_ms=stretch.until_ms)

@@ -13,15 +13,16 @@ from pathlib import Path
 
 from actors.app import factory, tracker
 from actors.cli.main import main as run_tracker
+from actors.database import store
 from actors.model.batch import Batch, Committed
 from actors.supervision.children import Children
-from actors.supervision.dialling import Dialling
+from actors.supervision.restart import Dialling
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []
 
 
-class Noting(factory.MigratingStore):
+class Noting(store.MigratingStore):
     """A store that notes when its batches were committed."""
 
     def commit(self, batch: Batch) -> Committed:

@@ -8,7 +8,7 @@ from fault import Fault
 from proxy import CLEAN, Toxics
 from scene import PROOF_S, STEADY, Scene, at_of, hears_all
 
-from actors.transport.pace import FEW
+from actors.transport.reactor import FEW
 
 TRANSPORT_S = 15.0
 CROWD = 400

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("actors.resolution.rechecks", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
+    ("actors.resolution.recheck", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
     ("actors.catalog.discovery", ("SWEEP_S", "STARVED_SWEEP_S")),
 )
 

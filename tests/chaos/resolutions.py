@@ -27,7 +27,7 @@ import psycopg
 from server import OwnServer
 from stage import Process, Stage, stage, until
 
-from actors.polymarket import budget
+from actors.polymarket import ratelimit
 from actors.resolution.schedule import AGE_DIVISOR
 from actors.simulator.ledger import history
 from actors.simulator.life import SOURCES, final_times
@@ -36,7 +36,7 @@ from actors.simulator.oddity import CONTRADICTED
 from actors.simulator.universe import market_of
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
-MOST = {"gamma": 300, "clob": budget.CLOB, "data": budget.DATA, "rpc": budget.CHAIN}
+MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": ratelimit.CHAIN}
 """Requests in any ten seconds; of Gamma what it documents, for catalogue and outcomes."""
 GRACE_S = 5.0
 HEAD_START_S = 12.0

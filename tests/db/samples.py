@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import Observation, Resolution, Source
 from actors.model.trade import ConditionId, Print, TokenId
-from actors.resolution.quorum import Observation, Resolution, Source
 
 CONDITION = ConditionId("0x" + "a1" * 32)
 YES = TokenId("1" * 77)

@@ -12,7 +12,7 @@ from actors.database import columns, queries
 from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.facts import TokensUnwanted, TokensWanted
-from actors.resolution.quorum import Contradiction, Source
+from actors.model.outcome import Contradiction, Source
 
 pytestmark = pytest.mark.db
 

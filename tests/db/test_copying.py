@@ -11,7 +11,7 @@ from postgres import ask
 from samples import trade
 
 from actors.database import binary_copy, columns, queries
-from actors.database.portions import portions
+from actors.database.binary_copy import portions
 from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.trade import Print, TokenId, print_hash

@@ -23,8 +23,8 @@ from actors.model.facts import (
     TokensConfirmed,
     TokensWanted,
 )
+from actors.model.outcome import Contradiction, Source
 from actors.model.trade import ConditionId, Refusal
-from actors.resolution.quorum import Contradiction, Source
 
 pytestmark = pytest.mark.db
 

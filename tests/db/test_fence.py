@@ -23,8 +23,8 @@ from actors.model.facts import (
     TokensConfirmed,
     encode,
 )
+from actors.writer.catchup import read_stretch
 from actors.writer.gather import Knowledge, batch
-from actors.writer.stretch import read_stretch
 
 pytestmark = pytest.mark.db
 

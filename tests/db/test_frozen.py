@@ -12,7 +12,7 @@ import pytest
 from postgres import ask
 from samples import trade
 
-from actors.database.guard import Guard
+from actors.database.session import Guard
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch

@@ -10,11 +10,16 @@ from samples import CONDITION, NO, YES, at, market, ns, observation, verdict
 
 from actors.database.store import Store
 from actors.model.batch import Batch
+from actors.model.outcome import (
+    RECHECKS_MS,
+    Contradiction,
+    LastWords,
+    Source,
+    Standing,
+    Stretch,
+    Transition,
+)
 from actors.model.trade import ConditionId
-from actors.resolution.quorum import Contradiction, Source
-from actors.resolution.recheck import RECHECKS_MS
-from actors.resolution.rechecks import Stretch
-from actors.resolution.standing import LastWords, Standing, Transition
 
 pytestmark = pytest.mark.db
 

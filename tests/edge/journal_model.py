@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from actors.journal.filesystem import Disk
 from actors.journal.journal import Journal
+from actors.journal.marker_files import SUSPECT
 from actors.journal.segment import RECORD_BYTES
-from actors.journal.suspicion import SUSPECT
 from actors.model.facts import Entry, Hole
 
 BODY = b"twelve bytes"

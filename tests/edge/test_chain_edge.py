@@ -10,7 +10,7 @@ from http_peer import Peer, Script, answering
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.chain_client import Chain
+from actors.polymarket.client import Chain
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 22))
 ONE = f"0x{1:064x}"

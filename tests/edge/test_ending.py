@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.process.ending import told_to_end
+from actors.process.runtime import told_to_end
 
 PATIENCE_S = 10.0
 
 _BETWEEN_OUR_END_AND_THE_INTERPRETERS = """
 import os, signal, threading
-from actors.process.ending import told_to_end
+from actors.process.runtime import told_to_end
 
 class Late:
     def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):

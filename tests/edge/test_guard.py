@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.database.guard import Guard
+from actors.database.session import Guard
 
 
 class Waiter:

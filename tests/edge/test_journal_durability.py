@@ -8,8 +8,8 @@ from journal_model import BODY, RECORD, Inode, MemoryDisk, Open, body_of, conten
 from actors.errors import JournalFailed, JournalFull
 from actors.journal.directory import UNSYNCED_RECORDS
 from actors.journal.journal import MIB
+from actors.journal.marker_files import SUSPECT
 from actors.journal.segment import HEADER_BYTES, RECORD_BYTES
-from actors.journal.suspicion import SUSPECT
 from actors.model.facts import Entry, Hole
 
 pytest_plugins = ["journal_fixtures"]

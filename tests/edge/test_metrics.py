@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.errors import AddressTaken
-from actors.health.metrics_endpoint import Metrics
+from actors.health.metrics import Metrics
 from actors.health.state import HealthState
 
 pytestmark = pytest.mark.life

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.transport.pace import FEW, LONGEST_S, rest_s
+from actors.transport.reactor import FEW, LONGEST_S, rest_s
 
 
 def test_a_few_lines_are_read_at_once() -> None:

@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
-from actors.database.portions import Keyed, portions
+from actors.database.binary_copy import Keyed, portions
 from actors.model.trade import ConditionId, Print, TokenId, print_hash
 
 TOKEN = TokenId("7" * 77)

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from actors.process.process import age_s, keep_memory_together, stay_on_one_cpu
+from actors.process.runtime import age_s, keep_memory_together, stay_on_one_cpu
 
 
 def test_the_age_of_a_process_counts_from_before_its_interpreter() -> None:
     code = (
-        "import sys; from actors.process.process import age_s; import time;"
+        "import sys; from actors.process.runtime import age_s; import time;"
         "before = age_s(); time.sleep(0.2); print(before, age_s())"
     )
     began = time.monotonic()
@@ -52,7 +52,7 @@ def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.Mo
 _HEAPS = """
 import sys, threading
 from pathlib import Path
-from actors.process.process import keep_memory_together
+from actors.process.runtime import keep_memory_together
 
 if sys.argv[1] == "together":
     keep_memory_together()

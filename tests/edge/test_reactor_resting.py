@@ -6,7 +6,7 @@ import pytest
 from loopback import WAIT_S, frame
 from reactor_bench import Bench, trade
 
-from actors.transport.pace import FEW, LINE_S, MUCH_BYTES
+from actors.transport.reactor import FEW, LINE_S, MUCH_BYTES
 
 pytestmark = pytest.mark.life
 

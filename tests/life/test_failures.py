@@ -24,13 +24,14 @@ from test_supervision import LANE, WAIT_S, at
 from actors.actor import Birth, Shell
 from actors.catalog.universe import Filters
 from actors.errors import JournalFailed
-from actors.feed.actor import ConnectionActor, ConnectionSettings
-from actors.feed.neighbours import Neighbours
-from actors.journal.inflight import InFlight
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.journal import Journal
+from actors.journal.recorder import InFlight
 from actors.messages import (
     CatchUp,
+    ChildDied,
     ConnectionNoted,
+    ConnectionReport,
     FactSeen,
     Flush,
     FramesReceived,
@@ -44,7 +45,6 @@ from actors.messages import (
 )
 from actors.model.connection import LaneSpec
 from actors.model.facts import ListeningClosed
-from actors.reports import ChildDied, ConnectionReport
 from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from health_samples import START, document, sample, well
 
-from actors.health.metrics_endpoint import Metrics
+from actors.health.metrics import Metrics
 
 PROMETHEUS = shutil.which("prometheus")
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus-alerts.yml"

@@ -5,12 +5,7 @@ from typing import Any
 import msgspec
 
 from actors.health.state import Health, HealthState
-from actors.messages import BatchWritten
-from actors.reports import (
-    CatalogReport,
-    ConnectionReport,
-    ResolutionReport,
-)
+from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
 
 START = 1_000.0
 WALL = 1_780_000_000_000_000_000

@@ -1,4 +1,4 @@
-from actors.catalog.announced import DELAYS_S, MAX_WAITING, Announced
+from actors.catalog.discovery import DELAYS_S, MAX_WAITING, Announced
 from actors.model.trade import ConditionId
 
 

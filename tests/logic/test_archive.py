@@ -3,10 +3,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors.model.outcome import RECHECKS_MS, Observation, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.quorum import Resolution
-from actors.resolution.recheck import RECHECKS_MS, Archive
+from actors.resolution.recheck import Archive
 
 ONE = ConditionId("0x" + "1" * 64)
 TWO = ConditionId("0x" + "2" * 64)

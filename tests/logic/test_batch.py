@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from actors.model.batch import verdict
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.quorum import Observation, Source
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.polymarket import budget
-from actors.polymarket.budget import WINDOW_S, Budget
+from actors.polymarket import ratelimit
+from actors.polymarket.ratelimit import WINDOW_S, Budget
 
 
 def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:
@@ -48,7 +48,7 @@ def test_a_request_may_be_made_at_any_time_before_the_next_tick(
 
 
 def test_both_shares_of_gamma_are_below_what_it_documents() -> None:
-    restarted = budget.GAMMA_LISTINGS * 2 + budget.GAMMA_OUTCOMES
+    restarted = ratelimit.GAMMA_LISTINGS * 2 + ratelimit.GAMMA_OUTCOMES
     assert restarted < 300
-    assert budget.DATA < 800
-    assert budget.CLOB < 9_000
+    assert ratelimit.DATA < 800
+    assert ratelimit.CLOB < 9_000

@@ -1,5 +1,6 @@
+from actors.feed.report import Busy
 from actors.model.trade import TokenId
-from actors.supervision.canary import Bustle, Busy
+from actors.supervision.canary import Bustle
 
 A, B, C, D = (TokenId(str(n)) for n in range(1, 5))
 

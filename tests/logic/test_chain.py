@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, in_order
 
 from actors.errors import PayloadRefused
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain
-from actors.resolution.quorum import Observation, Source
 
 
 def word(number: int) -> str:

@@ -1,5 +1,5 @@
 from actors.model.trade import TokenId
-from actors.supervision.changes import Changes, Difference, Lane
+from actors.supervision.allocation import Changes, Difference, Lane
 
 A, B = TokenId("1"), TokenId("2")
 

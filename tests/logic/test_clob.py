@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, State, changed, fixtures, in_order, state, states
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import Source
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import clob
-from actors.resolution.quorum import Source
 
 
 @pytest.mark.parametrize("case", states("clob_states"), ids=lambda case: case.state)

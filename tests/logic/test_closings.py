@@ -1,5 +1,5 @@
 from actors.model.trade import ConditionId
-from actors.resolution.closings import OVERLAP_MS, Closings
+from actors.resolution.polling import OVERLAP_MS, Closings
 
 WALL = 1_791_000_000_000
 ONE, TWO, THREE = (ConditionId(f"0x{number:064x}") for number in (1, 2, 3))

@@ -4,10 +4,9 @@ from decimal import Decimal
 import msgspec
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import RECHECKS_MS, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import CONTRADICTED, TO_BE_STORED, Court
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.recheck import RECHECKS_MS
 
 T0 = 1_791_000_000_000
 HOLD_MS = 90_000

@@ -22,9 +22,9 @@ from told import (
 )
 
 from actors.model.market import Market
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import data_api
-from actors.resolution.quorum import Observation, Source
 
 WINNER = state("data_states", "winner")
 MARKETS = {CONDITION: MARKET}

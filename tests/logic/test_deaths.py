@@ -1,5 +1,5 @@
-from actors.health.deaths import Deaths
-from actors.health.rules import Limits
+from actors.health.counters import Deaths
+from actors.health.document import Limits
 
 
 def test_deaths_far_apart_are_counted_and_no_loop() -> None:

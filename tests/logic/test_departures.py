@@ -1,6 +1,6 @@
 """Letting go: not before it is proven, not later than a bound."""
 
-from actors.feed.departures import Departure, Departures
+from actors.feed.coverage import Departure, Departures
 from actors.model.trade import TokenId
 
 ONE = Departure((TokenId("1"),), "released", since_ns=1_000, asked_at=50.0)

@@ -1,6 +1,6 @@
 """How many connections are opened at a time."""
 
-from actors.supervision.dialling import Dialling
+from actors.supervision.restart import Dialling
 
 
 def answered(dialling: Dialling, times: int) -> Dialling:

@@ -1,7 +1,8 @@
 """Lines about what happens often come seldom and leave nothing out."""
 
+from actors.feed.report import Digest
 from actors.model.batch import Committed
-from actors.writer.digest import Digest, Written
+from actors.writer.notify import Written
 
 S = 1_000_000_000
 

@@ -1,9 +1,8 @@
 """Promise: a source that fails is left alone, one that is asked enough waits, the others go on."""
 
 from actors.errors import SourceUnavailable
-from actors.polymarket.budget import CHAIN
-from actors.polymarket.ratelimit import MOST, Doors
-from actors.resolution.evidence import Source
+from actors.model.outcome import Source
+from actors.polymarket.ratelimit import CHAIN, MOST, Doors
 
 GONE = SourceUnavailable("HTTP 503", retry_after_s=30.0)
 

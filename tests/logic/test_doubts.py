@@ -1,4 +1,4 @@
-from actors.feed.doubts import Doubts
+from actors.feed.liveness import Doubts
 from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.evidence import Testimony as Heard
 from actors.resolution.quorum import Conflict, NotYet, Split, Verdict, Winner, decide, judge
+from actors.resolution.quorum import Testimony as Heard
 
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.feed.farewell import Farewell, farewell
+from actors.feed.liveness import Farewell, farewell
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from told import (
 )
 
 from actors.errors import PayloadRefused
+from actors.model.outcome import Source
 from actors.polymarket import gamma
-from actors.resolution.quorum import Source
 
 ACTIVE = state("gamma_states", "active")
 FINAL = state("gamma_states", "resolved with full history")

@@ -6,8 +6,8 @@ from feed_samples import CONDITION, RECEIVED_NS, printed, spoken
 from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, SetAside
 from actors.model.market import Asset, Market
+from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import Refusal, TokenId, print_hash
-from actors.resolution.quorum import Contradiction, Observation, Resolution, Source
 from actors.writer.gather import Gathered, Knowledge, batch, replay
 
 ALIVE = facts.ProcessAlive(at_ns=7)

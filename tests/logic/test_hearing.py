@@ -1,9 +1,9 @@
 from decimal import Decimal
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.hearing import Hearing, Novelty
+from actors.resolution.cases import Hearing, Novelty
 from actors.resolution.quorum import Conflict, NotYet, Winner
 
 ONE = ConditionId("0x" + "1" * 64)

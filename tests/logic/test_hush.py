@@ -1,4 +1,4 @@
-from actors.supervision.hush import Hush
+from actors.supervision.monitor import Hush
 
 
 def heard(hush: Hush, **data_at: float) -> None:

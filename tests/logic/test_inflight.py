@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.journal.inflight import InFlight
+from actors.journal.recorder import InFlight
 
 
 def test_what_is_stored_is_in_flight_no_more() -> None:

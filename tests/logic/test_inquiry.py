@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.evidence import Observation, Source
 from actors.resolution.polling import CLOB_EXTRA, Ask, Inquiry
 
 Answer = Callable[[Ask], list[Observation]]

@@ -1,5 +1,4 @@
-from actors.feed.coverage import Listening
-from actors.feed.insistence import Insistence
+from actors.feed.coverage import Insistence, Listening
 from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")

@@ -1,7 +1,7 @@
 import pytest
 from plan_samples import conditions, layout, market, markets, planned
 
-from actors.supervision.changes import Changes, Lane
+from actors.supervision.allocation import Changes, Lane
 from actors.supervision.plan import Plan
 
 

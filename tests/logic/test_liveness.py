@@ -1,7 +1,8 @@
 import pytest
 
 from actors.feed.coverage import Listening
-from actors.feed.liveness import GapCause, Liveness, gap_cause
+from actors.feed.liveness import Liveness
+from actors.model.connection import GapCause, gap_cause
 from actors.model.trade import TokenId
 
 TOKEN = TokenId("1")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health.lives import Lives
+from actors.health.counters import Lives
 
 
 def test_a_life_counts_on_and_the_next_begins_anew() -> None:

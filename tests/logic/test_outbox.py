@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.outbox import Outbox
+from actors.actor import Outbox
 
 
 class Note(NamedTuple):

@@ -7,18 +7,16 @@ import pytest
 from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.quorum import (
     Conflict,
     NotYet,
-    Observation,
-    Source,
     Split,
     Verdict,
     Winner,
     check,
     decide,
-    is_outcome,
     judge,
     settle,
 )

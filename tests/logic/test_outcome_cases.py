@@ -15,10 +15,10 @@ import pytest
 from told import AT_MS, CONDITION, MARKET, NO, YES, changed, state
 
 from actors.model.market import Market
+from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
-from actors.resolution.evidence import Source
 from actors.resolution.polling import Ask, read
-from actors.resolution.quorum import Conflict, NotYet, Observation, Winner, decide
+from actors.resolution.quorum import Conflict, NotYet, Winner, decide
 
 HOLD_MS = 120_000
 G, C, D, X = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN

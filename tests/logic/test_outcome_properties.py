@@ -6,21 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from told import AT_MS, CONDITION, MARKET, Payouts, changed, pays, says, state
 
+from actors.model.outcome import Observation, Resolution, Source
 from actors.polymarket import gamma
 from actors.resolution.cases import Court
-from actors.resolution.evidence import Testimony as Heard
-from actors.resolution.quorum import (
-    Conflict,
-    NotYet,
-    Observation,
-    Resolution,
-    Source,
-    Split,
-    Verdict,
-    Winner,
-    decide,
-    judge,
-)
+from actors.resolution.quorum import Conflict, NotYet, Split, Verdict, Winner, decide, judge
+from actors.resolution.quorum import Testimony as Heard
 
 HOLD = 120
 NO_STATUS = "closed at 1/0, no status, still accepting orders"

@@ -1,7 +1,7 @@
 import pytest
 
 from actors.errors import PayloadRefused, SourceUnavailable
-from actors.polymarket.patience import Patience
+from actors.polymarket.ratelimit import Patience
 
 
 def test_the_waits_double_to_a_minute() -> None:

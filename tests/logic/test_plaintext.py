@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health.plaintext import clean
+from actors.health.text import clean
 
 
 def test_lines_stay_lines_and_colours_stay_away() -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from plan_samples import conditions, layout, market, markets, planned
 
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.changes import Changes, Lane
+from actors.supervision.allocation import Changes, Lane
 from actors.supervision.plan import Plan
 
 

@@ -1,6 +1,7 @@
 from random import Random
 
-from actors.writer.pacing import AWAY, BEHIND, LIVE, STOPPED, Presence
+from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
+from actors.writer.pacing import Presence
 
 
 def test_at_first_it_is_away_and_due() -> None:

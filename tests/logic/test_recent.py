@@ -1,4 +1,4 @@
-from actors.database.recent import LONGEST_WAIT, Recent
+from actors.database.cache import LONGEST_WAIT, Recent
 
 
 def key(number: int) -> bytes:

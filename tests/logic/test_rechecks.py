@@ -4,17 +4,8 @@ from decimal import Decimal
 
 from told import MARKET, YES
 
-from actors.resolution.quorum import Resolution, Source
-from actors.resolution.rechecks import (
-    AHEAD_MS,
-    MARGIN_MS,
-    RETRY_MS,
-    SPREAD_MS,
-    Recheck,
-    Rechecks,
-    Stretch,
-    when,
-)
+from actors.model.outcome import Recheck, Resolution, Source, Stretch
+from actors.resolution.recheck import AHEAD_MS, MARGIN_MS, RETRY_MS, SPREAD_MS, Rechecks, when
 
 NOW = 1_791_000_000_000
 

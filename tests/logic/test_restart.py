@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.supervision.restart import Backoff, Budget, Escalation
+from actors.backoff import Backoff
+from actors.supervision.restart import Budget, Escalation
 
 
 class Longest(Random):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.shard import Shard
+from actors.model.market import Shard
 from actors.model.trade import ConditionId
 
 counts = st.integers(1, 12)

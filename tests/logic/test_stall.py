@@ -1,6 +1,6 @@
 """The mark that stands although the journal goes on."""
 
-from actors.journal.stall import Stall
+from actors.journal.watermark import Stall
 
 
 def test_a_mark_that_moves_is_no_stall() -> None:

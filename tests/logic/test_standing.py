@@ -3,10 +3,10 @@
 import pytest
 from told import CONDITION, MARKET, pays, says
 
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.evidence import Testimony as Heard
+from actors.model.outcome import Observation, Source, Standing
+from actors.resolution.cases import Standings, stands
+from actors.resolution.quorum import Testimony as Heard
 from actors.resolution.quorum import decide
-from actors.resolution.standing import Standing, Standings, stands
 
 G, C, D = Source.GAMMA, Source.CLOB, Source.DATA
 YES, NO = pays("1", "0"), pays("0", "1")

@@ -1,4 +1,4 @@
-from actors.writer.stride import Stride
+from actors.writer.pacing import Stride
 
 
 def test_a_full_batch_comes_first() -> None:

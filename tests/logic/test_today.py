@@ -1,4 +1,4 @@
-from actors.health.today import DAY_NS, Today
+from actors.health.counters import DAY_NS, Today
 
 MIDNIGHT = 20_000 * DAY_NS
 

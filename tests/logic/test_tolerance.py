@@ -1,4 +1,4 @@
-from actors.database.tolerance import Tolerance
+from actors.database.transaction import Tolerance
 
 
 def refuse(tolerance: Tolerance, times: int) -> list[str]:

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from told import CONDITION, MARKET, Payouts, pays, says
 
-from actors.polymarket import budget
-from actors.resolution.evidence import Observation, Source
-from actors.resolution.evidence import Testimony as Heard
+from actors.model.outcome import RECHECKS_MS, Observation, Source, Standing
+from actors.polymarket import ratelimit
+from actors.resolution.cases import stands
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
-from actors.resolution.recheck import RECHECKS_MS
-from actors.resolution.standing import Standing, stands
+from actors.resolution.quorum import Testimony as Heard
 
 PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
 HOLD = 120
@@ -73,10 +72,11 @@ def test_the_table_has_every_kind_of_verdict_and_every_state() -> None:
 def test_the_budgets_are_those_that_are_kept() -> None:
     ours = {row[0]: row[2] for row in table("| host | documented")}
     assert ours == {
-        "Gamma": f"{budget.GAMMA_OUTCOMES} for outcomes, {budget.GAMMA_LISTINGS} for the catalogue",
-        "CLOB": f"{budget.CLOB:,}",
-        "Data API": str(budget.DATA),
-        "chain": f"{budget.CHAIN} batches of at most 80 calls",
+        "Gamma": f"{ratelimit.GAMMA_OUTCOMES} for outcomes, "
+        f"{ratelimit.GAMMA_LISTINGS} for the catalogue",
+        "CLOB": f"{ratelimit.CLOB:,}",
+        "Data API": str(ratelimit.DATA),
+        "chain": f"{ratelimit.CHAIN} batches of at most 80 calls",
     }
 
 

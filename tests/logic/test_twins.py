@@ -7,7 +7,7 @@ from feed_samples import HASH, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.feed.twins import TwinCounter
+from actors.feed.ingest import TwinCounter
 from actors.model.trade import Print, print_hash
 
 START_MS = 1_790_000_000_000

@@ -5,8 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.catalog.universe import Filters, Remembered, Universe, fingerprint
-from actors.model.market import Asset, Market
-from actors.model.shard import Shard
+from actors.model.market import Asset, Market, Shard
 from actors.model.trade import ConditionId, TokenId
 
 
