@@ -22,7 +22,7 @@ from actors.messages import ChildDied, Message, Tick
 Handler = Callable[[Any], Any]
 
 
-# MERGED inbox: The patient inbox: a mailbox whose owner is woken only for what cannot wait. To
+# MERGED: The patient inbox: a mailbox whose owner is woken only for what cannot wait. To
 # wake a thread costs more than most messages take to handle. Who gathers until the next `Flush`
 # anyway need not be woken for what it gathers: that waits in the inbox, in the order in which
 # it was told, until something comes that is not patient, or until much waits. Nothing waits
@@ -33,7 +33,7 @@ MOST_PATIENT = 32
 """So many messages wake the owner though all of them could wait."""
 
 
-class PatientInbox:
+class BatchingMailbox:
     """For one thread that empties it and any that fill it; what pykka asks of a queue.
 
     Args:
@@ -135,7 +135,7 @@ class Address:
             raise TimeoutError("no answer in time") from exc
 
 
-class Birth(msgspec.Struct, frozen=True):
+class Incarnation(msgspec.Struct, frozen=True):
     """Which life of which child begins, and when."""
 
     child: str
@@ -147,7 +147,7 @@ class UnknownMessage(Exception):
     """An actor was told something that its table does not list."""
 
 
-class Shell(pykka.ThreadingActor):
+class BaseActor(pykka.ThreadingActor):
     """An actor that is a dispatch table and short handlers.
 
     A subclass sets `handlers` in its `__init__` (which runs in the starter's
@@ -217,7 +217,7 @@ def _format(kind: Any, value: Any, trace: Any) -> str:
     return "".join(traceback.format_exception(kind, value, trace))[-8000:]
 
 
-# MERGED outbox: Messages that must arrive and that no journal remembers: told until they are
+# MERGED: Messages that must arrive and that no journal remembers: told until they are
 # stored. A mailbox loses what it holds when its actor dies. So whoever tells the writer
 # something that is not in the journal keeps it here under a ticket, tells it again when the
 # writer says `StoreOpened`, and forgets it at `TicketsStored`. The writer may thus hear a

@@ -11,14 +11,14 @@ from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.outcome import (
     Contradiction,
-    LastWords,
     Observation,
     Recheck,
     Resolution,
-    Stretch,
+    StoredEvidence,
+    TimeWindow,
     Transition,
 )
-from actors.model.trade import Busiest, ConditionId, Missed, Print, Refusal, TokenId
+from actors.model.trade import Busiest, ConditionId, MissedTrade, Rejection, TokenId, Trade
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +82,10 @@ class Retire(Message, frozen=True, kw_only=True):
     at_once: bool = False
 
 
-class Doubt(Message, frozen=True, kw_only=True):
+class RecheckCoverage(Message, frozen=True, kw_only=True):
     """Supervisor → connection: others heard these; take back what you claim and did not hear."""
 
-    prints: tuple[Print, ...]
+    prints: tuple[Trade, ...]
 
 
 class StopListening(Message, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class FramesReceived(Message, frozen=True, kw_only=True, gc=False):
     frames: tuple[bytes, ...]
 
 
-class WireEnded(Message, frozen=True, kw_only=True):
+class SocketClosed(Message, frozen=True, kw_only=True):
     """Reactor → connection: the socket is gone, for this reason."""
 
     reason: str
@@ -120,8 +120,8 @@ class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
 
     seq: int
     connection: str
-    prints: tuple[Print, ...]
-    refusals: tuple[Refusal, ...]
+    prints: tuple[Trade, ...]
+    refusals: tuple[Rejection, ...]
     hashes: tuple[int, ...]
 
 
@@ -132,7 +132,7 @@ class FactSeen(Message, frozen=True, kw_only=True):
     fact: Fact
 
 
-class Journalled(Message, frozen=True, kw_only=True):
+class ReadJournal(Message, frozen=True, kw_only=True):
     """Connection, supervisor → writer: too much is in flight; read this record in the journal."""
 
     seq: int
@@ -167,10 +167,10 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     oldest_received_ns: int
 
 
-class PrintsMissed(Message, frozen=True, kw_only=True):
+class TradesMissed(Message, frozen=True, kw_only=True):
     """Writer → supervisor: prints that fewer lanes reported than should have."""
 
-    missed: tuple[Missed, ...]
+    missed: tuple[MissedTrade, ...]
 
 
 class StoreOpened(Message, frozen=True, kw_only=True):
@@ -185,14 +185,14 @@ class StoreLost(Message, frozen=True, kw_only=True):
     reason: str
 
 
-class MarketsRemembered(Message, frozen=True, kw_only=True):
+class MarketsRestored(Message, frozen=True, kw_only=True):
     """Writer → catalogue, resolution: markets of earlier days that have no resolution yet."""
 
     markets: tuple[Market, ...]
 
 
-class RecallMarkets(Message, frozen=True, kw_only=True):
-    """Catalogue, resolution → writer, in every life but the first: say `MarketsRemembered` again.
+class RequestMarkets(Message, frozen=True, kw_only=True):
+    """Catalogue, resolution → writer, in every life but the first: say `MarketsRestored` again.
 
     What was told to the life before died with it.
     """
@@ -205,22 +205,22 @@ class MarketsSeen(Message, frozen=True, kw_only=True):
     markets: tuple[Market, ...]
 
 
-class EvidenceRemembered(Message, frozen=True, kw_only=True):
+class EvidenceRestored(Message, frozen=True, kw_only=True):
     """Writer → resolution: what earlier lives heard last of markets that have no resolution.
 
-    Told before the `MarketsRemembered` of the same markets.
+    Told before the `MarketsRestored` of the same markets.
     """
 
-    said: LastWords
+    said: StoredEvidence
 
 
-class RecallVerdicts(Message, frozen=True, kw_only=True):
+class RequestRechecks(Message, frozen=True, kw_only=True):
     """Resolution → writer: which recorded verdicts fall due for another look in this stretch?"""
 
-    stretch: Stretch
+    stretch: TimeWindow
 
 
-class VerdictsRemembered(Message, frozen=True, kw_only=True):
+class RechecksRestored(Message, frozen=True, kw_only=True):
     """Writer → resolution: these; with `until_ms`, that was all until then."""
 
     verdicts: tuple[Recheck, ...]
@@ -301,7 +301,7 @@ class GetHealth(Message, frozen=True, kw_only=True):
     """Status thread → supervisor: answer with a `health.Health`."""
 
 
-# MERGED reports: Reports: what children tell their supervisor of their own lives. `child` and
+# MERGED: what children tell their supervisor of their own lives. `child` and
 # `incarnation` name one life of one child. `now` is monotonic seconds, `*_ns` wall clock.
 
 
@@ -400,7 +400,7 @@ class ChildDied(Message, frozen=True, kw_only=True):
     exit_code: int | None = None
 
 
-class HeardOut(Message, frozen=True, kw_only=True):
+class MailboxDrained(Message, frozen=True, kw_only=True):
     """Supervisor → itself, behind all that a life told which is over: now it has no more to say."""
 
     child: str

@@ -7,8 +7,8 @@ from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market
-from actors.model.outcome import LastWords, Recheck, Stretch
-from actors.model.trade import ConditionId, Print
+from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
+from actors.model.trade import ConditionId, Trade
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
 
@@ -132,7 +132,7 @@ class FakeStore:
     """A database in memory: keyed prints, the mark moves with the batch."""
 
     def __init__(self) -> None:
-        self.prints: dict[tuple[object, ...], Print] = {}
+        self.prints: dict[tuple[object, ...], Trade] = {}
         self.batches: list[Batch] = []
         self.marks: dict[UUID, int] = {}
         self.journal_id = JOURNAL_ID
@@ -141,9 +141,9 @@ class FakeStore:
         self.poisoned = False
         self.forgets_commit = False
         self.remembered: tuple[Market, ...] = ()
-        self.said = LastWords()
+        self.said = StoredEvidence()
         self.verdicts: tuple[Recheck, ...] = ()
-        self.stretches: list[Stretch] = []
+        self.stretches: list[TimeWindow] = []
         self.closed = True
 
     @property
@@ -197,11 +197,11 @@ class FakeStore:
         if self.remembered:
             yield self.remembered
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         assert set(conditions) == {market.condition_id for market in self.remembered}
         return self.said
 
-    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         self.stretches.append(stretch)
         if self.away:
             raise StoreUnavailable("server closed the connection")

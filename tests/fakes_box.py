@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import pykka
 
-from actors.actor import Shell
+from actors.actor import BaseActor
 from actors.messages import Message
 
 M = TypeVar("M", bound=Message)
@@ -54,7 +54,7 @@ class FakeRef(Box):
         self.asked_to_stop = True
 
 
-def drain(actor: Shell, *, most: int = 10_000) -> int:
+def drain(actor: BaseActor, *, most: int = 10_000) -> int:
     """Feed what the actor told itself to it until nothing is left; give how many there were.
 
     An actor that never comes to rest fails the test.
@@ -70,7 +70,7 @@ def drain(actor: Shell, *, most: int = 10_000) -> int:
     raise AssertionError(f"{actor.child} still tells itself things after {most} messages")
 
 
-def step(actor: Shell) -> Message | None:
+def step(actor: BaseActor) -> Message | None:
     """Feed one message that the actor told itself; give it, or None."""
     inbox: Any = actor.actor_inbox
     if inbox.empty():
@@ -80,7 +80,7 @@ def step(actor: Shell) -> Message | None:
     return message
 
 
-def waiting(actor: Shell) -> int:
+def waiting(actor: BaseActor) -> int:
     """Give how many messages the actor has told itself."""
     inbox: Any = actor.actor_inbox
     count: int = inbox.qsize()

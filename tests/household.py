@@ -24,15 +24,15 @@ from actors.messages import (
     UniverseChanged,
     WriterReport,
 )
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.facts import Record, decode
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.actor import Household, SupervisorActor, Vital
+from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
 from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
 from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec, Dialling, Escalation
+from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
 
 START = 1_000.0
 START_NS = 1_790_000_000_000_000_000
@@ -150,7 +150,7 @@ class House:
         self.writer, self.told_writer = Address(), Box()
         self.journal = MeasuredFakeJournal()
         self.births: list[tuple[str, FakeRef]] = []
-        self.lanes: list[LaneSpec] = []
+        self.lanes: list[ConnectionSpec] = []
         self.unborn: dict[str, Exception] = {}
         self.mute: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
@@ -160,10 +160,10 @@ class House:
         self.children = Children(
             rng=Random(1),
             escalation=Escalation(),
-            dialling=Dialling(least=starts_per_tick, most=starts_per_tick),
+            dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
         )
         self.actor = SupervisorActor(
-            household=Household(
+            household=ChildSpecs(
                 vitals=(
                     self._vital("writer", 60.0, self.writer),
                     self._vital("resolution", 120.0, Address()),
@@ -192,7 +192,7 @@ class House:
             address=address,
         )
 
-    def _listen(self, lane: LaneSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
+    def _listen(self, lane: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
         ref = self._bear(lane.lane)
         self.lanes.append(lane)
         return ref

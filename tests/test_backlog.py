@@ -3,7 +3,7 @@ from fakes import FakeJournal
 from fakes_box import Box
 
 from actors.errors import JournalFailed
-from actors.journal.recorder import MOST_FACTS, Backlog, Recorder
+from actors.journal.recorder import MOST_FACTS, FactQueue, Recorder
 from actors.messages import FactSeen
 from actors.model import facts
 
@@ -11,7 +11,7 @@ from actors.model import facts
 class House:
     def __init__(self) -> None:
         self.journal, self.writer = FakeJournal(), Box()
-        self.backlog = Backlog(Recorder(self.journal, self.writer, inflight_max=100_000))
+        self.backlog = FactQueue(Recorder(self.journal, self.writer, inflight_max=100_000))
 
     def written(self) -> list[facts.Record]:
         return [facts.decode(body) for body in self.journal.bodies.values()]

@@ -12,11 +12,11 @@ from actors.catalog.universe import Filters
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
     CatalogReport,
-    MarketsRemembered,
+    MarketsRestored,
     MarketsSeen,
     MarketsSettled,
     NewMarketSeen,
-    RecallMarkets,
+    RequestMarkets,
     StoreOpened,
     Tick,
     TicketsStored,
@@ -377,8 +377,8 @@ def test_only_a_later_life_asks_what_is_remembered() -> None:
     first, second = house(web_of(1)), house(web_of(1), incarnation=2)
     first.tick()
     second.tick()
-    assert first.writer.of(RecallMarkets) == []
-    assert len(second.writer.of(RecallMarkets)) == 1
+    assert first.writer.of(RequestMarkets) == []
+    assert len(second.writer.of(RequestMarkets)) == 1
 
 
 def test_while_the_database_is_away_memory_is_bounded_and_everything_is_watched() -> None:
@@ -412,8 +412,8 @@ def test_gamma_is_not_asked_more_often_than_its_budget_allows() -> None:
     assert len(home.watched()) == GAMMA_LISTINGS * 2 + 10
 
 
-def remembered(*markets: FakeMarket) -> MarketsRemembered:
-    return MarketsRemembered(markets=tuple(parse_market(market.gamma()) for market in markets))
+def remembered(*markets: FakeMarket) -> MarketsRestored:
+    return MarketsRestored(markets=tuple(parse_market(market.gamma()) for market in markets))
 
 
 def test_remembered_markets_are_watched_again() -> None:
@@ -636,10 +636,10 @@ def test_with_a_limit_remembered_markets_come_before_larger_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "news", [StoreOpened(server="x"), MarketsRemembered(markets=())], ids=["opened", "remembered"]
+    "news", [StoreOpened(server="x"), MarketsRestored(markets=())], ids=["opened", "remembered"]
 )
 def test_with_a_limit_the_first_sweep_begins_when_the_database_has_spoken(
-    news: StoreOpened | MarketsRemembered,
+    news: StoreOpened | MarketsRestored,
 ) -> None:
     home = house(web_of(5), max_assets=4)
     home.tick()

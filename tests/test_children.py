@@ -8,7 +8,7 @@ from fakes_box import FakeRef
 from actors.actor import Address
 from actors.messages import Flush, Retire, Tick
 from actors.supervision.children import Child, Children, Death
-from actors.supervision.restart import ChildSpec, Dialling, Escalation
+from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
 
 
 class Nursery:
@@ -18,7 +18,7 @@ class Nursery:
         self.children = Children(
             rng=Random(1),
             escalation=Escalation(),
-            dialling=Dialling(least=starts_per_tick, most=starts_per_tick),
+            dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
         )
         self.refs: list[FakeRef] = []
         self.lives: list[tuple[str, int]] = []
@@ -77,7 +77,7 @@ def test_the_first_leg_is_born_before_the_second() -> None:
 
 def test_more_are_born_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -> None:
     nursery = Nursery()
-    nursery.children.dialling = Dialling()
+    nursery.children.dialling = ConnectRate()
     for number in range(120):
         nursery.add(f"c{number:03}")
     listening = 0
@@ -99,7 +99,7 @@ def test_more_are_born_at_a_time_when_all_come_to_listen_and_few_when_they_fail(
 
 def test_the_end_of_one_that_listened_or_was_let_go_slows_nobody_down() -> None:
     nursery = Nursery()
-    nursery.children.dialling = Dialling()
+    nursery.children.dialling = ConnectRate()
     for name in ("heard", "leaving", "next"):
         nursery.add(name)
     for _ in range(36):

@@ -14,22 +14,22 @@ from actors.messages import (
 )
 from actors.model.outcome import (
     Contradiction,
+    MarketState,
     Observation,
     Resolution,
     Source,
-    Standing,
     Transition,
 )
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.actor import OUTBOX_MAX, Clerk
+from actors.resolution.actor import OUTBOX_MAX, FindingsOutbox
 from actors.resolution.cases import Heard
 
 ONE = ConditionId("0x" + "1" * 64)
 STEP = Transition(
     condition_id=ONE,
     at_ms=1,
-    before=Standing.HOLDING,
-    standing=Standing.RECORDED,
+    before=MarketState.HOLDING,
+    standing=MarketState.RECORDED,
     reason="data and gamma agree",
 )
 WORD = Observation(
@@ -56,19 +56,19 @@ DOUBT = Contradiction(
 
 def test_evidence_comes_first_then_the_step_then_the_verdict() -> None:
     box = Box()
-    Clerk(box, life=1).note(Heard(evidence=WORD, transition=STEP, resolution=VERDICT))
+    FindingsOutbox(box, life=1).note(Heard(evidence=WORD, transition=STEP, resolution=VERDICT))
     assert [type(each) for each in box.told] == [ResolutionObserved, MarketMoved, MarketResolved]
 
 
 def test_nothing_heard_is_nothing_told() -> None:
     box = Box()
-    Clerk(box, life=1).note(Heard())
+    FindingsOutbox(box, life=1).note(Heard())
     assert box.told == []
 
 
 def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
     box = Box()
-    clerk = Clerk(box, life=1)
+    clerk = FindingsOutbox(box, life=1)
     clerk.note(Heard(evidence=WORD, resolution=VERDICT))
     told = list(box.told)
     clerk.tell_again()
@@ -81,7 +81,7 @@ def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
 
 def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     box = Box()
-    clerk = Clerk(box, life=1)
+    clerk = FindingsOutbox(box, life=1)
     with caplog.at_level(logging.ERROR):
         clerk.note(Heard(contradiction=DOUBT))
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
@@ -90,7 +90,7 @@ def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture
 
 
 def test_with_too_much_waiting_the_clerk_is_busy() -> None:
-    clerk = Clerk(Box(), life=1)
+    clerk = FindingsOutbox(Box(), life=1)
     for _ in range(OUTBOX_MAX):
         assert not clerk.busy
         clerk.move(STEP)

@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeDialler, FakeJournal, FakeLine
 from fakes_box import Box, drain
 
-from actors.actor import Birth, UnknownMessage
+from actors.actor import Incarnation, UnknownMessage
 from actors.errors import FeedLost
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.recorder import Recorder
@@ -19,8 +19,8 @@ from actors.messages import (
     ConnectionReport,
     Drain,
     FactSeen,
-    Journalled,
     NewMarketSeen,
+    ReadJournal,
     ResolutionHint,
     Retire,
     Subscribe,
@@ -28,7 +28,7 @@ from actors.messages import (
     TradesSeen,
     Unsubscribe,
 )
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.facts import (
     FramesSeen,
     ListeningClosed,
@@ -94,14 +94,14 @@ def a_change(at_ms: int) -> bytes:
 class House:
     """A connection with its neighbours, its line and a clock."""
 
-    def __init__(self, lane: LaneSpec | None = None, *, inflight_max: int = 100) -> None:
+    def __init__(self, lane: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
         self.supervisor, self.writer = Box(), Box()
         self.catalog, self.resolution = Box(), Box()
         self.dialler, self.journal = FakeDialler(), FakeJournal()
         self.now, self.wall_ms = 100.0, WALL_MS
         self.actor = ConnectionActor(
-            Birth("leg0-0001", 1, self.tick_message()),
-            lane or LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO), pulse=(PULSE,)),
+            Incarnation("leg0-0001", 1, self.tick_message()),
+            lane or ConnectionSpec(lane="leg0-0001", leg=0, tokens=(YES, NO), pulse=(PULSE,)),
             neighbours=Neighbours(
                 supervisor=self.supervisor,
                 writer=self.writer,
@@ -172,7 +172,7 @@ def test_a_connection_subscribes_to_its_tokens_and_its_pulse() -> None:
 
 def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
     tokens = tuple(TokenId(str(1000 + i)) for i in range(250))
-    house = House(LaneSpec(lane="a", leg=0, tokens=tokens)).connect()
+    house = House(ConnectionSpec(lane="a", leg=0, tokens=tokens)).connect()
 
     kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.line)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
@@ -591,11 +591,11 @@ def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> N
     house.hear(a_print())
 
     assert not house.writer.of(TradesSeen)
-    assert house.writer.last(Journalled).seq == house.journal.next_seq - 1
+    assert house.writer.last(ReadJournal).seq == house.journal.next_seq - 1
 
 
 def test_lifecycle_events_go_to_catalogue_and_resolution() -> None:
-    house = House(LaneSpec(lane="lifecycle", leg=0, lifecycle=True)).connect()
+    house = House(ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)).connect()
     assert json.loads(house.line.sent[0])["custom_feature_enabled"] is True
     announced = {
         "event_type": "new_market",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.supervision.admission import Headroom
+from actors.supervision.admission import DiskSpace
 
 
 class Volume:
@@ -27,14 +27,14 @@ class Volume:
         return self.rebuilds
 
 
-def shut(headroom: Headroom) -> bool:
+def shut(headroom: DiskSpace) -> bool:
     headroom.look()
     return headroom.shut
 
 
 def test_reading_goes_on_while_there_is_room() -> None:
     volume = Volume()
-    headroom = Headroom(volume)
+    headroom = DiskSpace(volume)
     for left in (100, 50, 10):
         volume.headroom_bytes = left
         assert not shut(headroom)
@@ -45,7 +45,7 @@ def test_without_room_reading_stops_and_the_reserve_is_freed_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     volume = Volume()
-    headroom = Headroom(volume)
+    headroom = DiskSpace(volume)
     volume.headroom_bytes = 9
     assert shut(headroom)
     assert shut(headroom)
@@ -56,7 +56,7 @@ def test_without_room_reading_stops_and_the_reserve_is_freed_once(
 
 def test_a_little_room_is_not_enough_to_resume() -> None:
     volume = Volume()
-    headroom = Headroom(volume)
+    headroom = DiskSpace(volume)
     volume.headroom_bytes = 9
     headroom.look()
     volume.headroom_bytes = 49
@@ -69,7 +69,7 @@ def test_a_little_room_is_not_enough_to_resume() -> None:
 
 def test_reading_resumes_only_when_the_reserve_stands_again() -> None:
     volume = Volume()
-    headroom = Headroom(volume)
+    headroom = DiskSpace(volume)
     volume.headroom_bytes = 9
     headroom.look()
     volume.headroom_bytes, volume.rebuilds = 100, False

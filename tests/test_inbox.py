@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 from pykka._envelope import Envelope
 
-from actors.actor import MOST_PATIENT, PatientInbox
+from actors.actor import MOST_PATIENT, BatchingMailbox
 from actors.messages import CatchUp, Flush, Message
 
 WAIT_S = 20
 
 
-def inbox() -> PatientInbox:
-    return PatientInbox({CatchUp})
+def inbox() -> BatchingMailbox:
+    return BatchingMailbox({CatchUp})
 
 
-def put(into: PatientInbox, *messages: Message) -> None:
+def put(into: BatchingMailbox, *messages: Message) -> None:
     for message in messages:
         into.put(Envelope(message))
 
 
-def woken(of: PatientInbox) -> bool:
+def woken(of: BatchingMailbox) -> bool:
     return not of._bell.empty()
 
 

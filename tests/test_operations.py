@@ -12,7 +12,7 @@ import pytest
 from actors import errors
 from actors.health import rules
 from actors.model.batch import Committed
-from actors.writer.notify import Written
+from actors.writer.notify import CommitSummary
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -182,7 +182,7 @@ def test_an_event_has_a_stable_name_its_levels_and_its_fields(name: str) -> None
 
 
 def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
-    written = Written(every_s=1)
+    written = CommitSummary(every_s=1)
     gathered = Committed(stored=1, repeated=0, refused=0, mark=1)
     written.add(gathered, oldest_received_ns=1, wall_ns=1)
 

@@ -6,20 +6,20 @@ from fakes_box import Box
 from feed_samples import RECEIVED_NS, spoken
 
 from actors.errors import JournalFull
-from actors.feed.ingest import Intake, Taken
+from actors.feed.ingest import Ingest, Ingested
 from actors.journal.recorder import Recorder
-from actors.messages import FactSeen, Journalled, TradesSeen
+from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
-from actors.model.connection import LaneSpec
-from actors.model.trade import print_hash
+from actors.model.connection import ConnectionSpec
+from actors.model.trade import trade_hash
 
 ALIVE = facts.ProcessAlive(at_ns=7)
-LANE = LaneSpec(lane="a", leg=0)
+LANE = ConnectionSpec(lane="a", leg=0)
 
 
-def frames(*raws: bytes) -> Taken:
+def frames(*raws: bytes) -> Ingested:
     """Give frames as a connection understands them."""
-    return Intake(LANE, 1).take(raws, RECEIVED_NS)
+    return Ingest(LANE, 1).take(raws, RECEIVED_NS)
 
 
 def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
@@ -44,7 +44,7 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     (told,) = writer.of(TradesSeen)
     assert (told.seq, told.connection) == (2, "a")
     assert told.prints == taken.prints
-    assert told.hashes == tuple(map(print_hash, told.prints))
+    assert told.hashes == tuple(map(trade_hash, told.prints))
     assert [trade.occurrence for trade in told.prints] == [1, 1, 2]
     assert [refusal.payload for refusal in told.refusals] == [spoken(price="7")]
 
@@ -65,10 +65,10 @@ def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
     assert [type(message) for message in writer.told] == [
         FactSeen,
         FactSeen,
-        Journalled,
-        Journalled,
+        ReadJournal,
+        ReadJournal,
     ]
-    assert [message.seq for message in writer.of(Journalled)] == [3, 4]
+    assert [message.seq for message in writer.of(ReadJournal)] == [3, 4]
 
     journal.release(5)
     recorder.fact(ALIVE)
@@ -92,4 +92,4 @@ def test_prints_count_for_the_bound_not_their_records() -> None:
     recorder = Recorder(journal, writer, inflight_max=3)
     recorder.frames("a", frames(spoken(), spoken(), spoken(price="7")))
     recorder.frames("a", frames(spoken(), spoken(), spoken(), spoken()))
-    assert [type(message) for message in writer.told] == [TradesSeen, Journalled]
+    assert [type(message) for message in writer.told] == [TradesSeen, ReadJournal]

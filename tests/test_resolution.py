@@ -10,14 +10,15 @@ from fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
-    EvidenceRemembered,
+    EvidenceRestored,
     MarketMoved,
     MarketResolved,
-    MarketsRemembered,
+    MarketsRestored,
     MarketsSettled,
     Message,
-    RecallMarkets,
-    RecallVerdicts,
+    RechecksRestored,
+    RequestMarkets,
+    RequestRechecks,
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
@@ -26,16 +27,15 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
-    VerdictsRemembered,
 )
 from actors.model.market import Market
 from actors.model.outcome import (
-    LastWords,
+    MarketState,
     Observation,
     Recheck,
     Resolution,
     Source,
-    Standing,
+    StoredEvidence,
     Transition,
 )
 from actors.model.trade import ConditionId, TokenId
@@ -99,7 +99,7 @@ class House:
 
     def kept(self) -> list[Message]:
         """Give what the writer was told to keep."""
-        return [each for each in self.writer.told if not isinstance(each, RecallVerdicts)]
+        return [each for each in self.writer.told if not isinstance(each, RequestRechecks)]
 
     def verdicts(self) -> list[Resolution]:
         return [message.resolution for message in self.writer.of(MarketResolved)]
@@ -577,8 +577,8 @@ def test_a_new_life_asks_what_is_remembered_and_goes_on() -> None:
     home = House(FakePolymarket(), incarnation=2, chain=False)
     home.web.add(market)
     home.tick()
-    assert len(home.writer.of(RecallMarkets)) == 1
-    home.actor.on_receive(MarketsRemembered(markets=(parsed(market),)))
+    assert len(home.writer.of(RequestMarkets)) == 1
+    home.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
     market.resolve(0)
     home.run(HOLD_S + 2 * POLL_S)
     assert len(home.verdicts()) == 1
@@ -587,7 +587,7 @@ def test_a_new_life_asks_what_is_remembered_and_goes_on() -> None:
 def test_the_first_life_is_told_without_asking() -> None:
     home = house()
     home.tick()
-    assert home.writer.of(RecallMarkets) == []
+    assert home.writer.of(RequestMarkets) == []
 
 
 def test_a_market_that_the_catalogue_lets_go_still_gets_its_verdict() -> None:
@@ -667,12 +667,12 @@ def said(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observa
     )
 
 
-def reborn(market: FakeMarket, words: LastWords) -> House:
+def reborn(market: FakeMarket, words: StoredEvidence) -> House:
     """A house that is told of the market and of what was last said of it, before its first tick."""
     home = House(FakePolymarket(), chain=False, settled=False)
     home.web.add(market)
-    home.actor.on_receive(EvidenceRemembered(said=words))
-    home.actor.on_receive(MarketsRemembered(markets=(parsed(market),)))
+    home.actor.on_receive(EvidenceRestored(said=words))
+    home.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
     return home
 
 
@@ -683,7 +683,9 @@ def test_a_hold_goes_on_in_the_next_life_and_no_evidence_is_told_again() -> None
     words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
     home = reborn(
         market,
-        LastWords(observations=words, standings=((market.condition_id, Standing.HOLDING, since),)),
+        StoredEvidence(
+            observations=words, standings=((market.condition_id, MarketState.HOLDING, since),)
+        ),
     )
     home.run(HOLD_S - 70)
     assert home.verdicts() == []
@@ -698,7 +700,7 @@ def test_a_word_that_changed_between_two_lives_starts_the_hold_anew() -> None:
     market.resolve(1)
     since = WALL_MS - 600_000
     words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
-    home = reborn(market, LastWords(observations=words))
+    home = reborn(market, StoredEvidence(observations=words))
     home.run(HOLD_S - 10)
     assert home.verdicts() == []
     home.run(20 + POLL_S)
@@ -709,7 +711,7 @@ def test_after_a_contradiction_in_an_earlier_life_the_hold_starts_anew() -> None
     market = FakeMarket(1, end_ms=ENDED - 300_000)
     market.resolve(0)
     words = tuple(said(market, each, 0, WALL_MS - 600_000) for each in (Source.GAMMA, Source.DATA))
-    home = reborn(market, LastWords(observations=words, contradicted=(market.condition_id,)))
+    home = reborn(market, StoredEvidence(observations=words, contradicted=(market.condition_id,)))
     home.run(HOLD_S - 10)
     assert home.verdicts() == []
     home.run(20 + POLL_S)
@@ -722,7 +724,7 @@ def test_words_from_a_clock_that_was_ahead_are_left_out() -> None:
     words = tuple(
         said(market, each, 1, WALL_MS + 86_400_000) for each in (Source.GAMMA, Source.DATA)
     )
-    home = reborn(market, LastWords(observations=words))
+    home = reborn(market, StoredEvidence(observations=words))
     home.run(HOLD_S + 2 * POLL_S)
     assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
 
@@ -733,10 +735,10 @@ def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> N
     home = House(FakePolymarket(), chain=False)
     home.web.add(market)
     home.tick()
-    (asked,) = home.writer.of(RecallVerdicts)
+    (asked,) = home.writer.of(RequestRechecks)
     assert asked.stretch.since_ms is None
     due_ms = WALL_MS + 600_000
-    told = VerdictsRemembered(
+    told = RechecksRestored(
         verdicts=(
             Recheck(
                 resolution=Resolution(
@@ -767,7 +769,7 @@ def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> N
     assert home.report().pending == ()
     assert len(home.actor._court.docket) == 0
     home.run(1200)
-    last = home.writer.of(RecallVerdicts)[-1]
+    last = home.writer.of(RequestRechecks)[-1]
     assert last.stretch.since_ms == asked.stretch.until_ms  # no look is left out
 
 
@@ -775,10 +777,10 @@ def test_what_the_database_does_not_answer_is_asked_again() -> None:
     home = house()
     home.tick()
     home.run(120)
-    assert len(home.writer.of(RecallVerdicts)) == 3
+    assert len(home.writer.of(RequestRechecks)) == 3
     home.actor.on_receive(StoreOpened(server="x"))
     home.tick()
-    assert len(home.writer.of(RecallVerdicts)) == 4
+    assert len(home.writer.of(RequestRechecks)) == 4
 
 
 # ------------------------------------------------------------------- budgets

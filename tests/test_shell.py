@@ -7,7 +7,7 @@ import pykka
 import pytest
 from fakes_box import Box
 
-from actors.actor import Address, Shell, UnknownMessage
+from actors.actor import Address, BaseActor, UnknownMessage
 from actors.errors import SchemaMismatch
 from actors.messages import (
     ChildDied,
@@ -21,7 +21,7 @@ from actors.messages import (
 WAIT_S = 10.0
 
 
-class Diligent(Shell):
+class Diligent(BaseActor):
     """Notes what it is told; breaks on `Drain`."""
 
     first = Open()

@@ -15,7 +15,7 @@ from actors.actor import Address
 from actors.app import shutdown
 from actors.app.factory import Addresses
 from actors.app.shutdown import Shutdown
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 from actors.messages import Drain, GetListening, Message, StopListening
 
 LATE = pykka.Timeout
@@ -73,7 +73,7 @@ def leave(
         monotonic=lambda: float(next(seconds)),
     )
     guard, seconds = NoGuard(), count()
-    connections, _, drain = way.empty_house(cast("Any", None), cast("Guard", guard))
+    connections, _, drain = way.empty_house(cast("Any", None), cast("QueryWatchdog", guard))
     return way.perform([connections, drain]), guard
 
 

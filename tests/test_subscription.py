@@ -19,17 +19,17 @@ from test_connection import (
 from actors.messages import (
     ConnectionEnded,
     ConnectionReport,
-    Doubt,
+    RecheckCoverage,
     Retire,
     Subscribe,
     TradesSeen,
 )
 from actors.model import facts
-from actors.model.connection import LaneSpec
-from actors.model.trade import Print, TokenId
+from actors.model.connection import ConnectionSpec
+from actors.model.trade import TokenId, Trade
 from actors.polymarket import channel
 
-ALONE = LaneSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
+ALONE = ConnectionSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
 DEEP = b'"bids"'
 
 
@@ -124,7 +124,7 @@ def test_a_failed_probe_is_frozen_in_time() -> None:
 
 
 def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
-    house = House(LaneSpec(lane="lifecycle", leg=0, lifecycle=True)).connect().silence(500)
+    house = House(ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)).connect().silence(500)
 
     assert len(sent_tokens(house.line)) == 1
     assert ended(house) == ""
@@ -187,7 +187,7 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
 # ------------------------------------------------------------------------ deaf
 
 
-def seen(token: str, at_ms: int) -> Print:
+def seen(token: str, at_ms: int) -> Trade:
     return channel.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
 
 
@@ -203,7 +203,7 @@ def listening(house: House, *, after_s: int = 30) -> int:
 def test_a_token_whose_prints_do_not_come_is_covered_until_it_was_last_heard() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
 
     (cut,) = house.facts(facts.TokensReleased)
     assert cut == facts.TokensReleased(
@@ -218,7 +218,7 @@ def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.hear(a_print(NO, at_ms=now_ms - 10_000))
-    house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
 
     assert house.facts(facts.TokensReleased) == []
     assert asked_since(house, 1) == []
@@ -228,7 +228,7 @@ def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
 def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
     house = House(ALONE)
     listening(house)
-    house.actor.on_receive(Doubt(prints=(seen(YES, WALL_MS + at_ms),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, WALL_MS + at_ms),)))
 
     assert house.facts(facts.TokensReleased) == []
 
@@ -236,7 +236,7 @@ def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
 def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    doubt = Doubt(prints=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
+    doubt = RecheckCoverage(prints=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
     house.actor.on_receive(doubt)
     house.actor.on_receive(doubt)
 
@@ -247,8 +247,8 @@ def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
 def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
-    house.actor.on_receive(Doubt(prints=(seen(YES, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, now_ms - 10_000),)))
     house.tick()
 
     assert house.supervisor.last(ConnectionReport).deaf
@@ -258,7 +258,7 @@ def test_a_connection_that_has_ended_has_no_doubts() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
-    house.actor.on_receive(Doubt(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
 
     assert house.facts(facts.TokensReleased) == []
 

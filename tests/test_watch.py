@@ -5,8 +5,16 @@ from decimal import Decimal
 import pytest
 from household import LANE, House, added, connection_report, market, removed
 
-from actors.messages import Doubt, PrintsMissed, Retire, StopListening, Subscribe, Tick, Unsubscribe
-from actors.model.trade import Busiest, Missed, Print, TokenId
+from actors.messages import (
+    RecheckCoverage,
+    Retire,
+    StopListening,
+    Subscribe,
+    Tick,
+    TradesMissed,
+    Unsubscribe,
+)
+from actors.model.trade import Busiest, MissedTrade, TokenId, Trade
 
 NEXT = f"{LANE}.1"
 
@@ -250,8 +258,8 @@ def test_a_silence_of_most_connections_is_told_to_all_and_one_is_replaced_every_
 # ---------------------------------------------------------------------- deafness
 
 
-def a_print(number: int) -> Print:
-    return Print(
+def a_print(number: int) -> Trade:
+    return Trade(
         token_id=market(number).token_ids[0],
         condition_id=market(number).condition_id,
         traded_at_ms=1,
@@ -264,17 +272,17 @@ def a_print(number: int) -> Print:
 
 def test_the_leg_that_did_not_report_a_print_is_asked_and_nobody_else() -> None:
     house = House(redundancy=2).begin(1)
-    house.tell(PrintsMissed(missed=(Missed(a_print(1), ("leg1-0000",)),)))
+    house.tell(TradesMissed(missed=(MissedTrade(a_print(1), ("leg1-0000",)),)))
 
-    assert house.ref("leg0-0000").of(Doubt) == [Doubt(prints=(a_print(1),))]
-    assert house.ref("leg1-0000").of(Doubt) == []
+    assert house.ref("leg0-0000").of(RecheckCoverage) == [RecheckCoverage(prints=(a_print(1),))]
+    assert house.ref("leg1-0000").of(RecheckCoverage) == []
 
 
 def test_prints_of_markets_that_left_the_plan_are_nobodys_fault() -> None:
     house = House(redundancy=2).begin(1)
-    house.tell(PrintsMissed(missed=(Missed(a_print(2), ("leg1-0000",)),)))
+    house.tell(TradesMissed(missed=(MissedTrade(a_print(2), ("leg1-0000",)),)))
 
-    assert house.ref("leg0-0000").of(Doubt) == []
+    assert house.ref("leg0-0000").of(RecheckCoverage) == []
 
 
 # --------------------------------------------------------------------- crowding

@@ -10,7 +10,7 @@ from fakes import JOURNAL_ID, FakeJournal, FakeStore
 from fakes_box import Box, drain, step
 from test_connection import a_print
 
-from actors.actor import Birth
+from actors.actor import Incarnation
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -18,19 +18,19 @@ from actors.messages import (
     Drain,
     FactSeen,
     Flush,
-    Journalled,
     MarketResolved,
-    MarketsRemembered,
+    MarketsRestored,
     MarketsSeen,
     Open,
-    PrintsMissed,
-    RecallMarkets,
+    ReadJournal,
+    RequestMarkets,
     ResolutionConflict,
     ResolutionObserved,
     StoreLost,
     StoreOpened,
     Tick,
     TicketsStored,
+    TradesMissed,
     TradesSeen,
     WriterReport,
 )
@@ -39,14 +39,14 @@ from actors.model.facts import (
     FramesSeen,
     ListeningOpened,
     ProcessAlive,
-    StretchLost,
+    RangeLost,
     TokensConfirmed,
     TokensWanted,
     encode,
 )
 from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
-from actors.model.trade import ConditionId, Print, TokenId, print_hashes
+from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
@@ -76,7 +76,7 @@ class House:
         self.journal, self.store = journal or FakeJournal(), store or FakeStore()
         self.now = 100.0
         self.actor = WriterActor(
-            Birth("writer", 1, Tick(now=self.now, wall_ns=NS)),
+            Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
             neighbours=WriterNeighbours(
                 supervisor=self.supervisor, catalog=self.catalog, resolution=self.resolution
             ),
@@ -103,7 +103,7 @@ class House:
         )
         seq = self.journal.append(encode(frames), weight=1)
         prints = channel.decode((raw,), NS + number).prints
-        hashes = print_hashes(prints)
+        hashes = trade_hashes(prints)
         return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
 
     def journal_fact(self, fact: Fact) -> FactSeen:
@@ -116,7 +116,7 @@ class House:
     def flush(self) -> None:
         self.actor.on_receive(Flush())
 
-    def stored(self) -> list[Print]:
+    def stored(self) -> list[Trade]:
         return list(self.store.prints.values())
 
 
@@ -251,7 +251,7 @@ def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
     house = House().open()
     house.tell(house.journal_print(1))
     untold = house.journal_print(2)
-    house.tell(Journalled(seq=untold.seq))
+    house.tell(ReadJournal(seq=untold.seq))
     drain(house.actor)
 
     assert len(house.stored()) == 2
@@ -387,16 +387,16 @@ def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
 
     assert house.catalog.of(StoreOpened)
     assert house.resolution.of(StoreOpened)
-    assert house.catalog.last(MarketsRemembered).markets == (MARKET,)
-    assert house.resolution.last(MarketsRemembered).markets == (MARKET,)
+    assert house.catalog.last(MarketsRestored).markets == (MARKET,)
+    assert house.resolution.last(MarketsRestored).markets == (MARKET,)
 
 
 def test_a_newborn_neighbour_can_ask_for_what_is_remembered() -> None:
     house = House().open()
     house.store.remembered = (MARKET,)
-    house.tell(RecallMarkets())
+    house.tell(RequestMarkets())
 
-    assert house.catalog.last(MarketsRemembered).markets == (MARKET,)
+    assert house.catalog.last(MarketsRestored).markets == (MARKET,)
 
 
 def test_connection_events_wait_for_the_database() -> None:
@@ -601,11 +601,11 @@ def test_a_print_that_one_leg_alone_reported_is_told_to_the_supervisor_once() ->
     house = two_legs()
     house.tell(house.journal_print(1))
     house.tick(4)
-    assert not house.supervisor.of(PrintsMissed)
+    assert not house.supervisor.of(TradesMissed)
     house.tick(1)
     house.tick(1)
 
-    (told,) = house.supervisor.of(PrintsMissed)
+    (told,) = house.supervisor.of(TradesMissed)
     assert [(one.trade.traded_at_ms, one.heard_by) for one in told.missed] == [
         (1_790_000_000_001, ("a",))
     ]
@@ -617,17 +617,17 @@ def test_a_print_that_both_legs_reported_is_told_to_nobody() -> None:
         house.tell(msgspec.structs.replace(house.journal_print(1), connection=name))
     house.tick(6)
 
-    assert not house.supervisor.of(PrintsMissed)
+    assert not house.supervisor.of(TradesMissed)
 
 
 def test_reports_that_passed_by_accuse_nobody() -> None:
     house = two_legs()
-    house.tell(house.journal_print(1), Journalled(seq=2))
+    house.tell(house.journal_print(1), ReadJournal(seq=2))
     house.tick(6)
     drain(house.actor)
     house.tick(6)
 
-    assert not house.supervisor.of(PrintsMissed)
+    assert not house.supervisor.of(TradesMissed)
 
 
 # ------------------------------------------------- identity and damage
@@ -691,7 +691,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
     house.open()
 
     facts = [fact for batch in house.store.batches for fact in batch.facts]
-    assert facts == [(2, StretchLost(2, 3))]
+    assert facts == [(2, RangeLost(2, 3))]
     assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
 
 
@@ -702,7 +702,7 @@ def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
     house.journal.dig(3, 3)
     house.open()
 
-    assert house.store.batches[-1].facts == ((3, StretchLost(3, 3)),)
+    assert house.store.batches[-1].facts == ((3, RangeLost(3, 3)),)
     assert house.store.mark == 4
 
 

@@ -5,26 +5,26 @@ from decimal import Decimal
 from test_writer import CONDITION, MARKET, House
 
 from actors.messages import (
-    EvidenceRemembered,
+    EvidenceRestored,
     MarketMoved,
-    MarketsRemembered,
-    RecallMarkets,
-    RecallVerdicts,
+    MarketsRestored,
+    RechecksRestored,
+    RequestMarkets,
+    RequestRechecks,
     TicketsStored,
-    VerdictsRemembered,
 )
 from actors.model.outcome import (
-    LastWords,
+    MarketState,
     Observation,
     Recheck,
     Resolution,
     Source,
-    Standing,
-    Stretch,
+    StoredEvidence,
+    TimeWindow,
     Transition,
 )
 
-STRETCH = Stretch(since_ms=None, until_ms=1_790_000_000_000)
+STRETCH = TimeWindow(since_ms=None, until_ms=1_790_000_000_000)
 WORD = Observation(
     condition_id=CONDITION,
     source=Source.GAMMA,
@@ -52,23 +52,23 @@ VERDICT = Recheck(
 def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
     house = House()
     house.store.remembered = (MARKET,)
-    house.store.said = LastWords(observations=(WORD,))
+    house.store.said = StoredEvidence(observations=(WORD,))
     house.open()
-    kinds = (EvidenceRemembered, MarketsRemembered)
+    kinds = (EvidenceRestored, MarketsRestored)
     told = [message for message in house.resolution.told if isinstance(message, kinds)]
 
-    assert [type(message) for message in told] == [EvidenceRemembered, MarketsRemembered]
-    assert house.resolution.last(EvidenceRemembered).said.observations == (WORD,)
-    assert not house.catalog.of(EvidenceRemembered)
-    house.tell(RecallMarkets())
-    assert len(house.resolution.of(EvidenceRemembered)) == 2
+    assert [type(message) for message in told] == [EvidenceRestored, MarketsRestored]
+    assert house.resolution.last(EvidenceRestored).said.observations == (WORD,)
+    assert not house.catalog.of(EvidenceRestored)
+    house.tell(RequestMarkets())
+    assert len(house.resolution.of(EvidenceRestored)) == 2
 
 
 def test_verdicts_that_fall_due_are_told_and_then_that_they_were_all() -> None:
     house = House().open()
     house.store.verdicts = (VERDICT,)
-    house.tell(RecallVerdicts(stretch=STRETCH))
-    first, last = house.resolution.of(VerdictsRemembered)
+    house.tell(RequestRechecks(stretch=STRETCH))
+    first, last = house.resolution.of(RechecksRestored)
 
     assert house.store.stretches == [STRETCH]
     assert (first.verdicts, first.until_ms) == ((VERDICT,), None)
@@ -79,17 +79,17 @@ def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() 
     house = House()
     house.store.away = True
     house.open()
-    house.tell(RecallVerdicts(stretch=STRETCH))
+    house.tell(RequestRechecks(stretch=STRETCH))
 
-    assert not house.resolution.of(VerdictsRemembered)
+    assert not house.resolution.of(RechecksRestored)
 
 
 def test_a_database_that_goes_away_over_the_question_is_noticed() -> None:
     house = House().open()
     house.store.away = True
-    house.tell(RecallVerdicts(stretch=STRETCH))
+    house.tell(RequestRechecks(stretch=STRETCH))
 
-    assert not house.resolution.of(VerdictsRemembered)
+    assert not house.resolution.of(RechecksRestored)
     assert house.store.closed
 
 
@@ -98,8 +98,8 @@ def test_a_step_of_a_market_is_kept_and_its_ticket_confirmed() -> None:
     step = Transition(
         condition_id=CONDITION,
         at_ms=1,
-        before=Standing.OPEN,
-        standing=Standing.ENDED,
+        before=MarketState.OPEN,
+        standing=MarketState.ENDED,
         reason="open",
     )
     house.tell(MarketMoved(ticket=9, transition=step))

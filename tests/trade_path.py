@@ -37,14 +37,14 @@ from fakes_box import Box, drain
 from fakes_driver import DriverStore
 from loopback import WAIT_S, frame
 
-from actors.actor import Address, Birth
+from actors.actor import Address, Incarnation
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.journal.journal import MIB, Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Connect, Flush, Open, Tick
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.trade import TokenId
-from actors.transport.feed_socket import Line
+from actors.transport.feed_socket import ReactorSocket
 from actors.transport.handshake import Wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
@@ -119,7 +119,7 @@ class PairDialler:
         markers: tuple[bytes, ...],
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
-    ) -> Line:
+    ) -> ReactorSocket:
         wire, skimmer = Wire(self._ours, "pair"), FrameSkimmer(markers=markers)
         return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
 
@@ -138,7 +138,7 @@ class Tracker:
         others: dict[str, Box] = {name: Box() for name in ("supervisor", "catalog", "resolution")}
         self._store = DriverStore()
         self._writer = WriterActor(
-            Birth("writer", 1, tick),
+            Incarnation("writer", 1, tick),
             neighbours=WriterNeighbours(**others),
             store=self._store,
             journal=journal,
@@ -148,8 +148,8 @@ class Tracker:
         to_writer = Address()
         to_writer.move_to(self._writer.actor_ref)
         self._connection = ConnectionActor(
-            Birth("leg0-0001", 1, tick),
-            LaneSpec(lane="leg0-0001", leg=0, tokens=(TOKEN,)),
+            Incarnation("leg0-0001", 1, tick),
+            ConnectionSpec(lane="leg0-0001", leg=0, tokens=(TOKEN,)),
             neighbours=Neighbours(**others, writer=to_writer),
             dialler=self._dialler,
             recorder=Recorder(journal, to_writer, inflight_max=1_000),

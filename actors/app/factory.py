@@ -8,23 +8,23 @@ from typing import Any
 import msgspec
 import pykka
 
-from actors.actor import Address, Birth
+from actors.actor import Address, Incarnation
 from actors.catalog.actor import CatalogActor
 from actors.catalog.universe import Filters
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
-from actors.feed.ports import Line
+from actors.feed.ports import FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.market import Shard
 from actors.polymarket.client import Chain, Polymarket
 from actors.resolution.actor import ResolutionActor
-from actors.supervision.actor import Household, Vital
+from actors.supervision.actor import ChildSpecs, Vital
 from actors.supervision.restart import ChildSpec
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
@@ -49,7 +49,7 @@ class FeedDialler:
         markers: tuple[bytes, ...],
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
-    ) -> Line:
+    ) -> FeedSocket:
         """See `ports.Dialler`."""
         wire = open_wire(self._config.market_ws_url, user_agent=self._config.user_agent)
         skimmer = FrameSkimmer(
@@ -67,7 +67,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     resolution: Address = msgspec.field(default_factory=Address)
 
 
-class Births:
+class ActorFactory:
     """Knows the edges; gives the supervisor its household."""
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
@@ -80,7 +80,7 @@ class Births:
         to: Addresses,
         rng: random.Random,
         stop: threading.Event,
-        guard: Guard,
+        guard: QueryWatchdog,
     ) -> None:
         self._stop = stop
         self._guard = guard
@@ -92,9 +92,9 @@ class Births:
         self._rng = rng
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
-    def household(self) -> Household:
+    def household(self) -> ChildSpecs:
         """Give who there is one of, how long each may be silent, and how connections are born."""
-        return Household(
+        return ChildSpecs(
             vitals=(
                 self._vital("writer", self._to.writer, 60.0, self._bear_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._bear_resolution),
@@ -106,15 +106,15 @@ class Births:
         )
 
     def _vital(
-        self, name: str, address: Address, silence_s: float, bear: Callable[[Birth], Ref]
+        self, name: str, address: Address, silence_s: float, bear: Callable[[Incarnation], Ref]
     ) -> Vital:
         return Vital(
             spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=STOP_ACTOR_S),
-            start=lambda incarnation, at: bear(Birth(name, incarnation, at)),
+            start=lambda incarnation, at: bear(Incarnation(name, incarnation, at)),
             address=address,
         )
 
-    def _bear_writer(self, birth: Birth) -> Ref:
+    def _bear_writer(self, birth: Incarnation) -> Ref:
         store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
         self._guard.watch(store)
         return WriterActor.start(
@@ -130,7 +130,7 @@ class Births:
             rng=self._rng,
         )
 
-    def _bear_catalog(self, birth: Birth) -> Ref:
+    def _bear_catalog(self, birth: Incarnation) -> Ref:
         return CatalogActor.start(
             birth.child,
             birth.incarnation,
@@ -149,7 +149,7 @@ class Births:
             closed_s=self._config.closed_seconds,
         )
 
-    def _bear_resolution(self, birth: Birth) -> Ref:
+    def _bear_resolution(self, birth: Incarnation) -> Ref:
         return ResolutionActor.start(
             birth.child,
             birth.incarnation,
@@ -177,7 +177,7 @@ class Births:
             stop=self._stop,
         )
 
-    def _listen(self) -> Callable[[LaneSpec, int, Tick], Ref]:
+    def _listen(self) -> Callable[[ConnectionSpec, int, Tick], Ref]:
         """Give the way in which connections are born."""
         neighbours = Neighbours(
             supervisor=self._to.supervisor,
@@ -188,9 +188,9 @@ class Births:
         dialler = FeedDialler(self._config, self._reactor)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
-        def bear(lane: LaneSpec, incarnation: int, at: Tick) -> Ref:
+        def bear(lane: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
             return ConnectionActor.start(
-                Birth(lane.lane, incarnation, at),
+                Incarnation(lane.lane, incarnation, at),
                 lane,
                 neighbours=neighbours,
                 dialler=dialler,

@@ -16,7 +16,7 @@ from typing import Any
 import pykka
 
 from actors.app.factory import Addresses
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.journal.journal import Journal
 from actors.messages import Drain, GetListening, StopListening
@@ -60,7 +60,7 @@ class Shutdown:
         """Do this at the end; what was named last is done first."""
         self._closers.append(close)
 
-    def empty_house(self, journal: Journal, guard: Guard) -> list[Step]:
+    def empty_house(self, journal: Journal, guard: QueryWatchdog) -> list[Step]:
         """Give the steps that come before the closing, when actors live."""
         return [
             self._close_connections,
@@ -93,7 +93,7 @@ class Shutdown:
                 break
         log.warning("connections_left", extra={"left": left})
 
-    def _drain(self, guard: Guard) -> None:
+    def _drain(self, guard: QueryWatchdog) -> None:
         """Commit what the journal holds, unless the database is away or we are in a hurry."""
         if not self._drained():
             log.warning("not_drained", extra={"note": "the rest stays in the journal"})

@@ -11,7 +11,7 @@ from pathlib import Path
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn, check_dsn
 from actors.database.embedded import Embedded
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
 from actors.errors import ConfigError, StoreUnavailable
 from actors.journal.journal import Journal
@@ -19,7 +19,7 @@ from actors.journal.journal import Journal
 log = logging.getLogger(__name__)
 
 
-def prepared(state_dir: Path) -> Path:
+def prepare_state_dir(state_dir: Path) -> Path:
     """Give the state directory, made if need be, after writing to it once.
 
     Raises:
@@ -71,7 +71,9 @@ def database(
     return check_dsn(embedded.dsn())
 
 
-def look_at_schema(dsn: SafeDsn, journal: Journal, guard: Guard, *, may_migrate: bool) -> None:
+def look_at_schema(
+    dsn: SafeDsn, journal: Journal, guard: QueryWatchdog, *, may_migrate: bool
+) -> None:
     """Bring the schema up to date, or find now that a person must act.
 
     A database that is away is no reason not to start.

@@ -22,13 +22,13 @@ import msgspec
 import pykka
 
 from actors import __version__
-from actors.app.factory import Addresses, Births
+from actors.app.factory import ActorFactory, Addresses
 from actors.app.heartbeats import Heartbeats
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
-from actors.app.startup import database, look_at_schema, open_journal, prepared
+from actors.app.startup import database, look_at_schema, open_journal, prepare_state_dir
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
-from actors.database.session import PATIENCE_S, Guard
+from actors.database.session import PATIENCE_S, QueryWatchdog
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -42,7 +42,7 @@ from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
 from actors.model.market import Shard
-from actors.process.runtime import Rubbish, stay_on_one_cpu
+from actors.process.runtime import GcSchedule, stay_on_one_cpu
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.admission import Reporting
@@ -73,7 +73,7 @@ class Tracker:
         self._notifier = Notifier.from_environment(os.environ)
         self._to = Addresses()
         self._shutdown = Shutdown(self._to, hurry=self._again, hang_up=self._hang_up)
-        self._guard = Guard(_database_cut, patience_s=self._patience_s)
+        self._guard = QueryWatchdog(_database_cut, patience_s=self._patience_s)
         self._heartbeats = Heartbeats(self._notifier, self._current_health)
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._unborn = self._health()
@@ -108,7 +108,7 @@ class Tracker:
     def _start(self) -> None:
         """Open every edge, then let the actors live. What is opened names its own end."""
         self._shutdown.later(self._heartbeats.stop)
-        state_dir = prepared(self._config.state_dir)
+        state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.later(self._journal.close)
         status = StatusSocket(self._config.status_socket, self._answer, on_error=_status_failed)
@@ -161,7 +161,7 @@ class Tracker:
 
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
-        births = Births(
+        births = ActorFactory(
             self._config,
             dsn,
             journal=self._journal,
@@ -205,7 +205,7 @@ class Tracker:
     def _beat(self, duration_s: float | None) -> None:
         """Read the clock, tell time; end when asked to or when it is over."""
         began = ticked = time.monotonic()
-        rubbish = Rubbish()
+        rubbish = GcSchedule()
         while not self._stop.wait(FLUSH_S):
             now = time.monotonic()
             self._heartbeats.main()

@@ -1,7 +1,7 @@
 """The catalogue actor: the universe of markets and tokens to watch.
 
 Owns: the universe, the walks through Gamma's listings, what is not yet stored.
-Hears: Tick, Poll, NewMarketSeen, MarketsRemembered, MarketsSettled, StoreOpened,
+Hears: Tick, Poll, NewMarketSeen, MarketsRestored, MarketsSettled, StoreOpened,
 TicketsStored. Tells: MarketsSeen to the writer, UniverseChanged to supervisor and
 resolution, CatalogReport to the supervisor. Dies when: the unexpected happens; a
 source that does not answer is not. Restarted: by the supervisor; the new life
@@ -18,18 +18,18 @@ import logging
 from collections import Counter
 from datetime import UTC, datetime
 
-from actors.actor import Mailbox, Outbox, Shell
-from actors.catalog.discovery import Agenda, Lookup, Question
-from actors.catalog.universe import Difference, Filters, Universe
+from actors.actor import BaseActor, Mailbox, Outbox
+from actors.catalog.discovery import Discovery, Lookup, Question
+from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
     CatalogReport,
-    MarketsRemembered,
+    MarketsRestored,
     MarketsSeen,
     MarketsSettled,
     NewMarketSeen,
     Poll,
-    RecallMarkets,
+    RequestMarkets,
     StoreOpened,
     Tick,
     TicketsStored,
@@ -37,9 +37,9 @@ from actors.messages import (
 )
 from actors.model.market import Market
 from actors.polymarket import gamma as answers
-from actors.polymarket.pagination import Walk, chunks, spellings
+from actors.polymarket.pagination import Pagination, chunks, spellings
 from actors.polymarket.ports import Gamma
-from actors.polymarket.ratelimit import GAMMA_LISTINGS, Budget, Patience
+from actors.polymarket.ratelimit import GAMMA_LISTINGS, Patience, RateLimit
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ CHANGED_CHUNK = 1_000
 OUTBOX_MAX = 200
 
 
-class CatalogActor(Shell):
+class CatalogActor(BaseActor):
     """One life of the catalogue."""
 
     def __init__(  # noqa: PLR0913 -- the composition root names each neighbour
@@ -71,8 +71,8 @@ class CatalogActor(Shell):
         self._universe = Universe(filters, closed_s=closed_s)
         self._outbox = Outbox(life=incarnation)
         self._patience = Patience()
-        self._budget = Budget(GAMMA_LISTINGS)
-        self._agenda = Agenda(filters, discovery_s)
+        self._budget = RateLimit(GAMMA_LISTINGS)
+        self._agenda = Discovery(filters, discovery_s)
         self._refused: Counter[str] = Counter()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False
@@ -80,7 +80,7 @@ class CatalogActor(Shell):
             Tick: self._tick,
             Poll: self._poll,
             NewMarketSeen: self._new_market_seen,
-            MarketsRemembered: self._markets_remembered,
+            MarketsRestored: self._markets_remembered,
             MarketsSettled: self._markets_settled,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -96,7 +96,7 @@ class CatalogActor(Shell):
             self._ticked = True
             self._agenda.begin(tick.now, wall)
             if self.incarnation > 1:
-                self._writer.tell(RecallMarkets())
+                self._writer.tell(RequestMarkets())
         self._part_with_closed()
         if self._agenda.tick(tick.now, wall):
             self._overflowed = False
@@ -169,7 +169,7 @@ class CatalogActor(Shell):
         self._agenda.looked_up(lookup, found)
         self._tell(self._universe.glimpse(found))
 
-    def _sweep(self, walk: Walk) -> None:
+    def _sweep(self, walk: Pagination) -> None:
         difference = self._universe.sweep(self._read_page(walk))
         self._tell(difference)
         self._tell_resolution(difference.same)
@@ -178,7 +178,7 @@ class CatalogActor(Shell):
             self._end_sweep(complete=not sated)
 
     def _end_sweep(self, *, complete: bool) -> None:
-        self._tell(Difference(added=self._universe.end_sweep(complete=complete)))
+        self._tell(UniverseDiff(added=self._universe.end_sweep(complete=complete)))
         self._agenda.sweep_ended(self._universe.missing(), starved=self._universe.starved)
         log.info(
             "sweep_finished",
@@ -186,7 +186,7 @@ class CatalogActor(Shell):
         )
         self._refused.clear()
 
-    def _read_page(self, walk: Walk) -> tuple[Market, ...]:
+    def _read_page(self, walk: Pagination) -> tuple[Market, ...]:
         page = self._gamma.markets_page(walk.params, walk.cursor)
         walk.turn(page.next_cursor)
         if walk.repeated:
@@ -211,7 +211,7 @@ class CatalogActor(Shell):
             self._agenda.announced.add(message.condition_id, self._now)
             self._go_on()
 
-    def _markets_remembered(self, message: MarketsRemembered) -> None:
+    def _markets_remembered(self, message: MarketsRestored) -> None:
         """Watch on what an earlier life watched, unless it has closed or is wanted no more."""
         told = self._universe.remember(message.markets)
         self._tell_everyone(told.chosen)
@@ -244,7 +244,7 @@ class CatalogActor(Shell):
 
     # ------------------------------------------------------------------ tell
 
-    def _tell(self, difference: Difference) -> None:
+    def _tell(self, difference: UniverseDiff) -> None:
         """Tell the writer what is new or changed, supervisor and resolution what to watch."""
         self._tell_everyone(difference.added)
         self._tell_resolution(difference.changed)

@@ -18,7 +18,7 @@ import msgspec
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import Walk, Watermark, everything, named, newest
+from actors.polymarket.pagination import Pagination, Watermark, everything, named, newest
 
 SWEEP_S = 1800.0
 
@@ -38,7 +38,7 @@ LOOKUP_S = 1.0
 LOOKUP_IDS = 50
 
 
-# MERGED announced: Markets that the feed announced and Gamma does not list yet. Gamma lags
+# MERGED: Markets that the feed announced and Gamma does not list yet. Gamma lags
 # behind the feed by seconds to minutes, so a look-up is repeated at growing intervals and given
 # up after about five minutes: the next poll or sweep finds the market anyway. Seconds are
 # monotonic.
@@ -50,7 +50,7 @@ DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 MAX_WAITING = 10_000
 
 
-class Announced:
+class PendingLookups:
     """What is still to be looked up, and when. At most 10,000; more are left to the sweep."""
 
     def __init__(self) -> None:
@@ -123,14 +123,14 @@ class Lookup(msgspec.Struct, frozen=True):
 class Turn(msgspec.Struct, frozen=True):
     """Ask for the next page of this walk."""
 
-    walk: Walk
+    walk: Pagination
     sweep: bool
 
 
 Question = Lookup | Turn
 
 
-class Agenda:
+class Discovery:
     """What is to be asked and when.
 
     Attributes:
@@ -145,11 +145,11 @@ class Agenda:
         self._now = 0.0
         self._watermark = Watermark(datetime.fromtimestamp(0, UTC))
         self._wall = self._watermark.at
-        self._newest: Walk | None = None
+        self._newest: Pagination | None = None
         self._newest_at = self._sweep_at = self._lookup_at = 0.0
-        self._walks: deque[Walk] = deque()
+        self._walks: deque[Pagination] = deque()
         self._vanished: deque[ConditionId] = deque()
-        self.announced = Announced()
+        self.announced = PendingLookups()
         self.swept_at: float | None = None
 
     def begin(self, now: float, wall: datetime) -> None:
@@ -238,7 +238,7 @@ class Agenda:
         else:
             self._vanished.extend(chosen)
 
-    def _sweep_walks(self) -> tuple[Walk, ...]:
+    def _sweep_walks(self) -> tuple[Pagination, ...]:
         filters = self._filters
         if filters.markets:
             return named(sorted(filters.markets), tags=self._tags)

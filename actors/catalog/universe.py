@@ -27,12 +27,12 @@ ASSETS_PER_MARKET = 2
 MAX_SETTLED = 300_000
 
 
-# MERGED closed: Closed: which chosen markets a listing called closed, and which of them to let
+# MERGED: which chosen markets a listing called closed, and which of them to let
 # go now. A closed market is kept for a while, in case it opens again. One that an earlier life
 # chose, and that had closed before this life saw it open, is let go at once.
 
 
-class Closed:
+class ClosedMarkets:
     """Of the chosen markets alone: whoever lets one go says so by `forget`.
 
     Args:
@@ -89,7 +89,7 @@ class Closed:
         return gone
 
 
-# MERGED candidates: Candidates: the largest of the markets that a sweep lists, as many as there
+# MERGED: the largest of the markets that a sweep lists, as many as there
 # are places. Memory: a market each, and one entry of a heap.
 class Candidates:
     """Of one sweep.
@@ -177,7 +177,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class UniverseDiff(msgspec.Struct, frozen=True, kw_only=True):
     """What a listing says, sorted by what is known.
 
     Attributes:
@@ -216,7 +216,7 @@ class Universe:
     def __init__(self, filters: Filters, *, closed_s: float = inf) -> None:
         self._filters = filters
         self._chosen: dict[ConditionId, int] = {}
-        self._closed = Closed(closed_s)
+        self._closed = ClosedMarkets(closed_s)
         self._candidates = Candidates()
         self._settled: dict[ConditionId, None] = {}
         self._listed: set[ConditionId] = set()
@@ -230,7 +230,7 @@ class Universe:
 
     # -------------------------------------------------------------- listings
 
-    def sweep(self, markets: Iterable[Market]) -> Difference:
+    def sweep(self, markets: Iterable[Market]) -> UniverseDiff:
         """Take in one page of a sweep; with a limit, newcomers wait for `end_sweep`."""
         page = tuple(markets)
         self._listed.update(market.condition_id for market in page)
@@ -246,7 +246,7 @@ class Universe:
         self._spacious = complete and not candidates.turned_away
         return tuple(self._choose(market) for market in candidates.best()[: self._places()])
 
-    def glimpse(self, markets: Iterable[Market]) -> Difference:
+    def glimpse(self, markets: Iterable[Market]) -> UniverseDiff:
         """Take in markets that were polled or looked up outside of a sweep."""
         return self._sort(tuple(markets), sweeping=False)
 
@@ -331,7 +331,7 @@ class Universe:
 
     # ---------------------------------------------------------------- inside
 
-    def _sort(self, page: tuple[Market, ...], *, sweeping: bool) -> Difference:
+    def _sort(self, page: tuple[Market, ...], *, sweeping: bool) -> UniverseDiff:
         added: list[Market] = []
         changed: list[Market] = []
         same: list[Market] = []
@@ -346,7 +346,7 @@ class Universe:
                 self._candidates.add(market, places=self._places())
             elif self._filters.max_assets == 0 or (self._spacious and self._places() > 0):
                 added.append(self._choose(market))
-        return Difference(added=tuple(added), changed=tuple(changed), same=tuple(same))
+        return UniverseDiff(added=tuple(added), changed=tuple(changed), same=tuple(same))
 
     def _wanted(self, market: Market) -> bool:
         return market.active and not market.closed and self._filters.admits(market)

@@ -246,7 +246,7 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
 )
 
 
-# MERGED display: The display: the board on a terminal, once or again and again without flicker.
+# MERGED: The display: the board on a terminal, once or again and again without flicker.
 
 
 class Display:

@@ -29,7 +29,7 @@ from actors.cli import board, status
 from actors.config.load import Config
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, Internal
-from actors.process.runtime import told_to_end
+from actors.process.runtime import stop_signals
 from actors.simulator.judge import Judgement, judge
 
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
@@ -38,7 +38,7 @@ FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
 PRINTS = 500
 
 
-# MERGED rehearsal: Simulator and tracker as processes: how a demo starts and ends them.
+# MERGED: Simulator and tracker as processes: how a demo starts and ends them.
 
 
 ROOT = Path(__file__).parents[2]
@@ -196,7 +196,7 @@ def run(config: Config, *, duration_s: float | None) -> int:
     for folder in (home.folder, home.simulator, home.tracker):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     stop = threading.Event()
-    with told_to_end(stop.set):
+    with stop_signals(stop.set):
         return _play(home, stop, duration_s)
 
 

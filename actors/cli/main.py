@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from actors import __version__
-from actors.app.startup import prepared
+from actors.app.startup import prepare_state_dir
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
@@ -19,7 +19,7 @@ from actors.database.dsn import check_dsn
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.process import logs
-from actors.process.runtime import keep_memory_together, look_seldom, told_to_end
+from actors.process.runtime import keep_memory_together, look_seldom, stop_signals
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +63,14 @@ def _run(invocation: Invocation) -> int:
     look_seldom(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)
-    with told_to_end(tracker.request_stop):
+    with stop_signals(tracker.request_stop):
         return tracker.run(invocation.duration_s)
 
 
 def _check(invocation: Invocation) -> int:
     """Validate everything a start would need, and print the settings in force."""
     config = invocation.config
-    prepared(config.state_dir)
+    prepare_state_dir(config.state_dir)
     if config.dsn:
         waiting = migrate.pending(check_dsn(config.dsn).dsn)
         schema = f"{len(waiting)} migrations to apply" if waiting else "up to date"
@@ -85,7 +85,7 @@ def _migrate(invocation: Invocation) -> int:
     config = invocation.config
     if config.dsn:
         return _apply(check_dsn(config.dsn).dsn)
-    server = Embedded(prepared(config.state_dir) / "postgres")
+    server = Embedded(prepare_state_dir(config.state_dir) / "postgres")
     server.start()
     try:
         return _apply(server.dsn())
@@ -100,7 +100,7 @@ def _apply(dsn: str) -> int:
 
 
 def _demo(invocation: Invocation) -> int:
-    prepared(invocation.config.state_dir)
+    prepare_state_dir(invocation.config.state_dir)
     return demo.run(invocation.config, duration_s=invocation.duration_s)
 
 

@@ -16,12 +16,12 @@ from functools import cache, lru_cache
 from psycopg.types.numeric import DecimalBinaryDumper
 
 from actors.database.session import Connection
-from actors.model.trade import Print
+from actors.model.trade import Trade
 
 UNWRITABLE = (struct.error, OverflowError)
 
 
-# MERGED portions: Prints in the order of the table's key, some hundred at a time. One order for
+# MERGED: Prints in the order of the table's key, some hundred at a time. One order for
 # everybody who writes: trackers on one database wait for each other and do not deadlock.
 
 
@@ -34,7 +34,7 @@ _ROWS_AT_ONCE = 256  # so that the server works while the next are written
 _key = struct.Struct(">QIQ").pack
 
 
-Keyed = tuple[bytes, Print, int, int]
+Keyed = tuple[bytes, Trade, int, int]
 
 
 """A key, which sorts as (traded_at, asset_key, print_hash) does; print; asset_key; print_hash.
@@ -47,7 +47,7 @@ Known = Callable[[KeysView[bytes]], Iterable[bytes]]
 
 
 def portions(
-    rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int], known: Known
+    rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int], known: Known
 ) -> Iterator[list[Keyed]]:
     """Give the prints that are not known, sorted by their keys, some hundred at a time.
 
@@ -85,7 +85,7 @@ def _end_of_moment(places: Sequence[int], times: Sequence[int], end: int) -> int
 
 
 def _keyed(
-    rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
+    rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int]
 ) -> dict[bytes, Keyed]:
     found: dict[bytes, Keyed] = {}
     for row, digest in zip(rows, hashes, strict=True):

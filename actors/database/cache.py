@@ -88,7 +88,7 @@ class TokenKeys:
         self._parting.clear()
 
 
-# MERGED recent: Prints that were stored a moment ago, so that the other leg's are dropped
+# MERGED: Prints that were stored a moment ago, so that the other leg's are dropped
 # without asking. Bounded: two generations of keys, and the older one goes when the younger is
 # full. What a transaction stores counts only once it is committed: `keep` or `forget`. Beside
 # it, whether the prints that are new here are likely new to the database too: it says otherwise
@@ -107,7 +107,7 @@ LONGEST_WAIT = 64
 """Batches after which a collision is forgotten at the latest."""
 
 
-class Recent:
+class RecentTrades:
     """For as long as one connection to the database lives.
 
     A key is whatever bytes name a print.

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 from psycopg.types.numeric import Int4, Int8
 
-from actors.model.batch import ConnectionEvent, SetAside, verdict
+from actors.model.batch import ConnectionEvent, RejectedRow, verdict
 from actors.model.market import Market
 from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Print, print_hashes
+from actors.model.trade import Trade, trade_hashes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -45,12 +45,12 @@ def clean(text: str) -> str:
     return text
 
 
-def prints(rows: Sequence[Print], keys: Mapping[str, int]) -> Columns:
+def prints(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
     """Give the parameters of `insert_prints`."""
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],
-        "hashes": [Int8(digest) for digest in print_hashes(rows)],
+        "hashes": [Int8(digest) for digest in trade_hashes(rows)],
         "assets": [Int4(keys[row.token_id]) for row in rows],
         "fees": [None if row.fee_rate_bps is None else Int8(row.fee_rate_bps) for row in rows],
         "occurrences": [Int4(row.occurrence) for row in rows],
@@ -71,7 +71,7 @@ def _bytes(transaction_hash: str | None) -> bytes | None:
     return bytes.fromhex(transaction_hash[2:])
 
 
-def refusals(rows: Sequence[SetAside]) -> Columns:
+def refusals(rows: Sequence[RejectedRow]) -> Columns:
     """Give the parameters of `insert_rejections`; a negative sequence stands for none."""
     return {
         "received": [_clamped(row.refusal.received_at_ns) for row in rows],

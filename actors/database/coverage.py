@@ -20,7 +20,7 @@ from actors.model.facts import (
     ProcessAlive,
     ProcessStarted,
     ProcessStopped,
-    StretchLost,
+    RangeLost,
     TokensConfirmed,
     TokensReleased,
     TokensUnwanted,
@@ -34,7 +34,7 @@ _TOKENS_AT_ONCE = 10_000
 _EPOCHS_AT_ONCE = 100  # each may hold 200 tokens, whose rows are rewritten
 
 
-class Ledger:
+class CoverageWriter:
     """Writes facts in one transaction. Built for each transaction anew.
 
     Args:
@@ -119,7 +119,7 @@ class Ledger:
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
             case ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
-            case StretchLost(first, _):
+            case RangeLost(first, _):
                 ended = self._run(queries.LOSE_STRETCH, seq=first)
                 self._touched.update(epoch for (epoch,) in ended)
 

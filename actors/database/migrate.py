@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from actors.database import queries
-from actors.database.session import Connection, Session, errors, words
+from actors.database.session import Connection, Session, errors, one_line
 from actors.errors import SchemaMismatch
 
 MIGRATIONS = queries.SQL / "migrations"
@@ -88,7 +88,7 @@ def _apply_one(connection: Connection, migration: Migration) -> None:
         raise  # the database is away or busy: later may do
     except psycopg.Error as exc:
         raise SchemaMismatch(
-            f"the migration {migration.name} does not fit this database: {words(exc)}"
+            f"the migration {migration.name} does not fit this database: {one_line(exc)}"
         ) from exc
 
 

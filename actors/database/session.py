@@ -28,7 +28,7 @@ DATA_FAULTS = (
 )
 
 
-# MERGED guard: The guard: a thread that cuts off whoever has waited too long for the database.
+# MERGED: The guard: a thread that cuts off whoever has waited too long for the database.
 # libpq can wait for ever for a server that froze in mid-answer: keepalives are answered by its
 # kernel, and a statement timeout is the frozen server's own affair. Only another thread can end
 # that, by shutting the socket.
@@ -55,7 +55,7 @@ class Interruptible(Protocol):
         """Have the waiting call raise at once."""
 
 
-class Guard:
+class QueryWatchdog:
     """Looks at every store that is watched, for as long as its owner keeps it.
 
     Args:
@@ -142,14 +142,14 @@ def errors() -> Iterator[None]:
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
-        raise StoreUnavailable(words(exc), sqlstate=exc.sqlstate) from exc
+        raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from exc
     except psycopg.Error as exc:
         if exc.sqlstate is None:
             raise  # the driver blames the caller: our own fault, and a crash
-        raise StoreUnavailable(words(exc), sqlstate=exc.sqlstate) from exc
+        raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from exc
 
 
-def words(exc: BaseException) -> str:
+def one_line(exc: BaseException) -> str:
     """Give an error in one line, at most 300 characters; the server's own words where it spoke."""
     said = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
     return " ".join((said or str(exc) or type(exc).__name__).split())[:300]

@@ -19,22 +19,22 @@ from uuid import UUID
 import msgspec
 
 from actors.database import migrate, queries
-from actors.database.cache import Recent, TokenKeys
+from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.session import Connection, Session, errors
-from actors.database.transaction import Tolerance, Transaction
+from actors.database.transaction import RejectionLimit, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.market import Market
 from actors.model.outcome import (
     RECHECKS_MS,
     TRACKER,
-    LastWords,
+    MarketState,
     Observation,
     Recheck,
     Resolution,
     Source,
-    Standing,
-    Stretch,
+    StoredEvidence,
+    TimeWindow,
 )
 from actors.model.trade import ConditionId, TokenId
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 5000
 
 
-# MERGED memory: What the database remembers of outcomes, read back for the next life.
+# MERGED: What the database remembers of outcomes, read back for the next life.
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ _STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
 
 
-_STANDINGS = frozenset(Standing)
+_STANDINGS = frozenset(MarketState)
 
 
 Row = tuple[Any, ...]
@@ -69,17 +69,17 @@ _resolution = msgspec.json.Decoder(Resolution)
 _told = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
-def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> LastWords:
+def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> StoredEvidence:
     """Give the last word of each source about these markets; what we do not know is left out."""
     rows = connection.execute(queries.SELECT_LAST_WORDS, {"conditions": list(conditions)})
     observations: list[Observation] = []
-    standings: list[tuple[ConditionId, Standing, int]] = []
+    standings: list[tuple[ConditionId, MarketState, int]] = []
     contradicted: list[ConditionId] = []
     for condition_id, source, at_ms, reason, payouts, verdict in rows:
         if source == "conflict":
             contradicted.append(condition_id)
         elif source == TRACKER and verdict in _STANDINGS:
-            standings.append((condition_id, Standing(verdict), at_ms))
+            standings.append((condition_id, MarketState(verdict), at_ms))
         elif source in _SOURCES:
             observations.append(
                 Observation(
@@ -91,7 +91,7 @@ def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> Las
                     payload="",
                 )
             )
-    return LastWords(
+    return StoredEvidence(
         observations=tuple(observations),
         standings=tuple(standings),
         contradicted=tuple(contradicted),
@@ -99,7 +99,7 @@ def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> Las
 
 
 def verdicts_to_check(
-    connection: Connection, stretch: Stretch, *, after: str, room: int
+    connection: Connection, stretch: TimeWindow, *, after: str, room: int
 ) -> tuple[Recheck, ...]:
     """Give at most `room` verdicts of which a look falls due, behind the condition id `after`."""
     given = {
@@ -155,8 +155,8 @@ class Store:
         self._session: Session | None = None
         self._journal = 0
         self._tokens = TokenKeys()
-        self._recent = Recent()
-        self._tolerance = Tolerance()
+        self._recent = RecentTrades()
+        self._tolerance = RejectionLimit()
         self.busy_since: float | None = None
         """Monotonic time since which the database is being waited for, or None."""
 
@@ -173,7 +173,7 @@ class Store:
             ConfigError: Its commits cannot be made durable, or it is not in UTF-8.
         """
         self.close()
-        self._tolerance = Tolerance()
+        self._tolerance = RejectionLimit()
         with self._waiting():
             session = Session(self._dsn, on_connected=self._hold)
             run = session.connection.execute
@@ -233,7 +233,7 @@ class Store:
             if len(rows) < _CHUNK:
                 return
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Give what earlier lives heard last of these markets.
 
         Raises:
@@ -242,7 +242,7 @@ class Store:
         with self._waiting():
             return last_words(self._connection(), conditions)
 
-    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Give the verdicts of which another look falls due in a stretch, 5,000 at a time.
 
         Raises:
@@ -268,7 +268,7 @@ class Store:
         """Close the connection, if there is one. Never waits for the server."""
         session, self._session = self._session, None
         self._tokens = TokenKeys()
-        self._recent = Recent()
+        self._recent = RecentTrades()
         if session is not None:
             session.close()
 

@@ -13,14 +13,14 @@ import psycopg
 
 from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import Keyed, portions
-from actors.database.cache import Recent, TokenKeys
-from actors.database.coverage import Ledger, Numbered
-from actors.database.session import DATA_FAULTS, Connection, words
+from actors.database.cache import RecentTrades, TokenKeys
+from actors.database.coverage import CoverageWriter, Numbered
+from actors.database.session import DATA_FAULTS, Connection, one_line
 from actors.errors import StorePoisoned
-from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Print, Refusal, print_hashes
+from actors.model.trade import Rejection, Trade, trade_hashes
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _ROWS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20
 
 
-# MERGED tolerance: When rows that the database refuses are no accident any more, but a fault of
+# MERGED: When rows that the database refuses are no accident any more, but a fault of
 # ours. A row that cannot be stored is set aside and the others are stored: that is for the one
 # print in a million that passed our checks and not the database's. When it happens often, the
 # rows are right and we are wrong; then nothing may be set aside, and everything waits in the
@@ -62,7 +62,7 @@ MOST_IN_A_ROW = 100
 """More refused one after the other than this is none either, whatever the batches."""
 
 
-class Tolerance:
+class RejectionLimit:
     """Counts through the batches of one session with the database."""
 
     def __init__(self) -> None:
@@ -110,8 +110,8 @@ class Transaction:
         journal: int,
         tokens: TokenKeys,
         *,
-        recent: Recent,
-        tolerance: Tolerance,
+        recent: RecentTrades,
+        tolerance: RejectionLimit,
         wall_ns: Callable[[], int],
     ) -> None:
         self._connection = connection
@@ -120,7 +120,7 @@ class Transaction:
         self._recent = recent
         self._tolerance = tolerance
         self._wall_ns = wall_ns
-        self._refused: list[SetAside] = []
+        self._refused: list[RejectedRow] = []
         self._careful = False
 
     def run(self, batch: Batch) -> Committed:
@@ -157,7 +157,7 @@ class Transaction:
 
     def _all_prints(self, batch: Batch) -> int:
         # Sifted by their places: a pair of print and hash for each would cost as much as its key.
-        rows, hashes = batch.prints, batch.hashes or print_hashes(batch.prints)
+        rows, hashes = batch.prints, batch.hashes or trade_hashes(batch.prints)
 
         def store(places: Sequence[int]) -> int:
             part = slice(places[0], places[-1] + 1)
@@ -182,7 +182,7 @@ class Transaction:
     def _coverage(self, facts: Sequence[Numbered], mark: int | None) -> None:
         if not facts:
             return
-        ledger = Ledger(self._connection, self._journal, self._tokens, mark)
+        ledger = CoverageWriter(self._connection, self._journal, self._tokens, mark)
 
         def apply(some: Sequence[Numbered]) -> int:
             ledger.apply(some)
@@ -232,22 +232,22 @@ class Transaction:
         """
         too_many = self._tolerance.refused()
         if too_many:
-            raise StorePoisoned(f"the database refused {too_many}: {words(exc)}") from exc
-        received = row.received_at_ns if isinstance(row, Print) else self._wall_ns()
-        refusal = Refusal(
-            reason=f"database refused: {words(exc)}", payload=_json(row), received_at_ns=received
+            raise StorePoisoned(f"the database refused {too_many}: {one_line(exc)}") from exc
+        received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
+        refusal = Rejection(
+            reason=f"database refused: {one_line(exc)}", payload=_json(row), received_at_ns=received
         )
-        self._refused.append(SetAside(seq=-1, index=0, connection="database", refusal=refusal))
+        self._refused.append(RejectedRow(seq=-1, index=0, connection="database", refusal=refusal))
 
     def _quote(self, row: Observation, _: Exception) -> None:
         """Keep evidence that is no JSON as a JSON string; what fails even so is set aside."""
         self._sift([columns.quoted(row)], self._observations, self._refuse)
 
-    def _set_aside(self, rows: Sequence[SetAside]) -> None:
+    def _set_aside(self, rows: Sequence[RejectedRow]) -> None:
         for some in _by_bytes(rows):
             self._run(queries.INSERT_REJECTIONS, **columns.refusals(some))
 
-    def _prints(self, rows: Sequence[Print], hashes: Sequence[int]) -> int:
+    def _prints(self, rows: Sequence[Trade], hashes: Sequence[int]) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
         fresh = self._fresh(rows, hashes, keys)
@@ -258,7 +258,7 @@ class Transaction:
         return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
 
     def _fresh(
-        self, rows: Sequence[Print], hashes: Sequence[int], keys: Mapping[str, int]
+        self, rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int]
     ) -> Iterator[list[Keyed]]:
         """Give what was not stored a moment ago, in order, and note it as stored."""
         for some in portions(rows, hashes, keys, self._recent.among):
@@ -317,9 +317,9 @@ class Transaction:
         return int(row[0])
 
 
-def _by_bytes(rows: Iterable[SetAside]) -> Iterator[list[SetAside]]:
+def _by_bytes(rows: Iterable[RejectedRow]) -> Iterator[list[RejectedRow]]:
     """Cut so that a statement carries little more than 16 MiB, the size of one large frame."""
-    some: list[SetAside] = []
+    some: list[RejectedRow] = []
     carried = 0
     for row in rows:
         some.append(row)

@@ -1,8 +1,8 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one line to the feed, the twin counter and the coverage book of one epoch.
-Hears: Connect, Subscribe, Unsubscribe, Retire, Doubt, Tick; FramesReceived and
-WireEnded from the reactor. Tells: TradesSeen, FactSeen or Journalled to the writer
+Hears: Connect, Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick; FramesReceived and
+SocketClosed from the reactor. Tells: TradesSeen, FactSeen or Journalled to the writer
 after the journal has it; NewMarketSeen to the catalogue, ResolutionHint to
 resolution; reports to the supervisor. Dies when: the feed ends, falls silent or
 breaks the protocol, with a named reason. Restarted: by the supervisor after a
@@ -16,30 +16,30 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, Birth, Mailbox, Shell
+from actors.actor import Address, BaseActor, Incarnation, Mailbox
 from actors.errors import FeedLost, JournalFull
-from actors.feed.coverage import Departure, Departures, Listening
+from actors.feed.coverage import CoverageBook, PendingRelease, PendingReleases
 from actors.feed.epoch import Epoch
-from actors.feed.ingest import Intake, Taken, portions
-from actors.feed.liveness import Doubts, farewell
-from actors.feed.ports import Dialler, Line
-from actors.feed.report import Account
-from actors.feed.subscription import Subscription, Vigil
+from actors.feed.ingest import Ingest, Ingested, portions
+from actors.feed.liveness import MissedTokenCounter, close_reason
+from actors.feed.ports import Dialler, FeedSocket
+from actors.feed.report import ConnectionStats
+from actors.feed.subscription import Keepalive, Subscription
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
     ConnectionEnded,
-    Doubt,
     FramesReceived,
     NewMarketSeen,
+    RecheckCoverage,
     ResolutionHint,
     Retire,
+    SocketClosed,
     Subscribe,
     Tick,
     Unsubscribe,
-    WireEnded,
 )
-from actors.model.connection import LaneSpec, gap_cause
+from actors.model.connection import ConnectionSpec, gap_cause
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 
@@ -47,7 +47,7 @@ __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 log = logging.getLogger(__name__)
 
 
-# MERGED neighbours: Neighbours: whom a connection tells what.
+# MERGED: whom a connection tells what.
 
 
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Mailbox
     resolution: Mailbox
 
-    def hear_of(self, taken: Taken) -> None:
+    def hear_of(self, taken: Ingested) -> None:
         """Pass on what some frames say about markets."""
         for condition_id in taken.decoded.announced:
             self.catalog.tell(NewMarketSeen(condition_id=condition_id))
@@ -79,15 +79,15 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     release_s: float = 10.0
 
 
-class ConnectionActor(Shell):
+class ConnectionActor(BaseActor):
     """One life of one connection."""
 
     first = Connect()
 
     def __init__(
         self,
-        birth: Birth,
-        lane: LaneSpec,
+        birth: Incarnation,
+        lane: ConnectionSpec,
         *,
         neighbours: Neighbours,
         dialler: Dialler,
@@ -100,14 +100,14 @@ class ConnectionActor(Shell):
         self._dialler = dialler
         self._recorder = recorder
         self._to = neighbours
-        self._line: Line | None = None
+        self._line: FeedSocket | None = None
         self._ended = False
         self._time = birth.at
-        self._account = Account(birth, lane.lane)
-        self._doubts = Doubts()
+        self._account = ConnectionStats(birth, lane.lane)
+        self._doubts = MissedTokenCounter()
         self._home = Address()
         self._home.move_to(self.actor_ref)
-        self._leaving = Departures(settings.release_s)
+        self._leaving = PendingReleases(settings.release_s)
         self._retiring = ""
         self._open_books(0)
         self.handlers = {
@@ -115,14 +115,14 @@ class ConnectionActor(Shell):
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Retire: self._retire,
-            Doubt: self._doubt,
+            RecheckCoverage: self._doubt,
             Tick: self._tick,
             FramesReceived: self._frames_received,
-            WireEnded: self._wire_ended,
+            SocketClosed: self._wire_ended,
         }
 
     def on_receive(self, message: Any) -> Any:
-        """See `Shell`; a full disk ends this connection, it never drops in silence."""
+        """See `BaseActor`; a full disk ends this connection, it never drops in silence."""
         try:
             return super().on_receive(message)
         except JournalFull as full:
@@ -142,13 +142,13 @@ class ConnectionActor(Shell):
     def _open_books(self, epoch: int) -> None:
         """Have heard nothing yet."""
         lane, settings = self._lane, self._settings
-        self._intake = Intake(lane, epoch)
+        self._intake = Ingest(lane, epoch)
         self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
         self._subscription = Subscription(lane, self._listening)
-        self._vigil = Vigil(lane, self._subscription, self._epoch, silence_s=settings.silence_s)
+        self._vigil = Keepalive(lane, self._subscription, self._epoch, silence_s=settings.silence_s)
 
     @property
-    def _listening(self) -> Listening:
+    def _listening(self) -> CoverageBook:
         return self._intake.listening
 
     # ------------------------------------------------------------- commands
@@ -161,7 +161,7 @@ class ConnectionActor(Shell):
                 lambda at_ns, frames: self._home.tell(
                     FramesReceived(received_at_ns=at_ns, frames=frames)
                 ),
-                lambda reason, detail: self._home.tell(WireEnded(reason=reason, detail=detail)),
+                lambda reason, detail: self._home.tell(SocketClosed(reason=reason, detail=detail)),
             )
         except FeedLost as lost:
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
@@ -183,7 +183,7 @@ class ConnectionActor(Shell):
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Let tokens go once they are proven to have been heard until now."""
         self._leaving.add(
-            Departure(message.tokens, message.cause, message.since_ns, self._time.now)
+            PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
         )
 
     def _retire(self, message: Retire) -> None:
@@ -194,7 +194,7 @@ class ConnectionActor(Shell):
             self._epoch.mark()
             self._end(message.reason, "asked to")
 
-    def _doubt(self, message: Doubt) -> None:
+    def _doubt(self, message: RecheckCoverage) -> None:
         """Take back the coverage of tokens whose prints did not come; ask for them anew."""
         if self._line is None or self._ended:
             return
@@ -233,10 +233,10 @@ class ConnectionActor(Shell):
             self._subscription.watch()
         self._epoch.heard()
 
-    def _wire_ended(self, message: WireEnded) -> None:
+    def _wire_ended(self, message: SocketClosed) -> None:
         """The reactor lost the socket."""
         self._hear_sample()
-        said = farewell(message.reason, message.detail)
+        said = close_reason(message.reason, message.detail)
         if said.complaint:
             extra = {"connection": self._lane.lane, "text": message.detail}
             log.warning("feed_complained", extra=extra)

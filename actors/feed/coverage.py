@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-from actors.model.trade import Print, TokenId
+from actors.model.trade import TokenId, Trade
 
 _MS: Final = 1_000_000
 
@@ -33,9 +33,9 @@ _MS: Final = 1_000_000
 SETTLED_MS: Final = 5_000
 
 
-# MERGED departures: Tokens that a connection lets go, once they are proven to have been heard
+# MERGED: Tokens that a connection lets go, once they are proven to have been heard
 # to the end.
-class Departure(msgspec.Struct, frozen=True):
+class PendingRelease(msgspec.Struct, frozen=True):
     """Tokens that are unwanted since `since_ns` (wall clock); `asked_at` is monotonic seconds."""
 
     tokens: tuple[TokenId, ...]
@@ -44,7 +44,7 @@ class Departure(msgspec.Struct, frozen=True):
     asked_at: float
 
 
-class Departures:
+class PendingReleases:
     """Who leaves, and whether it may.
 
     Args:
@@ -54,16 +54,16 @@ class Departures:
 
     def __init__(self, wait_s: float) -> None:
         self._wait_s = wait_s
-        self._waiting: list[Departure] = []
+        self._waiting: list[PendingRelease] = []
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, departure: Departure) -> None:
+    def add(self, departure: PendingRelease) -> None:
         """Let these go as soon as may be."""
         self._waiting.append(departure)
 
-    def due(self, now: float, proven_ns: int) -> list[Departure]:
+    def due(self, now: float, proven_ns: int) -> list[PendingRelease]:
         """Give, once, those that were heard to their end or have waited long enough."""
         late = now - self._wait_s
         due = [one for one in self._waiting if one.since_ns <= proven_ns or one.asked_at <= late]
@@ -74,7 +74,7 @@ class Departures:
 """After its `book` a token may not be doubted for so long: clocks differ a little."""
 
 
-class Listening:
+class CoverageBook:
     """The requested and confirmed tokens of one epoch, and its proof.
 
     Pulse tokens are not requested here: their coverage is their owner's.
@@ -152,7 +152,7 @@ class Listening:
                 released.append(token)
         return tuple(released)
 
-    def printed(self, prints: Iterable[Print]) -> None:
+    def printed(self, prints: Iterable[Trade]) -> None:
         """Take note of prints: until then at least their tokens were heard."""
         confirmed, printed = self._confirmed, self._printed
         for trade in prints:
@@ -208,13 +208,13 @@ class Listening:
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)
 
 
-# MERGED insistence: Tokens whose `book` does not come: asked for again, and in the end given
+# MERGED: Tokens whose `book` does not come: asked for again, and in the end given
 # up. A subscription is answered by nothing but the first `book` of the token, and some are
 # never answered: the exchange lost the wish, or does not know the token. `now` is monotonic
 # seconds.
 
 
-class Insistence:
+class ConfirmRetry:
     """Who is asked for again on one connection.
 
     Args:
@@ -235,7 +235,7 @@ class Insistence:
         """Tokens that were asked for again and again in vain, as of the last `due`."""
         return tuple(self._unheard)
 
-    def due(self, now: float, listening: Listening) -> tuple[TokenId, ...]:
+    def due(self, now: float, listening: CoverageBook) -> tuple[TokenId, ...]:
         """Give those to be asked for again now; the caller then requests them anew."""
         waiting = listening.waiting
         if not waiting and not self._tries and not self._unheard:

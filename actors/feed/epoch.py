@@ -5,10 +5,10 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Jou
 
 from collections.abc import Iterable
 
-from actors.feed.coverage import Listening
+from actors.feed.coverage import CoverageBook
 from actors.journal.recorder import Recorder
 from actors.model import facts
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.trade import TokenId
 
 SLACK_S = 0.5
@@ -18,7 +18,7 @@ SLACK_S = 0.5
 class Epoch:
     """What one life of a connection proves of its listening."""
 
-    def __init__(self, recorder: Recorder, listening: Listening, *, mark_s: float = 5.0) -> None:
+    def __init__(self, recorder: Recorder, listening: CoverageBook, *, mark_s: float = 5.0) -> None:
         self._recorder = recorder
         self._listening = listening
         self._mark_s = mark_s
@@ -26,7 +26,7 @@ class Epoch:
         self._owes = False
 
     @staticmethod
-    def begin(recorder: Recorder, lane: LaneSpec, at_ns: int) -> int:
+    def begin(recorder: Recorder, lane: ConnectionSpec, at_ns: int) -> int:
         """Write that the connection shook hands; give the number of its epoch."""
         opened = facts.ListeningOpened(at_ns=at_ns, connection=lane.lane, leg=lane.leg)
         return recorder.fact(opened)

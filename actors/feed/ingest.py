@@ -6,16 +6,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.feed.coverage import Listening
-from actors.model.connection import LaneSpec
+from actors.feed.coverage import CoverageBook
+from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen
-from actors.model.trade import Print, TokenId, print_hashes
+from actors.model.trade import TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 
 FRAMES_AT_ONCE: Final = 256
 
 
-# MERGED twins: Twins: identical prints on one connection, told apart by counting. The feed has
+# MERGED: identical prints on one connection, told apart by counting. The feed has
 # no trade id, and two real fills may print the same. The k-th identical print on one connection
 # is the k-th on every other, so its number, with all that it says, is its identity. Counts are
 # kept by exchange time, in slices. A slice is forgotten when all of it lies more than
@@ -30,11 +30,11 @@ _SLICES: Final = 60
 class Numbered(NamedTuple):
     """Prints, each with its occurrence, and the `print_hash` of each."""
 
-    prints: tuple[Print, ...]
+    prints: tuple[Trade, ...]
     hashes: tuple[int, ...]
 
 
-class TwinCounter:
+class OccurrenceCounter:
     """Numbers the prints of one connection; a new connection begins anew.
 
     Args:
@@ -54,13 +54,13 @@ class TwinCounter:
         """Give how many distinct prints are remembered."""
         return self._keys
 
-    def number(self, prints: Sequence[Print]) -> Numbered:
+    def number(self, prints: Sequence[Trade]) -> Numbered:
         """Give the prints, in the same order, each with its occurrence.
 
         Args:
             prints: As decoded: each the first of its kind.
         """
-        digests = print_hashes(prints)
+        digests = trade_hashes(prints)
         counts = self._count(prints, digests)
         if counts.count(1) == len(counts):
             return Numbered(tuple(prints), digests)
@@ -68,16 +68,16 @@ class TwinCounter:
             trade if count == 1 else msgspec.structs.replace(trade, occurrence=count)
             for trade, count in zip(prints, counts, strict=True)
         )
-        return Numbered(numbered, print_hashes(numbered))
+        return Numbered(numbered, trade_hashes(numbered))
 
-    def heard(self, trade: Print) -> bool:
+    def heard(self, trade: Trade) -> bool:
         """Tell whether this print, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
         first = (msgspec.structs.replace(trade, occurrence=1),)
-        (key,) = _keys(first, print_hashes(first))
+        (key,) = _keys(first, trade_hashes(first))
         return counts.get(key, 0) >= trade.occurrence
 
-    def _count(self, prints: Sequence[Print], digests: Sequence[int]) -> list[int]:
+    def _count(self, prints: Sequence[Trade], digests: Sequence[int]) -> list[int]:
         found: list[int] = []
         for trade, key in zip(prints, _keys(prints, digests), strict=True):
             place = trade.traded_at_ms // self._slice_ms
@@ -113,7 +113,7 @@ class TwinCounter:
             self._keys = len(later)
 
 
-def _keys(firsts: Sequence[Print], digests: Sequence[int]) -> list[int]:
+def _keys(firsts: Sequence[Trade], digests: Sequence[int]) -> list[int]:
     # 64 bits again, and a third of the memory of what goes into them.
     said = zip(
         [first.token_id for first in firsts],
@@ -149,7 +149,7 @@ def _halves(frames: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield from _halves(frames[middle:])
 
 
-class Taken(msgspec.Struct, frozen=True, gc=False):
+class Ingested(msgspec.Struct, frozen=True, gc=False):
     """Some frames that arrived together, understood.
 
     Attributes:
@@ -161,7 +161,7 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
 
     decoded: channel.Decoded
     record: FramesSeen | None
-    prints: tuple[Print, ...]
+    prints: tuple[Trade, ...]
     hashes: tuple[int, ...]
     confirmed: tuple[TokenId, ...]
 
@@ -171,16 +171,16 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
         return len(self.prints) + len(self.decoded.refusals)
 
 
-class Intake:
+class Ingest:
     """Decodes, numbers twins, keeps the coverage book; one for each epoch."""
 
-    def __init__(self, lane: LaneSpec, epoch: int) -> None:
-        self.listening = Listening(epoch)
+    def __init__(self, lane: ConnectionSpec, epoch: int) -> None:
+        self.listening = CoverageBook(epoch)
         self._lane = lane
         self._pulse = frozenset(lane.pulse)
-        self._twins = TwinCounter()
+        self._twins = OccurrenceCounter()
 
-    def take(self, frames: Sequence[bytes], received_at_ns: int) -> Taken:
+    def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Understand frames that arrived together. Never raises, whatever the feed sends."""
         decoded = channel.decode(frames, received_at_ns)
         prints, hashes = self._twins.number(self._own(decoded.prints))
@@ -189,12 +189,12 @@ class Intake:
         kept = None
         if prints or decoded.refusals:
             kept = self._record(decoded, prints, hashes, received_at_ns)
-        return Taken(decoded, kept, prints, hashes, confirmed)
+        return Ingested(decoded, kept, prints, hashes, confirmed)
 
     def _record(
         self,
         decoded: channel.Decoded,
-        prints: tuple[Print, ...],
+        prints: tuple[Trade, ...],
         hashes: tuple[int, ...],
         received_at_ns: int,
     ) -> FramesSeen:
@@ -212,12 +212,12 @@ class Intake:
         """Record the prints of these from now on, though one may have been a pulse."""
         self._pulse = self._pulse.difference(tokens)
 
-    def missed(self, trade: Print) -> bool:
+    def missed(self, trade: Trade) -> bool:
         """Tell whether this connection claims to have heard a print that never arrived here."""
         claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
         return claimed and not self._twins.heard(trade)
 
-    def _own(self, heard: tuple[Print, ...]) -> tuple[Print, ...]:
+    def _own(self, heard: tuple[Trade, ...]) -> tuple[Trade, ...]:
         if not self._pulse:
             return heard
         return tuple([each for each in heard if each.token_id not in self._pulse])
@@ -225,7 +225,7 @@ class Intake:
     def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
         return tuple([token for token in books if self.listening.book(token, at_ns)])
 
-    def _occurrences(self, heard: tuple[Print, ...], prints: tuple[Print, ...]) -> tuple[int, ...]:
+    def _occurrences(self, heard: tuple[Trade, ...], prints: tuple[Trade, ...]) -> tuple[int, ...]:
         if len(heard) == len(prints):
             return tuple([trade.occurrence for trade in prints])
         numbers = iter(prints)

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from actors.feed.coverage import Listening
+from actors.feed.coverage import CoverageBook
 from actors.model.connection import ALL_RESOLVED
 from actors.model.trade import TokenId
 
@@ -124,7 +124,7 @@ class Liveness:
         )
 
     def verdict(
-        self, now: float, line: Signs, listening: Listening, *, exchange_silent: bool = False
+        self, now: float, line: Signs, listening: CoverageBook, *, exchange_silent: bool = False
     ) -> str | None:
         """Give the reason to end this connection, or None; to be asked on every Tick.
 
@@ -140,7 +140,7 @@ class Liveness:
         held, self._suspected = self._suspected, reason is not None
         return reason if held else None
 
-    def _reason(self, now: float, line: Signs, listening: Listening) -> str | None:
+    def _reason(self, now: float, line: Signs, listening: CoverageBook) -> str | None:
         since = self._subscribed_at
         if since is None:
             return None
@@ -157,9 +157,9 @@ class Liveness:
         return None
 
 
-# MERGED doubts: Doubts: tokens for which a connection was found deaf, and when asking again
+# MERGED: tokens for which a connection was found deaf, and when asking again
 # does not help.
-class Doubts:
+class MissedTokenCounter:
     """Whether a connection had better be replaced.
 
     Args:
@@ -186,7 +186,7 @@ class Doubts:
         return self._again or any(now - at >= self._answer_s for at in self._tokens.values())
 
 
-# MERGED farewell: How the other side ended a connection, and what follows from it.
+# MERGED: How the other side ended a connection, and what follows from it.
 
 
 _COMPLAINT: Final = "closed_1008"
@@ -198,7 +198,7 @@ _COMPLAINT_S: Final = 10.0
 _RESOLVED_S: Final = 300.0
 
 
-class Farewell(msgspec.Struct, frozen=True):
+class CloseReason(msgspec.Struct, frozen=True):
     """What a lost socket means.
 
     Attributes:
@@ -212,14 +212,14 @@ class Farewell(msgspec.Struct, frozen=True):
     complaint: bool = False
 
 
-def farewell(reason: str, detail: str) -> Farewell:
+def close_reason(reason: str, detail: str) -> CloseReason:
     """Read the reason and the words that came with it.
 
     A connection whose markets are all resolved needs no other one until it is
     given more tokens; it looks again in a few minutes, in case the words were wrong.
     """
     if reason == "closed_1000" and "resolved" in detail:
-        return Farewell(ALL_RESOLVED, _RESOLVED_S)
+        return CloseReason(ALL_RESOLVED, _RESOLVED_S)
     if reason == _COMPLAINT:
-        return Farewell(reason, _COMPLAINT_S, complaint=True)
-    return Farewell(reason)
+        return CloseReason(reason, _COMPLAINT_S, complaint=True)
+    return CloseReason(reason)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Line(Protocol):
+class FeedSocket(Protocol):
     """One adopted socket: written through here, read by the reactor.
 
     `last_byte_at`, `last_data_at` and `stalled_since` are monotonic seconds
@@ -64,7 +64,7 @@ class Dialler(Protocol):
         markers: tuple[bytes, ...],
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
-    ) -> Line:
+    ) -> FeedSocket:
         """Connect within the deadline.
 
         `on_frames(received_at_ns, frames)` and, once, `on_end(reason, detail)`

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from actors.actor import Birth
-from actors.feed.coverage import Listening
-from actors.feed.ingest import Taken
-from actors.feed.ports import Line
+from actors.actor import Incarnation
+from actors.feed.coverage import CoverageBook
+from actors.feed.ingest import Ingested
+from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport
 from actors.model.trade import Busiest, TokenId
 
@@ -21,7 +21,7 @@ LINE_S = 60.0
 _MOST_TOKENS = 1_000
 
 
-class Digest:
+class LogDigest:
     """Counts by name until the next line is due. The first one is due at once.
 
     Args:
@@ -55,7 +55,7 @@ class Digest:
         return counts
 
 
-class Busy:
+class BusyTokens:
     """Counts the prints of one connection over the last minute or two.
 
     Args:
@@ -95,17 +95,17 @@ ORDINARY = frozenset({"PONG", "NO NEW ASSETS"})
 """Texts that answer what we ask, a heartbeat and a probe."""
 
 
-class Account:
+class ConnectionStats:
     """Counts what came and what could not be used; says so in reports and in bounded lines."""
 
-    def __init__(self, birth: Birth, connection: str) -> None:
+    def __init__(self, birth: Incarnation, connection: str) -> None:
         self._birth = birth
         self._connection = connection
-        self._rejected, self._unknown = Digest(every_s=LINE_S), Digest(every_s=LINE_S)
-        self._busy = Busy()
+        self._rejected, self._unknown = LogDigest(every_s=LINE_S), LogDigest(every_s=LINE_S)
+        self._busy = BusyTokens()
         self._prints_total = self._refused_total = self._unknown_total = 0
 
-    def met(self, taken: Taken) -> None:
+    def met(self, taken: Ingested) -> None:
         """Count the events of unknown kinds in some frames; log their control texts."""
         decoded = taken.decoded
         self._unknown_total += len(decoded.unknown)
@@ -115,7 +115,7 @@ class Account:
                 extra = {"connection": self._connection, "text": text}
                 log.warning("feed_control", extra=extra)
 
-    def recorded(self, taken: Taken) -> None:
+    def recorded(self, taken: Ingested) -> None:
         """Count what of some frames is in the journal."""
         self._prints_total += len(taken.prints)
         self._busy.heard([trade.token_id for trade in taken.prints])
@@ -136,7 +136,7 @@ class Account:
             log.warning("unknown_event_type", extra=said)
 
     def report(
-        self, state: str, now: float, listening: Listening, line: Line | None, **more: Any
+        self, state: str, now: float, listening: CoverageBook, line: FeedSocket | None, **more: Any
     ) -> ConnectionReport:
         """Give how the connection is; what ails it is `more` that the connection knows."""
         return ConnectionReport(

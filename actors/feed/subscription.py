@@ -1,11 +1,11 @@
 """A subscription: what one line is asked for, in bounded messages, and what it is to hand on."""
 
-from actors.feed.coverage import Insistence, Listening
+from actors.feed.coverage import ConfirmRetry, CoverageBook
 from actors.feed.epoch import Epoch
 from actors.feed.liveness import Liveness
-from actors.feed.ports import Line
+from actors.feed.ports import FeedSocket
 from actors.messages import Tick
-from actors.model.connection import LaneSpec, gap_cause
+from actors.model.connection import ConnectionSpec, gap_cause
 from actors.model.trade import TokenId
 from actors.polymarket import channel
 
@@ -27,12 +27,12 @@ PROBES = 3
 class Subscription:
     """The tokens of one connection, as its line is told of them."""
 
-    def __init__(self, lane: LaneSpec, listening: Listening) -> None:
+    def __init__(self, lane: ConnectionSpec, listening: CoverageBook) -> None:
         self._lane = lane
         self._listening = listening
         self._pulse = lane.pulse
-        self._insistence = Insistence()
-        self._line: Line | None = None
+        self._insistence = ConfirmRetry()
+        self._line: FeedSocket | None = None
 
     @property
     def hears(self) -> bool:
@@ -63,7 +63,7 @@ class Subscription:
         confirmed = self._listening.confirmed_count >= asked > 0
         return TRADE_MARKERS if confirmed else (*TRADE_MARKERS, BOOK_MARKER)
 
-    def begin(self, line: Line, now: float) -> None:
+    def begin(self, line: FeedSocket, now: float) -> None:
         """Send the initial form once, the rest as operations."""
         self._line = line
         head, *rest = list(channel.chunks((*self._lane.tokens, *self._pulse))) or [()]
@@ -125,10 +125,10 @@ class Subscription:
                 self._line.send_text(channel.subscription(chunk, custom=self._lane.lifecycle))
 
 
-# MERGED vigil: The vigil: what one connection does about silence.
+# MERGED: The vigil: what one connection does about silence.
 
 
-class Vigil:
+class Keepalive:
     """Watches one line from its first subscription on.
 
     A connection that hears of new markets only, without a pulse, is given ten
@@ -136,7 +136,7 @@ class Vigil:
     """
 
     def __init__(
-        self, lane: LaneSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
+        self, lane: ConnectionSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
     ) -> None:
         resting = lane.lifecycle and not lane.pulse
         self._liveness = Liveness(silence_s=silence_s * (10 if resting else 1))
@@ -147,7 +147,7 @@ class Vigil:
         """The first subscription was sent."""
         self._liveness.subscribed(now)
 
-    def turn(self, tick: Tick, line: Line, listening: Listening) -> str | None:
+    def turn(self, tick: Tick, line: FeedSocket, listening: CoverageBook) -> str | None:
         """Keep the line alive, ask for what does not come; give the reason to end it, or None."""
         self.take_up(tick, line, listening)
         silent = tick.exchange_silent
@@ -162,11 +162,11 @@ class Vigil:
                 self._subscription.probe(tick.now)
         return None
 
-    def wakes_at(self, line: Line) -> float:
+    def wakes_at(self, line: FeedSocket) -> float:
         """Give when it is to turn again, at the latest; 0.0: on every Tick."""
         return self._liveness.wakes_at(line) if self._subscription.answered else 0.0
 
-    def take_up(self, tick: Tick, line: Line, listening: Listening) -> None:
+    def take_up(self, tick: Tick, line: FeedSocket, listening: CoverageBook) -> None:
         """Begin to listen anew, on the same line, after a silence in which something was lost.
 
         Before the frame is handled that would prove the silence.

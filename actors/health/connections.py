@@ -46,7 +46,7 @@ class _Line:
         self.prints = self.refused = self.bytes = self.unknown = 0
 
 
-class Roster:
+class ConnectionsHealth:
     """What all connections reported, and since when each is away or waits for proof."""
 
     def __init__(self, limits: Limits) -> None:

@@ -96,8 +96,8 @@ class Windows:
         return self._day.total(now)
 
 
-# MERGED deaths: Deaths: how often each child died unexpectedly, and who dies again and again.
-class Deaths:
+# MERGED: how often each child died unexpectedly, and who dies again and again.
+class RestartCounts:
     """All unexpected deaths of this process. `at` and `now` are monotonic seconds."""
 
     def __init__(self, limits: Limits) -> None:
@@ -125,8 +125,8 @@ class Deaths:
         )
 
 
-# MERGED lives: Lives: a count that goes on when the one who counts dies and is born again.
-class Lives:
+# MERGED: a count that goes on when the one who counts dies and is born again.
+class CumulativeCount:
     """Sums what each life of somebody says that it has counted, from 0 on.
 
     Attributes:
@@ -148,12 +148,12 @@ class Lives:
         return fresh
 
 
-# MERGED tally: The books: everything received is stored, repeated, refused or in the journal.
+# MERGED: The books: everything received is stored, repeated, refused or in the journal.
 # The writer tells of each commit after it; when it dies or loses the database in between, a
 # commit may stay untold, or what was committed out of order is read and counted again. So after
 # `lost_count` the next empty journal, which can hide nothing, settles the difference, and shows
 # it as `adjusted`.
-class Tally:
+class Accounting:
     """Counts prints and refused events alike, from the journal's side and the writer's."""
 
     def __init__(self) -> None:
@@ -209,7 +209,7 @@ class Tally:
             self._unsure = False
 
 
-# MERGED today: Today: sums that begin anew at midnight UTC.
+# MERGED: sums that begin anew at midnight UTC.
 
 
 DAY_NS = 86_400 * 10**9
@@ -221,7 +221,7 @@ LONGEST_STEP_S = 10.0
 """Seconds between two measures beyond which nobody measured: the process was stopped or starved."""
 
 
-class Today:
+class DayCoverage:
     """What happened since midnight UTC, or since the process began when that was later.
 
     Args:

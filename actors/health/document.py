@@ -303,7 +303,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     loop_s: float = 300.0
 
 
-# MERGED schema: The JSON Schema of the health document, made from its types and their
+# MERGED: The JSON Schema of the health document, made from its types and their
 # descriptions.
 
 

@@ -220,7 +220,7 @@ EACH = (
 )  # fmt: skip
 
 
-# MERGED metrics_endpoint: Metrics: serves the health document in the words of Prometheus, on
+# MERGED: serves the health document in the words of Prometheus, on
 # 127.0.0.1. Every scrape asks for the document anew, with the same callable as the status
 # socket. When nobody answers, `tracker_up` is 0 and nothing else of the tracker is told. What
 # each field is called stands in `exposition`. `process_…` are memory, CPU and descriptors of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.health import document, rules
-from actors.health.connections import LISTENING, Roster
-from actors.health.counters import Deaths, Lives, Tally, Today, Windows
+from actors.health.connections import LISTENING, ConnectionsHealth
+from actors.health.counters import Accounting, CumulativeCount, DayCoverage, RestartCounts, Windows
 from actors.health.document import (
     LONGEST_REASON,
     Assets,
@@ -39,12 +39,12 @@ from actors.model.database_state import AWAY, LIVE
 __all__ = ["LISTENING", "Health", "HealthState", "Limits"]
 
 
-# MERGED storage: Storage: the database, as the writer tells of it. `at` and `now` are monotonic
+# MERGED: the database, as the writer tells of it. `at` and `now` are monotonic
 # seconds, `*_ns` wall clock.
 
 
 @dataclass
-class Storage:
+class DatabaseHealth:
     """Whether it answers, since when it does not, and how late it is.
 
     Attributes:
@@ -117,19 +117,19 @@ class HealthState:
         self._who = (version, host, pid)
         self._began, self._began_ns = now, wall_ns
         self._limits = limits or Limits()
-        self._roster = Roster(self._limits)
+        self._roster = ConnectionsHealth(self._limits)
         self._stored = Windows(fine=True)
-        self._today = Today(wall_ns)
-        self._tally = Tally()
-        self._storage = Storage(away_since=now)
+        self._today = DayCoverage(wall_ns)
+        self._tally = Accounting()
+        self._storage = DatabaseHealth(away_since=now)
         self._journal: JournalFigures | None = None
         self._oldest_s = 0.0
         self._catalog: CatalogFigures | None = None
         self._catalog_failing: float | None = None
         self._outcomes: ResolutionFigures | None = None
-        self._verdicts, self._conflicts = Lives(), Lives()
+        self._verdicts, self._conflicts = CumulativeCount(), CumulativeCount()
         self._failing: dict[str, float] = {}
-        self._deaths = Deaths(self._limits)
+        self._deaths = RestartCounts(self._limits)
         self._stopping = False
         self._ever_heard = False
 

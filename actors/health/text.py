@@ -4,7 +4,7 @@ import re
 
 from actors.health.document import Health
 
-# MERGED plaintext: Plain text: what came from outside, harmless on a terminal.
+# MERGED: Plain text: what came from outside, harmless on a terminal.
 
 
 _UNPRINTABLE = re.compile(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from actors.errors import JournalFull
-from actors.journal.directory import UNSYNCED_RECORDS, Shelf
+from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
 from actors.journal.marker_files import NO_ROOM, Reserve
 from actors.journal.segment import HEADER_BYTES, Found, Segment, pack_record
 
@@ -28,7 +28,7 @@ class Unsynced(NamedTuple):
     record: bytes
 
 
-class Tail:
+class ActiveSegment:
     """Takes records at the end of a shelf.
 
     Args:
@@ -43,7 +43,7 @@ class Tail:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: JournalDirectory,
         reserve: Reserve,
         *,
         active: Segment | None,
@@ -64,8 +64,8 @@ class Tail:
 
     @classmethod
     def of(
-        cls, shelf: Shelf, reserve: Reserve, *, floor_seq: int, segment_bytes: int
-    ) -> tuple["Tail", int]:
+        cls, shelf: JournalDirectory, reserve: Reserve, *, floor_seq: int, segment_bytes: int
+    ) -> tuple["ActiveSegment", int]:
         """Recover the end of a shelf; give it with the next sequence.
 
         Numbers that may have been told on, committed and then forgotten by the disk
@@ -246,7 +246,7 @@ class Tail:
                 self._disk.close(fd)
 
 
-def _in_doubt_since(shelf: Shelf) -> int | None:
+def _in_doubt_since(shelf: JournalDirectory) -> int | None:
     """Give from which sequence on the medium may lack what can be read here, or None.
 
     After a reboot there is no doubt: what is read comes from the medium.
@@ -257,7 +257,7 @@ def _in_doubt_since(shelf: Shelf) -> int | None:
     return None
 
 
-def _records(shelf: Shelf, since: int) -> list[Found]:
+def _records(shelf: JournalDirectory, since: int) -> list[Found]:
     """Give all records from this sequence on; as many as were unsynced, so not too many."""
     later = [segment.first_seq for segment in shelf.segments[1:]]
     return [

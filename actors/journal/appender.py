@@ -13,11 +13,11 @@ from collections.abc import Callable
 from threading import Lock
 
 from actors.errors import JournalFailed, JournalFull
-from actors.journal.active_segment import Tail
-from actors.journal.directory import Shelf
+from actors.journal.active_segment import ActiveSegment
+from actors.journal.directory import JournalDirectory
 from actors.journal.segment import MAX_BODY_BYTES, Segment, pack_record
 
-# MERGED syncer: The thread that syncs the journal, and how long that takes.
+# MERGED: The thread that syncs the journal, and how long that takes.
 
 
 REMEMBERED = 512
@@ -96,8 +96,8 @@ class Appender:
 
     def __init__(
         self,
-        shelf: Shelf,
-        tail: Tail,
+        shelf: JournalDirectory,
+        tail: ActiveSegment,
         lock: Lock,
         *,
         first_seq: int,

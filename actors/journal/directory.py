@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from actors.errors import StateDirBusy
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import IDENTITY, Suspicion, noted_identity
+from actors.journal.marker_files import IDENTITY, FailedSyncMarker, noted_identity
 from actors.journal.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -40,7 +40,7 @@ UNSYNCED_RECORDS = 65_536
 """So many records at most are written and not synced; see `tail.py`."""
 
 
-class Shelf:
+class JournalDirectory:
     """An open and locked directory. Not for two threads at once, except `records`.
 
     Args:
@@ -73,7 +73,7 @@ class Shelf:
         except BlockingIOError as exc:
             raise StateDirBusy(f"another tracker works on {self.path}") from exc
         self._clean()
-        self.suspicion = Suspicion(self.disk, self.directory)
+        self.suspicion = FailedSyncMarker(self.disk, self.directory)
         self._boot_id = self.disk.boot_id()
         self.truncated_bytes = 0
         self._unsynced: set[int] = set()

@@ -42,11 +42,11 @@ from uuid import UUID
 import msgspec
 
 from actors.errors import JournalFailed, JournalUnreadable, Retryable
-from actors.journal.active_segment import Tail
+from actors.journal.active_segment import ActiveSegment
 from actors.journal.appender import Appender, Syncer
-from actors.journal.directory import Shelf
+from actors.journal.directory import JournalDirectory
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import Reserve, Unmet
+from actors.journal.marker_files import Reserve, UnacknowledgedSince
 from actors.journal.reader import Reader, Skip
 from actors.model.facts import Entry, Hole
 
@@ -56,7 +56,7 @@ MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-# MERGED opening: How a journal is opened: the directory taken, its end recovered, the thread
+# MERGED: How a journal is opened: the directory taken, its end recovered, the thread
 # begun.
 
 
@@ -82,12 +82,12 @@ class Clocks(NamedTuple):
 class Parts(NamedTuple):
     """What an open journal is made of."""
 
-    shelf: Shelf
+    shelf: JournalDirectory
     reserve: Reserve
     appender: Appender
     reader: Reader
     syncer: Syncer
-    unmet: Unmet
+    unmet: UnacknowledgedSince
 
 
 def parts(disk: Disk, directory: Path, bounds: Bounds, clocks: Clocks, *, floor_seq: int) -> Parts:
@@ -98,13 +98,15 @@ def parts(disk: Disk, directory: Path, bounds: Bounds, clocks: Clocks, *, floor_
         JournalUnreadable: It cannot be used, or holds a newer format.
         JournalFailed: The disk fails, or has no room for a new journal.
     """
-    shelf: Shelf | None = None
+    shelf: JournalDirectory | None = None
     try:
-        shelf = Shelf(disk, directory, wall_ns=clocks.wall_ns)
+        shelf = JournalDirectory(disk, directory, wall_ns=clocks.wall_ns)
         reserve = Reserve(disk, shelf.directory, bounds.reserve)
-        tail, first_seq = Tail.of(shelf, reserve, floor_seq=floor_seq, segment_bytes=bounds.segment)
+        tail, first_seq = ActiveSegment.of(
+            shelf, reserve, floor_seq=floor_seq, segment_bytes=bounds.segment
+        )
         oldest_seq = shelf.segments[0].first_seq
-        unmet = Unmet(
+        unmet = UnacknowledgedSince(
             disk, shelf.directory, shelf.place, first_seq=first_seq, oldest_seq=oldest_seq
         )
         reserve.build()
@@ -129,7 +131,7 @@ def parts(disk: Disk, directory: Path, bounds: Bounds, clocks: Clocks, *, floor_
     return Parts(shelf, reserve, appender, reader, syncer, unmet)
 
 
-# MERGED figures: How a journal is, in numbers.
+# MERGED: How a journal is, in numbers.
 class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
     """How the journal is.
 

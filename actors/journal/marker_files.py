@@ -34,7 +34,7 @@ def noted_identity(disk: Disk, directory: int) -> UUID | None:
     return None
 
 
-class Unmet:
+class UnacknowledgedSince:
     """The lowest sequence that was given out since a database was met, or None.
 
     Args:
@@ -88,7 +88,7 @@ def _read(disk: Disk, directory: int, name: str) -> str | None:
         disk.close(fd)
 
 
-# MERGED reserve: Disk space set aside, so that a full disk still takes the journal's last
+# MERGED: Disk space set aside, so that a full disk still takes the journal's last
 # words. A file of real blocks. Freeing it makes room to write down where coverage ends when
 # everything else has run full; it is built again before reading resumes.
 NAME = "reserve"
@@ -146,7 +146,7 @@ class Reserve:
         self.held_bytes = 0
 
 
-# MERGED suspicion: Since which record the medium may lack what the kernel still gives. After a
+# MERGED: Since which record the medium may lack what the kernel still gives. After a
 # failed sync the kernel may have forgotten the bytes, and a later sync says yes nevertheless,
 # in a later process too. This process carries such records over to a new segment; if it dies
 # before that, a note in the directory has the next one do it. The note is an empty file that
@@ -157,7 +157,7 @@ class Reserve:
 SUSPECT = "suspect-"
 
 
-class Suspicion:
+class FailedSyncMarker:
     """The note. A disk that does not take it has failed twice, and no error is raised for it.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from actors.journal.directory import Shelf
+from actors.journal.directory import JournalDirectory
 from actors.journal.segment import HEADER_BYTES, STRIDE_BYTES, Found, Segment
 from actors.model.facts import Entry, Hole
 
@@ -109,7 +109,9 @@ class Reader:
         holes_total: Damaged or missing stretches met, each counted once.
     """
 
-    def __init__(self, shelf: Shelf, lock: Lock, *, tail: Skip, changes: Callable[[], int]) -> None:
+    def __init__(
+        self, shelf: JournalDirectory, lock: Lock, *, tail: Skip, changes: Callable[[], int]
+    ) -> None:
         self._shelf = shelf
         self._lock = lock
         self._tail = tail

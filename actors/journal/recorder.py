@@ -8,13 +8,13 @@ from uuid import UUID
 
 from actors.actor import Mailbox
 from actors.errors import JournalFailed, JournalFull
-from actors.feed.ingest import Taken
-from actors.messages import FactSeen, Journalled, TradesSeen
+from actors.feed.ingest import Ingested
+from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
 from actors.model.facts import Entry, Hole
 from actors.model.trade import TokenId
 
-# MERGED inflight: How much is told to the writer and not yet stored, and whether that is too
+# MERGED: How much is told to the writer and not yet stored, and whether that is too
 # much. Counted in prints, refusals and facts, not in records: one record may hold hundreds.
 
 
@@ -125,7 +125,7 @@ class Recorder:
         self._tell(FactSeen(seq=seq, fact=fact), 1)
         return seq
 
-    def frames(self, connection: str, taken: Taken) -> None:
+    def frames(self, connection: str, taken: Ingested) -> None:
         """Append frames that have a record, and tell what is in them.
 
         Args:
@@ -150,10 +150,10 @@ class Recorder:
     def _tell(self, message: TradesSeen | FactSeen, weight: int) -> None:
         with self._lock:
             crowded = self._in_flight.appended(message.seq, weight, self._journal.mark)
-        self._writer.tell(Journalled(seq=message.seq) if crowded else message)
+        self._writer.tell(ReadJournal(seq=message.seq) if crowded else message)
 
 
-# MERGED backlog: The backlog: facts that wait for room in the journal, in order.
+# MERGED: The backlog: facts that wait for room in the journal, in order.
 FACT_TOKENS = 1_000
 
 
@@ -163,7 +163,7 @@ MOST_FACTS = 10_000
 OfTokens = type[facts.TokensWanted] | type[facts.TokensUnwanted]
 
 
-class Backlog:
+class FactQueue:
     """Writes facts down at once, or as soon as the disk has room for them.
 
     Only changes of the plan and unexpected deaths end up here, so that `MOST_FACTS`

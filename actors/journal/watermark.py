@@ -8,7 +8,7 @@ done without exception: below it, the journal is deleted.
 from bisect import bisect_left, bisect_right
 
 
-class Acks:
+class Watermark:
     """Merges finished stretches; memory is one pair of numbers for each stretch in the air.
 
     Args:
@@ -73,10 +73,10 @@ class Acks:
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
 
-# MERGED stall: Whether the acknowledgement mark has stopped although the journal goes on.
+# MERGED: Whether the acknowledgement mark has stopped although the journal goes on.
 
 
-class Stall:
+class StallDetector:
     """Notices a record that was journalled and told to nobody: its teller died in between.
 
     Args:

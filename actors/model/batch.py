@@ -5,10 +5,10 @@ import msgspec
 from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Print, Refusal
+from actors.model.trade import Rejection, Trade
 
 
-class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal and where in the journal it stands, so that a replay keeps it once.
 
     Attributes:
@@ -19,7 +19,7 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     index: int
     connection: str
-    refusal: Refusal
+    refusal: Rejection
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +46,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             is; None leaves the mark where it is. It never moves back.
     """
 
-    prints: tuple[Print, ...] = ()
+    prints: tuple[Trade, ...] = ()
     hashes: tuple[int, ...] = ()
-    refusals: tuple[SetAside, ...] = ()
+    refusals: tuple[RejectedRow, ...] = ()
     facts: tuple[tuple[int, Fact], ...] = ()
     events: tuple[ConnectionEvent, ...] = ()
     markets: tuple[Market, ...] = ()

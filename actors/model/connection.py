@@ -9,7 +9,7 @@ import msgspec
 from actors.model.trade import TokenId
 
 
-class LaneSpec(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One lane of the plan, as its connection is born.
 
     Attributes:

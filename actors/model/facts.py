@@ -132,7 +132,7 @@ class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True)
     reason: str
 
 
-class StretchLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
+class RangeLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
     """Records `first` to `last` cannot be read any more: what they told is not known.
 
     Epochs that were open then prove nothing from there on. It is never appended:
@@ -156,7 +156,7 @@ Record = (
     | TokensReleased
     | ListeningProven
     | ListeningClosed
-    | StretchLost
+    | RangeLost
 )
 
 Fact = (
@@ -170,7 +170,7 @@ Fact = (
     | TokensReleased
     | ListeningProven
     | ListeningClosed
-    | StretchLost
+    | RangeLost
 )
 """Every record but frames: what coverage is made of."""
 

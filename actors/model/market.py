@@ -50,7 +50,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(asset.token_id for asset in self.assets)
 
 
-# MERGED shard: The shard: the share of the universe that is this tracker's, when several share
+# MERGED: The shard: the share of the universe that is this tracker's, when several share
 # the work. Rendezvous hashing: of all numbers the one whose digest with the market's id is
 # largest has the market. Nobody needs to know of anybody, and when a tracker is added only the
 # markets that become its own change hands.

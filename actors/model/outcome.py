@@ -95,7 +95,7 @@ TRACKER = "tracker"
 """The source of a transition, beside the sources of words."""
 
 
-class Standing(StrEnum):
+class MarketState(StrEnum):
     """Where a market stands."""
 
     OPEN = "open"
@@ -117,12 +117,12 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
     condition_id: ConditionId
     at_ms: int
-    before: Standing
-    standing: Standing
+    before: MarketState
+    standing: MarketState
     reason: str
 
 
-class LastWords(msgspec.Struct, frozen=True, kw_only=True):
+class StoredEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What earlier lives heard last of markets that have no verdict.
 
     Attributes:
@@ -132,11 +132,11 @@ class LastWords(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     observations: tuple[Observation, ...] = ()
-    standings: tuple[tuple[ConditionId, Standing, int], ...] = ()
+    standings: tuple[tuple[ConditionId, MarketState, int], ...] = ()
     contradicted: tuple[ConditionId, ...] = ()
 
 
-class Stretch(msgspec.Struct, frozen=True):
+class TimeWindow(msgspec.Struct, frozen=True):
     """Looks that fall due after `since_ms` (None: since the last life) and until `until_ms`."""
 
     since_ms: int | None

@@ -27,7 +27,7 @@ ConditionId = NewType("ConditionId", str)
 """`0x` and 62 to 64 lower-case hexadecimal digits."""
 
 
-class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One trade as printed. `side` is the taker's: BUY or SELL.
 
     Attributes:
@@ -56,7 +56,7 @@ class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: str | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message, or one event of it, that cannot be a print, kept verbatim.
 
     Attributes:
@@ -82,17 +82,17 @@ def canonical_decimal(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def print_hash(trade: Print) -> int:
+def trade_hash(trade: Trade) -> int:
     """Give the signed 64-bit digest of all that identifies a print beside token and time.
 
     BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
     spelling. 64 bits suffice: the scope is one token in one millisecond.
     """
-    (digest,) = print_hashes((trade,))
+    (digest,) = trade_hashes((trade,))
     return digest
 
 
-def print_hashes(trades: Sequence[Print]) -> tuple[int, ...]:
+def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
     """Give the `print_hash` of each of some prints."""
     texts = [
         f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
@@ -112,8 +112,8 @@ Busiest = tuple[tuple[TokenId, int], ...]
 """(token, prints lately), busiest first."""
 
 
-class Missed(msgspec.Struct, frozen=True):
+class MissedTrade(msgspec.Struct, frozen=True):
     """A print, and the lanes that reported it; there should have been more."""
 
-    trade: Print
+    trade: Trade
     heard_by: tuple[str, ...]

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from actors.errors import PayloadRefused
-from actors.model.trade import ConditionId, Print, Refusal, TokenId
+from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 from actors.polymarket.events import (
     FRAME,
     UNREADABLE,
@@ -21,9 +21,9 @@ from actors.polymarket.events import (
     Event,
     MarketEvent,
     PriceEvent,
-    PrintEvent,
     QuoteEvent,
     ResolvedEvent,
+    TradeEvent,
     UnknownEvent,
     condition_of,
     moment_of,
@@ -59,8 +59,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             means "now" (prints, price changes, quotes), or None.
     """
 
-    prints: tuple[Print, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    prints: tuple[Trade, ...] = ()
+    refusals: tuple[Rejection, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
     announced: tuple[ConditionId, ...] = ()
@@ -147,15 +147,15 @@ def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
 def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
     found = list(map(FRAME.decode, frames))
     gathered = _Gathering(received_at_ns)
-    alone = [event for event in found if isinstance(event, PrintEvent)]
+    alone = [event for event in found if isinstance(event, TradeEvent)]
     if len(alone) == len(found):  # as nearly always where much comes together
         gathered.print(prints_of(alone, received_at_ns))
         return gathered.decoded(frames)
     events = [each if isinstance(each, list) else [each] for each in found]
-    printed = [[each for each in some if isinstance(each, PrintEvent)] for some in events]
+    printed = [[each for each in some if isinstance(each, TradeEvent)] for some in events]
     gathered.print(prints_of(list(chain.from_iterable(printed)), received_at_ns))
     for event in chain.from_iterable(events):
-        if not isinstance(event, PrintEvent):
+        if not isinstance(event, TradeEvent):
             gathered.add(event)
     return gathered.decoded(compress(frames, printed))
 
@@ -190,7 +190,7 @@ def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
 
 
 def _refused(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
-    refusal = Refusal(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
+    refusal = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
     return Decoded(refusals=(refusal,), kept=(raw,))
 
 
@@ -199,8 +199,8 @@ class _Gathering:
 
     def __init__(self, received_at_ns: int) -> None:
         self.received_at_ns = received_at_ns
-        self.prints: list[Print] = []
-        self.refusals: list[Refusal] = []
+        self.prints: list[Trade] = []
+        self.refusals: list[Rejection] = []
         self.books: list[TokenId] = []
         self.announced: list[ConditionId] = []
         self.resolved: list[ConditionId] = []
@@ -218,7 +218,7 @@ class _Gathering:
             if isinstance(event, UnknownEvent):
                 self._keep("unknown event_type", raw)
 
-    def print(self, prints: Sequence[Print]) -> None:
+    def print(self, prints: Sequence[Trade]) -> None:
         """Take in prints."""
         self.prints += prints
         self._heard(max([each.traded_at_ms for each in prints], default=None))
@@ -229,7 +229,7 @@ class _Gathering:
         Raises:
             PayloadRefused: A print or an announcement has a malformed field.
         """
-        if isinstance(event, PrintEvent):
+        if isinstance(event, TradeEvent):
             self.print((print_of(event, self.received_at_ns, extra),))
         elif isinstance(event, PriceEvent | QuoteEvent):
             self._heard(moment_of(event.timestamp, self.received_at_ns))
@@ -263,5 +263,5 @@ class _Gathering:
 
     def _keep(self, reason: str, raw: bytes) -> None:
         self.refusals.append(
-            Refusal(reason=reason, payload=bytes(raw), received_at_ns=self.received_at_ns)
+            Rejection(reason=reason, payload=bytes(raw), received_at_ns=self.received_at_ns)
         )

@@ -128,7 +128,7 @@ def _limited(condition_ids: Sequence[ConditionId], most: int) -> None:
         raise ValueError(f"{len(condition_ids)} ids where {most} are allowed")
 
 
-# MERGED chain_client: The chain over JSON-RPC: batches of questions to the first node that
+# MERGED: The chain over JSON-RPC: batches of questions to the first node that
 # answers all of them.
 
 

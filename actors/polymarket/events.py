@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from actors.errors import PayloadRefused
-from actors.model.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, TokenId, Trade
 from actors.polymarket import fields
 from actors.polymarket.fields import depth
 
@@ -27,7 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
     """Base of the known kinds."""
 
 
-class PrintEvent(
+class TradeEvent(
     Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True, gc=False
 ):
     """A match between a taker and makers, as the wire spells it."""
@@ -83,7 +83,7 @@ class UnknownEvent(msgspec.Struct, frozen=True):
 
 
 KnownEvent = (
-    PrintEvent | BookEvent | PriceEvent | QuoteEvent | TickSizeEvent | MarketEvent | ResolvedEvent
+    TradeEvent | BookEvent | PriceEvent | QuoteEvent | TickSizeEvent | MarketEvent | ResolvedEvent
 )
 
 FRAME: Final[msgspec.json.Decoder[KnownEvent | list[KnownEvent]]] = msgspec.json.Decoder(
@@ -114,7 +114,7 @@ _kinds: Final[Mapping[str, type[Event]]] = {
     "new_market": MarketEvent,
     "market_resolved": ResolvedEvent,
 }
-_print_fields: Final = frozenset({"event_type", *PrintEvent.__struct_fields__})
+_print_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
 
 
 def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
@@ -146,13 +146,13 @@ def _read_fields(raw: bytes) -> dict[str, Raw]:
         raise PayloadRefused("not JSON") from exc
 
 
-def _read_print(members: Mapping[str, Raw]) -> tuple[PrintEvent, str | None]:
+def _read_print(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
     fee = _plain(members.get("fee_rate_bps", _NOTHING))
     unknown = {name: value for name, value in members.items() if name not in _print_fields}
     if not fields.is_fee(fee):
         unknown["fee_rate_bps"] = members["fee_rate_bps"]
         fee = None
-    event = PrintEvent(
+    event = TradeEvent(
         asset_id=_required(members, "asset_id", "token"),
         market=_required(members, "market", "condition"),
         price=_required(members, "price", "price"),
@@ -251,7 +251,7 @@ def moment_of(raw: Raw, received_at_ns: int) -> int | None:
         return None
 
 
-def print_of(event: PrintEvent, received_at_ns: int, extra: str | None = None) -> Print:
+def print_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -> Trade:
     """Give the print, exact.
 
     Raises:
@@ -262,8 +262,8 @@ def print_of(event: PrintEvent, received_at_ns: int, extra: str | None = None) -
 
 
 def prints_of(
-    events: Sequence[PrintEvent], received_at_ns: int, extra: str | None = None
-) -> list[Print]:
+    events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
+) -> list[Trade]:
     """Give the prints of events that arrived together, a column at a time.
 
     Raises:
@@ -282,7 +282,7 @@ def prints_of(
         strict=True,
     )
     return [
-        Print(
+        Trade(
             token_id=token,
             condition_id=condition,
             traded_at_ms=traded_at_ms,

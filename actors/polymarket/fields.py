@@ -182,7 +182,7 @@ def fee(value: str | int | None) -> int | None:
     return None if value is None or value == "" else int(value)
 
 
-# MERGED scan: JSON seen as brackets and strings only: enough to take a damaged array apart. A
+# MERGED: JSON seen as brackets and strings only: enough to take a damaged array apart. A
 # parser gives up at the first wrong byte and takes every event of the array with it. This walk
 # needs no more than strings that end and brackets that close, is linear, and never recurses.
 

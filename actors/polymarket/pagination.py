@@ -28,7 +28,7 @@ OVERLAP = timedelta(minutes=2)
 OPEN: Params = (("active", "true"), ("closed", "false"))
 
 
-class Walk:
+class Pagination:
     """One pass through a listing.
 
     A page that fails is asked for again. When the same cursor fails four times
@@ -104,26 +104,26 @@ class Watermark:
         return self.at - OVERLAP
 
 
-def newest(since: datetime, *, tags: bool) -> Walk:
-    """Walk the open markets that began since then, latest first."""
+def newest(since: datetime, *, tags: bool) -> Pagination:
+    """Pagination the open markets that began since then, latest first."""
     order = (
         ("order", "startDate"),
         ("ascending", "false"),
         ("start_date_min", iso(since)),
     )
-    return Walk((*OPEN, *order, *_with_tags(tags=tags)))
+    return Pagination((*OPEN, *order, *_with_tags(tags=tags)))
 
 
-def everything(*, min_volume: Decimal, by_volume: bool, tags: bool) -> Walk:
-    """Walk all open markets, the latest or the largest first."""
+def everything(*, min_volume: Decimal, by_volume: bool, tags: bool) -> Pagination:
+    """Pagination all open markets, the latest or the largest first."""
     order = (("order", "volumeNum" if by_volume else "createdAt"), ("ascending", "false"))
     least = (("volume_num_min", format(min_volume, "f")),) if min_volume > 0 else ()
-    return Walk((*OPEN, *order, *least, *_with_tags(tags=tags)))
+    return Pagination((*OPEN, *order, *least, *_with_tags(tags=tags)))
 
 
-def resolved() -> Walk:
-    """Walk the resolved markets, latest closed first: the reader stops where it knows them."""
-    return Walk(
+def resolved() -> Pagination:
+    """List the resolved markets, latest closed first: the reader stops where it knows them."""
+    return Pagination(
         (
             ("closed", "true"),
             ("uma_resolution_status", "resolved"),
@@ -134,12 +134,12 @@ def resolved() -> Walk:
     )
 
 
-def named(names: Sequence[str], *, tags: bool) -> tuple[Walk, ...]:
-    """Walk exactly these markets, told by condition id or slug, 100 names a walk."""
+def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
+    """Pagination exactly these markets, told by condition id or slug, 100 names a walk."""
     ids = sorted(name for name in names if name.startswith("0x"))
     slugs = sorted(name for name in names if not name.startswith("0x"))
     return tuple(
-        Walk((*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)))
+        Pagination((*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)))
         for key, group in (("condition_ids", ids), ("slug", slugs))
         for chunk in chunks(group, PAGE_SIZE)
     )

@@ -1,4 +1,4 @@
-"""Doors: which source may be asked now. One that fails is left alone, none is asked too often."""
+"""Which source may be asked now: one that fails is left alone, none is asked too often."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.model.outcome import Source
 
-# MERGED budget: Budget: how many requests of ours one host gets in any ten seconds. The
+# MERGED: how many requests of ours one host gets in any ten seconds. The
 # documented limits are sliding windows of ten seconds as well: Gamma 300 for `/markets`, CLOB
 # 9,000, Data API 800 (docs of 2026-04 and 2026-09). Ours are well below, since others may stand
 # behind the same address. Seconds are monotonic and passed in.
@@ -16,7 +16,7 @@ WINDOW_S = 10.0
 GAMMA_LISTINGS = 100
 
 
-# MERGED patience: How long one source is left alone after it failed. Seconds are monotonic and
+# MERGED: How long one source is left alone after it failed. Seconds are monotonic and
 # passed in. One client asks each source, one question at a time, so the delays need no jitter.
 
 
@@ -88,7 +88,7 @@ CHAIN = 20
 """Batches of up to 80 calls; public nodes document no limit."""
 
 
-class Budget:
+class RateLimit:
     """The requests of the last ten seconds, of which there are never more than `most`.
 
     Those who count know the time as of their last tick only: a request that was made at
@@ -142,12 +142,12 @@ MOST = {
 }
 
 
-class Doors:
+class SourceGates:
     """Patience and budget of each source that is in use. `now` is monotonic seconds."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._patience = {source: Patience() for source in sources}
-        self._budgets = {source: Budget(MOST[source]) for source in self._patience}
+        self._budgets = {source: RateLimit(MOST[source]) for source in self._patience}
 
     def begin(self, now: float) -> None:
         """Wait ten seconds: what an earlier life asked just before it was killed counts too."""

@@ -30,7 +30,7 @@ LEAST_S = 60.0
 _NEVER = 1_000_000
 
 
-class Rubbish:
+class GcSchedule:
     """Looks at everything now and then: every minute, or more seldom when it takes long.
 
     Args:
@@ -66,7 +66,7 @@ def look_seldom(young_objects: int) -> None:
     gc.set_threshold(young_objects, 10, _NEVER)
 
 
-# MERGED ending: SIGTERM and SIGINT, taken where they can do no harm. Python runs a signal's
+# MERGED: SIGTERM and SIGINT, taken where they can do no harm. Python runs a signal's
 # handler in the middle of whatever the main thread does, so a handler that sets an Event hangs
 # for ever when the main thread, or an earlier signal's handler, holds the lock of that Event.
 # Here the handler only leaves a mark (`SimpleQueue.put` may be entered again, says its
@@ -75,7 +75,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def told_to_end(act: Callable[[], None]) -> Iterator[None]:
+def stop_signals(act: Callable[[], None]) -> Iterator[None]:
     """While entered, have `act` called once for each SIGTERM or SIGINT, in one thread.
 
     From the exit on these signals are ignored: Python gives them back to the kernel when
@@ -100,7 +100,7 @@ def _listen(marks: "SimpleQueue[Callable[[], None] | None]") -> None:
         act()
 
 
-# MERGED process: The process as the kernel and the C library know it.
+# MERGED: The process as the kernel and the C library know it.
 
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc

@@ -1,10 +1,10 @@
 """The resolution actor: the true outcome of every market, or none.
 
 Owns: which markets are due for a look, what the sources have said, what is not
-yet stored. Hears: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRemembered,
-MarketsRemembered, VerdictsRemembered, StoreOpened, TicketsStored. Tells:
+yet stored. Hears: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRestored,
+MarketsRestored, RechecksRestored, StoreOpened, TicketsStored. Tells:
 ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict and
-RecallVerdicts to the writer, MarketsSettled to the catalogue, ResolutionReport to
+RequestRechecks to the writer, MarketsSettled to the catalogue, ResolutionReport to
 the supervisor. Dies when: the unexpected happens; a source that does not answer is
 not. Restarted: by the supervisor; the new life asks the writer for the markets
 without a verdict and what was last said of them.
@@ -18,17 +18,18 @@ were traded, so their outcome is wanted.
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from actors.actor import Mailbox, Outbox, Shell
+from actors.actor import BaseActor, Mailbox, Outbox
 from actors.errors import PayloadRefused, SourceUnavailable
 from actors.messages import (
-    EvidenceRemembered,
+    EvidenceRestored,
     MarketMoved,
     MarketResolved,
-    MarketsRemembered,
+    MarketsRestored,
     MarketsSettled,
     Poll,
-    RecallMarkets,
-    RecallVerdicts,
+    RechecksRestored,
+    RequestMarkets,
+    RequestRechecks,
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
@@ -37,20 +38,27 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
-    VerdictsRemembered,
 )
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Resolution, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
-from actors.polymarket.pagination import Walk, chunks
+from actors.polymarket.pagination import Pagination, chunks
 from actors.polymarket.ports import Chain, Sources
-from actors.polymarket.ratelimit import Doors
-from actors.resolution.cases import Court, Heard
-from actors.resolution.polling import LOOK_IDS, Ask, Closings, Inquiry, closings, put, read
-from actors.resolution.recheck import Rechecks
+from actors.polymarket.ratelimit import SourceGates
+from actors.resolution.cases import CaseBook, Heard
+from actors.resolution.polling import (
+    LOOK_IDS,
+    Ask,
+    PollRound,
+    RecentlyResolved,
+    ask_sources,
+    closings,
+    read,
+)
+from actors.resolution.recheck import RecheckWindow
 
-# MERGED clerk: The clerk of the resolution actor: tells the writer what the court found, until
+# MERGED: The clerk of the resolution actor: tells the writer what the court found, until
 # it is stored.
 
 
@@ -60,7 +68,7 @@ OUTBOX_MAX = 10_000
 Ticketed = ResolutionObserved | MarketMoved | MarketResolved | ResolutionConflict
 
 
-class Clerk:
+class FindingsOutbox:
     """What is told and not yet stored. In the thread of its actor.
 
     Attributes:
@@ -144,7 +152,7 @@ PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
 
 
-class ResolutionActor(Shell):
+class ResolutionActor(BaseActor):
     """One life of the search for outcomes."""
 
     def __init__(  # noqa: PLR0913 -- the composition root names each neighbour
@@ -165,22 +173,22 @@ class ResolutionActor(Shell):
         self._catalog = catalog
         self._sources = sources
         self._chain = chain
-        self._doors = Doors(each for each in Source if chain or each is not Source.CHAIN)
-        self._court = Court(poll_s=poll_s, hold_s=hold_s)
-        self._closings = Closings(poll_s)
-        self._clerk = Clerk(writer, life=incarnation)
-        self._rechecks = Rechecks()
-        self._inquiry: Inquiry | None = None
-        self._early: list[EvidenceRemembered | VerdictsRemembered] = []
+        self._doors = SourceGates(each for each in Source if chain or each is not Source.CHAIN)
+        self._court = CaseBook(poll_s=poll_s, hold_s=hold_s)
+        self._closings = RecentlyResolved(poll_s)
+        self._clerk = FindingsOutbox(writer, life=incarnation)
+        self._rechecks = RecheckWindow()
+        self._inquiry: PollRound | None = None
+        self._early: list[EvidenceRestored | RechecksRestored] = []
         self._now, self._wall_ms = 0.0, 0
         self._ticked = self._polling = False
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
             UniverseChanged: self._universe_changed,
-            EvidenceRemembered: self._remembered,
-            MarketsRemembered: self._markets_remembered,
-            VerdictsRemembered: self._remembered,
+            EvidenceRestored: self._remembered,
+            MarketsRestored: self._markets_remembered,
+            RechecksRestored: self._remembered,
             ResolutionHint: self._resolution_hint,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -195,7 +203,7 @@ class ResolutionActor(Shell):
             self._begin()
         stretch = self._rechecks.tick(self._wall_ms)
         if stretch is not None:
-            self._writer.tell(RecallVerdicts(stretch=stretch))
+            self._writer.tell(RequestRechecks(stretch=stretch))
         self._closings.tick(tick.now, self._wall_ms)
         self._go_on()
         self.supervisor.tell(
@@ -217,7 +225,7 @@ class ResolutionActor(Shell):
         self._ticked = True
         self._doors.begin(self._now)
         if self.incarnation > 1:
-            self._writer.tell(RecallMarkets())
+            self._writer.tell(RequestMarkets())
         early, self._early = self._early, []
         for message in early:
             self._remembered(message)
@@ -248,7 +256,7 @@ class ResolutionActor(Shell):
         chain = source is Source.CHAIN
         return (self._doors.open if chain else self._doors.able)(source, self._now)
 
-    def _walk(self) -> Walk | None:
+    def _walk(self) -> Pagination | None:
         """Give the walk through the closings if a page of it may be read."""
         return self._closings.walk if self._doors.open(Source.GAMMA, self._now) else None
 
@@ -303,14 +311,14 @@ class ResolutionActor(Shell):
         ids = docket.take(self._wall_ms, LOOK_IDS)
         markets = [market for each in ids if (market := docket.market(each)) is not None]
         ended = [each for each in ids if docket.ended(each, self._wall_ms)]
-        self._inquiry = Inquiry(
+        self._inquiry = PollRound(
             markets,
             ended=ended,
             with_chain=self._chain is not None,
             checked=self._court.checked(ids, self._wall_ms),
         )
 
-    def _inquire(self, inquiry: Inquiry) -> None:
+    def _inquire(self, inquiry: PollRound) -> None:
         """Ask the next question of this look; at its end, set when each market is due again."""
         ask = inquiry.next(self._able)
         if ask is not None:
@@ -323,9 +331,9 @@ class ResolutionActor(Shell):
         for step in self._court.rise(markets, self._wall_ms, missed=inquiry.missed):
             self._clerk.move(step)
 
-    def _put(self, ask: Ask, inquiry: Inquiry) -> None:
+    def _put(self, ask: Ask, inquiry: PollRound) -> None:
         """Ask, and hear the answer."""
-        answer = put(ask, self._sources, self._chain)
+        answer = ask_sources(ask, self._sources, self._chain)
         observations = read(ask, answer, inquiry.markets, self._wall_ms)
         inquiry.heard(ask, observations)
         for condition_id, closed_ms in closings(ask, answer):
@@ -340,11 +348,11 @@ class ResolutionActor(Shell):
         """Wait for what is watched. What is let go is kept: its outcome is wanted."""
         self._add(change.added)
 
-    def _remembered(self, message: EvidenceRemembered | VerdictsRemembered) -> None:
+    def _remembered(self, message: EvidenceRestored | RechecksRestored) -> None:
         """Take over what earlier lives heard last, and verdicts that are to be looked at again."""
         if not self._ticked:
             self._early.append(message)
-        elif isinstance(message, EvidenceRemembered):
+        elif isinstance(message, EvidenceRestored):
             self._court.remember(message.said, self._wall_ms)
         else:
             self._court.recheck(message.verdicts, self._wall_ms)
@@ -352,7 +360,7 @@ class ResolutionActor(Shell):
                 self._rechecks.answered(message.until_ms)
             self._go_on()
 
-    def _markets_remembered(self, message: MarketsRemembered) -> None:
+    def _markets_remembered(self, message: MarketsRestored) -> None:
         """Wait for what earlier lives did not see resolve."""
         self._add(message.markets)
 

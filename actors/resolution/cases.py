@@ -13,11 +13,11 @@ from actors.model.outcome import (
     DISPUTED,
     PROPOSED,
     Contradiction,
-    LastWords,
+    MarketState,
     Observation,
     Recheck,
     Resolution,
-    Standing,
+    StoredEvidence,
     Transition,
 )
 from actors.model.trade import ConditionId
@@ -26,16 +26,16 @@ from actors.resolution.quorum import (
     CONFIRMING,
     HOLDING,
     Conflict,
+    Decision,
     NotYet,
+    SourceRecord,
     Split,
-    Testimony,
-    Verdict,
     Winner,
     judge,
     settle,
 )
-from actors.resolution.recheck import Archive
-from actors.resolution.schedule import Docket
+from actors.resolution.recheck import RecordedResolutions
+from actors.resolution.schedule import Schedule
 
 CONTRADICTED = "sources contradict each other"
 
@@ -46,14 +46,14 @@ TO_BE_STORED = "verdict to be stored"
 RECORDED = "recorded"
 
 
-# MERGED standing: Standing: where a market stands on its way to a verdict, and each step of
+# MERGED: where a market stands on its way to a verdict, and each step of
 # that way. open → ended → proposed ⇄ disputed → agreed-holding → recorded, with conflict beside
 # all of them. Steps may be left out, and a source that takes its word back leads back. The
 # table stands in docs/resolutions.md.
 CLOSED = frozenset({"closed without status", "prices not final", "no winner flag"})
 
 
-# MERGED hearing: What the sources have said of the markets that wait, and what follows from it.
+# MERGED: What the sources have said of the markets that wait, and what follows from it.
 # Times are wall clock milliseconds since 1970, passed in.
 
 
@@ -68,19 +68,19 @@ class Novelty(Enum):
     CHANGED = 2
 
 
-class Hearing:
+class EvidenceBook:
     """The testimony about each market that was looked at."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_ms = int(hold_s * 1000)
-        self._testimonies: dict[ConditionId, Testimony] = {}
+        self._testimonies: dict[ConditionId, SourceRecord] = {}
         self._closed_ms: dict[ConditionId, int] = {}
         self._clashes: dict[ConditionId, str] = {}
 
     def hear(self, observation: Observation) -> Novelty:
         """Take in what a source says; tell whether it has said so before."""
         condition_id = observation.condition_id
-        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
         self._testimonies[condition_id] = known.hear(observation)
         said = [word for word in known.words if word.source is observation.source]
         if not said:
@@ -92,16 +92,16 @@ class Hearing:
     def remember(self, observation: Observation) -> None:
         """Take in what a source said last to an earlier life."""
         condition_id = observation.condition_id
-        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
         self._testimonies[condition_id] = known.recall(observation)
 
     def clashed(self, condition_id: ConditionId, now_ms: int) -> None:
         """Note that sources contradicted each other in an earlier life: the hold starts anew."""
-        known = self._testimonies.get(condition_id) or Testimony(condition_id=condition_id)
+        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
         clash_ms = max(known.clash_ms, now_ms)
         self._testimonies[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
 
-    def testimony(self, condition_id: ConditionId) -> Testimony | None:
+    def testimony(self, condition_id: ConditionId) -> SourceRecord | None:
         """Give what was said of this market, or None when nobody was asked."""
         return self._testimonies.get(condition_id)
 
@@ -110,7 +110,7 @@ class Hearing:
         if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
 
-    def verdict(self, market: Market, now_ms: int) -> Verdict:
+    def verdict(self, market: Market, now_ms: int) -> Decision:
         """Give the verdict as it stands."""
         testimony = self._testimonies.get(market.condition_id)
         if testimony is None:
@@ -148,7 +148,7 @@ class Hearing:
         self._clashes.pop(condition_id, None)
 
 
-def stands(verdict: Verdict, testimony: Testimony | None, *, ended: bool) -> Standing:
+def stands(verdict: Decision, testimony: SourceRecord | None, *, ended: bool) -> MarketState:
     """Give where a market stands by what is said of it.
 
     Args:
@@ -157,40 +157,40 @@ def stands(verdict: Verdict, testimony: Testimony | None, *, ended: bool) -> Sta
         ended: The planned end of trading is over.
     """
     if isinstance(verdict, Conflict):
-        return Standing.CONFLICT
+        return MarketState.CONFLICT
     if not isinstance(verdict, NotYet):
-        return Standing.RECORDED
+        return MarketState.RECORDED
     if verdict.reason in (HOLDING, CONFIRMING):
-        return Standing.HOLDING
+        return MarketState.HOLDING
     words = testimony.words if testimony else ()
     reasons = {word.reason for word in words}
     if reasons & DISPUTED:
-        return Standing.DISPUTED
+        return MarketState.DISPUTED
     if reasons & PROPOSED:
-        return Standing.PROPOSED
+        return MarketState.PROPOSED
     told = any(word.payouts is not None for word in words) or bool(reasons & CLOSED)
-    return Standing.ENDED if ended or told else Standing.OPEN
+    return MarketState.ENDED if ended or told else MarketState.OPEN
 
 
-class Standings:
+class MarketStates:
     """Where each market stood last. Those that are open need no room."""
 
     def __init__(self) -> None:
-        self._last: dict[ConditionId, tuple[Standing, int]] = {}
+        self._last: dict[ConditionId, tuple[MarketState, int]] = {}
 
-    def of(self, condition_id: ConditionId) -> Standing:
+    def of(self, condition_id: ConditionId) -> MarketState:
         """Give where a market stands."""
-        return self._last.get(condition_id, (Standing.OPEN, 0))[0]
+        return self._last.get(condition_id, (MarketState.OPEN, 0))[0]
 
-    def remember(self, condition_id: ConditionId, standing: Standing, at_ms: int) -> None:
+    def remember(self, condition_id: ConditionId, standing: MarketState, at_ms: int) -> None:
         """Take over from an earlier life; what was seen in this one counts more."""
         self._last.setdefault(condition_id, (standing, at_ms))
 
     def move(
-        self, condition_id: ConditionId, standing: Standing, reason: str, now_ms: int
+        self, condition_id: ConditionId, standing: MarketState, reason: str, now_ms: int
     ) -> Transition | None:
         """Note where a market stands now; give the transition if that is elsewhere."""
-        before, last_ms = self._last.get(condition_id, (Standing.OPEN, 0))
+        before, last_ms = self._last.get(condition_id, (MarketState.OPEN, 0))
         if standing is before:
             return None
         at_ms = max(now_ms, last_ms + 1)  # two steps may fall into one millisecond
@@ -224,7 +224,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     transition: Transition | None = None
 
 
-class Court:
+class CaseBook:
     """The markets without a verdict, and those with one that are looked at again soon.
 
     Attributes:
@@ -233,14 +233,14 @@ class Court:
     """
 
     def __init__(self, *, poll_s: float, hold_s: float) -> None:
-        self.docket = Docket(poll_s)
-        self._hearing = Hearing(hold_s)
-        self._archive = Archive()
-        self._standings = Standings()
+        self.docket = Schedule(poll_s)
+        self._hearing = EvidenceBook(hold_s)
+        self._archive = RecordedResolutions()
+        self._standings = MarketStates()
         self._look_at: dict[ConditionId, int] = {}
         self.horizon_ms = 0
 
-    def remember(self, said: LastWords, now_ms: int) -> None:
+    def remember(self, said: StoredEvidence, now_ms: int) -> None:
         """Take over what earlier lives heard last, so that no hold begins anew for a restart.
 
         Words that are dated later than now come from a clock that was wrong, and
@@ -264,7 +264,7 @@ class Court:
                 continue
             self.docket.add(each.market, now_ms)
             self._archive.remember(each.resolution, each.recorded_at_ms, frozenset(each.told))
-            self._standings.remember(condition_id, Standing.RECORDED, each.recorded_at_ms)
+            self._standings.remember(condition_id, MarketState.RECORDED, each.recorded_at_ms)
             self.docket.wait_for(condition_id, RECORDED)
             self.docket.postpone(condition_id, recheck.when(each, now_ms))
 
@@ -316,7 +316,7 @@ class Court:
         self._archive.record(resolution, now_ms)
         self.docket.wait_for(market.condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
-        step = self._standings.move(market.condition_id, Standing.RECORDED, agreed, now_ms)
+        step = self._standings.move(market.condition_id, MarketState.RECORDED, agreed, now_ms)
         return Heard(evidence=evidence, resolution=resolution, transition=step)
 
     def _hear_again(self, observation: Observation, now_ms: int, *, news: bool) -> Heard:
@@ -325,7 +325,7 @@ class Court:
         step = None
         if found is not None:
             reason = f"{found.source} says {found.observed}"
-            step = self._standings.move(found.condition_id, Standing.CONFLICT, reason, now_ms)
+            step = self._standings.move(found.condition_id, MarketState.CONFLICT, reason, now_ms)
         evidence = observation if news or found is not None else None
         return Heard(evidence=evidence, contradiction=found, transition=step)
 
@@ -360,7 +360,7 @@ class Court:
             self._hearing.testimony(market.condition_id),
             ended=self.docket.ended(market.condition_id, now_ms),
         )
-        if standing is Standing.RECORDED:
+        if standing is MarketState.RECORDED:
             return None  # the next look tells the verdict
         reason = verdict.reason if isinstance(verdict, NotYet | Conflict) else ""
         return self._standings.move(market.condition_id, standing, reason, now_ms)

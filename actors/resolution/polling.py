@@ -16,7 +16,7 @@ from actors.model.market import Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
-from actors.polymarket.pagination import Walk, chunks, resolved, spellings
+from actors.polymarket.pagination import Pagination, chunks, resolved, spellings
 from actors.polymarket.ports import Chain, Sources
 
 LOOK_IDS = 100
@@ -81,7 +81,7 @@ def closings(ask: Ask, answer: Sequence[bytes]) -> tuple[tuple[ConditionId, int 
     )
 
 
-class Inquiry:
+class PollRound:
     """What is still to be asked in this look.
 
     Attributes:
@@ -158,7 +158,7 @@ class Inquiry:
         return tuple(each for each in asked if each not in self._checked)
 
 
-def put(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
+def ask_sources(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
     """Put a question to the source that it is for; give the answer. Blocks as long as that."""
     if ask.source is Source.GAMMA:
         return sources.markets_by_condition(spellings(ask.ids), closed=ask.closed)
@@ -170,7 +170,7 @@ def put(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
     return () if found is None else (found,)
 
 
-# MERGED closings: Which markets resolved lately, read off Gamma's listing of resolved markets.
+# MERGED: Which markets resolved lately, read off Gamma's listing of resolved markets.
 # Gamma has no `closed since` filter, so the listing is walked from the latest closing back to
 # where it is known. It only names markets to look at: a market that closed long before it
 # resolved stands further back, and is found by its own schedule. `now` is monotonic seconds,
@@ -180,7 +180,7 @@ def put(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
 OVERLAP_MS = 600_000
 
 
-class Closings:
+class RecentlyResolved:
     """The walk through the latest closings.
 
     Attributes:
@@ -192,7 +192,7 @@ class Closings:
         self._due_at = 0.0
         self._known_ms: int | None = None
         self._latest_ms = 0
-        self.walk: Walk | None = None
+        self.walk: Pagination | None = None
 
     def tick(self, now: float, wall_ms: int) -> None:
         """Begin a walk when one is due. What closed before the first is left to the schedule."""

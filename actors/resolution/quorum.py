@@ -18,11 +18,11 @@ HOLDING = "on hold"
 CONFIRMING = "to be confirmed"
 
 
-# MERGED evidence: Evidence: what the sources said of one market, and since when they have been
+# MERGED: what the sources said of one market, and since when they have been
 # saying it.
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What one source says now.
 
     Attributes:
@@ -38,7 +38,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     heard_ms: int
 
 
-class Testimony(msgspec.Struct, frozen=True, kw_only=True):
+class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The words of all sources about one market: a history of any length in little room.
 
     Attributes:
@@ -47,10 +47,10 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     condition_id: ConditionId
-    words: tuple[Word, ...] = ()
+    words: tuple[Statement, ...] = ()
     clash_ms: int = 0
 
-    def hear(self, observation: Observation) -> "Testimony":
+    def hear(self, observation: Observation) -> "SourceRecord":
         """Give the testimony with this observation in it; a repeated word must be told too.
 
         An observation of another market changes nothing. One that comes late
@@ -64,13 +64,13 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
         # Two that contradicted each other did so until one of them was heard to change its word.
         clashing = _clash(self.words) or _clash(words.values())
         clashing_ms = observation.observed_at_ms if clashing else 0
-        return Testimony(
+        return SourceRecord(
             condition_id=self.condition_id,
             words=tuple(words[source] for source in sorted(words)),
             clash_ms=max(self.clash_ms, clashing_ms),
         )
 
-    def recall(self, observation: Observation) -> "Testimony":
+    def recall(self, observation: Observation) -> "SourceRecord":
         """Give the testimony with a word that an earlier life heard last from this source.
 
         It makes the run of a word that is the same now longer, and nothing else
@@ -104,17 +104,17 @@ def age(observation: Observation) -> tuple[int, bool, str, Source]:
     )
 
 
-def _clash(words: Iterable[Word]) -> bool:
+def _clash(words: Iterable[Statement]) -> bool:
     return len({word.payouts for word in words if word.payouts is not None}) > 1
 
 
-def _continued(word: Word | None, observation: Observation) -> Word:
+def _continued(word: Statement | None, observation: Observation) -> Statement:
     payouts = None if observation.payouts is None else frozenset(observation.payouts)
     at_ms = observation.observed_at_ms
     if word is not None and at_ms < word.heard_ms:
         broken = payouts != word.payouts and at_ms >= word.since_ms
         return msgspec.structs.replace(word, since_ms=word.heard_ms) if broken else word
-    return Word(
+    return Statement(
         source=observation.source,
         payouts=payouts,
         reason=observation.reason,
@@ -164,23 +164,23 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Verdict = Winner | Split | NotYet | Conflict
+Decision = Winner | Split | NotYet | Conflict
 
 
 def decide(
     observations: Sequence[Observation], market: Market, *, now_ms: int, hold_ms: int
-) -> Verdict:
+) -> Decision:
     """Give the verdict on a market from everything that was observed, in any order.
 
     The same as `judge` for a testimony that heard all of it, oldest first.
     """
-    testimony = Testimony(condition_id=market.condition_id)
+    testimony = SourceRecord(condition_id=market.condition_id)
     for observation in sorted(observations, key=age):
         testimony = testimony.hear(observation)
     return judge(testimony, market, now_ms=now_ms, hold_ms=hold_ms)
 
 
-def judge(testimony: Testimony, market: Market, *, now_ms: int, hold_ms: int) -> Verdict:
+def judge(testimony: SourceRecord, market: Market, *, now_ms: int, hold_ms: int) -> Decision:
     """Give the verdict on a market from the words of its sources.
 
     The latest word of each source counts. A verdict needs two final sources
@@ -250,25 +250,25 @@ def check(recorded: Resolution, observation: Observation) -> Contradiction | Non
     )
 
 
-def _misfit(testimony: Testimony, market: Market) -> str:
+def _misfit(testimony: SourceRecord, market: Market) -> str:
     if len(market.assets) != 2 or len(set(market.token_ids)) != 2:
         return "not two tokens"
     return "" if market.condition_id == testimony.condition_id else "another market"
 
 
-def _stood(word: Word, clash_ms: int, now_ms: int, hold_ms: int) -> bool:
+def _stood(word: Statement, clash_ms: int, now_ms: int, hold_ms: int) -> bool:
     ends_ms = max(clash_ms, word.since_ms) + hold_ms
     return ends_ms <= (min(now_ms, word.heard_ms) if hold_ms else now_ms)
 
 
-def _is_final(word: Word, market: Market) -> bool:
+def _is_final(word: Statement, market: Market) -> bool:
     if word.payouts is None or len(word.payouts) != 2:
         return False
     shares = dict(word.payouts)
     return shares.keys() == set(market.token_ids) and is_outcome(tuple(shares.values()))
 
 
-def _why_not(testimony: Testimony, final: list[Word]) -> str:
+def _why_not(testimony: SourceRecord, final: list[Statement]) -> str:
     if final:
         return f"only {final[0].source} is final"
     spoken = {word.source: word for word in testimony.words}
@@ -286,7 +286,7 @@ def _say(payouts: frozenset[tuple[TokenId, Decimal]] | None) -> str:
     return ", ".join(f"{token_id} pays {shares[token_id]}" for token_id in sorted(shares))
 
 
-def _agreed(final: list[Word], market: Market, since_ms: int) -> Winner | Split:
+def _agreed(final: list[Statement], market: Market, since_ms: int) -> Winner | Split:
     shares = dict(final[0].payouts or ())
     payouts = tuple(shares[token_id] for token_id in market.token_ids)
     sources = tuple(word.source for word in final)

@@ -16,7 +16,7 @@ from actors.model.outcome import (
     Recheck,
     Resolution,
     Source,
-    Stretch,
+    TimeWindow,
 )
 from actors.model.trade import ConditionId
 from actors.resolution.quorum import check
@@ -24,7 +24,7 @@ from actors.resolution.quorum import check
 MAX_DONE = 5_000
 
 
-# MERGED rechecks: Rechecks: of which verdicts another look falls due, asked of the database ten
+# MERGED: of which verdicts another look falls due, asked of the database ten
 # minutes ahead. So the memory that it takes does not grow with the verdicts of a week, and a
 # restart forgets none: a new life begins a little before the last evidence of the life before.
 # Times are wall clock milliseconds.
@@ -42,7 +42,7 @@ RETRY_MS = 60_000
 SPREAD_MS = 600_000
 
 
-class Rechecks:
+class RecheckWindow:
     """How far ahead the looks that fall due are known.
 
     Attributes:
@@ -53,12 +53,12 @@ class Rechecks:
         self.horizon_ms = 0
         self._asked_ms = 0
 
-    def tick(self, now_ms: int) -> Stretch | None:
+    def tick(self, now_ms: int) -> TimeWindow | None:
         """Give the stretch to ask for now, if any; what is not answered is asked again."""
         if self.horizon_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
             return None
         self._asked_ms = now_ms
-        return Stretch(self.horizon_ms or None, now_ms + AHEAD_MS)
+        return TimeWindow(self.horizon_ms or None, now_ms + AHEAD_MS)
 
     def ask_soon(self) -> None:
         """Ask at the next tick: the database answers again."""
@@ -83,7 +83,7 @@ class _Recorded(msgspec.Struct):
     told: frozenset[tuple[Source, str]] = frozenset()
 
 
-class Archive:
+class RecordedResolutions:
     """The verdicts of which a look is due soon.
 
     Bounded by those that are recorded in ten minutes and those that fall due in

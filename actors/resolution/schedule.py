@@ -41,7 +41,7 @@ class _Entry(msgspec.Struct, gc=False):
     reason: str
 
 
-class Docket:
+class Schedule:
     """The markets that wait for a verdict, and those whose verdict is watched for a while."""
 
     def __init__(self, poll_s: float) -> None:

@@ -2,7 +2,7 @@
 
 Owns: every other actor as data, the rota of who listens to what, the health
 state. Hears: Tick from the main thread; UniverseChanged from the catalogue;
-reports, ConnectionEnded, ChildDied, BatchWritten, PrintsMissed, StoreOpened,
+reports, ConnectionEnded, ChildDied, BatchWritten, TradesMissed, StoreOpened,
 StoreLost; GetHealth, GetListening, StopListening. Tells: Tick, Subscribe,
 Unsubscribe, Retire, Doubt to its children, ConnectionNoted and coverage facts to the
 writer. Dies when: it must not; it has the main thread end the process if it does.
@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, Handler, Mailbox, PatientInbox, Shell
+from actors.actor import Address, BaseActor, BatchingMailbox, Handler, Mailbox
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.health.state import LISTENING, Health
-from actors.journal.recorder import Backlog, Recorder
+from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (
     BatchWritten,
     CatalogReport,
@@ -27,24 +27,24 @@ from actors.messages import (
     ConnectionReport,
     GetHealth,
     GetListening,
-    HeardOut,
+    MailboxDrained,
     Message,
-    PrintsMissed,
     ResolutionReport,
     Retire,
     StopListening,
     StoreLost,
     StoreOpened,
     Tick,
+    TradesMissed,
     UniverseChanged,
     WriterReport,
 )
-from actors.supervision.admission import Gate, Reporting
-from actors.supervision.canary import Bustle
+from actors.supervision.admission import DiskAdmission, Reporting
+from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children, Death, Start
-from actors.supervision.connection_log import Chronicle
-from actors.supervision.connections import Listen, Listening, Rota
-from actors.supervision.monitor import Hush, Watch
+from actors.supervision.connection_log import ConnectionLog
+from actors.supervision.connections import Listen, Listening, PlanExecutor
+from actors.supervision.monitor import ConnectionMonitor, SilenceDetector
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec
 
@@ -62,7 +62,7 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
 
 
-class Household(msgspec.Struct, frozen=True, kw_only=True):
+class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
     """Whom the supervisor looks after, and how connections are born.
 
     Attributes:
@@ -80,18 +80,18 @@ class Household(msgspec.Struct, frozen=True, kw_only=True):
     data_silence_s: float = 60.0
 
 
-class SupervisorActor(Shell):
+class SupervisorActor(BaseActor):
     """The parent of all others."""
 
     @staticmethod
-    def _create_actor_inbox() -> PatientInbox:
+    def _create_actor_inbox() -> BatchingMailbox:
         # Thousands of connections report; nothing comes of it before the next Tick or question.
-        return PatientInbox({ConnectionReport})
+        return BatchingMailbox({ConnectionReport})
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,
         *,
-        household: Household,
+        household: ChildSpecs,
         children: Children,
         plan: Plan,
         recorder: Recorder,
@@ -107,10 +107,10 @@ class SupervisorActor(Shell):
         children.hear_out = self._hear_out
         self._reporting = reporting
         self._health = reporting.health
-        self._backlog = Backlog(recorder)
-        self._chronicle = Chronicle(writer, self._backlog)
-        bustle = Bustle()
-        self._rota = Rota(
+        self._backlog = FactQueue(recorder)
+        self._chronicle = ConnectionLog(writer, self._backlog)
+        bustle = Activity()
+        self._rota = PlanExecutor(
             plan,
             children,
             backlog=self._backlog,
@@ -123,9 +123,9 @@ class SupervisorActor(Shell):
             ),
             bustle=bustle,
         )
-        hush = Hush(silence_s=household.data_silence_s)
-        self._watch = Watch(self._rota, children=children, bustle=bustle, hush=hush)
-        self._gate = Gate(children, reporting)
+        hush = SilenceDetector(silence_s=household.data_silence_s)
+        self._watch = ConnectionMonitor(self._rota, children=children, bustle=bustle, hush=hush)
+        self._gate = DiskAdmission(children, reporting)
         self._on_fatal = on_fatal
         self._beat = beat
         self._time = Tick(now=0.0, wall_ns=0)
@@ -143,18 +143,18 @@ class SupervisorActor(Shell):
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
-            PrintsMissed: self._watch.missed,
+            TradesMissed: self._watch.missed,
             StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
-            HeardOut: self._heard_out,
+            MailboxDrained: self._heard_out,
             StopListening: self._stop_listening,
             GetListening: self._get_listening,
             GetHealth: self._get_health,
         }
 
     def on_receive(self, message: Any) -> Any:
-        """See `Shell`; what cannot be survived ends the process with its own exit code.
+        """See `BaseActor`; what cannot be survived ends the process with its own exit code.
 
         The supervisor lives on meanwhile: its connections are to say goodbye.
         """
@@ -244,10 +244,10 @@ class SupervisorActor(Shell):
             self._on_fatal(message.exit_code, message.reason)
 
     def _hear_out(self, child: str, incarnation: int) -> None:
-        """Have `HeardOut` stand behind all that this life told, which is over."""
-        self.actor_ref.tell(HeardOut(child=child, incarnation=incarnation))
+        """Have `MailboxDrained` stand behind all that this life told, which is over."""
+        self.actor_ref.tell(MailboxDrained(child=child, incarnation=incarnation))
 
-    def _heard_out(self, message: HeardOut) -> None:
+    def _heard_out(self, message: MailboxDrained) -> None:
         """What a dead child told stood before this, however far we were behind."""
         child = self._children.living(message.child, message.incarnation)
         if child is not None:

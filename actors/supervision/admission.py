@@ -9,7 +9,7 @@ from actors.health.state import Health, HealthState
 from actors.messages import Retire, Tick
 from actors.supervision.children import Children
 
-# MERGED headroom: Whether the journal has room to listen: shut when there is none, open again
+# MERGED: Whether the journal has room to listen: shut when there is none, open again
 # when there is plenty. The reserve is freed when reading stops, so that the last words of
 # connections and the signs of life after them find room, and built again before reading
 # resumes.
@@ -38,7 +38,7 @@ class Spacious(Protocol):
         """Set the reserve aside again; give False when there is no room for it."""
 
 
-class Headroom:
+class DiskSpace:
     """Looks at the journal's room and remembers what follows from it."""
 
     def __init__(self, journal: Spacious) -> None:
@@ -107,7 +107,7 @@ class Reporting:
 
     def __init__(self, health: HealthState, journal: MeasuredJournal) -> None:
         self.health = health
-        self.headroom = Headroom(journal)
+        self.headroom = DiskSpace(journal)
         self._journal = journal
 
     def sample(self, tick: Tick) -> None:
@@ -138,11 +138,11 @@ class Reporting:
         return self.health.document(now=tick.now, wall_ns=tick.wall_ns)
 
 
-# MERGED gate: The gate: while the journal has no room, every connection ends and none is born.
+# MERGED: The gate: while the journal has no room, every connection ends and none is born.
 DISK_FULL = "disk_full"
 
 
-class Gate:
+class DiskAdmission:
     """Keeps connections out for as long as nothing can be written down."""
 
     def __init__(self, children: Children, reporting: Reporting) -> None:

@@ -13,7 +13,7 @@ from actors.model.trade import ConditionId, TokenId
 _PAIR: Final = 2  # a market has two tokens; a lane with room for one is full
 
 
-# MERGED changes: What a plan changes: lanes that open or close, tokens that come or go.
+# MERGED: What a plan changes: lanes that open or close, tokens that come or go.
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     closed: tuple[str, ...] = ()
 
 
-class Difference:
+class PlanDiff:
     """Adds changes up; what is done and undone leaves nothing behind."""
 
     def __init__(self) -> None:
@@ -106,42 +106,42 @@ def _signed(counts: dict[TokenId, int], sign: int) -> tuple[TokenId, ...]:
 
 
 @dataclass(slots=True, eq=False)
-class Seat:
+class Placement:
     """One market and the lane it has in each leg; no lanes when it left the plan."""
 
     condition_id: ConditionId
     tokens: tuple[TokenId, ...]
-    lanes: "tuple[Bench, ...]" = ()
+    lanes: "tuple[Slot, ...]" = ()
 
 
 @dataclass(slots=True, eq=False)
-class Bench:
+class Slot:
     """One lane and the markets on it. A lane that is `reserved` takes no other market."""
 
     lane: Lane
     number: int
-    seats: dict[ConditionId, Seat] = field(default_factory=dict)
+    seats: dict[ConditionId, Placement] = field(default_factory=dict)
     used: int = 0
     reserved: bool = False
 
 
-class Leg:
+class Feed:
     """The lanes of one leg.
 
-    Leg 0 fills its lanes in order. The others spread markets by hash over the
+    Feed 0 fills its lanes in order. The others spread markets by hash over the
     lanes that have room, so that no two legs group the markets alike: two
     connections that are lost together leave few markets unheard.
     """
 
     def __init__(self, leg: int, *, capacity: int, seed: int) -> None:
         self.leg = leg
-        self.benches: dict[str, Bench] = {}
+        self.benches: dict[str, Slot] = {}
         self._capacity = capacity
         self._seed = seed
         self._opened = 0
-        self._roomy: list[Bench] = []
+        self._roomy: list[Slot] = []
 
-    def prepare(self, seats: Sequence[Seat], difference: Difference) -> None:
+    def prepare(self, seats: Sequence[Placement], difference: PlanDiff) -> None:
         """Open the lanes that a batch needs, so that it spreads over all of them."""
         if self.leg == 0:
             return
@@ -151,14 +151,14 @@ class Leg:
             self.open(difference)
             room += self._capacity // _PAIR * _PAIR
 
-    def place(self, seat: Seat, difference: Difference) -> None:
+    def place(self, seat: Placement, difference: PlanDiff) -> None:
         """Give the market a lane."""
         self.sit(seat, self._choose(seat) or self.open(difference), difference)
 
-    def open(self, difference: Difference, *, reserved: bool = False) -> Bench:
+    def open(self, difference: PlanDiff, *, reserved: bool = False) -> Slot:
         """Open an empty lane."""
         lane = Lane(f"leg{self.leg}-{self._opened:04d}", self.leg)
-        bench = Bench(lane, self._opened, reserved=reserved)
+        bench = Slot(lane, self._opened, reserved=reserved)
         self._opened += 1
         self.benches[lane.id] = bench
         if not reserved:
@@ -166,12 +166,12 @@ class Leg:
         difference.open(lane)
         return bench
 
-    def tidy(self, difference: Difference) -> None:
+    def tidy(self, difference: PlanDiff) -> None:
         """Close the lanes that nobody came to (markets of odd sizes may leave one)."""
         for bench in [bench for bench in self._roomy if not bench.seats]:
             self.close(bench, difference)
 
-    def sit(self, seat: Seat, bench: Bench, difference: Difference) -> None:
+    def sit(self, seat: Placement, bench: Slot, difference: PlanDiff) -> None:
         """Put the market on this lane."""
         bench.seats[seat.condition_id] = seat
         bench.used += len(seat.tokens)
@@ -179,7 +179,7 @@ class Leg:
         self._weigh(bench)
         difference.subscribe(bench.lane.id, seat.tokens)
 
-    def rise(self, seat: Seat, difference: Difference) -> None:
+    def rise(self, seat: Placement, difference: PlanDiff) -> None:
         """Take the market off its lane; an empty lane closes."""
         bench = seat.lanes[self.leg]
         del bench.seats[seat.condition_id]
@@ -190,7 +190,7 @@ class Leg:
         else:
             self.close(bench, difference)
 
-    def close(self, bench: Bench, difference: Difference) -> None:
+    def close(self, bench: Slot, difference: PlanDiff) -> None:
         """Close a lane that is empty."""
         bench.used = self._capacity
         self._weigh(bench)
@@ -202,7 +202,7 @@ class Leg:
         used = sum(bench.used for bench in self._shared())
         return max(0, len(self._shared()) - max(1, -(-used * 5 // (self._capacity * 4))))
 
-    def shrink(self, limit: int, difference: Difference) -> None:
+    def shrink(self, limit: int, difference: PlanDiff) -> None:
         """Empty up to so many of the lanes too many; what fits nowhere stays where it is."""
         emptiest = sorted(self._shared(), key=lambda bench: (bench.used, bench.number))
         guests = emptiest[: max(0, min(limit, self.surplus()))]
@@ -218,14 +218,14 @@ class Leg:
             if guest.seats:
                 self._reserve(guest, reserved=False)
 
-    def _shared(self) -> list[Bench]:
+    def _shared(self) -> list[Slot]:
         return [bench for bench in self.benches.values() if not bench.reserved]
 
-    def _reserve(self, bench: Bench, *, reserved: bool) -> None:
+    def _reserve(self, bench: Slot, *, reserved: bool) -> None:
         bench.reserved = reserved
         self._weigh(bench)
 
-    def _choose(self, seat: Seat) -> Bench | None:
+    def _choose(self, seat: Placement) -> Slot | None:
         count, size = len(self._roomy), len(seat.tokens)
         first = self._hash(seat.condition_id) % count if self.leg and count else 0
         for step in range(count):
@@ -234,10 +234,10 @@ class Leg:
                 return bench
         return None
 
-    def _room(self, bench: Bench) -> int:
+    def _room(self, bench: Slot) -> int:
         return self._capacity - bench.used
 
-    def _weigh(self, bench: Bench) -> None:
+    def _weigh(self, bench: Slot) -> None:
         """Keep the list of lanes with room in order and complete."""
         index = bisect_left(self._roomy, bench.number, key=lambda bench: bench.number)
         listed = index < len(self._roomy) and self._roomy[index] is bench

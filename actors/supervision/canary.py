@@ -1,4 +1,4 @@
-"""Bustle: which tokens trade much just now, on one connection and on all.
+"""Activity: which tokens trade much just now, on one connection and on all.
 
 Counted are prints; book noise is skipped without being read. `now` is monotonic
 seconds.
@@ -9,10 +9,10 @@ from hashlib import blake2b
 from typing import Final
 
 from actors.model.trade import Busiest, ConditionId, TokenId
-from actors.supervision.allocation import Seat
+from actors.supervision.allocation import Placement
 
 
-class Bustle:
+class Activity:
     """What all connections said of their busiest tokens, last."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Bustle:
         return busiest[0][0] if busiest else None
 
 
-# MERGED pulse: The pulse: a token that makes silence mean something. A connection whose own
+# MERGED: The pulse: a token that makes silence mean something. A connection whose own
 # tokens rest for minutes is silent for good reason. With one token beside its own that always
 # trades, silence means that it is frozen. The token should be busy, but not one of the busiest:
 # thousands of connections carry one, and the hottest markets fill a connection all by
@@ -65,16 +65,16 @@ Busy = Callable[[TokenId], int]
 """How much was heard of a token lately, in any unit; 0 for one at rest."""
 
 
-class Pulses:
+class CanaryPicker:
     """Chooses pulses out of a pool: those between the median and the busiest tenth.
 
     Finding the pool looks at every token, so it is done once in as many choices
     as there are 64ths of markets.
     """
 
-    def __init__(self, seats: Mapping[ConditionId, Seat]) -> None:
+    def __init__(self, seats: Mapping[ConditionId, Placement]) -> None:
         self._seats = seats
-        self._pool: list[tuple[Seat, TokenId]] = []
+        self._pool: list[tuple[Placement, TokenId]] = []
         self._calls: float = float("inf")
 
     def choose(self, lane_id: str, busy: Busy) -> TokenId | None:
@@ -92,7 +92,7 @@ class Pulses:
                 return token
         return None
 
-    def _find(self, busy: Busy) -> list[tuple[Seat, TokenId]]:
+    def _find(self, busy: Busy) -> list[tuple[Placement, TokenId]]:
         found = [
             (count, seat, token)
             for seat in self._seats.values()

@@ -17,8 +17,8 @@ import pykka
 from actors.actor import Address
 from actors.backoff import Backoff
 from actors.messages import Message, Tick
-from actors.supervision.restart import Budget, ChildSpec, Dialling, Escalation
-from actors.supervision.ticks import Rounds
+from actors.supervision.restart import ChildSpec, ConnectRate, Escalation, RestartBudget
+from actors.supervision.ticks import TickSchedule
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 WORD_S = 3.0
 
 
-# MERGED child: One child of the supervisor, as data: what is known of it through all its lives.
+# MERGED: One child of the supervisor, as data: what is known of it through all its lives.
 
 
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
@@ -55,7 +55,7 @@ class Child:
     start: Start
     address: Address
     backoff: Backoff
-    budget: Budget
+    budget: RestartBudget
     next_start_at: float
     farewell: Message | None = None
     incarnation: int = 0
@@ -119,10 +119,10 @@ class Children:
 
     rng: Random
     escalation: Escalation
-    dialling: Dialling = field(default_factory=Dialling)
+    dialling: ConnectRate = field(default_factory=ConnectRate)
     vital_only: bool = False
     by_id: dict[str, Child] = field(default_factory=dict)
-    rounds: Rounds = field(default_factory=Rounds)
+    rounds: TickSchedule = field(default_factory=TickSchedule)
     hear_out: Callable[[str, int], None] | None = None
     _abandoned: "list[pykka.ActorRef[Any]]" = field(default_factory=list)
     _looked_at: float | None = None
@@ -143,7 +143,7 @@ class Children:
             start=start,
             address=address or Address(),
             backoff=Backoff(self.rng),
-            budget=Budget(),
+            budget=RestartBudget(),
             next_start_at=now,
             farewell=farewell,
         )

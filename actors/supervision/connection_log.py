@@ -3,7 +3,7 @@
 import logging
 
 from actors.actor import Mailbox
-from actors.journal.recorder import Backlog
+from actors.journal.recorder import FactQueue
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
 from actors.model.connection import gap_cause
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 DISK_FULL = "disk_full"
 
 
-class Chronicle:
+class ConnectionLog:
     """Writes `connection_events`, and closes what the dead could not close.
 
     Events: `connected` the first time, `reconnected` with the reason of the end
@@ -22,7 +22,7 @@ class Chronicle:
     for each reason in a row, so that an outage of days leaves few rows.
     """
 
-    def __init__(self, writer: Mailbox, backlog: Backlog) -> None:
+    def __init__(self, writer: Mailbox, backlog: FactQueue) -> None:
         self._writer = writer
         self._backlog = backlog
 
@@ -41,7 +41,7 @@ class Chronicle:
         """A connection is over.
 
         Raises:
-            JournalFailed: See `Backlog.add`.
+            JournalFailed: See `FactQueue.add`.
         """
         child = death.child
         # One that ended for want of room may not have found any for its own last word;

@@ -8,7 +8,7 @@ import msgspec
 import pykka
 
 from actors.health.state import HealthState
-from actors.journal.recorder import Backlog
+from actors.journal.recorder import FactQueue
 from actors.messages import (
     ConnectionReport,
     Message,
@@ -19,11 +19,11 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model import facts
-from actors.model.connection import ALL_RESOLVED, LaneSpec, lane_of
+from actors.model.connection import ALL_RESOLVED, ConnectionSpec, lane_of
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.canary import Bustle
+from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children
-from actors.supervision.handover import Crew, Standing, Step
+from actors.supervision.handover import Handover, MemberState, Step
 from actors.supervision.plan import Changes, Plan
 from actors.supervision.restart import ChildSpec
 
@@ -36,7 +36,7 @@ MOST_AT_ONCE = 8
 """Replacements under way at the same time."""
 
 
-Listen = Callable[[LaneSpec, int, Tick], "pykka.ActorRef[Any]"]
+Listen = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
 
 
 """Gives birth to a connection: (lane, incarnation, time of birth) → a running actor."""
@@ -57,7 +57,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     replace_s: float
 
 
-class Crews:
+class FeedConnections:
     """The crews by lane.
 
     Args:
@@ -71,7 +71,7 @@ class Crews:
         *,
         health: HealthState,
         listening: Listening,
-        spec: Callable[[str, str], LaneSpec],
+        spec: Callable[[str, str], ConnectionSpec],
         sharing: Callable[[str], frozenset[str]],
     ) -> None:
         self._children = children
@@ -79,12 +79,14 @@ class Crews:
         self._listening = listening
         self._spec = spec
         self._sharing = sharing
-        self._crews: dict[str, Crew] = {}
+        self._crews: dict[str, Handover] = {}
         self._replacing: set[str] = set()
 
     # ---------------------------------------------------------------- births
 
-    def take_on(self, connection: str, leg: int, spec: Callable[[], LaneSpec], time: Tick) -> None:
+    def take_on(
+        self, connection: str, leg: int, spec: Callable[[], ConnectionSpec], time: Tick
+    ) -> None:
         """Take a connection on; what it is for is looked up at each birth."""
         listening = self._listening
         self._children.add(
@@ -103,7 +105,7 @@ class Crews:
 
     def open(self, lane: str, leg: int, time: Tick) -> None:
         """A lane is new."""
-        crew = self._crews[lane] = Crew(lane, leg, due_at=self._due_at(time))
+        crew = self._crews[lane] = Handover(lane, leg, due_at=self._due_at(time))
         self._take_on(crew, crew.in_charge, time)
 
     def close(self, lane: str) -> None:
@@ -136,7 +138,7 @@ class Crews:
         """A connection that lives says how it is."""
         crew = self._crew_of(report.child)
         if crew is not None:
-            standing = Standing(
+            standing = MemberState(
                 state=report.state,
                 tokens=report.tokens,
                 confirmed=report.confirmed,
@@ -171,14 +173,14 @@ class Crews:
             if reason and self._replacing.isdisjoint(self._sharing(crew.lane)):
                 self._begin(crew, reason, time)
 
-    def _begin(self, crew: Crew, reason: str, time: Tick) -> None:
+    def _begin(self, crew: Handover, reason: str, time: Tick) -> None:
         successor = crew.begin(time.now, reason)
         self._replacing.add(crew.lane)
         self._take_on(crew, successor, time)
         extra = {"child": crew.in_charge, "successor": successor, "reason": reason}
         log.info("replacement_begun", extra=extra)
 
-    def _go_on(self, crew: Crew, time: Tick) -> None:
+    def _go_on(self, crew: Handover, time: Tick) -> None:
         step = crew.step(time.now, time.wall_ns)
         if step is Step.HAND_OVER:
             self._let_go(crew.hand_over(due_at=self._due_at(time)), "replaced")
@@ -190,14 +192,14 @@ class Crews:
         if not crew.successor:
             self._replacing.discard(crew.lane)
 
-    def _take_on(self, crew: Crew, connection: str, time: Tick) -> None:
+    def _take_on(self, crew: Handover, connection: str, time: Tick) -> None:
         self.take_on(connection, crew.leg, lambda: self._spec(crew.lane, connection), time)
 
     def _let_go(self, connection: str, reason: str) -> None:
         self._children.part_from(connection, Retire(reason=reason))
         self._health.connection_let_go(connection)
 
-    def _crew_of(self, connection: str) -> Crew | None:
+    def _crew_of(self, connection: str) -> Handover | None:
         crew = self._crews.get(lane_of(connection))
         return crew if crew is not None and connection in crew.members else None
 
@@ -205,7 +207,7 @@ class Crews:
         return time.now + self._listening.replace_s * self._children.rng.uniform(0.8, 1.2)
 
 
-# MERGED rota: The rota: who listens to what, carried out with the fewest moves. Tokens are
+# MERGED: The rota: who listens to what, carried out with the fewest moves. Tokens are
 # written down as wanted before anyone is told to listen to them. A connection that is not born
 # yet is told nothing: at its birth it takes the tokens of its lane as they are then.
 
@@ -216,10 +218,10 @@ TIDY_S = 60.0
 """Between two lanes that are emptied because the others can take their markets."""
 
 
-LIFECYCLE = LaneSpec(lane="lifecycle", leg=0, lifecycle=True)
+LIFECYCLE = ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)
 
 
-class Rota:
+class PlanExecutor:
     """Carries the plan out through the crews of its lanes."""
 
     def __init__(
@@ -227,17 +229,17 @@ class Rota:
         plan: Plan,
         children: Children,
         *,
-        backlog: Backlog,
+        backlog: FactQueue,
         health: HealthState,
         listening: Listening,
-        bustle: Bustle,
+        bustle: Activity,
     ) -> None:
         self._plan = plan
         self._backlog = backlog
         self._health = health
         self._bustle = bustle
         self._tidied_at = 0.0
-        self.crews = Crews(
+        self.crews = FeedConnections(
             children,
             health=health,
             listening=listening,
@@ -311,17 +313,17 @@ class Rota:
         self._backlog.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
         self._backlog.write()
 
-    def _spec(self, lane: str, connection: str) -> LaneSpec:
-        return LaneSpec(
+    def _spec(self, lane: str, connection: str) -> ConnectionSpec:
+        return ConnectionSpec(
             lane=connection,
             leg=self._plan.leg_of(lane),
             tokens=self._plan.tokens_of(lane),
             pulse=self._pulse(lane),
         )
 
-    def _lifecycle(self) -> LaneSpec:
+    def _lifecycle(self) -> ConnectionSpec:
         pulse = self._pulse(LIFECYCLE.lane)
-        return LaneSpec(lane=LIFECYCLE.lane, leg=LIFECYCLE.leg, pulse=pulse, lifecycle=True)
+        return ConnectionSpec(lane=LIFECYCLE.lane, leg=LIFECYCLE.leg, pulse=pulse, lifecycle=True)
 
     def _pulse(self, lane: str) -> tuple[TokenId, ...]:
         """Choose a token that makes silence mean something, once it is known what is busy."""

@@ -23,7 +23,7 @@ from actors.model.trade import TokenId
 REST_S: Final = 600.0
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     """How a connection stands, as it last reported."""
 
     state: str
@@ -45,7 +45,7 @@ class Step(Enum):
     ABANDON = auto()
 
 
-class Crew:
+class Handover:
     """One or two connections of one lane.
 
     Attributes:
@@ -78,7 +78,7 @@ class Crew:
         self._began_at = 0.0
         self._rests_until = float("-inf")
         self._complete: tuple[float, int] | None = None
-        self._standing: dict[str, Standing] = {}
+        self._standing: dict[str, MemberState] = {}
         self._tried: frozenset[TokenId] = frozenset()
         self._unheard: frozenset[TokenId] = frozenset()
         self._deaf = False
@@ -89,7 +89,7 @@ class Crew:
         return (self.in_charge, self.successor) if self.successor else (self.in_charge,)
 
     def reported(
-        self, connection: str, standing: Standing, *, unheard: tuple[TokenId, ...], deaf: bool
+        self, connection: str, standing: MemberState, *, unheard: tuple[TokenId, ...], deaf: bool
     ) -> None:
         """A connection of this crew says how it is."""
         self._standing[connection] = standing

@@ -4,28 +4,22 @@ import logging
 
 import msgspec
 
-from actors.messages import (
-    ConnectionReport,
-    Doubt,
-    PrintsMissed,
-    Retire,
-    Tick,
-)
+from actors.messages import ConnectionReport, RecheckCoverage, Retire, Tick, TradesMissed
 from actors.model.connection import LISTENING, SLOW_CONSUMER, lane_of
-from actors.model.trade import Print
-from actors.supervision.canary import Bustle
+from actors.model.trade import Trade
+from actors.supervision.canary import Activity
 from actors.supervision.children import Children, Death
-from actors.supervision.connections import Rota
+from actors.supervision.connections import PlanExecutor
 
 log = logging.getLogger(__name__)
 
 
-# MERGED hush: Hush: silence of the whole exchange, told apart from that of one connection. The
+# MERGED: silence of the whole exchange, told apart from that of one connection. The
 # exchange restarts every week for about 90 s. Then everybody is silent at once, and to replace
 # every connection would only make a storm. `now` is monotonic seconds.
 
 
-class Hush:
+class SilenceDetector:
     """Who is without data, and whether that is the exchange's doing.
 
     Args:
@@ -72,10 +66,12 @@ class Hush:
         return min(self._heard, key=lambda name: (self._heard[name], name), default=None)
 
 
-class Watch:
+class ConnectionMonitor:
     """Tells the silence of the exchange, deaf connections and crowded ones."""
 
-    def __init__(self, rota: Rota, *, children: Children, bustle: Bustle, hush: Hush) -> None:
+    def __init__(
+        self, rota: PlanExecutor, *, children: Children, bustle: Activity, hush: SilenceDetector
+    ) -> None:
         self._rota = rota
         self._crews = rota.crews
         self._children = children
@@ -117,9 +113,9 @@ class Watch:
             self._rota.tidy(told)
         return told
 
-    def missed(self, message: PrintsMissed) -> None:
+    def missed(self, message: TradesMissed) -> None:
         """Have connections that should have reported a print look at what they claim."""
-        doubts: dict[str, list[Print]] = {}
+        doubts: dict[str, list[Trade]] = {}
         for one in message.missed:
             for lane in self._rota.lanes_of(one.trade.condition_id):
                 if lane not in one.heard_by:
@@ -127,7 +123,7 @@ class Watch:
         for lane, prints in doubts.items():
             child = self._crews.in_charge(lane)
             if child is not None:
-                self._children.bid(child.spec.id, Doubt(prints=tuple(prints)))
+                self._children.bid(child.spec.id, RecheckCoverage(prints=tuple(prints)))
 
     def _say(self, silent: bool) -> None:
         if silent:

@@ -8,8 +8,8 @@ market. Only `split` and `compact`, asked for, move anything.
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.allocation import Bench, Changes, Difference, Lane, Leg, Seat
-from actors.supervision.canary import Pulses
+from actors.supervision.allocation import Changes, Feed, Lane, Placement, PlanDiff, Slot
+from actors.supervision.canary import CanaryPicker
 
 __all__ = ["Changes", "Lane", "Plan"]
 
@@ -30,10 +30,10 @@ class Plan:
             raise ValueError("a plan needs one leg and room for the two tokens of a market")
         self._capacity = per_connection
         self._legs = tuple(
-            Leg(leg, capacity=per_connection, seed=seed) for leg in range(redundancy)
+            Feed(leg, capacity=per_connection, seed=seed) for leg in range(redundancy)
         )
-        self._seats: dict[ConditionId, Seat] = {}
-        self._pulses = Pulses(self._seats)
+        self._seats: dict[ConditionId, Placement] = {}
+        self._pulses = CanaryPicker(self._seats)
         self._token_count = 0
 
     @property
@@ -52,12 +52,12 @@ class Plan:
         Raises:
             ValueError: A market has no token, or more than fit on a connection.
         """
-        difference = Difference()
-        seats: dict[ConditionId, Seat] = {}
+        difference = PlanDiff()
+        seats: dict[ConditionId, Placement] = {}
         for condition_id, tokens in markets:
             if not 1 <= len(tokens) <= self._capacity:
                 raise ValueError(f"{condition_id} has {len(tokens)} tokens")
-            seats[condition_id] = Seat(condition_id, tokens)
+            seats[condition_id] = Placement(condition_id, tokens)
         new = [seat for seat in seats.values() if not self._has(seat)]
         for seat in new:
             self._remove(seat.condition_id, difference)
@@ -73,7 +73,7 @@ class Plan:
 
     def drop(self, condition_ids: Iterable[ConditionId]) -> Changes:
         """Let markets go; a lane that becomes empty closes."""
-        difference = Difference()
+        difference = PlanDiff()
         for condition_id in condition_ids:
             self._remove(condition_id, difference)
         return difference.changes()
@@ -83,7 +83,7 @@ class Plan:
 
         Changes nothing when the market is not on this lane, or alone on it.
         """
-        difference = Difference()
+        difference = PlanDiff()
         leg, bench = self._find(lane_id)
         seat = bench.seats.get(hottest) if bench else None
         if leg and bench and seat and len(bench.seats) > 1:
@@ -97,8 +97,8 @@ class Plan:
         Only the leg with the most lanes too many is touched: no market moves on
         two legs at once.
         """
-        difference = Difference()
-        max(self._legs, key=Leg.surplus).shrink(limit, difference)
+        difference = PlanDiff()
+        max(self._legs, key=Feed.surplus).shrink(limit, difference)
         return difference.changes()
 
     def lanes(self) -> tuple[Lane, ...]:
@@ -137,18 +137,18 @@ class Plan:
         """Give a moderately busy token that is not on this lane; None when there is none."""
         return self._pulses.choose(lane_id, busy)
 
-    def _has(self, seat: Seat) -> bool:
+    def _has(self, seat: Placement) -> bool:
         known = self._seats.get(seat.condition_id)
         return known is not None and known.tokens == seat.tokens
 
-    def _find(self, lane_id: str) -> tuple[Leg, Bench] | tuple[None, None]:
+    def _find(self, lane_id: str) -> tuple[Feed, Slot] | tuple[None, None]:
         for leg in self._legs:
             bench = leg.benches.get(lane_id)
             if bench is not None:
                 return leg, bench
         return None, None
 
-    def _remove(self, condition_id: ConditionId, difference: Difference) -> None:
+    def _remove(self, condition_id: ConditionId, difference: PlanDiff) -> None:
         seat = self._seats.pop(condition_id, None)
         if seat is None:
             return

@@ -6,7 +6,7 @@ that is handed in.
 | what ended | policy |
 |---|---|
 | expectedly: network, database, a source | `Backoff`: 0-1 s first, doubling to 60 s, full jitter |
-| unexpectedly, by a fault of ours | `Budget`: 0, 1, 3, 7 s; the fifth death in 60 s: 300 s |
+| unexpectedly, by a fault of ours | `RestartBudget`: 0, 1, 3, 7 s; the fifth death in 60 s: 300 s |
 | too often over all, or a vital child | `Escalation`: the process ends, systemd starts it anew |
 
 The levels multiply, so each is small.
@@ -34,7 +34,7 @@ class ChildSpec:
     leg: int = 0
 
 
-class Budget:
+class RestartBudget:
     """Delays after unexpected deaths of one child.
 
     Within its budget a child is born again quickly. One that has spent it gets
@@ -112,7 +112,7 @@ class _Deaths:
         return sum(now - time <= self._period_s for time in self._times)
 
 
-# MERGED dialling: Dialling: how many connections may be opened at a time. Many at once and the
+# MERGED: how many connections may be opened at a time. Many at once and the
 # server refuses (HTTP 429); few, and a crowd that was cut off stays away for long, which costs
 # prints. How many it bears is documented nowhere, so it is found out: each connection that
 # comes to listen allows a little more for the next, each that does not halves it.
@@ -136,7 +136,7 @@ MORE = 0.25
 """For each that listens. From least to most takes 36 of them, some 4 s."""
 
 
-class Dialling:
+class ConnectRate:
     """The pace at which connections are opened.
 
     Args:

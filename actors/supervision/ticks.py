@@ -1,4 +1,4 @@
-"""Rounds: whom of many connections the time is told now.
+"""TickSchedule: whom of many connections the time is told now.
 
 A few are told every second, many more seldom: to wake a thousand threads each
 second, and to hear of each that nothing happened, costs more than all that they
@@ -15,7 +15,7 @@ OFTEN_S: Final = 1.0
 _LONGEST_TURN_S: Final = 1.0
 
 
-class Rounds:
+class TickSchedule:
     """Who was told the time when.
 
     Args:

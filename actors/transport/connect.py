@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.errors import FeedLost
-from actors.transport.tls import SecureSocket
+from actors.transport.tls import TlsSocket
 
 _USER_TIMEOUT_MS = 15_000  # how long the kernel lets our bytes go without acknowledgement
 _ADDRESSES = 8  # of one name that are tried
@@ -57,7 +57,7 @@ def verifying_context() -> ssl.SSLContext:
     return context
 
 
-def dial(
+def connect(
     host: str,
     port: int,
     *,
@@ -153,11 +153,9 @@ def _connect_reason(exc: OSError) -> str:
     return "no_descriptors" if exc.errno in (errno.EMFILE, errno.ENFILE) else "unreachable"
 
 
-def _secure(
-    sock: socket.socket, host: str, deadline: Deadline, tls: ssl.SSLContext
-) -> SecureSocket:
+def _secure(sock: socket.socket, host: str, deadline: Deadline, tls: ssl.SSLContext) -> TlsSocket:
     try:
-        secured = SecureSocket(sock, tls, host)
+        secured = TlsSocket(sock, tls, host)
     except (OSError, ValueError) as exc:  # ValueError: not a name that TLS can ask for
         sock.close()
         raise FeedLost(_secure_reason(exc), f"TLS: {exc}") from exc

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from actors.transport.handshake import Wire, close_frame, text_frame
 from actors.transport.skimmer import FrameSkimmer, Skim
-from actors.transport.tls import SecureSocket
+from actors.transport.tls import TlsSocket
 
 UNSENT_BYTES = 1 << 20
 """What may wait to be sent on one line. More ends the line with `write_failed`."""
@@ -41,12 +41,12 @@ class Command(NamedTuple):
     """One wish. `data` is a frame to send, `reason` why an abort."""
 
     verb: Verb
-    line: "Line"
+    line: "ReactorSocket"
     data: bytes = b""
     reason: str = ""
 
 
-class Inbox:
+class CommandQueue:
     """Commands from all threads to one reactor, whose epoll wakes at `fileno()`."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Inbox:
         return commands
 
 
-class Line:
+class ReactorSocket:
     """One adopted socket. Its methods may be called by any thread and never block.
 
     Attributes:
@@ -139,7 +139,7 @@ class Line:
         self,
         wire: Wire,
         skimmer: FrameSkimmer,
-        inbox: Inbox,
+        inbox: CommandQueue,
         *,
         on_frames: OnFrames,
         on_end: OnEnd,
@@ -160,7 +160,7 @@ class Line:
         self.stalled_since = 0.0
         # What follows belongs to the reactor's thread.
         self.sock = wire.sock
-        self.tls = wire.sock if isinstance(wire.sock, SecureSocket) else None
+        self.tls = wire.sock if isinstance(wire.sock, TlsSocket) else None
         self.on_frames = on_frames
         self.on_end = on_end
         self.out = bytearray()  # at most UNSENT_BYTES, and a few answers to PINGs

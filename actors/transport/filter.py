@@ -1,4 +1,4 @@
-"""Search: where the wanted markers stand in a buffer.
+"""MarkerSearch: where the wanted markers stand in a buffer.
 
 Each marker is searched once a buffer, however often another one is found and
 however often the walk over the buffer is interrupted.
@@ -9,7 +9,7 @@ from actors.transport.frames import PLAIN_TEXT
 _TRIES = 16  # finds of a letter in vain before the marker itself is searched
 
 
-# MERGED noise: Book noise: what the feed sends most and nobody keeps, and the proof that a
+# MERGED: Book noise: what the feed sends most and nobody keeps, and the proof that a
 # message is it. Proof for an object: it holds a key of a book event. For anything else (arrays
 # of events): every `event_type` in it is a book kind, so one stranger among them makes the
 # whole array no noise. Text inside JSON strings cannot look like these: a quote has a backslash
@@ -50,7 +50,7 @@ _BOOK_EVENTS = (
 )
 
 
-def proof(buffer: bytes | bytearray, at: int, stop: int, lead: int) -> int:
+def is_book_noise(buffer: bytes | bytearray, at: int, stop: int, lead: int) -> int:
     """Prove that the message `buffer[at:stop]` (not empty) is book noise.
 
     `PRICE_CHANGES` is looked for first `lead` bytes behind its beginning.
@@ -79,7 +79,7 @@ def rare_at(marker: bytes) -> int:
     return next((at for at, letter in enumerate(marker) if letter not in _LETTERS), -1)
 
 
-class Search:
+class MarkerSearch:
     """Finds the next of several markers.
 
     Attributes:
@@ -135,12 +135,12 @@ def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int
     return end if where < 0 else where
 
 
-# MERGED row: A row: wanted messages that follow each other, as in a burst of prints. In
+# MERGED: A row: wanted messages that follow each other, as in a burst of prints. In
 # messages of one kind the marker stands equally far from the end, whatever their lengths. So in
 # a row it is not searched: it is looked for where it stood in the last one.
 
 
-def take_row(
+def take_run(
     buffer: bytearray, lo: int, end: int, *, sign: bytes, trail: int, short: int
 ) -> tuple[int, list[bytes]]:
     """Take the plain text frames from `lo` on whose messages end like the last wanted one.

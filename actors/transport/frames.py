@@ -22,7 +22,7 @@ _OPCODES = frozenset((_CONT, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
 _FIN = 0x80
 
 
-class Assembly:
+class FrameParser:
     """What is gathered of the message in progress, and how the stream ended.
 
     Attributes:

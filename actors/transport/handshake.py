@@ -7,7 +7,7 @@ Reading is the business of `reactor.py`.
 
 websocket-client reads the answer byte by byte, so no frame that follows the
 handshake is lost in a buffer of its own. It has a timeout for each read only
-and no bound on headers and error bodies; `_Guard` has one deadline and bounds.
+and no bound on headers and error bodies; `_HandshakeSocket` has one deadline and bounds.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import websocket
 
 from actors.errors import FeedLost
-from actors.transport.connect import Deadline, dial, verifying_context
+from actors.transport.connect import Deadline, connect, verifying_context
 
 _HEAD_BYTES = 64 << 10
 _BODY_BYTES = 4 << 10  # of an error page that are read, to be shown
@@ -66,7 +66,7 @@ def open_wire(
     Args:
         url: `ws://` or `wss://`.
         timeout_s: For DNS, TCP, TLS and the handshake together.
-        ssl_context: Must verify; default: `dial.verifying_context()`.
+        ssl_context: Must verify; default: `connect.verifying_context()`.
         user_agent: What to call ourselves.
 
     Raises:
@@ -80,13 +80,13 @@ def open_wire(
         raise ValueError("not a WebSocket URL")
     secure = parts.scheme == "wss"
     deadline = Deadline(timeout_s)
-    sock = dial(
+    sock = connect(
         parts.hostname,
         parts.port or (443 if secure else 80),
         deadline=deadline,
         tls=(ssl_context or verifying_context()) if secure else None,
     )
-    guard = _Guard(sock, deadline)
+    guard = _HandshakeSocket(sock, deadline)
     try:
         _shake_hands(url, guard, user_agent)
         return Wire(sock, _peer(sock))
@@ -115,7 +115,7 @@ def close_frame(code: int, reason: str) -> bytes:
     return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_CLOSE).format()
 
 
-def _shake_hands(url: str, guard: "_Guard", user_agent: str) -> None:
+def _shake_hands(url: str, guard: "_HandshakeSocket", user_agent: str) -> None:
     client = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
     client.connect(  # type: ignore[no-untyped-call]  # the library does not annotate it
         url,
@@ -133,7 +133,7 @@ def _peer(sock: socket.socket) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-class _Guard:
+class _HandshakeSocket:
     # The socket as websocket-client sees it during the handshake. It keeps what the server
     # answered, so that an answer which is cut off still says what it was.
 

@@ -1,4 +1,4 @@
-"""Gait: how frames of the commonest noise follow each other, so that one step takes many.
+"""NoisePattern: how frames of the commonest noise follow each other, so that one step takes many.
 
 Nearly all messages have one form and lengths that lie close together. The gait
 learns both from a sample and writes them into a regular expression, which then
@@ -32,7 +32,7 @@ _SIGN = len(PRICE_CHANGES)
 _WIDE_TEXT = 0x817E  # how a plain text frame with a 16-bit length begins
 
 
-class Step(NamedTuple):
+class RunSkipper(NamedTuple):
     """Takes several frames at once.
 
     Attributes:
@@ -66,7 +66,7 @@ class Step(NamedTuple):
                 return lo, taken
 
 
-class Look(NamedTuple):
+class FrameSkipper(NamedTuple):
     """Takes frames one at a time, of any length.
 
     Attributes:
@@ -79,7 +79,7 @@ class Look(NamedTuple):
     least: int
 
     def run(self, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
-        """See `Step.run`."""
+        """See `RunSkipper.run`."""
         look, least = self
         sign, head, brace, usual = PRICE_CHANGES, _WIDE_TEXT, OBJECT, least - _HEAD
         taken = 0
@@ -101,7 +101,7 @@ class Look(NamedTuple):
         return lo, due - 1
 
 
-class Gait:
+class NoisePattern:
     """Learns from the messages that one thread looks at, on all of its connections.
 
     Attributes:
@@ -113,7 +113,7 @@ class Gait:
     __slots__ = ("_rest", "_seen", "learning", "step")
 
     def __init__(self) -> None:
-        self.step: Step | Look | None = None
+        self.step: RunSkipper | FrameSkipper | None = None
         self.learning = True
         self._rest = 0
         self._seen: Counter[tuple[int, int]] = Counter()
@@ -134,7 +134,7 @@ class Gait:
             self.learning = True
 
 
-def step_over(lead: int, sizes: Iterable[int]) -> Step:
+def step_over(lead: int, sizes: Iterable[int]) -> RunSkipper:
     """Give the step over messages of these sizes, the commonest first.
 
     Args:
@@ -151,16 +151,16 @@ def step_over(lead: int, sizes: Iterable[int]) -> Step:
     # Not possessive, which before Python 3.11.5 ends a run in the midst of a frame: a run that
     # cannot go on ends where its last whole frame did, and nothing follows that it could fail.
     take = re.compile(rb"(?:%s)+" % frame, re.DOTALL).match
-    return Step(take, least, (count + 1) * least - 1)
+    return RunSkipper(take, least, (count + 1) * least - 1)
 
 
-def look_at(lead: int) -> Look:
+def look_at(lead: int) -> FrameSkipper:
     """Give the look at messages in which the sign stands `lead` bytes in (1 at least)."""
     look = struct.Struct(f">HHB{lead - 1}x{_SIGN}s").unpack_from
-    return Look(look, _HEAD + lead + _SIGN)
+    return FrameSkipper(look, _HEAD + lead + _SIGN)
 
 
-def _learned(seen: Counter[tuple[int, int]]) -> Step | Look:
+def _learned(seen: Counter[tuple[int, int]]) -> RunSkipper | FrameSkipper:
     # The commonest form, and of its lengths the window in which most of them lie.
     leads: Counter[int] = Counter()
     for (lead, _), times in seen.items():

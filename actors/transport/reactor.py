@@ -27,10 +27,18 @@ import time
 from collections.abc import Callable
 
 from actors.errors import FeedLost
-from actors.transport.feed_socket import UNSENT_BYTES, Command, Inbox, Line, OnEnd, OnFrames, Verb
+from actors.transport.feed_socket import (
+    UNSENT_BYTES,
+    Command,
+    CommandQueue,
+    OnEnd,
+    OnFrames,
+    ReactorSocket,
+    Verb,
+)
 from actors.transport.frames import TAIL_BYTES
 from actors.transport.handshake import Wire, close_frame, pong_frame
-from actors.transport.noise_runs import Gait
+from actors.transport.noise_runs import NoisePattern
 from actors.transport.skimmer import FrameSkimmer, Skim
 
 _TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
@@ -54,7 +62,7 @@ _BROKEN = select.EPOLLERR | select.EPOLLHUP  # told always; only reading ends it
 OnError = Callable[[BaseException], None]
 
 
-# MERGED pace: The pace: how long the reactor lets bytes gather in the kernel before it looks
+# MERGED: The pace: how long the reactor lets bytes gather in the kernel before it looks
 # again. A visit to a line costs the same for one frame as for ten. A crowd of lines that each
 # bring a frame now and then is therefore read in rounds: the more lines, the longer the round.
 # A few lines are read at once, and so is everyone while somebody brings much.
@@ -82,7 +90,7 @@ MUCH_BYTES = 32 << 10
 below the 64 KiB that it offers the sender at first, or the sender would wait for us."""
 
 
-def rest_s(*, lines: int, since_s: float) -> float:
+def round_pause_s(*, lines: int, since_s: float) -> float:
     """Give how long to rest after a round that began so long ago; 0 for not at all."""
     if lines <= FEW:
         return 0.0
@@ -126,18 +134,18 @@ class Reactor:
         self._monotonic = monotonic
         self._on_error = on_error
         self._sleep = sleep
-        self._inbox = Inbox()
+        self._inbox = CommandQueue()
         self._epoll = select.epoll()
         self._called_at = self._inbox.fileno()
         self._epoll.register(self._called_at, select.EPOLLIN)
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
-        self._gait = Gait()
+        self._gait = NoisePattern()
         self._much = False  # somebody brought much in this round
-        self._lines: dict[int, Line] = {}
-        self._again: dict[int, Line] = {}  # lines with decrypted bytes left
-        self._closing: dict[int, Line] = {}  # lines on which our CLOSE waits for theirs
+        self._lines: dict[int, ReactorSocket] = {}
+        self._again: dict[int, ReactorSocket] = {}  # lines with decrypted bytes left
+        self._closing: dict[int, ReactorSocket] = {}  # lines on which our CLOSE waits for theirs
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reactor", daemon=True)
         self.alive_at = monotonic()
@@ -163,7 +171,7 @@ class Reactor:
 
     def adopt(
         self, wire: Wire, skimmer: FrameSkimmer, *, on_frames: OnFrames, on_end: OnEnd
-    ) -> Line:
+    ) -> ReactorSocket:
         """Read and write this wire from now on. Any thread.
 
         Args:
@@ -180,7 +188,7 @@ class Reactor:
             FeedLost: `internal`: the reactor has stopped. The wire is closed.
         """
         skimmer.gait = self._gait  # used by this thread alone, from the line's first read on
-        line = Line(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
+        line = ReactorSocket(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
         line.last_byte_at = self._monotonic()
         if not self._inbox.put(Command(Verb.ADOPT, line)):
             wire.abort()
@@ -220,7 +228,9 @@ class Reactor:
         # What is decrypted already is not left lying, nor what the kernel has little room for.
         much, self._much = self._much, False
         if not much and not self._again:
-            seconds = rest_s(lines=len(self._lines), since_s=self._monotonic() - self.alive_at)
+            seconds = round_pause_s(
+                lines=len(self._lines), since_s=self._monotonic() - self.alive_at
+            )
             if seconds:
                 self._sleep(seconds)
 
@@ -232,7 +242,7 @@ class Reactor:
         first = min(line.closing_at for line in self._closing.values())
         return min(max(first - self._monotonic(), 0.0), _TURN_S)
 
-    def _visit(self, line: Line, event: int) -> None:
+    def _visit(self, line: ReactorSocket, event: int) -> None:
         if line.ended:
             return
         line.wants_out = False
@@ -262,7 +272,7 @@ class Reactor:
             line.answer(command.data)
             self._flush(line)
 
-    def _adopt(self, line: Line) -> None:
+    def _adopt(self, line: ReactorSocket) -> None:
         line.fd = line.sock.fileno()
         self._lines[line.fd] = line
         line.interest = _IN
@@ -270,7 +280,7 @@ class Reactor:
         # The first frames may have been decrypted together with the handshake.
         self._again[line.fd] = line
 
-    def _read(self, line: Line) -> bool:
+    def _read(self, line: ReactorSocket) -> bool:
         # Take what is there, at most a scratch buffer full. False: nothing was there.
         start = line.skimmer.held
         try:
@@ -299,20 +309,20 @@ class Reactor:
             self._pause(line)
         return True
 
-    def _pause(self, line: Line) -> None:
+    def _pause(self, line: ReactorSocket) -> None:
         # Its owner may have handled everything just now, and then tells nothing any more:
         # so it is told first, and looked at again afterwards.
         line.paused = True
         self._again.pop(line.fd, None)
         self._resume(line)
 
-    def _resume(self, line: Line) -> None:
+    def _resume(self, line: ReactorSocket) -> None:
         if line.paused and line.unhandled <= self._held_bytes // 2:
             line.paused = False
             self._again[line.fd] = line  # for what is decrypted already
         self._listen(line)
 
-    def _answer(self, line: Line, skim: Skim) -> None:
+    def _answer(self, line: ReactorSocket, skim: Skim) -> None:
         if skim.violation:
             self._part(line, 1002)
             self._lose(line, "protocol", skim.violation)
@@ -323,7 +333,7 @@ class Reactor:
         elif not line.closing_at and len(line.out) < UNSENT_BYTES:
             line.answer(pong_frame(skim.pings[-1]))  # the latest answers them all
 
-    def _flush(self, line: Line) -> None:
+    def _flush(self, line: ReactorSocket) -> None:
         try:
             while line.out and not line.ended:
                 line.sent(line.sock.send(line.out))
@@ -335,14 +345,14 @@ class Reactor:
             self._fall_silent(line, str(exc))
         self._listen(line)
 
-    def _listen(self, line: Line) -> None:
+    def _listen(self, line: ReactorSocket) -> None:
         # Have epoll wake us for what can be done.
         interest = (0 if line.paused else _IN) | (_OUT if line.wants_out else 0)
         if interest != line.interest and not line.ended:
             line.interest = interest
             self._epoll.modify(line.fd, interest)
 
-    def _fall_silent(self, line: Line, detail: str) -> None:
+    def _fall_silent(self, line: ReactorSocket, detail: str) -> None:
         # Nothing more can be said, but what the other side said before must be heard.
         line.silent = True
         line.out.clear()
@@ -352,7 +362,7 @@ class Reactor:
         line.out.clear()
         self._lose(line, "write_failed", detail)
 
-    def _part(self, line: Line, code: int) -> None:
+    def _part(self, line: ReactorSocket, code: int) -> None:
         # Say goodbye if there is room; whether it is heard does not matter any more.
         if line.closing_at or line.silent:
             return
@@ -361,11 +371,11 @@ class Reactor:
             while line.out:
                 line.sent(line.sock.send(line.out))
 
-    def _lose(self, line: Line, reason: str, detail: str) -> None:
+    def _lose(self, line: ReactorSocket, reason: str, detail: str) -> None:
         # The other side's doing, unless we had said goodbye before.
         self._end(line, "closed" if line.closing_at else reason, detail)
 
-    def _end(self, line: Line, reason: str, detail: str) -> None:
+    def _end(self, line: ReactorSocket, reason: str, detail: str) -> None:
         if line.ended:
             return
         line.ended = True

@@ -18,9 +18,9 @@ stood before it is handed on.
 
 from typing import NamedTuple
 
-from actors.transport.filter import Search, proof, take_row
-from actors.transport.frames import PLAIN_TEXT, Assembly
-from actors.transport.noise_runs import Gait, Step
+from actors.transport.filter import MarkerSearch, is_book_noise, take_run
+from actors.transport.frames import PLAIN_TEXT, FrameParser
+from actors.transport.noise_runs import NoisePattern, RunSkipper
 
 
 class Skim(NamedTuple):
@@ -101,20 +101,20 @@ class FrameSkimmer:
     ) -> None:
         if sample_every < 1 or short_bytes < 0:
             raise ValueError("sample_every begins at 1, short_bytes at 0")
-        self._assembly = Assembly(max_message_bytes)
+        self._assembly = FrameParser(max_message_bytes)
         self._sample_every = sample_every
         self._sample_in = sample_every  # how many messages until one is not skipped
         self._sample_wanted = False
         self.sample: bytes | None = None
         self._short_bytes = short_bytes
         self._lead = 1  # where the sign of the last message of the commonest noise stood
-        self.gait = Gait()
+        self.gait = NoisePattern()
         self._tail = bytearray()
         self.held = 0
         self.frames_total = self.messages_total = self.skipped_total = 0
         self.data_total = self.bytes_total = 0
         self.set_markers(markers)
-        self._search = Search(markers)
+        self._search = MarkerSearch(markers)
 
     @property
     def markers(self) -> tuple[bytes, ...]:
@@ -196,7 +196,7 @@ class FrameSkimmer:
         # those are taken at once, the others by the walk.
         step, assembly = self.gait.step, self._assembly
         if (
-            type(step) is not Step
+            type(step) is not RunSkipper
             or self.held
             or assembly.lacks
             or assembly.plain != PLAIN_TEXT
@@ -267,7 +267,7 @@ class FrameSkimmer:
             if marked < stop:
                 if begin == wanted_to:
                     sign, trail = search.sign_at(buffer, marked), stop - marked
-                    lo, row = take_row(buffer, lo, end, sign=sign, trail=trail, short=short)
+                    lo, row = take_run(buffer, lo, end, sign=sign, trail=trail, short=short)
                     out += row
                     frames += len(row)
                     due += len(row)
@@ -283,7 +283,7 @@ class FrameSkimmer:
         self.data_total += data
 
     def _is_noise(self, buffer: bytearray, at: int, stop: int) -> bool:
-        where = proof(buffer, at, stop, self._lead)
+        where = is_book_noise(buffer, at, stop, self._lead)
         if where > 0:
             self._lead = where
             if self.gait.learning:
@@ -301,7 +301,7 @@ class FrameSkimmer:
             if size > self._short_bytes:
                 self.data_total += 1
                 marked = any(marker in message for marker in self._markers)
-                if not marked and proof(message, 0, size, self._lead) >= 0:
+                if not marked and is_book_noise(message, 0, size, self._lead) >= 0:
                     self._sample_in -= 1
                     if self._sample_in:
                         self.skipped_total += 1

@@ -24,7 +24,7 @@ _KINDS = range(20, 25)
 _MAJOR = 3  # of all versions
 
 
-class SecureSocket(socket.socket):
+class TlsSocket(socket.socket):
     """The client's end of TLS; non-blocking or with a timeout, like the socket it takes over.
 
     Reading raises `ssl.SSLWantReadError` when no whole record is here, with a timeout

@@ -1,9 +1,9 @@
 """The writer actor: the only one that writes to the database.
 
 Owns: the store, the acknowledgement mark, the batch that is being gathered.
-Hears: TradesSeen, FactSeen, Journalled, ConnectionNoted; MarketsSeen,
+Hears: TradesSeen, FactSeen, ReadJournal, ConnectionNoted; MarketsSeen,
 ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict; Open, Flush,
-CatchUp, Drain, Tick. Tells: BatchWritten, PrintsMissed, StoreOpened, StoreLost,
+CatchUp, Drain, Tick. Tells: BatchWritten, TradesMissed, StoreOpened, StoreLost,
 reports to the supervisor; StoreOpened, MarketsRemembered, TicketsStored to catalogue
 and resolution. Dies when: the unexpected happens; a database that is away is not.
 Restarted: by the supervisor; what was gathered is read again from the journal.
@@ -20,37 +20,37 @@ from random import Random
 
 import msgspec
 
-from actors.actor import Birth, Handler, PatientInbox, Shell
+from actors.actor import BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.journal.recorder import Journal
-from actors.journal.watermark import Acks, Stall
+from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
     CatchUp,
     ConnectionNoted,
     Drain,
     FactSeen,
     Flush,
-    Journalled,
     MarketMoved,
     MarketResolved,
     MarketsSeen,
     Message,
     Open,
-    PrintsMissed,
-    RecallMarkets,
-    RecallVerdicts,
+    ReadJournal,
+    RequestMarkets,
+    RequestRechecks,
     ResolutionConflict,
     ResolutionObserved,
     Tick,
+    TradesMissed,
     TradesSeen,
 )
 from actors.model.batch import ConnectionEvent
 from actors.model.database_state import AWAY, BEHIND, LIVE
-from actors.writer.catchup import Store, meet, read_stretch
-from actors.writer.feed_comparison import Witness
-from actors.writer.gather import Evidence, Gathered, Knowledge, batch
-from actors.writer.notify import Recollection, Tidings, WriterNeighbours
-from actors.writer.pacing import Presence, Stride
+from actors.writer.catchup import Store, open_store, read_range
+from actors.writer.feed_comparison import FeedComparison
+from actors.writer.gather import Evidence, FindingsBatch, TradeBatch, batch
+from actors.writer.notify import Recollection, WriterNeighbours, WriterNotifier
+from actors.writer.pacing import BatchSize, DatabaseState
 
 __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
@@ -82,18 +82,18 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     legs: int = 1
 
 
-class WriterActor(Shell):
+class WriterActor(BaseActor):
     """The one door to the database."""
 
     first = Open()
 
     @staticmethod
-    def _create_actor_inbox() -> PatientInbox:
-        return PatientInbox(GATHERED)
+    def _create_actor_inbox() -> BatchingMailbox:
+        return BatchingMailbox(GATHERED)
 
     def __init__(
         self,
-        birth: Birth,
+        birth: Incarnation,
         *,
         neighbours: WriterNeighbours,
         store: Store,
@@ -102,22 +102,22 @@ class WriterActor(Shell):
         rng: Random,
     ) -> None:
         super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._tidings = Tidings(birth, neighbours)
+        self._tidings = WriterNotifier(birth, neighbours)
         self._store = store
         self._journal = journal
         self._recollection = Recollection(store, self._tidings)
-        self._presence = Presence(rng)
-        self._stride = Stride(
+        self._presence = DatabaseState(rng)
+        self._stride = BatchSize(
             most_prints=settings.batch_prints * settings.legs,
             most_records=settings.batch_records,
         )
         self._batch_markets = settings.batch_markets
-        self._acks = Acks(0)
+        self._acks = Watermark(0)
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
-        self._stall = Stall(settings.hole_s)
-        self._gathered = Gathered()
-        self._knowledge = Knowledge()
-        self._witness = Witness(settings.legs)
+        self._stall = StallDetector(settings.hole_s)
+        self._gathered = TradeBatch()
+        self._knowledge = FindingsBatch()
+        self._witness = FeedComparison(settings.legs)
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
         self.handlers = self._table()
 
@@ -131,10 +131,10 @@ class WriterActor(Shell):
             Drain: self._drain,
             TradesSeen: self._trades_seen,
             FactSeen: self._fact_seen,
-            Journalled: self._journalled,
+            ReadJournal: self._journalled,
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
-            RecallMarkets: lambda _: self._ask(recollection.unresolved),
-            RecallVerdicts: lambda told: self._ask(lambda: recollection.verdicts(told.stretch)),
+            RequestMarkets: lambda _: self._ask(recollection.unresolved),
+            RequestRechecks: lambda told: self._ask(lambda: recollection.verdicts(told.stretch)),
             MarketsSeen: self._markets_seen,
             MarketMoved: lambda told: self._keep(told.ticket, told.transition),
             ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),
@@ -150,11 +150,11 @@ class WriterActor(Shell):
     def _open(self, _: Open) -> None:
         """Reach the database; catch up from the mark it names."""
         try:
-            opened = meet(self._store, self._journal)
+            opened = open_store(self._store, self._journal)
         except StoreUnavailable as away:
             self._lose(away)
             return
-        self._acks = Acks(max(opened.mark, 1))
+        self._acks = Watermark(max(opened.mark, 1))
         self._journal.release(self._acks.mark)
         self._fall_behind()
         self._tidings.opened(opened.server, self._acks.mark)
@@ -190,12 +190,12 @@ class WriterActor(Shell):
         """Forget what the journal or its owner will tell again."""
         self._store.close()
         self._witness.forget()
-        self._gathered = Gathered()
-        self._knowledge = Knowledge()
+        self._gathered = TradeBatch()
+        self._knowledge = FindingsBatch()
 
     def _fall_behind(self) -> None:
         """From here on the journal is read, until its end is reached."""
-        self._gathered = Gathered()
+        self._gathered = TradeBatch()
         self._witness.forget()
         if self._presence.state != BEHIND:
             self._presence.state = BEHIND
@@ -209,7 +209,7 @@ class WriterActor(Shell):
             self._open(Open())
         missed = self._witness.missed(tick.now)
         if missed:
-            self.supervisor.tell(PrintsMissed(missed=missed))
+            self.supervisor.tell(TradesMissed(missed=missed))
         standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
         if self._stall.noticed(tick.now, **standing) and self._presence.is_live:
             self._fall_behind()
@@ -237,7 +237,7 @@ class WriterActor(Shell):
             if self._gathered.full_of[1] >= self._stride.records:
                 self._commit()
 
-    def _journalled(self, _: Journalled) -> None:
+    def _journalled(self, _: ReadJournal) -> None:
         """Too much was in flight to tell: commit what is here, then read the journal."""
         if self._presence.is_live:
             self._commit()
@@ -267,8 +267,8 @@ class WriterActor(Shell):
 
     def _commit(self) -> None:
         """Store what was gathered and move the mark, in one transaction."""
-        gathered, self._gathered = self._gathered, Gathered()
-        knowledge, self._knowledge = self._knowledge, Knowledge()
+        gathered, self._gathered = self._gathered, TradeBatch()
+        knowledge, self._knowledge = self._knowledge, FindingsBatch()
         for first, last in gathered.stretches:
             self._acks.done(first, last)
         if self._guarded(lambda: self._transact(gathered, knowledge)):
@@ -276,7 +276,7 @@ class WriterActor(Shell):
         elif self._presence.state == AWAY:
             self._stride.failed()
 
-    def _transact(self, gathered: Gathered, knowledge: Knowledge) -> None:
+    def _transact(self, gathered: TradeBatch, knowledge: FindingsBatch) -> None:
         notes = tuple(self._notes)
         committed = self._store.commit(batch(gathered, knowledge, notes, self._acks.mark))
         for _ in notes:
@@ -288,7 +288,7 @@ class WriterActor(Shell):
         """Commit one more stretch of the journal; go live at its end."""
         if self._presence.state != BEHIND:
             return
-        self._gathered = read_stretch(
+        self._gathered = read_range(
             self._journal,
             self._acks,
             most_prints=self._stride.prints,

@@ -1,4 +1,4 @@
-"""How journal and database meet: does this database know this journal as it is?
+"""How journal and database open_store: does this database know this journal as it is?
 
 A state directory that was restored from a copy is older than the database: what
 it is given next would bear numbers that the database believes to hold already,
@@ -14,13 +14,13 @@ from uuid import UUID
 
 from actors.errors import JournalFailed
 from actors.journal.recorder import Journal
-from actors.journal.watermark import Acks
+from actors.journal.watermark import Watermark
 from actors.model.batch import Batch, Committed, Opened
-from actors.model.facts import Hole, StretchLost
+from actors.model.facts import Hole, RangeLost
 from actors.model.market import Market
-from actors.model.outcome import LastWords, Recheck, Stretch
+from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
 from actors.model.trade import ConditionId
-from actors.writer.gather import Gathered
+from actors.writer.gather import TradeBatch
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +47,17 @@ class Store(Protocol):
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Give the markets that have no resolution yet, in chunks."""
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> LastWords:
+    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Give what earlier lives heard last of these markets."""
 
-    def verdicts_to_check(self, stretch: Stretch) -> Iterator[tuple[Recheck, ...]]:
+    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Give the verdicts of which another look falls due, in chunks."""
 
     def close(self) -> None:
         """Let go of the connection."""
 
 
-def meet(store: Store, journal: Journal) -> Opened:
+def open_store(store: Store, journal: Journal) -> Opened:
     """Open the database for this journal, under another identity if need be.
 
     Raises:
@@ -82,16 +82,18 @@ def meet(store: Store, journal: Journal) -> Opened:
     return opened
 
 
-# MERGED stretch: One stretch of the journal, read back for one transaction.
+# MERGED: One stretch of the journal, read back for one transaction.
 
 
-def read_stretch(journal: Journal, acks: Acks, *, most_prints: int, most_records: int) -> Gathered:
+def read_range(
+    journal: Journal, acks: Watermark, *, most_prints: int, most_records: int
+) -> TradeBatch:
     """Read from the mark what fits into one transaction; empty at the journal's end.
 
     What cannot be read is stepped over, with a line in the log and a fact for
     coverage: prints that stood there are lost, and must not count as heard.
     """
-    gathered = Gathered()
+    gathered = TradeBatch()
     for entry in journal.read(acks.mark):
         if isinstance(entry, Hole):
             lost = not entry.skipped and not acks.covers(entry.first, entry.last)
@@ -100,7 +102,7 @@ def read_stretch(journal: Journal, acks: Acks, *, most_prints: int, most_records
             extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
             log.log(level, "journal_hole", extra=extra)
             if lost:
-                gathered.fact(entry.first, StretchLost(entry.first, entry.last))
+                gathered.fact(entry.first, RangeLost(entry.first, entry.last))
             continue
         gathered.entry(entry, opened_at_seq=journal.opened_at_seq)
         prints, records = gathered.full_of

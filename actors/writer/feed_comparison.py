@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.model.connection import lane_of
-from actors.model.trade import Missed, Print, TokenId
+from actors.model.trade import MissedTrade, TokenId, Trade
 
 Key = tuple[TokenId, int, object]
 
@@ -23,11 +23,11 @@ MOST_AT_ONCE: Final = 20
 @dataclass(slots=True)
 class _Heard:
     at: float
-    trade: Print
+    trade: Trade
     lanes: tuple[str, ...]
 
 
-class Witness:
+class FeedComparison:
     """Compares what the legs report.
 
     Only the first of identical prints is followed: one that the exchange sends
@@ -55,7 +55,7 @@ class Witness:
         """Give how many prints are remembered."""
         return len(self._prints)
 
-    def heard(self, connection: str, prints: Iterable[Print], now: float) -> None:
+    def heard(self, connection: str, prints: Iterable[Trade], now: float) -> None:
         """A connection reported these."""
         if self._legs < 2:
             return
@@ -64,7 +64,7 @@ class Witness:
             if trade.occurrence == 1:
                 self._heard(lane, trade, now)
 
-    def _heard(self, lane: str, trade: Print, now: float) -> None:
+    def _heard(self, lane: str, trade: Trade, now: float) -> None:
         said = (trade.price, trade.size, trade.side, trade.transaction_hash)
         key = (trade.token_id, trade.traded_at_ms, said)
         found = self._prints.get(key)
@@ -80,16 +80,16 @@ class Witness:
         self._prints.clear()
         self._open.clear()
 
-    def missed(self, now: float) -> tuple[Missed, ...]:
+    def missed(self, now: float) -> tuple[MissedTrade, ...]:
         """Give prints that too few lanes reported: one of each token, `MOST_AT_ONCE` at most."""
         while self._prints:
             key, oldest = next(iter(self._prints.items()))
             if now - oldest.at < self._window_s:
                 break
             del self._prints[key]
-        found: dict[TokenId, Missed] = {}
+        found: dict[TokenId, MissedTrade] = {}
         while self._open and now - self._open[0].at >= self._judged_s:
             one = self._open.popleft()
             if len(one.lanes) < self._legs and len(found) < MOST_AT_ONCE:
-                found[one.trade.token_id] = Missed(one.trade, one.lanes)
+                found[one.trade.token_id] = MissedTrade(one.trade, one.lanes)
         return tuple(found.values())

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.model import facts
-from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Print, Refusal, print_hashes
+from actors.model.trade import Rejection, Trade, trade_hashes
 from actors.polymarket import channel
 
 Evidence = Observation | Transition | Resolution | Contradiction
 
 
-class Gathered:
+class TradeBatch:
     """Prints, refusals and facts with the journal sequences they came under.
 
     Attributes:
@@ -25,9 +25,9 @@ class Gathered:
     """
 
     def __init__(self) -> None:
-        self.prints: list[Print] = []
+        self.prints: list[Trade] = []
         self.hashes: list[int] = []
-        self.refusals: list[SetAside] = []
+        self.refusals: list[RejectedRow] = []
         self.facts: list[tuple[int, facts.Fact]] = []
         self.stretches: list[tuple[int, int]] = []
         self.records = 0
@@ -38,16 +38,16 @@ class Gathered:
         self,
         seq: int,
         connection: str,
-        prints: Sequence[Print],
+        prints: Sequence[Trade],
         hashes: Sequence[int],
-        refusals: Sequence[Refusal] = (),
+        refusals: Sequence[Rejection] = (),
     ) -> None:
         """Add what the frames of one record held, with the `print_hash` of each print."""
         self._count(seq)
         self.prints.extend(prints)
         self.hashes.extend(hashes)
         self.refusals.extend(
-            SetAside(seq=seq, index=index, connection=connection, refusal=refusal)
+            RejectedRow(seq=seq, index=index, connection=connection, refusal=refusal)
             for index, refusal in enumerate(refusals)
         )
 
@@ -63,7 +63,7 @@ class Gathered:
         try:
             said = facts.decode(entry.body)
         except msgspec.DecodeError:
-            unread = Refusal(
+            unread = Rejection(
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
             )
             self.frames(entry.seq, "journal", (), (), (unread,))
@@ -81,7 +81,7 @@ class Gathered:
         prints, refusals = replay(said)
         # What another version found in the frames, this one may read otherwise.
         known = ours and not refusals and len(said.hashes) == len(prints)
-        hashes = said.hashes if known else print_hashes(prints)
+        hashes = said.hashes if known else trade_hashes(prints)
         self.frames(seq, said.connection, prints, hashes, refusals)
 
     def _count(self, seq: int) -> None:
@@ -101,7 +101,7 @@ class Gathered:
         return len(self.prints), self.records + self._tokens
 
 
-class Knowledge:
+class FindingsBatch:
     """Facts that the journal does not carry, with the tickets of who told them."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Knowledge:
 
 
 def batch(
-    gathered: Gathered, knowledge: Knowledge, events: tuple[ConnectionEvent, ...], mark: int
+    gathered: TradeBatch, knowledge: FindingsBatch, events: tuple[ConnectionEvent, ...], mark: int
 ) -> Batch:
     """Give one transaction; facts in the order of their sequence."""
     return Batch(
@@ -149,7 +149,7 @@ def batch(
     )
 
 
-def replay(frames: facts.FramesSeen) -> tuple[tuple[Print, ...], tuple[Refusal, ...]]:
+def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
     """Decode journalled frames again; their prints keep the occurrence they were given.
 
     A print beyond the numbers (a decoder that finds more than the one that

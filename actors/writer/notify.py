@@ -4,22 +4,22 @@ import logging
 
 import msgspec
 
-from actors.actor import Birth, Mailbox
+from actors.actor import Incarnation, Mailbox
 from actors.messages import (
     BatchWritten,
-    EvidenceRemembered,
-    MarketsRemembered,
+    EvidenceRestored,
+    MarketsRestored,
+    RechecksRestored,
     StoreLost,
     StoreOpened,
     TicketsStored,
-    VerdictsRemembered,
     WriterReport,
 )
 from actors.model.batch import Committed
 from actors.model.market import Market
-from actors.model.outcome import LastWords, Recheck, Stretch
+from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
 from actors.writer.catchup import Store
-from actors.writer.gather import Gathered, Knowledge
+from actors.writer.gather import FindingsBatch, TradeBatch
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 LINE_S = 10.0
 
 
-# MERGED digest: Log lines about what happens often: one now and then, with all that it stands
+# MERGED: Log lines about what happens often: one now and then, with all that it stands
 # for.
 
 
-class Written:
+class CommitSummary:
     """What the writer's transactions held since the last line about them.
 
     Args:
@@ -94,7 +94,7 @@ class WriterNeighbours(msgspec.Struct, frozen=True, kw_only=True):
     resolution: Mailbox
 
 
-class Tidings:
+class WriterNotifier:
     """Tells of the database and of what came to be stored in it.
 
     Args:
@@ -102,10 +102,10 @@ class Tidings:
         to: Whom it tells.
     """
 
-    def __init__(self, birth: Birth, to: WriterNeighbours) -> None:
+    def __init__(self, birth: Incarnation, to: WriterNeighbours) -> None:
         self._birth = birth
         self._to = to
-        self._written = Written(every_s=LINE_S)
+        self._written = CommitSummary(every_s=LINE_S)
 
     def opened(self, server: str, mark: int) -> None:
         """The database answers; the journal is read from `mark` on."""
@@ -124,19 +124,19 @@ class Tidings:
         self._to.supervisor.tell(StoreLost(reason=reason))
         log.error("storing_stopped", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
-    def remembered(self, markets: tuple[Market, ...], said: LastWords) -> None:
+    def remembered(self, markets: tuple[Market, ...], said: StoredEvidence) -> None:
         """Earlier days left these unresolved, with this said of them."""
-        self._to.resolution.tell(EvidenceRemembered(said=said))
-        told = MarketsRemembered(markets=markets)
+        self._to.resolution.tell(EvidenceRestored(said=said))
+        told = MarketsRestored(markets=markets)
         self._to.catalog.tell(told)
         self._to.resolution.tell(told)
 
     def due_again(self, verdicts: tuple[Recheck, ...], *, until_ms: int | None = None) -> None:
         """These verdicts want another look; with `until_ms`, that were all until then."""
-        self._to.resolution.tell(VerdictsRemembered(verdicts=verdicts, until_ms=until_ms))
+        self._to.resolution.tell(RechecksRestored(verdicts=verdicts, until_ms=until_ms))
 
     def committed(
-        self, gathered: Gathered, knowledge: Knowledge, committed: Committed, wall_ns: int
+        self, gathered: TradeBatch, knowledge: FindingsBatch, committed: Committed, wall_ns: int
     ) -> None:
         """All of this is in the database for good."""
         self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
@@ -173,11 +173,11 @@ class Tidings:
             log.info("batches_written", extra=fields)
 
 
-# MERGED recollection: What the database remembers of earlier lives, told to those who ask.
+# MERGED: What the database remembers of earlier lives, told to those who ask.
 class Recollection:
     """Reads outcomes back. Every method raises what the store raises."""
 
-    def __init__(self, store: Store, tidings: Tidings) -> None:
+    def __init__(self, store: Store, tidings: WriterNotifier) -> None:
         self._store = store
         self._tidings = tidings
 
@@ -187,7 +187,7 @@ class Recollection:
             ids = tuple(market.condition_id for market in markets)
             self._tidings.remembered(markets, self._store.last_words(ids))
 
-    def verdicts(self, stretch: Stretch) -> None:
+    def verdicts(self, stretch: TimeWindow) -> None:
         """Tell which verdicts fall due for another look in this stretch."""
         for verdicts in self._store.verdicts_to_check(stretch):
             self._tidings.due_again(verdicts)

@@ -11,7 +11,7 @@ STOPPED_S = 300.0
 """How long nothing is stored after the database refused too much of it, in seconds."""
 
 
-class Presence:
+class DatabaseState:
     """One of `away`, `stopped` (it is there, and we store nothing), `behind`, `live`.
 
     Args:
@@ -54,7 +54,7 @@ class Presence:
         return now >= self._try_at
 
 
-# MERGED stride: How much one transaction takes: less after one that was cut off, more with each
+# MERGED: How much one transaction takes: less after one that was cut off, more with each
 # that held. A database that is too slow for a full batch within the time that is given to it
 # would else be asked for the same batch for ever.
 
@@ -62,7 +62,7 @@ class Presence:
 LEAST = 1 / 64
 
 
-class Stride:
+class BatchSize:
     """A share of the most that a transaction may carry.
 
     Args:

@@ -16,7 +16,7 @@ from actors.cli.main import main as run_tracker
 from actors.database import store
 from actors.model.batch import Batch, Committed
 from actors.supervision.children import Children
-from actors.supervision.restart import Dialling
+from actors.supervision.restart import ConnectRate
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []
@@ -36,7 +36,7 @@ class Noting(store.MigratingStore):
 def main() -> int:
     """Run as bin/tracker does."""
     vars(tracker)["Children"] = partial(
-        Children, dialling=Dialling(least=STARTS_PER_TICK, most=STARTS_PER_TICK)
+        Children, dialling=ConnectRate(least=STARTS_PER_TICK, most=STARTS_PER_TICK)
     )
     vars(factory)["MigratingStore"] = Noting
     try:

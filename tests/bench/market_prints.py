@@ -4,13 +4,13 @@ import random
 from collections.abc import Iterator
 from decimal import Decimal
 
-from actors.model.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, TokenId, Trade
 
 START_MS = 1_785_000_000_000
 TOKENS = 3000
 
 
-def made(count: int, *, seed: int = 1) -> list[Print]:
+def made(count: int, *, seed: int = 1) -> list[Trade]:
     """Give so many different prints, in the order of their times, 200 a second."""
     rng = random.Random(f"prints:{seed}")
     tokens = [str(10**76 + rng.randrange(9 * 10**76)) for _ in range(TOKENS)]
@@ -22,10 +22,10 @@ def made(count: int, *, seed: int = 1) -> list[Print]:
 
 def _made(
     rng: random.Random, number: int, token: int, tokens: list[str], conditions: list[str]
-) -> Print:
+) -> Trade:
     at_ms = START_MS + number * 5
     digits = rng.choice((0, 1, 2, 2, 6, 6))
-    return Print(
+    return Trade(
         token_id=TokenId(tokens[token]),
         condition_id=ConditionId(conditions[token // 2]),
         traded_at_ms=at_ms,
@@ -38,7 +38,7 @@ def _made(
     )
 
 
-def on_two_legs(prints: list[Print], *, apart: int = 200) -> Iterator[Print]:
+def on_two_legs(prints: list[Trade], *, apart: int = 200) -> Iterator[Trade]:
     """Give every print twice, the second time so many prints later."""
     for number, trade in enumerate(prints):
         yield trade

@@ -20,7 +20,7 @@ from rivalry import Rivalry
 from actors.database import columns, migrate
 from actors.database.store import Store
 from actors.model.batch import Batch
-from actors.model.trade import Print
+from actors.model.trade import Trade
 
 ROWS = 200_000
 BATCH = 5_000
@@ -37,7 +37,7 @@ create unique index twice on trades (transaction_hash, token_id, price, size, si
 COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
 
 
-def _ours(dsn: str, prints: Sequence[Print]) -> None:
+def _ours(dsn: str, prints: Sequence[Trade]) -> None:
     store = Store(dsn)
     store.open(uuid4())
     for some in columns.slices(prints, BATCH):
@@ -45,7 +45,7 @@ def _ours(dsn: str, prints: Sequence[Print]) -> None:
     store.close()
 
 
-def _naive(dsn: str, prints: Sequence[Print]) -> tuple[float, float]:
+def _naive(dsn: str, prints: Sequence[Trade]) -> tuple[float, float]:
     with psycopg.connect(dsn) as connection:
         connection.execute(NAIVE)
         with connection.cursor().copy("copy trades from stdin") as copy:
@@ -68,7 +68,7 @@ def _size(connection: psycopg.Connection[Any], what: str) -> float:
     return float(row[0]) / ROWS
 
 
-def _plain(server: Server, prints: Sequence[Print]) -> tuple[float, float, float]:
+def _plain(server: Server, prints: Sequence[Trade]) -> tuple[float, float, float]:
     with server.fresh() as dsn:
         _ours(dsn, prints)
         with psycopg.connect(dsn) as connection:
@@ -79,7 +79,7 @@ def _plain(server: Server, prints: Sequence[Print]) -> tuple[float, float, float
             )
 
 
-def _compressed(prints: Sequence[Print]) -> tuple[float, float] | None:
+def _compressed(prints: Sequence[Trade]) -> tuple[float, float] | None:
     dsn = os.environ.get("TRACKER_TEST_TIMESCALE_URL")
     if not dsn:
         return None

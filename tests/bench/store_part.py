@@ -35,7 +35,7 @@ from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
-from actors.model.trade import ConditionId, Print, print_hash
+from actors.model.trade import ConditionId, Trade, trade_hash
 
 ROWS = 60_000
 BATCH = 5_000
@@ -49,8 +49,8 @@ TYPES = (
 )
 
 
-def _ours(server: Server, prints: Sequence[Print], rows: int) -> float:
-    hashes = [print_hash(each) for each in prints]
+def _ours(server: Server, prints: Sequence[Trade], rows: int) -> float:
+    hashes = [trade_hash(each) for each in prints]
     batch = BATCH * len(prints) // rows
     batches = zip(columns.slices(prints, batch), columns.slices(hashes, batch), strict=True)
     told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
@@ -70,7 +70,7 @@ def _ours(server: Server, prints: Sequence[Print], rows: int) -> float:
     return rows / took
 
 
-def _catalogue(prints: Sequence[Print]) -> Batch:
+def _catalogue(prints: Sequence[Trade]) -> Batch:
     """Give what stands in the database before the first print of these tokens can arrive."""
     conditions = {each.token_id: each.condition_id for each in prints}
     sides: dict[ConditionId, list[Asset]] = {}
@@ -99,7 +99,7 @@ def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
         return len(rows) / (time.perf_counter() - began)
 
 
-def _ready(prints: Sequence[Print]) -> list[tuple[Any, ...]]:
+def _ready(prints: Sequence[Trade]) -> list[tuple[Any, ...]]:
     tokens = {each.token_id for each in prints}
     keys: dict[str, int] = {token: key for key, token in enumerate(tokens)}
     given = columns.prints(prints, keys)
@@ -127,7 +127,7 @@ def _cryptofeed(server: Server, source: Path) -> float:
     return ROWS / float(told["wall_s"])
 
 
-def _written_down(prints: Sequence[Print], path: Path) -> Path:
+def _written_down(prints: Sequence[Trade], path: Path) -> Path:
     rows = [
         (p.token_id, p.side, str(p.size), str(p.price), p.transaction_hash, p.traded_at_ms / 1000)
         for p in prints

@@ -9,7 +9,7 @@ from server import OwnServer
 from actors.journal.journal import Journal
 from actors.model import facts
 from actors.model.facts import Entry
-from actors.model.trade import Print
+from actors.model.trade import Trade
 from actors.polymarket import channel
 
 Key = tuple[str, int, str, int]
@@ -50,7 +50,7 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
                     yield _key(found, occurrence)
 
 
-def _key(found: Print, occurrence: int) -> Key:
+def _key(found: Trade, occurrence: int) -> Key:
     return found.token_id, found.traded_at_ms, found.transaction_hash or "", occurrence
 
 

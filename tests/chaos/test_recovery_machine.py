@@ -16,13 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from journal_model import MemoryDisk
 from test_connection import a_print
 
-from actors.actor import Birth
+from actors.actor import Incarnation
 from actors.errors import JournalFailed, JournalFull
 from actors.journal.journal import MIB, Journal
-from actors.messages import Drain, Flush, Journalled, Message, Open, Tick, TradesSeen
+from actors.messages import Drain, Flush, Message, Open, ReadJournal, Tick, TradesSeen
 from actors.model import facts
 from actors.model.facts import Entry
-from actors.model.trade import print_hashes
+from actors.model.trade import trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
@@ -75,7 +75,7 @@ class RecoveryMachine(RuleBasedStateMachine):
     def bear_writer(self) -> None:
         box = Box()
         self.writer = WriterActor(
-            Birth("writer", 1, Tick(now=self.now, wall_ns=NS)),
+            Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
             neighbours=WriterNeighbours(supervisor=box, catalog=box, resolution=box),
             store=self.store,
             journal=self.journal,
@@ -124,9 +124,9 @@ class RecoveryMachine(RuleBasedStateMachine):
                 return
             self.numbers[seq], self.bodies[seq] = self.count, body
             prints = channel.decode((raw,), NS).prints
-            hashes = print_hashes(prints)
+            hashes = trade_hashes(prints)
             told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
-            self.in_the_air.append(Journalled(seq=seq) if crowded else told)
+            self.in_the_air.append(ReadJournal(seq=seq) if crowded else told)
 
     @rule(data=st.data())
     def arrive(self, data: st.DataObject) -> None:

@@ -2,7 +2,7 @@
 
 from samples import NO, YES, market, ns, observation, trade, verdict
 
-from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -16,7 +16,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
-from actors.model.trade import Refusal
+from actors.model.trade import Rejection
 
 FACTS: tuple[Fact, ...] = (
     ProcessStarted(at_ns=ns(0), host="h", version="1"),
@@ -37,11 +37,11 @@ def everything() -> Batch:
     return Batch(
         prints=(trade(1), trade(2, token_id=NO)),
         refusals=(
-            SetAside(
+            RejectedRow(
                 seq=2,
                 index=0,
                 connection="c",
-                refusal=Refusal(reason="r", payload=b"x", received_at_ns=ns(1)),
+                refusal=Rejection(reason="r", payload=b"x", received_at_ns=ns(1)),
             ),
         ),
         facts=tuple((seq, fact) for seq, fact in enumerate(FACTS, 1)),

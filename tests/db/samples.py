@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Resolution, Source
-from actors.model.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, TokenId, Trade
 
 CONDITION = ConditionId("0x" + "a1" * 32)
 YES = TokenId("1" * 77)
@@ -22,7 +22,7 @@ def ns(second: float) -> int:
     return round(at(second).timestamp() * 1000) * 1_000_000
 
 
-def trade(second: float = 0, **changes: Any) -> Print:
+def trade(second: float = 0, **changes: Any) -> Trade:
     given: dict[str, Any] = {
         "token_id": YES,
         "condition_id": CONDITION,
@@ -34,7 +34,7 @@ def trade(second: float = 0, **changes: Any) -> Print:
         "fee_rate_bps": 0,
         "transaction_hash": "0x" + "5f" * 32,
     }
-    return Print(**given | changes)
+    return Trade(**given | changes)
 
 
 def market(

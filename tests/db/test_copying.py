@@ -14,7 +14,7 @@ from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import portions
 from actors.database.store import Store
 from actors.model.batch import Batch
-from actors.model.trade import Print, TokenId, print_hash
+from actors.model.trade import TokenId, Trade, trade_hash
 
 pytestmark = pytest.mark.db
 
@@ -45,7 +45,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    some = portions(rows, [*map(print_hash, rows)], keys, lambda _: ())
+    some = portions(rows, [*map(trade_hash, rows)], keys, lambda _: ())
     assert binary_copy.copy(connection, queries.COPY_PRINTS, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
@@ -103,7 +103,7 @@ def test_a_window_does_not_outlive_its_connection(store: Store, database: str) -
 
 
 def test_a_poison_print_is_not_taken_for_stored(store: Store, database: str) -> None:
-    poison: Print = trade(1, side="HOLD")
+    poison: Trade = trade(1, side="HOLD")
     batch = Batch(prints=(trade(0), poison, trade(2, token_id=TokenId("8"))))
     assert (store.commit(batch).stored, store.commit(batch).repeated) == (2, 2)
     assert ask(database, "select count(*) from prints") == [(2,)]

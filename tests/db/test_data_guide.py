@@ -13,7 +13,7 @@ from psycopg import sql
 from samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
 
 from actors.database.store import Store
-from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -24,7 +24,7 @@ from actors.model.facts import (
     TokensWanted,
 )
 from actors.model.outcome import Contradiction, Source
-from actors.model.trade import ConditionId, Refusal
+from actors.model.trade import ConditionId, Rejection
 
 pytestmark = pytest.mark.db
 
@@ -84,7 +84,7 @@ def filled(database: str, store: Store) -> str:
     ]
     for seq, fact in enumerate(facts, start=1):
         store.commit(Batch(facts=((seq, fact),), mark=seq + 1))
-    refusal = Refusal(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
+    refusal = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
     event = ConnectionEvent(at_ns=ns(5), connection="leg0-0001", event="connected", reason="")
     contradiction = Contradiction(
         condition_id=OPEN,
@@ -102,7 +102,7 @@ def filled(database: str, store: Store) -> str:
                 trade(140, side="SELL"),
                 trade(295, price=Decimal("0.99")),
             ),
-            refusals=(SetAside(seq=9, index=0, connection="leg0-0001", refusal=refusal),),
+            refusals=(RejectedRow(seq=9, index=0, connection="leg0-0001", refusal=refusal),),
             events=(event,),
             observations=(
                 observation(),

@@ -11,7 +11,7 @@ from samples import NO, YES, trade
 
 from actors.database.store import Store
 from actors.journal.journal import MIB, Journal
-from actors.journal.watermark import Acks
+from actors.journal.watermark import Watermark
 from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,
@@ -19,12 +19,12 @@ from actors.model.facts import (
     ListeningOpened,
     ListeningProven,
     ProcessStarted,
-    StretchLost,
+    RangeLost,
     TokensConfirmed,
     encode,
 )
-from actors.writer.catchup import read_stretch
-from actors.writer.gather import Knowledge, batch
+from actors.writer.catchup import read_range
+from actors.writer.gather import FindingsBatch, batch
 
 pytestmark = pytest.mark.db
 
@@ -116,7 +116,7 @@ def test_a_stretch_that_is_lost_ends_the_coverage_of_all_who_listened(
         ListeningOpened(ns(11), "leg1-0001", 1),
         TokensConfirmed(other, ns(12), (NO,)),
         ListeningProven(((EPOCH, ns(20)), (other, ns(21)))),
-        StretchLost(8, 8),
+        RangeLost(8, 8),
         ListeningProven(((EPOCH, ns(40)), (other, ns(41)))),
         close(45),
         at_once=at_once,
@@ -135,7 +135,7 @@ def test_whoever_opens_behind_the_stretch_is_believed(
     epoch = 6
     tell(
         store,
-        StretchLost(5, 5),
+        RangeLost(5, 5),
         ListeningOpened(ns(30), "leg0-0001", 0),
         TokensConfirmed(epoch, ns(31), (YES,)),
         mark(40, epoch),
@@ -148,7 +148,7 @@ def test_whoever_opens_behind_the_stretch_is_believed(
 def test_a_stretch_that_is_lost_leaves_earlier_ends_as_they_are(
     store: Store, database: str, at_once: bool
 ) -> None:
-    tell(store, ProcessStarted(ns(30), "host", "1"), StretchLost(6, 6), at_once=at_once)
+    tell(store, ProcessStarted(ns(30), "host", "1"), RangeLost(6, 6), at_once=at_once)
 
     assert covered(database) == [(2, 10)]
     assert ask(database, "select closed_seq, reason from epochs") == [(5, "process_down")]
@@ -181,14 +181,14 @@ def journal(folder: Path) -> Iterator[Journal]:
 
 def store_all(store: Store, journal: Journal) -> None:
     store.open(journal.journal_id, first_seq=journal.oldest_seq)
-    acks = Acks(1)
+    acks = Watermark(1)
     while True:
-        gathered = read_stretch(journal, acks, most_prints=1_000, most_records=10)
+        gathered = read_range(journal, acks, most_prints=1_000, most_records=10)
         if not gathered.records:
             return
         for first, last in gathered.stretches:
             acks.done(first, last)
-        store.commit(batch(gathered, Knowledge(), (), acks.mark))
+        store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
 
 
 def test_without_damage_all_that_was_heard_is_covered(
@@ -221,11 +221,11 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     segments = sorted(folder.glob("seg-*.log"))
     second = int(segments[1].stem.removeprefix("seg-"))
     journal.release(second)
-    acks = Acks(store.open(journal.journal_id).mark)
-    gathered = read_stretch(journal, acks, most_prints=1_000, most_records=1_000)
-    store.commit(batch(gathered, Knowledge(), (), acks.mark))
+    acks = Watermark(store.open(journal.journal_id).mark)
+    gathered = read_range(journal, acks, most_prints=1_000, most_records=1_000)
+    store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
 
-    assert gathered.facts[0] == (5, StretchLost(5, second - 1))
+    assert gathered.facts[0] == (5, RangeLost(5, second - 1))
     assert covered(database) == [(2, 10)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from postgres import ask
 from samples import trade
 
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch
@@ -58,16 +58,16 @@ def _command(pid: int) -> str:
 
 
 @pytest.fixture
-def guard() -> Iterator[Guard]:
+def guard() -> Iterator[QueryWatchdog]:
     """Give a guard with little patience."""
-    made = Guard(lambda _: None, patience_s=lambda: 0.3, every_s=0.02)
+    made = QueryWatchdog(lambda _: None, patience_s=lambda: 0.3, every_s=0.02)
     made.start()
     yield made
     made.stop()
 
 
 def test_a_backend_that_froze_holds_nobody_for_ever(
-    store: Store, database: str, freeze: Freeze, guard: Guard
+    store: Store, database: str, freeze: Freeze, guard: QueryWatchdog
 ) -> None:
     guard.watch(store)
     with freeze(database):
@@ -82,7 +82,7 @@ def test_a_backend_that_froze_holds_nobody_for_ever(
     assert ask(database, "select count(*) from prints") == [(1,)]
 
 
-def test_a_wait_that_ends_in_time_is_not_cut(store: Store, guard: Guard) -> None:
+def test_a_wait_that_ends_in_time_is_not_cut(store: Store, guard: QueryWatchdog) -> None:
     guard.watch(store)
     for number in range(20):
         assert store.commit(Batch(prints=(trade(number),), mark=number + 2)).stored == 1

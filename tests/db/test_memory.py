@@ -13,10 +13,10 @@ from actors.model.batch import Batch
 from actors.model.outcome import (
     RECHECKS_MS,
     Contradiction,
-    LastWords,
+    MarketState,
     Source,
-    Standing,
-    Stretch,
+    StoredEvidence,
+    TimeWindow,
     Transition,
 )
 from actors.model.trade import ConditionId
@@ -27,11 +27,11 @@ OTHER = ConditionId("0x" + "b2" * 32)
 T0 = ns(0) // 1_000_000
 
 
-def step(at_ms: int, standing: Standing, condition: ConditionId = CONDITION) -> Transition:
+def step(at_ms: int, standing: MarketState, condition: ConditionId = CONDITION) -> Transition:
     return Transition(
         condition_id=condition,
         at_ms=at_ms,
-        before=Standing.OPEN,
+        before=MarketState.OPEN,
         standing=standing,
         reason="why not",
     )
@@ -54,7 +54,7 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
     store.commit(
         Batch(
             observations=(first, last, chain, observation(condition_id=OTHER)),
-            transitions=(step(T0, Standing.PROPOSED), step(T0 + 1, Standing.HOLDING)),
+            transitions=(step(T0, MarketState.PROPOSED), step(T0 + 1, MarketState.HOLDING)),
         )
     )
     said = store.last_words([CONDITION])
@@ -63,14 +63,14 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
     assert bare[Source.GAMMA].payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
     assert bare[Source.GAMMA].observed_at_ms == T0 + 1
     assert (bare[Source.CHAIN].payouts, bare[Source.CHAIN].reason) == (None, "not reported")
-    assert said.standings == ((CONDITION, Standing.HOLDING, T0 + 1),)
+    assert said.standings == ((CONDITION, MarketState.HOLDING, T0 + 1),)
     assert said.contradicted == ()
 
 
 def test_a_market_that_was_contradicted_is_named(store: Store) -> None:
     store.commit(Batch(contradictions=(clash(),)))
     assert store.last_words([CONDITION, OTHER]).contradicted == (CONDITION,)
-    assert store.last_words([]) == LastWords()
+    assert store.last_words([]) == StoredEvidence()
 
 
 def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int]:
@@ -92,7 +92,7 @@ def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int
 
 
 def due(store: Store, since_ms: int | None, until_ms: int) -> list[str]:
-    stretch = Stretch(since_ms, until_ms)
+    stretch = TimeWindow(since_ms, until_ms)
     return [
         each.resolution.condition_id for chunk in store.verdicts_to_check(stretch) for each in chunk
     ]
@@ -116,7 +116,7 @@ def test_what_falls_due_comes_in_chunks_and_each_once(
     ids, at_ms = recorded(store, database, 5)
     until_ms = at_ms + RECHECKS_MS[-1] + 1_000
     assert due(store, at_ms, until_ms) == ids  # although all six ages lie in it
-    sizes = [len(chunk) for chunk in store.verdicts_to_check(Stretch(at_ms, until_ms))]
+    sizes = [len(chunk) for chunk in store.verdicts_to_check(TimeWindow(at_ms, until_ms))]
     assert sizes == [2, 2, 1]
 
 
@@ -132,7 +132,7 @@ def test_a_verdict_that_falls_due_comes_with_all_that_a_look_needs(
         source=Source.CLOB,
     )
     store.commit(Batch(contradictions=(doubt,)))
-    ((found,),) = store.verdicts_to_check(Stretch(at_ms, at_ms + RECHECKS_MS[0] + 1_000))
+    ((found,),) = store.verdicts_to_check(TimeWindow(at_ms, at_ms + RECHECKS_MS[0] + 1_000))
     assert found.resolution == verdict(condition_id=ids[0])
     assert found.market.token_ids == ("11", "12")
     assert found.market.version == "v2"
@@ -164,7 +164,7 @@ def test_unresolved_markets_say_where_they_stand_and_why(store: Store, database:
                 observation(payouts=None, reason="proposed"),
                 observation(source=Source.DATA, observed_at_ms=T0 + 7),
             ),
-            transitions=(step(T0, Standing.ENDED), step(T0 + 1, Standing.PROPOSED)),
+            transitions=(step(T0, MarketState.ENDED), step(T0 + 1, MarketState.PROPOSED)),
             resolutions=(verdict(condition_id=fourth),),
         )
     )
@@ -183,7 +183,7 @@ def test_unresolved_markets_say_where_they_stand_and_why(store: Store, database:
         ),
         (third, None, "ended", "not asked yet", None),
     ]
-    store.commit(Batch(transitions=(step(T0, Standing.HOLDING, OTHER),)))
+    store.commit(Batch(transitions=(step(T0, MarketState.HOLDING, OTHER),)))
     query = "select ended_at, state from unresolved_markets where condition_id = %s"
     assert ask(database, query, OTHER) == [(at(0), "agreed-holding")]  # it ended before its time
 

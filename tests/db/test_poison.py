@@ -13,7 +13,7 @@ from actors.database.store import Store
 from actors.errors import StorePoisoned
 from actors.model.batch import Batch, ConnectionEvent
 from actors.model.facts import ListeningOpened, TokensConfirmed
-from actors.model.trade import Print, TokenId
+from actors.model.trade import TokenId, Trade
 
 pytestmark = pytest.mark.db
 
@@ -79,7 +79,7 @@ def test_many_poison_prints_in_a_large_batch_are_all_found(store: Store) -> None
     assert (committed.stored, committed.refused) == (990, 10)
 
 
-def poisoned(*seconds: int) -> tuple[Print, ...]:
+def poisoned(*seconds: int) -> tuple[Trade, ...]:
     return tuple(trade(second, price=Decimal(2)) for second in seconds)
 
 

@@ -13,9 +13,9 @@ from samples import CONDITION, NO, YES, at, market, ns, trade
 
 from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.batch import Batch, Committed, ConnectionEvent, SetAside
+from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.facts import TokensWanted
-from actors.model.trade import Refusal, TokenId
+from actors.model.trade import Rejection, TokenId
 
 pytestmark = pytest.mark.db
 
@@ -235,9 +235,9 @@ def test_known_tokens_are_taken_in_their_order_to_be_named(
 
 def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
     payload = b'{"price":"\x00\xff"}'
-    refusal = Refusal(reason="price out of range", payload=payload, received_at_ns=ns(1))
+    refusal = Rejection(reason="price out of range", payload=payload, received_at_ns=ns(1))
     rows = tuple(
-        SetAside(seq=9, index=index, connection="leg0-0001", refusal=refusal) for index in (0, 1)
+        RejectedRow(seq=9, index=index, connection="leg0-0001", refusal=refusal) for index in (0, 1)
     )
     assert store.commit(Batch(refusals=rows)) == Committed(stored=0, repeated=0, refused=2, mark=1)
     store.commit(Batch(refusals=rows))

@@ -12,11 +12,11 @@ from typing import NamedTuple, Self
 
 from loopback import WAIT_S
 
-from actors.transport.feed_socket import Line
+from actors.transport.feed_socket import ReactorSocket
 from actors.transport.handshake import Wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
-from actors.transport.tls import SecureSocket
+from actors.transport.tls import TlsSocket
 
 TRADE = b'{"event_type":"last_trade_price","asset_id":"' + b"7" * 77 + b'","size":"%d"}'
 NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"price_change"}'
@@ -26,9 +26,9 @@ def trade(number: int) -> bytes:
     return TRADE % number
 
 
-def secured(sock: socket.socket, context: ssl.SSLContext) -> SecureSocket:
+def secured(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
     """Shake hands with `localhost` at the other end."""
-    secure = SecureSocket(sock, context, "localhost")
+    secure = TlsSocket(sock, context, "localhost")
     secure.shake_hands(lambda: WAIT_S)
     return secure
 
@@ -81,7 +81,7 @@ class Ear:
 
 
 class Pair(NamedTuple):
-    line: Line
+    line: ReactorSocket
     ear: Ear
     peer: socket.socket
 
@@ -119,7 +119,7 @@ class Bench:
         assert self.reactor.stop(WAIT_S)
         assert all(ear.count <= 1 for ear in self._ears)
 
-    def adopt(self, ours: socket.socket, ear: Ear) -> Line:
+    def adopt(self, ours: socket.socket, ear: Ear) -> ReactorSocket:
         skimmer = FrameSkimmer(markers=(b'"last_trade_price"',), sample_every=1_000_000)
         wire = Wire(ours, "peer")
         self._ears.append(ear)

@@ -13,9 +13,9 @@ import trustme
 from loopback import WAIT_S, RawServer
 
 from actors.errors import FeedLost
-from actors.transport.connect import Deadline, Resolve, _connect_reason, dial, verifying_context
+from actors.transport.connect import Deadline, Resolve, _connect_reason, connect, verifying_context
 from actors.transport.handshake import open_wire
-from actors.transport.tls import SecureSocket
+from actors.transport.tls import TlsSocket
 
 pytestmark = pytest.mark.life
 
@@ -28,7 +28,7 @@ def call(
     tls: ssl.SSLContext | None = None,
     resolve: Resolve = socket.getaddrinfo,
 ) -> socket.socket:
-    return dial(host, port, deadline=Deadline(timeout_s), tls=tls, resolve=resolve)
+    return connect(host, port, deadline=Deadline(timeout_s), tls=tls, resolve=resolve)
 
 
 def addresses(*pairs: tuple[str, int]) -> Resolve:
@@ -193,7 +193,7 @@ def tls_lost(server: RawServer, tls: ssl.SSLContext, *, timeout_s: float = WAIT_
 def test_a_trusted_certificate_is_accepted(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     with RawServer(stay, certified(authority, "localhost")) as server:
         sock = call(server.port, host="localhost", tls=trusting)
-        assert isinstance(sock, SecureSocket)
+        assert isinstance(sock, TlsSocket)
         assert sock.version() == "TLSv1.3"
         sock.close()
 

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.process.runtime import told_to_end
+from actors.process.runtime import stop_signals
 
 PATIENCE_S = 10.0
 
 _BETWEEN_OUR_END_AND_THE_INTERPRETERS = """
 import os, signal, threading
-from actors.process.runtime import told_to_end
+from actors.process.runtime import stop_signals
 
 class Late:
     def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
         kill(pid, number)
 
 stop = threading.Event()
-with told_to_end(stop.set):
+with stop_signals(stop.set):
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop.wait(10)
 late = Late()
@@ -46,7 +46,7 @@ def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.
         got.append(lock.acquire(timeout=PATIENCE_S))
         done.set()
 
-    with told_to_end(act):
+    with stop_signals(act):
         with lock:
             signal.raise_signal(number)
         assert done.wait(PATIENCE_S)
@@ -55,7 +55,7 @@ def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.
 
 def test_each_signal_is_told_and_none_after_the_end() -> None:
     told: list[int] = []
-    with told_to_end(lambda: told.append(threading.get_ident())):
+    with stop_signals(lambda: told.append(threading.get_ident())):
         for _ in range(3):
             signal.raise_signal(signal.SIGTERM)
     assert len(told) == 3

@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.database.session import Guard
+from actors.database.session import QueryWatchdog
 
 
 class Waiter:
@@ -21,7 +21,7 @@ class House:
         self.now = 100.0
         self.patience_s = patience_s
         self.cut: list[float] = []
-        self.guard = Guard(
+        self.guard = QueryWatchdog(
             self.cut.append,
             patience_s=lambda: self.patience_s,
             every_s=0.001,

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from actors.database.binary_copy import Keyed, portions
-from actors.model.trade import ConditionId, Print, TokenId, print_hash
+from actors.model.trade import ConditionId, TokenId, Trade, trade_hash
 
 TOKEN = TokenId("7" * 77)
 START_MS = 1_785_000_000_000
 
 
-def trade(at_ms: int = START_MS, size: str = "5") -> Print:
-    return Print(
+def trade(at_ms: int = START_MS, size: str = "5") -> Trade:
+    return Trade(
         token_id=TOKEN,
         condition_id=ConditionId("0x" + "ab" * 32),
         traded_at_ms=at_ms,
@@ -26,12 +26,12 @@ def trade(at_ms: int = START_MS, size: str = "5") -> Print:
 
 
 def given(
-    rows: Sequence[Print],
+    rows: Sequence[Trade],
     *,
     keys: Mapping[str, int] | None = None,
     known: Callable[[KeysView[bytes]], Iterable[bytes]] = lambda _: (),
 ) -> list[list[Keyed]]:
-    hashes = [print_hash(row) for row in rows]
+    hashes = [trade_hash(row) for row in rows]
     return list(portions(rows, hashes, keys or {TOKEN: 1}, known))
 
 

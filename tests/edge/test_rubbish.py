@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.process.runtime import LEAST_S, SHARE, Rubbish, look_seldom
+from actors.process.runtime import LEAST_S, SHARE, GcSchedule, look_seldom
 
 
 class Machine:
@@ -13,7 +13,7 @@ class Machine:
         self.now = 1000.0
         self.takes_s = takes_s
         self.began: list[float] = []
-        self.rubbish = Rubbish(collect=self.collect, monotonic=lambda: self.now)
+        self.rubbish = GcSchedule(collect=self.collect, monotonic=lambda: self.now)
 
     def collect(self) -> None:
         self.began.append(self.now)

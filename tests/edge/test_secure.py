@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import WAIT_S, trusting
 
-from actors.transport.tls import SecureSocket
+from actors.transport.tls import TlsSocket
 
 pytestmark = pytest.mark.life
 
@@ -76,7 +76,7 @@ class Pair:
         for sock in (ours, theirs):
             sock.settimeout(WAIT_S)
         self.server = Server(theirs, contexts[0])
-        self.ours = SecureSocket(ours, contexts[1], "localhost")
+        self.ours = TlsSocket(ours, contexts[1], "localhost")
         thread = threading.Thread(target=self.server.shake_hands)
         thread.start()
         self.ours.shake_hands(lambda: WAIT_S)
@@ -91,7 +91,7 @@ class Pair:
         self.server.sock.close()
 
 
-def all_read(ours: SecureSocket, room: int) -> bytes:
+def all_read(ours: TlsSocket, room: int) -> bytes:
     """Read until nothing is there, in buffers with so much room."""
     data, buffer = b"", bytearray(room)
     quiet = 0
@@ -252,7 +252,7 @@ def test_what_is_wrong_comes_after_what_was_right(pair: Pair, room: int, bad: st
         _next(pair.ours, buffer)
 
 
-def _next(ours: SecureSocket, buffer: bytearray) -> int:
+def _next(ours: TlsSocket, buffer: bytearray) -> int:
     # Without room for a record its header is read first, and what there is of it.
     for _ in range(3):
         with contextlib.suppress(ssl.SSLWantReadError):
@@ -278,7 +278,7 @@ def test_what_the_kernel_does_not_take_is_sent_when_it_is_repeated(pair: Pair) -
     assert read.get(timeout=WAIT_S) == wanted
 
 
-def _send(ours: SecureSocket, data: bytearray) -> None:
+def _send(ours: TlsSocket, data: bytearray) -> None:
     while data:
         del data[: ours.send(data)]
 
@@ -310,7 +310,7 @@ def test_the_other_side_is_told_why_its_certificate_is_refused(
     theirs.settimeout(WAIT_S)
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    with SecureSocket(ours, contexts[1], "elsewhere") as secure, theirs:
+    with TlsSocket(ours, contexts[1], "elsewhere") as secure, theirs:
         with pytest.raises(ssl.SSLCertVerificationError):
             secure.shake_hands(lambda: WAIT_S)
         assert "alert" in heard.get(timeout=WAIT_S).lower()
@@ -321,7 +321,7 @@ def test_a_name_that_cannot_be_asked_for_is_refused(
 ) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(ValueError, match="hostname"):
-        SecureSocket(ours, contexts[1], "")
+        TlsSocket(ours, contexts[1], "")
 
 
 def test_flags_are_refused(pair: Pair) -> None:

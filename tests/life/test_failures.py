@@ -21,7 +21,7 @@ from household import added
 from test_connection import a_book, a_print
 from test_supervision import LANE, WAIT_S, at
 
-from actors.actor import Birth, Shell
+from actors.actor import BaseActor, Incarnation
 from actors.catalog.universe import Filters
 from actors.errors import JournalFailed
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
@@ -36,42 +36,42 @@ from actors.messages import (
     Flush,
     FramesReceived,
     GetHealth,
-    Journalled,
     Message,
     Open,
+    ReadJournal,
     Subscribe,
     Tick,
     TradesSeen,
 )
-from actors.model.connection import LaneSpec
+from actors.model.connection import ConnectionSpec
 from actors.model.facts import ListeningClosed
 from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
 
 pytestmark = pytest.mark.life
 
-Named = tuple[str, Callable[[], tuple[Shell, Box]]]
+Named = tuple[str, Callable[[], tuple[BaseActor, Box]]]
 
 
 def bug(_: object) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-def connection() -> tuple[Shell, Box]:
+def connection() -> tuple[BaseActor, Box]:
     house = test_connection.House()
     return house.actor, house.supervisor
 
 
-def writer() -> tuple[Shell, Box]:
+def writer() -> tuple[BaseActor, Box]:
     house = test_writer.House()
     return house.actor, house.supervisor
 
 
-def catalog() -> tuple[Shell, Box]:
+def catalog() -> tuple[BaseActor, Box]:
     house = test_catalog.House(FakePolymarket(), Filters())
     return house.actor, house.supervisor
 
 
-def resolution() -> tuple[Shell, Box]:
+def resolution() -> tuple[BaseActor, Box]:
     house = test_resolution.House(FakePolymarket(), chain=True)
     return house.actor, house.supervisor
 
@@ -91,7 +91,7 @@ def any_message(kind: type[Message]) -> Message:
     return kind(**dict.fromkeys(needed))
 
 
-def launch(actor: Shell) -> "pykka.ActorRef[Any]":
+def launch(actor: BaseActor) -> "pykka.ActorRef[Any]":
     """Start an actor that was made by hand."""
     pykka.ActorRegistry.register(actor.actor_ref)
     actor._start_actor_loop()
@@ -190,7 +190,7 @@ class House(test_supervision.House):
         self.left = times
         super().__init__(journal)
 
-    def _spoil(self, actor: Shell) -> "pykka.ActorRef[Any]":
+    def _spoil(self, actor: BaseActor) -> "pykka.ActorRef[Any]":
         right = actor.handlers[self._kind]
 
         def handle(message: Any) -> Any:
@@ -207,7 +207,7 @@ class House(test_supervision.House):
             return super()._bear_writer(incarnation, at)
         return self._spoil(
             WriterActor(
-                Birth("writer", incarnation, at),
+                Incarnation("writer", incarnation, at),
                 neighbours=WriterNeighbours(
                     supervisor=self.supervisor, catalog=Box(), resolution=Box()
                 ),
@@ -218,12 +218,12 @@ class House(test_supervision.House):
             )
         )
 
-    def _listen(self, lane: LaneSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         if self._child != lane.lane:
             return super()._listen(lane, incarnation, at)
         return self._spoil(
             ConnectionActor(
-                Birth(lane.lane, incarnation, at),
+                Incarnation(lane.lane, incarnation, at),
                 lane,
                 neighbours=Neighbours(
                     supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
@@ -275,7 +275,7 @@ def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: typ
 
 
 def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -> None:
-    house = spoilt("writer", Journalled)
+    house = spoilt("writer", ReadJournal)
     house.recorder._in_flight = InFlight(0)  # everything is too much to be told
     line = house.listen()
     house.say(line, a_print("11", at_ms=at(1)))

@@ -17,15 +17,15 @@ from fakes_box import Box
 from household import START, START_NS, added
 from test_connection import a_book, a_print
 
-from actors.actor import Address, Birth
+from actors.actor import Address, Incarnation
 from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
 from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.batch import Batch, Committed
-from actors.model.connection import LaneSpec
-from actors.supervision.actor import Household, SupervisorActor, Vital
+from actors.model.connection import ConnectionSpec
+from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
 from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
 from actors.supervision.plan import Plan
@@ -92,7 +92,7 @@ class House:
         self.pace = threading.Event()
         health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
         self.ref = SupervisorActor.start(
-            household=Household(
+            household=ChildSpecs(
                 vitals=(
                     Vital(
                         spec=ChildSpec(id="writer", vital=True, silence_s=60.0, stop_s=5.0),
@@ -114,7 +114,7 @@ class House:
 
     def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return WriterActor.start(
-            Birth("writer", incarnation, at),
+            Incarnation("writer", incarnation, at),
             neighbours=WriterNeighbours(
                 supervisor=self.supervisor, catalog=Box(), resolution=Box()
             ),
@@ -124,9 +124,9 @@ class House:
             rng=Random(1),
         )
 
-    def _listen(self, lane: LaneSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return ConnectionActor.start(
-            Birth(lane.lane, incarnation, at),
+            Incarnation(lane.lane, incarnation, at),
             lane,
             neighbours=Neighbours(
                 supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()

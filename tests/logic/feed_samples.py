@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from actors.model.trade import ConditionId, Print, TokenId
+from actors.model.trade import ConditionId, TokenId, Trade
 from actors.polymarket import channel
 from actors.polymarket.channel import Decoded
 
@@ -44,7 +44,7 @@ def spoken(**changes: object) -> bytes:
     return wire({name: value for name, value in fields.items() if value is not None})
 
 
-def printed(**changes: object) -> Print:
+def printed(**changes: object) -> Trade:
     """Give what `PRINT` decodes to, with these fields changed."""
     fields: dict[str, object] = {
         "token_id": TOKEN,
@@ -57,4 +57,4 @@ def printed(**changes: object) -> Print:
         "fee_rate_bps": 0,
         "transaction_hash": HASH,
     }
-    return Print(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name the fields
+    return Trade(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name the fields

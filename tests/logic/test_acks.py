@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.journal.watermark import Acks
+from actors.journal.watermark import Watermark
 
 STRETCHES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))),
@@ -11,7 +11,7 @@ STRETCHES = st.lists(
 
 
 def test_a_mark_waits_for_the_stretch_that_is_missing() -> None:
-    acks = Acks(mark=1)
+    acks = Watermark(mark=1)
     assert acks.done(2, 5) == 1
     assert acks.done(7, 9) == 1
     assert acks.done(1, 1) == 6
@@ -20,7 +20,7 @@ def test_a_mark_waits_for_the_stretch_that_is_missing() -> None:
 
 
 def test_what_is_done_twice_changes_nothing() -> None:
-    acks = Acks(mark=5)
+    acks = Watermark(mark=5)
     acks.done(7, 8)
     assert acks.done(7, 8) == 5
     assert acks.done(1, 4) == 5
@@ -29,7 +29,7 @@ def test_what_is_done_twice_changes_nothing() -> None:
 
 
 def test_neighbours_become_one_stretch() -> None:
-    acks = Acks(mark=1)
+    acks = Watermark(mark=1)
     for seq in (10, 12, 14, 11, 13):
         acks.done(seq, seq)
     assert acks.stretches == 1
@@ -37,7 +37,7 @@ def test_neighbours_become_one_stretch() -> None:
 
 
 def test_one_long_stretch_swallows_the_short_ones_within() -> None:
-    acks = Acks(mark=1)
+    acks = Watermark(mark=1)
     for seq in range(10, 50, 2):
         acks.done(seq, seq)
     acks.done(5, 60)
@@ -45,7 +45,7 @@ def test_one_long_stretch_swallows_the_short_ones_within() -> None:
 
 
 def test_memory_is_stretches_not_numbers() -> None:
-    acks = Acks(mark=1)
+    acks = Watermark(mark=1)
     acks.done(2, 1_000_000_000)
     assert acks.stretches == 1
     assert acks.done(1, 1) == 1_000_000_001
@@ -53,12 +53,12 @@ def test_memory_is_stretches_not_numbers() -> None:
 
 def test_a_stretch_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot end"):
-        Acks(mark=1).done(3, 2)
+        Watermark(mark=1).done(3, 2)
 
 
 @given(start=st.integers(1, 20), stretches=STRETCHES)
 def test_acks_agree_with_a_set(start: int, stretches: list[tuple[int, int]]) -> None:
-    acks = Acks(mark=start)
+    acks = Watermark(mark=start)
     done = set(range(start))
     for first, last in stretches:
         done.update(range(first, last + 1))
@@ -73,7 +73,7 @@ def test_acks_agree_with_a_set(start: int, stretches: list[tuple[int, int]]) -> 
 
 
 def test_a_stretch_is_covered_when_none_of_it_is_missing() -> None:
-    acks = Acks(10)
+    acks = Watermark(10)
     acks.done(15, 20)
 
     assert acks.covers(1, 9)

@@ -6,7 +6,7 @@ from actors.catalog.discovery import (
     RECALL_S,
     STARVED_SWEEP_S,
     SWEEP_S,
-    Agenda,
+    Discovery,
     Lookup,
     Turn,
 )
@@ -20,17 +20,17 @@ def cid(number: int) -> ConditionId:
     return ConditionId(f"0x{number:064x}")
 
 
-def begun(**filters: object) -> Agenda:
-    agenda = Agenda(Filters(**filters), 30.0)  # type: ignore[arg-type]
+def begun(**filters: object) -> Discovery:
+    agenda = Discovery(Filters(**filters), 30.0)  # type: ignore[arg-type]
     agenda.begin(0.0, WALL)
     return agenda
 
 
-def at(agenda: Agenda, now: float) -> bool:
+def at(agenda: Discovery, now: float) -> bool:
     return agenda.tick(now, WALL + timedelta(seconds=now))
 
 
-def sweep_through(agenda: Agenda, *, starved: bool = False) -> None:
+def sweep_through(agenda: Discovery, *, starved: bool = False) -> None:
     """Answer the sweep that is under way with one page."""
     question = agenda.next()
     assert isinstance(question, Turn)

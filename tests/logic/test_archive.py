@@ -5,7 +5,7 @@ import pytest
 
 from actors.model.outcome import RECHECKS_MS, Observation, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.recheck import Archive
+from actors.resolution.recheck import RecordedResolutions
 
 ONE = ConditionId("0x" + "1" * 64)
 TWO = ConditionId("0x" + "2" * 64)
@@ -37,14 +37,14 @@ def says(yes: str, source: Source = Source.DATA) -> Observation:
 
 
 def test_a_verdict_is_looked_at_again_after_ten_minutes_in_the_life_that_reached_it() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     first = archive.record(resolution(), NOW)
     assert first == NOW + RECHECKS_MS[0]
     assert archive.looked(ONE, first, horizon_ms=0) is None  # the database remembers the rest
 
 
 def test_looks_within_the_horizon_are_not_left_to_the_database() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.record(resolution(), NOW)
     times = [NOW + RECHECKS_MS[0]]
     while (again := archive.looked(ONE, times[-1], horizon_ms=NOW + RECHECKS_MS[-1])) is not None:
@@ -54,13 +54,13 @@ def test_looks_within_the_horizon_are_not_left_to_the_database() -> None:
 
 
 def test_an_early_look_does_not_use_up_the_first_one() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.record(resolution(), NOW)
     assert archive.looked(ONE, NOW + 1, horizon_ms=0) == NOW + RECHECKS_MS[0]
 
 
 def test_a_verdict_of_an_earlier_life_is_stored_and_its_contradictions_are_known() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.remember(resolution(), NOW, frozenset({(Source.DATA, f"winner {NO}")}))
     assert archive.is_stored(ONE)
     assert archive.check(says("0")) is None
@@ -68,7 +68,7 @@ def test_a_verdict_of_an_earlier_life_is_stored_and_its_contradictions_are_known
 
 
 def test_only_a_verdict_that_was_looked_at_before_is_old() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.record(resolution(), NOW)
     assert not archive.is_old(ONE, NOW + RECHECKS_MS[0])
     assert archive.is_old(ONE, NOW + RECHECKS_MS[1])
@@ -77,7 +77,7 @@ def test_only_a_verdict_that_was_looked_at_before_is_old() -> None:
 
 
 def test_each_contradiction_is_given_once_for_each_source_and_word() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.record(resolution(), NOW)
     assert archive.check(says("1")) is None
     first = archive.check(says("0"))
@@ -89,11 +89,11 @@ def test_each_contradiction_is_given_once_for_each_source_and_word() -> None:
 
 
 def test_a_market_without_a_verdict_has_no_contradiction() -> None:
-    assert Archive().check(says("0")) is None
+    assert RecordedResolutions().check(says("0")) is None
 
 
 def test_stored_means_that_the_database_has_it() -> None:
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.stored(ONE)
     assert not archive.is_stored(ONE)
     archive.record(resolution(), NOW)
@@ -109,7 +109,7 @@ def test_of_verdicts_that_are_let_go_a_bounded_number_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("actors.resolution.recheck.MAX_DONE", 1)
-    archive = Archive()
+    archive = RecordedResolutions()
     archive.forget(ONE)
     assert not archive.is_stored(ONE)
     for each in (ONE, TWO):

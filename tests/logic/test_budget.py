@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.polymarket import ratelimit
-from actors.polymarket.ratelimit import WINDOW_S, Budget
+from actors.polymarket.ratelimit import WINDOW_S, RateLimit
 
 
 def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:
-    one = Budget(2)
+    one = RateLimit(2)
     one.spend(0.0)
     assert one.ready(0.5)
     one.spend(4.0)
@@ -23,7 +23,7 @@ def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_
 
 @given(st.lists(st.floats(0, 3), max_size=200), st.integers(1, 20))
 def test_no_ten_seconds_have_more_than_the_budget(pauses: list[float], most: int) -> None:
-    one, now, sent = Budget(most), 0.0, []
+    one, now, sent = RateLimit(most), 0.0, []
     for pause in pauses:
         now += pause
         if one.ready(now):
@@ -37,7 +37,7 @@ def test_no_ten_seconds_have_more_than_the_budget(pauses: list[float], most: int
 def test_a_request_may_be_made_at_any_time_before_the_next_tick(
     ticks: list[tuple[float, float]], most: int
 ) -> None:
-    one, now, sent = Budget(most), 0.0, []
+    one, now, sent = RateLimit(most), 0.0, []
     for pause, share in ticks:
         while one.ready(now):
             one.spend(now)

@@ -1,18 +1,18 @@
-from actors.feed.report import Busy
+from actors.feed.report import BusyTokens
 from actors.model.trade import TokenId
-from actors.supervision.canary import Bustle
+from actors.supervision.canary import Activity
 
 A, B, C, D = (TokenId(str(n)) for n in range(1, 5))
 
 
 def test_the_busiest_tokens_come_first() -> None:
-    busy = Busy()
+    busy = BusyTokens()
     busy.heard([A, B, B, C, C, C, D, D, D, D])
     assert busy.top(10.0) == ((D, 4), (C, 3), (B, 2))
 
 
 def test_what_was_heard_two_minutes_ago_is_forgotten() -> None:
-    busy = Busy()
+    busy = BusyTokens()
     busy.top(0.0)
     busy.heard([A])
     assert busy.top(59.0) == ((A, 1),)
@@ -24,13 +24,13 @@ def test_what_was_heard_two_minutes_ago_is_forgotten() -> None:
 
 
 def test_a_server_that_invents_tokens_does_not_fill_the_memory() -> None:
-    busy = Busy()
+    busy = BusyTokens()
     busy.heard(TokenId(str(n)) for n in range(5_000))
     assert len(busy.top(0.0, most=10_000)) == 1_000
 
 
 def test_a_token_is_as_busy_as_the_connection_that_hears_it_best_says() -> None:
-    bustle = Bustle()
+    bustle = Activity()
     assert bustle.count(A) == 0
     bustle.told("leg0-0000", ((A, 5), (B, 1)))
     bustle.told("leg1-0000", ((A, 4), (C, 3)))
@@ -40,7 +40,7 @@ def test_a_token_is_as_busy_as_the_connection_that_hears_it_best_says() -> None:
 
 
 def test_the_hottest_token_is_that_of_one_connection() -> None:
-    bustle = Bustle()
+    bustle = Activity()
     bustle.told("leg0-0000", ((A, 5), (B, 1)))
     assert (bustle.hottest("leg0-0000"), bustle.hottest("leg1-0000")) == (A, None)
     bustle.forget("leg0-0000")

@@ -1,11 +1,11 @@
 from actors.model.trade import TokenId
-from actors.supervision.allocation import Changes, Difference, Lane
+from actors.supervision.allocation import Changes, Lane, PlanDiff
 
 A, B = TokenId("1"), TokenId("2")
 
 
 def test_what_is_done_and_undone_leaves_nothing_behind() -> None:
-    difference = Difference()
+    difference = PlanDiff()
     difference.want([A, B])
     difference.unwant([A, B])
     difference.open(Lane("leg0-0000", 0))
@@ -16,7 +16,7 @@ def test_what_is_done_and_undone_leaves_nothing_behind() -> None:
 
 
 def test_each_lane_is_told_once_and_in_order() -> None:
-    difference = Difference()
+    difference = PlanDiff()
     difference.subscribe("leg0-0001", [A])
     difference.subscribe("leg0-0000", [A])
     difference.subscribe("leg0-0001", [B])
@@ -24,7 +24,7 @@ def test_each_lane_is_told_once_and_in_order() -> None:
 
 
 def test_a_lane_that_was_there_before_closes() -> None:
-    difference = Difference()
+    difference = PlanDiff()
     difference.unsubscribe("leg0-0000", [A])
     difference.close("leg0-0000")
     changes = difference.changes()

@@ -1,12 +1,12 @@
 from actors.model.trade import ConditionId
-from actors.resolution.polling import OVERLAP_MS, Closings
+from actors.resolution.polling import OVERLAP_MS, RecentlyResolved
 
 WALL = 1_791_000_000_000
 ONE, TWO, THREE = (ConditionId(f"0x{number:064x}") for number in (1, 2, 3))
 
 
-def started() -> Closings:
-    closings = Closings(60.0)
+def started() -> RecentlyResolved:
+    closings = RecentlyResolved(60.0)
     closings.tick(0.0, WALL)
     return closings
 

@@ -6,7 +6,7 @@ import msgspec
 from actors.model.market import Asset, Market
 from actors.model.outcome import RECHECKS_MS, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.cases import CONTRADICTED, TO_BE_STORED, Court
+from actors.resolution.cases import CONTRADICTED, TO_BE_STORED, CaseBook
 
 T0 = 1_791_000_000_000
 HOLD_MS = 90_000
@@ -35,13 +35,13 @@ def says(source: Source, yes: str | None, at_ms: int) -> Observation:
     )
 
 
-def court(hold_ms: int = HOLD_MS) -> Court:
-    made = Court(poll_s=60.0, hold_s=hold_ms / 1000)
+def court(hold_ms: int = HOLD_MS) -> CaseBook:
+    made = CaseBook(poll_s=60.0, hold_s=hold_ms / 1000)
     made.admit([MARKET], T0)
     return made
 
 
-def agreed(made: Court, at_ms: int) -> None:
+def agreed(made: CaseBook, at_ms: int) -> None:
     """Have Gamma and the Data API say Yes."""
     for source in (Source.GAMMA, Source.DATA):
         made.hear(says(source, "1", at_ms), MARKET, at_ms)
@@ -112,7 +112,7 @@ def test_sources_that_contradict_are_shown_and_waited_for() -> None:
     assert made.pending(5) == ((CONTRADICTED, 1),)
 
 
-def decided() -> Court:
+def decided() -> CaseBook:
     made = court()
     agreed(made, T0)
     agreed(made, T0 + HOLD_MS)

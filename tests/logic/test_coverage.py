@@ -2,8 +2,8 @@ from feed_samples import printed as a_print
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.feed.coverage import Listening
-from actors.model.trade import Print, TokenId
+from actors.feed.coverage import CoverageBook
+from actors.model.trade import TokenId, Trade
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
 S = 1_000_000_000
@@ -11,12 +11,12 @@ NOW_MS = 1_790_000_000_000
 NOW_NS = NOW_MS * 1_000_000
 
 
-def printed(token: TokenId, at_ms: int) -> Print:
+def printed(token: TokenId, at_ms: int) -> Trade:
     return a_print(token_id=token, traded_at_ms=at_ms)
 
 
-def confirmed(*tokens: TokenId) -> Listening:
-    listening = Listening(7)
+def confirmed(*tokens: TokenId) -> CoverageBook:
+    listening = CoverageBook(7)
     listening.requested(tokens, 0.0)
     for token in tokens:
         listening.book(token, NOW_NS)
@@ -24,7 +24,7 @@ def confirmed(*tokens: TokenId) -> Listening:
 
 
 def test_a_token_is_confirmed_by_its_first_book_alone() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.requested([A, B], 1.0)
     assert (listening.requested_count, listening.confirmed_count) == (2, 0)
     assert [listening.book(A, NOW_NS), listening.book(A, NOW_NS + S)] == [True, False]
@@ -33,7 +33,7 @@ def test_a_token_is_confirmed_by_its_first_book_alone() -> None:
 
 
 def test_a_book_that_was_not_asked_for_confirms_nothing_but_is_a_book() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     assert not listening.book(C, NOW_NS)
     assert (listening.requested_count, listening.confirmed_count) == (0, 0)
     assert listening.books_total == 1
@@ -70,7 +70,7 @@ def test_asking_again_does_not_undo_a_confirmation() -> None:
 
 
 def test_tokens_without_a_book_are_told_oldest_first() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.requested([B], 0.0)
     listening.requested([A], 10.0)
     listening.requested([C], 30.0)
@@ -91,19 +91,19 @@ def test_nothing_is_proven_before_a_frame_tells_the_time() -> None:
 
 
 def test_the_proof_stays_behind_the_time_of_the_exchange() -> None:
-    listening = Listening(7, disorder_ms=1_000)
+    listening = CoverageBook(7, disorder_ms=1_000)
     listening.heard(NOW_NS, NOW_MS)
     assert listening.mark() == NOW_NS - S
 
 
 def test_a_slow_reader_proves_only_what_it_has_reached() -> None:
-    listening = Listening(7, disorder_ms=1_000)
+    listening = CoverageBook(7, disorder_ms=1_000)
     listening.heard(NOW_NS + 60 * S, NOW_MS)
     assert listening.mark() == NOW_NS - S
 
 
 def test_a_receipt_alone_never_moves_the_proof() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.heard(NOW_NS, NOW_MS)
     before = listening.mark()
     listening.heard(NOW_NS + 60 * S, None)
@@ -112,13 +112,13 @@ def test_a_receipt_alone_never_moves_the_proof() -> None:
 
 
 def test_nothing_later_than_the_receipt_is_proven() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.heard(NOW_NS, NOW_MS + 3_600_000)
     assert listening.mark() == NOW_NS
 
 
 def test_a_print_that_is_a_little_older_than_the_last_lies_behind_the_proof() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.heard(NOW_NS, NOW_MS)
     listening.heard(NOW_NS, NOW_MS - 120)
     assert listening.proven_until_ns == NOW_NS - S
@@ -126,7 +126,7 @@ def test_a_print_that_is_a_little_older_than_the_last_lies_behind_the_proof() ->
 
 
 def test_a_mark_is_given_once() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.heard(NOW_NS, NOW_MS)
     assert listening.mark() is not None
     assert listening.mark() is None
@@ -146,7 +146,7 @@ def test_a_mark_is_given_once() -> None:
 def test_marks_rise_and_lie_behind_receipt_and_exchange(
     frames: list[tuple[int, int | None, bool]],
 ) -> None:
-    listening, exchange_ms = Listening(7), NOW_MS
+    listening, exchange_ms = CoverageBook(7), NOW_MS
     last, latest_ns = 0, 0
     for late_ms, step_ms, marked in frames:
         exchange_ms += step_ms or 0
@@ -189,7 +189,7 @@ def test_a_print_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() 
 
 
 def test_a_print_from_before_the_book_does_not_count_after_it() -> None:
-    listening = Listening(7)
+    listening = CoverageBook(7)
     listening.requested([A], 0.0)
     listening.printed((printed(A, NOW_MS + 9_000),))
     listening.book(A, NOW_NS)

@@ -1,5 +1,5 @@
 from actors.model.trade import TokenId
-from actors.supervision.handover import Crew, Standing, Step
+from actors.supervision.handover import Handover, MemberState, Step
 
 LANE = "leg0-0003"
 S = 1_000_000_000
@@ -7,20 +7,22 @@ S = 1_000_000_000
 
 def standing(
     confirmed: int = 4, *, tokens: int = 4, state: str = "listening", proven_s: int = 0
-) -> Standing:
-    return Standing(state=state, tokens=tokens, confirmed=confirmed, proven_until_ns=proven_s * S)
+) -> MemberState:
+    return MemberState(
+        state=state, tokens=tokens, confirmed=confirmed, proven_until_ns=proven_s * S
+    )
 
 
-def crew(*, due_at: float = 1_000.0) -> Crew:
-    found = Crew(LANE, 0, due_at=due_at)
+def crew(*, due_at: float = 1_000.0) -> Handover:
+    found = Handover(LANE, 0, due_at=due_at)
     say(found, LANE, standing())
     return found
 
 
 def say(
-    found: Crew,
+    found: Handover,
     name: str,
-    how: Standing,
+    how: MemberState,
     *,
     unheard: tuple[TokenId, ...] = (),
     deaf: bool = False,
@@ -28,7 +30,7 @@ def say(
     found.reported(name, how, unheard=unheard, deaf=deaf)
 
 
-def step(found: Crew, now: float) -> Step:
+def step(found: Handover, now: float) -> Step:
     return found.step(now, int(now) * S)
 
 

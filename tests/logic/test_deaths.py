@@ -1,9 +1,9 @@
-from actors.health.counters import Deaths
+from actors.health.counters import RestartCounts
 from actors.health.document import Limits
 
 
 def test_deaths_far_apart_are_counted_and_no_loop() -> None:
-    deaths = Deaths(Limits(loop_deaths=2, loop_s=10.0))
+    deaths = RestartCounts(Limits(loop_deaths=2, loop_s=10.0))
     deaths.add("writer", 0.0)
     deaths.add("writer", 11.0)
     said = deaths.restarts(11.0)
@@ -11,7 +11,7 @@ def test_deaths_far_apart_are_counted_and_no_loop() -> None:
 
 
 def test_a_loop_ends_when_its_deaths_are_long_ago() -> None:
-    deaths = Deaths(Limits(loop_deaths=2, loop_s=10.0))
+    deaths = RestartCounts(Limits(loop_deaths=2, loop_s=10.0))
     deaths.add("writer", 0.0)
     deaths.add("writer", 5.0)
     assert deaths.restarts(10.0).looping == ("writer",)

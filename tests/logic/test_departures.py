@@ -1,14 +1,14 @@
 """Letting go: not before it is proven, not later than a bound."""
 
-from actors.feed.coverage import Departure, Departures
+from actors.feed.coverage import PendingRelease, PendingReleases
 from actors.model.trade import TokenId
 
-ONE = Departure((TokenId("1"),), "released", since_ns=1_000, asked_at=50.0)
-TWO = Departure((TokenId("2"),), "released", since_ns=2_000, asked_at=51.0)
+ONE = PendingRelease((TokenId("1"),), "released", since_ns=1_000, asked_at=50.0)
+TWO = PendingRelease((TokenId("2"),), "released", since_ns=2_000, asked_at=51.0)
 
 
 def test_a_token_leaves_once_it_is_heard_to_its_end() -> None:
-    departures = Departures(10.0)
+    departures = PendingReleases(10.0)
     departures.add(ONE)
     departures.add(TWO)
 
@@ -20,7 +20,7 @@ def test_a_token_leaves_once_it_is_heard_to_its_end() -> None:
 
 
 def test_a_token_leaves_after_the_wait_even_without_proof() -> None:
-    departures = Departures(10.0)
+    departures = PendingReleases(10.0)
     departures.add(ONE)
 
     assert departures.due(59.9, 0) == []

@@ -1,8 +1,8 @@
 """Lines about what happens often come seldom and leave nothing out."""
 
-from actors.feed.report import Digest
+from actors.feed.report import LogDigest
 from actors.model.batch import Committed
-from actors.writer.notify import Written
+from actors.writer.notify import CommitSummary
 
 S = 1_000_000_000
 
@@ -12,7 +12,7 @@ def committed(stored: int = 0, repeated: int = 0, refused: int = 0) -> Committed
 
 
 def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:
-    digest = Digest(every_s=10)
+    digest = LogDigest(every_s=10)
     digest.count(["a"])
     assert digest.take(100.0) == {"a": 1}
 
@@ -22,7 +22,7 @@ def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:
 
 
 def test_nothing_is_said_when_nothing_happened() -> None:
-    digest = Digest(every_s=10)
+    digest = LogDigest(every_s=10)
 
     assert digest.take(100.0) == {}
     digest.count(["late"])
@@ -30,7 +30,7 @@ def test_nothing_is_said_when_nothing_happened() -> None:
 
 
 def test_the_last_chance_does_not_wait() -> None:
-    digest = Digest(every_s=10)
+    digest = LogDigest(every_s=10)
     digest.count(["a"])
     digest.take(100.0)
     digest.count(["b"])
@@ -39,14 +39,14 @@ def test_the_last_chance_does_not_wait() -> None:
 
 
 def test_names_from_outside_are_bounded_and_none_goes_uncounted() -> None:
-    digest = Digest(every_s=10, names_max=2)
+    digest = LogDigest(every_s=10, names_max=2)
     digest.count(["a", "b", "c", "d", "a"])
 
     assert digest.take(0.0) == {"a": 2, "other": 2, "b": 1}
 
 
 def test_transactions_are_summed_up_with_the_longest_wait() -> None:
-    written = Written(every_s=10)
+    written = CommitSummary(every_s=10)
     written.add(committed(stored=3), oldest_received_ns=1 * S, wall_ns=3 * S)
     written.add(committed(repeated=2, refused=1), oldest_received_ns=4 * S, wall_ns=5 * S)
 
@@ -61,7 +61,7 @@ def test_transactions_are_summed_up_with_the_longest_wait() -> None:
 
 
 def test_transactions_in_between_wait_for_the_next_line() -> None:
-    written = Written(every_s=10)
+    written = CommitSummary(every_s=10)
     written.add(committed(stored=1), oldest_received_ns=S, wall_ns=S)
     written.take(100.0)
     written.add(committed(stored=5), oldest_received_ns=S, wall_ns=S)
@@ -71,21 +71,21 @@ def test_transactions_in_between_wait_for_the_next_line() -> None:
 
 
 def test_a_transaction_of_facts_alone_makes_no_line() -> None:
-    written = Written(every_s=10)
+    written = CommitSummary(every_s=10)
     written.add(committed(), oldest_received_ns=0, wall_ns=S)
 
     assert written.take(100.0) == {}
 
 
 def test_a_print_from_after_the_last_tick_has_not_waited_at_all() -> None:
-    written = Written(every_s=10)
+    written = CommitSummary(every_s=10)
     written.add(committed(stored=1), oldest_received_ns=2 * S, wall_ns=1 * S)
 
     assert written.take(0.0)["lag_s"] == 0.0
 
 
 def test_refusals_alone_have_no_lag() -> None:
-    written = Written(every_s=10)
+    written = CommitSummary(every_s=10)
     written.add(committed(refused=1), oldest_received_ns=0, wall_ns=50 * S)
 
     assert written.take(0.0) == {

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.schedule import LONGEST_MS, NO_END_MS, Docket
+from actors.resolution.schedule import LONGEST_MS, NO_END_MS, Schedule
 
 NOW = 1_791_000_000_000
 POLL_MS = 60_000
@@ -30,13 +30,13 @@ def market(number: int, end_ms: int | None, *, closed: bool = False) -> Market:
 ONE = market(1, None).condition_id
 
 
-def docket_with(end_ms: int | None, *, closed: bool = False) -> Docket:
-    docket = Docket(60.0)
+def docket_with(end_ms: int | None, *, closed: bool = False) -> Schedule:
+    docket = Schedule(60.0)
     docket.add(market(1, end_ms, closed=closed), NOW)
     return docket
 
 
-def next_look(docket: Docket, now_ms: int) -> int:
+def next_look(docket: Schedule, now_ms: int) -> int:
     """When the market is due, to the second."""
     for at_ms in range(now_ms, now_ms + NO_END_MS * 2, 1000):
         if docket.due(at_ms):
@@ -103,7 +103,7 @@ def test_a_hint_makes_it_due_and_one_during_a_look_makes_it_due_again() -> None:
 
 
 def test_a_hint_about_a_stranger_is_refused() -> None:
-    assert not Docket(60.0).hint(ONE, NOW)
+    assert not Schedule(60.0).hint(ONE, NOW)
 
 
 def test_adding_again_changes_nothing_but_the_end() -> None:
@@ -142,7 +142,7 @@ def test_reasons_are_counted() -> None:
 
 
 def test_the_longest_waiting_is_taken_first() -> None:
-    docket = Docket(60.0)
+    docket = Schedule(60.0)
     for number in (3, 1, 2):
         docket.add(market(number, NOW + number), NOW)
     taken = docket.take(NOW + 10, 2)
@@ -163,7 +163,7 @@ story = st.lists(
 def test_every_market_that_waits_is_due_some_day_and_taken_once(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    docket, now = Docket(60.0), NOW
+    docket, now = Schedule(60.0), NOW
     away: set[ConditionId] = set()
     present: set[ConditionId] = set()
     for what, number, span in steps:

@@ -8,15 +8,15 @@ from told import CONDITION, MARKET, NO, YES, Payouts, pays, says
 
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
-from actors.resolution.quorum import Conflict, NotYet, Split, Verdict, Winner, decide, judge
-from actors.resolution.quorum import Testimony as Heard
+from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide, judge
+from actors.resolution.quorum import SourceRecord as Heard
 
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")
 GAMMA = Source.GAMMA
 
 
-def rule(*said: Observation, now_ms: int) -> Verdict:
+def rule(*said: Observation, now_ms: int) -> Decision:
     return decide(said, MARKET, now_ms=now_ms, hold_ms=HOLD)
 
 

@@ -19,7 +19,7 @@ from feed_samples import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.model.trade import Refusal, TokenId
+from actors.model.trade import Rejection, TokenId
 from actors.polymarket import channel
 from actors.polymarket.channel import Decoded
 
@@ -31,7 +31,7 @@ STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 
 def refused(reason: str, payload: bytes) -> Decoded:
-    refusal = Refusal(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
+    refusal = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
     return Decoded(refusals=(refusal,), kept=(payload,))
 
 

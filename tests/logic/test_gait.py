@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rfc6455 import Judge, frame
 
-from actors.transport.noise_runs import Gait, Look, Step, look_at, step_over
+from actors.transport.noise_runs import FrameSkipper, NoisePattern, RunSkipper, look_at, step_over
 from actors.transport.skimmer import FrameSkimmer
 
 MARKER = b'"last_trade_price"'
@@ -24,28 +24,28 @@ def noise(size: int, *, lead: int = LEAD, inside: bytes = b"") -> bytes:
     return message
 
 
-def taught(*sizes: int, lead: int = LEAD) -> Gait:
+def taught(*sizes: int, lead: int = LEAD) -> NoisePattern:
     """Give a gait that has seen messages of these sizes."""
-    gait = Gait()
+    gait = NoisePattern()
     while gait.learning:
         for size in sizes:
             gait.note(lead, size)
     return gait
 
 
-def known(gait: Gait) -> bool:
+def known(gait: NoisePattern) -> bool:
     return gait.step is not None
 
 
 class Counting:
     """Counts what a step takes."""
 
-    def __init__(self, gait: Gait) -> None:
-        assert isinstance(gait.step, Step)
+    def __init__(self, gait: NoisePattern) -> None:
+        assert isinstance(gait.step, RunSkipper)
         self.bytes = 0
         self.steps = 0
         self._take = gait.step.take
-        gait.step = Step(self.take, gait.step.least, gait.step.room)
+        gait.step = RunSkipper(self.take, gait.step.least, gait.step.room)
 
     def take(self, buffer: bytearray, lo: int, end: int) -> re.Match[bytes] | None:
         found = self._take(buffer, lo, end)
@@ -54,7 +54,7 @@ class Counting:
         return found
 
 
-def skimmer(gait: Gait, *, sample_every: int = 1_000_000) -> FrameSkimmer:
+def skimmer(gait: NoisePattern, *, sample_every: int = 1_000_000) -> FrameSkimmer:
     walker = FrameSkimmer(markers=(MARKER,), sample_every=sample_every)
     walker.gait = gait
     return walker
@@ -134,7 +134,9 @@ def test_looks_end_before(name: str) -> None:
 
 
 @pytest.mark.parametrize("pace", [step_over(LEAD, [PLAIN_SIZE]), look_at(LEAD)])
-def test_a_run_ends_before_the_frame_that_is_due_and_at_the_limit(pace: Step | Look) -> None:
+def test_a_run_ends_before_the_frame_that_is_due_and_at_the_limit(
+    pace: RunSkipper | FrameSkipper,
+) -> None:
     size = PLAIN_SIZE + 4
     stream = bytearray(frame(noise(PLAIN_SIZE)) * 600)
     for due in (1, 2, 255, 256, 257, 258, 600):
@@ -148,7 +150,7 @@ def test_a_run_ends_before_the_frame_that_is_due_and_at_the_limit(pace: Step | L
 
 
 def test_nothing_is_known_before_a_sample_is_complete() -> None:
-    gait = Gait()
+    gait = NoisePattern()
     for _ in range(255):
         gait.note(LEAD, 600)
     assert (known(gait), gait.learning) == (False, True)
@@ -158,7 +160,7 @@ def test_nothing_is_known_before_a_sample_is_complete() -> None:
 
 def test_the_commonest_form_and_the_fullest_window_of_lengths_are_learned() -> None:
     gait = taught(*[600, 601, 602, 603, 640] * 4, 900)
-    assert isinstance(gait.step, Step)
+    assert isinstance(gait.step, RunSkipper)
     assert gait.step.least == 604
     taken = [size for size in range(590, 950) if _takes(gait, size)]
     assert taken == list(range(600, 641))
@@ -168,11 +170,11 @@ def test_the_commonest_form_and_the_fullest_window_of_lengths_are_learned() -> N
     "sizes", [(200, 300, 400, 500, 600), (600,) * 8 + (300, 301), (120, 93), (1 << 16, 1 << 17)]
 )
 def test_messages_that_differ_too_much_are_looked_at_one_by_one(sizes: tuple[int, ...]) -> None:
-    assert isinstance(taught(*sizes).step, Look)
+    assert isinstance(taught(*sizes).step, FrameSkipper)
 
 
 def test_a_few_messages_may_differ() -> None:
-    assert isinstance(taught(*(600,) * 19, 300).step, Step)
+    assert isinstance(taught(*(600,) * 19, 300).step, RunSkipper)
 
 
 def test_long_messages_do_not_make_the_window_wide() -> None:
@@ -195,8 +197,8 @@ def test_a_form_that_changes_is_learned_after_a_while() -> None:
     assert _takes(gait, 700)
 
 
-def _takes(gait: Gait, size: int) -> bool:
-    assert isinstance(gait.step, Step)
+def _takes(gait: NoisePattern, size: int) -> bool:
+    assert isinstance(gait.step, RunSkipper)
     stream = bytearray(frame(noise(size)))
     return gait.step.take(stream, 0, len(stream)) is not None
 
@@ -205,7 +207,7 @@ def _takes(gait: Gait, size: int) -> bool:
 
 
 def test_a_skimmer_teaches_its_gait_and_then_takes_steps() -> None:
-    walker = skimmer(Gait())
+    walker = skimmer(NoisePattern())
     stream = frame(noise(600)) * 256
     assert walker.feed(stream).messages == ()
     counting = Counting(walker.gait)
@@ -214,7 +216,7 @@ def test_a_skimmer_teaches_its_gait_and_then_takes_steps() -> None:
 
 
 def test_what_one_skimmer_learned_another_one_uses() -> None:
-    gait = Gait()
+    gait = NoisePattern()
     skimmer(gait).feed(frame(noise(600)) * 256)
     counting = Counting(gait)
     other = skimmer(gait)
@@ -321,7 +323,7 @@ def test_steps_hand_on_and_count_what_single_looks_would(
     places = st.integers(0, len(stream)) | st.sampled_from(ends)
     cuts = sorted(data.draw(st.lists(places, max_size=9)))
     chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
-    plain = skimmer(Gait(), sample_every=sample_every)
+    plain = skimmer(NoisePattern(), sample_every=sample_every)
     stepping = skimmer(taught(*sizes), sample_every=sample_every)
     for chunk in chunks:
         assert stepping.feed(chunk) == plain.feed(chunk)

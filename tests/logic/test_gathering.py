@@ -4,18 +4,18 @@ import pytest
 from feed_samples import CONDITION, RECEIVED_NS, printed, spoken
 
 from actors.model import facts
-from actors.model.batch import Batch, ConnectionEvent, SetAside
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
-from actors.model.trade import Refusal, TokenId, print_hash
-from actors.writer.gather import Gathered, Knowledge, batch, replay
+from actors.model.trade import Rejection, TokenId, trade_hash
+from actors.writer.gather import FindingsBatch, TradeBatch, batch, replay
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
 
 
-def refusal(payload: bytes = b"{") -> Refusal:
-    return Refusal(reason="r", payload=payload, received_at_ns=1)
+def refusal(payload: bytes = b"{") -> Rejection:
+    return Rejection(reason="r", payload=payload, received_at_ns=1)
 
 
 def frames(
@@ -40,23 +40,23 @@ def entry(seq: int, said: facts.Record) -> facts.Entry:
 
 
 def test_nothing_is_gathered_at_first() -> None:
-    assert Gathered().full_of == (0, 0)
+    assert TradeBatch().full_of == (0, 0)
 
 
 def test_told_and_read_frames_are_gathered_alike() -> None:
-    told, read = Gathered(), Gathered()
+    told, read = TradeBatch(), TradeBatch()
     prints = (printed(), printed(side="SELL", occurrence=3))
-    told.frames(4, "a", prints, tuple(map(print_hash, prints)))
+    told.frames(4, "a", prints, tuple(map(trade_hash, prints)))
     read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
     assert told.prints == read.prints == list(prints)
-    assert told.hashes == read.hashes == [print_hash(each) for each in prints]
+    assert told.hashes == read.hashes == [trade_hash(each) for each in prints]
     assert told.stretches == read.stretches == [(4, 4)]
     assert told.full_of == read.full_of == (2, 1)
 
 
 def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
-    read = Gathered()
+    read = TradeBatch()
     read.entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
     read.entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
     assert read.hashes == [11, 12, 13]
@@ -68,13 +68,13 @@ def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
 def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
     hashes: tuple[int, ...], opened_at_seq: int
 ) -> None:
-    read = Gathered()
+    read = TradeBatch()
     read.entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
-    assert read.hashes == [print_hash(printed()), print_hash(printed(side="SELL"))]
+    assert read.hashes == [trade_hash(printed()), trade_hash(printed(side="SELL"))]
 
 
 def test_records_in_a_row_are_one_stretch() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.frames(4, "a", (printed(), printed(side="SELL")), (11, 12))
     gathered.fact(5, STOPPED)
     gathered.frames(7, "a", (printed(),), (13,))
@@ -86,19 +86,19 @@ def test_records_in_a_row_are_one_stretch() -> None:
 
 
 def test_refusals_keep_their_place_in_the_journal() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.frames(4, "a", (), (), (refusal(b"1"), refusal(b"2")))
     gathered.frames(5, "b", (), (), (refusal(b"3"),))
 
     assert gathered.refusals == [
-        SetAside(seq=4, index=0, connection="a", refusal=refusal(b"1")),
-        SetAside(seq=4, index=1, connection="a", refusal=refusal(b"2")),
-        SetAside(seq=5, index=0, connection="b", refusal=refusal(b"3")),
+        RejectedRow(seq=4, index=0, connection="a", refusal=refusal(b"1")),
+        RejectedRow(seq=4, index=1, connection="a", refusal=refusal(b"2")),
+        RejectedRow(seq=5, index=0, connection="b", refusal=refusal(b"3")),
     ]
 
 
 def test_a_fact_is_gathered_from_the_journal_too() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.fact(3, STOPPED)
     gathered.entry(entry(2, ALIVE), opened_at_seq=9)
 
@@ -108,7 +108,7 @@ def test_a_fact_is_gathered_from_the_journal_too() -> None:
 
 
 def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
     gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
     gathered.entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
@@ -118,7 +118,7 @@ def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() ->
 
 
 def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
 
     (aside,) = gathered.refusals
@@ -128,7 +128,7 @@ def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
 
 def test_a_record_that_says_nothing_balances_in_the_books() -> None:
     """It is refused by this process, so it must have come from somewhere."""
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
 
     assert gathered.recovered == len(gathered.refusals) == 1
@@ -143,11 +143,11 @@ def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
         raw=b"[" + spoken() + b"," + spoken(side="SELL") + b",{}]",
         hashes=(11,),
     )
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.entry(entry(4, old), opened_at_seq=5)
 
     assert gathered.prints == [printed(side="SELL", occurrence=3)]
-    assert gathered.hashes == [print_hash(printed(side="SELL", occurrence=3))]
+    assert gathered.hashes == [trade_hash(printed(side="SELL", occurrence=3))]
     assert [aside.refusal.payload for aside in gathered.refusals] == [b"{}"]
 
 
@@ -184,8 +184,8 @@ def test_a_replay_gives_refusals_verbatim() -> None:
 
 
 def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
-    gathered, knowledge = Gathered(), Knowledge()
-    gathered.frames(4, "a", (printed(),), (print_hash(printed()),), (refusal(),))
+    gathered, knowledge = TradeBatch(), FindingsBatch()
+    gathered.frames(4, "a", (printed(),), (trade_hash(printed()),), (refusal(),))
     gathered.fact(9, STOPPED)
     gathered.fact(2, ALIVE)
     market = Market(
@@ -223,8 +223,8 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
 
     assert made == Batch(
         prints=(printed(),),
-        hashes=(print_hash(printed()),),
-        refusals=(SetAside(seq=4, index=0, connection="a", refusal=refusal()),),
+        hashes=(trade_hash(printed()),),
+        refusals=(RejectedRow(seq=4, index=0, connection="a", refusal=refusal()),),
         facts=((2, ALIVE), (9, STOPPED)),
         events=(event,),
         markets=(market,),
@@ -236,16 +236,16 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
 
 
 def test_two_facts_of_one_sequence_need_no_order_of_their_own() -> None:
-    gathered = Gathered()
+    gathered = TradeBatch()
     gathered.fact(2, STOPPED)
     gathered.fact(2, ALIVE)
 
-    assert batch(gathered, Knowledge(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
+    assert batch(gathered, FindingsBatch(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
 
 
 def test_knowledge_is_there_as_soon_as_one_ticket_is() -> None:
-    assert not Knowledge()
-    by_catalog, by_resolution = Knowledge(), Knowledge()
+    assert not FindingsBatch()
+    by_catalog, by_resolution = FindingsBatch(), FindingsBatch()
     by_catalog.catalog_tickets.append(1)
     by_resolution.resolution_tickets.append(1)
 

@@ -3,7 +3,7 @@ from decimal import Decimal
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.cases import Hearing, Novelty
+from actors.resolution.cases import EvidenceBook, Novelty
 from actors.resolution.quorum import Conflict, NotYet, Winner
 
 ONE = ConditionId("0x" + "1" * 64)
@@ -32,7 +32,7 @@ def says(source: Source, yes: str | None, at_ms: int = T0, reason: str = "open")
 
 
 def test_a_source_says_something_first_then_nothing_new_then_something_else() -> None:
-    hearing = Hearing(0)
+    hearing = EvidenceBook(0)
     assert hearing.hear(says(Source.GAMMA, None)) is Novelty.FIRST
     assert hearing.hear(says(Source.GAMMA, None, T0 + 1)) is Novelty.NONE
     assert hearing.hear(says(Source.DATA, None)) is Novelty.FIRST
@@ -43,7 +43,7 @@ def test_a_source_says_something_first_then_nothing_new_then_something_else() ->
 
 
 def test_a_market_that_no_source_knows_waits() -> None:
-    assert Hearing(0).verdict(MARKET, T0) == NotYet(reason="no source knows it")
+    assert EvidenceBook(0).verdict(MARKET, T0) == NotYet(reason="no source knows it")
 
 
 def test_a_resolution_is_dated_by_a_possible_closing_time_or_by_the_first_final_word() -> None:
@@ -53,7 +53,7 @@ def test_a_resolution_is_dated_by_a_possible_closing_time_or_by_the_first_final_
         (T0 + 86_400_000, T0),
         (17, T0),
     ):
-        hearing = Hearing(0)
+        hearing = EvidenceBook(0)
         hearing.dated(ONE, told_ms, T0)
         hearing.hear(says(Source.GAMMA, "1", T0))
         hearing.hear(says(Source.DATA, "1", T0 + 60_000))
@@ -62,7 +62,7 @@ def test_a_resolution_is_dated_by_a_possible_closing_time_or_by_the_first_final_
         assert hearing.resolution(verdict, MARKET).resolved_at_ms == dated_ms
 
 
-def clash_of(hearing: Hearing, observation: Observation) -> tuple[str, str] | None:
+def clash_of(hearing: EvidenceBook, observation: Observation) -> tuple[str, str] | None:
     hearing.hear(observation)
     verdict = hearing.verdict(MARKET, T0)
     assert isinstance(verdict, Conflict)
@@ -71,7 +71,7 @@ def clash_of(hearing: Hearing, observation: Observation) -> tuple[str, str] | No
 
 
 def test_a_clash_is_given_once_until_somebody_says_something_else() -> None:
-    hearing = Hearing(0)
+    hearing = EvidenceBook(0)
     hearing.hear(says(Source.GAMMA, "1"))
     expected = (f"gamma says winner {YES}", f"winner {NO}")
     assert clash_of(hearing, says(Source.DATA, "0")) == expected
@@ -80,14 +80,14 @@ def test_a_clash_is_given_once_until_somebody_says_something_else() -> None:
 
 
 def test_a_source_that_is_not_final_takes_no_part_in_a_clash() -> None:
-    hearing = Hearing(0)
+    hearing = EvidenceBook(0)
     hearing.hear(says(Source.GAMMA, "1"))
     hearing.hear(says(Source.DATA, "0"))
     assert clash_of(hearing, says(Source.CLOB, None)) is None
 
 
 def test_what_is_forgotten_is_new_again() -> None:
-    hearing = Hearing(0)
+    hearing = EvidenceBook(0)
     hearing.hear(says(Source.GAMMA, None))
     hearing.forget(ONE)
     assert hearing.hear(says(Source.GAMMA, None)) is Novelty.FIRST

@@ -1,13 +1,13 @@
-from actors.supervision.monitor import Hush
+from actors.supervision.monitor import SilenceDetector
 
 
-def heard(hush: Hush, **data_at: float) -> None:
+def heard(hush: SilenceDetector, **data_at: float) -> None:
     for name, at in data_at.items():
         hush.reported(name, listens=True, data_at=at)
 
 
 def test_the_exchange_is_silent_when_more_than_half_of_the_connections_are() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=100.0, c=150.0, d=150.0)
     assert not hush.judge(155.0)
     heard(hush, c=101.0)
@@ -16,13 +16,13 @@ def test_the_exchange_is_silent_when_more_than_half_of_the_connections_are() -> 
 
 
 def test_two_connections_prove_nothing() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=100.0)
     assert not hush.judge(1_000.0)
 
 
 def test_silence_ends_when_data_comes() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=100.0, c=100.0)
     assert hush.judge(160.0)
     heard(hush, a=161.0, b=161.0)
@@ -30,7 +30,7 @@ def test_silence_ends_when_data_comes() -> None:
 
 
 def test_those_that_are_away_or_listen_to_nothing_do_not_count() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=100.0, c=100.0, d=100.0)
     hush.reported("c", listens=False, data_at=100.0)
     hush.ended("d")
@@ -38,7 +38,7 @@ def test_those_that_are_away_or_listen_to_nothing_do_not_count() -> None:
 
 
 def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_first() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=99.0, c=100.0, d=100.0)
     probes = []
     for now in range(150, 230):
@@ -51,7 +51,7 @@ def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_f
 
 
 def test_nobody_is_replaced_while_the_exchange_talks() -> None:
-    hush = Hush(silence_s=60)
+    hush = SilenceDetector(silence_s=60)
     heard(hush, a=100.0, b=100.0, c=159.0, d=159.0)
     hush.judge(161.0)
     assert hush.probe(1_000.0) is None

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.polling import CLOB_EXTRA, Ask, Inquiry
+from actors.resolution.polling import CLOB_EXTRA, Ask, PollRound
 
 Answer = Callable[[Ask], list[Observation]]
 
@@ -36,7 +36,7 @@ def nothing(_: Ask) -> list[Observation]:
     return []
 
 
-def walk_through(inquiry: Inquiry, answer: Answer, dead: tuple[Source, ...] = ()) -> list[Ask]:
+def walk_through(inquiry: PollRound, answer: Answer, dead: tuple[Source, ...] = ()) -> list[Ask]:
     asks = []
     while (ask := inquiry.next(lambda source: source not in dead)) is not None:
         asks.append(ask)
@@ -49,7 +49,7 @@ def sources(asks: list[Ask]) -> list[tuple[Source, int]]:
 
 
 def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open() -> None:
-    inquiry = Inquiry([market(1), market(2)], ended=(), with_chain=False)
+    inquiry = PollRound([market(1), market(2)], ended=(), with_chain=False)
 
     def answer(ask: Ask) -> list[Observation]:
         if ask.source is Source.GAMMA and ask.closed:
@@ -66,7 +66,7 @@ def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open(
 def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_ended() -> None:
     markets = [market(number) for number in range(40)]
     ended = [each.condition_id for each in markets]
-    inquiry = Inquiry(markets, ended=ended, with_chain=False)
+    inquiry = PollRound(markets, ended=ended, with_chain=False)
 
     def answer(ask: Ask) -> list[Observation]:
         if ask.source is not Source.DATA:
@@ -81,12 +81,12 @@ def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_
 
 
 def test_what_has_not_ended_costs_no_question_to_the_clob() -> None:
-    inquiry = Inquiry([market(1)], ended=(), with_chain=False)
+    inquiry = PollRound([market(1)], ended=(), with_chain=False)
     assert Source.CLOB not in {ask.source for ask in walk_through(inquiry, nothing)}
 
 
 def test_every_source_is_asked_in_pieces_it_can_take() -> None:
-    inquiry = Inquiry([market(n) for n in range(1, 71)], ended=(), with_chain=True)
+    inquiry = PollRound([market(n) for n in range(1, 71)], ended=(), with_chain=True)
     assert sources(walk_through(inquiry, nothing)) == [
         (Source.GAMMA, 50),
         (Source.GAMMA, 50),
@@ -100,33 +100,33 @@ def test_every_source_is_asked_in_pieces_it_can_take() -> None:
 
 
 def test_v2_markets_are_not_looked_for_on_the_chain() -> None:
-    inquiry = Inquiry([market(1, "v2"), market(2)], ended=(), with_chain=True)
+    inquiry = PollRound([market(1, "v2"), market(2)], ended=(), with_chain=True)
     chain = [ask.ids for ask in walk_through(inquiry, nothing) if ask.source is Source.CHAIN]
     assert chain == [(market(2).condition_id,)]
 
 
 def test_a_source_that_is_not_able_is_left_out() -> None:
-    inquiry = Inquiry([market(1)], ended=[market(1).condition_id], with_chain=True)
+    inquiry = PollRound([market(1)], ended=[market(1).condition_id], with_chain=True)
     asked = walk_through(inquiry, nothing, dead=(Source.GAMMA, Source.DATA))
     assert [ask.source for ask in asked] == [Source.CHAIN, Source.CLOB]
 
 
 def test_a_market_is_missed_when_nobody_answered_and_not_when_somebody_did() -> None:
     heard, missed, unknown = market(1), market(2), market(3)
-    inquiry = Inquiry([heard, missed], ended=(), with_chain=False)
+    inquiry = PollRound([heard, missed], ended=(), with_chain=False)
 
     def answer(ask: Ask) -> list[Observation]:
         return [said(heard.condition_id, Source.DATA, final=False)] if len(ask.ids) == 2 else []
 
     walk_through(inquiry, answer, dead=(Source.GAMMA,))
     assert inquiry.missed == {missed.condition_id}
-    all_answered = Inquiry([unknown], ended=(), with_chain=False)
+    all_answered = PollRound([unknown], ended=(), with_chain=False)
     walk_through(all_answered, nothing)
     assert all_answered.missed == frozenset()
 
 
 def test_a_question_that_failed_leaves_its_markets_missed() -> None:
-    inquiry = Inquiry([market(1)], ended=(), with_chain=False)
+    inquiry = PollRound([market(1)], ended=(), with_chain=False)
     while (ask := inquiry.next(lambda _: True)) is not None:
         inquiry.unanswered(ask)
     assert inquiry.missed == {market(1).condition_id}

@@ -1,4 +1,4 @@
-from actors.feed.coverage import Insistence, Listening
+from actors.feed.coverage import ConfirmRetry, CoverageBook
 from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")
@@ -6,9 +6,9 @@ A, B = TokenId("1"), TokenId("2")
 
 def life(
     *, seconds: int, confirmed_at: dict[TokenId, int] | None = None
-) -> tuple[dict[TokenId, list[int]], Insistence]:
+) -> tuple[dict[TokenId, list[int]], ConfirmRetry]:
     """Ask once a second; give when each token was asked for again."""
-    listening, insistence = Listening(7), Insistence()
+    listening, insistence = CoverageBook(7), ConfirmRetry()
     listening.requested([A, B], 0.0)
     asked: dict[TokenId, list[int]] = {A: [], B: []}
     for now in range(1, seconds + 1):

@@ -1,17 +1,19 @@
 import pytest
 from feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
-from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Intake, Taken, portions
-from actors.model.connection import LaneSpec
+from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Ingest, Ingested, portions
+from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen
-from actors.model.trade import Print, Refusal, TokenId, print_hash
+from actors.model.trade import Rejection, TokenId, Trade, trade_hash
 from actors.writer.gather import replay
 
 OTHER, PULSE = TokenId("72"), TokenId("99")
 
 
-def intake(*, epoch: int = 5) -> Intake:
-    taking = Intake(LaneSpec(lane="leg0-0001", leg=0, tokens=(TOKEN, OTHER), pulse=(PULSE,)), epoch)
+def intake(*, epoch: int = 5) -> Ingest:
+    taking = Ingest(
+        ConnectionSpec(lane="leg0-0001", leg=0, tokens=(TOKEN, OTHER), pulse=(PULSE,)), epoch
+    )
     taking.listening.requested((TOKEN, OTHER), 0.0)
     return taking
 
@@ -37,7 +39,7 @@ def together(*events: bytes) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
 
-def kept(taken: Taken) -> FramesSeen:
+def kept(taken: Ingested) -> FramesSeen:
     assert taken.record is not None
     return taken.record
 
@@ -51,7 +53,7 @@ def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
         received_at_ns=RECEIVED_NS,
         occurrences=(1,),
         raws=(spoken(),),
-        hashes=(print_hash(printed()),),
+        hashes=(trade_hash(printed()),),
     )
     assert taken.weight == 1
 
@@ -136,8 +138,8 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
     if taken.record is None:
         assert taken.weight == 0
         return
-    prints: tuple[Print, ...]
-    refusals: tuple[Refusal, ...]
+    prints: tuple[Trade, ...]
+    refusals: tuple[Rejection, ...]
     prints, refusals = replay(taken.record)
 
     assert prints == taken.prints

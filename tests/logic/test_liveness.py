@@ -1,6 +1,6 @@
 import pytest
 
-from actors.feed.coverage import Listening
+from actors.feed.coverage import CoverageBook
 from actors.feed.liveness import Liveness
 from actors.model.connection import GapCause, gap_cause
 from actors.model.trade import TokenId
@@ -23,15 +23,17 @@ def judge(*, at: float = 100.0, silence_s: float = 60.0) -> Liveness:
     return liveness
 
 
-def listening(*, books: int = 1) -> Listening:
-    heard = Listening(7)
+def listening(*, books: int = 1) -> CoverageBook:
+    heard = CoverageBook(7)
     heard.requested([TOKEN], 100.0)
     for _ in range(books):
         heard.book(TOKEN, 1)
     return heard
 
 
-def ask(liveness: Liveness, now: float, line: Seen, heard: Listening | None = None) -> str | None:
+def ask(
+    liveness: Liveness, now: float, line: Seen, heard: CoverageBook | None = None
+) -> str | None:
     """Give what two Ticks in a row say."""
     heard = heard or listening()
     liveness.verdict(now, line, heard)
@@ -82,7 +84,7 @@ def test_a_subscription_without_any_book_is_given_up() -> None:
 
 
 def test_a_connection_that_asked_for_no_token_needs_no_book() -> None:
-    assert ask(judge(), 150.0, Seen(byte=150.0, data=110.0), Listening(7)) is None
+    assert ask(judge(), 150.0, Seen(byte=150.0, data=110.0), CoverageBook(7)) is None
 
 
 def test_any_book_will_do_that_of_a_pulse_too() -> None:

@@ -11,25 +11,23 @@ from actors.model.outcome import Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.quorum import (
     Conflict,
+    Decision,
     NotYet,
     Split,
-    Verdict,
     Winner,
     check,
     decide,
     judge,
     settle,
 )
-from actors.resolution.quorum import (
-    Testimony as Heard,
-)
+from actors.resolution.quorum import SourceRecord as Heard
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")
 
 
-def rule(*said: Observation, now_ms: int = 10**6, hold_ms: int = HOLD) -> Verdict:
+def rule(*said: Observation, now_ms: int = 10**6, hold_ms: int = HOLD) -> Decision:
     return decide(said, MARKET, now_ms=now_ms, hold_ms=hold_ms)
 
 

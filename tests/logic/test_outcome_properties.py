@@ -8,9 +8,9 @@ from told import AT_MS, CONDITION, MARKET, Payouts, changed, pays, says, state
 
 from actors.model.outcome import Observation, Resolution, Source
 from actors.polymarket import gamma
-from actors.resolution.cases import Court
-from actors.resolution.quorum import Conflict, NotYet, Split, Verdict, Winner, decide, judge
-from actors.resolution.quorum import Testimony as Heard
+from actors.resolution.cases import CaseBook
+from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide, judge
+from actors.resolution.quorum import SourceRecord as Heard
 
 HOLD = 120
 NO_STATUS = "closed at 1/0, no status, still accepting orders"
@@ -39,7 +39,7 @@ def histories(draw: st.DrawFn) -> tuple[Payouts, list[Observation]]:
     return truth, said
 
 
-def outcome(verdict: Verdict) -> frozenset[object] | None:
+def outcome(verdict: Decision) -> frozenset[object] | None:
     """Give (token, payout) pairs of a verdict, or None where there is none."""
     if isinstance(verdict, NotYet | Conflict):
         return None
@@ -62,7 +62,7 @@ def test_a_wrong_outcome_is_never_recorded_at_any_moment_of_a_history(
     history: tuple[Payouts, list[Observation]],
 ) -> None:
     truth, said = history
-    court = Court(poll_s=0.06, hold_s=HOLD / 1000)
+    court = CaseBook(poll_s=0.06, hold_s=HOLD / 1000)
     court.admit([MARKET], 0)
     recorded: list[Resolution] = []
     for word in sorted(said, key=lambda each: each.observed_at_ms):

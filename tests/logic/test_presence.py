@@ -1,11 +1,11 @@
 from random import Random
 
 from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
-from actors.writer.pacing import Presence
+from actors.writer.pacing import DatabaseState
 
 
 def test_at_first_it_is_away_and_due() -> None:
-    presence = Presence(Random(1))
+    presence = DatabaseState(Random(1))
 
     assert presence.state == AWAY
     assert not presence.is_open
@@ -13,7 +13,7 @@ def test_at_first_it_is_away_and_due() -> None:
 
 
 def test_a_lost_database_is_tried_again_after_a_growing_delay() -> None:
-    presence = Presence(Random(1))
+    presence = DatabaseState(Random(1))
     delays = [presence.lost(100.0) for _ in range(50)]
     last = delays[-1]
 
@@ -24,7 +24,7 @@ def test_a_lost_database_is_tried_again_after_a_growing_delay() -> None:
 
 
 def test_a_database_that_refuses_too_much_is_tried_again_after_5_minutes() -> None:
-    presence = Presence(Random(1))
+    presence = DatabaseState(Random(1))
 
     assert presence.stopped(100.0) == 300.0
     assert presence.state == STOPPED
@@ -34,7 +34,7 @@ def test_a_database_that_refuses_too_much_is_tried_again_after_5_minutes() -> No
 
 
 def test_while_it_is_there_nothing_is_due_and_after_5_minutes_the_delay_is_short_again() -> None:
-    presence = Presence(Random(1))
+    presence = DatabaseState(Random(1))
     for _ in range(50):
         presence.lost(0.0)
     for state in (BEHIND, LIVE):

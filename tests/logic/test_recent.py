@@ -1,18 +1,18 @@
-from actors.database.cache import LONGEST_WAIT, Recent
+from actors.database.cache import LONGEST_WAIT, RecentTrades
 
 
 def key(number: int) -> bytes:
     return number.to_bytes(4, "big")
 
 
-def known(recent: Recent, *numbers: int) -> list[int]:
+def known(recent: RecentTrades, *numbers: int) -> list[int]:
     """Give those of these numbers whose keys it knows."""
     found = recent.among(dict.fromkeys(map(key, numbers)).keys())
     return [number for number in numbers if key(number) in found]
 
 
 def test_a_print_is_known_once_its_transaction_is_committed() -> None:
-    recent = Recent()
+    recent = RecentTrades()
     recent.add([key(1)])
     assert known(recent, 1) == []
     recent.keep()
@@ -20,7 +20,7 @@ def test_a_print_is_known_once_its_transaction_is_committed() -> None:
 
 
 def test_what_was_rolled_back_is_not_known() -> None:
-    recent = Recent()
+    recent = RecentTrades()
     recent.add([key(1)])
     recent.forget()
     recent.keep()
@@ -28,7 +28,7 @@ def test_what_was_rolled_back_is_not_known() -> None:
 
 
 def test_the_window_is_bounded_and_the_latest_stay() -> None:
-    recent = Recent(most=10)
+    recent = RecentTrades(most=10)
     for number in range(100):
         recent.add([key(number)])
         recent.keep()
@@ -36,7 +36,7 @@ def test_the_window_is_bounded_and_the_latest_stay() -> None:
 
 
 def test_every_collision_makes_it_careful_for_longer() -> None:
-    recent = Recent()
+    recent = RecentTrades()
     assert recent.hopeful()
     waits = []
     for _ in range(9):
@@ -47,7 +47,7 @@ def test_every_collision_makes_it_careful_for_longer() -> None:
 
 
 def test_batches_that_go_well_make_it_hopeful_again() -> None:
-    recent = Recent()
+    recent = RecentTrades()
     for _ in range(5):
         recent.collided()
     for _ in range(5):

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from told import MARKET, YES
 
-from actors.model.outcome import Recheck, Resolution, Source, Stretch
-from actors.resolution.recheck import AHEAD_MS, MARGIN_MS, RETRY_MS, SPREAD_MS, Rechecks, when
+from actors.model.outcome import Recheck, Resolution, Source, TimeWindow
+from actors.resolution.recheck import AHEAD_MS, MARGIN_MS, RETRY_MS, SPREAD_MS, RecheckWindow, when
 
 NOW = 1_791_000_000_000
 
@@ -24,30 +24,30 @@ def recheck(due_at_ms: int) -> Recheck:
 
 
 def test_a_new_life_asks_from_where_the_last_one_ended() -> None:
-    assert Rechecks().tick(NOW) == Stretch(None, NOW + AHEAD_MS)
+    assert RecheckWindow().tick(NOW) == TimeWindow(None, NOW + AHEAD_MS)
 
 
 def test_the_next_stretch_begins_where_the_last_one_ended() -> None:
-    known = Rechecks()
+    known = RecheckWindow()
     first = known.tick(NOW)
     assert first is not None
     known.answered(first.until_ms)
     assert known.tick(NOW + AHEAD_MS - MARGIN_MS - 1) is None
     later = NOW + AHEAD_MS - MARGIN_MS
-    assert known.tick(later) == Stretch(first.until_ms, later + AHEAD_MS)
+    assert known.tick(later) == TimeWindow(first.until_ms, later + AHEAD_MS)
 
 
 def test_what_is_not_answered_is_asked_again_after_a_minute_or_when_the_database_opens() -> None:
-    known = Rechecks()
+    known = RecheckWindow()
     assert known.tick(NOW) is not None
     assert known.tick(NOW + RETRY_MS - 1) is None
-    assert known.tick(NOW + RETRY_MS) == Stretch(None, NOW + RETRY_MS + AHEAD_MS)
+    assert known.tick(NOW + RETRY_MS) == TimeWindow(None, NOW + RETRY_MS + AHEAD_MS)
     known.ask_soon()
     assert known.tick(NOW + RETRY_MS + 1) is not None
 
 
 def test_a_late_answer_does_not_move_the_horizon_back() -> None:
-    known = Rechecks()
+    known = RecheckWindow()
     known.answered(NOW + 5)
     known.answered(NOW)
     assert known.horizon_ms == NOW + 5

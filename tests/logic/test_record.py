@@ -25,7 +25,7 @@ RECORDS: list[facts.Record] = [
         hashes=(-(2**63), 2**63 - 1),
     ),
     facts.ProcessStarted(at_ns=1, host="here", version="1.0"),
-    facts.StretchLost(first=7, last=9),
+    facts.RangeLost(first=7, last=9),
     facts.ProcessAlive(at_ns=2),
     facts.ProcessStopped(at_ns=3),
     facts.TokensWanted(at_ns=4, tokens=TOKENS),

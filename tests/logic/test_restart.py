@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.backoff import Backoff
-from actors.supervision.restart import Budget, Escalation
+from actors.supervision.restart import Escalation, RestartBudget
 
 
 class Longest(Random):
@@ -64,25 +64,25 @@ def test_what_a_server_asks_for_is_honoured_up_to_five_minutes(asked: float, wai
 
 
 def test_a_child_that_dies_within_its_budget_is_born_again_quickly() -> None:
-    budget = Budget()
+    budget = RestartBudget()
     assert [budget.delay_s(float(t)) for t in (0, 10, 20, 30)] == [0, 1, 3, 7]
     assert not budget.spent
 
 
 def test_the_fifth_death_in_a_minute_leads_to_the_slow_lane() -> None:
-    budget = Budget()
+    budget = RestartBudget()
     delays = [budget.delay_s(float(t)) for t in (0, 15, 30, 45, 60)]
     assert delays[-1] == 300
     assert budget.spent
 
 
 def test_five_deaths_in_more_than_a_minute_are_within_the_budget() -> None:
-    budget = Budget()
+    budget = RestartBudget()
     assert all(budget.delay_s(t * 15.1) < 300 for t in range(20))
 
 
 def test_the_slow_lane_is_left_only_after_a_life_as_long_as_itself() -> None:
-    budget = Budget()
+    budget = RestartBudget()
     for t in range(5):
         budget.delay_s(float(t))
     assert budget.delay_s(4 + 300 + 1.0) == 300

@@ -3,19 +3,21 @@
 from collections import Counter
 from itertools import pairwise
 
-from actors.supervision.ticks import Rounds
+from actors.supervision.ticks import TickSchedule
 
 MANY = 1_500
 
 
-def rounds_of(count: int, **options: float) -> Rounds:
-    rounds = Rounds(**options)  # type: ignore[arg-type]  # one of them counts
+def rounds_of(count: int, **options: float) -> TickSchedule:
+    rounds = TickSchedule(**options)  # type: ignore[arg-type]  # one of them counts
     for number in range(count):
         rounds.begins(str(number))
     return rounds
 
 
-def walk(rounds: Rounds, *, since: float, seconds: float, rest_s: float | None) -> list[list[str]]:
+def walk(
+    rounds: TickSchedule, *, since: float, seconds: float, rest_s: float | None
+) -> list[list[str]]:
     """Turn four times a second; who is told wishes for its next turn `rest_s` later, or soon."""
     turns = []
     for quarter in range(int(seconds * 4)):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.transport.filter import Search
+from actors.transport.filter import MarkerSearch
 
 MARKERS = (b"last_trade_price", b"new_market", b'"bids"')
 pieces = st.sampled_from(
@@ -25,14 +25,14 @@ def test_the_next_marker_is_found_from_wherever_one_goes_on(
     buffer: bytes, markers: tuple[bytes, ...], places: list[int], behind: int
 ) -> None:
     end = max(len(buffer) - behind, 0)
-    search = Search(markers)
+    search = MarkerSearch(markers)
     for at in [0, *(place for place in places if place <= end)]:
         assert search.seek(bytearray(buffer), at, end) == expected(buffer, markers, at, end)
         assert search.next == expected(buffer, markers, at, end)
 
 
 def test_a_new_buffer_is_searched_anew_and_for_other_markers() -> None:
-    search = Search((b"last",))
+    search = MarkerSearch((b"last",))
     assert search.seek(bytearray(b"..last"), 0, 6) == 2
     search.begin((b"new",))
     assert search.next == -1
@@ -52,5 +52,5 @@ class Counting(bytearray):
 @pytest.mark.parametrize(("letters", "wholes"), [(0, 0), (5, 0), (15, 0), (16, 1), (400, 1)])
 def test_letters_in_vain_are_passed_by_unless_there_are_many(letters: int, wholes: int) -> None:
     buffer = Counting(b"l..." * letters + b"last_trade_price")
-    assert Search((b"last_trade_price",)).seek(buffer, 0, len(buffer)) == 4 * letters
+    assert MarkerSearch((b"last_trade_price",)).seek(buffer, 0, len(buffer)) == 4 * letters
     assert buffer.wholes == wholes

@@ -1,23 +1,23 @@
 """The mark that stands although the journal goes on."""
 
-from actors.journal.watermark import Stall
+from actors.journal.watermark import StallDetector
 
 
 def test_a_mark_that_moves_is_no_stall() -> None:
-    stall = Stall(5.0)
+    stall = StallDetector(5.0)
     said = [stall.noticed(float(now), mark=now, next_seq=100) for now in range(1, 20)]
 
     assert not any(said)
 
 
 def test_an_empty_journal_is_no_stall() -> None:
-    stall = Stall(5.0)
+    stall = StallDetector(5.0)
 
     assert not any(stall.noticed(float(now), mark=7, next_seq=7) for now in range(20))
 
 
 def test_a_mark_that_stands_before_a_record_is_noticed_after_5_s_and_again() -> None:
-    stall = Stall(5.0)
+    stall = StallDetector(5.0)
     said = [now for now in range(16) if stall.noticed(float(now), mark=7, next_seq=9)]
 
     assert said == [5, 10, 15]

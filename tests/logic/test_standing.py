@@ -3,9 +3,9 @@
 import pytest
 from told import CONDITION, MARKET, pays, says
 
-from actors.model.outcome import Observation, Source, Standing
-from actors.resolution.cases import Standings, stands
-from actors.resolution.quorum import Testimony as Heard
+from actors.model.outcome import MarketState, Observation, Source
+from actors.resolution.cases import MarketStates, stands
+from actors.resolution.quorum import SourceRecord as Heard
 from actors.resolution.quorum import decide
 
 G, C, D = Source.GAMMA, Source.CLOB, Source.DATA
@@ -53,36 +53,38 @@ def test_a_market_is_recorded_when_the_hold_is_over() -> None:
 
 
 def test_a_step_is_told_once_and_leads_from_where_the_market_stood() -> None:
-    known = Standings()
-    assert known.move(CONDITION, Standing.OPEN, "", 5) is None
-    step = known.move(CONDITION, Standing.ENDED, "open", 5)
+    known = MarketStates()
+    assert known.move(CONDITION, MarketState.OPEN, "", 5) is None
+    step = known.move(CONDITION, MarketState.ENDED, "open", 5)
     assert step is not None
     assert (step.before, step.standing, step.at_ms, step.reason) == ("open", "ended", 5, "open")
-    assert known.move(CONDITION, Standing.ENDED, "other words", 6) is None
-    back = known.move(CONDITION, Standing.OPEN, "open", 7)
+    assert known.move(CONDITION, MarketState.ENDED, "other words", 6) is None
+    back = known.move(CONDITION, MarketState.OPEN, "open", 7)
     assert back is not None
     assert back.before == "ended"
 
 
 def test_two_steps_in_one_millisecond_have_different_times() -> None:
-    known = Standings()
-    steps = [known.move(CONDITION, each, "", 5) for each in (Standing.ENDED, Standing.PROPOSED)]
+    known = MarketStates()
+    steps = [
+        known.move(CONDITION, each, "", 5) for each in (MarketState.ENDED, MarketState.PROPOSED)
+    ]
     assert [step.at_ms for step in steps if step] == [5, 6]
 
 
 def test_what_an_earlier_life_told_is_not_told_again() -> None:
-    known = Standings()
-    known.remember(CONDITION, Standing.PROPOSED, 9)
-    assert known.move(CONDITION, Standing.PROPOSED, "proposed", 20) is None
-    step = known.move(CONDITION, Standing.DISPUTED, "disputed", 3)  # a clock that was set back
+    known = MarketStates()
+    known.remember(CONDITION, MarketState.PROPOSED, 9)
+    assert known.move(CONDITION, MarketState.PROPOSED, "proposed", 20) is None
+    step = known.move(CONDITION, MarketState.DISPUTED, "disputed", 3)  # a clock that was set back
     assert step is not None
     assert step.at_ms == 10
 
 
 def test_what_was_seen_in_this_life_counts_more_than_what_is_remembered() -> None:
-    known = Standings()
-    known.move(CONDITION, Standing.PROPOSED, "proposed", 20)
-    known.remember(CONDITION, Standing.ENDED, 9)
-    assert known.of(CONDITION) is Standing.PROPOSED
+    known = MarketStates()
+    known.move(CONDITION, MarketState.PROPOSED, "proposed", 20)
+    known.remember(CONDITION, MarketState.ENDED, 9)
+    assert known.of(CONDITION) is MarketState.PROPOSED
     known.forget(CONDITION)
-    assert known.of(CONDITION) is Standing.OPEN
+    assert known.of(CONDITION) is MarketState.OPEN

@@ -1,14 +1,14 @@
-from actors.writer.pacing import Stride
+from actors.writer.pacing import BatchSize
 
 
 def test_a_full_batch_comes_first() -> None:
-    stride = Stride(most_prints=5_000, most_records=20_000)
+    stride = BatchSize(most_prints=5_000, most_records=20_000)
 
     assert (stride.prints, stride.records) == (5_000, 20_000)
 
 
 def test_each_failure_halves_it_and_each_success_doubles_it() -> None:
-    stride = Stride(most_prints=5_000, most_records=20_000)
+    stride = BatchSize(most_prints=5_000, most_records=20_000)
     stride.failed()
     stride.failed()
     assert (stride.prints, stride.records) == (1_250, 5_000)
@@ -18,7 +18,7 @@ def test_each_failure_halves_it_and_each_success_doubles_it() -> None:
 
 
 def test_it_never_grows_beyond_a_full_batch_nor_shrinks_to_nothing() -> None:
-    stride = Stride(most_prints=10, most_records=10)
+    stride = BatchSize(most_prints=10, most_records=10)
     for _ in range(50):
         stride.failed()
     assert (stride.prints, stride.records) == (1, 1)

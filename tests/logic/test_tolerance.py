@@ -1,19 +1,19 @@
-from actors.database.transaction import Tolerance
+from actors.database.transaction import RejectionLimit
 
 
-def refuse(tolerance: Tolerance, times: int) -> list[str]:
+def refuse(tolerance: RejectionLimit, times: int) -> list[str]:
     return [tolerance.refused() for _ in range(times)]
 
 
 def test_one_in_a_hundred_is_an_accident_and_more_is_not() -> None:
-    tolerance = Tolerance()
+    tolerance = RejectionLimit()
     tolerance.begin(500)
 
     assert refuse(tolerance, 6) == ["", "", "", "", "", "more than 1% of 500 rows"]
 
 
 def test_each_batch_is_judged_anew() -> None:
-    tolerance = Tolerance()
+    tolerance = RejectionLimit()
     for _ in range(20):
         tolerance.begin(500)
         tolerance.passed(495)
@@ -21,14 +21,14 @@ def test_each_batch_is_judged_anew() -> None:
 
 
 def test_a_batch_of_less_than_a_hundred_rows_has_no_share() -> None:
-    tolerance = Tolerance()
+    tolerance = RejectionLimit()
     tolerance.begin(99)
 
     assert refuse(tolerance, 99) == [""] * 99
 
 
 def test_a_hundred_and_one_in_a_row_are_too_many_in_batches_of_any_size() -> None:
-    tolerance = Tolerance()
+    tolerance = RejectionLimit()
     said = []
     for _ in range(101):
         tolerance.begin(1)
@@ -38,7 +38,7 @@ def test_a_hundred_and_one_in_a_row_are_too_many_in_batches_of_any_size() -> Non
 
 
 def test_only_a_row_that_is_stored_ends_a_row_of_refusals() -> None:
-    tolerance = Tolerance()
+    tolerance = RejectionLimit()
     tolerance.begin(60)
     refuse(tolerance, 60)
     tolerance.passed(0)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from told import CONDITION, MARKET, Payouts, pays, says
 
-from actors.model.outcome import RECHECKS_MS, Observation, Source, Standing
+from actors.model.outcome import RECHECKS_MS, MarketState, Observation, Source
 from actors.polymarket import ratelimit
 from actors.resolution.cases import stands
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
-from actors.resolution.quorum import Testimony as Heard
+from actors.resolution.quorum import SourceRecord as Heard
 
 PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
 HOLD = 120
@@ -65,8 +65,8 @@ def test_the_rule_does_what_the_row_says(row: list[str]) -> None:
 def test_the_table_has_every_kind_of_verdict_and_every_state() -> None:
     assert len(ROWS) > 30
     assert {row[5] for row in ROWS} == {"not yet", "A", "B", "split", "conflict"}
-    assert {row[6] for row in ROWS} == set(Standing)
-    assert [row[0].strip("`") for row in table("| state | when")] == list(Standing)
+    assert {row[6] for row in ROWS} == set(MarketState)
+    assert [row[0].strip("`") for row in table("| state | when")] == list(MarketState)
 
 
 def test_the_budgets_are_those_that_are_kept() -> None:

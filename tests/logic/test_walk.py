@@ -4,7 +4,7 @@ from decimal import Decimal
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import (
     PAGE_SIZE,
-    Walk,
+    Pagination,
     Watermark,
     everything,
     iso,
@@ -18,7 +18,7 @@ AT = datetime(2026, 10, 5, 12, tzinfo=UTC)
 
 
 def test_a_walk_follows_the_cursors_to_the_last_page() -> None:
-    walk = Walk((("closed", "false"),))
+    walk = Pagination((("closed", "false"),))
     assert walk.params == (("closed", "false"), ("limit", "100"))
     walk.turn("a")
     assert (walk.cursor, walk.finished) == ("a", False)
@@ -27,13 +27,13 @@ def test_a_walk_follows_the_cursors_to_the_last_page() -> None:
 
 
 def test_an_empty_cursor_is_the_end() -> None:
-    walk = Walk(())
+    walk = Pagination(())
     walk.turn("")
     assert walk.finished
 
 
 def test_a_cursor_seen_before_is_the_end_however_far_back() -> None:
-    walk = Walk(())
+    walk = Pagination(())
     for cursor in ("a", "b", "c"):
         walk.turn(cursor)
     walk.turn("a")
@@ -42,14 +42,14 @@ def test_a_cursor_seen_before_is_the_end_however_far_back() -> None:
 
 
 def test_a_walk_has_a_last_page_whatever_the_server_says() -> None:
-    walk = Walk((), max_pages=3)
+    walk = Pagination((), max_pages=3)
     for cursor in ("a", "b", "c"):
         walk.turn(cursor)
     assert walk.finished
 
 
 def test_a_failing_page_is_repeated_and_its_cursor_avoided_in_the_end() -> None:
-    walk = Walk(())
+    walk = Pagination(())
     walk.turn("a")
     for _ in range(3):
         walk.failed()
@@ -61,7 +61,7 @@ def test_a_failing_page_is_repeated_and_its_cursor_avoided_in_the_end() -> None:
 
 
 def test_the_first_page_is_never_given_up_and_pages_stay_large_enough() -> None:
-    walk = Walk(())
+    walk = Pagination(())
     for _ in range(10):
         walk.failed()
     assert dict(walk.params)["limit"] == str(PAGE_SIZE)
