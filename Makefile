@@ -39,28 +39,28 @@ test: check  ## every check and every test but the long ones, which make torture
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
-	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long" --hypothesis-profile=explore tests/logic tests/edge tests/chaos)
-	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/torture.py $(if $(ONLY),--only $(ONLY)) \
+	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long" --hypothesis-profile=explore tests)
+	@$(BIN)/python -m tests.chaos.torture $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
 bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
-	@PYTHONPATH=.:tests:tests/bench $(BIN)/python tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) \
+	@$(BIN)/python -m tests.bench.bench $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(TURNS),--turns $(TURNS))
 
 soak: $(READY)  ## renew docs/soak.md: one tracker through thousands of markets and every fault (MINUTES=90)
-	@PYTHONPATH=.:tests:tests/life:tests/chaos $(BIN)/python tests/chaos/soak.py $(if $(MINUTES),--minutes $(MINUTES))
+	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
-	@PYTHONPATH=.:tests:tests/edge:tests/fuzz $(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m tests.fuzz.fuzz --seconds $(or $(SECONDS),60)
 
 path: $(READY)  ## count the files that one trade passes (VERBOSE=1 lists its steps)
-	@PYTHONPATH=.:tests:tests/edge $(BIN)/python tests/trade_path.py $(if $(VERBOSE),--verbose)
+	@$(BIN)/python -m tests.architecture.trade_path $(if $(VERBOSE),--verbose)
 
 screens: $(READY)  ## renew docs/screens: tracker-status in every state, as text and pictures
-	@PYTHONPATH=.:tests:tests/logic $(BIN)/python tests/screens.py
+	@$(BIN)/python -m tests.cli.screens
 
 installation: $(READY)  ## renew docs/installation.md: systemd/README.md played on a machine of its own (root)
-	@$(BIN)/python tests/life/installation.py > docs/installation.new \
+	@$(BIN)/python -m tests.live.installation > docs/installation.new \
 	  && mv docs/installation.new docs/installation.md || { rm -f docs/installation.new; exit 1; }
 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings

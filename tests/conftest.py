@@ -16,11 +16,11 @@ from uuid import UUID
 
 import hypothesis
 import pytest
-from postgres import Server, name_of
 
 from actors.database import migrate
 from actors.database.embedded import Embedded
 from actors.database.store import Store
+from tests.postgres import Server, name_of
 
 hypothesis.settings.register_profile("repeatable", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)

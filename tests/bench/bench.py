@@ -10,17 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import coverage_part
-import end_part
-import latency_part
-import profile_part
-import scale_part
-import storage_part
-import store_part
-import wire_part
-from duel import HEAD, Findings, table
-from rivalry import HERE, NAMES, PYTHON, ROOT, Rivalry, gather
-from surroundings import told
+from tests.bench import (
+    coverage_part,
+    end_part,
+    latency_part,
+    profile_part,
+    scale_part,
+    storage_part,
+    store_part,
+    wire_part,
+)
+from tests.bench.duel import HEAD, Findings, table
+from tests.bench.rivalry import HERE, NAMES, PYTHON, ROOT, Rivalry, gather
+from tests.bench.surroundings import told
 
 Part = Callable[[Rivalry, Path, int], Findings]
 PARTS: dict[str, Part] = {

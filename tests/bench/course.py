@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from rivalry import HERE, SOURCES
+
+from tests.bench.rivalry import HERE, SOURCES
 
 Process = subprocess.Popen[str]
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from database import served
-from duel import Figure, Findings
-from rivalry import Rivalry
+
+from tests.bench.database import served
+from tests.bench.duel import Figure, Findings
+from tests.bench.rivalry import Rivalry
 
 TOKENS, LIVES, LEGS, HOURS = 10_000, 250, 2, 6
 PER_CONNECTION = 200

@@ -21,8 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from source import upgrade
-from traffic import Traffic, frame
+from tests.bench.source import upgrade
+from tests.bench.traffic import Traffic, frame
 
 PAGE = 100
 NOISE = 2000

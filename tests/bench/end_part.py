@@ -11,12 +11,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from course import Crowd, Process, cost_of, crowd, reader, settings, settled, stored, tracker
-from crowd import token_of
-from database import Server, served
-from duel import Figure, Findings, Run, alternate
 from psycopg.conninfo import conninfo_to_dict
-from rivalry import HERE, PYTHON, Rivalry
+
+from tests.bench.course import (
+    Crowd,
+    Process,
+    cost_of,
+    crowd,
+    reader,
+    settings,
+    settled,
+    stored,
+    tracker,
+)
+from tests.bench.crowd import token_of
+from tests.bench.database import Server, served
+from tests.bench.duel import Figure, Findings, Run, alternate
+from tests.bench.rivalry import HERE, PYTHON, Rivalry
 
 TOKENS = 1000
 PER_CONNECTION = 100

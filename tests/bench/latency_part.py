@@ -6,10 +6,10 @@ read behind the commit; the exchange's time has milliseconds, so half of one is 
 
 from pathlib import Path
 
-from database import served
-from duel import Figure, Findings
-from rivalry import Rivalry
-from scale_part import Size, run
+from tests.bench.database import served
+from tests.bench.duel import Figure, Findings
+from tests.bench.rivalry import Rivalry
+from tests.bench.scale_part import Size, run
 
 LOAD = Size(100, 1, 21_000, 15)
 PRINTS = 1_000 / 21_000

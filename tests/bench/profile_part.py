@@ -4,11 +4,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from course import crowd, reader, settings, settled, stored, tracker
-from database import served
-from duel import Findings
-from end_part import PER_CONNECTION, PRINTS, TOKENS, WITHIN_S
-from rivalry import ROOT, VENV, Rivalry
+from tests.bench.course import crowd, reader, settings, settled, stored, tracker
+from tests.bench.database import served
+from tests.bench.duel import Findings
+from tests.bench.end_part import PER_CONNECTION, PRINTS, TOKENS, WITHIN_S
+from tests.bench.rivalry import ROOT, VENV, Rivalry
 
 FLAMES = ROOT / "docs" / "end_to_end.svg"
 SECONDS = "12"

@@ -2,11 +2,10 @@
 
 import threading
 
-from reading import Reading
-
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
+from tests.bench.reading import Reading
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course import cost_of, crowd, reader, settings, settled, stored, tracker
-from database import Server, served
-from duel import Figure, Findings
-from rivalry import Rivalry
+from tests.bench.course import cost_of, crowd, reader, settings, settled, stored, tracker
+from tests.bench.database import Server, served
+from tests.bench.duel import Figure, Findings
+from tests.bench.rivalry import Rivalry
 
 PER_CONNECTION = 200
 

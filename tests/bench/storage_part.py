@@ -12,15 +12,15 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-from database import Server, served
-from duel import Figure, Findings
-from market_prints import made
-from rivalry import Rivalry
 
 from actors.database import columns, migrate
 from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.trade import Trade
+from tests.bench.database import Server, served
+from tests.bench.duel import Figure, Findings
+from tests.bench.market_prints import made
+from tests.bench.rivalry import Rivalry
 
 ROWS = 200_000
 BATCH = 5_000

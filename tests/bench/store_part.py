@@ -23,11 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-from database import Server, served
-from duel import Figure, Findings, Run, alternate
-from market_prints import made, on_two_legs
 from psycopg.conninfo import conninfo_to_dict
-from rivalry import HERE, PYTHON, SOURCES, Rivalry
 
 from actors.cli.main import YOUNG_OBJECTS
 from actors.database import columns, queries
@@ -36,6 +32,10 @@ from actors.model.batch import Batch
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Trade, trade_hash
+from tests.bench.database import Server, served
+from tests.bench.duel import Figure, Findings, Run, alternate
+from tests.bench.market_prints import made, on_two_legs
+from tests.bench.rivalry import HERE, PYTHON, SOURCES, Rivalry
 
 ROWS = 60_000
 BATCH = 5_000

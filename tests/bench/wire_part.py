@@ -15,9 +15,10 @@ from pathlib import Path
 from statistics import median
 
 import trustme
-from duel import Figure, Findings, Run, alternate
-from rivalry import HERE, PYTHON, SOURCES, Rivalry
-from traffic import Traffic
+
+from tests.bench.duel import Figure, Findings, Run, alternate
+from tests.bench.rivalry import HERE, PYTHON, SOURCES, Rivalry
+from tests.bench.traffic import Traffic
 
 FRAMES = 20_000
 RIVALS = {

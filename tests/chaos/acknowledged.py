@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from server import OwnServer
-
 from actors.journal.journal import Journal
 from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import Trade
 from actors.polymarket import channel
+from tests.chaos.server import OwnServer
 
 Key = tuple[str, int, str, int]
 """(token, exchange ms, transaction hash or '', occurrence)."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import tracer
-from bug_faults import SABOTAGE
-from monitor import Monitor
-from proxy import CLEAN, Toxics
-from scene import Scene, hears_all, python
-from stage import until
+from tests.chaos import tracer
+from tests.chaos.bug_faults import SABOTAGE
+from tests.chaos.monitor import Monitor
+from tests.chaos.proxy import CLEAN, Toxics
+from tests.chaos.scene import Scene, hears_all, python
+from tests.live.stage import until
 
 LONG_S = 600
 ROOM_MIB, LITTLE_MIB = 2048, 600

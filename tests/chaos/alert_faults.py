@@ -7,12 +7,12 @@ Simulator, tracker and a real Prometheus; the times of the rules are divided by
 import time
 from functools import partial
 
-import alert_causes as causes
-from alert_causes import Bring, broken
-from fault import Fault
-from monitor import Monitor, free_port
-from mounts import small_disk
-from scene import Scene
+from tests.chaos import alert_causes as causes
+from tests.chaos.alert_causes import Bring, broken
+from tests.chaos.fault import Fault
+from tests.chaos.monitor import Monitor, free_port
+from tests.chaos.mounts import small_disk
+from tests.chaos.scene import Scene
 
 SETTINGS = {
     "TRACKER_REDUNDANCY": "1",
@@ -105,6 +105,6 @@ FAULTS = (
            bring=broken("actors.feed.epoch:Epoch.confirm", "raise", 8), fires_s=120),
     _fault("A16", "events of unknown type", "TrackerDrift", bring=causes.drift, ceases_s=180),
     _fault("A17", "a commit is not counted", "TrackerBooksUnbalanced",
-           bring=broken("actors.health.counters:Tally.committed", "skip", 1)),
+           bring=broken("actors.health.counters:Accounting.committed", "skip", 1)),
     _fault("A18", "a filter that no market passes", "TrackerNothingToWatch", bring=causes.unwanted),
 )  # fmt: skip

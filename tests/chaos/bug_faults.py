@@ -8,9 +8,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from fault import Fault
-from scene import Scene, python
-from stage import until
+from tests.chaos.fault import Fault
+from tests.chaos.scene import Scene, python
+from tests.live.stage import until
 
 SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
 WATCHDOG_S = 8.0
@@ -28,7 +28,7 @@ MOMENTS = {
 
 HANGS = (
     ("F13", "the journal's", "actors.journal.appender:Appender.sync", "journal-sync"),
-    ("F13b", "the supervisor's", "actors.supervision.monitor:Watch.turn", "supervisor"),
+    ("F13b", "the supervisor's", "actors.supervision.monitor:ConnectionMonitor.turn", "supervisor"),
     ("F13c", "the status socket's", "actors.health.status_socket:StatusSocket._reply", "status"),
 )
 
@@ -198,6 +198,6 @@ FAULTS = (
         name="RecursionError and rubbish in parsing",
         how="crafted frames, also in F47",
         expected="the frame is kept, the actor lives",
-        proof=("tests/life/test_bad_input.py", "tests/logic/test_feed.py"),
+        proof=("tests/live/test_bad_input.py", "tests/polymarket/test_channel.py"),
     ),
 )

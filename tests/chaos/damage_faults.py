@@ -6,10 +6,10 @@ import signal
 import time
 from pathlib import Path
 
-from fault import Fault
-from mounts import make_image, mounted
-from process_faults import tear
-from scene import Scene, hears_all
+from tests.chaos.fault import Fault
+from tests.chaos.mounts import make_image, mounted
+from tests.chaos.process_faults import tear
+from tests.chaos.scene import Scene, hears_all
 
 MOST_MIB = 200.0
 

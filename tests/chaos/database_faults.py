@@ -2,19 +2,20 @@
 
 import time
 
-from checker import disorder
-from fault import Fault
-from mounts import fill
-from proxy import CLEAN, Toxics
 from psycopg.conninfo import conninfo_to_dict
-from scene import PROOF_S, Scene
-from server import FAKETIME
-from stage import as_url
+
+from tests.chaos.checker import disorder
+from tests.chaos.fault import Fault
+from tests.chaos.mounts import fill
+from tests.chaos.proxy import CLEAN, Toxics
+from tests.chaos.scene import PROOF_S, Scene
+from tests.chaos.server import FAKETIME
+from tests.live.stage import as_url
 
 DAY_S = 86_400
 STALE_S = 30.0
 """A print that waited in the journal for its database keeps the time at which it came."""
-POISON = ("tests/db/test_poison.py",)
+POISON = ("tests/database/test_bad_rows.py",)
 
 
 def clock_off(scene: Scene) -> None:
@@ -170,7 +171,7 @@ FAULTS = (
         name="stored but not to be read again",
         how="times beyond the range",
         expected="refused before the database",
-        proof=("tests/logic/test_event.py", *POISON),
+        proof=("tests/polymarket/test_events.py", *POISON),
     ),
     Fault(
         number="F36",

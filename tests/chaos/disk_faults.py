@@ -3,15 +3,13 @@
 import subprocess
 import time
 
-import tracer
-from damage_faults import segments
-from fault import Fault
-from mounts import fill, small_disk
-from process_faults import SMALL_JOURNAL
-from scene import Scene, hears_all
-from stage import until
-
-UNIT = "tests/edge/test_journal_"
+from tests.chaos import tracer
+from tests.chaos.damage_faults import segments
+from tests.chaos.fault import Fault
+from tests.chaos.mounts import fill, small_disk
+from tests.chaos.process_faults import SMALL_JOURNAL
+from tests.chaos.scene import Scene, hears_all
+from tests.live.stage import until
 
 
 def full(scene: Scene) -> None:
@@ -209,8 +207,8 @@ FAULTS = (
         how="a fake disk that falls short and fills up at any point",
         expected="cut back to the last whole record; nothing acknowledged",
         proof=(
-            f"{UNIT}faults.py::test_short_writes_are_finished",
-            f"{UNIT}faults.py::test_a_full_disk_leaves_whole_records_only_and_the_number_unused",
+            "tests/journal/test_faults.py::test_short_writes_are_finished",
+            "tests/journal/test_faults.py::test_a_full_disk_leaves_whole_records_only_and_the_number_unused",
         ),
     ),
     Fault(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from checker import Span
-from proxy import CLEAN, Proxy, Toxics
-from server import OwnServer
-from stage import Process, Stage, as_url
+from tests.chaos.checker import Span
+from tests.chaos.proxy import CLEAN, Proxy, Toxics
+from tests.chaos.server import OwnServer
+from tests.live.stage import Process, Stage, as_url
 
 
 class Run(Process):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scene import Scene
+    from tests.chaos.scene import Scene
 
 PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
 

@@ -3,19 +3,16 @@
 import time
 from collections.abc import Callable
 
-from checker import gaps_of
-from fault import Fault
-from scene import PROOF_S, STEADY, Scene
-from stage import until
-
 from actors.simulator.judge import ledger_lines
+from tests.chaos.checker import gaps_of
+from tests.chaos.fault import Fault
+from tests.chaos.scene import PROOF_S, STEADY, Scene
+from tests.live.stage import until
 
 SILENCE_S = 5
 TRANSPORT_S = 15.0
 BOOKLESS_S = 40
 CLAIMS = "select token_id, extract(epoch from min(lower(during)))::float8 from coverage group by 1"
-EDGE = "tests/edge"
-LOGIC = "tests/logic"
 
 
 def frozen(scene: Scene) -> None:
@@ -241,9 +238,9 @@ FAULTS = (
         "F46b",
         "2^40 bytes, endless fragments, header, error page",
         "cut at the cap",
-        f"{LOGIC}/test_frames.py",
-        f"{EDGE}/test_wire.py",
-        f"{EDGE}/test_http.py",
+        "tests/transport/test_skimmer.py",
+        "tests/transport/test_handshake.py",
+        "tests/polymarket/test_http.py",
     ),
     _fault(
         "F47",

@@ -5,10 +5,10 @@ import random
 import signal
 import time
 
-from fault import Fault
-from process_faults import tear
-from scene import Scene
-from stage import until
+from tests.chaos.fault import Fault
+from tests.chaos.process_faults import tear
+from tests.chaos.scene import Scene
+from tests.live.stage import until
 
 EARLY_SHARE, EARLY_S = 0.25, (0.2, 1.5)
 """Of so many lives the end comes so many seconds after the start of the process."""

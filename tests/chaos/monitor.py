@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from stage import ROOT, until
+from tests.live.stage import ROOT, until
 
 RULES = ROOT / "systemd" / "prometheus-alerts.yml"
 FASTER = 30

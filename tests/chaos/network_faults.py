@@ -4,18 +4,15 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from fault import Fault
-from proxy import CLEAN, Toxics
-from scene import PROOF_S, STEADY, Scene, at_of, hears_all
-
 from actors.transport.reactor import FEW
+from tests.chaos.fault import Fault
+from tests.chaos.proxy import CLEAN, Toxics
+from tests.chaos.scene import PROOF_S, STEADY, Scene, at_of, hears_all
 
 TRANSPORT_S = 15.0
 CROWD = 400
 """Tokens, and with two legs of two tokens each as many connections."""
 CALM_S = 5.0
-EDGE = "tests/edge"
-LOGIC = "tests/logic"
 
 
 def reset(scene: Scene) -> None:
@@ -187,26 +184,26 @@ FAULTS = (
         "F50",
         "redirect to another host",
         "not followed",
-        f"{EDGE}/test_wire.py::test_a_redirect_is_not_followed",
-        f"{EDGE}/test_http.py::test_a_redirect_is_not_followed",
+        "tests/transport/test_handshake.py::test_a_redirect_is_not_followed",
+        "tests/polymarket/test_http.py::test_a_redirect_is_not_followed",
     ),
     _proof(
         "F51",
         "certificate unknown, for another name, none",
         "refused",
-        f"{EDGE}/test_dial.py::test_an_unknown_authority_is_refused",
-        f"{EDGE}/test_dial.py::test_a_certificate_for_another_name_is_refused",
-        f"{EDGE}/test_dial.py::test_a_server_without_tls_is_refused",
-        f"{EDGE}/test_dial.py::test_a_wire_verifies_by_default",
+        "tests/transport/test_connect.py::test_an_unknown_authority_is_refused",
+        "tests/transport/test_connect.py::test_a_certificate_for_another_name_is_refused",
+        "tests/transport/test_connect.py::test_a_server_without_tls_is_refused",
+        "tests/transport/test_connect.py::test_a_wire_verifies_by_default",
     ),
     _proof(
         "F52",
         "DNS down, slow, empty",
         "left at the deadline, bounded in number",
-        f"{EDGE}/test_dial.py::test_a_name_that_nobody_knows_is_lost_to_dns",
-        f"{EDGE}/test_dial.py::test_a_lookup_that_hangs_is_left_at_the_deadline",
-        f"{EDGE}/test_dial.py::test_lookups_that_hang_are_bounded_in_number",
-        f"{EDGE}/test_dial.py::test_a_name_without_addresses_is_lost_to_dns",
+        "tests/transport/test_connect.py::test_a_name_that_nobody_knows_is_lost_to_dns",
+        "tests/transport/test_connect.py::test_a_lookup_that_hangs_is_left_at_the_deadline",
+        "tests/transport/test_connect.py::test_lookups_that_hang_are_bounded_in_number",
+        "tests/transport/test_connect.py::test_a_name_without_addresses_is_lost_to_dns",
     ),
     _fault(
         "F53",
@@ -226,7 +223,7 @@ FAULTS = (
         "F54",
         "subscriptions in bounded messages",
         "at most 100 ids each, none left out",
-        f"{LOGIC}/test_feed.py::test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out",
+        "tests/polymarket/test_channel.py::test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out",
     ),
     _fault(
         "slow",

@@ -2,10 +2,10 @@
 
 import time
 
-from checker import disorder
-from fault import Fault
-from proxy import CLEAN, Toxics
-from scene import Scene, hears_all
+from tests.chaos.checker import disorder
+from tests.chaos.fault import Fault
+from tests.chaos.proxy import CLEAN, Toxics
+from tests.chaos.scene import Scene, hears_all
 
 MOST_GROWTH_MIB = 50.0
 WATCHDOG_S = 30.0

@@ -1,8 +1,8 @@
 """Markets end in every way while sources lag, fail and lie, and the tracker is killed."""
 
-from fault import Fault
-from resolutions import Play, Run
-from scene import Scene
+from tests.chaos.fault import Fault
+from tests.chaos.resolutions import Play, Run
+from tests.chaos.scene import Scene
 
 QUICK = Play(minutes=1.0, markets=200, pace=20.0, kills=1, seed=11)
 WHOLE = Play(minutes=10.0, markets=2_000, pace=1.0, kills=3, seed=11)

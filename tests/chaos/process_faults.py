@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import groups
-import tracer
-from fault import Fault
-from scene import Scene, python
-from stage import until
+from tests.chaos import groups, tracer
+from tests.chaos.fault import Fault
+from tests.chaos.scene import Scene, python
+from tests.live.stage import until
 
 SMALL_JOURNAL = {"TRACKER_JOURNAL_MAX_BYTES": "1MiB"}
 """Segments of 256 KiB: at 500 prints/s one is full in less than a second."""

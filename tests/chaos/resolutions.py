@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from server import OwnServer
-from stage import Process, Stage, stage, until
 
 from actors.polymarket import ratelimit
 from actors.resolution.schedule import AGE_DIVISOR
@@ -34,6 +32,8 @@ from actors.simulator.life import SOURCES, final_times
 from actors.simulator.market import UNDECIDED, Market
 from actors.simulator.oddity import CONTRADICTED
 from actors.simulator.universe import market_of
+from tests.chaos.server import OwnServer
+from tests.live.stage import Process, Stage, stage, until
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
 MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": ratelimit.CHAIN}

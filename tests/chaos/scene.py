@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from acknowledged import Key, journalled, stored_keys
-from checker import Span, check
-from doors import Doors, Run
-from fault import FAIL, Outcome
-from server import OwnServer
-from stage import ROOT, Process, until
+
+from tests.chaos.acknowledged import Key, journalled, stored_keys
+from tests.chaos.checker import Span, check
+from tests.chaos.doors import Doors, Run
+from tests.chaos.fault import FAIL, Outcome
+from tests.chaos.server import OwnServer
+from tests.live.stage import ROOT, Process, until
 
 STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 """No market begins or ends, and none is asleep: every second of every token can be judged."""

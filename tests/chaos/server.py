@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from postgres import Server
 from psycopg.conninfo import make_conninfo
-from stage import until
 
 from actors.database import postgres_binaries
 from actors.database.embedded import Embedded
+from tests.live.stage import until
+from tests.postgres import Server
 
 TRACKER = "polymarket-tracker"
 PORT = 5432

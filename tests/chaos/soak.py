@@ -21,12 +21,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from fault import FAIL, Outcome
-from mounts import own_mounts
-from scene import Scene, played, python, scene
-from server import OwnServer
-from stage import ROOT
-from trend import Point, Trend, drawn, fit
+from tests.chaos.fault import FAIL, Outcome
+from tests.chaos.mounts import own_mounts
+from tests.chaos.scene import Scene, played, python, scene
+from tests.chaos.server import OwnServer
+from tests.chaos.trend import Point, Trend, drawn, fit
+from tests.live.stage import ROOT
 
 LIFE_H = 12.0
 """What one round of the faults stands for: each comes as often as in so many hours of hard life."""

@@ -5,8 +5,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from fault import Fault
-from scene import Scene
+from tests.chaos.fault import Fault
+from tests.chaos.scene import Scene
 
 CALM_STOP_S = 10.0
 _OPEN_EPOCHS = "select count(*) from epochs where closed_seq is null"

@@ -4,12 +4,12 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from postgres import ask
-from samples import trade
 
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.batch import Batch
+from tests.database.samples import trade
+from tests.postgres import ask
 
 pytestmark = pytest.mark.db
 

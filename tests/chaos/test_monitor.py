@@ -5,11 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import alert_faults
 import pytest
-from monitor import FASTER, RULES, SECONDS, quickened
-from stage import ROOT
-from torture import select
+
+from tests.chaos import alert_faults
+from tests.chaos.monitor import FASTER, RULES, SECONDS, quickened
+from tests.chaos.torture import select
+from tests.live.stage import ROOT
 
 TEXT = RULES.read_text()
 ALERTS = re.findall(r"- alert: (\w+)", TEXT)

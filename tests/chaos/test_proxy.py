@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from proxy import CLEAN, Proxy, Toxics
-from stage import until
 
-pytestmark = pytest.mark.life
+from tests.chaos.proxy import CLEAN, Proxy, Toxics
+from tests.live.stage import until
+
+pytestmark = pytest.mark.live
 
 DEADLINE_S = 10.0
 

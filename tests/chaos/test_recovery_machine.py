@@ -8,13 +8,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes import FakeStore
-from fakes_box import Box, drain
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from journal_model import MemoryDisk
-from test_connection import a_print
 
 from actors.actor import Incarnation
 from actors.errors import JournalFailed, JournalFull
@@ -25,6 +21,10 @@ from actors.model.facts import Entry
 from actors.model.trade import trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from tests.fakes import FakeStore
+from tests.fakes_box import Box, drain
+from tests.feed.test_actor import a_print
+from tests.journal.journal_model import MemoryDisk
 
 NS = 1_790_000_000_000_000_000
 MS = NS // 1_000_000

@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from mutate import MUTATIONS, ROOT, Mutation
+
+from tests.chaos.mutate import MUTATIONS, ROOT, Mutation
 
 TARGET = re.compile(r'"(actors\.[a-z_.]+):([A-Za-z]+)\.([a-z_]+)"')
 TARGETS = sorted(
     {
         found
-        for place in Path(__file__).parent.glob("*.py")
+        for place in Path(__file__).parents[1].rglob("*.py")
         for found in TARGET.findall(place.read_text())
     }
 )

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checker import check
-from fault import PASS, Outcome
-from process_faults import tear
-from proxy import CLEAN, Toxics
-from scene import PROOF_S, Scene, played, scene
-from server import OwnServer
-from stage import until
 
-pytestmark = [pytest.mark.life, pytest.mark.db]
+from tests.chaos.checker import check
+from tests.chaos.fault import PASS, Outcome
+from tests.chaos.process_faults import tear
+from tests.chaos.proxy import CLEAN, Toxics
+from tests.chaos.scene import PROOF_S, Scene, played, scene
+from tests.chaos.server import OwnServer
+from tests.live.stage import until
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
 
 ROBBERY = """
     delete from prints where ctid in (

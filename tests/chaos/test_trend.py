@@ -3,7 +3,8 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from trend import HEIGHT, TOP, drawn, fit
+
+from tests.chaos.trend import HEIGHT, TOP, drawn, fit
 
 
 def test_a_leak_is_seen_through_noise() -> None:

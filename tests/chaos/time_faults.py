@@ -4,9 +4,9 @@ import os
 import signal
 import time
 
-from bug_faults import start
-from fault import Fault
-from scene import PROOF_S, Scene
+from tests.chaos.bug_faults import start
+from tests.chaos.fault import Fault
+from tests.chaos.scene import PROOF_S, Scene
 
 HOUR_S = 3600
 

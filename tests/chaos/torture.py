@@ -23,24 +23,26 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import alert_faults
-import bug_faults
-import damage_faults
-import database_faults
-import disk_faults
-import feed_faults
-import kills
-import network_faults
-import outage_faults
-import outcome_faults
-import process_faults
-import stop_faults
-import time_faults
-from fault import FAIL, PASS, SKIP, Fault, Outcome
-from mounts import own_mounts, small_disk
-from scene import played, scene
-from server import OwnServer
-from stage import ROOT
+from tests.chaos import (
+    alert_faults,
+    bug_faults,
+    damage_faults,
+    database_faults,
+    disk_faults,
+    feed_faults,
+    kills,
+    network_faults,
+    outage_faults,
+    outcome_faults,
+    process_faults,
+    stop_faults,
+    time_faults,
+)
+from tests.chaos.fault import FAIL, PASS, SKIP, Fault, Outcome
+from tests.chaos.mounts import own_mounts, small_disk
+from tests.chaos.scene import played, scene
+from tests.chaos.server import OwnServer
+from tests.live.stage import ROOT
 
 FAULTS: tuple[Fault, ...] = (
     *process_faults.FAULTS,

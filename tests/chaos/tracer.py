@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from stage import until
+from tests.live.stage import until
 
 WAIT_S = 20.0
 

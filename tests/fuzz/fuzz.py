@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import targets
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+
+from tests.fuzz import targets
 
 WORDS = (
     b"null", b"true", b"-1", b"1e999", b"NaN", b'"', b"\\u0000", b"\\ud800", b"[" * 200, b"{" * 200,

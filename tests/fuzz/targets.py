@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-from board_samples import health
-from http_peer import Peer
 from rich.console import Console
 
 from actors.cli.board import render
@@ -25,6 +23,8 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import chain, channel, clob, data_api, gamma
 from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
+from tests.cli.board_samples import health
+from tests.polymarket.http_peer import Peer
 
 DATA = Path(__file__).parents[1] / "data"
 NOW_NS = 1_780_000_000_000_000_000

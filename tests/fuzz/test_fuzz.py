@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from fuzz import Run
 
-pytestmark = [pytest.mark.life, pytest.mark.timeout(120)]
+from tests.fuzz.fuzz import Run
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 NAMES = ("frames", "events", "answers", "records", "boards", "http", "status")
 
 

@@ -2,7 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from rehearsal import QUIET, Rehearsal, play, rehearsal
+
+from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
 
 CUSTOM = {"custom_feature_enabled": True}
 

@@ -54,7 +54,7 @@ def wait_gone(pid: int, deadline_s: float) -> bool:
     return False
 
 
-@pytest.mark.life
+@pytest.mark.live
 def test_ready_line_tells_every_address_and_each_answers(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, ready):
         assert ready["ready"] is True
@@ -75,7 +75,7 @@ def test_ready_line_tells_every_address_and_each_answers(tmp_path: Path) -> None
         assert chain.json()["result"] == "0x89"
 
 
-@pytest.mark.life
+@pytest.mark.live
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_within_two_seconds_with_the_books_as_last_line(
     tmp_path: Path, number: int
@@ -103,7 +103,7 @@ def test_signal_ends_it_within_two_seconds_with_the_books_as_last_line(
         assert json.loads(last)["sent"] == summary["sent"]
 
 
-@pytest.mark.life
+@pytest.mark.live
 def test_reader_of_the_last_line_that_is_gone_is_no_failure(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, _):
         assert process.stdout is not None
@@ -114,7 +114,7 @@ def test_reader_of_the_last_line_that_is_gone_is_no_failure(tmp_path: Path) -> N
         assert process.stderr.read() == ""
 
 
-@pytest.mark.life
+@pytest.mark.live
 def test_duration_ends_it_by_itself(tmp_path: Path) -> None:
     with simulator(tmp_path, "--duration=0.3") as (process, _):
         out, _ = process.communicate(timeout=5)
@@ -122,7 +122,7 @@ def test_duration_ends_it_by_itself(tmp_path: Path) -> None:
         assert json.loads(out.splitlines()[-1])["elapsed_s"] >= 0.3
 
 
-@pytest.mark.life
+@pytest.mark.live
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
@@ -156,7 +156,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
             os.kill(ready["pid"], signal.SIGKILL)
 
 
-@pytest.mark.life
+@pytest.mark.live
 def test_kill_leaves_a_ledger_that_the_next_run_goes_on_with(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, ready):
         assert ready["run"] == 1

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from rehearsal import QUIET, Listener, Raw, Rehearsal, play, rehearsal
 
 from actors.simulator.fault import FAULTS, Fault, Weather, make_fault, parse_fault
+from tests.simulator.rehearsal import QUIET, Listener, Raw, Rehearsal, play, rehearsal
 
 
 async def stage_with(stage: Rehearsal, count: int) -> tuple[tuple[str, str], list[Listener]]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rehearsal import QUIET, Rehearsal, play, rehearsal
 
 from actors.simulator.life import FATES, NEVER, SOURCES, Life, Pace, final_times, plan
+from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000

@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rehearsal import QUIET, Rehearsal, play, rehearsal
+
+from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
 
 GAMMA_KEYS = {
     "id",

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rehearsal import play, rehearsal
 
 from actors.simulator.recording import Unreadable
+from tests.simulator.rehearsal import play, rehearsal
 
 CONDITION = "0x" + "ab" * 32
 TOKENS = ("1" * 77, "2" * 77)

@@ -6,7 +6,8 @@ import dataclasses
 from polymarket import AsyncPublicClient
 from polymarket.environments import PRODUCTION
 from polymarket.streams import MarketLastTradePriceEvent, MarketSpec
-from reading import Reading
+
+from tests.bench.reading import Reading
 
 
 async def read(reading: Reading) -> None:

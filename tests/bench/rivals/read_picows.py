@@ -4,7 +4,8 @@ import asyncio
 
 import picows
 import uvloop
-from reading import MARKER, Reading
+
+from tests.bench.reading import MARKER, Reading
 
 
 class Ear(picows.WSListener):  # type: ignore[misc]  # not installed where this is checked

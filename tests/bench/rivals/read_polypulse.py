@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 from polypulse import feed
-from reading import Reading
+
+from tests.bench.reading import Reading
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ import asyncio
 
 from polyws import manager
 from polyws.types import LastTradePriceEvent, WebSocketHandlers
-from reading import Reading
+
+from tests.bench.reading import Reading
 
 
 async def read(reading: Reading) -> None:

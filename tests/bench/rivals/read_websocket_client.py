@@ -1,7 +1,8 @@
 """websocket-client as it comes, with the filter in front."""
 
 import websocket
-from reading import MARKER_TEXT, Reading
+
+from tests.bench.reading import MARKER_TEXT, Reading
 
 
 def read(reading: Reading) -> None:

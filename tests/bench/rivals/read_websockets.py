@@ -2,8 +2,9 @@
 
 import asyncio
 
-from reading import MARKER_TEXT, Reading
 from websockets.asyncio.client import connect
+
+from tests.bench.reading import MARKER_TEXT, Reading
 
 
 async def read(reading: Reading) -> None:

@@ -1,7 +1,8 @@
 """websockets with a thread of its own, with the filter in front."""
 
-from reading import MARKER_TEXT, Reading
 from websockets.sync.client import connect
+
+from tests.bench.reading import MARKER_TEXT, Reading
 
 
 def read(reading: Reading) -> None:

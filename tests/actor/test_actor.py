@@ -1,0 +1,214 @@
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pykka
+import pytest
+
+from actors.actor import Address, BaseActor, UnknownMessage
+from actors.errors import SchemaMismatch
+from actors.messages import (
+    ChildDied,
+    Drain,
+    Flush,
+    GetListening,
+    Message,
+    Open,
+)
+from tests.fakes_box import Box
+
+WAIT_S = 10.0
+
+
+class Diligent(BaseActor):
+    """Notes what it is told; breaks on `Drain`."""
+
+    first = Open()
+
+    def __init__(self, supervisor: Box) -> None:
+        super().__init__("diligent", 3, supervisor)
+        self.heard: list[Message] = []
+        self.let_go = threading.Event()
+        self.handlers = {
+            Open: self.heard.append,
+            Flush: self.heard.append,
+            Drain: self._break,
+            GetListening: lambda _: len(self.heard),
+        }
+
+    def _break(self, _: Drain) -> None:
+        raise ValueError("boom " + "x" * 10_000)
+
+    def on_stop(self) -> None:
+        self.let_go.set()
+
+
+@pytest.fixture
+def none_left() -> Iterator[None]:
+    """End every actor that the test started."""
+    yield
+    pykka.ActorRegistry.stop_all(timeout=WAIT_S)
+
+
+def test_a_message_goes_to_its_handler_and_an_answer_comes_back() -> None:
+    actor = Diligent(Box())
+    actor.on_receive(Flush())
+
+    assert actor.heard == [Flush()]
+    assert actor.on_receive(GetListening()) == 1
+
+
+def test_an_unknown_message_is_an_error_that_names_both() -> None:
+    with pytest.raises(UnknownMessage, match="Diligent was told Birthday"):
+        Diligent(Box()).on_receive(type("Birthday", (Message,), {})())
+
+
+def test_a_subclass_of_a_known_message_is_unknown() -> None:
+    with pytest.raises(UnknownMessage):
+        Diligent(Box()).on_receive(type("Rush", (Flush,), {})())
+
+
+def test_a_death_is_told_with_its_reason_and_bounded_text() -> None:
+    box = Box()
+    actor = Diligent(box)
+    with pytest.raises(ValueError, match="boom") as caught:
+        actor.on_receive(Drain())
+    actor.on_failure(caught.type, caught.value, caught.tb)
+
+    died = box.last(ChildDied)
+    assert (died.child, died.incarnation, died.exit_code) == ("diligent", 3, None)
+    assert died.reason.startswith("ValueError: boom")
+    assert len(died.reason) == 500
+    assert len(died.traceback) == 8_000
+    assert died.traceback.endswith("x\n")
+
+
+def test_a_fatal_death_tells_its_exit_code() -> None:
+    box = Box()
+    Diligent(box).on_failure(SchemaMismatch, SchemaMismatch("newer"), None)
+
+    assert box.last(ChildDied).exit_code == 78
+
+
+def test_what_an_actor_holds_is_let_go_when_it_dies_too() -> None:
+    actor = Diligent(Box())
+    actor.on_failure(ValueError, ValueError("boom"), None)
+
+    assert actor.let_go.is_set()
+
+
+# ------------------------------------------------------------------- started
+
+
+class Unhurried(Diligent):
+    """Its thread is started, but the system lets others run first."""
+
+    def _thread(self) -> threading.Thread:
+        class Later(threading.Thread):
+            def start(self) -> None:
+                """Wait for another day."""
+
+        return Later()
+
+
+def test_the_first_message_comes_before_all_that_others_tell() -> None:
+    ref = Unhurried.start(Box())
+    pykka.ActorRegistry.unregister(ref)
+    ref.tell(Flush())
+
+    inbox: Any = ref.actor_inbox
+    assert [inbox.get_nowait().message for _ in range(inbox.qsize())] == [Open(), Flush()]
+
+
+class Threadless(Diligent):
+    """Stands in for a system that has no thread left."""
+
+    def _thread(self) -> threading.Thread:
+        class NoThread(threading.Thread):
+            def start(self) -> None:
+                raise RuntimeError("can't start new thread")
+
+        return NoThread(target=self._actor_loop)
+
+
+def test_a_start_without_threads_leaves_no_ghost() -> None:
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Threadless.start(Box())
+
+    assert pykka.ActorRegistry.get_by_class(Threadless) == []
+
+
+# -------------------------------------------------------------------- address
+
+
+def test_what_is_told_to_nobody_is_lost() -> None:
+    Address().tell(Flush())
+
+
+def test_a_question_to_nobody_is_not_answered() -> None:
+    with pytest.raises(TimeoutError, match="nobody is there"):
+        Address().ask(GetListening(), timeout_s=1.0)
+
+
+def test_what_is_told_to_the_dead_is_lost() -> None:
+    actor, address = Diligent(Box()), Address()
+    address.move_to(actor.actor_ref)
+    actor.actor_stopped.set()
+    address.tell(Flush())
+
+    inbox: Any = actor.actor_inbox
+    assert inbox.empty()
+
+
+def test_a_question_to_the_dead_is_not_answered() -> None:
+    actor, address = Diligent(Box()), Address()
+    address.move_to(actor.actor_ref)
+    actor.actor_stopped.set()
+
+    with pytest.raises(TimeoutError, match="no answer"):
+        address.ask(GetListening(), timeout_s=1.0)
+
+
+def test_a_question_that_nobody_gets_to_times_out() -> None:
+    actor, address = Diligent(Box()), Address()
+    address.move_to(actor.actor_ref)
+
+    with pytest.raises(TimeoutError, match="no answer"):
+        address.ask(GetListening(), timeout_s=0.01)
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("none_left")
+def test_a_question_to_the_living_is_answered() -> None:
+    address = Address()
+    actor_ref = Diligent.start(Box())
+    address.move_to(actor_ref)
+
+    assert address.ask(GetListening(), timeout_s=WAIT_S) == 1
+
+
+def test_an_address_leads_to_who_lives_there_now() -> None:
+    first, second, address = Diligent(Box()), Diligent(Box()), Address()
+    address.move_to(first.actor_ref)
+    address.tell(Flush())
+    address.move_to(second.actor_ref)
+    address.tell(Flush())
+    address.tell(Flush())
+    address.move_to(None)
+    address.tell(Flush())
+
+    inboxes: list[Any] = [first.actor_inbox, second.actor_inbox]
+    assert [inbox.qsize() for inbox in inboxes] == [1, 2]
+
+
+def test_a_mailbox_in_which_nothing_waits_takes_next_to_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [Diligent._create_actor_inbox() for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (after - before) / len(kept) < 500

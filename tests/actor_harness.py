@@ -1,0 +1,314 @@
+"""A supervisor, unstarted, whose children are fake refs: no thread, no clock."""
+
+from random import Random
+from typing import Any, TypeVar, cast
+
+import msgspec
+import pykka
+
+from actors.actor import Address, Mailbox
+from actors.errors import JournalFailed
+from actors.health.state import Health, HealthState
+from actors.journal.recorder import Recorder
+from actors.messages import (
+    CatalogReport,
+    ChildDied,
+    ConnectionEnded,
+    ConnectionNoted,
+    ConnectionReport,
+    GetHealth,
+    ResolutionReport,
+    Tick,
+    UniverseChanged,
+    WriterReport,
+)
+from actors.model.connection import ConnectionSpec
+from actors.model.facts import Record, decode
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
+from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
+from actors.supervision.plan import Plan
+from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
+from tests.fakes import FakeJournal
+from tests.fakes_box import Box, FakeRef, drain
+
+START = 1_000.0
+START_NS = 1_790_000_000_000_000_000
+LANE = "leg0-0000"
+
+F = TypeVar("F", bound=Record)
+
+
+def market(number: int) -> Market:
+    """Give a market whose tokens are `<number>1` and `<number>2`."""
+    return Market(
+        condition_id=ConditionId(f"0x{number:064x}"),
+        question="?",
+        slug=f"m{number}",
+        assets=tuple(
+            Asset(token_id=TokenId(f"{number}{side}"), outcome=name, outcome_index=side - 1)
+            for side, name in ((1, "Yes"), (2, "No"))
+        ),
+    )
+
+
+def added(*numbers: int) -> UniverseChanged:
+    return UniverseChanged(added=tuple(market(number) for number in numbers), removed=())
+
+
+def removed(*numbers: int) -> UniverseChanged:
+    conditions = tuple(market(number).condition_id for number in numbers)
+    return UniverseChanged(added=(), removed=conditions)
+
+
+def connection_report(
+    child: str, incarnation: int, state: str, epoch: int, **said: Any
+) -> ConnectionReport:
+    counts: dict[str, Any] = dict.fromkeys(
+        (
+            "tokens",
+            "confirmed",
+            "prints_total",
+            "refused_total",
+            "frames_total",
+            "bytes_total",
+            "proven_until_ns",
+            "unknown_total",
+        ),
+        0,
+    )
+    return ConnectionReport(
+        child=child,
+        incarnation=incarnation,
+        now=0.0,
+        state=state,
+        epoch=epoch,
+        **{**counts, "last_data_at": 0.0, **said},
+    )
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal says of itself."""
+
+    next_seq: int
+    durable_seq: int
+    bytes: int = 100
+    max_bytes: int = 1_000
+    free_bytes: int = 1 << 40
+    sync_p99_s: float = 0.004
+    oldest_ns: int | None = None
+    weight_appended: int = 0
+
+
+class MeasuredFakeJournal(FakeJournal):
+    """A journal in memory that can be asked how it is, and whose disk can break."""
+
+    broken: JournalFailed | None = None
+
+    def append(self, body: bytes, *, weight: int = 0) -> int:
+        if self.broken is not None:
+            raise self.broken
+        return super().append(body, weight=weight)
+
+    def stats(self) -> Stats:
+        return Stats(
+            next_seq=self.next_seq,
+            durable_seq=self.next_seq - 1,
+            weight_appended=sum(self.weights.values()),
+        )
+
+    headroom_bytes = 0
+    plentiful = True
+    reserve = True
+
+    def room(self) -> bool:
+        return not self.full
+
+    def plenty(self) -> bool:
+        return self.plentiful and not self.full
+
+    def free_reserve(self) -> None:
+        self.reserve = False
+
+    def rebuild_reserve(self) -> bool:
+        self.reserve = True
+        return True
+
+
+class House:
+    """The supervisor, the refs it was given, and a clock that only a test moves.
+
+    Every child reports once a second unless it stands in `mute`; a connection
+    reports `listening` under an epoch of its own.
+    """
+
+    def __init__(
+        self, *, per_connection: int = 2, starts_per_tick: int = 100, redundancy: int = 1
+    ) -> None:
+        self.writer, self.told_writer = Address(), Box()
+        self.journal = MeasuredFakeJournal()
+        self.births: list[tuple[str, FakeRef]] = []
+        self.lanes: list[ConnectionSpec] = []
+        self.unborn: dict[str, Exception] = {}
+        self.mute: set[str] = set()
+        self.fatal: list[tuple[int, str]] = []
+        self.beats = 0
+        self.now, self.wall_ns = START, START_NS
+        health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
+        self.children = Children(
+            rng=Random(1),
+            escalation=Escalation(),
+            dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
+        )
+        self.actor = SupervisorActor(
+            household=ChildSpecs(
+                vitals=(
+                    self._vital("writer", 60.0, self.writer),
+                    self._vital("resolution", 120.0, Address()),
+                    self._vital("catalog", 120.0, Address()),
+                ),
+                listen=self._listen,
+            ),
+            children=self.children,
+            plan=Plan(redundancy=redundancy, per_connection=per_connection, seed=0),
+            recorder=Recorder(self.journal, self.told_writer, inflight_max=1_000_000),
+            writer=cast("Mailbox", self.writer),
+            reporting=Reporting(health, self.journal),
+            on_fatal=lambda code, reason: self.fatal.append((code, reason)),
+            beat=self._beat,
+        )
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+    # ------------------------------------------------------------- children
+
+    def _vital(self, name: str, silence_s: float, address: Address) -> Vital:
+        return Vital(
+            spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=5.0),
+            start=lambda _incarnation, _at: self._bear(name),
+            address=address,
+        )
+
+    def _listen(self, lane: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
+        ref = self._bear(lane.lane)
+        self.lanes.append(lane)
+        return ref
+
+    def _bear(self, name: str) -> "pykka.ActorRef[Any]":
+        if name in self.unborn:
+            raise self.unborn[name]
+        ref = FakeRef()
+        self.births.append((name, ref))
+        return cast("pykka.ActorRef[Any]", ref)
+
+    def born(self) -> list[str]:
+        return [name for name, _ in self.births]
+
+    def ref(self, name: str) -> FakeRef:
+        """Give the latest life of a child."""
+        return [ref for born, ref in self.births if born == name][-1]
+
+    def incarnation(self, name: str) -> int:
+        return self.born().count(name)
+
+    # ----------------------------------------------------------------- time
+
+    def tell(self, *messages: object) -> "House":
+        for message in messages:
+            self.actor.on_receive(message)
+        return self
+
+    def tick(self, after_s: float = 1.0) -> "House":
+        """Let time pass in one step; who lives reports afterwards."""
+        self.now += after_s
+        self.wall_ns += int(after_s * 1e9)
+        self.actor.on_receive(Tick(now=self.now, wall_ns=self.wall_ns))
+        drain(self.actor)
+        for name in dict.fromkeys(self.born()):
+            if name not in self.mute and self.ref(name).alive:
+                self.report(name)
+        return self
+
+    def ticks(self, seconds: int) -> "House":
+        for _ in range(seconds):
+            self.tick()
+        return self
+
+    def begin(self, *numbers: int) -> "House":
+        """Let everybody be born who listens to these markets."""
+        self.tick()
+        if numbers:
+            self.tell(added(*numbers))
+        return self.tick().tick()
+
+    # -------------------------------------------------------------- reports
+
+    def report(self, name: str, *, incarnation: int = 0, epoch: int = 0) -> None:
+        life = incarnation or self.incarnation(name)
+        who: dict[str, Any] = {"child": name, "incarnation": life, "now": self.now}
+        match name:
+            case "writer":
+                self.tell(WriterReport(**who, state="live", waiting=0))
+            case "catalog":
+                figures: dict[str, Any] = {
+                    "markets": 1,
+                    "last_sweep_at": None,
+                    "last_error": "",
+                    "waiting": 0,
+                }
+                self.tell(CatalogReport(**who, **figures))
+            case "resolution":
+                counts: dict[str, Any] = {"recorded_total": 3, "conflicts_total": 0, "waiting": 0}
+                self.tell(ResolutionReport(**who, **counts, pending=(), sources=()))
+            case _:
+                self.tell(connection_report(name, life, "listening", epoch or self.epoch(name)))
+
+    def epoch(self, name: str) -> int:
+        """Give the epoch of the present life, a number of its own."""
+        return 10_000 + self.births.index((name, self.ref(name)))
+
+    def end(self, name: str, reason: str, *, retry_after_s: float | None = None) -> None:
+        """Let a connection end as it does when that was to be expected."""
+        self.tell(
+            ConnectionEnded(
+                child=name,
+                incarnation=self.incarnation(name),
+                epoch=0,
+                reason=reason,
+                detail="",
+                retry_after_s=retry_after_s,
+            )
+        )
+        self.ref(name).alive = False
+
+    def crash(self, name: str, *, exit_code: int | None = None) -> None:
+        """Let a child die of an unexpected error."""
+        self.ref(name).alive = False
+        self.tell(
+            ChildDied(
+                child=name,
+                incarnation=self.incarnation(name),
+                reason="ValueError: boom",
+                traceback="Traceback …",
+                exit_code=exit_code,
+            )
+        )
+
+    # ------------------------------------------------------------------ seen
+
+    def facts(self, kind: type[F]) -> list[F]:
+        said = [decode(body) for body in self.journal.bodies.values()]
+        return [one for one in said if isinstance(one, kind)]
+
+    def noted(self, connection: str) -> list[tuple[str, str]]:
+        """Give (event, reason) of this connection, in all lives of the writer."""
+        refs = [ref for name, ref in self.births if name == "writer"]
+        notes = [note for ref in refs for note in ref.of(ConnectionNoted)]
+        return [(note.event, note.reason) for note in notes if note.connection == connection]
+
+    def health(self) -> Health:
+        health: Health = self.actor.on_receive(GetHealth())
+        return health

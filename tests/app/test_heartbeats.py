@@ -1,0 +1,112 @@
+"""Who is watched, under which name, and the line for `systemctl status`."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from actors.app.heartbeats import Heartbeats
+from actors.health.document import Health
+from actors.health.text import headline
+from actors.process.systemd import STALE_S, Notifier
+from tests.health.health_samples import START, document, well
+
+pytestmark = pytest.mark.live
+
+PING_S = 0.02
+LONG_AGO_S = STALE_S + 5
+
+
+@dataclass
+class Other:
+    """A thread that keeps its own time."""
+
+    alive_at: float
+    sync_alive_at: float
+
+
+class Room:
+    """Heartbeats before a manager that listens."""
+
+    def __init__(self, place: Path) -> None:
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(place))
+        self.manager.settimeout(10)
+        self.busy = threading.Event()
+        notifier = Notifier(str(place), watchdog_s=4 * PING_S)
+        self.beats = Heartbeats(notifier, self.health)
+        self.others = {name: self._fresh() for name in ("reactor", "journal", "status")}
+
+    def _fresh(self) -> Other:
+        return Other(time.monotonic(), time.monotonic())
+
+    def health(self) -> Health:
+        if self.busy.is_set():
+            raise TimeoutError
+        return document(well(), START + 2)
+
+    def watch(self) -> None:
+        self.beats.watch(**self.others)
+
+    def until(self, said: str) -> None:
+        """Wait until the manager is told this."""
+        heard: set[str] = set()
+        for _ in range(1_000):
+            heard.add(self.manager.recv(4096).decode())
+            if said in heard:
+                return
+        raise AssertionError(f"not told {said}, but {heard}")
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    made = Room(tmp_path / "notify")
+    yield made
+    made.beats.stop()
+    made.manager.close()
+
+
+def test_systemd_is_told_the_headline(room: Room) -> None:
+    room.watch()
+    room.until("WATCHDOG=1")
+    room.until(f"STATUS={headline(room.health())}")
+
+
+def test_a_supervisor_that_has_no_time_is_said_to_be_busy(room: Room) -> None:
+    room.busy.set()
+    room.watch()
+    room.until("STATUS=the supervisor is busy")
+
+
+@pytest.mark.parametrize(
+    ("who", "named"), [("reactor", "reactor"), ("journal", "journal-sync"), ("status", "status")]
+)
+def test_each_thread_is_watched_under_its_own_name(room: Room, who: str, named: str) -> None:
+    stale = time.monotonic() - LONG_AGO_S
+    room.others[who] = Other(stale, stale)
+    room.watch()
+    room.until(f"STATUS=stuck: {named}")
+
+
+def test_main_thread_and_supervisor_are_stuck_when_they_beat_no_more(room: Room) -> None:
+    room.watch()
+    room.until("WATCHDOG=1")
+    room.beats._main_at = room.beats._supervisor_at = time.monotonic() - LONG_AGO_S
+    room.until("STATUS=stuck: MainThread, supervisor")
+
+    room.beats.main()
+    room.until("STATUS=stuck: supervisor")
+    room.beats.supervisor()
+    room.until("WATCHDOG=1")
+
+
+def test_a_stop_takes_its_time_and_systemd_waits(room: Room) -> None:
+    room.watch()
+    room.beats._main_at = time.monotonic() - LONG_AGO_S
+    room.until("STATUS=stuck: MainThread")
+    room.beats.forgive()
+    room.until("WATCHDOG=1")

@@ -1,0 +1,145 @@
+"""docs/security.md names tests that exist, and what its lines say of the source is so."""
+
+import ast
+import io
+import json
+import logging
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from actors.cli import board
+from actors.database.store import Store
+from actors.health.metrics import Metrics
+from actors.journal.journal import Journal
+from actors.model.batch import Batch
+from actors.process import logs
+from tests.cli.board_samples import health
+from tests.database.samples import market
+from tests.postgres import ask
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text()
+SOURCES = sorted((ROOT / "actors").rglob("*.py"))
+CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py", "rehearsal.py"}
+"""Rooms that start programs: the embedded database, the demo."""
+
+HOSTILE = (
+    "'; drop table prints; --",
+    "%s %(x)s {0} {secret} $1 \\",
+    "\x1b[2J\x1b]0;owned\x07 \x9b31m",
+    'x"}\n{"event": "forged"}',
+    "[red]bold[/red] [/] [link=file:///etc/passwd]",
+    "\u202e evil \u2066 \u200b \ufeff",
+    "\x00 \ud800 \U0010ffff",
+    "=cmd|' /C calc'!A0",
+    "a" * 100_000,
+)
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def names(path: Path) -> set[str]:
+    return set(re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            yield path.name, node
+
+
+def test_every_line_names_tests_and_all_of_them_exist() -> None:
+    there = set().union(*(names(path) for path in (ROOT / "tests").rglob("test_*.py")))
+    lines = [
+        line for line in PAGE.splitlines() if line.startswith("| ") and "| held by |" not in line
+    ]
+    assert len(lines) > 25
+    for line in lines:
+        named = set(re.findall(r"`(test_\w+)`", line.split("|")[2]))
+        assert named, line
+        assert named <= there, named - there
+
+
+def test_the_source_starts_no_shell_and_evaluates_nothing() -> None:
+    for file, node in nodes():
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            said = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+            assert not {"pickle", "marshal", "shelve", "pty"} & set(said), file
+            assert "subprocess" not in said or file in CHILDREN, file
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "compile", "os.system", "os.fork", "os.popen"), (
+                file
+            )
+            assert "shell" not in {word.arg for word in node.keywords}, file
+
+
+def test_nothing_in_the_source_loosens_tls() -> None:
+    for file, node in nodes():
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("CERT_NONE", "_create_unverified_context"), file
+        if isinstance(node, ast.keyword) and node.arg in ("verify", "check_hostname"):
+            assert not (isinstance(node.value, ast.Constant) and node.value.value is False), file
+
+
+def test_no_statement_is_put_together_in_the_source() -> None:
+    for file, node in nodes():
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        if node.func.attr in ("execute", "executemany", "copy") and "database" not in file:
+            assert not isinstance(node.args[0], ast.JoinedStr | ast.BinOp), f"{file}:{node.lineno}"
+
+
+def test_the_journal_is_for_its_user_alone(tmp_path: Path) -> None:
+    place = tmp_path / "journal"
+    journal = Journal.open(place, sync_interval_s=0.02, max_bytes=1 << 30)
+    journal.append(b"x")
+    journal.close()
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o600}
+
+
+@pytest.mark.live
+def test_metrics_are_served_on_loopback_alone() -> None:
+    metrics = Metrics(0, lambda: b"{}")
+    try:
+        with socket.socket() as other:
+            other.settimeout(5)
+            # Another address of this very host: taken only by who listens on all of them.
+            assert other.connect_ex(("127.0.0.2", metrics.port)) != 0
+    finally:
+        metrics.close()
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_market_of_hostile_texts_is_only_text(store: Store, database: str, text: str) -> None:
+    store.commit(Batch(markets=(market(question=text, slug=text, tags=(text,)),)))
+    kept = text.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
+    assert ask(database, "select question, slug from markets") == [(kept, kept)]
+    assert ask(database, "select count(*) from prints") == [(0,)]
+
+    stream = io.StringIO()
+    logs.configure("INFO", "json", stream)
+    logging.getLogger("actors.test").info("market_resolved", extra={"condition_id": text})
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "market_resolved"
+    assert line.isprintable()
+
+    shown = io.StringIO()
+    Console(file=shown, width=80, force_terminal=True).print(
+        board.render(health(live=False, reason=text))
+    )
+    assert not re.search("[\x07\x9b\u202e\u2066\ud800]|\x1b\\[2J|\x1b\\]", shown.getvalue())

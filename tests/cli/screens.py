@@ -1,0 +1,224 @@
+"""The screens of tracker-status in every state: `make screens` writes docs/screens.
+
+Each state is made from reports such as the actors send, so that what is shown is
+what would be seen. PNG needs rsvg-convert (Debian: librsvg2-bin); text does not.
+"""
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from actors.cli import status
+from actors.cli.board import render
+from actors.health.state import HealthState
+from tests.health.health_samples import (
+    START,
+    WALL,
+    catalog,
+    commit,
+    connection,
+    document,
+    outcomes,
+    sample,
+    state,
+)
+
+FOLDER = Path(__file__).parents[2] / "docs" / "screens"
+NOW = START + 3_681.0
+CONNECTIONS = ("leg0-0001", "leg0-0002", "leg1-0001", "leg1-0002", "lifecycle")
+TOKENS = 380
+SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
+
+Spoil = Callable[[HealthState], None]
+
+
+def busy() -> HealthState:
+    """Give a tracker that has been well for an hour."""
+    health = state()
+    health.universe_planned(wanted=2 * TOKENS)
+    for number, name in enumerate(CONNECTIONS):
+        health.connection_wanted(name, leg=number // 2 if number < 4 else -1, at=START)
+    health.store_opened(server=SERVER)
+    for minute in range(61):
+        at = START + 60.0 * minute + 30
+        _hear(health, at, minute)
+        for second in range(60):
+            health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
+        count = 1_200 + 4_900 * (minute * minute % 17) // 16
+        commit(health, at=at, stored=count, repeated=count - 3)
+    health.writer_reported(state="live", waiting=12)
+    health.catalog_reported(catalog(), at=NOW - 1)
+    pending = (("not closed", 312), ("proposed", 9), ("disputed", 1))
+    sources = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
+    said = outcomes(recorded_total=41, pending=pending, sources=sources)
+    health.resolution_reported(said, at=NOW - 1)
+    _journal(health)
+    _hear(health, NOW - 1, 61)
+    return health
+
+
+def _journal(health: HealthState, **said: Any) -> None:
+    figures: dict[str, Any] = {
+        "next_seq": 1,
+        "bytes": 3 << 20,
+        "cap_bytes": 20 << 30,
+        "free_bytes": 212 << 30,
+        "weight_appended": health.document(NOW, 0).books.stored * 2 - 183,
+    }
+    sample(health, **figures | said)
+
+
+def _hear(health: HealthState, at: float, minute: int, *but: str, data_at: float = 0.0) -> None:
+    for number, name in enumerate(CONNECTIONS):
+        if name in but:
+            continue
+        tokens = TOKENS if number < 4 else 0
+        report = connection(
+            name, tokens=tokens, confirmed=tokens, last_data_at=data_at or at,
+            prints_total=minute * (3_100 + 700 * number) if tokens else 0, bytes_total=minute << 20,
+        )  # fmt: skip
+        health.connection_reported(report, at=at)
+
+
+def _lose(health: HealthState, *names: str, reason: str = "disconnected") -> None:
+    for name in names:
+        health.connection_ended(name, reason=reason, at=NOW - 95)
+
+
+def _unconfirm(health: HealthState) -> None:
+    for name in CONNECTIONS[:4]:
+        said = connection(name, tokens=TOKENS, confirmed=TOKENS - 6, last_data_at=NOW - 1)
+        health.connection_reported(said, at=NOW - 90)
+
+
+def _young(health: HealthState) -> None:
+    health.connection_wanted("lifecycle", leg=-1, at=START)
+
+
+def _fail_source(health: HealthState) -> None:
+    failing = (("gamma", "ok"), ("clob", "503 Service Unavailable"), ("data", "ok"))
+    for at in (NOW - 400, NOW - 1):
+        health.resolution_reported(outcomes(recorded_total=41, sources=failing), at=at)
+
+
+def _fail_catalogue(health: HealthState) -> None:
+    for at in (NOW - 400, NOW - 1):
+        health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
+
+
+def _poison(health: HealthState) -> None:
+    health.store_lost(reason="101 rows refused in a row: numeric field overflow", at=NOW - 20)
+    health.writer_reported(state="stopped", waiting=0)
+
+
+def _die(health: HealthState) -> None:
+    for ago in (200, 120, 40):
+        health.child_died("catalog", at=NOW - ago)
+
+
+SPOILS: Mapping[str, Spoil] = {
+    "database_away": lambda h: h.store_lost(reason="connection refused", at=NOW - 754),
+    "poison": _poison,
+    "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
+    "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
+    "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
+    "connections_down": lambda h: _lose(h, "leg1-0002", reason="http_429"),
+    "exchange_silent": lambda h: _hear(h, NOW - 1, 62, "leg0-0001", data_at=NOW - 48),
+    "tokens_unconfirmed": _unconfirm,
+    "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
+    "journal_filling": lambda h: _journal(h, bytes=17 << 30),
+    "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
+    "source_failing": _fail_source,
+    "catalog_failing": _fail_catalogue,
+    "restart_loop": _die,
+    "protocol_drift": lambda h: h.connection_reported(
+        connection("lifecycle", tokens=0, confirmed=0, last_data_at=NOW, unknown_total=3), at=NOW
+    ),
+    "resolution_conflicts": lambda h: h.resolution_reported(
+        outcomes(recorded_total=41, conflicts_total=1), at=NOW
+    ),
+    "books_unbalanced": lambda h: _journal(h, weight_appended=1),
+}
+
+
+def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
+    """Give each screen with the codes of its document, by name."""
+    found: dict[str, tuple[tuple[str, ...], RenderableType]] = {}
+
+    def add(name: str, health: HealthState, now: float = NOW) -> None:
+        said = document(health, now)
+        found[name] = (said.codes, render(msgspec.to_builtins(said)))
+
+    add("healthy", busy())
+    young = state()
+    _young(young)
+    add("starting", young, START + 7)
+    ending = busy()
+    ending.stopping()
+    add("stopping", ending)
+    for code, spoil in SPOILS.items():
+        spoilt = busy()
+        spoil(spoilt)
+        add(f"degraded-{code}", spoilt)
+    found["unreachable"] = ((), Text(unreachable()))
+    return found
+
+
+def unreachable() -> str:
+    """Give what is said when nobody answers."""
+    said, before = io.StringIO(), sys.stderr
+    sys.stderr = said
+    try:
+        status.main(["--socket", "/run/tracker/gone.sock"], environ={})
+    finally:
+        sys.stderr = before
+    return said.getvalue().strip()
+
+
+def text(shown: RenderableType) -> str:
+    """Give a screen as it is without a terminal, 80 columns wide."""
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def picture(name: str, shown: RenderableType, file: Path, convert: str) -> None:
+    """Write a screen as a picture of a terminal."""
+    console = Console(
+        file=io.StringIO(), width=82, record=True, force_terminal=True, highlight=False
+    )
+    console.print(shown)
+    svg = console.export_svg(title=f"tracker-status: {name}").replace(
+        "Fira Code", "DejaVu Sans Mono"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".svg") as drawn:
+        drawn.write(svg)
+        drawn.flush()
+        subprocess.run([convert, "--width=800", "--output", str(file), drawn.name], check=True)
+
+
+def main() -> int:
+    """Write all of them."""
+    FOLDER.mkdir(exist_ok=True)
+    convert = shutil.which("rsvg-convert")
+    for name, (_, shown) in screens().items():
+        (FOLDER / f"{name}.txt").write_text(text(shown))
+        if convert:
+            picture(name, shown, FOLDER / f"{name}.png", convert)
+    if not convert:
+        sys.stderr.write("no pictures: rsvg-convert (Debian: librsvg2-bin) is not installed\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

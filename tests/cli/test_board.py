@@ -1,0 +1,115 @@
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console, ConsoleOptions
+
+from actors.cli import board
+from actors.errors import PayloadRefused
+from tests.cli.board_samples import health
+
+
+def shown(document: Any, encoding: str = "utf-8") -> list[str]:
+    """Give the lines of a board 80 columns wide."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(width=80, file=file, highlight=False)
+    console.print(board.render(document))
+    file.seek(0)
+    return file.read().splitlines()
+
+
+def fact(document: Any, name: str) -> str:
+    lines = shown(document)
+    first = next(index for index, line in enumerate(lines) if line.startswith(name))
+    rest = [line for line in lines[first + 1 :] if line.startswith(" ")]
+    return " ".join(lines[first].split()[1:] + (rest[0].split() if rest else []))
+
+
+def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
+    text = board.summary(health(live=False))
+    assert "\n" not in text
+    assert text.startswith("degraded: none of 2")
+    assert "1,234 trades" in text
+    with pytest.raises(PayloadRefused):
+        board.summary({"state": "healthy"})
+
+
+@pytest.mark.parametrize(("part", "name"), [("journal", "free_bytes"), ("trades", "total")])
+def test_a_number_that_no_tracker_counts_to_is_refused(part: str, name: str) -> None:
+    document = health()
+    document[part][name] = 10**400
+    with pytest.raises(PayloadRefused, match="longer than 64 bits"):
+        board.render(document)
+
+
+def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
+    document = health()
+    one = document["connections"]["list"][0]
+    document["connections"]["list"] = [
+        {**one, "id": f"leg0-{n:04}", "last_hour": n, "state": "waiting" if n == 7 else "listening"}
+        for n in range(4000)
+    ]
+    lines = shown(document)
+    first = next(index for index, line in enumerate(lines) if "last reason" in line)
+    assert lines[first + 1].split()[0] == "leg0-0007"
+    assert lines[first + 2].split()[0] == "leg0-3999"
+    assert "and 3,988 more" in lines[-1]
+    assert len(lines) - first == board.SHOWN_CONNECTIONS + 2
+
+
+def test_the_trades_of_the_last_hour_are_drawn_minute_by_minute() -> None:
+    document = health()
+    document["trades"]["minutes"] = [0, 1, 4, 8, *[0] * 54, 6, 8]
+    (line,) = [line for line in shown(document) if "█" in line]
+    assert line.rstrip() == f"{' ' * 14}▂▅█{' ' * 54}▇█"
+    (plain,) = [line for line in shown(document, "ascii") if "@" in line]
+    assert plain.rstrip() == f"{' ' * 14}_+@{' ' * 54}#@"
+
+
+def test_an_hour_without_trades_is_drawn_empty() -> None:
+    document = health()
+    document["trades"]["minutes"] = [0] * 60
+    assert shown(document)
+
+
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [(0.0, "today 100 % of"), (0.001, "today 99.99 % of"), (250.0, "today 75.00 % of the time")],
+)
+def test_coverage_is_never_called_whole_while_anything_is_missing(gap: float, told: str) -> None:
+    document = health()
+    document["coverage"] |= {"wanted_token_s": 1000.0, "gap_token_s": gap}
+    assert told in fact(document, "coverage")
+
+
+def test_time_in_which_nothing_was_heard_is_told() -> None:
+    document = health()
+    document["coverage"] |= {"wanted_token_s": 10.0, "gap_token_s": 10.0, "deaf_s": 240.0}
+    assert "deaf for 4 min" in fact(document, "coverage")
+    document["coverage"] |= {"wanted_token_s": 0.0}
+    assert "nothing was wanted yet" in fact(document, "coverage")
+
+
+def test_eighty_columns_are_enough_for_the_largest_numbers() -> None:
+    document = health(live=False, reason="x" * 200)
+    document["trades"] |= dict.fromkeys(("last_minute", "last_hour", "last_24h", "total"), 10**12)
+    document["database"] |= {"state": "away", "reason": "y" * 200}
+    document["reasons"] = ["z" * 300] * 3
+    lines = shown(document)
+    assert max(map(len, lines)) <= 80
+    assert "".join(line.strip() for line in lines).count("z") == 900
+
+
+@pytest.mark.parametrize("minutes", [[-(2**62), 0, 1234], [-1, 0, 0], [2**62, 1, 0]])
+def test_counts_that_cannot_be_are_drawn_as_they_can(minutes: list[int]) -> None:
+    document = health()
+    document["trades"]["minutes"] = minutes
+    bars = [str(line) for line in board.Sparkline(minutes).__rich_console__(*drawing())]
+    assert [len(bar) for bar in bars] == [3]
+    assert bars[0].replace(" ", "").count("█") == (1 if max(minutes) > 0 else 0)
+    assert shown(document)
+
+
+def drawing() -> tuple[Console, ConsoleOptions]:
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    return console, console.options

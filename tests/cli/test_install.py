@@ -1,0 +1,247 @@
+"""`make install` lays out what the unit expects, and the unit is one that systemd takes."""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from actors.config.load import load
+from actors.config.settings import Config
+
+ROOT = Path(__file__).parents[2]
+SYSTEMD = ROOT / "systemd"
+UNIT = (SYSTEMD / "tracker.service").read_text()
+EXAMPLE = (SYSTEMD / "tracker.conf.example").read_text()
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+
+
+def install(*variables: str) -> "subprocess.CompletedProcess[str]":
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    return subprocess.run(
+        [make, "--no-print-directory", "install", "INSTALL_VENV=no", *variables],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
+    )
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    assert ANALYZE is not None
+    return subprocess.run(
+        [ANALYZE, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def words(line: str) -> list[str]:
+    (found,) = re.findall(rf"^{line}=(.*)$", UNIT, re.MULTILINE)
+    return str(found).split()
+
+
+def uncommented() -> str:
+    return re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
+
+
+def locked(name: str) -> dict[str, str]:
+    """Give each package of a lock file with its version and hashes."""
+    text = (ROOT / name).read_text()
+    blocks = re.findall(r"^(\S+)==(\S+ .*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return dict(blocks)
+
+
+def wanted(section: str, key: str) -> set[str]:
+    """Give the names of the packages that setup.cfg asks for."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = [line for line in setup[section][key].splitlines() if line and line[0] != "#"]
+    return {re.split(r"[^\w-]", line)[0] for line in lines}
+
+
+def test_a_server_installs_what_runs_and_no_tools() -> None:
+    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
+    extras = "options.extras_require"
+    needed = wanted("options", "install_requires") | wanted(extras, "embedded")
+    assert needed | wanted(extras, "simulator") <= set(runs)
+    assert not wanted(extras, "dev") & set(runs)
+    assert wanted(extras, "dev") <= set(tools)
+
+
+def test_both_locks_name_the_same_versions_with_hashes() -> None:
+    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {name: tools.get(name) for name in runs} == runs
+    assert all("--hash=sha256:" in said for said in tools.values())
+
+
+@pytest.fixture
+def laid_out(tmp_path: Path) -> Path:
+    done = install(f"DESTDIR={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
+    walk = (SYSTEMD / "README.md").read_text().split("```\n")[1]
+    played = (ROOT / "docs" / "installation.md").read_text()
+    first, *others = walk.splitlines()
+    assert len(others) == 9
+    assert f"Line 1, not played: `{first}`\n" in played
+    for line in others:
+        assert f"\n$ {line}\n" in played, "play it again: make installation"
+
+
+def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
+    paths = re.findall(r"(/(?:opt|etc)/tracker[\w./]*)", UNIT)
+    made_elsewhere = {"/opt/tracker/.venv/bin/python", "/etc/tracker/credentials/database_url"}
+
+    assert paths
+    for path in set(paths) - made_elsewhere:
+        assert (laid_out / path.removeprefix("/")).exists(), path
+    assert (
+        "f /etc/tracker/credentials/database_url"
+        in (laid_out / "etc/tmpfiles.d/tracker.conf").read_text()
+    )
+
+
+def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:
+    _, *flags, program, config, file = words("ExecStart")
+    command = [str(laid_out / word.removeprefix("/")) for word in (program, file)]
+    done = subprocess.run(
+        [sys.executable, *flags, command[0], config, command[1], "--check"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"STATE_DIRECTORY": str(laid_out / "state"), "PYTHONPATH": "/nowhere"},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "all is well" in done.stdout
+    assert "STATE_DIRECTORY" in done.stdout
+
+
+def test_programs_are_for_everyone_and_the_rest_is_not_executable(laid_out: Path) -> None:
+    home = laid_out / "opt/tracker"
+    for path in home.rglob("*"):
+        mode = path.stat().st_mode & 0o777
+        assert mode == (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644), path
+    assert not list(home.rglob("__pycache__"))
+    assert not list(home.rglob("test_*.py"))
+
+
+def test_a_second_install_changes_nothing_and_keeps_settings(laid_out: Path) -> None:
+    settings = laid_out / "etc/tracker/tracker.conf"
+    settings.write_text("redundancy = 3\n")
+    stale = laid_out / "opt/tracker/actors/gone.py"
+    before = tree(laid_out)
+    stale.write_text("")
+    done = install(f"DESTDIR={laid_out}")
+
+    assert done.returncode == 0, done.stderr
+    assert tree(laid_out) == before
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "//", "opt/tracker", "/opt/a b", "/opt/a;b"])
+def test_a_prefix_that_could_do_harm_is_refused(tmp_path: Path, prefix: str) -> None:
+    done = install(f"DESTDIR={tmp_path}", f"PREFIX={prefix}")
+
+    assert done.returncode != 0
+    assert "PREFIX" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_example_names_every_setting_once() -> None:
+    assert list(tomllib.loads(uncommented())) == list(Config.model_fields)
+
+
+def test_the_example_says_nothing_while_it_is_commented_out() -> None:
+    assert tomllib.loads(EXAMPLE) == {}
+
+
+def test_the_example_holds_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "tracker.conf"
+    file.write_text(uncommented())
+    file.chmod(0o600)
+    config = load(["--config", str(file)], {}, credentials=None).config
+    bare = Config()
+    differing = {n for n in Config.model_fields if getattr(config, n) != getattr(bare, n)}
+
+    # What has no default of its own, or one that depends on where it runs, has an example.
+    assert differing == {
+        "database_url", "state_dir", "status_socket", "user_agent", "journal_max_bytes",
+        "metrics_port",
+    }  # fmt: skip
+
+
+def test_credentials_of_the_unit_are_settings() -> None:
+    for loaded in words("LoadCredential"):
+        assert loaded.partition(":")[0] in Config.model_fields
+
+
+def test_the_page_beside_the_unit_says_why_of_each_line() -> None:
+    page = (SYSTEMD / "README.md").read_text()
+    keys = set(re.findall(r"^(\w+)=", UNIT, re.MULTILINE))
+
+    assert {key for key in keys if not re.search(rf"`{key}\b", page)} == set()
+
+
+def test_the_template_is_the_unit_with_places_of_its_own() -> None:
+    template = (SYSTEMD / "tracker@.service").read_text().splitlines()
+    plain = UNIT.splitlines()
+    own = [line for line in template if line not in plain]
+
+    assert [line for line in plain if line not in template and line[0] != "#"] == [
+        "Description=Polymarket trade tracker",
+        "User=tracker",
+        "StateDirectory=tracker",
+        "RuntimeDirectory=tracker",
+        "WorkingDirectory=/var/lib/tracker",
+        "SyslogIdentifier=tracker",
+    ]
+    assert [line.partition("=")[0] for line in own[1:]] == [
+        "Description", "User", "StateDirectory", "RuntimeDirectory", "Environment",
+        "WorkingDirectory", "SyslogIdentifier",
+    ]  # fmt: skip
+    assert all("%i" in line.lower() for line in own[1:])
+
+
+@needs_systemd
+def test_systemd_takes_the_unit_wherever_it_is_installed(tmp_path: Path) -> None:
+    home = tmp_path / "opt/tracker"
+    done = install(f"PREFIX={home}", f"DESTDIR={tmp_path / 'root'}")
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(tmp_path / "root" / str(home).removeprefix("/"), home)
+    python = home / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    units = tmp_path / "root/etc/systemd/system"
+    (units / "tracker@1-2.service").symlink_to("tracker@.service")
+    for name in ("tracker.service", "tracker@1-2.service"):
+        said = analyze("verify", "--man=no", str(units / name))
+        assert str(home) in (units / name).read_text()
+        assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["tracker.service", "tracker@.service"])
+def test_the_units_are_locked_down(tmp_path: Path, name: str) -> None:
+    unit = tmp_path / name.replace("@", "@1-2")
+    shutil.copy(SYSTEMD / name, unit)
+    said = analyze("security", "--offline=yes", "--threshold=15", str(unit))
+
+    assert said.returncode == 0, said.stdout[-400:] + said.stderr

@@ -1,0 +1,52 @@
+"""A batch with something for every table."""
+
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessAlive,
+    ProcessStarted,
+    ProcessStopped,
+    TokensConfirmed,
+    TokensReleased,
+    TokensUnwanted,
+    TokensWanted,
+)
+from actors.model.trade import Rejection
+from tests.database.samples import NO, YES, market, ns, observation, trade, verdict
+
+FACTS: tuple[Fact, ...] = (
+    ProcessStarted(at_ns=ns(0), host="h", version="1"),
+    TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
+    ListeningOpened(at_ns=ns(1), connection="leg0-0001", leg=0),
+    TokensConfirmed(at_ns=ns(2), epoch=3, tokens=(YES,)),
+    ListeningProven(marks=((3, ns(9)),)),
+    TokensReleased(until_ns=ns(9), epoch=3, tokens=(YES,), cause="released"),
+    ProcessAlive(at_ns=ns(9)),
+    TokensUnwanted(at_ns=ns(10), tokens=(NO,)),
+    ListeningClosed(at_ns=ns(10), epoch=3, until_ns=ns(10), reason="reset"),
+    ProcessStopped(at_ns=ns(11)),
+)
+
+
+def everything() -> Batch:
+    """Give a batch with something for every table."""
+    return Batch(
+        prints=(trade(1), trade(2, token_id=NO)),
+        refusals=(
+            RejectedRow(
+                seq=2,
+                index=0,
+                connection="c",
+                refusal=Rejection(reason="r", payload=b"x", received_at_ns=ns(1)),
+            ),
+        ),
+        facts=tuple((seq, fact) for seq, fact in enumerate(FACTS, 1)),
+        events=(ConnectionEvent(at_ns=ns(1), connection="c", event="opened", reason=""),),
+        markets=(market(),),
+        observations=(observation(),),
+        resolutions=(verdict(),),
+        mark=20,
+    )

@@ -1,0 +1,72 @@
+"""A snapshot: a database of this version with a row of everything, as one SQL file.
+
+    python -m tests.database.snapshot > tests/database/released/0.1.0.sql
+
+is part of releasing. The file never changes after the release: `test_upgrade.py`
+proves for each of them that a database made so reads the same after an upgrade.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+from actors import __version__
+from actors.database import migrate, queries
+from actors.database.embedded import Embedded
+from actors.database.store import Store
+from tests.database.everything import everything
+
+TABLES = """select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace
+    and c.relkind = 'r' order by c.oid"""
+
+IDENTITIES = """select table_name, column_name from information_schema.columns
+    where table_schema = 'public' and is_identity = 'YES' order by 1"""
+
+
+def snapshot(dsn: str) -> Iterator[str]:
+    """Fill a database without a schema; give the lines of the file that makes another like it."""
+    migrate.apply(dsn)
+    store = Store(dsn)
+    store.open(UUID(int=1))
+    store.commit(everything())
+    store.close()
+    yield f"-- A database of version {__version__} with a row of everything. Never edited."
+    yield f"{queries.CREATE_SCHEMA_MIGRATIONS.decode()};"
+    for migration in migrate.migrations():
+        yield f"\n-- {migration.name}\n{migration.text.decode()}"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield from _rows(connection)
+
+
+def _rows(connection: "psycopg.Connection[tuple[str, ...]]") -> Iterator[str]:
+    for (table,) in connection.execute(TABLES).fetchall():
+        query = f"select coalesce(json_agg(t), '[]')::text from \"{table}\" t"  # noqa: S608 - a name from the catalogue
+        ((rows,),) = connection.execute(query.encode()).fetchall()
+        if json.loads(rows):
+            quoted = rows.replace("'", "''")
+            as_rows = f"json_populate_recordset(null::\"{table}\", '{quoted}')"
+            yield f'insert into "{table}" overriding system value select * from {as_rows};'  # noqa: S608 - as above
+    for table, column in connection.execute(IDENTITIES).fetchall():
+        yield f"select setval(pg_get_serial_sequence('{table}', '{column}'), 1000);"
+
+
+def main() -> int:
+    """Print the snapshot of this version."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        embedded = Embedded(Path(folder) / "pg")
+        embedded.start()
+        try:
+            print("\n".join(snapshot(embedded.dsn())))  # noqa: T201 - a program for people
+        finally:
+            embedded.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""A row that the database cannot hold is set aside; the rest of its batch is stored."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from actors.database.store import Store
+from actors.errors import StorePoisoned
+from actors.model.batch import Batch, ConnectionEvent
+from actors.model.facts import ListeningOpened, TokensConfirmed
+from actors.model.trade import TokenId, Trade
+from tests.database.samples import CONDITION, YES, market, ns, observation, trade, verdict
+from tests.postgres import ask
+
+pytestmark = pytest.mark.db
+
+POISON: list[dict[str, Any]] = [
+    {"price": Decimal("1.01")},
+    {"price": Decimal(0)},
+    {"price": Decimal("NaN")},
+    {"size": Decimal(-1)},
+    {"size": Decimal("Infinity")},
+    {"size": Decimal("1E+200000")},
+    {"side": "buy"},
+    {"side": "BUY\x00"},
+    {"fee_rate_bps": 2**31},
+    {"fee_rate_bps": 2**63},
+    {"occurrence": 0},
+    {"occurrence": 2**31},
+    {"traded_at_ms": 10**15},
+    {"received_at_ns": 10**30},
+    {"transaction_hash": "0xabc"},
+    {"transaction_hash": "not hexadecimal"},
+    {"trade_id": "\ud800"},
+    {"trade_id": "\x00"},
+    {"extra": "{"},
+    {"extra": '{"a": "\\u0000"}'},
+    {"token_id": TokenId("9\x00")},
+    {"token_id": TokenId("9\udfff")},
+]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=repr)
+def test_a_poison_print_is_set_aside_and_its_neighbours_are_stored(
+    store: Store, database: str, poison: dict[str, Any]
+) -> None:
+    prints = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
+    committed = store.commit(Batch(prints=prints, mark=8))
+    assert (committed.stored, committed.repeated, committed.refused) == (6, 0, 1)
+    assert committed.mark == 8
+    ((reason, payload),) = ask(database, "select reason, payload from rejected_messages")
+    assert reason.startswith("database refused: ")
+    assert b"BUY" in payload or b"buy" in payload
+
+
+def test_a_poison_print_told_again_is_set_aside_once(store: Store, database: str) -> None:
+    batch = Batch(prints=(trade(), trade(1, size=Decimal(-1))))
+    store.commit(batch)
+    again = store.commit(batch)
+    assert (again.stored, again.repeated, again.refused) == (0, 1, 1)
+    assert ask(database, "select count(*) from rejected_messages") == [(1,)]
+
+
+def test_what_was_set_aside_holds_the_whole_print(store: Store, database: str) -> None:
+    poison = trade(price=Decimal("1.5"))
+    store.commit(Batch(prints=(poison,)))
+    ((payload,),) = ask(database, "select payload from rejected_messages")
+    assert msgspec.json.decode(payload, type=type(poison)) == poison
+
+
+def test_many_poison_prints_in_a_large_batch_are_all_found(store: Store) -> None:
+    prints = tuple(
+        trade(second, price=Decimal(2 if second % 101 == 0 else "0.5")) for second in range(1000)
+    )
+    committed = store.commit(Batch(prints=prints))
+    assert (committed.stored, committed.refused) == (990, 10)
+
+
+def poisoned(*seconds: int) -> tuple[Trade, ...]:
+    return tuple(trade(second, price=Decimal(2)) for second in seconds)
+
+
+def test_more_poison_than_one_in_a_hundred_is_our_fault_and_nothing_is_set_aside(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    good = tuple(trade(second) for second in range(98))
+    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
+        store.commit(Batch(prints=(*good, *poisoned(500, 501)), mark=7))
+
+    assert store.open(journal_id).mark == 1
+    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert ask(database, "select count(*) from rejected_messages") == [(0,)]
+    more = tuple(trade(second) for second in range(200))
+    assert store.commit(Batch(prints=(*more, *poisoned(500, 501)), mark=7)).refused == 2
+
+
+def test_a_few_poison_rows_of_a_small_batch_are_no_reason_to_stop(store: Store) -> None:
+    assert store.commit(Batch(prints=poisoned(*range(90)))).refused == 90
+
+
+def test_more_than_a_hundred_in_a_row_are_too_many_whatever_the_batches(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    for start in (0, 25, 50, 75):
+        assert store.commit(Batch(prints=poisoned(*range(start, start + 25)))).refused == 25
+    with pytest.raises(StorePoisoned, match="101 rows in a row"):
+        store.commit(Batch(prints=poisoned(200)))
+    assert ask(database, "select count(*) from rejected_messages") == [(100,)]
+
+    store.open(journal_id)
+    assert store.commit(Batch(prints=poisoned(200))).refused == 1
+
+
+def test_a_row_that_passes_ends_the_row_of_poison(store: Store) -> None:
+    for start in range(0, 300, 50):
+        store.commit(Batch(prints=(trade(1_000 + start), *poisoned(*range(start, start + 50)))))
+
+
+def test_new_tokens_of_a_halved_batch_keep_their_numbers(store: Store, database: str) -> None:
+    prints = [trade(token_id=TokenId(str(10**20 + number))) for number in range(8)]
+    prints[3] = trade(token_id=prints[3].token_id, side="?")
+    store.commit(Batch(prints=tuple(prints)))
+    store.commit(Batch(prints=tuple(trade(1, token_id=row.token_id) for row in prints)))
+    assert ask(database, "select count(*), count(distinct token_id) from trades") == [(15, 8)]
+
+
+def test_a_market_may_have_any_name(store: Store, database: str) -> None:
+    store.commit(Batch(markets=(market(question="a\x00b\ud83d", tags=("t\x00",)),)))
+    assert ask(database, "select question, tags from markets") == [("a\ufffdb\ufffd", ["t\ufffd"])]
+
+
+def test_a_market_that_cannot_be_held_is_set_aside(store: Store, database: str) -> None:
+    other = market("0x" + "b2" * 32, ("3", "4"), volume=Decimal("1E+200000"))
+    store.commit(Batch(markets=(other, market())))
+    assert ask(database, "select condition_id from markets") == [(CONDITION,)]
+    assert ask(database, "select count(*) from rejected_messages") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ('{"a": "x\\u0000y"}', {"a": "x\ufffdy"}),
+        ('{"a": "x\\\\u0000y"}', {"a": "x\\u0000y"}),
+        ('{"a": "\\ud800"}', '{"a": "\\ud800"}'),
+        ("<html>\x00", "<html>\ufffd"),
+    ],
+)
+def test_evidence_is_kept_even_if_it_is_not_json(
+    store: Store, database: str, told: str, kept: object
+) -> None:
+    store.commit(Batch(observations=(observation(payload=told), observation(observed_at_ms=5))))
+    query = "select payload from resolution_observations order by observed_at desc"
+    assert ask(database, query)[0] == (kept,)
+    assert ask(database, "select count(*) from resolution_observations") == [(2,)]
+
+
+def test_a_verdict_of_impossible_shape_is_set_aside(store: Store, database: str) -> None:
+    store.commit(Batch(resolutions=(verdict(kind="maybe"),), markets=(market(),)))
+    assert ask(database, "select count(*) from resolutions") == [(0,)]
+    ((reason,),) = ask(database, "select reason from rejected_messages")
+    assert "resolutions" in reason
+
+
+def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, database: str) -> None:
+    facts = (
+        (1, ListeningOpened(ns(0), "leg0-0001", 0)),
+        (2, TokensConfirmed(1, 10**30, (YES,))),
+        (3, TokensConfirmed(1, ns(1), (YES,))),
+    )
+    event = ConnectionEvent(at_ns=10**30, connection="c", event="e", reason="")
+    store.commit(Batch(facts=facts, events=(event,), mark=4))
+    assert ask(database, "select confirmed_seq from listening") == [(3,)]
+    assert ask(database, "select count(*) from rejected_messages") == [(2,)]
+
+
+def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, database: str) -> None:
+    event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
+    batch = Batch(
+        prints=(trade(0), trade(1)),
+        markets=(market(),),
+        resolutions=(verdict(kind="maybe"),),
+        events=(event,),
+        mark=3,
+    )
+    committed = store.commit(batch)
+    assert (committed.stored, committed.repeated, committed.mark) == (2, 0, 3)
+    tables = ("prints", "markets", "connection_events", "rejected_messages")
+    assert [len(ask(database, f"select from {table}")) for table in tables] == [2, 1, 1, 1]
+    assert store.commit(batch).repeated == 2

@@ -1,0 +1,110 @@
+"""What COPY stores is what INSERT would have stored; a print that is there already is no fault."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from actors.database import binary_copy, columns, queries
+from actors.database.binary_copy import portions
+from actors.database.store import Store
+from actors.model.batch import Batch
+from actors.model.trade import TokenId, Trade, trade_hash
+from tests.database.samples import trade
+from tests.postgres import ask
+
+pytestmark = pytest.mark.db
+
+NUMBERS = (
+    *("1", "0.5", "0.330", "10", "9999", "9999.99999999", "10000", "0.000001", "1E-7", "1E+3"),
+    *("219.217767", "123456789.123456789012", "0.123456789012", "1000000", "5.0", "100000000000"),
+)
+FIELDS: list[dict[str, Any]] = [
+    *({"size": Decimal(number)} for number in NUMBERS),
+    *({"price": Decimal(number)} for number in ("1", "0.9990", "1E-3", "0.000000000001")),
+    *({"side": side} for side in ("BUY", "SELL")),
+    *({"fee_rate_bps": fee} for fee in (None, 0, 1000, 2**31 - 1)),
+    *({"transaction_hash": text} for text in (None, "0x" + "00" * 32, "0xab")),
+    *({"trade_id": text} for text in (None, "", "é 1")),
+    *({"extra": text} for text in (None, '{"a": [1, "ü"]}')),
+    {"occurrence": 7},
+    {"traded_at_ms": 1, "received_at_ns": 999},
+]
+ROWS = "select p::text, pg_column_size(p.price), pg_column_size(p.size) from prints p order by 1"
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with psycopg.connect(database) as connection:
+        yield connection
+
+
+def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
+    keys: dict[str, int] = {row.token_id: 7 for row in rows}
+    some = portions(rows, [*map(trade_hash, rows)], keys, lambda _: ())
+    assert binary_copy.copy(connection, queries.COPY_PRINTS, some) == len(rows)
+    copied = connection.execute(ROWS).fetchall()
+    connection.rollback()
+    connection.execute(queries.INSERT_PRINTS, columns.prints(rows, keys))
+    assert copied == connection.execute(ROWS).fetchall()
+    assert len(copied) == len(FIELDS)
+
+
+def test_more_rows_than_are_written_at_once_arrive(store: Store, database: str) -> None:
+    prints = tuple(trade(second) for second in range(3000))
+    assert store.commit(Batch(prints=prints)).stored == 3000
+    assert ask(database, "select count(*) from prints") == [(3000,)]
+
+
+def test_the_other_leg_is_dropped_before_the_database_is_asked(store: Store) -> None:
+    prints = tuple(trade(second) for second in range(50))
+    store.commit(Batch(prints=prints))
+    known = len(store._recent._young)
+    committed = store.commit(Batch(prints=prints))
+    assert (committed.stored, committed.repeated) == (0, 50)
+    assert len(store._recent._young) == known == 50
+
+
+def test_of_twins_in_one_batch_the_earliest_receipt_stays(store: Store, database: str) -> None:
+    late, early = trade(received_at_ns=2_000_000_000_000), trade(received_at_ns=1_000_000_000_000)
+    committed = store.commit(Batch(prints=(late, early, late)))
+    assert (committed.stored, committed.repeated) == (1, 2)
+    assert ask(database, "select extract(epoch from received_at)::int from prints") == [(1000,)]
+
+
+def test_what_another_life_stored_collides_and_is_stored_once(database: str) -> None:
+    first, second = Store(database), Store(database)
+    for number, store in enumerate((first, second)):
+        store.open(UUID(int=number))
+    first.commit(Batch(prints=tuple(trade(second) for second in range(20))))
+    told = [
+        second.commit(Batch(prints=tuple(trade(second) for second in range(at, at + 20))))
+        for at in (10, 20, 30, 40)
+    ]
+    assert [committed.stored for committed in told] == [10, 10, 10, 10]
+    assert [committed.repeated for committed in told] == [10, 10, 10, 10]
+    assert ask(database, "select count(*), count(distinct traded_at) from prints") == [(60, 60)]
+    first.close()
+    second.close()
+
+
+def test_a_window_does_not_outlive_its_connection(store: Store, database: str) -> None:
+    prints = (trade(1), trade(2))
+    store.commit(Batch(prints=prints))
+    with psycopg.connect(database) as other:  # as when an older copy of the database takes over
+        other.execute("delete from prints")
+    store.close()
+    store.open(UUID(int=9))
+    assert store.commit(Batch(prints=prints)).stored == 2
+
+
+def test_a_poison_print_is_not_taken_for_stored(store: Store, database: str) -> None:
+    poison: Trade = trade(1, side="HOLD")
+    batch = Batch(prints=(trade(0), poison, trade(2, token_id=TokenId("8"))))
+    assert (store.commit(batch).stored, store.commit(batch).repeated) == (2, 2)
+    assert ask(database, "select count(*) from prints") == [(2,)]
+    assert ask(database, "select count(*) from rejected_messages") == [(1,)]

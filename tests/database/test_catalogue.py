@@ -1,0 +1,199 @@
+"""Markets, verdicts and evidence."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from actors.database import columns, queries
+from actors.database.store import Store
+from actors.model.batch import Batch
+from actors.model.facts import TokensUnwanted, TokensWanted
+from actors.model.outcome import Contradiction, Source
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
+from tests.postgres import ask, do
+
+pytestmark = pytest.mark.db
+
+
+def remembered(store: Store) -> list[str]:
+    return [each.condition_id for chunk in store.open_markets() for each in chunk]
+
+
+def test_a_market_reads_back_as_it_was_told(store: Store) -> None:
+    told = market(
+        gamma_id="501",
+        end_at=datetime(2026, 4, 1, tzinfo=UTC),
+        started_at=datetime(2026, 2, 1, 1, 2, 3, 456000, tzinfo=UTC),
+        neg_risk=True,
+        version="v2",
+        volume=Decimal("12345678901234567890.123456789"),
+        tags=("sports", "nfl"),
+        active=False,
+    )
+    bare = market("0x" + "b2" * 32, ("3", "4"))
+    store.commit(Batch(markets=(told, bare)))
+    assert list(store.open_markets()) == [(told, bare)]
+
+
+def test_the_last_word_about_a_market_counts(store: Store, database: str) -> None:
+    store.commit(Batch(markets=(market(question="old"), market(question="new"))))
+    assert ask(database, "select question from markets") == [("new",)]
+    store.commit(Batch(markets=(market(closed=True, slug="s"),)))
+    assert ask(database, "select closed, slug from markets") == [(True, "s")]
+
+
+def test_a_market_told_again_without_news_does_not_touch_its_row(
+    store: Store, database: str
+) -> None:
+    query = "select m.xmin, a.xmin from markets m join assets a using (condition_id)"
+    store.commit(Batch(markets=(market(),)))
+    before = ask(database, query)
+    store.commit(Batch(markets=(market(),)))
+    assert ask(database, query) == before
+
+
+def test_naming_a_few_tokens_does_not_read_the_table_of_all(database: str) -> None:
+    do(
+        database,
+        "insert into assets (token_id, condition_id) select n, n from generate_series(1, 100000) n",
+    )
+    do(database, "vacuum analyze assets")
+    with psycopg.connect(database) as connection:
+        given = columns.markets([market()])
+        plan = connection.execute(b"explain " + queries.UPSERT_ASSETS, given).fetchall()
+    assert not any("Seq Scan on assets" in line for (line,) in plan)
+    assert any("assets_token_id_key" in line for (line,) in plan)
+
+
+def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
+    store.commit(Batch(markets=(market(),)))
+    for number in range(5):
+        store.commit(Batch(markets=(market(volume=Decimal(number)),), prints=(trade(number),)))
+    store.commit(Batch(markets=(market("0x" + "b2" * 32, ("3", "4")),)))
+    assert ask(database, "select max(asset_key) from assets") == [(4,)]
+
+
+def test_open_markets_come_in_chunks_and_each_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.database.store._CHUNK", 2)
+    told = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(1, 6))
+    store.commit(Batch(markets=told))
+    assert [len(chunk) for chunk in store.open_markets()] == [2, 2, 1]
+    assert tuple(each for chunk in store.open_markets() for each in chunk) == told
+
+
+def test_a_closed_market_is_remembered_while_a_token_of_it_is_wanted(store: Store) -> None:
+    store.commit(Batch(markets=(market(closed=True),)))
+    assert remembered(store) == []
+    store.commit(Batch(facts=((1, TokensWanted(ns(0), (NO,))),)))
+    assert remembered(store) == [CONDITION]
+    store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (NO,))),)))
+    assert remembered(store) == []
+
+
+def test_a_token_that_is_wanted_no_more_takes_no_memory_and_keeps_its_number(
+    store: Store, database: str
+) -> None:
+    store.commit(Batch(prints=(trade(0, token_id=YES),), facts=((1, TokensWanted(ns(0), (YES,))),)))
+    store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (YES,))),)))
+    assert YES not in store._tokens._known
+    store.commit(Batch(prints=(trade(1, token_id=YES),)))
+    assert ask(database, "select count(distinct asset_key), count(*) from prints") == [(1, 2)]
+
+
+def test_a_market_with_a_verdict_is_not_remembered(store: Store) -> None:
+    store.commit(Batch(markets=(market(),), resolutions=(verdict(),)))
+    assert remembered(store) == []
+
+
+def test_a_verdict_stands_as_it_was_told(store: Store, database: str) -> None:
+    store.commit(Batch(resolutions=(verdict(),)))
+    rows = ask(
+        database,
+        "select condition_id, kind, winning_token_id, winning_outcome, payouts, resolved_at,"
+        " sources, recorded_at between now() - interval '1 minute' and now() from resolutions",
+    )
+    payouts = [Decimal(1), Decimal(0)]
+    sources = ["gamma", "clob"]
+    assert rows == [(CONDITION, "winner", YES, "Yes", payouts, at(0), sources, True)]
+
+
+def test_a_split_has_no_winner(store: Store, database: str) -> None:
+    half = Decimal("0.5")
+    split = verdict(kind="split", winning_token_id=None, winning_outcome=None, payouts=(half, half))
+    store.commit(Batch(resolutions=(split,)))
+    assert ask(database, "select kind, winning_token_id, payouts from resolutions") == [
+        ("split", None, [half, half])
+    ]
+
+
+def test_the_first_verdict_stays_and_another_one_is_shown_as_a_conflict(
+    store: Store, database: str
+) -> None:
+    other = verdict(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
+    store.commit(Batch(resolutions=(verdict(),)))
+    store.commit(Batch(resolutions=(verdict(resolved_at_ms=9),)))
+    assert ask(database, "select count(*) from resolution_conflicts") == [(0,)]
+    for _ in range(2):
+        store.commit(Batch(resolutions=(other,)))
+    assert ask(database, "select winning_token_id from resolutions") == [(YES,)]
+    query = "select condition_id, recorded, observed, source from resolution_conflicts"
+    assert ask(database, query) == [(CONDITION, f"winner {YES}", f"winner {NO}", "verdict")]
+
+
+def test_two_verdicts_in_one_batch_do_not_both_stand(store: Store, database: str) -> None:
+    other = verdict(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
+    store.commit(Batch(resolutions=(verdict(), other)))
+    assert ask(database, "select winning_token_id from resolutions") == [(YES,)]
+    assert ask(database, "select count(*) from resolution_conflicts") == [(1,)]
+
+
+@pytest.mark.parametrize("table", ["resolutions", "resolution_observations"])
+@pytest.mark.parametrize(
+    "command", ["update {} set condition_id = 'x'", "delete from {}", "truncate {}"]
+)
+def test_verdicts_and_evidence_cannot_be_changed(
+    store: Store, database: str, table: str, command: str
+) -> None:
+    store.commit(Batch(resolutions=(verdict(),), observations=(observation(),)))
+    with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+        do(database, command.format(table))
+    assert ask(database, f"select condition_id from {table}") == [(CONDITION,)]  # noqa: S608 - two constants
+
+
+def test_evidence_is_kept_once_with_its_verdict(store: Store, database: str) -> None:
+    final, open_ = (
+        observation(),
+        observation(source=Source.CLOB, payouts=None, reason="no winner flag", payload="[1]"),
+    )
+    store.commit(Batch(observations=(final, open_)))
+    store.commit(Batch(observations=(open_, final)))
+    rows = ask(
+        database,
+        "select condition_id, source, observed_at, verdict, reason, payouts, payload"
+        " from resolution_observations order by source",
+    )
+    assert rows == [
+        (CONDITION, "clob", at(0), "not final", "no winner flag", None, [1]),
+        (CONDITION, "gamma", at(0), f"winner {YES}", "", [[YES, "1"], [NO, "0"]], {"closed": True}),
+    ]
+
+
+def test_a_contradiction_is_kept_once_however_often_it_is_found(
+    store: Store, database: str
+) -> None:
+    for second in (1, 1, 2):
+        told = Contradiction(
+            condition_id=CONDITION,
+            detected_at_ms=ns(second) // 1_000_000,
+            recorded="winner 1",
+            observed="split",
+            source=Source.CHAIN,
+        )
+        store.commit(Batch(contradictions=(told,)))
+    assert ask(database, "select detected_at, source from resolution_conflicts") == [
+        (at(1), "chain")
+    ]

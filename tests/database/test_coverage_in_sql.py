@@ -1,0 +1,476 @@
+"""What was listened to, and what was not, with its cause.
+
+Times are seconds after a moment four minutes ago, so that a tracker may be alive
+in some tests (it said so less than 60 s ago) and dead in others.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from actors.database.store import Store
+from actors.model.batch import Batch
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessAlive,
+    ProcessStarted,
+    ProcessStopped,
+    TokensConfirmed,
+    TokensReleased,
+    TokensUnwanted,
+    TokensWanted,
+)
+from actors.model.trade import TokenId
+from tests.database.samples import CONDITION, NO, YES, market, verdict
+from tests.postgres import ask, do
+
+pytestmark = pytest.mark.db
+
+NOW = 10_000  # stands for "until now": later than any second told here
+Gap = tuple[float, float, str]
+
+
+class Clock:
+    """Second 0 of the test that runs: four minutes before it began."""
+
+    zero = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _four_minutes_ago() -> None:
+    """Begin anew for each test: who is alive depends on how long ago it said so."""
+    Clock.zero = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=4)
+
+
+def ns(second: float) -> int:
+    return round((Clock.zero + timedelta(seconds=second)).timestamp() * 1_000_000_000)
+
+
+class Journal:
+    """Numbers facts and stores them one by one, in order."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.facts: list[tuple[int, Fact]] = []
+
+    def tell(self, *facts: Fact) -> int:
+        """Give the sequence of the last."""
+        for fact in facts:
+            self.facts.append((len(self.facts) + 1, fact))
+            self.store.commit(Batch(facts=(self.facts[-1],), mark=len(self.facts) + 1))
+        return len(self.facts)
+
+    def start(self, second: float = 0) -> int:
+        return self.tell(ProcessStarted(ns(second), "host", "1"))
+
+    def want(self, second: float = 0, token: TokenId = YES) -> int:
+        return self.tell(TokensWanted(ns(second), (token,)))
+
+    def listen(self, second: float, *, leg: int = 0, token: TokenId = YES) -> int:
+        """Open an epoch and confirm a token on it; give the epoch."""
+        epoch = self.tell(ListeningOpened(ns(second - 1), f"leg{leg}-0001", leg))
+        self.tell(TokensConfirmed(epoch, ns(second), (token,)))
+        return epoch
+
+    def prove(self, epoch: int, second: float) -> None:
+        self.tell(ListeningProven(((epoch, ns(second)),)))
+
+    def close(self, epoch: int, until: float | None, reason: str) -> None:
+        told = None if until is None else ns(until)
+        self.tell(ListeningClosed(epoch, ns((until or 0) + 3), told, reason))
+
+    def alive(self, second: float) -> None:
+        self.tell(ProcessAlive(ns(second)))
+
+
+def seconds(moment: datetime) -> float:
+    if moment > Clock.zero + timedelta(seconds=239):
+        return NOW
+    return (moment - Clock.zero).total_seconds()
+
+
+def coverage(database: str, token: str = YES) -> list[tuple[float, float]]:
+    query = "select lower(during), upper(during) from coverage where token_id = %s order by during"
+    return [(seconds(low), seconds(high)) for low, high in ask(database, query, token)]
+
+
+def gaps(
+    database: str, token: str = YES, since: float = -1000, until: float = 100_000
+) -> list[Gap]:
+    query = "select lower(gap), upper(gap), cause from coverage_gaps(%s, %s, %s) order by gap"
+    limits = (Clock.zero + timedelta(seconds=since), Clock.zero + timedelta(seconds=until))
+    return [
+        (seconds(low), seconds(high), cause)
+        for low, high, cause in ask(database, query, token, *limits)
+    ]
+
+
+@pytest.fixture
+def journal(store: Store) -> Journal:
+    return Journal(store)
+
+
+def test_a_token_is_covered_from_its_first_book_to_the_last_proof(
+    journal: Journal, database: str
+) -> None:
+    epoch = journal.listen(10)
+    assert coverage(database) == []
+    journal.prove(epoch, 15)
+    journal.prove(epoch, 20)
+    assert coverage(database) == [(10, 20)]
+    assert coverage(database, NO) == []
+
+
+def test_proof_never_moves_back(journal: Journal, database: str) -> None:
+    epoch = journal.listen(10)
+    journal.prove(epoch, 20)
+    journal.prove(epoch, 15)
+    journal.close(epoch, 18, "frozen")
+    assert coverage(database) == [(10, 20)]
+
+
+def test_the_end_that_is_told_counts_beyond_the_last_mark(journal: Journal, database: str) -> None:
+    epoch = journal.listen(10)
+    journal.prove(epoch, 20)
+    journal.close(epoch, 23, "disconnected")
+    assert coverage(database) == [(10, 23)]
+
+
+def test_an_end_without_a_time_is_at_the_last_mark(journal: Journal, database: str) -> None:
+    epoch = journal.listen(10)
+    journal.prove(epoch, 20)
+    journal.close(epoch, None, "disconnected")
+    assert coverage(database) == [(10, 20)]
+
+
+def test_an_epoch_without_any_proof_covers_nothing(journal: Journal, database: str) -> None:
+    epoch = journal.listen(10)
+    journal.close(epoch, None, "disconnected")
+    assert coverage(database) == []
+
+
+def test_coverage_is_the_union_of_the_legs(journal: Journal, database: str) -> None:
+    one, two = journal.listen(10), journal.listen(15, leg=1)
+    journal.prove(one, 20)
+    journal.prove(two, 40)
+    three = journal.listen(50)
+    journal.prove(three, 60)
+    assert coverage(database) == [(10, 40), (50, 60)]
+
+
+def test_a_released_token_is_not_covered_by_what_its_epoch_hears_later(
+    journal: Journal, database: str
+) -> None:
+    epoch = journal.listen(10)
+    journal.prove(epoch, 20)
+    journal.tell(TokensReleased(epoch, ns(17), (YES,), "moved"))
+    journal.prove(epoch, 30)
+    assert coverage(database) == [(10, 17)]
+    journal.tell(TokensConfirmed(epoch, ns(25), (YES,)))
+    assert coverage(database) == [(10, 17), (25, 30)]
+
+
+def test_coverage_of_two_trackers_is_one(
+    journal: Journal, open_store: Callable[[UUID], Store], database: str
+) -> None:
+    other = Journal(open_store(UUID(int=2)))
+    journal.prove(journal.listen(10), 20)
+    other.prove(other.listen(18), 40)
+    assert coverage(database) == [(10, 40)]
+
+
+def test_time_before_the_first_book_is_a_gap_that_was_never_confirmed(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(0)
+    epoch = journal.listen(10)
+    journal.prove(epoch, 200)
+    journal.alive(205)
+    assert gaps(database) == [(0, 10, "never_confirmed")]
+
+
+def test_a_token_that_nobody_wants_has_no_gaps(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.prove(journal.listen(10), 20)
+    assert gaps(database) == []
+    assert gaps(database, "unknown token") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("disconnected", "disconnected"),
+        ("frozen", "frozen"),
+        ("deaf", "deaf"),
+        ("disk_full", "disk_full"),
+        ("exchange_silent", "exchange_silent"),
+        ("clock_step", "clock_step"),
+        ("process_down", "process_down"),
+        ("slow_consumer", "disconnected"),
+    ],
+)
+def test_a_gap_has_the_cause_that_ended_the_listening_before_it(
+    journal: Journal, database: str, reason: str, cause: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.close(epoch, 50, reason)
+    after = journal.listen(80)
+    journal.prove(after, 230)
+    journal.alive(230)
+    assert gaps(database) == [(50, 80, cause)]
+
+
+def test_of_two_legs_the_one_that_ended_last_gives_the_cause(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    one, two = journal.listen(10), journal.listen(10, leg=1)
+    journal.close(two, 40, "frozen")
+    journal.close(one, 50, "disk_full")
+    journal.alive(230)
+    assert gaps(database) == [(50, 230, "disk_full")]
+
+
+def test_a_release_gives_its_own_cause(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.tell(TokensReleased(epoch, ns(50), (YES,), "deaf"))
+    journal.close(epoch, 90, "disk_full")
+    journal.alive(230)
+    assert gaps(database) == [(50, 230, "deaf")]
+
+
+def test_what_is_later_than_the_proof_of_a_live_listening_is_no_gap_yet(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.prove(epoch, 200)
+    journal.alive(230)
+    assert gaps(database) == []
+    journal.close(epoch, None, "frozen")
+    assert gaps(database) == [(200, 230, "frozen")]
+
+
+def test_a_confirmed_token_that_has_no_mark_yet_is_no_gap_yet(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.listen(20)
+    journal.alive(230)
+    assert gaps(database) == [(10, 20, "never_confirmed")]
+
+
+def test_one_live_leg_is_enough_for_the_rest_to_be_pending(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    one, two = journal.listen(10), journal.listen(10, leg=1)
+    journal.close(one, 190, "frozen")
+    journal.prove(two, 200)
+    journal.alive(230)
+    assert gaps(database) == []
+
+
+def test_a_killed_tracker_makes_a_gap_until_now_by_itself(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.prove(epoch, 50)
+    journal.alive(55)
+    assert gaps(database) == [(50, NOW, "process_down")]
+
+
+def test_a_stopped_tracker_makes_a_gap_until_now(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.close(epoch, 210, "process_down")
+    journal.alive(211)
+    journal.tell(ProcessStopped(ns(212)))
+    assert gaps(database) == [(210, NOW, "process_down")]
+
+
+def test_a_start_ends_what_the_killed_process_left_open(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.prove(epoch, 50)
+    journal.start(100)
+    after = journal.listen(110)
+    journal.prove(after, 230)
+    journal.alive(230)
+    assert gaps(database) == [(50, 110, "process_down")]
+    query = "select closed_at, reason, lost from epochs where epoch = %s"
+    assert ask(database, query, epoch) == [
+        (Clock.zero + timedelta(seconds=50), "process_down", True)
+    ]
+
+
+def test_a_start_does_not_end_what_had_ended_itself(journal: Journal, database: str) -> None:
+    epoch = journal.listen(10)
+    journal.close(epoch, 30, "frozen")
+    journal.start(100)
+    assert ask(database, "select reason, lost from epochs") == [("frozen", False)]
+    assert ask(database, "select cause from listening") == [("frozen",)]
+
+
+def test_a_start_leaves_the_epochs_of_other_trackers_alone(
+    journal: Journal, open_store: Callable[[UUID], Store], database: str
+) -> None:
+    journal.listen(10)
+    Journal(open_store(UUID(int=2))).tell(
+        *[ProcessAlive(ns(1))] * 8, ProcessStarted(ns(20), "other", "1")
+    )
+    assert ask(database, "select reason from epochs") == [(None,)]
+
+
+def test_a_wish_that_was_taken_back_has_no_gap_after_it(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    journal.tell(TokensUnwanted(ns(30), (YES,)))
+    journal.want(60)
+    journal.tell(TokensUnwanted(ns(70), (YES,)))
+    journal.alive(230)
+    assert gaps(database) == [(10, 30, "never_confirmed"), (60, 70, "never_confirmed")]
+
+
+def test_a_later_wish_does_not_remember_what_was_heard_in_an_earlier_one(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.close(epoch, 30, "frozen")
+    journal.tell(TokensUnwanted(ns(40), (YES,)))
+    journal.want(60)
+    journal.alive(230)
+    assert gaps(database) == [(30, 40, "frozen"), (60, 230, "never_confirmed")]
+
+
+def test_a_wish_told_again_while_it_stands_changes_nothing(journal: Journal, database: str) -> None:
+    journal.want(10)
+    journal.want(20)
+    assert ask(database, "select wanted_seq, until_at from wanted") == [(1, None)]
+
+
+def test_a_wish_that_nobody_ended_ends_with_the_verdict(
+    journal: Journal, store: Store, database: str
+) -> None:
+    store.commit(Batch(markets=(market(),)))
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(10), 50)
+    store.commit(Batch(resolutions=(verdict(),)))
+    query = """select upper(gap) = recorded_at, cause from resolutions
+        cross join coverage_gaps(%s, '-infinity', 'infinity') where condition_id = %s"""
+    assert ask(database, query, YES, CONDITION) == [(True, "process_down")]
+
+
+def test_gaps_are_cut_at_the_times_asked_for_and_keep_their_cause(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(0)
+    epoch = journal.listen(10)
+    journal.close(epoch, 50, "deaf")
+    after = journal.listen(80)
+    journal.prove(after, 230)
+    journal.alive(230)
+    assert gaps(database, since=60, until=70) == [(60, 70, "deaf")]
+    assert gaps(database, since=5, until=8) == [(5, 8, "never_confirmed")]
+    assert gaps(database, since=20, until=40) == []
+    assert gaps(database, since=70, until=60) == []
+
+
+def test_a_dead_second_tracker_does_not_make_a_gap_of_what_the_living_one_has_not_proven_yet(
+    journal: Journal, open_store: Callable[[UUID], Store], database: str
+) -> None:
+    dead = Journal(open_store(UUID(int=2)))
+    dead.start()
+    dead.want(10)
+    dead.prove(dead.listen(10), 50)
+    dead.alive(55)
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(20), 200)
+    journal.alive(230)
+    assert gaps(database) == []
+
+
+def test_a_living_tracker_that_does_not_want_the_token_has_no_say(
+    journal: Journal, open_store: Callable[[UUID], Store], database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(10), 50)
+    other = Journal(open_store(UUID(int=2)))
+    other.start()
+    other.want(10, NO)
+    other.alive(230)
+    assert gaps(database) == [(50, NOW, "process_down")]
+
+
+def test_a_new_life_that_is_not_alive_yet_counts_from_its_start(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(10), 50)
+    journal.start(220)
+    assert gaps(database) == [(50, 220, "process_down")]
+
+
+def test_a_reader_with_another_search_path_gets_the_same_answer(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(10), 50)
+    query = "select cause from public.coverage_gaps(%s, '-infinity', 'infinity')"
+    elsewhere = make_conninfo(database, options="-c search_path=pg_catalog")
+    assert ask(elsewhere, query, YES) == [("process_down",)]
+
+
+def test_a_question_about_one_day_does_not_read_the_whole_history(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(-300 * 86400)
+    do(
+        database,
+        """insert into listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
+             from_at, until_at, cause)
+           select 1, k, 1, n, n + 1, now() - n * interval '1 hour',
+                  now() - n * interval '1 hour' + interval '50 minutes', 'frozen'
+           from generate_series(1, 5) k, generate_series(1, 5000) n""",
+    )
+    do(database, "analyze")
+    day = (YES, datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) - timedelta(days=1))
+    assert ask(database, "select count(*) from coverage_gaps(%s, %s, %s)", *day)[0][0] >= 24
+    explain = "explain (analyze, buffers, format json) select * from coverage_gaps(%s, %s, %s)"
+    plan = ask(database, explain, *day)[0][0][0]["Plan"]
+    touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    assert touched < 500  # 5,000 intervals lie on more than that many pages of heap and index
+
+
+def test_a_fact_may_name_more_tokens_than_one_statement_takes(
+    journal: Journal, database: str
+) -> None:
+    tokens = tuple(TokenId(str(10**9 + number)) for number in range(10_001))
+    epoch = journal.tell(ListeningOpened(ns(1), "leg0-0001", 0))
+    journal.tell(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
+    counts = "select (select count(*) from wanted), (select count(*) from listening)"
+    assert ask(database, counts) == [(10_001, 10_001)]

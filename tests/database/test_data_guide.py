@@ -1,0 +1,290 @@
+"""docs/data.md names the columns there are, and every block of SQL in it does what it says."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from actors.database.store import Store
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessStarted,
+    TokensConfirmed,
+    TokensWanted,
+)
+from actors.model.outcome import Contradiction, Source
+from actors.model.trade import ConditionId, Rejection
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
+from tests.postgres import ask
+
+pytestmark = pytest.mark.db
+
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+OPEN = ConditionId("0x" + "b2" * 32)
+GIVEN = {
+    "token": YES,
+    "market": CONDITION,
+    "from": at(0).isoformat(),
+    "to": at(300).isoformat(),
+    "as_of": "2100-01-01 00:00+00",
+}
+Rows = list[tuple[Any, ...]]
+
+
+def part(title: str) -> str:
+    _, _, rest = PAGE.partition(f"\n## {title}\n")
+    assert rest, title
+    return rest.partition("\n## ")[0]
+
+
+def entries(title: str) -> dict[str, str]:
+    """Give the text below each heading of the third level."""
+    pieces = part(title).split("\n### ")[1:]
+    return {head: text for head, _, text in (piece.partition("\n") for piece in pieces)}
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+RELATIONS = {
+    name: re.findall(r"^\| (\w+) \| ([a-z\[\]]+) \|", text.partition("|---")[2], re.MULTILINE)
+    for name, text in entries("Relations").items()
+}
+RECIPES = {name: blocks(text) for name, text in entries("Recipes").items()}
+
+
+@pytest.fixture
+def filled(database: str, store: Store) -> str:
+    """Give a database in which everything has happened once.
+
+    A market resolved at 290 s. YES was wanted from 0 s and heard from 10 s to
+    100 s and from 130 s to 300 s; NO was wanted and never heard. Trades of YES at
+    20 s (with a twin), 70 s, 140 s and, after it resolved, 295 s.
+    """
+    store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), mark=1))
+    facts: list[Fact] = [
+        ProcessStarted(at_ns=ns(0), host="h", version="1"),
+        TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
+        ListeningOpened(at_ns=ns(5), connection="leg0-0001", leg=0),
+        TokensConfirmed(epoch=3, at_ns=ns(10), tokens=(YES,)),
+        ListeningClosed(epoch=3, at_ns=ns(105), until_ns=ns(100), reason="frozen"),
+        ListeningOpened(at_ns=ns(120), connection="leg0-0001", leg=0),
+        TokensConfirmed(epoch=6, at_ns=ns(130), tokens=(YES,)),
+        ListeningProven(marks=((6, ns(300)),)),
+    ]
+    for seq, fact in enumerate(facts, start=1):
+        store.commit(Batch(facts=((seq, fact),), mark=seq + 1))
+    refusal = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
+    event = ConnectionEvent(at_ns=ns(5), connection="leg0-0001", event="connected", reason="")
+    contradiction = Contradiction(
+        condition_id=OPEN,
+        source=Source.CLOB,
+        detected_at_ms=ns(50) // 1_000_000,
+        recorded="winner 3",
+        observed="winner 4",
+    )
+    store.commit(
+        Batch(
+            prints=(
+                trade(20),
+                trade(20, occurrence=2),
+                trade(70, price=Decimal("0.5"), size=Decimal(4)),
+                trade(140, side="SELL"),
+                trade(295, price=Decimal("0.99")),
+            ),
+            refusals=(RejectedRow(seq=9, index=0, connection="leg0-0001", refusal=refusal),),
+            events=(event,),
+            observations=(
+                observation(),
+                observation(condition_id=OPEN, payouts=None, reason="not closed"),
+            ),
+            resolutions=(verdict(resolved_at_ms=ns(290) // 1_000_000),),
+            contradictions=(contradiction,),
+            mark=10,
+        )
+    )
+    return database
+
+
+def run(dsn: str, block: str, **changes: str) -> Rows:
+    """Run a block as psql does: variables become literals."""
+    given = {**GIVEN, **changes}
+    text = re.sub(r":'(\w+)'", lambda m: sql.Literal(given[m[1]]).as_string(None), block)
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+        if text.startswith("copy"):
+            with cursor.copy(text.rstrip().rstrip(";").encode()) as copied:
+                lines = b"".join(bytes(data) for data in copied).decode().splitlines()
+            return [tuple(line.split(",")) for line in lines]
+        return cursor.execute(text.encode()).fetchall()
+
+
+@pytest.mark.parametrize("name", [name for name in RELATIONS if name != "coverage_gaps"])
+def test_a_relation_has_the_columns_that_are_named(database: str, name: str) -> None:
+    there = ask(
+        database,
+        """select attname::text, format_type(atttypid, null) from pg_attribute
+           where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum""",
+        name,
+    )
+    told = [
+        (column, ask(database, "select %s::regtype::text", kind)[0][0])
+        for column, kind in RELATIONS[name]
+    ]
+
+    assert sorted(told) == sorted(there)
+
+
+def test_the_function_gives_the_columns_that_are_named(database: str) -> None:
+    ((result,),) = ask(
+        database, "select pg_get_function_result(oid) from pg_proc where proname = 'coverage_gaps'"
+    )
+    told = ", ".join(f"{column} {kind}" for column, kind in RELATIONS["coverage_gaps"])
+
+    assert result == f"TABLE({told})"
+
+
+def test_every_column_is_explained() -> None:
+    for line in part("Relations").splitlines():
+        if line.startswith("| ") and not line.startswith("| column"):
+            assert len(line.strip("|").split("|")) == 3, line
+            assert line.strip("|").split("|")[2].strip(), line
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(name, number) for name, said in RECIPES.items() for number in range(len(said))],
+)
+def test_a_recipe_runs_and_finds_something(filled: str, name: str, number: int) -> None:
+    assert run(filled, RECIPES[name][number])
+
+
+def test_every_recipe_has_its_sql_and_no_sql_stands_elsewhere() -> None:
+    assert all(RECIPES.values())
+    assert sum(len(said) for said in RECIPES.values()) == len(blocks(PAGE))
+
+
+def test_a_label_is_what_the_token_of_the_trade_paid(filled: str) -> None:
+    (block,) = RECIPES["Labels for training"]
+
+    assert {row[-1] for row in run(filled, block)} == {Decimal(1)}
+
+
+def test_a_trade_after_the_resolution_has_no_place_in_training(filled: str) -> None:
+    (block,) = RECIPES["Labels for training"]
+
+    assert len(run(filled, block)) == 4
+    assert max(row[0] for row in run(filled, block)) < at(290)
+
+
+def test_a_label_is_not_known_before_it_was_recorded(filled: str) -> None:
+    (block,) = RECIPES["Labels for training"]
+    ((recorded_at,),) = ask(filled, "select recorded_at from resolutions")
+    moment = timedelta(microseconds=1)
+
+    assert run(filled, block, as_of=(recorded_at - moment).isoformat()) == []
+    assert run(filled, block, as_of=recorded_at.isoformat())
+
+
+def test_a_market_that_was_contradicted_gives_no_labels(filled: str, store: Store) -> None:
+    (block,) = RECIPES["Labels for training"]
+    doubt = Contradiction(
+        condition_id=CONDITION,
+        source=Source.CLOB,
+        detected_at_ms=ns(400) // 1_000_000,
+        recorded="winner",
+        observed="split",
+    )
+    store.commit(Batch(contradictions=(doubt,), mark=10))
+
+    assert run(filled, block) == []
+
+
+def test_gaps_are_told_with_their_causes(filled: str) -> None:
+    one, by_cause = RECIPES["Gaps and their causes"]
+
+    assert run(filled, one) == [
+        (at(0), timedelta(seconds=10), "never_confirmed"),
+        (at(100), timedelta(seconds=30), "frozen"),
+    ]
+    assert run(filled, by_cause) == [
+        ("never_confirmed", 2, timedelta(seconds=310)),
+        ("frozen", 1, timedelta(seconds=30)),
+    ]
+
+
+def test_the_share_of_a_span_that_was_heard_is_told_for_both_tokens(filled: str) -> None:
+    _, share = RECIPES["Coverage of a token"]
+
+    assert run(filled, share) == [
+        (YES, "Yes", timedelta(seconds=260)),
+        (NO, "No", timedelta(0)),
+    ]
+
+
+def test_no_trades_is_told_apart_from_not_listened(filled: str) -> None:
+    count, _ = RECIPES['Is "no trades" real?']
+    quiet = {"from": at(200).isoformat(), "to": at(230).isoformat()}
+
+    assert run(filled, count, **quiet) == [(0, True)]
+    assert run(filled, count, **quiet, token=NO) == [(0, False)]
+    assert run(filled, count, token="9") == [(0, False)]
+    assert run(filled, count) == [(5, False)]
+
+
+def test_a_series_is_zero_where_we_listened_and_null_where_not(filled: str) -> None:
+    _, series = RECIPES['Is "no trades" real?']
+
+    assert [shares for _, shares in run(filled, series)] == [
+        None,
+        None,
+        None,
+        Decimal(0),
+        Decimal("10.820819"),
+    ]
+    assert [shares for _, shares in run(filled, series, token=NO)] == [None] * 5
+
+
+def test_twin_fills_are_counted(filled: str) -> None:
+    ((*_, fills),) = run(filled, *RECIPES["Twin fills"])
+
+    assert fills == 2
+
+
+def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:
+    by_reason, said = RECIPES["Rejected messages"]
+
+    assert run(filled, by_reason) == [("price out of range", 1, at(30), at(30))]
+    assert run(filled, said)[0][-1] == "\\377{}"
+
+
+def test_unresolved_markets_are_listed_with_the_last_word_of_each_source(filled: str) -> None:
+    ((_, state, reason, seen_at, _, condition),) = run(filled, *RECIPES["Unresolved markets"])
+
+    assert (condition, state, reason) == (OPEN, "ended", "gamma: not closed")
+    assert seen_at == at(0)
+
+
+def test_what_was_known_is_told_as_of_a_time(filled: str) -> None:
+    (block,) = RECIPES["What was known when"]
+
+    ((source, said, reason, _),) = run(filled, block)
+    assert (source, said, reason) == ("gamma", f"winner {YES}", "")
+    assert run(filled, block, as_of="2020-01-01") == []
+
+
+def test_an_export_keeps_numbers_exact_and_identifiers_whole(filled: str) -> None:
+    head, first, *_ = run(filled, *RECIPES["Export"][:1])
+    row = dict(zip(head, first, strict=True))
+
+    assert row["token_id"] == YES
+    assert row["size"] == "10.820819"

@@ -1,0 +1,230 @@
+"""The embedded server starts, stops, survives and gives way; as root and as anyone."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from actors.database import postgres_binaries
+from actors.database.embedded import Embedded
+from actors.database.postgres_binaries import Owner, find_binaries, require_traversable
+from actors.errors import ConfigError, StateDirBusy
+from tests.postgres import ask, do
+
+pytestmark = pytest.mark.live
+
+FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=1MB")
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """Give a short path that other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="tr-"))
+    folder.chmod(0o755)
+    yield folder / "pg"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make(root: Path) -> Iterator[Callable[[], Embedded]]:
+    """Give what makes a server in `root`; all are stopped afterwards."""
+    made: list[Embedded] = []
+
+    def make_one() -> Embedded:
+        made.append(Embedded(root, FAST))
+        return made[-1]
+
+    yield make_one
+    for each in made:
+        each.stop()
+
+
+def pid_in(root: Path) -> int:
+    return int((root / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_it_starts_makes_a_database_and_keeps_it_over_a_restart(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    server = make()
+    server.start()
+    do(server.dsn(), "create table kept as select 42 as answer")
+    assert ask(server.dsn(), "select * from kept") == [(42,)]
+    pid = pid_in(root)
+    server.stop()
+    assert not is_running(pid)
+    again = make()
+    again.start()
+    assert ask(again.dsn(), "select * from kept") == [(42,)]
+
+
+def test_the_line_for_people_leads_into_the_database(make: Callable[[], Embedded]) -> None:
+    server = make()
+    server.start()
+    server.dsn()
+    line = [*shlex.split(server.psql_line()), "-Atc", "select current_database()"]
+    said = subprocess.run(line, capture_output=True, text=True, timeout=30, check=True)
+    assert said.stdout == "tracker\n"
+
+
+def test_nobody_comes_in_over_the_network(make: Callable[[], Embedded], root: Path) -> None:
+    server = make()
+    server.start()
+    assert ask(server.dsn("postgres"), "show listen_addresses") == [("",)]
+    assert (root / "s").stat().st_mode & 0o777 == 0o700
+    assert (root / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_tracker_in_the_same_folder_is_told_so(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    server = make()
+    server.start()
+    with pytest.raises(StateDirBusy, match=str(root)):
+        make().start()
+    assert ask(server.dsn("postgres"), "select 1") == [(1,)]
+
+
+def test_stop_may_be_called_twice_and_without_start(make: Callable[[], Embedded]) -> None:
+    server = make()
+    server.stop()
+    server.start()
+    server.stop()
+    server.stop()
+
+
+def test_a_killed_tracker_takes_its_server_with_it(root: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from actors.database.embedded import Embedded;"
+        "server = Embedded(Path(sys.argv[1])); server.start(); print('ready', flush=True);"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", script, str(root)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        pid = pid_in(root)
+        parent.kill()
+        parent.wait(timeout=30)
+    wait_until(lambda: not is_running(pid), "the server outlived its tracker")
+    assert not (root / "data" / "postmaster.pid").exists()
+
+
+def test_a_crashed_server_recovers_at_the_next_start(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    server = make()
+    server.start()
+    do(server.dsn(), "create table kept as select 42 as answer")
+    os.kill(pid_in(root), signal.SIGKILL)
+    server.stop()
+    again = make()
+    again.start()
+    assert ask(again.dsn(), "select * from kept") == [(42,)]
+
+
+def test_a_pid_that_now_belongs_to_a_stranger_does_not_hold_the_folder(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    server = make()
+    server.start()
+    pid_file = root / "data" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    owner = pid_file.stat()
+    server.stop()
+    run_as = {"user": owner.st_uid} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["sleep", "600"], **run_as) as stranger:  # type: ignore[call-overload]  # mypy cannot match the keyword by name
+        pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        os.chown(pid_file, owner.st_uid, owner.st_gid)
+        again = make()
+        again.start()
+        assert ask(again.dsn("postgres"), "select 1") == [(1,)]
+        stranger.kill()
+
+
+def test_a_half_made_cluster_is_made_anew(make: Callable[[], Embedded], root: Path) -> None:
+    (root / "data.new").mkdir(parents=True)
+    (root / "data.new" / "PG_VERSION").write_text("18")
+    server = make()
+    server.start()
+    assert ask(server.dsn("postgres"), "show data_checksums") == [("on",)]
+
+
+def test_a_cluster_of_another_major_version_is_left_alone(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    (root / "data").mkdir(parents=True)
+    (root / "data" / "PG_VERSION").write_text("9\n")
+    with pytest.raises(ConfigError, match=r"made by PostgreSQL 9, but .*TRACKER_POSTGRES_BIN"):
+        make().start()
+    assert (root / "data" / "PG_VERSION").read_text() == "9\n"
+
+
+def test_a_server_that_cannot_start_says_why(root: Path) -> None:
+    server = Embedded(root, ("no_such_setting=1",))
+    with pytest.raises(Exception, match="no_such_setting"):
+        server.start()
+    server.stop()
+
+
+def test_a_path_too_long_for_a_socket_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="too long"):
+        Embedded(Path("/tmp") / ("x" * 100))
+
+
+def test_a_folder_that_the_server_may_not_enter_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    stranger = Owner(name="somebody", uid=os.getuid() + 4242, gid=os.getgid() + 4242)
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigError, match=r"somebody, who may not enter .*chmod o\+x"):
+        require_traversable(closed / "pg" / "data", stranger)
+    require_traversable(closed / "pg" / "data", None)
+
+
+def test_a_folder_of_binaries_without_a_server_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRACKER_POSTGRES_BIN", str(tmp_path))
+    with pytest.raises(ConfigError, match="TRACKER_POSTGRES_BIN"):
+        find_binaries()
+
+
+def test_without_any_binaries_one_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRACKER_POSTGRES_BIN", raising=False)
+    monkeypatch.setattr(postgres_binaries, "_installed", list)
+    with pytest.raises(ConfigError, match="TRACKER_DATABASE_URL"):
+        find_binaries()
+
+
+def test_the_database_is_made_once(make: Callable[[], Embedded]) -> None:
+    server = make()
+    server.start()
+    assert server.dsn("odd name") == server.dsn("odd name")
+    with psycopg.connect(server.dsn("odd name")) as connection:
+        assert connection.info.dbname == "odd name"

@@ -1,0 +1,243 @@
+"""What stands behind the end of an epoch in the journal proves nothing for it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from actors.database.store import Store
+from actors.journal.journal import MIB, Journal
+from actors.journal.watermark import Watermark
+from actors.model.batch import Batch
+from actors.model.facts import (
+    Fact,
+    ListeningClosed,
+    ListeningOpened,
+    ListeningProven,
+    ProcessStarted,
+    RangeLost,
+    TokensConfirmed,
+    encode,
+)
+from actors.writer.catchup import read_range
+from actors.writer.gather import FindingsBatch, batch
+from tests.database.samples import NO, YES, trade
+from tests.postgres import ask
+
+pytestmark = pytest.mark.db
+
+ZERO = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EPOCH = 2
+LIFE: tuple[Fact, ...]
+
+
+def ns(second: float) -> int:
+    return round((ZERO + timedelta(seconds=second)).timestamp() * 1_000_000_000)
+
+
+def mark(until: float, epoch: int = EPOCH) -> ListeningProven:
+    return ListeningProven(((epoch, ns(until)),))
+
+
+LIFE = (
+    ProcessStarted(ns(0), "host", "1"),
+    ListeningOpened(ns(1), "leg0-0001", 0),
+    TokensConfirmed(EPOCH, ns(2), (YES,)),
+    mark(10),
+)
+
+
+def close(until: float | None, reason: str = "disconnected") -> ListeningClosed:
+    return ListeningClosed(EPOCH, ns(60), None if until is None else ns(until), reason)
+
+
+def tell(store: Store, *facts: Fact, at_once: bool) -> None:
+    numbered = tuple(enumerate((*LIFE, *facts), 1))
+    for some in [numbered] if at_once else [(each,) for each in numbered]:
+        store.commit(Batch(facts=some))
+
+
+def covered(database: str, token: str = YES) -> list[tuple[float, float]]:
+    query = "select lower(during), upper(during) from coverage where token_id = %s order by during"
+    return [
+        ((low - ZERO).total_seconds(), (high - ZERO).total_seconds())
+        for low, high in ask(database, query, token)
+    ]
+
+
+@pytest.fixture(params=[True, False], ids=["one batch", "one by one"])
+def at_once(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_a_mark_of_a_life_that_was_given_up_extends_nothing(
+    store: Store, database: str, at_once: bool
+) -> None:
+    tell(store, close(None, "frozen"), mark(50), mark(70), at_once=at_once)
+
+    assert covered(database) == [(2, 10)]
+
+
+def test_its_own_late_goodbye_extends_nothing_either(
+    store: Store, database: str, at_once: bool
+) -> None:
+    tell(store, close(None, "frozen"), mark(50), close(55), at_once=at_once)
+
+    assert covered(database) == [(2, 10)]
+    assert ask(database, "select reason from epochs") == [("frozen",)]
+
+
+def test_a_mark_before_the_end_counts_though_it_arrives_after_it(
+    store: Store, database: str
+) -> None:
+    facts = tuple(enumerate((*LIFE, mark(50), close(None)), 1))
+    for each in (*facts[:4], facts[5], facts[4]):
+        store.commit(Batch(facts=(each,)))
+
+    assert covered(database) == [(2, 50)]
+
+
+def test_a_mark_of_a_life_before_the_start_of_the_process_extends_nothing(
+    store: Store, database: str, at_once: bool
+) -> None:
+    tell(store, mark(20), ProcessStarted(ns(30), "host", "1"), mark(50), at_once=at_once)
+
+    assert covered(database) == [(2, 20)]
+
+
+def test_a_stretch_that_is_lost_ends_the_coverage_of_all_who_listened(
+    store: Store, database: str, at_once: bool
+) -> None:
+    other = 5
+    tell(
+        store,
+        ListeningOpened(ns(11), "leg1-0001", 1),
+        TokensConfirmed(other, ns(12), (NO,)),
+        ListeningProven(((EPOCH, ns(20)), (other, ns(21)))),
+        RangeLost(8, 8),
+        ListeningProven(((EPOCH, ns(40)), (other, ns(41)))),
+        close(45),
+        at_once=at_once,
+    )
+
+    assert covered(database, YES) == [(2, 20)]
+    assert covered(database, NO) == [(12, 21)]
+    assert set(ask(database, "select closed_seq, lost, reason from epochs")) == {
+        (8, True, "journal_hole")
+    }
+
+
+def test_whoever_opens_behind_the_stretch_is_believed(
+    store: Store, database: str, at_once: bool
+) -> None:
+    epoch = 6
+    tell(
+        store,
+        RangeLost(5, 5),
+        ListeningOpened(ns(30), "leg0-0001", 0),
+        TokensConfirmed(epoch, ns(31), (YES,)),
+        mark(40, epoch),
+        at_once=at_once,
+    )
+
+    assert covered(database) == [(2, 10), (31, 40)]
+
+
+def test_a_stretch_that_is_lost_leaves_earlier_ends_as_they_are(
+    store: Store, database: str, at_once: bool
+) -> None:
+    tell(store, ProcessStarted(ns(30), "host", "1"), RangeLost(6, 6), at_once=at_once)
+
+    assert covered(database) == [(2, 10)]
+    assert ask(database, "select closed_seq, reason from epochs") == [(5, "process_down")]
+
+
+# ------------------------------------------------- from the file to the answer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def open_journal(folder: Path) -> Journal:
+    return Journal.open(folder, max_bytes=64 * MIB, segment_bytes=4096, reserve_bytes=0)
+
+
+@pytest.fixture
+def journal(folder: Path) -> Iterator[Journal]:
+    """Give a journal of several segments: a life that listens and hears."""
+    made = open_journal(folder)
+    for fact in LIFE:
+        made.append(encode(fact))
+    for second in range(11, 71):
+        made.append(bytes(500))  # what was heard; it is the files that matter
+        made.append(encode(mark(second)))
+    yield made
+    made.close()
+
+
+def store_all(store: Store, journal: Journal) -> None:
+    store.open(journal.journal_id, first_seq=journal.oldest_seq)
+    acks = Watermark(1)
+    while True:
+        gathered = read_range(journal, acks, most_prints=1_000, most_records=10)
+        if not gathered.records:
+            return
+        for first, last in gathered.stretches:
+            acks.done(first, last)
+        store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
+
+
+def test_without_damage_all_that_was_heard_is_covered(
+    store: Store, database: str, journal: Journal
+) -> None:
+    store_all(store, journal)
+
+    assert covered(database) == [(2, 70)]
+
+
+def test_a_segment_that_vanished_from_the_middle_ends_coverage_where_it_began(
+    store: Store, database: str, journal: Journal, folder: Path
+) -> None:
+    segments = sorted(folder.glob("seg-*.log"))
+    assert len(segments) > 4
+    first = int(segments[2].stem.removeprefix("seg-"))
+    segments[2].unlink()
+    store_all(store, journal)
+
+    # Each second is two records, the mark the second of them.
+    assert covered(database) == [(2, 10 + (first - 1 - len(LIFE)) // 2)]
+    assert ask(database, "select closed_seq, reason from epochs") == [(first, "journal_hole")]
+
+
+def test_a_database_older_than_the_journal_knows_what_it_lacks(
+    store: Store, database: str, journal: Journal, folder: Path
+) -> None:
+    store.open(journal.journal_id)
+    store.commit(Batch(facts=tuple(enumerate(LIFE, 1)), mark=5))
+    segments = sorted(folder.glob("seg-*.log"))
+    second = int(segments[1].stem.removeprefix("seg-"))
+    journal.release(second)
+    acks = Watermark(store.open(journal.journal_id).mark)
+    gathered = read_range(journal, acks, most_prints=1_000, most_records=1_000)
+    store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
+
+    assert gathered.facts[0] == (5, RangeLost(5, second - 1))
+    assert covered(database) == [(2, 10)]
+
+
+def test_a_restored_journal_is_stored_whole_under_another_identity(
+    store: Store, database: str
+) -> None:
+    before, after = uuid4(), uuid4()
+    store.open(before, first_seq=1)
+    store.commit(Batch(prints=(trade(1),), mark=900))
+    assert store.open(after, first_seq=500).mark == 500
+    assert store.open(after, first_seq=700).mark == 500
+    store.commit(Batch(prints=(trade(1), trade(2)), mark=502))
+
+    assert ask(database, "select count(*) from prints") == [(2,)]
+    assert store.open(before).mark == 900

@@ -1,0 +1,119 @@
+"""Migrations are facts: applied once each, all or nothing, never edited."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from actors.database import migrate
+from actors.database.migrate import MIGRATIONS, migrations
+from actors.database.session import Session
+from actors.errors import SchemaMismatch, StoreUnavailable
+from tests.postgres import ask, do
+
+pytestmark = pytest.mark.db
+
+ALL = tuple(each.name for each in migrations())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the migrations that a test may change."""
+    return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+
+
+def applied(database: str) -> list[tuple[str, ...]]:
+    return ask(database, "select name from schema_migrations order by name")
+
+
+def test_an_empty_database_gets_all_of_them_in_order(empty_database: str) -> None:
+    assert migrate.pending(empty_database) == ALL
+    assert migrate.apply(empty_database) == ALL
+    assert applied(empty_database) == [(name,) for name in ALL]
+    assert migrate.pending(empty_database) == ()
+
+
+def test_a_second_run_finds_nothing_to_do(database: str) -> None:
+    assert migrate.apply(database) == ()
+    session = Session(database)
+    migrate.verify(session.connection)
+    session.close()
+
+
+def test_pending_changes_nothing(empty_database: str) -> None:
+    migrate.pending(empty_database)
+    assert ask(empty_database, "select count(*) from pg_tables where schemaname = 'public'") == [
+        (0,)
+    ]
+
+
+def test_a_new_migration_is_applied_alone(database: str, folder: Path) -> None:
+    (folder / "9000_add_note.sql").write_text("-- 100% new\ncreate table note (a int);")
+    assert migrate.pending(database, folder) == ("9000_add_note.sql",)
+    assert migrate.apply(database, folder) == ("9000_add_note.sql",)
+    assert ask(database, "select count(*) from note") == [(0,)]
+
+
+def test_a_failing_migration_leaves_nothing_of_itself(database: str, folder: Path) -> None:
+    (folder / "9000_add_note.sql").write_text("create table note (a int);")
+    (folder / "9001_break.sql").write_text("create table other (a int); select 1/0;")
+    with pytest.raises(SchemaMismatch, match=r"9001_break\.sql does not fit.*division by zero"):
+        migrate.apply(database, folder)
+    assert applied(database)[-1] == ("9000_add_note.sql",)
+    assert ask(database, "select to_regclass('other')") == [(None,)]
+
+
+def test_an_edited_migration_is_refused_with_its_name(database: str, folder: Path) -> None:
+    edited = folder / ALL[1]
+    edited.write_text(edited.read_text() + "\n-- a harmless remark\n")
+    with pytest.raises(SchemaMismatch, match=rf"{ALL[1]} was edited.*new migration"):
+        migrate.pending(database, folder)
+    with pytest.raises(SchemaMismatch, match="was edited"):
+        migrate.apply(database, folder)
+
+
+def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
+    do(database, "insert into schema_migrations values ('9999_from_tomorrow.sql', 'x')")
+    session = Session(database)
+    with pytest.raises(SchemaMismatch, match=r"9999_from_tomorrow\.sql.*newer"):
+        migrate.verify(session.connection)
+    session.close()
+    with pytest.raises(SchemaMismatch):
+        migrate.apply(database)
+
+
+def test_an_older_database_is_not_verified(database: str, folder: Path) -> None:
+    (folder / "9000_add_note.sql").write_text("create table note (a int);")
+    (folder / "9001_add_note.sql").write_text("create table other (a int);")
+    session = Session(database)
+    with pytest.raises(SchemaMismatch, match=r"lacks 9000_add_note\.sql and 1 more.*--migrate"):
+        migrate.verify(session.connection, folder)
+    session.close()
+
+
+def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
+    results: list[tuple[str, ...]] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(migrate.apply(empty_database)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(results) == [(), ALL]
+
+
+def test_a_server_that_is_away_can_be_tried_later() -> None:
+    with pytest.raises(StoreUnavailable):
+        migrate.pending("host=/nonexistent dbname=x")
+
+
+def test_names_are_numbers_verb_object_and_each_says_why() -> None:
+    for each in migrations():
+        assert each.name.removesuffix(".sql").split("_")[1] in {"create", "add", "change", "drop"}
+        assert each.text.startswith(b"-- Why: ")
+        assert b"-- Locks: " in each.text
+    numbers = [int(name[:4]) for name in ALL]
+    assert numbers == list(range(1, len(ALL) + 1))

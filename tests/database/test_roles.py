@@ -1,0 +1,136 @@
+"""sql/roles.sql: the tracker needs no more than it is given, and readers only read."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from actors.database import migrate
+from actors.database.queries import SQL
+from actors.database.store import Store
+from actors.errors import StoreUnavailable
+from tests.database.everything import everything
+from tests.postgres import Server, ask, do, name_of
+
+pytestmark = pytest.mark.db
+
+ROLES = ("tracker_owner", "tracker_writer", "tracker_reader")
+READABLE = (
+    "trades", "candles_1m", "markets", "assets", "resolutions", "resolution_observations",
+    "resolution_conflicts", "unresolved_markets", "coverage", "connection_events",
+    "rejected_messages",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def roles(server: Server) -> Iterator[None]:
+    """Take the roles away again: they belong to the whole server."""
+    already = {row[0] for row in ask(server.dsn, "select rolname from pg_roles")} & set(ROLES)
+    yield
+    for role in set(ROLES) - already:
+        do(server.dsn, f"drop role if exists {role}")
+
+
+@pytest.fixture(scope="module")
+def secured(server: Server, roles: None) -> Iterator[str]:
+    """Give a database as docs/operations.md has it made: roles, migrations as the owner, roles."""
+    del roles  # only that they go away again
+    with server.database() as dsn:
+        text = (SQL / "roles.sql").read_text()
+        do(dsn, text)
+        migrate.apply(as_role(dsn, "tracker_owner"))
+        do(dsn, text)
+        yield dsn
+
+
+def as_role(dsn: str, role: str) -> str:
+    return make_conninfo(dsn, options=f"-c role={role}")
+
+
+def test_the_tracker_runs_as_the_writer(secured: str) -> None:
+    dsn = as_role(secured, "tracker_writer")
+    assert migrate.pending(dsn) == ()
+    store = Store(dsn)
+    try:
+        assert store.open(UUID(int=1)).mark == 1
+        assert store.commit(everything()).stored == 2
+        assert store.commit(everything()).repeated == 2
+        assert list(store.open_markets()) == []
+    finally:
+        store.close()
+    assert ask(secured, "select count(*) from resolutions") == [(1,)]
+    assert ask(secured, "select count(*) from coverage") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "create table mine (x integer)",
+        "drop table prints",
+        "alter table prints add column x integer",
+        "truncate prints",
+        "delete from prints",
+        "update prints set price = 1",
+        "delete from resolutions",
+        "update resolutions set kind = 'split'",
+        "alter table resolutions disable trigger all",
+        "insert into schema_migrations select 'x', 'y', now()",
+        "create role mine",
+        "create temporary table mine (x integer)",
+    ],
+)
+def test_the_writer_may_not(secured: str, forbidden: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        do(as_role(secured, "tracker_writer"), forbidden)
+
+
+@pytest.mark.parametrize("relation", READABLE)
+def test_the_reader_reads_the_public_relations(secured: str, relation: str) -> None:
+    ask(as_role(secured, "tracker_reader"), f"table {relation}")
+
+
+def test_the_reader_asks_for_gaps(secured: str) -> None:
+    query = "select * from coverage_gaps('1', now() - interval '1 day', now())"
+    assert ask(as_role(secured, "tracker_reader"), query) == []
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "select * from prints",
+        "select * from journals",
+        "select * from schema_migrations",
+        "insert into markets (condition_id) values ('0x1')",
+        "update assets set outcome = 'x'",
+        "delete from resolutions",
+        "truncate rejected_messages",
+        "create table mine (x integer)",
+        "select setval('assets_asset_key_seq', 1)",
+    ],
+)
+def test_the_reader_may_not(secured: str, forbidden: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        do(as_role(secured, "tracker_reader"), forbidden)
+
+
+def test_the_reader_is_given_nothing_but_reading(secured: str) -> None:
+    granted = ask(
+        secured,
+        "select distinct privilege_type from information_schema.role_table_grants"
+        " where grantee = 'tracker_reader'",
+    )
+    assert granted == [("SELECT",)]
+
+
+def test_strangers_are_not_let_in(secured: str) -> None:
+    rows = ask(secured, "select has_database_privilege('public', %s, 'connect')", name_of(secured))
+    assert rows == [(False,)]
+
+
+def test_a_tracker_that_may_not_write_says_so_and_keeps_its_journal(secured: str) -> None:
+    store = Store(as_role(secured, "tracker_reader"))
+    with pytest.raises(StoreUnavailable, match="permission denied"):
+        store.open(UUID(int=1))
+    store.close()

@@ -1,0 +1,93 @@
+"""The public relations are a contract; schema.sql and the migrations tell the same."""
+
+import pytest
+
+from actors.database import migrate
+from actors.database.queries import SQL
+from tests.postgres import Server, ask, do
+
+pytestmark = pytest.mark.db
+
+PUBLIC = {
+    "trades": (
+        "traded_at received_at condition_id token_id outcome price size side fee_rate_bps"
+        " transaction_hash occurrence trade_id"
+    ),
+    "markets": "condition_id question slug end_date closed neg_risk",
+    "assets": "token_id condition_id outcome outcome_index",
+    "resolutions": (
+        "condition_id kind winning_token_id winning_outcome payouts resolved_at recorded_at"
+    ),
+    "resolution_observations": "condition_id source observed_at verdict payload",
+    "resolution_conflicts": "condition_id detected_at recorded observed source",
+    "unresolved_markets": "condition_id ended_at state reason last_observed_at",
+    "coverage": "token_id during",
+    "connection_events": "at connection event reason",
+    "rejected_messages": "received_at connection reason payload",
+    "candles_1m": "asset_key bucket open high low close volume trades",
+}
+TYPES = {
+    ("trades", "price"): "numeric",
+    ("trades", "size"): "numeric",
+    ("trades", "traded_at"): "timestamp with time zone",
+    ("resolutions", "payouts"): "numeric[]",
+    ("resolution_observations", "payload"): "jsonb",
+    ("coverage", "during"): "tstzrange",
+    ("rejected_messages", "payload"): "bytea",
+}
+COLUMNS = """select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+      a.attidentity, pg_get_expr(d.adbin, d.adrelid), c.relkind
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid
+    left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+    where n.nspname = 'public' and a.attnum > 0 and not a.attisdropped order by 1, 2"""
+SNAPSHOT = (
+    COLUMNS,
+    """select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
+       where connamespace = 'public'::regnamespace order by 1, 2""",
+    "select indexdef from pg_indexes where schemaname = 'public' order by 1",
+    """select tgrelid::regclass::text, pg_get_triggerdef(oid) from pg_trigger
+       where not tgisinternal order by 1, 2""",
+    """select pg_get_functiondef(oid) from pg_proc
+       where pronamespace = 'public'::regnamespace order by 1""",
+    "select viewname, definition from pg_views where schemaname = 'public' order by 1",
+)
+
+
+def test_schema_sql_builds_what_the_migrations_build(server: Server) -> None:
+    with server.database() as by_migrations, server.database() as by_schema:
+        migrate.apply(f"{by_migrations} options='-c tracker.timescale=off'")
+        do(by_schema, (SQL / "schema.sql").read_text())
+        for query in SNAPSHOT:
+            built = ask(by_migrations, query)
+            assert ask(by_schema, query) == built
+            assert built
+
+
+@pytest.mark.parametrize("relation", PUBLIC)
+def test_a_public_relation_has_its_columns(database: str, relation: str) -> None:
+    have = {row[1] for row in ask(database, COLUMNS) if row[0] == relation}
+    assert set(PUBLIC[relation].split()) <= have
+
+
+def test_public_columns_have_their_types(database: str) -> None:
+    have = {(row[0], row[1]): row[2] for row in ask(database, COLUMNS)}
+    assert {column: have[column] for column in TYPES} == TYPES
+
+
+def test_coverage_gaps_is_a_function_of_a_token_and_two_times(database: str) -> None:
+    query = """select pg_get_function_arguments(oid), pg_get_function_result(oid)
+        from pg_proc where proname = 'coverage_gaps'"""
+    assert ask(database, query) == [
+        (
+            "token_id text, from_time timestamp with time zone, to_time timestamp with time zone",
+            "TABLE(gap tstzrange, cause text)",
+        )
+    ]
+
+
+def test_every_query_has_its_purpose_at_its_head() -> None:
+    files = sorted((SQL / "queries").glob("*.sql"))
+    assert files
+    for file in files:
+        assert file.read_text().startswith("-- "), file.name

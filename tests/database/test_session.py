@@ -1,0 +1,171 @@
+"""A session has its limits, durable commits, errors with a meaning, and a lifeline."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from actors.database import migrate
+from actors.database.session import Session, errors
+from actors.errors import ConfigError, StoreUnavailable
+from tests.postgres import Server, ask, do
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Give a port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def setting(session: Session, name: str) -> str:
+    row = session.connection.execute("select current_setting(%s)", (name,)).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+@pytest.mark.db
+@pytest.mark.parametrize(
+    ("wish", "have"),
+    [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")],
+)
+def test_commits_wait_for_the_disk(database: str, wish: str, have: str) -> None:
+    session = Session(make_conninfo(database, options=f"-c synchronous_commit={wish}"))
+    assert setting(session, "synchronous_commit") == have
+    session.close()
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_before_anything_is_made(
+    server: Server, encoding: str
+) -> None:
+    name = f"tracker_test_{encoding.lower()}"
+    do(server.dsn, f"create database {name} encoding '{encoding}' locale 'C' template template0")
+    dsn = make_conninfo(server.dsn, dbname=name)
+    try:
+        with pytest.raises(ConfigError, match=f"{encoding}.*UTF8"):
+            migrate.apply(dsn)
+        tables = "select count(*) from pg_tables where schemaname = 'public'"
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute(tables).fetchone() == (0,)
+    finally:
+        do(server.dsn, f"drop database {name} with (force)")
+
+
+@pytest.mark.db
+def test_a_session_has_limits_and_a_fixed_search_path(database: str) -> None:
+    session = Session(database)
+    names = (
+        *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
+        *("timezone", "search_path", "application_name"),
+    )
+    assert [setting(session, name) for name in names] == [
+        *("20s", "5s", "1min", "UTC", "public", "polymarket-tracker")
+    ]
+    assert "PostgreSQL" in session.server
+    session.close()
+
+
+@pytest.mark.db
+def test_a_statement_that_takes_too_long_is_ended(database: str) -> None:
+    session = Session(database, statement_s=0.05)
+    with pytest.raises(StoreUnavailable) as caught, errors():
+        session.connection.execute("select pg_sleep(60)")
+    assert caught.value.sqlstate == "57014"
+    session.close()
+
+
+@pytest.mark.db
+def test_a_read_only_server_is_not_written_to(database: str) -> None:
+    with pytest.raises(StoreUnavailable, match="read-only") as caught:
+        Session(make_conninfo(database, options="-c default_transaction_read_only=on"))
+    assert caught.value.sqlstate == "25006"
+
+
+@pytest.mark.db
+def test_lost_permission_is_for_later_and_says_what(database: str) -> None:
+    session = Session(database)
+    session.connection.execute("create role nobody_here")
+    try:
+        with pytest.raises(StoreUnavailable, match="permission denied") as caught, errors():
+            session.connection.execute("set role nobody_here; select * from prints")
+        assert caught.value.sqlstate == "42501"
+    finally:
+        session.connection.execute("reset role")
+        session.connection.execute("drop role nobody_here")
+        session.close()
+
+
+@pytest.mark.db
+def test_a_server_that_ends_our_session_is_away(database: str) -> None:
+    session = Session(database)
+    pid = session.connection.info.backend_pid
+    do(database, "select pg_terminate_backend(%s)", pid)
+    with pytest.raises(StoreUnavailable), errors():
+        session.connection.execute("select 1")
+    session.close()
+
+
+@pytest.mark.db
+def test_abort_from_another_thread_frees_who_waits(database: str) -> None:
+    session = Session(database, statement_s=0)
+    waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"
+    told: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            with errors():
+                session.connection.execute("select pg_sleep(600)")
+        except StoreUnavailable as exc:
+            told.append(exc)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not ask(database, waits)[0][0]:
+        pass
+    session.abort()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert len(told) == 1
+    session.close()
+
+
+@pytest.mark.db
+def test_abort_after_close_harms_nobody(database: str) -> None:
+    session = Session(database)
+    session.close()
+    one, other = socket.socketpair()  # take the descriptor numbers that became free
+    with one, other:
+        session.abort()
+        one.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            one.recv(1)
+
+
+def test_nobody_there_is_unavailable_and_the_password_stays_unsaid() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(StoreUnavailable) as caught:
+        Session(f"postgresql://ann:s3cretWORD@127.0.0.1:{port}/t")
+    assert "s3cretWORD" not in str(caught.value)
+
+
+def test_a_server_that_accepts_and_stays_silent_does_not_hold_us(deaf_port: int) -> None:
+    with pytest.raises(StoreUnavailable):
+        Session(f"host=127.0.0.1 port={deaf_port} user=ann dbname=t")
+
+
+@pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53100", "53300", "55P03", "57P01"])
+def test_what_the_server_cannot_do_now_is_for_later(state: str) -> None:
+    with pytest.raises(StoreUnavailable) as caught, errors():
+        raise psycopg.errors.lookup(state)("words of the server")
+    assert caught.value.sqlstate == state
+
+
+def test_our_own_mistakes_are_not_taken_for_a_database_that_is_away() -> None:
+    with pytest.raises(psycopg.ProgrammingError), errors():
+        raise psycopg.ProgrammingError("the query has 3 placeholders but 2 parameters were passed")

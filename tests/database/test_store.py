@@ -1,0 +1,279 @@
+"""Rows and the mark: stored exactly once, whatever is told again and whoever else writes."""
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from actors.database.store import Store
+from actors.errors import SchemaMismatch, StoreUnavailable
+from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
+from actors.model.facts import TokensWanted
+from actors.model.trade import Rejection, TokenId
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, trade
+from tests.postgres import ask, do
+
+pytestmark = pytest.mark.db
+
+Opener = Callable[[UUID], Store]
+
+
+def mark_of(database: str, journal_id: UUID) -> int:
+    query = "select mark from journal_progress join journals using (journal_key)"
+    return int(ask(database, query + " where journal_id = %s", journal_id)[0][0])
+
+
+def test_a_print_reads_back_as_it_was_printed(store: Store, database: str) -> None:
+    store.commit(Batch(prints=(trade(3, extra='{"new": [1]}', trade_id="t-1"),)))
+    rows = ask(
+        database,
+        "select traded_at, received_at, condition_id, token_id, outcome, price, size, side,"
+        " fee_rate_bps, transaction_hash, occurrence, trade_id, extra from trades",
+    )
+    assert rows == [
+        (
+            *(at(3), at(3.005), CONDITION, YES, None, Decimal("0.330"), Decimal("10.820819")),
+            *("BUY", 0, "0x" + "5f" * 32, 1, "t-1", {"new": [1]}),
+        )
+    ]
+
+
+def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None:
+    store.commit(Batch(prints=(trade(fee_rate_bps=None, transaction_hash=None),)))
+    query = "select fee_rate_bps, transaction_hash, trade_id, extra from trades"
+    assert ask(database, query) == [(None, None, None, None)]
+
+
+def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
+    batch = Batch(prints=tuple(trade(second) for second in range(50)), mark=51)
+    assert store.commit(batch) == Committed(stored=50, repeated=0, refused=0, mark=51)
+    assert store.commit(batch) == Committed(stored=0, repeated=50, refused=0, mark=51)
+    assert ask(database, "select count(*) from prints") == [(50,)]
+
+
+def test_the_same_print_twice_in_one_batch_is_stored_once_with_its_first_receipt(
+    store: Store, database: str
+) -> None:
+    late, early = trade(1, received_at_ns=ns(9)), trade(1, received_at_ns=ns(2))
+    assert store.commit(Batch(prints=(late, early))).repeated == 1
+    assert ask(database, "select received_at from trades") == [(at(2),)]
+
+
+def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> None:
+    first, second = trade(price=Decimal("0.330")), trade(price=Decimal("0.33"))
+    assert store.commit(Batch(prints=(first, second))).stored == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"occurrence": 2},
+        {"side": "SELL"},
+        {"size": Decimal("10.82081")},
+        {"transaction_hash": None},
+        {"token_id": NO},
+        {"traded_at_ms": ns(0) // 1_000_000 + 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_real_twin_is_another_row(store: Store, change: dict[str, Any]) -> None:
+    assert store.commit(Batch(prints=(trade(), trade(**change)))).stored == 2
+
+
+def test_legs_may_tell_the_same_prints_in_any_order(store: Store) -> None:
+    prints = [trade(second) for second in range(20)]
+    stored = [
+        store.commit(Batch(prints=tuple(prints[10:]))).stored,
+        store.commit(Batch(prints=tuple(reversed(prints)))).stored,
+        store.commit(Batch(prints=tuple(prints[:10]))).stored,
+    ]
+    assert stored == [10, 10, 0]
+
+
+def test_the_mark_moves_with_the_rows_and_never_back(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    assert mark_of(database, journal_id) == 1
+    assert store.commit(Batch(mark=7)).mark == 7
+    assert store.commit(Batch(mark=3)).mark == 7
+    assert store.commit(Batch()).mark == 7
+    assert store.open(journal_id).mark == mark_of(database, journal_id) == 7
+
+
+ALL_TRANSACTIONS = """
+    select xmin::text from prints union select xmin::text from markets
+    union select xmin::text from connection_events union select xmin::text from wanted
+    union select xmin::text from journal_progress where mark > 1
+"""
+
+
+def test_a_batch_without_faults_costs_one_transaction_number(store: Store, database: str) -> None:
+    event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
+    store.commit(
+        Batch(
+            prints=(trade(),),
+            markets=(market(),),
+            facts=((1, TokensWanted(at_ns=ns(0), tokens=(YES,))),),
+            events=(event,),
+            mark=2,
+        )
+    )
+    assert len(ask(database, ALL_TRANSACTIONS)) == 1
+
+
+def test_every_journal_has_its_own_mark(store: Store, open_store: Opener) -> None:
+    store.commit(Batch(mark=7))
+    assert open_store(UUID(int=2)).commit(Batch(mark=3)).mark == 3
+    assert store.commit(Batch()).mark == 7
+
+
+def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    do(database, "alter table journal_progress add check (mark < 5)")
+    with pytest.raises(StoreUnavailable):
+        store.commit(Batch(prints=(trade(),), mark=6))
+    assert ask(database, "select count(*) from trades") == [(0,)]
+    assert store.open(journal_id).mark == 1
+    assert store.commit(Batch(prints=(trade(),), mark=4)).stored == 1
+
+
+def test_a_token_learned_in_a_failed_batch_is_numbered_again(
+    store: Store, database: str, journal_id: UUID
+) -> None:
+    test_a_batch_that_fails_leaves_neither_rows_nor_mark(store, database, journal_id)
+    assert ask(database, "select token_id from trades") == [(YES,)]
+
+
+def test_two_writers_of_one_journal_wait_for_each_other(
+    open_store: Opener, journal_id: UUID
+) -> None:
+    stores = [open_store(journal_id), open_store(journal_id)]
+    told: list[Committed] = []
+
+    def write(store: Store) -> None:
+        for start in range(0, 200, 20):
+            prints = tuple(trade(second) for second in range(start, start + 20))
+            told.append(store.commit(Batch(prints=prints, mark=start + 20)))
+
+    threads = [threading.Thread(target=write, args=(each,)) for each in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sum(each.stored for each in told) == 200
+    assert sum(each.repeated for each in told) == 200
+
+
+def test_two_trackers_may_meet_the_same_new_tokens_at_once(
+    open_store: Opener, database: str
+) -> None:
+    tokens = [TokenId(str(10**20 + number)) for number in range(300)]
+    stores = [open_store(UUID(int=1)), open_store(UUID(int=2))]
+    orders = (tokens, tokens[::-1])
+    failures: list[BaseException] = []
+
+    def write(store: Store, order: list[TokenId]) -> None:
+        try:
+            for second in range(5):
+                batch = Batch(prints=tuple(trade(second, token_id=token) for token in order))
+                store.commit(batch)
+        except BaseException as exc:  # noqa: BLE001 - shown by the assertion below
+            failures.append(exc)
+
+    threads = [
+        threading.Thread(target=write, args=pair) for pair in zip(stores, orders, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert ask(database, "select count(*), count(distinct token_id) from trades") == [(1500, 300)]
+
+
+def test_new_tokens_are_numbered_in_their_order_however_many_are_known(
+    store: Store, database: str
+) -> None:
+    # Else two trackers that meet the same new tokens may wait for each other crosswise.
+    for known, new in ((0, 1000), (1000, 1010), (1010, 3000)):
+        tokens = tuple(TokenId(f"{number * 7919 % 10007:05}") for number in range(new))
+        store.commit(Batch(facts=((1, TokensWanted(at_ns=ns(0), tokens=tokens)),)))
+        do(database, "analyze assets")
+        query = f"select token_id from assets order by asset_key offset {known}"  # noqa: S608
+        told = [token for (token,) in ask(database, query)]
+        assert told == sorted(tokens[known:])
+
+
+@pytest.mark.parametrize(("known", "named"), [(50, 10), (200, 20), (2000, 1500)])
+def test_known_tokens_are_taken_in_their_order_to_be_named(
+    store: Store, database: str, known: int, named: int
+) -> None:
+    # For the same reason. Whoever waits for one has taken all before it and none behind.
+    tokens = [TokenId(f"{number:05}") for number in range(known)]
+    for seq, some in enumerate((tokens[known // 2 :], tokens[: known // 2]), 1):
+        store.commit(Batch(facts=((seq, TokensWanted(at_ns=ns(0), tokens=tuple(some))),)))
+    do(database, "analyze assets")
+    chosen = tokens[:: known // named][:named]
+    held = chosen[named // 3]
+    prints = tuple(trade(1, token_id=token) for token in reversed(chosen))
+    writer = threading.Thread(target=store.commit, args=(Batch(prints=prints),))
+    with psycopg.connect(database) as other:
+        other.execute("select from assets where token_id = %s for update", [held])
+        writer.start()
+        while not ask(database, "select from pg_locks where not granted"):
+            pass
+        left = "select token_id from assets for update skip locked"
+        free = {token for (token,) in ask(database, left)}
+    writer.join(timeout=60)
+    assert [token for token in chosen if token not in free] == chosen[: named // 3 + 1]
+
+
+def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
+    payload = b'{"price":"\x00\xff"}'
+    refusal = Rejection(reason="price out of range", payload=payload, received_at_ns=ns(1))
+    rows = tuple(
+        RejectedRow(seq=9, index=index, connection="leg0-0001", refusal=refusal) for index in (0, 1)
+    )
+    assert store.commit(Batch(refusals=rows)) == Committed(stored=0, repeated=0, refused=2, mark=1)
+    store.commit(Batch(refusals=rows))
+    kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")
+    assert kept == [(at(1), "leg0-0001", "price out of range", payload)] * 2
+
+
+def test_an_event_told_again_after_a_commit_of_doubt_is_kept_once(
+    store: Store, database: str
+) -> None:
+    event = ConnectionEvent(
+        at_ns=ns(1), connection="c", event="ended", reason="bad\x00\ud800 words"
+    )
+    store.commit(Batch(events=(event,)))
+    store.commit(Batch(events=(event,)))
+    rows = ask(database, "select at, connection, event, reason from connection_events")
+    assert rows == [(at(1), "c", "ended", "bad\ufffd\ufffd words")]
+
+
+def test_a_token_is_named_by_whoever_knows_it_first(store: Store, database: str) -> None:
+    query = "select condition_id, outcome, outcome_index from assets where token_id = %s"
+    store.commit(Batch(facts=((1, TokensWanted(ns(0), (YES,))),)))
+    assert ask(database, query, YES) == [(None, None, None)]
+    store.commit(Batch(prints=(trade(),)))
+    assert ask(database, query, YES) == [(CONDITION, None, None)]
+    store.commit(Batch(markets=(market(),)))
+    assert ask(database, query, YES) == [(CONDITION, "Yes", 0)]
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        store.commit(Batch())
+
+
+def test_a_database_without_a_schema_is_not_opened(empty_database: str, journal_id: UUID) -> None:
+    store = Store(empty_database)
+    with pytest.raises(SchemaMismatch, match="--migrate"):
+        store.open(journal_id)

@@ -1,0 +1,74 @@
+"""With TimescaleDB the same schema stands, as a hypertable with a continuous aggregate.
+
+Needs TRACKER_TEST_TIMESCALE_URL: a server that preloads TimescaleDB 2.18 or newer.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from actors.database import migrate
+from actors.database.store import Store
+from actors.model.batch import Batch
+from tests.database.samples import at, trade
+from tests.postgres import Server, ask, do
+
+pytestmark = [pytest.mark.db, pytest.mark.timescale]
+
+
+@pytest.fixture
+def timescale(timescale_server: Server) -> Iterator[str]:
+    """Give the address of a migrated database with the extension."""
+    with timescale_server.database() as dsn:
+        migrate.apply(dsn)
+        yield dsn
+
+
+@pytest.fixture
+def store(timescale: str) -> Iterator[Store]:
+    store = Store(timescale)
+    assert store.open(UUID(int=1)).timescale
+    yield store
+    store.close()
+
+
+def test_prints_is_a_hypertable_with_explicit_columnstore_settings(timescale: str) -> None:
+    rows = ask(
+        timescale,
+        "select hypertable_name, compression_enabled from timescaledb_information.hypertables"
+        " where hypertable_schema = 'public'",
+    )
+    assert rows == [("prints", True)]
+
+
+def test_no_retention_throws_trades_away(timescale: str) -> None:
+    jobs = "select proc_name from timescaledb_information.jobs where hypertable_name = 'prints'"
+    assert "policy_retention" not in {name for (name,) in ask(timescale, jobs)}
+
+
+def test_a_replay_into_compressed_chunks_stores_nothing_twice(store: Store, timescale: str) -> None:
+    batch = Batch(prints=tuple(trade(second) for second in range(2000)))
+    assert store.commit(batch).stored == 2000
+    ask(timescale, "select compress_chunk(c) from show_chunks('prints') c")
+    assert store.commit(batch).repeated == 2000
+    late = store.commit(Batch(prints=(trade(5, occurrence=2),)))
+    assert late.stored == 1
+    assert ask(timescale, "select count(*) from trades") == [(2001,)]
+
+
+def test_candles_are_real_time(store: Store, timescale: str) -> None:
+    store.commit(Batch(prints=(trade(0, price=Decimal("0.2")), trade(1, price=Decimal("0.4")))))
+    do(timescale, "call refresh_continuous_aggregate('candles_1m', null, null)")
+    store.commit(Batch(prints=(trade(60, price=Decimal("0.6")),)))
+    rows = ask(timescale, "select bucket, open, close from candles_1m order by bucket")
+    tenths = [Decimal(each) for each in ("0.2", "0.4", "0.6")]
+    assert rows == [(at(0), tenths[0], tenths[1]), (at(60), tenths[2], tenths[2])]
+
+
+def test_it_can_be_turned_off(timescale_server: Server) -> None:
+    with timescale_server.database() as dsn:
+        migrate.apply(f"{dsn} options='-c tracker.timescale=off'")
+        kind = ask(dsn, "select relkind::text from pg_class where relname = 'candles_1m'")
+        assert kind == [("v",)]

@@ -1,0 +1,217 @@
+"""docs/operations.md tells what the source does: events, reason codes, exit codes."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from actors import errors
+from actors.health import rules
+from actors.model.batch import Committed
+from actors.writer.notify import CommitSummary
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+LEVELS = ("debug", "info", "warning", "error", "critical")
+EVENT = re.compile(r"[a-z]+(_[a-z]+)*")
+Functions = dict[str, ast.FunctionDef]
+
+
+@dataclass
+class Event:
+    """What is known of one event. `fields` is None when the source does not spell them out."""
+
+    levels: set[str] = field(default_factory=set)
+    fields: set[str] | None = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One `log.…(…)` with the function and the module that it stands in."""
+
+    node: ast.Call
+    inside: ast.AST
+    functions: Functions
+    where: str
+
+    @property
+    def method(self) -> str:
+        assert isinstance(self.node.func, ast.Attribute)
+        return self.node.func.attr
+
+    def event(self) -> str:
+        name = self.node.args[1 if self.method == "log" else 0]
+        assert isinstance(name, ast.Constant), f"{self.where}: an event's name is a plain string"
+        assert isinstance(name.value, str)
+        return name.value
+
+    def levels(self) -> set[str]:
+        if self.method == "exception":
+            return {"ERROR"}
+        if self.method != "log":
+            return {self.method.upper()}
+        return {
+            node.attr
+            for node in ast.walk(self._value(self.node.args[0]))
+            if isinstance(node, ast.Attribute) and node.attr.isupper()
+        }
+
+    def fields(self) -> set[str] | None:
+        named = {word.arg: word.value for word in self.node.keywords}
+        found = self._keys(named["extra"]) if "extra" in named else set()
+        if found is not None and ("exc_info" in named or self.method == "exception"):
+            found = found | {"exc_info"}
+        return found
+
+    def _value(self, node: ast.expr) -> ast.expr:
+        """Give what a name stands for: the last assignment to it above the call."""
+        if not isinstance(node, ast.Name):
+            return node
+        given = [
+            each.value
+            for each in ast.walk(self.inside)
+            if isinstance(each, ast.Assign)
+            and each.lineno < self.node.lineno
+            and any(isinstance(to, ast.Name) and to.id == node.id for to in each.targets)
+        ]
+        return given[-1] if given else node
+
+    def _keys(self, node: ast.expr | None) -> set[str] | None:
+        if node is None:
+            return None
+        node = self._value(node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            function = self.functions.get(node.func.id)
+            last = function.body[-1] if function else None
+            return self._keys(last.value) if isinstance(last, ast.Return) else None
+        if not isinstance(node, ast.Dict):
+            return None
+        keys: set[str] = set()
+        for key, value in zip(node.keys, node.values, strict=True):
+            found = {key.value} if isinstance(key, ast.Constant) else self._keys(value)
+            if found is None:
+                return None
+            keys |= {str(each) for each in found}
+        return keys
+
+
+def calls() -> Iterator[Call]:
+    for path in sorted((ROOT / "actors").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        seen: set[ast.Call] = set()
+        for inside in (*functions.values(), tree):
+            for node in ast.walk(inside):
+                if isinstance(node, ast.Call) and _logs(node) and node not in seen:
+                    seen.add(node)
+                    yield Call(node, inside, functions, f"{path.name}:{node.lineno}")
+
+
+def _logs(node: ast.Call) -> bool:
+    target = node.func
+    return (
+        isinstance(target, ast.Attribute)
+        and target.attr in (*LEVELS, "exception", "log")
+        and isinstance(target.value, ast.Name)
+        and target.value.id in ("log", "logging")
+    )
+
+
+def in_source() -> dict[str, Event]:
+    events: dict[str, Event] = defaultdict(Event)
+    for call in calls():
+        event, fields = events[call.event()], call.fields()
+        event.levels |= call.levels()
+        known = event.fields is not None and fields is not None
+        event.fields = {*(event.fields or ()), *(fields or ())} if known else None
+    return events
+
+
+def section(title: str) -> str:
+    """Give the text below a heading of the second level."""
+    _, _, rest = PAGE.partition(f"\n## {title}\n")
+    assert rest, title
+    return rest.partition("\n## ")[0]
+
+
+def in_page() -> dict[str, Event]:
+    events: dict[str, Event] = {}
+    for line in section("Log events").partition("### Why a connection ends")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| `"):
+            continue
+        name, levels, fields, meaning, to_do = cells
+        assert meaning, name
+        assert to_do, name
+        assert name.strip("`") not in events, f"{name} stands twice"
+        events[name.strip("`")] = Event(set(levels.split(", ")), set(fields.split(", ")) - {"none"})
+    return events
+
+
+SOURCE, TABLE = in_source(), in_page()
+
+
+def test_every_logger_goes_by_the_name_that_the_walk_looks_for() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "actors").rglob("*.py"))
+
+    assert set(re.findall(r"(\S+) = logging\.getLogger\(", text)) == {"log", "root"}
+    assert len(SOURCE) > 25
+
+
+def test_every_event_in_the_source_stands_in_the_table() -> None:
+    assert set(SOURCE) - set(TABLE) == set()
+
+
+def test_every_event_in_the_table_stands_in_the_source() -> None:
+    assert set(TABLE) - set(SOURCE) == set()
+
+
+@pytest.mark.parametrize("name", sorted(SOURCE))
+def test_an_event_has_a_stable_name_its_levels_and_its_fields(name: str) -> None:
+    assert EVENT.fullmatch(name)
+    assert TABLE[name].levels == SOURCE[name].levels
+    fields = SOURCE[name].fields
+    if fields is None:
+        assert name == "batches_written", "spell its fields out where it is logged"
+    else:
+        assert TABLE[name].fields == fields
+
+
+def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
+    written = CommitSummary(every_s=1)
+    gathered = Committed(stored=1, repeated=0, refused=0, mark=1)
+    written.add(gathered, oldest_received_ns=1, wall_ns=1)
+
+    assert TABLE["batches_written"].fields == set(written.take(0.0))
+
+
+def test_every_reason_code_has_its_entry_in_the_runbook_in_order() -> None:
+    headings = re.findall(r"^### `(\w+)`$", section("Runbook"), re.MULTILINE)
+
+    assert headings == [code for code, _ in rules.RULES]
+
+
+def test_no_entry_of_the_runbook_is_empty() -> None:
+    for entry in section("Runbook").split("\n### ")[1:]:
+        heading, _, text = entry.partition("\n")
+        assert len(text.split()) > 15, heading
+
+
+def test_every_exit_code_is_told() -> None:
+    told = re.findall(r"^\| (\d+) \| `tracker` \|", section("Start, stop, signals"), re.MULTILINE)
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+
+    assert {int(code) for code in told} == codes
+
+
+def test_links_of_the_page_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
+        file, _, place = target.partition("#")
+        text = (ROOT / "docs" / file).read_text() if file else PAGE
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        places = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
+        assert not place or place in places, target

@@ -1,0 +1,166 @@
+import pytest
+
+from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Ingest, Ingested, portions
+from actors.model.connection import ConnectionSpec
+from actors.model.facts import FramesSeen
+from actors.model.trade import Rejection, TokenId, Trade, trade_hash
+from actors.writer.gather import replay
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
+
+OTHER, PULSE = TokenId("72"), TokenId("99")
+
+
+def intake(*, epoch: int = 5) -> Ingest:
+    taking = Ingest(
+        ConnectionSpec(lane="leg0-0001", leg=0, tokens=(TOKEN, OTHER), pulse=(PULSE,)), epoch
+    )
+    taking.listening.requested((TOKEN, OTHER), 0.0)
+    return taking
+
+
+def book(*tokens: str) -> bytes:
+    return wire(
+        [
+            {
+                "event_type": "book",
+                "asset_id": token,
+                "market": CONDITION,
+                "bids": [],
+                "asks": [],
+                "timestamp": "1790000000000",
+                "hash": "h",
+            }
+            for token in tokens
+        ]
+    )
+
+
+def together(*events: bytes) -> bytes:
+    return b"[" + b",".join(events) + b"]"
+
+
+def kept(taken: Ingested) -> FramesSeen:
+    assert taken.record is not None
+    return taken.record
+
+
+def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
+    taken = intake().take((spoken(),), RECEIVED_NS)
+
+    assert kept(taken) == FramesSeen(
+        epoch=5,
+        connection="leg0-0001",
+        received_at_ns=RECEIVED_NS,
+        occurrences=(1,),
+        raws=(spoken(),),
+        hashes=(trade_hash(printed()),),
+    )
+    assert taken.weight == 1
+
+
+def test_twins_are_numbered_across_frames() -> None:
+    taking = intake()
+    first, second = (taking.take((together(spoken(), spoken()),), RECEIVED_NS) for _ in range(2))
+
+    assert (kept(first).occurrences, kept(second).occurrences) == ((1, 2), (3, 4))
+
+
+def test_another_epoch_numbers_anew() -> None:
+    assert [kept(intake(epoch=e).take((spoken(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
+        (1,),
+        (1,),
+    ]
+
+
+def test_prints_of_the_pulse_are_marked_as_anothers_and_do_not_weigh() -> None:
+    pulse = spoken(asset_id=PULSE)
+    taken = intake().take((together(pulse, spoken(), pulse, spoken(side="SELL")),), RECEIVED_NS)
+
+    assert kept(taken).occurrences == (0, 1, 0, 1)
+    assert [trade.token_id for trade in taken.prints] == [TOKEN, TOKEN]
+    assert taken.weight == 2
+
+
+def test_a_frame_with_nothing_but_the_pulse_is_not_kept() -> None:
+    taken = intake().take((spoken(asset_id=PULSE),), RECEIVED_NS)
+
+    assert (taken.record, taken.prints, taken.weight) == (None, (), 0)
+
+
+def test_frames_with_nothing_but_the_pulse_are_left_out_of_the_record_of_others() -> None:
+    pulse, bad = spoken(asset_id=PULSE), spoken(asset_id=PULSE, price="7")
+    mixed = together(pulse, spoken(side="SELL"))
+    frames = (pulse, spoken(), b"PONG", pulse, bad, mixed, pulse)
+    taken = intake().take(frames, RECEIVED_NS)
+
+    assert kept(taken).raws == (spoken(), bad, mixed)
+    assert kept(taken).occurrences == (1, 0, 1)
+    assert replay(kept(taken)) == (taken.prints, taken.decoded.refusals)
+
+
+def test_a_refusal_is_kept_and_weighs() -> None:
+    bad = spoken(price="1.5")
+    taken = intake().take((together(bad, spoken()),), RECEIVED_NS)
+
+    assert kept(taken).occurrences == (1,)
+    assert taken.weight == 2
+    assert [refusal.payload for refusal in taken.decoded.refusals] == [bad]
+
+
+def test_a_frame_of_refusals_alone_is_kept_without_numbers() -> None:
+    assert kept(intake().take((b"{",), RECEIVED_NS)).occurrences == ()
+
+
+def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
+    taking = intake()
+    first = taking.take((book(TOKEN, PULSE),), RECEIVED_NS)
+    again = taking.take((book(TOKEN, OTHER),), RECEIVED_NS + 1)
+
+    assert (first.record, first.confirmed) == (None, (TOKEN,))
+    assert again.confirmed == (OTHER,)
+    assert taking.listening.confirmed_at(TOKEN) == RECEIVED_NS
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        spoken(),
+        together(spoken(asset_id=PULSE), spoken(), spoken(), spoken(price="7")),
+        together(spoken(side="SELL"), spoken(asset_id=PULSE)),
+        b"\xff\x00",
+        b"[]",
+    ],
+)
+def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
+    taking = intake()
+    taking.take((spoken(),), RECEIVED_NS)
+    taken = taking.take((raw,), RECEIVED_NS)
+    if taken.record is None:
+        assert taken.weight == 0
+        return
+    prints: tuple[Trade, ...]
+    refusals: tuple[Rejection, ...]
+    prints, refusals = replay(taken.record)
+
+    assert prints == taken.prints
+    assert refusals == taken.decoded.refusals
+    assert taken.weight == len(prints) + len(refusals)
+
+
+def test_a_pulse_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
+    taking = intake()
+    assert taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints == ()
+    taking.own((PULSE,))
+    assert len(taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints) == 1
+
+
+def test_what_is_taken_together_is_bounded_in_frames_and_bytes_and_keeps_its_order() -> None:
+    sizes = [7] * 600 + [BYTES_AT_ONCE // 2] * 5 + [3 * BYTES_AT_ONCE, 1, 2]
+    frames = [bytes(size) for size in sizes]
+    parts = list(portions(frames))
+
+    assert [frame for part in parts for frame in part] == frames
+    assert list(map(len, parts[:2])) == [FRAMES_AT_ONCE, FRAMES_AT_ONCE]
+    assert all(len(part) == 1 or sum(map(len, part)) <= BYTES_AT_ONCE for part in parts)
+    assert (frames[-3],) in [tuple(part) for part in parts]
+    assert list(portions([])) == []

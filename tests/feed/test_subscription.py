@@ -1,0 +1,309 @@
+"""A connection that has doubts: it asks again, it probes, it takes back what it claimed."""
+
+import pytest
+
+from actors.messages import (
+    ConnectionEnded,
+    ConnectionReport,
+    RecheckCoverage,
+    Retire,
+    Subscribe,
+    TradesSeen,
+)
+from actors.model import facts
+from actors.model.connection import ConnectionSpec
+from actors.model.trade import TokenId, Trade
+from actors.polymarket import channel
+from tests.fakes_box import drain
+from tests.feed.test_actor import (
+    MS,
+    NO,
+    PULSE,
+    WALL_MS,
+    YES,
+    House,
+    a_book,
+    a_change,
+    a_print,
+    lines,
+    sent_tokens,
+)
+
+ALONE = ConnectionSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
+DEEP = b'"bids"'
+
+
+def asked_since(house: House, count: int) -> list[tuple[str, list[str]]]:
+    return sent_tokens(house.line)[count:]
+
+
+def ended(house: House) -> str:
+    found = house.supervisor.of(ConnectionEnded)
+    return found[-1].reason if found else ""
+
+
+# ----------------------------------------------------------------- unconfirmed
+
+
+def test_a_token_without_a_book_is_asked_for_again_after_30_s() -> None:
+    house = House(ALONE).connect()
+    house.hear(a_book(YES))
+    for _ in range(31):
+        house.tick()
+
+    assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
+    assert DEEP in house.line.markers
+
+
+def test_a_token_that_was_asked_for_twice_in_vain_is_reported() -> None:
+    house = House(ALONE).connect()
+    house.hear(a_book(YES))
+    for _ in range(100):
+        house.tick()
+
+    said = house.supervisor.last(ConnectionReport)
+    assert (said.unheard, said.confirmed) == ((NO,), 1)
+    house.hear(a_book(NO))
+    house.tick()
+    assert house.supervisor.last(ConnectionReport).unheard == ()
+
+
+def test_nobody_is_asked_again_while_the_whole_exchange_is_silent() -> None:
+    house = House(ALONE).connect()
+    house.hear(a_book(YES))
+    house.silence(100, exchange_silent=True)
+
+    assert asked_since(house, 1) == []
+
+
+# ----------------------------------------------------------------------- probe
+
+
+def test_a_silent_line_is_probed_with_its_pulse_10_s_before_its_time() -> None:
+    house = House().confirm().silence(49)
+    assert asked_since(house, 1) == []
+    house.silence(1)
+
+    assert asked_since(house, 1) == [("unsubscribe", [PULSE]), ("subscribe", [PULSE])]
+    house.hear(a_book(PULSE))
+    house.silence(40)
+    assert ended(house) == ""
+
+
+def test_without_a_pulse_a_token_of_ones_own_is_asked_for_and_stays_covered() -> None:
+    house = House(ALONE).confirm().silence(50)
+
+    assert asked_since(house, 1) == [("subscribe", [YES, NO])]
+    assert house.facts(facts.TokensReleased) == []
+
+
+def test_a_token_that_waits_for_its_book_is_the_best_probe() -> None:
+    house = House(ALONE).connect()
+    house.hear(a_book(YES))
+    house.tick(1)
+    house.silence(49)
+
+    assert asked_since(house, 1)[-1] == ("subscribe", [NO])
+
+
+def test_a_quiet_connection_that_answers_its_probes_lives_for_ever() -> None:
+    house = House(ALONE).confirm()
+    for _ in range(20):
+        house.silence(50)
+        house.hear(a_book(YES))
+
+    assert ended(house) == ""
+    assert len(house.facts(facts.TokensConfirmed)) == 1
+
+
+def test_a_failed_probe_is_frozen_in_time() -> None:
+    house = House().confirm().silence(60)
+    assert ended(house) == ""
+    house.silence(1)
+    assert ended(house) == "frozen"
+
+
+def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
+    house = House(ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)).connect().silence(500)
+
+    assert len(sent_tokens(house.line)) == 1
+    assert ended(house) == ""
+
+
+# ------------------------------------------------------------- exchange silent
+
+
+def test_a_silence_of_the_whole_exchange_is_waited_for() -> None:
+    house = House().confirm().silence(54).silence(300, exchange_silent=True)
+
+    assert ended(house) == ""
+    assert house.facts(facts.TokensReleased) == []
+
+
+def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
+    house = House().confirm()
+    house.hear(a_change(WALL_MS))
+    proven_ns = (WALL_MS - 1_000) * MS
+    house.silence(54).silence(300, exchange_silent=True)
+    house.now += 0.2
+    house.hear(a_change(house.wall_ms))
+
+    (cut,) = house.facts(facts.TokensReleased)
+    assert cut == facts.TokensReleased(
+        epoch=1, until_ns=proven_ns, tokens=(YES, NO), cause="exchange_silent"
+    )
+    assert asked_since(house, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
+    house.hear(a_book(YES, NO))
+    house.tick()
+    assert house.supervisor.last(ConnectionReport).confirmed == 2
+    assert len(house.facts(facts.TokensReleased)) == 1
+
+
+def test_data_after_an_answered_probe_proves_the_silence() -> None:
+    house = House().confirm()
+    house.hear(a_change(WALL_MS))
+    house.silence(50)
+    house.now += 0.2
+    house.hear(a_book(PULSE))
+    house.silence(45)
+    now_ms = house.wall_ms
+    house.hear(a_change(now_ms))
+    house.tick()
+
+    assert house.facts(facts.TokensReleased) == []
+    assert house.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
+
+
+def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
+    house = House().confirm().silence(54).silence(30, exchange_silent=True)
+    house.line.on_end("reset", "Connection reset by peer")
+    drain(house.actor)
+
+    (closed,) = house.facts(facts.ListeningClosed)
+    assert isinstance(closed, facts.ListeningClosed)
+    assert (closed.reason, ended(house)) == ("exchange_silent", "reset")
+
+
+# ------------------------------------------------------------------------ deaf
+
+
+def seen(token: str, at_ms: int) -> Trade:
+    return channel.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
+
+
+def listening(house: House, *, after_s: int = 30) -> int:
+    """Let the connection hear both tokens for a while; give the exchange's time, ms."""
+    house.confirm()
+    house.hear(a_print(NO, at_ms=WALL_MS + 2_000), after_ms=2_000)
+    house.tick(after_s)
+    house.hear(a_change(house.wall_ms))
+    return house.wall_ms
+
+
+def test_a_token_whose_prints_do_not_come_is_covered_until_it_was_last_heard() -> None:
+    house = House(ALONE)
+    now_ms = listening(house)
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+
+    (cut,) = house.facts(facts.TokensReleased)
+    assert cut == facts.TokensReleased(
+        epoch=1, until_ns=(WALL_MS + 2_000) * MS, tokens=(NO,), cause="deaf"
+    )
+    assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
+    house.hear(a_book(NO))
+    assert len(house.facts(facts.TokensConfirmed)) == 2
+
+
+def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
+    house = House(ALONE)
+    now_ms = listening(house)
+    house.hear(a_print(NO, at_ms=now_ms - 10_000))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+
+    assert house.facts(facts.TokensReleased) == []
+    assert asked_since(house, 1) == []
+
+
+@pytest.mark.parametrize("at_ms", [-1_000, 4_000, 30_000], ids=["before", "just after", "not yet"])
+def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
+    house = House(ALONE)
+    listening(house)
+    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, WALL_MS + at_ms),)))
+
+    assert house.facts(facts.TokensReleased) == []
+
+
+def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
+    house = House(ALONE)
+    now_ms = listening(house)
+    doubt = RecheckCoverage(prints=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
+    house.actor.on_receive(doubt)
+    house.actor.on_receive(doubt)
+
+    assert len(house.facts(facts.TokensReleased)) == 1
+    assert not house.supervisor.last(ConnectionReport).deaf
+
+
+def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
+    house = House(ALONE)
+    now_ms = listening(house)
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, now_ms - 10_000),)))
+    house.tick()
+
+    assert house.supervisor.last(ConnectionReport).deaf
+
+
+def test_a_connection_that_has_ended_has_no_doubts() -> None:
+    house = House(ALONE)
+    now_ms = listening(house)
+    house.actor.on_receive(Retire(reason="stopped", at_once=True))
+    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+
+    assert house.facts(facts.TokensReleased) == []
+
+
+# ---------------------------------------------------------------------- others
+
+
+def test_a_connection_names_its_busiest_tokens() -> None:
+    house = House(ALONE).confirm()
+    house.hear(a_print(NO), a_print(NO, at_ms=WALL_MS + 1), a_print(YES))
+    house.tick()
+
+    assert house.supervisor.last(ConnectionReport).busy == ((NO, 2), (YES, 1))
+
+
+def test_prints_of_a_pulse_that_became_ones_own_are_recorded() -> None:
+    house = House().confirm()
+    house.actor.on_receive(Subscribe(tokens=(PULSE,)))
+    house.hear(a_print(PULSE))
+
+    assert [p.token_id for p in house.writer.last(TradesSeen).prints] == [TokenId(PULSE)]
+
+
+def test_a_feed_with_nothing_more_to_say_ends_the_connection_for_minutes() -> None:
+    house = House().confirm()
+    house.line.on_end("closed_1000", "all subscribed assets resolved")
+    drain(house.actor)
+
+    found = house.supervisor.last(ConnectionEnded)
+    assert (found.reason, found.retry_after_s) == ("all_resolved", 300.0)
+
+
+def test_a_complaint_of_the_feed_is_logged_and_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House().confirm()
+    house.line.on_end("closed_1008", "invalid subscription payload")
+    drain(house.actor)
+
+    assert lines(caplog, "feed_complained")[0]["text"] == "invalid subscription payload"
+    assert house.supervisor.last(ConnectionEnded).retry_after_s == 10.0
+
+
+def test_an_answer_to_a_probe_is_no_odd_word(caplog: pytest.LogCaptureFixture) -> None:
+    house = House().confirm()
+    house.hear(b"NO NEW ASSETS", b"PONG", b"INVALID OPERATION")
+
+    assert [line["text"] for line in lines(caplog, "feed_control")] == ["INVALID OPERATION"]

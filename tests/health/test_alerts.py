@@ -1,0 +1,110 @@
+"""Alerts, their cases, their runbook and the dashboard speak of metrics that there are."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from actors.health import metrics
+
+ROOT = Path(__file__).parents[2]
+SYSTEMD = ROOT / "systemd"
+RULES = (SYSTEMD / "prometheus-alerts.yml").read_text()
+CASES = (SYSTEMD / "prometheus-alerts.test.yml").read_text()
+DASHBOARD = (SYSTEMD / "grafana-dashboard.json").read_text()
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+ALERTS = re.findall(r"- alert: (\w+)", RULES)
+PROMTOOL = shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool (Debian: prometheus) is not installed"
+)
+
+
+def metric_names() -> set[str]:
+    """Give the names of all metrics, as they are scraped."""
+    gauges = {one.name for one in metrics.GAUGES} | {"up", "info", "connection_state"}
+    counters = {f"{one.name}_total" for one in metrics.COUNTERS}
+    named = {f"{x.name}_total" if x.counts else x.name for x in (*metrics.NAMED, *metrics.EACH)}
+    process = {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
+    return {f"tracker_{name}" for name in gauges | counters | named} | process
+
+
+def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    assert PROMTOOL is not None
+    return subprocess.run(
+        [PROMTOOL, *arguments], cwd=SYSTEMD, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_every_alert_has_its_entry_in_the_runbook_in_order() -> None:
+    _, _, section = PAGE.partition("\n## Alerts\n")
+    entries = section.partition("\n## ")[0].split("\n### ")[1:]
+    assert [entry.partition("\n")[0] for entry in entries] == ALERTS
+    assert all(len(entry.split()) >= 3 for entry in entries)
+
+
+def test_every_alert_leads_to_its_entry() -> None:
+    for block in RULES.split("- alert: ")[1:]:
+        name = block.split("\n", 1)[0]
+        assert f"runbook: docs/operations.md#{name.lower()}\n" in block
+        assert re.search(r"severity: (page|ticket)\b", block), name
+        assert re.search(r"summary: \S+", block), name
+
+
+@pytest.mark.parametrize("text", [RULES, CASES, DASHBOARD], ids=["rules", "cases", "dashboard"])
+def test_only_metrics_that_are_told_are_asked_for(text: str) -> None:
+    named = set(re.findall(r"\b(?:tracker|process)_[a-z0-9_]+\b", text))
+    assert len(named) > 15
+    assert named <= metric_names()
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    quiet = CASES.count("exp_alerts: []")
+    for name in ALERTS:
+        assert re.search(rf"alertname: {name}\n +exp_alerts:\n +- exp_labels", CASES), name
+        assert CASES.count(f"alertname: {name}, exp_alerts: []") == 2, name
+    assert quiet == 2 * len(ALERTS)
+
+
+def test_every_panel_of_the_dashboard_asks_something_and_has_its_own_place() -> None:
+    panels = json.loads(DASHBOARD)["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        assert panel["title"]
+        assert all(target["expr"] for target in panel["targets"])
+        at = panel["gridPos"]
+        cells = {(at["x"] + i, at["y"] + j) for i in range(at["w"]) for j in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in panels}) == len(panels) >= 15
+
+
+@needs_promtool
+def test_promtool_takes_the_rules() -> None:
+    done = promtool("check", "rules", "prometheus-alerts.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(ALERTS)} rules found" in done.stdout
+
+
+@needs_promtool
+def test_each_alert_fires_when_it_should_and_not_before() -> None:
+    done = promtool("test", "rules", "prometheus-alerts.test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_promtool_takes_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+    panels = json.loads(DASHBOARD)["panels"]
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    rules = [
+        {"record": f"panel:{n}", "expr": expr.replace("$instance", "x")}
+        for n, expr in enumerate(asked)
+    ]
+    file = tmp_path / "panels.yml"
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    done = promtool("check", "rules", "--lint=none", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr

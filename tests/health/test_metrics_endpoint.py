@@ -1,0 +1,79 @@
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.errors import AddressTaken
+from actors.health.metrics import Metrics
+from actors.health.state import HealthState
+
+pytestmark = pytest.mark.live
+
+
+def document() -> bytes:
+    state = HealthState(version="1.2.3", host="h", pid=1, now=0.0, wall_ns=0)
+    return msgspec.json.encode(state.document(100.0, 0))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Metrics]]:
+    with ExitStack() as stack:
+
+        def start(answer: Callable[[], bytes] = document, port: int = 0) -> Metrics:
+            made = Metrics(port, answer)
+            stack.callback(made.close)
+            return made
+
+        yield start
+
+
+def scrape(metrics: Metrics) -> dict[str, float]:
+    url = f"http://127.0.0.1:{metrics.port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        text = reply.read().decode()
+    found = re.findall(r"^((?:tracker|process)_\S+) (\S+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
+
+
+def test_a_scrape_gives_the_health_document_in_numbers(serve: Callable[..., Metrics]) -> None:
+    found = scrape(serve())
+    assert found["tracker_up"] == 1
+    assert found['tracker_info{host="h",pid="1",server="",version="1.2.3"}'] == 1
+    assert found['tracker_state{state="degraded"}'] == 1
+    assert found['tracker_state{state="healthy"}'] == 0
+    assert found['tracker_degraded{code="database_away"}'] == 1
+    assert found["tracker_uptime_seconds"] == 100
+    assert found["tracker_trades_stored_total"] == 0
+    assert "tracker_disk_free_bytes" not in found
+    assert found["process_open_fds"] > 3
+
+
+def test_a_tracker_that_cannot_answer_is_down_and_nothing_else(
+    serve: Callable[..., Metrics], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def busy() -> bytes:
+        raise TimeoutError
+
+    for answer in (busy, lambda: b"garbage"):
+        found = {n: v for n, v in scrape(serve(answer)).items() if n.startswith("tracker")}
+        assert found == {"tracker_up": 0}
+    assert capfd.readouterr().err == ""
+
+
+def test_the_port_of_another_is_taken(serve: Callable[..., Metrics]) -> None:
+    port = serve().port
+    with pytest.raises(AddressTaken, match=f"{port}.*TRACKER_METRICS_PORT"):
+        serve(port=port)
+
+
+def test_counters_only_and_all_of_them_end_in_total(serve: Callable[..., Metrics]) -> None:
+    url = f"http://127.0.0.1:{serve().port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        text = reply.read().decode()
+    kinds: dict[str, Any] = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    assert all(name.endswith("_total") == (kind == "counter") for name, kind in kinds.items())
+    assert len(kinds) > 20

@@ -1,0 +1,114 @@
+from typing import Any
+
+import pytest
+
+from actors.health import rules
+from actors.health.state import HealthState
+from tests.health.health_samples import (
+    START,
+    WALL,
+    catalog,
+    codes,
+    commit,
+    connection,
+    document,
+    outcomes,
+    sample,
+    state,
+    well,
+)
+
+
+def _drop(health: HealthState, *children: str) -> None:
+    for child in children:
+        health.connection_ended(child, reason="reset", at=START + 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "spoil"),
+    [
+        ("database_behind", lambda h: commit(h, oldest_received_ns=WALL - 61_000_000_000)),
+        ("no_connection_live", lambda h: _drop(h, "leg0-0001", "leg1-0001")),
+        ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
+        ("journal_filling", lambda h: sample(h, bytes=801)),
+        ("journal_full", lambda h: sample(h, bytes=999, full=True)),
+        ("poison", lambda h: h.writer_reported(state="stopped", waiting=0)),
+        ("database_behind", lambda h: sample(h, next_seq=9, oldest_s=61.0)),
+        ("disk_low", lambda h: sample(h, free_bytes=1 << 20)),
+        (
+            "protocol_drift",
+            lambda h: h.connection_reported(connection(unknown_total=2), at=START + 5),
+        ),
+        (
+            "resolution_conflicts",
+            lambda h: h.resolution_reported(outcomes(conflicts_total=1), at=START + 5),
+        ),
+        ("books_unbalanced", lambda h: sample(h, weight_appended=-1)),
+    ],
+)
+def test_each_of_these_degrades_health_at_once(code: str, spoil: Any) -> None:
+    health = well()
+    spoil(health)
+    said = document(health, START + 6)
+    assert (said.state, said.codes) == ("degraded", (code,))
+
+
+def test_connections_count_as_down_only_after_a_minute() -> None:
+    health = well()
+    _drop(health, "leg0-0001")
+    assert codes(health, START + 60) == ()
+    assert codes(health, START + 66) == ("connections_down",)
+
+
+def test_tokens_count_as_unconfirmed_only_after_a_minute() -> None:
+    health = well()
+    for child in ("leg0-0001", "leg1-0001"):
+        health.connection_reported(connection(child, confirmed=7), at=START + 5)
+    assert document(health, START + 60).assets.never_confirmed == 0
+    said = document(health, START + 66)
+    assert (said.codes, said.assets.never_confirmed) == (("tokens_unconfirmed",), 3)
+
+
+@pytest.mark.parametrize("code", ["source_failing", "catalog_failing"])
+def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> None:
+    health = well()
+    for at in (START + 10, START + 100):
+        if code == "source_failing":
+            health.resolution_reported(outcomes(sources=(("clob", "timeout"),)), at=at)
+        else:
+            health.catalog_reported(catalog("timeout"), at=at)
+    assert codes(health, START + 300) == ()
+    assert codes(health, START + 311) == (code,)
+    health.resolution_reported(outcomes(sources=(("clob", "ok"),)), at=START + 312)
+    health.catalog_reported(catalog(), at=START + 312)
+    assert codes(health, START + 313) == ()
+
+
+def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
+    health = well()
+    for at in (0.0, 100.0):
+        health.child_died("writer", at=START + at, writer=True)
+        health.child_died("catalog", at=START + at)
+    assert codes(health, START + 101) == ()
+    health.child_died("catalog", at=START + 200)
+    said = document(health, START + 201)
+    assert said.codes == ("restart_loop",)
+    assert (said.restarts.total, said.restarts.children) == (5, {"catalog": 3, "writer": 2})
+    assert codes(health, START + 301) == ()
+
+
+def test_silence_of_most_connections_together_is_told_apart_from_lost_ones() -> None:
+    health = state()
+    health.universe_planned(wanted=10)
+    health.store_opened(server="x")
+    for number in range(4):
+        health.connection_wanted(f"c{number}", leg=0, at=START)
+        heard = START + 100 if number == 0 else START + 1
+        health.connection_reported(connection(f"c{number}", last_data_at=heard), at=START + 100)
+    said = document(health, START + 100)
+    assert said.codes == ("exchange_silent",)
+    assert [one.state for one in said.connections.each] == ["listening", *["silent"] * 3]
+
+
+def test_every_rule_has_a_code_of_its_own() -> None:
+    assert len({code for code, _ in rules.RULES}) == len(rules.RULES)

@@ -1,0 +1,144 @@
+"""What operators are told, from what the parts of the tracker reported."""
+
+import msgspec
+
+from actors.health.state import Health, HealthState, Limits
+from tests.health.health_samples import (
+    START,
+    WALL,
+    commit,
+    connection,
+    document,
+    outcomes,
+    state,
+    well,
+)
+
+
+def test_a_tracker_that_lacks_nothing_is_healthy() -> None:
+    said = document(well(), START + 2)
+    assert (said.state, said.reasons, said.codes) == ("healthy", (), ())
+
+
+def test_a_young_tracker_is_starting_and_says_what_it_waits_for() -> None:
+    said = document(state(), START + 5)
+    assert said.state == "starting"
+    assert said.reasons == (
+        "waiting for the database",
+        "waiting for the first connection",
+        "waiting for the first tokens",
+    )
+
+
+def test_it_is_starting_until_nearly_all_tokens_were_heard_once() -> None:
+    health = state()
+    health.store_opened(server="PostgreSQL 18")
+    health.universe_planned(wanted=20)
+    health.connection_wanted("leg0-0000", leg=0, at=START)
+    for confirmed, told in ((0, "starting"), (17, "starting"), (18, "healthy"), (5, "healthy")):
+        said = connection("leg0-0000", tokens=20, confirmed=confirmed)
+        health.connection_reported(said, at=START)
+        assert document(health, START + 5).state == told
+        if told == "starting":
+            reasons = document(health, START + 5).reasons
+            assert reasons == (f"waiting for {20 - confirmed} of 20 tokens",)
+
+
+def test_a_start_that_takes_too_long_is_degraded() -> None:
+    said = document(state(), START + 61)
+    assert said.state == "degraded"
+    assert "database_away" in said.codes
+    assert len(said.codes) == len(said.reasons)
+
+
+def test_a_tracker_on_its_way_out_says_so() -> None:
+    health = well()
+    health.stopping()
+    assert document(health, START + 2).state == "stopping"
+
+
+def test_a_started_tracker_that_loses_its_database_is_degraded_at_once_with_the_reason() -> None:
+    health = well()
+    health.store_lost(reason="connection refused", at=START + 10)
+    said = document(health, START + 22)
+    assert said.reasons == ("database away for 12 s: connection refused",)
+    health.store_opened(server="PostgreSQL 18")
+    assert document(health, START + 23).state == "healthy"
+
+
+def test_the_document_is_json_with_stable_names() -> None:
+    said = msgspec.json.decode(msgspec.json.encode(document(well(), START + 2)))
+    assert list(said) == [
+        "state", "reasons", "codes", "version", "host", "pid", "at", "started_at", "uptime_s",
+        "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
+        "database", "resolutions", "catalog", "restarts", "books", "drift",
+    ]  # fmt: skip
+    assert said["connections"]["list"][0]["id"] == "leg0-0001"
+    assert said["started_at"] == "2026-05-28T20:26:40.000Z"
+    assert (said["uptime_s"], said["at"]) == (2.0, "2026-05-28T20:26:42.000Z")
+    assert {"last_minute", "last_hour", "last_24h", "total"} <= set(said["trades"])
+
+
+def test_a_document_survives_the_way_through_json() -> None:
+    said = document(well(), START + 2)
+    assert msgspec.json.decode(msgspec.json.encode(said), type=Health) == said
+
+
+def test_trades_are_what_was_new_in_the_database() -> None:
+    health = well()
+    commit(health, at=START + 2, stored=5, repeated=50)
+    commit(health, at=START + 100, stored=1)
+    trades = document(health, START + 100).trades
+    assert (trades.last_minute, trades.last_hour, trades.total) == (1, 6, 6)
+
+
+def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
+    health = well()
+    said = outcomes(recorded_total=4, pending=(("not closed", 7), ("disputed", 1)))
+    health.resolution_reported(said, at=START + 2)
+    part = document(health, START + 3).resolutions
+    assert (part.recorded, part.pending_total, part.pending["disputed"]) == (4, 8, 1)
+
+
+def test_verdicts_and_conflicts_count_on_when_their_actor_is_born_again() -> None:
+    health = well()
+    first = outcomes(incarnation=1, recorded_total=4, conflicts_total=2)
+    again = outcomes(incarnation=2, recorded_total=0, conflicts_total=0)
+    for said in (first, first, again):
+        health.resolution_reported(said, at=START + 2)
+    part = document(health, START + 3).resolutions
+    assert (part.recorded, part.recorded_today, part.conflicts) == (4, 4, 2)
+
+    # More than its former life had: what it says is all its own.
+    later = outcomes(incarnation=2, recorded_total=9, conflicts_total=3)
+    for said in (later, later):
+        health.resolution_reported(said, at=START + 4)
+    part = document(health, START + 5).resolutions
+    assert (part.recorded, part.recorded_today, part.conflicts) == (13, 13, 5)
+    assert document(health, START + 5).codes == ("resolution_conflicts",)
+
+
+def test_requests_to_each_source_are_told() -> None:
+    health = well()
+    said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9),))
+    health.resolution_reported(said, at=START + 2)
+    sources = document(health, START + 3).resolutions.sources
+    assert (sources["gamma"].requests, sources["gamma"].requests_10s) == (70, 9)
+    assert (sources["data"].requests, sources["data"].requests_10s) == (0, 0)
+
+
+def test_limits_may_be_set() -> None:
+    health = HealthState(
+        version="1", host="h", pid=1, now=START, wall_ns=WALL, limits=Limits(starting_s=1.0)
+    )
+    assert document(health, START + 2).state == "degraded"
+
+
+def test_thousands_of_connections_are_told_quickly_enough_to_ask_every_second() -> None:
+    health = well()
+    for number in range(4_400):
+        child = f"leg0-{number:04}"
+        health.connection_wanted(child, leg=0, at=START)
+        health.connection_reported(connection(child, prints_total=3), at=START + 1)
+    encoded = msgspec.json.encode(document(health, START + 2))
+    assert len(encoded) < 4 << 20

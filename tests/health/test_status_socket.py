@@ -1,0 +1,226 @@
+import json
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from actors.errors import AddressTaken, ConfigError, SourceUnavailable
+from actors.health import status_socket
+from actors.health.status_client import REQUEST, ask
+from actors.health.status_socket import StatusSocket
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(30)]
+
+DOCUMENT = b'{"state":"healthy"}'
+Serve = Callable[..., StatusSocket]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def start(
+            answer: Callable[[], bytes] = lambda: DOCUMENT, path: Path | None = None, **more: object
+        ) -> StatusSocket:
+            made = StatusSocket(path or tmp_path / "t.sock", answer, **more)  # type: ignore[arg-type]
+            made.start()
+            stack.callback(made.close)
+            return made
+
+        yield start
+
+
+def talk(path: Path, request: bytes, *, half_close: bool = False) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(10)
+        peer.connect(str(path))
+        peer.sendall(request)
+        if half_close:
+            peer.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: peer.recv(65536), b""))
+
+
+def test_whoever_asks_gets_the_document(serve: Serve) -> None:
+    made = serve()
+    assert json.loads(ask(made.path)) == {"state": "healthy"}
+    assert json.loads(talk(made.path, REQUEST.strip(), half_close=True)) == {"state": "healthy"}
+
+
+def test_a_document_larger_than_any_buffer_arrives_whole(serve: Serve) -> None:
+    large = json.dumps(["x" * 1000] * 5000).encode()
+    made = serve(lambda: large)
+    assert ask(made.path).strip() == large
+
+
+def test_only_owner_and_group_may_ask(serve: Serve) -> None:
+    former = os.umask(0o077)
+    try:
+        made = serve()
+        assert stat.S_IMODE(made.path.stat().st_mode) == 0o660
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(former)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "error"),
+    [
+        (b"hello\n", "not JSON"),
+        (b"[" * 1000 + b"\n", "not JSON"),
+        (b'{"get": "secrets"}\n', "unknown request"),
+        (b"[]\n", "unknown request"),
+        (b"x" * 2000, "longer than 1024 bytes"),
+        (b"", "not JSON"),
+    ],
+)
+def test_any_other_request_gets_an_error_and_changes_nothing(
+    serve: Serve, request_line: bytes, error: str
+) -> None:
+    made = serve()
+    half_close = len(request_line) < 1024
+    said = json.loads(talk(made.path, request_line, half_close=half_close))
+    assert list(said) == ["error"]
+    assert error in said["error"]
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_a_busy_supervisor_is_said_to_be_busy(serve: Serve) -> None:
+    def busy() -> bytes:
+        raise TimeoutError
+
+    made = serve(busy)
+    assert json.loads(ask(made.path)) == {"error": "supervisor busy"}
+
+
+def test_a_failing_answer_is_told_and_the_next_one_is_served(serve: Serve) -> None:
+    told: list[Exception] = []
+    errors = [ValueError("with a secret")]
+
+    def answer() -> bytes:
+        if errors:
+            raise errors.pop()
+        return DOCUMENT
+
+    made = serve(answer, on_error=told.append)
+    assert b"secret" not in ask(made.path)
+    assert [type(error) for error in told] == [ValueError]
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_a_client_that_never_asks_is_cut_off_after_a_second(serve: Serve) -> None:
+    made = serve()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(10)
+        peer.connect(str(made.path))
+        peer.sendall(b'{"get":')
+        began = time.monotonic()
+        assert peer.recv(100) == b""
+        assert 0.5 < time.monotonic() - began < 5
+
+
+def test_a_ninth_client_waits_until_one_of_the_eight_has_gone(serve: Serve) -> None:
+    made = serve()
+    with ExitStack() as stack:
+        for _ in range(status_socket.MOST_CLIENTS):
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            peer.connect(str(made.path))
+        # The eight say nothing, so they are cut off after a second and this one is served.
+        began = time.monotonic()
+        assert ask(made.path, 10.0).strip() == DOCUMENT
+        assert time.monotonic() - began > 0.3
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_a_client_that_hangs_up_early_harms_nobody(serve: Serve) -> None:
+    made = serve(lambda: b"x" * 5_000_000)
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.connect(str(made.path))
+            peer.sendall(REQUEST)
+    assert len(ask(made.path)) > 5_000_000
+
+
+def test_the_socket_of_a_dead_tracker_is_replaced(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "t.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(path))
+    made = serve()
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_the_socket_of_a_living_tracker_is_left_alone(serve: Serve) -> None:
+    made = serve()
+    with pytest.raises(AddressTaken, match="another tracker answers"):
+        serve()
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_a_file_in_its_place_is_never_removed(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "t.sock").write_text("precious")
+    with pytest.raises(AddressTaken, match="something else"):
+        serve()
+    assert (tmp_path / "t.sock").read_text() == "precious"
+
+
+def test_a_folder_that_is_not_there_is_a_matter_of_configuration(
+    serve: Serve, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="TRACKER_STATUS_SOCKET"):
+        serve(path=tmp_path / "no" / "t.sock")
+    with pytest.raises(ConfigError, match="too long"):
+        serve(path=tmp_path / ("x" * 120))
+
+
+def test_closing_removes_the_socket_but_not_a_successors(serve: Serve, tmp_path: Path) -> None:
+    first = serve()
+    first.close()
+    assert not first.path.exists()
+    second = serve()
+    second.path.unlink()
+    third = serve()
+    second.close()
+    assert ask(third.path).strip() == DOCUMENT
+    first.close()
+    assert list(tmp_path.iterdir()) == [third.path]
+
+
+def test_the_heartbeat_goes_on_without_clients(serve: Serve) -> None:
+    ticks = threading.Semaphore(0)
+
+    def clock() -> float:
+        ticks.release()
+        return time.monotonic()
+
+    made = serve(monotonic=clock)
+    began = made.alive_at
+    for _ in range(4):
+        assert ticks.acquire(timeout=5)
+    assert made.alive_at > began
+
+
+def test_nobody_there_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match="no such file"):
+        ask(tmp_path / "t.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    with pytest.raises(SourceUnavailable, match="refused"):
+        ask(tmp_path / "dead.sock")
+
+
+def test_a_tracker_that_does_not_answer_costs_the_asker_no_more_than_its_limit(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "t.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.bind(str(path))
+        mute.listen()
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match="no answer within"):
+            ask(path, 0.2)
+        assert time.monotonic() - began < 5

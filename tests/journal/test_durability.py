@@ -1,0 +1,300 @@
+"""What survives the death of the process and the loss of power."""
+
+import errno
+
+import pytest
+
+from actors.errors import JournalFailed, JournalFull
+from actors.journal.directory import UNSYNCED_RECORDS
+from actors.journal.journal import MIB
+from actors.journal.marker_files import SUSPECT
+from actors.journal.segment import HEADER_BYTES, RECORD_BYTES
+from actors.model.facts import Entry, Hole
+from tests.journal.journal_model import (
+    BODY,
+    RECORD,
+    Inode,
+    MemoryDisk,
+    Open,
+    body_of,
+    content,
+    entries,
+    fill,
+)
+
+# ------------------------------------------------------------------ durability
+
+
+def test_what_was_appended_survives_the_death_of_the_process(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    fill(opened(segment_bytes=300), 40)
+    disk.kill()
+    journal = opened(segment_bytes=300)
+    assert content(journal) == entries(1, 40)
+    assert journal.next_seq == 41
+    disk.lose_power()
+    assert content(opened())[:40] == entries(1, 40), "what is found at the start is synced"
+
+
+def test_what_is_durable_survives_the_loss_of_power(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened(segment_bytes=300)
+    fill(journal, 20)
+    journal.sync()
+    assert journal.durable_seq == 20
+    fill(journal, 20)
+    assert journal.durable_seq == 20
+    disk.lose_power()
+    assert content(opened())[:20] == entries(1, 20)
+
+
+def test_a_number_that_power_loss_forgot_is_not_given_again(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 5)
+    journal.sync()
+    fill(journal, 5)
+    disk.lose_power()
+    journal = opened()
+    first = journal.next_seq
+    assert first == 5 + 1 + UNSYNCED_RECORDS
+    assert content(journal) == [*entries(1, 5), Hole(6, first - 1, 0, skipped=True)]
+    assert journal.pending_records(1) == 5
+    fill(journal, 2)
+    journal.sync()
+    disk.kill()
+    journal = opened()
+    skipped = Hole(6, first - 1, 0, skipped=True)
+    assert content(journal) == [*entries(1, 5), skipped, *entries(first, first + 1)]
+    assert content(journal, 100)[0] == Hole(100, first - 1, 0, skipped=True)
+    assert journal.stats().holes == 0
+
+
+def test_what_was_skipped_stays_skipped_when_a_sync_fails(opened: Open, disk: MemoryDisk) -> None:
+    fill(opened(), 1)
+    disk.lose_power()
+    journal = opened()
+    first = journal.next_seq
+    fill(journal, 3)
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+    disk.kill()
+    skipped = Hole(1, first - 1, 0, skipped=True)
+    assert content(opened()) == [skipped, *entries(first, first + 2)]
+
+
+def test_a_segment_that_could_not_be_synced_at_the_start_is_not_gone_on_with(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    fill(opened(), 3)
+    disk.kill()
+    disk.fail("sync_data", errno.EIO)
+    journal = opened()
+    assert fill(journal, 2) == [4, 5]
+    journal.sync()
+    assert len(disk.segments) == 2
+    assert content(journal) == entries(1, 5)
+
+
+def left_in_doubt(opened: Open, disk: MemoryDisk, segment_bytes: int = 10_000) -> None:
+    """Seven records; the last four were not synced, nor could they be carried over."""
+    journal = opened(segment_bytes=segment_bytes)
+    fill(journal, 3)
+    journal.sync()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    disk.fail("sync", errno.EIO)
+    with pytest.raises(JournalFailed):
+        journal.sync()
+    disk.kill()
+
+
+@pytest.mark.parametrize("segment_bytes", [1, 150, 10_000])
+def test_what_a_failed_life_could_not_sync_is_carried_over_by_the_next(
+    segment_bytes: int, opened: Open, disk: MemoryDisk
+) -> None:
+    left_in_doubt(opened, disk, segment_bytes)
+    journal = opened(segment_bytes=segment_bytes)
+    assert content(journal) == entries(1, 7)
+    assert fill(journal, 1) == [8]
+    journal.sync()
+    disk.lose_power()
+    assert content(opened())[:8] == entries(1, 8)
+
+
+def test_what_is_in_doubt_and_cannot_be_carried_over_at_the_start_stays_in_doubt(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    left_in_doubt(opened, disk)
+    disk.fail("sync", errno.EIO)
+    with pytest.raises(JournalFailed):
+        opened()
+    disk.kill()
+
+    assert content(opened()) == entries(1, 7)
+    disk.lose_power()
+    assert content(opened())[:7] == entries(1, 7)
+
+
+def test_a_full_disk_does_not_keep_a_journal_in_doubt_from_opening(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    left_in_doubt(opened, disk)
+    disk.capacity = sum(len(inode.data) for inode in disk.files.values())
+    with pytest.raises(JournalFull):
+        fill(opened(), 1)
+    disk.kill()
+
+    disk.capacity = 1 << 40
+    assert content(opened()) == entries(1, 7)
+    disk.lose_power()
+    assert content(opened())[:7] == entries(1, 7)
+
+
+def test_after_a_reboot_an_old_doubt_means_nothing(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 4)
+    journal.sync()
+    disk.lose_power()
+    disk.files[f"{SUSPECT}{1:020d}"] = Inode()
+    first = opened().next_seq
+    disk.kill()
+    assert opened().next_seq == first, "numbers that were skipped stay skipped"
+    assert not [name for name in disk.files if name.startswith(SUSPECT)]
+
+
+def test_a_note_of_doubt_is_lifted_once_all_is_carried_over(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 4)
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+    assert not [name for name in disk.files if name.startswith(SUSPECT)]
+    disk.kill()
+    opened()
+    assert len(disk.segments) == 1
+
+
+def test_a_sync_with_nothing_new_asks_nothing_of_the_disk(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 1)
+    journal.sync()
+    disk.calls.clear()
+    journal.sync()
+    assert disk.calls == []
+
+
+def test_a_segment_has_its_name_only_when_it_is_durable(disk: MemoryDisk, opened: Open) -> None:
+    opened()
+    calls = [call for call in disk.calls if call in ("create", "write", "sync", "rename")]
+    assert calls[-5:] == ["create", "write", "sync", "rename", "sync"]
+
+
+def test_unsynced_records_are_bounded_by_waiting_for_the_disk(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    for _ in range(9):
+        journal.append(bytes(MIB))
+    assert journal.durable_seq >= 1
+    assert disk.calls.count("sync_data") == 1
+
+
+def test_unsynced_records_are_bounded_in_number_too(opened: Open) -> None:
+    journal = opened()
+    for _ in range(UNSYNCED_RECORDS):
+        journal.append(b"")
+    assert journal.durable_seq == 0
+    journal.append(b"")
+    assert journal.durable_seq == UNSYNCED_RECORDS
+
+
+# ------------------------------------------------------------------ torn tails
+
+
+@pytest.mark.parametrize("kept", range(RECORD))
+def test_a_torn_record_is_cut_off_wherever_it_was_torn(
+    kept: int, opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    for _ in range(3):
+        journal.append(BODY)
+    disk.kill()
+    file = disk.files[disk.segments[0]]
+    del file.data[HEADER_BYTES + 2 * RECORD + kept :]
+    journal = opened()
+    assert journal.next_seq == 3
+    assert journal.stats().truncated_bytes == kept
+    assert len(file.data) == len(file.durable) == HEADER_BYTES + 2 * RECORD
+    assert journal.append(b"new") == 3
+    assert content(journal) == [Entry(1, BODY), Entry(2, BODY), Entry(3, b"new")]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [bytes(5000), b"\xff" * 77, b"TRK1" * 999, b"TRK1\x00\x00\x00\x00\xff\xff\xff\x7f" * 9],
+    ids=["zeros", "ones", "magics", "lengths"],
+)
+def test_garbage_behind_the_last_record_is_cut_off(
+    garbage: bytes, opened: Open, disk: MemoryDisk
+) -> None:
+    fill(opened(), 3)
+    disk.kill()
+    disk.files[disk.segments[0]].data += garbage
+    journal = opened()
+    assert journal.stats().truncated_bytes == len(garbage)
+    skipped = len(garbage) // RECORD_BYTES
+    first = 4 + skipped
+    fill(journal, 1)
+    hole = Hole(4, first - 1, 0, skipped=True)
+    assert content(journal) == [*entries(1, 3), hole, *entries(first, first)]
+
+
+def test_the_number_of_a_damaged_last_record_is_not_given_again(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 3)
+    journal.close()
+    disk.damage(disk.segments[0], HEADER_BYTES + 2 * RECORD + 30)
+    assert opened().append(b"new") > 3
+
+
+def test_a_damaged_end_of_what_was_carried_over_gives_no_number_again(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 5)
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+    disk.kill()
+    del disk.files[disk.segments[0]].data[HEADER_BYTES + 2 * RECORD :]
+    journal = opened()
+    assert journal.append(body_of(6)) == 6
+    assert content(journal) == [*entries(1, 2), Hole(3, 5, 0), *entries(6, 6)]
+
+
+def test_recovery_that_is_interrupted_is_done_again(opened: Open, disk: MemoryDisk) -> None:
+    fill(opened(), 3)
+    disk.kill()
+    disk.files[disk.segments[0]].data += b"torn"
+    for call in ("truncate", "sync", "open_append"):
+        disk.fail(call, errno.EIO)
+        with pytest.raises(JournalFailed):
+            opened()
+        assert disk.holder is None
+        disk.kill()
+    assert content(opened()) == entries(1, 3)
+
+
+def test_a_death_while_a_segment_is_made_leaves_nothing_behind(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened(segment_bytes=100)
+    fill(journal, 3)
+    disk.fail("rename", errno.EIO, errno.EIO)
+    with pytest.raises(JournalFailed):
+        fill(journal, 3)
+    disk.files["seg-00000000000000000099.log.tmp"] = disk.files[disk.segments[0]]
+    disk.kill()
+    journal = opened()
+    assert content(journal)[:3] == entries(1, 3)
+    assert not [name for name in disk.files if name.endswith(".tmp")]

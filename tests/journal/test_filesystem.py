@@ -1,0 +1,134 @@
+"""The disk in memory that the journal's tests rely on does what the real one does."""
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.journal.filesystem import Disk
+from tests.journal.journal_model import MemoryDisk
+
+
+@pytest.fixture(params=[Disk, MemoryDisk])
+def disk(request: pytest.FixtureRequest) -> Disk:
+    kind: Callable[[], Disk] = request.param
+    return kind()
+
+
+@pytest.fixture
+def directory(disk: Disk, tmp_path: Path) -> Iterator[int]:
+    fd = disk.open_directory(tmp_path / "a" / "b")
+    yield fd
+    disk.close(fd)
+
+
+def write(disk: Disk, fd: int, data: bytes) -> None:
+    assert disk.write(fd, memoryview(data)) == len(data)
+
+
+def test_what_is_written_is_read_from_any_place(disk: Disk, directory: int) -> None:
+    fd = disk.create(directory, "x")
+    write(disk, fd, b"hello ")
+    write(disk, fd, b"world")
+    disk.sync_data(fd)
+    disk.sync(fd)
+    disk.close(fd)
+    fd = disk.open_read(directory, "x")
+    assert disk.pread(fd, 100, 6) == b"world"
+    assert disk.pread(fd, 2, 0) == b"he"
+    assert disk.pread(fd, 2, 99) == b""
+    assert disk.size(fd) == 11
+    disk.close(fd)
+
+
+def test_a_cut_file_grows_again_from_the_cut(disk: Disk, directory: int) -> None:
+    fd = disk.create(directory, "x")
+    write(disk, fd, b"hello world")
+    disk.truncate(fd, 5)
+    write(disk, fd, b"!")
+    assert disk.pread(fd, 100, 0) == b"hello!"
+    disk.close(fd)
+    fd = disk.open_append(directory, "x")
+    write(disk, fd, b"?")
+    assert disk.pread(fd, 100, 0) == b"hello!?"
+    disk.close(fd)
+
+
+def test_a_file_is_made_once(disk: Disk, directory: int) -> None:
+    disk.close(disk.create(directory, "x"))
+    with pytest.raises(FileExistsError):
+        disk.create(directory, "x")
+
+
+def test_a_file_that_is_not_there_is_not_found(disk: Disk, directory: int) -> None:
+    for call in (disk.open_read, disk.open_append, disk.unlink):
+        with pytest.raises(FileNotFoundError):
+            call(directory, "x")
+
+
+def test_a_new_name_takes_the_place_of_an_old_file(disk: Disk, directory: int) -> None:
+    for name in ("x", "y"):
+        fd = disk.create(directory, name)
+        write(disk, fd, name.encode())
+        disk.close(fd)
+    disk.rename(directory, "x", "y")
+    disk.sync(directory)
+    assert disk.names(directory) == ["y"]
+    fd = disk.open_read(directory, "y")
+    assert disk.pread(fd, 9, 0) == b"x"
+    disk.unlink(directory, "y")
+    assert disk.pread(fd, 9, 0) == b"x", "an open file outlives its name"
+    disk.close(fd)
+    assert disk.names(directory) == []
+
+
+def test_allocated_bytes_are_there(disk: Disk, directory: int) -> None:
+    fd = disk.create(directory, "x")
+    disk.allocate(fd, 9000)
+    assert disk.size(fd) == 9000
+    disk.close(fd)
+    assert disk.free_bytes(directory) > 0
+
+
+def test_a_directory_is_taken_once_and_given_back_by_closing(disk: Disk, tmp_path: Path) -> None:
+    first, second = (disk.open_directory(tmp_path / "j") for _ in range(2))
+    disk.lock(first)
+    with pytest.raises(BlockingIOError):
+        disk.lock(second)
+    disk.close(first)
+    disk.lock(second)
+    disk.close(second)
+
+
+def test_a_closed_descriptor_is_refused(disk: Disk, directory: int) -> None:
+    fd = disk.create(directory, "x")
+    disk.close(fd)
+    with pytest.raises(OSError, match="descriptor") as refused:
+        disk.pread(fd, 1, 0)
+    assert refused.value.errno == errno.EBADF
+
+
+def test_a_boot_has_one_name_of_16_bytes(disk: Disk) -> None:
+    assert len(disk.boot_id()) == 16
+    assert disk.boot_id() == disk.boot_id()
+
+
+def test_files_and_directories_are_for_their_owner_only(tmp_path: Path) -> None:
+    disk = Disk()
+    directory = disk.open_directory(tmp_path / "j")
+    disk.close(disk.create(directory, "x"))
+    disk.close(directory)
+    assert (tmp_path / "j").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "j" / "x").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    disk = Disk()
+    (tmp_path / "target").write_bytes(b"secret")
+    (tmp_path / "x").symlink_to(tmp_path / "target")
+    directory = disk.open_directory(tmp_path)
+    for call in (disk.open_read, disk.open_append, disk.create):
+        with pytest.raises(OSError, match="x"):
+            call(directory, "x")
+    disk.close(directory)

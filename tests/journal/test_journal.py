@@ -1,0 +1,242 @@
+"""What the journal promises: numbers, refusals, releasing."""
+
+import errno
+import itertools
+import zlib
+
+import pytest
+
+from actors.errors import (
+    EXIT_CONFIG,
+    JournalFailed,
+    JournalFull,
+    JournalUnreadable,
+    StateDirBusy,
+)
+from actors.journal.journal import MIB
+from actors.journal.segment import HEADER_BYTES, Header
+from actors.model.facts import Entry, Hole
+from tests.journal.journal_model import RECORD, MemoryDisk, Open, body_of, content, entries, fill
+
+# --------------------------------------------------------------------- numbers
+
+
+def test_sequences_count_from_one_and_records_come_back_in_order(opened: Open) -> None:
+    journal = opened()
+    assert fill(journal, 5) == [1, 2, 3, 4, 5]
+    assert content(journal) == entries(1, 5)
+    assert content(journal, 4) == entries(4, 5)
+    assert content(journal, 6) == []
+
+
+def test_an_empty_body_and_a_long_one_are_records_like_others(opened: Open) -> None:
+    journal = opened()
+    bodies = [b"", bytes(range(256)) * 8192, b"", b"TRK1" * 100]
+    for body in bodies:
+        journal.append(body)
+    assert content(journal) == [Entry(n, body) for n, body in enumerate(bodies, start=1)]
+
+
+def test_a_body_that_is_too_long_is_the_callers_mistake(opened: Open) -> None:
+    journal = opened()
+    with pytest.raises(ValueError, match="too long"):
+        journal.append(bytes(32 * MIB + 1))
+    assert journal.next_seq == 1
+
+
+def test_a_record_is_written_with_one_call(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    journal.append(body_of(1))
+    before = disk.calls.count("write")
+
+    assert journal.append(body_of(2), weight=5) == 2
+    assert disk.calls.count("write") == before + 1
+    assert content(journal) == entries(1, 2)
+    assert journal.weight_appended == 5
+
+
+def test_a_record_that_finds_no_room_for_its_end_leaves_nothing_behind(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 2)
+    disk.short.append(20)  # a part of it
+    disk.fail("write", 0, errno.ENOSPC)
+    with pytest.raises(JournalFull):
+        journal.append(body_of(3))
+
+    assert journal.next_seq == 3
+    assert journal.append(body_of(3)) == 3
+    assert content(journal) == entries(1, 3)
+
+
+def test_records_whose_sync_failed_are_carried_over_together(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened()
+    fill(journal, 2)
+    disk.fail("sync_data", errno.EIO)
+    journal.sync()
+
+    assert journal.durable_seq == 2
+    assert journal.append(body_of(3)) == 3
+    journal.close()
+    assert content(opened()) == entries(1, 3)
+
+
+def test_a_closed_journal_goes_on_where_it_ended(opened: Open, disk: MemoryDisk) -> None:
+    identity = None
+    for round_ in range(4):
+        journal = opened()
+        assert journal.opened_at_seq == journal.next_seq == 3 * round_ + 1
+        assert identity in (None, journal.journal_id)
+        identity = journal.journal_id
+        fill(journal, 3)
+        journal.close()
+        journal.close()
+    assert len(disk.segments) == 1
+    assert content(opened()) == entries(1, 12)
+
+
+def test_a_closed_journal_takes_nothing(opened: Open) -> None:
+    journal = opened()
+    journal.close()
+    with pytest.raises(JournalFailed, match="closed"):
+        journal.append(b"late")
+    with pytest.raises(JournalFailed):
+        list(journal.read(0))
+    with pytest.raises(JournalFailed):
+        journal.stats()
+
+
+def test_no_sequence_below_the_floor_is_given(opened: Open) -> None:
+    journal = opened()
+    fill(journal, 3)
+    journal.close()
+    journal = opened(floor_seq=100)
+    assert journal.append(body_of(100)) == 100
+    assert content(journal) == [*entries(1, 3), Hole(4, 99, 0, skipped=True), *entries(100, 100)]
+    assert journal.pending_records(1) == 4
+
+
+def test_a_floor_below_the_end_changes_nothing(opened: Open) -> None:
+    fill(first := opened(), 3)
+    first.close()
+    assert opened(floor_seq=2).append(b"x") == 4
+
+
+def test_weights_are_summed_for_the_books(opened: Open) -> None:
+    journal = opened()
+    journal.append(b"a", weight=3)
+    journal.append(b"b")
+    journal.append(b"c", weight=4)
+    assert journal.weight_appended == 7
+
+
+# ------------------------------------------------------------ refusing to open
+
+
+def test_a_newer_format_is_refused_and_left_as_it_is(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 2)
+    journal.close()
+    file = disk.files[disk.segments[0]]
+    packed = Header(1, 0, 0, 0, bytes(16), bytes(16)).pack()
+    newer = bytearray(packed)
+    newer[4] = 2
+    newer[-4:] = _crc(bytes(newer[:-4]))
+    file.data[:HEADER_BYTES] = newer
+    before = bytes(file.data)
+    with pytest.raises(JournalUnreadable, match="format 2") as refused:
+        opened()
+    assert refused.value.exit_code == EXIT_CONFIG
+    assert bytes(file.data) == before
+    assert disk.holder is None
+
+
+def _crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "little")
+
+
+def test_a_second_tracker_is_refused_by_name(opened: Open) -> None:
+    journal = opened()
+    with pytest.raises(StateDirBusy, match="another tracker works on journal"):
+        opened()
+    assert journal.append(b"unharmed") == 1
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_directory_that_cannot_be_written_is_refused_at_once(
+    code: int, opened: Open, disk: MemoryDisk
+) -> None:
+    disk.fail("create", code)
+    with pytest.raises(JournalUnreadable, match="cannot use journal") as refused:
+        opened()
+    assert refused.value.exit_code == EXIT_CONFIG
+
+
+# ------------------------------------------------------------------- releasing
+
+
+def test_only_segments_wholly_below_the_mark_go(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened(segment_bytes=HEADER_BYTES + 2 * RECORD)
+    fill(journal, 7)
+    assert [int(name[4:-4]) for name in disk.segments] == [1, 3, 5, 7]
+    journal.release(4)
+    assert [int(name[4:-4]) for name in disk.segments] == [3, 5, 7]
+    assert content(journal, 4) == entries(4, 7)
+    journal.release(2)
+    assert journal.mark == 4
+
+
+def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
+    journal = opened()
+    fill(journal, 3)
+    journal.release(4)
+    assert len(disk.segments) == 1
+    assert journal.pending_records(journal.mark) == 0
+    journal.close()
+    assert opened().next_seq == 4
+
+
+def test_what_waits_is_counted_from_the_mark(opened: Open) -> None:
+    journal = opened()
+    fill(journal, 10)
+    assert journal.pending_records(journal.mark) == 10
+    assert journal.pending_bytes == 10 * RECORD
+    journal.release(8)
+    assert journal.pending_records(journal.mark) == 3
+    assert journal.pending_records(5) == 6
+    journal.release(11)
+    assert (journal.pending_records(journal.mark), journal.pending_bytes) == (0, 0)
+
+
+def test_a_segment_that_cannot_be_deleted_is_an_error_and_goes_later(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened(segment_bytes=1)
+    fill(journal, 3)
+    disk.fail("unlink", errno.EIO)
+    with pytest.raises(JournalFailed):
+        journal.release(3)
+    journal.close()
+    journal = opened()
+    journal.release(3)
+    assert len(disk.segments) == 1
+    assert content(journal, 3) == entries(3, 3)
+
+
+def test_the_figures_say_how_it_is(opened: Open, disk: MemoryDisk) -> None:
+    clock = itertools.count(1000)
+    journal = opened(wall_ns=lambda: next(clock))
+    first = journal.stats()
+    assert (first.oldest_ns, first.next_seq, first.durable_seq) == (None, 1, 0)
+    fill(journal, 4)
+    journal.release(3)
+    stats = journal.stats()
+    assert stats.oldest_ns == 1003
+    assert stats.mark == 3
+    assert stats.bytes == HEADER_BYTES + 4 * RECORD
+    assert stats.segments == 1
+    assert stats.free_bytes == disk.free_bytes(next(iter(disk.open)))
+    assert stats.max_bytes == 64 * MIB

@@ -1,0 +1,95 @@
+"""What is journalled is told; what is not journalled is not told."""
+
+import pytest
+
+from actors.errors import JournalFull
+from actors.feed.ingest import Ingest, Ingested
+from actors.journal.recorder import Recorder
+from actors.messages import FactSeen, ReadJournal, TradesSeen
+from actors.model import facts
+from actors.model.connection import ConnectionSpec
+from actors.model.trade import trade_hash
+from tests.fakes import FakeJournal
+from tests.fakes_box import Box
+from tests.polymarket.feed_samples import RECEIVED_NS, spoken
+
+ALIVE = facts.ProcessAlive(at_ns=7)
+LANE = ConnectionSpec(lane="a", leg=0)
+
+
+def frames(*raws: bytes) -> Ingested:
+    """Give frames as a connection understands them."""
+    return Ingest(LANE, 1).take(raws, RECEIVED_NS)
+
+
+def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
+    journal, writer = FakeJournal(), Box()
+    journal.append(b"older")
+    seq = Recorder(journal, writer, inflight_max=10).fact(ALIVE)
+
+    assert seq == 2
+    assert facts.decode(journal.bodies[2]) == ALIVE
+    assert journal.weights[2] == 0
+    assert writer.told == [FactSeen(seq=2, fact=ALIVE)]
+
+
+def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
+    journal, writer = FakeJournal(), Box()
+    journal.append(b"older")
+    taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
+    Recorder(journal, writer, inflight_max=10).frames("a", taken)
+
+    assert facts.decode(journal.bodies[2]) == taken.record
+    assert journal.weights[2] == 4
+    (told,) = writer.of(TradesSeen)
+    assert (told.seq, told.connection) == (2, "a")
+    assert told.prints == taken.prints
+    assert told.hashes == tuple(map(trade_hash, told.prints))
+    assert [trade.occurrence for trade in told.prints] == [1, 1, 2]
+    assert [refusal.payload for refusal in told.refusals] == [spoken(price="7")]
+
+
+def test_frames_without_anything_to_keep_are_neither_journalled_nor_told() -> None:
+    journal, writer = FakeJournal(), Box()
+    Recorder(journal, writer, inflight_max=10).frames("a", frames(b"PONG"))
+
+    assert (journal.next_seq, writer.told) == (1, [])
+
+
+def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
+    journal, writer = FakeJournal(), Box()
+    recorder = Recorder(journal, writer, inflight_max=2)
+    for _ in range(3):
+        recorder.fact(ALIVE)
+    recorder.frames("a", frames(spoken()))
+    assert [type(message) for message in writer.told] == [
+        FactSeen,
+        FactSeen,
+        ReadJournal,
+        ReadJournal,
+    ]
+    assert [message.seq for message in writer.of(ReadJournal)] == [3, 4]
+
+    journal.release(5)
+    recorder.fact(ALIVE)
+    assert writer.last(FactSeen).seq == 5
+
+
+def test_what_finds_no_room_is_not_told() -> None:
+    journal, writer = FakeJournal(), Box()
+    journal.full = True
+    recorder = Recorder(journal, writer, inflight_max=10)
+
+    with pytest.raises(JournalFull):
+        recorder.fact(ALIVE)
+    with pytest.raises(JournalFull):
+        recorder.frames("a", frames(spoken()))
+    assert writer.told == []
+
+
+def test_prints_count_for_the_bound_not_their_records() -> None:
+    journal, writer = FakeJournal(), Box()
+    recorder = Recorder(journal, writer, inflight_max=3)
+    recorder.frames("a", frames(spoken(), spoken(), spoken(price="7")))
+    recorder.frames("a", frames(spoken(), spoken(), spoken(), spoken()))
+    assert [type(message) for message in writer.told] == [TradesSeen, ReadJournal]

@@ -1,0 +1,209 @@
+"""Any order of appends, syncs, faults, deaths and power losses keeps the promises."""
+
+from errno import EIO, EMFILE, ENOSPC
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from actors.errors import JournalFailed, JournalFull
+from actors.journal.journal import MIB, Journal
+from actors.model.facts import Entry, Hole
+from tests.journal.journal_model import MemoryDisk
+
+CALLS = ("write", "sync_data", "sync", "create", "rename", "truncate", "unlink")
+FAULTS = st.sampled_from(
+    [(call, code) for call in CALLS for code in (EIO, ENOSPC)] + [("create", EMFILE)]
+)
+NAMED = b"record %06d:"
+"""Bytes that do not stand by chance in a header, with its random seed, or in a CRC."""
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Model: `bodies` by sequence, `durable`: those that nothing may take away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = MemoryDisk()
+        self.bodies: dict[int, bytes] = {}
+        self.given: set[int] = set()
+        self.durable: set[int] = set()
+        self.mark = 1
+        self.journal: Journal
+        self.count = 0
+
+    @initialize(segment_bytes=st.sampled_from([1, 150, 400, 10_000]))
+    def begin(self, segment_bytes: int) -> None:
+        self.segment_bytes = segment_bytes
+        self.open()
+
+    def open(self) -> None:
+        self.journal = Journal.open(
+            Path("journal"),
+            max_bytes=MIB,
+            segment_bytes=self.segment_bytes,
+            reserve_bytes=256,
+            sync_interval_s=3600,
+            disk=self.disk,
+        )
+        self.durable |= set(self.bodies)
+
+    def note_durable(self) -> None:
+        self.durable |= {seq for seq in self.bodies if seq <= self.journal.durable_seq}
+
+    def reopen_if_failed(self) -> None:
+        if self.journal.failed:
+            self.die()
+
+    def die(self) -> None:
+        """As a process dies: without a word, its kernel lives on."""
+        self.note_durable()
+        self.journal._syncer.stop()
+        self.disk.kill()
+        self.open()
+
+    # --------------------------------------------------------------- actions
+
+    @rule(size=st.integers(0, 60), times=st.integers(1, 6))
+    def append(self, size: int, times: int) -> None:
+        for _ in range(times):
+            self.count += 1
+            body = NAMED % self.count + b"TRK1" * size
+            try:
+                seq = self.journal.append(body)
+            except JournalFull:
+                continue
+            except JournalFailed:
+                break
+            assert seq not in self.given, "a sequence was given twice"
+            assert not self.given or seq > max(self.given)
+            self.given.add(seq)
+            self.bodies[seq] = body
+        self.reopen_if_failed()
+
+    @rule()
+    def sync(self) -> None:
+        try:
+            self.journal.sync()
+        except JournalFailed:
+            self.reopen_if_failed()
+        else:
+            assert self.journal.durable_seq == self.journal.next_seq - 1
+        self.note_durable()
+
+    @rule(fault=FAULTS, after=st.integers(0, 2))
+    def fault(self, fault: tuple[str, int], after: int) -> None:
+        call, code = fault
+        self.disk.fail(call, *[0] * after, code)
+
+    @rule(size=st.integers(1, 40))
+    def short_write(self, size: int) -> None:
+        self.disk.short.append(size)
+
+    @rule(room=st.integers(0, 300))
+    def fill_the_disk(self, room: int) -> None:
+        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + room
+
+    @rule()
+    def make_room(self) -> None:
+        self.disk.capacity = 1 << 40
+
+    @rule()
+    def kill(self) -> None:
+        self.die()
+
+    @rule(junk=st.binary(min_size=1, max_size=60))
+    def kill_with_a_torn_tail(self, junk: bytes) -> None:
+        self.note_durable()
+        self.journal._syncer.stop()
+        self.disk.kill()
+        self.disk.files[self.disk.segments[-1]].data += junk
+        self.open()
+
+    @rule(data=st.data())
+    def lose_power(self, data: st.DataObject) -> None:
+        self.note_durable()
+        self.journal._syncer.stop()
+        self.disk.lose_power(lambda size: data.draw(st.integers(0, size)))
+        self.bodies = {
+            seq: body for seq, body in self.bodies.items() if seq in self.durable or self.has(seq)
+        }
+        self.open()
+
+    def has(self, seq: int) -> bool:
+        """Whether an unsynced record made it to the medium by luck: it may, it need not."""
+        body = self.bodies[seq]
+        return any(body in bytes(inode.data) for inode in self.disk.files.values())
+
+    @rule()
+    def close_and_open(self) -> None:
+        try:
+            self.journal.close()
+        except JournalFailed:
+            self.note_durable()
+        else:
+            self.durable |= set(self.bodies)
+        assert self.disk.holder is None
+        assert not self.disk.open, "a file was left open"
+        self.disk.kill()
+        self.open()
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        mark = data.draw(st.integers(self.mark, self.journal.next_seq))
+        self.mark = mark
+        try:
+            self.journal.release(mark)
+        except JournalFailed:
+            assert self.journal.failed is None
+
+    # -------------------------------------------------------------- promises
+
+    @invariant()
+    def everything_is_read_once_whole_and_in_order(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        self.disk.faults.pop("pread", None)
+        expected = self.mark
+        holes: set[int] = set()
+        for item in self.journal.read(self.mark):
+            if isinstance(item, Hole):
+                assert item.first == expected
+                assert item.last >= item.first
+                holes |= {seq for seq in self.given if item.first <= seq <= item.last}
+                expected = item.last + 1
+            else:
+                assert isinstance(item, Entry)
+                assert item.seq == expected
+                assert item.body == self.bodies.get(item.seq)
+                expected += 1
+        assert expected == max(self.journal.next_seq, self.mark)
+        alive = {seq for seq in self.bodies if seq >= self.mark}
+        assert not holes & alive & self.durable, "a durable record is gone"
+        assert all(seq < self.journal.opened_at_seq for seq in holes & alive)
+
+    @invariant()
+    def the_books_count_what_there_is(self) -> None:
+        if hasattr(self, "journal"):
+            files = [self.disk.files[name] for name in self.disk.segments]
+            assert len(files) >= 1
+            assert self.journal.pending_records(self.mark) >= len(
+                [seq for seq in self.bodies if seq >= self.mark]
+            )
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal._syncer.stop()
+
+
+TestJournal = pytest.mark.timeout(300)(JournalMachine.TestCase)
+TestJournal.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

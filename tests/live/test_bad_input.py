@@ -1,0 +1,158 @@
+"""What a person reads when a setting is wrong: one clear line, the right code, no traceback."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.database import migrate
+from tests.live.stage import Process, Stage, stage
+from tests.postgres import do
+
+pytestmark = [pytest.mark.live]
+
+SECRET = "hunter2secret"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Stage]:
+    with stage(tmp_path, "") as found:
+        yield found
+
+
+def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run the tracker to its end; give (code, standard output, standard error)."""
+    env = {"TRACKER_STATE_DIR": str(scene.folder / "state"), **settings}
+    process = Process("tracker", list(arguments), env, scene.folder / "errors")
+    output = process.process.stdout
+    assert output is not None
+    said = output.read()
+    return process.stop(within_s=20), said, process.said()
+
+
+def complaint(code: int, said: str) -> str:
+    """Give the one line, after the checks that hold for each."""
+    assert code in {74, 78}
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if line.startswith("tracker: ")]
+    assert len(lines) == 1, said
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["--chek"], {}, "did you mean --check?"),
+        (["--check", "--migrate"], {}, "exclude each other"),
+        (["--duration", "soon"], {}, "number of seconds"),
+        ([], {"TRACKER_REDUNDANCY": "nine"}, "variable TRACKER_REDUNDANCY"),
+        ([], {"TRACKER_MARKET_WS_URL": "http://x"}, "wss://"),
+        ([], {"TRACKER_CONFIG": "/nonexistent.toml"}, "/nonexistent.toml: cannot be read"),
+        ([], {"TRACKER_STATE_DIR": "/dev/null/x"}, "state directory /dev/null/x"),
+        (["--check"], {"TRACKER_DATABASE_URL": f"postgresql://u:{SECRET}@[x/db"}, "database_url"),
+        (
+            ["--check"],
+            {"TRACKER_DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/db"},
+            "start it, or correct TRACKER_DATABASE_URL",
+        ),
+        (
+            ["--migrate"],
+            {"TRACKER_DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/db"},
+            "start it, or correct TRACKER_DATABASE_URL",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    scene: Stage, arguments: list[str], settings: dict[str, str], words: str
+) -> None:
+    code, output, errors = run(scene, *arguments, **settings)
+
+    assert code == 78
+    assert words in complaint(code, errors)
+    assert SECRET not in output + errors
+
+
+def test_a_status_socket_in_use_is_an_address_error(scene: Stage) -> None:
+    path = scene.folder / "taken"
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        code, _, errors = run(scene, TRACKER_STATUS_SOCKET=str(path))
+
+    assert code == 74
+    assert str(path) in complaint(code, errors)
+
+
+@pytest.mark.db
+def test_a_metrics_port_in_use_is_an_address_error(scene: Stage, database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, errors = run(
+            scene,
+            TRACKER_METRICS_PORT=str(port),
+            TRACKER_DATABASE_URL=stage_url(database),
+            TRACKER_MARKET_WS_URL="ws://127.0.0.1:1/",
+            TRACKER_GAMMA_URL="http://127.0.0.1:1",
+        )
+
+    assert code == 74
+    assert str(port) in complaint(code, errors)
+
+
+@pytest.mark.db
+def test_a_newer_schema_is_refused(scene: Stage, database: str) -> None:
+    do(
+        database,
+        "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_from_the_future.sql', 'x')",
+    )
+    for arguments in ([], ["--migrate"], ["--check"]):
+        code, _, errors = run(scene, *arguments, TRACKER_DATABASE_URL=stage_url(database))
+        (scene.folder / "errors").unlink()
+
+        assert code == 78
+        assert "9999_from_the_future.sql" in complaint(code, errors)
+
+
+@pytest.mark.db
+def test_a_missing_schema_is_refused_when_migration_is_off(
+    scene: Stage, empty_database: str
+) -> None:
+    code, _, errors = run(
+        scene, TRACKER_MIGRATE="false", TRACKER_DATABASE_URL=stage_url(empty_database)
+    )
+
+    assert code == 78
+    assert "tracker --migrate" in complaint(code, errors)
+
+
+@pytest.mark.db
+def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
+    scene: Stage, empty_database: str
+) -> None:
+    url = stage_url(empty_database)
+    code, output, _ = run(scene, "--migrate", TRACKER_DATABASE_URL=url)
+    assert code == 0
+    assert output.splitlines() == [f"applied {found.name}" for found in migrate.migrations()]
+
+    code, output, _ = run(scene, "--migrate", TRACKER_DATABASE_URL=url)
+    assert (code, output) == (0, "the schema is up to date\n")
+
+
+@pytest.mark.db
+def test_check_prints_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
+    url = stage_url(database) + f"&password={SECRET}"
+    code, output, errors = run(
+        scene,
+        "--check",
+        TRACKER_DATABASE_URL=url,
+        TRACKER_POLYGON_RPC_URLS=f"https://rpc.example/{SECRET}",
+    )
+
+    assert code == 0
+    assert "all is well" in output
+    assert SECRET not in output + errors
+
+
+def stage_url(dsn: str) -> str:
+    return Stage(Path(), dsn).dsn

@@ -1,0 +1,75 @@
+"""`tracker --demo` plays, judges itself, says so in one line, and goes on where it left off."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.stage import Process, Stage, as_url, until
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
+
+
+def demo(folder: Path, dsn: str, *arguments: str) -> Process:
+    return Process(
+        "tracker",
+        ["--demo", *arguments],
+        {
+            "TRACKER_STATE_DIR": str(folder / "state"),
+            "TRACKER_STATUS_SOCKET": str(folder / "s"),
+            "TRACKER_DATABASE_URL": as_url(dsn),
+        },
+        folder / "demo.log",
+    )
+
+
+def conclusion(process: Process, *, within_s: float = 60.0) -> dict[str, Any]:
+    assert process.process.stdout is not None
+    lines = process.process.stdout.read().splitlines()
+    assert process.stop(within_s=within_s) == 0, process.said()
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
+    tmp_path: Path, empty_database: str
+) -> None:
+    first = conclusion(demo(tmp_path, empty_database, "--duration", "12"))
+    assert first["sent"] >= 500
+    assert first["stored"] >= 500
+    for broken in ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong"):
+        assert first[broken] == 0
+    assert first["reconnects"] >= 1
+
+    watched = Stage(tmp_path, empty_database)
+    running = demo(tmp_path, empty_database)
+    found = watched.until_status(
+        "prints flow again", lambda found: found["trades"]["total"] >= 300, within_s=40
+    )
+    os.kill(found["pid"], signal.SIGKILL)
+    watched.until_status(
+        "the tracker was started anew",
+        lambda now: now["pid"] != found["pid"] and now["trades"]["total"] >= 100,
+        within_s=40,
+    )
+    running.process.send_signal(signal.SIGINT)
+    second = conclusion(running)
+    assert second["sent"] > first["sent"] + 300
+    assert second["restarts"] == 1
+    for broken in ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong"):
+        assert second[broken] == 0
+
+
+def test_a_demo_says_why_its_tracker_cannot_start(tmp_path: Path, empty_database: str) -> None:
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(tmp_path / "s"))
+        taken.listen()
+        process = demo(tmp_path, empty_database)
+        until("it ends", lambda: process.process.poll() is not None)
+
+    assert process.stop() == 74
+    assert "tracker: " in process.said()

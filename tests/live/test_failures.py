@@ -1,0 +1,408 @@
+"""A bug in any handler of any actor kills that actor, is told, and costs nothing that was taken."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pykka
+import pytest
+
+from actors.actor import BaseActor, Incarnation
+from actors.catalog.universe import Filters
+from actors.errors import JournalFailed
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.journal.journal import Journal
+from actors.journal.recorder import InFlight
+from actors.messages import (
+    CatchUp,
+    ChildDied,
+    ConnectionNoted,
+    ConnectionReport,
+    FactSeen,
+    Flush,
+    FramesReceived,
+    GetHealth,
+    Message,
+    Open,
+    ReadJournal,
+    Subscribe,
+    Tick,
+    TradesSeen,
+)
+from actors.model.connection import ConnectionSpec
+from actors.model.facts import ListeningClosed
+from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
+from tests.actor_harness import House as Parent
+from tests.actor_harness import added
+from tests.catalog import test_actor as test_catalog
+from tests.fakes_box import Box
+from tests.fakes_http import FakePolymarket
+from tests.feed import test_actor as test_connection
+from tests.feed.test_actor import a_book, a_print
+from tests.live import test_supervision
+from tests.live.test_supervision import LANE, WAIT_S, at
+from tests.resolution import test_actor as test_resolution
+from tests.writer import test_actor as test_writer
+
+pytestmark = pytest.mark.live
+
+Named = tuple[str, Callable[[], tuple[BaseActor, Box]]]
+
+
+def bug(_: object) -> None:
+    raise ZeroDivisionError("a bug of ours")
+
+
+def connection() -> tuple[BaseActor, Box]:
+    house = test_connection.House()
+    return house.actor, house.supervisor
+
+
+def writer() -> tuple[BaseActor, Box]:
+    house = test_writer.House()
+    return house.actor, house.supervisor
+
+
+def catalog() -> tuple[BaseActor, Box]:
+    house = test_catalog.House(FakePolymarket(), Filters())
+    return house.actor, house.supervisor
+
+
+def resolution() -> tuple[BaseActor, Box]:
+    house = test_resolution.House(FakePolymarket(), chain=True)
+    return house.actor, house.supervisor
+
+
+CHILDREN = {
+    "connection": connection,
+    "writer": writer,
+    "catalog": catalog,
+    "resolution": resolution,
+}
+EACH = [(name, kind) for name, make in CHILDREN.items() for kind in make()[0].handlers]
+
+
+def any_message(kind: type[Message]) -> Message:
+    """Give a message of a kind; nobody looks into it."""
+    needed = [field.encode_name for field in msgspec.structs.fields(kind) if field.required]
+    return kind(**dict.fromkeys(needed))
+
+
+def launch(actor: BaseActor) -> "pykka.ActorRef[Any]":
+    """Start an actor that was made by hand."""
+    pykka.ActorRegistry.register(actor.actor_ref)
+    actor._start_actor_loop()
+    return actor.actor_ref
+
+
+class Ended:
+    """Hears when the last word is told."""
+
+    def __init__(self, box: Box) -> None:
+        self.told = threading.Event()
+        self._tell, box.tell = box.tell, self._hear  # type: ignore[method-assign] # a tap
+
+    def _hear(self, message: Message) -> None:
+        self._tell(message)
+        if isinstance(message, ChildDied):
+            self.told.set()
+
+
+@pytest.fixture(autouse=True)
+def nobody_left() -> Iterator[None]:
+    yield
+    pykka.ActorRegistry.stop_all(timeout=WAIT_S)
+
+
+def test_all_kinds_of_messages_of_all_children_are_spoiled() -> None:
+    assert len(EACH) > 35
+
+
+@pytest.mark.parametrize(("name", "kind"), EACH, ids=lambda part: getattr(part, "__name__", part))
+def test_a_bug_in_this_handler_is_the_end_of_one_actor_and_is_told(
+    name: str, kind: type[Message]
+) -> None:
+    actor, box = CHILDREN[name]()
+    ended = Ended(box)
+    actor.first = None
+    actor.handlers = {**actor.handlers, kind: bug}
+    ref = launch(actor)
+    ref.tell(any_message(kind))
+    if kind in GATHERED:
+        ref.tell(Flush())  # as the clock does; what is gathered wakes nobody
+    assert ended.told.wait(WAIT_S)
+
+    death = box.last(ChildDied)
+    assert (death.child, death.incarnation) == (actor.child, actor.incarnation)
+    assert death.reason == "ZeroDivisionError: a bug of ours"
+    assert "Traceback" in death.traceback
+    assert death.exit_code is None
+
+
+PARENTS = list(Parent().actor.handlers)
+
+
+@pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: str(kind.__name__))
+def test_a_bug_in_this_handler_of_the_supervisor_ends_the_process(kind: type[Message]) -> None:
+    house = Parent()
+    over = threading.Event()
+
+    def on_fatal(code: int, reason: str) -> None:
+        house.fatal.append((code, reason))
+        over.set()
+
+    house.actor._on_fatal = on_fatal
+    house.actor.handlers = {**house.actor.handlers, kind: bug}
+    ref = launch(house.actor)
+    ref.tell(any_message(kind))
+    if kind is ConnectionReport:
+        ref.tell(any_message(GetHealth))  # a report wakes nobody, a question does
+    assert over.wait(WAIT_S)
+
+    assert house.fatal == [(70, "the supervisor died: ZeroDivisionError: a bug of ours")]
+
+
+@pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: str(kind.__name__))
+def test_what_the_supervisor_cannot_survive_ends_the_process_with_its_own_code(
+    kind: type[Message],
+) -> None:
+    def broken(_: object) -> None:
+        raise JournalFailed("the disk is gone")
+
+    house = Parent()
+    house.actor.handlers = {**house.actor.handlers, kind: broken}
+    house.actor.on_receive(any_message(kind))
+
+    assert house.fatal == [(74, "the disk is gone")]
+
+
+# ------------------------------------------------------------- a whole household
+
+
+class House(test_supervision.House):
+    """A household in which one kind of message is handled by a bug, some times."""
+
+    def __init__(self, journal: Journal, child: str, kind: type[Message], *, times: int) -> None:
+        self._child, self._kind = child, kind
+        self.left = times
+        super().__init__(journal)
+
+    def _spoil(self, actor: BaseActor) -> "pykka.ActorRef[Any]":
+        right = actor.handlers[self._kind]
+
+        def handle(message: Any) -> Any:
+            if self.left:
+                self.left -= 1
+                bug(message)
+            return right(message)
+
+        actor.handlers = {**actor.handlers, self._kind: handle}
+        return launch(actor)
+
+    def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        if self._child != "writer":
+            return super()._bear_writer(incarnation, at)
+        return self._spoil(
+            WriterActor(
+                Incarnation("writer", incarnation, at),
+                neighbours=WriterNeighbours(
+                    supervisor=self.supervisor, catalog=Box(), resolution=Box()
+                ),
+                store=self.store,
+                journal=self.journal,
+                settings=WriterSettings(),
+                rng=Random(1),
+            )
+        )
+
+    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        if self._child != lane.lane:
+            return super()._listen(lane, incarnation, at)
+        return self._spoil(
+            ConnectionActor(
+                Incarnation(lane.lane, incarnation, at),
+                lane,
+                neighbours=Neighbours(
+                    supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
+                ),
+                dialler=self.diallers[lane.lane],
+                recorder=self.recorder,
+                settings=ConnectionSettings(),
+            )
+        )
+
+
+Spoilt = Callable[..., House]
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Iterator[Spoilt]:
+    """Give what makes a household with a bug; all of it ends with the test."""
+    made: list[tuple[House, Journal]] = []
+
+    def make(child: str, kind: type[Message], *, times: int = 1) -> House:
+        journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
+        made.append((House(journal, child, kind, times=times), journal))
+        return made[-1][0]
+
+    yield make
+    for house, journal in made:
+        house.ref.stop(timeout=WAIT_S)
+        pykka.ActorRegistry.stop_all(timeout=WAIT_S)
+        journal.close()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Open, Tick, Flush, CatchUp, TradesSeen, FactSeen, ConnectionNoted],
+    ids=lambda kind: str(kind.__name__),
+)
+def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: type[Message]) -> None:
+    house = spoilt("writer", kind)
+    line = house.listen()
+    for number in range(1, 30):
+        house.say(line, a_print("11", at_ms=at(number)))
+    house.until(lambda: house.stored() == [at(number) for number in range(1, 30)])
+    house.until(lambda: house.left == 0)
+    house.until(lambda: house.store.mark == house.journal.next_seq)
+    house.until(lambda: house.health().books.balanced)
+
+    assert house.health().restarts.children == {"writer": 1}
+    assert house.fatal == []
+
+
+def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -> None:
+    house = spoilt("writer", ReadJournal)
+    house.recorder._in_flight = InFlight(0)  # everything is too much to be told
+    line = house.listen()
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.left == 0)
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert house.fatal == []
+
+
+@pytest.mark.parametrize(
+    "kind", [Tick, FramesReceived, Subscribe], ids=lambda kind: str(kind.__name__)
+)
+def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
+    spoilt: Spoilt, kind: type[Message]
+) -> None:
+    house = spoilt(LANE, kind)
+    line = house.listen()
+    if kind is Subscribe:
+        house.supervisor.tell(added(2))
+    house.say(line, a_book("11", "12"))
+    lines = house.diallers[LANE].lines
+    house.until(lambda: house.left == 0)
+    house.until(lambda: len(lines) == 2 and lines[1].sent)
+    house.say(lines[1], a_print("11", at_ms=at(7)))
+    house.until(lambda: house.stored() == [at(7)])
+    facts = [fact for batch in house.store.batches for _, fact in batch.facts]
+    closed = [fact for fact in facts if isinstance(fact, ListeningClosed)]
+
+    assert [(fact.until_ns, fact.reason) for fact in closed] == [(None, "disconnected")]
+    assert house.health().restarts.children == {LANE: 1}
+    assert house.fatal == []
+
+
+def test_an_error_at_the_very_start_of_an_actor_is_found_though_nobody_tells(
+    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [2]
+
+    def on_start(self: ConnectionActor) -> None:
+        if self.child == LANE and left[0]:
+            left[0] -= 1
+            bug(self)
+
+    monkeypatch.setattr(ConnectionActor, "on_start", on_start)
+    house = spoilt(LANE, Tick, times=0)
+    line = house.listen()
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert left == [0]
+    assert house.health().restarts.children == {LANE: 2}
+    assert house.fatal == []
+
+
+def test_a_system_without_threads_leaves_no_ghost_and_is_tried_again(
+    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [3]
+    plain = ConnectionActor._thread
+
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    def thread(self: ConnectionActor) -> threading.Thread:
+        if self.child == LANE and left[0]:
+            left[0] -= 1
+            return Refused()
+        return plain(self)
+
+    monkeypatch.setattr(ConnectionActor, "_thread", thread)
+    house = spoilt(LANE, Tick, times=0)
+    line = house.listen()
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert left == [0]
+    assert len(pykka.ActorRegistry.get_by_class(ConnectionActor)) == 2
+    assert house.fatal == []
+
+
+def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
+    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = spoilt(LANE, Tick, times=0)
+    line = house.listen()
+    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+    awake = threading.Event()
+    hung = threading.Event()
+
+    def hang() -> None:
+        hung.set()
+        assert awake.wait(WAIT_S)
+
+    monkeypatch.setattr(line, "take_sample", hang)
+    house.until(hung.is_set)
+    house.say(line, a_print("11", at_ms=at(2)))
+    lines = house.diallers[LANE].lines
+    house.until(lambda: len(lines) == 2 and lines[1].sent)
+    awake.set()
+    house.until(lambda: house.stored() == [at(1), at(2)])
+
+    def ends() -> list[ListeningClosed]:
+        facts = [(seq, fact) for batch in house.store.batches for seq, fact in batch.facts]
+        epoch = next(seq for seq, fact in facts if getattr(fact, "connection", "") == LANE)
+        closed = [fact for _, fact in facts if isinstance(fact, ListeningClosed)]
+        return [fact for fact in closed if fact.epoch == epoch]
+
+    house.until(lambda: len(ends()) == 2)
+
+    # The supervisor's word comes first, so the late one has no say about coverage.
+    assert [end.until_ns is None for end in ends()] == [True, False]
+    assert line.ended is not None
+    assert house.health().restarts.children == {LANE: 1}
+
+
+def test_a_fourth_thread_that_hangs_ends_the_process(spoilt: Spoilt) -> None:
+    house = spoilt(LANE, Tick, times=0)
+    dialler = house.diallers[LANE]
+    dialler.hangs = 4
+    dialler.open.clear()
+    try:
+        house.supervisor.tell(added(1))
+        house.until(lambda: house.fatal)
+    finally:
+        dialler.open.set()
+
+    assert house.fatal[0] == (70, "too many threads are stuck")
+    assert dialler.asked == 4

@@ -1,0 +1,78 @@
+"""The journal's cap is reached while the database is away; nothing that was taken is lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.database import migrate
+from actors.simulator.judge import judge
+from tests.live.stage import Stage, stage, until
+from tests.postgres import Server, ask, do, name_of
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
+
+LIVELY = ("--markets", "40", "--prints-per-second", "300", "--noise-per-second", "100")
+CAP = 1 << 20
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+@contextmanager
+def closed(server: Server, database: str) -> Iterator[None]:
+    """Have the database let nobody in, for as long as the context lasts."""
+    command = f'alter database "{name_of(database)}" allow_connections '
+    do(server.dsn, command + "false")
+    try:
+        yield
+    finally:
+        do(server.dsn, command + "true")
+
+
+def size(scene: Stage) -> int:
+    return sum(file.stat().st_size for file in (scene.folder / "state" / "journal").glob("*"))
+
+
+def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
+    scene: Stage, server: Server, empty_database: str
+) -> None:
+    migrate.apply(empty_database)
+    simulator = scene.simulator(*LIVELY)
+    with closed(server, empty_database):
+        tracker = scene.tracker(TRACKER_JOURNAL_MAX_BYTES=str(CAP))
+        found = scene.until_status("full", lambda found: "journal_full" in found["codes"])
+        found = scene.until_status(
+            "nobody listens", lambda found: found["connections"]["live"] == 0
+        )
+        assert "database_away" in found["codes"]
+        heard = found["books"]["received"]
+        assert heard > 500
+        assert size(scene) <= CAP
+    scene.until_status(
+        "it listens again", lambda found: found["connections"]["live"] >= 2, within_s=60
+    )
+    found = scene.until_status(
+        "new prints are stored", lambda found: found["trades"]["total"] > heard + 500
+    )
+    assert "journal_full" not in found["codes"]
+    assert tracker.stop() == 0
+    assert simulator.stop() == 0
+    verdict = judge(scene.ledger, scene.dsn)
+
+    assert verdict.clean, verdict
+    events = [event.get("event") for event in tracker.events()]
+    assert events.count("reading_stopped") == events.count("reading_resumed") == 1
+    assert "Traceback" not in tracker.said()
+    causes = ask(
+        empty_database,
+        "select distinct g.cause from assets a,"
+        " coverage_gaps(a.token_id, '-infinity', now() - interval '1 second') g"
+        " where upper(g.gap) - lower(g.gap) > interval '1 second'",
+    )
+    assert ("disk_full",) in causes
+    until("the journal is small again", lambda: size(scene) < CAP // 2)

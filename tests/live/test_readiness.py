@@ -1,0 +1,93 @@
+"""From its first second on a tracker can say how it is."""
+
+import contextlib
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.cli import status
+from tests.live.stage import Stage, stage
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def manager(folder: Path) -> Iterator[tuple[socket.socket, str]]:
+    """Give the socket that a service manager listens on, and where it is."""
+    place = folder / "n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(place))
+        listener.settimeout(30.0)
+        yield listener, str(place)
+
+
+def test_whoever_is_told_that_it_is_ready_is_answered_at_once(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    for _ in range(3):
+        with manager(scene.folder) as (listener, place):
+            tracker = scene.tracker(NOTIFY_SOCKET=place)
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            assert status.ask(scene.socket)["state"] in ("starting", "healthy")
+            assert tracker.stop() == 0
+        (scene.folder / "n").unlink()
+
+
+@pytest.mark.parametrize("cpus", ["one", "all"])
+def test_a_tracker_keeps_itself_to_one_processor_unless_told_otherwise(
+    scene: Stage, cpus: str
+) -> None:
+    scene.simulator("--markets", "4")
+    with manager(scene.folder) as (listener, place):
+        tracker = scene.tracker(NOTIFY_SOCKET=place, TRACKER_CPUS=cpus)
+        while b"READY=1" not in listener.recv(4096):
+            pass
+        threads = [int(each.name) for each in Path(f"/proc/{tracker.process.pid}/task").iterdir()]
+        allowed = [os.sched_getaffinity(thread) for thread in threads]
+    assert len(allowed) > 5
+    expected = 1 if cpus == "one" else len(os.sched_getaffinity(0))
+    assert {len(cpus) for cpus in allowed} == {expected}
+    assert len({frozenset(cpus) for cpus in allowed}) == 1
+
+
+def test_its_database_may_use_all_processors(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        state = Path(place) / "state"
+        Path(place).chmod(0o711)  # a server of its own user's must get in
+        with manager(scene.folder) as (listener, told_to):
+            tracker = scene.tracker(
+                NOTIFY_SOCKET=told_to, TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state)
+            )
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            server = int((state / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+            assert os.sched_getaffinity(server) == os.sched_getaffinity(0)
+            assert tracker.stop() == 0
+
+
+def test_a_start_that_waits_for_a_database_says_so(scene: Stage) -> None:
+    scene.simulator("--markets", "4")
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        mute.settimeout(30.0)
+        url = f"postgresql://tracker@127.0.0.1:{mute.getsockname()[1]}/pm?sslmode=disable"
+        tracker = scene.tracker(TRACKER_DATABASE_URL=url)
+        waiting, _ = mute.accept()
+        found = status.ask(scene.socket)
+        waiting.close()
+
+    assert found["state"] == "starting"
+    assert "waiting for the database" in found["reasons"]
+    assert found["pid"] == tracker.process.pid

@@ -1,0 +1,211 @@
+"""Silence, deafness and replacements against the simulator, as processes; judged print by print.
+
+Prints begin when every token is listened to, so whatever is absent was lost.
+"""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from actors.simulator.judge import Judgement, judge
+from tests.live.stage import Process, Stage, stage, until
+
+pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
+
+CALM = (
+    *("--markets", "40", "--births-per-second", "0", "--life", "600-700"),
+    *("--prints-per-second", "0", "--noise-per-second", "200"),
+)
+SILENCE_S = 5
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+class Play:
+    """One simulator and one tracker that listens to everything before the first print."""
+
+    def __init__(self, scene: Stage, *, prints: int, redundancy: int, **settings: str) -> None:
+        self.scene = scene
+        self.simulator = scene.simulator(*CALM)
+        self.tracker: Process = scene.tracker(
+            TRACKER_REDUNDANCY=str(redundancy),
+            TRACKER_SILENCE_SECONDS=str(SILENCE_S),
+            TRACKER_ASSETS_PER_CONNECTION="20",
+            **settings,
+        )
+        lanes = 4 * redundancy
+        scene.until_status(
+            "every connection hears all of its tokens", lambda found: all_ears(found, lanes)
+        )
+        self.began = datetime.now(UTC)
+        scene.admin("rates", prints_per_second=prints)
+
+    def ended(self, reason: str) -> set[str]:
+        """Give the connections of which a life ended for this reason."""
+        lines = self.tracker.events()
+        return {
+            line["child"]
+            for line in lines
+            if line["event"] == "connection_ended" and line["reason"] == reason
+        }
+
+    def until_ended(self, reason: str, *, within_s: float) -> None:
+        until(f"a connection ends as {reason}", lambda: self.ended(reason), within_s=within_s)
+
+    def connections(self) -> list[dict[str, Any]]:
+        url = f"{self.scene.urls['admin_url']}/connections"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            found = json.load(answer)
+        return list(found["connections"] if isinstance(found, dict) else found)
+
+    def end(self) -> Judgement:
+        """Let what is under way arrive, stop in order, judge."""
+        self.scene.admin("rates", prints_per_second=0)
+        ended = datetime.now(UTC)
+        self.scene.until_status("all is committed", lambda found: found["books"]["in_journal"] == 0)
+        self._prove(ended)
+        assert self.tracker.stop() == 0
+        assert self.simulator.stop() == 0
+        assert "Traceback" not in self.tracker.said()
+        return judge(self.scene.ledger, self.scene.dsn)
+
+    def _prove(self, moment: datetime) -> None:
+        """Wait until every connection has proven that it heard everything up to a moment."""
+        query = "select count(*) from epochs where closed_seq is null and proven_until < %s"
+        until("all is proven", lambda: self._ask(query, moment) == 0)
+        self.gaps = self._gaps(moment)
+
+    def _gaps(self, ended: datetime) -> int:
+        """Give how many gaps there are since the first print."""
+        query = (
+            "select count(*) from (select distinct token_id from coverage) as heard,"
+            " coverage_gaps(token_id, %s, %s) as missing"
+        )
+        return self._ask(query, self.began, ended)
+
+    def _ask(self, query: Any, *values: datetime) -> int:
+        with psycopg.connect(self.scene.dsn) as database:
+            row = database.execute(query, values).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def all_ears(document: dict[str, Any], lanes: int) -> bool:
+    lines = [line for line in document["connections"]["list"] if line["id"] != "lifecycle"]
+    return len(lines) == lanes and all(
+        line["state"] == "listening" and line["tokens"] == line["confirmed"] > 0 for line in lines
+    )
+
+
+def healed(found: Callable[[], list[dict[str, Any]]]) -> bool:
+    return not any(one["deaf"] for one in found())
+
+
+def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_leg(scene: Stage) -> None:
+    play = Play(scene, prints=100, redundancy=1)
+    play.scene.admin("fault", kind="freeze", count=1)
+    frozen_at = time.monotonic()
+    play.until_ended("frozen", within_s=SILENCE_S + 5)
+    assert time.monotonic() - frozen_at >= SILENCE_S - 1
+    scene.until_status("it listens again", lambda found: all_ears(found, 4))
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.in_gaps > 0
+    assert verdict.unwatched == 0
+    assert len(play.ended("frozen")) == 1
+
+
+def test_a_freeze_costs_nothing_with_two_legs(scene: Stage) -> None:
+    play = Play(scene, prints=300, redundancy=2)
+    play.scene.admin("fault", kind="freeze", count=1)
+    play.until_ended("frozen", within_s=SILENCE_S + 5)
+    scene.until_status("it listens again", lambda found: all_ears(found, 8))
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.sent == verdict.stored > 1_000
+    assert play.gaps == 0
+    assert len(play.ended("frozen")) == 1
+
+
+def test_replacing_every_connection_under_load_costs_nothing_and_doubles_nothing(
+    scene: Stage,
+) -> None:
+    play = Play(scene, prints=1_000, redundancy=2, TRACKER_REPLACE_SECONDS="5")
+    lanes = {f"leg{leg}-{number:04}" for leg in range(2) for number in range(4)}
+    until("every one was replaced", lambda: lanes <= play.ended("replaced"), within_s=25)
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.sent == verdict.stored > 3_000
+    assert play.gaps == 0
+
+
+def test_with_one_leg_too_a_replacement_makes_no_gap(scene: Stage) -> None:
+    play = Play(scene, prints=300, redundancy=1, TRACKER_REPLACE_SECONDS="5")
+    lanes = {f"leg0-{number:04}" for number in range(4)}
+    until("every one was replaced", lambda: lanes <= play.ended("replaced"), within_s=25)
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.sent == verdict.stored > 500
+    assert play.gaps == 0
+
+
+def test_a_deaf_token_is_found_by_the_other_leg_and_healed(scene: Stage) -> None:
+    play = Play(scene, prints=300, redundancy=2)
+    play.scene.admin("fault", kind="deaf", count=1)
+    until(
+        "the deaf connection takes back what it claimed",
+        lambda: any(line["event"] == "tokens_deaf" for line in play.tracker.events()),
+        within_s=15,
+    )
+    until("nobody is deaf", lambda: healed(play.connections), within_s=40)
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.sent == verdict.stored
+    assert play.gaps == 0
+
+
+def test_a_silence_of_the_whole_exchange_is_waited_for_and_told_as_what_it_is(
+    scene: Stage,
+) -> None:
+    play = Play(scene, prints=100, redundancy=2)
+    play.scene.admin("fault", kind="freeze_all", seconds=12)
+    scene.until_status(
+        "it is told apart from ours",
+        lambda found: "exchange_silent" in found["codes"],
+        within_s=SILENCE_S + 5,
+    )
+    scene.until_status("it is over", lambda found: found["state"] == "healthy", within_s=20)
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.in_gaps > 0
+    assert play.ended("frozen") == set()
+
+
+def test_a_connection_that_carries_too_much_gives_its_hottest_market_away(scene: Stage) -> None:
+    play = Play(scene, prints=300, redundancy=2)
+    scene.until_status("some are busy", lambda found: found["trades"]["total"] > 500)
+    scene.admin("fault", kind="close", code=1013, count=1)
+    scene.until_status("nine connections hear all", lambda found: all_ears(found, 9))
+    verdict = play.end()
+
+    assert verdict.clean, verdict
+    assert verdict.sent == verdict.stored
+    assert len(play.ended("closed_1013")) == 1
+    assert play.gaps == 0

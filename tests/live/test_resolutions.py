@@ -1,0 +1,25 @@
+"""Half a minute of tests/chaos/resolutions.py: markets end in every way, and a kill in between."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.resolutions import Play, Run
+from tests.live.stage import stage
+
+pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
+
+
+def test_every_way_to_end_gets_its_verdict_or_rightly_none_across_a_kill(
+    tmp_path: Path, empty_database: str
+) -> None:
+    play = Play(minutes=0.1, markets=60, pace=100.0, kills=1, seed=3)
+    with stage(tmp_path, empty_database) as scene:
+        said = Run(scene, play).run()
+        log = (tmp_path / "tracker.log").read_text()
+
+    assert said["broken"] == [], said
+    assert said["kills"] == 1
+    assert said["right"] > 40
+    assert said["rightly_absent"] > 0
+    assert "Traceback" not in log

@@ -1,0 +1,185 @@
+"""SIGTERM at bad moments: the tracker ends within its deadlines, with a code and no traceback."""
+
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.simulator.judge import judge
+from tests.live.stage import Process, Stage, stage, until
+from tests.postgres import ask
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
+
+LIVELY = ("--markets", "20", "--prints-per-second", "100", "--noise-per-second", "50")
+CALM_S = 10.0
+DRAIN_S = 15.0
+_pace = threading.Event()
+
+_BACKENDS = """
+    select pid from pg_stat_activity
+    where datname = current_database() and application_name = 'polymarket-tracker'
+"""
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+def terminated(tracker: Process, *, times: int = 1) -> tuple[int, float]:
+    """Ask the tracker to end; give its exit code and how long that took."""
+    began = time.monotonic()
+    for _ in range(times):
+        with contextlib.suppress(ProcessLookupError):
+            tracker.process.send_signal(signal.SIGTERM)
+    code = tracker.process.wait(60)
+    return code, time.monotonic() - began
+
+
+def flowing(scene: Stage, tracker: Process) -> None:
+    scene.until_status(
+        "prints flow",
+        lambda found: found["trades"]["total"] >= 50 and found["pid"] == tracker.process.pid,
+    )
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """Give the address of a source that takes every question and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_start_can_be_called_off_at_any_moment_and_leaves_nothing_half_done(
+    scene: Stage,
+) -> None:
+    scene.simulator(*LIVELY)
+    for after_s in (0.3, 0.6, 0.9, 1.2, 1.6, 2.4):
+        tracker = scene.tracker()
+        _pace.wait(after_s)
+        code, took = terminated(tracker)
+
+        # Before the first line of ours is read, the signal ends it as it does any program.
+        assert code in (0, -signal.SIGTERM)
+        assert took < CALM_S
+        assert "Traceback" not in tracker.said()
+    again = scene.tracker()
+    flowing(scene, again)
+    assert terminated(again)[0] == 0
+
+
+def test_a_start_with_the_embedded_database_can_be_called_off(scene: Stage) -> None:
+    scene.simulator(*LIVELY)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        state = Path(place) / "state"
+        Path(place).chmod(0o711)  # a server of its own user's must get in
+        tracker = scene.tracker(TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state))
+        until("its database is being made", (state / "postgres" / "data").exists)
+        code, took = terminated(tracker)
+
+    assert (code, took < DRAIN_S) == (0, True)
+    assert "Traceback" not in tracker.said()
+
+
+def test_a_stop_in_full_swing_takes_no_longer_than_it_may(scene: Stage) -> None:
+    simulator = scene.simulator("--markets", "40", "--prints-per-second", "500")
+    tracker = scene.tracker()
+    flowing(scene, tracker)
+    code, took = terminated(tracker)
+    assert simulator.stop() == 0
+
+    assert (code, took < CALM_S) == (0, True)
+    assert "Traceback" not in tracker.said()
+    assert judge(scene.ledger, scene.dsn).clean
+
+
+def test_a_stop_during_the_stop_changes_nothing_but_the_wait(scene: Stage) -> None:
+    simulator = scene.simulator(*LIVELY)
+    tracker = scene.tracker()
+    flowing(scene, tracker)
+    code, took = terminated(tracker, times=5)
+    assert (code, took < CALM_S) == (0, True)
+
+    again = scene.tracker()
+    flowing(scene, again)
+    assert terminated(again)[0] == 0
+    assert simulator.stop() == 0
+    assert "Traceback" not in tracker.said()
+    assert judge(scene.ledger, scene.dsn).clean
+
+
+def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
+    scene: Stage, tmp_path: Path
+) -> None:
+    simulator = scene.simulator(*LIVELY)
+    absent = f"postgresql://nobody@/none?host={tmp_path}"
+    tracker = scene.tracker(TRACKER_DATABASE_URL=absent)
+    scene.until_status("prints wait", lambda found: found["books"]["in_journal"] > 50)
+    code, took = terminated(tracker)
+    assert (code, took < CALM_S) == (0, True)
+    assert "Traceback" not in tracker.said()
+    assert "not_drained" in [event["event"] for event in tracker.events()]
+
+    again = scene.tracker()
+    flowing(scene, again)
+    assert terminated(again)[0] == 0
+    assert simulator.stop() == 0
+    assert judge(scene.ledger, scene.dsn).clean
+
+
+def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, deaf: str) -> None:
+    scene.simulator(*LIVELY)
+    tracker = scene.tracker()
+    flowing(scene, tracker)
+    assert terminated(tracker)[0] == 0
+    again = scene.tracker(
+        TRACKER_GAMMA_URL=deaf,
+        TRACKER_CLOB_URL=deaf,
+        TRACKER_DATA_URL=deaf,
+        TRACKER_POLYGON_RPC_URLS=deaf,
+    )
+    scene.until_status("it runs", lambda found: found["pid"] == again.process.pid)
+    _pace.wait(1.0)
+    code, took = terminated(again)
+
+    assert (code, took < CALM_S) == (0, True)
+    assert "Traceback" not in again.said()
+    assert "forced_exit" not in again.said()
+
+
+def test_a_stop_does_not_wait_for_a_database_that_froze(scene: Stage, empty_database: str) -> None:
+    simulator = scene.simulator(*LIVELY)
+    tracker = scene.tracker()
+    flowing(scene, tracker)
+    pids = [pid for (pid,) in ask(empty_database, _BACKENDS)]
+    assert pids
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    except OSError:
+        pytest.skip("needs a server on this machine, to stop its backends")
+    try:
+        _pace.wait(0.5)
+        code, took = terminated(tracker)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert (code, took < DRAIN_S) == (0, True)
+    assert "Traceback" not in tracker.said()
+
+    again = scene.tracker()
+    flowing(scene, again)
+    assert terminated(again)[0] == 0
+    assert simulator.stop() == 0
+    assert judge(scene.ledger, scene.dsn).clean

@@ -1,0 +1,258 @@
+"""Real actors in real threads, a real journal: who crashes is born again and nothing is lost.
+
+Time is what the test tells; every wait has a deadline.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pykka
+import pytest
+
+from actors.actor import Address, Incarnation
+from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.health.state import Health, HealthState
+from actors.journal.journal import Journal
+from actors.journal.recorder import Recorder
+from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
+from actors.model.batch import Batch, Committed
+from actors.model.connection import ConnectionSpec
+from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
+from actors.supervision.admission import Reporting
+from actors.supervision.children import Children
+from actors.supervision.plan import Plan
+from actors.supervision.restart import ChildSpec, Escalation
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from tests.actor_harness import START, START_NS, added
+from tests.fakes import FakeDialler, FakeLine, FakeStore
+from tests.fakes_box import Box
+from tests.feed.test_actor import a_book, a_print
+
+pytestmark = pytest.mark.live
+
+WAIT_S = 20.0
+LANE = "leg0-0000"
+
+
+class Dialler(FakeDialler):
+    """Gives lines; the first calls may die of a bug, the first to get through hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bugs = 0
+        self.asked = 0
+        self.hangs = 1
+        self.open = threading.Event()
+        self.open.set()
+
+    def dial(
+        self,
+        markers: tuple[bytes, ...],
+        on_frames: Callable[[int, tuple[bytes, ...]], None],
+        on_end: Callable[[str, str], None],
+    ) -> FakeLine:
+        if self.bugs:
+            self.bugs -= 1
+            raise ZeroDivisionError("a bug of ours")
+        self.asked += 1
+        if self.asked <= self.hangs:
+            assert self.open.wait(WAIT_S)
+        return super().dial(markers, on_frames, on_end)
+
+
+class BuggyStore(FakeStore):
+    """A database whose driver breaks in a way that nobody foresaw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bugs = 0
+
+    def commit(self, batch: Batch) -> Committed:
+        if self.bugs and batch.prints:
+            self.bugs -= 1
+            raise ZeroDivisionError("a bug of ours")
+        return super().commit(batch)
+
+
+class House:
+    """A supervisor, a writer and connections, started."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.store = BuggyStore()
+        self.diallers = {"lifecycle": Dialler(), LANE: Dialler()}
+        self.fatal: list[tuple[int, str]] = []
+        self.writer, self.supervisor = Address(), Address()
+        self.recorder = Recorder(journal, self.writer, inflight_max=1_000)
+        self.now, self.wall_ns = START, START_NS
+        self.pace = threading.Event()
+        health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
+        self.ref = SupervisorActor.start(
+            household=ChildSpecs(
+                vitals=(
+                    Vital(
+                        spec=ChildSpec(id="writer", vital=True, silence_s=60.0, stop_s=5.0),
+                        start=self._bear_writer,
+                        address=self.writer,
+                    ),
+                ),
+                listen=self._listen,
+            ),
+            children=Children(rng=Random(1), escalation=Escalation()),
+            plan=Plan(redundancy=1, per_connection=200, seed=0),
+            recorder=self.recorder,
+            writer=self.writer,
+            reporting=Reporting(health, journal),
+            on_fatal=lambda code, reason: self.fatal.append((code, reason)),
+            beat=lambda: None,
+        )
+        self.supervisor.move_to(self.ref)
+
+    def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        return WriterActor.start(
+            Incarnation("writer", incarnation, at),
+            neighbours=WriterNeighbours(
+                supervisor=self.supervisor, catalog=Box(), resolution=Box()
+            ),
+            store=self.store,
+            journal=self.journal,
+            settings=WriterSettings(),
+            rng=Random(1),
+        )
+
+    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        return ConnectionActor.start(
+            Incarnation(lane.lane, incarnation, at),
+            lane,
+            neighbours=Neighbours(
+                supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
+            ),
+            dialler=self.diallers[lane.lane],
+            recorder=self.recorder,
+            settings=ConnectionSettings(),
+        )
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Let time pass, four Ticks a second, until this is true."""
+        deadline = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < deadline, f"not in time; fatal: {self.fatal}"
+            self.now += 0.25
+            self.wall_ns += 250_000_000
+            for dialler in self.diallers.values():
+                for line in dialler.lines:
+                    line.last_byte_at = line.last_data_at = self.now
+            self.supervisor.tell(Tick(now=self.now, wall_ns=self.wall_ns))
+            self.writer.tell(Flush())
+            self.supervisor.ask(GetListening(), timeout_s=WAIT_S)  # it keeps up with time
+            self.pace.wait(0.01)
+
+    def listen(self) -> FakeLine:
+        """Have one market listened to; give the line of its connection."""
+        self.supervisor.tell(added(1))
+        lines = self.diallers[LANE].lines
+        self.until(lambda: lines and lines[-1].sent)
+        return lines[-1]
+
+    def say(self, line: FakeLine, *frames: bytes) -> None:
+        line.on_frames(self.wall_ns, frames)
+
+    def health(self) -> Health:
+        health: Health = self.supervisor.ask(GetHealth(), timeout_s=WAIT_S)
+        return health
+
+    def stored(self) -> list[int]:
+        return sorted(trade.traded_at_ms for trade in list(self.store.prints.values()))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Give actors that have just been started; end them all."""
+    journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
+    made = House(journal)
+    yield made
+    made.ref.stop(timeout=WAIT_S)
+    pykka.ActorRegistry.stop_all(timeout=WAIT_S)
+    journal.close()
+
+
+def at(number: int) -> int:
+    """Give a time at which a print was traded."""
+    return START_NS // 1_000_000 - 60_000 + number
+
+
+def test_a_connection_that_dies_of_a_bug_while_dialling_is_born_again(house: House) -> None:
+    house.diallers[LANE].bugs = 2
+    line = house.listen()
+    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert house.health().restarts.children == {LANE: 2}
+    assert house.fatal == []
+
+
+def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
+    line = house.listen()
+    house.store.bugs = 1
+    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.until(lambda: house.store.bugs == 0)
+    for number in range(2, 40):  # told to nobody, or to whoever lives by then
+        house.say(line, a_print("12", at_ms=at(number)))
+    house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
+    house.until(lambda: house.store.mark == house.journal.next_seq)
+    house.until(lambda: house.health().books.balanced)
+
+    assert house.health().restarts.children == {"writer": 1}
+    assert house.store.opens == 2
+    assert house.fatal == []
+
+
+def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
+    line = house.listen()
+    house.store.bugs = 1_000
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.fatal)
+
+    assert house.fatal[0] == (70, "too many unexpected deaths")
+
+
+def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
+    line = house.listen()
+    line.on_end("reset", "Connection reset by peer")
+    lines = house.diallers[LANE].lines
+    house.until(lambda: len(lines) == 2 and lines[1].sent)
+    house.say(lines[1], a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    events = [(e.event, e.reason) for b in house.store.batches for e in b.events]
+    assert ("disconnected", "reset") in events
+    assert house.health().restarts.total == 0
+
+
+def test_a_connection_that_hung_while_dialling_is_replaced_and_ends_when_it_wakes(
+    house: House,
+) -> None:
+    dialler = house.diallers[LANE]
+    dialler.open.clear()
+    line = house.listen()
+    assert dialler.asked == 2
+    dialler.open.set()
+    house.until(lambda: len(dialler.lines) == 2 and dialler.lines[1].ended)
+    house.say(line, a_print("11", at_ms=at(1)))
+    house.until(lambda: house.stored() == [at(1)])
+
+    assert line.ended is None
+    assert house.health().restarts.children == {LANE: 1}
+
+
+def test_a_stop_ends_every_connection(house: House) -> None:
+    line = house.listen()
+    house.supervisor.tell(StopListening())
+    house.until(lambda: house.supervisor.ask(GetListening(), timeout_s=WAIT_S) == 0)
+
+    assert line.ended == ("close", "1000")
+    assert house.health().state == "stopping"

@@ -1,0 +1,115 @@
+"""The whole tracker against the simulator, as processes; ledger and database judged row by row."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.simulator.judge import Judgement, judge
+from tests.live.stage import Process, Stage, stage
+
+pytestmark = [pytest.mark.live, pytest.mark.db]
+
+LIVELY = ("--markets", "40", "--prints-per-second", "200", "--noise-per-second", "400")
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
+    with stage(tmp_path, empty_database) as found:
+        yield found
+
+
+def stored(document: dict[str, Any]) -> int:
+    return int(document["trades"]["total"])
+
+
+def end(scene: Stage, simulator: Process, tracker: Process) -> Judgement:
+    """Stop in order and judge."""
+    assert tracker.stop() == 0
+    assert simulator.stop() == 0
+    return judge(scene.ledger, scene.dsn)
+
+
+def test_every_print_and_every_outcome_of_a_run_is_in_the_database(scene: Stage) -> None:
+    simulator = scene.simulator(*LIVELY, "--life", "4-8")
+    tracker = scene.tracker()
+    scene.until_status("prints flow", lambda found: stored(found) >= 200)
+    scene.admin("fault", kind="drop", count=1)
+    scene.until_status("2,000 prints stored", lambda found: stored(found) >= 2_000)
+    scene.until_status(
+        "10 markets resolved", lambda found: found["resolutions"]["recorded"] >= 10, within_s=40
+    )
+    scene.until_status(
+        "a connection came back", lambda found: found["connections"]["reconnects_total"] >= 1
+    )
+    verdict = end(scene, simulator, tracker)
+
+    assert verdict.clean, verdict
+    assert verdict.stored >= 2_000
+    assert verdict.resolved_right >= 10
+    assert "Traceback" not in tracker.said()
+
+
+def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(scene: Stage) -> None:
+    simulator = scene.simulator(*LIVELY)
+    for round_number in range(3):
+        tracker = scene.tracker()
+        scene.until_status(
+            "prints flow",
+            lambda found: stored(found) >= 150 and found["pid"] == tracker.process.pid,  # noqa: B023 - used at once
+        )
+        os.kill(tracker.process.pid, signal.SIGKILL)
+        tracker.process.wait()
+        assert round_number >= 0
+    tracker = scene.tracker()
+    scene.until_status("prints flow again", lambda found: stored(found) >= 150)
+    verdict = end(scene, simulator, tracker)
+
+    assert verdict.clean, verdict
+    assert verdict.stored >= 600
+
+
+def test_a_database_that_comes_late_gets_everything_from_the_journal(
+    scene: Stage, tmp_path: Path
+) -> None:
+    simulator = scene.simulator(*LIVELY)
+    absent = f"postgresql://nobody@/none?host={tmp_path}"
+    before = scene.tracker(TRACKER_DATABASE_URL=absent)
+    found = scene.until_status(
+        "degraded, with prints in the journal",
+        lambda found: found["books"]["in_journal"] > 300,
+    )
+    assert found["database"]["state"] == "away"
+    scene.until_status("degraded", lambda found: found["state"] == "degraded")
+    assert before.stop() == 0
+
+    tracker = scene.tracker()
+    scene.until_status("caught up", lambda found: stored(found) > 300)
+    verdict = end(scene, simulator, tracker)
+
+    assert verdict.clean, verdict
+
+
+def test_a_second_instance_on_the_same_state_directory_is_refused(scene: Stage) -> None:
+    scene.simulator(*LIVELY)
+    first = scene.tracker()
+    scene.until_status("the first one runs", lambda found: found["pid"] == first.process.pid)
+    second = scene.tracker(TRACKER_STATUS_SOCKET=str(scene.folder / "other"))
+
+    assert second.process.wait(20) == 78
+    assert first.process.poll() is None
+    assert "another tracker" in second.said().lower()
+
+
+def test_a_second_sigterm_skips_the_drain(scene: Stage) -> None:
+    scene.simulator(*LIVELY)
+    tracker = scene.tracker()
+    scene.until_status("prints flow", lambda found: stored(found) >= 100)
+    tracker.process.send_signal(signal.SIGTERM)
+    tracker.process.send_signal(signal.SIGTERM)
+
+    assert tracker.process.wait(20) == 0
+    assert "Traceback" not in tracker.said()

@@ -1,0 +1,327 @@
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from actors.model.trade import Rejection, TokenId
+from actors.polymarket import channel
+from actors.polymarket.channel import Decoded
+from tests.polymarket.feed_samples import (
+    CONDITION,
+    DATA,
+    PRINT,
+    RECEIVED_NS,
+    TOKEN,
+    decode,
+    printed,
+    spoken,
+    wire,
+)
+
+FIXTURES = Path(
+    os.environ.get("TRACKER_FIXTURES", Path(__file__).parents[2].parent / "shared" / "fixtures")
+)
+FOREIGN = {"gamma", "clob", "http_legacy_2024", "py-sdk", "subscribe"}
+STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
+
+
+def refused(reason: str, payload: bytes) -> Decoded:
+    refusal = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
+    return Decoded(refusals=(refusal,), kept=(payload,))
+
+
+# -------------------------------------------------------------------- saying
+
+
+def test_the_first_message_subscribes_with_an_initial_dump() -> None:
+    said = json.loads(channel.first_subscription([TokenId("1"), TokenId("22")], custom=True))
+    assert said == {
+        "assets_ids": ["1", "22"],
+        "type": "market",
+        "initial_dump": True,
+        "level": 2,
+        "custom_feature_enabled": True,
+    }
+
+
+def test_later_messages_are_operations() -> None:
+    assert json.loads(channel.subscription([TokenId("1")], custom=False)) == {
+        "assets_ids": ["1"],
+        "operation": "subscribe",
+        "custom_feature_enabled": False,
+    }
+    assert json.loads(channel.unsubscription([TokenId("1")])) == {
+        "assets_ids": ["1"],
+        "operation": "unsubscribe",
+    }
+
+
+def test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out() -> None:
+    tokens = [TokenId(str(n)) for n in range(201)]
+    parts = list(channel.chunks(tokens))
+    assert [len(part) for part in parts] == [100, 100, 1]
+    assert [token for part in parts for token in part] == tokens
+    assert list(channel.chunks([])) == []
+
+
+# -------------------------------------------------------------------- frames
+
+
+@pytest.mark.parametrize("raw", [b"", b" ", b"\n", b"[]", b"[]\n", b" [ ] "])
+def test_an_empty_frame_says_nothing(raw: bytes) -> None:
+    assert decode(raw, RECEIVED_NS) == Decoded()
+
+
+def test_a_trailing_newline_changes_nothing() -> None:
+    raw = spoken() + b"\n"
+    alike = msgspec.structs.replace(decode(spoken(), RECEIVED_NS), kept=(raw,))
+    assert decode(raw, RECEIVED_NS) == alike
+
+
+@pytest.mark.parametrize("text", ["PONG", "INVALID OPERATION", "NO NEW ASSETS", "x" * 200])
+def test_a_word_is_a_control_frame(text: str) -> None:
+    assert decode(text.encode() + b"\n", RECEIVED_NS) == Decoded(controls=(text,))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"x" * 201,
+        b"<html>\n</html>",
+        b"\xff\xfe",
+        b'{"event_type":"last_trade_price"',
+        b'"event_type":"last_trade_price"',
+        b"[",
+        b"[,]",
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_what_is_not_json_is_kept(raw: bytes) -> None:
+    assert decode(raw, RECEIVED_NS) == refused("not JSON", raw)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"null", b"17", b'"PONG"', b"true", b"[1]", b"[[]]", b'[["PONG"]]']
+)
+def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
+    (refusal,) = decode(raw, RECEIVED_NS).refusals
+    assert refusal.reason == "not an object"
+    assert refusal.payload in raw
+
+
+def test_an_unknown_kind_is_kept_and_named() -> None:
+    refusal = refused("unknown event_type", wire(STRANGER))
+    expected = msgspec.structs.replace(refusal, unknown=("auction_opened",))
+    assert decode(wire(STRANGER), RECEIVED_NS) == expected
+
+
+def test_the_name_of_an_unknown_kind_is_short_and_printable() -> None:
+    (name,) = decode(wire({"event_type": "\x1b\x00" + "x" * 500}), RECEIVED_NS).unknown
+    assert len(name) <= 64
+    assert name.isprintable()
+
+
+def test_two_prints_in_one_frame_keep_their_order() -> None:
+    raw = wire([PRINT, {**PRINT, "price": "0.1"}, PRINT])
+    prices = [str(trade.price) for trade in decode(raw, RECEIVED_NS).prints]
+    assert prices == ["0.456", "0.1", "0.456"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"NaN",
+        b"1",
+        b"null",
+        b'"PONG"',
+        b"{}",
+        b'{"price": NaN}',
+        b'{"a":"\\q"}',
+        b'{"a":"\xff","event_type":"last_trade_price"}',
+        b'{"event_type":"last_trade_price","price":0.5}',
+        wire(STRANGER),
+        b"[" * 20_000 + b"]" * 20_000,
+        b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    ],
+)
+def test_one_bad_event_takes_no_sibling_with_it(bad: bytes) -> None:
+    decoded = decode(
+        b"[" + spoken() + b", " + bad + b" ," + spoken(price="0.1") + b"]", RECEIVED_NS
+    )
+    assert [trade.price for trade in decoded.prints] == [Decimal("0.456"), Decimal("0.1")]
+    (refusal,) = decoded.refusals
+    assert refusal.payload == bad
+
+
+def test_what_came_before_a_torn_event_is_taken() -> None:
+    torn = spoken()[:-30]
+    decoded = decode(b"[" + spoken() + b"," + torn, RECEIVED_NS)
+    assert decoded.prints == (printed(),)
+    assert decoded.refusals == refused("not JSON", torn).refusals
+
+
+def test_a_frame_of_countless_rubbish_is_refused_as_a_whole() -> None:
+    raw = b"[" + b"1," * 200_000 + b"1]"
+    assert decode(raw, RECEIVED_NS) == refused("too many events", raw)
+
+
+# --------------------------------------------------------------- other kinds
+
+
+def test_books_are_named_by_their_token() -> None:
+    other = TokenId("22")
+    raw = wire(
+        [
+            {"event_type": "book", "asset_id": TOKEN, "timestamp": "1789999000000"},
+            {"event_type": "book", "asset_id": 22},
+            {"event_type": "book", "asset_id": other, "last_trade_price": ""},
+        ]
+    )
+    assert decode(raw, RECEIVED_NS) == Decoded(books=(TOKEN, other))
+
+
+def test_announcements_and_resolutions_name_their_market() -> None:
+    raw = wire(
+        [
+            {"event_type": "new_market", "market": CONDITION, "game_start_time": ""},
+            {"event_type": "market_resolved", "market": CONDITION.upper().replace("X", "x")},
+        ]
+    )
+    assert decode(raw, RECEIVED_NS) == Decoded(announced=(CONDITION,), resolved=(CONDITION,))
+
+
+def test_an_announcement_without_a_market_is_kept() -> None:
+    raw = wire({"event_type": "new_market", "market": "0x1"})
+    assert decode(raw, RECEIVED_NS) == refused("condition is malformed", raw)
+
+
+def test_the_time_of_the_exchange_is_the_latest_now_of_the_frame() -> None:
+    raw = wire(
+        [
+            {"event_type": "price_change", "timestamp": "1790000000100"},
+            {"event_type": "best_bid_ask", "timestamp": 1790000000300},
+            {"event_type": "book", "asset_id": TOKEN, "timestamp": "1790000000400"},
+            PRINT,
+            {"event_type": "tick_size_change", "timestamp": "1790000000450"},
+        ]
+    )
+    assert decode(raw, RECEIVED_NS).exchange_ms == 1_790_000_000_300
+
+
+@pytest.mark.parametrize("told", ["", "soon", None, True, 1.5, "1", "9" * 18, [1]])
+def test_a_time_that_cannot_be_believed_is_no_time(told: object) -> None:
+    raw = wire({"event_type": "price_change", "timestamp": told})
+    assert decode(raw, RECEIVED_NS) == Decoded()
+
+
+def samples(root: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(root.rglob("*.json"))
+        if not {path.stem, *path.relative_to(root).parts} & FOREIGN
+    ]
+
+
+def check_sample(path: Path) -> str:
+    raw = path.read_bytes()
+    decoded = decode(raw, RECEIVED_NS)
+    assert (decoded.refusals, decoded.unknown, decoded.controls) == ((), (), ())
+    event = json.loads(raw)
+    kind: str = event["event_type"]
+    assert len(decoded.prints) == (kind == "last_trade_price")
+    assert decoded.books == ((event["asset_id"],) if kind == "book" else ())
+    assert decoded.announced == ((event["market"],) if kind == "new_market" else ())
+    assert decoded.resolved == ((event["market"],) if kind == "market_resolved" else ())
+    tells_now = kind in {"last_trade_price", "price_change", "best_bid_ask"}
+    assert decoded.exchange_ms == (int(event["timestamp"]) if tells_now else None)
+    for trade in decoded.prints:
+        assert (trade.token_id, trade.condition_id) == (event["asset_id"], event["market"])
+        assert (trade.price, trade.size) == (Decimal(event["price"]), Decimal(event["size"]))
+        assert trade.transaction_hash == event.get("transaction_hash")
+        assert trade.extra is None
+    return kind
+
+
+@pytest.mark.parametrize("path", samples(DATA), ids=lambda path: path.stem)
+def test_every_kind_of_both_generations_is_read(path: Path) -> None:
+    check_sample(path)
+
+
+def test_every_recorded_frame_is_read() -> None:
+    if not FIXTURES.is_dir():
+        pytest.skip(f"no recordings: TRACKER_FIXTURES={FIXTURES}")
+    kinds = [check_sample(path) for path in samples(FIXTURES)]
+    assert len(set(kinds)) == 7
+
+
+# ---------------------------------------------------------------- properties
+
+GOOD = [path.read_bytes() for path in samples(DATA)]
+BAD = [b"1", b"NaN", b"{}", b'{"x":"\xff"}', wire(STRANGER), spoken(price="2"), spoken(side=None)]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=400) | st.text(max_size=100).map(str.encode))
+@example(b"[" * 100_000)
+@example(b'{"a":' * 100_000)
+@example(b'["' + b'\\"' * 100_000)
+def test_no_bytes_raise_and_none_are_read_two_ways(raw: bytes) -> None:
+    assert decode(raw, RECEIVED_NS) == decode(raw, RECEIVED_NS)
+
+
+@settings(deadline=None)
+@given(st.sampled_from([spoken(), wire([PRINT]), wire([PRINT, PRINT])]), st.data())
+def test_a_damaged_print_is_a_print_or_kept_but_never_gone(raw: bytes, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(raw) - 1))
+    gone = data.draw(st.integers(0, 3))
+    damaged = raw[:place] + data.draw(st.binary(max_size=3)) + raw[place + gone :]
+    decoded = decode(damaged, RECEIVED_NS)
+    assert decoded.prints or decoded.refusals
+    for refusal in decoded.refusals:
+        assert refusal.payload in damaged
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
+def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> None:
+    whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
+    parts = [
+        channel._take_apart(event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS)
+        for event in events
+    ]
+    assert whole.prints == tuple(p for part in parts for p in part.prints)
+    assert whole.books == tuple(b for part in parts for b in part.books)
+    assert whole.announced == tuple(c for part in parts for c in part.announced)
+    assert whole.resolved == tuple(c for part in parts for c in part.resolved)
+    assert whole.unknown == tuple(u for part in parts for u in part.unknown)
+    assert [r.reason for r in whole.refusals] == [r.reason for p in parts for r in p.refusals]
+    assert whole.exchange_ms == max((p.exchange_ms for p in parts if p.exchange_ms), default=None)
+
+
+# ------------------------------------------------------------ frames together
+
+BOOK = wire({"event_type": "book", "asset_id": TOKEN, "timestamp": "1"})
+FRAMES = (
+    *(spoken(), spoken(side="SELL"), spoken(price="7"), spoken(timestamp="1" * 5_000)),
+    *(spoken(transaction_hash=None), spoken(fee_rate_bps="0.5"), b"[" + spoken() + b"]"),
+    *(b"[" + spoken(price=".5") + b"," + BOOK + b"]", b"[" + spoken() + b",{}]", b"[]", b""),
+    *(BOOK, b"PONG", wire(STRANGER), spoken()[:-1], b",".join((spoken(), spoken())), b"[" * 9_000),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(FRAMES), max_size=12))
+def test_what_frames_say_does_not_depend_on_which_are_read_together(frames: list[bytes]) -> None:
+    together = channel.decode(frames, RECEIVED_NS)
+    apart = sum((decode(raw, RECEIVED_NS) for raw in frames), Decoded())
+    assert together == apart
+
+
+def test_what_holds_a_print_or_a_refusal_is_kept_and_nothing_else() -> None:
+    frames = (BOOK, spoken(), b"PONG", b"[]", spoken(price="7"), b"[" + BOOK + b"]")
+    assert channel.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))

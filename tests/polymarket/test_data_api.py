@@ -1,0 +1,120 @@
+"""Promise: final is `resolved` with payouts of a winner or a split, given to the right tokens."""
+
+import itertools
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.model.market import Market
+from actors.model.outcome import Observation, Source
+from actors.model.trade import ConditionId
+from actors.polymarket import data_api
+from tests.resolution.recorded_answers import (
+    AT_MS,
+    CONDITION,
+    MARKET,
+    NO,
+    YES,
+    State,
+    changed,
+    fixtures,
+    in_order,
+    state,
+    states,
+)
+
+WINNER = state("data_states", "winner")
+MARKETS = {CONDITION: MARKET}
+
+
+def observe(*rows: bytes) -> tuple[Observation, ...]:
+    return data_api.observe_all(rows, MARKETS, AT_MS)
+
+
+@pytest.mark.parametrize("case", states("data_states"), ids=lambda case: case.state)
+def test_each_state_is_read_as_it_is_meant(case: State) -> None:
+    (found,) = observe(bytes(case.answer))
+    assert found.reason == case.reason
+    assert in_order(found) == case.expected
+    assert (found.source, found.condition_id, found.observed_at_ms) == (
+        Source.DATA,
+        CONDITION,
+        AT_MS,
+    )
+    json.loads(found.payload)
+
+
+def test_payouts_belong_to_the_tokens_in_outcome_order() -> None:
+    (found,) = observe(WINNER)
+    assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
+
+
+def test_each_market_is_told_of_its_own_row_in_any_order() -> None:
+    other_id = ConditionId("0x" + "ab" * 32)
+    other = Market(condition_id=other_id, question="", slug="", assets=MARKET.assets[::-1])
+    rows = (WINNER, changed(WINNER, condition_id=other_id, payouts=["0", "1000000"]))
+    markets = {CONDITION: MARKET, other_id: other}
+    for order in itertools.permutations(rows):
+        found = {each.condition_id: each for each in data_api.observe_all(order, markets, AT_MS)}
+        assert in_order(found[CONDITION]) == [1, 0]
+        assert in_order(found[other_id], other) == [0, 1]
+
+
+def test_rows_that_nobody_asked_for_or_that_name_no_market_say_nothing() -> None:
+    foreign = changed(WINNER, condition_id="0x" + "0" * 64)
+    nameless = changed(WINNER, condition_id=7)
+    assert observe(foreign, nameless, b"<html>", b"null", b'"x"') == ()
+
+
+def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
+    padded = ConditionId("0x" + "ab" * 31 + "00")
+    market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets)
+    for told in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
+        raw = changed(WINNER, condition_id=told)
+        (found,) = data_api.observe_all((raw,), {padded: market}, AT_MS)
+        assert found.condition_id == padded
+        assert found.payouts is not None
+
+
+def test_two_rows_of_one_market_that_differ_are_not_final_in_any_order() -> None:
+    rows = (WINNER, changed(WINNER, payouts=["0", "1000000"]), changed(WINNER, status="disputed"))
+    for count in (2, 3):
+        for some in itertools.permutations(rows, count):
+            (found,) = observe(*some)
+            assert found.payouts is None
+            assert found.reason == "rows differ"
+    (found,) = observe(WINNER, WINNER)
+    assert in_order(found) == [1, 0]
+
+
+def test_a_key_that_is_said_twice_is_not_final() -> None:
+    (found,) = observe(WINNER.replace(b'"status": "', b'"status":"disputed","status": "'))
+    assert (found.payouts, found.reason) == (None, "twin keys")
+
+
+@given(st.lists(st.binary(), max_size=3))
+def test_no_bytes_raise_or_are_final(rows: list[bytes]) -> None:
+    assert all(found.payouts is None for found in observe(*rows))
+
+
+@given(
+    st.lists(st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()), max_size=3)
+)
+def test_no_other_payouts_are_final(shares: list[object]) -> None:
+    (found,) = observe(changed(WINNER, payouts=shares)) or (None,)
+    exact = [Decimal(str(each)) for each in shares if str(each).isdigit() and str(each).isascii()]
+    told = sorted(exact) in ([0, 1_000_000], [500_000, 500_000]) and len(shares) == 2
+    assert found is None or told or found.payouts is None
+
+
+def test_the_recorded_row_without_payouts_is_not_final() -> None:
+    if (path := fixtures()) is None:
+        pytest.skip("no recorded answers here")
+    raw = (path / "py-sdk/data_v2_resolutions_row_resolved.json").read_bytes()
+    condition_id = ConditionId(json.loads(raw)["condition_id"])
+    market = Market(condition_id=condition_id, question="", slug="", assets=MARKET.assets)
+    (found,) = data_api.observe_all((raw,), {condition_id: market}, AT_MS)
+    assert (found.payouts, found.reason) == (None, "no payouts")

@@ -1,0 +1,97 @@
+"""Promise: what the court found is told in order, again until it is stored, and counted once."""
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from actors.messages import (
+    MarketMoved,
+    MarketResolved,
+    ResolutionConflict,
+    ResolutionObserved,
+)
+from actors.model.outcome import (
+    Contradiction,
+    MarketState,
+    Observation,
+    Resolution,
+    Source,
+    Transition,
+)
+from actors.model.trade import ConditionId, TokenId
+from actors.resolution.actor import OUTBOX_MAX, FindingsOutbox
+from actors.resolution.cases import Heard
+from tests.fakes_box import Box
+
+ONE = ConditionId("0x" + "1" * 64)
+STEP = Transition(
+    condition_id=ONE,
+    at_ms=1,
+    before=MarketState.HOLDING,
+    standing=MarketState.RECORDED,
+    reason="data and gamma agree",
+)
+WORD = Observation(
+    condition_id=ONE,
+    source=Source.DATA,
+    observed_at_ms=1,
+    payouts=((TokenId("1"), Decimal(1)), (TokenId("2"), Decimal(0))),
+    reason="",
+    payload="{}",
+)
+VERDICT = Resolution(
+    condition_id=ONE,
+    kind="winner",
+    winning_token_id=TokenId("1"),
+    winning_outcome="Yes",
+    payouts=(Decimal(1), Decimal(0)),
+    resolved_at_ms=1,
+    sources=(Source.DATA, Source.GAMMA),
+)
+DOUBT = Contradiction(
+    condition_id=ONE, detected_at_ms=2, recorded="winner 1", observed="split", source=Source.CLOB
+)
+
+
+def test_evidence_comes_first_then_the_step_then_the_verdict() -> None:
+    box = Box()
+    FindingsOutbox(box, life=1).note(Heard(evidence=WORD, transition=STEP, resolution=VERDICT))
+    assert [type(each) for each in box.told] == [ResolutionObserved, MarketMoved, MarketResolved]
+
+
+def test_nothing_heard_is_nothing_told() -> None:
+    box = Box()
+    FindingsOutbox(box, life=1).note(Heard())
+    assert box.told == []
+
+
+def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
+    box = Box()
+    clerk = FindingsOutbox(box, life=1)
+    clerk.note(Heard(evidence=WORD, resolution=VERDICT))
+    told = list(box.told)
+    clerk.tell_again()
+    assert box.told == told * 2
+    tickets = tuple(m.ticket for m in told if isinstance(m, ResolutionObserved | MarketResolved))
+    assert clerk.stored(tickets) == (ONE,)
+    assert clerk.stored(tickets) == ()
+    assert (clerk.recorded_total, len(clerk)) == (1, 0)
+
+
+def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    box = Box()
+    clerk = FindingsOutbox(box, life=1)
+    with caplog.at_level(logging.ERROR):
+        clerk.note(Heard(contradiction=DOUBT))
+    assert [record.message for record in caplog.records] == ["resolution_conflict"]
+    assert clerk.conflicts_total == 1
+    assert box.last(ResolutionConflict).contradiction == DOUBT
+
+
+def test_with_too_much_waiting_the_clerk_is_busy() -> None:
+    clerk = FindingsOutbox(Box(), life=1)
+    for _ in range(OUTBOX_MAX):
+        assert not clerk.busy
+        clerk.move(STEP)
+    assert clerk.busy

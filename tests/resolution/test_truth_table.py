@@ -1,0 +1,85 @@
+"""docs/resolutions.md tells what the rule does: every row of its truth table, and its budgets."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from actors.model.outcome import RECHECKS_MS, MarketState, Observation, Source
+from actors.polymarket import ratelimit
+from actors.resolution.cases import stands
+from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
+from actors.resolution.quorum import SourceRecord as Heard
+from tests.resolution.recorded_answers import CONDITION, MARKET, Payouts, pays, says
+
+PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
+HOLD = 120
+DASH = "\N{EN DASH}"
+WORDS: dict[str, Payouts] = {"A": pays("1", "0"), "B": pays("0", "1"), "½": pays("0.5", "0.5")}
+SOURCES = (Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN)
+
+
+def table(head: str) -> list[list[str]]:
+    """Give the cells of the rows below this heading of a table."""
+    _, _, rest = PAGE.partition(head)
+    lines = rest.partition("|\n")[2].splitlines()[1:]
+    rows = [line for line in lines[: lines.index("")] if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+ROWS = table("| Gamma | CLOB | Data API | chain |")
+
+
+def said(cells: list[str], *, held: bool) -> list[Observation]:
+    return [
+        says(source, at_ms, WORDS.get(cell), cell)
+        for at_ms in ((0, HOLD) if held else (0,))
+        for source, cell in zip(SOURCES, cells, strict=True)
+        if cell != DASH
+    ]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=" ".join)
+def test_the_rule_does_what_the_row_says(row: list[str]) -> None:
+    *cells, held, verdict, state, reason = row
+    words = said(cells, held=held == "yes")
+    now_ms = HOLD if held == "yes" else 0
+    found = decide(words, MARKET, now_ms=now_ms, hold_ms=HOLD)
+    testimony = Heard(condition_id=CONDITION)
+    for word in words:
+        testimony = testimony.hear(word)
+    assert stands(found, testimony if words else None, ended=False) == state
+    named = {asset.token_id: name for asset, name in zip(MARKET.assets, "AB", strict=True)}
+    match found:
+        case NotYet():
+            assert (verdict, reason) == ("not yet", found.reason)
+        case Conflict():
+            plain = re.sub(r"winner (\d+)", lambda m: named[m[1]], found.reason)  # type: ignore[index]
+            assert (verdict, reason) == ("conflict", plain)
+        case Winner():
+            assert (verdict, reason) == (named[found.token_id], " ".join(found.sources))
+        case Split():
+            assert (verdict, reason) == ("split", " ".join(found.sources))
+
+
+def test_the_table_has_every_kind_of_verdict_and_every_state() -> None:
+    assert len(ROWS) > 30
+    assert {row[5] for row in ROWS} == {"not yet", "A", "B", "split", "conflict"}
+    assert {row[6] for row in ROWS} == set(MarketState)
+    assert [row[0].strip("`") for row in table("| state | when")] == list(MarketState)
+
+
+def test_the_budgets_are_those_that_are_kept() -> None:
+    ours = {row[0]: row[2] for row in table("| host | documented")}
+    assert ours == {
+        "Gamma": f"{ratelimit.GAMMA_OUTCOMES} for outcomes, "
+        f"{ratelimit.GAMMA_LISTINGS} for the catalogue",
+        "CLOB": f"{ratelimit.CLOB:,}",
+        "Data API": str(ratelimit.DATA),
+        "chain": f"{ratelimit.CHAIN} batches of at most 80 calls",
+    }
+
+
+def test_the_ages_at_which_a_verdict_is_looked_at_again_are_told() -> None:
+    assert "after ten minutes, one hour, six hours, one day, three days, seven days" in PAGE
+    assert [ms // 60_000 for ms in RECHECKS_MS] == [10, 60, 360, 1_440, 4_320, 10_080]

@@ -1,0 +1,168 @@
+"""The supervisor, unstarted: its household, time, the stop, health."""
+
+import pytest
+
+from actors.actor import UnknownMessage
+from actors.messages import (
+    BatchWritten,
+    Drain,
+    GetHealth,
+    GetListening,
+    Retire,
+    StopListening,
+    StoreLost,
+    StoreOpened,
+    Tick,
+)
+from actors.model import facts
+from tests.actor_harness import LANE, House, added, connection_report
+
+
+def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:
+    house = House().tick()
+
+    assert sorted(house.born()) == ["catalog", "lifecycle", "resolution", "writer"]
+    assert house.lanes[0].lifecycle
+
+
+def test_time_is_passed_on_once_a_second() -> None:
+    house = House().begin()
+    house.ref("writer").clear()
+    for _ in range(8):
+        house.tick(0.25)
+
+    assert len(house.ref("writer").of(Tick)) == 2
+
+
+def test_a_sign_of_life_is_journalled_every_5_s() -> None:
+    house = House().ticks(11)
+
+    assert len(house.facts(facts.ProcessAlive)) == 3
+
+
+def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:
+    house = House().begin()
+    before = house.beats
+    house.tick(0.25).tick(0.25)
+    assert house.beats == before + 2
+
+    house.unborn["resolution"] = SystemError("a bug of ours")
+    house.crash("resolution")
+    with pytest.raises(SystemError):
+        house.ticks(10)
+    beats = house.beats
+    with pytest.raises(SystemError):
+        house.tick()
+    assert house.beats == beats
+
+
+# ----------------------------------------------------------------------- stop
+
+
+def test_a_stop_ends_every_connection_at_once() -> None:
+    house = House().begin(1, 2)
+    house.tell(StopListening())
+
+    for name in (LANE, "leg0-0001", "lifecycle"):
+        assert house.ref(name).of(Retire) == [Retire(reason="stopped", at_once=True)]
+    assert not house.ref("writer").of(Retire)
+
+
+def test_nobody_is_born_while_stopping() -> None:
+    house = House().begin(1)
+    house.tell(StopListening(), added(2))
+    born = house.born()
+    house.end(LANE, "stopped")
+    house.crash("writer")
+    house.ticks(100)
+
+    assert house.born() == born
+
+
+def test_a_connection_that_waits_for_its_birth_is_forgotten_at_the_stop() -> None:
+    house = House(starts_per_tick=1).begin()
+    house.tell(added(1, 2, 3), StopListening())
+
+    assert house.tell().actor.on_receive(GetListening()) == 1
+    house.ticks(5)
+    assert not [name for name in house.born() if name.startswith("leg")]
+
+
+def test_the_stop_is_told_of_each_connection_though_time_stands_still() -> None:
+    house = House().begin(1)
+    house.tell(StopListening())
+    assert house.actor.on_receive(GetListening()) == 2
+    house.end(LANE, "stopped")
+    house.end("lifecycle", "stopped")
+
+    assert house.actor.on_receive(GetListening()) == 0
+    assert house.noted(LANE)[-1] == ("disconnected", "stopped")
+
+
+def test_health_says_that_we_are_stopping() -> None:
+    assert House().begin().tell(StopListening()).health().state == "stopping"
+
+
+# --------------------------------------------------------------------- health
+
+
+def test_reports_are_folded_into_health() -> None:
+    house = House().begin(1)
+    house.tell(StoreOpened(server="PostgreSQL 18"))
+    said = connection_report(
+        LANE, 1, "listening", house.epoch(LANE), tokens=2, confirmed=2, prints_total=5
+    )
+    house.tell(said)
+    health = house.health()
+
+    assert health.database.server == "PostgreSQL 18"
+    assert (health.connections.wanted, health.connections.live) == (2, 2)
+    assert (health.assets.wanted, health.assets.covered) == (2, 2)
+    assert health.trades.heard_last_minute == 5
+    assert health.resolutions.recorded == 3
+    assert health.catalog.markets == 1
+
+
+def test_commits_and_a_lost_database_are_folded_into_health() -> None:
+    house = House().begin()
+    house.tell(
+        StoreOpened(server="PostgreSQL 18"),
+        BatchWritten(
+            stored=4, repeated=1, refused=0, recovered=5, mark=1, oldest_received_ns=house.wall_ns
+        ),
+    )
+    assert house.health().books.stored == 4
+
+    house.tell(StoreLost(reason="connection refused"))
+    database = house.health().database
+    assert (database.state, database.reason) == ("away", "connection refused")
+
+
+def test_the_death_of_the_writer_leaves_the_count_of_commits_unsure() -> None:
+    house = House().begin()
+    house.journal.append(b"", weight=1)
+    house.crash("writer")
+    house.tick()
+    house.tell(
+        BatchWritten(
+            stored=0,
+            repeated=0,
+            refused=0,
+            recovered=0,
+            mark=house.journal.next_seq,
+            oldest_received_ns=0,
+        )
+    )
+    books = house.health().books
+
+    assert (books.balanced, books.adjusted) == (True, -1)
+
+
+def test_before_time_begins_there_is_no_health() -> None:
+    with pytest.raises(TimeoutError):
+        House().tell(GetHealth())
+
+
+def test_an_unknown_message_kills_the_supervisor() -> None:
+    with pytest.raises(UnknownMessage):
+        House().tell(Drain())

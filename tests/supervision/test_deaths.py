@@ -1,0 +1,299 @@
+"""The supervisor, unstarted: who dies, who is born again, and when the process ends instead."""
+
+from actors.errors import JournalFailed
+from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
+from actors.model import facts
+from tests.actor_harness import LANE, House
+from tests.fakes_box import drain
+
+
+def closed(house: House) -> list[facts.ListeningClosed]:
+    return house.facts(facts.ListeningClosed)
+
+
+# ------------------------------------------------------------------- expected
+
+
+def test_a_connection_that_ends_as_expected_is_born_again_after_a_backoff() -> None:
+    house = House().begin(1)
+    house.end(LANE, "disconnected")
+    house.tick(0.25)
+    assert house.incarnation(LANE) == 1
+
+    house.tick(1.0)
+    assert house.incarnation(LANE) == 2
+    assert house.fatal == []
+    assert house.health().restarts.total == 0
+
+
+def test_backoff_doubles_to_a_minute_and_never_gives_up() -> None:
+    house = House().begin(1)
+    for _ in range(12):
+        lives = house.incarnation(LANE)
+        house.end(LANE, "http_503")
+        house.tick(1)
+        for _ in range(61):
+            if house.incarnation(LANE) == lives:
+                house.tick(1)
+        assert house.incarnation(LANE) == lives + 1
+
+    assert house.fatal == []
+
+
+def test_the_wait_that_a_server_asked_for_is_honoured() -> None:
+    house = House().begin(1)
+    house.end(LANE, "http_429", retry_after_s=30)
+    house.ticks(30)
+    assert house.incarnation(LANE) == 1
+
+    house.tick(1.1)
+    assert house.incarnation(LANE) == 2
+
+
+def test_an_end_that_was_told_closes_no_epoch_twice() -> None:
+    house = House().begin(1)
+    house.end(LANE, "disconnected")
+    house.ticks(3)
+
+    assert closed(house) == []
+
+
+# ----------------------------------------------------------------- unexpected
+
+
+def test_a_crashed_connection_is_born_at_once_and_its_epoch_is_closed_exactly_once() -> None:
+    house = House().begin(1)
+    epoch = house.epoch(LANE)
+    house.crash(LANE)
+    house.tick(0.25)
+    house.ticks(3)
+
+    assert house.incarnation(LANE) == 2
+    (close,) = closed(house)
+    assert (close.epoch, close.until_ns, close.reason) == (epoch, None, "disconnected")
+    assert house.health().restarts.children == {LANE: 1}
+
+
+def test_the_close_of_the_dead_is_journalled_as_soon_as_there_is_room() -> None:
+    house = House().begin(1)
+    house.journal.full = True
+    house.crash(LANE)
+    house.tick(0.25)
+    assert closed(house) == []
+
+    house.journal.full = False
+    house.tick(0.25)
+    assert len(closed(house)) == 1
+
+
+def test_a_crash_loop_is_slowed_to_one_try_in_five_minutes_and_harms_nobody_else() -> None:
+    house = House().begin(1)
+    for _ in range(5):
+        house.crash(LANE)
+        house.ticks(8)
+    assert house.incarnation(LANE) == 5
+
+    house.ticks(280)
+    assert house.incarnation(LANE) == 5
+    house.ticks(20)
+    assert house.incarnation(LANE) == 6
+    assert house.incarnation("writer") == house.incarnation("lifecycle") == 1
+    assert house.fatal == []
+
+
+def test_the_last_word_may_come_after_death_was_seen() -> None:
+    """An actor counts as dead before its shell tells why."""
+    house = House().begin(1)
+    house.ref(LANE).alive = False
+    house.tick(0.25)
+    house.end(LANE, "disconnected")
+    house.ticks(2)
+
+    assert house.health().restarts.total == 0
+    assert closed(house) == []
+    assert house.noted(LANE)[1] == ("disconnected", "disconnected")
+
+
+def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
+    house = House().begin(1)
+    incarnation = house.incarnation(LANE)
+    house.ref(LANE).alive = False
+    word = ConnectionEnded(
+        child=LANE, incarnation=incarnation, epoch=0, reason="reset", detail="", retry_after_s=None
+    )
+    house.actor.actor_ref.tell(word)
+    for _ in range(40):  # they were told before, and the supervisor is far behind
+        house.now += 0.25
+        house.actor.on_receive(Tick(now=house.now, wall_ns=house.wall_ns))
+    drain(house.actor)
+    house.ticks(2)
+
+    assert house.health().restarts.total == 0
+    assert house.noted(LANE)[1] == ("disconnected", "reset")
+
+
+def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
+    numbers = range(1, 31)
+    house = House().begin(*numbers)
+    names = [name for name in house.born() if name.startswith("leg")]
+    for name in names:
+        house.ref(name).alive = False
+    house.tick(0.25)
+    for name in names:
+        house.end(name, "disconnected")
+    house.tick(0.25)
+
+    assert house.fatal == []
+
+
+def test_a_death_without_a_word_is_found_within_5_s() -> None:
+    house = House().begin(1)
+    house.ref(LANE).alive = False
+    house.ticks(5)
+
+    assert house.incarnation(LANE) == 2
+    assert len(closed(house)) == 1
+    assert ("disconnected", "died without a word") in house.noted(LANE)
+
+
+def test_silence_counts_as_death() -> None:
+    house = House().begin(1)
+    epoch = house.epoch(LANE)
+    house.mute.add(LANE)
+    house.ticks(44)
+    assert house.incarnation(LANE) == 1
+
+    house.ticks(3)
+    assert house.incarnation(LANE) == 2
+    assert [close.epoch for close in closed(house)] == [epoch]
+
+
+def test_an_abandoned_life_is_asked_to_end_should_it_wake() -> None:
+    house = House().begin(1)
+    abandoned = house.ref(LANE)
+    house.mute.add(LANE)
+    house.ticks(47)
+
+    assert abandoned.last(Retire).at_once
+    assert abandoned.asked_to_stop
+
+
+def test_an_abandoned_life_has_no_say() -> None:
+    house = House().begin(1)
+    house.crash(LANE)  # so that the next birth is not at once
+    house.tick(0.25)
+    epoch = house.epoch(LANE)
+    house.mute.add(LANE)
+    while house.children.by_id[LANE].ref is not None:
+        house.tick()
+    noted = house.noted(LANE)
+    house.report(LANE, epoch=epoch)
+
+    assert house.noted(LANE) == noted
+    assert house.health().connections.live == 1  # the one of the lifecycle
+    house.ticks(3)
+    assert [close.epoch for close in closed(house)][1:] == [epoch]
+
+
+def test_a_report_of_an_earlier_life_is_not_taken_for_the_present_one() -> None:
+    house = House().begin(1)
+    house.crash(LANE)
+    house.tick(0.25)
+    house.mute.add(LANE)
+    noted = house.noted(LANE)
+    house.report(LANE, incarnation=1, epoch=77)
+
+    assert house.noted(LANE) == noted
+
+
+def test_a_pause_of_the_whole_process_is_nobodys_silence() -> None:
+    house = House().begin(1)
+    house.tick(600)
+    house.ticks(2)
+
+    assert house.incarnation(LANE) == 1
+    assert house.incarnation("writer") == 1
+
+
+def test_threads_that_stay_stuck_end_the_process() -> None:
+    house = House().begin(1, 2, 3, 4)
+    house.mute.update(name for name in house.born() if name.startswith("leg"))
+    house.ticks(48)
+
+    assert house.fatal[0] == (70, "too many threads are stuck")
+
+
+def test_threads_that_woke_and_ended_are_not_stuck() -> None:
+    house = House().begin(1, 2, 3, 4)
+    names = [name for name in house.born() if name.startswith("leg")]
+    for name in names:
+        stuck = house.ref(name)
+        house.mute.add(name)
+        house.ticks(47)
+        house.mute.discard(name)
+        stuck.alive = False
+
+    assert house.fatal == []
+
+
+# ---------------------------------------------------------------------- fatal
+
+
+def test_a_vital_child_that_dies_three_times_in_a_minute_ends_the_process() -> None:
+    house = House().begin()
+    for lives in (1, 2, 3):
+        assert house.fatal == []
+        assert house.incarnation("writer") == lives
+        house.crash("writer")
+        house.ticks(4)
+
+    assert house.fatal[0] == (70, "too many unexpected deaths")
+
+
+def test_an_exit_code_is_passed_on() -> None:
+    house = House().begin()
+    house.crash("writer", exit_code=78)
+
+    assert house.fatal == [(78, "ValueError: boom")]
+
+
+def test_what_no_life_can_survive_counts_though_the_dead_are_buried() -> None:
+    house = House().begin()
+    house.ref("writer").alive = False
+    house.ticks(5)
+    assert house.incarnation("writer") == 2
+    died = ChildDied(
+        child="writer", incarnation=1, reason="SchemaMismatch", traceback="", exit_code=78
+    )
+    house.tell(died)
+
+    assert house.fatal == [(78, "SchemaMismatch")]
+
+
+def test_a_journal_that_cannot_be_written_ends_the_process_as_an_io_fault() -> None:
+    house = House().begin()
+
+    house.journal.broken = JournalFailed("fdatasync: EIO")
+    house.ticks(6)
+
+    assert house.fatal[0] == (74, "fdatasync: EIO")
+
+
+def test_the_death_of_the_supervisor_ends_the_process() -> None:
+    house = House().begin()
+    house.actor.on_failure(ValueError, ValueError("boom"), None)
+
+    assert house.fatal == [(70, "the supervisor died: ValueError: boom")]
+
+
+def test_without_threads_a_connection_waits_for_its_birth_and_others_live_on() -> None:
+    house = House()
+    house.unborn[LANE] = RuntimeError("can't start new thread")
+    house.begin(1).ticks(5)
+    assert LANE not in house.born()
+    assert house.incarnation("writer") == 1
+
+    del house.unborn[LANE]
+    house.ticks(61)
+    assert LANE in house.born()
+    assert house.fatal == []

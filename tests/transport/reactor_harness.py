@@ -1,0 +1,132 @@
+"""A reactor to put sockets into, and the ears of those who own them."""
+
+import queue
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from actors.transport.feed_socket import ReactorSocket
+from actors.transport.handshake import Wire
+from actors.transport.reactor import Reactor
+from actors.transport.skimmer import FrameSkimmer
+from actors.transport.tls import TlsSocket
+from tests.transport.loopback import WAIT_S
+
+TRADE = b'{"event_type":"last_trade_price","asset_id":"' + b"7" * 77 + b'","size":"%d"}'
+NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"price_change"}'
+
+
+def trade(number: int) -> bytes:
+    return TRADE % number
+
+
+def secured(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
+    """Shake hands with `localhost` at the other end."""
+    secure = TlsSocket(sock, context, "localhost")
+    secure.shake_hands(lambda: WAIT_S)
+    return secure
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.asked = threading.Semaphore(0)
+
+    def __call__(self) -> float:
+        self.asked.release()
+        return self.now
+
+
+class Ear:
+    """What a line's owner hears, in order; and the end, which comes once and last."""
+
+    def __init__(self) -> None:
+        self.heard: queue.SimpleQueue[tuple[int, tuple[bytes, ...]]] = queue.SimpleQueue()
+        self.ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self.late = False
+        self.count = 0
+
+    def on_frames(self, at_ns: int, frames: tuple[bytes, ...]) -> None:
+        self.late = self.late or not self.ends.empty()
+        self.heard.put((at_ns, frames))
+
+    def on_end(self, reason: str, detail: str) -> None:
+        self.count += 1
+        self.ends.put((reason, detail))
+
+    def messages(self, count: int) -> list[bytes]:
+        got: list[bytes] = []
+        while len(got) < count:
+            got += self.heard.get(timeout=WAIT_S)[1]
+        return got
+
+    def end(self) -> tuple[str, str]:
+        ended = self.ends.get(timeout=WAIT_S)
+        assert not self.late
+        return ended
+
+    def rest(self) -> list[bytes]:
+        got: list[bytes] = []
+        while not self.heard.empty():
+            got += self.heard.get_nowait()[1]
+        return got
+
+
+class Pair(NamedTuple):
+    line: ReactorSocket
+    ear: Ear
+    peer: socket.socket
+
+
+class Bench:
+    """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
+
+    def __init__(
+        self,
+        scratch_bytes: int = 256 << 10,
+        held_bytes: int = sys.maxsize,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.clock = Clock()
+        self.errors: list[BaseException] = []
+        self.reactor = Reactor(
+            wall_ns=lambda: 42,
+            monotonic=self.clock,
+            on_error=self.errors.append,
+            sleep=sleep,
+            scratch_bytes=scratch_bytes,
+            held_bytes=held_bytes,
+        )
+        self._peers: list[socket.socket] = []
+        self._ears: list[Ear] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for peer in self._peers:
+            peer.close()
+        assert self.reactor.stop(WAIT_S)
+        assert all(ear.count <= 1 for ear in self._ears)
+
+    def adopt(self, ours: socket.socket, ear: Ear) -> ReactorSocket:
+        skimmer = FrameSkimmer(markers=(b'"last_trade_price"',), sample_every=1_000_000)
+        wire = Wire(ours, "peer")
+        self._ears.append(ear)
+        return self.reactor.adopt(wire, skimmer, on_frames=ear.on_frames, on_end=ear.on_end)
+
+    def connect(self) -> Pair:
+        ours, theirs = socket.socketpair()
+        theirs.settimeout(WAIT_S)
+        self._peers.append(theirs)
+        ear = Ear()
+        return Pair(self.adopt(ours, ear), ear, theirs)

@@ -1,0 +1,253 @@
+from decimal import Decimal
+
+import pytest
+
+from actors.model import facts
+from actors.model.batch import Batch, ConnectionEvent, RejectedRow
+from actors.model.market import Asset, Market
+from actors.model.outcome import Contradiction, Observation, Resolution, Source
+from actors.model.trade import Rejection, TokenId, trade_hash
+from actors.writer.gather import FindingsBatch, TradeBatch, batch, replay
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, printed, spoken
+
+ALIVE = facts.ProcessAlive(at_ns=7)
+STOPPED = facts.ProcessStopped(at_ns=9)
+
+
+def refusal(payload: bytes = b"{") -> Rejection:
+    return Rejection(reason="r", payload=payload, received_at_ns=1)
+
+
+def frames(
+    *occurrences: int, raws: tuple[bytes, ...] | None = None, hashes: tuple[int, ...] = ()
+) -> facts.FramesSeen:
+    """Give frames with a print each, two of them unless it says something else."""
+    return facts.FramesSeen(
+        epoch=1,
+        connection="a",
+        received_at_ns=RECEIVED_NS,
+        occurrences=occurrences,
+        raws=(spoken(), spoken(side="SELL")) if raws is None else raws,
+        hashes=hashes,
+    )
+
+
+def entry(seq: int, said: facts.Record) -> facts.Entry:
+    return facts.Entry(seq, facts.encode(said))
+
+
+# -------------------------------------------------------------------- gathered
+
+
+def test_nothing_is_gathered_at_first() -> None:
+    assert TradeBatch().full_of == (0, 0)
+
+
+def test_told_and_read_frames_are_gathered_alike() -> None:
+    told, read = TradeBatch(), TradeBatch()
+    prints = (printed(), printed(side="SELL", occurrence=3))
+    told.frames(4, "a", prints, tuple(map(trade_hash, prints)))
+    read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
+
+    assert told.prints == read.prints == list(prints)
+    assert told.hashes == read.hashes == [trade_hash(each) for each in prints]
+    assert told.stretches == read.stretches == [(4, 4)]
+    assert told.full_of == read.full_of == (2, 1)
+
+
+def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
+    read = TradeBatch()
+    read.entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
+    read.entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
+    assert read.hashes == [11, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("hashes", "opened_at_seq"), [((11, 12), 5), ((), 1), ((11,), 1), ((11, 12, 13), 1)]
+)
+def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
+    hashes: tuple[int, ...], opened_at_seq: int
+) -> None:
+    read = TradeBatch()
+    read.entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
+    assert read.hashes == [trade_hash(printed()), trade_hash(printed(side="SELL"))]
+
+
+def test_records_in_a_row_are_one_stretch() -> None:
+    gathered = TradeBatch()
+    gathered.frames(4, "a", (printed(), printed(side="SELL")), (11, 12))
+    gathered.fact(5, STOPPED)
+    gathered.frames(7, "a", (printed(),), (13,))
+
+    assert gathered.stretches == [(4, 5), (7, 7)]
+    assert gathered.records == 3
+    assert gathered.full_of == (3, 3)
+    assert gathered.hashes == [11, 12, 13]
+
+
+def test_refusals_keep_their_place_in_the_journal() -> None:
+    gathered = TradeBatch()
+    gathered.frames(4, "a", (), (), (refusal(b"1"), refusal(b"2")))
+    gathered.frames(5, "b", (), (), (refusal(b"3"),))
+
+    assert gathered.refusals == [
+        RejectedRow(seq=4, index=0, connection="a", refusal=refusal(b"1")),
+        RejectedRow(seq=4, index=1, connection="a", refusal=refusal(b"2")),
+        RejectedRow(seq=5, index=0, connection="b", refusal=refusal(b"3")),
+    ]
+
+
+def test_a_fact_is_gathered_from_the_journal_too() -> None:
+    gathered = TradeBatch()
+    gathered.fact(3, STOPPED)
+    gathered.entry(entry(2, ALIVE), opened_at_seq=9)
+
+    assert gathered.facts == [(3, STOPPED), (2, ALIVE)]
+    assert gathered.stretches == [(3, 3), (2, 2)]
+    assert gathered.recovered == 0
+
+
+def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() -> None:
+    gathered = TradeBatch()
+    bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
+    gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
+    gathered.entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
+    gathered.entry(entry(6, frames(1, 1)), opened_at_seq=6)
+
+    assert gathered.recovered == 4
+
+
+def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
+    gathered = TradeBatch()
+    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
+
+    (aside,) = gathered.refusals
+    assert (aside.seq, aside.connection, aside.refusal.payload) == (4, "journal", b"\xc1")
+    assert gathered.stretches == [(4, 4)]
+
+
+def test_a_record_that_says_nothing_balances_in_the_books() -> None:
+    """It is refused by this process, so it must have come from somewhere."""
+    gathered = TradeBatch()
+    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
+
+    assert gathered.recovered == len(gathered.refusals) == 1
+
+
+def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
+    old = facts.FrameSeen(
+        epoch=1,
+        connection="a",
+        received_at_ns=RECEIVED_NS,
+        occurrences=(0, 3),
+        raw=b"[" + spoken() + b"," + spoken(side="SELL") + b",{}]",
+        hashes=(11,),
+    )
+    gathered = TradeBatch()
+    gathered.entry(entry(4, old), opened_at_seq=5)
+
+    assert gathered.prints == [printed(side="SELL", occurrence=3)]
+    assert gathered.hashes == [trade_hash(printed(side="SELL", occurrence=3))]
+    assert [aside.refusal.payload for aside in gathered.refusals] == [b"{}"]
+
+
+# ---------------------------------------------------------------------- replay
+
+
+def test_a_replay_keeps_the_given_numbers_and_leaves_out_what_is_anothers() -> None:
+    prints, refusals = replay(frames(0, 4))
+
+    assert [(trade.side, trade.occurrence) for trade in prints] == [("SELL", 4)]
+    assert refusals == ()
+
+
+def test_a_print_beyond_the_numbers_is_the_first_of_its_kind() -> None:
+    prints, _ = replay(frames(2))
+
+    assert [trade.occurrence for trade in prints] == [2, 1]
+
+
+def test_numbers_beyond_the_prints_are_let_go() -> None:
+    prints, _ = replay(frames(1, 2, 3))
+
+    assert [trade.occurrence for trade in prints] == [1, 2]
+
+
+def test_a_replay_gives_refusals_verbatim() -> None:
+    prints, refusals = replay(frames(raws=(b"{",)))
+
+    assert prints == ()
+    assert [one.payload for one in refusals] == [b"{"]
+
+
+# ----------------------------------------------------------------------- batch
+
+
+def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
+    gathered, knowledge = TradeBatch(), FindingsBatch()
+    gathered.frames(4, "a", (printed(),), (trade_hash(printed()),), (refusal(),))
+    gathered.fact(9, STOPPED)
+    gathered.fact(2, ALIVE)
+    market = Market(
+        condition_id=CONDITION,
+        question="?",
+        slug="s",
+        assets=(Asset(token_id=TokenId("1"), outcome="Yes", outcome_index=0),),
+    )
+    observation = Observation(
+        condition_id=CONDITION,
+        source=Source.GAMMA,
+        observed_at_ms=1,
+        payouts=((TokenId("1"), Decimal(1)),),
+        reason="",
+        payload="{}",
+    )
+    resolution = Resolution(
+        condition_id=CONDITION,
+        kind="split",
+        winning_token_id=None,
+        winning_outcome=None,
+        payouts=(Decimal("0.5"), Decimal("0.5")),
+        resolved_at_ms=1,
+        sources=(Source.GAMMA, Source.CLOB),
+    )
+    contradiction = Contradiction(
+        condition_id=CONDITION, detected_at_ms=1, recorded="a", observed="b", source=Source.CLOB
+    )
+    knowledge.markets.append(market)
+    knowledge.observations.append(observation)
+    knowledge.resolutions.append(resolution)
+    knowledge.contradictions.append(contradiction)
+    event = ConnectionEvent(at_ns=1, connection="a", event="connected", reason="")
+    made = batch(gathered, knowledge, (event,), 10)
+
+    assert made == Batch(
+        prints=(printed(),),
+        hashes=(trade_hash(printed()),),
+        refusals=(RejectedRow(seq=4, index=0, connection="a", refusal=refusal()),),
+        facts=((2, ALIVE), (9, STOPPED)),
+        events=(event,),
+        markets=(market,),
+        observations=(observation,),
+        resolutions=(resolution,),
+        contradictions=(contradiction,),
+        mark=10,
+    )
+
+
+def test_two_facts_of_one_sequence_need_no_order_of_their_own() -> None:
+    gathered = TradeBatch()
+    gathered.fact(2, STOPPED)
+    gathered.fact(2, ALIVE)
+
+    assert batch(gathered, FindingsBatch(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
+
+
+def test_knowledge_is_there_as_soon_as_one_ticket_is() -> None:
+    assert not FindingsBatch()
+    by_catalog, by_resolution = FindingsBatch(), FindingsBatch()
+    by_catalog.catalog_tickets.append(1)
+    by_resolution.resolution_tickets.append(1)
+
+    assert by_catalog
+    assert by_resolution

@@ -1,0 +1,108 @@
+"""The writer actor as the memory of outcomes: what it gives back, and what it keeps."""
+
+from decimal import Decimal
+
+from actors.messages import (
+    EvidenceRestored,
+    MarketMoved,
+    MarketsRestored,
+    RechecksRestored,
+    RequestMarkets,
+    RequestRechecks,
+    TicketsStored,
+)
+from actors.model.outcome import (
+    MarketState,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    StoredEvidence,
+    TimeWindow,
+    Transition,
+)
+from tests.writer.test_actor import CONDITION, MARKET, House
+
+STRETCH = TimeWindow(since_ms=None, until_ms=1_790_000_000_000)
+WORD = Observation(
+    condition_id=CONDITION,
+    source=Source.GAMMA,
+    observed_at_ms=1,
+    payouts=None,
+    reason="proposed",
+    payload="",
+)
+VERDICT = Recheck(
+    resolution=Resolution(
+        condition_id=CONDITION,
+        kind="winner",
+        winning_token_id=MARKET.token_ids[0],
+        winning_outcome="Yes",
+        payouts=(Decimal(1), Decimal(0)),
+        resolved_at_ms=1,
+        sources=(Source.GAMMA, Source.DATA),
+    ),
+    market=MARKET,
+    recorded_at_ms=1,
+    due_at_ms=2,
+)
+
+
+def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
+    house = House()
+    house.store.remembered = (MARKET,)
+    house.store.said = StoredEvidence(observations=(WORD,))
+    house.open()
+    kinds = (EvidenceRestored, MarketsRestored)
+    told = [message for message in house.resolution.told if isinstance(message, kinds)]
+
+    assert [type(message) for message in told] == [EvidenceRestored, MarketsRestored]
+    assert house.resolution.last(EvidenceRestored).said.observations == (WORD,)
+    assert not house.catalog.of(EvidenceRestored)
+    house.tell(RequestMarkets())
+    assert len(house.resolution.of(EvidenceRestored)) == 2
+
+
+def test_verdicts_that_fall_due_are_told_and_then_that_they_were_all() -> None:
+    house = House().open()
+    house.store.verdicts = (VERDICT,)
+    house.tell(RequestRechecks(stretch=STRETCH))
+    first, last = house.resolution.of(RechecksRestored)
+
+    assert house.store.stretches == [STRETCH]
+    assert (first.verdicts, first.until_ms) == ((VERDICT,), None)
+    assert (last.verdicts, last.until_ms) == ((), STRETCH.until_ms)
+
+
+def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() -> None:
+    house = House()
+    house.store.away = True
+    house.open()
+    house.tell(RequestRechecks(stretch=STRETCH))
+
+    assert not house.resolution.of(RechecksRestored)
+
+
+def test_a_database_that_goes_away_over_the_question_is_noticed() -> None:
+    house = House().open()
+    house.store.away = True
+    house.tell(RequestRechecks(stretch=STRETCH))
+
+    assert not house.resolution.of(RechecksRestored)
+    assert house.store.closed
+
+
+def test_a_step_of_a_market_is_kept_and_its_ticket_confirmed() -> None:
+    house = House().open()
+    step = Transition(
+        condition_id=CONDITION,
+        at_ms=1,
+        before=MarketState.OPEN,
+        standing=MarketState.ENDED,
+        reason="open",
+    )
+    house.tell(MarketMoved(ticket=9, transition=step))
+    house.flush()
+
+    assert [each for batch in house.store.batches for each in batch.transitions] == [step]
+    assert house.resolution.last(TicketsStored).tickets == (9,)
