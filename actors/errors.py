@@ -3,13 +3,13 @@
 TrackerError
 ├── Retryable            the shell tries again, later
 │   ├── FeedLost             a WebSocket ended; the supervisor opens its successor
-│   ├── StoreUnavailable     the database does not answer or refuses us for now
-│   ├── StorePoisoned        it refuses so many rows that the fault must be ours
+│   ├── StoreUnavailable     the database does not answer or rejects us for now
+│   ├── StorePoisoned        it rejects so many rows that the fault must be ours
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
 │   └── JournalFull          the disk or the cap leaves no room for one more record
-├── Refused              one thing from outside is set aside and counted; nothing stops
-│   ├── RowRefused           the database cannot hold one row
-│   └── PayloadRefused       an answer that does not have the promised shape
+├── Rejected              one thing from outside is set aside and counted; nothing stops
+│   ├── RowRejected           the database cannot hold one row
+│   └── PayloadRejected       an answer that does not have the promised shape
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
     ├── StateDirBusy         78: another tracker works on this state directory
@@ -69,7 +69,7 @@ class StoreUnavailable(Retryable):
 
 
 class StorePoisoned(Retryable):
-    """The database refuses too many rows."""
+    """The database rejects too many rows."""
 
 
 class SourceUnavailable(Retryable):
@@ -84,15 +84,15 @@ class JournalFull(Retryable):
     """The journal has no room."""
 
 
-class Refused(TrackerError):
+class Rejected(TrackerError):
     """One thing from outside cannot be used."""
 
 
-class RowRefused(Refused):
+class RowRejected(Rejected):
     """The database cannot hold this row."""
 
 
-class PayloadRefused(Refused):
+class PayloadRejected(Rejected):
     """The answer does not have the promised shape."""
 
 

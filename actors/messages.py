@@ -85,7 +85,7 @@ class Retire(Message, frozen=True, kw_only=True):
 class RecheckCoverage(Message, frozen=True, kw_only=True):
     """Supervisor → connection: others heard these; take back what you claim and did not hear."""
 
-    prints: tuple[Trade, ...]
+    trades: tuple[Trade, ...]
 
 
 class StopListening(Message, frozen=True, kw_only=True):
@@ -112,16 +112,16 @@ class SocketClosed(Message, frozen=True, kw_only=True):
 
 
 class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
-    """Connection → writer: a journal record with prints or refusals; commit, then acknowledge.
+    """Connection → writer: a journal record with trades or rejections; commit, then acknowledge.
 
     Attributes:
-        hashes: The `print_hash` of each print.
+        hashes: The `trade_hash` of each trade.
     """
 
     seq: int
     connection: str
-    prints: tuple[Trade, ...]
-    refusals: tuple[Rejection, ...]
+    trades: tuple[Trade, ...]
+    rejections: tuple[Rejection, ...]
     hashes: tuple[int, ...]
 
 
@@ -151,24 +151,24 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     """Writer → supervisor: one transaction committed.
 
     Attributes:
-        stored: Prints that are new in the table.
-        repeated: Prints that were there already (the other leg, a replay).
-        refused: Events set aside in `rejected_messages`.
+        stored: Trades that are new in the table.
+        repeated: Trades that were there already (the other feed, a replay).
+        rejected: Events set aside in `rejected_messages`.
         recovered: How many of all these an earlier process had journalled.
         mark: Lowest journal sequence not yet committed.
-        oldest_received_ns: When the oldest of its prints was received; 0 without prints.
+        oldest_received_ns: When the oldest of its trades was received; 0 without trades.
     """
 
     stored: int
     repeated: int
-    refused: int
+    rejected: int
     recovered: int
     mark: int
     oldest_received_ns: int
 
 
 class TradesMissed(Message, frozen=True, kw_only=True):
-    """Writer → supervisor: prints that fewer lanes reported than should have."""
+    """Writer → supervisor: trades that fewer slots reported than should have."""
 
     missed: tuple[MissedTrade, ...]
 
@@ -322,8 +322,8 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
     epoch: int
     tokens: int
     confirmed: int
-    prints_total: int
-    refused_total: int
+    trades_total: int
+    rejected_total: int
     frames_total: int
     bytes_total: int
     last_data_at: float

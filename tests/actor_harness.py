@@ -36,7 +36,7 @@ from tests.fakes_box import Box, FakeRef, drain
 
 START = 1_000.0
 START_NS = 1_790_000_000_000_000_000
-LANE = "leg0-0000"
+SLOT = "a-0000"
 
 F = TypeVar("F", bound=Record)
 
@@ -70,8 +70,8 @@ def connection_report(
         (
             "tokens",
             "confirmed",
-            "prints_total",
-            "refused_total",
+            "trades_total",
+            "rejected_total",
             "frames_total",
             "bytes_total",
             "proven_until_ns",
@@ -150,7 +150,7 @@ class House:
         self.writer, self.told_writer = Address(), Box()
         self.journal = MeasuredFakeJournal()
         self.births: list[tuple[str, FakeRef]] = []
-        self.lanes: list[ConnectionSpec] = []
+        self.slots: list[ConnectionSpec] = []
         self.unborn: dict[str, Exception] = {}
         self.mute: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
@@ -192,9 +192,9 @@ class House:
             address=address,
         )
 
-    def _listen(self, lane: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
-        ref = self._bear(lane.lane)
-        self.lanes.append(lane)
+    def _listen(self, slot: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
+        ref = self._bear(slot.slot)
+        self.slots.append(slot)
         return ref
 
     def _bear(self, name: str) -> "pykka.ActorRef[Any]":

@@ -77,7 +77,7 @@ class FakeDialler:
 
 
 class FakeJournal:
-    """A journal in memory; `full` makes it refuse, holes can be dug."""
+    """A journal in memory; `full` makes it reject, holes can be dug."""
 
     def __init__(self, opened_at_seq: int = 1) -> None:
         self.journal_id = JOURNAL_ID
@@ -129,10 +129,10 @@ class FakeJournal:
 
 
 class FakeStore:
-    """A database in memory: keyed prints, the mark moves with the batch."""
+    """A database in memory: keyed trades, the mark moves with the batch."""
 
     def __init__(self) -> None:
-        self.prints: dict[tuple[object, ...], Trade] = {}
+        self.trades: dict[tuple[object, ...], Trade] = {}
         self.batches: list[Batch] = []
         self.marks: dict[UUID, int] = {}
         self.journal_id = JOURNAL_ID
@@ -167,9 +167,9 @@ class FakeStore:
         if self.away:
             raise StoreUnavailable("server closed the connection")
         if self.poisoned:
-            raise StorePoisoned("the database refused 101 rows in a row: check violated")
-        before = len(self.prints)
-        for trade in batch.prints:
+            raise StorePoisoned("the database rejected 101 rows in a row: check violated")
+        before = len(self.trades)
+        for trade in batch.trades:
             key = (
                 trade.token_id,
                 trade.traded_at_ms,
@@ -179,17 +179,17 @@ class FakeStore:
                 trade.transaction_hash,
                 trade.occurrence,
             )
-            self.prints.setdefault(key, trade)
+            self.trades.setdefault(key, trade)
         self.batches.append(batch)
         self.mark = max(self.mark, batch.mark or 0)
         if self.forgets_commit:
             self.forgets_commit = False
             raise StoreUnavailable("cut during COMMIT")
-        stored = len(self.prints) - before
+        stored = len(self.trades) - before
         return Committed(
             stored=stored,
-            repeated=len(batch.prints) - stored,
-            refused=len(batch.refusals),
+            repeated=len(batch.trades) - stored,
+            rejected=len(batch.rejections),
             mark=self.mark,
         )
 

@@ -141,7 +141,7 @@ class FakePolymarket:
     Attributes:
         asked: (method, what was asked), in order.
         page_size: Largest page.
-        stuck_cursor: A cursor that the firewall refuses for ever.
+        stuck_cursor: A cursor that the firewall rejects for ever.
         loops: The last page gives its own cursor again.
         canned: Answers by method (lookup, clob, data) that are given whatever is asked.
     """

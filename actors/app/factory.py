@@ -126,7 +126,7 @@ class ActorFactory:
             ),
             store=store,
             journal=self._journal,
-            settings=WriterSettings(legs=self._config.redundancy),
+            settings=WriterSettings(feeds=self._config.redundancy),
             rng=self._rng,
         )
 
@@ -188,10 +188,10 @@ class ActorFactory:
         dialler = FeedDialler(self._config, self._reactor)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
-        def bear(lane: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
+        def bear(slot: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
             return ConnectionActor.start(
-                Incarnation(lane.lane, incarnation, at),
-                lane,
+                Incarnation(slot.slot, incarnation, at),
+                slot,
                 neighbours=neighbours,
                 dialler=dialler,
                 recorder=self.recorder,

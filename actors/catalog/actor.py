@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from actors.actor import BaseActor, Mailbox, Outbox
 from actors.catalog.discovery import Discovery, Lookup, Question
 from actors.catalog.universe import Filters, Universe, UniverseDiff
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     CatalogReport,
     MarketsRestored,
@@ -73,7 +73,7 @@ class CatalogActor(BaseActor):
         self._patience = Patience()
         self._budget = RateLimit(GAMMA_LISTINGS)
         self._agenda = Discovery(filters, discovery_s)
-        self._refused: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False
         self.handlers = {
@@ -132,7 +132,7 @@ class CatalogActor(BaseActor):
         self._budget.spend(self._now)
         try:
             self._ask(question)
-        except (SourceUnavailable, PayloadRefused) as failure:
+        except (SourceUnavailable, PayloadRejected) as failure:
             self._agenda.failed(question)
             wait_s = self._patience.failed(self._now, failure)
             log.warning(
@@ -182,9 +182,9 @@ class CatalogActor(BaseActor):
         self._agenda.sweep_ended(self._universe.missing(), starved=self._universe.starved)
         log.info(
             "sweep_finished",
-            extra={"markets": len(self._universe), "refused": dict(self._refused)},
+            extra={"markets": len(self._universe), "rejected": dict(self._rejected)},
         )
-        self._refused.clear()
+        self._rejected.clear()
 
     def _read_page(self, walk: Pagination) -> tuple[Market, ...]:
         page = self._gamma.markets_page(walk.params, walk.cursor)
@@ -199,8 +199,8 @@ class CatalogActor(BaseActor):
         for raw in objects:
             try:
                 markets.append(answers.parse_market(raw))
-            except PayloadRefused as refusal:
-                self._refused[str(refusal)] += 1
+            except PayloadRejected as rejection:
+                self._rejected[str(rejection)] += 1
         return tuple(markets)
 
     # ------------------------------------------------------- what others say
@@ -218,7 +218,7 @@ class CatalogActor(BaseActor):
         self._tell_resolution(told.closed)
         for chunk in chunks(told.closed, CHANGED_CHUNK):
             self.supervisor.tell(_let_go(chunk))
-        for chunk in chunks(told.refused, CHANGED_CHUNK):
+        for chunk in chunks(told.rejected, CHANGED_CHUNK):
             change = _let_go(chunk)
             self.supervisor.tell(change)
             self._resolution.tell(change)

@@ -197,12 +197,12 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         chosen: To be listened to again.
         closed: Nobody trades them any more; only their verdict is waited for.
-        refused: Not wanted any more.
+        rejected: Not wanted any more.
     """
 
     chosen: tuple[Market, ...] = ()
     closed: tuple[Market, ...] = ()
-    refused: tuple[Market, ...] = ()
+    rejected: tuple[Market, ...] = ()
 
 
 class Universe:
@@ -296,20 +296,20 @@ class Universe:
         """Take back markets of earlier lives."""
         chosen: list[Market] = []
         closed: list[Market] = []
-        refused: list[Market] = []
+        rejected: list[Market] = []
         for market in markets:
             if market.condition_id in self._chosen or market.condition_id in self._settled:
                 continue
             if not self._filters.admits(market):
-                refused.append(market)
+                rejected.append(market)
             elif market.closed:
                 closed.append(market)
             elif self._places() > 0:
                 chosen.append(self._choose(market))
                 self._closed.recall(market.condition_id)
             else:
-                refused.append(market)
-        return Remembered(chosen=tuple(chosen), closed=tuple(closed), refused=tuple(refused))
+                rejected.append(market)
+        return Remembered(chosen=tuple(chosen), closed=tuple(closed), rejected=tuple(rejected))
 
     def settle(self, condition_ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
         """Let these go for good; give those that were not let go before."""

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
 from actors.health.text import clean, headline, verdict
 
@@ -26,7 +26,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     """Give the verdict with its reasons, then the figures, then the connections.
 
     Raises:
-        PayloadRefused: It is the document of a tracker of another version.
+        PayloadRejected: It is the document of a tracker of another version.
     """
     health = _typed(document)
     facts = Table.grid(padding=(0, 2))
@@ -41,7 +41,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
 
 
 class Sparkline:
-    """Bars of the last hour, a minute each; the tallest fills the height, no print leaves it empty.
+    """Bars of the last hour, a minute each; the tallest fills the height, no trade leaves it empty.
 
     A terminal that cannot show bars gets plain characters.
     """
@@ -64,7 +64,7 @@ def summary(document: Mapping[str, Any]) -> str:
     """Give the state, its reasons and the most wanted figures in one line.
 
     Raises:
-        PayloadRefused: It is the document of a tracker of another version.
+        PayloadRejected: It is the document of a tracker of another version.
     """
     return headline(_typed(document))
 
@@ -79,9 +79,9 @@ def _typed(document: Mapping[str, Any]) -> Health:
     return health
 
 
-def _strange(document: Mapping[str, Any], why: str) -> PayloadRefused:
+def _strange(document: Mapping[str, Any], why: str) -> PayloadRejected:
     version = str(document.get("version"))[:20]
-    return PayloadRefused(
+    return PayloadRejected(
         f"this tracker is of another version ({version}): {why}; --json shows what it says"
     )
 
@@ -185,7 +185,8 @@ def _books(health: Health) -> str:
     adjusted = f" {books.adjusted:+,} adjusted" if books.adjusted else ""
     return (
         f"{books.received:,} received + {books.recovered:,} recovered{adjusted} = {books.stored:,}"
-        f" stored + {books.repeated:,} repeated + {books.refused:,} refused + {books.in_journal:,}"
+        f" stored + {books.repeated:,} repeated"
+        f" + {books.rejected:,} rejected + {books.in_journal:,}"
         f" in journal: {'balanced' if books.balanced else 'NOT BALANCED'}"
     )
 
@@ -264,7 +265,7 @@ class Display:
         """Write the board.
 
         Raises:
-            PayloadRefused: It is the document of a tracker of another version.
+            PayloadRejected: It is the document of a tracker of another version.
         """
         self._console.print(render(document))
 

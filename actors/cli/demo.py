@@ -35,7 +35,7 @@ from actors.simulator.judge import Judgement, judge
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
 
 
-PRINTS = 500
+TRADES = 500
 
 
 # MERGED: Simulator and tracker as processes: how a demo starts and ends them.
@@ -102,7 +102,7 @@ def start_simulator(home: Home, number: int) -> Processes:
         str(number),
         "--seed",
         "7",
-        "--prints-per-second",
+        "--trades-per-second",
         "0",
         "--die-with-parent",
     ]
@@ -183,7 +183,7 @@ RESTART_S = 2.0
 QUIET_S = 0.5
 
 
-"""Seconds between the last print and the stop, so that the last of them arrive."""
+"""Seconds between the last trade and the stop, so that the last of them arrive."""
 
 
 def run(config: Config, *, duration_s: float | None) -> int:
@@ -207,7 +207,7 @@ def _play(home: Home, stop: threading.Event, duration_s: float | None) -> int:
         processes.tracker = start_tracker(home, processes.urls)
         code = _watch(home, processes, stop, started, duration_s)
     finally:
-        ask_simulator(processes.urls["admin_url"], "rates", prints_per_second=0)
+        ask_simulator(processes.urls["admin_url"], "rates", trades_per_second=0)
         threading.Event().wait(QUIET_S)
         tracker_code = end(processes.tracker)
         end(processes.simulator)
@@ -240,7 +240,7 @@ def _watch(
                 last = status.ask(home.socket)
             if not trading and _listens(last):
                 trading = True
-                ask_simulator(processes.urls["admin_url"], "rates", prints_per_second=PRINTS)
+                ask_simulator(processes.urls["admin_url"], "rates", trades_per_second=TRADES)
             show(last)
             if now >= next_cut:
                 ask_simulator(processes.urls["admin_url"], "fault", kind="drop", count=1)

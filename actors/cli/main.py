@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 YOUNG_OBJECTS = 10_000
 """How many new objects wait for the garbage collector to look at them.
 
-Batches of prints live for a moment and are in no circle; Python's 700 would have it look
+Batches of trades live for a moment and are in no circle; Python's 700 would have it look
 at each of them several times.
 """
 
 SWITCH_S = 0.0005
 """How long a thread that wants to run waits before the one that runs must make room.
 
-With Python's 5 ms a print waits behind a busy reader several times on its way to the database.
+With Python's 5 ms a trade waits behind a busy reader several times on its way to the database.
 """
 
 

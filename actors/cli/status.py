@@ -1,7 +1,7 @@
 """`tracker-status`: asks the status socket, shows the answer in words, gives an exit code.
 
 0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
-The socket is all it needs: no database, no configuration file. `--schema` prints
+The socket is all it needs: no database, no configuration file. `--schema` trades
 docs/status.schema.json. It answers or gives up within two seconds, so it loads
 only what the command line needs: settings, tables and types are large.
 """
@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 
 from actors.cli import board
 from actors.config import paths
-from actors.errors import EXIT_CONFIG, ConfigError, PayloadRefused, Retryable, SourceUnavailable
+from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
 from actors.health import status_client
 from actors.health.text import clean
 from actors.process import runtime
@@ -195,7 +195,7 @@ def _once(
         else:
             told = json.dumps(document) if options.json else _field(document, options.field)
             sys.stdout.write(f"{told}\n")
-    except (Unreachable, PayloadRefused, ConfigError) as exc:
+    except (Unreachable, PayloadRejected, ConfigError) as exc:
         sys.stderr.write(f"tracker-status: {clean(str(exc))}\n")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
     sys.stdout.flush()
@@ -214,7 +214,7 @@ def _watch(
             document = _first_answer(sockets)
             code = int(document["state"] != "healthy")
             show(document)
-        except (Unreachable, PayloadRefused) as exc:
+        except (Unreachable, PayloadRejected) as exc:
             code = EXIT_UNREACHABLE
             return str(exc)
         return ""

@@ -210,7 +210,7 @@ class Config(BaseSettings):
     )
     inflight_max: int = _setting(
         50_000,
-        "Most prints told to the database writer and not yet stored; more wait in the journal.",
+        "Most trades told to the database writer and not yet stored; more wait in the journal.",
         group="Journal",
         ge=100,
         le=1_000_000,
@@ -256,7 +256,7 @@ class Config(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _no_odd_booleans(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Refuse `redundancy = true`, which would pass for 1."""
+        """Reject `redundancy = true`, which would pass for 1."""
         odd = [n for n, value in values.items() if isinstance(value, bool) and n != "migrate"]
         if odd:
             raise ValueError(f"{odd[0]}: must not be true or false")

@@ -21,7 +21,7 @@ from actors.model.trade import Trade
 UNWRITABLE = (struct.error, OverflowError)
 
 
-# MERGED: Prints in the order of the table's key, some hundred at a time. One order for
+# MERGED: Trades in the order of the table's key, some hundred at a time. One order for
 # everybody who writes: trackers on one database wait for each other and do not deadlock.
 
 
@@ -37,7 +37,7 @@ _key = struct.Struct(">QIQ").pack
 Keyed = tuple[bytes, Trade, int, int]
 
 
-"""A key, which sorts as (traded_at, asset_key, print_hash) does; print; asset_key; print_hash.
+"""A key, which sorts as (traded_at, asset_key, trade_hash) does; trade; asset_key; trade_hash.
 
 Plain tuples: there is one for each row.
 """
@@ -49,15 +49,15 @@ Known = Callable[[KeysView[bytes]], Iterable[bytes]]
 def portions(
     rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int], known: Known
 ) -> Iterator[list[Keyed]]:
-    """Give the prints that are not known, sorted by their keys, some hundred at a time.
+    """Give the trades that are not known, sorted by their keys, some hundred at a time.
 
     So the first are written before the last are looked at. They come nearly in the order
-    of their times, so little is moved: what lies apart in memory is slow to read. Of prints
+    of their times, so little is moved: what lies apart in memory is slow to read. Of trades
     with the same key the one of the earliest receipt is given.
 
     Args:
-        rows: The prints.
-        hashes: The `print_hash` of each.
+        rows: The trades.
+        hashes: The `trade_hash` of each.
         keys: The asset_key of each token.
         known: Tells which of these keys need not be given.
 

@@ -88,10 +88,10 @@ class TokenKeys:
         self._parting.clear()
 
 
-# MERGED: Prints that were stored a moment ago, so that the other leg's are dropped
+# MERGED: Trades that were stored a moment ago, so that the other feed's are dropped
 # without asking. Bounded: two generations of keys, and the older one goes when the younger is
 # full. What a transaction stores counts only once it is committed: `keep` or `forget`. Beside
-# it, whether the prints that are new here are likely new to the database too: it says otherwise
+# it, whether the trades that are new here are likely new to the database too: it says otherwise
 # after a restart, and while another tracker writes the same.
 
 
@@ -110,7 +110,7 @@ LONGEST_WAIT = 64
 class RecentTrades:
     """For as long as one connection to the database lives.
 
-    A key is whatever bytes name a print.
+    A key is whatever bytes name a trade.
     """
 
     def __init__(self, most: int = MOST_KEYS) -> None:

@@ -45,8 +45,8 @@ def clean(text: str) -> str:
     return text
 
 
-def prints(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
-    """Give the parameters of `insert_prints`."""
+def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
+    """Give the parameters of `insert_trades`."""
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],
@@ -71,20 +71,20 @@ def _bytes(transaction_hash: str | None) -> bytes | None:
     return bytes.fromhex(transaction_hash[2:])
 
 
-def refusals(rows: Sequence[RejectedRow]) -> Columns:
+def rejections(rows: Sequence[RejectedRow]) -> Columns:
     """Give the parameters of `insert_rejections`; a negative sequence stands for none."""
     return {
-        "received": [_clamped(row.refusal.received_at_ns) for row in rows],
+        "received": [_clamped(row.rejection.received_at_ns) for row in rows],
         "connections": [clean(row.connection) for row in rows],
-        "reasons": [clean(row.refusal.reason) for row in rows],
-        "payloads": [row.refusal.payload for row in rows],
+        "reasons": [clean(row.rejection.reason) for row in rows],
+        "payloads": [row.rejection.payload for row in rows],
         "seqs": [None if row.seq < 0 else Int8(row.seq) for row in rows],
         "indexes": [None if row.seq < 0 else Int4(row.index) for row in rows],
     }
 
 
 def _clamped(ns: int) -> datetime:
-    """Give the time, or 1970: what is set aside must not be refused again."""
+    """Give the time, or 1970: what is set aside must not be rejected again."""
     try:
         return instant(ns)
     except OverflowError:

@@ -82,8 +82,8 @@ class CoverageWriter:
 
     def _apply_one(self, seq: int, fact: Fact) -> None:
         match fact:
-            case ListeningOpened(at_ns, connection, leg):
-                given = {"connection": clean(connection), "leg": leg, "at": instant(at_ns)}
+            case ListeningOpened(at_ns, connection, feed):
+                given = {"connection": clean(connection), "leg": feed, "at": instant(at_ns)}
                 self._run(queries.OPEN_EPOCH, epoch=seq, **given)
             case ListeningClosed(epoch, at_ns, until_ns, reason):
                 until = None if until_ns is None else instant(until_ns)

@@ -54,12 +54,12 @@ def check_dsn(text: str) -> SafeDsn:
         # Not chained: the cause quotes the address.
         raise ConfigError(f"the database address cannot be parsed: {_HELP}") from None
     parts = {name: str(value) for name, value in found.items() if value is not None}
-    _refuse_odd(parts)
+    _reject_odd(parts)
     return SafeDsn(dsn=dsn, shown=_shown(parts))
 
 
-def _refuse_odd(parts: dict[str, str]) -> None:
-    """Refuse whatever may be a piece of a password that went astray."""
+def _reject_odd(parts: dict[str, str]) -> None:
+    """Reject whatever may be a piece of a password that went astray."""
     hosts = [host for host in parts.get("host", "").split(",") if host]
     hosts += [host for host in parts.get("hostaddr", "").split(",") if host]
     odd = [

@@ -108,7 +108,7 @@ def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
 
 
 def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
-    """Give what the database lacks; refuse one that others have migrated."""
+    """Give what the database lacks; reject one that others have migrated."""
     found = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
     if found is None or not found[0]:
         return migrations(folder)

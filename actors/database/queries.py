@@ -40,8 +40,8 @@ MOVE_MARK = read("move_mark")
 
 INSERT_ASSETS = read("insert_assets")
 SELECT_ASSETS = read("select_assets")
-COPY_PRINTS = read("copy_prints")
-INSERT_PRINTS = read("insert_prints")
+COPY_TRADES = read("copy_trades")
+INSERT_TRADES = read("insert_trades")
 INSERT_REJECTIONS = read("insert_rejections")
 INSERT_CONNECTION_EVENTS = read("insert_connection_events")
 

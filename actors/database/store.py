@@ -139,7 +139,7 @@ class Store:
     Args:
         dsn: Checked by `dsn.check_dsn`.
         monotonic: Clock for `busy_since`.
-        wall_ns: Clock for the time of a database refusal of a row that has none.
+        wall_ns: Clock for the time of a database rejection of a row that has none.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Store:
         Raises:
             StoreUnavailable: Nothing, or (if the connection broke during COMMIT)
                 everything was stored; telling the batch again is harmless.
-            StorePoisoned: So many rows were refused that the fault must be ours;
+            StorePoisoned: So many rows were rejected that the fault must be ours;
                 nothing was stored or set aside.
         """
         with self._waiting():

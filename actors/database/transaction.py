@@ -28,7 +28,7 @@ T = TypeVar("T")
 _MARKETS_AT_ONCE = 1000
 
 
-_PRINTS_AT_ONCE = 20_000  # 5,000 of each leg
+_TRADES_AT_ONCE = 20_000  # 5,000 of each feed
 
 
 _ROWS_AT_ONCE = 5000
@@ -37,9 +37,9 @@ _ROWS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20
 
 
-# MERGED: When rows that the database refuses are no accident any more, but a fault of
+# MERGED: When rows that the database rejects are no accident any more, but a fault of
 # ours. A row that cannot be stored is set aside and the others are stored: that is for the one
-# print in a million that passed our checks and not the database's. When it happens often, the
+# trade in a million that passed our checks and not the database's. When it happens often, the
 # rows are right and we are wrong; then nothing may be set aside, and everything waits in the
 # journal for a version that knows better.
 
@@ -47,7 +47,7 @@ _BYTES_AT_ONCE = 16 * 2**20
 SHARE = 0.01
 
 
-"""More refused of one batch than this share is no accident …"""
+"""More rejected of one batch than this share is no accident …"""
 
 
 LEAST_ROWS = 100
@@ -59,7 +59,7 @@ LEAST_ROWS = 100
 MOST_IN_A_ROW = 100
 
 
-"""More refused one after the other than this is none either, whatever the batches."""
+"""More rejected one after the other than this is none either, whatever the batches."""
 
 
 class RejectionLimit:
@@ -67,24 +67,24 @@ class RejectionLimit:
 
     def __init__(self) -> None:
         self._in_a_row = 0
-        self._rows = self._refused = 0
+        self._rows = self._rejected = 0
 
     def begin(self, rows: int) -> None:
         """Begin a batch of so many rows."""
-        self._rows, self._refused = rows, 0
+        self._rows, self._rejected = rows, 0
 
     def passed(self, rows: int) -> None:
         """So many were stored."""
         if rows:
             self._in_a_row = 0
 
-    def refused(self) -> str:
-        """One was refused; give why that is one too many, or nothing."""
+    def rejected(self) -> str:
+        """One was rejected; give why that is one too many, or nothing."""
         self._in_a_row += 1
-        self._refused += 1
+        self._rejected += 1
         if self._in_a_row > MOST_IN_A_ROW:
             return f"{self._in_a_row} rows in a row"
-        if self._rows >= LEAST_ROWS and self._refused > self._rows * SHARE:
+        if self._rows >= LEAST_ROWS and self._rejected > self._rows * SHARE:
             return f"more than {SHARE:.0%} of {self._rows} rows"
         return ""
 
@@ -100,7 +100,7 @@ class Transaction:
         journal: The journal's key.
         tokens: Told to forget whenever a part of the transaction is undone.
         recent: Likewise. What it knows is not stored again.
-        tolerance: Judges how many refused rows are too many.
+        tolerance: Judges how many rejected rows are too many.
         wall_ns: Gives the time at which a row without one was set aside.
     """
 
@@ -120,14 +120,14 @@ class Transaction:
         self._recent = recent
         self._tolerance = tolerance
         self._wall_ns = wall_ns
-        self._refused: list[RejectedRow] = []
+        self._rejected: list[RejectedRow] = []
         self._careful = False
 
     def run(self, batch: Batch) -> Committed:
         """Store it and commit, the mark with it; the journal is locked meanwhile.
 
         Raises:
-            StorePoisoned: Too many rows were refused; nothing is stored.
+            StorePoisoned: Too many rows were rejected; nothing is stored.
         """
         try:
             committed = self._store(batch)
@@ -142,42 +142,42 @@ class Transaction:
         self._tolerance.begin(batch.rows)
         with self._connection.transaction():
             mark = self._number(queries.MOVE_MARK, mark=batch.mark)
-            stored = self._all_prints(batch)
-            unstorable = len(self._refused)
+            stored = self._all_trades(batch)
+            unstorable = len(self._rejected)
             self._catalogue(batch)
             self._coverage(batch.facts, batch.mark)
-            self._sift(batch.events, self._events, self._refuse)
-            self._set_aside((*batch.refusals, *self._refused))
+            self._sift(batch.events, self._events, self._reject)
+            self._set_aside((*batch.rejections, *self._rejected))
         return Committed(
             stored=stored,
-            repeated=len(batch.prints) - stored - unstorable,
-            refused=len(batch.refusals) + unstorable,
+            repeated=len(batch.trades) - stored - unstorable,
+            rejected=len(batch.rejections) + unstorable,
             mark=mark,
         )
 
-    def _all_prints(self, batch: Batch) -> int:
-        # Sifted by their places: a pair of print and hash for each would cost as much as its key.
-        rows, hashes = batch.prints, batch.hashes or trade_hashes(batch.prints)
+    def _all_trades(self, batch: Batch) -> int:
+        # Sifted by their places: a pair of trade and hash for each would cost as much as its key.
+        rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)
 
         def store(places: Sequence[int]) -> int:
             part = slice(places[0], places[-1] + 1)
-            return self._prints(rows[part], hashes[part])
+            return self._trades(rows[part], hashes[part])
 
-        def refuse(place: int, exc: Exception) -> None:
-            self._refuse(rows[place], exc)
+        def reject(place: int, exc: Exception) -> None:
+            self._reject(rows[place], exc)
 
         return sum(
-            self._sift(some, store, refuse)
-            for some in columns.slices(range(len(rows)), _PRINTS_AT_ONCE)
+            self._sift(some, store, reject)
+            for some in columns.slices(range(len(rows)), _TRADES_AT_ONCE)
         )
 
     def _catalogue(self, batch: Batch) -> None:
         for some in columns.slices(batch.markets, _MARKETS_AT_ONCE):
-            self._sift(some, self._markets, self._refuse)
+            self._sift(some, self._markets, self._reject)
         self._sift(batch.observations, self._observations, self._quote)
-        self._sift(batch.transitions, self._transitions, self._refuse)
-        self._sift(batch.resolutions, self._resolutions, self._refuse)
-        self._sift(batch.contradictions, self._contradictions, self._refuse)
+        self._sift(batch.transitions, self._transitions, self._reject)
+        self._sift(batch.resolutions, self._resolutions, self._reject)
+        self._sift(batch.contradictions, self._contradictions, self._reject)
 
     def _coverage(self, facts: Sequence[Numbered], mark: int | None) -> None:
         if not facts:
@@ -188,16 +188,16 @@ class Transaction:
             ledger.apply(some)
             return len(some)
 
-        self._sift(sorted(facts, key=lambda numbered: numbered[0]), apply, self._refuse)
+        self._sift(sorted(facts, key=lambda numbered: numbered[0]), apply, self._reject)
         ledger.settle()
 
     def _sift(
         self,
         rows: Sequence[T],
         store: Callable[[Sequence[T]], int],
-        refuse: Callable[[T, Exception], None],
+        reject: Callable[[T, Exception], None],
     ) -> int:
-        """Store rows together; carefully, halve them until the one at fault is alone: refuse that.
+        """Store rows together; carefully, halve them until the one at fault is alone: reject that.
 
         Returns:
             The sum of what `store` gave for the rows that stayed.
@@ -210,44 +210,48 @@ class Transaction:
             with self._connection.transaction():
                 stored = store(rows)
             self._tolerance.passed(len(rows))
-            return stored  # noqa: TRY300 - it belongs to what may be refused
+            return stored  # noqa: TRY300 - it belongs to what may be rejected
         except DATA_FAULTS as exc:
             self._undone()
             if len(rows) == 1:
-                refuse(rows[0], exc)
+                reject(rows[0], exc)
                 return 0
         middle = len(rows) // 2
-        return self._sift(rows[:middle], store, refuse) + self._sift(rows[middle:], store, refuse)
+        return self._sift(rows[:middle], store, reject) + self._sift(rows[middle:], store, reject)
 
     def _undone(self) -> None:
         """Forget what the part of the transaction that was rolled back has taught."""
         self._tokens.forget()
         self._recent.forget()
 
-    def _refuse(self, row: Any, exc: Exception) -> None:
+    def _reject(self, row: Any, exc: Exception) -> None:
         """Set aside what the database cannot hold, as JSON, for the end of the transaction.
 
         Raises:
             StorePoisoned: It was one too many.
         """
-        too_many = self._tolerance.refused()
+        too_many = self._tolerance.rejected()
         if too_many:
-            raise StorePoisoned(f"the database refused {too_many}: {one_line(exc)}") from exc
+            raise StorePoisoned(f"the database rejected {too_many}: {one_line(exc)}") from exc
         received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
-        refusal = Rejection(
-            reason=f"database refused: {one_line(exc)}", payload=_json(row), received_at_ns=received
+        rejection = Rejection(
+            reason=f"database rejected: {one_line(exc)}",
+            payload=_json(row),
+            received_at_ns=received,
         )
-        self._refused.append(RejectedRow(seq=-1, index=0, connection="database", refusal=refusal))
+        self._rejected.append(
+            RejectedRow(seq=-1, index=0, connection="database", rejection=rejection)
+        )
 
     def _quote(self, row: Observation, _: Exception) -> None:
         """Keep evidence that is no JSON as a JSON string; what fails even so is set aside."""
-        self._sift([columns.quoted(row)], self._observations, self._refuse)
+        self._sift([columns.quoted(row)], self._observations, self._reject)
 
     def _set_aside(self, rows: Sequence[RejectedRow]) -> None:
         for some in _by_bytes(rows):
-            self._run(queries.INSERT_REJECTIONS, **columns.refusals(some))
+            self._run(queries.INSERT_REJECTIONS, **columns.rejections(some))
 
-    def _prints(self, rows: Sequence[Trade], hashes: Sequence[int]) -> int:
+    def _trades(self, rows: Sequence[Trade], hashes: Sequence[int]) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.of(self._connection, conditions, conditions)
         fresh = self._fresh(rows, hashes, keys)
@@ -255,7 +259,7 @@ class Transaction:
             return self._copy(fresh)
         with contextlib.suppress(*binary_copy.UNWRITABLE):  # then the database judges all of them
             rows = [row for some in fresh for _, row, _, _ in some]
-        return self._run(queries.INSERT_PRINTS, **columns.prints(rows, keys))
+        return self._run(queries.INSERT_TRADES, **columns.trades(rows, keys))
 
     def _fresh(
         self, rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int]
@@ -272,7 +276,7 @@ class Transaction:
             _NotAllNew: They are not, or one is at fault.
         """
         try:
-            stored = binary_copy.copy(self._connection, queries.COPY_PRINTS, fresh)
+            stored = binary_copy.copy(self._connection, queries.COPY_TRADES, fresh)
         except psycopg.errors.UniqueViolation as exc:
             self._recent.collided()
             raise _NotAllNew from exc
@@ -323,7 +327,7 @@ def _by_bytes(rows: Iterable[RejectedRow]) -> Iterator[list[RejectedRow]]:
     carried = 0
     for row in rows:
         some.append(row)
-        carried += len(row.refusal.payload)
+        carried += len(row.rejection.payload)
         if carried > _BYTES_AT_ONCE or len(some) >= _ROWS_AT_ONCE:
             yield some
             some, carried = [], 0

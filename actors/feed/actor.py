@@ -87,7 +87,7 @@ class ConnectionActor(BaseActor):
     def __init__(
         self,
         birth: Incarnation,
-        lane: ConnectionSpec,
+        slot: ConnectionSpec,
         *,
         neighbours: Neighbours,
         dialler: Dialler,
@@ -95,7 +95,7 @@ class ConnectionActor(BaseActor):
         settings: ConnectionSettings,
     ) -> None:
         super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._lane = lane
+        self._slot = slot
         self._settings = settings
         self._dialler = dialler
         self._recorder = recorder
@@ -103,7 +103,7 @@ class ConnectionActor(BaseActor):
         self._line: FeedSocket | None = None
         self._ended = False
         self._time = birth.at
-        self._account = ConnectionStats(birth, lane.lane)
+        self._account = ConnectionStats(birth, slot.slot)
         self._doubts = MissedTokenCounter()
         self._home = Address()
         self._home.move_to(self.actor_ref)
@@ -141,11 +141,11 @@ class ConnectionActor(BaseActor):
 
     def _open_books(self, epoch: int) -> None:
         """Have heard nothing yet."""
-        lane, settings = self._lane, self._settings
-        self._intake = Ingest(lane, epoch)
+        slot, settings = self._slot, self._settings
+        self._intake = Ingest(slot, epoch)
         self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
-        self._subscription = Subscription(lane, self._listening)
-        self._vigil = Keepalive(lane, self._subscription, self._epoch, silence_s=settings.silence_s)
+        self._subscription = Subscription(slot, self._listening)
+        self._vigil = Keepalive(slot, self._subscription, self._epoch, silence_s=settings.silence_s)
 
     @property
     def _listening(self) -> CoverageBook:
@@ -167,7 +167,7 @@ class ConnectionActor(BaseActor):
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
         self._line = line
-        self._open_books(Epoch.begin(self._recorder, self._lane, self._time.wall_ns))
+        self._open_books(Epoch.begin(self._recorder, self._slot, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.begin(line, self._time.now)
         self._vigil.begin(self._time.now)
@@ -195,14 +195,14 @@ class ConnectionActor(BaseActor):
             self._end(message.reason, "asked to")
 
     def _doubt(self, message: RecheckCoverage) -> None:
-        """Take back the coverage of tokens whose prints did not come; ask for them anew."""
+        """Take back the coverage of tokens whose trades did not come; ask for them anew."""
         if self._line is None or self._ended:
             return
-        missed = {trade.token_id for trade in message.prints if self._intake.missed(trade)}
+        missed = {trade.token_id for trade in message.trades if self._intake.missed(trade)}
         deaf = tuple(sorted(missed))
         if not deaf:
             return
-        log.warning("tokens_deaf", extra={"connection": self._lane.lane, "tokens": deaf})
+        log.warning("tokens_deaf", extra={"connection": self._slot.slot, "tokens": deaf})
         self._epoch.doubt(deaf)
         self._doubts.add(deaf, self._time.now)
         self._subscription.again(deaf, self._time.now)
@@ -224,7 +224,7 @@ class ConnectionActor(BaseActor):
         """Do so for some of them: one record and one message for all."""
         taken = self._intake.take(frames, at_ns)
         self._account.met(taken)
-        self._recorder.frames(self._lane.lane, taken)
+        self._recorder.frames(self._slot.slot, taken)
         self._account.recorded(taken)
         self._listening.heard(at_ns, taken.decoded.exchange_ms)
         self._to.hear_of(taken)
@@ -238,7 +238,7 @@ class ConnectionActor(BaseActor):
         self._hear_sample()
         said = close_reason(message.reason, message.detail)
         if said.complaint:
-            extra = {"connection": self._lane.lane, "text": message.detail}
+            extra = {"connection": self._slot.slot, "text": message.detail}
             log.warning("feed_complained", extra=extra)
         self._end(said.reason, message.detail, retry_after_s=said.retry_after_s)
 

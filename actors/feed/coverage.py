@@ -1,22 +1,22 @@
 """What one connection has proven to have heard: the book-keeping of one epoch.
 
 A token is covered from its first `book` after the subscription until the
-epoch's *proof*: a time of the exchange up to which every print of the confirmed
+epoch's *proof*: a time of the exchange up to which every trade of the confirmed
 tokens has been handled here. How the proof moves:
 
 - One socket is one ordered stream. Handling a frame that says "now is E" means
   that what the exchange sent before E has been handled too, however late we
   read. A frame that carries no such time proves nothing: it may have waited in
-  a buffer for a minute, with prints behind it that are just as old.
-- Tokens are not ordered against each other: a print may follow one that is
+  a buffer for a minute, with trades behind it that are just as old.
+- Tokens are not ordered against each other: a trade may follow one that is
   120 ms younger (recorded), so the proof stays `disorder_ms` behind E.
 - No time later than the receipt is ever proven, whatever E says.
 - The proof never goes back. Silence leaves it where it is; the next telling
   frame proves the silence too, for nothing was sent in between.
 
 One token of a live connection may go silent by itself (a *deaf* token). Then
-the proof claims too much for it, and only a print that others heard shows that.
-Its coverage here is cut at the last of its prints that arrived.
+the proof claims too much for it, and only a trade that others heard shows that.
+Its coverage here is cut at the last of its trades that arrived.
 """
 
 from collections.abc import Iterable
@@ -77,12 +77,12 @@ class PendingReleases:
 class CoverageBook:
     """The requested and confirmed tokens of one epoch, and its proof.
 
-    Pulse tokens are not requested here: their coverage is their owner's.
+    Canary tokens are not requested here: their coverage is their owner's.
 
     Attributes:
         epoch: The journal sequence of its `ListeningOpened`.
         proven_until_ns: The proof, wall-clock nanoseconds; 0 while nothing is proven.
-        books_total: Snapshots that arrived, those of pulse tokens included.
+        books_total: Snapshots that arrived, those of canary tokens included.
     """
 
     def __init__(self, epoch: int, *, disorder_ms: int = 1_000) -> None:
@@ -152,16 +152,16 @@ class CoverageBook:
                 released.append(token)
         return tuple(released)
 
-    def printed(self, prints: Iterable[Trade]) -> None:
-        """Take note of prints: until then at least their tokens were heard."""
+    def printed(self, trades: Iterable[Trade]) -> None:
+        """Take note of trades: until then at least their tokens were heard."""
         confirmed, printed = self._confirmed, self._printed
-        for trade in prints:
+        for trade in trades:
             token, at_ns = trade.token_id, trade.traded_at_ms * _MS
             if token in confirmed and at_ns > printed.get(token, 0):
                 printed[token] = at_ns
 
     def claims(self, token: TokenId, exchange_ms: int) -> bool:
-        """Tell whether this epoch claims to have heard a print of this time, beyond doubt."""
+        """Tell whether this epoch claims to have heard a trade of this time, beyond doubt."""
         since_ns = self._confirmed.get(token)
         at_ns = exchange_ms * _MS
         settled = since_ns is not None and since_ns + SETTLED_MS * _MS <= at_ns
@@ -170,7 +170,7 @@ class CoverageBook:
     def doubt(self, token: TokenId) -> int | None:
         """Take back what was claimed of a token; give the last time at which it was heard.
 
-        That is the time of its last print, or of its first `book`, in nanoseconds;
+        That is the time of its last trade, or of its first `book`, in nanoseconds;
         None for a token that was not confirmed.
         """
         since_ns = self._confirmed.pop(token, None)
@@ -179,7 +179,7 @@ class CoverageBook:
         return min(max(since_ns, self._printed.pop(token, 0)), self.proven_until_ns or since_ns)
 
     def heard(self, received_at_ns: int, exchange_ms: int | None) -> None:
-        """Move the proof: a frame was handled, its prints are in the journal.
+        """Move the proof: a frame was handled, its trades are in the journal.
 
         Args:
             received_at_ns: When its bytes arrived.

@@ -1,4 +1,4 @@
-"""What one connection makes of frames: prints to record, tokens confirmed, hints to pass on."""
+"""What one connection makes of frames: trades to record, tokens confirmed, hints to pass on."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -15,12 +15,12 @@ from actors.polymarket import channel
 FRAMES_AT_ONCE: Final = 256
 
 
-# MERGED: identical prints on one connection, told apart by counting. The feed has
-# no trade id, and two real fills may print the same. The k-th identical print on one connection
+# MERGED: identical trades on one connection, told apart by counting. The feed has
+# no trade id, and two real fills may look the same. The k-th identical trade on one connection
 # is the k-th on every other, so its number, with all that it says, is its identity. Counts are
 # kept by exchange time, in slices. A slice is forgotten when all of it lies more than
 # `window_ms` behind the newest time seen, and the oldest go first when more than `most_keys`
-# prints are remembered: a twin that comes later than that counts as a first print, which the
+# trades are remembered: a twin that comes later than that counts as a first trade, which the
 # unique key then holds for a repeat.
 
 
@@ -28,18 +28,18 @@ _SLICES: Final = 60
 
 
 class Numbered(NamedTuple):
-    """Prints, each with its occurrence, and the `print_hash` of each."""
+    """Prints, each with its occurrence, and the `trade_hash` of each."""
 
-    prints: tuple[Trade, ...]
+    trades: tuple[Trade, ...]
     hashes: tuple[int, ...]
 
 
 class OccurrenceCounter:
-    """Numbers the prints of one connection; a new connection begins anew.
+    """Numbers the trades of one connection; a new connection begins anew.
 
     Args:
         window_ms: How far back in exchange time twins are recognised.
-        most_keys: How many distinct prints are remembered, about 100 bytes each.
+        most_keys: How many distinct trades are remembered, about 100 bytes each.
     """
 
     def __init__(self, *, window_ms: int = 600_000, most_keys: int = 50_000) -> None:
@@ -51,35 +51,35 @@ class OccurrenceCounter:
         self._keys = 0
 
     def __len__(self) -> int:
-        """Give how many distinct prints are remembered."""
+        """Give how many distinct trades are remembered."""
         return self._keys
 
-    def number(self, prints: Sequence[Trade]) -> Numbered:
-        """Give the prints, in the same order, each with its occurrence.
+    def number(self, trades: Sequence[Trade]) -> Numbered:
+        """Give the trades, in the same order, each with its occurrence.
 
         Args:
-            prints: As decoded: each the first of its kind.
+            trades: As decoded: each the first of its kind.
         """
-        digests = trade_hashes(prints)
-        counts = self._count(prints, digests)
+        digests = trade_hashes(trades)
+        counts = self._count(trades, digests)
         if counts.count(1) == len(counts):
-            return Numbered(tuple(prints), digests)
+            return Numbered(tuple(trades), digests)
         numbered = tuple(
             trade if count == 1 else msgspec.structs.replace(trade, occurrence=count)
-            for trade, count in zip(prints, counts, strict=True)
+            for trade, count in zip(trades, counts, strict=True)
         )
         return Numbered(numbered, trade_hashes(numbered))
 
     def heard(self, trade: Trade) -> bool:
-        """Tell whether this print, with its occurrence, is among those that are remembered."""
+        """Tell whether this trade, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
         first = (msgspec.structs.replace(trade, occurrence=1),)
         (key,) = _keys(first, trade_hashes(first))
         return counts.get(key, 0) >= trade.occurrence
 
-    def _count(self, prints: Sequence[Trade], digests: Sequence[int]) -> list[int]:
+    def _count(self, trades: Sequence[Trade], digests: Sequence[int]) -> list[int]:
         found: list[int] = []
-        for trade, key in zip(prints, _keys(prints, digests), strict=True):
+        for trade, key in zip(trades, _keys(trades, digests), strict=True):
             place = trade.traded_at_ms // self._slice_ms
             counts = self._slices.get(place)
             if counts is None:
@@ -89,7 +89,7 @@ class OccurrenceCounter:
             if count == 1:
                 self._keys += 1
                 if trade.traded_at_ms >= self._later_ms or self._keys > self._most_keys:
-                    # A print may carry a time of tomorrow; it must not push today out.
+                    # A trade may carry a time of tomorrow; it must not push today out.
                     self._forget(min(trade.traded_at_ms, trade.received_at_ns // 1_000_000))
         return found
 
@@ -154,79 +154,79 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         record: What the journal keeps of them, or None when they hold nothing to keep.
-        prints: Numbered; those of pulse tokens left out.
-        hashes: The `print_hash` of each.
+        trades: Numbered; those of canary tokens left out.
+        hashes: The `trade_hash` of each.
         confirmed: Tokens whose first `book` is among them.
     """
 
     decoded: channel.Decoded
     record: FramesSeen | None
-    prints: tuple[Trade, ...]
+    trades: tuple[Trade, ...]
     hashes: tuple[int, ...]
     confirmed: tuple[TokenId, ...]
 
     @property
     def weight(self) -> int:
-        """Give the number of prints and refusals to record."""
-        return len(self.prints) + len(self.decoded.refusals)
+        """Give the number of trades and rejections to record."""
+        return len(self.trades) + len(self.decoded.rejections)
 
 
 class Ingest:
     """Decodes, numbers twins, keeps the coverage book; one for each epoch."""
 
-    def __init__(self, lane: ConnectionSpec, epoch: int) -> None:
+    def __init__(self, slot: ConnectionSpec, epoch: int) -> None:
         self.listening = CoverageBook(epoch)
-        self._lane = lane
-        self._pulse = frozenset(lane.pulse)
+        self._slot = slot
+        self._canary = frozenset(slot.canary)
         self._twins = OccurrenceCounter()
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Understand frames that arrived together. Never raises, whatever the feed sends."""
         decoded = channel.decode(frames, received_at_ns)
-        prints, hashes = self._twins.number(self._own(decoded.prints))
-        self.listening.printed(prints)  # before the books: what came before one does not count
+        trades, hashes = self._twins.number(self._own(decoded.trades))
+        self.listening.printed(trades)  # before the books: what came before one does not count
         confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
         kept = None
-        if prints or decoded.refusals:
-            kept = self._record(decoded, prints, hashes, received_at_ns)
-        return Ingested(decoded, kept, prints, hashes, confirmed)
+        if trades or decoded.rejections:
+            kept = self._record(decoded, trades, hashes, received_at_ns)
+        return Ingested(decoded, kept, trades, hashes, confirmed)
 
     def _record(
         self,
         decoded: channel.Decoded,
-        prints: tuple[Trade, ...],
+        trades: tuple[Trade, ...],
         hashes: tuple[int, ...],
         received_at_ns: int,
     ) -> FramesSeen:
-        heard, raws = decoded.prints, decoded.kept
-        if len(heard) > len(prints):  # frames with nothing but pulses are for others to keep
+        heard, raws = decoded.trades, decoded.kept
+        if len(heard) > len(trades):  # frames with nothing but canaries are for others to keep
             parts = [channel.decode((raw,), received_at_ns) for raw in raws]
-            parts = [part for part in parts if part.refusals or self._own(part.prints)]
+            parts = [part for part in parts if part.rejections or self._own(part.trades)]
             raws = tuple(chain.from_iterable(part.kept for part in parts))
-            heard = tuple(chain.from_iterable(part.prints for part in parts))
-        numbers = self._occurrences(heard, prints)
-        epoch, lane = self.listening.epoch, self._lane.lane
-        return FramesSeen(epoch, lane, received_at_ns, numbers, raws, hashes)
+            heard = tuple(chain.from_iterable(part.trades for part in parts))
+        numbers = self._occurrences(heard, trades)
+        epoch, slot = self.listening.epoch, self._slot.slot
+        return FramesSeen(epoch, slot, received_at_ns, numbers, raws, hashes)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
-        """Record the prints of these from now on, though one may have been a pulse."""
-        self._pulse = self._pulse.difference(tokens)
+        """Record the trades of these from now on, though one may have been a canary."""
+        self._canary = self._canary.difference(tokens)
 
     def missed(self, trade: Trade) -> bool:
-        """Tell whether this connection claims to have heard a print that never arrived here."""
+        """Tell whether this connection claims to have heard a trade that never arrived here."""
         claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
         return claimed and not self._twins.heard(trade)
 
     def _own(self, heard: tuple[Trade, ...]) -> tuple[Trade, ...]:
-        if not self._pulse:
+        if not self._canary:
             return heard
-        return tuple([each for each in heard if each.token_id not in self._pulse])
+        return tuple([each for each in heard if each.token_id not in self._canary])
 
     def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
         return tuple([token for token in books if self.listening.book(token, at_ns)])
 
-    def _occurrences(self, heard: tuple[Trade, ...], prints: tuple[Trade, ...]) -> tuple[int, ...]:
-        if len(heard) == len(prints):
-            return tuple([trade.occurrence for trade in prints])
-        numbers = iter(prints)
-        return tuple(0 if p.token_id in self._pulse else next(numbers).occurrence for p in heard)
+    def _occurrences(self, heard: tuple[Trade, ...], trades: tuple[Trade, ...]) -> tuple[int, ...]:
+        if len(heard) == len(trades):
+            return tuple([trade.occurrence for trade in trades])
+        numbers = iter(trades)
+        return tuple(0 if p.token_id in self._canary else next(numbers).occurrence for p in heard)

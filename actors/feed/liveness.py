@@ -40,7 +40,7 @@ class Liveness:
 
     Args:
         silence_s: How long data may stay away. A connection that carries no
-            pulse (the announcements of new markets) needs more than one that does.
+            canary (the announcements of new markets) needs more than one that does.
         transport_s: How long every byte may stay away, answers to PING included.
         stall_s: How long one frame may take.
         books_s: How long the first `book` may take, when tokens were subscribed.

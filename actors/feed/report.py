@@ -56,7 +56,7 @@ class LogDigest:
 
 
 class BusyTokens:
-    """Counts the prints of one connection over the last minute or two.
+    """Counts the trades of one connection over the last minute or two.
 
     Args:
         minute_s: After so long a count is set aside, after twice that forgotten.
@@ -69,7 +69,7 @@ class BusyTokens:
         self._before: dict[TokenId, int] = {}
 
     def heard(self, tokens: Iterable[TokenId]) -> None:
-        """Count a print of each; a server that invents tokens is not followed for ever."""
+        """Count a trade of each; a server that invents tokens is not followed for ever."""
         for token, count in Counter(tokens).items():
             if token in self._now or len(self._now) < _MOST_TOKENS:
                 self._now[token] = self._now.get(token, 0) + count
@@ -103,7 +103,7 @@ class ConnectionStats:
         self._connection = connection
         self._rejected, self._unknown = LogDigest(every_s=LINE_S), LogDigest(every_s=LINE_S)
         self._busy = BusyTokens()
-        self._prints_total = self._refused_total = self._unknown_total = 0
+        self._trades_total = self._rejected_total = self._unknown_total = 0
 
     def met(self, taken: Ingested) -> None:
         """Count the events of unknown kinds in some frames; log their control texts."""
@@ -117,10 +117,10 @@ class ConnectionStats:
 
     def recorded(self, taken: Ingested) -> None:
         """Count what of some frames is in the journal."""
-        self._prints_total += len(taken.prints)
-        self._busy.heard([trade.token_id for trade in taken.prints])
-        reasons = [refusal.reason for refusal in taken.decoded.refusals]
-        self._refused_total += len(reasons)
+        self._trades_total += len(taken.trades)
+        self._busy.heard([trade.token_id for trade in taken.trades])
+        reasons = [rejection.reason for rejection in taken.decoded.rejections]
+        self._rejected_total += len(reasons)
         self._rejected.count(reasons)
 
     def say(self, now: float, *, at_once: bool = False) -> None:
@@ -147,8 +147,8 @@ class ConnectionStats:
             epoch=listening.epoch,
             tokens=listening.requested_count,
             confirmed=listening.confirmed_count,
-            prints_total=self._prints_total,
-            refused_total=self._refused_total,
+            trades_total=self._trades_total,
+            rejected_total=self._rejected_total,
             unknown_total=self._unknown_total,
             frames_total=line.frames_total if line else 0,
             bytes_total=line.bytes_total if line else 0,

@@ -21,23 +21,23 @@ BOOK_MARKER = b'"bids"'
 PROBES = 3
 
 
-"""Tokens that a probe without a pulse asks for: one of them may have resolved."""
+"""Tokens that a probe without a canary asks for: one of them may have resolved."""
 
 
 class Subscription:
     """The tokens of one connection, as its line is told of them."""
 
-    def __init__(self, lane: ConnectionSpec, listening: CoverageBook) -> None:
-        self._lane = lane
+    def __init__(self, slot: ConnectionSpec, listening: CoverageBook) -> None:
+        self._slot = slot
         self._listening = listening
-        self._pulse = lane.pulse
+        self._canary = slot.canary
         self._insistence = ConfirmRetry()
         self._line: FeedSocket | None = None
 
     @property
     def hears(self) -> bool:
         """Tell whether it does its work: some token is confirmed, unless none is asked for."""
-        return bool(self._listening.confirmed_count) or not self._lane.tokens
+        return bool(self._listening.confirmed_count) or not self._slot.tokens
 
     @property
     def unheard(self) -> tuple[TokenId, ...]:
@@ -53,11 +53,11 @@ class Subscription:
     @property
     def can_probe(self) -> bool:
         """Tell whether there is a token that could be asked for again."""
-        return bool(self._pulse) or self._listening.requested_count > 0
+        return bool(self._canary) or self._listening.requested_count > 0
 
     def markers(self) -> tuple[bytes, ...]:
         """Give what messages must contain to be handed on: books until all are confirmed."""
-        if self._lane.lifecycle:
+        if self._slot.lifecycle:
             return LIFECYCLE_MARKERS
         asked = self._listening.requested_count
         confirmed = self._listening.confirmed_count >= asked > 0
@@ -66,16 +66,16 @@ class Subscription:
     def begin(self, line: FeedSocket, now: float) -> None:
         """Send the initial form once, the rest as operations."""
         self._line = line
-        head, *rest = list(channel.chunks((*self._lane.tokens, *self._pulse))) or [()]
-        line.send_text(channel.first_subscription(head, custom=self._lane.lifecycle))
+        head, *rest = list(channel.chunks((*self._slot.tokens, *self._canary))) or [()]
+        line.send_text(channel.first_subscription(head, custom=self._slot.lifecycle))
         for chunk in rest:
             self._ask(chunk)
-        self._listening.requested(self._lane.tokens, now)
+        self._listening.requested(self._slot.tokens, now)
         self.watch()
 
     def add(self, tokens: tuple[TokenId, ...], now: float) -> None:
         """Listen to more tokens on the same line."""
-        self._pulse = tuple(token for token in self._pulse if token not in tokens)
+        self._canary = tuple(token for token in self._canary if token not in tokens)
         self._ask(tokens)
         self._listening.requested(tokens, now)
         self.watch()
@@ -102,13 +102,13 @@ class Subscription:
     def probe(self, now: float) -> None:
         """Have a `book` sent, so that silence means something.
 
-        Best that of a pulse, or of a token that waits for it anyway. Otherwise one's
+        Best that of a canary, or of a token that waits for it anyway. Otherwise one's
         own are asked for once more without being let go: they stay covered.
         """
         waiting = tuple(sorted(self._listening.waiting))[:PROBES]
-        if self._pulse:
-            self.drop(self._pulse)
-            self._ask(self._pulse)
+        if self._canary:
+            self.drop(self._canary)
+            self._ask(self._canary)
         elif waiting:
             self.again(waiting, now)
         else:
@@ -122,7 +122,7 @@ class Subscription:
     def _ask(self, tokens: tuple[TokenId, ...]) -> None:
         if self._line is not None:
             for chunk in channel.chunks(tokens):
-                self._line.send_text(channel.subscription(chunk, custom=self._lane.lifecycle))
+                self._line.send_text(channel.subscription(chunk, custom=self._slot.lifecycle))
 
 
 # MERGED: The vigil: what one connection does about silence.
@@ -131,14 +131,14 @@ class Subscription:
 class Keepalive:
     """Watches one line from its first subscription on.
 
-    A connection that hears of new markets only, without a pulse, is given ten
+    A connection that hears of new markets only, without a canary, is given ten
     times the patience: nothing but silence is to be expected of it.
     """
 
     def __init__(
-        self, lane: ConnectionSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
+        self, slot: ConnectionSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
     ) -> None:
-        resting = lane.lifecycle and not lane.pulse
+        resting = slot.lifecycle and not slot.canary
         self._liveness = Liveness(silence_s=silence_s * (10 if resting else 1))
         self._subscription = subscription
         self._epoch = epoch

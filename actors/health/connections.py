@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from actors.health.counters import Windows
 from actors.health.document import LONGEST_REASON, Assets, Connection, Connections, Limits, span
 from actors.health.reported import ConnectionFigures
-from actors.model.connection import lane_of
+from actors.model.connection import slot_of
 
 LISTENING = "listening"
 
@@ -20,7 +20,7 @@ LISTENING = "listening"
 class _Line:
     """What is known of one connection."""
 
-    leg: int
+    feed: int
     down_since: float | None
     waiting_since: float | None = None
     state: str = "waiting"
@@ -28,11 +28,11 @@ class _Line:
     tokens: int = 0
     confirmed: int = 0
     last_data_at: float = 0.0
-    prints: int = 0
-    refused: int = 0
+    trades: int = 0
+    rejected: int = 0
     bytes: int = 0
     unknown: int = 0
-    refused_before: int = 0
+    rejected_before: int = 0
     bytes_before: int = 0
     reconnects: int = 0
     last_reason: str = ""
@@ -40,10 +40,10 @@ class _Line:
 
     def born(self, incarnation: int) -> None:
         """Begin another life, whose counters start at nothing."""
-        self.refused_before += self.refused
+        self.rejected_before += self.rejected
         self.bytes_before += self.bytes
         self.incarnation = incarnation
-        self.prints = self.refused = self.bytes = self.unknown = 0
+        self.trades = self.rejected = self.bytes = self.unknown = 0
 
 
 class ConnectionsHealth:
@@ -62,9 +62,9 @@ class ConnectionsHealth:
         """So many tokens are to be listened to."""
         self._wanted = wanted
 
-    def wanted(self, child: str, *, leg: int, at: float) -> None:
+    def wanted(self, child: str, *, feed: int, at: float) -> None:
         """A connection is part of the plan from now on."""
-        self._lines.setdefault(child, _Line(leg=leg, down_since=at))
+        self._lines.setdefault(child, _Line(feed=feed, down_since=at))
 
     def let_go(self, child: str) -> None:
         """A connection is no longer part of the plan."""
@@ -77,12 +77,12 @@ class ConnectionsHealth:
             return
         if said.incarnation > line.incarnation:
             line.born(said.incarnation)
-        line.heard.add(at, said.prints_total - line.prints)
-        self.heard.add(at, said.prints_total - line.prints)
+        line.heard.add(at, said.trades_total - line.trades)
+        self.heard.add(at, said.trades_total - line.trades)
         self.unknown.add(at, said.unknown_total - line.unknown)
-        line.prints, line.refused, line.bytes = (
-            said.prints_total,
-            said.refused_total,
+        line.trades, line.rejected, line.bytes = (
+            said.trades_total,
+            said.rejected_total,
             said.bytes_total,
         )
         line.unknown, line.last_data_at = said.unknown_total, said.last_data_at
@@ -132,24 +132,24 @@ class ConnectionsHealth:
         )
 
     def assets(self, now: float) -> Assets:
-        """Give how many tokens are proven to be listened to: those of the best leg.
+        """Give how many tokens are proven to be listened to: those of the best feed.
 
         Of a connection and its successor, which have the same tokens, the better one counts.
         """
         confirmed: dict[tuple[int, str], int] = {}
         late: dict[str, int] = {}
         for name, line in self._lines.items():
-            lane = lane_of(name)
+            slot = slot_of(name)
             if line.down_since is None:
-                key = (line.leg, lane)
+                key = (line.feed, slot)
                 confirmed[key] = max(line.confirmed, confirmed.get(key, 0))
             waits = span(now, line.waiting_since) > self._limits.down_s
             missing = line.tokens - line.confirmed if waits else 0
-            late[lane] = min(missing, late.get(lane, missing))
-        legs: dict[int, int] = {}
-        for (leg, _), count in confirmed.items():
-            legs[leg] = legs.get(leg, 0) + count
-        covered = min(self._wanted, max(legs.values(), default=0))
+            late[slot] = min(missing, late.get(slot, missing))
+        feeds: dict[int, int] = {}
+        for (feed, _), count in confirmed.items():
+            feeds[feed] = feeds.get(feed, 0) + count
+        covered = min(self._wanted, max(feeds.values(), default=0))
         never = min(sum(late.values()), self._wanted - covered)
         return Assets(wanted=self._wanted, covered=covered, never_confirmed=never)
 
@@ -169,8 +169,8 @@ class ConnectionsHealth:
             last_minute=line.heard.minute(now),
             last_hour=line.heard.hour(now),
             last_24h=line.heard.day(now),
-            prints=line.heard.all,
-            refused=line.refused_before + line.refused,
+            trades=line.heard.all,
+            rejected=line.rejected_before + line.rejected,
             bytes=line.bytes_before + line.bytes,
             reconnects=line.reconnects,
             last_reason=line.last_reason,

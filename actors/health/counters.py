@@ -148,17 +148,17 @@ class CumulativeCount:
         return fresh
 
 
-# MERGED: The books: everything received is stored, repeated, refused or in the journal.
+# MERGED: The books: everything received is stored, repeated, rejected or in the journal.
 # The writer tells of each commit after it; when it dies or loses the database in between, a
 # commit may stay untold, or what was committed out of order is read and counted again. So after
 # `lost_count` the next empty journal, which can hide nothing, settles the difference, and shows
 # it as `adjusted`.
 class Accounting:
-    """Counts prints and refused events alike, from the journal's side and the writer's."""
+    """Counts trades and rejected events alike, from the journal's side and the writer's."""
 
     def __init__(self) -> None:
         self._received = self._recovered = self._adjusted = 0
-        self._stored = self._repeated = self._refused = 0
+        self._stored = self._repeated = self._rejected = 0
         self._mark, self._next_seq = 0, 0
         self._unsure = False
 
@@ -171,7 +171,7 @@ class Accounting:
         """A transaction committed."""
         self._stored += said.stored
         self._repeated += said.repeated
-        self._refused += said.refused
+        self._rejected += said.rejected
         self._recovered += said.recovered
         self._mark = max(self._mark, said.mark)
 
@@ -193,7 +193,7 @@ class Accounting:
             adjusted=self._adjusted,
             stored=self._stored,
             repeated=self._repeated,
-            refused=self._refused,
+            rejected=self._rejected,
             in_journal=max(0, left),
             balanced=self._unsure or left == 0 or (left > 0 and self.pending_records > 0),
         )
@@ -201,7 +201,7 @@ class Accounting:
     @property
     def _left(self) -> int:
         came = self._received + self._recovered + self._adjusted
-        return came - self._stored - self._repeated - self._refused
+        return came - self._stored - self._repeated - self._rejected
 
     def _settle(self) -> None:
         if self._unsure and self.pending_records == 0 and self._mark:

@@ -33,7 +33,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trades(Part, frozen=True, kw_only=True):
-    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two legs.
+    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two feeds.
 
     Attributes:
         minutes: Each of the last 60 minutes, oldest first; the last is not over.
@@ -68,8 +68,8 @@ class Connection(Part, frozen=True, kw_only=True):
     last_minute: int
     last_hour: int
     last_24h: int
-    prints: int
-    refused: int
+    trades: int
+    rejected: int
     bytes: int
     reconnects: int
     last_reason: str
@@ -146,8 +146,8 @@ class Database(Part, frozen=True, kw_only=True):
 
     Attributes:
         state: `live`, `behind` (catching up from the journal), `away`, or `stopped`:
-            it is there and refuses so much that we store nothing for now.
-        lag_s: Age of the oldest print of the last batch when it was committed,
+            it is there and rejects so much that we store nothing for now.
+        lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Messages that the writer has and has not committed.
         away_s: Since it went away or storing stopped; else 0.
@@ -212,9 +212,9 @@ class Restarts(Part, frozen=True, kw_only=True):
 
 
 class Books(Part, frozen=True, kw_only=True):
-    """Where everything that was received is: prints and refused events, counted alike.
+    """Where everything that was received is: trades and rejected events, counted alike.
 
-    received + recovered + adjusted = stored + repeated + refused + in_journal.
+    received + recovered + adjusted = stored + repeated + rejected + in_journal.
 
     Attributes:
         received: Appended to the journal by this process.
@@ -230,7 +230,7 @@ class Books(Part, frozen=True, kw_only=True):
     adjusted: int
     stored: int
     repeated: int
-    refused: int
+    rejected: int
     in_journal: int
     balanced: bool
 
@@ -286,7 +286,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         down_s: How long a connection may be away, a token unconfirmed.
         silent_s: How long a connection may be without data.
         failing_s: How long a source of outcomes or markets may fail.
-        lag_s: How long a print may wait for the database.
+        lag_s: How long a trade may wait for the database.
         journal_share: How full the journal may be.
         free_bytes: How much of the disk must be free.
         loop_deaths, loop_s: So many unexpected deaths of one child in so long are a loop.

@@ -160,7 +160,7 @@ GAUGES = (
     Number("journal.full", "journal_full", "1: reading has stopped for want of room."),
     Number("database.state", "database_up", "1 unless it is away.", _database_up),
     Number("database.last_commit_at", "database_last_commit_time_seconds", "Its last commit."),
-    Number("database.lag_s", "database_lag_seconds", "Age of prints when stored."),
+    Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),
     Number("database.away_s", "database_away_seconds", "0 while it is there."),
     Number("database.waiting", "writer_waiting", "Messages not committed."),
     Number("resolutions.recorded_today", "today_resolutions", "Verdicts since midnight UTC."),
@@ -168,18 +168,18 @@ GAUGES = (
     Number("catalog.last_sweep_age_s", "catalog_sweep_age_seconds", "Since all were listed."),
     Number("catalog.failing_s", "catalog_failing_seconds", "0 when Gamma answers."),
     Number("books.balanced", "books_balanced", "1 when nothing is missing."),
-    Number("books.in_journal", "journal_prints", "Prints and refused not committed."),
+    Number("books.in_journal", "journal_trades", "Prints and rejected not committed."),
     Number("books.adjusted", "books_adjusted", "Correction after a lost count."),
 )  # fmt: skip
 
 
 COUNTERS = (
     Number("trades.total", "trades_stored", "New rows of trades."),
-    Number("trades.heard_total", "prints_heard", "Prints on all connections."),
-    Number("books.received", "received", "Prints and refused events journalled."),
+    Number("trades.heard_total", "trades_heard", "Trades on all connections."),
+    Number("books.received", "received", "Prints and rejected events journalled."),
     Number("books.recovered", "recovered", "Found in the journal and committed."),
     Number("books.repeated", "repeated", "Prints that were stored before."),
-    Number("books.refused", "refused", "Events set aside."),
+    Number("books.rejected", "rejected", "Events set aside."),
     Number("connections.reconnects_total", "reconnects", "Connections that came back."),
     Number("restarts.total", "restarts", "Unexpected deaths of actors."),
     Number("drift.unknown_total", "unknown_events", "Events of unknown type."),
@@ -213,8 +213,8 @@ EACH = (
     Each("down_s", "connection_down_seconds", "0 while it listens."),
     Each("tokens", "connection_tokens", "Tokens on it."),
     Each("confirmed", "connection_confirmed_tokens", "Of those, proven."),
-    Each("prints", "connection_prints", "Prints heard.", counts=True),
-    Each("refused", "connection_refused", "Events set aside.", counts=True),
+    Each("trades", "connection_trades", "Prints heard.", counts=True),
+    Each("rejected", "connection_rejected", "Events set aside.", counts=True),
     Each("bytes", "connection_received_bytes", "Bytes of messages.", counts=True),
     Each("reconnects", "connection_reconnects", "Times it came back.", counts=True),
 )  # fmt: skip

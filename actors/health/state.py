@@ -77,7 +77,7 @@ class DatabaseHealth:
             self.away_since = at
 
     def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
-        """A transaction committed just now whose oldest print was received then, if it had any."""
+        """A transaction committed just now whose oldest trade was received then, if it had any."""
         self._lag_s = max(0, wall_ns - (oldest_ns or wall_ns)) / 1e9
         self._committed_at_ns = wall_ns
 
@@ -139,9 +139,9 @@ class HealthState:
         """So many tokens are to be listened to."""
         self._roster.planned(wanted)
 
-    def connection_wanted(self, child: str, *, leg: int, at: float) -> None:
+    def connection_wanted(self, child: str, *, feed: int, at: float) -> None:
         """A connection is part of the plan from now on."""
-        self._roster.wanted(child, leg=leg, at=at)
+        self._roster.wanted(child, feed=feed, at=at)
 
     def connection_let_go(self, child: str) -> None:
         """A connection is no longer part of the plan."""

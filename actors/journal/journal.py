@@ -233,7 +233,7 @@ class Journal:
 
         Args:
             body: At most 32 MiB.
-            weight: Prints in it, for the books.
+            weight: Trades in it, for the books.
 
         Raises:
             ValueError: The body is too long.

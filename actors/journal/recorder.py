@@ -15,7 +15,7 @@ from actors.model.facts import Entry, Hole
 from actors.model.trade import TokenId
 
 # MERGED: How much is told to the writer and not yet stored, and whether that is too
-# much. Counted in prints, refusals and facts, not in records: one record may hold hundreds.
+# much. Counted in trades, rejections and facts, not in records: one record may hold hundreds.
 
 
 class InFlight:
@@ -105,7 +105,7 @@ class Journal(Protocol):
 class Recorder:
     """Appends records and tells the writer of each, in the order of one actor.
 
-    When more than `inflight_max` prints wait for the database, the writer is
+    When more than `inflight_max` trades wait for the database, the writer is
     told only where to read: memory stays bounded whatever the database does.
     """
 
@@ -141,8 +141,8 @@ class Recorder:
         seen = TradesSeen(
             seq=seq,
             connection=connection,
-            prints=taken.prints,
-            refusals=taken.decoded.refusals,
+            trades=taken.trades,
+            rejections=taken.decoded.rejections,
             hashes=taken.hashes,
         )
         self._tell(seen, taken.weight)

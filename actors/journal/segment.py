@@ -6,7 +6,7 @@ little-endian. `crc` is CRC-32 (zlib).
 | header  | bytes | meaning                                                        |
 |---------|-------|----------------------------------------------------------------|
 | magic   | 4     | `TRKS`                                                         |
-| version | 2     | 1; a newer one is refused                                      |
+| version | 2     | 1; a newer one is rejected                                      |
 | length  | 2     | of the header, 76                                              |
 | first   | 8     | the lowest sequence that can stand here; also in the file name |
 | after   | 8     | the sequence before `first` that was used last; between them   |

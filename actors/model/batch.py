@@ -9,17 +9,17 @@ from actors.model.trade import Rejection, Trade
 
 
 class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal and where in the journal it stands, so that a replay keeps it once.
+    """A rejection and where in the journal it stands, so that a replay keeps it once.
 
     Attributes:
         seq: Journal sequence of the record it came in.
-        index: Its place among the refusals of that record, from 0.
+        index: Its place among the rejections of that record, from 0.
     """
 
     seq: int
     index: int
     connection: str
-    refusal: Rejection
+    rejection: Rejection
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +40,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All that is committed together; any of it may be empty.
 
     Attributes:
-        hashes: The `print_hash` of each print, or nothing when nobody knows them.
+        hashes: The `trade_hash` of each trade, or nothing when nobody knows them.
         facts: (journal sequence, fact). Applied in the order of the sequence.
         mark: Lowest journal sequence that is not yet committed once this batch
             is; None leaves the mark where it is. It never moves back.
     """
 
-    prints: tuple[Trade, ...] = ()
+    trades: tuple[Trade, ...] = ()
     hashes: tuple[int, ...] = ()
-    refusals: tuple[RejectedRow, ...] = ()
+    rejections: tuple[RejectedRow, ...] = ()
     facts: tuple[tuple[int, Fact], ...] = ()
     events: tuple[ConnectionEvent, ...] = ()
     markets: tuple[Market, ...] = ()
@@ -61,7 +61,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rows(self) -> int:
         """Give how many rows of all kinds the database is offered."""
-        lists = (self.prints, self.facts, self.events, self.markets)
+        lists = (self.trades, self.facts, self.events, self.markets)
         told = (self.observations, self.transitions, self.resolutions, self.contradictions)
         return sum(map(len, (*lists, *told)))
 
@@ -83,19 +83,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """A batch is in the database for good.
 
-    stored + repeated + refused = prints + refusals of the batch.
+    stored + repeated + rejected = trades + rejections of the batch.
 
     Attributes:
-        stored: Prints that are new in the table.
-        repeated: Prints that were there already.
-        refused: Refusals, and prints that the database could not hold; all of
+        stored: Trades that are new in the table.
+        repeated: Trades that were there already.
+        rejected: Rejections, and trades that the database could not hold; all of
             them stand in `rejected_messages`.
         mark: The mark as it stands in the database now.
     """
 
     stored: int
     repeated: int
-    refused: int
+    rejected: int
     mark: int
 
 

@@ -10,30 +10,30 @@ from actors.model.trade import TokenId
 
 
 class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One lane of the plan, as its connection is born.
+    """One slot of the plan, as its connection is born.
 
     Attributes:
-        lane: The connection's name everywhere: the lane's, e.g. `leg0-0003`, for its
-            first connection, `leg0-0003.1` and so on for those that replaced it.
-        leg: Which of the independent sets of connections it belongs to, from 0.
+        slot: The connection's name everywhere: the slot's, e.g. `a-0003`, for its
+            first connection, `a-0003.1` and so on for those that replaced it.
+        feed: Which of the independent sets of connections it belongs to, from 0.
         tokens: Whose prints it records.
-        pulse: Tokens subscribed only so that silence means something; another
-            connection records their prints.
+        canary: Tokens subscribed only so that silence means something; another
+            connection records their trades.
         lifecycle: Listen for new markets and resolutions of all markets.
     """
 
-    lane: str
-    leg: int
+    slot: str
+    feed: int
     tokens: tuple[TokenId, ...] = ()
-    pulse: tuple[TokenId, ...] = ()
+    canary: tuple[TokenId, ...] = ()
     lifecycle: bool = False
 
 
-def lane_of(connection: str) -> str:
-    """Give the lane that a connection serves, or served.
+def slot_of(connection: str) -> str:
+    """Give the slot that a connection serves, or served.
 
-    >>> lane_of("leg0-0003.7"), lane_of("leg0-0003")
-    ('leg0-0003', 'leg0-0003')
+    >>> slot_of("a-0003.7"), slot_of("a-0003")
+    ('a-0003', 'a-0003')
     """
     return connection.partition(".")[0]
 

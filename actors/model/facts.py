@@ -5,7 +5,7 @@ them their meaning. Every fact that must survive a kill is one of these. All
 times are wall-clock nanoseconds since 1970 (UTC).
 
 Frames are kept as received, with the occurrence numbers that were given to their
-prints: a replay decodes it again and never numbers again.
+trades: a replay decodes it again and never numbers again.
 
 An *epoch* is one life of one connection. Its number is the journal sequence of
 its `ListeningOpened` record, so it is unique in the journal and only grows.
@@ -17,11 +17,11 @@ from actors.model.trade import TokenId
 
 
 class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=False):
-    """Frames that arrived together, with prints or refusals in them, verbatim.
+    """Frames that arrived together, with trades or rejections in them, verbatim.
 
-    `occurrences` has one number for each print that `feed.decode` finds in `raws`, in
-    order; 0 marks a print that another connection records (a pulse token). `hashes` has
-    the `print_hash` of each of the others, as the process that journalled it reckons.
+    `occurrences` has one number for each trade that `feed.decode` finds in `raws`, in
+    order; 0 marks a trade that another connection records (a canary token). `hashes` has
+    the `trade_hash` of each of the others, as the process that journalled it reckons.
     """
 
     epoch: int
@@ -94,7 +94,7 @@ class ListeningOpened(msgspec.Struct, frozen=True, tag="open", array_like=True):
 
     at_ns: int
     connection: str
-    leg: int
+    feed: int
 
 
 class TokensConfirmed(msgspec.Struct, frozen=True, tag="confirm", array_like=True):

@@ -1,9 +1,9 @@
-"""A print: one match between a taker and makers, as the exchange printed it.
+"""A trade: one match between a taker and makers, as the exchange printed it.
 
-The feed carries no trade id, so a print is known by what it says: token,
+The feed carries no trade id, so a trade is known by what it says: token,
 exchange time, price, size, side, transaction hash, and its `occurrence` — the
-k-th identical print on one connection is the k-th on every other. Real twin
-fills survive, and a print heard on two connections or replayed is stored once.
+k-th identical trade on one connection is the k-th on every other. Real twin
+fills survive, and a trade heard on two connections or replayed is stored once.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         size: Shares, > 0, exact.
         fee_rate_bps: As printed, or None when absent, empty or not a whole number.
         transaction_hash: `0x…` lower case, or None when the feed gave none.
-        occurrence: 1 for the first such print on its connection, 2 for its twin …
+        occurrence: 1 for the first such trade on its connection, 2 for its twin …
         trade_id: None until the feed carries one.
         extra: JSON object text with the fields we do not know, or None.
     """
@@ -57,7 +57,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A message, or one event of it, that cannot be a print, kept verbatim.
+    """A message, or one event of it, that cannot be a trade, kept verbatim.
 
     Attributes:
         reason: One stable phrase, e.g. `price out of range`.
@@ -83,7 +83,7 @@ def canonical_decimal(value: Decimal) -> str:
 
 
 def trade_hash(trade: Trade) -> int:
-    """Give the signed 64-bit digest of all that identifies a print beside token and time.
+    """Give the signed 64-bit digest of all that identifies a trade beside token and time.
 
     BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
     spelling. 64 bits suffice: the scope is one token in one millisecond.
@@ -93,7 +93,7 @@ def trade_hash(trade: Trade) -> int:
 
 
 def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
-    """Give the `print_hash` of each of some prints."""
+    """Give the `trade_hash` of each of some trades."""
     texts = [
         f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
         f"|{trade.transaction_hash or ''}|{trade.occurrence}"
@@ -109,11 +109,11 @@ _price = lru_cache(maxsize=4_096)(canonical_decimal)  # there are a thousand, or
 Busiest = tuple[tuple[TokenId, int], ...]
 
 
-"""(token, prints lately), busiest first."""
+"""(token, trades lately), busiest first."""
 
 
 class MissedTrade(msgspec.Struct, frozen=True):
-    """A print, and the lanes that reported it; there should have been more."""
+    """A trade, and the slots that reported it; there should have been more."""
 
     trade: Trade
     heard_by: tuple[str, ...]

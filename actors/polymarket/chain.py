@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source
 from actors.model.trade import ConditionId
@@ -83,12 +83,12 @@ def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
     """Give the facts about each of `count` conditions, as JSON, out of the answer to a batch.
 
     Raises:
-        PayloadRefused: The node did not answer every question of the batch.
+        PayloadRejected: The node did not answer every question of the batch.
     """
     replies = {reply.id: reply.result or "" for reply in strict_json.read(raw, _replies)}
     asked = range(count * CALLS_PER_CONDITION)
     if any(not replies.get(number) for number in asked):
-        raise PayloadRefused("the node left questions open")
+        raise PayloadRejected("the node left questions open")
     words = [replies[number] for number in asked]
     return tuple(
         msgspec.json.encode(
@@ -113,7 +113,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason = None, "unreadable answer"
     try:
         found = strict_json.read(raw, _facts)
-    except PayloadRefused:
+    except PayloadRejected:
         payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)

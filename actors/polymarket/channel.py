@@ -1,8 +1,8 @@
 """The market channel's language: what we say to it, and what its frames say to us.
 
 Reading is a pure function of the bytes and their time of receipt, so that a
-journal read again gives the same prints in the same order. It never raises:
-what cannot be a print comes back verbatim with a reason, one bad event never
+journal read again gives the same trades in the same order. It never raises:
+what cannot be a trade comes back verbatim with a reason, one bad event never
 takes its siblings with it, and kinds that nobody knows are kept and named.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 from actors.polymarket.events import (
     FRAME,
@@ -27,10 +27,10 @@ from actors.polymarket.events import (
     UnknownEvent,
     condition_of,
     moment_of,
-    print_of,
-    prints_of,
     read,
     token_of,
+    trade_of,
+    trades_of,
 )
 from actors.polymarket.fields import elements
 
@@ -46,9 +46,9 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What some frames said.
 
     Attributes:
-        prints: In the order of the frames; `occurrence` is 1, numbering is `TwinCounter`'s.
-        refusals: What could not be used, verbatim; unknown kinds among them.
-        kept: The frames in which prints or refusals are, verbatim, in their order.
+        trades: In the order of the frames; `occurrence` is 1, numbering is `TwinCounter`'s.
+        rejections: What could not be used, verbatim; unknown kinds among them.
+        kept: The frames in which trades or rejections are, verbatim, in their order.
         books: Tokens of which a snapshot arrived.
         announced: Markets that were created.
         resolved: Markets that are said to have resolved.
@@ -56,11 +56,11 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             200 bytes each.
         unknown: Kinds of events that nobody knows, one entry per event.
         exchange_ms: The latest exchange time among the events whose timestamp
-            means "now" (prints, price changes, quotes), or None.
+            means "now" (trades, price changes, quotes), or None.
     """
 
-    prints: tuple[Trade, ...] = ()
-    refusals: tuple[Rejection, ...] = ()
+    trades: tuple[Trade, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
     announced: tuple[ConditionId, ...] = ()
@@ -73,8 +73,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Give what these frames and later ones said."""
         told = [each for each in (self.exchange_ms, later.exchange_ms) if each is not None]
         return Decoded(
-            prints=self.prints + later.prints,
-            refusals=self.refusals + later.refusals,
+            trades=self.trades + later.trades,
+            rejections=self.rejections + later.rejections,
             kept=self.kept + later.kept,
             books=self.books + later.books,
             announced=self.announced + later.announced,
@@ -137,7 +137,7 @@ def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
     """
     try:
         return _read_well_formed(frames, received_at_ns)
-    except (*UNREADABLE, PayloadRefused):
+    except (*UNREADABLE, PayloadRejected):
         if len(frames) == 1:
             return _take_apart(frames[0], received_at_ns)
     middle = len(frames) // 2
@@ -149,11 +149,11 @@ def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
     gathered = _Gathering(received_at_ns)
     alone = [event for event in found if isinstance(event, TradeEvent)]
     if len(alone) == len(found):  # as nearly always where much comes together
-        gathered.print(prints_of(alone, received_at_ns))
+        gathered.print(trades_of(alone, received_at_ns))
         return gathered.decoded(frames)
     events = [each if isinstance(each, list) else [each] for each in found]
     printed = [[each for each in some if isinstance(each, TradeEvent)] for some in events]
-    gathered.print(prints_of(list(chain.from_iterable(printed)), received_at_ns))
+    gathered.print(trades_of(list(chain.from_iterable(printed)), received_at_ns))
     for event in chain.from_iterable(events):
         if not isinstance(event, TradeEvent):
             gathered.add(event)
@@ -169,11 +169,11 @@ def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
     array = body.startswith(b"[")
     events = tuple(islice(elements(body), _MOST_EVENTS + 1)) if array else (body,)
     if not 0 < len(events) <= _MOST_EVENTS:
-        return _refused("too many events" if events else "not JSON", raw, received_at_ns)
+        return _rejected("too many events" if events else "not JSON", raw, received_at_ns)
     gathered = _Gathering(received_at_ns)
     for event in events:
         gathered.read(event)
-    return gathered.decoded((raw,) if gathered.prints or gathered.refusals else ())
+    return gathered.decoded((raw,) if gathered.trades or gathered.rejections else ())
 
 
 def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
@@ -185,13 +185,13 @@ def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
         # A quote or bracket may be the rest of an event: that is kept, not counted away.
         if text.isprintable() and text and not set(text) & set('"{}[]\ufffd'):
             return Decoded(controls=(text,))
-        return _refused("not JSON", raw, received_at_ns)
-    return _refused("not an object", raw, received_at_ns)
+        return _rejected("not JSON", raw, received_at_ns)
+    return _rejected("not an object", raw, received_at_ns)
 
 
-def _refused(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
-    refusal = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
-    return Decoded(refusals=(refusal,), kept=(raw,))
+def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
+    rejection = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
+    return Decoded(rejections=(rejection,), kept=(raw,))
 
 
 class _Gathering:
@@ -199,8 +199,8 @@ class _Gathering:
 
     def __init__(self, received_at_ns: int) -> None:
         self.received_at_ns = received_at_ns
-        self.prints: list[Trade] = []
-        self.refusals: list[Rejection] = []
+        self.trades: list[Trade] = []
+        self.rejections: list[Rejection] = []
         self.books: list[TokenId] = []
         self.announced: list[ConditionId] = []
         self.resolved: list[ConditionId] = []
@@ -212,25 +212,25 @@ class _Gathering:
         try:
             event, extra = read(raw)
             self.add(event, extra)
-        except PayloadRefused as refusal:
-            self._keep(str(refusal), raw)
+        except PayloadRejected as rejection:
+            self._keep(str(rejection), raw)
         else:
             if isinstance(event, UnknownEvent):
                 self._keep("unknown event_type", raw)
 
-    def print(self, prints: Sequence[Trade]) -> None:
-        """Take in prints."""
-        self.prints += prints
-        self._heard(max([each.traded_at_ms for each in prints], default=None))
+    def print(self, trades: Sequence[Trade]) -> None:
+        """Take in trades."""
+        self.trades += trades
+        self._heard(max([each.traded_at_ms for each in trades], default=None))
 
     def add(self, event: Event | UnknownEvent, extra: str | None = None) -> None:
         """Take in one event.
 
         Raises:
-            PayloadRefused: A print or an announcement has a malformed field.
+            PayloadRejected: A trade or an announcement has a malformed field.
         """
         if isinstance(event, TradeEvent):
-            self.print((print_of(event, self.received_at_ns, extra),))
+            self.print((trade_of(event, self.received_at_ns, extra),))
         elif isinstance(event, PriceEvent | QuoteEvent):
             self._heard(moment_of(event.timestamp, self.received_at_ns))
         elif isinstance(event, BookEvent):
@@ -247,8 +247,8 @@ class _Gathering:
     def decoded(self, kept: Iterable[bytes]) -> Decoded:
         """Give what was gathered, from frames of which these are worth keeping."""
         return Decoded(
-            prints=tuple(self.prints),
-            refusals=tuple(self.refusals),
+            trades=tuple(self.trades),
+            rejections=tuple(self.rejections),
             kept=tuple(kept),
             books=tuple(self.books),
             announced=tuple(self.announced),
@@ -262,6 +262,6 @@ class _Gathering:
             self.exchange_ms = max(exchange_ms, self.exchange_ms or 0)
 
     def _keep(self, reason: str, raw: bytes) -> None:
-        self.refusals.append(
+        self.rejections.append(
             Rejection(reason=reason, payload=bytes(raw), received_at_ns=self.received_at_ns)
         )

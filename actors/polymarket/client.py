@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
@@ -53,7 +53,7 @@ class Polymarket:
     """The public read interfaces. Any thread may call.
 
     All methods raise `SourceUnavailable` when there is no good answer in time,
-    and `PayloadRefused` when a 200 does not carry what it should.
+    and `PayloadRejected` when a 200 does not carry what it should.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Chain:
         for url in self._urls:
             try:
                 return chain.facts(self._http.post(url, body), len(condition_ids))
-            except PayloadRefused as exc:
+            except PayloadRejected as exc:
                 failures.append(f"{urlsplit(url).hostname}: {exc}")
             except SourceUnavailable as exc:
                 failures.append(str(exc))

@@ -6,7 +6,7 @@ all, and a 50/50 shows as none either: no flag means unknown, never a split.
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.outcome import ALL, NOTHING, Observation, Source
 from actors.model.trade import TokenId
@@ -37,7 +37,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason = None, "unreadable answer"
     try:
         found = strict_json.read(raw, _answer)
-    except PayloadRefused:
+    except PayloadRejected:
         payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
@@ -61,7 +61,7 @@ def observe_all(
     for raw in raw_rows:
         try:
             row = strict_json.read(raw, _row)
-        except PayloadRefused:
+        except PayloadRejected:
             continue
         condition_id = strict_json.condition(row.condition_id)
         market = asked.get(condition_id) if condition_id else None

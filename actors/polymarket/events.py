@@ -1,4 +1,4 @@
-"""One event of the market channel: its known kinds, and what makes it a print.
+"""One event of the market channel: its known kinds, and what makes it a trade.
 
 Two readers give the same answer. `FRAME` decodes a whole frame of well-formed
 events at once; `read` takes one event apart field by field, so that it can say
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, TokenId, Trade
 from actors.polymarket import fields
 from actors.polymarket.fields import depth
@@ -89,7 +89,7 @@ KnownEvent = (
 FRAME: Final[msgspec.json.Decoder[KnownEvent | list[KnownEvent]]] = msgspec.json.Decoder(
     KnownEvent | list[KnownEvent]
 )
-"""Reads a frame in which every event is of a known kind and every print is well-typed."""
+"""Reads a frame in which every event is of a known kind and every trade is well-typed."""
 
 UNREADABLE: Final = (ValueError, RecursionError)
 """What msgspec raises for bad bytes: its own errors and UnicodeDecodeError are ValueErrors."""
@@ -114,21 +114,21 @@ _kinds: Final[Mapping[str, type[Event]]] = {
     "new_market": MarketEvent,
     "market_resolved": ResolvedEvent,
 }
-_print_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
+_trade_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
 
 
 def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
-    """Take one event apart; the second value is a print's `extra`.
+    """Take one event apart; the second value is a trade's `extra`.
 
     Raises:
-        PayloadRefused: It is no event, or a print with a field of the wrong type.
+        PayloadRejected: It is no event, or a trade with a field of the wrong type.
     """
     members = _read_fields(raw)
     kind = text_of(members.get("event_type", _NOTHING))
     if kind is None:
-        raise PayloadRefused("event_type is missing")
+        raise PayloadRejected("event_type is missing")
     if kind == "last_trade_price":
-        return _read_print(members)
+        return _read_trade(members)
     known = _kinds.get(kind)
     if known is None:
         return UnknownEvent(_printable(kind)), None
@@ -139,16 +139,16 @@ def _read_fields(raw: bytes) -> dict[str, Raw]:
     try:
         return _fields.decode(raw)
     except msgspec.ValidationError as exc:
-        raise PayloadRefused("not an object") from exc
+        raise PayloadRejected("not an object") from exc
     except RecursionError as exc:
-        raise PayloadRefused("nested too deeply") from exc
+        raise PayloadRejected("nested too deeply") from exc
     except ValueError as exc:
-        raise PayloadRefused("not JSON") from exc
+        raise PayloadRejected("not JSON") from exc
 
 
-def _read_print(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
+def _read_trade(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
     fee = _plain(members.get("fee_rate_bps", _NOTHING))
-    unknown = {name: value for name, value in members.items() if name not in _print_fields}
+    unknown = {name: value for name, value in members.items() if name not in _trade_fields}
     if not fields.is_fee(fee):
         unknown["fee_rate_bps"] = members["fee_rate_bps"]
         fee = None
@@ -168,10 +168,10 @@ def _read_print(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
 def _required(members: Mapping[str, Raw], name: str, called: str) -> str:
     raw = members.get(name)
     if raw is None:
-        raise PayloadRefused(f"{called} is missing")
+        raise PayloadRejected(f"{called} is missing")
     text = text_of(raw)
     if text is None:
-        raise PayloadRefused(f"{called} is not a string")
+        raise PayloadRejected(f"{called} is not a string")
     return text
 
 
@@ -179,13 +179,13 @@ def _optional(members: Mapping[str, Raw], name: str) -> str | None:
     value = _plain(members.get(name, _NOTHING))
     if value is None or isinstance(value, str):
         return value
-    raise PayloadRefused(f"{name} is not a string")
+    raise PayloadRejected(f"{name} is not a string")
 
 
 def _timestamp(members: Mapping[str, Raw]) -> str | int:
     value = _plain(members.get("timestamp", _NOTHING))
     if value is None or isinstance(value, bool) or not isinstance(value, str | int):
-        raise PayloadRefused("timestamp is not milliseconds")
+        raise PayloadRejected("timestamp is not milliseconds")
     return value
 
 
@@ -197,10 +197,10 @@ def _extra_text(unknown: Mapping[str, Raw]) -> str:
         try:
             _value.decode(raw)
         except UNREADABLE as exc:
-            raise PayloadRefused("unknown field cannot be kept") from exc
+            raise PayloadRejected("unknown field cannot be kept") from exc
         # Pairs of backslashes go first: what is left before a `u0000` is a real escape.
         if "\0" in name or b"\\u0000" in raw.replace(b"\\\\", b"") or depth(raw) > _DEEPEST:
-            raise PayloadRefused("unknown field cannot be kept")
+            raise PayloadRejected("unknown field cannot be kept")
         parts.append(msgspec.json.encode(name) + b":" + raw)
     return (b"{" + b",".join(parts) + b"}").decode()
 
@@ -230,7 +230,7 @@ def token_of(raw: Raw) -> TokenId | None:
     """Give the token id, or None when the bytes are not one."""
     try:
         return fields.token(text_of(raw) or "")
-    except PayloadRefused:
+    except PayloadRejected:
         return None
 
 
@@ -238,7 +238,7 @@ def condition_of(raw: Raw) -> ConditionId:
     """Give the condition id, in lower case.
 
     Raises:
-        PayloadRefused: The bytes are not one.
+        PayloadRejected: The bytes are not one.
     """
     return fields.condition(text_of(raw) or "")
 
@@ -247,27 +247,27 @@ def moment_of(raw: Raw, received_at_ns: int) -> int | None:
     """Give the exchange time in milliseconds, or None when it is none or unbelievable."""
     try:
         return fields.moment(_plain(raw), received_at_ns)
-    except PayloadRefused:
+    except PayloadRejected:
         return None
 
 
-def print_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -> Trade:
-    """Give the print, exact.
+def trade_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -> Trade:
+    """Give the trade, exact.
 
     Raises:
-        PayloadRefused: A field is malformed or out of range; the message names it.
+        PayloadRejected: A field is malformed or out of range; the message names it.
     """
-    (found,) = prints_of((event,), received_at_ns, extra)
+    (found,) = trades_of((event,), received_at_ns, extra)
     return found
 
 
-def prints_of(
+def trades_of(
     events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
 ) -> list[Trade]:
-    """Give the prints of events that arrived together, a column at a time.
+    """Give the trades of events that arrived together, a column at a time.
 
     Raises:
-        PayloadRefused: A field of one of them is malformed or out of range; which one
+        PayloadRejected: A field of one of them is malformed or out of range; which one
             is certain only of a single event.
     """
     columns = zip(  # lists, so that what is wrong is found in this order

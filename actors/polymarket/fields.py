@@ -1,10 +1,10 @@
 """How the feed spells a token, an amount, a time: each field by itself, checked and exact.
 
-Every function gives the value or raises `PayloadRefused` with one stable phrase.
+Every function gives the value or raises `PayloadRejected` with one stable phrase.
 Only ASCII passes, so nothing of what passes can hold a NUL or half a surrogate pair.
 
 What comes again and again is checked once and remembered, in bounded number; of equal
-ids one string is kept, however many prints name them. What seldom comes again is checked
+ids one string is kept, however many trades name them. What seldom comes again is checked
 in columns: as they nearly always are, all at once; if not, one by one, which alone decides.
 """
 
@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeGuard
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, TokenId
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
@@ -64,7 +64,7 @@ _hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 def token(text: str) -> TokenId:
     """Give the token id: 1 to 78 digits."""
     if not _token(text):
-        raise PayloadRefused("token is malformed")
+        raise PayloadRejected("token is malformed")
     return TokenId(text)
 
 
@@ -72,7 +72,7 @@ def token(text: str) -> TokenId:
 def condition(text: str) -> ConditionId:
     """Give the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
     if not _condition(text):
-        raise PayloadRefused("condition is malformed")
+        raise PayloadRejected("condition is malformed")
     return ConditionId(text.lower())
 
 
@@ -80,7 +80,7 @@ def condition(text: str) -> ConditionId:
 def side(text: str) -> str:
     """Give the taker's side."""
     if text not in ("BUY", "SELL"):
-        raise PayloadRefused("side is not BUY or SELL")
+        raise PayloadRejected("side is not BUY or SELL")
     return text
 
 
@@ -88,10 +88,10 @@ def amount(text: str, called: str) -> Decimal:
     """Give an amount above zero: plain notation, at most 20 digits and 12 decimals."""
     if not _amount(text):
         known = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
-        raise PayloadRefused(f"{called} {known}")
+        raise PayloadRejected(f"{called} {known}")
     value = Decimal(text)
     if not value:
-        raise PayloadRefused(f"{called} out of range")
+        raise PayloadRejected(f"{called} out of range")
     return value
 
 
@@ -109,7 +109,7 @@ def price(text: str) -> Decimal:
     """Give a price: an amount of at most 1."""
     value = amount(text, "price")
     if value > 1:
-        raise PayloadRefused("price out of range")
+        raise PayloadRejected("price out of range")
     return value
 
 
@@ -118,9 +118,9 @@ def moment(value: object, received_at_ns: int) -> int:
     if type(value) is str and len(value) <= _MOMENT_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is not int:  # True is none
-        raise PayloadRefused("timestamp is not milliseconds")
+        raise PayloadRejected("timestamp is not milliseconds")
     if not _EARLIEST_MS <= value <= received_at_ns // 1_000_000 + _DAY_MS:
-        raise PayloadRefused("timestamp out of range")
+        raise PayloadRejected("timestamp out of range")
     return value
 
 
@@ -142,7 +142,7 @@ def transaction_hash(text: str | None) -> str | None:
     if not text:
         return None
     if not _is_hash(text):
-        raise PayloadRefused("transaction_hash is malformed")
+        raise PayloadRejected("transaction_hash is malformed")
     return text.lower()
 
 
@@ -156,7 +156,7 @@ def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
 
 
 def _is_hash(text: str) -> bool:
-    # Quicker than a regular expression, and there is one for each print.
+    # Quicker than a regular expression, and there is one for each trade.
     if not text.startswith("0x") or len(text) > _LONGEST_HASH:
         return False
     try:
@@ -178,7 +178,7 @@ def is_fee(value: object) -> TypeGuard[str | int | None]:
 def fee(value: str | int | None) -> int | None:
     """Give basis points, or None when the feed gave none."""
     if not is_fee(value):
-        raise PayloadRefused("fee_rate_bps is not a whole number")
+        raise PayloadRejected("fee_rate_bps is not a whole number")
     return None if value is None or value == "" else int(value)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal, DecimalException
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.market import Asset, Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
@@ -57,14 +57,14 @@ def parse_market(raw: bytes) -> Market:
     """Give the market that this object of Gamma describes.
 
     Raises:
-        PayloadRefused: `not JSON`, `unexpected shape`, `no condition id`, `no
+        PayloadRejected: `not JSON`, `unexpected shape`, `no condition id`, `no
             tokens` (a market too young to trade, a placeholder), `token id is
             no digits`, `not two outcomes`, `tokens are twins`.
     """
     found = strict_json.read(raw, _answer)
     condition_id = strict_json.condition(found.condition_id)
     if condition_id is None:
-        raise PayloadRefused("no condition id")
+        raise PayloadRejected("no condition id")
     return Market(
         condition_id=condition_id,
         question=strict_json.text(found.question),
@@ -91,7 +91,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason, payload = None, "unreadable answer", ""
     try:
         found = strict_json.read(raw, _answer)
-    except PayloadRefused:
+    except PayloadRejected:
         payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
@@ -112,7 +112,7 @@ def resolved_at_ms(raw: bytes) -> int | None:
     """Give `closedTime` in milliseconds since 1970, or None when it is not told."""
     try:
         at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
-    except PayloadRefused:
+    except PayloadRejected:
         return None
     return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
 
@@ -121,7 +121,7 @@ def condition_of(raw: bytes) -> ConditionId | None:
     """Give the condition id of this object of Gamma, or None when it has none."""
     try:
         return strict_json.condition(strict_json.read(raw, _answer).condition_id)
-    except PayloadRefused:
+    except PayloadRejected:
         return None
 
 
@@ -139,14 +139,14 @@ def _assets(found: _Answer) -> tuple[Asset, ...]:
     texts = _token_texts(found)
     numeric = strict_json.numbers(found.clob_token_ids) or strict_json.numbers(found.position_ids)
     if not texts and not numeric:
-        raise PayloadRefused("no tokens")
+        raise PayloadRejected("no tokens")
     if not texts or (tokens := strict_json.tokens(texts)) is None:
-        raise PayloadRefused("token id is no digits")
+        raise PayloadRejected("token id is no digits")
     outcomes = strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
-        raise PayloadRefused("not two outcomes")
+        raise PayloadRejected("not two outcomes")
     if tokens[0] == tokens[1]:
-        raise PayloadRefused("tokens are twins")
+        raise PayloadRejected("tokens are twins")
     return tuple(
         Asset(token_id=token_id, outcome=outcomes[index], outcome_index=index)
         for index, token_id in enumerate(tokens)
@@ -165,7 +165,7 @@ def _volume(found: _Answer) -> Decimal | None:
     for raw in (found.volume, found.volume_num):
         try:
             volume = strict_json.read(bytes(raw), _decimal)
-        except (PayloadRefused, DecimalException):
+        except (PayloadRejected, DecimalException):
             continue
         if volume.is_finite() and volume >= 0 and _is_small(volume):
             return volume
@@ -180,7 +180,7 @@ def _is_small(number: Decimal) -> bool:
 def _slugs(found: _Answer) -> tuple[str, ...]:
     try:
         tags = strict_json.read(bytes(found.tags), _tags)
-    except PayloadRefused:
+    except PayloadRejected:
         return ()
     slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
     return tuple(dict.fromkeys(strict_json.clean(slug).lower() for slug in slugs if slug))

@@ -42,7 +42,7 @@ class Http:
     """A client of HTTP sources.
 
     Args:
-        user_agent: Polymarket's front door refuses the default ones of libraries.
+        user_agent: Polymarket's front door rejects the default ones of libraries.
         deadline_s: For a whole call, from the connection to the last byte.
         max_bytes: Of a body, after decompression.
         stop: When set, calls under way are cut.

@@ -3,7 +3,7 @@
 Parameters and their recipe: docs/polymarket.md (documented 2026-04, confirmed by
 clients of 2026-08): `closed` must be given, the cursor goes back as
 `after_cursor`, a page holds at most 100 markets, a cursor may be repeated, and
-some cursors are refused for ever by the firewall in front.
+some cursors are rejected for ever by the firewall in front.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,7 +68,7 @@ class Pagination:
         self.cursor = next_cursor
 
     def failed(self) -> None:
-        """Stay on this page, or begin anew when its cursor seems to be refused for ever."""
+        """Stay on this page, or begin anew when its cursor seems to be rejected for ever."""
         self._failures += 1
         if self._failures < PATIENT_FAILURES or self.cursor is None:
             return

@@ -1,7 +1,7 @@
 """The HTTP sources as the catalogue and resolution see them; `app.py` hands in the edges that fit.
 
 A call takes 20 s at most. All of them raise SourceUnavailable when there is no
-usable answer, and PayloadRefused when the answer has another shape.
+usable answer, and PayloadRejected when the answer has another shape.
 """
 
 from collections.abc import Sequence

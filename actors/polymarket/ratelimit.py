@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.outcome import Source
 
 # MERGED: how many requests of ours one host gets in any ten seconds. The
@@ -49,7 +49,7 @@ class Patience:
         """Say whether the source may be asked."""
         return self.failures == 0 or now >= self._ready_at
 
-    def failed(self, now: float, failure: SourceUnavailable | PayloadRefused) -> float:
+    def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
         """Wait 1 s, doubling to 60 s, or what the server asks for up to 300 s; give the wait."""
         wait_s = min(FIRST_S * 2.0 ** min(self.failures, 10), LONGEST_S)
         if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
@@ -179,7 +179,7 @@ class SourceGates:
         self._patience[source].succeeded()
 
     def failed(
-        self, source: Source, now: float, failure: SourceUnavailable | PayloadRefused
+        self, source: Source, now: float, failure: SourceUnavailable | PayloadRejected
     ) -> float:
         """Note that it did not; give for how many seconds it is left alone."""
         return self._patience[source].failed(now, failure)

@@ -1,7 +1,7 @@
 """Answer: strict reading of the JSON that an HTTP source sent, and of the ids in it.
 
 A 77-digit id that comes as a number has lost digits in somebody's float, so it
-is refused and never repaired.
+is rejected and never repaired.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
 
@@ -33,15 +33,15 @@ def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Give what the bytes say.
 
     Raises:
-        PayloadRefused: `unexpected shape` for JSON that is something else,
+        PayloadRejected: `unexpected shape` for JSON that is something else,
             `not JSON` for all that is none (HTML, half an answer, bad UTF-8).
     """
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as exc:
-        raise PayloadRefused("unexpected shape") from exc
+        raise PayloadRejected("unexpected shape") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise PayloadRefused("not JSON") from exc
+        raise PayloadRejected("not JSON") from exc
 
 
 def has_twin_keys(raw: bytes) -> bool:
@@ -85,7 +85,7 @@ def text(raw: msgspec.Raw) -> str:
     """Give a clean string value; empty for anything else."""
     try:
         return clean(read(bytes(raw), _text))
-    except PayloadRefused:
+    except PayloadRejected:
         return ""
 
 
@@ -94,7 +94,7 @@ def texts(raw: msgspec.Raw) -> list[str] | None:
     try:
         inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
         found = read(inner, _texts)
-    except PayloadRefused:
+    except PayloadRejected:
         return None
     return [clean(item) for item in found]
 
@@ -104,7 +104,7 @@ def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
     try:
         inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
         found = read(inner, _numbers)
-    except (PayloadRefused, DecimalException):
+    except (PayloadRejected, DecimalException):
         return None
     return tuple(found) if all(number.is_finite() for number in found) else None
 

@@ -2,7 +2,7 @@
 
 Convention: `log.info("connection_opened", extra={"connection": …})`. The message
 is the stable name of the event; everything that varies goes into `extra`, so
-nothing from outside is ever a format string. (Python refuses the names of its own
+nothing from outside is ever a format string. (Python rejects the names of its own
 record attributes in `extra`: name, message, module, process, thread, args …)
 
 Every line is scrubbed: known secrets and anything that looks like a credential

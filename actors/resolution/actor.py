@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.actor import BaseActor, Mailbox, Outbox
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
     MarketMoved,
@@ -284,7 +284,7 @@ class ResolutionActor(BaseActor):
         self._doors.asked(source, self._now)
         try:
             work()
-        except (SourceUnavailable, PayloadRefused) as failure:
+        except (SourceUnavailable, PayloadRejected) as failure:
             wait_s = self._doors.failed(source, self._now, failure)
             log.warning(
                 "source_failed",

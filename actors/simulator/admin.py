@@ -1,4 +1,4 @@
-"""The back door: faults, markets and prints on request, rates, and the books.
+"""The back door: faults, markets and trades on request, rates, and the books.
 
 JSON in, JSON out; a wrong request is answered by 400 and one line.
 """
@@ -14,7 +14,7 @@ from actors.simulator.oddity import ODDITIES
 from actors.simulator.universe import Wish, line_of
 from actors.simulator.world import World
 
-RATES = ("prints_per_second", "noise_per_second", "births_per_second")
+RATES = ("trades_per_second", "noise_per_second", "births_per_second")
 
 
 def add_admin(app: web.Application, world: World) -> None:
@@ -25,7 +25,7 @@ def add_admin(app: web.Application, world: World) -> None:
     app.router.add_get("/admin/markets", admin.markets)
     app.router.add_post("/admin/fault", admin.fault)
     app.router.add_post("/admin/market", admin.market)
-    app.router.add_post("/admin/print", admin.prints)
+    app.router.add_post("/admin/trade", admin.trades)
     app.router.add_post("/admin/rates", admin.rates)
 
 
@@ -109,7 +109,7 @@ class Admin:
         self._world.exchange.flush()
         return _json(line_of(market))
 
-    async def prints(self, request: web.Request) -> web.Response:
+    async def trades(self, request: web.Request) -> web.Response:
         """Print now: `{"token", "price", "size", "side", "count"}`; count > 1 makes twins."""
         asked = await _asked(request)
         world = self._world
@@ -133,7 +133,7 @@ class Admin:
         return _json({"n": [trade.n for trade in trades]})
 
     async def rates(self, request: web.Request) -> web.Response:
-        """Change rates while it runs: any of prints_, noise_ and births_per_second."""
+        """Change rates while it runs: any of trades_, noise_ and births_per_second."""
         asked = await _asked(request)
         for name in asked:
             if name not in RATES:

@@ -32,7 +32,7 @@ class Calendar:
         zipf: How much hotter the hot markets are; 0 makes all alike.
 
     Attributes:
-        trading: Markets that print, hot ones first.
+        trading: Markets that trade, hot ones first.
         weights: Their cumulative weights.
         resolved: How many were settled in this run.
     """

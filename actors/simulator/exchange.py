@@ -1,4 +1,4 @@
-"""The exchange itself: time passes, markets live, prints and noise go out.
+"""The exchange itself: time passes, markets live, trades and noise go out.
 
 `turn(now, wall)` does all that is due since the last turn and flushes ledger,
 then sockets, in this order. Everything that is chance comes from one seeded
@@ -20,7 +20,7 @@ from actors.simulator.trade import Tape, Trade, finer
 from actors.simulator.universe import Universe, Wish
 
 LATEST_S = 1.0
-BOOK_AFTER_PRINT = 0.3
+BOOK_AFTER_TRADE = 0.3
 DAY_MS = 86_400_000
 EMPTY = frame(b"")
 
@@ -37,7 +37,7 @@ class Exchange:
         rng: Where chance comes from.
 
     Attributes:
-        prints_per_second, noise_per_second: May be changed while it runs.
+        trades_per_second, noise_per_second: May be changed while it runs.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Exchange:
         churn: Churn,
         rng: random.Random,
     ) -> None:
-        self.prints_per_second = options.prints_per_second
+        self.trades_per_second = options.trades_per_second
         self.noise_per_second = options.noise_per_second
         self.births_per_second = options.births_per_second
         self.tape = Tape(options.seed, universe.run, rng)
@@ -106,7 +106,7 @@ class Exchange:
         for _ in range(self._due("birth", self.births_per_second, passed)):
             self._birth(wall)
         self.calendar.turn(wall)
-        self._print(self._due("print", self.prints_per_second, passed), wall)
+        self._print(self._due("trade", self.trades_per_second, passed), wall)
         self._rustle(self._due("noise", self.noise_per_second, passed), wall)
         self._quirks(passed)
         self.flush()
@@ -142,12 +142,12 @@ class Exchange:
             self.show(self.tape.draw(market, side, wall), market, side, wall)
 
     def show(self, trades: tuple[Trade, ...], market: Market, side: int, wall: int) -> None:
-        """Enter prints into the ledger and queue them for whoever hears their token."""
+        """Enter trades into the ledger and queue them for whoever hears their token."""
         listeners = self._channel.listeners(market.tokens[side])
         for trade in trades:
             self.delivered += len(listeners)
             self._ledger.add(
-                "print",
+                "trade",
                 run=self._universe.run,
                 n=trade.n,
                 token=trade.token,
@@ -164,7 +164,7 @@ class Exchange:
             )
             if listeners:
                 self._channel.tell(listeners, self._dress(trade.text, market, wall))
-        if listeners and self._rng.random() < BOOK_AFTER_PRINT:
+        if listeners and self._rng.random() < BOOK_AFTER_TRADE:
             self._book(market, side, wall)
         old = finer(market)
         if old is not None:
@@ -173,7 +173,7 @@ class Exchange:
                 self._channel.tell(self._channel.listeners(token), frame(change))
 
     def _dress(self, text: bytes, market: Market, wall: int) -> bytes:
-        """Frame a print: mostly alone, at times in an array, in pieces or with a newline."""
+        """Frame a trade: mostly alone, at times in an array, in pieces or with a newline."""
         chance = self._rng.random()
         if chance < 0.05:
             change = event.price_change(market, wall, 2, self._churn)

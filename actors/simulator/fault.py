@@ -22,7 +22,7 @@ FAULTS: dict[str, dict[str, float]] = {
     # on everything, for a time
     "freeze_all": {"seconds": 10},
     "no_books": {"seconds": 10},
-    "refuse_ws": {"seconds": 10, "status": 429},
+    "reject_ws": {"seconds": 10, "status": 429},
     "slow_http": {"seconds": 10, "delay": 5},
     "http_429": {"seconds": 10, "retry_after": 2},
     "http_500": {"seconds": 10},

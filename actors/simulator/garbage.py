@@ -1,4 +1,4 @@
-"""What no subscriber should choke on: text that is not JSON, prints that cannot be, odd events."""
+"""What no subscriber should choke on: text that is not JSON, trades that cannot be, odd events."""
 
 from actors.simulator.frame import frame
 
@@ -13,7 +13,7 @@ BAD_FRAME = b"\x83\x02??"
 def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
     """Give one text frame for each kind of rubbish, aimed at a real token.
 
-    Each bad print has exactly one thing wrong with it, and the transaction
+    Each bad trade has exactly one thing wrong with it, and the transaction
     hash BAD_HASH, so that none can be taken for one of the ledger's.
     """
     good = {
@@ -49,7 +49,7 @@ def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         {"transaction_hash": '"0xbad"'},
         {"transaction_hash": "7"},
     )
-    prints = [_object({**good, **change}) for change in wrong]
+    trades = [_object({**good, **change}) for change in wrong]
     too_dear = _object({**good, "price": '"2"'})
     texts = [
         "<html>502 Bad Gateway</html>",
@@ -61,7 +61,7 @@ def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         f'{{"event_type":"moon_phase","asset_id":"{token}","phase":"full"}}',
         "[" * 5000,
         f'[{too_dear},{{"event_type":"moon_phase"}}]',
-        *prints,
+        *trades,
     ]
     return tuple(frame(text.encode()) for text in texts)
 

@@ -1,4 +1,4 @@
-"""Hold the simulator's ledger against the database, print by print and outcome by outcome.
+"""Hold the simulator's ledger against the database, trade by trade and outcome by outcome.
 
 In the spirit of Jepsen's set checker. It reads public relations only, so any
 change that breaks a promise of the tracker shows here:
@@ -28,7 +28,7 @@ Key = tuple[str, int, Decimal, Decimal, str, str | None]
 
 @dataclass(frozen=True)
 class Judgement:
-    """The comparison; every count is in prints, but for the resolutions."""
+    """The comparison; every count is in trades, but for the resolutions."""
 
     sent: int
     stored: int
@@ -94,14 +94,14 @@ def judge(ledger: Path, dsn: str) -> Judgement:
 
 
 def _read_ledger(path: Path) -> tuple[Counter[Key], dict[str, str]]:
-    """Give how often each print was sent, and the true outcome of each final market.
+    """Give how often each trade was sent, and the true outcome of each final market.
 
     An outcome is the winning token's id, or `split`.
     """
     sent: Counter[Key] = Counter()
     outcomes: dict[str, str] = {}
     for line in ledger_lines(path):
-        if line["kind"] == "print":
+        if line["kind"] == "trade":
             sent[_key(line)] += 1
         elif line["kind"] == "outcome":
             outcomes[line["condition"]] = line["winning_token"] or "split"
@@ -129,7 +129,7 @@ def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key
 
 
 def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
-    """Say of each absent print where its time lies."""
+    """Say of each absent trade where its time lies."""
     fates: Counter[str] = Counter()
     by_token: dict[str, list[tuple[datetime, int]]] = {}
     for (token, ms, *_), count in absent.items():

@@ -2,7 +2,7 @@
 
 `ledger.jsonl` is only ever appended to. Lines of one turn of the exchange are
 written with one `write` before any of that turn's bytes go to a socket, so a
-print that somebody received is in the ledger even after kill -9. A torn last
+trade that somebody received is in the ledger even after kill -9. A torn last
 line (power loss) is closed by a newline when the file is opened again, and
 skipped by readers. Fields: docs/simulator.md.
 """

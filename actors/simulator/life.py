@@ -47,8 +47,8 @@ class Life:
 
     Attributes:
         announced: `new_market` is broadcast; 0 when it was there before the run.
-        trades: The first print may come.
-        ends: The last print may come; also what `endDate` says.
+        trades: The first trade may come.
+        ends: The last trade may come; also what `endDate` says.
         stages: (when, UMA word, side that is proposed or None), in order.
         closed: Trading is closed in the view without lag.
         reported: The payout stands on the chain; cannot change any more.
@@ -89,7 +89,7 @@ def plan(
     Args:
         fate: One of FATES or ENDLESS.
         winner: Side that will win, or None for a split.
-        times: (announced, first print, end).
+        times: (announced, first trade, end).
         pace: How fast it settles.
         rng: Where chance comes from.
     """

@@ -1,7 +1,7 @@
-"""Gamma's listings: by page, by name, by id, with its defaults and refusals.
+"""Gamma's listings: by page, by name, by id, with its defaults and rejections.
 
 `closed` is false unless asked for, also when asked by id; the next page is
-asked by `after_cursor`; a comma in a list of ids is refused; what is shown lags.
+asked by `after_cursor`; a comma in a list of ids is rejected; what is shown lags.
 """
 
 import base64
@@ -29,7 +29,7 @@ Answer = tuple[int, Any]
 Place = tuple[float, ...]
 
 
-class _Refused(ValueError):
+class _Rejected(ValueError):
     """The query cannot be answered; becomes 422."""
 
 
@@ -98,8 +98,8 @@ class Listing:
             asked = _read(query)
             limit = _whole(query, "limit", 20, 0, FARTHEST)
             offset = _whole(query, "offset", 0, 0, FARTHEST)
-        except _Refused as exc:
-            return _refusal(exc)
+        except _Rejected as exc:
+            return _rejection(exc)
         found = islice(_matching(self._universe, asked, now), offset, offset + min(limit, PAGE))
         return 200, [_row(market, now, lie=lie, tags=asked.tags) for market in found]
 
@@ -109,8 +109,8 @@ class Listing:
             _without_offset(query)
             asked, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
             keys = _keys(_first(query, "after_cursor", ""))
-        except _Refused as exc:
-            return _refusal(exc)
+        except _Rejected as exc:
+            return _rejection(exc)
         walk = self._walk(query, asked, now, first=keys is None)
         start = 0 if keys is None else bisect_right(walk, keys, key=lambda step: step[0])
         page = [market for _, market in walk[start : start + limit]]
@@ -147,7 +147,7 @@ def _keys(cursor: str) -> Place | None:
     try:
         return msgspec.json.decode(base64.b64decode(cursor, validate=True), type=Place)
     except (binascii.Error, msgspec.DecodeError) as exc:
-        raise _Refused("invalid cursor") from exc
+        raise _Rejected("invalid cursor") from exc
 
 
 def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
@@ -161,7 +161,7 @@ def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
     return row
 
 
-def _refusal(exc: _Refused) -> Answer:
+def _rejection(exc: _Rejected) -> Answer:
     return 422, {"type": "validation error", "error": str(exc)}
 
 
@@ -214,10 +214,10 @@ def _read(query: Query) -> _Asked:
     names = {name: frozenset(query[name]) for name in _NAMES if name in query}
     for name, values in names.items():
         if len(values) > PAGE or any("," in value for value in values):
-            raise _Refused(f"invalid {name.replace('_', ' ')}")
+            raise _Rejected(f"invalid {name.replace('_', ' ')}")
     order = tuple(_first(query, "order", "id").split(","))
     if unknown := [name for name in order if name not in ORDERS]:
-        raise _Refused(f"order field {unknown[0]!r} is not valid")
+        raise _Rejected(f"order field {unknown[0]!r} is not valid")
     spans = tuple(
         (key, _bound(query, f"{name}_min", -1.0), _bound(query, f"{name}_max", 1e18))
         for name, key in _SPANS.items()
@@ -240,13 +240,13 @@ def _first(query: Query, name: str, default: str) -> str:
 
 def _without_offset(query: Query) -> None:
     if "offset" in query:
-        raise _Refused("offset is not supported with keyset pagination")
+        raise _Rejected("offset is not supported with keyset pagination")
 
 
 def _whole(query: Query, name: str, default: int, low: int, high: int) -> int:
     text = _first(query, name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise _Refused(f"{name} must be between {low} and {high}")
+        raise _Rejected(f"{name} must be between {low} and {high}")
     return int(text)
 
 
@@ -260,4 +260,4 @@ def _bound(query: Query, name: str, default: float) -> float:
             return datetime.fromisoformat(text).timestamp() * 1000
         return float(text)
     except ValueError as exc:
-        raise _Refused(f"invalid {name}") from exc
+        raise _Rejected(f"invalid {name}") from exc

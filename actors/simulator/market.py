@@ -26,7 +26,7 @@ class Market:
         run: The run that made it.
         ticks: Price steps per dollar: 100, or 1000 near the edges.
         price: Price of the first token in steps; the second costs the rest.
-        last_ts: Exchange time of the last print of each token, never backwards.
+        last_ts: Exchange time of the last trade of each token, never backwards.
         volume: Shares printed so far.
         replayed: It is known from recordings and has no life of its own.
         recorded: Source → payload that is served as it is instead of a made-up one.

@@ -13,7 +13,7 @@ LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain":
 
 GENERATED = {
     "markets": 200,
-    "prints_per_second": 300.0,
+    "trades_per_second": 300.0,
     "noise_per_second": 1500.0,
     "births_per_second": 0.5,
 }
@@ -46,7 +46,7 @@ class Options:
     seed: int
     run: int | None
     markets: int
-    prints_per_second: float
+    trades_per_second: float
     noise_per_second: float
     births_per_second: float
     zipf: float
@@ -124,7 +124,7 @@ def _parser() -> _Parser:
     add("--seed", type=_count, default=1, help="decides names, lives and prices")
     add("--run", type=_count, help="number of this run; default: the next free one")
     add("--markets", type=_count, help="markets at the start (200)")
-    add("--prints-per-second", type=_number, help="(300)")
+    add("--trades-per-second", type=_number, help="(300)")
     add("--noise-per-second", type=_number, help="price_change messages (1500)")
     add("--births-per-second", type=_number, help="markets that begin during the run (0.5)")
     add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")

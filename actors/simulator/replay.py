@@ -1,7 +1,7 @@
 """Replays recordings: every connection gets, once, the frames of the tokens it asks for.
 
-A connection that comes anew gets them anew, as a second leg does; the ledger
-has each recorded print once, when it is sent for the first time. Prints keep
+A connection that comes anew gets them anew, as a second feed does; the ledger
+has each recorded trade once, when it is sent for the first time. Trades keep
 their recorded time.
 """
 
@@ -135,8 +135,8 @@ class Reel:
         frames: In the order of sending.
         per_second: To each connection.
         channel: The subscribers.
-        ledger: Gets each print once.
-        tape: Numbers the prints.
+        ledger: Gets each trade once.
+        tape: Numbers the trades.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Reel:
         self._channel.tell((connection,), frame(one.data))
 
     def _enter(self, event: dict[str, Any], connection: Connection) -> None:
-        """Write a recorded print into the ledger; one that is none is garbage."""
+        """Write a recorded trade into the ledger; one that is none is garbage."""
         if event.get("event_type") != "last_trade_price":
             return
         if not all(isinstance(event.get(name), str) for name in _TEXT):
@@ -202,7 +202,7 @@ class Reel:
         self._twins[key] += 1
         self._tape.n += 1
         self._ledger.add(
-            "print",
+            "trade",
             run=self._tape.run,
             n=self._tape.n,
             token=event["asset_id"],

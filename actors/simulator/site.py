@@ -87,9 +87,9 @@ class Site:
     # -- market channel -----------------------------------------------------
 
     async def _market_channel(self, request: web.Request) -> web.StreamResponse:
-        refused = self._world.rages("refuse_ws")
-        if refused is not None:
-            return web.Response(status=int(refused), headers={"Retry-After": "1"})
+        rejected = self._world.rages("reject_ws")
+        if rejected is not None:
+            return web.Response(status=int(rejected), headers={"Retry-After": "1"})
         # Frames are written to the transport by Connection; aiohttp only reads.
         ws = web.WebSocketResponse(
             timeout=0.1, autoping=False, autoclose=False, compress=False, max_msg_size=CLIENT_BYTES

@@ -1,4 +1,4 @@
-"""The faults of the HTTP sides: late, refused, wrong, cut short, endless."""
+"""The faults of the HTTP sides: late, rejected, wrong, cut short, endless."""
 
 import asyncio
 import random
@@ -29,16 +29,16 @@ async def weather(request: web.Request, handler: Handler, rages: Rages) -> web.S
     delay = rages("slow_http")
     if delay is not None:
         await asyncio.sleep(delay)
-    refused = _refused(rages)
-    if refused is not None:
-        return refused
+    rejected = _rejected(rages)
+    if rejected is not None:
+        return rejected
     answer = await handler(request)
     if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
         return await _mangled(request, answer, answer.body, rages)
     return answer
 
 
-def _refused(rages: Rages) -> web.Response | None:
+def _rejected(rages: Rages) -> web.Response | None:
     """Give the answer of a source that does not even look at the question."""
     after = rages("http_429")
     if after is not None:

@@ -14,7 +14,7 @@ LATE_MS = 150
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One print. `n` counts the prints of the run from 1; `twin` the identical ones from 1."""
+    """One trade. `n` counts the trades of the run from 1; `twin` the identical ones from 1."""
 
     n: int
     token: str
@@ -61,7 +61,7 @@ class Tape:
         Args:
             market: Whose price moves a step, perhaps.
             side: 0 or 1, the token.
-            now: Wall clock, milliseconds; a few prints carry a slightly older time.
+            now: Wall clock, milliseconds; a few trades carry a slightly older time.
         """
         self._walk(market)
         rng = self._rng
@@ -81,7 +81,7 @@ class Tape:
     def make(
         self, market: Market, side: int, *, ts: int, price: str, size: str, taker: str
     ) -> Trade:
-        """Number a print; its time never steps back on its own token."""
+        """Number a trade; its time never steps back on its own token."""
         self.n += 1
         ts = max(ts, market.last_ts[side])
         market.last_ts[side] = ts
@@ -103,12 +103,12 @@ class Tape:
         return replace(trade, twin=self._count(trade))
 
     def again(self, trade: Trade) -> Trade:
-        """Give the identical twin of a print, with a number of its own."""
+        """Give the identical twin of a trade, with a number of its own."""
         self.n += 1
         return replace(trade, n=self.n, twin=self._count(trade))
 
     def _count(self, trade: Trade) -> int:
-        """Count identical prints; one hash lives for moments, so old keys are dropped."""
+        """Count identical trades; one hash lives for moments, so old keys are dropped."""
         if len(self._seen) > 4096:
             keep = list(self._seen.items())[-1024:]
             self._seen = dict(keep)

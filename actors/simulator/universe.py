@@ -14,7 +14,7 @@ SUBJECTS = (
     (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),
     (("Yes", "No"), "Will it rain in London on day {n}?", ("weather",)),
     (("Lions", "Tigers"), "Lions vs. Tigers, game {n}", ("sports",)),
-    (("Yes", "No"), "Will candidate № {n} win “the seat”?", ("politics", "élections")),
+    (("Yes", "No"), "Will candidate № {n} win “the placement”?", ("politics", "élections")),
     (("Over", "Under"), "Total points of game {n}: over 210.5?", ("sports", "totals")),
 )
 
@@ -84,7 +84,7 @@ class Universe:
             question=question.format(n=number),
             slug=f"{tags[0]}-{number}",
             v2=v2,
-            # A negRisk market cannot be split (the operator refuses ties).
+            # A negRisk market cannot be split (the operator rejects ties).
             neg_risk=rng.random() < 0.2 and fate != "split",
             tags=tags,
             fate=fate,

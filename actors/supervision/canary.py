@@ -1,6 +1,6 @@
 """Activity: which tokens trade much just now, on one connection and on all.
 
-Counted are prints; book noise is skipped without being read. `now` is monotonic
+Counted are trades; book noise is skipped without being read. `now` is monotonic
 seconds.
 """
 
@@ -46,7 +46,7 @@ class Activity:
         return busiest[0][0] if busiest else None
 
 
-# MERGED: The pulse: a token that makes silence mean something. A connection whose own
+# MERGED: The canary: a token that makes silence mean something. A connection whose own
 # tokens rest for minutes is silent for good reason. With one token beside its own that always
 # trades, silence means that it is frozen. The token should be busy, but not one of the busiest:
 # thousands of connections carry one, and the hottest markets fill a connection all by
@@ -56,7 +56,7 @@ class Activity:
 _MOST: Final = 256
 
 
-_CALLS_PER_SEAT: Final = 1 / 64
+_CALLS_PER_PLACEMENT: Final = 1 / 64
 
 
 Busy = Callable[[TokenId], int]
@@ -66,45 +66,45 @@ Busy = Callable[[TokenId], int]
 
 
 class CanaryPicker:
-    """Chooses pulses out of a pool: those between the median and the busiest tenth.
+    """Chooses canaries out of a pool: those between the median and the busiest tenth.
 
     Finding the pool looks at every token, so it is done once in as many choices
     as there are 64ths of markets.
     """
 
-    def __init__(self, seats: Mapping[ConditionId, Placement]) -> None:
-        self._seats = seats
+    def __init__(self, placements: Mapping[ConditionId, Placement]) -> None:
+        self._placements = placements
         self._pool: list[tuple[Placement, TokenId]] = []
         self._calls: float = float("inf")
 
-    def choose(self, lane_id: str, busy: Busy) -> TokenId | None:
-        """Give a token that is busy now and not on this lane; None when there is none."""
-        if self._calls >= len(self._seats) * _CALLS_PER_SEAT:
+    def choose(self, slot_id: str, busy: Busy) -> TokenId | None:
+        """Give a token that is busy now and not on this slot; None when there is none."""
+        if self._calls >= len(self._placements) * _CALLS_PER_PLACEMENT:
             self._pool = self._find(busy)
             self._calls = 0
         self._calls += 1
         count = len(self._pool)
-        first = _hash(lane_id) % count if count else 0
+        first = _hash(slot_id) % count if count else 0
         for step in range(count):
-            seat, token = self._pool[(first + step) % count]
-            own = any(bench.lane.id == lane_id for bench in seat.lanes)
-            if seat.lanes and not own and busy(token) > 0:
+            placement, token = self._pool[(first + step) % count]
+            own = any(load.slot.id == slot_id for load in placement.slots)
+            if placement.slots and not own and busy(token) > 0:
                 return token
         return None
 
     def _find(self, busy: Busy) -> list[tuple[Placement, TokenId]]:
         found = [
-            (count, seat, token)
-            for seat in self._seats.values()
-            for token in seat.tokens
+            (count, placement, token)
+            for placement in self._placements.values()
+            for token in placement.tokens
             if (count := busy(token)) > 0
         ]
         found.sort(key=lambda one: (one[0], one[2]))
         low = len(found) // 2
         middle = found[low : max(low + 1, len(found) * 9 // 10)]
         step = max(1, len(middle) // _MOST)
-        return [(seat, token) for _, seat, token in middle[::step][:_MOST]]
+        return [(placement, token) for _, placement, token in middle[::step][:_MOST]]
 
 
-def _hash(lane_id: str) -> int:
-    return int.from_bytes(blake2b(lane_id.encode(), digest_size=8).digest(), "big")
+def _hash(slot_id: str) -> int:
+    return int.from_bytes(blake2b(slot_id.encode(), digest_size=8).digest(), "big")

@@ -162,11 +162,11 @@ class Children:
     def bear(self, tick: Tick) -> Iterator[Child]:
         """Start who is due: vital children at once, others a few at a time. Gives the newborn.
 
-        The first leg goes before the second: it covers every token. With `vital_only`
+        Feed A goes before the second: it covers every token. With `vital_only`
         nobody else is born.
         """
         due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
-        due.sort(key=lambda child: (not child.spec.vital, child.spec.leg, child.next_start_at))
+        due.sort(key=lambda child: (not child.spec.vital, child.spec.feed, child.next_start_at))
         room = 0 if self.vital_only else self.dialling.room
         for child in due:
             if not child.spec.vital:

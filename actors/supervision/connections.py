@@ -1,4 +1,4 @@
-"""The crews: the connections of every lane, born, replaced without a gap, and let go."""
+"""The crews: the connections of every slot, born, replaced without a gap, and let go."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model import facts
-from actors.model.connection import ALL_RESOLVED, ConnectionSpec, lane_of
+from actors.model.connection import ALL_RESOLVED, ConnectionSpec, slot_of
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children
@@ -39,7 +39,7 @@ MOST_AT_ONCE = 8
 Listen = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
 
 
-"""Gives birth to a connection: (lane, incarnation, time of birth) → a running actor."""
+"""Gives birth to a connection: (slot, incarnation, time of birth) → a running actor."""
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +58,11 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedConnections:
-    """The crews by lane.
+    """The crews by slot.
 
     Args:
-        spec: Gives what a connection of a lane is for, as it is now: (lane, its name).
-        sharing: Gives the lanes of other legs that have a market in common with a lane.
+        spec: Gives what a connection of a slot is for, as it is now: (slot, its name).
+        sharing: Gives the slots of other feeds that have a market in common with a slot.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class FeedConnections:
     # ---------------------------------------------------------------- births
 
     def take_on(
-        self, connection: str, leg: int, spec: Callable[[], ConnectionSpec], time: Tick
+        self, connection: str, feed: int, spec: Callable[[], ConnectionSpec], time: Tick
     ) -> None:
         """Take a connection on; what it is for is looked up at each birth."""
         listening = self._listening
@@ -95,41 +95,41 @@ class FeedConnections:
                 vital=False,
                 silence_s=listening.silence_s,
                 stop_s=listening.stop_s,
-                leg=leg,
+                feed=feed,
             ),
             lambda incarnation, tick: listening.listen(spec(), incarnation, tick),
             now=time.now,
             farewell=Retire(reason="silent", at_once=True),
         )
-        self._health.connection_wanted(connection, leg=leg, at=time.now)
+        self._health.connection_wanted(connection, feed=feed, at=time.now)
 
-    def open(self, lane: str, leg: int, time: Tick) -> None:
-        """A lane is new."""
-        crew = self._crews[lane] = Handover(lane, leg, due_at=self._due_at(time))
+    def open(self, slot: str, feed: int, time: Tick) -> None:
+        """A slot is new."""
+        crew = self._crews[slot] = Handover(slot, feed, due_at=self._due_at(time))
         self._take_on(crew, crew.in_charge, time)
 
-    def close(self, lane: str) -> None:
-        """A lane is gone; who is alive hears its tokens to the end."""
-        crew = self._crews.pop(lane)
-        self._replacing.discard(lane)
+    def close(self, slot: str) -> None:
+        """A slot is gone; who is alive hears its tokens to the end."""
+        crew = self._crews.pop(slot)
+        self._replacing.discard(slot)
         for connection in crew.members:
             self._let_go(connection, "released")
 
-    def tell(self, lane: str, message: Message) -> None:
-        """Tell who listens. Who is not born yet takes its lane as it is then."""
-        for connection in self._crews[lane].members:
+    def tell(self, slot: str, message: Message) -> None:
+        """Tell who listens. Who is not born yet takes its slot as it is then."""
+        for connection in self._crews[slot].members:
             self._children.bid(connection, message)
 
-    def wake(self, lane: str, time: Tick) -> None:
+    def wake(self, slot: str, time: Tick) -> None:
         """There is something to hear again for a connection whose markets had all resolved."""
-        for connection in self._crews[lane].members:
+        for connection in self._crews[slot].members:
             child = self._children.by_id[connection]
             if child.last_reason == ALL_RESOLVED:
                 child.next_start_at = min(child.next_start_at, time.now)
 
-    def in_charge(self, lane: str) -> Child | None:
-        """Give the connection of a lane."""
-        crew = self._crews.get(lane)
+    def in_charge(self, slot: str) -> Child | None:
+        """Give the connection of a slot."""
+        crew = self._crews.get(slot)
         return self._children.by_id.get(crew.in_charge) if crew else None
 
     # --------------------------------------------------------------- reports
@@ -159,23 +159,23 @@ class FeedConnections:
 
         What the two of a replacement prove decides about it, so both are told the time often.
         """
-        for lane in tuple(self._replacing):
-            for connection in self._crews[lane].members:
+        for slot in tuple(self._replacing):
+            for connection in self._crews[slot].members:
                 self._children.rounds.wished(connection, 0.0)
-            self._go_on(self._crews[lane], time)
+            self._go_on(self._crews[slot], time)
         if time.exchange_silent:
             return
         for crew in self._crews.values():
             if len(self._replacing) >= MOST_AT_ONCE:
                 return
             reason = crew.wish(time.now)
-            # Never two legs of a market at once: what goes wrong would go wrong twice.
-            if reason and self._replacing.isdisjoint(self._sharing(crew.lane)):
+            # Never two feeds of a market at once: what goes wrong would go wrong twice.
+            if reason and self._replacing.isdisjoint(self._sharing(crew.slot)):
                 self._begin(crew, reason, time)
 
     def _begin(self, crew: Handover, reason: str, time: Tick) -> None:
         successor = crew.begin(time.now, reason)
-        self._replacing.add(crew.lane)
+        self._replacing.add(crew.slot)
         self._take_on(crew, successor, time)
         extra = {"child": crew.in_charge, "successor": successor, "reason": reason}
         log.info("replacement_begun", extra=extra)
@@ -190,17 +190,17 @@ class FeedConnections:
             extra = {"child": crew.in_charge, "successor": gone, "reason": crew.reason}
             log.warning("replacement_abandoned", extra=extra)
         if not crew.successor:
-            self._replacing.discard(crew.lane)
+            self._replacing.discard(crew.slot)
 
     def _take_on(self, crew: Handover, connection: str, time: Tick) -> None:
-        self.take_on(connection, crew.leg, lambda: self._spec(crew.lane, connection), time)
+        self.take_on(connection, crew.feed, lambda: self._spec(crew.slot, connection), time)
 
     def _let_go(self, connection: str, reason: str) -> None:
         self._children.part_from(connection, Retire(reason=reason))
         self._health.connection_let_go(connection)
 
     def _crew_of(self, connection: str) -> Handover | None:
-        crew = self._crews.get(lane_of(connection))
+        crew = self._crews.get(slot_of(connection))
         return crew if crew is not None and connection in crew.members else None
 
     def _due_at(self, time: Tick) -> float:
@@ -209,20 +209,20 @@ class FeedConnections:
 
 # MERGED: The rota: who listens to what, carried out with the fewest moves. Tokens are
 # written down as wanted before anyone is told to listen to them. A connection that is not born
-# yet is told nothing: at its birth it takes the tokens of its lane as they are then.
+# yet is told nothing: at its birth it takes the tokens of its slot as they are then.
 
 
 TIDY_S = 60.0
 
 
-"""Between two lanes that are emptied because the others can take their markets."""
+"""Between two slots that are emptied because the others can take their markets."""
 
 
-LIFECYCLE = ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)
+LIFECYCLE = ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)
 
 
 class PlanExecutor:
-    """Carries the plan out through the crews of its lanes."""
+    """Carries the plan out through the crews of its slots."""
 
     def __init__(
         self,
@@ -249,11 +249,11 @@ class PlanExecutor:
 
     def open_lifecycle(self, time: Tick) -> None:
         """Take on the connection that hears of new markets and of resolutions."""
-        self.crews.take_on(LIFECYCLE.lane, LIFECYCLE.leg, self._lifecycle, time)
+        self.crews.take_on(LIFECYCLE.slot, LIFECYCLE.feed, self._lifecycle, time)
 
-    def lanes_of(self, condition_id: ConditionId) -> tuple[str, ...]:
-        """Give the lanes that a market is on, one of each leg."""
-        return self._plan.lanes_of(condition_id)
+    def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
+        """Give the slots that a market is on, one of each feed."""
+        return self._plan.slots_of(condition_id)
 
     def change(self, message: UniverseChanged, time: Tick) -> None:
         """Plan the difference and carry it out.
@@ -268,20 +268,20 @@ class PlanExecutor:
             added = [(market.condition_id, market.token_ids) for market in message.added]
             self._carry_out(self._plan.want(added), time)
 
-    def split(self, lane: str, token: TokenId, time: Tick) -> None:
-        """Give the market of this token a lane of its own, unless it has one.
+    def split(self, slot: str, token: TokenId, time: Tick) -> None:
+        """Give the market of this token a slot of its own, unless it has one.
 
         Raises:
             JournalFailed: See `change`.
         """
-        market = self._plan.market_of(lane, token)
+        market = self._plan.market_of(slot, token)
         if market is not None:
-            self._carry_out(self._plan.split(lane, market), time)
+            self._carry_out(self._plan.split(slot, market), time)
 
     def tidy(self, time: Tick) -> None:
-        """Now and then empty a lane that is not needed any more, while others hear its tokens.
+        """Now and then empty a slot that is not needed any more, while others hear its tokens.
 
-        With one leg nobody would, so there lanes close only when their markets have ended.
+        With one feed nobody would, so there slots close only when their markets have ended.
 
         Raises:
             JournalFailed: See `change`.
@@ -293,19 +293,19 @@ class PlanExecutor:
     def _carry_out(self, changes: Changes, time: Tick) -> None:
         self._backlog.add_tokens(facts.TokensWanted, time.wall_ns, changes.wanted)
         self._unwant(changes.unwanted, time)
-        opened = {lane.id for lane in changes.opened}
-        for lane in changes.opened:
-            self.crews.open(lane.id, lane.leg, time)
-        for lane_id, tokens in changes.subscribed:
-            if lane_id not in opened:
-                self.crews.tell(lane_id, Subscribe(tokens=tokens))
-                self.crews.wake(lane_id, time)
-        for lane_id, tokens in changes.unsubscribed:
+        opened = {slot.id for slot in changes.opened}
+        for slot in changes.opened:
+            self.crews.open(slot.id, slot.feed, time)
+        for slot_id, tokens in changes.subscribed:
+            if slot_id not in opened:
+                self.crews.tell(slot_id, Subscribe(tokens=tokens))
+                self.crews.wake(slot_id, time)
+        for slot_id, tokens in changes.unsubscribed:
             self.crews.tell(
-                lane_id, Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
+                slot_id, Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
             )
-        for lane_id in changes.closed:
-            self.crews.close(lane_id)
+        for slot_id in changes.closed:
+            self.crews.close(slot_id)
         self._health.universe_planned(wanted=self._plan.token_count)
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
@@ -313,19 +313,21 @@ class PlanExecutor:
         self._backlog.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
         self._backlog.write()
 
-    def _spec(self, lane: str, connection: str) -> ConnectionSpec:
+    def _spec(self, slot: str, connection: str) -> ConnectionSpec:
         return ConnectionSpec(
-            lane=connection,
-            leg=self._plan.leg_of(lane),
-            tokens=self._plan.tokens_of(lane),
-            pulse=self._pulse(lane),
+            slot=connection,
+            feed=self._plan.feed_of(slot),
+            tokens=self._plan.tokens_of(slot),
+            canary=self._canary(slot),
         )
 
     def _lifecycle(self) -> ConnectionSpec:
-        pulse = self._pulse(LIFECYCLE.lane)
-        return ConnectionSpec(lane=LIFECYCLE.lane, leg=LIFECYCLE.leg, pulse=pulse, lifecycle=True)
+        canary = self._canary(LIFECYCLE.slot)
+        return ConnectionSpec(
+            slot=LIFECYCLE.slot, feed=LIFECYCLE.feed, canary=canary, lifecycle=True
+        )
 
-    def _pulse(self, lane: str) -> tuple[TokenId, ...]:
+    def _canary(self, slot: str) -> tuple[TokenId, ...]:
         """Choose a token that makes silence mean something, once it is known what is busy."""
-        token = self._plan.pulse(lane, self._bustle.count)
+        token = self._plan.canary(slot, self._bustle.count)
         return () if token is None else (token,)

@@ -1,10 +1,10 @@
-"""A crew: the connection of one lane, and now and then the one that is to replace it.
+"""A crew: the connection of one slot, and now and then the one that is to replace it.
 
 A successor listens beside the one in charge until it hears at least as much,
-and only then the old one retires. So a replacement makes no gap, with one leg
-too, and doubles nothing: identical prints are numbered by each connection on its
+and only then the old one retires. So a replacement makes no gap, with one feed
+too, and doubles nothing: identical trades are numbered by each connection on its
 own, and the one in charge stays until it has handled all that the exchange sent
-before the successor's last `book`. So all prints of any one millisecond were
+before the successor's last `book`. So all trades of any one millisecond were
 heard, from the first twin to the last, by at least one of the two, which gives
 them their right numbers; the other one may have missed the first twins, and
 its lower numbers are repeats of rows that are there.
@@ -46,7 +46,7 @@ class Step(Enum):
 
 
 class Handover:
-    """One or two connections of one lane.
+    """One or two connections of one slot.
 
     Attributes:
         in_charge: Whose place it is.
@@ -62,15 +62,15 @@ class Handover:
 
     def __init__(
         self,
-        lane: str,
-        leg: int,
+        slot: str,
+        feed: int,
         *,
         due_at: float,
         patience_s: float = 60.0,
         overlap_s: float = 10.0,
     ) -> None:
-        self.lane, self.leg = lane, leg
-        self.in_charge, self.successor, self.reason = lane, "", ""
+        self.slot, self.feed = slot, feed
+        self.in_charge, self.successor, self.reason = slot, "", ""
         self._due_at = due_at
         self._patience_s = patience_s
         self._overlap_s = overlap_s
@@ -123,7 +123,7 @@ class Handover:
     def begin(self, now: float, reason: str) -> str:
         """Name a successor."""
         self._serial += 1
-        self.successor, self.reason = f"{self.lane}.{self._serial}", reason
+        self.successor, self.reason = f"{self.slot}.{self._serial}", reason
         self._began_at, self._complete = now, None
         self._tried |= self._unheard
         return self.successor

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from actors.messages import ConnectionReport, RecheckCoverage, Retire, Tick, TradesMissed
-from actors.model.connection import LISTENING, SLOW_CONSUMER, lane_of
+from actors.model.connection import LISTENING, SLOW_CONSUMER, slot_of
 from actors.model.trade import Trade
 from actors.supervision.canary import Activity
 from actors.supervision.children import Children, Death
@@ -93,7 +93,7 @@ class ConnectionMonitor:
         self._crews.ended(connection)
         hottest = self._bustle.hottest(connection)
         if death.reason == SLOW_CONSUMER and hottest is not None:
-            self._rota.split(lane_of(connection), hottest, time)
+            self._rota.split(slot_of(connection), hottest, time)
         if death.child.leaving:
             self._bustle.forget(connection)
 
@@ -114,16 +114,16 @@ class ConnectionMonitor:
         return told
 
     def missed(self, message: TradesMissed) -> None:
-        """Have connections that should have reported a print look at what they claim."""
+        """Have connections that should have reported a trade look at what they claim."""
         doubts: dict[str, list[Trade]] = {}
         for one in message.missed:
-            for lane in self._rota.lanes_of(one.trade.condition_id):
-                if lane not in one.heard_by:
-                    doubts.setdefault(lane, []).append(one.trade)
-        for lane, prints in doubts.items():
-            child = self._crews.in_charge(lane)
+            for slot in self._rota.slots_of(one.trade.condition_id):
+                if slot not in one.heard_by:
+                    doubts.setdefault(slot, []).append(one.trade)
+        for slot, trades in doubts.items():
+            child = self._crews.in_charge(slot)
             if child is not None:
-                self._children.bid(child.spec.id, RecheckCoverage(prints=tuple(prints)))
+                self._children.bid(child.spec.id, RecheckCoverage(trades=tuple(trades)))
 
     def _say(self, silent: bool) -> None:
         if silent:

@@ -24,14 +24,14 @@ class ChildSpec:
         vital: There is one of it and nothing works without it.
         silence_s: No report for so long counts as death.
         stop_s: How long it may take to end when asked to.
-        leg: Of a connection: the lower ones are born first.
+        feed: Of a connection: the lower ones are born first.
     """
 
     id: str
     vital: bool
     silence_s: float
     stop_s: float
-    leg: int = 0
+    feed: int = 0
 
 
 class RestartBudget:
@@ -113,8 +113,8 @@ class _Deaths:
 
 
 # MERGED: how many connections may be opened at a time. Many at once and the
-# server refuses (HTTP 429); few, and a crowd that was cut off stays away for long, which costs
-# prints. How many it bears is documented nowhere, so it is found out: each connection that
+# server rejects (HTTP 429); few, and a crowd that was cut off stays away for long, which costs
+# trades. How many it bears is documented nowhere, so it is found out: each connection that
 # comes to listen allows a little more for the next, each that does not halves it.
 
 

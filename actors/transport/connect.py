@@ -68,7 +68,7 @@ def connect(
     """Connect, and secure the connection when `tls` is given.
 
     Raises:
-        FeedLost: `dns`, `refused`, `connect_timeout`, `unreachable`,
+        FeedLost: `dns`, `rejected`, `connect_timeout`, `unreachable`,
             `no_descriptors`, `tls`, `handshake_timeout` or `reset`.
         ValueError: `tls` does not verify, or allows TLS 1.1.
     """
@@ -145,7 +145,7 @@ def _connect_one(sock: socket.socket, address: Any, timeout_s: float) -> socket.
 
 def _connect_reason(exc: OSError) -> str:
     if isinstance(exc, ConnectionRefusedError):
-        return "refused"
+        return "rejected"
     if isinstance(exc, TimeoutError):
         return "connect_timeout"
     if isinstance(exc, ConnectionError):

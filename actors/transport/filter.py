@@ -135,7 +135,7 @@ def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int
     return end if where < 0 else where
 
 
-# MERGED: A row: wanted messages that follow each other, as in a burst of prints. In
+# MERGED: A row: wanted messages that follow each other, as in a burst of trades. In
 # messages of one kind the marker stands equally far from the end, whatever their lengths. So in
 # a row it is not searched: it is looked for where it stood in the last one.
 

@@ -64,22 +64,22 @@ GATHERED: frozenset[type[Message]] = frozenset(
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one transaction, in prints, records and markets, and of what waits outside it.
+    """Bounds of one transaction, in trades, records and markets, and of what waits outside it.
 
     Attributes:
-        batch_prints: New prints; each is told as often as there are legs.
+        batch_trades: New trades; each is told as often as there are feeds.
         hole_s: How long a sequence may be missing between others before the
             journal is asked for it.
         notes_max: Connection events kept while the database is away; older ones go.
-        legs: How many connections should report each print.
+        feeds: How many connections should report each trade.
     """
 
-    batch_prints: int = 5_000
+    batch_trades: int = 5_000
     batch_records: int = 20_000
     batch_markets: int = 2_000
     hole_s: float = 5.0
     notes_max: int = 10_000
-    legs: int = 1
+    feeds: int = 1
 
 
 class WriterActor(BaseActor):
@@ -108,7 +108,7 @@ class WriterActor(BaseActor):
         self._recollection = Recollection(store, self._tidings)
         self._presence = DatabaseState(rng)
         self._stride = BatchSize(
-            most_prints=settings.batch_prints * settings.legs,
+            most_trades=settings.batch_trades * settings.feeds,
             most_records=settings.batch_records,
         )
         self._batch_markets = settings.batch_markets
@@ -117,7 +117,7 @@ class WriterActor(BaseActor):
         self._stall = StallDetector(settings.hole_s)
         self._gathered = TradeBatch()
         self._knowledge = FindingsBatch()
-        self._witness = FeedComparison(settings.legs)
+        self._witness = FeedComparison(settings.feeds)
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
         self.handlers = self._table()
 
@@ -166,7 +166,7 @@ class WriterActor(BaseActor):
             self._guarded(question)
 
     def _guarded(self, work: Callable[[], None]) -> bool:
-        """Do database work; give False when the database went away over it, or refused it."""
+        """Do database work; give False when the database went away over it, or rejected it."""
         try:
             work()
         except StoreUnavailable as away:
@@ -221,13 +221,13 @@ class WriterActor(BaseActor):
     # ---------------------------------------------------------------- gather
 
     def _trades_seen(self, message: TradesSeen) -> None:
-        """Gather prints; commit early when the batch is full."""
+        """Gather trades; commit early when the batch is full."""
         if not self._presence.is_live or message.seq < self._acks.mark:
             return
-        seq, connection, prints = message.seq, message.connection, message.prints
-        self._gathered.frames(seq, connection, prints, message.hashes, message.refusals)
-        self._witness.heard(connection, prints, self._now)
-        if len(self._gathered.prints) >= self._stride.prints:
+        seq, connection, trades = message.seq, message.connection, message.trades
+        self._gathered.frames(seq, connection, trades, message.hashes, message.rejections)
+        self._witness.heard(connection, trades, self._now)
+        if len(self._gathered.trades) >= self._stride.trades:
             self._commit()
 
     def _fact_seen(self, message: FactSeen) -> None:
@@ -291,7 +291,7 @@ class WriterActor(BaseActor):
         self._gathered = read_range(
             self._journal,
             self._acks,
-            most_prints=self._stride.prints,
+            most_trades=self._stride.trades,
             most_records=self._stride.records,
         )
         if self._gathered.records:

@@ -3,7 +3,7 @@
 A state directory that was restored from a copy is older than the database: what
 it is given next would bear numbers that the database believes to hold already,
 and be let go as stored. So such a journal takes another identity, under which
-all that it has is told once more: prints that were stored are found to be there,
+all that it has is told once more: trades that were stored are found to be there,
 the others are not lost. Nobody has to act.
 """
 
@@ -41,7 +41,7 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: It may or may not be committed; open again and ask the mark.
-            StorePoisoned: Too many rows were refused; nothing was stored. Open again, later.
+            StorePoisoned: Too many rows were rejected; nothing was stored. Open again, later.
         """
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
@@ -86,12 +86,12 @@ def open_store(store: Store, journal: Journal) -> Opened:
 
 
 def read_range(
-    journal: Journal, acks: Watermark, *, most_prints: int, most_records: int
+    journal: Journal, acks: Watermark, *, most_trades: int, most_records: int
 ) -> TradeBatch:
     """Read from the mark what fits into one transaction; empty at the journal's end.
 
     What cannot be read is stepped over, with a line in the log and a fact for
-    coverage: prints that stood there are lost, and must not count as heard.
+    coverage: trades that stood there are lost, and must not count as heard.
     """
     gathered = TradeBatch()
     for entry in journal.read(acks.mark):
@@ -105,7 +105,7 @@ def read_range(
                 gathered.fact(entry.first, RangeLost(entry.first, entry.last))
             continue
         gathered.entry(entry, opened_at_seq=journal.opened_at_seq)
-        prints, records = gathered.full_of
-        if prints >= most_prints or records >= most_records:
+        trades, records = gathered.full_of
+        if trades >= most_trades or records >= most_records:
             break
     return gathered

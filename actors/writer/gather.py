@@ -15,19 +15,19 @@ Evidence = Observation | Transition | Resolution | Contradiction
 
 
 class TradeBatch:
-    """Prints, refusals and facts with the journal sequences they came under.
+    """Prints, rejections and facts with the journal sequences they came under.
 
     Attributes:
-        hashes: The `print_hash` of each print.
+        hashes: The `trade_hash` of each trade.
         stretches: First and last sequence of records in a row.
         records: How many there are in all.
-        recovered: Prints and refusals that an earlier process journalled.
+        recovered: Trades and rejections that an earlier process journalled.
     """
 
     def __init__(self) -> None:
-        self.prints: list[Trade] = []
+        self.trades: list[Trade] = []
         self.hashes: list[int] = []
-        self.refusals: list[RejectedRow] = []
+        self.rejections: list[RejectedRow] = []
         self.facts: list[tuple[int, facts.Fact]] = []
         self.stretches: list[tuple[int, int]] = []
         self.records = 0
@@ -38,17 +38,17 @@ class TradeBatch:
         self,
         seq: int,
         connection: str,
-        prints: Sequence[Trade],
+        trades: Sequence[Trade],
         hashes: Sequence[int],
-        refusals: Sequence[Rejection] = (),
+        rejections: Sequence[Rejection] = (),
     ) -> None:
-        """Add what the frames of one record held, with the `print_hash` of each print."""
+        """Add what the frames of one record held, with the `trade_hash` of each trade."""
         self._count(seq)
-        self.prints.extend(prints)
+        self.trades.extend(trades)
         self.hashes.extend(hashes)
-        self.refusals.extend(
-            RejectedRow(seq=seq, index=index, connection=connection, refusal=refusal)
-            for index, refusal in enumerate(refusals)
+        self.rejections.extend(
+            RejectedRow(seq=seq, index=index, connection=connection, rejection=rejection)
+            for index, rejection in enumerate(rejections)
         )
 
     def fact(self, seq: int, fact: facts.Fact) -> None:
@@ -78,11 +78,11 @@ class TradeBatch:
         if not isinstance(said, facts.FramesSeen):
             self.fact(seq, said)
             return
-        prints, refusals = replay(said)
+        trades, rejections = replay(said)
         # What another version found in the frames, this one may read otherwise.
-        known = ours and not refusals and len(said.hashes) == len(prints)
-        hashes = said.hashes if known else trade_hashes(prints)
-        self.frames(seq, said.connection, prints, hashes, refusals)
+        known = ours and not rejections and len(said.hashes) == len(trades)
+        hashes = said.hashes if known else trade_hashes(trades)
+        self.frames(seq, said.connection, trades, hashes, rejections)
 
     def _count(self, seq: int) -> None:
         self.records += 1
@@ -93,12 +93,12 @@ class TradeBatch:
 
     @property
     def _weight(self) -> int:
-        return len(self.prints) + len(self.refusals)
+        return len(self.trades) + len(self.rejections)
 
     @property
     def full_of(self) -> tuple[int, int]:
-        """Give (prints, records); a record that names tokens is a row of each of them too."""
-        return len(self.prints), self.records + self._tokens
+        """Give (trades, records); a record that names tokens is a row of each of them too."""
+        return len(self.trades), self.records + self._tokens
 
 
 class FindingsBatch:
@@ -135,9 +135,9 @@ def batch(
 ) -> Batch:
     """Give one transaction; facts in the order of their sequence."""
     return Batch(
-        prints=tuple(gathered.prints),
+        trades=tuple(gathered.trades),
         hashes=tuple(gathered.hashes),
-        refusals=tuple(gathered.refusals),
+        rejections=tuple(gathered.rejections),
         facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),
         events=events,
         markets=tuple(knowledge.markets),
@@ -150,18 +150,18 @@ def batch(
 
 
 def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
-    """Decode journalled frames again; their prints keep the occurrence they were given.
+    """Decode journalled frames again; their trades keep the occurrence they were given.
 
-    A print beyond the numbers (a decoder that finds more than the one that
+    A trade beyond the numbers (a decoder that finds more than the one that
     journalled the frames) is the first of its kind.
     """
     decoded = channel.decode(frames.raws, frames.received_at_ns)
     if frames.occurrences.count(1) == len(frames.occurrences):
-        return decoded.prints, decoded.refusals
-    numbers = (*frames.occurrences, *(1 for _ in decoded.prints[len(frames.occurrences) :]))
-    prints = tuple(
+        return decoded.trades, decoded.rejections
+    numbers = (*frames.occurrences, *(1 for _ in decoded.trades[len(frames.occurrences) :]))
+    trades = tuple(
         msgspec.structs.replace(trade, occurrence=number)
-        for trade, number in zip(decoded.prints, numbers, strict=False)
+        for trade, number in zip(decoded.trades, numbers, strict=False)
         if number
     )
-    return prints, decoded.refusals
+    return trades, decoded.rejections

@@ -44,30 +44,30 @@ class CommitSummary:
         self._clear()
 
     def _clear(self) -> None:
-        self._batches = self._stored = self._repeated = self._refused = 0
+        self._batches = self._stored = self._repeated = self._rejected = 0
         self._lag_ns = 0
 
     def add(self, committed: Committed, *, oldest_received_ns: int, wall_ns: int) -> None:
-        """Note a transaction; one without prints and refusals is not worth a line.
+        """Note a transaction; one without trades and rejections is not worth a line.
 
         Args:
             committed: What the database said.
-            oldest_received_ns: When its oldest print was received; 0 without prints.
+            oldest_received_ns: When its oldest trade was received; 0 without trades.
             wall_ns: When it was committed.
         """
-        if not (committed.stored or committed.repeated or committed.refused):
+        if not (committed.stored or committed.repeated or committed.rejected):
             return
         self._batches += 1
         self._stored += committed.stored
         self._repeated += committed.repeated
-        self._refused += committed.refused
+        self._rejected += committed.rejected
         if oldest_received_ns:
             self._lag_ns = max(self._lag_ns, wall_ns - oldest_received_ns)
 
     def take(self, now: float, *, at_once: bool = False) -> dict[str, float]:
         """Give the fields of the line that is due; nothing while none is.
 
-        `lag_s` is how long the print that waited longest had waited.
+        `lag_s` is how long the trade that waited longest had waited.
         """
         if not self._batches or (now - self._taken_at < self._every_s and not at_once):
             return {}
@@ -76,7 +76,7 @@ class CommitSummary:
             "batches": self._batches,
             "stored": self._stored,
             "repeated": self._repeated,
-            "refused": self._refused,
+            "rejected": self._rejected,
             "lag_s": round(self._lag_ns / 1e9, 3),
         }
         self._clear()
@@ -120,7 +120,7 @@ class WriterNotifier:
         log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
     def stopped(self, reason: str, retry_s: float) -> None:
-        """The database refuses too much; nothing is stored for so many seconds."""
+        """The database rejects too much; nothing is stored for so many seconds."""
         self._to.supervisor.tell(StoreLost(reason=reason))
         log.error("storing_stopped", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
@@ -141,13 +141,13 @@ class WriterNotifier:
         """All of this is in the database for good."""
         self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
         self._to.resolution.tell(TicketsStored(tickets=tuple(knowledge.resolution_tickets)))
-        oldest_ns = min((p.received_at_ns for p in gathered.prints), default=0)
+        oldest_ns = min((p.received_at_ns for p in gathered.trades), default=0)
         self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
         self._to.supervisor.tell(
             BatchWritten(
                 stored=committed.stored,
                 repeated=committed.repeated,
-                refused=committed.refused,
+                rejected=committed.rejected,
                 recovered=gathered.recovered,
                 mark=committed.mark,
                 oldest_received_ns=oldest_ns,

@@ -8,7 +8,7 @@ from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
 STOPPED_S = 300.0
 
 
-"""How long nothing is stored after the database refused too much of it, in seconds."""
+"""How long nothing is stored after the database rejected too much of it, in seconds."""
 
 
 class DatabaseState:
@@ -38,7 +38,7 @@ class DatabaseState:
         return self._wait(AWAY, now, self._backoff.delay_s())
 
     def stopped(self, now: float) -> float:
-        """It refuses what we bring; give how long to wait before the next try."""
+        """It rejects what we bring; give how long to wait before the next try."""
         return self._wait(STOPPED, now, STOPPED_S)
 
     def _wait(self, state: str, now: float, delay_s: float) -> float:
@@ -66,19 +66,19 @@ class BatchSize:
     """A share of the most that a transaction may carry.
 
     Args:
-        most_prints: Prints of a full batch.
+        most_trades: Trades of a full batch.
         most_records: Journal records of a full batch.
     """
 
-    def __init__(self, *, most_prints: int, most_records: int) -> None:
-        self._most_prints = most_prints
+    def __init__(self, *, most_trades: int, most_records: int) -> None:
+        self._most_trades = most_trades
         self._most_records = most_records
         self._share = 1.0
 
     @property
-    def prints(self) -> int:
-        """Give how many prints the next batch may have; at least one."""
-        return max(1, int(self._most_prints * self._share))
+    def trades(self) -> int:
+        """Give how many trades the next batch may have; at least one."""
+        return max(1, int(self._most_trades * self._share))
 
     @property
     def records(self) -> int:

@@ -141,14 +141,14 @@ class Tracker:
             neighbours=WriterNeighbours(**others),
             store=self._store,
             journal=journal,
-            settings=WriterSettings(legs=2),
+            settings=WriterSettings(feeds=2),
             rng=Random(1),
         )
         to_writer = Address()
         to_writer.move_to(self._writer.actor_ref)
         self._connection = ConnectionActor(
-            Incarnation("leg0-0001", 1, tick),
-            ConnectionSpec(lane="leg0-0001", leg=0, tokens=(TOKEN,)),
+            Incarnation("a-0001", 1, tick),
+            ConnectionSpec(slot="a-0001", feed=0, tokens=(TOKEN,)),
             neighbours=Neighbours(**others, writer=to_writer),
             dialler=self._dialler,
             recorder=Recorder(journal, to_writer, inflight_max=1_000),

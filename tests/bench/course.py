@@ -148,7 +148,7 @@ def tracker() -> list[str]:
 
 
 def stored(
-    dsn: str, *, rows: int, within_s: float, table: str = "prints", every_s: float = 0.05
+    dsn: str, *, rows: int, within_s: float, table: str = "trades", every_s: float = 0.05
 ) -> float:
     """Wait until so many rows are committed; give when that was (perf_counter).
 

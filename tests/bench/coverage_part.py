@@ -1,7 +1,7 @@
 """Coverage: what it costs to ask for gaps when there are millions of stored intervals.
 
-Ten thousand tokens, each listened to on two legs for sixty days and replaced about
-every six hours; now and then both legs are away. The tables are filled directly:
+Ten thousand tokens, each listened to on two feeds for sixty days and replaced about
+every six hours; now and then both feeds are away. The tables are filled directly:
 what is measured is the question, not the storing.
 """
 
@@ -16,7 +16,7 @@ from tests.bench.database import served
 from tests.bench.duel import Figure, Findings
 from tests.bench.rivalry import Rivalry
 
-TOKENS, LIVES, LEGS, HOURS = 10_000, 250, 2, 6
+TOKENS, LIVES, FEEDS, HOURS = 10_000, 250, 2, 6
 PER_CONNECTION = 200
 ASKED = 40
 FILL = (
@@ -32,17 +32,17 @@ FILL = (
     # An epoch is one life of one connection; the last of them is open.
     """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
                            closed_at, closed_seq, reason)
-       select 1, epoch, 'leg' || leg || '-' || line, leg, from_at,
+       select 1, epoch, chr(97 + feed) || '-' || line, feed, from_at,
               case when life = {lives} - 1 then now() else until_at end,
               case when life < {lives} - 1 then until_at end,
               case when life < {lives} - 1 then epoch + 1 end,
               case when life < {lives} - 1 then 'replaced' end
-       from (select life, leg, line,
-                    10 + 10 * (line + {lines} * (leg + {legs} * life))::bigint as epoch,
-                    began + make_interval(secs => 600 * leg + line) as from_at,
-                    began + make_interval(hours => {hours}, secs => 600 * leg + line
+       from (select life, feed, line,
+                    10 + 10 * (line + {lines} * (feed + {feeds} * life))::bigint as epoch,
+                    began + make_interval(secs => 600 * feed + line) as from_at,
+                    began + make_interval(hours => {hours}, secs => 600 * feed + line
                       + case when (life + line) % 50 = 0 then -900 else 5 end) as until_at
-             from generate_series(0, {lives} - 1) life, generate_series(0, {legs} - 1) leg,
+             from generate_series(0, {lives} - 1) life, generate_series(0, {feeds} - 1) feed,
                   generate_series(0, {lines} - 1) line,
                   lateral (select now() - make_interval(hours => ({lives} - life) * {hours}))
                           start (began)) lives""",
@@ -62,7 +62,7 @@ ALL = """select count(*) from assets a,
 
 def measure(_: Rivalry, __: Path, turns: int) -> Findings:
     """Fill, then ask for one token over thirty days, and for all of them over one day."""
-    sizes = {"tokens": TOKENS, "lives": LIVES, "legs": LEGS, "hours": HOURS}
+    sizes = {"tokens": TOKENS, "lives": LIVES, "feeds": FEEDS, "hours": HOURS}
     sizes["lines"] = TOKENS // PER_CONNECTION
     with (
         served() as server,

@@ -5,8 +5,8 @@ what it sends is to cost the machine little beside the tracker that reads it. It
 says what it does, one JSON line each, and is told what to do in the same way:
 
     {"expect": 400}                                   wait for so many subscribed tokens
-    {"rate": 28000, "prints": 0.02, "seconds": 20}    send at that rate
-    {"burst": 100000}                                 send so many prints as fast as they are taken
+    {"rate": 28000, "trades": 0.02, "seconds": 20}    send at that rate
+    {"burst": 100000}                                 send so many trades as fast as they are taken
 """
 
 import argparse
@@ -84,7 +84,7 @@ class Crowd:
         self._readers: list[Peer] = []
         self._rng = random.Random("crowd")
         traffic = Traffic(seed=7)
-        self._noise = [each for each in traffic.mix(NOISE, prints=0) if len(each) < 1 << 16]
+        self._noise = [each for each in traffic.mix(NOISE, trades=0) if len(each) < 1 << 16]
         self._printed = 0
         self.subscribed = 0
 
@@ -186,8 +186,8 @@ class Crowd:
             self.turn(0.1)
         return {"connections": len(self._readers), "tokens": self.subscribed}
 
-    def send(self, rate: float, prints: float, seconds: float) -> dict[str, Any]:
-        """Send so many frames a second, each to one connection; a print to all who asked."""
+    def send(self, rate: float, trades: float, seconds: float) -> dict[str, Any]:
+        """Send so many frames a second, each to one connection; a trade to all who asked."""
         rng, noise, readers = self._rng, self._noise, self._readers
         frames = printed = 0
         began = time.perf_counter()
@@ -195,7 +195,7 @@ class Crowd:
         while (passed := time.perf_counter() - began) < seconds:
             due = int(passed * rate)
             while frames < due:
-                if rng.random() < prints:
+                if rng.random() < trades:
                     frames += self._print(rng.randrange(len(self._of_token)))
                     printed += 1
                 else:
@@ -206,22 +206,22 @@ class Crowd:
         while any(peer.out for peer in readers):
             self.turn(0.1)
         return {
-            "prints": printed,
+            "trades": printed,
             "frames": frames,
             "wall_s": took,
             "cpu_s": time.process_time() - cpu_s,
         }
 
-    def burst(self, prints: int) -> dict[str, Any]:
-        """Send so many prints as fast as they are taken."""
+    def burst(self, trades: int) -> dict[str, Any]:
+        """Send so many trades as fast as they are taken."""
         began = time.perf_counter()
-        for number in range(prints):
+        for number in range(trades):
             self._print(number % len(self._of_token))
             if number % 200 == 0:
                 self.turn(0)
         while any(peer.out for peer in self._readers):
             self.turn(0.1)
-        return {"prints": prints, "began": began, "wall_s": time.perf_counter() - began}
+        return {"trades": trades, "began": began, "wall_s": time.perf_counter() - began}
 
     def _print(self, token: int) -> int:
         self._printed += 1
@@ -323,7 +323,7 @@ def main() -> None:
         elif "burst" in wish:
             _tell(crowd.burst(wish["burst"]))
         else:
-            _tell(crowd.send(wish["rate"], wish["prints"], wish["seconds"]))
+            _tell(crowd.send(wish["rate"], wish["trades"], wish["seconds"]))
 
 
 def _tell(what: dict[str, Any]) -> None:

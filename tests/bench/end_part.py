@@ -1,4 +1,4 @@
-"""End to end at saturation: prints only, as fast as they are taken, until the last is committed.
+"""End to end at saturation: trades only, as fast as they are taken, until the last is committed.
 
 Ten connections of 100 tokens; the server waits where a reader is slow, so nobody
 is cut off. Rows a second from the first byte sent to the last row committed.
@@ -31,7 +31,7 @@ from tests.bench.rivalry import HERE, PYTHON, Rivalry
 
 TOKENS = 1000
 PER_CONNECTION = 100
-PRINTS = 60_000
+TRADES = 60_000
 WITHIN_S = 120.0
 
 
@@ -40,7 +40,7 @@ class Races:
     """All runs.
 
     Attributes:
-        costs: Name → processor microseconds a print, MiB at the end, one pair a run.
+        costs: Name → processor microseconds a trade, MiB at the end, one pair a run.
     """
 
     server: Server
@@ -56,7 +56,7 @@ class Races:
             crowd(TOKENS // 2) as load,
             reader(tracker(), settings(load, dsn, place, **more), place / "log") as process,
         ):
-            return self._race("tracker", load, process, dsn, "prints")
+            return self._race("tracker", load, process, dsn, "trades")
 
     def ordinary(self) -> float:
         """Run the rival; give rows a second."""
@@ -73,12 +73,12 @@ class Races:
         load.ask(expect=TOKENS)
         settled(process, within_s=20)
         before = cost_of(process)
-        sent = load.ask(burst=PRINTS)
-        done = stored(dsn, rows=PRINTS, within_s=WITHIN_S, table=table)
+        sent = load.ask(burst=TRADES)
+        done = stored(dsn, rows=TRADES, within_s=WITHIN_S, table=table)
         after = cost_of(process)
-        each_us = (after.cpu_s - before.cpu_s) / PRINTS * 1e6
+        each_us = (after.cpu_s - before.cpu_s) / TRADES * 1e6
         self.costs.setdefault(name, []).append((each_us, after.rss_mib))
-        return float(PRINTS / (done - sent["began"]))
+        return float(TRADES / (done - sent["began"]))
 
 
 def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
@@ -105,5 +105,5 @@ def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
         (name, median(each for each, _ in costs), median(mib for _, mib in costs))
         for name, costs in races.costs.items()
     ]
-    findings.tables.append(("End to end", ("", "CPU µs a print", "RSS MiB at the end"), rows))
+    findings.tables.append(("End to end", ("", "CPU µs a trade", "RSS MiB at the end"), rows))
     return findings

@@ -1,6 +1,6 @@
 """The daemon that a good engineer writes in an afternoon: asyncio, websockets, a queue, COPY.
 
-No journal, no validation, no second leg, no resubscription; what waits, waits in memory.
+No journal, no validation, no second feed, no resubscription; what waits, waits in memory.
 It is the rival of `end_to_end`, and it is what most recorders look like.
 """
 
@@ -45,7 +45,7 @@ async def listen(url: str, tokens: list[str], rows: "asyncio.Queue[Row]") -> Non
 
 
 def row_of(event: dict[str, str], now: datetime) -> Row:
-    """Give the columns of a print."""
+    """Give the columns of a trade."""
     return (
         datetime.fromtimestamp(int(event["timestamp"]) / 1000, UTC),
         now,

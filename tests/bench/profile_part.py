@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bench.course import crowd, reader, settings, settled, stored, tracker
 from tests.bench.database import served
 from tests.bench.duel import Findings
-from tests.bench.end_part import PER_CONNECTION, PRINTS, TOKENS, WITHIN_S
+from tests.bench.end_part import PER_CONNECTION, TOKENS, TRADES, WITHIN_S
 from tests.bench.rivalry import ROOT, VENV, Rivalry
 
 FLAMES = ROOT / "docs" / "end_to_end.svg"
@@ -39,8 +39,8 @@ def measure(rivalry: Rivalry, folder: Path, _: int) -> Findings:
             stderr=subprocess.DEVNULL,
         )
         time.sleep(1)
-        load.ask(burst=2 * PRINTS)
-        stored(dsn, rows=2 * PRINTS, within_s=WITHIN_S)
+        load.ask(burst=2 * TRADES)
+        stored(dsn, rows=2 * TRADES, within_s=WITHIN_S)
         if spy.wait(60):
             findings.absent.append("py-spy: it may not look at other processes here")
         else:  # where it was measured is nobody's business

@@ -28,7 +28,7 @@ def main() -> None:
     )
     line.send_text(reading.subscription)
     ended.wait()
-    raise SystemExit("the line ended before the last print")
+    raise SystemExit("the line ended before the last trade")
 
 
 if __name__ == "__main__":

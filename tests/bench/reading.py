@@ -29,7 +29,7 @@ decode = msgspec.json.Decoder(Print | list[Print]).decode
 
 
 class Reading:
-    """One reader's task, from the subscription to the last print.
+    """One reader's task, from the subscription to the last trade.
 
     Attributes:
         url: Where to listen.
@@ -51,7 +51,7 @@ class Reading:
         self.tls = ssl.create_default_context(cafile=asked.ca) if asked.ca else None
         if self.tls is not None:  # not every build of Python has this by itself
             self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.prints = 0
+        self.trades = 0
         self._cpu_s = self._wall_s = 0.0
 
     @property
@@ -72,8 +72,8 @@ class Reading:
                 self.took(event.size)
 
     def took(self, size: str) -> None:
-        """Count a print; the last one ends the process."""
-        self.prints += 1
+        """Count a trade; the last one ends the process."""
+        self.trades += 1
         if size == LAST_SIZE:
             self.report()
 
@@ -82,7 +82,7 @@ class Reading:
         cost = {
             "cpu_s": time.process_time() - self._cpu_s,
             "wall_s": time.perf_counter() - self._wall_s,
-            "prints": self.prints,
+            "trades": self.trades,
         }
         sys.stdout.write(json.dumps(cost) + "\n")
         sys.stdout.flush()

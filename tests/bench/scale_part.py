@@ -1,7 +1,7 @@
 """Scale: the whole tracker beside a cheap server, from 10 to 4,400 connections.
 
-200 tokens a connection; 2 % prints, the rest book noise. Measured from the kernel
-over the load alone, once every token is confirmed; a print is lost when it is not
+200 tokens a connection; 2 % trades, the rest book noise. Measured from the kernel
+over the load alone, once every token is confirmed; a trade is lost when it is not
 in the table at the end.
 """
 
@@ -25,14 +25,14 @@ class Size:
     """How large a run is; `rate` counts frames a second over all connections."""
 
     connections: int
-    legs: int
+    feeds: int
     rate: int
     seconds: float
 
     @property
     def tokens(self) -> int:
         """Give how many tokens there are."""
-        return self.connections * PER_CONNECTION // self.legs
+        return self.connections * PER_CONNECTION // self.feeds
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Seen:
     peak_mib: float
     threads: int
     lags_ms: Sequence[float]
-    prints: int
+    trades: int
     rate: float
     load_cores: float
     opened_s: float
 
     def lag_ms(self, share: float) -> float:
-        """Give the lag that this share of the prints had at most."""
+        """Give the lag that this share of the trades had at most."""
         return self.lags_ms[min(int(share * len(self.lags_ms)), len(self.lags_ms) - 1)]
 
 
@@ -67,12 +67,12 @@ PLENTY = Size(1_500, 1, 28_000, 20)
 UNIVERSE = Size(4_400, 2, 56_000, 20)
 
 
-def run(server: Server, folder: Path, size: Size, *, prints: float = 0.02) -> Seen:
-    """Run one size; raise TimeoutError when a print is lost."""
+def run(server: Server, folder: Path, size: Size, *, trades: float = 0.02) -> Seen:
+    """Run one size; raise TimeoutError when a trade is lost."""
     place = folder / f"{size.connections}-{time.monotonic_ns()}"
     place.mkdir()
     more = {
-        "TRACKER_REDUNDANCY": str(size.legs),
+        "TRACKER_REDUNDANCY": str(size.feeds),
         "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION),
     }
     with server.fresh() as dsn, crowd(size.tokens // 2) as load:
@@ -80,14 +80,14 @@ def run(server: Server, folder: Path, size: Size, *, prints: float = 0.02) -> Se
             time.sleep(1.5)
             base = cost_of(process).rss_mib
             began = time.monotonic()
-            load.ask(expect=size.tokens * size.legs)
+            load.ask(expect=size.tokens * size.feeds)
             opened_s = time.monotonic() - began
-            stored(dsn, rows=size.tokens * size.legs, within_s=600, table="listening", every_s=2)
+            stored(dsn, rows=size.tokens * size.feeds, within_s=600, table="listening", every_s=2)
             settled(process, within_s=60)
             before, wall = cost_of(process), time.perf_counter()
-            sent = load.ask(rate=size.rate, prints=prints, seconds=size.seconds)
+            sent = load.ask(rate=size.rate, trades=trades, seconds=size.seconds)
             after, wall = cost_of(process), time.perf_counter() - wall
-            stored(dsn, rows=sent["prints"], within_s=60)
+            stored(dsn, rows=sent["trades"], within_s=60)
         lags = json.loads((place / "lags.json").read_text())
     used = after.cpu_s - before.cpu_s
     return Seen(
@@ -99,7 +99,7 @@ def run(server: Server, folder: Path, size: Size, *, prints: float = 0.02) -> Se
         peak_mib=after.rss_mib,
         threads=after.threads,
         lags_ms=lags,
-        prints=sent["prints"],
+        trades=sent["trades"],
         rate=sent["frames"] / sent["wall_s"],
         load_cores=sent["cpu_s"] / sent["wall_s"],
         opened_s=opened_s,
@@ -138,13 +138,13 @@ def measure(_: Rivalry, folder: Path, turns: int) -> Findings:
 def _table(seen: Sequence[Seen]) -> tuple[str, Sequence[str], list[Sequence[Any]]]:
     heads = (
         *("connections", "tokens", "frames/s", "cores", "CPU ms/1,000 frames", "RSS MiB"),
-        *("KiB/connection", "threads", "p50 ms", "p99 ms", "prints", "opened in s", "load cores"),
+        *("KiB/connection", "threads", "p50 ms", "p99 ms", "trades", "opened in s", "load cores"),
     )
     rows: list[Sequence[Any]] = [
         (
             *(each.size.connections, each.size.tokens, each.rate, each.cores, each.us_a_frame),
             *(each.peak_mib, (each.listening_mib - each.base_mib) * 1024 / each.size.connections),
-            *(each.threads, each.lag_ms(0.5), each.lag_ms(0.99), each.prints, each.opened_s),
+            *(each.threads, each.lag_ms(0.5), each.lag_ms(0.99), each.trades, each.opened_s),
             each.load_cores,
         )
         for each in seen

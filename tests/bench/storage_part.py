@@ -1,4 +1,4 @@
-"""Storage: bytes a print costs in its table and all indexes, beside the naive schema of text.
+"""Storage: bytes a trade costs in its table and all indexes, beside the naive schema of text.
 
 The naive schema is that of `ordinary.py`; beside it stands what the unique key adds
 that it would need to be told twice without harm. With TRACKER_TEST_TIMESCALE_URL
@@ -19,7 +19,7 @@ from actors.model.batch import Batch
 from actors.model.trade import Trade
 from tests.bench.database import Server, served
 from tests.bench.duel import Figure, Findings
-from tests.bench.market_prints import made
+from tests.bench.market_trades import made
 from tests.bench.rivalry import Rivalry
 
 ROWS = 200_000
@@ -37,19 +37,19 @@ create unique index twice on trades (transaction_hash, token_id, price, size, si
 COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
 
 
-def _ours(dsn: str, prints: Sequence[Trade]) -> None:
+def _ours(dsn: str, trades: Sequence[Trade]) -> None:
     store = Store(dsn)
     store.open(uuid4())
-    for some in columns.slices(prints, BATCH):
-        store.commit(Batch(prints=tuple(some)))
+    for some in columns.slices(trades, BATCH):
+        store.commit(Batch(trades=tuple(some)))
     store.close()
 
 
-def _naive(dsn: str, prints: Sequence[Trade]) -> tuple[float, float]:
+def _naive(dsn: str, trades: Sequence[Trade]) -> tuple[float, float]:
     with psycopg.connect(dsn) as connection:
         connection.execute(NAIVE)
         with connection.cursor().copy("copy trades from stdin") as copy:
-            for p in prints:
+            for p in trades:
                 copy.write_row(
                     (
                         *(columns.instant(p.traded_at_ms * 1_000_000),),
@@ -68,9 +68,9 @@ def _size(connection: psycopg.Connection[Any], what: str) -> float:
     return float(row[0]) / ROWS
 
 
-def _plain(server: Server, prints: Sequence[Trade]) -> tuple[float, float, float]:
+def _plain(server: Server, trades: Sequence[Trade]) -> tuple[float, float, float]:
     with server.fresh() as dsn:
-        _ours(dsn, prints)
+        _ours(dsn, trades)
         with psycopg.connect(dsn) as connection:
             return (
                 _size(connection, "pg_relation_size('prints')"),
@@ -79,12 +79,12 @@ def _plain(server: Server, prints: Sequence[Trade]) -> tuple[float, float, float
             )
 
 
-def _compressed(prints: Sequence[Trade]) -> tuple[float, float] | None:
+def _compressed(trades: Sequence[Trade]) -> tuple[float, float] | None:
     dsn = os.environ.get("TRACKER_TEST_TIMESCALE_URL")
     if not dsn:
         return None
     migrate.apply(dsn)
-    _ours(dsn, prints)
+    _ours(dsn, trades)
     with psycopg.connect(dsn, autocommit=True) as connection:
         before = _size(connection, "hypertable_size('prints')")
         connection.execute(COMPRESS)
@@ -92,12 +92,12 @@ def _compressed(prints: Sequence[Trade]) -> tuple[float, float] | None:
 
 
 def measure(_: Rivalry, __: Path, ___: int) -> Findings:
-    """Store the same prints both ways."""
-    prints = made(ROWS)
+    """Store the same trades both ways."""
+    trades = made(ROWS)
     with served() as server:
-        heap, indexes, names = _plain(server, prints)
+        heap, indexes, names = _plain(server, trades)
         with server.fresh(migrated=False) as dsn:
-            naive, unique = _naive(dsn, prints)
+            naive, unique = _naive(dsn, trades)
     rows: list[Sequence[Any]] = [
         ("table", heap),
         ("indexes", indexes),
@@ -106,11 +106,11 @@ def measure(_: Rivalry, __: Path, ___: int) -> Findings:
         ("its unique key", unique),
     ]
     findings = Findings()
-    compressed = _compressed(prints)
+    compressed = _compressed(trades)
     if compressed:
         rows += [("hypertable", compressed[0]), ("hypertable, compressed", compressed[1])]
     else:
         findings.absent.append("TimescaleDB: TRACKER_TEST_TIMESCALE_URL is not set")
-    findings.tables.append(("Storage", ("", "bytes a print"), rows))
-    findings.figures.append(Figure("bytes_per_print", "bytes", [heap + indexes], [naive]))
+    findings.tables.append(("Storage", ("", "bytes a trade"), rows))
+    findings.figures.append(Figure("bytes_per_trade", "bytes", [heap + indexes], [naive]))
     return findings

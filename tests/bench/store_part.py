@@ -1,11 +1,11 @@
 """Store: rows committed a second by one writer, in transactions of 5,000.
 
-Of prints of which half are duplicates it takes 10,000 to fill one, and that is what the
-tracker gathers with two legs.
+Of trades of which half are duplicates it takes 10,000 to fill one, and that is what the
+tracker gathers with two feeds.
 
 Every run has a database of its own on the same server. Raw COPY is given the very
 rows ready-made, with their keys and hashes, and removes no duplicates: it is the
-limit rather than a rival. Ours is given what connections tell it, prints and their
+limit rather than a rival. Ours is given what connections tell it, trades and their
 hashes, of tokens that the catalogue has told of before. Python's collector looks as
 often as in the tracker (`command.YOUNG_OBJECTS`), for all of them.
 """
@@ -34,7 +34,7 @@ from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Trade, trade_hash
 from tests.bench.database import Server, served
 from tests.bench.duel import Figure, Findings, Run, alternate
-from tests.bench.market_prints import made, on_two_legs
+from tests.bench.market_trades import made, on_two_feeds
 from tests.bench.rivalry import HERE, PYTHON, SOURCES, Rivalry
 
 ROWS = 60_000
@@ -49,18 +49,18 @@ TYPES = (
 )
 
 
-def _ours(server: Server, prints: Sequence[Trade], rows: int) -> float:
-    hashes = [trade_hash(each) for each in prints]
-    batch = BATCH * len(prints) // rows
-    batches = zip(columns.slices(prints, batch), columns.slices(hashes, batch), strict=True)
+def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
+    hashes = [trade_hash(each) for each in trades]
+    batch = BATCH * len(trades) // rows
+    batches = zip(columns.slices(trades, batch), columns.slices(hashes, batch), strict=True)
     told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
     with server.fresh() as dsn:
         store = Store(dsn)
         store.open(uuid4())
-        store.commit(_catalogue(prints))
+        store.commit(_catalogue(trades))
         began = time.perf_counter()
         stored = sum(
-            store.commit(Batch(prints=some, hashes=theirs, mark=mark)).stored
+            store.commit(Batch(trades=some, hashes=theirs, mark=mark)).stored
             for mark, (some, theirs) in enumerate(told, 3)
         )
         took = time.perf_counter() - began
@@ -70,9 +70,9 @@ def _ours(server: Server, prints: Sequence[Trade], rows: int) -> float:
     return rows / took
 
 
-def _catalogue(prints: Sequence[Trade]) -> Batch:
-    """Give what stands in the database before the first print of these tokens can arrive."""
-    conditions = {each.token_id: each.condition_id for each in prints}
+def _catalogue(trades: Sequence[Trade]) -> Batch:
+    """Give what stands in the database before the first trade of these tokens can arrive."""
+    conditions = {each.token_id: each.condition_id for each in trades}
     sides: dict[ConditionId, list[Asset]] = {}
     for token, condition in conditions.items():
         known = sides.setdefault(condition, [])
@@ -91,7 +91,7 @@ def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
     with server.fresh() as dsn, psycopg.connect(dsn) as connection:
         began = time.perf_counter()
         for some in columns.slices(rows, BATCH):
-            with connection.cursor().copy(queries.COPY_PRINTS) as copy:
+            with connection.cursor().copy(queries.COPY_TRADES) as copy:
                 copy.set_types(TYPES)
                 for row in some:
                     copy.write_row(row)
@@ -99,10 +99,10 @@ def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
         return len(rows) / (time.perf_counter() - began)
 
 
-def _ready(prints: Sequence[Trade]) -> list[tuple[Any, ...]]:
-    tokens = {each.token_id for each in prints}
+def _ready(trades: Sequence[Trade]) -> list[tuple[Any, ...]]:
+    tokens = {each.token_id for each in trades}
     keys: dict[str, int] = {token: key for key, token in enumerate(tokens)}
-    given = columns.prints(prints, keys)
+    given = columns.trades(trades, keys)
     return list(zip(*(given[name] for name in FIELDS), strict=True))
 
 
@@ -127,10 +127,10 @@ def _cryptofeed(server: Server, source: Path) -> float:
     return ROWS / float(told["wall_s"])
 
 
-def _written_down(prints: Sequence[Trade], path: Path) -> Path:
+def _written_down(trades: Sequence[Trade], path: Path) -> Path:
     rows = [
         (p.token_id, p.side, str(p.size), str(p.price), p.transaction_hash, p.traded_at_ms / 1000)
-        for p in prints
+        for p in trades
     ]
     path.write_text(json.dumps(rows))
     return path
@@ -148,17 +148,17 @@ def _collector() -> Iterator[None]:
 
 def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
     """Store new rows, rows of which half are duplicates, and the same beside the rivals."""
-    prints = made(ROWS)
-    twice = list(on_two_legs(prints))
+    trades = made(ROWS)
+    twice = list(on_two_feeds(trades))
     findings = Findings()
     with served() as server, _collector():
         runs: dict[str, Run] = {
-            "new": partial(_ours, server, prints, ROWS),
+            "new": partial(_ours, server, trades, ROWS),
             "half": partial(_ours, server, twice, ROWS),
-            "copy": partial(_copied, server, _ready(prints)),
+            "copy": partial(_copied, server, _ready(trades)),
         }
         if rivalry.has("cryptofeed"):
-            path = _written_down(prints, folder / "prints.json")
+            path = _written_down(trades, folder / "trades.json")
             runs["cryptofeed"] = partial(_cryptofeed, server, path)
         else:
             findings.absent.append("cryptofeed: not installed")

@@ -1,4 +1,4 @@
-"""Frames as the market channel sends them, for benches: 2 % prints, 96 % noise, 2 % books.
+"""Frames as the market channel sends them, for benches: 2 % trades, 96 % noise, 2 % books.
 
 Shapes and lengths follow recordings of 2026; ids and numbers come from a seed.
 """
@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 LAST_SIZE = "424242.42"
-"""The size of the print after which nothing follows."""
+"""The size of the trade after which nothing follows."""
 
 
 def frame(payload: bytes) -> bytes:
@@ -38,17 +38,17 @@ class Traffic:
         """Give the ids of all tokens."""
         return tuple(token for _, pair in self._markets for token in pair)
 
-    def mix(self, count: int, *, prints: float = 0.02, books: float = 0.02) -> list[bytes]:
+    def mix(self, count: int, *, trades: float = 0.02, books: float = 0.02) -> list[bytes]:
         """Give so many frames in the realistic mix, books of every token first."""
         kinds = self._rng.choices(
             (self.trade, self.book, self.price_change),
-            weights=(prints, books, 1 - prints - books),
+            weights=(trades, books, 1 - trades - books),
             k=count,
         )
         return [frame(_bytes(make())) for make in kinds]
 
     def trade(self, size: str = "") -> dict[str, Any]:
-        """Give a print."""
+        """Give a trade."""
         market, token = self._any()
         rng = self._rng
         return {

@@ -2,7 +2,7 @@
 
 A server pours the same 20,000 frames again and again through one loopback socket,
 as fast as the reader takes them. Measured is the processor time of the reader's
-process, from its subscription to the last print.
+process, from its subscription to the last trade.
 """
 
 import json

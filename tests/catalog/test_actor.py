@@ -7,7 +7,7 @@ import pytest
 
 from actors.catalog.actor import OUTBOX_MAX, CatalogActor
 from actors.catalog.universe import Filters
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     CatalogReport,
     MarketsRestored,
@@ -192,7 +192,7 @@ def test_v2_markets_are_watched_under_their_padded_id() -> None:
 # --------------------------------------------------------------------- errors
 
 
-@pytest.mark.parametrize("failure", [SourceUnavailable("HTTP 502"), PayloadRefused("not JSON")])
+@pytest.mark.parametrize("failure", [SourceUnavailable("HTTP 502"), PayloadRejected("not JSON")])
 def test_a_failed_page_is_asked_for_again_with_growing_delay(failure: Exception) -> None:
     home = house(web_of(3))
     home.web.dead["gamma"] = failure
@@ -230,7 +230,7 @@ def test_the_server_is_left_alone_as_long_as_it_asks() -> None:
     assert home.watched() == ids([0])
 
 
-def test_a_cursor_that_is_refused_for_ever_is_walked_around() -> None:
+def test_a_cursor_that_is_rejected_for_ever_is_walked_around() -> None:
     web = web_of(250)
     web.stuck_cursor = "100:100"
     home = house(web)

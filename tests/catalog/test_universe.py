@@ -148,7 +148,7 @@ def test_remembered_markets_that_closed_take_no_place_and_come_back_when_they_op
         market(3, tags=("nba",)),
     )
     told = universe.remember([closed, other, open_])
-    assert told == Remembered(chosen=(open_,), closed=(closed,), refused=(other,))
+    assert told == Remembered(chosen=(open_,), closed=(closed,), rejected=(other,))
     universe = Universe(Filters())
     universe.remember([closed])
     assert universe.glimpse([market(1, tags=("nba",))]).added == (market(1, tags=("nba",)),)
@@ -209,10 +209,10 @@ def test_after_a_sweep_that_ended_early_newcomers_wait_for_the_next() -> None:
     assert universe.glimpse([market(1)]).added == ()
 
 
-def test_remembered_markets_take_places_first_and_the_rest_is_refused() -> None:
+def test_remembered_markets_take_places_first_and_the_rest_is_rejected() -> None:
     universe = Universe(Filters(max_assets=4))
     told = universe.remember([market(1), market(2), market(3)])
-    assert told == Remembered(chosen=(market(1), market(2)), refused=(market(3),))
+    assert told == Remembered(chosen=(market(1), market(2)), rejected=(market(3),))
     universe.sweep([market(100)])
     assert universe.end_sweep(complete=True) == ()
 

@@ -22,7 +22,7 @@ _ROWS = """
 
 
 def journalled(directory: Path, read_to: int) -> tuple[set[Key], int]:
-    """Read a dead tracker's journal from a copy; give its prints and where it ends."""
+    """Read a dead tracker's journal from a copy; give its trades and where it ends."""
     if not directory.exists():
         return set(), read_to
     copy = directory.with_name("copy")
@@ -43,8 +43,8 @@ def _keys(journal: Journal, read_to: int) -> Iterator[Key]:
             continue
         kept = facts.decode(item.body)
         if isinstance(kept, facts.FramesSeen):
-            prints = channel.decode(kept.raws, kept.received_at_ns).prints
-            for found, occurrence in zip(prints, kept.occurrences, strict=True):
+            trades = channel.decode(kept.raws, kept.received_at_ns).trades
+            for found, occurrence in zip(trades, kept.occurrences, strict=True):
                 if occurrence:  # else another connection records it
                     yield _key(found, occurrence)
 

@@ -52,24 +52,24 @@ def restarting(scene: Scene, monitor: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disconnected(scene: Scene, _: Monitor) -> Iterator[None]:
-    with _lasting(scene, "refuse_ws", status=503):
+    with _lasting(scene, "reject_ws", status=503):
         scene.feed.reset()
         yield
 
 
 @contextlib.contextmanager
-def one_refused(scene: Scene, _: Monitor) -> Iterator[None]:
-    with _lasting(scene, "refuse_ws", status=503):
+def one_rejected(scene: Scene, _: Monitor) -> Iterator[None]:
+    with _lasting(scene, "reject_ws", status=503):
         scene.admin("fault", kind="drop", count=1)
         yield
 
 
 @contextlib.contextmanager
-def no_prints(scene: Scene, _: Monitor) -> Iterator[None]:
+def no_trades(scene: Scene, _: Monitor) -> Iterator[None]:
     scene.strike()
-    scene.admin("rates", prints_per_second=0)
+    scene.admin("rates", trades_per_second=0)
     yield
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=200)
 
 
 @contextlib.contextmanager
@@ -83,7 +83,7 @@ def unconfirmed(scene: Scene, _: Monitor) -> Iterator[None]:
     """Markets begin on connections that listen already, and nothing is said about them.
 
     A connection without any book at all does not listen: that is another alert. Nobody
-    trades meanwhile: a book follows many a print, and proves the token as well.
+    trades meanwhile: a book follows many a trade, and proves the token as well.
     """
     scene.hush()
     with _lasting(scene, "no_books"):
@@ -91,7 +91,7 @@ def unconfirmed(scene: Scene, _: Monitor) -> Iterator[None]:
             scene.admin("market", fate="clean", winner=winner, life_s=90_000)
         yield
     scene.admin("fault", kind="drop", count=99)
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=200)
 
 
 @contextlib.contextmanager
@@ -116,16 +116,16 @@ def unwanted(scene: Scene, _: Monitor) -> Iterator[None]:
     scene.tracked.stop()
     scene.tracker()
     scene.until_status("every token is heard", hears_all)
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=200)
 
 
 @contextlib.contextmanager
 def database_away(scene: Scene, _: Monitor) -> Iterator[None]:
-    scene.admin("rates", prints_per_second=500)
+    scene.admin("rates", trades_per_second=500)
     scene.strike()
     scene.server.stop()
     yield
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=200)
     scene.server.start()
 
 
@@ -172,7 +172,7 @@ def storing_stopped(scene: Scene, _: Monitor) -> Iterator[None]:
     _again(scene)
     rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
     scene.set_aside = int(rows[0][0])
-    scene.note(f"{scene.set_aside} prints were set aside before it stopped")
+    scene.note(f"{scene.set_aside} trades were set aside before it stopped")
 
 
 @contextlib.contextmanager
@@ -206,7 +206,7 @@ def broken(target: str, action: str, times: int) -> Bring:
         scene.admin("fault", kind="drop", count=1)
         scene.hush()
         yield
-        scene.admin("rates", prints_per_second=200)
+        scene.admin("rates", trades_per_second=200)
         _again(scene)
 
     return bring

@@ -19,7 +19,7 @@ SETTINGS = {
     "TRACKER_ASSETS_PER_CONNECTION": "20",
     "TRACKER_SILENCE_SECONDS": "5",
 }
-"""One leg of four connections beside the one for announcements."""
+"""One feed of four connections beside the one for announcements."""
 
 
 def _play(
@@ -79,11 +79,11 @@ def names_of(fault: Fault) -> tuple[str, ...]:
 FAULTS = (
     _fault("A1", "the tracker is killed", "TrackerDown", bring=causes.down),
     _fault("A2", "it is killed three times in a row", "TrackerRestarting", bring=causes.restarting),
-    _fault("A3", "handshakes refused, all connections reset", "TrackerDisconnected",
+    _fault("A3", "handshakes rejected, all connections reset", "TrackerDisconnected",
            bring=causes.disconnected, ceases_s=90),
-    _fault("A4", "handshakes refused, one connection reset", "TrackerConnectionsDown",
-           "TrackerGapOpen", bring=causes.one_refused, fires_s=120, ceases_s=120),
-    _fault("A5", "nobody trades", "TrackerNoPrints", bring=causes.no_prints),
+    _fault("A4", "handshakes rejected, one connection reset", "TrackerConnectionsDown",
+           "TrackerGapOpen", bring=causes.one_rejected, fires_s=120, ceases_s=120),
+    _fault("A5", "nobody trades", "TrackerNoTrades", bring=causes.no_trades),
     _fault("A6", "the exchange is frozen", "TrackerExchangeSilent", bring=causes.exchange_silent),
     _fault("A7", "no books of new markets", "TrackerTokensUnconfirmed",
            bring=causes.unconfirmed, fires_s=300, ceases_s=120),
@@ -97,7 +97,7 @@ FAULTS = (
            needs=("root",)),
     _fault("A12", "fdatasync takes 1.5 s", "TrackerDiskSlow", bring=causes.disk_slow, fires_s=120,
            ceases_s=120, needs=("strace",)),
-    _fault("A13", "a constraint that no print fulfils", "TrackerStoringStopped",
+    _fault("A13", "a constraint that no trade fulfils", "TrackerStoringStopped",
            bring=causes.storing_stopped),
     _fault("A14", "a source contradicts the others", "TrackerResolutionConflict",
            bring=causes.conflict, fires_s=90),

@@ -123,7 +123,7 @@ def dead_at_birth(scene: Scene) -> None:
 
 
 def crash_loop(scene: Scene) -> None:
-    """One connection dies whenever it marks; the other leg hears its tokens."""
+    """One connection dies whenever it marks; the other feed hears its tokens."""
     fuse = start(scene, "actors.feed.epoch:Epoch.confirm", "raise")
     fuse.write_text("8")
     scene.strike("drop", count=1)
@@ -168,7 +168,7 @@ FAULTS = (
         number="F14",
         name="a bug in each actor",
         how="test build: one exception in each of 7 places",
-        expected="that actor alone is restarted; no print is lost",
+        expected="that actor alone is restarted; no trade is lost",
         play=bugs,
         deadline_s=240,
     ),

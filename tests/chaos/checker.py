@@ -105,8 +105,8 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
     """Say whether the times of receipt are those of the feed, not those of the storing.
 
     Returns:
-        How many prints have an earlier `received_at` than one that was sent before them for
-        the same token (twins left out), and the longest time from a print to its `received_at`
+        How many trades have an earlier `received_at` than one that was sent before them for
+        the same token (twins left out), and the longest time from a trade to its `received_at`
         in seconds.
     """
     with psycopg.connect(dsn, autocommit=True) as database:
@@ -115,7 +115,7 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
     last: dict[str, float] = {}
     inverted, longest_s = 0, 0.0
     for line in ledger_lines(ledger):
-        if line["kind"] != "print":
+        if line["kind"] != "trade":
             continue
         token = line["token"]
         found = stored.get((token, line["ts"], line["hash"] or None, Decimal(line["size"])))
@@ -129,13 +129,13 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
 
 
 def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
-    """Count the prints of these stretches that are not stored; twins count as one."""
+    """Count the trades of these stretches that are not stored; twins count as one."""
     if not heard:
         return 0
     sent = {
         (line["token"], line["ts"], line["hash"] or None, Decimal(line["size"]))
         for line in ledger_lines(ledger)
-        if line["kind"] == "print" and any(a <= line["ts"] / 1000 < b for a, b in heard)
+        if line["kind"] == "trade" and any(a <= line["ts"] / 1000 < b for a, b in heard)
     }
     with psycopg.connect(dsn, autocommit=True) as database:
         stored = database.execute(_STORED).fetchall()
@@ -147,10 +147,10 @@ def _shared(one: Span, other: Span) -> float:
 
 
 def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
-    """Give when each token was surely heard: between two prints of one connection to it.
+    """Give when each token was surely heard: between two trades of one connection to it.
 
-    The ledger says of each print to which connections it was written. A connection
-    that was given the print before and the one after, and to which nothing happened in
+    The ledger says of each trade to which connections it was written. A connection
+    that was given the trade before and the one after, and to which nothing happened in
     between, had the token all that time.
     """
     last: dict[tuple[str, int], float] = {}
@@ -160,7 +160,7 @@ def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
         at = line.get("ts", 0) / 1000
         if at > until:
             continue
-        if line["kind"] == "print":
+        if line["kind"] == "trade":
             _stretch(line, at, last, sick, found)
         else:
             _note(line, at, sick)

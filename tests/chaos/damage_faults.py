@@ -19,7 +19,7 @@ def power_lost(scene: Scene) -> None:
     image = scene.folder / "disk"
     make_image(image, 256)
     with mounted(image, scene.folder / "state"):
-        tracker = scene.play(prints=500)
+        tracker = scene.play(trades=500)
         scene.server.stop()
         scene.noticed_database_away()
         time.sleep(2)
@@ -57,8 +57,8 @@ def segments(scene: Scene) -> list[Path]:
 
 
 def _backlog(scene: Scene, **settings: str) -> None:
-    """Fill the journal while the database is away, with one leg; then kill the tracker."""
-    scene.play(prints=1000, TRACKER_REDUNDANCY="1", **settings)
+    """Fill the journal while the database is away, with one feed; then kill the tracker."""
+    scene.play(trades=1000, TRACKER_REDUNDANCY="1", **settings)
     scene.server.stop()
     scene.noticed_database_away()
     # Long enough for coverage to be marked behind what will be damaged.
@@ -74,7 +74,7 @@ def _pid(scene: Scene) -> int:
 
 
 def flipped(scene: Scene) -> None:
-    """One byte in the middle of the backlog; the only leg's record of some print is gone."""
+    """One byte in the middle of the backlog; the only feed's record of some trade is gone."""
     _backlog(scene)
     segment = segments(scene)[-1]
     with segment.open("r+b") as file:
@@ -110,9 +110,9 @@ def great_backlog(scene: Scene) -> None:
     scene.server.stop()
     before = scene.tracker()
     scene.until_status("every token is heard", hears_all, within_s=40)
-    scene.admin("rates", prints_per_second=8000)
+    scene.admin("rates", trades_per_second=8000)
     time.sleep(25 * min(scene.scale, 10))
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=200)
     before.stop()
     size = sum(path.stat().st_size for path in segments(scene)) / 2**20
     scene.strike()
@@ -148,14 +148,14 @@ FAULTS = (
     ),
     Fault(
         number="F25",
-        name="a bit flips in the backlog, one leg",
+        name="a bit flips in the backlog, one feed",
         how="one byte of the last segment, at two thirds",
         expected="the record is named as a hole, and not claimed as covered",
         play=flipped,
     ),
     Fault(
         number="F26",
-        name="a segment of the backlog is missing, one leg",
+        name="a segment of the backlog is missing, one feed",
         how="the last but one is removed",
         expected="as F25; it starts",
         play=missing,
@@ -163,7 +163,7 @@ FAULTS = (
     Fault(
         number="F28",
         name="great backlog at the start",
-        how="8,000 prints/s for 25 s with the server stopped (10 x with HOURS)",
+        how="8,000 trades/s for 25 s with the server stopped (10 x with HOURS)",
         expected="memory below 200 MiB, listening before the backlog is stored",
         play=great_backlog,
         deadline_s=300,

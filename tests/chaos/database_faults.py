@@ -14,7 +14,7 @@ from tests.live.stage import as_url
 
 DAY_S = 86_400
 STALE_S = 30.0
-"""A print that waited in the journal for its database keeps the time at which it came."""
+"""A trade that waited in the journal for its database keeps the time at which it came."""
 POISON = ("tests/database/test_bad_rows.py",)
 
 
@@ -24,7 +24,7 @@ def clock_off(scene: Scene) -> None:
     scene.strike()
     for seconds in (DAY_S, -DAY_S):
         with scene.server.clock_off(seconds):
-            scene.play(prints=300) if scene.tracked is None else scene.recovered(within_s=60)
+            scene.play(trades=300) if scene.tracked is None else scene.recovered(within_s=60)
             ((theirs,),) = scene.server.ask("select extract(epoch from clock_timestamp())::float8")
             scene.expect(abs(theirs - time.time() - seconds) < STALE_S, "its clock is not off")
             _stored(scene, 1_000)
@@ -34,14 +34,14 @@ def clock_off(scene: Scene) -> None:
     scene.hush()
     scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
     _, longest_s = disorder(scene.ledger, scene.plain_dsn)
-    scene.expect(longest_s < STALE_S, f"a print has a received_at {longest_s:.1f} s late")
+    scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")
     scene.costs_nothing = True
 
 
 def _stored(scene: Scene, more: int) -> None:
-    """Wait until so many more prints are stored than now."""
+    """Wait until so many more trades are stored than now."""
     total = scene.status()["trades"]["total"]
-    scene.until_status("prints are stored", lambda found: found["trades"]["total"] > total + more)
+    scene.until_status("trades are stored", lambda found: found["trades"]["total"] > total + more)
 
 
 def unwilling(scene: Scene) -> None:
@@ -66,7 +66,7 @@ def unwilling(scene: Scene) -> None:
             f"alter role {role} connection limit 0",
             f"alter role {role} connection limit -1",
         ),
-        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to prints"),
+        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to trades"),
         ("57P01", "select 1", "select 1"),
     )
     said = []
@@ -80,15 +80,15 @@ def unwilling(scene: Scene) -> None:
         server.run(remedy, db=db)
         scene.over()
         scene.recovered(within_s=90)
-    refused = server.ask("select count(*) from rejected_messages", db=db)
-    scene.expect(refused == [(0,)], f"{refused} were taken for poison")
+    rejected = server.ask("select count(*) from rejected_messages", db=db)
+    scene.expect(rejected == [(0,)], f"{rejected} were taken for poison")
     scene.outcome.figures["said"] = said
-    scene.note(f"{len(troubles)} refusals")
+    scene.note(f"{len(troubles)} rejections")
     scene.costs_nothing = True
 
 
 def full_disk(scene: Scene) -> None:
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     filler = fill(scene.server.root)
     scene.noticed("database_away", within_s=90)
@@ -97,16 +97,16 @@ def full_disk(scene: Scene) -> None:
     scene.over()
     scene.server.revive()
     scene.recovered(within_s=90)
-    refused = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
-    scene.expect(refused == [(0,)], f"{refused} were taken for poison")
+    rejected = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
+    scene.expect(rejected == [(0,)], f"{rejected} were taken for poison")
     scene.costs_nothing = True
 
 
 def twice_told(scene: Scene) -> None:
-    """Two legs tell all of it twice, and books follow each reconnect."""
-    scene.play(prints=500)
+    """Two feeds tell all of it twice, and books follow each reconnect."""
+    scene.play(trades=500)
     for _ in range(3):
-        time.sleep(PROOF_S)  # what the leg that stays has heard is proven once a second
+        time.sleep(PROOF_S)  # what the feed that stays has heard is proven once a second
         scene.strike("drop", count=1)
         scene.recovered(within_s=30)
     books = scene.status()["books"]
@@ -118,7 +118,7 @@ def twice_told(scene: Scene) -> None:
 def slow(scene: Scene) -> None:
     scene.simulate()
     proxy = scene.base
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     proxy.toxics = Toxics(latency_s=0.25)
     lag = 0.0
@@ -129,7 +129,7 @@ def slow(scene: Scene) -> None:
     proxy.toxics = CLEAN
     scene.over()
     scene.recovered(within_s=30)
-    scene.note(f"500 ms a round trip; prints waited {lag:.1f} s at most")
+    scene.note(f"500 ms a round trip; trades waited {lag:.1f} s at most")
     scene.costs_nothing = True
 
 
@@ -170,7 +170,7 @@ FAULTS = (
         number="F35",
         name="stored but not to be read again",
         how="times beyond the range",
-        expected="refused before the database",
+        expected="rejected before the database",
         proof=("tests/polymarket/test_events.py", *POISON),
     ),
     Fault(
@@ -193,15 +193,15 @@ FAULTS = (
     ),
     Fault(
         number="F37",
-        name="told twice: two legs, reconnects",
-        how="two legs under 500 prints/s, three drops",
+        name="told twice: two feeds, reconnects",
+        how="two feeds under 500 trades/s, three drops",
         expected="one row each, no gap",
         play=twice_told,
     ),
     Fault(
         number="F38",
         name="slow database",
-        how="250 ms each way for 15 s under 500 prints/s",
+        how="250 ms each way for 15 s under 500 trades/s",
         expected="no effect on what is received",
         play=slow,
     ),

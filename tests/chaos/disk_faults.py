@@ -15,7 +15,7 @@ from tests.live.stage import until
 def full(scene: Scene) -> None:
     """The disk is full while the database is there."""
     state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     filler = fill(state)
     scene.degraded("journal_full", within_s=30)
@@ -39,7 +39,7 @@ def causes(scene: Scene) -> dict[str, int]:
 def full_without_database(scene: Scene) -> None:
     """The disk is full and the database down; then the disk has room, then all is back."""
     state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.server.stop()
     scene.noticed_database_away()
     time.sleep(1)
@@ -59,7 +59,7 @@ def full_without_database(scene: Scene) -> None:
 
 def capped(scene: Scene) -> None:
     """The journal's own cap is reached with the database down."""
-    scene.play(prints=500, **SMALL_JOURNAL)
+    scene.play(trades=500, **SMALL_JOURNAL)
     scene.strike()
     scene.server.stop()
     scene.degraded("journal_full", within_s=60)
@@ -76,7 +76,7 @@ def born_full(scene: Scene) -> None:
 
     Every start writes something down, so that in the end not the least record has room.
     """
-    scene.play(prints=500, **SMALL_JOURNAL)
+    scene.play(trades=500, **SMALL_JOURNAL)
     scene.strike()
     scene.server.stop()
     scene.degraded("journal_full", within_s=60)
@@ -101,7 +101,7 @@ def born_full(scene: Scene) -> None:
 
 
 def sync_fails(scene: Scene) -> None:
-    tracker = scene.play(prints=500)
+    tracker = scene.play(trades=500)
     scene.strike()
     before = segments(scene)
     with tracer.attached(tracker.process.pid, "fdatasync:error=EIO:when=1"):
@@ -120,7 +120,7 @@ def sync_fails(scene: Scene) -> None:
 def sync_fails_for_good(scene: Scene) -> None:
     """No new segment can be synced either: exit 74, and all is there at the next start."""
     scene.sabotaged = True  # the actors' last words come with their tracebacks
-    tracker = scene.play(prints=500)
+    tracker = scene.play(trades=500)
     scene.strike()
     with tracer.attached(tracker.process.pid, "fdatasync,fsync:error=EIO"):
         until("it gives up", lambda: tracker.process.poll() is not None, within_s=60)
@@ -135,7 +135,7 @@ def sync_fails_for_good(scene: Scene) -> None:
 
 
 def slow_sync(scene: Scene) -> None:
-    tracker = scene.play(prints=500)
+    tracker = scene.play(trades=500)
     scene.strike()
     with tracer.attached(tracker.process.pid, "fdatasync:delay_enter=1500ms"):
         time.sleep(8)
@@ -162,7 +162,7 @@ def not_writable(scene: Scene) -> None:
     scene.expect('"started"' not in said, "it said that it had started")
     scene.note(said.splitlines()[-1][:120] if said else "nothing was said")
     scene.tracked = None
-    scene.admin("rates", prints_per_second=0)
+    scene.admin("rates", trades_per_second=0)
     scene.ledger.unlink()
 
 

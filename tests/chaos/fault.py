@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What came of one fault. Counts are in prints; None: does not apply."""
+    """What came of one fault. Counts are in trades; None: does not apply."""
 
     number: str
     name: str

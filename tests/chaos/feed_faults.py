@@ -35,8 +35,8 @@ def frozen_beside(scene: Scene) -> None:
 
 
 def deaf(scene: Scene) -> None:
-    """Three tokens, each on one leg, say nothing; the other leg tells that they trade."""
-    scene.play(prints=400)
+    """Three tokens, each on one feed, say nothing; the other feed tells that they trade."""
+    scene.play(trades=400)
     time.sleep(PROOF_S)
     scene.strike("deaf", count=3)
     hears = lambda: not any(line["deaf"] for line in scene.lines())  # noqa: E731
@@ -52,7 +52,7 @@ def bookless(scene: Scene) -> None:
     A trade brings a book as well, so few tokens trade meanwhile.
     """
     sparse = ("--noise-per-second", "0", "--zipf", "3")
-    scene.simulate(*STEADY, *sparse, prints=3)
+    scene.simulate(*STEADY, *sparse, trades=3)
     scene.strike("no_books", seconds=BOOKLESS_S)
     scene.began = scene.at
     scene.tracker(TRACKER_REDUNDANCY="1", TRACKER_SILENCE_SECONDS="120")
@@ -64,7 +64,7 @@ def bookless(scene: Scene) -> None:
     early = {
         token for token, at in scene.server.ask(CLAIMS, db=scene.plain_dsn) if at < over - PROOF_S
     }
-    lines = [line for line in ledger_lines(scene.ledger) if line["kind"] == "print"]
+    lines = [line for line in ledger_lines(scene.ledger) if line["kind"] == "trade"]
     traded = {line["token"] for line in lines if line["ts"] / 1000 < over}
     scene.expect(early <= traded, f"{len(early - traded)} tokens are claimed without a book")
     gaps = gaps_of(scene.plain_dsn, (scene.at, over))
@@ -90,7 +90,7 @@ def garbage(scene: Scene) -> None:
     time.sleep(PROOF_S)
     scene.strike("garbage", count=3)
     scene.admin("fault", kind="bad_text", count=3)
-    rejected = lambda found: found["books"]["refused"] > 0  # noqa: E731
+    rejected = lambda found: found["books"]["rejected"] > 0  # noqa: E731
     scene.until_status("some are set aside", rejected)
     scene.recovered(within_s=30)
     rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
@@ -118,29 +118,29 @@ def closed(scene: Scene) -> None:
     scene.costs_nothing = True
 
 
-def refused(scene: Scene) -> None:
+def rejected(scene: Scene) -> None:
     scene.play()
     for status in (429, 403, 503):
         time.sleep(PROOF_S)
-        scene.strike("refuse_ws", seconds=90, status=status)
+        scene.strike("reject_ws", seconds=90, status=status)
         scene.admin("fault", kind="drop", count=1)
         scene.noticed(
             "connection_ended",
             within_s=60,  # after earlier failures it may wait before it tries
             where=lambda event: str(status) in event["reason"],  # noqa: B023 - used at once
         )
-        scene.admin("fault", kind="refuse_ws", seconds=0, status=status)
+        scene.admin("fault", kind="reject_ws", seconds=0, status=status)
         scene.over()
         scene.recovered(within_s=120)
     scene.costs_nothing = True
 
 
 def changing(scene: Scene) -> None:
-    """Markets begin and end, connections are cut, and every print is stored or in a gap."""
+    """Markets begin and end, connections are cut, and every trade is stored or in a gap."""
     scene.simulate("--births-per-second", "2", "--life", "4-10", markets=60)
     scene.tracker()
     scene.until_status("something is heard", lambda found: found["assets"]["covered"] > 40)
-    scene.admin("rates", prints_per_second=300)
+    scene.admin("rates", trades_per_second=300)
     for _ in range(round(8 * scene.scale)):
         scene.strike("drop", count=1)
         time.sleep(2)
@@ -152,24 +152,24 @@ def changing(scene: Scene) -> None:
 
 def burst(scene: Scene) -> None:
     seconds = 20.0 * min(scene.scale, 3)
-    scene.play(prints=400)
+    scene.play(trades=400)
     time.sleep(PROOF_S)
     scene.strike()
-    scene.admin("rates", prints_per_second=2000, noise_per_second=18_000)
+    scene.admin("rates", trades_per_second=2000, noise_per_second=18_000)
     lag, end = 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.5)
         lag = max(lag, float(scene.status()["database"]["lag_s"]))
-    scene.admin("rates", prints_per_second=200, noise_per_second=300)
+    scene.admin("rates", trades_per_second=200, noise_per_second=300)
     scene.over()
     scene.recovered(within_s=60)
-    scene.note(f"20,000 messages/s for {seconds:.0f} s; prints waited {lag:.1f} s at most")
+    scene.note(f"20,000 messages/s for {seconds:.0f} s; trades waited {lag:.1f} s at most")
     scene.costs_nothing = True
 
 
 def rolling(scene: Scene) -> None:
-    """Every connection is ended once, one after another, under 2,000 prints/s."""
-    scene.play(prints=2000)
+    """Every connection is ended once, one after another, under 2,000 trades/s."""
+    scene.play(trades=2000)
     scene.strike()
     numbers = [line["connection"] for line in scene.lines()]
     for number in numbers:
@@ -184,7 +184,7 @@ def rolling(scene: Scene) -> None:
 def calm(scene: Scene) -> None:
     """Nothing happens; nothing may be called a gap."""
     seconds = 30.0 if scene.scale == 1.0 else 3600.0
-    scene.play(prints=300)
+    scene.play(trades=300)
     time.sleep(seconds)
     scene.note(f"{seconds:.0f} s")
     scene.costs_nothing = True
@@ -201,30 +201,30 @@ def _proof(number: str, name: str, expected: str, *proof: str) -> Fault:
 FAULTS = (
     _fault(
         "F43",
-        "freeze that answers PONG, one leg",
+        "freeze that answers PONG, one feed",
         "the simulator withholds data from one connection",
         "noticed within TRACKER_SILENCE_SECONDS + 5 s; gap from the last data on",
         frozen,
     ),
     _fault(
         "F43b",
-        "freeze that answers PONG, two legs",
+        "freeze that answers PONG, two feeds",
         "as F43 with the default redundancy",
-        "no print is missing, no gap",
+        "no trade is missing, no gap",
         frozen_beside,
     ),
     _fault(
         "F44",
         "single tokens deaf on a live connection",
         "the simulator withholds one token each from three connections",
-        "noticed by the other leg, cured; no gap with two legs",
+        "noticed by the other feed, cured; no gap with two feeds",
         deaf,
     ),
     _fault(
         "F44b",
         "no book after the subscription",
-        "no books for 40 s from the start, one leg",
-        "prints stored, nothing claimed; asked for again on the same line",
+        "no books for 40 s from the start, one feed",
+        "trades stored, nothing claimed; asked for again on the same line",
         bookless,
     ),
     _fault(
@@ -253,41 +253,41 @@ FAULTS = (
         "F48",
         "CLOSE 1000/1001/1008/1012/1013, invalid frame",
         "the simulator closes or breaks one connection after another",
-        "data before it is kept; connected again; no gap with two legs",
+        "data before it is kept; connected again; no gap with two feeds",
         closed,
     ),
     _fault(
         "F49",
         "429, 403, 503 on upgrade",
-        "one connection dropped, handshakes refused until it has met a refusal",
-        "backs off and comes back; no gap with two legs",
-        refused,
+        "one connection dropped, handshakes rejected until it has met a rejection",
+        "backs off and comes back; no gap with two feeds",
+        rejected,
     ),
     _fault(
         "F55",
         "markets come and go while connections are cut",
         "two births a second, lives of 4-10 s, a drop every 2 s",
-        "every print stored or in a gap",
+        "every trade stored or in a gap",
         changing,
     ),
     _fault(
         "F56",
         "burst of 20,000 messages/s",
-        "2,000 prints/s and 18,000 others for 20 s (60 s with HOURS)",
+        "2,000 trades/s and 18,000 others for 20 s (60 s with HOURS)",
         "no loss, no gap; lag recovers",
         burst,
     ),
     _fault(
         "roll",
         "rolling restart of every connection",
-        "closed one by one under 2,000 prints/s, two legs",
-        "no print missing, no gap",
+        "closed one by one under 2,000 trades/s, two feeds",
+        "no trade missing, no gap",
         rolling,
     ),
     Fault(
         number="calm",
         name="calm: nothing happens",
-        how="two legs, 300 prints/s, 30 s (an hour with HOURS)",
+        how="two feeds, 300 trades/s, 30 s (an hour with HOURS)",
         expected="no gap at all",
         play=calm,
         deadline_s=420,

@@ -12,7 +12,7 @@ from tests.live.stage import until
 
 EARLY_SHARE, EARLY_S = 0.25, (0.2, 1.5)
 """Of so many lives the end comes so many seconds after the start of the process."""
-PRINTS_BYTES, LATER_S = 20_000, 0.6
+TRADES_BYTES, LATER_S = 20_000, 0.6
 """The others end so soon after so much was journalled."""
 SERVER_EVERY = 10
 TEAR_EVERY = 3
@@ -22,7 +22,7 @@ def rounds(scene: Scene) -> None:
     """Kill, look at what the journal has, restart; at the end compare with the database."""
     rng = random.Random(7)
     scene.overrides = {"TRACKER_ASSETS_PER_CONNECTION": "200"}
-    scene.simulate(prints=300)
+    scene.simulate(trades=300)
     struck = torn = 0
     began = time.monotonic()
     for number in range(1, scene.rounds + 1):
@@ -38,23 +38,23 @@ def rounds(scene: Scene) -> None:
     scene.tracker()
     scene.flows(within_s=60)
     scene.outcome.recover_s = time.time() - scene.at
-    scene.expect(struck > scene.rounds / 3, f"only {struck} kills struck while prints came")
+    scene.expect(struck > scene.rounds / 3, f"only {struck} kills struck while trades came")
     restarts = scene.rounds // SERVER_EVERY
     scene.note(
-        f"{scene.rounds} kills, {struck} of them while prints came,"
+        f"{scene.rounds} kills, {struck} of them while trades came,"
         f" {restarts} immediate restarts, {torn} torn tails;"
-        f" {len(scene.acknowledged)} prints acknowledged"
+        f" {len(scene.acknowledged)} trades acknowledged"
     )
 
 
 def _one_life(scene: Scene, rng: random.Random, *, restart: bool) -> None:
-    """Start a tracker and kill it: in its start, or a little after its first prints."""
+    """Start a tracker and kill it: in its start, or a little after its first trades."""
     tracker = scene.tracker()
     if rng.random() < EARLY_SHARE:
         time.sleep(rng.uniform(*EARLY_S))
     else:
-        grown = _bytes(scene) + PRINTS_BYTES
-        until("prints are journalled", lambda: _bytes(scene) >= grown)
+        grown = _bytes(scene) + TRADES_BYTES
+        until("trades are journalled", lambda: _bytes(scene) >= grown)
         time.sleep(rng.uniform(0.0, LATER_S))
     if restart:
         scene.server.kill()

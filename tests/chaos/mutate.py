@@ -85,7 +85,7 @@ MUTATIONS = (
     ),
     Mutation(
         "ON CONFLICT",
-        "sql/queries/insert_prints.sql",
+        "sql/queries/insert_trades.sql",
         "on conflict do nothing",
         "",
         ("tests/database/test_store.py",),

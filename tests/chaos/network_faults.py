@@ -1,4 +1,4 @@
-"""F41, F42, F45, F50-F54: the network: cut, swallowed, stalled, refused and redirected."""
+"""F41, F42, F45, F50-F54: the network: cut, swallowed, stalled, rejected and redirected."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tests.chaos.scene import PROOF_S, STEADY, Scene, at_of, hears_all
 
 TRANSPORT_S = 15.0
 CROWD = 400
-"""Tokens, and with two legs of two tokens each as many connections."""
+"""Tokens, and with two feeds of two tokens each as many connections."""
 CALM_S = 5.0
 
 
@@ -82,7 +82,7 @@ def storm(scene: Scene) -> None:
     """Forty connections cut at once; they come back one after another."""
     scene.simulate("--births-per-second", "0", "--life", "90000-100000", markets=200)
     proxy = scene.feed
-    scene.play(prints=400, TRACKER_ASSETS_PER_CONNECTION="20")
+    scene.play(trades=400, TRACKER_ASSETS_PER_CONNECTION="20")
     accepted = proxy.accepted
     scene.strike()
     count = proxy.reset()
@@ -110,7 +110,7 @@ def crowd(scene: Scene) -> None:
     found = scene.until_status("every token is heard", hears_all, within_s=120)
     lines = found["connections"]["wanted"]
     scene.expect(lines > FEW, f"{lines} connections are read at once")
-    scene.trade(prints=400)
+    scene.trade(trades=400)
     time.sleep(CALM_S)
     scene.strike()
     count = proxy.reset()
@@ -169,7 +169,7 @@ FAULTS = (
     _fault(
         "F45",
         "stall in mid-frame; one byte a second",
-        "half a frame, then a frame that drips, one leg",
+        "half a frame, then a frame that drips, one feed",
         "noticed within 15 s + 5 s",
         stalled,
     ),
@@ -190,10 +190,10 @@ FAULTS = (
     _proof(
         "F51",
         "certificate unknown, for another name, none",
-        "refused",
-        "tests/transport/test_connect.py::test_an_unknown_authority_is_refused",
-        "tests/transport/test_connect.py::test_a_certificate_for_another_name_is_refused",
-        "tests/transport/test_connect.py::test_a_server_without_tls_is_refused",
+        "rejected",
+        "tests/transport/test_connect.py::test_an_unknown_authority_is_rejected",
+        "tests/transport/test_connect.py::test_a_certificate_for_another_name_is_rejected",
+        "tests/transport/test_connect.py::test_a_server_without_tls_is_rejected",
         "tests/transport/test_connect.py::test_a_wire_verifies_by_default",
     ),
     _proof(
@@ -215,7 +215,7 @@ FAULTS = (
     _fault(
         "F53b",
         "four hundred connections, read in rounds",
-        "two tokens on each, two legs; RST to all, later kill -9",
+        "two tokens on each, two feeds; RST to all, later kill -9",
         "what was heard is stored, the gaps are those of the cuts",
         crowd,
     ),

@@ -10,11 +10,11 @@ from tests.chaos.scene import Scene, hears_all
 MOST_GROWTH_MIB = 50.0
 WATCHDOG_S = 30.0
 STALE_S = 30.0
-"""A print that waited in the journal for its database keeps the time at which it came."""
+"""A trade that waited in the journal for its database keeps the time at which it came."""
 
 
 def absent_at_start(scene: Scene) -> None:
-    scene.simulate(prints=200)
+    scene.simulate(trades=200)
     scene.server.stop()
     scene.strike()
     scene.tracker()
@@ -30,8 +30,8 @@ def absent_at_start(scene: Scene) -> None:
 
 
 def down_for_long(scene: Scene) -> None:
-    """The outage; its length grows with the scale, its rate is 500 prints/s."""
-    scene.play(prints=500)
+    """The outage; its length grows with the scale, its rate is 500 trades/s."""
+    scene.play(trades=500)
     outage_s = 20.0 * scene.scale
     scene.strike()
     scene.server.stop()
@@ -61,21 +61,21 @@ def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
 
 
 def volume_of_an_hour(scene: Scene) -> None:
-    """The prints of an hour at 500/s, pressed into minutes, all of it while it is down.
+    """The trades of an hour at 500/s, pressed into minutes, all of it while it is down.
 
-    One leg: then the order in which prints were received is the order in which they were sent.
+    One feed: then the order in which trades were received is the order in which they were sent.
     """
-    prints, rate = 1_800_000, 3_000
+    trades, rate = 1_800_000, 3_000
     if scene.scale == 1.0:
-        prints = 180_000
-    one_leg = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": "40"}
-    scene.play(prints=500, **one_leg)
+        trades = 180_000
+    one_feed = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": "40"}
+    scene.play(trades=500, **one_feed)
     scene.strike()
     scene.server.stop()
     scene.degraded("database_away", within_s=15)
-    scene.admin("rates", prints_per_second=rate, noise_per_second=100)
-    wrong, growth = _watch_outage(scene, prints / rate)
-    scene.admin("rates", prints_per_second=200)
+    scene.admin("rates", trades_per_second=rate, noise_per_second=100)
+    wrong, growth = _watch_outage(scene, trades / rate)
+    scene.admin("rates", trades_per_second=200)
     scene.expect(not wrong, f"{wrong} times the status did not say database_away")
     scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
     waiting = scene.status()["books"]["in_journal"]
@@ -88,10 +88,10 @@ def volume_of_an_hour(scene: Scene) -> None:
     scene.hush()
     scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
     inverted, longest_s = disorder(scene.ledger, scene.plain_dsn)
-    scene.expect(not inverted, f"{inverted} prints were received before earlier ones")
-    scene.expect(longest_s < STALE_S, f"a print has a received_at {longest_s:.1f} s late")
+    scene.expect(not inverted, f"{inverted} trades were received before earlier ones")
+    scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")
     scene.note(
-        f"{waiting} prints waited; memory + {growth:.0f} MiB;"
+        f"{waiting} trades waited; memory + {growth:.0f} MiB;"
         f" stored in {stored_s:.0f} s ({waiting / stored_s:.0f}/s); order kept,"
         f" received at most {longest_s:.1f} s after they were made"
     )
@@ -99,7 +99,7 @@ def volume_of_an_hour(scene: Scene) -> None:
 
 
 def killed_in_a_loop(scene: Scene) -> None:
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     for _ in range(max(6, round(6 * scene.scale))):
         scene.server.restart()
@@ -113,7 +113,7 @@ def cut_in_commit(scene: Scene) -> None:
     """The words COMMIT arrive, the answer does not; and the other way round."""
     scene.simulate()
     proxy = scene.base
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     for after_s in (0.05, 0.0, -1.0) * max(2, round(2 * scene.scale)):
         before = proxy.cuts
@@ -137,7 +137,7 @@ def _until_cut(scene: Scene, before: int) -> None:
 
 
 def frozen_backend(scene: Scene) -> None:
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     thaw = scene.server.freeze_backend()
     try:
@@ -155,7 +155,7 @@ def swallowed(scene: Scene) -> None:
     """A black hole in the middle of the traffic: no error, no end."""
     scene.simulate()
     proxy = scene.base
-    scene.play(prints=500)
+    scene.play(trades=500)
     scene.strike()
     proxy.toxics = Toxics(hole=True)
     scene.noticed("database_away", within_s=WATCHDOG_S + 30)
@@ -177,7 +177,7 @@ FAULTS = (
     Fault(
         number="F30",
         name="database down for long, under load",
-        how="server stopped for 20 s (200 s with HOURS) under 500 prints/s",
+        how="server stopped for 20 s (200 s with HOURS) under 500 trades/s",
         expected="memory flat, status right all the time, no gap, all stored after",
         play=down_for_long,
         deadline_s=180,
@@ -185,7 +185,7 @@ FAULTS = (
     Fault(
         number="F30b",
         name="database down, the volume of hours",
-        how="3,000 prints/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
+        how="3,000 trades/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
         expected="as F30",
         play=volume_of_an_hour,
         deadline_s=240,

@@ -13,7 +13,7 @@ from tests.chaos.scene import Scene, python
 from tests.live.stage import until
 
 SMALL_JOURNAL = {"TRACKER_JOURNAL_MAX_BYTES": "1MiB"}
-"""Segments of 256 KiB: at 500 prints/s one is full in less than a second."""
+"""Segments of 256 KiB: at 500 trades/s one is full in less than a second."""
 HOG = """
 import sys
 taken = []
@@ -36,7 +36,7 @@ def killed_at(call: str) -> Callable[[Scene], None]:
     def play(scene: Scene) -> None:
         for _ in range(3):
             if scene.tracked is None:
-                tracker = scene.play(prints=500, **SMALL_JOURNAL)
+                tracker = scene.play(trades=500, **SMALL_JOURNAL)
             else:
                 tracker = scene.tracker(**SMALL_JOURNAL)
                 scene.flows()
@@ -137,9 +137,9 @@ def without_descriptors(scene: Scene) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, hard))
     time.sleep(5)
     said = [event.get("reason", "") for event in tracker.events()]
-    refused = sum(str(reason).startswith("no_descriptors") for reason in said)
-    scene.note(f"{refused} connections failed for want of a descriptor")
-    scene.expect(refused, "no connection failed for want of a descriptor")
+    rejected = sum(str(reason).startswith("no_descriptors") for reason in said)
+    scene.note(f"{rejected} connections failed for want of a descriptor")
+    scene.expect(rejected, "no connection failed for want of a descriptor")
     scene.expect(tracker.process.poll() is None, "it ended")
     scene.over()
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
@@ -161,7 +161,7 @@ FAULTS = (
     Fault(
         number="F1",
         name="kill -9",
-        how="SIGKILL under 200 prints/s, then a new start",
+        how="SIGKILL under 200 trades/s, then a new start",
         expected="nothing received is lost or doubled; a gap from the last mark on",
         play=killed_once,
     ),
@@ -216,7 +216,7 @@ FAULTS = (
         number="F12",
         name="second instance",
         how="started on the same state directory",
-        expected="refused with 78, the first one unharmed",
+        expected="rejected with 78, the first one unharmed",
         play=second_instance,
     ),
 )

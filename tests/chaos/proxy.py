@@ -32,7 +32,7 @@ class Toxics:
         bytes_per_s: Bandwidth of each direction of each connection; 0: no limit.
         slice_bytes: Chunks are cut into pieces of this size; 0: as they come.
         hole: Nothing is handed on, in neither direction, and nobody is told.
-        refuse: New connections are reset at once.
+        reject: New connections are reset at once.
         limit_bytes: A connection is reset after so many bytes to the client; 0: never.
         cut_at: A connection is reset as soon as the client has said this.
         cut_after_s: So long after `cut_at` was handed on; below zero: instead of
@@ -43,7 +43,7 @@ class Toxics:
     bytes_per_s: float = 0.0
     slice_bytes: int = 0
     hole: bool = False
-    refuse: bool = False
+    reject: bool = False
     limit_bytes: int = 0
     cut_at: bytes = b""
     cut_after_s: float = 0.0
@@ -206,7 +206,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        if self.toxics.refuse:
+        if self.toxics.reject:
             _linger_not(writer)
             writer.transport.abort()
             return

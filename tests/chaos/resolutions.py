@@ -130,7 +130,7 @@ class Run:
         lags = [word for name in SOURCES for word in (f"--lag-{name}", lag)]
         return self._stage.simulator(
             *("--markets", str(play.markets), "--ending", "1", "--odd", "0.35"),
-            *("--births-per-second", "0", "--prints-per-second", "0", "--noise-per-second", "20"),
+            *("--births-per-second", "0", "--trades-per-second", "0", "--noise-per-second", "20"),
             *(
                 "--first-end",
                 f"{HEAD_START_S:g}",

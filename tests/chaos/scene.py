@@ -33,10 +33,10 @@ STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 QUIET_S = 0.6
 STOPPED_S = 60.0
 ARRIVAL_S = 1.5
-"""What was sent so long ago has been received: 150 ms of it is the age that a print may have,
+"""What was sent so long ago has been received: 150 ms of it is the age that a trade may have,
 the rest is for a busy machine. What the journal holds is compared to the last record."""
 PROOF_S = 1.5
-"""How far behind the last print the last proof may be: a stop is no false gap."""
+"""How far behind the last trade the last proof may be: a stop is no false gap."""
 
 
 class Scene(Doors):
@@ -50,7 +50,7 @@ class Scene(Doors):
         heard: Stretches in which everything was received: all of it must be stored.
         acknowledged: What journals of dead trackers held: it must be stored as well.
         sabotaged: Whether tracebacks are ours.
-        set_aside: Prints that the database was made to refuse: kept, but not in `trades`.
+        set_aside: Trades that the database was made to reject: kept, but not in `trades`.
         costs_nothing: Whether there must be no gap at all while the scene looks.
     """
 
@@ -76,24 +76,24 @@ class Scene(Doors):
 
     # ------------------------------------------------------------------- play
 
-    def simulate(self, *options: str, markets: int = 40, prints: float = 0) -> Process:
+    def simulate(self, *options: str, markets: int = 40, trades: float = 0) -> Process:
         """Start the simulator; nothing begins or ends in it unless `options` say so."""
-        words = ["--markets", str(markets), "--prints-per-second", str(prints)]
+        words = ["--markets", str(markets), "--trades-per-second", str(trades)]
         noise = ["--noise-per-second", "300"]
         self.simulated = self.simulator(*words, *noise, *(options or STEADY))
         return self.simulated
 
-    def play(self, *options: str, prints: float = 200, **settings: str) -> Process:
+    def play(self, *options: str, trades: float = 200, **settings: str) -> Process:
         """Start simulator and tracker; print when every token is heard; go on when it flows."""
         if self.simulated is None:
             self.simulate(*options)
         self.tracker(**settings)
-        return self.trade(prints)
+        return self.trade(trades)
 
-    def trade(self, prints: float) -> Process:
-        """Wait until the tracker hears all, then let prints be made; give the tracker."""
+    def trade(self, trades: float) -> Process:
+        """Wait until the tracker hears all, then let trades be made; give the tracker."""
         self.until_status("every token is heard", hears_all)
-        self.admin("rates", prints_per_second=prints)
+        self.admin("rates", trades_per_second=trades)
         self.flows()
         return self._now()
 
@@ -109,7 +109,7 @@ class Scene(Doors):
         return run
 
     def flows(self, *, within_s: float = 30.0, stored: int = 50) -> None:
-        """Wait until this tracker hears every token and the database has prints of it."""
+        """Wait until this tracker hears every token and the database has trades of it."""
         tracker = self._now()
 
         def flowing(found: dict[str, Any]) -> bool:
@@ -174,7 +174,7 @@ class Scene(Doors):
         self.until_status("all is well again", _well, within_s=within_s)
         total = int(self.status()["trades"]["total"])
         self.until_status(
-            "fresh prints are stored",
+            "fresh trades are stored",
             lambda found: found["trades"]["total"] > total and _well(found),
             within_s=within_s,
         )
@@ -224,8 +224,8 @@ class Scene(Doors):
         return at
 
     def hush(self) -> None:
-        """Let no more prints be made, and the last of them arrive."""
-        self.admin("rates", prints_per_second=0)
+        """Let no more trades be made, and the last of them arrive."""
+        self.admin("rates", trades_per_second=0)
         time.sleep(QUIET_S)
 
     def conclude(self) -> None:
@@ -265,14 +265,14 @@ class Scene(Doors):
         self.expect(explained.clean, "ledger and database differ")
         silent = verdict.heard_and_absent
         out.lost += silent
-        self.expect(not silent, f"{silent} prints were received before the end and are not stored")
+        self.expect(not silent, f"{silent} trades were received before the end and are not stored")
         lost = self.acknowledged - stored_keys(self.server, self.plain_dsn)
         out.lost += len(lost)
-        self.expect(not lost, f"{len(lost)} prints of dead journals are not stored")
+        self.expect(not lost, f"{len(lost)} trades of dead journals are not stored")
         if self.acknowledged:
             out.figures["acknowledged"] = len(self.acknowledged)
         if self.costs_nothing:
-            self.expect(found.in_gaps + found.unwatched == 0, "prints fell into gaps")
+            self.expect(found.in_gaps + found.unwatched == 0, "trades fell into gaps")
             self.expect(out.gap_s == 0, f"a gap was recorded: {verdict.causes}")
 
 

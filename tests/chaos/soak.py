@@ -34,7 +34,7 @@ CYCLES = 3
 QUICKER = 20
 """So much sooner verdicts are looked at again: six hours after 18 minutes, a day after 72."""
 SAMPLE_S = 5.0
-BIRTHS, LIFE, MARKETS, PRINTS = 4.0, "20-60", 150, 300
+BIRTHS, LIFE, MARKETS, TRADES = 4.0, "20-60", 150, 300
 SETTINGS = {
     "TRACKER_REPLACE_SECONDS": "120",
     "TRACKER_SILENCE_SECONDS": "15",
@@ -54,7 +54,7 @@ are the world's doing and not judged."""
 
 
 def _weekly_restart(found: Scene) -> None:
-    found.admin("fault", kind="refuse_ws", seconds=9, status=503)
+    found.admin("fault", kind="reject_ws", seconds=9, status=503)
     found.admin("fault", kind="close", code=1001, count=99)
 
 
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.simulate(*words, markets=MARKETS)
         found.launch(python(str(ROOT / "tests/chaos/quicker.py"), str(QUICKER)), env=SETTINGS)
         found.until_status("something is heard", lambda said: said["assets"]["covered"] > 100)
-        found.admin("rates", prints_per_second=PRINTS)
+        found.admin("rates", trades_per_second=TRADES)
         found.began = time.time()
         runs.append(Soak(found, asked.minutes * 60))
         runs[0].run()
@@ -178,8 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 PAGE = """# The soak
 
-Made by `make soak`; do not edit. One tracker, two legs, for {minutes:.0f} minutes: {births:g}
-markets begin every second and live {life} s, {prints} prints and 300 other events come every
+Made by `make soak`; do not edit. One tracker, two feeds, for {minutes:.0f} minutes: {births:g}
+markets begin every second and live {life} s, {rate} trades and 300 other events come every
 second, and {faults} faults, as many as in {hours:.0f} hours of hard life. Verdicts are looked at
 again {quicker} times sooner than they would. Noted every {sample:.0f} s; the line goes through the
 last two thirds, when each fault has been played once.
@@ -220,7 +220,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         minutes=minutes,
         births=BIRTHS,
         life=LIFE,
-        prints=PRINTS,
+        rate=TRADES,
         faults=len(soak.marks),
         hours=CYCLES * LIFE_H,
         sample=SAMPLE_S,

@@ -13,7 +13,7 @@ _OPEN_EPOCHS = "select count(*) from epochs where closed_seq is null"
 
 
 def stopped(scene: Scene) -> None:
-    tracker = scene.play(prints=1000)
+    tracker = scene.play(trades=1000)
     scene.strike()
     code = tracker.stop(within_s=20)
     scene.heard_until(scene.at)
@@ -32,7 +32,7 @@ def _stopped_well(scene: Scene, code: int) -> None:
 
 
 def stopped_without_database(scene: Scene) -> None:
-    tracker = scene.play(prints=500)
+    tracker = scene.play(trades=500)
     scene.server.stop()
     scene.noticed_database_away()
     scene.strike()
@@ -46,7 +46,7 @@ def stopped_without_database(scene: Scene) -> None:
 
 def stopped_at_any_time(scene: Scene) -> None:
     """SIGTERM from the first moment of the process on, and a second one in the stop."""
-    scene.simulate(prints=200)
+    scene.simulate(trades=200)
     codes = []
     for wait_s in (0.05, 0.3, 0.6, 0.9, 1.2, 1.8):
         tracker = scene.tracker()
@@ -87,7 +87,7 @@ FAULTS = (
     Fault(
         number="F5",
         name="SIGTERM under load",
-        how="SIGTERM under 1,000 prints/s",
+        how="SIGTERM under 1,000 trades/s",
         expected="exit 0 within 10 s, all of it stored, coverage closed",
         play=stopped,
     ),

@@ -104,10 +104,10 @@ def test_a_close_is_an_end_of_file(proxy: Proxy, client: socket.socket) -> None:
     assert client.recv(1) == b""
 
 
-def test_a_refusal_hits_new_connections_only(proxy: Proxy, client: socket.socket) -> None:
+def test_a_rejection_hits_new_connections_only(proxy: Proxy, client: socket.socket) -> None:
     client.sendall(b"hello")
     said_back(client, 5)
-    proxy.toxics = Toxics(refuse=True)
+    proxy.toxics = Toxics(reject=True)
     with (  # the reset may come while connecting, too
         pytest.raises(ConnectionResetError),
         socket.create_connection(proxy.address, DEADLINE_S) as late,

@@ -1,4 +1,4 @@
-"""Journal and writer together: any order of deaths, losses and faults stores each print once.
+"""Journal and writer together: any order of deaths, losses and faults stores each trade once.
 
 The disk is in memory and can lose its power; the writer is not started, so what it
 hears and when is the machine's choice; the database commits or forgets.
@@ -23,7 +23,7 @@ from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 from tests.fakes import FakeStore
 from tests.fakes_box import Box, drain
-from tests.feed.test_actor import a_print
+from tests.feed.test_actor import a_trade
 from tests.journal.journal_model import MemoryDisk
 
 NS = 1_790_000_000_000_000_000
@@ -34,11 +34,11 @@ class Base(FakeStore):
     """A database that can be counted."""
 
     def stored(self) -> list[int]:
-        return sorted(trade.traded_at_ms - MS for trade in self.prints.values())
+        return sorted(trade.traded_at_ms - MS for trade in self.trades.values())
 
 
 class RecoveryMachine(RuleBasedStateMachine):
-    """Model: `numbers` by sequence: the prints that the journal has taken and may not lose."""
+    """Model: `numbers` by sequence: the trades that the journal has taken and may not lose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             neighbours=WriterNeighbours(supervisor=box, catalog=box, resolution=box),
             store=self.store,
             journal=self.journal,
-            settings=WriterSettings(batch_prints=5, batch_records=7, hole_s=5.0),
+            settings=WriterSettings(batch_trades=5, batch_records=7, hole_s=5.0),
             rng=Random(1),
         )
         self.hear(Open())
@@ -109,7 +109,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         """Prints come: journal first, then a message, which is still in the air."""
         for _ in range(times):
             self.count += 1
-            raw = a_print(at_ms=MS + self.count)
+            raw = a_trade(at_ms=MS + self.count)
             kept = facts.FramesSeen(
                 epoch=1, connection="a", received_at_ns=NS, occurrences=(1,), raws=(raw,)
             )
@@ -123,9 +123,9 @@ class RecoveryMachine(RuleBasedStateMachine):
                 self.open()
                 return
             self.numbers[seq], self.bodies[seq] = self.count, body
-            prints = channel.decode((raw,), NS).prints
-            hashes = trade_hashes(prints)
-            told = TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
+            trades = channel.decode((raw,), NS).trades
+            hashes = trade_hashes(trades)
+            told = TradesSeen(seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes)
             self.in_the_air.append(ReadJournal(seq=seq) if crowded else told)
 
     @rule(data=st.data())
@@ -229,7 +229,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.tick(70.0)
         self.hear(Drain())
         stored = self.store.stored()
-        assert set(self.numbers.values()) <= set(stored), "a print is lost"
+        assert set(self.numbers.values()) <= set(stored), "a trade is lost"
         assert self.store.mark == self.journal.next_seq
         assert self.writer._gathered.records == 0
 
@@ -256,7 +256,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         assert not homeless, "neither in the database nor in the journal"
 
     @invariant()
-    def every_print_is_stored_once_and_none_is_made_up(self) -> None:
+    def every_trade_is_stored_once_and_none_is_made_up(self) -> None:
         stored = self.store.stored()
         assert len(stored) == len(set(stored))
         assert all(1 <= number <= self.count for number in stored)

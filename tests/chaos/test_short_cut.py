@@ -50,11 +50,11 @@ def found(folder: Path, own_server: OwnServer) -> Iterator[Scene]:
         yield made
 
 
-def one_leg_at_a_time(found: Scene) -> None:
-    """What hits one leg, or the database, costs nothing at all."""
+def one_feed_at_a_time(found: Scene) -> None:
+    """What hits one feed, or the database, costs nothing at all."""
     found.simulate()
     base = found.base
-    found.play(prints=300)
+    found.play(trades=300)
     time.sleep(PROOF_S)
     found.strike("drop", count=1)
     found.noticed("connection_ended", within_s=10)
@@ -70,7 +70,7 @@ def one_leg_at_a_time(found: Scene) -> None:
 
 def deaths(found: Scene) -> None:
     """A kill with a torn tail, and one together with the database."""
-    found.play(prints=300)
+    found.play(trades=300)
     found.kill()
     found.expect(found.acknowledged, "the journal held nothing")
     tear(found)
@@ -83,8 +83,8 @@ def deaths(found: Scene) -> None:
     found.flows()
 
 
-def test_a_lost_leg_a_cut_commit_and_a_crashed_database_cost_nothing(found: Scene) -> None:
-    played(one_leg_at_a_time, found)
+def test_a_lost_feed_a_cut_commit_and_a_crashed_database_cost_nothing(found: Scene) -> None:
+    played(one_feed_at_a_time, found)
 
     assert found.outcome.result == PASS, found.outcome.line()
     assert (found.outcome.sent or 0) > 500

@@ -18,14 +18,14 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
     opened = StoreOpened(server="PostgreSQL 18.6")
     state.store_opened(server=opened.server)
     state.writer_reported(state="live", waiting=0)
-    for child in ("leg0-0001", "leg1-0001"):
-        state.connection_wanted(child, leg=int(child[3]), at=0.0)
+    for child in ("a-0001", "b-0001"):
+        state.connection_wanted(child, feed=int(child[3]), at=0.0)
         state.connection_reported(_report(child), at=1.0)
     if not live:
-        for child in ("leg0-0001", "leg1-0001"):
+        for child in ("a-0001", "b-0001"):
             state.connection_ended(child, reason=reason, at=50.0)
     written = BatchWritten(
-        stored=1234, repeated=5, refused=0, recovered=0, mark=9, oldest_received_ns=0
+        stored=1234, repeated=5, rejected=0, recovered=0, mark=9, oldest_received_ns=0
     )
     state.batch_written(written, at=60.0, wall_ns=WALL)
     state.journal_sampled(_Journal(), oldest_s=0.0)
@@ -53,8 +53,8 @@ def _report(child: str) -> ConnectionReport:
         epoch=1,
         tokens=10,
         confirmed=10,
-        prints_total=620,
-        refused_total=0,
+        trades_total=620,
+        rejected_total=0,
         frames_total=0,
         bytes_total=0,
         last_data_at=69.0,

@@ -34,7 +34,7 @@ from tests.health.health_samples import (
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screens"
 NOW = START + 3_681.0
-CONNECTIONS = ("leg0-0001", "leg0-0002", "leg1-0001", "leg1-0002", "lifecycle")
+CONNECTIONS = ("a-0001", "a-0002", "b-0001", "b-0002", "lifecycle")
 TOKENS = 380
 SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
 
@@ -46,7 +46,7 @@ def busy() -> HealthState:
     health = state()
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
-        health.connection_wanted(name, leg=number // 2 if number < 4 else -1, at=START)
+        health.connection_wanted(name, feed=number // 2 if number < 4 else -1, at=START)
     health.store_opened(server=SERVER)
     for minute in range(61):
         at = START + 60.0 * minute + 30
@@ -84,7 +84,7 @@ def _hear(health: HealthState, at: float, minute: int, *but: str, data_at: float
         tokens = TOKENS if number < 4 else 0
         report = connection(
             name, tokens=tokens, confirmed=tokens, last_data_at=data_at or at,
-            prints_total=minute * (3_100 + 700 * number) if tokens else 0, bytes_total=minute << 20,
+            trades_total=minute * (3_100 + 700 * number) if tokens else 0, bytes_total=minute << 20,
         )  # fmt: skip
         health.connection_reported(report, at=at)
 
@@ -101,7 +101,7 @@ def _unconfirm(health: HealthState) -> None:
 
 
 def _young(health: HealthState) -> None:
-    health.connection_wanted("lifecycle", leg=-1, at=START)
+    health.connection_wanted("lifecycle", feed=-1, at=START)
 
 
 def _fail_source(health: HealthState) -> None:
@@ -116,7 +116,7 @@ def _fail_catalogue(health: HealthState) -> None:
 
 
 def _poison(health: HealthState) -> None:
-    health.store_lost(reason="101 rows refused in a row: numeric field overflow", at=NOW - 20)
+    health.store_lost(reason="101 rows rejected in a row: numeric field overflow", at=NOW - 20)
     health.writer_reported(state="stopped", waiting=0)
 
 
@@ -131,8 +131,8 @@ SPOILS: Mapping[str, Spoil] = {
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
-    "connections_down": lambda h: _lose(h, "leg1-0002", reason="http_429"),
-    "exchange_silent": lambda h: _hear(h, NOW - 1, 62, "leg0-0001", data_at=NOW - 48),
+    "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
+    "exchange_silent": lambda h: _hear(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
     "tokens_unconfirmed": _unconfirm,
     "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console, ConsoleOptions
 
 from actors.cli import board
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from tests.cli.board_samples import health
 
 
@@ -30,15 +30,15 @@ def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
     assert "\n" not in text
     assert text.startswith("degraded: none of 2")
     assert "1,234 trades" in text
-    with pytest.raises(PayloadRefused):
+    with pytest.raises(PayloadRejected):
         board.summary({"state": "healthy"})
 
 
 @pytest.mark.parametrize(("part", "name"), [("journal", "free_bytes"), ("trades", "total")])
-def test_a_number_that_no_tracker_counts_to_is_refused(part: str, name: str) -> None:
+def test_a_number_that_no_tracker_counts_to_is_rejected(part: str, name: str) -> None:
     document = health()
     document[part][name] = 10**400
-    with pytest.raises(PayloadRefused, match="longer than 64 bits"):
+    with pytest.raises(PayloadRejected, match="longer than 64 bits"):
         board.render(document)
 
 
@@ -46,13 +46,13 @@ def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
     document = health()
     one = document["connections"]["list"][0]
     document["connections"]["list"] = [
-        {**one, "id": f"leg0-{n:04}", "last_hour": n, "state": "waiting" if n == 7 else "listening"}
+        {**one, "id": f"a-{n:04}", "last_hour": n, "state": "waiting" if n == 7 else "listening"}
         for n in range(4000)
     ]
     lines = shown(document)
     first = next(index for index, line in enumerate(lines) if "last reason" in line)
-    assert lines[first + 1].split()[0] == "leg0-0007"
-    assert lines[first + 2].split()[0] == "leg0-3999"
+    assert lines[first + 1].split()[0] == "a-0007"
+    assert lines[first + 2].split()[0] == "a-3999"
     assert "and 3,988 more" in lines[-1]
     assert len(lines) - first == board.SHOWN_CONNECTIONS + 2
 

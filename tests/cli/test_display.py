@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from actors.cli.board import Display
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from tests.cli.board_samples import health
 
 
@@ -15,7 +15,7 @@ def test_the_board_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     display.show(health())
     assert capsys.readouterr().out.startswith("healthy\n")
     assert not display.is_terminal
-    with pytest.raises(PayloadRefused):
+    with pytest.raises(PayloadRejected):
         display.show({"state": "healthy"})
 
 

@@ -157,7 +157,7 @@ def test_a_second_install_changes_nothing_and_keeps_settings(laid_out: Path) -> 
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "//", "opt/tracker", "/opt/a b", "/opt/a;b"])
-def test_a_prefix_that_could_do_harm_is_refused(tmp_path: Path, prefix: str) -> None:
+def test_a_prefix_that_could_do_harm_is_rejected(tmp_path: Path, prefix: str) -> None:
     done = install(f"DESTDIR={tmp_path}", f"PREFIX={prefix}")
 
     assert done.returncode != 0

@@ -103,8 +103,8 @@ def test_json_gives_the_document_as_it_is(serve: Serve, capsys: pytest.CaptureFi
         ("trades.total", "1234"),
         ("books.balanced", "true"),
         ("last_reconnect", "null"),
-        ("connections.list.leg1-0001.state", "listening"),
-        ("connections.list.0.id", "leg0-0001"),
+        ("connections.list.b-0001.state", "listening"),
+        ("connections.list.0.id", "a-0001"),
         ("reasons", "[]"),
     ],
 )

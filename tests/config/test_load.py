@@ -19,7 +19,7 @@ def loaded(*argv: str, **environ: str) -> Invocation:
     return load(argv, environ)
 
 
-def refused(*argv: str, **environ: str) -> str:
+def rejected(*argv: str, **environ: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load(argv, environ)
     assert caught.value.exit_code == EXIT_CONFIG
@@ -125,8 +125,8 @@ def test_the_status_socket_lies_in_the_state_directory_unless_told_otherwise() -
     assert loaded("--status-socket", "/z.sock").config.status_socket == Path("/z.sock")
 
 
-def test_a_socket_path_that_no_kernel_takes_is_refused_with_its_length() -> None:
-    said = refused(TRACKER_STATE_DIR="/" + "x" * 120)
+def test_a_socket_path_that_no_kernel_takes_is_rejected_with_its_length() -> None:
+    said = rejected(TRACKER_STATE_DIR="/" + "x" * 120)
     assert "134 bytes" in said
     assert "TRACKER_STATUS_SOCKET" in said
 
@@ -185,8 +185,8 @@ def test_a_run_and_a_demo_may_end_by_themselves() -> None:
         ("--check", "--duration", "5"),
     ],
 )
-def test_modes_that_make_no_sense_are_refused(argv: tuple[str, ...]) -> None:
-    assert argv[0] in refused(*argv) or "--duration" in refused(*argv)
+def test_modes_that_make_no_sense_are_rejected(argv: tuple[str, ...]) -> None:
+    assert argv[0] in rejected(*argv) or "--duration" in rejected(*argv)
 
 
 # ---------------------------------------------------------------------- mistakes
@@ -220,26 +220,26 @@ def test_modes_that_make_no_sense_are_refused(argv: tuple[str, ...]) -> None:
         ("MIGRATE", "maybe", "boolean"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_place_and_what_would_be_right(
+def test_a_wrong_value_is_rejected_with_its_place_and_what_would_be_right(
     name: str, text: str, told: str
 ) -> None:
-    said = refused(**{f"TRACKER_{name}": text})
+    said = rejected(**{f"TRACKER_{name}": text})
     assert f"variable TRACKER_{name}" in said
     assert told in said
     assert "\n" not in said
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    said = refused("--redundancy", "9", TRACKER_MAX_ASSETS="-1").splitlines()
+    said = rejected("--redundancy", "9", TRACKER_MAX_ASSETS="-1").splitlines()
     assert len(said) == 2
     assert "flag --redundancy" in said[0]
     assert "variable TRACKER_MAX_ASSETS" in said[1]
 
 
-def test_a_mistyped_flag_is_refused_with_the_likely_one() -> None:
-    assert "--redundancy?" in refused("--redundncy", "2")
-    assert "unknown option --re" in refused("--re", "2")
-    assert "no flag" in refused("stray")
+def test_a_mistyped_flag_is_rejected_with_the_likely_one() -> None:
+    assert "--redundancy?" in rejected("--redundncy", "2")
+    assert "unknown option --re" in rejected("--re", "2")
+    assert "no flag" in rejected("stray")
 
 
 def test_a_mistyped_variable_is_warned_of_and_those_of_tests_are_not() -> None:
@@ -263,25 +263,25 @@ def test_a_mistyped_variable_is_warned_of_and_those_of_tests_are_not() -> None:
         ("state_dir = []\n", "state_dir (file"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_rejected_with_its_line(tmp_path: Path, text: str, told: str) -> None:
     file = written(tmp_path / "t.toml", text)
-    said = refused("--config", str(file))
+    said = rejected("--config", str(file))
     assert told in said
     assert str(file) in said
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert "No such file" in refused("--config", str(tmp_path / "gone.toml"))
-    assert "Is a directory" in refused("--config", str(tmp_path))
+def test_a_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+    assert "No such file" in rejected("--config", str(tmp_path / "gone.toml"))
+    assert "Is a directory" in rejected("--config", str(tmp_path))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    assert "UTF-8" in refused("--config", str(tmp_path / "binary"))
+    assert "UTF-8" in rejected("--config", str(tmp_path / "binary"))
     with (tmp_path / "huge").open("wb") as huge:
         huge.truncate(2 << 20)
-    assert "larger than" in refused("--config", str(tmp_path / "huge"))
+    assert "larger than" in rejected("--config", str(tmp_path / "huge"))
 
 
-def test_a_credentials_directory_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert "CREDENTIALS_DIRECTORY" in refused(CREDENTIALS_DIRECTORY=str(tmp_path / "gone"))
+def test_a_credentials_directory_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+    assert "CREDENTIALS_DIRECTORY" in rejected(CREDENTIALS_DIRECTORY=str(tmp_path / "gone"))
 
 
 def test_an_unknown_credential_is_warned_of(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A value that is refused is never repeated: it may be a password."""
+"""A value that is rejected is never repeated: it may be a password."""
 
 import traceback
 from pathlib import Path
@@ -17,7 +17,7 @@ PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
 
 
-def refused(*argv: str, **environ: str) -> str:
+def rejected(*argv: str, **environ: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load(argv, environ)
     return str(caught.value)
@@ -72,19 +72,19 @@ def test_no_malformed_url_is_repeated(tmp_path: Path, url: str, source: str) -> 
     ("--database-url", URL, URL), (f"-x{URL}",),
 ])  # fmt: skip
 def test_a_mistyped_command_line_does_not_repeat_its_values(argv: tuple[str, ...]) -> None:
-    assert PASSWORD not in refused(*argv)
+    assert PASSWORD not in rejected(*argv)
 
 
 def test_a_file_that_is_not_toml_is_not_quoted(tmp_path: Path) -> None:
     file = written(tmp_path / "t.toml", f'database_url = "{URL}\n')
-    assert PASSWORD not in refused("--config", str(file))
+    assert PASSWORD not in rejected("--config", str(file))
     file = written(tmp_path / "t.toml", f"database_url = {URL}\n")
-    assert PASSWORD not in refused("--config", str(file))
+    assert PASSWORD not in rejected("--config", str(file))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
 @given(st.text(max_size=60))
-def test_whatever_a_url_looks_like_it_is_taken_or_refused_without_a_word_of_it(text: str) -> None:
+def test_whatever_a_url_looks_like_it_is_taken_or_rejected_without_a_word_of_it(text: str) -> None:
     marked = f"postgresql://u:{PASSWORD}{text}"
     try:
         found = load([], {"TRACKER_DATABASE_URL": marked}).config
@@ -105,7 +105,7 @@ def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["0/1", "2/1", "1/100", "1", "a/b", "1/2/3", "", " 1/2"])
-def test_a_share_that_nobody_has_is_refused(text: str) -> None:
+def test_a_share_that_nobody_has_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="must be a share such as 2/3"):
         TypeAdapter(types.Share).validate_python(text)
 

@@ -20,7 +20,7 @@ from tests.database.samples import NO, YES, market, ns, observation, trade, verd
 FACTS: tuple[Fact, ...] = (
     ProcessStarted(at_ns=ns(0), host="h", version="1"),
     TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
-    ListeningOpened(at_ns=ns(1), connection="leg0-0001", leg=0),
+    ListeningOpened(at_ns=ns(1), connection="a-0001", feed=0),
     TokensConfirmed(at_ns=ns(2), epoch=3, tokens=(YES,)),
     ListeningProven(marks=((3, ns(9)),)),
     TokensReleased(until_ns=ns(9), epoch=3, tokens=(YES,), cause="released"),
@@ -34,13 +34,13 @@ FACTS: tuple[Fact, ...] = (
 def everything() -> Batch:
     """Give a batch with something for every table."""
     return Batch(
-        prints=(trade(1), trade(2, token_id=NO)),
-        refusals=(
+        trades=(trade(1), trade(2, token_id=NO)),
+        rejections=(
             RejectedRow(
                 seq=2,
                 index=0,
                 connection="c",
-                refusal=Rejection(reason="r", payload=b"x", received_at_ns=ns(1)),
+                rejection=Rejection(reason="r", payload=b"x", received_at_ns=ns(1)),
             ),
         ),
         facts=tuple((seq, fact) for seq, fact in enumerate(FACTS, 1)),

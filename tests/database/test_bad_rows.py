@@ -44,39 +44,39 @@ POISON: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("poison", POISON, ids=repr)
-def test_a_poison_print_is_set_aside_and_its_neighbours_are_stored(
+def test_a_poison_trade_is_set_aside_and_its_neighbours_are_stored(
     store: Store, database: str, poison: dict[str, Any]
 ) -> None:
-    prints = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
-    committed = store.commit(Batch(prints=prints, mark=8))
-    assert (committed.stored, committed.repeated, committed.refused) == (6, 0, 1)
+    trades = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
+    committed = store.commit(Batch(trades=trades, mark=8))
+    assert (committed.stored, committed.repeated, committed.rejected) == (6, 0, 1)
     assert committed.mark == 8
     ((reason, payload),) = ask(database, "select reason, payload from rejected_messages")
-    assert reason.startswith("database refused: ")
+    assert reason.startswith("database rejected: ")
     assert b"BUY" in payload or b"buy" in payload
 
 
-def test_a_poison_print_told_again_is_set_aside_once(store: Store, database: str) -> None:
-    batch = Batch(prints=(trade(), trade(1, size=Decimal(-1))))
+def test_a_poison_trade_told_again_is_set_aside_once(store: Store, database: str) -> None:
+    batch = Batch(trades=(trade(), trade(1, size=Decimal(-1))))
     store.commit(batch)
     again = store.commit(batch)
-    assert (again.stored, again.repeated, again.refused) == (0, 1, 1)
+    assert (again.stored, again.repeated, again.rejected) == (0, 1, 1)
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]
 
 
 def test_what_was_set_aside_holds_the_whole_print(store: Store, database: str) -> None:
     poison = trade(price=Decimal("1.5"))
-    store.commit(Batch(prints=(poison,)))
+    store.commit(Batch(trades=(poison,)))
     ((payload,),) = ask(database, "select payload from rejected_messages")
     assert msgspec.json.decode(payload, type=type(poison)) == poison
 
 
-def test_many_poison_prints_in_a_large_batch_are_all_found(store: Store) -> None:
-    prints = tuple(
+def test_many_poison_trades_in_a_large_batch_are_all_found(store: Store) -> None:
+    trades = tuple(
         trade(second, price=Decimal(2 if second % 101 == 0 else "0.5")) for second in range(1000)
     )
-    committed = store.commit(Batch(prints=prints))
-    assert (committed.stored, committed.refused) == (990, 10)
+    committed = store.commit(Batch(trades=trades))
+    assert (committed.stored, committed.rejected) == (990, 10)
 
 
 def poisoned(*seconds: int) -> tuple[Trade, ...]:
@@ -88,42 +88,42 @@ def test_more_poison_than_one_in_a_hundred_is_our_fault_and_nothing_is_set_aside
 ) -> None:
     good = tuple(trade(second) for second in range(98))
     with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
-        store.commit(Batch(prints=(*good, *poisoned(500, 501)), mark=7))
+        store.commit(Batch(trades=(*good, *poisoned(500, 501)), mark=7))
 
     assert store.open(journal_id).mark == 1
     assert ask(database, "select count(*) from prints") == [(0,)]
     assert ask(database, "select count(*) from rejected_messages") == [(0,)]
     more = tuple(trade(second) for second in range(200))
-    assert store.commit(Batch(prints=(*more, *poisoned(500, 501)), mark=7)).refused == 2
+    assert store.commit(Batch(trades=(*more, *poisoned(500, 501)), mark=7)).rejected == 2
 
 
 def test_a_few_poison_rows_of_a_small_batch_are_no_reason_to_stop(store: Store) -> None:
-    assert store.commit(Batch(prints=poisoned(*range(90)))).refused == 90
+    assert store.commit(Batch(trades=poisoned(*range(90)))).rejected == 90
 
 
 def test_more_than_a_hundred_in_a_row_are_too_many_whatever_the_batches(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     for start in (0, 25, 50, 75):
-        assert store.commit(Batch(prints=poisoned(*range(start, start + 25)))).refused == 25
+        assert store.commit(Batch(trades=poisoned(*range(start, start + 25)))).rejected == 25
     with pytest.raises(StorePoisoned, match="101 rows in a row"):
-        store.commit(Batch(prints=poisoned(200)))
+        store.commit(Batch(trades=poisoned(200)))
     assert ask(database, "select count(*) from rejected_messages") == [(100,)]
 
     store.open(journal_id)
-    assert store.commit(Batch(prints=poisoned(200))).refused == 1
+    assert store.commit(Batch(trades=poisoned(200))).rejected == 1
 
 
 def test_a_row_that_passes_ends_the_row_of_poison(store: Store) -> None:
     for start in range(0, 300, 50):
-        store.commit(Batch(prints=(trade(1_000 + start), *poisoned(*range(start, start + 50)))))
+        store.commit(Batch(trades=(trade(1_000 + start), *poisoned(*range(start, start + 50)))))
 
 
 def test_new_tokens_of_a_halved_batch_keep_their_numbers(store: Store, database: str) -> None:
-    prints = [trade(token_id=TokenId(str(10**20 + number))) for number in range(8)]
-    prints[3] = trade(token_id=prints[3].token_id, side="?")
-    store.commit(Batch(prints=tuple(prints)))
-    store.commit(Batch(prints=tuple(trade(1, token_id=row.token_id) for row in prints)))
+    trades = [trade(token_id=TokenId(str(10**20 + number))) for number in range(8)]
+    trades[3] = trade(token_id=trades[3].token_id, side="?")
+    store.commit(Batch(trades=tuple(trades)))
+    store.commit(Batch(trades=tuple(trade(1, token_id=row.token_id) for row in trades)))
     assert ask(database, "select count(*), count(distinct token_id) from trades") == [(15, 8)]
 
 
@@ -166,7 +166,7 @@ def test_a_verdict_of_impossible_shape_is_set_aside(store: Store, database: str)
 
 def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, database: str) -> None:
     facts = (
-        (1, ListeningOpened(ns(0), "leg0-0001", 0)),
+        (1, ListeningOpened(ns(0), "a-0001", 0)),
         (2, TokensConfirmed(1, 10**30, (YES,))),
         (3, TokensConfirmed(1, ns(1), (YES,))),
     )
@@ -179,7 +179,7 @@ def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, datab
 def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, database: str) -> None:
     event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
     batch = Batch(
-        prints=(trade(0), trade(1)),
+        trades=(trade(0), trade(1)),
         markets=(market(),),
         resolutions=(verdict(kind="maybe"),),
         events=(event,),

@@ -1,4 +1,4 @@
-"""What COPY stores is what INSERT would have stored; a print that is there already is no fault."""
+"""What COPY stores is what INSERT would have stored; a trade that is there already is no fault."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -46,32 +46,32 @@ def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
     some = portions(rows, [*map(trade_hash, rows)], keys, lambda _: ())
-    assert binary_copy.copy(connection, queries.COPY_PRINTS, some) == len(rows)
+    assert binary_copy.copy(connection, queries.COPY_TRADES, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
-    connection.execute(queries.INSERT_PRINTS, columns.prints(rows, keys))
+    connection.execute(queries.INSERT_TRADES, columns.trades(rows, keys))
     assert copied == connection.execute(ROWS).fetchall()
     assert len(copied) == len(FIELDS)
 
 
 def test_more_rows_than_are_written_at_once_arrive(store: Store, database: str) -> None:
-    prints = tuple(trade(second) for second in range(3000))
-    assert store.commit(Batch(prints=prints)).stored == 3000
+    trades = tuple(trade(second) for second in range(3000))
+    assert store.commit(Batch(trades=trades)).stored == 3000
     assert ask(database, "select count(*) from prints") == [(3000,)]
 
 
-def test_the_other_leg_is_dropped_before_the_database_is_asked(store: Store) -> None:
-    prints = tuple(trade(second) for second in range(50))
-    store.commit(Batch(prints=prints))
+def test_the_other_feed_is_dropped_before_the_database_is_asked(store: Store) -> None:
+    trades = tuple(trade(second) for second in range(50))
+    store.commit(Batch(trades=trades))
     known = len(store._recent._young)
-    committed = store.commit(Batch(prints=prints))
+    committed = store.commit(Batch(trades=trades))
     assert (committed.stored, committed.repeated) == (0, 50)
     assert len(store._recent._young) == known == 50
 
 
 def test_of_twins_in_one_batch_the_earliest_receipt_stays(store: Store, database: str) -> None:
     late, early = trade(received_at_ns=2_000_000_000_000), trade(received_at_ns=1_000_000_000_000)
-    committed = store.commit(Batch(prints=(late, early, late)))
+    committed = store.commit(Batch(trades=(late, early, late)))
     assert (committed.stored, committed.repeated) == (1, 2)
     assert ask(database, "select extract(epoch from received_at)::int from prints") == [(1000,)]
 
@@ -80,9 +80,9 @@ def test_what_another_life_stored_collides_and_is_stored_once(database: str) -> 
     first, second = Store(database), Store(database)
     for number, store in enumerate((first, second)):
         store.open(UUID(int=number))
-    first.commit(Batch(prints=tuple(trade(second) for second in range(20))))
+    first.commit(Batch(trades=tuple(trade(second) for second in range(20))))
     told = [
-        second.commit(Batch(prints=tuple(trade(second) for second in range(at, at + 20))))
+        second.commit(Batch(trades=tuple(trade(second) for second in range(at, at + 20))))
         for at in (10, 20, 30, 40)
     ]
     assert [committed.stored for committed in told] == [10, 10, 10, 10]
@@ -93,18 +93,18 @@ def test_what_another_life_stored_collides_and_is_stored_once(database: str) -> 
 
 
 def test_a_window_does_not_outlive_its_connection(store: Store, database: str) -> None:
-    prints = (trade(1), trade(2))
-    store.commit(Batch(prints=prints))
+    trades = (trade(1), trade(2))
+    store.commit(Batch(trades=trades))
     with psycopg.connect(database) as other:  # as when an older copy of the database takes over
         other.execute("delete from prints")
     store.close()
     store.open(UUID(int=9))
-    assert store.commit(Batch(prints=prints)).stored == 2
+    assert store.commit(Batch(trades=trades)).stored == 2
 
 
-def test_a_poison_print_is_not_taken_for_stored(store: Store, database: str) -> None:
+def test_a_poison_trade_is_not_taken_for_stored(store: Store, database: str) -> None:
     poison: Trade = trade(1, side="HOLD")
-    batch = Batch(prints=(trade(0), poison, trade(2, token_id=TokenId("8"))))
+    batch = Batch(trades=(trade(0), poison, trade(2, token_id=TokenId("8"))))
     assert (store.commit(batch).stored, store.commit(batch).repeated) == (2, 2)
     assert ask(database, "select count(*) from prints") == [(2,)]
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]

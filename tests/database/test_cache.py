@@ -62,7 +62,7 @@ def test_what_was_rolled_back_is_asked_for_again(asker: Asker) -> None:
     assert asker.database.asked == [["7"], ["7"]]
 
 
-def test_a_print_that_tells_the_condition_first_is_told_to_the_database(asker: Asker) -> None:
+def test_a_trade_that_tells_the_condition_first_is_told_to_the_database(asker: Asker) -> None:
     asker.ask("7")
     asker.keys.keep()
     asker.ask("7", told=True)

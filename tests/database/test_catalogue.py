@@ -70,7 +70,7 @@ def test_naming_a_few_tokens_does_not_read_the_table_of_all(database: str) -> No
 def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
     store.commit(Batch(markets=(market(),)))
     for number in range(5):
-        store.commit(Batch(markets=(market(volume=Decimal(number)),), prints=(trade(number),)))
+        store.commit(Batch(markets=(market(volume=Decimal(number)),), trades=(trade(number),)))
     store.commit(Batch(markets=(market("0x" + "b2" * 32, ("3", "4")),)))
     assert ask(database, "select max(asset_key) from assets") == [(4,)]
 
@@ -97,10 +97,10 @@ def test_a_closed_market_is_remembered_while_a_token_of_it_is_wanted(store: Stor
 def test_a_token_that_is_wanted_no_more_takes_no_memory_and_keeps_its_number(
     store: Store, database: str
 ) -> None:
-    store.commit(Batch(prints=(trade(0, token_id=YES),), facts=((1, TokensWanted(ns(0), (YES,))),)))
+    store.commit(Batch(trades=(trade(0, token_id=YES),), facts=((1, TokensWanted(ns(0), (YES,))),)))
     store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (YES,))),)))
     assert YES not in store._tokens._known
-    store.commit(Batch(prints=(trade(1, token_id=YES),)))
+    store.commit(Batch(trades=(trade(1, token_id=YES),)))
     assert ask(database, "select count(distinct asset_key), count(*) from prints") == [(1, 2)]
 
 

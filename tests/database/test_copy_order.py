@@ -74,12 +74,12 @@ def test_what_is_known_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("at_ms", [-1, 253_402_300_800_000, 2**64])
-def test_a_time_that_has_no_key_is_refused(at_ms: int) -> None:
+def test_a_time_that_has_no_key_is_rejected(at_ms: int) -> None:
     with pytest.raises((struct.error, OverflowError)):
         given([trade(at_ms)])
 
 
-def test_of_equal_prints_the_earliest_receipt_stays() -> None:
+def test_of_equal_trades_the_earliest_receipt_stays() -> None:
     late = msgspec.structs.replace(trade(), received_at_ns=9_000_000_000)
     early = msgspec.structs.replace(late, received_at_ns=8_000_000_000)
     for rows in ((late, early), (early, late)):

@@ -72,9 +72,9 @@ class Journal:
     def want(self, second: float = 0, token: TokenId = YES) -> int:
         return self.tell(TokensWanted(ns(second), (token,)))
 
-    def listen(self, second: float, *, leg: int = 0, token: TokenId = YES) -> int:
+    def listen(self, second: float, *, feed: int = 0, token: TokenId = YES) -> int:
         """Open an epoch and confirm a token on it; give the epoch."""
-        epoch = self.tell(ListeningOpened(ns(second - 1), f"leg{leg}-0001", leg))
+        epoch = self.tell(ListeningOpened(ns(second - 1), f"{'ab'[feed]}-0001", feed))
         self.tell(TokensConfirmed(epoch, ns(second), (token,)))
         return epoch
 
@@ -155,8 +155,8 @@ def test_an_epoch_without_any_proof_covers_nothing(journal: Journal, database: s
     assert coverage(database) == []
 
 
-def test_coverage_is_the_union_of_the_legs(journal: Journal, database: str) -> None:
-    one, two = journal.listen(10), journal.listen(15, leg=1)
+def test_coverage_is_the_union_of_the_feeds(journal: Journal, database: str) -> None:
+    one, two = journal.listen(10), journal.listen(15, feed=1)
     journal.prove(one, 20)
     journal.prove(two, 40)
     three = journal.listen(50)
@@ -229,12 +229,12 @@ def test_a_gap_has_the_cause_that_ended_the_listening_before_it(
     assert gaps(database) == [(50, 80, cause)]
 
 
-def test_of_two_legs_the_one_that_ended_last_gives_the_cause(
+def test_of_two_feeds_the_one_that_ended_last_gives_the_cause(
     journal: Journal, database: str
 ) -> None:
     journal.start()
     journal.want(10)
-    one, two = journal.listen(10), journal.listen(10, leg=1)
+    one, two = journal.listen(10), journal.listen(10, feed=1)
     journal.close(two, 40, "frozen")
     journal.close(one, 50, "disk_full")
     journal.alive(230)
@@ -274,10 +274,12 @@ def test_a_confirmed_token_that_has_no_mark_yet_is_no_gap_yet(
     assert gaps(database) == [(10, 20, "never_confirmed")]
 
 
-def test_one_live_leg_is_enough_for_the_rest_to_be_pending(journal: Journal, database: str) -> None:
+def test_one_live_feed_is_enough_for_the_rest_to_be_pending(
+    journal: Journal, database: str
+) -> None:
     journal.start()
     journal.want(10)
-    one, two = journal.listen(10), journal.listen(10, leg=1)
+    one, two = journal.listen(10), journal.listen(10, feed=1)
     journal.close(one, 190, "frozen")
     journal.prove(two, 200)
     journal.alive(230)
@@ -470,7 +472,7 @@ def test_a_fact_may_name_more_tokens_than_one_statement_takes(
     journal: Journal, database: str
 ) -> None:
     tokens = tuple(TokenId(str(10**9 + number)) for number in range(10_001))
-    epoch = journal.tell(ListeningOpened(ns(1), "leg0-0001", 0))
+    epoch = journal.tell(ListeningOpened(ns(1), "a-0001", 0))
     journal.tell(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
     counts = "select (select count(*) from wanted), (select count(*) from listening)"
     assert ask(database, counts) == [(10_001, 10_001)]

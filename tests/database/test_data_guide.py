@@ -75,17 +75,17 @@ def filled(database: str, store: Store) -> str:
     facts: list[Fact] = [
         ProcessStarted(at_ns=ns(0), host="h", version="1"),
         TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
-        ListeningOpened(at_ns=ns(5), connection="leg0-0001", leg=0),
+        ListeningOpened(at_ns=ns(5), connection="a-0001", feed=0),
         TokensConfirmed(epoch=3, at_ns=ns(10), tokens=(YES,)),
         ListeningClosed(epoch=3, at_ns=ns(105), until_ns=ns(100), reason="frozen"),
-        ListeningOpened(at_ns=ns(120), connection="leg0-0001", leg=0),
+        ListeningOpened(at_ns=ns(120), connection="a-0001", feed=0),
         TokensConfirmed(epoch=6, at_ns=ns(130), tokens=(YES,)),
         ListeningProven(marks=((6, ns(300)),)),
     ]
     for seq, fact in enumerate(facts, start=1):
         store.commit(Batch(facts=((seq, fact),), mark=seq + 1))
-    refusal = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
-    event = ConnectionEvent(at_ns=ns(5), connection="leg0-0001", event="connected", reason="")
+    rejection = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
+    event = ConnectionEvent(at_ns=ns(5), connection="a-0001", event="connected", reason="")
     contradiction = Contradiction(
         condition_id=OPEN,
         source=Source.CLOB,
@@ -95,14 +95,14 @@ def filled(database: str, store: Store) -> str:
     )
     store.commit(
         Batch(
-            prints=(
+            trades=(
                 trade(20),
                 trade(20, occurrence=2),
                 trade(70, price=Decimal("0.5"), size=Decimal(4)),
                 trade(140, side="SELL"),
                 trade(295, price=Decimal("0.99")),
             ),
-            refusals=(RejectedRow(seq=9, index=0, connection="leg0-0001", refusal=refusal),),
+            rejections=(RejectedRow(seq=9, index=0, connection="a-0001", rejection=rejection),),
             events=(event,),
             observations=(
                 observation(),

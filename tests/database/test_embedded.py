@@ -192,7 +192,7 @@ def test_a_server_that_cannot_start_says_why(root: Path) -> None:
     server.stop()
 
 
-def test_a_path_too_long_for_a_socket_is_refused_at_once() -> None:
+def test_a_path_too_long_for_a_socket_is_rejected_at_once() -> None:
     with pytest.raises(ConfigError, match="too long"):
         Embedded(Path("/tmp") / ("x" * 100))
 
@@ -207,7 +207,7 @@ def test_a_folder_that_the_server_may_not_enter_is_named(tmp_path: Path) -> None
     require_traversable(closed / "pg" / "data", None)
 
 
-def test_a_folder_of_binaries_without_a_server_is_refused(
+def test_a_folder_of_binaries_without_a_server_is_rejected(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TRACKER_POSTGRES_BIN", str(tmp_path))

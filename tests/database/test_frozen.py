@@ -73,16 +73,16 @@ def test_a_backend_that_froze_holds_nobody_for_ever(
     with freeze(database):
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            store.commit(Batch(prints=(trade(1),), mark=2))
+            store.commit(Batch(trades=(trade(1),), mark=2))
         assert time.monotonic() - began < 5
 
         # The frozen backend holds no lock: another one takes the same batch at once.
         assert store.open(JOURNAL).mark == 1
-        assert store.commit(Batch(prints=(trade(1),), mark=2)).stored == 1
+        assert store.commit(Batch(trades=(trade(1),), mark=2)).stored == 1
     assert ask(database, "select count(*) from prints") == [(1,)]
 
 
 def test_a_wait_that_ends_in_time_is_not_cut(store: Store, guard: QueryWatchdog) -> None:
     guard.watch(store)
     for number in range(20):
-        assert store.commit(Batch(prints=(trade(number),), mark=number + 2)).stored == 1
+        assert store.commit(Batch(trades=(trade(number),), mark=number + 2)).stored == 1

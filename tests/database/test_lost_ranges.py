@@ -43,7 +43,7 @@ def mark(until: float, epoch: int = EPOCH) -> ListeningProven:
 
 LIFE = (
     ProcessStarted(ns(0), "host", "1"),
-    ListeningOpened(ns(1), "leg0-0001", 0),
+    ListeningOpened(ns(1), "a-0001", 0),
     TokensConfirmed(EPOCH, ns(2), (YES,)),
     mark(10),
 )
@@ -113,7 +113,7 @@ def test_a_stretch_that_is_lost_ends_the_coverage_of_all_who_listened(
     other = 5
     tell(
         store,
-        ListeningOpened(ns(11), "leg1-0001", 1),
+        ListeningOpened(ns(11), "b-0001", 1),
         TokensConfirmed(other, ns(12), (NO,)),
         ListeningProven(((EPOCH, ns(20)), (other, ns(21)))),
         RangeLost(8, 8),
@@ -136,7 +136,7 @@ def test_whoever_opens_behind_the_stretch_is_believed(
     tell(
         store,
         RangeLost(5, 5),
-        ListeningOpened(ns(30), "leg0-0001", 0),
+        ListeningOpened(ns(30), "a-0001", 0),
         TokensConfirmed(epoch, ns(31), (YES,)),
         mark(40, epoch),
         at_once=at_once,
@@ -183,7 +183,7 @@ def store_all(store: Store, journal: Journal) -> None:
     store.open(journal.journal_id, first_seq=journal.oldest_seq)
     acks = Watermark(1)
     while True:
-        gathered = read_range(journal, acks, most_prints=1_000, most_records=10)
+        gathered = read_range(journal, acks, most_trades=1_000, most_records=10)
         if not gathered.records:
             return
         for first, last in gathered.stretches:
@@ -222,7 +222,7 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     second = int(segments[1].stem.removeprefix("seg-"))
     journal.release(second)
     acks = Watermark(store.open(journal.journal_id).mark)
-    gathered = read_range(journal, acks, most_prints=1_000, most_records=1_000)
+    gathered = read_range(journal, acks, most_trades=1_000, most_records=1_000)
     store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
 
     assert gathered.facts[0] == (5, RangeLost(5, second - 1))
@@ -234,10 +234,10 @@ def test_a_restored_journal_is_stored_whole_under_another_identity(
 ) -> None:
     before, after = uuid4(), uuid4()
     store.open(before, first_seq=1)
-    store.commit(Batch(prints=(trade(1),), mark=900))
+    store.commit(Batch(trades=(trade(1),), mark=900))
     assert store.open(after, first_seq=500).mark == 500
     assert store.open(after, first_seq=700).mark == 500
-    store.commit(Batch(prints=(trade(1), trade(2)), mark=502))
+    store.commit(Batch(trades=(trade(1), trade(2)), mark=502))
 
     assert ask(database, "select count(*) from prints") == [(2,)]
     assert store.open(before).mark == 900

@@ -64,7 +64,7 @@ def test_a_failing_migration_leaves_nothing_of_itself(database: str, folder: Pat
     assert ask(database, "select to_regclass('other')") == [(None,)]
 
 
-def test_an_edited_migration_is_refused_with_its_name(database: str, folder: Path) -> None:
+def test_an_edited_migration_is_rejected_with_its_name(database: str, folder: Path) -> None:
     edited = folder / ALL[1]
     edited.write_text(edited.read_text() + "\n-- a harmless remark\n")
     with pytest.raises(SchemaMismatch, match=rf"{ALL[1]} was edited.*new migration"):
@@ -73,7 +73,7 @@ def test_an_edited_migration_is_refused_with_its_name(database: str, folder: Pat
         migrate.apply(database, folder)
 
 
-def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
+def test_a_database_of_a_newer_version_is_rejected(database: str) -> None:
     do(database, "insert into schema_migrations values ('9999_from_tomorrow.sql', 'x')")
     session = Session(database)
     with pytest.raises(SchemaMismatch, match=r"9999_from_tomorrow\.sql.*newer"):

@@ -105,7 +105,7 @@ def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
     store = Store(make_conninfo(database, host=str(folder), port=5432))
     store.open(journal_id)
     cutter.armed.set()
-    batch = Batch(prints=(trade(0), trade(1)), mark=3)
+    batch = Batch(trades=(trade(0), trade(1)), mark=3)
     with pytest.raises(StoreUnavailable):
         store.commit(batch)
     assert store.busy_since is None

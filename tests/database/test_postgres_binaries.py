@@ -58,7 +58,7 @@ def test_a_copy_is_made_again_only_when_the_programs_changed(tmp_path: Path, clo
     assert not (renewed / "witness").exists()
 
 
-def test_other_programs_behind_a_closed_door_are_refused_with_the_way_out(
+def test_other_programs_behind_a_closed_door_are_rejected_with_the_way_out(
     tmp_path: Path, closed: Path
 ) -> None:
     programs = closed / "bin"

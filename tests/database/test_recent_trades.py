@@ -11,7 +11,7 @@ def known(recent: RecentTrades, *numbers: int) -> list[int]:
     return [number for number in numbers if key(number) in found]
 
 
-def test_a_print_is_known_once_its_transaction_is_committed() -> None:
+def test_a_trade_is_known_once_its_transaction_is_committed() -> None:
     recent = RecentTrades()
     recent.add([key(1)])
     assert known(recent, 1) == []

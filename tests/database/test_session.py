@@ -40,7 +40,7 @@ def test_commits_wait_for_the_disk(database: str, wish: str, have: str) -> None:
 
 @pytest.mark.db
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_database_that_cannot_hold_every_text_is_refused_before_anything_is_made(
+def test_a_database_that_cannot_hold_every_text_is_rejected_before_anything_is_made(
     server: Server, encoding: str
 ) -> None:
     name = f"tracker_test_{encoding.lower()}"

@@ -27,8 +27,8 @@ def mark_of(database: str, journal_id: UUID) -> int:
     return int(ask(database, query + " where journal_id = %s", journal_id)[0][0])
 
 
-def test_a_print_reads_back_as_it_was_printed(store: Store, database: str) -> None:
-    store.commit(Batch(prints=(trade(3, extra='{"new": [1]}', trade_id="t-1"),)))
+def test_a_trade_reads_back_as_it_was_printed(store: Store, database: str) -> None:
+    store.commit(Batch(trades=(trade(3, extra='{"new": [1]}', trade_id="t-1"),)))
     rows = ask(
         database,
         "select traded_at, received_at, condition_id, token_id, outcome, price, size, side,"
@@ -43,29 +43,29 @@ def test_a_print_reads_back_as_it_was_printed(store: Store, database: str) -> No
 
 
 def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None:
-    store.commit(Batch(prints=(trade(fee_rate_bps=None, transaction_hash=None),)))
+    store.commit(Batch(trades=(trade(fee_rate_bps=None, transaction_hash=None),)))
     query = "select fee_rate_bps, transaction_hash, trade_id, extra from trades"
     assert ask(database, query) == [(None, None, None, None)]
 
 
 def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
-    batch = Batch(prints=tuple(trade(second) for second in range(50)), mark=51)
-    assert store.commit(batch) == Committed(stored=50, repeated=0, refused=0, mark=51)
-    assert store.commit(batch) == Committed(stored=0, repeated=50, refused=0, mark=51)
+    batch = Batch(trades=tuple(trade(second) for second in range(50)), mark=51)
+    assert store.commit(batch) == Committed(stored=50, repeated=0, rejected=0, mark=51)
+    assert store.commit(batch) == Committed(stored=0, repeated=50, rejected=0, mark=51)
     assert ask(database, "select count(*) from prints") == [(50,)]
 
 
-def test_the_same_print_twice_in_one_batch_is_stored_once_with_its_first_receipt(
+def test_the_same_trade_twice_in_one_batch_is_stored_once_with_its_first_receipt(
     store: Store, database: str
 ) -> None:
     late, early = trade(1, received_at_ns=ns(9)), trade(1, received_at_ns=ns(2))
-    assert store.commit(Batch(prints=(late, early))).repeated == 1
+    assert store.commit(Batch(trades=(late, early))).repeated == 1
     assert ask(database, "select received_at from trades") == [(at(2),)]
 
 
 def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> None:
     first, second = trade(price=Decimal("0.330")), trade(price=Decimal("0.33"))
-    assert store.commit(Batch(prints=(first, second))).stored == 1
+    assert store.commit(Batch(trades=(first, second))).stored == 1
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> Non
     ids=lambda change: next(iter(change)),
 )
 def test_a_real_twin_is_another_row(store: Store, change: dict[str, Any]) -> None:
-    assert store.commit(Batch(prints=(trade(), trade(**change)))).stored == 2
+    assert store.commit(Batch(trades=(trade(), trade(**change)))).stored == 2
 
 
-def test_legs_may_tell_the_same_prints_in_any_order(store: Store) -> None:
-    prints = [trade(second) for second in range(20)]
+def test_feeds_may_tell_the_same_trades_in_any_order(store: Store) -> None:
+    trades = [trade(second) for second in range(20)]
     stored = [
-        store.commit(Batch(prints=tuple(prints[10:]))).stored,
-        store.commit(Batch(prints=tuple(reversed(prints)))).stored,
-        store.commit(Batch(prints=tuple(prints[:10]))).stored,
+        store.commit(Batch(trades=tuple(trades[10:]))).stored,
+        store.commit(Batch(trades=tuple(reversed(trades)))).stored,
+        store.commit(Batch(trades=tuple(trades[:10]))).stored,
     ]
     assert stored == [10, 10, 0]
 
@@ -115,7 +115,7 @@ def test_a_batch_without_faults_costs_one_transaction_number(store: Store, datab
     event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
     store.commit(
         Batch(
-            prints=(trade(),),
+            trades=(trade(),),
             markets=(market(),),
             facts=((1, TokensWanted(at_ns=ns(0), tokens=(YES,))),),
             events=(event,),
@@ -136,10 +136,10 @@ def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
 ) -> None:
     do(database, "alter table journal_progress add check (mark < 5)")
     with pytest.raises(StoreUnavailable):
-        store.commit(Batch(prints=(trade(),), mark=6))
+        store.commit(Batch(trades=(trade(),), mark=6))
     assert ask(database, "select count(*) from trades") == [(0,)]
     assert store.open(journal_id).mark == 1
-    assert store.commit(Batch(prints=(trade(),), mark=4)).stored == 1
+    assert store.commit(Batch(trades=(trade(),), mark=4)).stored == 1
 
 
 def test_a_token_learned_in_a_failed_batch_is_numbered_again(
@@ -157,8 +157,8 @@ def test_two_writers_of_one_journal_wait_for_each_other(
 
     def write(store: Store) -> None:
         for start in range(0, 200, 20):
-            prints = tuple(trade(second) for second in range(start, start + 20))
-            told.append(store.commit(Batch(prints=prints, mark=start + 20)))
+            trades = tuple(trade(second) for second in range(start, start + 20))
+            told.append(store.commit(Batch(trades=trades, mark=start + 20)))
 
     threads = [threading.Thread(target=write, args=(each,)) for each in stores]
     for thread in threads:
@@ -180,7 +180,7 @@ def test_two_trackers_may_meet_the_same_new_tokens_at_once(
     def write(store: Store, order: list[TokenId]) -> None:
         try:
             for second in range(5):
-                batch = Batch(prints=tuple(trade(second, token_id=token) for token in order))
+                batch = Batch(trades=tuple(trade(second, token_id=token) for token in order))
                 store.commit(batch)
         except BaseException as exc:  # noqa: BLE001 - shown by the assertion below
             failures.append(exc)
@@ -220,8 +220,8 @@ def test_known_tokens_are_taken_in_their_order_to_be_named(
     do(database, "analyze assets")
     chosen = tokens[:: known // named][:named]
     held = chosen[named // 3]
-    prints = tuple(trade(1, token_id=token) for token in reversed(chosen))
-    writer = threading.Thread(target=store.commit, args=(Batch(prints=prints),))
+    trades = tuple(trade(1, token_id=token) for token in reversed(chosen))
+    writer = threading.Thread(target=store.commit, args=(Batch(trades=trades),))
     with psycopg.connect(database) as other:
         other.execute("select from assets where token_id = %s for update", [held])
         writer.start()
@@ -233,16 +233,19 @@ def test_known_tokens_are_taken_in_their_order_to_be_named(
     assert [token for token in chosen if token not in free] == chosen[: named // 3 + 1]
 
 
-def test_a_refusal_is_kept_verbatim_and_once(store: Store, database: str) -> None:
+def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> None:
     payload = b'{"price":"\x00\xff"}'
-    refusal = Rejection(reason="price out of range", payload=payload, received_at_ns=ns(1))
+    rejection = Rejection(reason="price out of range", payload=payload, received_at_ns=ns(1))
     rows = tuple(
-        RejectedRow(seq=9, index=index, connection="leg0-0001", refusal=refusal) for index in (0, 1)
+        RejectedRow(seq=9, index=index, connection="a-0001", rejection=rejection)
+        for index in (0, 1)
     )
-    assert store.commit(Batch(refusals=rows)) == Committed(stored=0, repeated=0, refused=2, mark=1)
-    store.commit(Batch(refusals=rows))
+    assert store.commit(Batch(rejections=rows)) == Committed(
+        stored=0, repeated=0, rejected=2, mark=1
+    )
+    store.commit(Batch(rejections=rows))
     kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")
-    assert kept == [(at(1), "leg0-0001", "price out of range", payload)] * 2
+    assert kept == [(at(1), "a-0001", "price out of range", payload)] * 2
 
 
 def test_an_event_told_again_after_a_commit_of_doubt_is_kept_once(
@@ -261,7 +264,7 @@ def test_a_token_is_named_by_whoever_knows_it_first(store: Store, database: str)
     query = "select condition_id, outcome, outcome_index from assets where token_id = %s"
     store.commit(Batch(facts=((1, TokensWanted(ns(0), (YES,))),)))
     assert ask(database, query, YES) == [(None, None, None)]
-    store.commit(Batch(prints=(trade(),)))
+    store.commit(Batch(trades=(trade(),)))
     assert ask(database, query, YES) == [(CONDITION, None, None)]
     store.commit(Batch(markets=(market(),)))
     assert ask(database, query, YES) == [(CONDITION, "Yes", 0)]

@@ -34,7 +34,7 @@ def store(timescale: str) -> Iterator[Store]:
     store.close()
 
 
-def test_prints_is_a_hypertable_with_explicit_columnstore_settings(timescale: str) -> None:
+def test_trades_is_a_hypertable_with_explicit_columnstore_settings(timescale: str) -> None:
     rows = ask(
         timescale,
         "select hypertable_name, compression_enabled from timescaledb_information.hypertables"
@@ -49,19 +49,19 @@ def test_no_retention_throws_trades_away(timescale: str) -> None:
 
 
 def test_a_replay_into_compressed_chunks_stores_nothing_twice(store: Store, timescale: str) -> None:
-    batch = Batch(prints=tuple(trade(second) for second in range(2000)))
+    batch = Batch(trades=tuple(trade(second) for second in range(2000)))
     assert store.commit(batch).stored == 2000
     ask(timescale, "select compress_chunk(c) from show_chunks('prints') c")
     assert store.commit(batch).repeated == 2000
-    late = store.commit(Batch(prints=(trade(5, occurrence=2),)))
+    late = store.commit(Batch(trades=(trade(5, occurrence=2),)))
     assert late.stored == 1
     assert ask(timescale, "select count(*) from trades") == [(2001,)]
 
 
 def test_candles_are_real_time(store: Store, timescale: str) -> None:
-    store.commit(Batch(prints=(trade(0, price=Decimal("0.2")), trade(1, price=Decimal("0.4")))))
+    store.commit(Batch(trades=(trade(0, price=Decimal("0.2")), trade(1, price=Decimal("0.4")))))
     do(timescale, "call refresh_continuous_aggregate('candles_1m', null, null)")
-    store.commit(Batch(prints=(trade(60, price=Decimal("0.6")),)))
+    store.commit(Batch(trades=(trade(60, price=Decimal("0.6")),)))
     rows = ask(timescale, "select bucket, open, close from candles_1m order by bucket")
     tenths = [Decimal(each) for each in ("0.2", "0.4", "0.6")]
     assert rows == [(at(0), tenths[0], tenths[1]), (at(60), tenths[2], tenths[2])]

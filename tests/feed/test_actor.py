@@ -43,11 +43,11 @@ from tests.fakes_box import Box, drain
 
 MS = 1_000_000
 WALL_MS = 1_790_000_000_000
-YES, NO, PULSE = TokenId("71"), TokenId("72"), TokenId("99")
+YES, NO, CANARY = TokenId("71"), TokenId("72"), TokenId("99")
 CONDITION = "0x" + "ab" * 32
 
 
-def a_print(token: str = YES, *, at_ms: int = WALL_MS, **fields: str) -> bytes:
+def a_trade(token: str = YES, *, at_ms: int = WALL_MS, **fields: str) -> bytes:
     said = {
         "event_type": "last_trade_price",
         "asset_id": token,
@@ -94,14 +94,14 @@ def a_change(at_ms: int) -> bytes:
 class House:
     """A connection with its neighbours, its line and a clock."""
 
-    def __init__(self, lane: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
+    def __init__(self, slot: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
         self.supervisor, self.writer = Box(), Box()
         self.catalog, self.resolution = Box(), Box()
         self.dialler, self.journal = FakeDialler(), FakeJournal()
         self.now, self.wall_ms = 100.0, WALL_MS
         self.actor = ConnectionActor(
-            Incarnation("leg0-0001", 1, self.tick_message()),
-            lane or ConnectionSpec(lane="leg0-0001", leg=0, tokens=(YES, NO), pulse=(PULSE,)),
+            Incarnation("a-0001", 1, self.tick_message()),
+            slot or ConnectionSpec(slot="a-0001", feed=0, tokens=(YES, NO), canary=(CANARY,)),
             neighbours=Neighbours(
                 supervisor=self.supervisor,
                 writer=self.writer,
@@ -164,15 +164,15 @@ def sent_tokens(line: FakeLine) -> list[tuple[str, list[str]]]:
     return [(said.get("operation", said.get("type")), said["assets_ids"]) for said in texts]
 
 
-def test_a_connection_subscribes_to_its_tokens_and_its_pulse() -> None:
+def test_a_connection_subscribes_to_its_tokens_and_its_canary() -> None:
     house = House().connect()
 
-    assert sent_tokens(house.line) == [("market", [YES, NO, PULSE])]
+    assert sent_tokens(house.line) == [("market", [YES, NO, CANARY])]
 
 
 def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
     tokens = tuple(TokenId(str(1000 + i)) for i in range(250))
-    house = House(ConnectionSpec(lane="a", leg=0, tokens=tokens)).connect()
+    house = House(ConnectionSpec(slot="a", feed=0, tokens=tokens)).connect()
 
     kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.line)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
@@ -187,32 +187,32 @@ def test_the_epoch_is_the_sequence_of_its_opening_record() -> None:
     assert house.writer.of(FactSeen)[0].seq == 2
 
 
-def test_a_print_is_journalled_before_the_writer_hears_of_it() -> None:
+def test_a_trade_is_journalled_before_the_writer_hears_of_it() -> None:
     house = House().confirm()
-    house.hear(a_print())
+    house.hear(a_trade())
 
     told = house.writer.last(TradesSeen)
     frame = decode(house.journal.bodies[told.seq])
     assert isinstance(frame, FramesSeen)
-    assert frame.raws == (a_print(),)
-    assert replay(frame)[0] == told.prints
+    assert frame.raws == (a_trade(),)
+    assert replay(frame)[0] == told.trades
     assert house.journal.weights[told.seq] == 1
 
 
 def test_many_frames_are_written_down_in_bounded_pieces() -> None:
     house = House(inflight_max=10_000).confirm()
-    house.hear(*(a_print(at_ms=WALL_MS + number) for number in range(600)))
+    house.hear(*(a_trade(at_ms=WALL_MS + number) for number in range(600)))
 
     told = house.writer.of(TradesSeen)
-    assert [(each.seq, len(each.prints)) for each in told] == [(3, 256), (4, 256), (5, 88)]
-    assert [trade.traded_at_ms - WALL_MS for each in told for trade in each.prints] == [*range(600)]
+    assert [(each.seq, len(each.trades)) for each in told] == [(3, 256), (4, 256), (5, 88)]
+    assert [trade.traded_at_ms - WALL_MS for each in told for trade in each.trades] == [*range(600)]
     assert house.journal.next_seq == 6
 
 
 def test_more_is_read_only_when_what_came_is_journalled() -> None:
     house = House().confirm()
     done = house.line.handled_bytes
-    frames = (a_print(), a_book(YES), b"PONG")
+    frames = (a_trade(), a_book(YES), b"PONG")
     house.line.on_frames(house.wall_ms * MS, frames)
 
     assert house.line.handled_bytes == done
@@ -222,36 +222,36 @@ def test_more_is_read_only_when_what_came_is_journalled() -> None:
 
 def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
     house = House().confirm()
-    house.hear(a_print(), a_print())
+    house.hear(a_trade(), a_trade())
 
     (told,) = house.writer.of(TradesSeen)
-    assert [trade.occurrence for trade in told.prints] == [1, 2]
+    assert [trade.occurrence for trade in told.trades] == [1, 2]
     again = decode(house.journal.bodies[told.seq])
     assert isinstance(again, FramesSeen)
-    assert replay(again)[0] == told.prints
+    assert replay(again)[0] == told.trades
 
 
-def test_prints_of_a_pulse_token_are_left_to_its_owner() -> None:
+def test_trades_of_a_canary_token_are_left_to_its_owner() -> None:
     house = House().confirm()
-    mixed = b"[" + a_print(PULSE) + b"," + a_print(YES) + b"]"
-    house.hear(a_print(PULSE), mixed)
+    mixed = b"[" + a_trade(CANARY) + b"," + a_trade(YES) + b"]"
+    house.hear(a_trade(CANARY), mixed)
 
     (told,) = house.writer.of(TradesSeen)
-    assert [p.token_id for p in told.prints] == [YES]
+    assert [p.token_id for p in told.trades] == [YES]
     frame = decode(house.journal.bodies[told.seq])
     assert isinstance(frame, FramesSeen)
     assert (frame.raws, frame.occurrences) == ((mixed,), (0, 1))
-    assert replay(frame)[0] == told.prints
+    assert replay(frame)[0] == told.trades
 
 
 def test_a_bad_event_is_kept_verbatim_and_its_sibling_is_stored() -> None:
     house = House().confirm()
-    bad = a_print(price="1.5")
-    house.hear(b"[" + bad + b"," + a_print() + b"]")
+    bad = a_trade(price="1.5")
+    house.hear(b"[" + bad + b"," + a_trade() + b"]")
 
     told = house.writer.last(TradesSeen)
-    assert len(told.prints) == 1
-    assert [r.payload for r in told.refusals] == [bad]
+    assert len(told.trades) == 1
+    assert [r.payload for r in told.rejections] == [bad]
     assert house.journal.weights[told.seq] == 2
 
 
@@ -439,7 +439,7 @@ def test_an_epoch_that_proved_nothing_ends_at_what_was_written() -> None:
     assert closed.until_ns is None
 
 
-def test_a_refused_handshake_ends_with_the_wait_that_the_server_asked_for() -> None:
+def test_a_rejected_handshake_ends_with_the_wait_that_the_server_asked_for() -> None:
     house = House()
     house.dialler.fail_next = FeedLost("http_429", "Too Many Requests", retry_after_s=30)
     house.connect()
@@ -508,7 +508,7 @@ def test_a_token_is_let_go_after_10_s_even_when_nothing_proves_its_end() -> None
     assert sent_tokens(house.line)[-1] == ("unsubscribe", [NO])
 
 
-def test_a_retired_lane_ends_when_its_last_token_was_heard_to_its_end() -> None:
+def test_a_retired_slot_ends_when_its_last_token_was_heard_to_its_end() -> None:
     house = House().confirm()
     house.actor.on_receive(
         Unsubscribe(tokens=(YES, NO), cause="released", since_ns=house.wall_ms * MS)
@@ -571,7 +571,7 @@ def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_told() -> N
     house = House().confirm()
     house.journal.full = True
     told = len(house.writer.told)
-    house.hear(a_print())
+    house.hear(a_trade())
 
     assert len(house.writer.told) == told
     assert house.supervisor.last(ConnectionEnded).reason == "disk_full"
@@ -581,21 +581,21 @@ def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_told() -> N
 def test_what_could_not_be_journalled_is_not_proven() -> None:
     house = House().confirm()
     house.journal.full = True
-    house.hear(a_print(at_ms=WALL_MS + 5_000), after_ms=5_000)
+    house.hear(a_trade(at_ms=WALL_MS + 5_000), after_ms=5_000)
 
     assert house.supervisor.last(ConnectionReport).proven_until_ns == 0
 
 
 def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> None:
     house = House(inflight_max=2).confirm()
-    house.hear(a_print())
+    house.hear(a_trade())
 
     assert not house.writer.of(TradesSeen)
     assert house.writer.last(ReadJournal).seq == house.journal.next_seq - 1
 
 
 def test_lifecycle_events_go_to_catalogue_and_resolution() -> None:
-    house = House(ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)).connect()
+    house = House(ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)).connect()
     assert json.loads(house.line.sent[0])["custom_feature_enabled"] is True
     announced = {
         "event_type": "new_market",
@@ -626,14 +626,14 @@ def test_frames_after_the_end_are_not_recorded() -> None:
     house = House().confirm()
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
     before = house.journal.next_seq
-    house.hear(a_print())
+    house.hear(a_trade())
 
     assert house.journal.next_seq == before
 
 
 def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() -> None:
     house = House().confirm()
-    house.hear(a_print())
+    house.hear(a_trade())
     heard = weakref.ref(house.actor._intake), weakref.ref(house.actor._listening)
     gc.disable()
     try:
@@ -658,12 +658,12 @@ def test_rejected_messages_are_logged_by_reason_once_a_minute(
 ) -> None:
     house = House().confirm()
     for _ in range(130):
-        house.hear(a_print(price="1.5"), a_print(side="HOLD"))
+        house.hear(a_trade(price="1.5"), a_trade(side="HOLD"))
         house.tick(1)
 
     said = lines(caplog, "messages_rejected")
     assert [line["rejected"] for line in said] == [2, 120, 120]
-    assert said[0]["connection"] == "leg0-0001"
+    assert said[0]["connection"] == "a-0001"
     assert said[0]["reasons"] == {"price out of range": 1, "side is not BUY or SELL": 1}
 
 
@@ -684,9 +684,9 @@ def test_a_connection_that_ends_logs_what_it_has_not_said_yet(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().confirm()
-    house.hear(a_print(price="1.5"))
+    house.hear(a_trade(price="1.5"))
     house.tick(1)
-    house.hear(a_print(price="1.5"))
+    house.hear(a_trade(price="1.5"))
     house.line.on_end("reset", "")
     drain(house.actor)
 

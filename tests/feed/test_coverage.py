@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from actors.feed.coverage import CoverageBook
 from actors.model.trade import TokenId, Trade
-from tests.polymarket.feed_samples import printed as a_print
+from tests.polymarket.feed_samples import printed as a_trade
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
 S = 1_000_000_000
@@ -12,7 +12,7 @@ NOW_NS = NOW_MS * 1_000_000
 
 
 def printed(token: TokenId, at_ms: int) -> Trade:
-    return a_print(token_id=token, traded_at_ms=at_ms)
+    return a_trade(token_id=token, traded_at_ms=at_ms)
 
 
 def confirmed(*tokens: TokenId) -> CoverageBook:
@@ -117,7 +117,7 @@ def test_nothing_later_than_the_receipt_is_proven() -> None:
     assert listening.mark() == NOW_NS
 
 
-def test_a_print_that_is_a_little_older_than_the_last_lies_behind_the_proof() -> None:
+def test_a_trade_that_is_a_little_older_than_the_last_lies_behind_the_proof() -> None:
     listening = CoverageBook(7)
     listening.heard(NOW_NS, NOW_MS)
     listening.heard(NOW_NS, NOW_MS - 120)
@@ -168,7 +168,7 @@ def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
     assert not listening.claims(B, NOW_MS + 10_000)
 
 
-def test_a_doubted_token_was_heard_until_its_last_print_and_waits_for_its_book_again() -> None:
+def test_a_doubted_token_was_heard_until_its_last_trade_and_waits_for_its_book_again() -> None:
     listening = confirmed(A, B)
     listening.printed((printed(A, NOW_MS + 7_000),))
     listening.printed((printed(A, NOW_MS + 6_900),))
@@ -181,14 +181,14 @@ def test_a_doubted_token_was_heard_until_its_last_print_and_waits_for_its_book_a
     assert listening.book(A, NOW_NS + 40 * S)
 
 
-def test_a_print_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
+def test_a_trade_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
     listening = confirmed(A)
     listening.printed((printed(A, NOW_MS + 86_000_000),))
     listening.heard(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert listening.doubt(A) == NOW_NS + 30 * S
 
 
-def test_a_print_from_before_the_book_does_not_count_after_it() -> None:
+def test_a_trade_from_before_the_book_does_not_count_after_it() -> None:
     listening = CoverageBook(7)
     listening.requested([A], 0.0)
     listening.printed((printed(A, NOW_MS + 9_000),))

@@ -7,12 +7,12 @@ from actors.model.trade import Rejection, TokenId, Trade, trade_hash
 from actors.writer.gather import replay
 from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
 
-OTHER, PULSE = TokenId("72"), TokenId("99")
+OTHER, CANARY = TokenId("72"), TokenId("99")
 
 
 def intake(*, epoch: int = 5) -> Ingest:
     taking = Ingest(
-        ConnectionSpec(lane="leg0-0001", leg=0, tokens=(TOKEN, OTHER), pulse=(PULSE,)), epoch
+        ConnectionSpec(slot="a-0001", feed=0, tokens=(TOKEN, OTHER), canary=(CANARY,)), epoch
     )
     taking.listening.requested((TOKEN, OTHER), 0.0)
     return taking
@@ -44,12 +44,12 @@ def kept(taken: Ingested) -> FramesSeen:
     return taken.record
 
 
-def test_a_print_is_kept_verbatim_under_its_epoch_and_connection() -> None:
+def test_a_trade_is_kept_verbatim_under_its_epoch_and_connection() -> None:
     taken = intake().take((spoken(),), RECEIVED_NS)
 
     assert kept(taken) == FramesSeen(
         epoch=5,
-        connection="leg0-0001",
+        connection="a-0001",
         received_at_ns=RECEIVED_NS,
         occurrences=(1,),
         raws=(spoken(),),
@@ -72,48 +72,48 @@ def test_another_epoch_numbers_anew() -> None:
     ]
 
 
-def test_prints_of_the_pulse_are_marked_as_anothers_and_do_not_weigh() -> None:
-    pulse = spoken(asset_id=PULSE)
-    taken = intake().take((together(pulse, spoken(), pulse, spoken(side="SELL")),), RECEIVED_NS)
+def test_trades_of_the_canary_are_marked_as_anothers_and_do_not_weigh() -> None:
+    canary = spoken(asset_id=CANARY)
+    taken = intake().take((together(canary, spoken(), canary, spoken(side="SELL")),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (0, 1, 0, 1)
-    assert [trade.token_id for trade in taken.prints] == [TOKEN, TOKEN]
+    assert [trade.token_id for trade in taken.trades] == [TOKEN, TOKEN]
     assert taken.weight == 2
 
 
-def test_a_frame_with_nothing_but_the_pulse_is_not_kept() -> None:
-    taken = intake().take((spoken(asset_id=PULSE),), RECEIVED_NS)
+def test_a_frame_with_nothing_but_the_canary_is_not_kept() -> None:
+    taken = intake().take((spoken(asset_id=CANARY),), RECEIVED_NS)
 
-    assert (taken.record, taken.prints, taken.weight) == (None, (), 0)
+    assert (taken.record, taken.trades, taken.weight) == (None, (), 0)
 
 
-def test_frames_with_nothing_but_the_pulse_are_left_out_of_the_record_of_others() -> None:
-    pulse, bad = spoken(asset_id=PULSE), spoken(asset_id=PULSE, price="7")
-    mixed = together(pulse, spoken(side="SELL"))
-    frames = (pulse, spoken(), b"PONG", pulse, bad, mixed, pulse)
+def test_frames_with_nothing_but_the_canary_are_left_out_of_the_record_of_others() -> None:
+    canary, bad = spoken(asset_id=CANARY), spoken(asset_id=CANARY, price="7")
+    mixed = together(canary, spoken(side="SELL"))
+    frames = (canary, spoken(), b"PONG", canary, bad, mixed, canary)
     taken = intake().take(frames, RECEIVED_NS)
 
     assert kept(taken).raws == (spoken(), bad, mixed)
     assert kept(taken).occurrences == (1, 0, 1)
-    assert replay(kept(taken)) == (taken.prints, taken.decoded.refusals)
+    assert replay(kept(taken)) == (taken.trades, taken.decoded.rejections)
 
 
-def test_a_refusal_is_kept_and_weighs() -> None:
+def test_a_rejection_is_kept_and_weighs() -> None:
     bad = spoken(price="1.5")
     taken = intake().take((together(bad, spoken()),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (1,)
     assert taken.weight == 2
-    assert [refusal.payload for refusal in taken.decoded.refusals] == [bad]
+    assert [rejection.payload for rejection in taken.decoded.rejections] == [bad]
 
 
-def test_a_frame_of_refusals_alone_is_kept_without_numbers() -> None:
+def test_a_frame_of_rejections_alone_is_kept_without_numbers() -> None:
     assert kept(intake().take((b"{",), RECEIVED_NS)).occurrences == ()
 
 
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
     taking = intake()
-    first = taking.take((book(TOKEN, PULSE),), RECEIVED_NS)
+    first = taking.take((book(TOKEN, CANARY),), RECEIVED_NS)
     again = taking.take((book(TOKEN, OTHER),), RECEIVED_NS + 1)
 
     assert (first.record, first.confirmed) == (None, (TOKEN,))
@@ -125,8 +125,8 @@ def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
     "raw",
     [
         spoken(),
-        together(spoken(asset_id=PULSE), spoken(), spoken(), spoken(price="7")),
-        together(spoken(side="SELL"), spoken(asset_id=PULSE)),
+        together(spoken(asset_id=CANARY), spoken(), spoken(), spoken(price="7")),
+        together(spoken(side="SELL"), spoken(asset_id=CANARY)),
         b"\xff\x00",
         b"[]",
     ],
@@ -138,20 +138,20 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
     if taken.record is None:
         assert taken.weight == 0
         return
-    prints: tuple[Trade, ...]
-    refusals: tuple[Rejection, ...]
-    prints, refusals = replay(taken.record)
+    trades: tuple[Trade, ...]
+    rejections: tuple[Rejection, ...]
+    trades, rejections = replay(taken.record)
 
-    assert prints == taken.prints
-    assert refusals == taken.decoded.refusals
-    assert taken.weight == len(prints) + len(refusals)
+    assert trades == taken.trades
+    assert rejections == taken.decoded.rejections
+    assert taken.weight == len(trades) + len(rejections)
 
 
-def test_a_pulse_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
+def test_a_canary_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
     taking = intake()
-    assert taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints == ()
-    taking.own((PULSE,))
-    assert len(taking.take((spoken(asset_id=PULSE),), RECEIVED_NS).prints) == 1
+    assert taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades == ()
+    taking.own((CANARY,))
+    assert len(taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades) == 1
 
 
 def test_what_is_taken_together_is_bounded_in_frames_and_bytes_and_keeps_its_order() -> None:

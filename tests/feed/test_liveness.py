@@ -87,7 +87,7 @@ def test_a_connection_that_asked_for_no_token_needs_no_book() -> None:
     assert ask(judge(), 150.0, Seen(byte=150.0, data=110.0), CoverageBook(7)) is None
 
 
-def test_any_book_will_do_that_of_a_pulse_too() -> None:
+def test_any_book_will_do_that_of_a_canary_too() -> None:
     heard = listening(books=0)
     heard.book(TokenId("99"), 1)
     assert ask(judge(), 150.0, Seen(byte=150.0, data=149.0), heard) is None

@@ -14,16 +14,16 @@ START_MS = 1_790_000_000_000
 
 
 def at(ms: int, **changes: object) -> Trade:
-    """Give a print of this time, received half a second later."""
+    """Give a trade of this time, received half a second later."""
     received_at_ns = (START_MS + ms + 500) * 1_000_000
     return printed(traded_at_ms=START_MS + ms, received_at_ns=received_at_ns, **changes)
 
 
-def occurrences(counter: OccurrenceCounter, prints: Sequence[Trade]) -> list[int]:
-    return [trade.occurrence for trade in counter.number(prints).prints]
+def occurrences(counter: OccurrenceCounter, trades: Sequence[Trade]) -> list[int]:
+    return [trade.occurrence for trade in counter.number(trades).trades]
 
 
-def test_identical_prints_are_counted_from_one() -> None:
+def test_identical_trades_are_counted_from_one() -> None:
     twin = at(0)
     assert occurrences(OccurrenceCounter(), [twin, at(0, side="SELL"), twin, twin]) == [1, 1, 2, 3]
 
@@ -61,7 +61,7 @@ def test_nothing_but_the_number_changes() -> None:
         {"traded_at_ms": START_MS + 1},
     ],
 )
-def test_prints_that_differ_in_what_identifies_them_are_no_twins(
+def test_trades_that_differ_in_what_identifies_them_are_no_twins(
     change: dict[str, object],
 ) -> None:
     fields = {"traded_at_ms": START_MS, **change}
@@ -84,7 +84,7 @@ def test_what_lies_behind_the_window_is_forgotten() -> None:
     assert len(counter) == 2
 
 
-def test_a_print_of_tomorrow_does_not_push_today_out() -> None:
+def test_a_trade_of_tomorrow_does_not_push_today_out() -> None:
     counter = OccurrenceCounter(window_ms=600_000)
     tomorrow = printed(traded_at_ms=START_MS + 80_000_000, received_at_ns=START_MS * 1_000_000)
     assert occurrences(counter, [at(0), tomorrow, at(0), tomorrow]) == [1, 1, 2, 2]
@@ -99,12 +99,12 @@ def test_memory_is_bounded_and_the_oldest_go_first() -> None:
     assert occurrences(counter, [at(0)]) == [1]
 
 
-def test_memory_is_bounded_when_all_prints_carry_one_time() -> None:
+def test_memory_is_bounded_when_all_trades_carry_one_time() -> None:
     counter = OccurrenceCounter(most_keys=100)
-    prints = [at(0, size=Decimal(n)) for n in range(1, 1_001)]
-    assert set(occurrences(counter, prints)) == {1}
+    trades = [at(0, size=Decimal(n)) for n in range(1, 1_001)]
+    assert set(occurrences(counter, trades)) == {1}
     assert len(counter) <= 100
-    assert occurrences(counter, prints[-1:]) == [2]
+    assert occurrences(counter, trades[-1:]) == [2]
 
 
 @settings(deadline=None)
@@ -120,14 +120,14 @@ def test_memory_is_bounded_when_all_prints_carry_one_time() -> None:
     ),
     st.integers(1, 40),
 )
-def test_the_kth_identical_print_is_number_k_however_frames_are_cut(
-    prints: list[Trade], size: int
+def test_the_kth_identical_trade_is_number_k_however_frames_are_cut(
+    trades: list[Trade], size: int
 ) -> None:
     counter, seen = OccurrenceCounter(), Counter[tuple[object, ...]]()
     numbered = [
         trade
-        for start in range(0, len(prints), size)
-        for trade in counter.number(prints[start : start + size]).prints
+        for start in range(0, len(trades), size)
+        for trade in counter.number(trades[start : start + size]).trades
     ]
     for trade in numbered:
         identity = (trade.traded_at_ms, trade.price, trade.side)
@@ -135,7 +135,7 @@ def test_the_kth_identical_print_is_number_k_however_frames_are_cut(
         assert trade.occurrence == seen[identity]
 
 
-def test_a_print_that_was_numbered_is_known_and_another_is_not() -> None:
+def test_a_trade_that_was_numbered_is_known_and_another_is_not() -> None:
     counter = OccurrenceCounter()
     counter.number([at(0), at(0)])
     assert counter.heard(at(0, occurrence=2))
@@ -159,6 +159,6 @@ def test_the_numbers_do_not_depend_on_what_is_numbered_together(
     once = together.number([*some, *others])
     parts = apart.number(some), apart.number(others)
 
-    assert once.prints == parts[0].prints + parts[1].prints
+    assert once.trades == parts[0].trades + parts[1].trades
     assert once.hashes == parts[0].hashes + parts[1].hashes
-    assert once.hashes == tuple(map(trade_hash, once.prints))
+    assert once.hashes == tuple(map(trade_hash, once.trades))

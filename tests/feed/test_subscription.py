@@ -16,20 +16,20 @@ from actors.model.trade import TokenId, Trade
 from actors.polymarket import channel
 from tests.fakes_box import drain
 from tests.feed.test_actor import (
+    CANARY,
     MS,
     NO,
-    PULSE,
     WALL_MS,
     YES,
     House,
     a_book,
     a_change,
-    a_print,
+    a_trade,
     lines,
     sent_tokens,
 )
 
-ALONE = ConnectionSpec(lane="leg0-0001", leg=0, tokens=(YES, NO))
+ALONE = ConnectionSpec(slot="a-0001", feed=0, tokens=(YES, NO))
 DEEP = b'"bids"'
 
 
@@ -79,18 +79,18 @@ def test_nobody_is_asked_again_while_the_whole_exchange_is_silent() -> None:
 # ----------------------------------------------------------------------- probe
 
 
-def test_a_silent_line_is_probed_with_its_pulse_10_s_before_its_time() -> None:
+def test_a_silent_line_is_probed_with_its_canary_10_s_before_its_time() -> None:
     house = House().confirm().silence(49)
     assert asked_since(house, 1) == []
     house.silence(1)
 
-    assert asked_since(house, 1) == [("unsubscribe", [PULSE]), ("subscribe", [PULSE])]
-    house.hear(a_book(PULSE))
+    assert asked_since(house, 1) == [("unsubscribe", [CANARY]), ("subscribe", [CANARY])]
+    house.hear(a_book(CANARY))
     house.silence(40)
     assert ended(house) == ""
 
 
-def test_without_a_pulse_a_token_of_ones_own_is_asked_for_and_stays_covered() -> None:
+def test_without_a_canary_a_token_of_ones_own_is_asked_for_and_stays_covered() -> None:
     house = House(ALONE).confirm().silence(50)
 
     assert asked_since(house, 1) == [("subscribe", [YES, NO])]
@@ -124,7 +124,7 @@ def test_a_failed_probe_is_frozen_in_time() -> None:
 
 
 def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
-    house = House(ConnectionSpec(lane="lifecycle", leg=0, lifecycle=True)).connect().silence(500)
+    house = House(ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
 
     assert len(sent_tokens(house.line)) == 1
     assert ended(house) == ""
@@ -164,7 +164,7 @@ def test_data_after_an_answered_probe_proves_the_silence() -> None:
     house.hear(a_change(WALL_MS))
     house.silence(50)
     house.now += 0.2
-    house.hear(a_book(PULSE))
+    house.hear(a_book(CANARY))
     house.silence(45)
     now_ms = house.wall_ms
     house.hear(a_change(now_ms))
@@ -188,22 +188,22 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
 
 
 def seen(token: str, at_ms: int) -> Trade:
-    return channel.decode((a_print(token, at_ms=at_ms),), at_ms * MS).prints[0]
+    return channel.decode((a_trade(token, at_ms=at_ms),), at_ms * MS).trades[0]
 
 
 def listening(house: House, *, after_s: int = 30) -> int:
     """Let the connection hear both tokens for a while; give the exchange's time, ms."""
     house.confirm()
-    house.hear(a_print(NO, at_ms=WALL_MS + 2_000), after_ms=2_000)
+    house.hear(a_trade(NO, at_ms=WALL_MS + 2_000), after_ms=2_000)
     house.tick(after_s)
     house.hear(a_change(house.wall_ms))
     return house.wall_ms
 
 
-def test_a_token_whose_prints_do_not_come_is_covered_until_it_was_last_heard() -> None:
+def test_a_token_whose_trades_do_not_come_is_covered_until_it_was_last_heard() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
     (cut,) = house.facts(facts.TokensReleased)
     assert cut == facts.TokensReleased(
@@ -214,11 +214,11 @@ def test_a_token_whose_prints_do_not_come_is_covered_until_it_was_last_heard() -
     assert len(house.facts(facts.TokensConfirmed)) == 2
 
 
-def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
+def test_a_trade_that_was_heard_is_no_reason_for_doubt() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    house.hear(a_print(NO, at_ms=now_ms - 10_000))
-    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+    house.hear(a_trade(NO, at_ms=now_ms - 10_000))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
     assert house.facts(facts.TokensReleased) == []
     assert asked_since(house, 1) == []
@@ -228,7 +228,7 @@ def test_a_print_that_was_heard_is_no_reason_for_doubt() -> None:
 def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
     house = House(ALONE)
     listening(house)
-    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, WALL_MS + at_ms),)))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(YES, WALL_MS + at_ms),)))
 
     assert house.facts(facts.TokensReleased) == []
 
@@ -236,7 +236,7 @@ def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
 def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    doubt = RecheckCoverage(prints=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
+    doubt = RecheckCoverage(trades=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
     house.actor.on_receive(doubt)
     house.actor.on_receive(doubt)
 
@@ -247,8 +247,8 @@ def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
 def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
     house = House(ALONE)
     now_ms = listening(house)
-    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
-    house.actor.on_receive(RecheckCoverage(prints=(seen(YES, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(YES, now_ms - 10_000),)))
     house.tick()
 
     assert house.supervisor.last(ConnectionReport).deaf
@@ -258,7 +258,7 @@ def test_a_connection_that_has_ended_has_no_doubts() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
-    house.actor.on_receive(RecheckCoverage(prints=(seen(NO, now_ms - 10_000),)))
+    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
     assert house.facts(facts.TokensReleased) == []
 
@@ -268,18 +268,18 @@ def test_a_connection_that_has_ended_has_no_doubts() -> None:
 
 def test_a_connection_names_its_busiest_tokens() -> None:
     house = House(ALONE).confirm()
-    house.hear(a_print(NO), a_print(NO, at_ms=WALL_MS + 1), a_print(YES))
+    house.hear(a_trade(NO), a_trade(NO, at_ms=WALL_MS + 1), a_trade(YES))
     house.tick()
 
     assert house.supervisor.last(ConnectionReport).busy == ((NO, 2), (YES, 1))
 
 
-def test_prints_of_a_pulse_that_became_ones_own_are_recorded() -> None:
+def test_trades_of_a_canary_that_became_ones_own_are_recorded() -> None:
     house = House().confirm()
-    house.actor.on_receive(Subscribe(tokens=(PULSE,)))
-    house.hear(a_print(PULSE))
+    house.actor.on_receive(Subscribe(tokens=(CANARY,)))
+    house.hear(a_trade(CANARY))
 
-    assert [p.token_id for p in house.writer.last(TradesSeen).prints] == [TokenId(PULSE)]
+    assert [p.token_id for p in house.writer.last(TradesSeen).trades] == [TokenId(CANARY)]
 
 
 def test_a_feed_with_nothing_more_to_say_ends_the_connection_for_minutes() -> None:

@@ -15,7 +15,7 @@ import msgspec
 from rich.console import Console
 
 from actors.cli.board import render
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts
 from actors.model.market import Asset, Market
@@ -89,7 +89,7 @@ def frames(data: bytes) -> None:
 def events(data: bytes) -> None:
     """Decode the bytes as one message of the feed."""
     decoded = channel.decode((data,), NOW_NS)
-    assert sum(len(refusal.payload) for refusal in decoded.refusals) <= 2 * len(data) + 1024
+    assert sum(len(rejection.payload) for rejection in decoded.rejections) <= 2 * len(data) + 1024
 
 
 def answers(data: bytes) -> None:
@@ -97,9 +97,9 @@ def answers(data: bytes) -> None:
     for observe in (gamma.observe, clob.observe, chain.observe):
         observe(data, MARKET, 1)
     data_api.observe_all((data,), {MARKET.condition_id: MARKET}, 1)
-    with contextlib.suppress(PayloadRefused):
+    with contextlib.suppress(PayloadRejected):
         gamma.parse_market(data)
-    with contextlib.suppress(PayloadRefused):
+    with contextlib.suppress(PayloadRejected):
         chain.facts(data, 1)
     gamma.resolved_at_ms(data)
     gamma.condition_of(data)
@@ -113,7 +113,7 @@ def records(data: bytes) -> None:
 
 def boards(data: bytes) -> None:
     """Show the bytes as a status document."""
-    with contextlib.suppress(ValueError, RecursionError, PayloadRefused):
+    with contextlib.suppress(ValueError, RecursionError, PayloadRejected):
         document = json.loads(data)
         if isinstance(document, dict):
             with Path(os.devnull).open("w") as nowhere:

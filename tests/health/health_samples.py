@@ -19,7 +19,7 @@ def document(health: HealthState, now: float) -> Health:
     return health.document(now, WALL + int((now - START) * 1e9))
 
 
-def connection(child: str = "leg0-0001", **said: Any) -> ConnectionReport:
+def connection(child: str = "a-0001", **said: Any) -> ConnectionReport:
     values: dict[str, Any] = {
         "incarnation": 1,
         "now": 0.0,
@@ -27,8 +27,8 @@ def connection(child: str = "leg0-0001", **said: Any) -> ConnectionReport:
         "epoch": 5,
         "tokens": 10,
         "confirmed": 10,
-        "prints_total": 0,
-        "refused_total": 0,
+        "trades_total": 0,
+        "rejected_total": 0,
         "frames_total": 0,
         "bytes_total": 0,
         "last_data_at": said.get("last_data_at", START),
@@ -42,7 +42,7 @@ def batch(**said: Any) -> BatchWritten:
     values: dict[str, Any] = {
         "stored": 0,
         "repeated": 0,
-        "refused": 0,
+        "rejected": 0,
         "recovered": 0,
         "mark": 1,
         "oldest_received_ns": 0,
@@ -99,8 +99,8 @@ def well() -> HealthState:
     """Give a tracker in its best state, one second after its start."""
     health = state()
     health.universe_planned(wanted=10)
-    for leg, child in enumerate(("leg0-0001", "leg1-0001")):
-        health.connection_wanted(child, leg=leg, at=START)
+    for feed, child in enumerate(("a-0001", "b-0001")):
+        health.connection_wanted(child, feed=feed, at=START)
         health.connection_reported(connection(child), at=START + 1)
     health.store_opened(server="PostgreSQL 18")
     health.writer_reported(state="live", waiting=0)

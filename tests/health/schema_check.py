@@ -1,4 +1,4 @@
-"""A validator for the few words of JSON Schema that a status document needs; others are refused."""
+"""Validate with the few words of JSON Schema that a status document needs; reject other words."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from tests.health.health_samples import (
 
 def test_the_books_show_what_waits_in_the_journal() -> None:
     health = well()
-    commit(health, at=START + 2, stored=3, repeated=2, refused=1, mark=4)
+    commit(health, at=START + 2, stored=3, repeated=2, rejected=1, mark=4)
     sample(health, next_seq=8, weight_appended=10)
     said = document(health, START + 3)
     books = said.books
@@ -20,14 +20,14 @@ def test_the_books_show_what_waits_in_the_journal() -> None:
     assert said.journal.pending_records == 4
 
 
-def test_a_print_that_vanished_unbalances_the_books() -> None:
+def test_a_trade_that_vanished_unbalances_the_books() -> None:
     health = well()
     commit(health, at=START + 2, stored=9, mark=8)
     sample(health, next_seq=8, weight_appended=10)
     assert codes(health, START + 3) == ("books_unbalanced",)
 
 
-def test_a_print_counted_twice_unbalances_the_books() -> None:
+def test_a_trade_counted_twice_unbalances_the_books() -> None:
     health = well()
     commit(health, at=START + 2, stored=11, mark=4)
     sample(health, next_seq=8, weight_appended=10)

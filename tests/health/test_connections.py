@@ -8,12 +8,12 @@ from tests.health.health_samples import (
 
 def test_a_connection_that_listens_again_is_a_reconnect_with_its_reason() -> None:
     health = well()
-    health.connection_ended("leg0-0001", reason="reset", at=START + 10)
+    health.connection_ended("a-0001", reason="reset", at=START + 10)
     assert document(health, START + 11).connections.live == 1
     health.connection_reported(connection(incarnation=2), at=START + 13)
     said = document(health, START + 20)
     assert said.last_reconnect is not None
-    assert (said.last_reconnect.connection, said.last_reconnect.reason) == ("leg0-0001", "reset")
+    assert (said.last_reconnect.connection, said.last_reconnect.reason) == ("a-0001", "reset")
     assert said.last_reconnect.at == "2026-05-28T20:26:53.000Z"
     assert said.connections.reconnects_total == said.connections.each[0].reconnects == 1
     assert said.restarts.total == 0
@@ -21,30 +21,30 @@ def test_a_connection_that_listens_again_is_a_reconnect_with_its_reason() -> Non
 
 def test_the_counts_of_a_connection_go_on_over_its_lives() -> None:
     health = well()
-    health.connection_reported(connection(prints_total=5, refused_total=1), at=START + 2)
+    health.connection_reported(connection(trades_total=5, rejected_total=1), at=START + 2)
     health.connection_reported(
-        connection(incarnation=2, prints_total=2, refused_total=1, bytes_total=9), at=START + 3
+        connection(incarnation=2, trades_total=2, rejected_total=1, bytes_total=9), at=START + 3
     )
     one = document(health, START + 4).connections.each[0]
-    assert (one.prints, one.last_minute, one.refused, one.bytes) == (7, 7, 2, 9)
+    assert (one.trades, one.last_minute, one.rejected, one.bytes) == (7, 7, 2, 9)
 
 
 def test_the_report_of_a_former_life_changes_nothing() -> None:
     health = well()
-    health.connection_reported(connection(incarnation=2, prints_total=2), at=START + 3)
-    health.connection_reported(connection(incarnation=1, prints_total=50), at=START + 4)
-    assert document(health, START + 5).connections.each[0].prints == 2
+    health.connection_reported(connection(incarnation=2, trades_total=2), at=START + 3)
+    health.connection_reported(connection(incarnation=1, trades_total=50), at=START + 4)
+    assert document(health, START + 5).connections.each[0].trades == 2
 
 
 def test_a_connection_that_the_plan_let_go_is_forgotten() -> None:
     health = well()
-    health.connection_let_go("leg0-0001")
+    health.connection_let_go("a-0001")
     health.connection_reported(connection(), at=START + 3)
-    health.connection_ended("leg0-0001", reason="closed", at=START + 3)
-    assert [one.id for one in document(health, START + 4).connections.each] == ["leg1-0001"]
+    health.connection_ended("a-0001", reason="closed", at=START + 3)
+    assert [one.id for one in document(health, START + 4).connections.each] == ["b-0001"]
 
 
-def test_a_token_is_covered_when_one_leg_hears_it() -> None:
+def test_a_token_is_covered_when_one_feed_hears_it() -> None:
     health = well()
     health.connection_reported(connection(confirmed=3), at=START + 5)
     said = document(health, START + 90).assets
@@ -53,8 +53,8 @@ def test_a_token_is_covered_when_one_leg_hears_it() -> None:
 
 def test_a_connection_without_tokens_may_hear_nothing_for_hours() -> None:
     health = well()
-    health.connection_wanted("lifecycle", leg=0, at=START)
-    for child in ("leg0-0001", "leg1-0001"):
+    health.connection_wanted("lifecycle", feed=0, at=START)
+    for child in ("a-0001", "b-0001"):
         health.connection_reported(connection(child, last_data_at=START + 5000), at=START + 5000)
     health.connection_reported(connection("lifecycle", tokens=0, confirmed=0), at=START + 5000)
     said = document(health, START + 5001)
@@ -64,20 +64,20 @@ def test_a_connection_without_tokens_may_hear_nothing_for_hours() -> None:
 def test_of_a_connection_and_its_successor_the_better_one_counts() -> None:
     health = well()
     health.universe_planned(wanted=20)
-    for name in ("leg0-0001.1", "leg0-0002"):
-        health.connection_wanted(name, leg=0, at=START)
-    health.connection_reported(connection("leg0-0001.1", confirmed=6), at=START + 2)
+    for name in ("a-0001.1", "a-0002"):
+        health.connection_wanted(name, feed=0, at=START)
+    health.connection_reported(connection("a-0001.1", confirmed=6), at=START + 2)
     said = document(health, START + 3).assets
     assert (said.wanted, said.covered) == (20, 10)
 
 
 def test_tokens_wait_only_when_neither_a_connection_nor_its_successor_hears_them() -> None:
     health = well()
-    health.connection_wanted("leg0-0001.1", leg=0, at=START)
-    health.connection_wanted("leg1-0001.1", leg=1, at=START)
-    for name in ("leg0-0001", "leg0-0001.1", "leg1-0001", "leg1-0001.1"):
-        confirmed = 10 if name == "leg1-0001.1" else 7
+    health.connection_wanted("a-0001.1", feed=0, at=START)
+    health.connection_wanted("b-0001.1", feed=1, at=START)
+    for name in ("a-0001", "a-0001.1", "b-0001", "b-0001.1"):
+        confirmed = 10 if name == "b-0001.1" else 7
         health.connection_reported(connection(name, confirmed=confirmed), at=START + 2)
     assert document(health, START + 90).assets.never_confirmed == 0
-    health.connection_let_go("leg1-0001.1")
+    health.connection_let_go("b-0001.1")
     assert document(health, START + 90).assets.never_confirmed == 3

@@ -30,7 +30,7 @@ ELSEWHERE = {
     "trades.last_hour": "increase(tracker_trades_stored_total[1h])",
     "trades.last_24h": "increase(tracker_trades_stored_total[1d])",
     "trades.minutes": "increase(tracker_trades_stored_total[1m])",
-    "trades.heard_last_minute": "increase(tracker_prints_heard_total[1m])",
+    "trades.heard_last_minute": "increase(tracker_trades_heard_total[1m])",
     "last_reconnect.connection": "tracker_connection_reconnects_total",
     "last_reconnect.reason": "words for people",
     "database.reason": "words for people",
@@ -42,9 +42,9 @@ ELSEWHERE = {
     "drift.unknown_last_hour": "increase(tracker_unknown_events_total[1h])",
     "connections.list.id": "the label connection",
     "connections.list.state": "tracker_connection_state",
-    "connections.list.last_minute": "increase(tracker_connection_prints_total[1m])",
-    "connections.list.last_hour": "increase(tracker_connection_prints_total[1h])",
-    "connections.list.last_24h": "increase(tracker_connection_prints_total[1d])",
+    "connections.list.last_minute": "increase(tracker_connection_trades_total[1m])",
+    "connections.list.last_hour": "increase(tracker_connection_trades_total[1h])",
+    "connections.list.last_24h": "increase(tracker_connection_trades_total[1d])",
     "connections.list.last_reason": "words for people",
 }  # fmt: skip
 
@@ -66,8 +66,8 @@ def fields(kind: Any, at: str = "") -> Iterator[str]:
 def full() -> Health:
     """Give a document in which every field has something to say."""
     health = well()
-    health.connection_ended("leg0-0001", reason="reset", at=START + 2)
-    health.connection_reported(connection(incarnation=2, prints_total=5), at=START + 3)
+    health.connection_ended("a-0001", reason="reset", at=START + 2)
+    health.connection_reported(connection(incarnation=2, trades_total=5), at=START + 3)
     for at in (3, 4, 5):
         health.child_died("catalog", at=START + at)
     health.catalog_reported(catalog("timeout"), at=START + 3)
@@ -83,7 +83,7 @@ def full() -> Health:
 class _Batch:
     stored: int = 1
     repeated: int = 0
-    refused: int = 0
+    rejected: int = 0
     recovered: int = 0
     mark: int = 1
     oldest_received_ns: int = 0
@@ -142,12 +142,12 @@ def test_what_is_not_known_is_not_told() -> None:
 def test_of_thousands_of_connections_the_worst_are_told() -> None:
     health = well()
     for number in range(metrics.MOST_CONNECTIONS + 100):
-        health.connection_wanted(f"leg0-{number:04}", leg=0, at=START)
-        health.connection_reported(connection(f"leg0-{number:04}"), at=START + 1)
-    health.connection_ended("leg0-0599", reason="reset", at=START + 2)
+        health.connection_wanted(f"a-{number:04}", feed=0, at=START)
+        health.connection_reported(connection(f"a-{number:04}"), at=START + 1)
+    health.connection_ended("a-0599", reason="reset", at=START + 2)
     said = text(document(health, START + 9))
     assert said.count("tracker_connection_tokens{") == metrics.MOST_CONNECTIONS
-    assert 'tracker_connection_state{connection="leg0-0599",state="waiting"} 1.0' in said
+    assert 'tracker_connection_state{connection="a-0599",state="waiting"} 1.0' in said
 
 
 def test_a_hostile_reason_cannot_forge_a_line() -> None:

@@ -28,7 +28,7 @@ def _drop(health: HealthState, *children: str) -> None:
     ("code", "spoil"),
     [
         ("database_behind", lambda h: commit(h, oldest_received_ns=WALL - 61_000_000_000)),
-        ("no_connection_live", lambda h: _drop(h, "leg0-0001", "leg1-0001")),
+        ("no_connection_live", lambda h: _drop(h, "a-0001", "b-0001")),
         ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
         ("journal_filling", lambda h: sample(h, bytes=801)),
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
@@ -55,14 +55,14 @@ def test_each_of_these_degrades_health_at_once(code: str, spoil: Any) -> None:
 
 def test_connections_count_as_down_only_after_a_minute() -> None:
     health = well()
-    _drop(health, "leg0-0001")
+    _drop(health, "a-0001")
     assert codes(health, START + 60) == ()
     assert codes(health, START + 66) == ("connections_down",)
 
 
 def test_tokens_count_as_unconfirmed_only_after_a_minute() -> None:
     health = well()
-    for child in ("leg0-0001", "leg1-0001"):
+    for child in ("a-0001", "b-0001"):
         health.connection_reported(connection(child, confirmed=7), at=START + 5)
     assert document(health, START + 60).assets.never_confirmed == 0
     said = document(health, START + 66)
@@ -102,7 +102,7 @@ def test_silence_of_most_connections_together_is_told_apart_from_lost_ones() -> 
     health.universe_planned(wanted=10)
     health.store_opened(server="x")
     for number in range(4):
-        health.connection_wanted(f"c{number}", leg=0, at=START)
+        health.connection_wanted(f"c{number}", feed=0, at=START)
         heard = START + 100 if number == 0 else START + 1
         health.connection_reported(connection(f"c{number}", last_data_at=heard), at=START + 100)
     said = document(health, START + 100)

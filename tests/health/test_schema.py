@@ -19,7 +19,7 @@ SCHEMA: dict[str, Any] = json.loads(FILE.read_text())
 
 def _documents() -> dict[str, Any]:
     away = well()
-    away.store_lost(reason="refused", at=START + 5)
+    away.store_lost(reason="rejected", at=START + 5)
     away.child_died("catalog", at=START + 5)
     told = well()
     told.resolution_reported(outcomes(pending=(("not closed", 3),)), at=START + 2)

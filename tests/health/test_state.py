@@ -34,9 +34,9 @@ def test_it_is_starting_until_nearly_all_tokens_were_heard_once() -> None:
     health = state()
     health.store_opened(server="PostgreSQL 18")
     health.universe_planned(wanted=20)
-    health.connection_wanted("leg0-0000", leg=0, at=START)
+    health.connection_wanted("a-0000", feed=0, at=START)
     for confirmed, told in ((0, "starting"), (17, "starting"), (18, "healthy"), (5, "healthy")):
-        said = connection("leg0-0000", tokens=20, confirmed=confirmed)
+        said = connection("a-0000", tokens=20, confirmed=confirmed)
         health.connection_reported(said, at=START)
         assert document(health, START + 5).state == told
         if told == "starting":
@@ -73,7 +73,7 @@ def test_the_document_is_json_with_stable_names() -> None:
         "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
         "database", "resolutions", "catalog", "restarts", "books", "drift",
     ]  # fmt: skip
-    assert said["connections"]["list"][0]["id"] == "leg0-0001"
+    assert said["connections"]["list"][0]["id"] == "a-0001"
     assert said["started_at"] == "2026-05-28T20:26:40.000Z"
     assert (said["uptime_s"], said["at"]) == (2.0, "2026-05-28T20:26:42.000Z")
     assert {"last_minute", "last_hour", "last_24h", "total"} <= set(said["trades"])
@@ -137,8 +137,8 @@ def test_limits_may_be_set() -> None:
 def test_thousands_of_connections_are_told_quickly_enough_to_ask_every_second() -> None:
     health = well()
     for number in range(4_400):
-        child = f"leg0-{number:04}"
-        health.connection_wanted(child, leg=0, at=START)
-        health.connection_reported(connection(child, prints_total=3), at=START + 1)
+        child = f"a-{number:04}"
+        health.connection_wanted(child, feed=0, at=START)
+        health.connection_reported(connection(child, trades_total=3), at=START + 1)
     encoded = msgspec.json.encode(document(health, START + 2))
     assert len(encoded) < 4 << 20

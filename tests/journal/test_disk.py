@@ -74,7 +74,7 @@ def test_a_journal_on_a_real_disk_is_gone_on_with(opened: Open, tmp_path: Path) 
     assert not (directory / "reserve").exists()
 
 
-def test_a_second_journal_on_the_directory_is_refused(opened: Open, tmp_path: Path) -> None:
+def test_a_second_journal_on_the_directory_is_rejected(opened: Open, tmp_path: Path) -> None:
     journal = opened()
     with pytest.raises(StateDirBusy, match=str(tmp_path)):
         opened()
@@ -82,7 +82,7 @@ def test_a_second_journal_on_the_directory_is_refused(opened: Open, tmp_path: Pa
     opened()
 
 
-def test_a_file_in_the_way_is_refused_by_name(opened: Open, tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_rejected_by_name(opened: Open, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("not a directory")
     with pytest.raises(JournalUnreadable, match=str(tmp_path)):
         opened()

@@ -101,12 +101,12 @@ def test_a_directory_is_taken_once_and_given_back_by_closing(disk: Disk, tmp_pat
     disk.close(second)
 
 
-def test_a_closed_descriptor_is_refused(disk: Disk, directory: int) -> None:
+def test_a_closed_descriptor_is_rejected(disk: Disk, directory: int) -> None:
     fd = disk.create(directory, "x")
     disk.close(fd)
-    with pytest.raises(OSError, match="descriptor") as refused:
+    with pytest.raises(OSError, match="descriptor") as rejected:
         disk.pread(fd, 1, 0)
-    assert refused.value.errno == errno.EBADF
+    assert rejected.value.errno == errno.EBADF
 
 
 def test_a_boot_has_one_name_of_16_bytes(disk: Disk) -> None:

@@ -1,4 +1,4 @@
-"""What the journal promises: numbers, refusals, releasing."""
+"""What the journal promises: numbers, rejections, releasing."""
 
 import errno
 import itertools
@@ -133,10 +133,10 @@ def test_weights_are_summed_for_the_books(opened: Open) -> None:
     assert journal.weight_appended == 7
 
 
-# ------------------------------------------------------------ refusing to open
+# ------------------------------------------------------------ rejecting to open
 
 
-def test_a_newer_format_is_refused_and_left_as_it_is(opened: Open, disk: MemoryDisk) -> None:
+def test_a_newer_format_is_rejected_and_left_as_it_is(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 2)
     journal.close()
@@ -147,9 +147,9 @@ def test_a_newer_format_is_refused_and_left_as_it_is(opened: Open, disk: MemoryD
     newer[-4:] = _crc(bytes(newer[:-4]))
     file.data[:HEADER_BYTES] = newer
     before = bytes(file.data)
-    with pytest.raises(JournalUnreadable, match="format 2") as refused:
+    with pytest.raises(JournalUnreadable, match="format 2") as rejected:
         opened()
-    assert refused.value.exit_code == EXIT_CONFIG
+    assert rejected.value.exit_code == EXIT_CONFIG
     assert bytes(file.data) == before
     assert disk.holder is None
 
@@ -158,7 +158,7 @@ def _crc(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(4, "little")
 
 
-def test_a_second_tracker_is_refused_by_name(opened: Open) -> None:
+def test_a_second_tracker_is_rejected_by_name(opened: Open) -> None:
     journal = opened()
     with pytest.raises(StateDirBusy, match="another tracker works on journal"):
         opened()
@@ -166,13 +166,13 @@ def test_a_second_tracker_is_refused_by_name(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
-def test_a_directory_that_cannot_be_written_is_refused_at_once(
+def test_a_directory_that_cannot_be_written_is_rejected_at_once(
     code: int, opened: Open, disk: MemoryDisk
 ) -> None:
     disk.fail("create", code)
-    with pytest.raises(JournalUnreadable, match="cannot use journal") as refused:
+    with pytest.raises(JournalUnreadable, match="cannot use journal") as rejected:
         opened()
-    assert refused.value.exit_code == EXIT_CONFIG
+    assert rejected.value.exit_code == EXIT_CONFIG
 
 
 # ------------------------------------------------------------------- releasing

@@ -14,12 +14,12 @@ from tests.fakes_box import Box
 from tests.polymarket.feed_samples import RECEIVED_NS, spoken
 
 ALIVE = facts.ProcessAlive(at_ns=7)
-LANE = ConnectionSpec(lane="a", leg=0)
+SLOT = ConnectionSpec(slot="a", feed=0)
 
 
 def frames(*raws: bytes) -> Ingested:
     """Give frames as a connection understands them."""
-    return Ingest(LANE, 1).take(raws, RECEIVED_NS)
+    return Ingest(SLOT, 1).take(raws, RECEIVED_NS)
 
 
 def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
@@ -43,10 +43,10 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     assert journal.weights[2] == 4
     (told,) = writer.of(TradesSeen)
     assert (told.seq, told.connection) == (2, "a")
-    assert told.prints == taken.prints
-    assert told.hashes == tuple(map(trade_hash, told.prints))
-    assert [trade.occurrence for trade in told.prints] == [1, 1, 2]
-    assert [refusal.payload for refusal in told.refusals] == [spoken(price="7")]
+    assert told.trades == taken.trades
+    assert told.hashes == tuple(map(trade_hash, told.trades))
+    assert [trade.occurrence for trade in told.trades] == [1, 1, 2]
+    assert [rejection.payload for rejection in told.rejections] == [spoken(price="7")]
 
 
 def test_frames_without_anything_to_keep_are_neither_journalled_nor_told() -> None:
@@ -87,7 +87,7 @@ def test_what_finds_no_room_is_not_told() -> None:
     assert writer.told == []
 
 
-def test_prints_count_for_the_bound_not_their_records() -> None:
+def test_trades_count_for_the_bound_not_their_records() -> None:
     journal, writer = FakeJournal(), Box()
     recorder = Recorder(journal, writer, inflight_max=3)
     recorder.frames("a", frames(spoken(), spoken(), spoken(price="7")))

@@ -51,7 +51,7 @@ def test_memory_is_stretches_not_numbers() -> None:
     assert acks.done(1, 1) == 1_000_000_001
 
 
-def test_a_stretch_that_ends_before_it_begins_is_refused() -> None:
+def test_a_stretch_that_ends_before_it_begins_is_rejected() -> None:
     with pytest.raises(ValueError, match="cannot end"):
         Watermark(mark=1).done(3, 2)
 

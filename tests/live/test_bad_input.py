@@ -101,7 +101,7 @@ def test_a_metrics_port_in_use_is_an_address_error(scene: Stage, database: str) 
 
 
 @pytest.mark.db
-def test_a_newer_schema_is_refused(scene: Stage, database: str) -> None:
+def test_a_newer_schema_is_rejected(scene: Stage, database: str) -> None:
     do(
         database,
         "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_from_the_future.sql', 'x')",
@@ -115,7 +115,7 @@ def test_a_newer_schema_is_refused(scene: Stage, database: str) -> None:
 
 
 @pytest.mark.db
-def test_a_missing_schema_is_refused_when_migration_is_off(
+def test_a_missing_schema_is_rejected_when_migration_is_off(
     scene: Stage, empty_database: str
 ) -> None:
     code, _, errors = run(
@@ -140,7 +140,7 @@ def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
 
 
 @pytest.mark.db
-def test_check_prints_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
+def test_check_trades_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
     url = stage_url(database) + f"&password={SECRET}"
     code, output, errors = run(
         scene,

@@ -48,7 +48,7 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
     watched = Stage(tmp_path, empty_database)
     running = demo(tmp_path, empty_database)
     found = watched.until_status(
-        "prints flow again", lambda found: found["trades"]["total"] >= 300, within_s=40
+        "trades flow again", lambda found: found["trades"]["total"] >= 300, within_s=40
     )
     os.kill(found["pid"], signal.SIGKILL)
     watched.until_status(

@@ -41,9 +41,9 @@ from tests.catalog import test_actor as test_catalog
 from tests.fakes_box import Box
 from tests.fakes_http import FakePolymarket
 from tests.feed import test_actor as test_connection
-from tests.feed.test_actor import a_book, a_print
+from tests.feed.test_actor import a_book, a_trade
 from tests.live import test_supervision
-from tests.live.test_supervision import LANE, WAIT_S, at
+from tests.live.test_supervision import SLOT, WAIT_S, at
 from tests.resolution import test_actor as test_resolution
 from tests.writer import test_actor as test_writer
 
@@ -218,17 +218,17 @@ class House(test_supervision.House):
             )
         )
 
-    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
-        if self._child != lane.lane:
-            return super()._listen(lane, incarnation, at)
+    def _listen(self, slot: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        if self._child != slot.slot:
+            return super()._listen(slot, incarnation, at)
         return self._spoil(
             ConnectionActor(
-                Incarnation(lane.lane, incarnation, at),
-                lane,
+                Incarnation(slot.slot, incarnation, at),
+                slot,
                 neighbours=Neighbours(
                     supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
                 ),
-                dialler=self.diallers[lane.lane],
+                dialler=self.diallers[slot.slot],
                 recorder=self.recorder,
                 settings=ConnectionSettings(),
             )
@@ -264,7 +264,7 @@ def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: typ
     house = spoilt("writer", kind)
     line = house.listen()
     for number in range(1, 30):
-        house.say(line, a_print("11", at_ms=at(number)))
+        house.say(line, a_trade("11", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 30)])
     house.until(lambda: house.left == 0)
     house.until(lambda: house.store.mark == house.journal.next_seq)
@@ -278,7 +278,7 @@ def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -
     house = spoilt("writer", ReadJournal)
     house.recorder._in_flight = InFlight(0)  # everything is too much to be told
     line = house.listen()
-    house.say(line, a_print("11", at_ms=at(1)))
+    house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.left == 0)
     house.until(lambda: house.stored() == [at(1)])
 
@@ -291,21 +291,21 @@ def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -
 def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
     spoilt: Spoilt, kind: type[Message]
 ) -> None:
-    house = spoilt(LANE, kind)
+    house = spoilt(SLOT, kind)
     line = house.listen()
     if kind is Subscribe:
         house.supervisor.tell(added(2))
     house.say(line, a_book("11", "12"))
-    lines = house.diallers[LANE].lines
+    lines = house.diallers[SLOT].lines
     house.until(lambda: house.left == 0)
     house.until(lambda: len(lines) == 2 and lines[1].sent)
-    house.say(lines[1], a_print("11", at_ms=at(7)))
+    house.say(lines[1], a_trade("11", at_ms=at(7)))
     house.until(lambda: house.stored() == [at(7)])
     facts = [fact for batch in house.store.batches for _, fact in batch.facts]
     closed = [fact for fact in facts if isinstance(fact, ListeningClosed)]
 
     assert [(fact.until_ns, fact.reason) for fact in closed] == [(None, "disconnected")]
-    assert house.health().restarts.children == {LANE: 1}
+    assert house.health().restarts.children == {SLOT: 1}
     assert house.fatal == []
 
 
@@ -315,18 +315,18 @@ def test_an_error_at_the_very_start_of_an_actor_is_found_though_nobody_tells(
     left = [2]
 
     def on_start(self: ConnectionActor) -> None:
-        if self.child == LANE and left[0]:
+        if self.child == SLOT and left[0]:
             left[0] -= 1
             bug(self)
 
     monkeypatch.setattr(ConnectionActor, "on_start", on_start)
-    house = spoilt(LANE, Tick, times=0)
+    house = spoilt(SLOT, Tick, times=0)
     line = house.listen()
-    house.say(line, a_print("11", at_ms=at(1)))
+    house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
     assert left == [0]
-    assert house.health().restarts.children == {LANE: 2}
+    assert house.health().restarts.children == {SLOT: 2}
     assert house.fatal == []
 
 
@@ -336,20 +336,20 @@ def test_a_system_without_threads_leaves_no_ghost_and_is_tried_again(
     left = [3]
     plain = ConnectionActor._thread
 
-    class Refused(threading.Thread):
+    class Rejected(threading.Thread):
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
     def thread(self: ConnectionActor) -> threading.Thread:
-        if self.child == LANE and left[0]:
+        if self.child == SLOT and left[0]:
             left[0] -= 1
-            return Refused()
+            return Rejected()
         return plain(self)
 
     monkeypatch.setattr(ConnectionActor, "_thread", thread)
-    house = spoilt(LANE, Tick, times=0)
+    house = spoilt(SLOT, Tick, times=0)
     line = house.listen()
-    house.say(line, a_print("11", at_ms=at(1)))
+    house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
     assert left == [0]
@@ -357,12 +357,12 @@ def test_a_system_without_threads_leaves_no_ghost_and_is_tried_again(
     assert house.fatal == []
 
 
-def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
+def test_a_life_that_was_given_up_still_has_its_trades_stored_when_it_wakes(
     spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = spoilt(LANE, Tick, times=0)
+    house = spoilt(SLOT, Tick, times=0)
     line = house.listen()
-    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
     awake = threading.Event()
     hung = threading.Event()
@@ -373,15 +373,15 @@ def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
 
     monkeypatch.setattr(line, "take_sample", hang)
     house.until(hung.is_set)
-    house.say(line, a_print("11", at_ms=at(2)))
-    lines = house.diallers[LANE].lines
+    house.say(line, a_trade("11", at_ms=at(2)))
+    lines = house.diallers[SLOT].lines
     house.until(lambda: len(lines) == 2 and lines[1].sent)
     awake.set()
     house.until(lambda: house.stored() == [at(1), at(2)])
 
     def ends() -> list[ListeningClosed]:
         facts = [(seq, fact) for batch in house.store.batches for seq, fact in batch.facts]
-        epoch = next(seq for seq, fact in facts if getattr(fact, "connection", "") == LANE)
+        epoch = next(seq for seq, fact in facts if getattr(fact, "connection", "") == SLOT)
         closed = [fact for _, fact in facts if isinstance(fact, ListeningClosed)]
         return [fact for fact in closed if fact.epoch == epoch]
 
@@ -390,12 +390,12 @@ def test_a_life_that_was_given_up_still_has_its_prints_stored_when_it_wakes(
     # The supervisor's word comes first, so the late one has no say about coverage.
     assert [end.until_ns is None for end in ends()] == [True, False]
     assert line.ended is not None
-    assert house.health().restarts.children == {LANE: 1}
+    assert house.health().restarts.children == {SLOT: 1}
 
 
 def test_a_fourth_thread_that_hangs_ends_the_process(spoilt: Spoilt) -> None:
-    house = spoilt(LANE, Tick, times=0)
-    dialler = house.diallers[LANE]
+    house = spoilt(SLOT, Tick, times=0)
+    dialler = house.diallers[SLOT]
     dialler.hangs = 4
     dialler.open.clear()
     try:

@@ -13,7 +13,7 @@ from tests.postgres import Server, ask, do, name_of
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
-LIVELY = ("--markets", "40", "--prints-per-second", "300", "--noise-per-second", "100")
+LIVELY = ("--markets", "40", "--trades-per-second", "300", "--noise-per-second", "100")
 CAP = 1 << 20
 
 
@@ -57,7 +57,7 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
         "it listens again", lambda found: found["connections"]["live"] >= 2, within_s=60
     )
     found = scene.until_status(
-        "new prints are stored", lambda found: found["trades"]["total"] > heard + 500
+        "new trades are stored", lambda found: found["trades"]["total"] > heard + 500
     )
     assert "journal_full" not in found["codes"]
     assert tracker.stop() == 0

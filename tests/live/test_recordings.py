@@ -26,8 +26,8 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
         yield found
 
 
-def recorded_prints(*folders: Path) -> list[tuple[Any, ...]]:
-    """Give each print in the files of these folders, sorted."""
+def recorded_trades(*folders: Path) -> list[tuple[Any, ...]]:
+    """Give each trade in the files of these folders, sorted."""
     found: list[tuple[Any, ...]] = []
     for path in (each for folder in folders for each in folder.rglob("*.json")):
         payload = json.loads(path.read_bytes())
@@ -70,7 +70,7 @@ def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path
     folder.mkdir()
     for path in [*SYNTHETIC.glob("last_trade_price*.json"), *SYNTHETIC.glob("book*.json")]:
         (folder / path.name).write_bytes(path.read_bytes())
-    expected = recorded_prints(folder)
+    expected = recorded_trades(folder)
     assert len(expected) >= 2
 
     assert replayed(scene, folder, expected=len(expected)) == expected
@@ -94,7 +94,7 @@ def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path
 )
 def test_recorded_payloads_arrive_field_by_field(scene: Stage, folders: tuple[str, ...]) -> None:
     paths = [FIXTURES / folder for folder in folders]
-    expected = recorded_prints(*paths)
+    expected = recorded_trades(*paths)
     assert expected
 
     assert replayed(scene, *paths, expected=len(expected)) == expected

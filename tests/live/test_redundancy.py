@@ -1,6 +1,6 @@
-"""Silence, deafness and replacements against the simulator, as processes; judged print by print.
+"""Silence, deafness and replacements against the simulator, as processes; judged trade by trade.
 
-Prints begin when every token is listened to, so whatever is absent was lost.
+Trades begin when every token is listened to, so whatever is absent was lost.
 """
 
 import json
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
 
 CALM = (
     *("--markets", "40", "--births-per-second", "0", "--life", "600-700"),
-    *("--prints-per-second", "0", "--noise-per-second", "200"),
+    *("--trades-per-second", "0", "--noise-per-second", "200"),
 )
 SILENCE_S = 5
 
@@ -33,9 +33,9 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
 
 
 class Play:
-    """One simulator and one tracker that listens to everything before the first print."""
+    """One simulator and one tracker that listens to everything before the first trade."""
 
-    def __init__(self, scene: Stage, *, prints: int, redundancy: int, **settings: str) -> None:
+    def __init__(self, scene: Stage, *, trades: int, redundancy: int, **settings: str) -> None:
         self.scene = scene
         self.simulator = scene.simulator(*CALM)
         self.tracker: Process = scene.tracker(
@@ -44,12 +44,12 @@ class Play:
             TRACKER_ASSETS_PER_CONNECTION="20",
             **settings,
         )
-        lanes = 4 * redundancy
+        slots = 4 * redundancy
         scene.until_status(
-            "every connection hears all of its tokens", lambda found: all_ears(found, lanes)
+            "every connection hears all of its tokens", lambda found: all_ears(found, slots)
         )
         self.began = datetime.now(UTC)
-        scene.admin("rates", prints_per_second=prints)
+        scene.admin("rates", trades_per_second=trades)
 
     def ended(self, reason: str) -> set[str]:
         """Give the connections of which a life ended for this reason."""
@@ -71,7 +71,7 @@ class Play:
 
     def end(self) -> Judgement:
         """Let what is under way arrive, stop in order, judge."""
-        self.scene.admin("rates", prints_per_second=0)
+        self.scene.admin("rates", trades_per_second=0)
         ended = datetime.now(UTC)
         self.scene.until_status("all is committed", lambda found: found["books"]["in_journal"] == 0)
         self._prove(ended)
@@ -87,7 +87,7 @@ class Play:
         self.gaps = self._gaps(moment)
 
     def _gaps(self, ended: datetime) -> int:
-        """Give how many gaps there are since the first print."""
+        """Give how many gaps there are since the first trade."""
         query = (
             "select count(*) from (select distinct token_id from coverage) as heard,"
             " coverage_gaps(token_id, %s, %s) as missing"
@@ -101,9 +101,9 @@ class Play:
         return int(row[0])
 
 
-def all_ears(document: dict[str, Any], lanes: int) -> bool:
+def all_ears(document: dict[str, Any], slots: int) -> bool:
     lines = [line for line in document["connections"]["list"] if line["id"] != "lifecycle"]
-    return len(lines) == lanes and all(
+    return len(lines) == slots and all(
         line["state"] == "listening" and line["tokens"] == line["confirmed"] > 0 for line in lines
     )
 
@@ -112,8 +112,8 @@ def healed(found: Callable[[], list[dict[str, Any]]]) -> bool:
     return not any(one["deaf"] for one in found())
 
 
-def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_leg(scene: Stage) -> None:
-    play = Play(scene, prints=100, redundancy=1)
+def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_feed(scene: Stage) -> None:
+    play = Play(scene, trades=100, redundancy=1)
     play.scene.admin("fault", kind="freeze", count=1)
     frozen_at = time.monotonic()
     play.until_ended("frozen", within_s=SILENCE_S + 5)
@@ -127,8 +127,8 @@ def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_leg(scene: Stage
     assert len(play.ended("frozen")) == 1
 
 
-def test_a_freeze_costs_nothing_with_two_legs(scene: Stage) -> None:
-    play = Play(scene, prints=300, redundancy=2)
+def test_a_freeze_costs_nothing_with_two_feeds(scene: Stage) -> None:
+    play = Play(scene, trades=300, redundancy=2)
     play.scene.admin("fault", kind="freeze", count=1)
     play.until_ended("frozen", within_s=SILENCE_S + 5)
     scene.until_status("it listens again", lambda found: all_ears(found, 8))
@@ -143,9 +143,9 @@ def test_a_freeze_costs_nothing_with_two_legs(scene: Stage) -> None:
 def test_replacing_every_connection_under_load_costs_nothing_and_doubles_nothing(
     scene: Stage,
 ) -> None:
-    play = Play(scene, prints=1_000, redundancy=2, TRACKER_REPLACE_SECONDS="5")
-    lanes = {f"leg{leg}-{number:04}" for leg in range(2) for number in range(4)}
-    until("every one was replaced", lambda: lanes <= play.ended("replaced"), within_s=25)
+    play = Play(scene, trades=1_000, redundancy=2, TRACKER_REPLACE_SECONDS="5")
+    slots = {f"{chr(ord('a') + feed)}-{number:04}" for feed in range(2) for number in range(4)}
+    until("every one was replaced", lambda: slots <= play.ended("replaced"), within_s=25)
     verdict = play.end()
 
     assert verdict.clean, verdict
@@ -153,10 +153,10 @@ def test_replacing_every_connection_under_load_costs_nothing_and_doubles_nothing
     assert play.gaps == 0
 
 
-def test_with_one_leg_too_a_replacement_makes_no_gap(scene: Stage) -> None:
-    play = Play(scene, prints=300, redundancy=1, TRACKER_REPLACE_SECONDS="5")
-    lanes = {f"leg0-{number:04}" for number in range(4)}
-    until("every one was replaced", lambda: lanes <= play.ended("replaced"), within_s=25)
+def test_with_one_feed_too_a_replacement_makes_no_gap(scene: Stage) -> None:
+    play = Play(scene, trades=300, redundancy=1, TRACKER_REPLACE_SECONDS="5")
+    slots = {f"a-{number:04}" for number in range(4)}
+    until("every one was replaced", lambda: slots <= play.ended("replaced"), within_s=25)
     verdict = play.end()
 
     assert verdict.clean, verdict
@@ -164,8 +164,8 @@ def test_with_one_leg_too_a_replacement_makes_no_gap(scene: Stage) -> None:
     assert play.gaps == 0
 
 
-def test_a_deaf_token_is_found_by_the_other_leg_and_healed(scene: Stage) -> None:
-    play = Play(scene, prints=300, redundancy=2)
+def test_a_deaf_token_is_found_by_the_other_feed_and_healed(scene: Stage) -> None:
+    play = Play(scene, trades=300, redundancy=2)
     play.scene.admin("fault", kind="deaf", count=1)
     until(
         "the deaf connection takes back what it claimed",
@@ -183,7 +183,7 @@ def test_a_deaf_token_is_found_by_the_other_leg_and_healed(scene: Stage) -> None
 def test_a_silence_of_the_whole_exchange_is_waited_for_and_told_as_what_it_is(
     scene: Stage,
 ) -> None:
-    play = Play(scene, prints=100, redundancy=2)
+    play = Play(scene, trades=100, redundancy=2)
     play.scene.admin("fault", kind="freeze_all", seconds=12)
     scene.until_status(
         "it is told apart from ours",
@@ -199,7 +199,7 @@ def test_a_silence_of_the_whole_exchange_is_waited_for_and_told_as_what_it_is(
 
 
 def test_a_connection_that_carries_too_much_gives_its_hottest_market_away(scene: Stage) -> None:
-    play = Play(scene, prints=300, redundancy=2)
+    play = Play(scene, trades=300, redundancy=2)
     scene.until_status("some are busy", lambda found: found["trades"]["total"] > 500)
     scene.admin("fault", kind="close", code=1013, count=1)
     scene.until_status("nine connections hear all", lambda found: all_ears(found, 9))

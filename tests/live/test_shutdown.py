@@ -18,7 +18,7 @@ from tests.postgres import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
-LIVELY = ("--markets", "20", "--prints-per-second", "100", "--noise-per-second", "50")
+LIVELY = ("--markets", "20", "--trades-per-second", "100", "--noise-per-second", "50")
 CALM_S = 10.0
 DRAIN_S = 15.0
 _pace = threading.Event()
@@ -47,7 +47,7 @@ def terminated(tracker: Process, *, times: int = 1) -> tuple[int, float]:
 
 def flowing(scene: Stage, tracker: Process) -> None:
     scene.until_status(
-        "prints flow",
+        "trades flow",
         lambda found: found["trades"]["total"] >= 50 and found["pid"] == tracker.process.pid,
     )
 
@@ -93,7 +93,7 @@ def test_a_start_with_the_embedded_database_can_be_called_off(scene: Stage) -> N
 
 
 def test_a_stop_in_full_swing_takes_no_longer_than_it_may(scene: Stage) -> None:
-    simulator = scene.simulator("--markets", "40", "--prints-per-second", "500")
+    simulator = scene.simulator("--markets", "40", "--trades-per-second", "500")
     tracker = scene.tracker()
     flowing(scene, tracker)
     code, took = terminated(tracker)
@@ -125,7 +125,7 @@ def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
     simulator = scene.simulator(*LIVELY)
     absent = f"postgresql://nobody@/none?host={tmp_path}"
     tracker = scene.tracker(TRACKER_DATABASE_URL=absent)
-    scene.until_status("prints wait", lambda found: found["books"]["in_journal"] > 50)
+    scene.until_status("trades wait", lambda found: found["books"]["in_journal"] > 50)
     code, took = terminated(tracker)
     assert (code, took < CALM_S) == (0, True)
     assert "Traceback" not in tracker.said()

@@ -30,12 +30,12 @@ from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 from tests.actor_harness import START, START_NS, added
 from tests.fakes import FakeDialler, FakeLine, FakeStore
 from tests.fakes_box import Box
-from tests.feed.test_actor import a_book, a_print
+from tests.feed.test_actor import a_book, a_trade
 
 pytestmark = pytest.mark.live
 
 WAIT_S = 20.0
-LANE = "leg0-0000"
+SLOT = "a-0000"
 
 
 class Dialler(FakeDialler):
@@ -72,7 +72,7 @@ class BuggyStore(FakeStore):
         self.bugs = 0
 
     def commit(self, batch: Batch) -> Committed:
-        if self.bugs and batch.prints:
+        if self.bugs and batch.trades:
             self.bugs -= 1
             raise ZeroDivisionError("a bug of ours")
         return super().commit(batch)
@@ -84,7 +84,7 @@ class House:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.store = BuggyStore()
-        self.diallers = {"lifecycle": Dialler(), LANE: Dialler()}
+        self.diallers = {"lifecycle": Dialler(), SLOT: Dialler()}
         self.fatal: list[tuple[int, str]] = []
         self.writer, self.supervisor = Address(), Address()
         self.recorder = Recorder(journal, self.writer, inflight_max=1_000)
@@ -124,14 +124,14 @@ class House:
             rng=Random(1),
         )
 
-    def _listen(self, lane: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _listen(self, slot: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return ConnectionActor.start(
-            Incarnation(lane.lane, incarnation, at),
-            lane,
+            Incarnation(slot.slot, incarnation, at),
+            slot,
             neighbours=Neighbours(
                 supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
             ),
-            dialler=self.diallers[lane.lane],
+            dialler=self.diallers[slot.slot],
             recorder=self.recorder,
             settings=ConnectionSettings(),
         )
@@ -154,7 +154,7 @@ class House:
     def listen(self) -> FakeLine:
         """Have one market listened to; give the line of its connection."""
         self.supervisor.tell(added(1))
-        lines = self.diallers[LANE].lines
+        lines = self.diallers[SLOT].lines
         self.until(lambda: lines and lines[-1].sent)
         return lines[-1]
 
@@ -166,7 +166,7 @@ class House:
         return health
 
     def stored(self) -> list[int]:
-        return sorted(trade.traded_at_ms for trade in list(self.store.prints.values()))
+        return sorted(trade.traded_at_ms for trade in list(self.store.trades.values()))
 
 
 @pytest.fixture
@@ -181,27 +181,27 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def at(number: int) -> int:
-    """Give a time at which a print was traded."""
+    """Give a time at which a trade was traded."""
     return START_NS // 1_000_000 - 60_000 + number
 
 
 def test_a_connection_that_dies_of_a_bug_while_dialling_is_born_again(house: House) -> None:
-    house.diallers[LANE].bugs = 2
+    house.diallers[SLOT].bugs = 2
     line = house.listen()
-    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
-    assert house.health().restarts.children == {LANE: 2}
+    assert house.health().restarts.children == {SLOT: 2}
     assert house.fatal == []
 
 
 def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
     line = house.listen()
     house.store.bugs = 1
-    house.say(line, a_book("11", "12"), a_print("11", at_ms=at(1)))
+    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
     house.until(lambda: house.store.bugs == 0)
     for number in range(2, 40):  # told to nobody, or to whoever lives by then
-        house.say(line, a_print("12", at_ms=at(number)))
+        house.say(line, a_trade("12", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
     house.until(lambda: house.store.mark == house.journal.next_seq)
     house.until(lambda: house.health().books.balanced)
@@ -214,7 +214,7 @@ def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
 def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
     line = house.listen()
     house.store.bugs = 1_000
-    house.say(line, a_print("11", at_ms=at(1)))
+    house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.fatal)
 
     assert house.fatal[0] == (70, "too many unexpected deaths")
@@ -223,9 +223,9 @@ def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
 def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
     line = house.listen()
     line.on_end("reset", "Connection reset by peer")
-    lines = house.diallers[LANE].lines
+    lines = house.diallers[SLOT].lines
     house.until(lambda: len(lines) == 2 and lines[1].sent)
-    house.say(lines[1], a_print("11", at_ms=at(1)))
+    house.say(lines[1], a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
     events = [(e.event, e.reason) for b in house.store.batches for e in b.events]
@@ -236,17 +236,17 @@ def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
 def test_a_connection_that_hung_while_dialling_is_replaced_and_ends_when_it_wakes(
     house: House,
 ) -> None:
-    dialler = house.diallers[LANE]
+    dialler = house.diallers[SLOT]
     dialler.open.clear()
     line = house.listen()
     assert dialler.asked == 2
     dialler.open.set()
     house.until(lambda: len(dialler.lines) == 2 and dialler.lines[1].ended)
-    house.say(line, a_print("11", at_ms=at(1)))
+    house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
     assert line.ended is None
-    assert house.health().restarts.children == {LANE: 1}
+    assert house.health().restarts.children == {SLOT: 1}
 
 
 def test_a_stop_ends_every_connection(house: House) -> None:

@@ -13,7 +13,7 @@ from tests.live.stage import Process, Stage, stage
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
-LIVELY = ("--markets", "40", "--prints-per-second", "200", "--noise-per-second", "400")
+LIVELY = ("--markets", "40", "--trades-per-second", "200", "--noise-per-second", "400")
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def end(scene: Stage, simulator: Process, tracker: Process) -> Judgement:
     return judge(scene.ledger, scene.dsn)
 
 
-def test_every_print_and_every_outcome_of_a_run_is_in_the_database(scene: Stage) -> None:
+def test_every_trade_and_every_outcome_of_a_run_is_in_the_database(scene: Stage) -> None:
     simulator = scene.simulator(*LIVELY, "--life", "4-8")
     tracker = scene.tracker()
-    scene.until_status("prints flow", lambda found: stored(found) >= 200)
+    scene.until_status("trades flow", lambda found: stored(found) >= 200)
     scene.admin("fault", kind="drop", count=1)
-    scene.until_status("2,000 prints stored", lambda found: stored(found) >= 2_000)
+    scene.until_status("2,000 trades stored", lambda found: stored(found) >= 2_000)
     scene.until_status(
         "10 markets resolved", lambda found: found["resolutions"]["recorded"] >= 10, within_s=40
     )
@@ -58,14 +58,14 @@ def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(scene:
     for round_number in range(3):
         tracker = scene.tracker()
         scene.until_status(
-            "prints flow",
+            "trades flow",
             lambda found: stored(found) >= 150 and found["pid"] == tracker.process.pid,  # noqa: B023 - used at once
         )
         os.kill(tracker.process.pid, signal.SIGKILL)
         tracker.process.wait()
         assert round_number >= 0
     tracker = scene.tracker()
-    scene.until_status("prints flow again", lambda found: stored(found) >= 150)
+    scene.until_status("trades flow again", lambda found: stored(found) >= 150)
     verdict = end(scene, simulator, tracker)
 
     assert verdict.clean, verdict
@@ -79,7 +79,7 @@ def test_a_database_that_comes_late_gets_everything_from_the_journal(
     absent = f"postgresql://nobody@/none?host={tmp_path}"
     before = scene.tracker(TRACKER_DATABASE_URL=absent)
     found = scene.until_status(
-        "degraded, with prints in the journal",
+        "degraded, with trades in the journal",
         lambda found: found["books"]["in_journal"] > 300,
     )
     assert found["database"]["state"] == "away"
@@ -93,7 +93,7 @@ def test_a_database_that_comes_late_gets_everything_from_the_journal(
     assert verdict.clean, verdict
 
 
-def test_a_second_instance_on_the_same_state_directory_is_refused(scene: Stage) -> None:
+def test_a_second_instance_on_the_same_state_directory_is_rejected(scene: Stage) -> None:
     scene.simulator(*LIVELY)
     first = scene.tracker()
     scene.until_status("the first one runs", lambda found: found["pid"] == first.process.pid)
@@ -107,7 +107,7 @@ def test_a_second_instance_on_the_same_state_directory_is_refused(scene: Stage) 
 def test_a_second_sigterm_skips_the_drain(scene: Stage) -> None:
     scene.simulator(*LIVELY)
     tracker = scene.tracker()
-    scene.until_status("prints flow", lambda found: stored(found) >= 100)
+    scene.until_status("trades flow", lambda found: stored(found) >= 100)
     tracker.process.send_signal(signal.SIGTERM)
     tracker.process.send_signal(signal.SIGTERM)
 

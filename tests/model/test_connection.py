@@ -1,8 +1,8 @@
 import pytest
 
-from actors.model.connection import lane_of
+from actors.model.connection import slot_of
 
 
-@pytest.mark.parametrize("connection", ["leg0-0003", "leg0-0003.1", "leg0-0003.27"])
-def test_a_connection_names_its_lane(connection: str) -> None:
-    assert lane_of(connection) == "leg0-0003"
+@pytest.mark.parametrize("connection", ["a-0003", "a-0003.1", "a-0003.27"])
+def test_a_connection_names_its_slot(connection: str) -> None:
+    assert slot_of(connection) == "a-0003"

@@ -10,7 +10,7 @@ TOKENS = (TokenId("7" * 77), TokenId("8"))
 RECORDS: list[facts.Record] = [
     facts.FramesSeen(
         epoch=7,
-        connection="leg0-0003",
+        connection="a-0003",
         received_at_ns=1_790_000_000_000_000_000,
         occurrences=(1, 0, 2),
         raws=(b'\x00\xff{"a":1}', b"[]"),
@@ -18,7 +18,7 @@ RECORDS: list[facts.Record] = [
     ),
     facts.FrameSeen(
         epoch=7,
-        connection="leg0-0003",
+        connection="a-0003",
         received_at_ns=1_790_000_000_000_000_000,
         occurrences=(1, 0, 2),
         raw=b'\x00\xff{"a":1}',
@@ -30,7 +30,7 @@ RECORDS: list[facts.Record] = [
     facts.ProcessStopped(at_ns=3),
     facts.TokensWanted(at_ns=4, tokens=TOKENS),
     facts.TokensUnwanted(at_ns=5, tokens=()),
-    facts.ListeningOpened(at_ns=6, connection="leg1-0000", leg=1),
+    facts.ListeningOpened(at_ns=6, connection="b-0000", feed=1),
     facts.TokensConfirmed(epoch=6, at_ns=7, tokens=TOKENS),
     facts.TokensReleased(epoch=6, until_ns=8, tokens=TOKENS, cause="deaf"),
     facts.ListeningProven(marks=((6, 9), (2**60, 10))),
@@ -74,7 +74,7 @@ def test_what_a_newer_version_adds_behind_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("said", RECORDS, ids=lambda said: type(said).__name__)
-def test_a_torn_record_is_refused_at_every_byte(said: facts.Record) -> None:
+def test_a_torn_record_is_rejected_at_every_byte(said: facts.Record) -> None:
     whole = facts.encode(said)
     for end in range(len(whole)):
         with pytest.raises(msgspec.DecodeError):
@@ -90,7 +90,7 @@ def test_a_torn_record_is_refused_at_every_byte(said: facts.Record) -> None:
     ],
     ids=["unknown kind", "not UTF-8", "nested too deeply"],
 )
-def test_a_damaged_record_is_refused_by_its_one_error(body: bytes) -> None:
+def test_a_damaged_record_is_rejected_by_its_one_error(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         facts.decode(body)
 

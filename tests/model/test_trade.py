@@ -34,7 +34,7 @@ def test_two_decimals_are_spelt_alike_only_when_they_are_equal(one: Decimal, two
     assert Decimal(canonical_decimal(one)) == one
 
 
-def test_the_hash_of_a_print_stays_what_the_database_holds() -> None:
+def test_the_hash_of_a_trade_stays_what_the_database_holds() -> None:
     assert trade_hash(printed()) == -4_993_043_325_675_036_224
 
 
@@ -56,7 +56,7 @@ def test_the_hash_fits_a_bigint() -> None:
         {"occurrence": 2},
     ],
 )
-def test_whatever_identifies_a_print_changes_its_hash(change: dict[str, object]) -> None:
+def test_whatever_identifies_a_trade_changes_its_hash(change: dict[str, object]) -> None:
     assert trade_hash(printed(**change)) != trade_hash(printed())
 
 

@@ -39,7 +39,7 @@ def wire(value: object) -> bytes:
 
 
 def spoken(**changes: object) -> bytes:
-    """Give a print's frame with these fields changed; None takes a field away."""
+    """Give a trade's frame with these fields changed; None takes a field away."""
     fields = {**PRINT, **changes}
     return wire({name: value for name, value in fields.items() if value is not None})
 

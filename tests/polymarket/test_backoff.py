@@ -1,6 +1,6 @@
 import pytest
 
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.polymarket.ratelimit import Patience
 
 
@@ -20,7 +20,7 @@ def test_the_wish_of_the_server_is_honoured_up_to_five_minutes(
 def test_a_source_is_ready_when_its_wait_is_over() -> None:
     patience = Patience()
     assert patience.ready(0.0)
-    patience.failed(10.0, PayloadRefused("not JSON"))
+    patience.failed(10.0, PayloadRejected("not JSON"))
     assert not patience.ready(10.9)
     assert patience.ready(11.0)
     assert patience.state == "not JSON"

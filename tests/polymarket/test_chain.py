@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain
@@ -116,8 +116,8 @@ def test_answers_in_any_order_find_their_conditions() -> None:
         json.dumps([{"id": None, "result": word(1)} for _ in range(4)]).encode(),
     ],
 )
-def test_a_node_that_leaves_a_question_open_is_refused(raw: bytes) -> None:
-    with pytest.raises(PayloadRefused):
+def test_a_node_that_leaves_a_question_open_is_rejected(raw: bytes) -> None:
+    with pytest.raises(PayloadRejected):
         chain.facts(raw, 1)
 
 

@@ -30,9 +30,9 @@ FOREIGN = {"gamma", "clob", "http_legacy_2024", "py-sdk", "subscribe"}
 STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 
-def refused(reason: str, payload: bytes) -> Decoded:
-    refusal = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
-    return Decoded(refusals=(refusal,), kept=(payload,))
+def rejected(reason: str, payload: bytes) -> Decoded:
+    rejection = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
+    return Decoded(rejections=(rejection,), kept=(payload,))
 
 
 # -------------------------------------------------------------------- saying
@@ -102,21 +102,21 @@ def test_a_word_is_a_control_frame(text: str) -> None:
     ],
 )
 def test_what_is_not_json_is_kept(raw: bytes) -> None:
-    assert decode(raw, RECEIVED_NS) == refused("not JSON", raw)
+    assert decode(raw, RECEIVED_NS) == rejected("not JSON", raw)
 
 
 @pytest.mark.parametrize(
     "raw", [b"null", b"17", b'"PONG"', b"true", b"[1]", b"[[]]", b'[["PONG"]]']
 )
 def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
-    (refusal,) = decode(raw, RECEIVED_NS).refusals
-    assert refusal.reason == "not an object"
-    assert refusal.payload in raw
+    (rejection,) = decode(raw, RECEIVED_NS).rejections
+    assert rejection.reason == "not an object"
+    assert rejection.payload in raw
 
 
 def test_an_unknown_kind_is_kept_and_named() -> None:
-    refusal = refused("unknown event_type", wire(STRANGER))
-    expected = msgspec.structs.replace(refusal, unknown=("auction_opened",))
+    rejection = rejected("unknown event_type", wire(STRANGER))
+    expected = msgspec.structs.replace(rejection, unknown=("auction_opened",))
     assert decode(wire(STRANGER), RECEIVED_NS) == expected
 
 
@@ -126,9 +126,9 @@ def test_the_name_of_an_unknown_kind_is_short_and_printable() -> None:
     assert name.isprintable()
 
 
-def test_two_prints_in_one_frame_keep_their_order() -> None:
+def test_two_trades_in_one_frame_keep_their_order() -> None:
     raw = wire([PRINT, {**PRINT, "price": "0.1"}, PRINT])
-    prices = [str(trade.price) for trade in decode(raw, RECEIVED_NS).prints]
+    prices = [str(trade.price) for trade in decode(raw, RECEIVED_NS).trades]
     assert prices == ["0.456", "0.1", "0.456"]
 
 
@@ -153,21 +153,21 @@ def test_one_bad_event_takes_no_sibling_with_it(bad: bytes) -> None:
     decoded = decode(
         b"[" + spoken() + b", " + bad + b" ," + spoken(price="0.1") + b"]", RECEIVED_NS
     )
-    assert [trade.price for trade in decoded.prints] == [Decimal("0.456"), Decimal("0.1")]
-    (refusal,) = decoded.refusals
-    assert refusal.payload == bad
+    assert [trade.price for trade in decoded.trades] == [Decimal("0.456"), Decimal("0.1")]
+    (rejection,) = decoded.rejections
+    assert rejection.payload == bad
 
 
 def test_what_came_before_a_torn_event_is_taken() -> None:
     torn = spoken()[:-30]
     decoded = decode(b"[" + spoken() + b"," + torn, RECEIVED_NS)
-    assert decoded.prints == (printed(),)
-    assert decoded.refusals == refused("not JSON", torn).refusals
+    assert decoded.trades == (printed(),)
+    assert decoded.rejections == rejected("not JSON", torn).rejections
 
 
-def test_a_frame_of_countless_rubbish_is_refused_as_a_whole() -> None:
+def test_a_frame_of_countless_rubbish_is_rejected_as_a_whole() -> None:
     raw = b"[" + b"1," * 200_000 + b"1]"
-    assert decode(raw, RECEIVED_NS) == refused("too many events", raw)
+    assert decode(raw, RECEIVED_NS) == rejected("too many events", raw)
 
 
 # --------------------------------------------------------------- other kinds
@@ -197,7 +197,7 @@ def test_announcements_and_resolutions_name_their_market() -> None:
 
 def test_an_announcement_without_a_market_is_kept() -> None:
     raw = wire({"event_type": "new_market", "market": "0x1"})
-    assert decode(raw, RECEIVED_NS) == refused("condition is malformed", raw)
+    assert decode(raw, RECEIVED_NS) == rejected("condition is malformed", raw)
 
 
 def test_the_time_of_the_exchange_is_the_latest_now_of_the_frame() -> None:
@@ -230,16 +230,16 @@ def samples(root: Path) -> list[Path]:
 def check_sample(path: Path) -> str:
     raw = path.read_bytes()
     decoded = decode(raw, RECEIVED_NS)
-    assert (decoded.refusals, decoded.unknown, decoded.controls) == ((), (), ())
+    assert (decoded.rejections, decoded.unknown, decoded.controls) == ((), (), ())
     event = json.loads(raw)
     kind: str = event["event_type"]
-    assert len(decoded.prints) == (kind == "last_trade_price")
+    assert len(decoded.trades) == (kind == "last_trade_price")
     assert decoded.books == ((event["asset_id"],) if kind == "book" else ())
     assert decoded.announced == ((event["market"],) if kind == "new_market" else ())
     assert decoded.resolved == ((event["market"],) if kind == "market_resolved" else ())
     tells_now = kind in {"last_trade_price", "price_change", "best_bid_ask"}
     assert decoded.exchange_ms == (int(event["timestamp"]) if tells_now else None)
-    for trade in decoded.prints:
+    for trade in decoded.trades:
         assert (trade.token_id, trade.condition_id) == (event["asset_id"], event["market"])
         assert (trade.price, trade.size) == (Decimal(event["price"]), Decimal(event["size"]))
         assert trade.transaction_hash == event.get("transaction_hash")
@@ -276,14 +276,14 @@ def test_no_bytes_raise_and_none_are_read_two_ways(raw: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from([spoken(), wire([PRINT]), wire([PRINT, PRINT])]), st.data())
-def test_a_damaged_print_is_a_print_or_kept_but_never_gone(raw: bytes, data: st.DataObject) -> None:
+def test_a_damaged_trade_is_a_trade_or_kept_but_never_gone(raw: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(raw) - 1))
     gone = data.draw(st.integers(0, 3))
     damaged = raw[:place] + data.draw(st.binary(max_size=3)) + raw[place + gone :]
     decoded = decode(damaged, RECEIVED_NS)
-    assert decoded.prints or decoded.refusals
-    for refusal in decoded.refusals:
-        assert refusal.payload in damaged
+    assert decoded.trades or decoded.rejections
+    for rejection in decoded.rejections:
+        assert rejection.payload in damaged
 
 
 @settings(deadline=None)
@@ -294,12 +294,12 @@ def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> No
         channel._take_apart(event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS)
         for event in events
     ]
-    assert whole.prints == tuple(p for part in parts for p in part.prints)
+    assert whole.trades == tuple(p for part in parts for p in part.trades)
     assert whole.books == tuple(b for part in parts for b in part.books)
     assert whole.announced == tuple(c for part in parts for c in part.announced)
     assert whole.resolved == tuple(c for part in parts for c in part.resolved)
     assert whole.unknown == tuple(u for part in parts for u in part.unknown)
-    assert [r.reason for r in whole.refusals] == [r.reason for p in parts for r in p.refusals]
+    assert [r.reason for r in whole.rejections] == [r.reason for p in parts for r in p.rejections]
     assert whole.exchange_ms == max((p.exchange_ms for p in parts if p.exchange_ms), default=None)
 
 
@@ -322,6 +322,6 @@ def test_what_frames_say_does_not_depend_on_which_are_read_together(frames: list
     assert together == apart
 
 
-def test_what_holds_a_print_or_a_refusal_is_kept_and_nothing_else() -> None:
+def test_what_holds_a_trade_or_a_rejection_is_kept_and_nothing_else() -> None:
     frames = (BOOK, spoken(), b"PONG", b"[]", spoken(price="7"), b"[" + BOOK + b"]")
     assert channel.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket.client import Page, Polymarket
 from tests.polymarket.http_peer import Peer, Script, answering
@@ -84,7 +84,7 @@ def test_rows_of_resolutions_are_asked_for_in_one_list() -> None:
         assert asked(peer) == ("/data/v2/resolutions", [("condition", f"{IDS[0]},{IDS[1]}")])
 
 
-def test_ids_that_the_data_api_refuses_are_left_out() -> None:
+def test_ids_that_the_data_api_rejects_are_left_out() -> None:
     bare = ConditionId("0x" + "a" * 62)
     with Peer(answering(b'{"data":[]}')) as peer:
         assert client(peer).resolutions((bare, IDS[0])) == ()
@@ -123,8 +123,8 @@ ALL: list[Call] = [*LISTS, lambda source: source.clob_market(IDS[0])]
 @pytest.mark.parametrize(
     "body", [b"<html>hello</html>", b'{"error":"x"}', b"[1", b"", b"null", b'{"markets":null}']
 )
-def test_a_200_without_the_promised_shape_is_refused(call: Call, body: bytes) -> None:
-    with Peer(answering(body)) as peer, pytest.raises(PayloadRefused):
+def test_a_200_without_the_promised_shape_is_rejected(call: Call, body: bytes) -> None:
+    with Peer(answering(body)) as peer, pytest.raises(PayloadRejected):
         call(client(peer))
 
 

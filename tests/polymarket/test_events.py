@@ -17,20 +17,20 @@ from tests.polymarket.feed_samples import (
 
 def reason_of(raw: bytes) -> str:
     decoded = decode(raw, RECEIVED_NS)
-    assert not decoded.prints
-    (refusal,) = decoded.refusals
-    assert (refusal.payload, refusal.received_at_ns) == (raw, RECEIVED_NS)
-    return refusal.reason
+    assert not decoded.trades
+    (rejection,) = decoded.rejections
+    assert (rejection.payload, rejection.received_at_ns) == (raw, RECEIVED_NS)
+    return rejection.reason
 
 
-def test_a_print_is_exact() -> None:
+def test_a_trade_is_exact() -> None:
     assert decode(spoken(), RECEIVED_NS) == Decoded(
-        prints=(printed(),), kept=(spoken(),), exchange_ms=1_790_000_000_000
+        trades=(printed(),), kept=(spoken(),), exchange_ms=1_790_000_000_000
     )
 
 
-def test_a_print_of_2024_had_no_transaction_hash() -> None:
-    assert decode(spoken(transaction_hash=None), RECEIVED_NS).prints == (
+def test_a_trade_of_2024_had_no_transaction_hash() -> None:
+    assert decode(spoken(transaction_hash=None), RECEIVED_NS).trades == (
         printed(transaction_hash=None),
     )
 
@@ -60,21 +60,21 @@ def test_a_print_of_2024_had_no_transaction_hash() -> None:
         ),
     ],
 )
-def test_every_spelling_of_a_good_print_is_taken(
+def test_every_spelling_of_a_good_trade_is_taken(
     changes: dict[str, object], expected: dict[str, object]
 ) -> None:
-    assert decode(spoken(**changes), RECEIVED_NS).prints == (printed(**expected),)
+    assert decode(spoken(**changes), RECEIVED_NS).trades == (printed(**expected),)
 
 
 @pytest.mark.parametrize("empty", ["transaction_hash", "fee_rate_bps"])
 def test_null_is_none(empty: str) -> None:
     raw = wire({**PRINT, empty: None})
-    assert decode(raw, RECEIVED_NS).prints == (printed(**{empty: None}),)
+    assert decode(raw, RECEIVED_NS).trades == (printed(**{empty: None}),)
 
 
 def test_unknown_fields_are_kept_to_the_letter() -> None:
     raw = spoken()[:-1] + b',"z":1.500,"big":' + b"9" * 77 + b"}"
-    (trade,) = decode(raw, RECEIVED_NS).prints
+    (trade,) = decode(raw, RECEIVED_NS).trades
     assert trade.extra == '{"big":' + "9" * 77 + ',"z":1.500}'
 
 
@@ -130,7 +130,7 @@ def test_unknown_fields_are_kept_to_the_letter() -> None:
         ({"event_type": 3}, "event_type is missing"),
     ],
 )
-def test_what_is_wrong_with_a_print_is_named_and_the_print_is_kept(
+def test_what_is_wrong_with_a_trade_is_named_and_the_trade_is_kept(
     changes: dict[str, object], reason: str
 ) -> None:
     assert reason_of(spoken(**changes)) == reason
@@ -155,6 +155,6 @@ def test_what_a_database_cannot_hold_never_reaches_extra(value: bytes) -> None:
 
 
 def test_a_hash_is_told_in_lower_case() -> None:
-    assert decode(spoken(transaction_hash=HASH.upper().replace("X", "x")), RECEIVED_NS).prints == (
+    assert decode(spoken(transaction_hash=HASH.upper().replace("X", "x")), RECEIVED_NS).trades == (
         printed(),
     )

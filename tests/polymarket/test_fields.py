@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.polymarket import fields
 
 NOW_NS = 1_790_000_000_000_000_000
@@ -24,7 +24,7 @@ def test_an_amount_is_never_rounded(value: Decimal) -> None:
 def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
     try:
         value = fields.amount(text, "price")
-    except PayloadRefused:
+    except PayloadRejected:
         return
     assert set(text) <= set("0123456789.")
     assert value == Decimal(text) > 0
@@ -37,7 +37,7 @@ def test_a_token_is_ascii_digits(text: str) -> None:
     try:
         assert fields.token(text) == text
         assert good
-    except PayloadRefused:
+    except PayloadRejected:
         assert not good
 
 
@@ -51,7 +51,7 @@ def test_a_condition_is_told_in_lower_case(length: int) -> None:
 def test_a_day_ahead_is_the_last_moment_believed() -> None:
     last_ms = NOW_NS // 1_000_000 + 86_400_000
     assert fields.moment(str(last_ms), NOW_NS) == last_ms
-    with pytest.raises(PayloadRefused, match="timestamp out of range"):
+    with pytest.raises(PayloadRejected, match="timestamp out of range"):
         fields.moment(last_ms + 1, NOW_NS)
 
 
@@ -62,7 +62,7 @@ def test_a_fee_is_whole_or_absent(value: str | int | None) -> None:
 
 @pytest.mark.parametrize("value", ["1.5", "-1", " 1", "1" * 10])
 def test_no_other_fee_is_made_up(value: str) -> None:
-    with pytest.raises(PayloadRefused, match="fee_rate_bps is not a whole number"):
+    with pytest.raises(PayloadRejected, match="fee_rate_bps is not a whole number"):
         fields.fee(value)
 
 
@@ -83,7 +83,7 @@ def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
     try:
         assert fields.transaction_hash(text) == text.lower()
         assert good
-    except PayloadRefused:
+    except PayloadRejected:
         assert not good
 
 
@@ -93,7 +93,7 @@ def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
 )
 def test_a_moment_is_up_to_eighteen_ascii_digits(text: str) -> None:
     phrase = "out of range" if re.fullmatch("[0-9]{1,18}", text) else "is not milliseconds"
-    with pytest.raises(PayloadRefused, match=phrase):
+    with pytest.raises(PayloadRejected, match=phrase):
         fields.moment(text, 0)
 
 
@@ -111,15 +111,15 @@ SPOKEN_HASHES = st.sampled_from(
 def one_by_one(check: Callable[[Any], Any], values: Sequence[object]) -> object:
     try:
         return [check(value) for value in values]
-    except PayloadRefused as refused:
-        return str(refused)
+    except PayloadRejected as rejected:
+        return str(rejected)
 
 
 def at_once(check: Callable[[Any], Any], values: Sequence[object]) -> object:
     try:
         return check(values)
-    except PayloadRefused as refused:
-        return str(refused)
+    except PayloadRejected as rejected:
+        return str(rejected)
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""Promise: Gamma's markets are read whole or refused by name; only its final word is final."""
+"""Promise: Gamma's markets are read whole or rejected by name; only its final word is final."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import PayloadRefused
+from actors.errors import PayloadRejected
 from actors.model.outcome import Source
 from actors.polymarket import gamma
 from tests.resolution.recorded_answers import (
@@ -145,10 +145,10 @@ def test_the_volume_is_taken_from_its_number_when_its_text_is_missing() -> None:
         ({"closed": "yes"}, "unexpected shape"),
     ],
 )
-def test_what_is_no_market_of_two_tokens_is_refused_by_name(
+def test_what_is_no_market_of_two_tokens_is_rejected_by_name(
     fields: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(PayloadRefused) as caught:
+    with pytest.raises(PayloadRejected) as caught:
         gamma.parse_market(changed(ACTIVE, **fields))
     assert str(caught.value) == reason
 
@@ -168,8 +168,8 @@ def test_what_is_no_market_of_two_tokens_is_refused_by_name(
         (b"null", "unexpected shape"),
     ],
 )
-def test_what_is_no_object_is_refused_by_name(raw: bytes, reason: str) -> None:
-    with pytest.raises(PayloadRefused) as caught:
+def test_what_is_no_object_is_rejected_by_name(raw: bytes, reason: str) -> None:
+    with pytest.raises(PayloadRejected) as caught:
         gamma.parse_market(raw)
     assert str(caught.value) == reason
     assert gamma.observe(raw, MARKET, AT_MS).reason == "unreadable answer"
@@ -212,7 +212,7 @@ def test_a_key_that_is_said_twice_is_not_final() -> None:
 @given(st.binary())
 def test_no_bytes_raise_anything_else_or_are_final(raw: bytes) -> None:
     assert gamma.observe(raw, MARKET, AT_MS).payouts is None
-    with pytest.raises(PayloadRefused):
+    with pytest.raises(PayloadRejected):
         gamma.parse_market(raw)
 
 
@@ -278,8 +278,8 @@ def test_recorded_markets_of_an_event_are_open() -> None:
         assert gamma.observe(raw, market, AT_MS).reason == "open"
 
 
-def test_recorded_markets_without_outcomes_are_refused_by_name() -> None:
+def test_recorded_markets_without_outcomes_are_rejected_by_name() -> None:
     path = _recorded() / "http_legacy_2024/markets_list.json"
     for each in json.loads(path.read_bytes()):
-        with pytest.raises(PayloadRefused, match=r"^(no condition id|not two outcomes)$"):
+        with pytest.raises(PayloadRejected, match=r"^(no condition id|not two outcomes)$"):
             gamma.parse_market(json.dumps(each).encode())

@@ -91,14 +91,14 @@ def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA, tmp_
             assert time.monotonic() - began < 5
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(authority: trustme.CA) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_rejected(authority: trustme.CA) -> None:
     with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
         with pytest.raises(SourceUnavailable, match="certificate"):
             quick(5).get(peer.url)
         assert peer.requests == []
 
 
-def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_is_rejected(authority: trustme.CA, tmp_path: Path) -> None:
     with Peer(answering(b"[1]"), tls=tls(authority, "example.org")) as peer:
         with pytest.raises(SourceUnavailable, match="mismatch"):
             trusting(authority, tmp_path).get(peer.url)
@@ -134,12 +134,12 @@ def test_a_stop_cuts_a_call_under_way() -> None:
         Http(AGENT, deadline_s=10, stop=stop).get(peer.url)
 
 
-def test_a_body_above_the_cap_is_refused() -> None:
+def test_a_body_above_the_cap_is_rejected() -> None:
     with Peer(answering(b"x" * 2000)) as peer, pytest.raises(SourceUnavailable, match="more than"):
         quick(5, max_bytes=1000).get(peer.url)
 
 
-def test_an_endless_body_is_refused_at_the_cap() -> None:
+def test_an_endless_body_is_rejected_at_the_cap() -> None:
     script = dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, 0)
     with Peer(script) as peer, pytest.raises(SourceUnavailable, match="more than"):
         quick(10, max_bytes=1_000_000).get(peer.url)

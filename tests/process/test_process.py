@@ -42,10 +42,10 @@ def test_each_of_several_trackers_has_a_processor_of_its_own(
 
 
 def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def reject(*_: object) -> None:
         raise PermissionError("not here")
 
-    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    monkeypatch.setattr(os, "sched_setaffinity", reject)
     stay_on_one_cpu(1)
 
 

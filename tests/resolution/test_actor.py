@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.errors import PayloadRefused, SourceUnavailable
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
     MarketMoved,
@@ -376,7 +376,7 @@ def test_a_dead_source_backs_off_alone() -> None:
 def test_gamma_away_does_not_hold_up_the_others() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     home = house(market)
-    home.web.dead["gamma"] = PayloadRefused("not JSON")
+    home.web.dead["gamma"] = PayloadRejected("not JSON")
     market.resolve(0, sources="dc")
     home.run(HOLD_S + 2 * POLL_S)
     assert len(home.verdicts()) == 1
@@ -490,7 +490,7 @@ def test_an_answer_about_another_market_says_nothing() -> None:
 def test_questions_stay_within_the_limits_of_the_sources() -> None:
     markets = [FakeMarket(number, end_ms=ENDED, v2=number % 2 == 0) for number in range(230)]
     home = house(*markets)
-    home.tick()  # the fake refuses more than 100 and 20 ids
+    home.tick()  # the fake rejects more than 100 and 20 ids
     asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
     assert len(asked) == 230
 

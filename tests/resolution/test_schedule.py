@@ -102,7 +102,7 @@ def test_a_hint_makes_it_due_and_one_during_a_look_makes_it_due_again() -> None:
     assert docket.take(NOW, 1) == (ONE,)
 
 
-def test_a_hint_about_a_stranger_is_refused() -> None:
+def test_a_hint_about_a_stranger_is_rejected() -> None:
     assert not Schedule(60.0).hint(ONE, NOW)
 
 

@@ -22,7 +22,7 @@ START_S = 1_790_000_000.0
 QUIET = (
     "--markets=0",
     "--births-per-second=0",
-    "--prints-per-second=0",
+    "--trades-per-second=0",
     "--noise-per-second=0",
 )
 UPGRADE = (

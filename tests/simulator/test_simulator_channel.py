@@ -108,7 +108,7 @@ def test_operation_form_subscribes_and_unsubscribes(tmp_path: Path) -> None:
             assert [book["asset_id"] for book in json.loads(dump)] == list(two)
             assert await listener.operate("unsubscribe", one) == []
             for token in (one[0], two[0]):
-                await stage.post("/admin/print", {"token": token})
+                await stage.post("/admin/trade", {"token": token})
             await listener.sync()
             assert {event["asset_id"] for event in listener.of("last_trade_price")} == {two[0]}
 
@@ -168,7 +168,7 @@ def test_initial_dump_false_brings_no_books(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_empty_list_with_custom_features_hears_of_new_markets_and_of_no_prints(
+def test_empty_list_with_custom_features_hears_of_new_markets_and_of_no_trades(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
@@ -177,7 +177,7 @@ def test_empty_list_with_custom_features_hears_of_new_markets_and_of_no_prints(
             await listener.ask([], **CUSTOM)
             await plain.ask(["1"])
             one, _ = await two_markets(stage)
-            await stage.post("/admin/print", {"token": one[0]})
+            await stage.post("/admin/trade", {"token": one[0]})
             await listener.sync()
             await plain.sync()
             assert [event["event_type"] for event in listener.events] == ["new_market"] * 2
@@ -263,7 +263,7 @@ def test_best_prices_are_told_only_with_custom_features(tmp_path: Path) -> None:
             await custom.ask(one, **CUSTOM)
             await plain.ask(one)
             for _ in range(40):
-                await stage.post("/admin/print", {"token": one[0]})
+                await stage.post("/admin/trade", {"token": one[0]})
             await custom.sync()
             await plain.sync()
             assert custom.of("best_bid_ask")
@@ -306,7 +306,7 @@ def test_tick_size_changes_near_the_edges(tmp_path: Path) -> None:
             listener = await stage.listener()
             await listener.ask(one)
             stage.market(0).price = 98
-            await stage.post("/admin/print", {"token": one[0]})
+            await stage.post("/admin/trade", {"token": one[0]})
             await listener.sync()
             changes = listener.of("tick_size_change")
             assert [change["asset_id"] for change in changes] == list(one)

@@ -17,7 +17,7 @@ from actors.simulator.main import main
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "bin" / "tracker-simulator")
-QUIET = ["--markets=4", "--noise-per-second=10", "--prints-per-second=10"]
+QUIET = ["--markets=4", "--noise-per-second=10", "--trades-per-second=10"]
 
 
 @contextmanager
@@ -173,8 +173,8 @@ def test_kill_leaves_a_ledger_that_the_next_run_goes_on_with(tmp_path: Path) -> 
     ("argv", "part"),
     [
         (["--markets=few"], "--markets"),
-        (["--prints-per-second=-1"], "--prints-per-second"),
-        (["--prints-per-second=nan"], "--prints-per-second"),
+        (["--trades-per-second=-1"], "--trades-per-second"),
+        (["--trades-per-second=nan"], "--trades-per-second"),
         (["--fault=1:moon"], "moon"),
         (["--life=9-3"], "--life"),
         (["--port=70000"], "--port"),
@@ -217,7 +217,7 @@ def test_folder_that_cannot_be_made_is_exit_74(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_run_that_is_in_the_ledger_already_is_refused(
+def test_run_that_is_in_the_ledger_already_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = [f"--dir={tmp_path}", *QUIET, "--run=3", "--duration=0"]

@@ -38,12 +38,12 @@ def test_fault_text_gives_time_kind_and_all_values() -> None:
 @pytest.mark.parametrize(
     "text", ["drop", "x:drop", "1:", "1:earthquake", "1:drop:many", "1:drop:1:1", "-1:drop", ""]
 )
-def test_wrong_fault_text_is_refused_with_a_line(text: str) -> None:
+def test_wrong_fault_text_is_rejected_with_a_line(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_fault(text)
 
 
-def test_unknown_value_name_is_refused() -> None:
+def test_unknown_value_name_is_rejected() -> None:
     with pytest.raises(ValueError, match="takes count"):
         make_fault("drop", {"seconds": 1})
 
@@ -92,7 +92,7 @@ def test_close_sends_the_code_after_all_data_before_it(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (listener,) = await stage_with(stage, 1)
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             await stage.strike("close:1012")
             assert await listener.close_code() == 1012
             assert len(listener.of("last_trade_price")) == 1
@@ -105,15 +105,15 @@ def test_freeze_stops_data_but_not_pong_and_thaws_in_time(tmp_path: Path) -> Non
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (one, two) = await stage_with(stage, 2)
             await stage.strike("freeze:1:5", connection=1)
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             stage.turn(4)
             await one.sync()
             await two.sync()
             assert not one.of("last_trade_price")
             assert len(two.of("last_trade_price")) == 1
-            assert stage.ledger("print")[0]["to"] == [2]
+            assert stage.ledger("trade")[0]["to"] == [2]
             stage.turn(2)
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             await one.sync()
             assert len(one.of("last_trade_price")) == 1
 
@@ -126,13 +126,13 @@ def test_freeze_all_silences_everyone_and_nothing_counts_as_delivered(tmp_path: 
             tokens, listeners = await stage_with(stage, 3)
             await stage.strike("freeze_all:5")
             stage.turn(0.1)
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             stage.turn(4)
             for listener in listeners:
                 assert await listener.sync() == []
-            assert stage.ledger("print")[0]["delivered"] == 0
+            assert stage.ledger("trade")[0]["delivered"] == 0
             stage.turn(2)
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             assert len(await listeners[0].sync()) >= 1
 
     play(scene)
@@ -160,7 +160,7 @@ def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
             lost = line["token"]
             (kept,) = set(tokens) - {lost}
             for token in tokens:
-                await stage.post("/admin/print", {"token": token})
+                await stage.post("/admin/trade", {"token": token})
             await one.sync()
             await two.sync()
             assert [event["asset_id"] for event in one.of("last_trade_price")] == [kept]
@@ -169,14 +169,14 @@ def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
                 await one.operate("subscribe", (lost,))
                 if not stage.world.channel.connections[1].deaf:
                     break
-            await stage.post("/admin/print", {"token": lost})
+            await stage.post("/admin/trade", {"token": lost})
             await one.sync()
             assert one.of("last_trade_price")[-1]["asset_id"] == lost
 
     play(scene)
 
 
-def test_garbage_is_ledgered_as_garbage_and_good_prints_go_on(tmp_path: Path) -> None:
+def test_garbage_is_ledgered_as_garbage_and_good_trades_go_on(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (listener,) = await stage_with(stage, 1)
@@ -185,11 +185,11 @@ def test_garbage_is_ledgered_as_garbage_and_good_prints_go_on(tmp_path: Path) ->
             rubbish, listener.texts = listener.texts[1:], []
             (line,) = stage.ledger("garbage")
             assert len(rubbish) == line["frames"] > 20
-            assert stage.ledger("print") == []
+            assert stage.ledger("trade") == []
             joined = "\n".join(rubbish)
             for mark in ("<html>", "moon_phase", '"NaN"', '"HOLD"', '"1e400"', "[[[["):
                 assert mark in joined
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             await listener.sync()
             assert len(listener.of("last_trade_price")) == 1
 
@@ -201,13 +201,13 @@ def test_half_frame_stalls_inside_a_frame_and_not_even_pong_comes(tmp_path: Path
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, raw = await raw_subscriber(stage)
             await stage.strike("half_frame")
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             raw.send("PING")
             await stage.get("/admin/summary")
             stage.world.channel.connections[1].cut("enough", by="server")
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await raw.frame()
-            assert stage.ledger("print")[0]["delivered"] == 0
+            assert stage.ledger("trade")[0]["delivered"] == 0
 
     play(scene)
 
@@ -234,7 +234,7 @@ def test_bad_frame_breaks_the_protocol(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_no_books_leaves_a_subscription_unconfirmed_but_prints_come(tmp_path: Path) -> None:
+def test_no_books_leaves_a_subscription_unconfirmed_but_trades_come(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, _ = await stage_with(stage, 0)
@@ -242,20 +242,20 @@ def test_no_books_leaves_a_subscription_unconfirmed_but_prints_come(tmp_path: Pa
             stage.turn(0.1)
             listener = await stage.listener()
             assert await listener.ask(tokens) == []
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             await listener.sync()
             assert len(listener.of("last_trade_price")) == 1
 
     play(scene)
 
 
-def test_refused_handshake_has_the_status_and_then_passes(tmp_path: Path) -> None:
+def test_rejected_handshake_has_the_status_and_then_passes(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.strike("refuse_ws:5:503")
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await stage.strike("reject_ws:5:503")
+            with pytest.raises(aiohttp.WSServerHandshakeError) as rejected:
                 await stage.listener()
-            assert refused.value.status == 503
+            assert rejected.value.status == 503
             stage.turn(6)
             await stage.listener()
 
@@ -341,10 +341,10 @@ def test_bad_text_is_not_utf_8_and_not_a_print(tmp_path: Path) -> None:
             assert first == 0x81
             with pytest.raises(UnicodeDecodeError):
                 payload.decode()
-            await stage.post("/admin/print", {"token": tokens[0]})
+            await stage.post("/admin/trade", {"token": tokens[0]})
             assert b"last_trade_price" in (await raw.frame())[1]
             assert len(stage.ledger("garbage")) == 1
-            assert len(stage.ledger("print")) == 1
+            assert len(stage.ledger("trade")) == 1
 
     play(scene)
 

@@ -9,7 +9,7 @@ from actors.simulator.connection import Connection
 from actors.simulator.ledger import Ledger, history
 from tests.simulator.rehearsal import QUIET, START_S, Listener, Rehearsal, play, rehearsal
 
-LIVELY = ("--markets=40", "--prints-per-second=400", "--noise-per-second=200", "--run=1")
+LIVELY = ("--markets=40", "--trades-per-second=400", "--noise-per-second=200", "--run=1")
 Key = tuple[str, str, str, str, str, str]
 
 
@@ -54,7 +54,7 @@ def test_healthy_subscriber_received_exactly_what_the_ledger_says(tmp_path: Path
             await whole.ask(tokens)
             await half.ask(tokens[::3], custom_feature_enabled=True)
             await listen(stage, [whole, half], 40)
-            lines = stage.ledger("print")
+            lines = stage.ledger("trade")
             assert len(lines) > 3500
             assert heard(whole) == written(lines, 1)
             assert heard(half) == written(lines, 2)
@@ -64,11 +64,11 @@ def test_healthy_subscriber_received_exactly_what_the_ledger_says(tmp_path: Path
     play(scene)
 
 
-def test_prints_are_numbered_without_holes_and_twins_are_counted(tmp_path: Path) -> None:
+def test_trades_are_numbered_without_holes_and_twins_are_counted(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *LIVELY) as stage:
             stage.turn(20)
-            lines = stage.ledger("print")
+            lines = stage.ledger("trade")
             assert [line["n"] for line in lines] == list(range(1, len(lines) + 1))
             counted = Counter(
                 tuple(line[name] for name in ("token", "ts", "price", "size", "side", "hash"))
@@ -78,24 +78,24 @@ def test_prints_are_numbered_without_holes_and_twins_are_counted(tmp_path: Path)
             assert twins
             assert sum(count - 1 for count in counted.values()) == len(twins)
             hashes = Counter(line["hash"] for line in lines if line["twin"] == 1)
-            assert max(hashes.values()) > 1, "several prints of one transaction"
+            assert max(hashes.values()) > 1, "several trades of one transaction"
 
     play(scene)
 
 
-def test_prints_have_the_oddities_of_the_feed(tmp_path: Path) -> None:
+def test_trades_have_the_oddities_of_the_feed(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *LIVELY) as stage:
             listener = await stage.listener()
             await listener.ask(await all_tokens(stage))
             await listen(stage, [listener], 40)
-            prints = listener.of("last_trade_price")
-            assert {event["fee_rate_bps"] for event in prints} == {"0", ""}
-            assert max(len(event["size"].partition(".")[2]) for event in prints) == 6
-            times = [int(event["timestamp"]) for event in prints]
+            trades = listener.of("last_trade_price")
+            assert {event["fee_rate_bps"] for event in trades} == {"0", ""}
+            assert max(len(event["size"].partition(".")[2]) for event in trades) == 6
+            times = [int(event["timestamp"]) for event in trades]
             assert times != sorted(times), "older times follow newer ones"
             of_token: dict[str, list[int]] = {}
-            for event in prints:
+            for event in trades:
                 of_token.setdefault(event["asset_id"], []).append(int(event["timestamp"]))
             assert all(times == sorted(times) for times in of_token.values())
             assert max(times) <= START_S * 1000 + 10_001
@@ -103,7 +103,7 @@ def test_prints_have_the_oddities_of_the_feed(tmp_path: Path) -> None:
             assert listener.pings
             assert any(text.endswith("\n") for text in listener.texts)
             assert any(text.startswith('[{"market"') for text in listener.texts[1:])
-            shares = Counter(event["market"] for event in prints).most_common()
+            shares = Counter(event["market"] for event in trades).most_common()
             assert shares[0][1] > 5 * shares[-1][1], "some markets are hot"
 
     play(scene)
@@ -126,12 +126,12 @@ class Witness(asyncio.Transport):
     def __init__(self, ledger: Path) -> None:
         super().__init__()
         self._ledger = ledger
-        self.prints = 0
+        self.trades = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         known = self._ledger.read_text()
         for found in re.findall(rb'"transaction_hash":"(0x[0-9a-f]+)"', bytes(data)):
-            self.prints += 1
+            self.trades += 1
             assert found.decode() in known
 
     def is_closing(self) -> bool:
@@ -151,7 +151,7 @@ def test_print_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> No
     channel.hear(connection, json.dumps({"assets_ids": tokens, "type": "market"}), 0)
     stage.turn(2)
     stage.world.ledger.close()
-    assert witness.prints > 700
+    assert witness.trades > 700
 
 
 def test_connections_are_in_the_ledger_from_open_to_close(tmp_path: Path) -> None:
@@ -189,13 +189,13 @@ def test_torn_last_line_is_closed_and_passed_over(tmp_path: Path) -> None:
 
 def test_ledger_is_only_appended_to(tmp_path: Path) -> None:
     first = Ledger(tmp_path)
-    first.add("print", n=1)
+    first.add("trade", n=1)
     first.flush()
     before = first.path.read_bytes()
     second = Ledger(tmp_path)
-    second.add("print", n=2)
+    second.add("trade", n=2)
     second.close()
-    first.add("print", n=3)
+    first.add("trade", n=3)
     first.close()
     after = first.path.read_bytes()
     assert after.startswith(before)

@@ -154,9 +154,9 @@ def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
     play(scene)
 
 
-def test_proposed_market_is_open_at_almost_one_and_prints_on(tmp_path: Path) -> None:
+def test_proposed_market_is_open_at_almost_one_and_trades_on(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--prints-per-second=50") as stage:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--trades-per-second=50") as stage:
             body = {"life_s": 5, "fate": "proposed_first", "winner": 0}
             _, line = await stage.post("/admin/market", body)
             stage.turn(4)
@@ -246,7 +246,7 @@ def test_default_run_resolves_ten_markets_in_all_sources_within_25_seconds(tmp_p
             ]
             assert len(done) >= 10
             assert {line["verdict"] for line in stage.ledger("outcome")} == {"winner", "split"}
-            assert len(stage.ledger("print")) >= 5000
+            assert len(stage.ledger("trade")) >= 5000
             born = [line for line in stage.ledger("market") if line["announced_at"]]
             assert len(born) >= 10
 

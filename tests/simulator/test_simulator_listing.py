@@ -129,7 +129,7 @@ def test_page_is_20_unless_asked_and_the_wrong_name_of_the_cursor_is_ignored(
 
 def test_cursor_survives_a_market_that_closes_between_two_pages(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL, "--prints-per-second=0") as stage:
+        async with rehearsal(tmp_path, *FULL, "--trades-per-second=0") as stage:
             first = await stage.get("/gamma/markets/keyset", limit="100")
             stage.turn(20, step=1)
             left, _ = await walk(stage, limit="100", after_cursor=first["next_cursor"])
@@ -272,7 +272,7 @@ def test_clob_and_data_rows_have_the_keys_of_the_real_ones(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "condition", ["", "0x" + "1" * 62, "0x" + "A" * 64, ",".join(["0x" + "1" * 64] * 21)]
 )
-def test_data_api_refuses_what_are_not_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
+def test_data_api_rejects_what_are_not_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             status, body = await stage.answer("/data/v2/resolutions", condition=condition)

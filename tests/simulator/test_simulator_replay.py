@@ -117,7 +117,7 @@ def test_frame_goes_only_to_subscribers_of_its_tokens_and_once_to_each(tmp_path:
             assert len(owner.of("last_trade_price")) == 1
             assert len(second.of("last_trade_price")) == 1
             assert other.of("last_trade_price") == []
-            (line,) = stage.ledger("print")
+            (line,) = stage.ledger("trade")
             assert (line["ts"], line["price"], line["size"], line["twin"]) == (
                 1750428146322,
                 "0.456",
@@ -205,7 +205,7 @@ def test_replay_is_quiet_unless_a_rate_is_asked_for(tmp_path: Path) -> None:
             stage.turn(2)
             summary = await stage.get("/admin/summary")
             assert (summary["sent"], summary["noise"], summary["markets"]) == (0, 0, 1)
-        async with rehearsal(tmp_path / "b", f"--replay={path}", "--prints-per-second=50") as stage:
+        async with rehearsal(tmp_path / "b", f"--replay={path}", "--trades-per-second=50") as stage:
             stage.turn(2)
             assert (await stage.get("/admin/summary"))["sent"] > 50
 
@@ -213,7 +213,7 @@ def test_replay_is_quiet_unless_a_rate_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{}", "not json"])
-def test_recording_that_cannot_be_used_is_refused_before_the_ledger_is_touched(
+def test_recording_that_cannot_be_used_is_rejected_before_the_ledger_is_touched(
     tmp_path: Path, content: str | None
 ) -> None:
     async def scene() -> None:

@@ -1,4 +1,4 @@
-"""Markets and plans for the tests of plan, leg and pulse."""
+"""Markets and plans for the tests of plan, feed and canary."""
 
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.plan import Plan
@@ -28,4 +28,4 @@ def planned(count: int, *, redundancy: int = 2, per_connection: int = 10) -> Pla
 
 
 def layout(plan: Plan) -> dict[str, tuple[TokenId, ...]]:
-    return {lane.id: plan.tokens_of(lane.id) for lane in plan.lanes()}
+    return {slot.id: plan.tokens_of(slot.id) for slot in plan.slots()}

@@ -15,14 +15,14 @@ from actors.messages import (
     Tick,
 )
 from actors.model import facts
-from tests.actor_harness import LANE, House, added, connection_report
+from tests.actor_harness import SLOT, House, added, connection_report
 
 
 def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:
     house = House().tick()
 
     assert sorted(house.born()) == ["catalog", "lifecycle", "resolution", "writer"]
-    assert house.lanes[0].lifecycle
+    assert house.slots[0].lifecycle
 
 
 def test_time_is_passed_on_once_a_second() -> None:
@@ -63,7 +63,7 @@ def test_a_stop_ends_every_connection_at_once() -> None:
     house = House().begin(1, 2)
     house.tell(StopListening())
 
-    for name in (LANE, "leg0-0001", "lifecycle"):
+    for name in (SLOT, "a-0001", "lifecycle"):
         assert house.ref(name).of(Retire) == [Retire(reason="stopped", at_once=True)]
     assert not house.ref("writer").of(Retire)
 
@@ -72,7 +72,7 @@ def test_nobody_is_born_while_stopping() -> None:
     house = House().begin(1)
     house.tell(StopListening(), added(2))
     born = house.born()
-    house.end(LANE, "stopped")
+    house.end(SLOT, "stopped")
     house.crash("writer")
     house.ticks(100)
 
@@ -85,18 +85,18 @@ def test_a_connection_that_waits_for_its_birth_is_forgotten_at_the_stop() -> Non
 
     assert house.tell().actor.on_receive(GetListening()) == 1
     house.ticks(5)
-    assert not [name for name in house.born() if name.startswith("leg")]
+    assert not [name for name in house.born() if name[1:2] == "-"]
 
 
 def test_the_stop_is_told_of_each_connection_though_time_stands_still() -> None:
     house = House().begin(1)
     house.tell(StopListening())
     assert house.actor.on_receive(GetListening()) == 2
-    house.end(LANE, "stopped")
+    house.end(SLOT, "stopped")
     house.end("lifecycle", "stopped")
 
     assert house.actor.on_receive(GetListening()) == 0
-    assert house.noted(LANE)[-1] == ("disconnected", "stopped")
+    assert house.noted(SLOT)[-1] == ("disconnected", "stopped")
 
 
 def test_health_says_that_we_are_stopping() -> None:
@@ -110,7 +110,7 @@ def test_reports_are_folded_into_health() -> None:
     house = House().begin(1)
     house.tell(StoreOpened(server="PostgreSQL 18"))
     said = connection_report(
-        LANE, 1, "listening", house.epoch(LANE), tokens=2, confirmed=2, prints_total=5
+        SLOT, 1, "listening", house.epoch(SLOT), tokens=2, confirmed=2, trades_total=5
     )
     house.tell(said)
     health = house.health()
@@ -128,7 +128,7 @@ def test_commits_and_a_lost_database_are_folded_into_health() -> None:
     house.tell(
         StoreOpened(server="PostgreSQL 18"),
         BatchWritten(
-            stored=4, repeated=1, refused=0, recovered=5, mark=1, oldest_received_ns=house.wall_ns
+            stored=4, repeated=1, rejected=0, recovered=5, mark=1, oldest_received_ns=house.wall_ns
         ),
     )
     assert house.health().books.stored == 4
@@ -147,7 +147,7 @@ def test_the_death_of_the_writer_leaves_the_count_of_commits_unsure() -> None:
         BatchWritten(
             stored=0,
             repeated=0,
-            refused=0,
+            rejected=0,
             recovered=0,
             mark=house.journal.next_seq,
             oldest_received_ns=0,

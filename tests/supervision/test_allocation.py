@@ -1,51 +1,49 @@
 import pytest
 
-from actors.supervision.allocation import Changes, Lane
+from actors.supervision.allocation import Changes, Slot
 from actors.supervision.plan import Plan
 from tests.supervision.plan_samples import conditions, layout, market, markets, planned
 
 
-def test_a_split_gives_the_hottest_market_a_lane_of_its_own() -> None:
+def test_a_split_gives_the_hottest_market_a_slot_of_its_own() -> None:
     plan = planned(5)
     hot = market(2)
-    changes = plan.split("leg0-0000", hot[0])
+    changes = plan.split("a-0000", hot[0])
     assert changes == Changes(
-        opened=(Lane("leg0-0001", 0),),
-        subscribed=(("leg0-0001", hot[1]),),
-        unsubscribed=(("leg0-0000", hot[1]),),
+        opened=(Slot("a-0001", 0),),
+        subscribed=(("a-0001", hot[1]),),
+        unsubscribed=(("a-0000", hot[1]),),
     )
 
 
 def test_nobody_joins_a_market_that_was_split_off() -> None:
     plan = planned(5)
-    plan.split("leg0-0000", market(2)[0])
+    plan.split("a-0000", market(2)[0])
     plan.want(markets(40, start=100))
     plan.compact(10)
-    assert plan.tokens_of("leg0-0001") == market(2)[1]
-    assert plan.drop([market(2)[0]]).closed[:1] == ("leg0-0001",)
+    assert plan.tokens_of("a-0001") == market(2)[1]
+    assert plan.drop([market(2)[0]]).closed[:1] == ("a-0001",)
 
 
-@pytest.mark.parametrize(
-    ("lane_id", "number"), [("leg0-0000", 99), ("leg0-0099", 2), ("leg0-0001", 2)]
-)
-def test_a_split_of_what_is_not_there_changes_nothing(lane_id: str, number: int) -> None:
-    assert planned(10).split(lane_id, market(number)[0]) == Changes()
+@pytest.mark.parametrize(("slot_id", "number"), [("a-0000", 99), ("a-0099", 2), ("a-0001", 2)])
+def test_a_split_of_what_is_not_there_changes_nothing(slot_id: str, number: int) -> None:
+    assert planned(10).split(slot_id, market(number)[0]) == Changes()
 
 
-def test_a_market_alone_on_its_lane_is_not_split_again() -> None:
+def test_a_market_alone_on_its_slot_is_not_split_again() -> None:
     plan = planned(5)
-    plan.split("leg0-0000", market(2)[0])
-    assert plan.split("leg0-0001", market(2)[0]) == Changes()
+    plan.split("a-0000", market(2)[0])
+    assert plan.split("a-0001", market(2)[0]) == Changes()
 
 
-def test_compacting_empties_the_emptiest_lane_into_the_others() -> None:
+def test_compacting_empties_the_emptiest_slot_into_the_others() -> None:
     plan = Plan(redundancy=1, per_connection=20, seed=1)
     plan.want(markets(30))
     plan.drop(conditions(markets(8)) + conditions(markets(9, start=10)) + [market(20)[0]])
     assert [len(tokens) for tokens in layout(plan).values()] == [4, 2, 18]
     changes = plan.compact(5)
-    assert changes.closed == ("leg0-0001",)
-    assert changes.subscribed == (("leg0-0000", market(19)[1]),)
+    assert changes.closed == ("a-0001",)
+    assert changes.subscribed == (("a-0000", market(19)[1]),)
     assert [len(tokens) for tokens in layout(plan).values()] == [6, 18]
     assert plan.compact(5) == Changes()
 
@@ -56,10 +54,10 @@ def test_compacting_moves_no_market_twice() -> None:
     left = {0, 10, 11, 20, 21}
     plan.drop([market(number)[0] for number in range(30) if number not in left])
     changes = plan.compact(5)
-    assert changes.closed == ("leg0-0000", "leg0-0001")
+    assert changes.closed == ("a-0000", "a-0001")
     assert changes.unsubscribed == (
-        ("leg0-0000", market(0)[1]),
-        ("leg0-0001", market(10)[1] + market(11)[1]),
+        ("a-0000", market(0)[1]),
+        ("a-0001", market(10)[1] + market(11)[1]),
     )
 
 
@@ -78,20 +76,20 @@ def test_a_fifth_of_all_room_stays_free_for_what_comes() -> None:
     assert [len(tokens) for tokens in layout(plan).values()] == [8, 2]
     assert plan.compact(5) == Changes()
     plan.drop(conditions(markets(1, start=1)))
-    assert plan.compact(5).closed == ("leg0-0001",)
+    assert plan.compact(5).closed == ("a-0001",)
 
 
-def test_a_lane_whose_markets_fit_nowhere_keeps_them_and_takes_others() -> None:
+def test_a_slot_whose_markets_fit_nowhere_keeps_them_and_takes_others() -> None:
     plan = Plan(redundancy=1, per_connection=5, seed=1)
     plan.want([market(number, tokens=3) for number in range(4)])
-    assert len(plan.lanes()) == 4
+    assert len(plan.slots()) == 4
     assert plan.compact(5) == Changes()
     plan.want([market(9)])
-    assert plan.tokens_of("leg0-0000") == market(0, tokens=3)[1] + market(9)[1]
+    assert plan.tokens_of("a-0000") == market(0, tokens=3)[1] + market(9)[1]
 
 
-def test_no_market_moves_on_two_legs_at_once() -> None:
+def test_no_market_moves_on_two_feeds_at_once() -> None:
     plan = planned(100, per_connection=20)
     plan.drop([market(number)[0] for number in range(100) if number % 10])
     changes = plan.compact(100)
-    assert len({lane_id[:4] for lane_id in changes.closed}) == 1
+    assert len({slot_id[:4] for slot_id in changes.closed}) == 1

@@ -25,7 +25,7 @@ class Nursery:
         self.failing = False
 
     def add(
-        self, name: str, *, vital: bool = False, silence_s: float = 45.0, leg: int = 0
+        self, name: str, *, vital: bool = False, silence_s: float = 45.0, feed: int = 0
     ) -> Child:
         def start(incarnation: int, _: Tick) -> "pykka.ActorRef[Any]":
             if self.failing:
@@ -34,7 +34,7 @@ class Nursery:
             self.lives.append((name, incarnation))
             return cast("pykka.ActorRef[Any]", self.refs[-1])
 
-        spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, leg=leg)
+        spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, feed=feed)
         return self.children.add(spec, start, now=0.0, farewell=Retire(reason="silent"))
 
     def bear(self, now: float = 0.0) -> list[str]:
@@ -66,10 +66,10 @@ def test_whoever_has_waited_longest_is_born_first() -> None:
     assert nursery.bear(6.0) == ["a"]
 
 
-def test_the_first_leg_is_born_before_the_second() -> None:
+def test_the_first_feed_is_born_before_the_second() -> None:
     nursery = Nursery(starts_per_tick=2)
-    for name, leg, due_at in (("c", 1, 1.0), ("a", 0, 3.0), ("d", 1, 0.0), ("b", 0, 2.0)):
-        nursery.add(name, leg=leg).next_start_at = due_at
+    for name, feed, due_at in (("c", 1, 1.0), ("a", 0, 3.0), ("d", 1, 0.0), ("b", 0, 2.0)):
+        nursery.add(name, feed=feed).next_start_at = due_at
 
     assert nursery.bear(4.0) == ["b", "a"]
     assert nursery.bear(4.0) == ["d", "c"]

@@ -3,7 +3,7 @@
 from actors.errors import JournalFailed
 from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
 from actors.model import facts
-from tests.actor_harness import LANE, House
+from tests.actor_harness import SLOT, House
 from tests.fakes_box import drain
 
 
@@ -16,12 +16,12 @@ def closed(house: House) -> list[facts.ListeningClosed]:
 
 def test_a_connection_that_ends_as_expected_is_born_again_after_a_backoff() -> None:
     house = House().begin(1)
-    house.end(LANE, "disconnected")
+    house.end(SLOT, "disconnected")
     house.tick(0.25)
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
 
     house.tick(1.0)
-    assert house.incarnation(LANE) == 2
+    assert house.incarnation(SLOT) == 2
     assert house.fatal == []
     assert house.health().restarts.total == 0
 
@@ -29,30 +29,30 @@ def test_a_connection_that_ends_as_expected_is_born_again_after_a_backoff() -> N
 def test_backoff_doubles_to_a_minute_and_never_gives_up() -> None:
     house = House().begin(1)
     for _ in range(12):
-        lives = house.incarnation(LANE)
-        house.end(LANE, "http_503")
+        lives = house.incarnation(SLOT)
+        house.end(SLOT, "http_503")
         house.tick(1)
         for _ in range(61):
-            if house.incarnation(LANE) == lives:
+            if house.incarnation(SLOT) == lives:
                 house.tick(1)
-        assert house.incarnation(LANE) == lives + 1
+        assert house.incarnation(SLOT) == lives + 1
 
     assert house.fatal == []
 
 
 def test_the_wait_that_a_server_asked_for_is_honoured() -> None:
     house = House().begin(1)
-    house.end(LANE, "http_429", retry_after_s=30)
+    house.end(SLOT, "http_429", retry_after_s=30)
     house.ticks(30)
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
 
     house.tick(1.1)
-    assert house.incarnation(LANE) == 2
+    assert house.incarnation(SLOT) == 2
 
 
 def test_an_end_that_was_told_closes_no_epoch_twice() -> None:
     house = House().begin(1)
-    house.end(LANE, "disconnected")
+    house.end(SLOT, "disconnected")
     house.ticks(3)
 
     assert closed(house) == []
@@ -63,21 +63,21 @@ def test_an_end_that_was_told_closes_no_epoch_twice() -> None:
 
 def test_a_crashed_connection_is_born_at_once_and_its_epoch_is_closed_exactly_once() -> None:
     house = House().begin(1)
-    epoch = house.epoch(LANE)
-    house.crash(LANE)
+    epoch = house.epoch(SLOT)
+    house.crash(SLOT)
     house.tick(0.25)
     house.ticks(3)
 
-    assert house.incarnation(LANE) == 2
+    assert house.incarnation(SLOT) == 2
     (close,) = closed(house)
     assert (close.epoch, close.until_ns, close.reason) == (epoch, None, "disconnected")
-    assert house.health().restarts.children == {LANE: 1}
+    assert house.health().restarts.children == {SLOT: 1}
 
 
 def test_the_close_of_the_dead_is_journalled_as_soon_as_there_is_room() -> None:
     house = House().begin(1)
     house.journal.full = True
-    house.crash(LANE)
+    house.crash(SLOT)
     house.tick(0.25)
     assert closed(house) == []
 
@@ -89,14 +89,14 @@ def test_the_close_of_the_dead_is_journalled_as_soon_as_there_is_room() -> None:
 def test_a_crash_loop_is_slowed_to_one_try_in_five_minutes_and_harms_nobody_else() -> None:
     house = House().begin(1)
     for _ in range(5):
-        house.crash(LANE)
+        house.crash(SLOT)
         house.ticks(8)
-    assert house.incarnation(LANE) == 5
+    assert house.incarnation(SLOT) == 5
 
     house.ticks(280)
-    assert house.incarnation(LANE) == 5
+    assert house.incarnation(SLOT) == 5
     house.ticks(20)
-    assert house.incarnation(LANE) == 6
+    assert house.incarnation(SLOT) == 6
     assert house.incarnation("writer") == house.incarnation("lifecycle") == 1
     assert house.fatal == []
 
@@ -104,22 +104,22 @@ def test_a_crash_loop_is_slowed_to_one_try_in_five_minutes_and_harms_nobody_else
 def test_the_last_word_may_come_after_death_was_seen() -> None:
     """An actor counts as dead before its shell tells why."""
     house = House().begin(1)
-    house.ref(LANE).alive = False
+    house.ref(SLOT).alive = False
     house.tick(0.25)
-    house.end(LANE, "disconnected")
+    house.end(SLOT, "disconnected")
     house.ticks(2)
 
     assert house.health().restarts.total == 0
     assert closed(house) == []
-    assert house.noted(LANE)[1] == ("disconnected", "disconnected")
+    assert house.noted(SLOT)[1] == ("disconnected", "disconnected")
 
 
 def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
     house = House().begin(1)
-    incarnation = house.incarnation(LANE)
-    house.ref(LANE).alive = False
+    incarnation = house.incarnation(SLOT)
+    house.ref(SLOT).alive = False
     word = ConnectionEnded(
-        child=LANE, incarnation=incarnation, epoch=0, reason="reset", detail="", retry_after_s=None
+        child=SLOT, incarnation=incarnation, epoch=0, reason="reset", detail="", retry_after_s=None
     )
     house.actor.actor_ref.tell(word)
     for _ in range(40):  # they were told before, and the supervisor is far behind
@@ -129,13 +129,13 @@ def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
     house.ticks(2)
 
     assert house.health().restarts.total == 0
-    assert house.noted(LANE)[1] == ("disconnected", "reset")
+    assert house.noted(SLOT)[1] == ("disconnected", "reset")
 
 
 def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
     numbers = range(1, 31)
     house = House().begin(*numbers)
-    names = [name for name in house.born() if name.startswith("leg")]
+    names = [name for name in house.born() if name[1:2] == "-"]
     for name in names:
         house.ref(name).alive = False
     house.tick(0.25)
@@ -148,30 +148,30 @@ def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
 
 def test_a_death_without_a_word_is_found_within_5_s() -> None:
     house = House().begin(1)
-    house.ref(LANE).alive = False
+    house.ref(SLOT).alive = False
     house.ticks(5)
 
-    assert house.incarnation(LANE) == 2
+    assert house.incarnation(SLOT) == 2
     assert len(closed(house)) == 1
-    assert ("disconnected", "died without a word") in house.noted(LANE)
+    assert ("disconnected", "died without a word") in house.noted(SLOT)
 
 
 def test_silence_counts_as_death() -> None:
     house = House().begin(1)
-    epoch = house.epoch(LANE)
-    house.mute.add(LANE)
+    epoch = house.epoch(SLOT)
+    house.mute.add(SLOT)
     house.ticks(44)
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
 
     house.ticks(3)
-    assert house.incarnation(LANE) == 2
+    assert house.incarnation(SLOT) == 2
     assert [close.epoch for close in closed(house)] == [epoch]
 
 
 def test_an_abandoned_life_is_asked_to_end_should_it_wake() -> None:
     house = House().begin(1)
-    abandoned = house.ref(LANE)
-    house.mute.add(LANE)
+    abandoned = house.ref(SLOT)
+    house.mute.add(SLOT)
     house.ticks(47)
 
     assert abandoned.last(Retire).at_once
@@ -180,16 +180,16 @@ def test_an_abandoned_life_is_asked_to_end_should_it_wake() -> None:
 
 def test_an_abandoned_life_has_no_say() -> None:
     house = House().begin(1)
-    house.crash(LANE)  # so that the next birth is not at once
+    house.crash(SLOT)  # so that the next birth is not at once
     house.tick(0.25)
-    epoch = house.epoch(LANE)
-    house.mute.add(LANE)
-    while house.children.by_id[LANE].ref is not None:
+    epoch = house.epoch(SLOT)
+    house.mute.add(SLOT)
+    while house.children.by_id[SLOT].ref is not None:
         house.tick()
-    noted = house.noted(LANE)
-    house.report(LANE, epoch=epoch)
+    noted = house.noted(SLOT)
+    house.report(SLOT, epoch=epoch)
 
-    assert house.noted(LANE) == noted
+    assert house.noted(SLOT) == noted
     assert house.health().connections.live == 1  # the one of the lifecycle
     house.ticks(3)
     assert [close.epoch for close in closed(house)][1:] == [epoch]
@@ -197,13 +197,13 @@ def test_an_abandoned_life_has_no_say() -> None:
 
 def test_a_report_of_an_earlier_life_is_not_taken_for_the_present_one() -> None:
     house = House().begin(1)
-    house.crash(LANE)
+    house.crash(SLOT)
     house.tick(0.25)
-    house.mute.add(LANE)
-    noted = house.noted(LANE)
-    house.report(LANE, incarnation=1, epoch=77)
+    house.mute.add(SLOT)
+    noted = house.noted(SLOT)
+    house.report(SLOT, incarnation=1, epoch=77)
 
-    assert house.noted(LANE) == noted
+    assert house.noted(SLOT) == noted
 
 
 def test_a_pause_of_the_whole_process_is_nobodys_silence() -> None:
@@ -211,13 +211,13 @@ def test_a_pause_of_the_whole_process_is_nobodys_silence() -> None:
     house.tick(600)
     house.ticks(2)
 
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
     assert house.incarnation("writer") == 1
 
 
 def test_threads_that_stay_stuck_end_the_process() -> None:
     house = House().begin(1, 2, 3, 4)
-    house.mute.update(name for name in house.born() if name.startswith("leg"))
+    house.mute.update(name for name in house.born() if name[1:2] == "-")
     house.ticks(48)
 
     assert house.fatal[0] == (70, "too many threads are stuck")
@@ -225,7 +225,7 @@ def test_threads_that_stay_stuck_end_the_process() -> None:
 
 def test_threads_that_woke_and_ended_are_not_stuck() -> None:
     house = House().begin(1, 2, 3, 4)
-    names = [name for name in house.born() if name.startswith("leg")]
+    names = [name for name in house.born() if name[1:2] == "-"]
     for name in names:
         stuck = house.ref(name)
         house.mute.add(name)
@@ -288,12 +288,12 @@ def test_the_death_of_the_supervisor_ends_the_process() -> None:
 
 def test_without_threads_a_connection_waits_for_its_birth_and_others_live_on() -> None:
     house = House()
-    house.unborn[LANE] = RuntimeError("can't start new thread")
+    house.unborn[SLOT] = RuntimeError("can't start new thread")
     house.begin(1).ticks(5)
-    assert LANE not in house.born()
+    assert SLOT not in house.born()
     assert house.incarnation("writer") == 1
 
-    del house.unborn[LANE]
+    del house.unborn[SLOT]
     house.ticks(61)
-    assert LANE in house.born()
+    assert SLOT in house.born()
     assert house.fatal == []

@@ -1,7 +1,7 @@
 from actors.model.trade import TokenId
 from actors.supervision.handover import Handover, MemberState, Step
 
-LANE = "leg0-0003"
+SLOT = "a-0003"
 S = 1_000_000_000
 
 
@@ -14,8 +14,8 @@ def standing(
 
 
 def crew(*, due_at: float = 1_000.0) -> Handover:
-    found = Handover(LANE, 0, due_at=due_at)
-    say(found, LANE, standing())
+    found = Handover(SLOT, 0, due_at=due_at)
+    say(found, SLOT, standing())
     return found
 
 
@@ -37,16 +37,16 @@ def step(found: Handover, now: float) -> Step:
 def test_a_connection_is_replaced_when_it_has_served_its_time() -> None:
     found = crew(due_at=1_000.0)
     assert (found.wish(999.9), found.wish(1_000.0)) == ("", "scheduled")
-    assert found.begin(1_000.0, "scheduled") == f"{LANE}.1"
-    assert found.members == (LANE, f"{LANE}.1")
+    assert found.begin(1_000.0, "scheduled") == f"{SLOT}.1"
+    assert found.members == (SLOT, f"{SLOT}.1")
     assert found.wish(1_001.0) == ""
 
 
 def test_one_that_does_not_listen_is_left_to_its_next_life() -> None:
     found = crew()
-    say(found, LANE, standing(0, state="subscribing"), deaf=True)
+    say(found, SLOT, standing(0, state="subscribing"), deaf=True)
     assert found.wish(2_000.0) == ""
-    found.ended(LANE)
+    found.ended(SLOT)
     assert found.wish(2_000.0) == ""
 
 
@@ -58,11 +58,11 @@ def test_the_old_one_stays_until_it_has_proven_what_came_before_the_successor() 
     assert step(found, 1_002.0) is Step.STAY
     say(found, new, standing(4))
     assert step(found, 1_003.0) is Step.STAY
-    say(found, LANE, standing(4, proven_s=1_002))
+    say(found, SLOT, standing(4, proven_s=1_002))
     assert step(found, 1_004.0) is Step.STAY
-    say(found, LANE, standing(4, proven_s=1_003))
+    say(found, SLOT, standing(4, proven_s=1_003))
     assert step(found, 1_005.0) is Step.HAND_OVER
-    assert found.hand_over(due_at=5_000.0) == LANE
+    assert found.hand_over(due_at=5_000.0) == SLOT
     assert (found.members, found.wish(4_999.0)) == ((new,), "")
 
 
@@ -77,13 +77,13 @@ def test_an_old_one_that_proves_nothing_more_goes_after_10_s() -> None:
 def test_when_the_old_one_ends_by_itself_the_successor_is_in_charge_at_once() -> None:
     found = crew()
     found.begin(1_000.0, "scheduled")
-    found.ended(LANE)
+    found.ended(SLOT)
     assert step(found, 1_001.0) is Step.HAND_OVER
 
 
 def test_tokens_that_neither_of_them_hears_do_not_keep_the_old_one_for_ever() -> None:
     found = crew()
-    say(found, LANE, standing(3, proven_s=5_000))
+    say(found, SLOT, standing(3, proven_s=5_000))
     say(found, found.begin(1_000.0, "unconfirmed"), standing(3))
     assert step(found, 1_059.0) is Step.STAY
     assert step(found, 1_060.0) is Step.HAND_OVER
@@ -95,9 +95,9 @@ def test_a_successor_that_hears_less_is_given_up_and_the_next_try_comes_later() 
     say(found, new, standing(3))
     assert step(found, 1_060.0) is Step.ABANDON
     assert found.abandon(1_060.0) == new
-    assert found.members == (LANE,)
+    assert found.members == (SLOT,)
     assert (found.wish(1_659.0), found.wish(1_660.0)) == ("", "scheduled")
-    assert found.begin(1_660.0, "scheduled") == f"{LANE}.2"
+    assert found.begin(1_660.0, "scheduled") == f"{SLOT}.2"
 
 
 def test_a_successor_that_never_listened_is_given_up() -> None:
@@ -108,7 +108,7 @@ def test_a_successor_that_never_listened_is_given_up() -> None:
 
 def test_more_tokens_are_waited_for_anew() -> None:
     found = crew()
-    say(found, LANE, standing(proven_s=5_000))
+    say(found, SLOT, standing(proven_s=5_000))
     new = found.begin(1_000.0, "scheduled")
     say(found, new, standing(4, tokens=6))
     assert step(found, 1_001.0) is Step.STAY
@@ -118,14 +118,14 @@ def test_more_tokens_are_waited_for_anew() -> None:
 
 def test_a_deaf_connection_is_replaced_at_once() -> None:
     found = crew()
-    say(found, LANE, standing(), deaf=True)
+    say(found, SLOT, standing(), deaf=True)
     assert found.wish(10.0) == "deaf"
 
 
-def test_for_tokens_without_a_book_a_lane_is_replaced_once() -> None:
+def test_for_tokens_without_a_book_a_slot_is_replaced_once() -> None:
     a, b = TokenId("1"), TokenId("2")
     found = crew()
-    say(found, LANE, standing(3), unheard=(a,))
+    say(found, SLOT, standing(3), unheard=(a,))
     assert found.wish(10.0) == "unconfirmed"
     new = found.begin(10.0, "unconfirmed")
     say(found, new, standing(3))
@@ -138,7 +138,7 @@ def test_for_tokens_without_a_book_a_lane_is_replaced_once() -> None:
 
 def test_what_ailed_one_life_does_not_ail_the_next() -> None:
     found = crew()
-    say(found, LANE, standing(), deaf=True)
-    found.ended(LANE)
-    say(found, LANE, standing())
+    say(found, SLOT, standing(), deaf=True)
+    found.ended(SLOT)
+    say(found, SLOT, standing())
     assert found.wish(10.0) == ""

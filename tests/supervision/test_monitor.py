@@ -1,4 +1,4 @@
-"""What reports mean for connections: pulses, replacements, silence, deafness, splitting."""
+"""What reports mean for connections: canaries, replacements, silence, deafness, splitting."""
 
 from decimal import Decimal
 
@@ -14,9 +14,9 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model.trade import Busiest, MissedTrade, TokenId, Trade
-from tests.actor_harness import LANE, House, added, connection_report, market, removed
+from tests.actor_harness import SLOT, House, added, connection_report, market, removed
 
-NEXT = f"{LANE}.1"
+NEXT = f"{SLOT}.1"
 
 
 def well(house: House, name: str, **said: object) -> None:
@@ -63,7 +63,7 @@ def test_a_connection_is_replaced_about_every_six_hours() -> None:
     house.ticks(3)
 
     assert replaced(house) == [NEXT]
-    assert house.lanes[-1].tokens == market(1).token_ids
+    assert house.slots[-1].tokens == market(1).token_ids
 
 
 def aged(*numbers: int, **options: int) -> House:
@@ -77,41 +77,41 @@ def aged(*numbers: int, **options: int) -> House:
 
 def test_the_old_connection_retires_when_its_successor_hears_everything() -> None:
     house = aged(1)
-    assert retired(house, LANE) == []
-    serve(house, (LANE, NEXT), 4)
+    assert retired(house, SLOT) == []
+    serve(house, (SLOT, NEXT), 4)
 
-    assert retired(house, LANE) == ["replaced"]
+    assert retired(house, SLOT) == ["replaced"]
     assert retired(house, NEXT) == []
-    house.end(LANE, "replaced")
+    house.end(SLOT, "replaced")
     house.ticks(100)
-    assert house.incarnation(LANE) == 1
-    assert house.noted(LANE)[-1] == ("disconnected", "replaced")
+    assert house.incarnation(SLOT) == 1
+    assert house.noted(SLOT)[-1] == ("disconnected", "replaced")
     assert house.noted(NEXT) == [("connected", "")]
 
 
 def test_the_status_counts_the_successor_alone_afterwards() -> None:
     house = aged(1)
-    serve(house, (LANE, NEXT), 4)
+    serve(house, (SLOT, NEXT), 4)
 
     assert [line.id for line in house.health().connections.each] == [NEXT, "lifecycle"]
     assert house.health().assets.covered == 2
 
 
-def test_while_it_is_replaced_a_lane_is_told_of_changes_twice() -> None:
+def test_while_it_is_replaced_a_slot_is_told_of_changes_twice() -> None:
     house = aged(1, per_connection=6)
     house.tell(added(2), removed(1))
 
-    for name in (LANE, NEXT):
+    for name in (SLOT, NEXT):
         assert house.ref(name).of(Subscribe) == [Subscribe(tokens=market(2).token_ids)]
         assert [one.tokens for one in house.ref(name).of(Unsubscribe)] == [market(1).token_ids]
 
 
-def test_a_lane_that_closes_while_it_is_replaced_lets_both_go() -> None:
+def test_a_slot_that_closes_while_it_is_replaced_lets_both_go() -> None:
     house = aged(1)
     house.tell(removed(1))
 
-    assert (retired(house, LANE), retired(house, NEXT)) == (["released"], ["released"])
-    for name in (LANE, NEXT):
+    assert (retired(house, SLOT), retired(house, NEXT)) == (["released"], ["released"])
+    for name in (SLOT, NEXT):
         house.end(name, "released")
     house.ticks(100)
     assert house.born().count(NEXT) == 1
@@ -119,20 +119,20 @@ def test_a_lane_that_closes_while_it_is_replaced_lets_both_go() -> None:
 
 def test_the_two_of_a_replacement_are_told_the_time_every_second_however_many_there_are() -> None:
     house = House().begin(*range(1, 401))
-    names = ("leg0-0000", "leg0-0001")
+    names = ("a-0000", "a-0001")
     house.mute.update(house.born())
     for name in house.born():
-        if name.startswith("leg"):
+        if name[1:2] == "-":
             well(house, name, wakes_at=house.now + 1e6)
     house.ticks(5)
-    house.mute.add("leg0-0000.1")
-    well(house, "leg0-0000", deaf=True, wakes_at=house.now + 1e6)
+    house.mute.add("a-0000.1")
+    well(house, "a-0000", deaf=True, wakes_at=house.now + 1e6)
     house.ticks(2)
-    assert replaced(house) == ["leg0-0000.1"]
+    assert replaced(house) == ["a-0000.1"]
     told = [len(house.ref(name).of(Tick)) for name in names]
     for _ in range(8):
         house.tick()
-        well(house, "leg0-0000", wakes_at=house.now + 1e6)
+        well(house, "a-0000", wakes_at=house.now + 1e6)
 
     after = [len(house.ref(name).of(Tick)) for name in names]
     assert after[0] - told[0] == 8
@@ -141,22 +141,22 @@ def test_the_two_of_a_replacement_are_told_the_time_every_second_however_many_th
 
 def test_a_successor_that_hears_nothing_for_a_minute_goes_again() -> None:
     house = aged(1)
-    house.mute.update((LANE, NEXT))
+    house.mute.update((SLOT, NEXT))
     for _ in range(62):
         house.tick()
-        well(house, LANE)
+        well(house, SLOT)
         well(house, NEXT, confirmed=1)
 
-    assert (retired(house, LANE), retired(house, NEXT)) == ([], ["abandoned"])
-    assert [line.id for line in house.health().connections.each] == [LANE, "lifecycle"]
+    assert (retired(house, SLOT), retired(house, NEXT)) == ([], ["abandoned"])
+    assert [line.id for line in house.health().connections.each] == [SLOT, "lifecycle"]
 
 
 def test_one_that_ends_while_it_is_replaced_is_not_born_again() -> None:
     house = aged(1)
-    house.end(LANE, "reset")
+    house.end(SLOT, "reset")
     serve(house, (NEXT,), 70)
 
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
     assert retired(house, NEXT) == []
 
 
@@ -168,25 +168,25 @@ def test_at_most_eight_are_replaced_at_the_same_time() -> None:
     assert len(replaced(house)) == 8
 
 
-def test_two_legs_of_a_market_are_never_replaced_at_the_same_time() -> None:
+def test_two_feeds_of_a_market_are_never_replaced_at_the_same_time() -> None:
     house = House(redundancy=2).begin(1)
-    legs = ("leg0-0000", "leg1-0000")
+    feeds = ("a-0000", "b-0000")
     house.tick(1.3 * 21_600)
     house.ticks(3)
-    assert replaced(house) == ["leg0-0000.1"]
-    serve(house, (*legs, "leg0-0000.1"), 6)
+    assert replaced(house) == ["a-0000.1"]
+    serve(house, (*feeds, "a-0000.1"), 6)
 
-    assert retired(house, "leg0-0000") == ["replaced"]
-    assert replaced(house) == ["leg0-0000.1", "leg1-0000.1"]
+    assert retired(house, "a-0000") == ["replaced"]
+    assert replaced(house) == ["a-0000.1", "b-0000.1"]
 
 
 @pytest.mark.parametrize("said", [{"deaf": True}, {"unheard": (TokenId("12"),), "confirmed": 1}])
 def test_a_connection_that_does_not_hear_all_is_replaced(said: dict[str, object]) -> None:
     house = House().begin(1)
-    house.mute.add(LANE)
+    house.mute.add(SLOT)
     for _ in range(3):
         house.tick()
-        well(house, LANE, **said)
+        well(house, SLOT, **said)
 
     assert replaced(house) == [NEXT]
 
@@ -199,31 +199,31 @@ def test_nobody_is_replaced_while_we_stop() -> None:
     assert replaced(house) == []
 
 
-# ----------------------------------------------------------------------- pulse
+# ----------------------------------------------------------------------- canary
 
 
 def busy(house: House, name: str, busiest: Busiest) -> None:
     well(house, name, busy=busiest)
 
 
-def test_a_newborn_connection_carries_a_busy_token_of_another_as_its_pulse() -> None:
+def test_a_newborn_connection_carries_a_busy_token_of_another_as_its_canary() -> None:
     house = House().begin(1, 2)
-    assert [lane.pulse for lane in house.lanes] == [(), (), ()]
-    house.mute.add("leg0-0001")
-    busy(house, "leg0-0001", ((TokenId("21"), 7),))
-    house.end(LANE, "reset")
+    assert [slot.canary for slot in house.slots] == [(), (), ()]
+    house.mute.add("a-0001")
+    busy(house, "a-0001", ((TokenId("21"), 7),))
+    house.end(SLOT, "reset")
     house.ticks(3)
 
-    assert (house.lanes[-1].lane, house.lanes[-1].pulse) == (LANE, ("21",))
+    assert (house.slots[-1].slot, house.slots[-1].canary) == (SLOT, ("21",))
 
 
-def test_the_only_busy_connection_has_no_pulse_of_its_own() -> None:
+def test_the_only_busy_connection_has_no_canary_of_its_own() -> None:
     house = House().begin(1)
-    busy(house, LANE, ((TokenId("11"), 7),))
-    house.end(LANE, "reset")
+    busy(house, SLOT, ((TokenId("11"), 7),))
+    house.end(SLOT, "reset")
     house.ticks(3)
 
-    assert house.lanes[-1].pulse == ()
+    assert house.slots[-1].canary == ()
 
 
 # ---------------------------------------------------------------------- silence
@@ -236,29 +236,29 @@ def heard_at(house: House, names: tuple[str, ...], at: float) -> None:
 
 def test_a_silence_of_most_connections_is_told_to_all_and_one_is_replaced_every_30_s() -> None:
     house = House().begin(1, 2, 3, 4)
-    names = tuple(f"leg0-{number:04}" for number in range(4))
+    names = tuple(f"a-{number:04}" for number in range(4))
     house.mute.update(names)
     at = house.now
     for _ in range(53):
         house.tick()
         heard_at(house, names, at)
-    assert not house.ref(LANE).of(Tick)[-1].exchange_silent
+    assert not house.ref(SLOT).of(Tick)[-1].exchange_silent
     for _ in range(34):
         house.tick()
         heard_at(house, names, at)
 
-    assert house.ref(LANE).of(Tick)[-1].exchange_silent
+    assert house.ref(SLOT).of(Tick)[-1].exchange_silent
     probes = [name for name in names if retired(house, name) == ["exchange_silent"]]
     assert len(probes) == 1
     heard_at(house, names, house.now)
     house.tick()
-    assert not house.ref("leg0-0003").of(Tick)[-1].exchange_silent
+    assert not house.ref("a-0003").of(Tick)[-1].exchange_silent
 
 
 # ---------------------------------------------------------------------- deafness
 
 
-def a_print(number: int) -> Trade:
+def a_trade(number: int) -> Trade:
     return Trade(
         token_id=market(number).token_ids[0],
         condition_id=market(number).condition_id,
@@ -270,19 +270,19 @@ def a_print(number: int) -> Trade:
     )
 
 
-def test_the_leg_that_did_not_report_a_print_is_asked_and_nobody_else() -> None:
+def test_the_feed_that_did_not_report_a_trade_is_asked_and_nobody_else() -> None:
     house = House(redundancy=2).begin(1)
-    house.tell(TradesMissed(missed=(MissedTrade(a_print(1), ("leg1-0000",)),)))
+    house.tell(TradesMissed(missed=(MissedTrade(a_trade(1), ("b-0000",)),)))
 
-    assert house.ref("leg0-0000").of(RecheckCoverage) == [RecheckCoverage(prints=(a_print(1),))]
-    assert house.ref("leg1-0000").of(RecheckCoverage) == []
+    assert house.ref("a-0000").of(RecheckCoverage) == [RecheckCoverage(trades=(a_trade(1),))]
+    assert house.ref("b-0000").of(RecheckCoverage) == []
 
 
-def test_prints_of_markets_that_left_the_plan_are_nobodys_fault() -> None:
+def test_trades_of_markets_that_left_the_plan_are_nobodys_fault() -> None:
     house = House(redundancy=2).begin(1)
-    house.tell(TradesMissed(missed=(MissedTrade(a_print(2), ("leg1-0000",)),)))
+    house.tell(TradesMissed(missed=(MissedTrade(a_trade(2), ("b-0000",)),)))
 
-    assert house.ref("leg0-0000").of(RecheckCoverage) == []
+    assert house.ref("a-0000").of(RecheckCoverage) == []
 
 
 # --------------------------------------------------------------------- crowding
@@ -290,34 +290,34 @@ def test_prints_of_markets_that_left_the_plan_are_nobodys_fault() -> None:
 
 def test_the_hottest_market_of_a_connection_that_carried_too_much_gets_its_own() -> None:
     house = House(per_connection=6).begin(1, 2, 3)
-    busy(house, LANE, ((TokenId("22"), 90), (TokenId("11"), 3)))
-    house.end(LANE, "closed_1013")
+    busy(house, SLOT, ((TokenId("22"), 90), (TokenId("11"), 3)))
+    house.end(SLOT, "closed_1013")
     house.ticks(5)
-    lanes = {lane.lane: lane.tokens for lane in house.lanes}
+    slots = {slot.slot: slot.tokens for slot in house.slots}
 
-    assert lanes[LANE] == ("11", "12", "31", "32")
-    assert lanes["leg0-0001"] == ("21", "22")
+    assert slots[SLOT] == ("11", "12", "31", "32")
+    assert slots["a-0001"] == ("21", "22")
 
 
 def test_nothing_is_planned_anew_while_we_stop() -> None:
     house = House(per_connection=6).begin(1, 2)
-    busy(house, LANE, ((TokenId("22"), 90),))
+    busy(house, SLOT, ((TokenId("22"), 90),))
     house.tell(StopListening())
-    house.end(LANE, "closed_1013")
+    house.end(SLOT, "closed_1013")
     house.ticks(3)
 
-    assert house.born().count("leg0-0001") == 0
-    assert "leg0-0001" not in house.children.by_id
+    assert house.born().count("a-0001") == 0
+    assert "a-0001" not in house.children.by_id
 
 
 def test_a_connection_with_one_market_cannot_carry_less() -> None:
     house = House().begin(1)
-    busy(house, LANE, ((TokenId("11"), 90),))
-    house.end(LANE, "closed_1013")
+    busy(house, SLOT, ((TokenId("11"), 90),))
+    house.end(SLOT, "closed_1013")
     house.ticks(5)
 
-    assert house.incarnation(LANE) == 2
-    assert [name for name in house.born() if name.startswith("leg")] == [LANE, LANE]
+    assert house.incarnation(SLOT) == 2
+    assert [name for name in house.born() if name[1:2] == "-"] == [SLOT, SLOT]
 
 
 # -------------------------------------------------------------------- resolution
@@ -325,21 +325,21 @@ def test_a_connection_with_one_market_cannot_carry_less() -> None:
 
 def test_a_connection_whose_markets_have_all_resolved_waits_until_it_has_tokens() -> None:
     house = House(per_connection=6).begin(1)
-    house.end(LANE, "all_resolved", retry_after_s=300.0)
+    house.end(SLOT, "all_resolved", retry_after_s=300.0)
     house.ticks(200)
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1
     house.tell(added(2))
     house.ticks(2)
 
-    assert house.incarnation(LANE) == 2
-    assert house.lanes[-1].tokens == ("11", "12", "21", "22")
+    assert house.incarnation(SLOT) == 2
+    assert house.slots[-1].tokens == ("11", "12", "21", "22")
 
 
 def test_a_connection_that_waits_for_other_reasons_is_not_woken() -> None:
     house = House(per_connection=6).begin(1)
-    house.end(LANE, "http_429", retry_after_s=300.0)
+    house.end(SLOT, "http_429", retry_after_s=300.0)
     house.ticks(10)
     house.tell(added(2))
     house.ticks(10)
 
-    assert house.incarnation(LANE) == 1
+    assert house.incarnation(SLOT) == 1

@@ -14,7 +14,7 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.trade import TokenId
-from tests.actor_harness import LANE, House, added, market, removed
+from tests.actor_harness import SLOT, House, added, market, removed
 from tests.fakes_box import FakeRef
 
 
@@ -34,10 +34,10 @@ def orders(ref: FakeRef) -> list[object]:
     return [message for message in ref.told if not isinstance(message, Tick)]
 
 
-def lanes_in(house: House) -> list[str]:
-    """Give the lanes that somebody is in charge of."""
+def slots_in(house: House) -> list[str]:
+    """Give the slots that somebody is in charge of."""
     names = [each.id for each in house.health().connections.each]
-    return sorted(name for name in names if name.startswith("leg"))
+    return sorted(name for name in names if name[1:2] == "-")
 
 
 def test_tokens_are_journalled_as_wanted_before_anyone_listens() -> None:
@@ -52,32 +52,32 @@ def test_tokens_are_journalled_as_wanted_before_anyone_listens() -> None:
 def test_tokens_are_journalled_as_wanted_before_a_living_connection_is_told() -> None:
     house = House(per_connection=4).begin(1)
     told_when: list[int] = []
-    house.ref(LANE).on_tell = lambda: told_when.append(len(said(house)))
+    house.ref(SLOT).on_tell = lambda: told_when.append(len(said(house)))
     house.tell(added(2))
 
     assert told_when == [2]
 
 
-def test_opened_lanes_are_born_a_few_per_tick() -> None:
+def test_opened_slots_are_born_a_few_per_tick() -> None:
     house = House(starts_per_tick=2).tick().tick()
     house.tell(added(*range(1, 8)))
-    counts = [len(house.tick(0.25).lanes) for _ in range(5)]
+    counts = [len(house.tick(0.25).slots) for _ in range(5)]
 
     assert counts == [3, 5, 7, 8, 8]
 
 
-def test_a_lane_that_is_full_is_followed_by_another_one() -> None:
+def test_a_slot_that_is_full_is_followed_by_another_one() -> None:
     house = House().begin(1, 2)
 
-    assert [lane.tokens for lane in house.lanes[1:]] == [("11", "12"), ("21", "22")]
+    assert [slot.tokens for slot in house.slots[1:]] == [("11", "12"), ("21", "22")]
 
 
 def test_a_living_connection_is_told_of_more_tokens_and_others_are_not() -> None:
     house = House(per_connection=4).begin(1, 2, 3)
     house.tell(added(4))
 
-    assert orders(house.ref("leg0-0001")) == [Subscribe(tokens=market(4).token_ids)]
-    assert orders(house.ref(LANE)) == []
+    assert orders(house.ref("a-0001")) == [Subscribe(tokens=market(4).token_ids)]
+    assert orders(house.ref(SLOT)) == []
 
 
 def test_a_connection_that_is_born_later_takes_its_tokens_as_they_are_then() -> None:
@@ -85,83 +85,83 @@ def test_a_connection_that_is_born_later_takes_its_tokens_as_they_are_then() -> 
     house.tell(added(1, 2), added(3), removed(2))
     house.tick()
 
-    assert house.lanes[-1].tokens == ("11", "12", "31", "32")
-    assert orders(house.ref(LANE)) == []
+    assert house.slots[-1].tokens == ("11", "12", "31", "32")
+    assert orders(house.ref(SLOT)) == []
 
 
 def test_a_connection_that_is_born_again_takes_its_tokens_as_they_are_then() -> None:
     house = House(per_connection=6).begin(1)
-    house.end(LANE, "disconnected", retry_after_s=5)
+    house.end(SLOT, "disconnected", retry_after_s=5)
     house.tick()
     house.tell(added(2))
     house.ticks(6)
 
-    assert house.lanes[-1].tokens == ("11", "12", "21", "22")
-    assert orders(house.ref(LANE)) == []
+    assert house.slots[-1].tokens == ("11", "12", "21", "22")
+    assert orders(house.ref(SLOT)) == []
 
 
 def test_a_market_that_goes_is_let_go_where_it_was_heard() -> None:
     house = House(per_connection=4).begin(1, 2, 3)
     house.tell(removed(1))
 
-    assert orders(house.ref(LANE)) == [
+    assert orders(house.ref(SLOT)) == [
         Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=house.wall_ns)
     ]
-    assert orders(house.ref("leg0-0001")) == []
+    assert orders(house.ref("a-0001")) == []
     assert said(house)[-1] == ("unwant", ("11", "12"))
 
 
-def test_a_lane_that_becomes_empty_hears_its_tokens_to_the_end_and_retires() -> None:
+def test_a_slot_that_becomes_empty_hears_its_tokens_to_the_end_and_retires() -> None:
     house = House().begin(1, 2)
     house.tell(removed(1))
-    ref = house.ref(LANE)
+    ref = house.ref(SLOT)
 
     assert orders(ref) == [
         Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=house.wall_ns),
         Retire(reason="released"),
     ]
-    assert [line.id for line in house.health().connections.each] == ["leg0-0001", "lifecycle"]
+    assert [line.id for line in house.health().connections.each] == ["a-0001", "lifecycle"]
 
 
-def test_a_retired_lane_hears_time_until_it_ends_and_is_not_born_again() -> None:
+def test_a_retired_slot_hears_time_until_it_ends_and_is_not_born_again() -> None:
     house = House().begin(1)
     house.tell(removed(1))
-    house.ref(LANE).clear()
+    house.ref(SLOT).clear()
     house.tick()
-    assert house.ref(LANE).of(Tick)
+    assert house.ref(SLOT).of(Tick)
 
-    house.end(LANE, "released")
+    house.end(SLOT, "released")
     house.ticks(100)
-    assert house.incarnation(LANE) == 1
-    assert house.noted(LANE)[-1] == ("disconnected", "released")
+    assert house.incarnation(SLOT) == 1
+    assert house.noted(SLOT)[-1] == ("disconnected", "released")
 
 
-def test_a_lane_too_many_is_emptied_while_the_other_leg_hears_its_tokens() -> None:
+def test_a_slot_too_many_is_emptied_while_the_other_feed_hears_its_tokens() -> None:
     house = House(per_connection=10, redundancy=2).begin(*range(1, 11))
     house.tell(removed(*range(1, 5), *range(7, 11)))
-    assert lanes_in(house) == ["leg0-0000", "leg0-0001", "leg1-0000"]
+    assert slots_in(house) == ["a-0000", "a-0001", "b-0000"]
 
     house.ticks(60)
-    assert lanes_in(house) == ["leg0-0001", "leg1-0000"]
-    assert Subscribe(tokens=market(5).token_ids) in orders(house.ref("leg0-0001"))
-    (let_go, retired) = orders(house.ref("leg0-0000"))[-2:]
+    assert slots_in(house) == ["a-0001", "b-0000"]
+    assert Subscribe(tokens=market(5).token_ids) in orders(house.ref("a-0001"))
+    (let_go, retired) = orders(house.ref("a-0000"))[-2:]
     assert isinstance(let_go, Unsubscribe)
     assert (let_go.tokens, retired) == (market(5).token_ids, Retire(reason="released"))
 
 
-def test_with_one_leg_no_market_moves() -> None:
+def test_with_one_feed_no_market_moves() -> None:
     house = House(per_connection=10).begin(*range(1, 11))
     house.tell(removed(*range(1, 5), *range(7, 11)))
     house.ticks(180)
-    assert lanes_in(house) == ["leg0-0000", "leg0-0001"]
+    assert slots_in(house) == ["a-0000", "a-0001"]
 
 
-def test_a_lane_that_closes_before_its_birth_is_never_born() -> None:
+def test_a_slot_that_closes_before_its_birth_is_never_born() -> None:
     house = House().tick().tick()
     house.tell(added(1), removed(1))
     house.ticks(3)
 
-    assert LANE not in house.born()
+    assert SLOT not in house.born()
     assert said(house) == [("want", ("11", "12")), ("unwant", ("11", "12"))]
 
 
@@ -177,7 +177,7 @@ def test_a_market_that_is_told_again_changes_nothing() -> None:
     house.tell(added(1))
 
     assert len(said(house)) == 1
-    assert orders(house.ref(LANE)) == []
+    assert orders(house.ref(SLOT)) == []
 
 
 def test_many_tokens_are_journalled_in_records_of_a_thousand() -> None:
@@ -211,11 +211,11 @@ def test_the_universe_is_left_alone_while_stopping() -> None:
 
 
 def heard(house: House) -> dict[str, list[TokenId]]:
-    """Give what each living lane listens to, from its birth and what it was told since."""
+    """Give what each living slot listens to, from its birth and what it was told since."""
     found = {}
     births = [(name, ref) for name, ref in house.births if name in house.children.by_id]
-    lives = {name: ref for name, ref in births if name.startswith("leg") and ref.alive}
-    specs = {lane.lane: lane.tokens for lane in house.lanes}
+    lives = {name: ref for name, ref in births if name[1:2] == "-" and ref.alive}
+    specs = {slot.slot: slot.tokens for slot in house.slots}
     for name, ref in lives.items():
         tokens = dict.fromkeys(specs[name])
         for message in ref.told:
@@ -242,8 +242,8 @@ def test_whatever_comes_and_goes_and_dies_everyone_hears_what_is_planned(seed: i
         elif number in wanted:
             house.tell(removed(number))
             wanted.discard(number)
-        lanes = [name for name in heard(house) if chance.random() < 0.1]
-        for name in lanes:
+        slots = [name for name in heard(house) if chance.random() < 0.1]
+        for name in slots:
             house.end(name, "disconnected", retry_after_s=chance.randrange(5))
         for name, ref in list(house.births):
             if ref.alive and ref.of(Retire):

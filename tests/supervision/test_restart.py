@@ -69,7 +69,7 @@ def test_a_child_that_dies_within_its_budget_is_born_again_quickly() -> None:
     assert not budget.spent
 
 
-def test_the_fifth_death_in_a_minute_leads_to_the_slow_lane() -> None:
+def test_the_fifth_death_in_a_minute_leads_to_the_slow_slot() -> None:
     budget = RestartBudget()
     delays = [budget.delay_s(float(t)) for t in (0, 15, 30, 45, 60)]
     assert delays[-1] == 300
@@ -81,7 +81,7 @@ def test_five_deaths_in_more_than_a_minute_are_within_the_budget() -> None:
     assert all(budget.delay_s(t * 15.1) < 300 for t in range(20))
 
 
-def test_the_slow_lane_is_left_only_after_a_life_as_long_as_itself() -> None:
+def test_the_slow_slot_is_left_only_after_a_life_as_long_as_itself() -> None:
     budget = RestartBudget()
     for t in range(5):
         budget.delay_s(float(t))

@@ -125,12 +125,12 @@ def test_lookups_that_hang_are_bounded_in_number() -> None:
 # ------------------------------------------------------------ addresses
 
 
-def test_a_port_without_a_server_refuses() -> None:
+def test_a_port_without_a_server_rejects() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(FeedLost) as caught:
         call(port)
-    assert caught.value.reason == "refused"
+    assert caught.value.reason == "rejected"
 
 
 def test_an_address_that_never_answers_is_left_at_the_deadline(deaf_port: int) -> None:
@@ -204,19 +204,19 @@ def test_a_wire_verifies_by_default(authority: trustme.CA) -> None:
         open_wire(f"wss://localhost:{server.port}/", user_agent="x")
 
 
-def test_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
+def test_an_unknown_authority_is_rejected(authority: trustme.CA) -> None:
     lost = tls_lost(RawServer(stay, certified(authority, "localhost")), verifying_context())
     assert (lost.reason, "certificate verify failed" in lost.detail) == ("tls", True)
 
 
-def test_a_certificate_for_another_name_is_refused(
+def test_a_certificate_for_another_name_is_rejected(
     authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     lost = tls_lost(RawServer(stay, certified(authority, "elsewhere.example")), trusting)
     assert (lost.reason, "localhost" in lost.detail) == ("tls", True)
 
 
-def test_a_server_without_tls_is_refused(trusting: ssl.SSLContext) -> None:
+def test_a_server_without_tls_is_rejected(trusting: ssl.SSLContext) -> None:
     plain = RawServer(lambda conn: conn.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"))
     assert tls_lost(plain, trusting).reason == "tls"
 

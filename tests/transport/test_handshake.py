@@ -97,7 +97,7 @@ def test_what_is_no_websocket_url_is_the_callers_mistake(url: str) -> None:
         open_wire(url, user_agent="x")
 
 
-# ------------------------------------------------------------ refusals
+# ------------------------------------------------------------ rejections
 
 
 @pytest.mark.parametrize(
@@ -177,11 +177,11 @@ def test_an_endless_header_is_cut() -> None:
         b"\r\n\r\n",
     ],
 )
-def test_an_answer_that_is_no_handshake_is_refused(reply: bytes) -> None:
+def test_an_answer_that_is_no_handshake_is_rejected(reply: bytes) -> None:
     assert lost(answering(reply)).reason == "handshake"
 
 
-def test_an_extension_that_was_not_offered_is_refused() -> None:
+def test_an_extension_that_was_not_offered_is_rejected() -> None:
     extension = "Sec-WebSocket-Extensions: permessage-deflate"
     error = lost(lambda conn: conn.sendall(answer_to(read_request(conn), extension)))
     assert error.reason == "handshake"

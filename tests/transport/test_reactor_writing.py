@@ -97,6 +97,6 @@ def test_an_idle_reactor_shows_that_it_lives(running: Bench) -> None:
     assert running.reactor.alive_at >= 101.0
 
 
-def test_a_scratch_buffer_that_a_tail_would_fill_is_refused() -> None:
+def test_a_scratch_buffer_that_a_tail_would_fill_is_rejected() -> None:
     with pytest.raises(ValueError, match="scratch"):
         Reactor(scratch_bytes=1 << 16)

@@ -185,7 +185,7 @@ def test_any_stream_in_any_chunks_gives_what_the_rfc_says(
 # ------------------------------------------------------------ examples
 
 
-def test_book_noise_is_skipped_and_prints_are_handed_on_in_order() -> None:
+def test_book_noise_is_skipped_and_trades_are_handed_on_in_order() -> None:
     first, second = text(TRADE), text({**TRADE, "size": "4"})
     noise = [text(PRICE_CHANGE), text(BOOK), text(BEST), text(TICK)]
     walker = skimmer()
@@ -290,12 +290,12 @@ def test_a_fault_is_named_and_what_stood_before_it_is_handed_on(name: str) -> No
     assert walker.held == 0
 
 
-def test_a_length_above_the_cap_is_refused_from_the_header_alone() -> None:
+def test_a_length_above_the_cap_is_rejected_from_the_header_alone() -> None:
     walker = skimmer(max_message_bytes=1 << 20)
     assert walker.feed(b"\x81\x7f" + ((1 << 20) + 1).to_bytes(8, "big")).violation == "too_big"
 
 
-def test_fragments_are_refused_at_the_fragment_that_passes_the_cap() -> None:
+def test_fragments_are_rejected_at_the_fragment_that_passes_the_cap() -> None:
     walker = skimmer(max_message_bytes=1000)
     assert walker.feed(frame(b"x" * 600, first=0x01)) == Skim()
     assert walker.feed(frame(b"x" * 401, first=0x00)[:4]).violation == "too_big"
@@ -442,7 +442,7 @@ def test_open_fragments_are_in_progress_between_their_frames() -> None:
 
 
 @pytest.mark.parametrize(("sample_every", "markers"), [(0, (MARKER,)), (1000, (MARKER, b""))])
-def test_settings_without_meaning_are_refused(
+def test_settings_without_meaning_are_rejected(
     sample_every: int, markers: tuple[bytes, ...]
 ) -> None:
     with pytest.raises(ValueError, match=r"begins at 1|everywhere"):

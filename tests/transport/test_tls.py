@@ -293,7 +293,7 @@ def test_all_of_it_is_sent(pair: Pair) -> None:
 # ------------------------------------------------------------ shaking hands
 
 
-def test_the_other_side_is_told_why_its_certificate_is_refused(
+def test_the_other_side_is_told_why_its_certificate_is_rejected(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     ours, theirs = socket.socketpair()
@@ -316,7 +316,7 @@ def test_the_other_side_is_told_why_its_certificate_is_refused(
         assert "alert" in heard.get(timeout=WAIT_S).lower()
 
 
-def test_a_name_that_cannot_be_asked_for_is_refused(
+def test_a_name_that_cannot_be_asked_for_is_rejected(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     ours, theirs = socket.socketpair()
@@ -324,7 +324,7 @@ def test_a_name_that_cannot_be_asked_for_is_refused(
         TlsSocket(ours, contexts[1], "")
 
 
-def test_flags_are_refused(pair: Pair) -> None:
+def test_flags_are_rejected(pair: Pair) -> None:
     with pytest.raises(ValueError, match="flags"):
         pair.ours.recv(1, socket.MSG_PEEK)
     with pytest.raises(ValueError, match="flags"):

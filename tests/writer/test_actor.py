@@ -48,7 +48,7 @@ from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 from tests.fakes import JOURNAL_ID, FakeJournal, FakeStore
 from tests.fakes_box import Box, drain, step
-from tests.feed.test_actor import a_print
+from tests.feed.test_actor import a_trade
 
 NS = 1_790_000_000_000_000_000
 CONDITION = ConditionId("0x" + "ab" * 32)
@@ -95,16 +95,16 @@ class House:
         self.now += after_s
         self.actor.on_receive(Tick(now=self.now, wall_ns=NS))
 
-    def journal_print(self, number: int) -> TradesSeen:
-        """Append a print as a connection does; give what it would tell."""
-        raw = a_print(at_ms=1_790_000_000_000 + number)
+    def journal_trade(self, number: int) -> TradesSeen:
+        """Append a trade as a connection does; give what it would tell."""
+        raw = a_trade(at_ms=1_790_000_000_000 + number)
         frames = FramesSeen(
             epoch=1, connection="a", received_at_ns=NS + number, occurrences=(1,), raws=(raw,)
         )
         seq = self.journal.append(encode(frames), weight=1)
-        prints = channel.decode((raw,), NS + number).prints
-        hashes = trade_hashes(prints)
-        return TradesSeen(seq=seq, connection="a", prints=prints, refusals=(), hashes=hashes)
+        trades = channel.decode((raw,), NS + number).trades
+        hashes = trade_hashes(trades)
+        return TradesSeen(seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes)
 
     def journal_fact(self, fact: Fact) -> FactSeen:
         return FactSeen(seq=self.journal.append(encode(fact)), fact=fact)
@@ -117,12 +117,12 @@ class House:
         self.actor.on_receive(Flush())
 
     def stored(self) -> list[Trade]:
-        return list(self.store.prints.values())
+        return list(self.store.trades.values())
 
 
-def test_told_prints_and_the_mark_are_committed_together() -> None:
+def test_told_trades_and_the_mark_are_committed_together() -> None:
     house = House().open()
-    house.tell(house.journal_print(1), house.journal_print(2))
+    house.tell(house.journal_trade(1), house.journal_trade(2))
     assert not house.stored()
     house.flush()
 
@@ -141,7 +141,7 @@ def test_nothing_is_committed_when_nothing_waits() -> None:
 
 def test_the_mark_never_passes_what_was_not_told_yet() -> None:
     house = House().open()
-    first, second = house.journal_print(1), house.journal_print(2)
+    first, second = house.journal_trade(1), house.journal_trade(2)
     house.tell(second)
     house.flush()
     assert house.store.mark == 1
@@ -153,7 +153,7 @@ def test_the_mark_never_passes_what_was_not_told_yet() -> None:
 
 def test_the_journal_keeps_what_was_overtaken() -> None:
     house = House().open()
-    first, second = house.journal_print(1), house.journal_print(2)
+    first, second = house.journal_trade(1), house.journal_trade(2)
     house.tell(second)
     house.flush()
     assert house.journal.mark == 1
@@ -167,7 +167,7 @@ def test_a_start_catches_up_from_the_committed_mark() -> None:
     journal = FakeJournal()
     before = House(journal).open()
     for number in range(5):
-        before.journal_print(number)
+        before.journal_trade(number)
 
     journal.opened_at_seq = journal.next_seq
     after = House(journal, before.store).open()
@@ -179,20 +179,20 @@ def test_a_start_catches_up_from_the_committed_mark() -> None:
 
 def test_catching_up_goes_in_bounded_stretches_and_lets_other_work_through() -> None:
     journal = FakeJournal()
-    house = House(journal, settings=WriterSettings(batch_prints=2))
+    house = House(journal, settings=WriterSettings(batch_trades=2))
     for number in range(5):
-        house.journal_print(number)
+        house.journal_trade(number)
     house.actor.on_receive(Open())
 
     sizes = []
     while step(house.actor) is not None:
-        sizes = [len(batch.prints) for batch in house.store.batches]
+        sizes = [len(batch.trades) for batch in house.store.batches]
     assert sizes == [2, 2, 1]
 
 
-def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
+def test_a_recovered_trade_keeps_the_occurrence_it_was_given() -> None:
     house = House()
-    raw = a_print()
+    raw = a_trade()
     for occurrence in (1, 2):
         frames = FramesSeen(
             epoch=1, connection="a", received_at_ns=NS, occurrences=(occurrence,), raws=(raw,)
@@ -206,11 +206,11 @@ def test_a_recovered_print_keeps_the_occurrence_it_was_given() -> None:
 def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> None:
     house = House().open()
     house.store.away = True
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
     assert house.supervisor.last(StoreLost).reason == "server closed the connection"
     for number in range(2, 50):
-        house.tell(house.journal_print(number))
+        house.tell(house.journal_trade(number))
     assert house.actor._gathered.records == 0
 
     house.store.away = False
@@ -224,7 +224,7 @@ def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> 
 def test_a_cut_in_the_middle_of_commit_is_settled_by_the_mark() -> None:
     house = House().open()
     house.store.forgets_commit = True
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
     house.tick(2.0)
     drain(house.actor)
@@ -238,7 +238,7 @@ def test_a_database_that_is_away_at_start_is_tried_again() -> None:
     house = House()
     house.store.away = True
     house.open()
-    house.journal_print(1)
+    house.journal_trade(1)
     house.store.away = False
     house.tick(1.0)
     drain(house.actor)
@@ -249,8 +249,8 @@ def test_a_database_that_is_away_at_start_is_tried_again() -> None:
 
 def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
     house = House().open()
-    house.tell(house.journal_print(1))
-    untold = house.journal_print(2)
+    house.tell(house.journal_trade(1))
+    untold = house.journal_trade(2)
     house.tell(ReadJournal(seq=untold.seq))
     drain(house.actor)
 
@@ -260,8 +260,8 @@ def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
 
 def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
     house = House().open()
-    house.journal_print(1)
-    house.tell(house.journal_print(2))
+    house.journal_trade(1)
+    house.tell(house.journal_trade(2))
     house.flush()
     for _ in range(7):
         house.tick(1.0)
@@ -274,7 +274,7 @@ def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
 def test_a_hole_in_the_journal_is_stepped_over() -> None:
     house = House()
     for number in range(5):
-        house.journal_print(number)
+        house.journal_trade(number)
     house.journal.dig(2, 3)
     house.open()
 
@@ -285,17 +285,17 @@ def test_a_hole_in_the_journal_is_stepped_over() -> None:
 def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
     house = House()
     house.journal.append(b"\xc1 not a record")
-    house.journal_print(1)
+    house.journal_trade(1)
     house.open()
 
     (batch,) = house.store.batches
-    assert [aside.refusal.payload for aside in batch.refusals] == [b"\xc1 not a record"]
+    assert [aside.rejection.payload for aside in batch.rejections] == [b"\xc1 not a record"]
     assert len(house.stored()) == 1
 
 
 def test_facts_are_committed_in_the_order_of_the_journal() -> None:
     house = House().open()
-    first = house.journal_fact(ListeningOpened(at_ns=NS, connection="a", leg=0))
+    first = house.journal_fact(ListeningOpened(at_ns=NS, connection="a", feed=0))
     second = house.journal_fact(TokensConfirmed(epoch=1, at_ns=NS, tokens=()))
     house.tell(second, first)
     house.flush()
@@ -356,10 +356,10 @@ def test_many_markets_do_not_wait_for_the_window_and_make_no_long_transaction() 
     assert [len(batch.markets) for batch in house.store.batches] == [2_000, 500]
 
 
-def test_many_prints_of_one_record_are_stored_with_the_hashes_they_came_with() -> None:
+def test_many_trades_of_one_record_are_stored_with_the_hashes_they_came_with() -> None:
     house = House().open()
-    first, second, third = (house.journal_print(number) for number in (1, 2, 3))
-    both = msgspec.structs.replace(second, prints=second.prints + third.prints, hashes=(5, 6))
+    first, second, third = (house.journal_trade(number) for number in (1, 2, 3))
+    both = msgspec.structs.replace(second, trades=second.trades + third.trades, hashes=(5, 6))
     house.tell(both)
     house.flush()
     assert (house.store.mark, len(house.stored())) == (1, 2)
@@ -415,8 +415,8 @@ def test_connection_events_wait_for_the_database() -> None:
 
 def test_a_drain_commits_the_whole_journal() -> None:
     house = House().open()
-    house.tell(house.journal_print(1))
-    house.journal_print(2)
+    house.tell(house.journal_trade(1))
+    house.journal_trade(2)
 
     assert house.actor.on_receive(Drain()) is True
     assert len(house.stored()) == 2
@@ -432,7 +432,7 @@ def test_a_drain_without_a_database_says_so() -> None:
 
 def test_a_late_catch_up_message_does_nothing_in_live_state() -> None:
     house = House().open()
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.actor.on_receive(CatchUp())
     house.flush()
 
@@ -441,23 +441,23 @@ def test_a_late_catch_up_message_does_nothing_in_live_state() -> None:
 
 
 def test_a_full_batch_is_committed_without_waiting_for_the_window() -> None:
-    house = House(settings=WriterSettings(batch_prints=3)).open()
-    house.tell(*(house.journal_print(number) for number in range(3)))
+    house = House(settings=WriterSettings(batch_trades=3)).open()
+    house.tell(*(house.journal_trade(number) for number in range(3)))
 
     assert len(house.stored()) == 3
 
 
-def test_a_batch_is_full_when_every_leg_has_told_its_share() -> None:
-    house = House(settings=WriterSettings(batch_prints=3, legs=2)).open()
-    house.tell(*(house.journal_print(number) for number in range(5)))
+def test_a_batch_is_full_when_every_feed_has_told_its_share() -> None:
+    house = House(settings=WriterSettings(batch_trades=3, feeds=2)).open()
+    house.tell(*(house.journal_trade(number) for number in range(5)))
     assert len(house.stored()) == 0
-    house.tell(house.journal_print(5))
+    house.tell(house.journal_trade(5))
     assert len(house.stored()) == 6
 
 
 def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
     house = House().open()
-    told = house.journal_print(1)
+    told = house.journal_trade(1)
     house.tell(told)
     house.flush()
     again = House(house.journal, house.store)
@@ -476,7 +476,7 @@ def test_what_was_written_is_logged_every_10_s_at_most(caplog: pytest.LogCapture
     caplog.set_level(logging.INFO)
     house = House().open()
     for number in range(25):
-        house.tell(house.journal_print(number), house.journal_print(1_000 + number))
+        house.tell(house.journal_trade(number), house.journal_trade(1_000 + number))
         house.flush()
         house.tick(1.0)
         drain(house.actor)
@@ -492,7 +492,7 @@ def test_a_stop_logs_what_was_written_since_the_last_line(
     caplog.set_level(logging.INFO)
     house = House().open()
     for number in (1, 2):
-        house.tell(house.journal_print(number))
+        house.tell(house.journal_trade(number))
         house.flush()
         house.tick(1.0)
     house.actor.on_stop()
@@ -500,14 +500,14 @@ def test_a_stop_logs_what_was_written_since_the_last_line(
     assert [vars(line)["stored"] for line in lines(caplog, "batches_written")] == [1, 1]
 
 
-def test_the_line_tells_how_long_prints_waited_for_a_database_that_was_away(
+def test_the_line_tells_how_long_trades_waited_for_a_database_that_was_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     house = House()
     house.store.away = True
     house.open()
-    house.journal_print(0)
+    house.journal_trade(0)
     house.store.away = False
     house.now += 90.0
     house.actor.on_receive(Tick(now=house.now, wall_ns=NS + 90_000_000_000))
@@ -518,7 +518,7 @@ def test_the_line_tells_how_long_prints_waited_for_a_database_that_was_away(
     assert vars(line)["lag_s"] == pytest.approx(90.0)
 
 
-def test_a_writer_without_prints_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_writer_without_trades_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House().open()
     house.tell(house.journal_fact(ProcessAlive(at_ns=NS)))
@@ -534,13 +534,13 @@ def test_too_much_poison_stops_the_storing_and_nothing_else(
 ) -> None:
     house = House().open()
     house.store.poisoned = True
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
 
     assert house.supervisor.last(WriterReport).state == "stopped"
     assert "101 rows in a row" in house.supervisor.last(StoreLost).reason
     assert vars(lines(caplog, "storing_stopped")[0])["retry_s"] == 300.0
-    house.tell(house.journal_print(2), MarketsSeen(ticket=7, markets=(MARKET,)))
+    house.tell(house.journal_trade(2), MarketsSeen(ticket=7, markets=(MARKET,)))
     house.flush()
     assert house.actor._gathered.records == 0
     assert house.journal.mark == 1
@@ -549,7 +549,7 @@ def test_too_much_poison_stops_the_storing_and_nothing_else(
 def test_storing_is_tried_again_every_5_minutes() -> None:
     house = House().open()
     house.store.poisoned = True
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
     opens = house.store.opens
     for _ in range(299):
@@ -572,15 +572,15 @@ def test_storing_is_tried_again_every_5_minutes() -> None:
 
 
 def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
-    house = House(settings=WriterSettings(batch_prints=8)).open()
+    house = House(settings=WriterSettings(batch_trades=8)).open()
     house.store.away = True
-    house.tell(*(house.journal_print(number) for number in range(20)))
+    house.tell(*(house.journal_trade(number) for number in range(20)))
     house.store.away = False
     for _ in range(4):
         house.tick(2.0)
         drain(house.actor)
 
-    assert [len(batch.prints) for batch in house.store.batches] == [4, 8, 8]
+    assert [len(batch.trades) for batch in house.store.batches] == [4, 8, 8]
 
 
 def restored(journal: FakeJournal, store: FakeStore) -> House:
@@ -593,13 +593,13 @@ def restored(journal: FakeJournal, store: FakeStore) -> House:
 # --------------------------------------------------------------------- witness
 
 
-def two_legs() -> House:
-    return House(settings=WriterSettings(legs=2)).open()
+def two_feeds() -> House:
+    return House(settings=WriterSettings(feeds=2)).open()
 
 
-def test_a_print_that_one_leg_alone_reported_is_told_to_the_supervisor_once() -> None:
-    house = two_legs()
-    house.tell(house.journal_print(1))
+def test_a_trade_that_one_feed_alone_reported_is_told_to_the_supervisor_once() -> None:
+    house = two_feeds()
+    house.tell(house.journal_trade(1))
     house.tick(4)
     assert not house.supervisor.of(TradesMissed)
     house.tick(1)
@@ -611,18 +611,18 @@ def test_a_print_that_one_leg_alone_reported_is_told_to_the_supervisor_once() ->
     ]
 
 
-def test_a_print_that_both_legs_reported_is_told_to_nobody() -> None:
-    house = two_legs()
+def test_a_trade_that_both_feeds_reported_is_told_to_nobody() -> None:
+    house = two_feeds()
     for name in ("a", "b"):
-        house.tell(msgspec.structs.replace(house.journal_print(1), connection=name))
+        house.tell(msgspec.structs.replace(house.journal_trade(1), connection=name))
     house.tick(6)
 
     assert not house.supervisor.of(TradesMissed)
 
 
 def test_reports_that_passed_by_accuse_nobody() -> None:
-    house = two_legs()
-    house.tell(house.journal_print(1), ReadJournal(seq=2))
+    house = two_feeds()
+    house.tell(house.journal_trade(1), ReadJournal(seq=2))
     house.tick(6)
     drain(house.actor)
     house.tick(6)
@@ -638,7 +638,7 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
 ) -> None:
     house = restored(FakeJournal(), FakeStore())
     for number in range(3):  # under numbers that the database believes to hold
-        house.journal_print(number)
+        house.journal_trade(number)
     house.open()
 
     assert len(house.stored()) == 3
@@ -647,7 +647,7 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
     (line,) = lines(caplog, "journal_renewed")
     assert vars(line)["mark"] == 10
 
-    house.tell(house.journal_print(4))
+    house.tell(house.journal_trade(4))
     house.flush()
     assert len(house.stored()) == 4
 
@@ -655,7 +655,7 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
 def test_a_journal_that_has_passed_the_mark_before_they_met_is_told_whole_once_more() -> None:
     house = restored(FakeJournal(), FakeStore())
     for number in range(30):
-        house.journal_print(number)
+        house.journal_trade(number)
     house.open()
 
     assert len(house.stored()) == 30
@@ -663,7 +663,7 @@ def test_a_journal_that_has_passed_the_mark_before_they_met_is_told_whole_once_m
 
 def test_a_mark_that_grew_since_they_met_is_no_reason_for_another_identity() -> None:
     house = House().open()
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
     for _ in range(3):
         House(house.journal, house.store).open()
@@ -674,7 +674,7 @@ def test_a_mark_that_grew_since_they_met_is_no_reason_for_another_identity() -> 
 def test_a_commit_whose_answer_was_lost_is_no_reason_either() -> None:
     house = House().open()
     house.store.forgets_commit = True
-    house.tell(house.journal_print(1))
+    house.tell(house.journal_trade(1))
     house.flush()
     House(house.journal, house.store).open()
 
@@ -686,7 +686,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
 ) -> None:
     house = House()
     for number in range(5):
-        house.journal_print(number)
+        house.journal_trade(number)
     house.journal.dig(2, 3)
     house.open()
 
@@ -698,7 +698,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
 def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
     house = House()
     for number in range(3):
-        house.journal_print(number)
+        house.journal_trade(number)
     house.journal.dig(3, 3)
     house.open()
 
@@ -708,8 +708,8 @@ def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
 
 def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
     house = House().open()
-    house.journal_print(1)
-    second = house.journal_print(2)
+    house.journal_trade(1)
+    second = house.journal_trade(2)
     house.tell(second)
     house.flush()
     house.journal.dig(2, 2)

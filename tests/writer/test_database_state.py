@@ -23,7 +23,7 @@ def test_a_lost_database_is_tried_again_after_a_growing_delay() -> None:
     assert presence.due(100.0 + last)
 
 
-def test_a_database_that_refuses_too_much_is_tried_again_after_5_minutes() -> None:
+def test_a_database_that_rejects_too_much_is_tried_again_after_5_minutes() -> None:
     presence = DatabaseState(Random(1))
 
     assert presence.stopped(100.0) == 300.0

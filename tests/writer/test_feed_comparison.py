@@ -2,21 +2,21 @@ from actors.model.trade import TokenId, Trade
 from actors.writer.feed_comparison import MOST_AT_ONCE, FeedComparison
 from tests.polymarket.feed_samples import printed
 
-ONE, OTHER = "leg0-0000", "leg1-0003"
+ONE, OTHER = "a-0000", "b-0003"
 
 
 def at(ms: int, **changes: object) -> Trade:
     return printed(traded_at_ms=1_790_000_000_000 + ms, **changes)
 
 
-def test_a_print_that_both_legs_report_is_nobodys_fault() -> None:
+def test_a_trade_that_both_feeds_report_is_nobodys_fault() -> None:
     witness = FeedComparison(2)
     witness.heard(ONE, [at(0)], 10.0)
     witness.heard(OTHER, [at(0)], 12.0)
     assert witness.missed(15.0) == ()
 
 
-def test_a_print_that_one_leg_did_not_report_in_5_s_is_told_once() -> None:
+def test_a_trade_that_one_feed_did_not_report_in_5_s_is_told_once() -> None:
     witness = FeedComparison(2)
     witness.heard(ONE, [at(0)], 10.0)
     assert witness.missed(14.9) == ()
@@ -25,7 +25,7 @@ def test_a_print_that_one_leg_did_not_report_in_5_s_is_told_once() -> None:
     assert witness.missed(16.0) == ()
 
 
-def test_two_connections_of_one_lane_are_one_witness() -> None:
+def test_two_connections_of_one_slot_are_one_witness() -> None:
     witness = FeedComparison(2)
     witness.heard(ONE, [at(0)], 10.0)
     witness.heard(f"{ONE}.1", [at(0)], 10.0)
@@ -40,7 +40,7 @@ def test_a_late_report_accuses_nobody() -> None:
     assert witness.missed(25.0) == ()
 
 
-def test_a_second_identical_print_accuses_nobody() -> None:
+def test_a_second_identical_trade_accuses_nobody() -> None:
     witness = FeedComparison(2)
     for name in (ONE, OTHER):
         witness.heard(name, [at(0)], 10.0)
@@ -48,7 +48,7 @@ def test_a_second_identical_print_accuses_nobody() -> None:
     assert witness.missed(20.0) == ()
 
 
-def test_one_print_of_a_token_is_enough_and_there_is_a_bound() -> None:
+def test_one_trade_of_a_token_is_enough_and_there_is_a_bound() -> None:
     witness = FeedComparison(2)
     witness.heard(ONE, [at(ms) for ms in range(100)], 10.0)
     assert len(witness.missed(15.0)) == 1
@@ -56,7 +56,7 @@ def test_one_print_of_a_token_is_enough_and_there_is_a_bound() -> None:
     assert len(witness.missed(25.0)) == MOST_AT_ONCE
 
 
-def test_with_one_leg_there_is_nothing_to_remember() -> None:
+def test_with_one_feed_there_is_nothing_to_remember() -> None:
     witness = FeedComparison(1)
     witness.heard(ONE, [at(0)], 10.0)
     assert (len(witness), witness.missed(20.0)) == (0, ())

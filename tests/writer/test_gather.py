@@ -14,14 +14,14 @@ ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
 
 
-def refusal(payload: bytes = b"{") -> Rejection:
+def rejection(payload: bytes = b"{") -> Rejection:
     return Rejection(reason="r", payload=payload, received_at_ns=1)
 
 
 def frames(
     *occurrences: int, raws: tuple[bytes, ...] | None = None, hashes: tuple[int, ...] = ()
 ) -> facts.FramesSeen:
-    """Give frames with a print each, two of them unless it says something else."""
+    """Give frames with a trade each, two of them unless it says something else."""
     return facts.FramesSeen(
         epoch=1,
         connection="a",
@@ -45,12 +45,12 @@ def test_nothing_is_gathered_at_first() -> None:
 
 def test_told_and_read_frames_are_gathered_alike() -> None:
     told, read = TradeBatch(), TradeBatch()
-    prints = (printed(), printed(side="SELL", occurrence=3))
-    told.frames(4, "a", prints, tuple(map(trade_hash, prints)))
+    trades = (printed(), printed(side="SELL", occurrence=3))
+    told.frames(4, "a", trades, tuple(map(trade_hash, trades)))
     read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
-    assert told.prints == read.prints == list(prints)
-    assert told.hashes == read.hashes == [trade_hash(each) for each in prints]
+    assert told.trades == read.trades == list(trades)
+    assert told.hashes == read.hashes == [trade_hash(each) for each in trades]
     assert told.stretches == read.stretches == [(4, 4)]
     assert told.full_of == read.full_of == (2, 1)
 
@@ -85,15 +85,15 @@ def test_records_in_a_row_are_one_stretch() -> None:
     assert gathered.hashes == [11, 12, 13]
 
 
-def test_refusals_keep_their_place_in_the_journal() -> None:
+def test_rejections_keep_their_place_in_the_journal() -> None:
     gathered = TradeBatch()
-    gathered.frames(4, "a", (), (), (refusal(b"1"), refusal(b"2")))
-    gathered.frames(5, "b", (), (), (refusal(b"3"),))
+    gathered.frames(4, "a", (), (), (rejection(b"1"), rejection(b"2")))
+    gathered.frames(5, "b", (), (), (rejection(b"3"),))
 
-    assert gathered.refusals == [
-        RejectedRow(seq=4, index=0, connection="a", refusal=refusal(b"1")),
-        RejectedRow(seq=4, index=1, connection="a", refusal=refusal(b"2")),
-        RejectedRow(seq=5, index=0, connection="b", refusal=refusal(b"3")),
+    assert gathered.rejections == [
+        RejectedRow(seq=4, index=0, connection="a", rejection=rejection(b"1")),
+        RejectedRow(seq=4, index=1, connection="a", rejection=rejection(b"2")),
+        RejectedRow(seq=5, index=0, connection="b", rejection=rejection(b"3")),
     ]
 
 
@@ -107,7 +107,7 @@ def test_a_fact_is_gathered_from_the_journal_too() -> None:
     assert gathered.recovered == 0
 
 
-def test_prints_and_refusals_of_an_earlier_process_are_counted_as_recovered() -> None:
+def test_trades_and_rejections_of_an_earlier_process_are_counted_as_recovered() -> None:
     gathered = TradeBatch()
     bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
     gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
@@ -121,17 +121,17 @@ def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
     gathered = TradeBatch()
     gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
 
-    (aside,) = gathered.refusals
-    assert (aside.seq, aside.connection, aside.refusal.payload) == (4, "journal", b"\xc1")
+    (aside,) = gathered.rejections
+    assert (aside.seq, aside.connection, aside.rejection.payload) == (4, "journal", b"\xc1")
     assert gathered.stretches == [(4, 4)]
 
 
 def test_a_record_that_says_nothing_balances_in_the_books() -> None:
-    """It is refused by this process, so it must have come from somewhere."""
+    """It is rejected by this process, so it must have come from somewhere."""
     gathered = TradeBatch()
     gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
 
-    assert gathered.recovered == len(gathered.refusals) == 1
+    assert gathered.recovered == len(gathered.rejections) == 1
 
 
 def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
@@ -146,38 +146,38 @@ def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
     gathered = TradeBatch()
     gathered.entry(entry(4, old), opened_at_seq=5)
 
-    assert gathered.prints == [printed(side="SELL", occurrence=3)]
+    assert gathered.trades == [printed(side="SELL", occurrence=3)]
     assert gathered.hashes == [trade_hash(printed(side="SELL", occurrence=3))]
-    assert [aside.refusal.payload for aside in gathered.refusals] == [b"{}"]
+    assert [aside.rejection.payload for aside in gathered.rejections] == [b"{}"]
 
 
 # ---------------------------------------------------------------------- replay
 
 
 def test_a_replay_keeps_the_given_numbers_and_leaves_out_what_is_anothers() -> None:
-    prints, refusals = replay(frames(0, 4))
+    trades, rejections = replay(frames(0, 4))
 
-    assert [(trade.side, trade.occurrence) for trade in prints] == [("SELL", 4)]
-    assert refusals == ()
-
-
-def test_a_print_beyond_the_numbers_is_the_first_of_its_kind() -> None:
-    prints, _ = replay(frames(2))
-
-    assert [trade.occurrence for trade in prints] == [2, 1]
+    assert [(trade.side, trade.occurrence) for trade in trades] == [("SELL", 4)]
+    assert rejections == ()
 
 
-def test_numbers_beyond_the_prints_are_let_go() -> None:
-    prints, _ = replay(frames(1, 2, 3))
+def test_a_trade_beyond_the_numbers_is_the_first_of_its_kind() -> None:
+    trades, _ = replay(frames(2))
 
-    assert [trade.occurrence for trade in prints] == [1, 2]
+    assert [trade.occurrence for trade in trades] == [2, 1]
 
 
-def test_a_replay_gives_refusals_verbatim() -> None:
-    prints, refusals = replay(frames(raws=(b"{",)))
+def test_numbers_beyond_the_trades_are_let_go() -> None:
+    trades, _ = replay(frames(1, 2, 3))
 
-    assert prints == ()
-    assert [one.payload for one in refusals] == [b"{"]
+    assert [trade.occurrence for trade in trades] == [1, 2]
+
+
+def test_a_replay_gives_rejections_verbatim() -> None:
+    trades, rejections = replay(frames(raws=(b"{",)))
+
+    assert trades == ()
+    assert [one.payload for one in rejections] == [b"{"]
 
 
 # ----------------------------------------------------------------------- batch
@@ -185,7 +185,7 @@ def test_a_replay_gives_refusals_verbatim() -> None:
 
 def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
     gathered, knowledge = TradeBatch(), FindingsBatch()
-    gathered.frames(4, "a", (printed(),), (trade_hash(printed()),), (refusal(),))
+    gathered.frames(4, "a", (printed(),), (trade_hash(printed()),), (rejection(),))
     gathered.fact(9, STOPPED)
     gathered.fact(2, ALIVE)
     market = Market(
@@ -222,9 +222,9 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
     made = batch(gathered, knowledge, (event,), 10)
 
     assert made == Batch(
-        prints=(printed(),),
+        trades=(printed(),),
         hashes=(trade_hash(printed()),),
-        refusals=(RejectedRow(seq=4, index=0, connection="a", refusal=refusal()),),
+        rejections=(RejectedRow(seq=4, index=0, connection="a", rejection=rejection()),),
         facts=((2, ALIVE), (9, STOPPED)),
         events=(event,),
         markets=(market,),

@@ -9,12 +9,12 @@ from tests.bench.reading import Reading
 
 
 async def read(reading: Reading) -> None:
-    async def on_prints(events: list[LastTradePriceEvent]) -> None:
+    async def on_trades(events: list[LastTradePriceEvent]) -> None:
         for event in events:
             reading.took(event.size)
 
     manager.CLOB_WSS_URL = reading.url
-    reader = manager.WSSubscriptionManager(WebSocketHandlers(on_last_trade_price=on_prints))
+    reader = manager.WSSubscriptionManager(WebSocketHandlers(on_last_trade_price=on_trades))
     reading.begin()
     await reader.add_subscriptions(reading.tokens)
     await asyncio.Event().wait()

@@ -11,7 +11,7 @@ TOKENS = 3000
 
 
 def made(count: int, *, seed: int = 1) -> list[Trade]:
-    """Give so many different prints, in the order of their times, 200 a second."""
+    """Give so many different trades, in the order of their times, 200 a second."""
     rng = random.Random(f"prints:{seed}")
     tokens = [str(10**76 + rng.randrange(9 * 10**76)) for _ in range(TOKENS)]
     conditions = [f"0x{rng.getrandbits(256):064x}" for _ in range(TOKENS // 2)]
@@ -38,10 +38,10 @@ def _made(
     )
 
 
-def on_two_legs(prints: list[Trade], *, apart: int = 200) -> Iterator[Trade]:
-    """Give every print twice, the second time so many prints later."""
-    for number, trade in enumerate(prints):
+def on_two_feeds(trades: list[Trade], *, apart: int = 200) -> Iterator[Trade]:
+    """Give every trade twice, the second time so many trades later."""
+    for number, trade in enumerate(trades):
         yield trade
         if number >= apart:
-            yield prints[number - apart]
-    yield from prints[-apart:]
+            yield trades[number - apart]
+    yield from trades[-apart:]
