@@ -34,7 +34,7 @@ ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 REASONS = ("frozen", "deaf", "disconnected")
 SEEDS = range(12)
 
-EPOCHS = """select epoch, connection, feed, opened_at, proven_until, closed_at, closed_seq, lost,
+EPOCHS = """select epoch, connection, leg, opened_at, proven_until, closed_at, closed_seq, lost,
       reason from epochs where journal_key = %s order by epoch"""
 LISTENING = """select epoch, token_id, confirmed_seq, released_seq, from_at, until_at, cause
     from listening join assets using (asset_key) where journal_key = %s order by 1, 2, 3"""
@@ -71,7 +71,7 @@ def history(rng: random.Random, length: int = 60) -> list[Numbered]:
         "stop": ProcessStopped,
         "want": lambda at: TokensWanted(at, some()),
         "unwant": lambda at: TokensUnwanted(at, some()),
-        "open": lambda at: ListeningOpened(at, f"feed{at % 2}-0001", at % 2),
+        "open": lambda at: ListeningOpened(at, f"{'ab'[at % 2]}-0001", at % 2),
         "confirm": lambda at: TokensConfirmed(epoch(), at, some()),
         "release": lambda at: TokensReleased(epoch(), at, some(), rng.choice(REASONS)),
         "prove": lambda at: ListeningProven(

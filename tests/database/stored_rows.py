@@ -1,0 +1,89 @@
+"""The rows of a database in plain values, so that they can be stored and compared.
+
+Numbers that a database gives as it pleases (`asset_key`, `journal_key`) are told as what they
+stand for, and the times at which it took a row are left out.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from stored import read_json
+
+Row = dict[str, Any]
+Table = list[Row]
+Names = Mapping[int, str]
+
+KNOWN = (
+    "markets", "resolutions", "resolution_observations", "resolution_conflicts",
+    "connection_events",
+)  # fmt: skip
+"""What no journal tells."""
+TOLD = (
+    "trades", "candles_1m", "assets", "coverage", "rejected_messages", "unresolved_markets",
+    "journal_progress", "process_life", "epochs", "listening", "wanted",
+)  # fmt: skip
+"""What changes when a journal is read."""
+GAPS = """select a.token_id, g.gap, g.cause from assets a
+    cross join lateral coverage_gaps(a.token_id, '2026-03-01 12:00+00', '2026-03-01 12:20+00') g"""
+TOKENS = "select asset_key, token_id from assets"
+JOURNALS = "select journal_key, journal_id::text from journals"
+TAKEN_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at"}
+
+
+def rows(dsn: str, *names: str) -> dict[str, Table]:
+    """Return all rows of some tables or views, and of `coverage_gaps`, each in one order."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set timezone to 'UTC'")
+        tokens: Names = dict(connection.execute(TOKENS).fetchall())
+        journals: Names = dict(connection.execute(JOURNALS).fetchall())
+        found = {}
+        for name in names:
+            source = f"({GAPS})" if name == "coverage_gaps" else name
+            query = f"select to_jsonb(t)::text from {source} t"  # noqa: S608 - names from above
+            texts = connection.execute(query.encode()).fetchall()
+            plain = [_plain(read_json(text), tokens, journals) for (text,) in texts]
+            found[name] = sorted(plain, key=json.dumps)
+        return found
+
+
+def _plain(row: Row, tokens: Names, journals: Names) -> Row:
+    key, journal = row.pop("asset_key", None), row.pop("journal_key", None)
+    row = {name: value for name, value in row.items() if name not in TAKEN_AT}
+    if key is not None:
+        row["token_id"] = tokens[key]
+    if journal is not None:
+        row["journal_id"] = journals[journal]
+    return dict(sorted(row.items()))
+
+
+def packed(tables: Mapping[str, Table]) -> dict[str, Any]:
+    """Return tables with the names of their columns said once each."""
+    return {
+        name: {"columns": list(some[0]), "rows": [list(row.values()) for row in some]}
+        for name, some in tables.items()
+        if some
+    }
+
+
+def unpacked(stored: Mapping[str, Any], *names: str) -> dict[str, Table]:
+    """Return the tables that were packed; those without a row were left out."""
+    found = {}
+    for name in names:
+        table = stored.get(name, {"columns": [], "rows": []})
+        found[name] = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    return found
+
+
+def as_stored(now: Mapping[str, Table], stored: Mapping[str, Table]) -> dict[str, Table]:
+    """Return tables of today with the columns that the stored ones have: there may be more."""
+    return {
+        name: sorted(
+            ({key: row[key] for key in row if key in stored[name][0]} for row in some),
+            key=json.dumps,
+        )
+        if stored[name]
+        else some
+        for name, some in now.items()
+    }

@@ -1,0 +1,236 @@
+"""A database and a journal that version 0.1.0 wrote are read as it read them, and written on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from postgres import Server, ask, do
+from samples import NO, market, observation, trade, verdict
+from stored import (
+    STORED,
+    catch_up,
+    copied,
+    heard_again,
+    last_words,
+    opened,
+    recheck,
+    values,
+)
+from stored import market as plain_market
+from stored_rows import KNOWN, TOLD, Table, as_stored, rows, unpacked
+
+from actors.edge import migrate
+from actors.edge.journal import Journal
+from actors.edge.store import Store
+from actors.logic.batch import Batch
+from actors.logic.outcome import Source
+from actors.logic.rechecks import Stretch
+from actors.logic.trade import ConditionId, TokenId
+
+pytestmark = pytest.mark.db
+
+FIRST, SECOND = UUID(int=0xA << 96), UUID(int=0xB << 96)
+"""The names of the stored journal: before it met a database that was ahead of it, and now."""
+ALL_TOLD = (*TOLD, "coverage_gaps")
+MINUTE_MS = 60_000
+
+OpenJournal = Callable[[], Journal]
+
+
+@pytest.fixture(scope="module")
+def old_template(server: Server) -> Iterator[str]:
+    """Return the name of the stored database, brought up to date, to be cloned."""
+    with server.database() as dsn:
+        do(dsn, (STORED / "database.sql").read_text())
+        migrate.apply(dsn)
+        yield str(ask(dsn, "select current_database()")[0][0])
+
+
+@pytest.fixture
+def old(server: Server, old_template: str) -> Iterator[str]:
+    """Return the address of the stored database."""
+    with server.database(old_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def open_journal(tmp_path: Path) -> Iterator[OpenJournal]:
+    """Return what opens a fresh copy of the stored journal."""
+    journals: list[Journal] = []
+
+    def open_one() -> Journal:
+        folder = tmp_path / str(len(journals))
+        folder.mkdir()
+        journals.append(opened(copied(folder)))
+        return journals[-1]
+
+    yield open_one
+    for journal in journals:
+        journal.close()
+
+
+def went_on() -> dict[str, Table]:
+    return unpacked(values("rows")["went_on"]["rows"], *ALL_TOLD)
+
+
+def told_by(dsn: str, stored: dict[str, Table]) -> dict[str, Table]:
+    return as_stored(rows(dsn, *stored), stored)
+
+
+# -------------------------------------------------------------------- the journal
+
+
+@pytest.mark.parametrize("records", [20_000, 7])
+def test_the_journal_is_caught_up_into_an_empty_database(
+    open_journal: OpenJournal, database: str, records: int
+) -> None:
+    expected = values("rows")["caught_up"]
+    written = catch_up(open_journal(), Store(database), records=records)
+    assert written == expected["written"]
+    stored = unpacked(expected["rows"], *KNOWN, *ALL_TOLD)
+    assert told_by(database, stored) == stored
+
+
+@pytest.mark.parametrize("records", [20_000, 7])
+def test_the_journal_goes_on_where_the_old_database_stands(
+    open_journal: OpenJournal, old: str, records: int
+) -> None:
+    expected, known = values("rows")["went_on"], rows(old, *KNOWN)
+    assert catch_up(open_journal(), Store(old), records=records) == expected["written"]
+    assert told_by(old, went_on()) == went_on()
+    assert rows(old, *KNOWN) == known
+
+
+def test_the_journal_told_again_from_its_beginning_doubles_nothing(
+    open_journal: OpenJournal, old: str
+) -> None:
+    catch_up(open_journal(), Store(old))
+    before = rows(old, *KNOWN, *ALL_TOLD)
+    again = open_journal()
+    do(
+        old,
+        "update journal_progress set mark = %s where journal_key ="
+        " (select journal_key from journals where journal_id = %s)",
+        again.oldest_seq,
+        SECOND,
+    )
+    written = catch_up(again, Store(old))
+    whole = values("rows")["caught_up"]["written"]
+    assert written == whole | {"stored": 0, "repeated": whole["stored"] + whole["repeated"]}
+    assert rows(old, *KNOWN, *ALL_TOLD) == before
+
+
+def test_a_copy_that_is_older_than_the_database_takes_another_name_and_doubles_no_trade(
+    open_journal: OpenJournal, old: str
+) -> None:
+    catch_up(open_journal(), Store(old))
+    before = rows(old, "trades", "coverage")
+    do(old, "update journal_progress set mark = 1000000")
+    journal = open_journal()
+    written = catch_up(journal, Store(old))
+    assert journal.journal_id not in (FIRST, SECOND)
+    assert written["stored"] == 0
+    assert rows(old, "trades", "coverage") == before
+
+
+# ------------------------------------------------------------------- the database
+
+
+def _everything_in(dsn: str) -> dict[str, Table]:
+    """Return all rows as they stand, with the times at which the database took them."""
+    found = {}
+    for name in (*KNOWN, *TOLD, "journals", "prints"):
+        query = f"select to_jsonb(t) from {name} t order by to_jsonb(t)::text"  # noqa: S608 - a name from above
+        found[name] = [row for (row,) in ask(dsn, query)]
+    return found
+
+
+def test_the_old_database_reads_the_same_once_it_is_up_to_date(server: Server) -> None:
+    with server.database() as dsn:
+        do(dsn, (STORED / "database.sql").read_text())
+        before = _everything_in(dsn)
+        assert all(before.values()), "it has a row of everything"
+        migrate.apply(dsn)
+        assert migrate.pending(dsn) == ()
+        assert as_stored(_everything_in(dsn), before) == as_stored(before, before)
+
+
+def test_what_it_remembers_is_read_back(old: str) -> None:
+    expected = values("remembered")
+    store = Store(old)
+    try:
+        assert store.open(SECOND).mark == expected["watermark"]
+        markets = [plain_market(each) for chunk in store.open_markets() for each in chunk]
+        assert markets == expected["open_markets"]
+        everyone = sorted({each[0] for each in expected["last_words"]["observations"]})
+        said = store.last_words([ConditionId(each) for each in everyone])
+        assert last_words(said) == expected["last_words"]
+        for asked in expected["rechecks"]:
+            chunks = store.verdicts_to_check(Stretch(asked["since_ms"], asked["until_ms"]))
+            assert [recheck(each) for chunk in chunks for each in chunk] == asked["found"]
+    finally:
+        store.close()
+
+
+def test_a_new_process_goes_on_with_what_it_remembers(old: str) -> None:
+    expected = values("remembered")["heard_again"]
+    store = Store(old)
+    try:
+        store.open(SECOND)
+        told = heard_again(store, expected["since_ms"], expected["now_ms"])
+    finally:
+        store.close()
+    assert told == expected["told"]
+
+
+def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None:
+    before = rows(old, *KNOWN, *TOLD)
+    again = Batch(
+        prints=(trade(1), trade(2, token_id=NO)),
+        markets=(market(),),
+        observations=(observation(),),
+        resolutions=(verdict(),),
+        mark=20,
+    )
+    store = Store(old)
+    try:
+        store.open(FIRST)
+        committed = store.commit(again)
+    finally:
+        store.close()
+    assert (committed.stored, committed.repeated) == (0, 2)
+    assert rows(old, *KNOWN, *TOLD) == before
+
+
+def test_a_market_that_it_left_open_gets_its_outcome(old: str) -> None:
+    known = values("remembered")["open_markets"]
+    waits = next(each for each in known if each["slug"] == "snow-6")
+    (token, outcome, _), _ = waits["tokens"]
+    decided = verdict(
+        condition_id=ConditionId(waits["condition_id"]),
+        winning_token_id=TokenId(token),
+        winning_outcome=outcome,
+        sources=(Source.CLOB, Source.GAMMA),
+    )
+    store = Store(old)
+    try:
+        store.open(SECOND)
+        store.commit(Batch(resolutions=(decided,)))
+        left = [plain_market(each) for chunk in store.open_markets() for each in chunk]
+        ((recorded_ms,),) = ask(
+            old,
+            "select (extract(epoch from recorded_at) * 1000)::bigint from resolutions"
+            " where condition_id = %s",
+            decided.condition_id,
+        )
+        stretch = Stretch(recorded_ms, recorded_ms + 11 * MINUTE_MS)
+        due = [recheck(each) for chunk in store.verdicts_to_check(stretch) for each in chunk]
+    finally:
+        store.close()
+    assert left == [each for each in known if each != waits]
+    (found,) = due
+    assert found["condition_id"] == waits["condition_id"]
+    assert found["market"]["tokens"] == waits["tokens"]
+    query = "select count(*) from unresolved_markets where condition_id = %s"
+    assert ask(old, query, decided.condition_id) == [(0,)]

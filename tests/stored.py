@@ -1,0 +1,293 @@
+"""Stored copies: what an earlier version wrote, and what it read from it, in plain values.
+
+The copies stand in tests/data/stored; the README there says how they were made. A value is
+compared by the names that stand here, so that a class or a field may be renamed: then the
+functions below change, the stored copies never.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+from fakes_box import Box, drain
+
+from actors.edge.disk import Disk
+from actors.edge.journal import MIB, Journal
+from actors.logic.batch import Batch, SetAside
+from actors.logic.court import Court
+from actors.logic.market import Market
+from actors.logic.outcome import Resolution
+from actors.logic.rechecks import Recheck, Stretch
+from actors.logic.record import Entry, Fact, Hole, encode
+from actors.logic.standing import LastWords, Transition
+from actors.logic.trade import Print
+from actors.messages import BatchWritten, Open, StoreLost, Tick
+from actors.ports import Journal as JournalPort
+from actors.ports import Store as StorePort
+from actors.shell import Birth
+from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+
+STORED = Path(__file__).parent / "data" / "stored" / "0.1.0"
+BOOT = b"the second boot."
+"""Identity of the boot of the machine on which the stored journal was written last."""
+OTHER_BOOT = b"some later boot."
+WALL_NS = 1_773_000_000_000_000_000
+NEVER_S = 3600.0
+HOLD_S = 120.0
+
+Plain = dict[str, Any]
+
+
+def values(name: str) -> Any:
+    """Return stored values; numbers with a point are kept as the text that they were."""
+    return read_json((STORED / f"{name}.json").read_text())
+
+
+def read_json(text: str) -> Any:
+    return json.loads(text, parse_float=str)
+
+
+# --------------------------------------------------------------------- journal
+
+
+class Booted(Disk):
+    """The real disk, on a machine that was started at some time."""
+
+    def __init__(self, boot: bytes) -> None:
+        self._boot = boot
+
+    def boot_id(self) -> bytes:
+        return self._boot
+
+
+def copied(folder: Path) -> Path:
+    """Copy the stored journal, so that it may be written on."""
+    return shutil.copytree(STORED / "journal", folder / "journal")
+
+
+def opened(directory: Path, boot: bytes = BOOT) -> Journal:
+    """Open a journal that syncs only when asked to."""
+    return Journal.open(
+        directory,
+        max_bytes=64 * MIB,
+        segment_bytes=8192,
+        reserve_bytes=1024,
+        sync_interval_s=NEVER_S,
+        wall_ns=lambda: WALL_NS,
+        disk=Booted(boot),
+    )
+
+
+def numbers(journal: Journal) -> Plain:
+    """Return who the journal is and where its numbers stand."""
+    return {
+        "identity": str(journal.journal_id),
+        "oldest": journal.oldest_seq,
+        "opened_at": journal.opened_at_seq,
+        "next": journal.next_seq,
+        "unmet": journal.unmet_seq,
+    }
+
+
+def item(found: Entry | Hole) -> list[Any]:
+    """Return one thing that reading brings."""
+    if isinstance(found, Hole):
+        return ["hole", found.first, found.last, found.bytes_lost, found.skipped]
+    return ["entry", found.seq, blake2b(found.body, digest_size=8).hexdigest()]
+
+
+# ---------------------------------------------------------------- one transaction
+
+
+def trade(row: Print, number: int) -> Plain:
+    return {
+        "token_id": row.token_id,
+        "condition_id": row.condition_id,
+        "traded_at_ms": row.traded_at_ms,
+        "received_at_ns": row.received_at_ns,
+        "price": str(row.price),
+        "size": str(row.size),
+        "side": row.side,
+        "fee_rate_bps": row.fee_rate_bps,
+        "transaction_hash": row.transaction_hash,
+        "occurrence": row.occurrence,
+        "trade_id": row.trade_id,
+        "extra": row.extra,
+        "hash": number,
+    }
+
+
+def rejected(row: SetAside) -> Plain:
+    return {
+        "seq": row.seq,
+        "index": row.index,
+        "connection": row.connection,
+        "reason": row.refusal.reason,
+        "payload": row.refusal.payload.hex(),
+        "received_at_ns": row.refusal.received_at_ns,
+    }
+
+
+def fact(row: Fact) -> list[Any]:
+    """Return a fact as its bytes in the journal say it: the kind, then the fields in order."""
+    said: list[Any] = msgspec.msgpack.decode(encode(row))
+    return said
+
+
+def transactions(batches: Sequence[Batch]) -> Plain:
+    """Return what some transactions carried together."""
+    return {
+        "trades": [
+            trade(row, number)
+            for batch in batches
+            for row, number in zip(batch.prints, batch.hashes, strict=True)
+        ],
+        "rejected": [rejected(row) for batch in batches for row in batch.refusals],
+        "facts": [[seq, *fact(row)] for batch in batches for seq, row in batch.facts],
+        "watermark": batches[-1].mark,
+    }
+
+
+# -------------------------------------------------------------------- remembered
+
+
+def market(row: Market) -> Plain:
+    return {
+        "condition_id": row.condition_id,
+        "question": row.question,
+        "slug": row.slug,
+        "tokens": [[each.token_id, each.outcome, each.outcome_index] for each in row.assets],
+        "gamma_id": row.gamma_id,
+        "end_at": row.end_at and row.end_at.isoformat(),
+        "started_at": row.started_at and row.started_at.isoformat(),
+        "closed": row.closed,
+        "active": row.active,
+        "neg_risk": row.neg_risk,
+        "version": row.version,
+        "volume": None if row.volume is None else str(row.volume),
+        "tags": list(row.tags),
+    }
+
+
+def last_words(said: LastWords) -> Plain:
+    """Return what sources said last, where markets stood, and which were contradicted."""
+    observations = [
+        [
+            each.condition_id,
+            each.source.value,
+            each.observed_at_ms,
+            each.payouts and [[token, str(payout)] for token, payout in each.payouts],
+            each.reason,
+        ]
+        for each in said.observations
+    ]
+    states = [[market, state.value, at_ms] for market, state, at_ms in said.standings]
+    return {
+        "observations": sorted(observations, key=lambda each: (each[0], each[1])),
+        "states": sorted(states),
+        "contradicted": sorted(said.contradicted),
+    }
+
+
+def resolution(row: Resolution) -> Plain:
+    return {
+        "condition_id": row.condition_id,
+        "kind": row.kind,
+        "winning_token_id": row.winning_token_id,
+        "winning_outcome": row.winning_outcome,
+        "payouts": [str(payout) for payout in row.payouts],
+        "resolved_at_ms": row.resolved_at_ms,
+        "sources": [source.value for source in row.sources],
+    }
+
+
+def recheck(row: Recheck) -> Plain:
+    return {
+        **resolution(row.resolution),
+        "market": market(row.market),
+        "recorded_at_ms": row.recorded_at_ms,
+        "due_at_ms": row.due_at_ms,
+        "told": sorted([source.value, said] for source, said in row.told),
+    }
+
+
+def transition(row: Transition) -> list[Any]:
+    return [row.condition_id, row.at_ms, row.before.value, row.standing.value, row.reason]
+
+
+def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
+    """Let a new process take over what a database remembers, and hear each source once more.
+
+    Every source says what it said last. What follows is given in the order of the markets.
+
+    Args:
+        store: Open.
+        since_ms: From when on resolutions are looked at again.
+        now_ms: When all of this happens.
+    """
+    stretch = Stretch(since_ms, now_ms)
+    known = [each for chunk in store.verdicts_to_check(stretch) for each in chunk]
+    waiting = [each for chunk in store.open_markets() for each in chunk]
+    markets = {each.condition_id: each for each in (*waiting, *(each.market for each in known))}
+    said = store.last_words(sorted(markets))
+    court = Court(poll_s=60, hold_s=HOLD_S)
+    court.remember(said, now_ms)
+    court.admit(waiting, now_ms)
+    court.recheck(known, now_ms)
+    told: list[Any] = []
+    for word in sorted(said.observations, key=lambda each: (each.condition_id, each.source)):
+        again = msgspec.structs.replace(word, observed_at_ms=now_ms)
+        heard = court.hear(again, markets[word.condition_id], now_ms)
+        clash, step = heard.contradiction, heard.transition
+        told.append(
+            {
+                "condition_id": word.condition_id,
+                "source": word.source.value,
+                "new": heard.evidence is not None,
+                "resolution": heard.resolution and resolution(heard.resolution),
+                "contradiction": clash and [clash.recorded, clash.observed, clash.source.value],
+                "transition": step and transition(step),
+            }
+        )
+    ended = court.rise([markets[each] for each in sorted(markets)], now_ms)
+    return [*told, *map(transition, ended)]
+
+
+# ---------------------------------------------------------------------- catch-up
+
+
+def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -> Mapping[str, int]:
+    """Let a writer read the journal to its end; give what became of it.
+
+    Args:
+        journal: Open.
+        store: Whatever is written to. Closed afterwards.
+        records: How many records one transaction takes, about.
+    """
+    supervisor = Box()
+    neighbours = WriterNeighbours(supervisor=supervisor, catalog=Box(), resolution=Box())
+    writer = WriterActor(
+        Birth("writer", 1, Tick(now=1.0, wall_ns=WALL_NS)),
+        neighbours=neighbours,
+        store=store,
+        journal=journal,
+        settings=WriterSettings(batch_records=records),
+        rng=Random(1),
+    )
+    writer.on_receive(Open())
+    drain(writer)
+    writer.on_stop()
+    assert not supervisor.of(StoreLost)
+    written = supervisor.of(BatchWritten)
+    return {
+        "stored": sum(each.stored for each in written),
+        "repeated": sum(each.repeated for each in written),
+        "rejected": sum(each.refused for each in written),
+        "recovered": sum(each.recovered for each in written),
+        "watermark": max((each.mark for each in written), default=0),
+    }
