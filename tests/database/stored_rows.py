@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from stored import read_json
+
+from tests.stored_copies import read_json
 
 Row = dict[str, Any]
 Table = list[Row]

@@ -5,9 +5,17 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from postgres import Server, ask, do
-from samples import NO, market, observation, trade, verdict
-from stored import (
+
+from actors.database import migrate
+from actors.database.store import Store
+from actors.journal.journal import Journal
+from actors.model.batch import Batch
+from actors.model.outcome import Source, TimeWindow
+from actors.model.trade import ConditionId, TokenId
+from tests.database.samples import NO, market, observation, trade, verdict
+from tests.database.stored_rows import KNOWN, TOLD, Table, as_stored, rows, unpacked
+from tests.postgres import Server, ask, do
+from tests.stored_copies import (
     STORED,
     catch_up,
     copied,
@@ -17,16 +25,7 @@ from stored import (
     recheck,
     values,
 )
-from stored import market as plain_market
-from stored_rows import KNOWN, TOLD, Table, as_stored, rows, unpacked
-
-from actors.edge import migrate
-from actors.edge.journal import Journal
-from actors.edge.store import Store
-from actors.logic.batch import Batch
-from actors.logic.outcome import Source
-from actors.logic.rechecks import Stretch
-from actors.logic.trade import ConditionId, TokenId
+from tests.stored_copies import market as plain_market
 
 pytestmark = pytest.mark.db
 
@@ -167,7 +166,7 @@ def test_what_it_remembers_is_read_back(old: str) -> None:
         said = store.last_words([ConditionId(each) for each in everyone])
         assert last_words(said) == expected["last_words"]
         for asked in expected["rechecks"]:
-            chunks = store.verdicts_to_check(Stretch(asked["since_ms"], asked["until_ms"]))
+            chunks = store.verdicts_to_check(TimeWindow(asked["since_ms"], asked["until_ms"]))
             assert [recheck(each) for chunk in chunks for each in chunk] == asked["found"]
     finally:
         store.close()
@@ -187,7 +186,7 @@ def test_a_new_process_goes_on_with_what_it_remembers(old: str) -> None:
 def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None:
     before = rows(old, *KNOWN, *TOLD)
     again = Batch(
-        prints=(trade(1), trade(2, token_id=NO)),
+        trades=(trade(1), trade(2, token_id=NO)),
         markets=(market(),),
         observations=(observation(),),
         resolutions=(verdict(),),
@@ -224,7 +223,7 @@ def test_a_market_that_it_left_open_gets_its_outcome(old: str) -> None:
             " where condition_id = %s",
             decided.condition_id,
         )
-        stretch = Stretch(recorded_ms, recorded_ms + 11 * MINUTE_MS)
+        stretch = TimeWindow(recorded_ms, recorded_ms + 11 * MINUTE_MS)
         due = [recheck(each) for chunk in store.verdicts_to_check(stretch) for each in chunk]
     finally:
         store.close()

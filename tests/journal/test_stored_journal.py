@@ -6,11 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from fakes import FakeStore
-from stored import BOOT, OTHER_BOOT, catch_up, copied, item, numbers, opened, transactions, values
 
-from actors.edge.journal import Journal
-from actors.logic.record import (
+from actors.journal.journal import Journal
+from actors.model.facts import (
     Entry,
     FrameSeen,
     FramesSeen,
@@ -20,8 +18,8 @@ from actors.logic.record import (
     ProcessAlive,
     ProcessStarted,
     ProcessStopped,
+    RangeLost,
     Record,
-    StretchLost,
     TokensConfirmed,
     TokensReleased,
     TokensUnwanted,
@@ -29,7 +27,19 @@ from actors.logic.record import (
     decode,
     encode,
 )
-from actors.logic.trade import TokenId
+from actors.model.trade import TokenId
+from tests.fakes import FakeStore
+from tests.stored_copies import (
+    BOOT,
+    OTHER_BOOT,
+    catch_up,
+    copied,
+    item,
+    numbers,
+    opened,
+    transactions,
+    values,
+)
 
 BOOTS = {"same_boot": BOOT, "after_reboot": OTHER_BOOT}
 """Whether the machine was started again since the journal was written."""
@@ -56,7 +66,7 @@ LAYOUT: list[tuple[Record, list[Any]]] = [
     (ProcessStopped(at_ns=1), ["stop", 1]),
     (TokensWanted(at_ns=1, tokens=TOKENS), ["want", 1, ["7", "8"]]),
     (TokensUnwanted(at_ns=1, tokens=TOKENS), ["unwant", 1, ["7", "8"]]),
-    (ListeningOpened(at_ns=1, connection="c", leg=2), ["open", 1, "c", 2]),
+    (ListeningOpened(at_ns=1, connection="c", feed=2), ["open", 1, "c", 2]),
     (TokensConfirmed(epoch=3, at_ns=1, tokens=TOKENS), ["confirm", 3, 1, ["7", "8"]]),
     (
         TokensReleased(epoch=3, until_ns=1, tokens=TOKENS, cause="deaf"),
@@ -67,7 +77,7 @@ LAYOUT: list[tuple[Record, list[Any]]] = [
         ListeningClosed(epoch=3, at_ns=1, until_ns=None, reason="frozen"),
         ["close", 3, 1, None, "frozen"],
     ),
-    (StretchLost(first=5, last=6), ["lost", 5, 6]),
+    (RangeLost(first=5, last=6), ["lost", 5, 6]),
 ]
 """Each kind of record by its names, and the order in which version 0.1.0 wrote its fields."""
 

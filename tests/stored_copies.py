@@ -14,23 +14,21 @@ from random import Random
 from typing import Any
 
 import msgspec
-from fakes_box import Box, drain
 
-from actors.edge.disk import Disk
-from actors.edge.journal import MIB, Journal
-from actors.logic.batch import Batch, SetAside
-from actors.logic.court import Court
-from actors.logic.market import Market
-from actors.logic.outcome import Resolution
-from actors.logic.rechecks import Recheck, Stretch
-from actors.logic.record import Entry, Fact, Hole, encode
-from actors.logic.standing import LastWords, Transition
-from actors.logic.trade import Print
+from actors.actor import Incarnation
+from actors.journal.filesystem import Disk
+from actors.journal.journal import MIB, Journal
+from actors.journal.recorder import Journal as JournalPort
 from actors.messages import BatchWritten, Open, StoreLost, Tick
-from actors.ports import Journal as JournalPort
-from actors.ports import Store as StorePort
-from actors.shell import Birth
-from actors.writer import WriterActor, WriterNeighbours, WriterSettings
+from actors.model.batch import Batch, RejectedRow
+from actors.model.facts import Entry, Fact, Hole, encode
+from actors.model.market import Market
+from actors.model.outcome import Recheck, Resolution, StoredEvidence, TimeWindow, Transition
+from actors.model.trade import Trade
+from actors.resolution.cases import CaseBook
+from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.catchup import Store as StorePort
+from tests.fakes_box import Box, drain
 
 STORED = Path(__file__).parent / "data" / "stored" / "0.1.0"
 BOOT = b"the second boot."
@@ -104,7 +102,7 @@ def item(found: Entry | Hole) -> list[Any]:
 # ---------------------------------------------------------------- one transaction
 
 
-def trade(row: Print, number: int) -> Plain:
+def trade(row: Trade, number: int) -> Plain:
     return {
         "token_id": row.token_id,
         "condition_id": row.condition_id,
@@ -122,14 +120,14 @@ def trade(row: Print, number: int) -> Plain:
     }
 
 
-def rejected(row: SetAside) -> Plain:
+def rejected(row: RejectedRow) -> Plain:
     return {
         "seq": row.seq,
         "index": row.index,
         "connection": row.connection,
-        "reason": row.refusal.reason,
-        "payload": row.refusal.payload.hex(),
-        "received_at_ns": row.refusal.received_at_ns,
+        "reason": row.rejection.reason,
+        "payload": row.rejection.payload.hex(),
+        "received_at_ns": row.rejection.received_at_ns,
     }
 
 
@@ -145,9 +143,9 @@ def transactions(batches: Sequence[Batch]) -> Plain:
         "trades": [
             trade(row, number)
             for batch in batches
-            for row, number in zip(batch.prints, batch.hashes, strict=True)
+            for row, number in zip(batch.trades, batch.hashes, strict=True)
         ],
-        "rejected": [rejected(row) for batch in batches for row in batch.refusals],
+        "rejected": [rejected(row) for batch in batches for row in batch.rejections],
         "facts": [[seq, *fact(row)] for batch in batches for seq, row in batch.facts],
         "watermark": batches[-1].mark,
     }
@@ -174,7 +172,7 @@ def market(row: Market) -> Plain:
     }
 
 
-def last_words(said: LastWords) -> Plain:
+def last_words(said: StoredEvidence) -> Plain:
     """Return what sources said last, where markets stood, and which were contradicted."""
     observations = [
         [
@@ -230,12 +228,12 @@ def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
         since_ms: From when on resolutions are looked at again.
         now_ms: When all of this happens.
     """
-    stretch = Stretch(since_ms, now_ms)
+    stretch = TimeWindow(since_ms, now_ms)
     known = [each for chunk in store.verdicts_to_check(stretch) for each in chunk]
     waiting = [each for chunk in store.open_markets() for each in chunk]
     markets = {each.condition_id: each for each in (*waiting, *(each.market for each in known))}
     said = store.last_words(sorted(markets))
-    court = Court(poll_s=60, hold_s=HOLD_S)
+    court = CaseBook(poll_s=60, hold_s=HOLD_S)
     court.remember(said, now_ms)
     court.admit(waiting, now_ms)
     court.recheck(known, now_ms)
@@ -272,7 +270,7 @@ def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -
     supervisor = Box()
     neighbours = WriterNeighbours(supervisor=supervisor, catalog=Box(), resolution=Box())
     writer = WriterActor(
-        Birth("writer", 1, Tick(now=1.0, wall_ns=WALL_NS)),
+        Incarnation("writer", 1, Tick(now=1.0, wall_ns=WALL_NS)),
         neighbours=neighbours,
         store=store,
         journal=journal,
@@ -287,7 +285,7 @@ def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -
     return {
         "stored": sum(each.stored for each in written),
         "repeated": sum(each.repeated for each in written),
-        "rejected": sum(each.refused for each in written),
+        "rejected": sum(each.rejected for each in written),
         "recovered": sum(each.recovered for each in written),
         "watermark": max((each.mark for each in written), default=0),
     }
