@@ -96,7 +96,7 @@ def laid_out(tmp_path: Path) -> Path:
 
 def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
     walk = (SYSTEMD / "README.md").read_text().split("```\n")[1]
-    played = (ROOT / "docs" / "installation.md").read_text()
+    played = (ROOT / "docs" / "evidence" / "installation.md").read_text()
     first, *others = walk.splitlines()
     assert len(others) == 9
     assert f"Line 1, not played: `{first}`\n" in played
@@ -105,7 +105,7 @@ def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
 
 
 def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
-    paths = re.findall(r"(/(?:opt|etc)/tracker[\w./]*)", UNIT)
+    paths = re.findall(r"(/(?:opt|etc)/tracker[\w./-]*)", UNIT)
     made_elsewhere = {"/opt/tracker/.venv/bin/python", "/etc/tracker/credentials/database_url"}
 
     assert paths

@@ -1,4 +1,4 @@
-"""docs/operations.md tells what the source does: events, reason codes, exit codes."""
+"""docs/how-to/operate.md tells what the source does: events, reason codes, exit codes."""
 
 import ast
 import re

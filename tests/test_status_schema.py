@@ -1,4 +1,4 @@
-"""docs/status.schema.json is what tracker-status says, and says what each field is."""
+"""docs/reference/status.schema.json is what tracker-status says, and says what each field is."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from schema_check import faults
 from actors import status
 from actors.schema import schema
 
-FILE = Path(__file__).parents[1] / "docs" / "status.schema.json"
+FILE = Path(__file__).parents[1] / "docs" / "reference" / "status.schema.json"
 SCHEMA: dict[str, Any] = json.loads(FILE.read_text())
 
 

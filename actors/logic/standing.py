@@ -2,7 +2,7 @@
 
 open → ended → proposed ⇄ disputed → agreed-holding → recorded, with conflict beside
 all of them. Steps may be left out, and a source that takes its word back leads back.
-The table stands in docs/resolutions.md.
+The table stands in docs/explanation/resolutions.md.
 """
 
 from enum import StrEnum

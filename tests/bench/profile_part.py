@@ -1,4 +1,4 @@
-"""Profile: where the time of the end-to-end run goes, as a flame graph in docs/."""
+"""Profile: where the time of the end-to-end run goes, as a flame graph in docs/evidence."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ from duel import Findings
 from end_part import PER_CONNECTION, PRINTS, TOKENS, WITHIN_S
 from rivalry import ROOT, VENV, Rivalry
 
-FLAMES = ROOT / "docs" / "end_to_end.svg"
+FLAMES = ROOT / "docs" / "evidence" / "end_to_end.svg"
 SECONDS = "12"
 
 

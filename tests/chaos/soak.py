@@ -1,6 +1,6 @@
 """The soak: a long life in a short time, and nothing may grow.
 
-    make soak MINUTES=90        renews docs/soak.md and docs/soak.svg
+    make soak MINUTES=90        renews docs/evidence/soak.md and its picture
 
 Thousands of markets begin, trade, end and are resolved while connections, HTTP
 sources and the database fail again and again and the exchange has its weekly
@@ -139,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, judge, write the page; give 0 when all is flat and nothing is lost."""
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=90.0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where page and picture go")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs" / "evidence", help="where page and picture go"
+    )
     asked = parser.parse_args(arguments)
     own_mounts()
     outcome = Outcome(number="soak", name="soak", how="", expected="")

@@ -1,4 +1,4 @@
-"""docs/data.md names the columns there are, and every block of SQL in it does what it says."""
+"""docs/reference/data.md names the columns there are; each recipe of how-to/query.md works."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,9 @@ from actors.logic.trade import ConditionId, Refusal
 
 pytestmark = pytest.mark.db
 
-PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+DATA = (DOCS / "reference" / "data.md").read_text()
+QUERY = (DOCS / "how-to" / "query.md").read_text()
 OPEN = ConditionId("0x" + "b2" * 32)
 GIVEN = {
     "token": YES,

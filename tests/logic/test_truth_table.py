@@ -1,4 +1,4 @@
-"""docs/resolutions.md tells what the rule does: every row of its truth table, and its budgets."""
+"""docs/explanation/resolutions.md says what the rule does: every row of its table, its limits."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from actors.logic.evidence import Testimony as Heard
 from actors.logic.outcome import Conflict, NotYet, Split, Winner, decide
 from actors.logic.standing import Standing, stands
 
-PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "resolutions.md").read_text()
 HOLD = 120
 DASH = "\N{EN DASH}"
 WORDS: dict[str, Payouts] = {"A": pays("1", "0"), "B": pays("0", "1"), "½": pays("0.5", "0.5")}
