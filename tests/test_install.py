@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from test_docs import links
 
 from actors.config import load
 from actors.settings import Config
@@ -115,6 +116,20 @@ def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
         "f /etc/tracker/credentials/database_url"
         in (laid_out / "etc/tmpfiles.d/tracker.conf").read_text()
     )
+
+
+def test_every_link_of_the_installed_pages_leads_somewhere(laid_out: Path) -> None:
+    home = laid_out / "opt/tracker"
+    pages = sorted(home.rglob("*.md"))
+    gone = [
+        f"{page.relative_to(home)}: {to}"
+        for page in pages
+        for to in links(page)
+        if not (page.parent / to.partition("#")[0]).exists()
+    ]
+
+    assert len(pages) > 15
+    assert gone == []
 
 
 def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:

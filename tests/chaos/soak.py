@@ -196,8 +196,9 @@ than are wanted.
 {rows}
 
 {markets:,} markets were followed. {verdicts:,} resolutions, {trades:,} trades,
-{reconnects:,} reconnects, {deaths} deaths of actors; accounting {books}. Ledger against database: sent {sent}, lost
-{lost}, duplicates {doubled}, uncovered {uncovered}, in gaps {in_gaps}; {told}.
+{reconnects:,} reconnects, {deaths} deaths of actors; accounting {books}.
+Ledger against database: sent {sent}, lost {lost}, duplicates {doubled},
+uncovered {uncovered}, in gaps {in_gaps}; {told}.
 
 Faults: {struck}.
 """
