@@ -2,7 +2,7 @@
 
 0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
 The socket is all it needs: no database, no configuration file. `--schema` trades
-docs/status.schema.json. It answers or gives up within two seconds, so it loads
+docs/reference/status.schema.json. It answers or gives up within two seconds, so it loads
 only what the command line needs: settings, tables and types are large.
 """
 

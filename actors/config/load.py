@@ -5,7 +5,7 @@ wrong value, an unknown flag and an unknown key of the file are errors that name
 what, where and what to do; an unknown TRACKER_ variable is a warning, since it
 may belong to something else. No message repeats a value: it may be a password.
 
-`python -m actors.config` prints docs/configuration.md.
+`python -m actors.config` prints docs/reference/configuration.md.
 """
 
 import contextlib

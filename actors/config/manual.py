@@ -1,4 +1,4 @@
-"""The manual of the settings: flags, `--help`, docs/configuration.md, the effective values.
+"""The manual of the settings: flags, help, docs/reference/configuration.md, values in force.
 
 All of it is made from the declaration in `actors.config.settings`.
 """
@@ -106,7 +106,7 @@ def bounds_text(name: str) -> str:
 
 
 def markdown() -> str:
-    """Give docs/configuration.md."""
+    """Give docs/reference/configuration.md."""
     lines = [
         "# Configuration",
         "",

@@ -1,6 +1,6 @@
 """What can be set, declared once: names, defaults, units, bounds and meanings.
 
-Flags, variables, file keys, `--help` and `docs/configuration.md` are all made
+Flags, variables, file keys, `--help` and `docs/reference/configuration.md` are all made
 from the fields of `Config`. Reading the sources is the job of `actors.config.load`.
 """
 

@@ -3,7 +3,7 @@
 The names are a contract with scripts and dashboards. Times of day are ISO 8601,
 UTC; ages and spans are seconds; what ends in `_total` only rises in one life of
 the process. `connections.list` is in order of the ids.
-`docs/status.schema.json` is made from this room.
+`docs/reference/status.schema.json` is made from this room.
 """
 
 import inspect

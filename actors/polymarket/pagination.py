@@ -1,6 +1,6 @@
 """A walk through one Gamma listing, page by page, and what to ask for.
 
-Parameters and their recipe: docs/polymarket.md (documented 2026-04, confirmed by
+Parameters and their recipe: docs/explanation/polymarket.md (documented 2026-04, confirmed by
 clients of 2026-08): `closed` must be given, the cursor goes back as
 `after_cursor`, a page holds at most 100 markets, a cursor may be repeated, and
 some cursors are rejected for ever by the firewall in front.

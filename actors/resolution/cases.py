@@ -49,7 +49,7 @@ RECORDED = "recorded"
 # MERGED: where a market stands on its way to a verdict, and each step of
 # that way. open → ended → proposed ⇄ disputed → agreed-holding → recorded, with conflict beside
 # all of them. Steps may be left out, and a source that takes its word back leads back. The
-# table stands in docs/resolutions.md.
+# table stands in docs/explanation/resolutions.md.
 CLOSED = frozenset({"closed without status", "prices not final", "no winner flag"})
 
 

@@ -1,6 +1,6 @@
 """The outcome rule: from what the sources say to a verdict, or to none.
 
-Sources: Gamma, CLOB, Data API, chain. The truth table stands in docs/resolutions.md.
+Sources: Gamma, CLOB, Data API, chain. The truth table stands in docs/explanation/resolutions.md.
 """
 
 from collections.abc import Iterable, Sequence

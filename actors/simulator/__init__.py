@@ -1,6 +1,6 @@
 """A Polymarket to run against: feed, Gamma, CLOB, Data API, chain, faults, and a ledger.
 
-It judges the tracker, so it shares no code with it. docs/simulator.md is for
+It judges the tracker, so it shares no code with it. docs/reference/simulator.md is for
 its users; this is the map of the house:
 
 main        starts a world, says where it is, ends it cleanly    (options)

@@ -1,6 +1,6 @@
 """The market channel: who is subscribed to what, and the rules of talking to it.
 
-Rules (docs/simulator.md says where each was seen): the first message must be
+Rules (docs/reference/simulator.md says where each was seen): the first message must be
 the initial form; a PING before it ends the socket with 1008; a second initial
 form is answered by the text `INVALID OPERATION`; unknown and settled tokens
 are left out in silence; an empty list with custom features listens to the

@@ -1,7 +1,7 @@
 """Faults: their grammar, and which of the lasting ones are in force.
 
 `AT:KIND[:VALUE[:VALUE]]`, AT in seconds from the start. See FAULTS for the
-meaning and the default of each value, and docs/simulator.md for the words.
+meaning and the default of each value, and docs/reference/simulator.md for the words.
 """
 
 from collections.abc import Mapping

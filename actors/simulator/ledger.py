@@ -4,7 +4,7 @@
 written with one `write` before any of that turn's bytes go to a socket, so a
 trade that somebody received is in the ledger even after kill -9. A torn last
 line (power loss) is closed by a newline when the file is opened again, and
-skipped by readers. Fields: docs/simulator.md.
+skipped by readers. Fields: docs/reference/simulator.md.
 """
 
 import os

@@ -38,7 +38,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run is like; the words are those of `--help` and docs/simulator.md."""
+    """What a run is like; the words are those of `--help` and docs/reference/simulator.md."""
 
     host: str
     port: int

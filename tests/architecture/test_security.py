@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, and what its lines say of the source is so."""
+"""docs/explanation/security.md names tests that exist, and what it says of the source is so."""
 
 import ast
 import io
@@ -23,9 +23,9 @@ from tests.database.samples import market
 from tests.postgres import ask
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "security.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text()
 SOURCES = sorted((ROOT / "actors").rglob("*.py"))
-CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py", "rehearsal.py"}
+CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py"}
 """Rooms that start programs: the embedded database, the demo."""
 
 HOSTILE = (

@@ -1,4 +1,4 @@
-"""Profile: where the time of the end-to-end run goes, as a flame graph in docs/."""
+"""Profile: where the time of the end-to-end run goes, as a flame graph in docs/evidence."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ from tests.bench.duel import Findings
 from tests.bench.end_part import PER_CONNECTION, TOKENS, TRADES, WITHIN_S
 from tests.bench.rivalry import ROOT, VENV, Rivalry
 
-FLAMES = ROOT / "docs" / "end_to_end.svg"
+FLAMES = ROOT / "docs" / "evidence" / "end_to_end.svg"
 SECONDS = "12"
 
 

@@ -1,6 +1,6 @@
 """The soak: a long life in a short time, and nothing may grow.
 
-    make soak MINUTES=90        renews docs/soak.md and docs/soak.svg
+    make soak MINUTES=90        renews docs/evidence/soak.md and its picture
 
 Thousands of markets begin, trade, end and are resolved while connections, HTTP
 sources and the database fail again and again and the exchange has its weekly
@@ -139,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, judge, write the page; give 0 when all is flat and nothing is lost."""
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=90.0)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where page and picture go")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs" / "evidence", help="where page and picture go"
+    )
     asked = parser.parse_args(arguments)
     own_mounts()
     outcome = Outcome(number="soak", name="soak", how="", expected="")
@@ -176,25 +178,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if flat and outcome.result != FAIL else 1
 
 
-PAGE = """# The soak
+PAGE = """# Soak
 
-Made by `make soak`; do not edit. One tracker, two feeds, for {minutes:.0f} minutes: {births:g}
-markets begin every second and live {life} s, {rate} trades and 300 other events come every
-second, and {faults} faults, as many as in {hours:.0f} hours of hard life. Verdicts are looked at
-again {quicker} times sooner than they would. Noted every {sample:.0f} s; the line goes through the
-last two thirds, when each fault has been played once.
+Made by `make soak`; do not edit. One tracker, feeds A and B, for {minutes:.0f} minutes: {births:g}
+markets begin every second and trade for {life} s, {rate} trades and 300 other events come every
+second, and {faults} faults, as many as in {hours:.0f} hard hours. Resolutions are checked
+again {quicker} times sooner than usual. Measured every {sample:.0f} s; the line goes through the
+last two thirds, when each fault has occurred once.
 
 ![memory, threads, descriptors, what waits](soak.svg)
 
-Where threads and descriptors drop, nobody is let in for 9 s: fewer live than are wanted.
+Where threads and descriptors drop, the exchange accepts no connection for 9 s: fewer are open
+than are wanted.
 
-| figure | unit | mean | most | the line gains | verdict |
+| figure | unit | mean | most | the line gains | result |
 |---|---|---|---|---|---|
 {rows}
 
-{markets:,} markets were looked after. {verdicts:,} verdicts, {trades:,} trades, {reconnects:,}
-reconnects, {deaths} deaths of actors; books {books}. Ledger against database: sent {sent}, lost
-{lost}, doubled {doubled}, uncovered {uncovered}, in gaps {in_gaps}; {told}.
+{markets:,} markets were followed. {verdicts:,} resolutions, {trades:,} trades,
+{reconnects:,} reconnects, {deaths} deaths of actors; accounting {books}.
+Ledger against database: sent {sent}, lost {lost}, duplicates {doubled},
+uncovered {uncovered}, in gaps {in_gaps}; {told}.
 
 Faults: {struck}.
 """

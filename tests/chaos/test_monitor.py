@@ -50,7 +50,7 @@ def test_every_alert_is_raised_by_exactly_one_fault() -> None:
 
 
 def test_the_page_tells_of_every_alert_what_was_seen() -> None:
-    page = (ROOT / "docs" / "reliability.md").read_text()
+    page = (ROOT / "docs" / "evidence" / "torture.md").read_text()
     assert re.findall(r"^\| (Tracker\w+) \|", page, re.MULTILINE) == ALERTS
 
 

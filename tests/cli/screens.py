@@ -1,14 +1,13 @@
-"""The screens of tracker-status in every state: `make screens` writes docs/screens.
+"""The screens of tracker-status in every state: `make screens` writes docs/evidence/screens.
 
 Each state is made from reports such as the actors send, so that what is shown is
-what would be seen. PNG needs rsvg-convert (Debian: librsvg2-bin); text does not.
+what would be seen. The texts are kept, and the one picture that README shows;
+pictures of all states go to build/screens, which is not kept.
 """
 
 import io
-import shutil
-import subprocess
+import re
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,11 @@ from tests.health.health_samples import (
     state,
 )
 
-FOLDER = Path(__file__).parents[2] / "docs" / "screens"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "evidence" / "screens"
+PICTURES = ROOT / "build" / "screens"
+SHOWN = "healthy"
+"""The state whose picture is kept beside the texts."""
 NOW = START + 3_681.0
 CONNECTIONS = ("a-0001", "a-0002", "b-0001", "b-0002", "lifecycle")
 TOKENS = 380
@@ -192,31 +195,26 @@ def text(shown: RenderableType) -> str:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def picture(name: str, shown: RenderableType, file: Path, convert: str) -> None:
-    """Write a screen as a picture of a terminal."""
+def picture(name: str, shown: RenderableType) -> str:
+    """Return a screen as a picture of a terminal, an SVG that loads nothing from elsewhere."""
     console = Console(
-        file=io.StringIO(), width=82, record=True, force_terminal=True, highlight=False
+        file=io.StringIO(), width=80, record=True, force_terminal=True, highlight=False
     )
     console.print(shown)
-    svg = console.export_svg(title=f"tracker-status: {name}").replace(
-        "Fira Code", "DejaVu Sans Mono"
-    )
-    with tempfile.NamedTemporaryFile("w", suffix=".svg") as drawn:
-        drawn.write(svg)
-        drawn.flush()
-        subprocess.run([convert, "--width=800", "--output", str(file), drawn.name], check=True)
+    drawn = console.export_svg(title="bin/tracker-status --watch", unique_id=f"screen-{name}")
+    drawn = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    drawn = drawn.replace("Fira Code, monospace", "DejaVu Sans Mono, Menlo, Consolas, monospace")
+    return "".join(f"{line.rstrip()}\n" for line in drawn.splitlines())
 
 
 def main() -> int:
     """Write all of them."""
-    FOLDER.mkdir(exist_ok=True)
-    convert = shutil.which("rsvg-convert")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for name, (_, shown) in screens().items():
         (FOLDER / f"{name}.txt").write_text(text(shown))
-        if convert:
-            picture(name, shown, FOLDER / f"{name}.png", convert)
-    if not convert:
-        sys.stderr.write("no pictures: rsvg-convert (Debian: librsvg2-bin) is not installed\n")
+        (PICTURES / f"{name}.svg").write_text(picture(name, shown))
+    (FOLDER / f"{SHOWN}.svg").write_text((PICTURES / f"{SHOWN}.svg").read_text())
     return 0
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from actors.config.load import load
 from actors.config.settings import Config
+from tests.docs.test_pages import links
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
@@ -96,7 +97,7 @@ def laid_out(tmp_path: Path) -> Path:
 
 def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
     walk = (SYSTEMD / "README.md").read_text().split("```\n")[1]
-    played = (ROOT / "docs" / "installation.md").read_text()
+    played = (ROOT / "docs" / "evidence" / "installation.md").read_text()
     first, *others = walk.splitlines()
     assert len(others) == 9
     assert f"Line 1, not played: `{first}`\n" in played
@@ -105,7 +106,7 @@ def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
 
 
 def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
-    paths = re.findall(r"(/(?:opt|etc)/tracker[\w./]*)", UNIT)
+    paths = re.findall(r"(/(?:opt|etc)/tracker[\w./-]*)", UNIT)
     made_elsewhere = {"/opt/tracker/.venv/bin/python", "/etc/tracker/credentials/database_url"}
 
     assert paths
@@ -115,6 +116,20 @@ def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
         "f /etc/tracker/credentials/database_url"
         in (laid_out / "etc/tmpfiles.d/tracker.conf").read_text()
     )
+
+
+def test_every_link_of_the_installed_pages_leads_somewhere(laid_out: Path) -> None:
+    home = laid_out / "opt/tracker"
+    pages = sorted(home.rglob("*.md"))
+    gone = [
+        f"{page.relative_to(home)}: {to}"
+        for page in pages
+        for to in links(page)
+        if not (page.parent / to.partition("#")[0]).exists()
+    ]
+
+    assert len(pages) > 15
+    assert gone == []
 
 
 def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_documentation_is_the_declaration() -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    assert text == manual.markdown(), "run: python -m actors.config > docs/configuration.md"
+    text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    assert text == manual.markdown(), "renew it: make docs"
 
 
 def test_the_effective_configuration_names_every_setting_and_its_source() -> None:

@@ -1,4 +1,4 @@
-"""docs/data.md names the columns there are, and every block of SQL in it does what it says."""
+"""docs/reference/data.md names the columns there are; each recipe of how-to/query.md works."""
 
 import re
 from datetime import timedelta
@@ -12,6 +12,7 @@ from psycopg import sql
 
 from actors.database.store import Store
 from actors.model.batch import Batch, ConnectionEvent, RejectedRow
+from actors.model.connection import GapCause
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -28,7 +29,9 @@ from tests.postgres import ask
 
 pytestmark = pytest.mark.db
 
-PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+DATA = (DOCS / "reference" / "data.md").read_text()
+QUERY = (DOCS / "how-to" / "query.md").read_text()
 OPEN = ConditionId("0x" + "b2" * 32)
 GIVEN = {
     "token": YES,
@@ -40,15 +43,9 @@ GIVEN = {
 Rows = list[tuple[Any, ...]]
 
 
-def part(title: str) -> str:
-    _, _, rest = PAGE.partition(f"\n## {title}\n")
-    assert rest, title
-    return rest.partition("\n## ")[0]
-
-
-def entries(title: str) -> dict[str, str]:
-    """Give the text below each heading of the third level."""
-    pieces = part(title).split("\n### ")[1:]
+def entries(text: str, level: str) -> dict[str, str]:
+    """Return the text below each heading of this level."""
+    pieces = text.split(f"\n{level} ")[1:]
     return {head: text for head, _, text in (piece.partition("\n") for piece in pieces)}
 
 
@@ -56,11 +53,12 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+TABLES = DATA.partition("\n## Relations\n")[2]
 RELATIONS = {
     name: re.findall(r"^\| (\w+) \| ([a-z\[\]]+) \|", text.partition("|---")[2], re.MULTILINE)
-    for name, text in entries("Relations").items()
+    for name, text in entries(TABLES, "###").items()
 }
-RECIPES = {name: blocks(text) for name, text in entries("Recipes").items()}
+RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
 
 
 @pytest.fixture
@@ -69,7 +67,7 @@ def filled(database: str, store: Store) -> str:
 
     A market resolved at 290 s. YES was wanted from 0 s and heard from 10 s to
     100 s and from 130 s to 300 s; NO was wanted and never heard. Trades of YES at
-    20 s (with a twin), 70 s, 140 s and, after it resolved, 295 s.
+    20 s (two identical ones), 70 s, 140 s and, after it resolved, 295 s.
     """
     store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), mark=1))
     facts: list[Fact] = [
@@ -154,7 +152,7 @@ def test_the_function_gives_the_columns_that_are_named(database: str) -> None:
 
 
 def test_every_column_is_explained() -> None:
-    for line in part("Relations").splitlines():
+    for line in TABLES.splitlines():
         if line.startswith("| ") and not line.startswith("| column"):
             assert len(line.strip("|").split("|")) == 3, line
             assert line.strip("|").split("|")[2].strip(), line
@@ -170,7 +168,23 @@ def test_a_recipe_runs_and_finds_something(filled: str, name: str, number: int) 
 
 def test_every_recipe_has_its_sql_and_no_sql_stands_elsewhere() -> None:
     assert all(RECIPES.values())
-    assert sum(len(said) for said in RECIPES.values()) == len(blocks(PAGE))
+    assert sum(len(said) for said in RECIPES.values()) == len(blocks(QUERY))
+    assert blocks(DATA) == []
+
+
+def test_every_cause_of_a_gap_is_explained() -> None:
+    row = next(line for line in TABLES.splitlines() if line.startswith("| cause |"))
+    assert set(re.findall(r"`(\w+)`", row)) == {cause.value for cause in GapCause}
+    below = entries(TABLES, "###")["coverage_gaps"].partition(row)[2]
+    assert {cause.value for cause in GapCause} <= set(re.findall(r"`(\w+)`:", below))
+
+
+def test_every_public_relation_is_named_and_a_reader_may_be_granted_each(database: str) -> None:
+    (block,) = RECIPES["A role for readers"]
+    ((granted,),) = run(database, block)
+    listed = granted.removeprefix("grant select on ").partition(" to ")[0]
+
+    assert {name.strip() for name in listed.split(",")} == set(RELATIONS) - {"coverage_gaps"}
 
 
 def test_a_label_is_what_the_token_of_the_trade_paid(filled: str) -> None:
@@ -254,10 +268,10 @@ def test_a_series_is_zero_where_we_listened_and_null_where_not(filled: str) -> N
     assert [shares for _, shares in run(filled, series, token=NO)] == [None] * 5
 
 
-def test_twin_fills_are_counted(filled: str) -> None:
-    ((*_, fills),) = run(filled, *RECIPES["Twin fills"])
+def test_identical_trades_are_counted(filled: str) -> None:
+    ((*_, trades),) = run(filled, *RECIPES["Identical trades"])
 
-    assert fills == 2
+    assert trades == 2
 
 
 def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:

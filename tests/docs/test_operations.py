@@ -1,4 +1,4 @@
-"""docs/operations.md tells what the source does: events, reason codes, exit codes."""
+"""Log events, reason codes and exit codes: the pages say what the source does."""
 
 import ast
 import re
@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from actors import errors
+from actors.cli import status
 from actors.health import rules
 from actors.model.batch import Committed
+from actors.simulator import main as simulator
 from actors.writer.notify import CommitSummary
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+DOCS = ROOT / "docs"
+EVENTS = (DOCS / "reference" / "log-events.md").read_text()
+RUNBOOK = (DOCS / "how-to" / "operate.md").read_text()
+EXIT_CODES = (DOCS / "reference" / "exit-codes.md").read_text()
 LEVELS = ("debug", "info", "warning", "error", "critical")
 EVENT = re.compile(r"[a-z]+(_[a-z]+)*")
 Functions = dict[str, ast.FunctionDef]
@@ -131,16 +136,16 @@ def in_source() -> dict[str, Event]:
     return events
 
 
-def section(title: str) -> str:
-    """Give the text below a heading of the second level."""
-    _, _, rest = PAGE.partition(f"\n## {title}\n")
+def section(page: str, title: str) -> str:
+    """Return the text below a heading of the second level."""
+    _, _, rest = page.partition(f"\n## {title}\n")
     assert rest, title
     return rest.partition("\n## ")[0]
 
 
 def in_page() -> dict[str, Event]:
     events: dict[str, Event] = {}
-    for line in section("Log events").partition("### Why a connection ends")[0].splitlines():
+    for line in EVENTS.partition("\n## Why a connection ends\n")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("| `"):
             continue
@@ -190,28 +195,50 @@ def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
 
 
 def test_every_reason_code_has_its_entry_in_the_runbook_in_order() -> None:
-    headings = re.findall(r"^### `(\w+)`$", section("Runbook"), re.MULTILINE)
+    headings = re.findall(r"^### `(\w+)`$", section(RUNBOOK, "Runbook"), re.MULTILINE)
 
     assert headings == [code for code, _ in rules.RULES]
 
 
 def test_no_entry_of_the_runbook_is_empty() -> None:
-    for entry in section("Runbook").split("\n### ")[1:]:
+    for entry in section(RUNBOOK, "Runbook").split("\n### ")[1:]:
         heading, _, text = entry.partition("\n")
         assert len(text.split()) > 15, heading
 
 
 def test_every_exit_code_is_told() -> None:
-    told = re.findall(r"^\| (\d+) \| `tracker` \|", section("Start, stop, signals"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| `([\w-]+)` \| \S", EXIT_CODES, re.MULTILINE)
+    told = {program: {int(code) for code, name in rows if name == program} for _, program in rows}
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    asked = {status.EXIT_HEALTHY, status.EXIT_UNHEALTHY, status.EXIT_UNREACHABLE}
+    simulated = {simulator.EXIT_OK, simulator.EXIT_IO, simulator.EXIT_CONFIG}
 
-    assert {int(code) for code in told} == codes
+    assert told == {
+        "tracker": codes,
+        "tracker-status": asked | {errors.EXIT_CONFIG},
+        "tracker-simulator": simulated,
+    }
+    assert len(rows) == sum(map(len, told.values()))
 
 
-def test_links_of_the_page_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
-        file, _, place = target.partition("#")
-        text = (ROOT / "docs" / file).read_text() if file else PAGE
-        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-        places = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
-        assert not place or place in places, target
+def test_every_reason_for_which_a_connection_ends_is_explained() -> None:
+    table = EVENTS.partition("\n## Why a connection ends\n")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([\w<>]+)`", row)}
+
+    assert reasons() - told == set()
+
+
+def reasons() -> set[str]:
+    """Return every reason that is spelled out where a connection is given up."""
+    found: set[str] = set()
+    for path in (ROOT / "actors").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or "simulator" in path.parts:
+                continue
+            called = ast.unparse(node.func).rpartition(".")[2]
+            given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "reason")]
+            if called in ("FeedLost", "Retire"):
+                found |= {str(one.value) for one in given if isinstance(one, ast.Constant)}
+    assert len(found) > 5
+    return found

@@ -15,7 +15,7 @@ SYSTEMD = ROOT / "systemd"
 RULES = (SYSTEMD / "prometheus-alerts.yml").read_text()
 CASES = (SYSTEMD / "prometheus-alerts.test.yml").read_text()
 DASHBOARD = (SYSTEMD / "grafana-dashboard.json").read_text()
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "operate.md").read_text()
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(
@@ -49,7 +49,7 @@ def test_every_alert_has_its_entry_in_the_runbook_in_order() -> None:
 def test_every_alert_leads_to_its_entry() -> None:
     for block in RULES.split("- alert: ")[1:]:
         name = block.split("\n", 1)[0]
-        assert f"runbook: docs/operations.md#{name.lower()}\n" in block
+        assert f"runbook: docs/how-to/operate.md#{name.lower()}\n" in block
         assert re.search(r"severity: (page|ticket)\b", block), name
         assert re.search(r"summary: \S+", block), name
 

@@ -1,4 +1,4 @@
-"""docs/status.schema.json is what tracker-status says, and says what each field is."""
+"""docs/reference/status.schema.json is what tracker-status says, and says what each field is."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.cli.board_samples import health
 from tests.health.health_samples import START, WALL, document, outcomes, state, well
 from tests.health.schema_check import faults
 
-FILE = Path(__file__).parents[2] / "docs" / "status.schema.json"
+FILE = Path(__file__).parents[2] / "docs" / "reference" / "status.schema.json"
 SCHEMA: dict[str, Any] = json.loads(FILE.read_text())
 
 

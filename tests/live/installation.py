@@ -1,6 +1,6 @@
 """Plays the ten lines of systemd/README.md on a bare machine, then what a service must bear.
 
-    python tests/live/installation.py > docs/installation.md
+    python tests/live/installation.py > docs/evidence/installation.md
 
 The machine is `machine.Machine`: a real systemd in namespaces, this host's /usr,
 nothing else of it and no network. So packages are there already, libraries come
@@ -38,7 +38,7 @@ cd {SOURCE} && /usr/bin/python3 -m tests.live.installation --addresses < /run/ex
 HEAD = """# The installation, played
 
 Made by `make installation`; do not edit. A machine with nothing but Debian 12 gets a tracker by
-the ten lines of [systemd/README.md](../systemd/README.md), word for word, in a root shell in
+the ten lines of [systemd/README.md](../../systemd/README.md), word for word, in a root shell in
 `{source}`. Then it is hung, killed, misconfigured and stopped.
 
 What differs from a machine of yours, because this one has no network:

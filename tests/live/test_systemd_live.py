@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "docs" / "status.schema.json").read_text()
+    (Path(__file__).parents[2] / "docs" / "reference" / "status.schema.json").read_text()
 )
 STATUS = ("/opt/tracker/.venv/bin/python", "/opt/tracker/bin/tracker-status", "--field", "state")
 

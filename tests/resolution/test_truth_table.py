@@ -1,4 +1,4 @@
-"""docs/resolutions.md tells what the rule does: every row of its truth table, and its budgets."""
+"""docs/explanation/resolutions.md says what the rule does: every row of its table, its limits."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
 from actors.resolution.quorum import SourceRecord as Heard
 from tests.resolution.recorded_answers import CONDITION, MARKET, Payouts, pays, says
 
-PAGE = (Path(__file__).parents[2] / "docs" / "resolutions.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "resolutions.md").read_text()
 HOLD = 120
 DASH = "\N{EN DASH}"
 WORDS: dict[str, Payouts] = {"A": pays("1", "0"), "B": pays("0", "1"), "½": pays("0.5", "0.5")}

@@ -1,0 +1,146 @@
+"""Every link, anchor and path of the documentation leads somewhere; every page is reached."""
+
+import re
+import subprocess
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PLAYED = DOCS / "evidence" / "installation.md"
+"""What a machine said when it was played; paths in it are those of that day."""
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "systemd" / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+NAMED = re.compile(r"(?<![\w/.-])docs/[\w./-]*\w\.(?:md|txt|json|svg)(?:#[\w-]+)?")
+MODULE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sql|yml|service))`")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(page: Path) -> str:
+    """Return the text without blocks and spans of code."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`(?!\])", "", text)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    seen: Counter[str] = Counter()
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return frozenset(found)
+
+
+def links(page: Path) -> list[str]:
+    """Return where the links and pictures of a page lead, but for other sites."""
+    return [to for to in LINK.findall(prose(page)) if not re.match(r"https?:|mailto:", to)]
+
+
+def fault(page: Path, target: str) -> str:
+    """Return what is wrong with a link of a page; nothing if it leads somewhere."""
+    file, _, anchor = target.partition("#")
+    place = (page.parent / file).resolve() if file else page
+    if not place.is_relative_to(ROOT) or not place.exists():
+        return f"{target}: no such file"
+    if anchor and (place.suffix != ".md" or anchor not in anchors(place)):
+        return f"{target}: no such heading"
+    return ""
+
+
+def files() -> list[Path]:
+    """Return every text file of the project, as version control has it or would have it."""
+    said = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if said.returncode != 0:
+        pytest.skip("not a clone: which files belong to the project is not known")
+    paths = [ROOT / name for name in said.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and path.suffix != ".svg"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [found for to in links(page) if (found := fault(page, to))] == []
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    page = DOCS / "how-to" / "operate.md"
+
+    assert fault(page, "gone.md") == "gone.md: no such file"
+    assert fault(page, "../../../elsewhere.md").endswith("no such file")
+    assert fault(page, "#no-such-entry") == "#no-such-entry: no such heading"
+    assert fault(page, "maintain.md#runbook") == "maintain.md#runbook: no such heading"
+    assert fault(page, "#runbook") == fault(page, "query.md#is-no-trades-real") == ""
+    assert len(links(page)) > 20
+
+
+def test_every_page_and_picture_is_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        if page.is_dir():
+            reached |= set(page.iterdir())
+        elif page.suffix == ".md":
+            waiting += [(page.parent / to.partition("#")[0]).resolve() for to in links(page)]
+    there = {path for path in DOCS.rglob("*") if path.is_file()}
+
+    assert sorted(map(name_of, there - reached)) == []
+
+
+@pytest.mark.parametrize("folder", ["how-to", "reference", "explanation", "evidence"])
+def test_the_readme_itself_links_every_page_of_a_need(folder: str) -> None:
+    linked = {(ROOT / to.partition("#")[0]).resolve() for to in links(ROOT / "README.md")}
+
+    assert set((DOCS / folder).glob("*.md")) - linked == set()
+
+
+def test_every_page_that_is_named_anywhere_is_there() -> None:
+    gone = [
+        f"{name_of(path)}: {named}"
+        for path in files()
+        if path != PLAYED
+        for named in NAMED.findall(path.read_text(errors="replace"))
+        if fault(ROOT / "README.md", named)
+    ]
+
+    assert gone == []
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "architecture.md"], ids=name_of)
+def test_every_file_of_the_source_that_a_page_names_is_there(page: Path) -> None:
+    named = MODULE.findall(page.read_text()) if page != PLAYED else []
+    gone = [
+        name
+        for name in named
+        if "NNNN" not in name
+        and not any((base / name).exists() for base in (ROOT, ROOT / "actors", page.parent))
+    ]
+
+    assert gone == []
+
+
+def test_a_page_begins_with_its_title() -> None:
+    for page in PAGES:
+        assert re.match(r"# \S", page.read_text()), page
