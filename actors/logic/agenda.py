@@ -18,7 +18,7 @@ from actors.logic.announced import Announced
 from actors.logic.market import Market
 from actors.logic.trade import ConditionId
 from actors.logic.universe import Filters
-from actors.logic.walk import Walk, Watermark, everything, named, newest
+from actors.logic.walk import OVERLAP, Walk, Watermark, everything, named, newest
 
 SWEEP_S = 1800.0
 STARVED_SWEEP_S = 300.0
@@ -80,7 +80,9 @@ class Agenda:
         """Note the time and begin what is due; True when a sweep begins."""
         self._now, self._wall = now, wall
         if self._newest is None and not self._filters.markets and now >= self._newest_at:
-            self._newest = newest(self._watermark.since, tags=self._tags)
+            # A clock that was ahead and is set back has left the mark in the future.
+            since = min(self._watermark.since, wall - OVERLAP)
+            self._newest = newest(since, tags=self._tags)
             self._newest_at = now + self._discovery_s
         if self._walks or now < self._sweep_at:
             return False
