@@ -1,7 +1,8 @@
 """The supervisor, unstarted: its household, time, the stop, health."""
 
 import pytest
-from household import LANE, House, added, connection_report
+from clocks import DAY_S, HOUR_S
+from household import LANE, START, House, added, connection_report
 
 from actors.logic import record
 from actors.messages import (
@@ -38,6 +39,25 @@ def test_a_sign_of_life_is_journalled_every_5_s() -> None:
     house = House().ticks(11)
 
     assert len(house.facts(record.ProcessAlive)) == 3
+
+
+# Faults of a clock that steps: no sign of life until it is caught up, one at every tick, or a
+# child that is taken for dead.
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
+def test_signs_of_life_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
+    house = House().begin(1)
+    before, born = len(house.facts(record.ProcessAlive)), house.born()
+    house.wall_ns += int(step_s * 1e9)
+    shown_ns = house.wall_ns
+    house.ticks(60)
+
+    signs = house.facts(record.ProcessAlive)[before:]
+    assert len(signs) == 12
+    assert all(shown_ns < sign.at_ns <= house.wall_ns for sign in signs)
+    assert house.born() == born
+    assert house.health().uptime_s == house.now - START
 
 
 def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:
