@@ -53,7 +53,7 @@ class WellJournal(FakeJournal):
         """Everything is on disk as soon as it is told."""
 
 
-class House:
+class Loop:
     """A tracker that was not started, with boxes for the supervisor and the writer."""
 
     def __init__(
@@ -86,11 +86,11 @@ class _To:
 def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
     turns = 100
     with clocks(datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC)) as held:
-        house = House(held, turns=turns, steps={50: step_s})
+        loop = Loop(held, turns=turns, steps={50: step_s})
         began = held.now
-        house.tracker._beat(None)
-    times = house.times()
-    assert len(house.writer.of(Flush)) == turns
+        loop.tracker._beat(None)
+    times = loop.times()
+    assert len(loop.writer.of(Flush)) == turns
     assert turns * FLUSH_S / TICK_S - 4 <= len(times) <= turns * FLUSH_S / TICK_S
     gaps = [later - sooner for (sooner, _), (later, _) in pairwise(times)]
     assert all(TICK_S <= gap < 2 * TICK_S for gap in gaps)
@@ -104,9 +104,9 @@ def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])
 def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s: float) -> None:
     with clocks() as held:
-        house = House(held, turns=10_000, steps={7: step_s})
-        house.tracker._beat(5.0)
-    assert house.stop.turns * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
+        loop = Loop(held, turns=10_000, steps={7: step_s})
+        loop.tracker._beat(5.0)
+    assert loop.stop.turns * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s:
 )
 def test_start_and_stop_are_written_down_with_the_time_that_the_clock_shows(at: datetime) -> None:
     with clocks(at) as held:
-        house = House(held)
-        house.tracker._record_start()
+        loop = Loop(held)
+        loop.tracker._record_start()
         held.step(-HOUR_S)
-        shutdown._close_journal(cast("Journal", house.journal))
+        shutdown._close_journal(cast("Journal", loop.journal))
         shown_ns = time.time_ns()
-    started, stopped = house.recorded()
+    started, stopped = loop.recorded()
     assert isinstance(started, record.ProcessStarted)
     assert isinstance(stopped, record.ProcessStopped)
     assert abs(started.at_ns - int(at.timestamp() * 1e6) * 1000) < 1_000
@@ -135,10 +135,10 @@ def test_start_and_stop_are_written_down_with_the_time_that_the_clock_shows(at: 
 
 def test_before_there_is_a_supervisor_the_status_is_of_this_moment() -> None:
     with clocks(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)) as held:
-        house = House(held)
+        loop = Loop(held)
         held.run(2.0)
-        shown = house.tracker._current_health()
+        shown = loop.tracker._current_health()
         held.step(-DAY_S)
-        stepped = house.tracker._current_health()
+        stepped = loop.tracker._current_health()
     assert (shown.started_at, shown.at) == ("2026-12-31T23:59:59.000Z", "2027-01-01T00:00:01.000Z")
     assert (stepped.at, stepped.uptime_s) == ("2026-12-31T00:00:01.000Z", 2.0)

@@ -30,7 +30,7 @@ class Beating:
     sync_alive_at: float
 
 
-class Room:
+class Beats:
     """Heartbeats, all of them fresh, and those who beat."""
 
     def __init__(self, held: Clocks) -> None:
@@ -58,21 +58,21 @@ def _without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
 def test_a_step_of_the_wall_clock_makes_nobody_stuck(step_s: float) -> None:
     with clocks() as held:
-        room = Room(held)
+        watched = Beats(held)
         held.run(1.0)
         held.step(step_s)
-        assert room.well()
-        room.beat()
+        assert watched.well()
+        watched.beat()
         held.run(STALE_S - 1)
-        assert room.well()
+        assert watched.well()
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0])
 def test_a_clock_that_is_set_back_hides_nobody_who_is_stuck(step_s: float) -> None:
     with clocks() as held:
-        room = Room(held)
+        watched = Beats(held)
         held.step(step_s)
         held.run(STALE_S + 1)
-        assert not room.well()
-        room.beat()
-        assert room.well()
+        assert not watched.well()
+        watched.beat()
+        assert watched.well()

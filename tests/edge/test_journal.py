@@ -282,7 +282,7 @@ def test_a_clock_that_steps_changes_neither_order_nor_content(
     ],
     ids=["leap day", "new year", "clock never set"],
 )
-def test_segments_and_records_bear_the_time_that_the_clock_shows(
+def test_segments_and_records_carry_the_time_that_the_clock_shows(
     opened: Open, disk: MemoryDisk, at: datetime
 ) -> None:
     at_ns = int(at.timestamp()) * 10**9
