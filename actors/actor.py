@@ -28,8 +28,6 @@ Handler = Callable[[Any], Any]
 # it was told, until something comes that is not patient, or until much waits. Nothing waits
 # longer than until the next message that is not patient.
 MOST_PATIENT = 32
-
-
 """So many messages wake the owner though all of them could wait."""
 
 

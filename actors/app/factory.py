@@ -32,8 +32,6 @@ from actors.transport.skimmer import FrameSkimmer
 from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
 
 STOP_ACTOR_S = 5.0
-
-
 Ref = pykka.ActorRef[Any]
 
 

@@ -18,23 +18,13 @@ import msgspec
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import Pagination, Watermark, everything, named, newest
+from actors.polymarket.pagination import OVERLAP, Pagination, Watermark, everything, named, newest
 
 SWEEP_S = 1800.0
-
-
 STARVED_SWEEP_S = 300.0
-
-
 RECALL_S = 15.0
-
-
 RECALLED_S = 1.0
-
-
 LOOKUP_S = 1.0
-
-
 LOOKUP_IDS = 50
 
 
@@ -45,8 +35,6 @@ LOOKUP_IDS = 50
 
 
 DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
-
-
 MAX_WAITING = 10_000
 
 
@@ -165,7 +153,9 @@ class Discovery:
         """Note the time and begin what is due; True when a sweep begins."""
         self._now, self._wall = now, wall
         if self._newest is None and not self._filters.markets and now >= self._newest_at:
-            self._newest = newest(self._watermark.since, tags=self._tags)
+            # A clock that was ahead and is set back has left the mark in the future.
+            since = min(self._watermark.since, wall - OVERLAP)
+            self._newest = newest(since, tags=self._tags)
             self._newest_at = now + self._discovery_s
         if self._walks or now < self._sweep_at:
             return False

@@ -22,8 +22,6 @@ from actors.model.market import Market, Shard
 from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
-
-
 MAX_SETTLED = 300_000
 
 
@@ -141,8 +139,6 @@ class Candidates:
 
 
 _ZERO = Decimal(0)
-
-
 _UNWRITTEN = 0
 
 

@@ -14,11 +14,7 @@ from actors.health.document import Connection, Coverage, Health
 from actors.health.text import clean, headline, verdict
 
 SHOWN_CONNECTIONS = 12
-
-
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
-
-
 _COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stopping": "yellow"}
 
 

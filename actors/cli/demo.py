@@ -33,8 +33,6 @@ from actors.process.runtime import stop_signals
 from actors.simulator.judge import Judgement, judge
 
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
-
-
 TRADES = 500
 
 
@@ -42,11 +40,7 @@ TRADES = 500
 
 
 ROOT = Path(__file__).parents[2]
-
-
 STOP_S = 60.0
-
-
 _PR_SET_PDEATHSIG = 1
 
 
@@ -175,14 +169,8 @@ def ask_simulator(admin_url: str, what: str, **said: object) -> None:
 
 
 """Prints a second, from the moment at which every token is listened to."""
-
-
 RESTART_S = 2.0
-
-
 QUIET_S = 0.5
-
-
 """Seconds between the last trade and the stop, so that the last of them arrive."""
 
 

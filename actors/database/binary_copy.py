@@ -26,23 +26,13 @@ UNWRITABLE = (struct.error, OverflowError)
 
 
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
-
-
 _ROWS_AT_ONCE = 256  # so that the server works while the next are written
-
-
 _key = struct.Struct(">QIQ").pack
-
-
 Keyed = tuple[bytes, Trade, int, int]
-
-
 """A key, which sorts as (traded_at, asset_key, trade_hash) does; trade; asset_key; trade_hash.
 
 Plain tuples: there is one for each row.
 """
-
-
 Known = Callable[[KeysView[bytes]], Iterable[bytes]]
 
 
@@ -101,63 +91,27 @@ def _keyed(
 
 
 """What is raised for a number that does not fit its column."""
-
-
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-
-
 _TRAILER = b"\xff\xff"
-
-
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
-
-
 _NULL = b"\xff\xff\xff\xff"
-
-
 _head = struct.Struct(">hiqiqiqiiii").pack
-
-
 _whole = struct.Struct(">ii").pack
-
-
 _size = struct.Struct(">i").pack
-
-
 _three_groups = struct.Struct(">ihhHHHHH").pack
-
-
 _groups_head = struct.Struct(">ihhH").pack(14, 3, 0, 0)
-
-
 _GROUPS_BYTES = 4 + 14
-
-
 _HASH_BYTES = 32
-
-
 _HASH_TEXT = 2 + 2 * _HASH_BYTES
-
-
 _WHOLE_DIGITS, _SHOWN_DIGITS = 4, 8
-
-
 _SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
 
 
 # What stands in every row, in as few pieces as may be: each costs as much as a field.
 _FIELDS_AND_EIGHT = struct.pack(">hi", 12, 8)
-
-
 _FOUR, _EIGHT, _HASH = _size(4), _size(8), _size(_HASH_BYTES)
-
-
 _NO_ID_NO_EXTRA = 2 * _NULL
-
-
 _SHIFTS = [10**places for places in range(8, -1, -1)]
-
-
 _dumper = DecimalBinaryDumper(Decimal)
 
 

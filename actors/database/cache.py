@@ -96,14 +96,8 @@ class TokenKeys:
 
 
 MOST_KEYS = 65_536
-
-
 """Keys of one generation: a minute of 1,000 prints a second; at most 12 MiB for both."""
-
-
 LONGEST_WAIT = 64
-
-
 """Batches after which a collision is forgotten at the latest."""
 
 

@@ -16,8 +16,6 @@ from actors.database import queries
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-
 DATA_FAULTS = (
     psycopg.DataError,  # class 22, and what the driver itself cannot write
     psycopg.IntegrityError,  # class 23
@@ -35,12 +33,8 @@ DATA_FAULTS = (
 
 
 PATIENCE_S = 30.0
-
-
 """Longest wait for one call of the store. Less than the silence at which its
 actor counts as dead; more than the 20 s after which the server itself gives up."""
-
-
 EVERY_S = 1.0
 
 
@@ -120,8 +114,6 @@ class QueryWatchdog:
 
 
 """One row is at fault, not the database: bisect, set it aside, store the rest."""
-
-
 _TRANSPORT: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,

@@ -46,26 +46,12 @@ _CHUNK = 5000
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 _STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
-
-
 _SOURCES = frozenset(Source)
-
-
 _STANDINGS = frozenset(MarketState)
-
-
 Row = tuple[Any, ...]
-
-
 _payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...])
-
-
 _resolution = msgspec.json.Decoder(Resolution)
-
-
 _told = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 

@@ -23,17 +23,9 @@ from actors.model.outcome import Contradiction, Observation, Resolution, Transit
 from actors.model.trade import Rejection, Trade, trade_hashes
 
 T = TypeVar("T")
-
-
 _MARKETS_AT_ONCE = 1000
-
-
 _TRADES_AT_ONCE = 20_000  # 5,000 of each feed
-
-
 _ROWS_AT_ONCE = 5000
-
-
 _BYTES_AT_ONCE = 16 * 2**20
 
 
@@ -45,20 +37,10 @@ _BYTES_AT_ONCE = 16 * 2**20
 
 
 SHARE = 0.01
-
-
 """More rejected of one batch than this share is no accident …"""
-
-
 LEAST_ROWS = 100
-
-
 """… when the batch has so many rows at least."""
-
-
 MOST_IN_A_ROW = 100
-
-
 """More rejected one after the other than this is none either, whatever the batches."""
 
 

@@ -42,8 +42,6 @@ from actors.messages import (
 from actors.model.connection import ConnectionSpec, gap_cause
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
-
-
 log = logging.getLogger(__name__)
 
 

@@ -28,8 +28,6 @@ import msgspec
 from actors.model.trade import TokenId, Trade
 
 _MS: Final = 1_000_000
-
-
 SETTLED_MS: Final = 5_000
 
 

@@ -125,11 +125,7 @@ def _keys(firsts: Sequence[Trade], digests: Sequence[int]) -> list[int]:
 
 
 """Most frames that are taken together."""
-
-
 BYTES_AT_ONCE: Final = 1 << 20
-
-
 """Most bytes of frames that are taken together; a longer frame is taken alone. So whatever
 fits the journal by itself fits it in company, and damage to the journal costs no more."""
 

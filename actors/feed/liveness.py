@@ -190,11 +190,7 @@ class MissedTokenCounter:
 
 
 _COMPLAINT: Final = "closed_1008"
-
-
 _COMPLAINT_S: Final = 10.0
-
-
 _RESOLVED_S: Final = 300.0
 
 

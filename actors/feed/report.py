@@ -13,11 +13,7 @@ from actors.messages import ConnectionReport
 from actors.model.trade import Busiest, TokenId
 
 log = logging.getLogger(__name__)
-
-
 LINE_S = 60.0
-
-
 _MOST_TOKENS = 1_000
 
 
@@ -87,11 +83,7 @@ class BusyTokens:
 
 
 """Least time between two lines of one connection about the same, in seconds."""
-
-
 ORDINARY = frozenset({"PONG", "NO NEW ASSETS"})
-
-
 """Texts that answer what we ask, a heartbeat and a probe."""
 
 

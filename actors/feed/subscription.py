@@ -10,17 +10,9 @@ from actors.model.trade import TokenId
 from actors.polymarket import channel
 
 TRADE_MARKERS = (b"last_trade_price",)
-
-
 LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")
-
-
 BOOK_MARKER = b'"bids"'
-
-
 PROBES = 3
-
-
 """Tokens that a probe without a canary asks for: one of them may have resolved."""
 
 

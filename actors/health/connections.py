@@ -11,8 +11,6 @@ from actors.health.reported import ConnectionFigures
 from actors.model.connection import slot_of
 
 LISTENING = "listening"
-
-
 """The state of a connection that does its work, as it reports it."""
 
 

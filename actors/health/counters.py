@@ -213,16 +213,16 @@ class Accounting:
 
 
 DAY_NS = 86_400 * 10**9
-
-
 LONGEST_STEP_S = 10.0
-
-
 """Seconds between two measures beyond which nobody measured: the process was stopped or starved."""
+SET_BACK_NS = 3_600 * 10**9
+"""A clock that is set back further behind the beginning of the day was wrong before."""
 
 
 class DayCoverage:
     """What happened since midnight UTC, or since the process began when that was later.
+
+    A clock that was ahead and is set right begins the day again, at that moment.
 
     Args:
         wall_ns: When the process began, nanoseconds since 1970.
@@ -245,8 +245,7 @@ class DayCoverage:
 
         `now` is monotonic seconds, `wall_ns` the same moment since 1970.
         """
-        if wall_ns // DAY_NS > self._day:
-            self._begin(wall_ns // DAY_NS * DAY_NS)
+        begun = self._begin_anew(wall_ns)
         before, self._measured_at = self._measured_at, now
         if before is None:
             return
@@ -254,9 +253,21 @@ class DayCoverage:
         # Nobody looked for so long: what was heard meanwhile is not known, so it is not claimed.
         if step_s > LONGEST_STEP_S:
             covered = 0
+            if begun:  # what came before the beginning is not of this day
+                step_s = min(step_s, (wall_ns - self._since_ns) / 1e9)
         self._wanted_s += step_s * wanted
         self._gap_s += step_s * max(0, wanted - covered)
         self._deaf_s += step_s if wanted and not covered else 0.0
+
+    def _begin_anew(self, wall_ns: int) -> bool:
+        """Begin the day that the clock shows, unless it has begun; return whether it did."""
+        if wall_ns // DAY_NS > self._day:
+            self._begin(wall_ns // DAY_NS * DAY_NS)
+        elif wall_ns < self._since_ns - SET_BACK_NS:
+            self._begin(wall_ns)
+        else:
+            return False
+        return True
 
     def coverage(self) -> Coverage:
         """Give what was listened to today."""

@@ -308,8 +308,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
 _FIELD = re.compile(
     r"^    (\w+(?:, \w+)*): (.+?)(?=^    \w+(?:, \w+)*: |\Z)", re.MULTILINE | re.DOTALL
 )

@@ -18,17 +18,9 @@ from actors.errors import AddressTaken
 from actors.health.document import Connection, Health
 
 MOST_CONNECTIONS = 500
-
-
 LONGEST_LABEL = 80
-
-
 STATES = ("healthy", "degraded", "starting", "stopping")
-
-
 DATABASE_STATES = ("live", "behind", "away", "stopped")
-
-
 Labels = Mapping[str, float]
 
 
@@ -171,8 +163,6 @@ GAUGES = (
     Number("books.in_journal", "journal_trades", "Prints and rejected not committed."),
     Number("books.adjusted", "books_adjusted", "Correction after a lost count."),
 )  # fmt: skip
-
-
 COUNTERS = (
     Number("trades.total", "trades_stored", "New rows of trades."),
     Number("trades.heard_total", "trades_heard", "Trades on all connections."),
@@ -186,8 +176,6 @@ COUNTERS = (
     Number("resolutions.recorded", "resolutions_recorded", "Verdicts recorded."),
     Number("resolutions.conflicts", "resolution_conflicts", "Contradictions."),
 )  # fmt: skip
-
-
 NAMED = (
     Named("state", "state", "1 for the present state.", "state",
           lambda h: {state: float(state == h.state) for state in STATES}),
@@ -206,8 +194,6 @@ NAMED = (
     Named("restarts.looping", "child_looping", "1: it dies again and again.", "child",
           lambda h: dict.fromkeys(h.restarts.looping, 1.0)),
 )  # fmt: skip
-
-
 EACH = (
     Each("data_age_s", "connection_data_age_seconds", "Since its last data."),
     Each("down_s", "connection_down_seconds", "0 while it listens."),

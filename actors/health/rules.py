@@ -5,8 +5,6 @@ from collections.abc import Callable
 from actors.health.document import Health, Limits
 
 Rule = Callable[[Health, Limits], str]
-
-
 """Gives the reason in words, or nothing when all is well."""
 
 
@@ -123,8 +121,6 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("resolution_conflicts", _conflicts),
     ("books_unbalanced", _unbalanced),
 )
-
-
 """(code, rule): each that has something to say degrades health."""
 
 

@@ -51,8 +51,6 @@ from actors.journal.reader import Reader, Skip
 from actors.model.facts import Entry, Hole
 
 MIB = 1024 * 1024
-
-
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 

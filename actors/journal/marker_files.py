@@ -15,14 +15,8 @@ from uuid import UUID
 from actors.journal.filesystem import Disk
 
 IDENTITY = "journal-id"
-
-
 UNMET = "unmet"
-
-
 Place = Callable[[str, Iterable[bytes]], object]
-
-
 """Writes a whole file, durably."""
 
 
@@ -92,8 +86,6 @@ def _read(disk: Disk, directory: int, name: str) -> str | None:
 # words. A file of real blocks. Freeing it makes room to write down where coverage ends when
 # everything else has run full; it is built again before reading resumes.
 NAME = "reserve"
-
-
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 

@@ -155,11 +155,7 @@ class Recorder:
 
 # MERGED: The backlog: facts that wait for room in the journal, in order.
 FACT_TOKENS = 1_000
-
-
 MOST_FACTS = 10_000
-
-
 OfTokens = type[facts.TokensWanted] | type[facts.TokensUnwanted]
 
 

@@ -62,8 +62,6 @@ _CAUSES: Final[Mapping[str, GapCause]] = {
     "journal_full": GapCause.DISK_FULL,
     "stopped": GapCause.PROCESS_DOWN,
 }
-
-
 _NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN})
 
 
@@ -80,12 +78,6 @@ def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
 
 
 ALL_RESOLVED: Final = "all_resolved"
-
-
 """The exchange has nothing more to say about any token of this connection."""
-
-
 SLOW_CONSUMER: Final = "closed_1013"
-
-
 """We read too slowly, or the connection carries too much."""

@@ -39,11 +39,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Decimal(0)
-
-
 HALF = Decimal("0.5")
-
-
 ALL = Decimal(1)
 
 
@@ -84,14 +80,8 @@ def is_outcome(payouts: Sequence[Decimal]) -> bool:
 
 
 DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
-
-
 PROPOSED = frozenset({"proposed", "reproposed"})
-
-
 TRACKER = "tracker"
-
-
 """The source of a transition, beside the sources of words."""
 
 
@@ -167,6 +157,4 @@ RECHECKS_MS = (
     3 * 24 * 3_600_000,
     7 * 24 * 3_600_000,
 )
-
-
 """Ages of a verdict at which it is looked at again."""

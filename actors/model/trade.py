@@ -16,14 +16,8 @@ from typing import NewType
 import msgspec
 
 TokenId = NewType("TokenId", str)
-
-
 """Decimal digits, 1 to 78 of them; never a number (77 digits do not fit a float)."""
-
-
 ConditionId = NewType("ConditionId", str)
-
-
 """`0x` and 62 to 64 lower-case hexadecimal digits."""
 
 
@@ -104,11 +98,7 @@ def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
 
 
 _price = lru_cache(maxsize=4_096)(canonical_decimal)  # there are a thousand, or ten
-
-
 Busiest = tuple[tuple[TokenId, int], ...]
-
-
 """(token, trades lately), busiest first."""
 
 

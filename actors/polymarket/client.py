@@ -16,11 +16,7 @@ from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
 
 MAX_IDS_GAMMA = 100
-
-
 MAX_IDS_DATA = 20
-
-
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
@@ -41,11 +37,7 @@ class _Rows(msgspec.Struct, frozen=True):
 
 
 _keyset = msgspec.json.Decoder(_Keyset)
-
-
 _rows = msgspec.json.Decoder(_Rows)
-
-
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 
 

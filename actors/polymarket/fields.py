@@ -19,44 +19,18 @@ from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, TokenId
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
-
-
 _DAY_MS: Final = 86_400_000
-
-
 _LARGEST_FEE: Final = 999_999_999
-
-
 _MOMENT_DIGITS: Final = 18
-
-
 _LONGEST_HASH: Final = 2 + 128
-
-
 _IDS: Final = 4_096  # a MiB, should all of them be long
-
-
 _PRICES: Final = 4_096
-
-
 _token = re.compile(r"[0-9]{1,78}").fullmatch
-
-
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
-
-
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
-
-
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
-
-
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
-
-
 _HASH_LENGTHS: Final = {66}
-
-
 _hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 
 
@@ -190,8 +164,6 @@ def fee(value: str | int | None) -> int | None:
 # A string that does not end runs to the end of the bytes instead of failing: a
 # failure would be tried again at every quote behind it.
 _structure: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
-
-
 _SPACE: Final = b" \t\r\n"
 
 

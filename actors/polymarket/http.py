@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
@@ -246,7 +247,13 @@ def _retry_after_s(headers: Any) -> float | None:
     if told.isascii() and told.isdigit():
         return min(float(told[:9]), MAX_RETRY_AFTER_S)
     try:
-        wait = parsedate_to_datetime(told) - parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
+        wait = _date(told) - _date(headers.get("Date", ""))
+    except (TypeError, ValueError, OverflowError):
         return None
     return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER_S)
+
+
+def _date(text: str) -> datetime:
+    # Of the three forms of RFC 9110 5.6.7 one names no zone; all are UTC.
+    date = parsedate_to_datetime(text)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -11,8 +11,6 @@ from actors.model.outcome import Source
 # 9,000, Data API 800 (docs of 2026-04 and 2026-09). Ours are well below, since others may stand
 # behind the same address. Seconds are monotonic and passed in.
 WINDOW_S = 10.0
-
-
 GAMMA_LISTINGS = 100
 
 
@@ -21,14 +19,8 @@ GAMMA_LISTINGS = 100
 
 
 FIRST_S = 1.0
-
-
 LONGEST_S = 60.0
-
-
 LONGEST_WISH_S = 300.0
-
-
 ERROR_CHARS = 200
 
 
@@ -71,20 +63,10 @@ class Patience:
 
 
 """For the catalogue. With a restart in the same ten seconds it may be spent twice."""
-
-
 GAMMA_OUTCOMES = 80
-
-
 CLOB = 1_000
-
-
 DATA = 200
-
-
 CHAIN = 20
-
-
 """Batches of up to 80 calls; public nodes document no limit."""
 
 

@@ -19,14 +19,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 SHARE = 0.001
-
-
 """At most so much of the time is spent on it."""
-
-
 LEAST_S = 60.0
-
-
 _NEVER = 1_000_000
 
 
@@ -104,8 +98,6 @@ def _listen(marks: "SimpleQueue[Callable[[], None] | None]") -> None:
 
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
-
-
 _LARGE_BYTES = 256 << 10
 
 

@@ -63,8 +63,6 @@ from actors.resolution.recheck import RecheckWindow
 
 
 OUTBOX_MAX = 10_000
-
-
 Ticketed = ResolutionObserved | MarketMoved | MarketResolved | ResolutionConflict
 
 
@@ -144,11 +142,7 @@ class FindingsOutbox:
 
 
 log = logging.getLogger(__name__)
-
-
 PENDING_REASONS = 20
-
-
 SETTLED_CHUNK = 1_000
 
 

@@ -38,11 +38,7 @@ from actors.resolution.recheck import RecordedResolutions
 from actors.resolution.schedule import Schedule
 
 CONTRADICTED = "sources contradict each other"
-
-
 TO_BE_STORED = "verdict to be stored"
-
-
 RECORDED = "recorded"
 
 

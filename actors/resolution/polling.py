@@ -20,17 +20,9 @@ from actors.polymarket.pagination import Pagination, chunks, resolved, spellings
 from actors.polymarket.ports import Chain, Sources
 
 LOOK_IDS = 100
-
-
 GAMMA_IDS = 50
-
-
 DATA_IDS = 20
-
-
 CHAIN_IDS = 20
-
-
 CLOB_EXTRA = 5
 
 
@@ -209,8 +201,9 @@ class RecentlyResolved:
         page = tuple(rows)
         closings = [closed_ms for _, closed_ms in page if closed_ms is not None]
         told = [closed_ms for closed_ms in closings if closed_ms <= wall_ms]
-        self._latest_ms = max([self._latest_ms, *told])
-        known_ms = (self._known_ms or 0) - OVERLAP_MS
+        # A clock that was ahead and is set back has left both in the future.
+        self._latest_ms = max([min(self._latest_ms, wall_ms), *told])
+        known_ms = min(self._known_ms or 0, wall_ms) - OVERLAP_MS
         if self.walk is not None and (
             self.walk.finished or not closings or min(closings) < known_ms
         ):

@@ -13,8 +13,6 @@ from actors.model.outcome import ALL, Contradiction, Observation, Resolution, So
 from actors.model.trade import ConditionId, TokenId
 
 HOLDING = "on hold"
-
-
 CONFIRMING = "to be confirmed"
 
 

@@ -54,14 +54,8 @@ class Activity:
 
 
 _MOST: Final = 256
-
-
 _CALLS_PER_PLACEMENT: Final = 1 / 64
-
-
 Busy = Callable[[TokenId], int]
-
-
 """How much was heard of a token lately, in any unit; 0 for one at rest."""
 
 

@@ -21,8 +21,6 @@ from actors.supervision.restart import ChildSpec, ConnectRate, Escalation, Resta
 from actors.supervision.ticks import TickSchedule
 
 log = logging.getLogger(__name__)
-
-
 WORD_S = 3.0
 
 
@@ -30,8 +28,6 @@ WORD_S = 3.0
 
 
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
-
-
 """Gives birth: (incarnation, time of birth) → a running actor."""
 
 
@@ -93,17 +89,9 @@ class Death:
 
 """How long to wait for the last word of the dead: an actor counts as dead
 before it tells why, and what it told may stand behind a few Ticks."""
-
-
 PAUSE_S = 5.0
-
-
 """Ticks further apart than this mean that the whole process stood still."""
-
-
 MOST_STUCK = 3
-
-
 """More abandoned threads than this, and only another process helps."""
 
 

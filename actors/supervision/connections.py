@@ -28,17 +28,9 @@ from actors.supervision.plan import Changes, Plan
 from actors.supervision.restart import ChildSpec
 
 log = logging.getLogger(__name__)
-
-
 MOST_AT_ONCE = 8
-
-
 """Replacements under way at the same time."""
-
-
 Listen = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
-
-
 """Gives birth to a connection: (slot, incarnation, time of birth) → a running actor."""
 
 
@@ -213,11 +205,7 @@ class FeedConnections:
 
 
 TIDY_S = 60.0
-
-
 """Between two slots that are emptied because the others can take their markets."""
-
-
 LIFECYCLE = ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)
 
 

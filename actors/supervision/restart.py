@@ -119,20 +119,10 @@ class _Deaths:
 
 
 LEAST = 1.0
-
-
 """Four a second, with a look every 250 ms."""
-
-
 MOST = 10.0
-
-
 """Forty a second: 1,500 in 38 s, each handshake some 5 ms of our processor."""
-
-
 MORE = 0.25
-
-
 """For each that listens. From least to most takes 36 of them, some 4 s."""
 
 

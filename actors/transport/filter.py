@@ -15,33 +15,17 @@ _TRIES = 16  # finds of a letter in vain before the marker itself is searched
 # whole array no noise. Text inside JSON strings cannot look like these: a quote has a backslash
 # before it there.
 OBJECT = 0x7B
-
-
 """`{`, the first byte of an object."""
-
-
 PRICE_CHANGES = b'"price_changes"'
-
-
 """The commonest sign. It stands near the front of its message, so it is found soon."""
-
-
 _BOOK_KEYS = (b'"best_bid_ask"', b'"tick_size_change"', b'"price_change"')
-
-
 _BIDS = b'"bids"'
-
-
 _EVENT = b'"event_type"'
-
-
 _LETTERS = frozenset(
     b'"market":"0x0123456789abcdef","price_changes":[{"asset_id":"1","price":"0.5","size":"2",'
     b'"side":"BUY SELL","hash":"","best_bid":"0","best_ask":"1"}],"timestamp":"",'
     b'"event_type":"price_change book","bids":[],"asks":[]'
 )
-
-
 _BOOK_EVENTS = (
     b'"event_type":"price_change"',
     b'"event_type":"book"',

@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookies import CookieError
 from urllib.parse import urlsplit
@@ -220,5 +221,7 @@ def _retry_after_s(value: str | None) -> float | None:
     return min(max(seconds, 0.0), _RETRY_AFTER_S)
 
 
-def _seconds_until(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp() - time.time()
+def _seconds_until(text: str) -> float:
+    # Of the three forms of RFC 9110 5.6.7 one names no zone; all are UTC.
+    date = parsedate_to_datetime(text)
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()

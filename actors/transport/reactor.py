@@ -42,23 +42,11 @@ from actors.transport.noise_runs import NoisePattern
 from actors.transport.skimmer import FrameSkimmer, Skim
 
 _TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
-
-
 _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
-
-
 _LAST_READS = 64  # scratch buffers full that are read after a failed write
-
-
 _IN = select.EPOLLIN | select.EPOLLRDHUP
-
-
 _OUT = select.EPOLLOUT
-
-
 _BROKEN = select.EPOLLERR | select.EPOLLHUP  # told always; only reading ends it
-
-
 OnError = Callable[[BaseException], None]
 
 
@@ -69,23 +57,11 @@ OnError = Callable[[BaseException], None]
 
 
 FEW = 300
-
-
 """Lines that are read at once."""
-
-
 LINE_S = 1 / 7_500
-
-
 """What each line adds to the time from one round to the next: 0.08 s with 600."""
-
-
 LONGEST_S = 0.2
-
-
 MUCH_BYTES = 32 << 10
-
-
 """A line that brings more at once lets nobody rest: what waits in the kernel must stay
 below the 64 KiB that it offers the sender at first, or the sender would wait for us."""
 

@@ -15,8 +15,6 @@ from actors.model.connection import slot_of
 from actors.model.trade import MissedTrade, TokenId, Trade
 
 Key = tuple[TokenId, int, object]
-
-
 MOST_AT_ONCE: Final = 20
 
 

@@ -22,8 +22,6 @@ from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
 
 log = logging.getLogger(__name__)
-
-
 LINE_S = 10.0
 
 

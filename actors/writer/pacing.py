@@ -6,8 +6,6 @@ from actors.backoff import Backoff
 from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
 
 STOPPED_S = 300.0
-
-
 """How long nothing is stored after the database rejected too much of it, in seconds."""
 
 

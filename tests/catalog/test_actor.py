@@ -1,6 +1,8 @@
 """The catalogue actor, unstarted: told by hand, drained, looked at through its neighbours."""
 
+import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -23,6 +25,7 @@ from actors.messages import (
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.ratelimit import GAMMA_LISTINGS
+from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
 
@@ -665,3 +668,97 @@ def test_with_room_to_spare_new_markets_are_taken_at_once() -> None:
     home.actor.on_receive(NewMarketSeen(condition_id=condition(9)))
     drain(home.actor)
     assert home.watched() == ids([0, 1, 9])
+
+
+# ------------------------------------------------------------ a clock that steps
+
+# Faults: a poll that asks for what begins tomorrow, and finds nothing until then; a poll or a
+# sweep that waits for the wall clock; a crash on a time that the calendar does not have.
+
+
+class Stepping(House):
+    """A catalogue whose clocks a test holds."""
+
+    def __init__(self, held: Clocks, web: FakePolymarket) -> None:
+        super().__init__(web, Filters())
+        self._held = held
+
+    def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
+        self._held.run(after_s)
+        self.actor.on_receive(Tick(now=self._held.now, wall_ns=time.time_ns()))
+        if drained:
+            drain(self.actor)
+
+    def began_now(self, number: int) -> None:
+        """List a market that begins at this moment; the exchange knows the right time."""
+        self.web.add(FakeMarket(number, start_ms=WALL_MS + int((self._held.now - 1000.0) * 1000)))
+
+
+def right() -> datetime:
+    return datetime.fromtimestamp(WALL_MS / 1000, UTC)
+
+
+@pytest.mark.parametrize("off_s", [-HOUR_S, HOUR_S, DAY_S, 400 * DAY_S])
+def test_a_clock_that_was_off_at_the_start_hides_no_new_market_once_it_is_right(
+    off_s: float,
+) -> None:
+    with clocks(right()) as held:
+        home = Stepping(held, web_of(3))
+        held.step(off_s)
+        home.tick()
+        home.tick(DISCOVERY_S)
+        held.step(-off_s)
+        home.began_now(50)
+        home.tick(DISCOVERY_S)
+        assert condition(50) in home.watched()
+
+
+@pytest.mark.parametrize("off_s", [-400 * DAY_S, -DAY_S, -HOUR_S, HOUR_S, DAY_S])
+def test_one_look_at_a_wrong_clock_hides_no_new_market(off_s: float) -> None:
+    with clocks(right()) as held:
+        home = Stepping(held, web_of(3))
+        home.tick()
+        held.step(off_s)
+        home.tick(DISCOVERY_S)
+        held.step(-off_s)
+        for number in (50, 51):
+            home.began_now(number)
+            home.tick(DISCOVERY_S)
+        assert ids([50, 51]) <= home.watched()
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
+def test_polls_and_sweeps_come_by_the_monotonic_clock(step_s: float) -> None:
+    with clocks(right()) as held:
+        home = Stepping(held, web_of(3))
+        home.tick()
+        asked = home.web.times("page")
+        held.step(step_s)
+        home.tick()
+        assert home.web.times("page") == asked
+        home.tick(DISCOVERY_S)
+        assert home.web.times("page") == asked + 1
+        home.tick(1_800.0)
+        assert home.report().last_sweep_at == held.now - 1_831.0
+        home.tick()
+        assert home.report().last_sweep_at == held.now - 1.0
+
+
+@pytest.mark.parametrize(
+    ("at", "since"),
+    [
+        (datetime(2028, 3, 1, 0, 0, 59, 999_600, tzinfo=UTC), "2028-02-29T23:58:59Z"),
+        (datetime(2027, 3, 1, 0, 1, tzinfo=UTC), "2027-02-28T23:59:00Z"),
+        (datetime(2027, 1, 1, 0, 1, tzinfo=UTC), "2026-12-31T23:59:00Z"),
+        (datetime(1970, 1, 1, tzinfo=UTC), "1969-12-31T23:58:00Z"),
+    ],
+    ids=["leap day", "no leap day", "year end", "clock never set"],
+)
+def test_two_minutes_before_the_mark_may_be_another_day_or_year(at: datetime, since: str) -> None:
+    with clocks(at) as held:
+        home = Stepping(held, FakePolymarket())
+        held.step(-1.0 if at.year > 1970 else 0.0)
+        home.tick(1.0 if at.year > 1970 else 0.0)
+        home.tick(DISCOVERY_S)
+        asked = [dict(what[0]) for name, what in home.web.asked if name == "page"][-1]
+    assert asked["start_date_min"] == since

@@ -691,3 +691,60 @@ def test_a_connection_that_ends_logs_what_it_has_not_said_yet(
     drain(house.actor)
 
     assert [line["rejected"] for line in lines(caplog, "messages_rejected")] == [1, 1]
+
+
+# Faults of a clock that steps: a connection that takes itself for silent; trades rejected as too
+# new; a proof that goes back, or claims what was not heard; an epoch that ends before its proof.
+
+HOUR_MS = 3_600_000
+
+
+def stepped(step_ms: int) -> tuple[House, int]:
+    """Give a connection that heard up to a step of the clock; and the exchange's time then."""
+    house = House().confirm()
+    house.tick(5)
+    exchange_ms = house.wall_ms
+    house.hear(a_change(exchange_ms))
+    house.wall_ms += step_ms
+    return house, exchange_ms
+
+
+@pytest.mark.parametrize("step_ms", [-400 * 24 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
+def test_a_step_of_the_clock_is_no_silence_and_hides_none(step_ms: int) -> None:
+    house, _ = stepped(step_ms)
+    house.silence(59)
+    assert not house.supervisor.of(ConnectionEnded)
+    house.silence(40)
+    assert house.supervisor.of(ConnectionEnded)
+
+
+@pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
+def test_trades_are_taken_with_the_time_that_the_clock_shows(step_ms: int) -> None:
+    house, exchange_ms = stepped(step_ms)
+    house.tick(1)
+    house.hear(a_trade(at_ms=exchange_ms + 1_000))
+
+    (trade,) = house.writer.last(TradesSeen).trades
+    assert trade.traded_at_ms == exchange_ms + 1_000
+    assert trade.received_at_ns == house.wall_ms * MS
+
+
+@pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
+def test_the_proof_does_not_go_back_with_the_clock_nor_ahead_of_the_exchange(step_ms: int) -> None:
+    house, exchange_ms = stepped(step_ms)
+    for _ in range(30):
+        house.tick(1)
+        exchange_ms += 1_000
+        house.hear(a_change(exchange_ms))
+    house.actor.on_receive(Retire(reason="stopped", at_once=True))
+
+    proofs = marks(house)
+    assert proofs == sorted(proofs)
+    assert proofs[-1] <= exchange_ms - WALL_MS
+    (closed,) = house.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
+    assert closed.until_ns is not None
+    assert closed.until_ns <= closed.at_ns
+    assert ended_at(house) == proofs[-1]
+    # Set back, the clock proves nothing new: no time later than the receipt is ever proven.
+    assert proofs[-1] == (4_000 if step_ms < 0 else exchange_ms - WALL_MS - 1_000)

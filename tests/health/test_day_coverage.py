@@ -1,4 +1,10 @@
+import time
+from datetime import UTC, datetime
+
+import pytest
+
 from actors.health.counters import DAY_NS, DayCoverage
+from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 
 MIDNIGHT = 20_000 * DAY_NS
 
@@ -43,3 +49,106 @@ def test_time_that_nobody_measured_is_not_claimed_as_covered() -> None:
     today.measured(0, MIDNIGHT, wanted=2, covered=2)
     today.measured(3600, MIDNIGHT + 3600 * 10**9, wanted=2, covered=2)
     assert today.coverage().gap_token_s == 7200.0
+
+
+# Faults of a day: it begins early, late, twice, or never again; it holds more seconds than it
+# has; seconds are taken from the wall clock.
+
+
+class Measured:
+    """A day whose 2 wanted tokens are all heard, measured with the clocks that a test holds."""
+
+    def __init__(self, held: Clocks) -> None:
+        self._held = held
+        self.today = DayCoverage(time.time_ns())
+        self.measure()
+
+    def measure(self, *, covered: int = 2) -> None:
+        self.today.measured(self._held.now, time.time_ns(), wanted=2, covered=covered)
+
+    def run(self, seconds: int) -> "Measured":
+        for _ in range(seconds):
+            self._held.run(1.0)
+            self.measure()
+        return self
+
+    @property
+    def since(self) -> str:
+        return self.today.coverage().since
+
+    @property
+    def wanted_token_s(self) -> float:
+        return self.today.coverage().wanted_token_s
+
+
+@pytest.mark.parametrize(
+    ("last_second", "since"),
+    [
+        pytest.param("2028-02-28 23:59:59", "2028-02-29T00:00:00.000Z", id="to leap day"),
+        pytest.param("2028-02-29 23:59:59", "2028-03-01T00:00:00.000Z", id="from leap day"),
+        pytest.param("2027-02-28 23:59:59", "2027-03-01T00:00:00.000Z", id="no leap day"),
+        pytest.param("2026-12-31 23:59:59", "2027-01-01T00:00:00.000Z", id="year end"),
+        pytest.param("2026-10-25 23:59:59", "2026-10-26T00:00:00.000Z", id="25 h in Berlin"),
+    ],
+)
+def test_every_day_begins_at_its_midnight(last_second: str, since: str) -> None:
+    with clocks(datetime.fromisoformat(f"{last_second}+00:00")) as held:
+        day = Measured(held)
+        day.today.recorded += 3
+        held.run(0.999)
+        day.measure()
+        assert (day.since, day.today.recorded) == (f"{last_second.replace(' ', 'T')}.000Z", 3)
+        held.run(0.001)
+        day.measure()
+        assert (day.since, day.today.recorded) == (since, 0)
+        assert day.run(60).wanted_token_s == pytest.approx(120.0, abs=0.01)
+
+
+def test_a_whole_leap_day_has_86_400_seconds() -> None:
+    with clocks(datetime(2028, 2, 29, tzinfo=UTC)) as held:
+        day = Measured(held)
+        assert day.run(86_399).wanted_token_s == 2 * 86_399.0
+        assert day.since == "2028-02-29T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("step_s", [-HOUR_S, -60.0, 60.0, HOUR_S])
+def test_a_clock_that_steps_within_the_day_adds_and_takes_no_second(step_s: float) -> None:
+    with clocks() as held:
+        day = Measured(held).run(5)
+        held.step(step_s)
+        assert day.run(5).wanted_token_s == 20.0
+        assert day.since == "2028-02-29T12:00:00.000Z"
+
+
+@pytest.mark.parametrize("ahead_s", [2 * HOUR_S, DAY_S, 400 * DAY_S])
+def test_a_clock_that_was_ahead_at_the_start_does_not_hold_the_next_midnight_up(
+    ahead_s: float,
+) -> None:
+    with clocks(datetime(2028, 2, 29, 23, 0, tzinfo=UTC)) as held:
+        held.step(ahead_s)
+        day = Measured(held).run(5)
+        held.step(-ahead_s)
+        assert day.run(5).since == "2028-02-29T23:00:06.000Z"
+        held.run(HOUR_S)
+        day.measure()
+        assert day.since == "2028-03-01T00:00:00.000Z"
+
+
+def test_one_look_at_a_clock_that_is_years_ahead_does_not_end_all_days() -> None:
+    with clocks() as held:
+        day = Measured(held)
+        held.step(1_000 * DAY_S)
+        day.run(1)
+        held.step(-1_000 * DAY_S)
+        assert day.run(1).since == "2028-02-29T12:00:02.000Z"
+        held.run(DAY_S)
+        assert day.run(1).since == "2028-03-01T00:00:00.000Z"
+
+
+def test_what_nobody_measured_before_midnight_is_not_of_today() -> None:
+    with clocks(datetime(2028, 2, 29, 23, 0, tzinfo=UTC)) as held:
+        day = Measured(held)
+        held.run(2 * HOUR_S)
+        day.measure()
+        said = day.today.coverage()
+        assert (said.wanted_token_s, said.gap_token_s, said.deaf_s) == (7200.0, 7200.0, 3600.0)

@@ -1,12 +1,15 @@
 """The disk in memory that the journal's tests rely on does what the real one does."""
 
 import errno
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from actors.journal.filesystem import Disk
+from tests.clocks import HOUR_S, clocks
 from tests.journal.journal_model import MemoryDisk
 
 
@@ -112,6 +115,55 @@ def test_a_closed_descriptor_is_rejected(disk: Disk, directory: int) -> None:
 def test_a_boot_has_one_name_of_16_bytes(disk: Disk) -> None:
     assert len(disk.boot_id()) == 16
     assert disk.boot_id() == disk.boot_id()
+
+
+# Faults where the kernel hides the name of the boot: another name while the clock only runs on, as
+# if the machine had been restarted; the same name after a real restart; no name before 1970.
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Hide the name of the boot; give the seconds that the machine has been up."""
+    up = {"s": 5_000.25}
+
+    def reject(_: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", reject)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: up["s"])
+    return up
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2028, 2, 29, 23, 59, 59, 600_000, tzinfo=UTC),
+        datetime(2026, 12, 31, 23, 59, 59, 600_000, tzinfo=UTC),
+        datetime(1970, 1, 1, 0, 0, 0, 600_000, tzinfo=UTC),
+    ],
+    ids=["leap day", "year end", "clock never set"],
+)
+def test_a_hidden_boot_is_named_by_its_second(at: datetime, hidden: dict[str, float]) -> None:
+    with clocks(at) as held:
+        named = Disk().boot_id()
+        assert len(named) == 16
+        for _ in range(10):
+            held.run(86_400.5)
+            hidden["s"] += 86_400.5
+            assert Disk().boot_id() == named
+        hidden["s"] = 3.0
+        assert Disk().boot_id() != named
+
+
+@pytest.mark.parametrize("step_s", [-HOUR_S, HOUR_S])
+def test_a_step_of_the_clock_is_taken_for_another_boot(
+    step_s: float, hidden: dict[str, float]
+) -> None:
+    assert hidden
+    with clocks() as held:
+        named = Disk().boot_id()
+        held.step(step_s)
+        assert Disk().boot_id() != named
 
 
 def test_files_and_directories_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import errno
 import itertools
+import time
 import zlib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,8 +16,9 @@ from actors.errors import (
     StateDirBusy,
 )
 from actors.journal.journal import MIB
-from actors.journal.segment import HEADER_BYTES, Header
+from actors.journal.segment import HEADER_BYTES, Header, unpack_header
 from actors.model.facts import Entry, Hole
+from tests.clocks import DAY_S, HOUR_S, clocks
 from tests.journal.journal_model import RECORD, MemoryDisk, Open, body_of, content, entries, fill
 
 # --------------------------------------------------------------------- numbers
@@ -240,3 +243,65 @@ def test_the_figures_say_how_it_is(opened: Open, disk: MemoryDisk) -> None:
     assert stats.segments == 1
     assert stats.free_bytes == disk.free_bytes(next(iter(disk.open)))
     assert stats.max_bytes == 64 * MIB
+
+
+# Faults of a clock that steps: records in the order of their times and not of their numbers; one
+# that is taken for damaged, since its time lies before the one before it, or in the future; a
+# segment that is taken for another's.
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
+def test_a_clock_that_steps_changes_neither_order_nor_content(
+    opened: Open, disk: MemoryDisk, step_s: float
+) -> None:
+    with clocks(datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)) as held:
+        journal = opened(segment_bytes=3 * RECORD, wall_ns=time.time_ns)
+        fill(journal, 4)
+        held.step(step_s)
+        fill(journal, 4)
+        journal.sync()
+        journal.close()
+        held.step(-step_s)
+        again = opened(segment_bytes=3 * RECORD, wall_ns=time.time_ns)
+        fill(again, 2)
+        assert content(again) == entries(1, 10)
+        again.release(7)
+        assert content(again, 7) == entries(7, 10)
+        assert len(disk.segments) == again.stats().segments
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC),
+        datetime(2027, 1, 1, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ],
+    ids=["leap day", "new year", "clock never set"],
+)
+def test_segments_and_records_carry_the_time_that_the_clock_shows(
+    opened: Open, disk: MemoryDisk, at: datetime
+) -> None:
+    at_ns = int(at.timestamp()) * 10**9
+    with clocks(at) as held:
+        journal = opened(wall_ns=time.time_ns)
+        held.run(2.0)
+        fill(journal, 1)
+        held.run(DAY_S)
+        fill(journal, 1)
+        assert journal.stats().oldest_ns == at_ns + 2 * 10**9
+        journal.release(2)
+        assert journal.stats().oldest_ns == at_ns + 86_402 * 10**9
+    header = unpack_header(bytes(disk.files[disk.segments[0]].data), disk.segments[0])
+    assert header is not None
+    assert header.made_at_ns == at_ns
+
+
+def test_what_waits_may_be_from_the_future_after_a_step_back(opened: Open) -> None:
+    with clocks() as held:
+        journal = opened(wall_ns=time.time_ns)
+        fill(journal, 1)
+        held.step(-DAY_S)
+        oldest_ns = journal.stats().oldest_ns
+        assert oldest_ns is not None
+        assert oldest_ns - time.time_ns() == DAY_S * 1e9

@@ -203,6 +203,7 @@ def test_an_error_shows_200_printable_characters_of_its_body() -> None:
         (["Retry-After: 99999999999999999999999"], 300.0),
         (["Retry-After: soon"], None),
         (["Retry-After: -5"], None),
+        ([f"Retry-After: Wed, 21 Oct {'9' * 20} 07:28:30 GMT"], None),
         ([], None),
         (
             [

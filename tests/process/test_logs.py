@@ -4,13 +4,16 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.process import logs
+from tests.clocks import HOUR_S, clocks
 
 SECRET = "hunter2-and-more"
 log = logging.getLogger("actors.test_logs")
@@ -240,3 +243,68 @@ def test_a_field_of_stacks_keeps_its_lines_and_its_telling_end(
     (line,) = lines(stream)
     assert line[name].endswith("frame\nValueError: [secret]")
     assert len(line[name]) > 2_000
+
+
+# Faults of a timestamp: rounded up it names a second, a day or a year that has not begun, or
+# reads 23:59:60; without a fraction it has another length; local time passes for UTC.
+
+
+@pytest.mark.parametrize(
+    ("at", "timestamp"),
+    [
+        pytest.param("2026-10-05 12:00:00", "2026-10-05T12:00:00.000Z", id="whole second"),
+        pytest.param("2026-10-05 12:00:00.000999", "2026-10-05T12:00:00.000Z", id="below 1 ms"),
+        pytest.param("2026-10-05 12:00:00.9996", "2026-10-05T12:00:00.999Z", id="second's edge"),
+        pytest.param("2026-10-05 23:59:59.999999", "2026-10-05T23:59:59.999Z", id="midnight"),
+        pytest.param("2028-02-28 23:59:59.9996", "2028-02-28T23:59:59.999Z", id="before leap day"),
+        pytest.param("2028-02-29 00:00:00", "2028-02-29T00:00:00.000Z", id="leap day begins"),
+        pytest.param("2028-02-29 23:59:59.9996", "2028-02-29T23:59:59.999Z", id="leap day ends"),
+        pytest.param("2026-12-31 23:59:59.9996", "2026-12-31T23:59:59.999Z", id="year end"),
+        pytest.param("2027-01-01 00:00:00", "2027-01-01T00:00:00.000Z", id="new year"),
+        pytest.param("2038-01-19 03:14:08", "2038-01-19T03:14:08.000Z", id="beyond 31 bits"),
+        pytest.param("1970-01-01 00:00:00", "1970-01-01T00:00:00.000Z", id="clock never set"),
+    ],
+)
+@pytest.mark.parametrize("offset_h", [0, 5.5, -11])
+def test_a_timestamp_is_utc_in_milliseconds_and_never_ahead_of_the_clock(
+    stream: io.StringIO, at: str, timestamp: str, offset_h: float
+) -> None:
+    logs.configure("INFO", "json", stream)
+    with freeze_time(at, tz_offset=timedelta(hours=offset_h)):
+        log.info("seen")
+    assert lines(stream)[0]["timestamp"] == timestamp
+
+
+def test_the_console_shows_the_same_time_of_day(stream: io.StringIO) -> None:
+    logs.configure("INFO", "console", stream)
+    for at in ("2026-12-31 23:59:59.9996", "2027-01-01 00:00:00"):
+        with freeze_time(at, tz_offset=-5):
+            log.info("seen")
+    assert [line.split()[0] for line in stream.getvalue().splitlines()] == [
+        "23:59:59.999",
+        "00:00:00.000",
+    ]
+
+
+def test_a_clock_that_is_set_back_changes_no_order_and_loses_no_line(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream)
+    with clocks(datetime(2026, 10, 5, 0, 30, tzinfo=UTC)) as held:
+        log.info("before")
+        held.step(-HOUR_S)
+        log.info("after")
+    assert [(line["event"], line["timestamp"]) for line in lines(stream)] == [
+        ("before", "2026-10-05T00:30:00.000Z"),
+        ("after", "2026-10-04T23:30:00.000Z"),
+    ]
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001 - both are UTC
+def test_every_timestamp_is_the_clock_cut_to_milliseconds(at: datetime) -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", "json", stream)
+    with freeze_time(at):
+        log.info("seen")
+    cut = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=UTC)
+    told = lines(stream)[0]["timestamp"]
+    assert datetime.fromisoformat(told) == cut
+    assert len(told) == len("2026-10-05T12:00:00.000Z")

@@ -1,5 +1,6 @@
 """The resolution actor, unstarted: told by hand, drained, looked at through its neighbours."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -40,6 +41,7 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.ratelimit import CHAIN, GAMMA_OUTCOMES
 from actors.resolution.actor import OUTBOX_MAX, ResolutionActor
+from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
@@ -899,3 +901,142 @@ def test_a_changed_end_is_taken_up() -> None:
     home.actor.on_receive(UniverseChanged(added=(changed,), removed=()))
     home.run(70)
     assert home.web.times("data") > 0
+
+
+# ------------------------------------------------------------ a clock that steps
+
+# Faults: after a step back a market that resolves is neither looked at nor found in the listing
+# until the clock is caught up; a market is lost; a word of the future counts; a time of
+# resolution lies in the future; a crash.
+
+
+class Stepping(House):
+    """A resolution actor whose clocks a test holds; the sources know the right time."""
+
+    def __init__(self, held: Clocks, *markets: FakeMarket) -> None:
+        self._held = held
+        super().__init__(FakePolymarket(), chain=False)
+        held.run(11.0)
+        for market in markets:
+            self.web.add(market)
+        self.watch(*markets)
+
+    def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
+        self._held.run(after_s)
+        self.actor.on_receive(Tick(now=self._held.now, wall_ns=time.time_ns()))
+        if drained:
+            drain(self.actor)
+
+    def right_ms(self) -> int:
+        return WALL_MS + int((self._held.now - 1000.0) * 1000)
+
+
+def right() -> datetime:
+    return datetime.fromtimestamp(WALL_MS / 1000, UTC)
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR_S, DAY_S, 20 * DAY_S])
+def test_a_clock_that_was_ahead_at_the_start_hides_no_resolution_once_it_is_right(
+    ahead_s: float,
+) -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
+    with clocks(right()) as held:
+        held.step(ahead_s)
+        home = Stepping(held, market)
+        home.run(POLL_S)
+        held.step(-ahead_s)
+        home.run(POLL_S)
+        market.resolve(0, closed_ms=home.right_ms())
+        home.run(HOLD_S + 4 * POLL_S)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR_S, DAY_S])
+def test_one_look_at_a_clock_that_is_ahead_hides_no_resolution(ahead_s: float) -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
+    with clocks(right()) as held:
+        home = Stepping(held, market)
+        home.run(POLL_S)
+        held.step(ahead_s)
+        home.tick()
+        held.step(-ahead_s)
+        market.resolve(0, closed_ms=home.right_ms())
+        home.run(HOLD_S + 4 * POLL_S)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+
+
+def test_what_was_heard_while_the_clock_was_ahead_counts_no_sooner_than_it_is_caught_up() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS - 1_000)
+    with clocks(right()) as held:
+        home = Stepping(held, market)
+        held.step(HOUR_S)
+        home.tick()
+        assert home.web.times("data") == 1
+        held.step(-HOUR_S)
+        market.resolve(0)
+        home.run(HOUR_S - 60, step_s=30)
+        assert home.verdicts() == []
+        home.run(60 + HOLD_S + 4 * POLL_S, step_s=30)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+
+
+@pytest.mark.parametrize("back_s", [HOUR_S, DAY_S])
+def test_a_clock_that_is_set_back_delays_looks_and_loses_none(back_s: float) -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 600_000)
+    with clocks(right()) as held:
+        home = Stepping(held, market)
+        home.tick()
+        held.step(-back_s)
+        market.resolve(1, sources="dc")  # the listing, which is Gamma's, does not tell of it
+        home.run(600, step_s=60)
+        assert home.verdicts() == []
+        home.run(back_s + HOLD_S + 4 * POLL_S, step_s=60)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
+
+
+@pytest.mark.parametrize("back_s", [HOUR_S, DAY_S])
+def test_a_hint_brings_a_look_although_the_clock_was_set_back(back_s: float) -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
+    with clocks(right()) as held:
+        home = Stepping(held, market)
+        home.tick()
+        held.step(-back_s)
+        home.tick()
+        market.resolve(0)
+        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        home.run(HOLD_S + 2 * POLL_S)
+    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+
+
+def test_no_verdict_is_dated_in_the_future_and_each_falls_within_the_hold() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS - 1_000)
+    market.resolve(0, closed_ms=WALL_MS - 2_000)
+    with clocks(right()) as held:
+        held.step(-HOUR_S)  # Gamma's closing time lies in our future: it is not believed
+        home = Stepping(held, market)
+        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        home.run(HOLD_S + 2 * POLL_S)
+        (verdict,) = home.verdicts()
+        assert verdict.resolved_at_ms <= time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC),
+        datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2027, 1, 1, tzinfo=UTC),
+    ],
+    ids=["leap day", "year end", "new year"],
+)
+def test_a_market_is_looked_at_in_the_second_of_its_end_over_midnight(end: datetime) -> None:
+    end_ms = int(end.timestamp() * 1000)
+    market = FakeMarket(1, end_ms=end_ms, start_ms=end_ms - 3_600_000)
+    with clocks(end) as held:
+        held.step(-30.0)
+        home = Stepping(held, market)
+        for _ in range(18):
+            home.tick()
+        assert home.web.times("data") == 0  # 1 s before its end
+        home.tick()
+        assert home.web.times("data") == 1

@@ -67,3 +67,12 @@ def test_a_walk_that_failed_is_repeated_from_the_same_mark() -> None:
     closings.failed()
     closings.tick(60.0, WALL + OVERLAP_MS * 5)
     assert closings.read([(TWO, WALL)], WALL + OVERLAP_MS * 5) == (TWO,)
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_hides_no_closing() -> None:
+    closings = started()
+    right = WALL - 86_400_000
+    assert closings.read([(ONE, right), (THREE, 0)], right) == (ONE,)
+    closings.tick(60.0, right + 60_000)
+    later = right + OVERLAP_MS * 6
+    assert closings.read([(TWO, right + 1), (THREE, 0)], later) == (TWO,)

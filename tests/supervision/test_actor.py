@@ -15,7 +15,8 @@ from actors.messages import (
     Tick,
 )
 from actors.model import facts
-from tests.actor_harness import SLOT, House, added, connection_report
+from tests.actor_harness import SLOT, START, House, added, connection_report
+from tests.clocks import DAY_S, HOUR_S
 
 
 def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:
@@ -38,6 +39,25 @@ def test_a_sign_of_life_is_journalled_every_5_s() -> None:
     house = House().ticks(11)
 
     assert len(house.facts(facts.ProcessAlive)) == 3
+
+
+# Faults of a clock that steps: no sign of life until it is caught up, one at every tick, or a
+# child that is taken for dead.
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
+def test_signs_of_life_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
+    house = House().begin(1)
+    before, born = len(house.facts(facts.ProcessAlive)), house.born()
+    house.wall_ns += int(step_s * 1e9)
+    shown_ns = house.wall_ns
+    house.ticks(60)
+
+    signs = house.facts(facts.ProcessAlive)[before:]
+    assert len(signs) == 12
+    assert all(shown_ns < sign.at_ns <= house.wall_ns for sign in signs)
+    assert house.born() == born
+    assert house.health().uptime_s == house.now - START
 
 
 def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:
@@ -85,7 +105,7 @@ def test_a_connection_that_waits_for_its_birth_is_forgotten_at_the_stop() -> Non
 
     assert house.tell().actor.on_receive(GetListening()) == 1
     house.ticks(5)
-    assert not [name for name in house.born() if name[1:2] == "-"]
+    assert not [name for name in house.born() if name.startswith("feed")]
 
 
 def test_the_stop_is_told_of_each_connection_though_time_stands_still() -> None:

@@ -1,10 +1,21 @@
-import msgspec
+import io
+import re
+import time
+from typing import Any
 
+import msgspec
+import pytest
+from rich.console import Console
+
+from actors.cli import board
 from actors.health.document import Journal
+from actors.health.metrics import families
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
 from actors.supervision.admission import Reporting
 from tests.actor_harness import START, START_NS, Stats
+from tests.clocks import DAY_S, HOUR_S, clocks
+from tests.health.health_samples import batch, catalog, connection
 
 
 class Journalling:
@@ -93,3 +104,77 @@ def test_a_record_from_the_future_is_not_older_than_now() -> None:
 
 def test_the_document_is_of_its_own_time() -> None:
     assert document(Journalling(BUSY), after_s=90).uptime_s == 90.0
+
+
+# Faults after a clock that stepped: an age below 0 or of years, in the document, on the board
+# or in a metric; a reason that says what is not so; an error.
+
+
+def negative(told: Any, path: str = "") -> list[str]:
+    """Give the places of numbers below 0; corrections of the books may be."""
+    if isinstance(told, dict):
+        return [each for name, part in told.items() for each in negative(part, f"{path}.{name}")]
+    if isinstance(told, list | tuple):
+        return [each for part in told for each in negative(part, path)]
+    below = isinstance(told, int | float) and told < 0 and path != ".books.adjusted"
+    return [f"{path}: {told}"] if below else []
+
+
+def rendered(shown: Health) -> str:
+    file = io.StringIO()
+    Console(width=200, file=file, highlight=False).print(board.render(msgspec.to_builtins(shown)))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, -1.0, 1.0, HOUR_S, 400 * DAY_S])
+def test_a_clock_that_steps_makes_no_age_negative_and_no_lasting_trouble(step_s: float) -> None:
+    with clocks() as held:
+        health = HealthState(
+            version="1", host="h", pid=1, now=time.monotonic(), wall_ns=time.time_ns()
+        )
+        health.universe_planned(wanted=10)
+        health.connection_wanted("a-0001", feed=0, at=held.now)
+        health.connection_reported(connection(last_data_at=held.now), at=held.now)
+        health.store_opened(server="PostgreSQL 18")
+        health.writer_reported(state="live", waiting=0)
+        health.connection_ended("a-0001", reason="reset", at=held.now)
+        held.run(1.0)
+        health.connection_reported(connection(incarnation=2, last_data_at=held.now), at=held.now)
+        health.catalog_reported(
+            msgspec.structs.replace(catalog(), last_sweep_at=held.now), at=held.now
+        )
+        received_ns = time.time_ns()
+        held.step(step_s)
+        written = batch(stored=1, oldest_received_ns=received_ns)
+        health.batch_written(written, at=held.now, wall_ns=time.time_ns())
+        stats = Stats(next_seq=9, durable_seq=8, oldest_ns=received_ns, weight_appended=1)
+        journal = Journalling(stats)
+        report = Reporting(health, journal)
+        held.run(1.0)
+        shown = report.document(Tick(now=held.now, wall_ns=time.time_ns()))
+        health.batch_written(batch(), at=held.now, wall_ns=time.time_ns())
+        journal.said = msgspec.structs.replace(stats, oldest_ns=None)
+        after = report.document(Tick(now=held.now, wall_ns=time.time_ns()))
+
+    assert negative(msgspec.to_builtins(shown)) == []
+    assert not [s for metric in families(shown) for s in metric.samples if s.value < 0]
+    assert re.findall(r"(?<!\w)-\d", rendered(shown)) == []
+    assert (shown.uptime_s, shown.catalog.last_sweep_age_s) == (2.0, 1.0)
+    assert shown.connections.each[0].data_age_s == 1.0
+    # Records may be older than this process, so what waits is aged by the wall clock: a step
+    # forward passes for a delay, until the next commit.
+    assert shown.codes == (("database_behind",) if step_s >= HOUR_S else ())
+    assert (after.codes, after.database.lag_s) == ((), 0.0)
+
+
+def test_the_times_of_day_follow_the_clock_that_was_set_back() -> None:
+    with clocks() as held:
+        health = HealthState(
+            version="1", host="h", pid=1, now=time.monotonic(), wall_ns=time.time_ns()
+        )
+        held.step(-DAY_S)
+        held.run(1.0)
+        shown = health.document(held.now, time.time_ns())
+    assert shown.started_at == "2028-02-29T12:00:00.000Z"
+    assert shown.at == "2028-02-28T12:00:01.000Z"
+    assert shown.uptime_s == 1.0

@@ -1,0 +1,78 @@
+"""Heartbeats while the wall clock steps.
+
+Fault: ages taken from the wall clock; one step forward would pass for a hang of every thread
+and end the process, one step back would hide a real hang.
+"""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from actors.app import heartbeats
+from actors.process.systemd import STALE_S, Notifier, Watchdog
+from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
+from tests.health.health_samples import START, document, well
+
+
+class Unstarted(Watchdog):
+    """A watchdog that looks when a test says so, and not in a thread of its own."""
+
+    def start(self) -> None:
+        """Leave the looks to the test."""
+
+
+@dataclass
+class Beating:
+    """Threads that keep their own time."""
+
+    alive_at: float
+    sync_alive_at: float
+
+
+class Beats:
+    """Heartbeats, all of them fresh, and those who beat."""
+
+    def __init__(self, held: Clocks) -> None:
+        self._held = held
+        self.beats = heartbeats.Heartbeats(Notifier(), lambda: document(well(), START + 2))
+        self.others = Beating(held.now, held.now)
+        self.beats.watch(reactor=self.others, journal=self.others, status=self.others)
+
+    def beat(self) -> None:
+        self.beats.main()
+        self.beats.supervisor()
+        self.others.alive_at = self.others.sync_alive_at = time.monotonic()
+
+    def well(self) -> bool:
+        watchdog = self.beats._watchdog
+        assert watchdog is not None
+        return watchdog.look()
+
+
+@pytest.fixture(autouse=True)
+def _without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeats, "Watchdog", Unstarted)
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
+def test_a_step_of_the_wall_clock_makes_nobody_stuck(step_s: float) -> None:
+    with clocks() as held:
+        watched = Beats(held)
+        held.run(1.0)
+        held.step(step_s)
+        assert watched.well()
+        watched.beat()
+        held.run(STALE_S - 1)
+        assert watched.well()
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0])
+def test_a_clock_that_is_set_back_hides_nobody_who_is_stuck(step_s: float) -> None:
+    with clocks() as held:
+        watched = Beats(held)
+        held.step(step_s)
+        held.run(STALE_S + 1)
+        assert not watched.well()
+        watched.beat()
+        assert watched.well()

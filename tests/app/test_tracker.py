@@ -1,0 +1,144 @@
+"""The loop that reads the clock for everyone, and what it writes down at start and stop.
+
+Faults after a step of the wall clock: Ticks that come at once or no more, a run that ends early
+or never, a time that is not the clock's.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+
+from actors.app import shutdown
+from actors.app.factory import Addresses
+from actors.app.tracker import FLUSH_S, TICK_S, Tracker
+from actors.config.load import Config
+from actors.journal.journal import Journal
+from actors.messages import Flush, Tick
+from actors.model import facts
+from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
+from tests.fakes import FakeJournal
+from tests.fakes_box import Box
+
+
+class Turns(threading.Event):
+    """A stop that is asked for after so many turns of the loop; each lets time pass.
+
+    Args:
+        steps: By turn, how far the wall clock is set forward in it, in seconds.
+    """
+
+    def __init__(self, held: Clocks, most: int, steps: Mapping[int, float]) -> None:
+        super().__init__()
+        self._held, self._most, self._steps = held, most, steps
+        self.turns = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.turns += 1
+        self._held.run(timeout or 0.0)
+        self._held.step(self._steps.get(self.turns, 0.0))
+        return self.turns > self._most
+
+
+class WellJournal(FakeJournal):
+    """A journal that is well."""
+
+    failed = ""
+
+    def sync(self) -> None:
+        """Everything is on disk as soon as it is told."""
+
+
+class Loop:
+    """A tracker that was not started, with boxes for the supervisor and the writer."""
+
+    def __init__(
+        self, held: Clocks, *, turns: int = 1, steps: Mapping[int, float] | None = None
+    ) -> None:
+        self.tracker = Tracker(Config())
+        self.supervisor, self.writer, self.journal = Box(), Box(), WellJournal()
+        self.stop = Turns(held, turns, steps or {})
+        self.tracker._stop = self.stop
+        self.tracker._to = cast("Addresses", _To(supervisor=self.supervisor, writer=self.writer))
+        self.tracker._journal = cast("Journal", self.journal)
+
+    def times(self) -> list[tuple[float, datetime]]:
+        """Give what the supervisor was told of the clocks."""
+        return [
+            (tick.now, datetime.fromtimestamp(tick.wall_ns / 1e9, UTC))
+            for tick in self.supervisor.of(Tick)
+        ]
+
+    def recorded(self) -> list[facts.Record]:
+        return [facts.decode(body) for body in self.journal.bodies.values()]
+
+
+class _To:
+    def __init__(self, **boxes: Any) -> None:
+        vars(self).update(boxes)
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])
+def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
+    turns = 100
+    with clocks(datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC)) as held:
+        loop = Loop(held, turns=turns, steps={50: step_s})
+        began = held.now
+        loop.tracker._beat(None)
+    times = loop.times()
+    assert len(loop.writer.of(Flush)) == turns
+    assert turns * FLUSH_S / TICK_S - 4 <= len(times) <= turns * FLUSH_S / TICK_S
+    gaps = [later - sooner for (sooner, _), (later, _) in pairwise(times)]
+    assert all(TICK_S <= gap < 2 * TICK_S for gap in gaps)
+    began_at = datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC).timestamp()
+    for now, wall in times:
+        passed_s = now - began
+        stepped_s = step_s if passed_s >= 50 * FLUSH_S - 1e-6 else 0.0
+        assert wall.timestamp() - began_at == pytest.approx(passed_s + stepped_s, abs=1e-3)
+
+
+@pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])
+def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s: float) -> None:
+    with clocks() as held:
+        loop = Loop(held, turns=10_000, steps={7: step_s})
+        loop.tracker._beat(5.0)
+    assert loop.stop.turns * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2028, 2, 29, 23, 59, 59, 999_000, tzinfo=UTC),
+        datetime(2026, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC),
+        datetime(2027, 1, 1, tzinfo=UTC),
+    ],
+    ids=["leap day", "year end", "new year"],
+)
+def test_start_and_stop_are_written_down_with_the_time_that_the_clock_shows(at: datetime) -> None:
+    with clocks(at) as held:
+        loop = Loop(held)
+        loop.tracker._record_start()
+        held.step(-HOUR_S)
+        shutdown._close_journal(cast("Journal", loop.journal))
+        shown_ns = time.time_ns()
+    started, stopped = loop.recorded()
+    assert isinstance(started, facts.ProcessStarted)
+    assert isinstance(stopped, facts.ProcessStopped)
+    assert abs(started.at_ns - int(at.timestamp() * 1e6) * 1000) < 1_000
+    assert stopped.at_ns == shown_ns
+    assert started.at_ns - stopped.at_ns == pytest.approx(HOUR_S * 1e9, abs=1_000)
+
+
+def test_before_there_is_a_supervisor_the_status_is_of_this_moment() -> None:
+    with clocks(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)) as held:
+        loop = Loop(held)
+        held.run(2.0)
+        shown = loop.tracker._current_health()
+        held.step(-DAY_S)
+        stepped = loop.tracker._current_health()
+    assert (shown.started_at, shown.at) == ("2026-12-31T23:59:59.000Z", "2027-01-01T00:00:01.000Z")
+    assert (stepped.at, stepped.uptime_s) == ("2026-12-31T00:00:01.000Z", 2.0)

@@ -1,0 +1,132 @@
+"""Nothing is imported that setup.cfg does not declare, and nothing is declared that nobody uses.
+
+Faults: a package that another one brought along is imported, and is gone, or too old, as soon as
+that one changes; a server installs what nobody needs any more; a tool is run and not declared.
+"""
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.rivalry import NAMES as RIVALS
+
+ROOT = Path(__file__).parents[2]
+IMPORTED_AS = {
+    "polymarket-client": "polymarket",
+    "python-json-logger": "pythonjsonlogger",
+    "websocket-client": "websocket",
+}
+"""Packages whose module is not called as they are; elsewhere `-` is `_`."""
+
+RUN = {
+    "coverage": ("Makefile", "$(BIN)/coverage report"),
+    "import-linter": ("Makefile", "$(BIN)/lint-imports"),
+    "mypy": ("Makefile", "$(BIN)/mypy"),
+    "pytest-cov": ("Makefile", '-m pytest -m "not long" --cov'),
+    "pytest-timeout": ("setup.cfg", "\ntimeout = "),
+    "ruff": ("Makefile", "$(BIN)/ruff check"),
+    "types-requests": ("actors/polymarket/http.py", "import requests"),  # its types, for mypy
+}
+"""Packages that are used and not imported: where, and by which words."""
+
+RUN_BY_BENCH = {"py-spy": ("tests/bench/rivalry.py", "py-spy")}
+
+
+def module(package: str) -> str:
+    return IMPORTED_AS.get(package, package.replace("-", "_"))
+
+
+def modules(packages: Iterable[str]) -> set[str]:
+    return {module(package) for package in packages}
+
+
+def declared(section: str, key: str) -> set[str]:
+    """Give the packages that setup.cfg names there."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = (line for line in setup[section][key].splitlines() if line)
+    return {re.split(r"[^\w-]", line)[0] for line in lines if line[0] != "#"}
+
+
+RUNNING = declared("options", "install_requires")
+EMBEDDED, SIMULATOR, DEV = (
+    declared("options.extras_require", extra) for extra in ("embedded", "simulator", "dev")
+)
+LOCAL = {"actors", "tests"}
+
+
+def named(node: ast.AST) -> Iterator[str]:
+    """Give the modules that this piece of source asks for."""
+    match node:
+        case ast.Import(names=names):
+            yield from (alias.name for alias in names)
+        case ast.ImportFrom(module=str(name), level=0):
+            yield name
+        case ast.Call(func=ast.Attribute(attr="find_spec" | "import_module" | "importorskip")):
+            match node.args:
+                case [ast.Constant(value=str(name)), *_]:
+                    yield name
+
+
+def imported(*places: str, but: str = "nothing") -> set[str]:
+    """Give the modules of others that are imported below these places."""
+    paths = (path for place in places for path in (ROOT / place).rglob("*.py"))
+    sources = [path for path in paths if ROOT / but not in path.parents]
+    if "actors" in places:
+        sources += (ROOT / "bin").iterdir()
+    nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text())))
+    tops = {name.partition(".")[0] for node in nodes for name in named(node)}
+    return tops - LOCAL - sys.stdlib_module_names
+
+
+def test_what_a_tracker_imports_is_what_a_server_installs() -> None:
+    assert imported("actors", but="actors/simulator") == modules(RUNNING | EMBEDDED)
+
+
+def test_what_the_simulator_imports_besides_is_what_its_extra_installs() -> None:
+    assert imported("actors/simulator") - modules(RUNNING) == modules(SIMULATOR)
+
+
+def test_what_tests_import_besides_is_what_a_developer_installs() -> None:
+    others = modules(RUNNING | EMBEDDED | SIMULATOR)
+    assert imported("tests", but="tests/bench/rivals") - others - modules(RIVALS) == modules(
+        DEV - RUN.keys()
+    )
+    assert not RUN.keys() - DEV
+
+
+def test_what_the_rivals_import_is_what_their_venv_has() -> None:
+    used = imported("tests/bench")
+    assert modules(set(RIVALS) - RUN_BY_BENCH.keys()) <= used
+    assert used <= modules(RUNNING | EMBEDDED | SIMULATOR | DEV | set(RIVALS))
+    assert imported("tests", but="tests/bench") & modules(RIVALS) <= modules(RUNNING)
+
+
+@pytest.mark.parametrize(("package", "use"), [*RUN.items(), *RUN_BY_BENCH.items()])
+def test_a_package_that_is_not_imported_is_used_where_the_table_says(
+    package: str, use: tuple[str, str]
+) -> None:
+    place, words = use
+    assert words in (ROOT / place).read_text(), package
+
+
+def test_every_tool_that_make_runs_is_declared() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    tools = set(re.findall(r"\$\(BIN\)/(\w[\w-]*)", makefile)) - {"pip", "python"}
+    assert tools
+    assert tools <= {words.split()[0].removeprefix("$(BIN)/") for _, words in RUN.values()}
+
+
+def test_every_package_has_its_line_in_the_page() -> None:
+    page = (ROOT / "docs" / "reference" / "dependencies.md").read_text()
+    running, _, rest = page.partition("## Extras")
+    extras, _, developing = rest.partition("## For development")
+    rows = re.compile(r"^\| ([\w-]+)", re.MULTILINE)
+    assert {*rows.findall(running)} - {"package"} == RUNNING
+    assert {*rows.findall(extras)} - {"package"} == EMBEDDED | SIMULATOR
+    assert {*re.findall(r"[\w-]+", developing)} >= DEV
