@@ -27,7 +27,7 @@ $(READY): requirements-dev.lock
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
 	@exec $(BIN)/python bin/tracker --demo $(if $(DEMO_SECONDS),--duration $(DEMO_SECONDS))
 
-check: $(READY)  ## ruff, mypy --strict, import-linter floors
+check: $(READY)  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -35,7 +35,7 @@ check: $(READY)  ## ruff, mypy --strict, import-linter floors
 
 test: check  ## every check and every test but the long ones, which make torture plays
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
-	$(BIN)/coverage report --include='actors/model/*' --fail-under=95
+	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)" --fail-under=95
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)

@@ -222,7 +222,9 @@ class ConnectionActor(BaseActor):
         """Do so for some of them: one record and one message for all."""
         taken = self._intake.take(frames, at_ns)
         self._account.met(taken)
-        self._recorder.frames(self._slot.slot, taken)
+        if taken.record is not None:
+            said = taken.decoded
+            self._recorder.frames(taken.record, taken.trades, taken.hashes, said.rejections)
         self._account.recorded(taken)
         self._listening.heard(at_ns, taken.decoded.exchange_ms)
         self._to.hear_of(taken)

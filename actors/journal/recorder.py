@@ -8,11 +8,10 @@ from uuid import UUID
 
 from actors.actor import Mailbox
 from actors.errors import JournalFailed, JournalFull
-from actors.feed.ingest import Ingested
 from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
 from actors.model.facts import Entry, Hole
-from actors.model.trade import TokenId
+from actors.model.trade import Rejection, TokenId, Trade
 
 # MERGED: How much is told to the writer and not yet stored, and whether that is too
 # much. Counted in trades, rejections and facts, not in records: one record may hold hundreds.
@@ -125,27 +124,34 @@ class Recorder:
         self._tell(FactSeen(seq=seq, fact=fact), 1)
         return seq
 
-    def frames(self, connection: str, taken: Ingested) -> None:
-        """Append frames that have a record, and tell what is in them.
+    def frames(
+        self,
+        record: facts.FramesSeen,
+        trades: tuple[Trade, ...],
+        hashes: tuple[int, ...],
+        rejections: tuple[Rejection, ...],
+    ) -> None:
+        """Append frames as one record, then send the writer what is in them.
 
         Args:
-            connection: Who heard them.
-            taken: What is in them.
+            record: The frames as they are journalled.
+            trades: The trades in them, numbered.
+            hashes: The `trade_hash` of each.
+            rejections: What in them could not be read.
 
         Raises:
-            JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
+            JournalFull, JournalFailed: See `Journal.append`; nothing was sent.
         """
-        if taken.record is None:
-            return
-        seq = self._journal.append(facts.encode(taken.record), weight=taken.weight)
+        weight = len(trades) + len(rejections)
+        seq = self._journal.append(facts.encode(record), weight=weight)
         seen = TradesSeen(
             seq=seq,
-            connection=connection,
-            trades=taken.trades,
-            rejections=taken.decoded.rejections,
-            hashes=taken.hashes,
+            connection=record.connection,
+            trades=trades,
+            rejections=rejections,
+            hashes=hashes,
         )
-        self._tell(seen, taken.weight)
+        self._tell(seen, weight)
 
     def _tell(self, message: TradesSeen | FactSeen, weight: int) -> None:
         with self._lock:

@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "journal before the writer is told",
         "actors/journal/recorder.py",
-        "        seq = self._journal.append(facts.encode(taken.record), weight=taken.weight)\n",
+        "        seq = self._journal.append(facts.encode(record), weight=weight)\n",
         "        seq = self._journal.next_seq\n",
         ("tests/journal/test_recorder.py", "tests/feed/test_actor.py"),
     ),

@@ -18,8 +18,13 @@ SLOT = ConnectionSpec(slot="a", feed=0)
 
 
 def frames(*raws: bytes) -> Ingested:
-    """Give frames as a connection understands them."""
+    """Return frames as a connection understands them."""
     return Ingest(SLOT, 1).take(raws, RECEIVED_NS)
+
+
+def record(recorder: Recorder, taken: Ingested) -> None:
+    assert taken.record is not None
+    recorder.frames(taken.record, taken.trades, taken.hashes, taken.decoded.rejections)
 
 
 def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
@@ -37,7 +42,7 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     journal, writer = FakeJournal(), Box()
     journal.append(b"older")
     taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
-    Recorder(journal, writer, inflight_max=10).frames("a", taken)
+    record(Recorder(journal, writer, inflight_max=10), taken)
 
     assert facts.decode(journal.bodies[2]) == taken.record
     assert journal.weights[2] == 4
@@ -49,11 +54,8 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
     assert [rejection.payload for rejection in told.rejections] == [spoken(price="7")]
 
 
-def test_frames_without_anything_to_keep_are_neither_journalled_nor_told() -> None:
-    journal, writer = FakeJournal(), Box()
-    Recorder(journal, writer, inflight_max=10).frames("a", frames(b"PONG"))
-
-    assert (journal.next_seq, writer.told) == (1, [])
+def test_frames_without_anything_to_keep_have_no_record() -> None:
+    assert frames(b"PONG").record is None
 
 
 def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
@@ -61,7 +63,7 @@ def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
     recorder = Recorder(journal, writer, inflight_max=2)
     for _ in range(3):
         recorder.fact(ALIVE)
-    recorder.frames("a", frames(spoken()))
+    record(recorder, frames(spoken()))
     assert [type(message) for message in writer.told] == [
         FactSeen,
         FactSeen,
@@ -83,13 +85,13 @@ def test_what_finds_no_room_is_not_told() -> None:
     with pytest.raises(JournalFull):
         recorder.fact(ALIVE)
     with pytest.raises(JournalFull):
-        recorder.frames("a", frames(spoken()))
+        record(recorder, frames(spoken()))
     assert writer.told == []
 
 
 def test_trades_count_for_the_bound_not_their_records() -> None:
     journal, writer = FakeJournal(), Box()
     recorder = Recorder(journal, writer, inflight_max=3)
-    recorder.frames("a", frames(spoken(), spoken(), spoken(price="7")))
-    recorder.frames("a", frames(spoken(), spoken(), spoken(), spoken()))
+    record(recorder, frames(spoken(), spoken(), spoken(price="7")))
+    record(recorder, frames(spoken(), spoken(), spoken(), spoken()))
     assert [type(message) for message in writer.told] == [TradesSeen, ReadJournal]
