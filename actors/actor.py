@@ -71,11 +71,11 @@ class BatchingMailbox:
             raise queue.Empty from None
 
     def empty(self) -> bool:
-        """Tell whether nothing waits."""
+        """Return whether nothing waits."""
         return not self._waiting
 
     def qsize(self) -> int:
-        """Give how many messages wait."""
+        """Return how many messages wait."""
         return len(self._waiting)
 
 
@@ -165,7 +165,7 @@ class BaseActor(pykka.ThreadingActor):
 
     @staticmethod
     def _create_actor_inbox() -> Any:
-        """Give a mailbox that one thread empties: a third of the cost of pykka's own to wake it.
+        """Return a mailbox that one thread empties: a third of the cost of pykka's own to wake it.
 
         A `Queue` wakes through conditions written in Python; thousands of actors wake often.
         """
@@ -274,7 +274,7 @@ class Outbox:
         return waiting
 
     def waiting(self) -> tuple[Any, ...]:
-        """Give what is not known to be stored, oldest first."""
+        """Return what is not known to be stored, oldest first."""
         return tuple(waiting.message for waiting in self._waiting.values())
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ class Backoff:
         self._well_since: float | None = None
 
     def delay_s(self, *, retry_after_s: float | None = None) -> float:
-        """Give how long to wait after this failure.
+        """Return how long to wait after this failure.
 
         Args:
             retry_after_s: What the server asked for; we wait at least that long,

@@ -42,7 +42,7 @@ F = TypeVar("F", bound=Record)
 
 
 def market(number: int) -> Market:
-    """Give a market whose tokens are `<number>1` and `<number>2`."""
+    """Return a market whose tokens are `<number>1` and `<number>2`."""
     return Market(
         condition_id=ConditionId(f"0x{number:064x}"),
         question="?",
@@ -208,7 +208,7 @@ class House:
         return [name for name, _ in self.births]
 
     def ref(self, name: str) -> FakeRef:
-        """Give the latest life of a child."""
+        """Return the latest life of a child."""
         return [ref for born, ref in self.births if born == name][-1]
 
     def incarnation(self, name: str) -> int:
@@ -267,7 +267,7 @@ class House:
                 self.tell(connection_report(name, life, "listening", epoch or self.epoch(name)))
 
     def epoch(self, name: str) -> int:
-        """Give the epoch of the present life, a number of its own."""
+        """Return the epoch of the present life, a number of its own."""
         return 10_000 + self.births.index((name, self.ref(name)))
 
     def end(self, name: str, reason: str, *, retry_after_s: float | None = None) -> None:
@@ -304,7 +304,7 @@ class House:
         return [one for one in said if isinstance(one, kind)]
 
     def noted(self, connection: str) -> list[tuple[str, str]]:
-        """Give (event, reason) of this connection, in all lives of the writer."""
+        """Return (event, reason) of this connection, in all lives of the writer."""
         refs = [ref for name, ref in self.births if name == "writer"]
         notes = [note for ref in refs for note in ref.of(ConnectionNoted)]
         return [(note.event, note.reason) for note in notes if note.connection == connection]

@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """Give a server; databases of it are made and dropped by the tests."""
+    """Return a server; databases of it are made and dropped by the tests."""
     named = os.environ.get("TRACKER_TEST_DATABASE_URL")
     if named:
         yield Server(named)
@@ -49,7 +49,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def template(server: Server) -> Iterator[str]:
-    """Give the name of a migrated database, to be cloned."""
+    """Return the name of a migrated database, to be cloned."""
     with server.database() as dsn:
         migrate.apply(dsn)
         yield name_of(dsn)
@@ -57,27 +57,27 @@ def template(server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[str]:
-    """Give the address of a migrated database without rows."""
+    """Return the address of a migrated database without rows."""
     with server.database(template) as dsn:
         yield dsn
 
 
 @pytest.fixture
 def empty_database(server: Server) -> Iterator[str]:
-    """Give the address of a database without a schema."""
+    """Return the address of a database without a schema."""
     with server.database() as dsn:
         yield dsn
 
 
 @pytest.fixture
 def journal_id() -> UUID:
-    """Give the journal that `store` has opened."""
+    """Return the journal that `store` has opened."""
     return UUID(int=1)
 
 
 @pytest.fixture
 def open_store(database: str) -> Iterator[Callable[[UUID], Store]]:
-    """Give what opens a store for a journal; all are closed afterwards."""
+    """Return what opens a store for a journal; all are closed afterwards."""
     opened: list[Store] = []
 
     def open_one(journal_id: UUID) -> Store:
@@ -92,13 +92,13 @@ def open_store(database: str) -> Iterator[Callable[[UUID], Store]]:
 
 @pytest.fixture
 def store(open_store: Callable[[UUID], Store], journal_id: UUID) -> Store:
-    """Give an open store."""
+    """Return an open store."""
     return open_store(journal_id)
 
 
 @pytest.fixture(scope="session")
 def timescale_server() -> Server:
-    """Give the server that has TimescaleDB."""
+    """Return the server that has TimescaleDB."""
     named = os.environ.get("TRACKER_TEST_TIMESCALE_URL")
     if not named:
         pytest.skip("needs a server with TimescaleDB, named by TRACKER_TEST_TIMESCALE_URL")

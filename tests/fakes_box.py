@@ -21,7 +21,7 @@ class Box:
         self.told.append(message)
 
     def of(self, kind: type[M]) -> list[M]:
-        """Give the messages of this kind, oldest first."""
+        """Return the messages of this kind, oldest first."""
         return [message for message in self.told if isinstance(message, kind)]
 
     def last(self, kind: type[M]) -> M:
@@ -81,7 +81,7 @@ def step(actor: BaseActor) -> Message | None:
 
 
 def waiting(actor: BaseActor) -> int:
-    """Give how many messages the actor has told itself."""
+    """Return how many messages the actor has told itself."""
     inbox: Any = actor.actor_inbox
     count: int = inbox.qsize()
     return count

@@ -40,7 +40,7 @@ def name_of(dsn: str) -> str:
 
 
 def ask(dsn: str, query: str, *given: object) -> list[tuple[Any, ...]]:
-    """Give the rows of one query, asked on a connection of its own."""
+    """Return the rows of one query, asked on a connection of its own."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         return connection.execute(query.encode(), given or None).fetchall()
 

@@ -91,7 +91,7 @@ class ActorFactory:
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
     def household(self) -> ChildSpecs:
-        """Give who there is one of, how long each may be silent, and how connections are born."""
+        """Return who there is one of, how long each may be silent, and how connections are born."""
         return ChildSpecs(
             vitals=(
                 self._vital("writer", self._to.writer, 60.0, self._bear_writer),
@@ -176,7 +176,7 @@ class ActorFactory:
         )
 
     def _listen(self) -> Callable[[ConnectionSpec, int, Tick], Ref]:
-        """Give the way in which connections are born."""
+        """Return the way in which connections are born."""
         neighbours = Neighbours(
             supervisor=self._to.supervisor,
             writer=self._to.writer,

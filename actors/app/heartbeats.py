@@ -22,7 +22,7 @@ class Beating(Protocol):
 
     @property
     def alive_at(self) -> float:
-        """Give when it last moved."""
+        """Return when it last moved."""
 
 
 class Syncing(Protocol):
@@ -30,7 +30,7 @@ class Syncing(Protocol):
 
     @property
     def sync_alive_at(self) -> float:
-        """Give when that thread last moved."""
+        """Return when that thread last moved."""
 
 
 class Heartbeats:

@@ -61,7 +61,7 @@ class Shutdown:
         self._closers.append(close)
 
     def empty_house(self, journal: Journal, guard: QueryWatchdog) -> list[Step]:
-        """Give the steps that come before the closing, when actors live."""
+        """Return the steps that come before the closing, when actors live."""
         return [
             self._close_connections,
             lambda: _close_journal(journal),

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare_state_dir(state_dir: Path) -> Path:
-    """Give the state directory, made if need be, after writing to it once.
+    """Return the state directory, made if need be, after writing to it once.
 
     Raises:
         ConfigError: It cannot be made or written.
@@ -52,7 +52,7 @@ def open_journal(config: Config, state_dir: Path) -> Journal:
 def database(
     config: Config, state_dir: Path, later: Callable[[Callable[[], None]], None]
 ) -> SafeDsn:
-    """Give the database in use; start the embedded one when none is named.
+    """Return the database in use; start the embedded one when none is named.
 
     `later` is told how to stop it.
     """

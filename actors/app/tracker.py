@@ -229,7 +229,7 @@ class Tracker:
         self._stop.set()
 
     def _answer(self) -> bytes:
-        """Give the status document as JSON. In the status and metrics threads.
+        """Return the status document as JSON. In the status and metrics threads.
 
         Raises:
             TimeoutError: The supervisor does not answer in time.
@@ -237,7 +237,7 @@ class Tracker:
         return msgspec.json.encode(self._current_health())
 
     def _current_health(self) -> Health:
-        """Give the state of things. In the status, metrics and watchdog threads.
+        """Return the state of things. In the status, metrics and watchdog threads.
 
         Until there is a supervisor (a migration may take long) it is told from here what
         is waited for.
@@ -253,7 +253,7 @@ class Tracker:
     # ------------------------------------------------------------------- stop
 
     def _patience_s(self) -> float:
-        """Give how long to wait for an answer of the database. In the guard's thread."""
+        """Return how long to wait for an answer of the database. In the guard's thread."""
         return HURRIED_S if self._stop.is_set() else PATIENCE_S
 
     def _shut_down(self) -> None:

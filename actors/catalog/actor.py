@@ -194,7 +194,7 @@ class CatalogActor(BaseActor):
         return self._parse(page.markets)
 
     def _parse(self, objects: tuple[bytes, ...]) -> tuple[Market, ...]:
-        """Give the markets that can be read; the others are counted by reason."""
+        """Return the markets that can be read; the others are counted by reason."""
         markets: list[Market] = []
         for raw in objects:
             try:
@@ -273,7 +273,7 @@ class CatalogActor(BaseActor):
 
 
 def _let_go(markets: tuple[Market, ...]) -> UniverseChanged:
-    """Give the message that markets, which nobody here may know, are wanted no more."""
+    """Return the message that markets, which nobody here may know, are wanted no more."""
     return UniverseChanged(
         added=(),
         removed=tuple(market.condition_id for market in markets),

@@ -58,11 +58,11 @@ class PendingLookups:
         return True
 
     def due(self, now: float) -> bool:
-        """Say whether a look-up is due."""
+        """Return whether a look-up is due."""
         return bool(self._heap) and self._heap[0][0] <= now
 
     def peek(self, now: float, limit: int) -> tuple[ConditionId, ...]:
-        """Give those that are due, the longest waiting first; they stay due until `tried`."""
+        """Return those that are due, the longest waiting first; they stay due until `tried`."""
         due: list[tuple[float, ConditionId]] = []
         while self.due(now) and len(due) < limit:
             at, condition_id = heapq.heappop(self._heap)
@@ -163,7 +163,7 @@ class Discovery:
         return True
 
     def next(self) -> Question | None:
-        """Give the most urgent question. Nothing changes until it is answered."""
+        """Return the most urgent question. Nothing changes until it is answered."""
         if self._now >= self._lookup_at and self.announced.due(self._now):
             return Lookup(self.announced.peek(self._now, LOOKUP_IDS), closed=False)
         if self._newest is not None:

@@ -45,7 +45,7 @@ class ClosedMarkets:
         self._past: dict[ConditionId, None] = {}  # of these, those that had closed
 
     def __contains__(self, condition_id: object) -> bool:
-        """Say whether a listing of this life called it closed after it was open."""
+        """Return whether a listing of this life called it closed after it was open."""
         return condition_id in self._since
 
     def recall(self, condition_id: ConditionId) -> None:
@@ -72,7 +72,7 @@ class ClosedMarkets:
         self._past.pop(condition_id, None)
 
     def due(self, now: float) -> tuple[ConditionId, ...]:
-        """Give those to let go, and forget them.
+        """Return those to let go, and forget them.
 
         Args:
             now: Seconds of a clock that never goes back.
@@ -133,7 +133,7 @@ class Candidates:
         self._entries.pop(condition_id, None)
 
     def best(self) -> tuple[Market, ...]:
-        """Give them, the largest first."""
+        """Return them, the largest first."""
         entries = sorted(self._entries.values(), key=lambda entry: entry[:2], reverse=True)
         return tuple(market for _, _, market in entries)
 
@@ -160,7 +160,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     shard: Shard = Shard()
 
     def admits(self, market: Market) -> bool:
-        """Say whether this market is wanted."""
+        """Return whether this market is wanted."""
         return (
             (self.min_volume <= 0 or (market.volume or _ZERO) >= self.min_volume)
             and (not self.tags or not self.tags.isdisjoint(market.tags))
@@ -234,7 +234,7 @@ class Universe:
         return self._sort(page, sweeping=True)
 
     def end_sweep(self, *, complete: bool) -> tuple[Market, ...]:
-        """Give the candidates that are chosen, the largest volume first.
+        """Return the candidates that are chosen, the largest volume first.
 
         `complete` is False when the sweep ended early because it was `sated`.
         """
@@ -247,7 +247,7 @@ class Universe:
         return self._sort(tuple(markets), sweeping=False)
 
     def missing(self) -> tuple[ConditionId, ...]:
-        """Give what the finished sweep did not list and nobody called closed yet; ask it once.
+        """Return what the finished sweep did not list and nobody called closed yet; ask it once.
 
         Listings hold open markets only, so these have probably closed.
         """
@@ -261,7 +261,7 @@ class Universe:
 
     @property
     def sated(self) -> bool:
-        """Say whether the rest of this sweep can choose nobody: places full, volumes falling."""
+        """Return whether the rest of this sweep can choose nobody: places full, volumes falling."""
         return (
             self._filters.max_assets > 0
             and self._candidates.descending
@@ -270,7 +270,7 @@ class Universe:
 
     @property
     def starved(self) -> bool:
-        """Say whether places are free although the last sweep turned somebody away."""
+        """Return whether places are free although the last sweep turned somebody away."""
         return not self._spacious and self._places() > 0
 
     # ------------------------------------------------------ coming and going
@@ -362,14 +362,14 @@ class Universe:
         return True
 
     def _places(self) -> int:
-        """Give the markets for which there is room."""
+        """Return the markets for which there is room."""
         if self._filters.max_assets == 0:
             return MAX_SETTLED
         return self._filters.max_assets // ASSETS_PER_MARKET - len(self._chosen)
 
 
 def fingerprint(market: Market) -> int:
-    """Give a number that changes when anything but the volume does; never 0.
+    """Return a number that changes when anything but the volume does; never 0.
 
     Only for this process: the hash of text differs in the next one.
     """

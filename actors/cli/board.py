@@ -19,7 +19,7 @@ _COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stoppi
 
 
 def render(document: Mapping[str, Any]) -> RenderableType:
-    """Give the verdict with its reasons, then the figures, then the connections.
+    """Return the verdict with its reasons, then the figures, then the connections.
 
     Raises:
         PayloadRejected: It is the document of a tracker of another version.
@@ -46,7 +46,7 @@ class Sparkline:
         self._counts = counts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Give one line."""
+        """Return one line."""
         del console
         bars = _PLAIN_BARS if options.ascii_only else _BARS
         yield Text("".join(self._bar(count, bars) for count in self._counts), no_wrap=True)
@@ -57,7 +57,7 @@ class Sparkline:
 
 
 def summary(document: Mapping[str, Any]) -> str:
-    """Give the state, its reasons and the most wanted figures in one line.
+    """Return the state, its reasons and the most wanted figures in one line.
 
     Raises:
         PayloadRejected: It is the document of a tracker of another version.
@@ -83,7 +83,7 @@ def _strange(document: Mapping[str, Any], why: str) -> PayloadRejected:
 
 
 def _countable(value: object) -> bool:
-    """Tell whether every whole number in here can be drawn."""
+    """Return whether every whole number in here can be drawn."""
     if isinstance(value, dict):
         return all(map(_countable, value.values()))
     if isinstance(value, list | tuple):
@@ -124,7 +124,7 @@ def _coverage(health: Health) -> str:
 
 
 def _proven(coverage: Coverage) -> str:
-    """Say how much of today's listening is proven; never 100 % while anything is missing."""
+    """Return how much of today's listening is proven; never 100 % while anything is missing."""
     if not coverage.wanted_token_s:
         return "today nothing was wanted yet"
     share = 100 * (1 - coverage.gap_token_s / coverage.wanted_token_s)
@@ -188,7 +188,7 @@ def _books(health: Health) -> str:
 
 
 def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
-    """Give a table of connections, those in trouble first, then the busiest."""
+    """Return a table of connections, those in trouble first, then the busiest."""
     if not each:
         return
     table = Table(box=None, padding=(0, 1), header_style="bold")
@@ -254,7 +254,7 @@ class Display:
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether a person looks at it."""
+        """Return whether a person looks at it."""
         return self._console.is_terminal
 
     def show(self, document: dict[str, Any]) -> None:

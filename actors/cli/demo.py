@@ -237,7 +237,7 @@ def _watch(
 
 
 def _listens(document: dict[str, Any]) -> bool:
-    """Tell whether every token that is wanted is proven to be listened to."""
+    """Return whether every token that is wanted is proven to be listened to."""
     assets = document.get("assets", {})
     return bool(assets) and assets["covered"] >= assets["wanted"] > 0
 
@@ -255,7 +255,7 @@ def _bury(home: Home, processes: Processes, stop: threading.Event) -> int | None
 
 
 def _repeat_complaint(home: Home) -> None:
-    """Say what the tracker said when it gave up."""
+    """Return what the tracker said when it gave up."""
     lines = home.log.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
         sys.stderr.write(f"{line}\n")
@@ -263,7 +263,7 @@ def _repeat_complaint(home: Home) -> None:
 
 @contextlib.contextmanager
 def _screen(home: Home) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Give a function that shows a status: live on a terminal, a line elsewhere."""
+    """Return a function that shows a status: live on a terminal, a line elsewhere."""
     console = Console()
     console.print(f"simulated Polymarket, real tracker; everything is kept in {home.folder}")
     console.print("ask it from another terminal: bin/tracker-status   stop it: Ctrl-C")
@@ -315,7 +315,7 @@ def _stdout() -> IO[str]:
 
 @contextlib.contextmanager
 def _database(home: Home) -> Iterator[str]:
-    """Give a DSN to read from; the embedded server is started again for it."""
+    """Return a DSN to read from; the embedded server is started again for it."""
     if home.dsn:
         yield home.dsn
         return

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from actors.cli import board
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
 from actors.health import status_client
@@ -51,7 +50,7 @@ class Unreachable(Retryable):
 
 
 def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
-    """Give the health document of the tracker at this socket.
+    """Return the health document of the tracker at this socket.
 
     Raises:
         Unreachable: Nobody answers, or the answer is none. The text says why.
@@ -150,7 +149,7 @@ def _seconds(text: str) -> float:
 
 
 def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Give where to ask; what must be looked up in all settings costs half a second.
+    """Return where to ask; what must be looked up in all settings costs half a second.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -166,7 +165,7 @@ def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document:
-    """Give the document of the first place where a tracker answers, all within the limit."""
+    """Return the document of the first place where a tracker answers, all within the limit."""
     deadline = time.monotonic() + limit_s
     said: list[str] = []
     for place in sockets:
@@ -232,6 +231,7 @@ def _watch(
 
 
 def _display() -> Display:
+    from actors.cli import board  # noqa: PLC0415 - tables are large, and often nobody wants one
 
     return board.Display()
 
@@ -244,7 +244,7 @@ def _schema() -> int:
 
 
 def _field(document: Document, path: str) -> str:
-    """Give one value; a list is entered by number or by the `id` of an entry.
+    """Return one value; a list is entered by number or by the `id` of an entry.
 
     Raises:
         ConfigError: There is no such value.

@@ -112,12 +112,12 @@ def load(
 
 
 def help_text() -> str:
-    """Give the text of `--help`."""
+    """Return the text of `--help`."""
     return parser().format_help()
 
 
 def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Give the places where a tracker's status socket may be, likeliest first.
+    """Return the places where a tracker's status socket may be, likeliest first.
 
     One place when the environment or the file that it names says so; else the
     usual ones.
@@ -262,7 +262,7 @@ def _line_of(key: str, text: str) -> int:
 
 
 def _platform(environ: Mapping[str, str]) -> _Layer:
-    """Give the directories that systemd made for us, or the platform's own place."""
+    """Return the directories that systemd made for us, or the platform's own place."""
     layer = _Layer()
     said = {"state_dir": paths.state_dir(environ), "status_socket": paths.status_socket(environ)}
     for name, place in said.items():

@@ -33,18 +33,18 @@ PRECEDENCE = "flag, then environment variable, then systemd credential, then fil
 
 
 def variable(name: str) -> str:
-    """Give the environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return f"TRACKER_{name.upper()}"
 
 
 def flag(name: str) -> str:
-    """Give the flag of a setting. One that is on unless said otherwise has a flag to say so."""
+    """Return the flag of a setting. One that is on unless said otherwise has a flag to say so."""
     words = name.replace("_", "-")
     return f"--no-{words}" if Config.model_fields[name].annotation is bool else f"--{words}"
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether a value of this setting must never be shown."""
+    """Return whether a value of this setting must never be shown."""
     return "SecretStr" in str(Config.model_fields[name].annotation)
 
 
@@ -57,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line. It finds texts; `Config` decides what they mean."""
+    """Return the parser of the command line. It finds texts; `Config` decides what they mean."""
     made = _Parser(
         prog="tracker",
         description="Record every trade of Polymarket and the true outcome of every market.",
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def grouped() -> Iterator[tuple[str, list[str]]]:
-    """Give the headings and the names of the settings under each, as declared."""
+    """Return the headings and the names of the settings under each, as declared."""
     groups: dict[str, list[str]] = {}
     for name, field in Config.model_fields.items():
         groups.setdefault(_extra(field)["group"], []).append(name)
@@ -106,7 +106,7 @@ def bounds_text(name: str) -> str:
 
 
 def markdown() -> str:
-    """Give docs/reference/configuration.md."""
+    """Return docs/reference/configuration.md."""
     lines = [
         "# Configuration",
         "",
@@ -128,7 +128,7 @@ def markdown() -> str:
 
 
 def describe(config: Config) -> str:
-    """Give the effective configuration, one setting a line with its source, without secrets."""
+    """Return the effective configuration, one setting a line with its source, without secrets."""
     rows = [(name, _effective(config, name), config.origin(name)) for name in Config.model_fields]
     widest = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{widest}}  {value}  [{origin}]" for name, value, origin in rows)

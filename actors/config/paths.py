@@ -20,7 +20,7 @@ Origin = tuple[str, str]
 
 
 def state_dir(environ: Mapping[str, str]) -> Origin | None:
-    """Give the directory that systemd made for us, or the platform's own; None: the default."""
+    """Return the directory that systemd made for us, or the platform's own; None: the default."""
     systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if systemd:
         return systemd, "STATE_DIRECTORY"
@@ -30,13 +30,13 @@ def state_dir(environ: Mapping[str, str]) -> Origin | None:
 
 
 def status_socket(environ: Mapping[str, str]) -> Origin | None:
-    """Give the socket in the directory that systemd made for us; None: it made none."""
+    """Return the socket in the directory that systemd made for us; None: it made none."""
     runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return (f"{runtime}/{SOCKET_NAME}", "RUNTIME_DIRECTORY") if runtime else None
 
 
 def usual_sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Give where a status socket may be that no setting names, likeliest first.
+    """Return where a status socket may be that no setting names, likeliest first.
 
     After systemd's or the user's comes that of the shipped unit: who asks knows
     less than the tracker does.

@@ -282,25 +282,25 @@ class Config(BaseSettings):
         return self
 
     def origin(self, name: str) -> str:
-        """Tell where a value came from: `default`, a flag, a variable, a file and its line."""
+        """Return where a value came from: `default`, a flag, a variable, a file and its line."""
         return self._origins.get(name, "default")
 
     @property
     def dsn(self) -> str | None:
-        """Give the database URL with its password. Never print it."""
+        """Return the database URL with its password. Never print it."""
         return self.database_url.get_secret_value() if self.database_url else None
 
     @property
     def rpc_urls(self) -> tuple[str, ...]:
-        """Give the JSON-RPC URLs with their keys. Never print them."""
+        """Return the JSON-RPC URLs with their keys. Never print them."""
         return tuple(url.get_secret_value() for url in self.polygon_rpc_urls)
 
     def journal_cap(self, free_bytes: int) -> int:
-        """Give the largest journal in bytes, for a disk with this much room."""
+        """Return the largest journal in bytes, for a disk with this much room."""
         return self.journal_max_bytes or min(20 * GIB, free_bytes // 2)
 
     def secrets(self) -> tuple[str, ...]:
-        """Give every text that must not appear in a log line or a status, longest first."""
+        """Return every text that must not appear in a log line or a status, longest first."""
         found: set[str] = set()
         plain = (self.market_ws_url, self.gamma_url, self.clob_url, self.data_url)
         for url in (*((self.dsn,) if self.dsn else ()), *self.rpc_urls, *plain):
@@ -308,7 +308,7 @@ class Config(BaseSettings):
         return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
     def shown(self, name: str) -> str:
-        """Give a value as it may be printed."""
+        """Return a value as it may be printed."""
         value = getattr(self, name)
         if value is None or value == ():
             return "unset"

@@ -119,20 +119,20 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(
 
 
 def shown_rpc(url: str) -> str:
-    """Give scheme, host and port: the part of an endpoint's URL that never carries a key."""
+    """Return scheme, host and port: the part of an endpoint's URL that never carries a key."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{'/…' if parts.path.strip('/') or parts.query else ''}"
 
 
 def shown_url(url: str) -> str:
-    """Give a URL without user, password and query."""
+    """Return a URL without user, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def secrets_of(url: str, *, whole: bool) -> set[str]:
-    """Give the parts of a URL that must not be printed, each as a library might repeat it.
+    """Return the parts of a URL that must not be printed, each as a library might repeat it.
 
     Args:
         url: Any URL of the configuration.

@@ -39,7 +39,7 @@ Known = Callable[[KeysView[bytes]], Iterable[bytes]]
 def portions(
     rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int], known: Known
 ) -> Iterator[list[Keyed]]:
-    """Give the trades that are not known, sorted by their keys, some hundred at a time.
+    """Return the trades that are not known, sorted by their keys, some hundred at a time.
 
     So the first are written before the last are looked at. They come nearly in the order
     of their times, so little is moved: what lies apart in memory is slow to read. Of trades
@@ -68,7 +68,7 @@ def portions(
 
 
 def _end_of_moment(places: Sequence[int], times: Sequence[int], end: int) -> int:
-    """Give the first place at or behind this one at which a later time begins."""
+    """Return the first place at or behind this one at which a later time begins."""
     while 0 < end < len(places) and times[places[end]] == times[places[end - 1]]:
         end += 1
     return min(end, len(places))
@@ -166,7 +166,7 @@ def _tuple(keyed: Keyed) -> bytes:
 def _usual(
     occurrence: int, fee: int | None, side: str, price: str
 ) -> tuple[Callable[..., bytes], bytes] | None:
-    """Give what comes again and again in the midst of rows, and what packs a row around it.
+    """Return what comes again and again in the midst of rows, and what packs a row around it.
 
     None: it is not as nearly all are, with a fee, a known side, and a price of three groups.
     """

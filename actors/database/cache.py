@@ -27,7 +27,7 @@ class TokenKeys:
     def of(
         self, connection: Connection, tokens: Iterable[str], conditions: Mapping[str, str]
     ) -> Mapping[str, int]:
-        """Give the key of each of these tokens; number those that have none.
+        """Return the key of each of these tokens; number those that have none.
 
         Args:
             connection: In a transaction.
@@ -115,7 +115,7 @@ class RecentTrades:
         self._wait = self._doubt = 0
 
     def among(self, keys: KeysView[bytes]) -> set[bytes]:
-        """Give those of these keys that are known to be stored."""
+        """Return those of these keys that are known to be stored."""
         return keys & self._young | keys & self._old
 
     def add(self, keys: Iterable[bytes]) -> None:
@@ -134,7 +134,7 @@ class RecentTrades:
         self._fresh.clear()
 
     def hopeful(self) -> bool:
-        """Tell whether a batch is likely new to the database; asked once a batch."""
+        """Return whether a batch is likely new to the database; asked once a batch."""
         if self._wait:
             self._wait -= 1
         return not self._wait

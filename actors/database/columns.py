@@ -21,7 +21,7 @@ Columns = dict[str, Any]
 
 
 def instant(ns: int) -> datetime:
-    """Give the aware UTC time of nanoseconds since 1970, cut to microseconds.
+    """Return the aware UTC time of nanoseconds since 1970, cut to microseconds.
 
     Raises:
         OverflowError: Not between the years 1 and 9999.
@@ -35,7 +35,7 @@ def slices(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def clean(text: str) -> str:
-    """Give a text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
+    """Return a text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     try:
@@ -46,7 +46,7 @@ def clean(text: str) -> str:
 
 
 def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
-    """Give the parameters of `insert_trades`."""
+    """Return the parameters of `insert_trades`."""
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],
@@ -72,7 +72,7 @@ def _bytes(transaction_hash: str | None) -> bytes | None:
 
 
 def rejections(rows: Sequence[RejectedRow]) -> Columns:
-    """Give the parameters of `insert_rejections`; a negative sequence stands for none."""
+    """Return the parameters of `insert_rejections`; a negative sequence stands for none."""
     return {
         "received": [_clamped(row.rejection.received_at_ns) for row in rows],
         "connections": [clean(row.connection) for row in rows],
@@ -84,7 +84,7 @@ def rejections(rows: Sequence[RejectedRow]) -> Columns:
 
 
 def _clamped(ns: int) -> datetime:
-    """Give the time, or 1970: what is set aside must not be rejected again."""
+    """Return the time, or 1970: what is set aside must not be rejected again."""
     try:
         return instant(ns)
     except OverflowError:
@@ -92,7 +92,7 @@ def _clamped(ns: int) -> datetime:
 
 
 def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
-    """Give the parameters of `insert_connection_events`. Reasons are cut at 500 characters."""
+    """Return the parameters of `insert_connection_events`. Reasons are cut at 500 characters."""
     return {
         "times": [instant(row.at_ns) for row in rows],
         "connections": [clean(row.connection) for row in rows],
@@ -102,7 +102,7 @@ def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
 
 
 def markets(rows: Sequence[Market]) -> Columns:
-    """Give the parameters of `upsert_markets` and `upsert_assets`; of two words the last counts."""
+    """Return the parameters of `upsert_markets` and `upsert_assets`; of duplicates the last one."""
     latest = {row.condition_id: row for row in rows}
     return {"markets": _json([_clean_market(row) for row in latest.values()])}
 
@@ -120,7 +120,7 @@ def _clean_market(market: Market) -> Market:
 
 
 def observations(rows: Sequence[Observation]) -> Columns:
-    """Give the parameters of `insert_resolution_observations`."""
+    """Return the parameters of `insert_resolution_observations`."""
     return {
         "observations": _json(
             [
@@ -140,7 +140,7 @@ def observations(rows: Sequence[Observation]) -> Columns:
 
 
 def transitions(rows: Sequence[Transition]) -> Columns:
-    """Give the parameters of `insert_resolution_observations`, the tracker being the source."""
+    """Return the parameters of `insert_resolution_observations`, the tracker being the source."""
     return {
         "observations": _json(
             [
@@ -160,12 +160,12 @@ def transitions(rows: Sequence[Transition]) -> Columns:
 
 
 def quoted(row: Observation) -> Observation:
-    """Give the observation with its payload as a JSON string, since it is not JSON."""
+    """Return the observation with its payload as a JSON string, since it is not JSON."""
     return msgspec.structs.replace(row, payload=_json(clean(row.payload)))
 
 
 def resolutions(rows: Sequence[Resolution]) -> Columns:
-    """Give the parameters of `insert_resolutions` and `insert_overruled_resolutions`."""
+    """Return the parameters of `insert_resolutions` and `insert_overruled_resolutions`."""
     return {
         "resolutions": _json(
             [
@@ -179,7 +179,7 @@ def resolutions(rows: Sequence[Resolution]) -> Columns:
 
 
 def contradictions(rows: Sequence[Contradiction]) -> Columns:
-    """Give the parameters of `insert_resolution_conflicts`."""
+    """Return the parameters of `insert_resolution_conflicts`."""
     cleaned = [
         msgspec.structs.replace(row, recorded=clean(row.recorded), observed=clean(row.observed))
         for row in rows

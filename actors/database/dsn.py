@@ -38,7 +38,7 @@ class SafeDsn(msgspec.Struct, frozen=True):
 
 
 def check_dsn(text: str) -> SafeDsn:
-    """Give the address if it is a sound one.
+    """Return the address if it is a sound one.
 
     Raises:
         ConfigError: It is not; the message holds no part of it.

@@ -98,7 +98,7 @@ class Embedded:
             self._lock = None
 
     def dsn(self, db: str = "tracker") -> str:
-        """Give the address of a database of this server; make the database if it is not there.
+        """Return the address of a database of this server; make the database if it is not there.
 
         Raises:
             StoreUnavailable: The server does not answer.
@@ -111,7 +111,7 @@ class Embedded:
         return self._address(db)
 
     def psql_line(self, db: str = "tracker") -> str:
-        """Give the command with which a person looks into the database."""
+        """Return the command with which a person looks into the database."""
         return shlex.join([str(self._binaries / "psql"), self._address(db)])
 
     def _address(self, db: str) -> str:
@@ -214,7 +214,7 @@ class Embedded:
             )
 
     def _answers(self) -> bool:
-        """Tell whether the server of this very folder answers on the socket."""
+        """Return whether the server of this very folder answers on the socket."""
         try:
             with psycopg.connect(self._address("postgres"), connect_timeout=2) as connection:
                 row = connection.execute("show data_directory").fetchone()
@@ -256,7 +256,7 @@ def _wait(until: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Give what the child does before it becomes the server: ask to be told of our end."""
+    """Return what the child does before it becomes the server: ask to be told of our end."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -271,7 +271,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def _is_stranger(pid: int | None) -> bool:
-    """Tell whether a live process that is no PostgreSQL has this number (Linux)."""
+    """Return whether a live process that is no PostgreSQL has this number (Linux)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -25,18 +25,18 @@ class Migration(msgspec.Struct, frozen=True):
 
     @property
     def checksum(self) -> str:
-        """Give the sha256 of the file, hexadecimal."""
+        """Return the sha256 of the file, hexadecimal."""
         return sha256(self.text).hexdigest()
 
 
 def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """Give all migrations of a folder in the order of their numbers."""
+    """Return all migrations of a folder in the order of their numbers."""
     files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return tuple(Migration(name=file.name, text=file.read_bytes()) for file in files)
 
 
 def pending(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Give the names of the migrations that the database still lacks, in order.
+    """Return the names of the migrations that the database still lacks, in order.
 
     Raises:
         SchemaMismatch: It was migrated by other files than ours.
@@ -108,7 +108,7 @@ def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
 
 
 def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
-    """Give what the database lacks; reject one that others have migrated."""
+    """Return what the database lacks; reject one that others have migrated."""
     found = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
     if found is None or not found[0]:
         return migrations(folder)

@@ -27,7 +27,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 def find_binaries() -> Path:
-    """Give the folder of initdb and postgres.
+    """Return the folder of initdb and postgres.
 
     Looked for in TRACKER_POSTGRES_BIN, the `embedded` extra (found, not
     imported: its import has side effects), /usr/lib/postgresql, PATH.
@@ -67,7 +67,7 @@ def _number(text: str) -> float:
 
 
 def unprivileged() -> Owner | None:
-    """Give whom to run the server as: None is ourselves, unless we are root.
+    """Return whom to run the server as: None is ourselves, unless we are root.
 
     Raises:
         ConfigError: We are root, and there is neither `postgres` nor `nobody`.
@@ -87,7 +87,7 @@ def unprivileged() -> Owner | None:
 
 
 def within_reach(folder: Path, owner: Owner | None, home: Path) -> Path:
-    """Give the programs where the server's user can run them; the wheel's are copied if need be.
+    """Return the programs where the server's user can run them; the wheel's are copied if need be.
 
     A virtual environment in the home of root is closed to everyone else.
 
@@ -137,7 +137,7 @@ def require_traversable(path: Path, owner: Owner | None) -> None:
 
 
 def _first_closed(path: Path, owner: Owner) -> Path | None:
-    """Give the first parent that does not let this user through."""
+    """Return the first parent that does not let this user through."""
     for parent in reversed(path.parents):
         if parent.exists() and not _may_enter(parent.stat(), owner):
             return parent
@@ -153,7 +153,7 @@ def _may_enter(status: os.stat_result, owner: Owner) -> bool:
 
 
 def major_version(folder: Path) -> str:
-    """Give the major version of the programs in a folder, e.g. `18`.
+    """Return the major version of the programs in a folder, e.g. `18`.
 
     Raises:
         ConfigError: They do not run on this machine.

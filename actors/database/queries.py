@@ -10,7 +10,7 @@ SQL = Path(__file__).parents[2] / "sql"
 
 
 def read(name: str) -> bytes:
-    """Give a query's text without its comments (a `%` in them would be a parameter).
+    """Return a query's text without its comments (a `%` in them would be a parameter).
 
     Raises:
         AttributeError: There is no such file in sql/queries.

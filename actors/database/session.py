@@ -142,7 +142,7 @@ def errors() -> Iterator[None]:
 
 
 def one_line(exc: BaseException) -> str:
-    """Give an error in one line, at most 300 characters; the server's own words where it spoke."""
+    """Return an error as one line of at most 300 characters."""
     said = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
     return " ".join((said or str(exc) or type(exc).__name__).split())[:300]
 
@@ -207,7 +207,7 @@ class Session:
 
     @property
     def server(self) -> str:
-        """Give the server's version and where it is, for people."""
+        """Return the server's version and where it is, for people."""
         info = self.connection.info
         return f"PostgreSQL {self.version} at {info.host}:{info.port}/{info.dbname}"
 

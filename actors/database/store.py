@@ -56,7 +56,7 @@ _told = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
 
 def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> StoredEvidence:
-    """Give the last word of each source about these markets; what we do not know is left out."""
+    """Return the last word of each source about these markets; what we do not know is left out."""
     rows = connection.execute(queries.SELECT_LAST_WORDS, {"conditions": list(conditions)})
     observations: list[Observation] = []
     standings: list[tuple[ConditionId, MarketState, int]] = []
@@ -87,7 +87,7 @@ def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> Sto
 def verdicts_to_check(
     connection: Connection, stretch: TimeWindow, *, after: str, room: int
 ) -> tuple[Recheck, ...]:
-    """Give at most `room` verdicts of which a look falls due, behind the condition id `after`."""
+    """Return at most `room` verdicts of which a look falls due, behind the condition id `after`."""
     given = {
         "since": None if stretch.since_ms is None else _time(stretch.since_ms),
         "until": _time(stretch.until_ms),
@@ -203,7 +203,7 @@ class Store:
             return committed
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Give the markets that have no verdict yet and are open or wanted, 5,000 at a time.
+        """Return the markets that have no verdict yet and are open or wanted, 5,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -220,7 +220,7 @@ class Store:
                 return
 
     def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        """Give what earlier lives heard last of these markets.
+        """Return what earlier lives heard last of these markets.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -229,7 +229,7 @@ class Store:
             return last_words(self._connection(), conditions)
 
     def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Give the verdicts of which another look falls due in a stretch, 5,000 at a time.
+        """Return the verdicts of which another look falls due in a stretch, 5,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.

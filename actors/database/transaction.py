@@ -246,7 +246,7 @@ class Transaction:
     def _fresh(
         self, rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int]
     ) -> Iterator[list[Keyed]]:
-        """Give what was not stored a moment ago, in order, and note it as stored."""
+        """Return what was not stored a moment ago, in order, and note it as stored."""
         for some in portions(rows, hashes, keys, self._recent.among):
             yield some
             self._recent.add(key for key, _, _, _ in some)
@@ -293,7 +293,7 @@ class Transaction:
         return self._run(queries.INSERT_CONNECTION_EVENTS, **columns.connection_events(rows))
 
     def _run(self, query: bytes, **given: Any) -> int:
-        """Give the number of rows that it changed."""
+        """Return the number of rows that it changed."""
         return self._connection.execute(query, {"journal": self._journal, **given}).rowcount
 
     def _number(self, query: bytes, **given: Any) -> int:
@@ -318,7 +318,7 @@ def _by_bytes(rows: Iterable[RejectedRow]) -> Iterator[list[RejectedRow]]:
 
 
 def _json(row: Any) -> bytes:
-    """Give a row as JSON, whatever characters it holds."""
+    """Return a row as JSON, whatever characters it holds."""
     try:
         return msgspec.json.encode(row)
     except (ValueError, TypeError):

@@ -101,7 +101,7 @@ class ConnectionActor(BaseActor):
         self._line: FeedSocket | None = None
         self._ended = False
         self._time = birth.at
-        self._account = ConnectionStats(birth, slot.slot)
+        self._stats = ConnectionStats(birth, slot.slot)
         self._doubts = MissedTokenCounter()
         self._home = Address()
         self._home.move_to(self.actor_ref)
@@ -140,14 +140,16 @@ class ConnectionActor(BaseActor):
     def _open_books(self, epoch: int) -> None:
         """Have heard nothing yet."""
         slot, settings = self._slot, self._settings
-        self._intake = Ingest(slot, epoch)
+        self._ingest = Ingest(slot, epoch)
         self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
         self._subscription = Subscription(slot, self._listening)
-        self._vigil = Keepalive(slot, self._subscription, self._epoch, silence_s=settings.silence_s)
+        self._keepalive = Keepalive(
+            slot, self._subscription, self._epoch, silence_s=settings.silence_s
+        )
 
     @property
     def _listening(self) -> CoverageBook:
-        return self._intake.listening
+        return self._ingest.listening
 
     # ------------------------------------------------------------- commands
 
@@ -168,14 +170,14 @@ class ConnectionActor(BaseActor):
         self._open_books(Epoch.begin(self._recorder, self._slot, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.begin(line, self._time.now)
-        self._vigil.begin(self._time.now)
+        self._keepalive.begin(self._time.now)
         self._report("subscribing")
 
     def _subscribe(self, message: Subscribe) -> None:
         """Listen to more tokens on the same line."""
         if self._line is None or self._ended:
             return
-        self._intake.own(message.tokens)
+        self._ingest.own(message.tokens)
         self._subscription.add(message.tokens, self._time.now)
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
@@ -196,7 +198,7 @@ class ConnectionActor(BaseActor):
         """Take back the coverage of tokens whose trades did not come; ask for them anew."""
         if self._line is None or self._ended:
             return
-        missed = {trade.token_id for trade in message.trades if self._intake.missed(trade)}
+        missed = {trade.token_id for trade in message.trades if self._ingest.missed(trade)}
         deaf = tuple(sorted(missed))
         if not deaf:
             return
@@ -210,7 +212,7 @@ class ConnectionActor(BaseActor):
     def _frames_received(self, message: FramesReceived) -> None:
         """Understand, journal, tell; only what is in the journal counts as heard."""
         if self._line is not None and not self._ended:
-            self._vigil.take_up(self._time, self._line, self._listening)
+            self._keepalive.take_up(self._time, self._line, self._listening)
         for frames in portions(message.frames):
             if self._ended:
                 return
@@ -220,12 +222,12 @@ class ConnectionActor(BaseActor):
 
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
         """Do so for some of them: one record and one message for all."""
-        taken = self._intake.take(frames, at_ns)
-        self._account.met(taken)
+        taken = self._ingest.take(frames, at_ns)
+        self._stats.met(taken)
         if taken.record is not None:
             said = taken.decoded
             self._recorder.frames(taken.record, taken.trades, taken.hashes, said.rejections)
-        self._account.recorded(taken)
+        self._stats.recorded(taken)
         self._listening.heard(at_ns, taken.decoded.exchange_ms)
         self._to.hear_of(taken)
         if taken.confirmed:
@@ -247,7 +249,7 @@ class ConnectionActor(BaseActor):
         line = self._line
         sample = None if line is None or self._ended else line.take_sample()
         if line is not None and sample is not None:
-            self._vigil.take_up(self._time, line, self._listening)
+            self._keepalive.take_up(self._time, line, self._listening)
             at_ns, frame = sample
             self._take((frame,), at_ns)
 
@@ -259,9 +261,9 @@ class ConnectionActor(BaseActor):
         line = self._line
         if line is None or self._ended:
             return
-        self._account.say(tick.now)
+        self._stats.say(tick.now)
         sample = line.take_sample()  # before it is asked whether data comes again
-        reason = self._vigil.turn(tick, line, self._listening)
+        reason = self._keepalive.turn(tick, line, self._listening)
         if reason is not None:
             self._end(reason, "", hard=True)
             return
@@ -285,13 +287,13 @@ class ConnectionActor(BaseActor):
     def _report(self, state: str) -> None:
         now, line, wakes_at = self._time.now, self._line, 0.0
         if line is not None and not self._leaving and not self._retiring:
-            wakes_at = min(self._vigil.wakes_at(line), self._epoch.wakes_at)
+            wakes_at = min(self._keepalive.wakes_at(line), self._epoch.wakes_at)
         more = {
             "unheard": self._subscription.unheard,
             "deaf": self._doubts.beyond_cure(now, self._listening.waiting),
             "wakes_at": wakes_at,
         }
-        self._to.supervisor.tell(self._account.report(state, now, self._listening, line, **more))
+        self._to.supervisor.tell(self._stats.report(state, now, self._listening, line, **more))
 
     # ---------------------------------------------------------------- end
 
@@ -307,7 +309,7 @@ class ConnectionActor(BaseActor):
         with contextlib.suppress(JournalFull):  # then coverage ends at the last mark
             cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
             self._epoch.close(max(self._time.wall_ns, self._listening.proven_until_ns), cause)
-        self._account.say(self._time.now, at_once=True)
+        self._stats.say(self._time.now, at_once=True)
         self._report("ended")
         self._to.supervisor.tell(
             ConnectionEnded(

@@ -106,7 +106,7 @@ class CoverageBook:
         return tuple(self._confirmed)
 
     def some(self, most: int) -> tuple[TokenId, ...]:
-        """Give a few of the confirmed tokens."""
+        """Return a few of the confirmed tokens."""
         return tuple(islice(self._confirmed, most))
 
     @property
@@ -137,7 +137,7 @@ class CoverageBook:
         return True
 
     def confirmed_at(self, token: TokenId) -> int | None:
-        """Give the receipt of the token's first `book`, nanoseconds, or None."""
+        """Return the receipt of the token's first `book`, nanoseconds, or None."""
         return self._confirmed.get(token)
 
     def release(self, tokens: Iterable[TokenId]) -> tuple[TokenId, ...]:
@@ -159,7 +159,7 @@ class CoverageBook:
                 printed[token] = at_ns
 
     def claims(self, token: TokenId, exchange_ms: int) -> bool:
-        """Tell whether this epoch claims to have heard a trade of this time, beyond doubt."""
+        """Return whether this epoch claims to have heard a trade of this time, beyond doubt."""
         since_ns = self._confirmed.get(token)
         at_ns = exchange_ms * _MS
         settled = since_ns is not None and since_ns + SETTLED_MS * _MS <= at_ns
@@ -190,18 +190,18 @@ class CoverageBook:
 
     @property
     def unmarked_ns(self) -> int:
-        """Give how far the proof moved since the last mark."""
+        """Return how far the proof moved since the last mark."""
         return self.proven_until_ns - self._marked_ns
 
     def mark(self) -> int | None:
-        """Give the proof when it moved since the last mark, else None."""
+        """Return the proof when it moved since the last mark, else None."""
         if self.proven_until_ns <= self._marked_ns:
             return None
         self._marked_ns = self.proven_until_ns
         return self._marked_ns
 
     def unconfirmed(self, now: float, older_than_s: float) -> tuple[TokenId, ...]:
-        """Give the tokens that have waited longer than this for their `book`, oldest first."""
+        """Return the tokens that have waited longer than this for their `book`, oldest first."""
         late = [(since, token) for token, since in self._waiting.values()]
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)
 
@@ -234,7 +234,7 @@ class ConfirmRetry:
         return tuple(self._unheard)
 
     def due(self, now: float, listening: CoverageBook) -> tuple[TokenId, ...]:
-        """Give those to be asked for again now; the caller then requests them anew."""
+        """Return those to be asked for again now; the caller then requests them anew."""
         waiting = listening.waiting
         if not waiting and not self._tries and not self._unheard:
             return ()

@@ -37,7 +37,7 @@ class Epoch:
 
     @property
     def wakes_at(self) -> float:
-        """Give when it is to turn again."""
+        """Return when it is to turn again."""
         return self._turned_at + self._mark_s
 
     def turn(self, now: float) -> None:

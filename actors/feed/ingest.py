@@ -51,11 +51,11 @@ class OccurrenceCounter:
         self._keys = 0
 
     def __len__(self) -> int:
-        """Give how many distinct trades are remembered."""
+        """Return how many distinct trades are remembered."""
         return self._keys
 
     def number(self, trades: Sequence[Trade]) -> Numbered:
-        """Give the trades, in the same order, each with its occurrence.
+        """Return the trades, in the same order, each with its occurrence.
 
         Args:
             trades: As decoded: each the first of its kind.
@@ -71,7 +71,7 @@ class OccurrenceCounter:
         return Numbered(numbered, trade_hashes(numbered))
 
     def heard(self, trade: Trade) -> bool:
-        """Tell whether this trade, with its occurrence, is among those that are remembered."""
+        """Return whether this trade, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
         first = (msgspec.structs.replace(trade, occurrence=1),)
         (key,) = _keys(first, trade_hashes(first))
@@ -163,7 +163,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def weight(self) -> int:
-        """Give the number of trades and rejections to record."""
+        """Return the number of trades and rejections to record."""
         return len(self.trades) + len(self.decoded.rejections)
 
 
@@ -209,7 +209,7 @@ class Ingest:
         self._canary = self._canary.difference(tokens)
 
     def missed(self, trade: Trade) -> bool:
-        """Tell whether this connection claims to have heard a trade that never arrived here."""
+        """Return whether this connection claims to have heard a trade that never arrived here."""
         claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
         return claimed and not self._twins.heard(trade)
 

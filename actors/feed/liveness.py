@@ -77,7 +77,7 @@ class Liveness:
             self._subscribed_at = self._pinged_at = now
 
     def ping_due(self, now: float) -> bool:
-        """Say whether PING is to be sent now; a yes counts as sent.
+        """Return whether PING is to be sent now; a yes counts as sent.
 
         Never before the first subscription: the server would close the socket.
         """
@@ -87,7 +87,7 @@ class Liveness:
         return True
 
     def probe_due(self, now: float, line: Signs) -> bool:
-        """Say whether to subscribe a token again, to see whether data comes.
+        """Return whether to subscribe a token again, to see whether data comes.
 
         Once in each silence; a yes counts as done.
         """
@@ -113,7 +113,7 @@ class Liveness:
         return unanswered
 
     def wakes_at(self, line: Signs) -> float:
-        """Give when there is something to do or to judge next; 0.0: on every Tick."""
+        """Return when there is something to do or to judge next; 0.0: on every Tick."""
         since = self._subscribed_at
         if since is None or self._suspected or line.stalled_since:
             return 0.0
@@ -126,7 +126,7 @@ class Liveness:
     def verdict(
         self, now: float, line: Signs, listening: CoverageBook, *, exchange_silent: bool = False
     ) -> str | None:
-        """Give the reason to end this connection, or None; to be asked on every Tick.
+        """Return the reason to end this connection, or None; to be asked on every Tick.
 
         While the whole exchange is silent, silence is no reason.
 
@@ -181,7 +181,7 @@ class MissedTokenCounter:
         self._tokens.update(dict.fromkeys(tokens, now))
 
     def beyond_cure(self, now: float, waiting: Collection[TokenId]) -> bool:
-        """Tell whether it was doubted twice, or a doubted token still waits for its `book`."""
+        """Return whether it was doubted twice, or a doubted token still waits for its `book`."""
         self._tokens = {token: at for token, at in self._tokens.items() if token in waiting}
         return self._again or any(now - at >= self._answer_s for at in self._tokens.values())
 

@@ -41,7 +41,7 @@ class FeedSocket(Protocol):
         """Queue a text frame."""
 
     def take_sample(self) -> tuple[int, bytes] | None:
-        """Give the time of receipt (wall clock, ns) and the bytes of a frame that was skipped.
+        """Return the time of receipt (wall clock, ns) and the bytes of a frame that was skipped.
 
         The latest, once; None when there is none, or when frames of before may wait.
         """

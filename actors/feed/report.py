@@ -1,4 +1,4 @@
-"""The account: what one connection tells of itself, to the supervisor and to the log."""
+"""The stats: what one connection tells of itself, to the supervisor and to the log."""
 
 import logging
 from collections import Counter
@@ -38,7 +38,7 @@ class LogDigest:
             self._counts[name if known else "other"] += 1
 
     def take(self, now: float, *, at_once: bool = False) -> dict[str, int]:
-        """Give what was counted since the last line; nothing while no line is due.
+        """Return what was counted since the last line; nothing while no line is due.
 
         Args:
             now: Monotonic seconds.
@@ -71,7 +71,7 @@ class BusyTokens:
                 self._now[token] = self._now.get(token, 0) + count
 
     def top(self, now: float, most: int = 3) -> Busiest:
-        """Give the busiest tokens."""
+        """Return the busiest tokens."""
         if now - self._since >= self._minute_s:
             self._since = now
             self._before, self._now = self._now, {}
@@ -130,7 +130,7 @@ class ConnectionStats:
     def report(
         self, state: str, now: float, listening: CoverageBook, line: FeedSocket | None, **more: Any
     ) -> ConnectionReport:
-        """Give how the connection is; what ails it is `more` that the connection knows."""
+        """Return how the connection is; what ails it is `more` that the connection knows."""
         return ConnectionReport(
             child=self._birth.child,
             incarnation=self._birth.incarnation,

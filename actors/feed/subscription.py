@@ -23,32 +23,32 @@ class Subscription:
         self._slot = slot
         self._listening = listening
         self._canary = slot.canary
-        self._insistence = ConfirmRetry()
+        self._retry = ConfirmRetry()
         self._line: FeedSocket | None = None
 
     @property
     def hears(self) -> bool:
-        """Tell whether it does its work: some token is confirmed, unless none is asked for."""
+        """Return whether it does its work: some token is confirmed, unless none is asked for."""
         return bool(self._listening.confirmed_count) or not self._slot.tokens
 
     @property
     def unheard(self) -> tuple[TokenId, ...]:
         """Tokens that were asked for again and again, and no `book` came."""
-        return self._insistence.unheard
+        return self._retry.unheard
 
     @property
     def answered(self) -> bool:
-        """Tell whether no `book` is awaited, but for tokens of which none is hoped for."""
+        """Return whether no `book` is awaited, but for tokens of which none is hoped for."""
         waiting = self._listening.requested_count - self._listening.confirmed_count
-        return waiting <= len(self._insistence.unheard)
+        return waiting <= len(self._retry.unheard)
 
     @property
     def can_probe(self) -> bool:
-        """Tell whether there is a token that could be asked for again."""
+        """Return whether there is a token that could be asked for again."""
         return bool(self._canary) or self._listening.requested_count > 0
 
     def markers(self) -> tuple[bytes, ...]:
-        """Give what messages must contain to be handed on: books until all are confirmed."""
+        """Return what messages must contain to be handed on: books until all are confirmed."""
         if self._slot.lifecycle:
             return LIFECYCLE_MARKERS
         asked = self._listening.requested_count
@@ -87,7 +87,7 @@ class Subscription:
 
     def insist(self, now: float) -> None:
         """Ask anew for tokens whose `book` does not come."""
-        again = self._insistence.due(now, self._listening)
+        again = self._retry.due(now, self._listening)
         if again:
             self.again(again, now)
 
@@ -117,7 +117,7 @@ class Subscription:
                 self._line.send_text(channel.subscription(chunk, custom=self._slot.lifecycle))
 
 
-# MERGED: The vigil: what one connection does about silence.
+# MERGED: The keepalive: what one connection does about silence.
 
 
 class Keepalive:
@@ -155,7 +155,7 @@ class Keepalive:
         return None
 
     def wakes_at(self, line: FeedSocket) -> float:
-        """Give when it is to turn again, at the latest; 0.0: on every Tick."""
+        """Return when it is to turn again, at the latest; 0.0: on every Tick."""
         return self._liveness.wakes_at(line) if self._subscription.answered else 0.0
 
     def take_up(self, tick: Tick, line: FeedSocket, listening: CoverageBook) -> None:

@@ -116,7 +116,7 @@ class ConnectionsHealth:
             line.down_since = at
 
     def connections(self, now: float) -> Connections:
-        """Give all connections, in order of their ids."""
+        """Return all connections, in order of their ids."""
         each = tuple(self._connection(name, now) for name in sorted(self._lines))
         lines = self._lines.values()
         down = [line for line in lines if span(now, line.down_since) > self._limits.down_s]
@@ -130,7 +130,7 @@ class ConnectionsHealth:
         )
 
     def assets(self, now: float) -> Assets:
-        """Give how many tokens are proven to be listened to: those of the best feed.
+        """Return how many tokens are proven to be listened to: those of the best feed.
 
         Of a connection and its successor, which have the same tokens, the better one counts.
         """

@@ -32,12 +32,12 @@ class Ring:
         self._sum += count
 
     def total(self, now: float) -> int:
-        """Give the sum of the window that ends now."""
+        """Return the sum of the window that ends now."""
         self._advance(now)
         return self._sum
 
     def parts(self, now: float) -> tuple[int, ...]:
-        """Give the count of each bucket of the window that ends now, oldest first."""
+        """Return the count of each bucket of the window that ends now, oldest first."""
         self._advance(now)
         slots = len(self._counts)
         newest = self._bucket % slots
@@ -80,19 +80,19 @@ class Windows:
             ring.add(now, count)
 
     def minute(self, now: float) -> int:
-        """Give the count of the last 60 s."""
+        """Return the count of the last 60 s."""
         return self._minute.total(now)
 
     def hour(self, now: float) -> int:
-        """Give the count of the last 60 min."""
+        """Return the count of the last 60 min."""
         return self._hour.total(now)
 
     def minutes(self, now: float) -> tuple[int, ...]:
-        """Give the count of each of the last 60 min, oldest first."""
+        """Return the count of each of the last 60 min, oldest first."""
         return self._hour.parts(now)
 
     def day(self, now: float) -> int:
-        """Give the count of the last 24 h."""
+        """Return the count of the last 24 h."""
         return self._day.total(now)
 
 
@@ -111,7 +111,7 @@ class RestartCounts:
         self._latest.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
 
     def restarts(self, now: float) -> Restarts:
-        """Give the counts, and those whose last deaths lie so close together that it is a loop."""
+        """Return the counts, and the children that die again and again."""
         limits = self._limits
         looping = sorted(
             child
@@ -181,11 +181,11 @@ class Accounting:
 
     @property
     def pending_records(self) -> int:
-        """Give the number of journal records from the mark on."""
+        """Return the number of journal records from the mark on."""
         return max(0, self._next_seq - self._mark)
 
     def books(self) -> Books:
-        """Give the books. A difference that the journal cannot explain is one in fact."""
+        """Return the books. A difference that the journal cannot explain is one in fact."""
         left = self._left
         return Books(
             received=self._received,
@@ -270,7 +270,7 @@ class DayCoverage:
         return True
 
     def coverage(self) -> Coverage:
-        """Give what was listened to today."""
+        """Return what was listened to today."""
         return Coverage(
             since=iso(self._since_ns),
             wanted_token_s=round(self._wanted_s, 3),

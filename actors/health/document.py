@@ -18,12 +18,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def span(now: float, since: float | None) -> float:
-    """Give the seconds since a moment, never less than 0; 0 for a moment that never was."""
+    """Return the seconds since a moment, never less than 0; 0 for a moment that never was."""
     return 0.0 if since is None else max(0.0, round(now - since, 3))
 
 
 def iso(wall_ns: int) -> str:
-    """Give a wall-clock time (nanoseconds since 1970) as the document spells it."""
+    """Return a wall-clock time (nanoseconds since 1970) as the document spells it."""
     moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -314,7 +314,7 @@ _FIELD = re.compile(
 
 
 def schema() -> str:
-    """Give the schema as text."""
+    """Return the schema as text."""
     made = msgspec.json.schema(Health)
     for part in made["$defs"].values():
         _describe(part)

@@ -36,7 +36,7 @@ class Number(msgspec.Struct, frozen=True):
     read: Callable[[Health], float | None] | None = None
 
     def of(self, health: Health) -> float | None:
-        """Give its value, or None while there is none."""
+        """Return its value, or None while there is none."""
         return self.read(health) if self.read else value(health, self.field)
 
 
@@ -61,7 +61,7 @@ class Each(msgspec.Struct, frozen=True):
 
 
 def value(part: object, field: str) -> float | None:
-    """Give the number in a field: truth is 1, a time of day is seconds since 1970."""
+    """Return the number in a field: truth is 1, a time of day is seconds since 1970."""
     for step in field.split("."):
         part = getattr(part, step, None)
     if isinstance(part, str):
@@ -70,7 +70,7 @@ def value(part: object, field: str) -> float | None:
 
 
 def families(health: Health) -> Iterator[Metric]:
-    """Give everything that the document tells."""
+    """Return everything that the document tells."""
     yield _info(health)
     for kind, numbers in ((GaugeMetricFamily, GAUGES), (CounterMetricFamily, COUNTERS)):
         for number in numbers:
@@ -93,7 +93,7 @@ def families(health: Health) -> Iterator[Metric]:
 
 
 def _info(health: Health) -> Metric:
-    """Give the words of the document that hardly ever change, as labels of a 1."""
+    """Return the words of the document that hardly ever change, as labels of a 1."""
     info = GaugeMetricFamily(
         "tracker_info", "Which tracker this is.", labels=["version", "host", "pid", "server"]
     )
@@ -241,7 +241,7 @@ class Metrics:
 
     @property
     def port(self) -> int:
-        """Give the port that is listened on."""
+        """Return the port that is listened on."""
         return self._server.server_port
 
     def close(self) -> None:
@@ -258,7 +258,7 @@ class _HealthCollector(Collector):
         self._answer = answer
 
     def collect(self) -> Iterator[Metric]:
-        """Give all metrics, or only that the tracker does not answer."""
+        """Return all metrics, or only that the tracker does not answer."""
         try:
             health = msgspec.json.decode(self._answer(), type=Health)
         except Exception:  # noqa: BLE001 - whatever keeps it from answering, `up` is 0

@@ -125,6 +125,6 @@ RULES: tuple[tuple[str, Rule], ...] = (
 
 
 def reasons(health: Health, limits: Limits) -> tuple[tuple[str, str], ...]:
-    """Give (code, sentence) for all that is wrong, in the order of the table."""
+    """Return (code, sentence) for all that is wrong, in the order of the table."""
     said = ((code, rule(health, limits)) for code, rule in RULES)
     return tuple((code, text) for code, text in said if text)

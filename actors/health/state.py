@@ -82,7 +82,7 @@ class DatabaseHealth:
         self._committed_at_ns = wall_ns
 
     def told(self, now: float, waits_s: float) -> document.Database:
-        """Give its part of the document; `waits_s` is the age of the oldest that waits."""
+        """Return its part of the document; `waits_s` is the age of the oldest that waits."""
         committed_at_ns = self._committed_at_ns
         return document.Database(
             state=self.state,
@@ -221,7 +221,7 @@ class HealthState:
     # ---------------------------------------------------------------- document
 
     def document(self, now: float, wall_ns: int) -> Health:
-        """Give the document of this moment."""
+        """Return the document of this moment."""
         (version, host, pid), unknown = self._who, self._roster.unknown
         return self._judged(
             Health(
@@ -250,7 +250,7 @@ class HealthState:
         )
 
     def _judged(self, health: Health) -> Health:
-        """Say whether this is healthy; while starting, only what is still awaited counts."""
+        """Return whether this is healthy; while starting, only what is still awaited counts."""
         awaited = tuple(
             text
             for text, there in (
@@ -271,7 +271,7 @@ class HealthState:
         return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
 
     def _hears(self, assets: Assets) -> bool:
-        """Tell whether nearly all tokens were ever heard at once: new ones come all the time."""
+        """Return whether nearly all tokens were ever heard at once: new ones come all the time."""
         self._ever_heard |= 0 < assets.wanted * 9 <= assets.covered * 10
         return self._ever_heard
 

@@ -211,7 +211,7 @@ def _leave(room: _Room) -> None:
 
 
 def _bound(path: Path) -> socket.socket:
-    """Give a listening socket at this path, in the place of a dead one."""
+    """Return a listening socket at this path, in the place of a dead one."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(_UMASK)
     try:

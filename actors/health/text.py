@@ -18,13 +18,13 @@ def clean(text: str) -> str:
 
 
 def verdict(health: Health) -> str:
-    """Give the state and its reasons."""
+    """Return the state and its reasons."""
     reasons = "; ".join(health.reasons)
     return clean(f"{health.state}: {reasons}" if reasons else health.state)
 
 
 def headline(health: Health) -> str:
-    """Give the verdict, then the main figures."""
+    """Return the verdict, then the main figures."""
     trades, lines = health.trades, health.connections
     return (
         f"{verdict(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"

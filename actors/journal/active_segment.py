@@ -104,7 +104,7 @@ class ActiveSegment:
             self._shelf.suspicion.lift()
 
     def takes(self, size: int) -> bool:
-        """Tell whether a record of so many bytes may be written now, or a sync must come first.
+        """Return whether a record of so many bytes may be written now, or a sync must come first.
 
         It may be more than is allowed when nothing is unsynced.
         """
@@ -170,7 +170,7 @@ class ActiveSegment:
     # ---------------------------------------------------------------- syncing
 
     def dirty(self) -> tuple[Segment, ...]:
-        """Give the open segments, oldest first: those that may hold unsynced records."""
+        """Return the open segments, oldest first: those that may hold unsynced records."""
         return (*self._sealed, *([self._active] if self._active is not None else []))
 
     def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
@@ -230,7 +230,7 @@ class ActiveSegment:
         self.size = self._shelf.bytes
 
     def cost_of(self, size: int) -> int:
-        """Give what all files take once so many bytes are appended."""
+        """Return what all files take once so many bytes are appended."""
         return self.size + self._reserve.held_bytes + size + HEADER_BYTES
 
     def close(self) -> None:
@@ -247,7 +247,7 @@ class ActiveSegment:
 
 
 def _in_doubt_since(shelf: JournalDirectory) -> int | None:
-    """Give from which sequence on the medium may lack what can be read here, or None.
+    """Return from which sequence on the medium may lack what can be read here, or None.
 
     After a reboot there is no doubt: what is read comes from the medium.
     """
@@ -258,7 +258,7 @@ def _in_doubt_since(shelf: JournalDirectory) -> int | None:
 
 
 def _records(shelf: JournalDirectory, since: int) -> list[Found]:
-    """Give all records from this sequence on; as many as were unsynced, so not too many."""
+    """Return all records from this sequence on; as many as were unsynced, so not too many."""
     later = [segment.first_seq for segment in shelf.segments[1:]]
     return [
         found

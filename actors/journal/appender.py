@@ -70,7 +70,7 @@ class Syncer:
 
     @property
     def p99_s(self) -> float:
-        """Give what 99 of 100 of the last 512 syncs took at most; 0 before the first."""
+        """Return what 99 of 100 of the last 512 syncs took at most; 0 before the first."""
         times = sorted(self._times.copy())
         return times[math.ceil(len(times) * 0.99) - 1] if times else 0.0
 
@@ -203,7 +203,7 @@ class Appender:
         self.durable_seq = self.next_seq - 1
 
     def renew(self) -> None:
-        """Give the journal another identity, under which the next record is written.
+        """Return the journal another identity, under which the next record is written.
 
         Raises:
             OSError: It could not be noted; nothing has changed.

@@ -93,7 +93,7 @@ class JournalDirectory:
     # -------------------------------------------------------------- identity
 
     def _identify(self) -> UUID:
-        """Give the identity in the file, or in a segment, or a new one; have it in the file."""
+        """Return the identity in the file, or in a segment, or a new one; have it in the file."""
         noted = noted_identity(self.disk, self.directory)
         if not self.segments or noted is None:
             known = (UUID(bytes=s.header.journal_id) for s in reversed(self.segments) if s.header)
@@ -115,7 +115,7 @@ class JournalDirectory:
     # --------------------------------------------------------------- loading
 
     def _load(self) -> list[Segment]:
-        """Give what is there, lowest sequence first, without what a rescue has replaced."""
+        """Return what is there, lowest sequence first, without what a rescue has replaced."""
         firsts = (first_of(name) for name in self.disk.names(self.directory))
         loaded = [self._load_one(first) for first in sorted(f for f in firsts if f is not None)]
         kept: list[Segment] = []
@@ -171,7 +171,7 @@ class JournalDirectory:
         return max(used, carried_to), lost
 
     def is_of_this_boot(self, segment: Segment) -> bool:
-        """Tell whether it was made since the machine was started."""
+        """Return whether it was made since the machine was started."""
         return segment.header is not None and segment.header.boot_id == self._boot_id
 
     def _head_at(self, segment: Segment, offset: int) -> bytes:
@@ -192,7 +192,7 @@ class JournalDirectory:
         segment.size = end
 
     def reopen_last(self) -> Segment | None:
-        """Give the last segment open for appending, or None when it is not to be trusted."""
+        """Return the last segment open for appending, or None when it is not to be trusted."""
         last = self.segments[-1] if self.segments else None
         if last is None or last.header is None or last.first_seq in self._unsynced:
             return None
@@ -275,7 +275,7 @@ class JournalDirectory:
     # --------------------------------------------------------------- reading
 
     def records(self, segment: Segment, begin: int, end: int) -> Iterator[Found]:
-        """Give the whole records of a segment from a place on; none when the file is gone."""
+        """Return the whole records of a segment from a place on; none when the file is gone."""
         try:
             fd = self.disk.open_read(self.directory, segment.name)
         except FileNotFoundError:
@@ -294,6 +294,6 @@ class JournalDirectory:
         return sum(segment.size for segment in self.segments)
 
     def close(self) -> None:
-        """Give the directory back."""
+        """Return the directory back."""
         self.disk.close(self.directory)
         self.directory = -1

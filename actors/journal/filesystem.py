@@ -40,7 +40,7 @@ class Disk:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def names(self, directory: int) -> list[str]:
-        """Give what the directory holds, sorted."""
+        """Return what the directory holds, sorted."""
         return sorted(os.listdir(directory))
 
     def create(self, directory: int, name: str) -> int:
@@ -76,7 +76,7 @@ class Disk:
         os.posix_fallocate(fd, 0, size)
 
     def size(self, fd: int) -> int:
-        """Give the length in bytes."""
+        """Return the length in bytes."""
         return os.fstat(fd).st_size
 
     def sync_data(self, fd: int) -> None:
@@ -92,16 +92,16 @@ class Disk:
         os.unlink(name, dir_fd=directory)
 
     def rename(self, directory: int, old: str, new: str) -> None:
-        """Give a file another name, in place of whatever had it."""
+        """Return a file another name, in place of whatever had it."""
         os.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
 
     def free_bytes(self, directory: int) -> int:
-        """Give what is left for an ordinary user."""
+        """Return what is left for an ordinary user."""
         state = os.fstatvfs(directory)
         return state.f_bavail * state.f_frsize
 
     def boot_id(self) -> bytes:
-        """Give 16 bytes that are the same for as long as the machine stays up.
+        """Return 16 bytes that are the same for as long as the machine stays up.
 
         Where the kernel's own name for this boot is hidden (`ProcSubset=pid`), the
         second of the boot serves: a step of the clock changes it, which is taken

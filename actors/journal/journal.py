@@ -249,7 +249,7 @@ class Journal:
         self._appender.sync()
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
-        """Give what stands from this sequence up to the last one there is now.
+        """Return what stands from this sequence up to the last one there is now.
 
         Raises:
             Retryable: No file descriptor is left.
@@ -337,7 +337,7 @@ class Journal:
         return self._syncer.alive_at
 
     def pending_records(self, mark: int) -> int:
-        """Give how many records there are from this sequence on."""
+        """Return how many records there are from this sequence on."""
         return self._reader.pending(mark, self.next_seq)
 
     @property
@@ -346,7 +346,7 @@ class Journal:
         return self._reader.pending_bytes(self.next_seq)
 
     def stats(self) -> JournalStats:
-        """Give all figures. Reads up to a MiB when the mark has moved."""
+        """Return all figures. Reads up to a MiB when the mark has moved."""
         return JournalStats(
             next_seq=self.next_seq,
             durable_seq=self.durable_seq,
@@ -372,11 +372,11 @@ class Journal:
         )
 
     def room(self) -> bool:
-        """Tell whether cap and disk leave room for a segment more, beside the reserve."""
+        """Return whether cap and disk leave room for a segment more, beside the reserve."""
         return self.headroom_bytes >= self._bounds.segment
 
     def plenty(self) -> bool:
-        """Tell whether there is so much room that reading would not stop again at once.
+        """Return whether there is so much room that reading would not stop again at once.
 
         On the disk that is four times the reserve beside the reserve; of the cap, half.
         """
@@ -384,7 +384,7 @@ class Journal:
         return self.headroom_bytes >= min(wanted, self._bounds.cap // 2)
 
     def free_reserve(self) -> None:
-        """Give the reserve's space to the last records; the cap grows by it too."""
+        """Return the reserve's space to the last records; the cap grows by it too."""
         self._reserve.free()
 
     def rebuild_reserve(self) -> bool:

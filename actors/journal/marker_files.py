@@ -21,7 +21,7 @@ Place = Callable[[str, Iterable[bytes]], object]
 
 
 def noted_identity(disk: Disk, directory: int) -> UUID | None:
-    """Give the identity that stands in the directory; None when there is none to be read."""
+    """Return the identity that stands in the directory; None when there is none to be read."""
     with contextlib.suppress(ValueError):
         text = _read(disk, directory, IDENTITY)
         return None if text is None else UUID(text)
@@ -132,7 +132,7 @@ class Reserve:
             self._disk.close(fd)
 
     def free(self) -> None:
-        """Give the space back to the disk."""
+        """Return the space back to the disk."""
         with contextlib.suppress(FileNotFoundError):
             self._disk.unlink(self._directory, NAME)
         self.held_bytes = 0
@@ -166,7 +166,7 @@ class FailedSyncMarker:
             self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
 
     def since(self) -> int | None:
-        """Give from which sequence on there is doubt; None: there is none.
+        """Return from which sequence on there is doubt; None: there is none.
 
         Raises:
             OSError: The directory cannot be read.

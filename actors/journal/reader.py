@@ -58,7 +58,7 @@ class Replay:
         yield from self._hole_before(self._until)
 
     def _skip(self, skip: Skip) -> Iterator[Hole]:
-        """Give what was skipped on purpose apart from what is missing before it."""
+        """Return what was skipped on purpose apart from what is missing before it."""
         if skip.after_seq + 1 < skip.first_seq and self.expected < skip.first_seq:
             yield from self._hole_before(skip.after_seq + 1)
             hole = Hole(self.expected, skip.first_seq - 1, 0, skipped=True)
@@ -125,7 +125,7 @@ class Reader:
         self.mark = shelf.segments[0].first_seq
 
     def read(self, expected: int, until: int) -> Iterator[Entry | Hole]:
-        """Give every sequence from `expected` to before `until`, once."""
+        """Return every sequence from `expected` to before `until`, once."""
         while True:
             version, spans = self._look(expected)
             replay = Replay(self._shelf.records, self._note, expected=expected, until=until)
@@ -179,19 +179,19 @@ class Reader:
     # ---------------------------------------------------------------- figures
 
     def pending(self, mark: int, next_seq: int) -> int:
-        """Give how many sequences from `mark` on were used."""
+        """Return how many sequences from `mark` on were used."""
         skipped = (first - 1 - max(after, mark - 1) for after, first in self._skips)
         return max(next_seq - mark - sum(max(count, 0) for count in skipped), 0)
 
     def pending_bytes(self, next_seq: int) -> int:
-        """Give about how many bytes stand at and above the mark; exact to one MiB."""
+        """Return about how many bytes stand at and above the mark; exact to one MiB."""
         if self.mark >= next_seq:
             return 0
         _, spans = self._look(self.mark)
         return sum(end for _, end in spans) - spans[0].segment.place_of(self.mark)
 
     def oldest_ns(self, next_seq: int) -> int | None:
-        """Give when the record at the mark was written; None when nothing waits."""
+        """Return when the record at the mark was written; None when nothing waits."""
         mark = self.mark
         if mark >= next_seq:
             return None

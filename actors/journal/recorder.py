@@ -31,7 +31,7 @@ class InFlight:
         self._beyond = 0  # the highest sequence that is not remembered though it was not stored
 
     def __len__(self) -> int:
-        """Give how many records are remembered."""
+        """Return how many records are remembered."""
         return len(self._records)
 
     def appended(self, seq: int, weight: int, mark: int) -> bool:
@@ -95,7 +95,7 @@ class Journal(Protocol):
         """
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
-        """Give entries from this sequence on, and holes where they cannot be read."""
+        """Return entries from this sequence on, and holes where they cannot be read."""
 
     def release(self, mark: int) -> None:
         """Everything below `mark` is committed: its segments may go."""
@@ -178,7 +178,7 @@ class FactQueue:
         self._facts: deque[facts.Fact] = deque()
 
     def __len__(self) -> int:
-        """Give how many facts wait."""
+        """Return how many facts wait."""
         return len(self._facts)
 
     def add(self, fact: facts.Fact) -> None:

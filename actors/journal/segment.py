@@ -70,7 +70,7 @@ class Header(NamedTuple):
     boot_id: bytes
 
     def pack(self) -> bytes:
-        """Give the bytes at the head of the file."""
+        """Return the bytes at the head of the file."""
         head = _HEADER.pack(_HEADER_MAGIC, VERSION, HEADER_BYTES, *self)
         return head + _CRC.pack(zlib.crc32(head))
 
@@ -98,18 +98,18 @@ def unpack_header(data: bytes, name: str) -> Header | None:
 
 
 def seed_of(journal_id: bytes) -> int:
-    """Give what the checksums of this journal's records begin with."""
+    """Return what the checksums of this journal's records begin with."""
     return zlib.crc32(journal_id)
 
 
 def pack_record(seq: int, at_ns: int, body: bytes, seed: int) -> bytes:
-    """Give the bytes of one record."""
+    """Return the bytes of one record."""
     crc = zlib.crc32(body, zlib.crc32(_CHECKED.pack(len(body), seq, at_ns), seed))
     return b"".join((_RECORD.pack(_RECORD_MAGIC, crc, len(body), seq, at_ns), body))
 
 
 def is_torn(head: bytes, size: int, seq: int) -> bool:
-    """Tell whether these bytes are the beginning of one unfinished record and nothing else.
+    """Return whether these bytes are the beginning of one unfinished record and nothing else.
 
     Args:
         head: The first bytes, as far as they go, up to a record's head.
@@ -124,12 +124,12 @@ def is_torn(head: bytes, size: int, seq: int) -> bool:
 
 
 def name_of(first_seq: int) -> str:
-    """Give the file name of the segment that begins with this sequence."""
+    """Return the file name of the segment that begins with this sequence."""
     return f"seg-{first_seq:020d}.log"
 
 
 def first_of(name: str) -> int | None:
-    """Give the first sequence of the segment with this file name; None for other files."""
+    """Return the first sequence of the segment with this file name; None for other files."""
     digits = name[4:-4]
     if name[:4] == "seg-" and name[-4:] == ".log" and len(digits) == 20 and digits.isdecimal():
         return int(digits)
@@ -171,7 +171,7 @@ class Segment:
             self.index.append((seq, offset))
 
     def place_of(self, seq: int) -> int:
-        """Give a place to begin to look for this sequence: at its record or before."""
+        """Return a place to begin to look for this sequence: at its record or before."""
         found = bisect_right(self.index, (seq, self.size)) - 1
         return self.index[found][1] if found >= 0 else HEADER_BYTES
 
@@ -228,7 +228,7 @@ class Scan:
         self._chunk = b""
 
     def records(self, offset: int) -> Iterator[Found]:
-        """Give the whole records from this place on; passes over whatever is none."""
+        """Return the whole records from this place on; passes over whatever is none."""
         while offset + RECORD_BYTES <= self._end:
             found = self._record_at(offset)
             if found is None:

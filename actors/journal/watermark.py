@@ -48,14 +48,14 @@ class Watermark:
         self._lasts[low:high] = [last]
 
     def __contains__(self, seq: int) -> bool:
-        """Tell whether this sequence is done."""
+        """Return whether this sequence is done."""
         if seq < self.mark:
             return True
         place = bisect_right(self._firsts, seq) - 1
         return place >= 0 and seq <= self._lasts[place]
 
     def covers(self, first: int, last: int) -> bool:
-        """Tell whether all of `first` to `last` is done."""
+        """Return whether all of `first` to `last` is done."""
         return last < self.mark or (first in self and self._end_of(max(first, self.mark)) >= last)
 
     def _end_of(self, seq: int) -> int:
@@ -89,7 +89,7 @@ class StallDetector:
         self._since = 0.0
 
     def noticed(self, now: float, *, mark: int, next_seq: int) -> bool:
-        """Say whether the mark stands too long; a yes begins the wait anew."""
+        """Return whether the mark stands too long; a yes begins the wait anew."""
         if mark != self._mark or next_seq <= mark:
             self._mark, self._since = mark, now
             return False

@@ -60,7 +60,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """Give how many rows of all kinds the database is offered."""
+        """Return how many rows of all kinds the database is offered."""
         lists = (self.trades, self.facts, self.events, self.markets)
         told = (self.observations, self.transitions, self.resolutions, self.contradictions)
         return sum(map(len, (*lists, *told)))
@@ -100,7 +100,7 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdict(observation: Observation) -> str:
-    """Give an observation's word as it stands in `resolution_observations.verdict`.
+    """Return an observation's word as it stands in `resolution_observations.verdict`.
 
     It is `winner <token id>`, `split`, `other payouts` or `not final`.
     """

@@ -30,7 +30,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def slot_of(connection: str) -> str:
-    """Give the slot that a connection serves, or served.
+    """Return the slot that a connection serves, or served.
 
     >>> slot_of("a-0003.7"), slot_of("a-0003")
     ('a-0003', 'a-0003')
@@ -66,7 +66,7 @@ _NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN}
 
 
 def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
-    """Give the cause of the gap that an end for this reason leaves behind.
+    """Return the cause of the gap that an end for this reason leaves behind.
 
     Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`;
     while the whole exchange is silent, that is the cause of all that is not our doing.

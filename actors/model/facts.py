@@ -44,7 +44,7 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
 
     @property
     def as_frames(self) -> FramesSeen:
-        """Give the same, as it is written now."""
+        """Return the same, as it is written now."""
         return FramesSeen(
             epoch=self.epoch,
             connection=self.connection,
@@ -179,12 +179,12 @@ _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 
 
 def encode(record: Record) -> bytes:
-    """Give the bytes of a record for the journal (MessagePack, tagged)."""
+    """Return the bytes of a record for the journal (MessagePack, tagged)."""
     return _encoder.encode(record)
 
 
 def decode(body: bytes) -> Record:
-    """Give the record that these journal bytes hold.
+    """Return the record that these journal bytes hold.
 
     Raises:
         msgspec.DecodeError: The bytes are not a record of this version.

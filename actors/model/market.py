@@ -46,7 +46,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def token_ids(self) -> tuple[TokenId, ...]:
-        """Give the token ids in outcome order."""
+        """Return the token ids in outcome order."""
         return tuple(asset.token_id for asset in self.assets)
 
 
@@ -75,7 +75,7 @@ class Shard(msgspec.Struct, frozen=True):
         return cls(int(number), int(count))
 
     def holds(self, condition_id: ConditionId) -> bool:
-        """Say whether this market belongs to this share."""
+        """Return whether this market belongs to this share."""
         if self.count == 1:
             return True
         ours = _weight(condition_id, self.number)
@@ -84,5 +84,5 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def _weight(condition_id: ConditionId, number: int) -> bytes:
-    """Give what decides; ids that differ in the case of a digit are the same market."""
+    """Return what decides; ids that differ in the case of a digit are the same market."""
     return blake2b(f"{number}:{condition_id.lower()}".encode(), digest_size=8).digest()

@@ -75,7 +75,7 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_outcome(payouts: Sequence[Decimal]) -> bool:
-    """Tell whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
+    """Return whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
     return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
 
 

@@ -65,7 +65,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def canonical_decimal(value: Decimal) -> str:
-    """Give the one spelling of a decimal: no exponent, no trailing zeros.
+    """Return the one spelling of a decimal: no exponent, no trailing zeros.
 
     >>> canonical_decimal(Decimal("0.330")), canonical_decimal(Decimal(".5E2"))
     ('0.33', '50')
@@ -77,7 +77,7 @@ def canonical_decimal(value: Decimal) -> str:
 
 
 def trade_hash(trade: Trade) -> int:
-    """Give the signed 64-bit digest of all that identifies a trade beside token and time.
+    """Return the signed 64-bit digest of all that identifies a trade beside token and time.
 
     BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
     spelling. 64 bits suffice: the scope is one token in one millisecond.
@@ -87,7 +87,7 @@ def trade_hash(trade: Trade) -> int:
 
 
 def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
-    """Give the `trade_hash` of each of some trades."""
+    """Return the `trade_hash` of each of some trades."""
     texts = [
         f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
         f"|{trade.transaction_hash or ''}|{trade.occurrence}"

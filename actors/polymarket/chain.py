@@ -54,7 +54,7 @@ _facts = msgspec.json.Decoder(Facts)
 
 
 def calls(condition_id: ConditionId, first_id: int = 0) -> tuple[Call, ...]:
-    """Give the four questions about one condition, numbered from `first_id`."""
+    """Return the four questions about one condition, numbered from `first_id`."""
     key = condition_id[2:].ljust(64, "0")
     questions = (
         SLOTS + key,
@@ -69,7 +69,7 @@ def calls(condition_id: ConditionId, first_id: int = 0) -> tuple[Call, ...]:
 
 
 def batch(condition_ids: Sequence[ConditionId]) -> bytes:
-    """Give the body of one JSON-RPC batch about all these conditions."""
+    """Return the body of one JSON-RPC batch about all these conditions."""
     return msgspec.json.encode(
         [
             call
@@ -80,7 +80,7 @@ def batch(condition_ids: Sequence[ConditionId]) -> bytes:
 
 
 def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
-    """Give the facts about each of `count` conditions, as JSON, out of the answer to a batch.
+    """Return the facts about each of `count` conditions, as JSON, out of the answer to a batch.
 
     Raises:
         PayloadRejected: The node did not answer every question of the batch.
@@ -103,7 +103,7 @@ def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
 
 
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
-    """Give what the chain says of the outcome. Never raises: what cannot be read is not final.
+    """Return what the chain says of the outcome. Never raises: what cannot be read is not final.
 
     Args:
         raw: Facts about this market, as `facts` gives them.

@@ -70,7 +70,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchange_ms: int | None = None
 
     def __add__(self, later: "Decoded") -> "Decoded":
-        """Give what these frames and later ones said."""
+        """Return what these frames and later ones said."""
         told = [each for each in (self.exchange_ms, later.exchange_ms) if each is not None]
         return Decoded(
             trades=self.trades + later.trades,
@@ -89,7 +89,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
-    """Give the first message of a fresh socket; said twice it is an INVALID OPERATION.
+    """Return the first message of a fresh socket; said twice it is an INVALID OPERATION.
 
     Without tokens it subscribes to nothing but the announcements of new markets.
     """
@@ -105,19 +105,19 @@ def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
 
 
 def subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
-    """Give the message that adds tokens; nothing but their first `book` confirms it."""
+    """Return the message that adds tokens; nothing but their first `book` confirms it."""
     return _text(
         {"assets_ids": list(tokens), "operation": "subscribe", "custom_feature_enabled": custom}
     )
 
 
 def unsubscription(tokens: Sequence[TokenId]) -> str:
-    """Give the message that lets tokens go; no answer follows."""
+    """Return the message that lets tokens go; no answer follows."""
     return _text({"assets_ids": list(tokens), "operation": "unsubscribe"})
 
 
 def chunks(tokens: Sequence[TokenId], size: int = 100) -> Iterator[tuple[TokenId, ...]]:
-    """Give the tokens in order, at most `size` at a time: one subscription message each."""
+    """Return the tokens in order, at most `size` at a time: one subscription message each."""
     for start in range(0, len(tokens), size):
         yield tuple(tokens[start : start + size])
 
@@ -130,7 +130,7 @@ def _text(message: dict[str, object]) -> str:
 
 
 def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
-    """Give what frames say that arrived together: each an object, an array, a word, or nothing.
+    """Return what frames say that arrived together: each an object, an array, a word, or nothing.
 
     What they say does not depend on which of them are read together: they are read
     at once when all are well-formed, else in halves, down to the one that is not.
@@ -245,7 +245,7 @@ class _Gathering:
             self.unknown.append(event.kind)
 
     def decoded(self, kept: Iterable[bytes]) -> Decoded:
-        """Give what was gathered, from frames of which these are worth keeping."""
+        """Return what was gathered, from frames of which these are worth keeping."""
         return Decoded(
             trades=tuple(self.trades),
             rejections=tuple(self.rejections),

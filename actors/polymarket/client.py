@@ -64,7 +64,7 @@ class Polymarket:
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
 
     def markets_page(self, params: Sequence[tuple[str, str]], cursor: str | None) -> Page:
-        """Give one page of Gamma's `/markets/keyset`.
+        """Return one page of Gamma's `/markets/keyset`.
 
         A cursor that Gamma gives back unchanged would go round in circles: it ends the listing.
 
@@ -84,7 +84,7 @@ class Polymarket:
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
-        """Give Gamma's markets of at most 100 conditions, either the open or the closed ones."""
+        """Return Gamma's markets of at most 100 conditions, either the open or the closed ones."""
         _limited(ids, MAX_IDS_GAMMA)
         if not ids:
             return ()
@@ -94,11 +94,11 @@ class Polymarket:
         return _apart(markets)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
-        """Give the CLOB's market, or None when it does not know the condition."""
+        """Return the CLOB's market, or None when it does not know the condition."""
         return self._http.find(f"{self._clob_url}/markets/{quote(condition_id, safe='')}")
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Give the Data API's rows on at most 20 conditions; ids it cannot know are left out."""
+        """Return the Data API's rows on at most 20 conditions; ids it cannot know are left out."""
         _limited(ids, MAX_IDS_DATA)
         known = [each for each in ids if _CONDITION.fullmatch(each)]
         if not known:
@@ -149,7 +149,7 @@ class Chain:
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Give the facts about each of at most 20 conditions, in their order.
+        """Return the facts about each of at most 20 conditions, in their order.
 
         They are for `logic.chain.observe`. All of one call come from one node.
 

@@ -45,7 +45,7 @@ _row = msgspec.json.Decoder(_Row)
 def observe_all(
     raw_rows: tuple[bytes, ...], markets: Mapping[ConditionId, Market], observed_at_ms: int
 ) -> tuple[Observation, ...]:
-    """Give what the Data API says of each market it has a row for. Never raises.
+    """Return what the Data API says of each market it has a row for. Never raises.
 
     Rows of markets that were not asked for, and rows without a readable
     condition id, say nothing. Several rows about one market that differ are

@@ -190,7 +190,7 @@ def _timestamp(members: Mapping[str, Raw]) -> str | int:
 
 
 def _extra_text(unknown: Mapping[str, Raw]) -> str:
-    """Give a JSON object that PostgreSQL's jsonb takes: no NUL, no lone surrogate."""
+    """Return a JSON object that PostgreSQL's jsonb takes: no NUL, no lone surrogate."""
     parts: list[bytes] = []
     for name in sorted(unknown):
         raw = bytes(unknown[name])
@@ -206,7 +206,7 @@ def _extra_text(unknown: Mapping[str, Raw]) -> str:
 
 
 def _plain(raw: Raw) -> object:
-    """Give the value, or the bytes themselves when they hold no value."""
+    """Return the value, or the bytes themselves when they hold no value."""
     try:
         value: object = _value.decode(raw)
     except UNREADABLE:
@@ -215,7 +215,7 @@ def _plain(raw: Raw) -> object:
 
 
 def text_of(raw: Raw) -> str | None:
-    """Give the string that these JSON bytes hold, or None when they hold anything else."""
+    """Return the string that these JSON bytes hold, or None when they hold anything else."""
     try:
         return _string.decode(raw)
     except UNREADABLE:
@@ -227,7 +227,7 @@ def _printable(text: str) -> str:
 
 
 def token_of(raw: Raw) -> TokenId | None:
-    """Give the token id, or None when the bytes are not one."""
+    """Return the token id, or None when the bytes are not one."""
     try:
         return fields.token(text_of(raw) or "")
     except PayloadRejected:
@@ -235,7 +235,7 @@ def token_of(raw: Raw) -> TokenId | None:
 
 
 def condition_of(raw: Raw) -> ConditionId:
-    """Give the condition id, in lower case.
+    """Return the condition id, in lower case.
 
     Raises:
         PayloadRejected: The bytes are not one.
@@ -244,7 +244,7 @@ def condition_of(raw: Raw) -> ConditionId:
 
 
 def moment_of(raw: Raw, received_at_ns: int) -> int | None:
-    """Give the exchange time in milliseconds, or None when it is none or unbelievable."""
+    """Return the exchange time in milliseconds, or None when it is none or unbelievable."""
     try:
         return fields.moment(_plain(raw), received_at_ns)
     except PayloadRejected:
@@ -252,7 +252,7 @@ def moment_of(raw: Raw, received_at_ns: int) -> int | None:
 
 
 def trade_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -> Trade:
-    """Give the trade, exact.
+    """Return the trade, exact.
 
     Raises:
         PayloadRejected: A field is malformed or out of range; the message names it.
@@ -264,7 +264,7 @@ def trade_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -
 def trades_of(
     events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
 ) -> list[Trade]:
-    """Give the trades of events that arrived together, a column at a time.
+    """Return the trades of events that arrived together, a column at a time.
 
     Raises:
         PayloadRejected: A field of one of them is malformed or out of range; which one

@@ -36,7 +36,7 @@ _hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 
 @lru_cache(maxsize=_IDS)
 def token(text: str) -> TokenId:
-    """Give the token id: 1 to 78 digits."""
+    """Return the token id: 1 to 78 digits."""
     if not _token(text):
         raise PayloadRejected("token is malformed")
     return TokenId(text)
@@ -44,7 +44,7 @@ def token(text: str) -> TokenId:
 
 @lru_cache(maxsize=_IDS)
 def condition(text: str) -> ConditionId:
-    """Give the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
+    """Return the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
     if not _condition(text):
         raise PayloadRejected("condition is malformed")
     return ConditionId(text.lower())
@@ -52,14 +52,14 @@ def condition(text: str) -> ConditionId:
 
 @lru_cache(maxsize=8)
 def side(text: str) -> str:
-    """Give the taker's side."""
+    """Return the taker's side."""
     if text not in ("BUY", "SELL"):
         raise PayloadRejected("side is not BUY or SELL")
     return text
 
 
 def amount(text: str, called: str) -> Decimal:
-    """Give an amount above zero: plain notation, at most 20 digits and 12 decimals."""
+    """Return an amount above zero: plain notation, at most 20 digits and 12 decimals."""
     if not _amount(text):
         known = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
         raise PayloadRejected(f"{called} {known}")
@@ -70,7 +70,7 @@ def amount(text: str, called: str) -> Decimal:
 
 
 def sizes(texts: Sequence[str]) -> list[Decimal]:
-    """Give a column of amounts above zero."""
+    """Return a column of amounts above zero."""
     if all(map(_amount, texts)):
         values = list(map(Decimal, texts))
         if all(values):
@@ -80,7 +80,7 @@ def sizes(texts: Sequence[str]) -> list[Decimal]:
 
 @lru_cache(maxsize=_PRICES)
 def price(text: str) -> Decimal:
-    """Give a price: an amount of at most 1."""
+    """Return a price: an amount of at most 1."""
     value = amount(text, "price")
     if value > 1:
         raise PayloadRejected("price out of range")
@@ -88,7 +88,7 @@ def price(text: str) -> Decimal:
 
 
 def moment(value: object, received_at_ns: int) -> int:
-    """Give milliseconds since 1970, from 2020 to one day after the receipt."""
+    """Return milliseconds since 1970, from 2020 to one day after the receipt."""
     if type(value) is str and len(value) <= _MOMENT_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is not int:  # True is none
@@ -99,7 +99,7 @@ def moment(value: object, received_at_ns: int) -> int:
 
 
 def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
-    """Give a column of milliseconds, likewise."""
+    """Return a column of milliseconds, likewise."""
     texts = [value for value in values if type(value) is str]
     digits = "".join(texts)
     usual = len(texts) == len(values) and all(texts) and digits.isascii() and digits.isdigit()
@@ -112,7 +112,7 @@ def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
 
 
 def transaction_hash(text: str | None) -> str | None:
-    """Give the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
+    """Return the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
     if not text:
         return None
     if not _is_hash(text):
@@ -121,7 +121,7 @@ def transaction_hash(text: str | None) -> str | None:
 
 
 def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
-    """Give a column of hashes, likewise."""
+    """Return a column of hashes, likewise."""
     there = [text for text in texts if text]
     usual = len(there) == len(texts) and set(map(len, there)) == _HASH_LENGTHS
     if usual and _hashes("".join(there)):
@@ -140,7 +140,7 @@ def _is_hash(text: str) -> bool:
 
 
 def is_fee(value: object) -> TypeGuard[str | int | None]:
-    """Say whether this is a whole number of basis points, or none at all."""
+    """Return whether this is a whole number of basis points, or none at all."""
     if isinstance(value, str):
         return not value or _fee(value) is not None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -150,7 +150,7 @@ def is_fee(value: object) -> TypeGuard[str | int | None]:
 
 @lru_cache(maxsize=64, typed=True)
 def fee(value: str | int | None) -> int | None:
-    """Give basis points, or None when the feed gave none."""
+    """Return basis points, or None when the feed gave none."""
     if not is_fee(value):
         raise PayloadRejected("fee_rate_bps is not a whole number")
     return None if value is None or value == "" else int(value)
@@ -168,7 +168,7 @@ _SPACE: Final = b" \t\r\n"
 
 
 def depth(raw: bytes) -> int:
-    """Give how deeply brackets are nested."""
+    """Return how deeply brackets are nested."""
     deepest = level = 0
     for found in _structure.finditer(raw):
         mark = found[0]
@@ -181,7 +181,7 @@ def depth(raw: bytes) -> int:
 
 
 def elements(array: bytes) -> Iterator[bytes]:
-    """Give the bytes of each element of an array that begins with `[`, in order.
+    """Return the bytes of each element of an array that begins with `[`, in order.
 
     Empty elements are left out; what stands behind the last comma of an array
     that never closes, or behind its closing bracket, is an element too.

@@ -54,7 +54,7 @@ _decimal = msgspec.json.Decoder(Decimal)
 
 
 def parse_market(raw: bytes) -> Market:
-    """Give the market that this object of Gamma describes.
+    """Return the market that this object of Gamma describes.
 
     Raises:
         PayloadRejected: `not JSON`, `unexpected shape`, `no condition id`, `no
@@ -83,7 +83,7 @@ def parse_market(raw: bytes) -> Market:
 
 
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
-    """Give what Gamma says of the outcome. Never raises: what cannot be read is not final.
+    """Return what Gamma says of the outcome. Never raises: what cannot be read is not final.
 
     Final is `closed` with `umaResolutionStatus` exactly `resolved` and prices
     of exactly 1 and 0, or ½ and ½. A price alone proves nothing, whatever it is.
@@ -109,7 +109,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
 
 
 def resolved_at_ms(raw: bytes) -> int | None:
-    """Give `closedTime` in milliseconds since 1970, or None when it is not told."""
+    """Return `closedTime` in milliseconds since 1970, or None when it is not told."""
     try:
         at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
     except PayloadRejected:
@@ -118,7 +118,7 @@ def resolved_at_ms(raw: bytes) -> int | None:
 
 
 def condition_of(raw: bytes) -> ConditionId | None:
-    """Give the condition id of this object of Gamma, or None when it has none."""
+    """Return the condition id of this object of Gamma, or None when it has none."""
     try:
         return strict_json.condition(strict_json.read(raw, _answer).condition_id)
     except PayloadRejected:

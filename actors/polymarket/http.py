@@ -70,7 +70,7 @@ class Http:
             self._session.mount(scheme, _WatchedAdapter())
 
     def get(self, url: str, params: Sequence[tuple[str, str]] = ()) -> bytes:
-        """Give the body of a 200.
+        """Return the body of a 200.
 
         Raises:
             SourceUnavailable: Anything else, too slow or too large.
@@ -78,7 +78,7 @@ class Http:
         return self._call("GET", url, params=list(params))[1]
 
     def find(self, url: str) -> bytes | None:
-        """Give the body of a 200, or None for a 404.
+        """Return the body of a 200, or None for a 404.
 
         Raises:
             SourceUnavailable: Anything else, too slow or too large.
@@ -87,7 +87,7 @@ class Http:
         return body if status == 200 else None
 
     def post(self, url: str, body: bytes) -> bytes:
-        """Give the body of the 200 that answers this JSON.
+        """Return the body of the 200 that answers this JSON.
 
         Raises:
             SourceUnavailable: Anything else, too slow or too large. The path

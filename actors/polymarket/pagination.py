@@ -53,7 +53,7 @@ class Pagination:
 
     @property
     def params(self) -> Params:
-        """Give the query of the next page, its size included, its cursor not."""
+        """Return the query of the next page, its size included, its cursor not."""
         return (*self._params, ("limit", str(self._limit)))
 
     def turn(self, next_cursor: str | None) -> None:
@@ -100,7 +100,7 @@ class Watermark:
 
     @property
     def since(self) -> datetime:
-        """Give the time to ask from: two minutes back, since listings come out of order."""
+        """Return the time to ask from: two minutes back, since listings come out of order."""
         return self.at - OVERLAP
 
 
@@ -146,14 +146,14 @@ def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Give the items in tuples of at most this size, in order."""
+    """Return the items in tuples of at most this size, in order."""
     rest = iter(items)
     while chunk := tuple(islice(rest, size)):
         yield chunk
 
 
 def spellings(ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
-    """Give each id as it may be listed: the 31-byte ids of V2 stand bare in Gamma.
+    """Return each id as it may be listed: the 31-byte ids of V2 stand bare in Gamma.
 
     We and the feed pad them with two zeros; at most two spellings an id.
     """

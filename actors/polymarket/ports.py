@@ -27,26 +27,26 @@ class Gamma(Protocol):
     """The listings of Gamma."""
 
     def markets_page(self, params: Params, cursor: str | None) -> Page:
-        """Give one page of at most 100 markets."""
+        """Return one page of at most 100 markets."""
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
-        """Give those of at most 100 markets that are there and closed, or open."""
+        """Return those of at most 100 markets that are there and closed, or open."""
 
 
 class Sources(Gamma, Protocol):
     """Gamma, CLOB and Data API."""
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
-        """Give a market of the CLOB, or None when it knows none."""
+        """Return a market of the CLOB, or None when it knows none."""
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Give the rows of the Data API about at most 20 markets."""
+        """Return the rows of the Data API about at most 20 markets."""
 
 
 class Chain(Protocol):
     """The CTF contract."""
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Give what it says of each of at most 20 conditions, in their order."""
+        """Return what it says of each of at most 20 conditions, in their order."""

@@ -38,7 +38,7 @@ class Patience:
         self._ready_at = 0.0
 
     def ready(self, now: float) -> bool:
-        """Say whether the source may be asked."""
+        """Return whether the source may be asked."""
         return self.failures == 0 or now >= self._ready_at
 
     def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
@@ -58,7 +58,7 @@ class Patience:
 
     @property
     def state(self) -> str:
-        """Give `ok`, or the last error."""
+        """Return `ok`, or the last error."""
         return self.error or ("failing" if self.failures else "ok")
 
 
@@ -90,7 +90,7 @@ class RateLimit:
         self._begins_at = float("-inf")
 
     def ready(self, now: float) -> bool:
-        """Say whether one more request may be made."""
+        """Return whether one more request may be made."""
         return now >= self._begins_at and self.recent(now) < self._most
 
     def exhaust(self, now: float) -> None:
@@ -104,7 +104,7 @@ class RateLimit:
         self._undated += 1
 
     def recent(self, now: float) -> int:
-        """Give the requests of the last ten seconds."""
+        """Return the requests of the last ten seconds."""
         self._pass(now)
         return len(self._times) + self._undated
 
@@ -137,19 +137,19 @@ class SourceGates:
             each.exhaust(now)
 
     def able(self, source: Source, now: float) -> bool:
-        """Say whether the source answers, as far as is known."""
+        """Return whether the source answers, as far as is known."""
         return self._patience[source].ready(now)
 
     def any_able(self, now: float) -> bool:
-        """Say whether any source answers."""
+        """Return whether any source answers."""
         return any(each.ready(now) for each in self._patience.values())
 
     def affords(self, source: Source, now: float) -> bool:
-        """Say whether it may be asked once more in these ten seconds."""
+        """Return whether it may be asked once more in these ten seconds."""
         return self._budgets[source].ready(now)
 
     def open(self, source: Source, now: float) -> bool:
-        """Say whether the source answers and may be asked."""
+        """Return whether the source answers and may be asked."""
         return self.able(source, now) and self.affords(source, now)
 
     def asked(self, source: Source, now: float) -> None:
@@ -167,11 +167,11 @@ class SourceGates:
         return self._patience[source].failed(now, failure)
 
     def states(self) -> tuple[tuple[str, str], ...]:
-        """Give (source, `ok` or its last error)."""
+        """Return (source, `ok` or its last error)."""
         return tuple((source.value, each.state) for source, each in self._patience.items())
 
     def requests(self, now: float) -> tuple[tuple[str, int, int], ...]:
-        """Give (source, requests since the start, requests of the last ten seconds)."""
+        """Return (source, requests since the start, requests of the last ten seconds)."""
         return tuple(
             (source.value, each.spent, each.recent(now)) for source, each in self._budgets.items()
         )

@@ -30,7 +30,7 @@ _numbers = msgspec.json.Decoder(list[Decimal])
 
 
 def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Give what the bytes say.
+    """Return what the bytes say.
 
     Raises:
         PayloadRejected: `unexpected shape` for JSON that is something else,
@@ -45,7 +45,7 @@ def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def has_twin_keys(raw: bytes) -> bool:
-    """Tell whether an object says one key twice: nobody knows which of both is meant."""
+    """Return whether an object says one key twice: nobody knows which of both is meant."""
     twins = False
 
     def look(pairs: list[tuple[str, object]]) -> None:
@@ -60,7 +60,7 @@ def has_twin_keys(raw: bytes) -> bool:
 
 
 def condition(text: str) -> ConditionId | None:
-    """Give the one spelling of a condition id, or None if it is none.
+    """Return the one spelling of a condition id, or None if it is none.
 
     The 31-byte ids of V2 appear bare and padded to 64 digits; the padded form
     is the one that the feed and the Data API use.
@@ -70,19 +70,19 @@ def condition(text: str) -> ConditionId | None:
 
 
 def tokens(texts: list[str]) -> tuple[TokenId, ...] | None:
-    """Give the token ids, or None unless all of them are decimal digits."""
+    """Return the token ids, or None unless all of them are decimal digits."""
     if not all(_TOKEN.fullmatch(text) for text in texts):
         return None
     return tuple(TokenId(text) for text in texts)
 
 
 def clean(text: str) -> str:
-    """Give the text without NUL, which no database holds."""
+    """Return the text without NUL, which no database holds."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def text(raw: msgspec.Raw) -> str:
-    """Give a clean string value; empty for anything else."""
+    """Return a clean string value; empty for anything else."""
     try:
         return clean(read(bytes(raw), _text))
     except PayloadRejected:
@@ -90,7 +90,7 @@ def text(raw: msgspec.Raw) -> str:
 
 
 def texts(raw: msgspec.Raw) -> list[str] | None:
-    """Give a list of strings that is native or, as Gamma writes it, JSON in a string."""
+    """Return a list of strings that is native or, as Gamma writes it, JSON in a string."""
     try:
         inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
         found = read(inner, _texts)
@@ -100,7 +100,7 @@ def texts(raw: msgspec.Raw) -> list[str] | None:
 
 
 def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
-    """Give a list of finite decimals, native or in a string, each a string or a number."""
+    """Return a list of finite decimals, native or in a string, each a string or a number."""
     try:
         inner = text(raw).encode() if bytes(raw)[:1] == b'"' else bytes(raw)
         found = read(inner, _numbers)
@@ -110,7 +110,7 @@ def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
 
 
 def moment(raw: msgspec.Raw) -> datetime | None:
-    """Give an aware UTC time; `2026-05-09 02:07:01+00` and ISO with any fraction are read."""
+    """Return an aware UTC time; `2026-05-09 02:07:01+00` and ISO with any fraction are read."""
     try:
         found = datetime.fromisoformat(text(raw))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
@@ -119,7 +119,7 @@ def moment(raw: msgspec.Raw) -> datetime | None:
 
 
 def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
-    """Give the reason why these sides (outcome by token) are not the market's; empty if they are.
+    """Return the reason why these sides (outcome by token) are not the market's; empty if they are.
 
     Renamed outcomes do no harm, but the same names on other tokens mean that
     somebody mixed up the order.
@@ -133,7 +133,7 @@ def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
 
 
 def evidence(fields: Mapping[str, Field]) -> str:
-    """Give the JSON text to keep; what is too long for evidence is cut, and says so."""
+    """Return the JSON text to keep; what is too long for evidence is cut, and says so."""
     kept = msgspec.json.encode(fields).decode()
     if len(kept) <= MAX_EVIDENCE_CHARS:
         return kept
@@ -141,5 +141,5 @@ def evidence(fields: Mapping[str, Field]) -> str:
 
 
 def scrap(raw: bytes) -> str:
-    """Give evidence of an answer that could not be read: its beginning."""
+    """Return evidence of an answer that could not be read: its beginning."""
     return evidence({"unreadable": clean(raw[:200].decode(errors="replace"))})

@@ -62,21 +62,21 @@ class Scrubber:
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def text(self, text: str, *, longest: int = LONGEST_TEXT) -> str:
-        """Give one line of at most `longest` characters without secrets."""
+        """Return one line of at most `longest` characters without secrets."""
         cut, whole = self._hidden(text)
         return _shortened(_CONTROL.sub(_escaped, cut), longest, whole=whole)
 
     def trace(self, text: str) -> str:
-        """Give the end of a traceback (the part that tells), without secrets, with its lines."""
+        """Return the end of a traceback (the part that tells), without secrets, with its lines."""
         cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
         return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
 
     def field(self, name: str, value: Any) -> Any:
-        """Give a field's value; those of `TRACES` are stacks and keep their lines."""
+        """Return a field's value; those of `TRACES` are stacks and keep their lines."""
         return self.trace(value) if name in TRACES and isinstance(value, str) else self.value(value)
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Give a value of JSON for anything: texts scrubbed, numbers kept, the rest as text."""
+        """Return a value of JSON for anything: texts scrubbed, numbers kept, the rest as text."""
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float):
@@ -89,7 +89,7 @@ class Scrubber:
         return self.text(_spelled(value))
 
     def _hidden(self, text: str) -> tuple[str, bool]:
-        """Give the text with secrets taken out, and whether all of it was looked at."""
+        """Return the text with secrets taken out, and whether all of it was looked at."""
         whole = len(text) <= LONGEST_SCRUBBED
         text = self._secrets.sub(HIDDEN, text[:LONGEST_SCRUBBED])
         if not whole:
@@ -132,7 +132,7 @@ class _Console(logging.Formatter):
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give one line, and the traceback below it when there is one."""
+        """Return one line, and the traceback below it when there is one."""
         head = _head(record)
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         said = (f"{name}={self._scrubber.field(name, value)}" for name, value in fields.items())
@@ -222,7 +222,7 @@ def install_hooks() -> Callable[[], None]:
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:
-    """Give what every line begins with. Others' free texts have no event of their own."""
+    """Return what every line begins with. Others' free texts have no event of their own."""
     message = _message(record)
     named = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
     made = datetime.fromtimestamp(record.created, tz=UTC)

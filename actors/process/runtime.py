@@ -131,7 +131,7 @@ def keep_memory_together() -> None:
 
 
 def age_s() -> float:
-    """Give the seconds since this process was made, its interpreter's start included.
+    """Return the seconds since this process was made, its interpreter's start included.
 
     0 where the kernel does not say.
     """

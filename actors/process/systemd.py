@@ -35,7 +35,7 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Notifier":
-        """Give the notifier of the service manager that started this very process, if one did."""
+        """Return the notifier of the service manager that started this very process, if one did."""
         usec = environ.get("WATCHDOG_USEC", "")
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         seconds = int(usec) / 1e6 if meant and usec.isdecimal() else 0.0
@@ -145,7 +145,7 @@ class Watchdog:
 
 
 def stacks(name: str) -> str:
-    """Give the stack of the thread of this name, or of all threads when there is none."""
+    """Return the stack of the thread of this name, or of all threads when there is none."""
     frames = sys._current_frames()  # noqa: SLF001 - documented: "for debugging deadlocks"
     named = {thread.ident: thread.name for thread in threading.enumerate()}
     wanted = [ident for ident in frames if named.get(ident) == name] or list(frames)

@@ -58,7 +58,7 @@ from actors.resolution.polling import (
 )
 from actors.resolution.recheck import RecheckWindow
 
-# MERGED: The clerk of the resolution actor: tells the writer what the court found, until
+# MERGED: The outbox of the resolution actor: tells the writer what the cases found, until
 # it is stored.
 
 
@@ -84,11 +84,11 @@ class FindingsOutbox:
 
     @property
     def busy(self) -> bool:
-        """Say whether so much waits for the database that nothing new should be looked for."""
+        """Return whether so much waits for the database that nothing new should be looked for."""
         return len(self._outbox) >= OUTBOX_MAX
 
     def note(self, heard: Heard) -> None:
-        """Tell what follows from the word of a source, the evidence first."""
+        """Return what follows from the word of a source, the evidence first."""
         evidence = heard.evidence
         if evidence is not None:
             self._tell(lambda n: ResolutionObserved(ticket=n, observation=evidence))
@@ -104,7 +104,7 @@ class FindingsOutbox:
         self._tell(lambda n: MarketMoved(ticket=n, transition=step))
 
     def tell_again(self) -> None:
-        """Tell what is not stored; in the order in which it was told."""
+        """Return what is not stored; in the order in which it was told."""
         for message in self._outbox.waiting():
             self._writer.tell(message)
 
@@ -168,11 +168,11 @@ class ResolutionActor(BaseActor):
         self._sources = sources
         self._chain = chain
         self._doors = SourceGates(each for each in Source if chain or each is not Source.CHAIN)
-        self._court = CaseBook(poll_s=poll_s, hold_s=hold_s)
+        self._cases = CaseBook(poll_s=poll_s, hold_s=hold_s)
         self._closings = RecentlyResolved(poll_s)
-        self._clerk = FindingsOutbox(writer, life=incarnation)
+        self._outbox = FindingsOutbox(writer, life=incarnation)
         self._rechecks = RecheckWindow()
-        self._inquiry: PollRound | None = None
+        self._poll_round: PollRound | None = None
         self._early: list[EvidenceRestored | RechecksRestored] = []
         self._now, self._wall_ms = 0.0, 0
         self._ticked = self._polling = False
@@ -205,11 +205,11 @@ class ResolutionActor(BaseActor):
                 child=self.child,
                 incarnation=self.incarnation,
                 now=tick.now,
-                recorded_total=self._clerk.recorded_total,
-                conflicts_total=self._clerk.conflicts_total,
-                pending=self._court.pending(PENDING_REASONS),
+                recorded_total=self._outbox.recorded_total,
+                conflicts_total=self._outbox.conflicts_total,
+                pending=self._cases.pending(PENDING_REASONS),
                 sources=self._doors.states(),
-                waiting=len(self._clerk),
+                waiting=len(self._outbox),
                 requests=self._doors.requests(tick.now),
             )
         )
@@ -233,10 +233,10 @@ class ResolutionActor(BaseActor):
             if not self._guarded(Source.GAMMA, self._read_closings):
                 self._closings.failed()
         elif self._may_go_on():
-            if self._inquiry is not None:
-                self._inquire(self._inquiry)
+            if self._poll_round is not None:
+                self._inquire(self._poll_round)
             else:
-                self._begin_inquiry()
+                self._begin_poll_round()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -251,25 +251,25 @@ class ResolutionActor(BaseActor):
         return (self._doors.open if chain else self._doors.able)(source, self._now)
 
     def _walk(self) -> Pagination | None:
-        """Give the walk through the closings if a page of it may be read."""
+        """Return the walk through the closings if a page of it may be read."""
         return self._closings.walk if self._doors.open(Source.GAMMA, self._now) else None
 
     def _may_go_on(self) -> bool:
-        """Say whether the look under way goes on now, or another one begins."""
-        if self._inquiry is None:
+        """Return whether the look under way goes on now, or another one begins."""
+        if self._poll_round is None:
             return self._may_inquire()
-        head = self._inquiry.head
+        head = self._poll_round.head
         return head is None or not self._able(head) or self._doors.affords(head, self._now)
 
     def _may_inquire(self) -> bool:
-        """Say whether a look is due and makes sense.
+        """Return whether a look is due and makes sense.
 
         Not while no source answers, and not while the database keeps too much
         waiting: the sources will say the same again.
         """
         return (
-            not self._clerk.busy
-            and self._court.docket.due(self._wall_ms)
+            not self._outbox.busy
+            and self._cases.schedule.due(self._wall_ms)
             and self._doors.any_able(self._now)
         )
 
@@ -297,44 +297,44 @@ class ResolutionActor(BaseActor):
         walk.turn(page.next_cursor)
         rows = ((gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets)
         for condition_id in self._closings.read(rows, self._wall_ms):
-            self._court.call_unresolved(condition_id, self._wall_ms)
+            self._cases.call_unresolved(condition_id, self._wall_ms)
 
-    def _begin_inquiry(self) -> None:
+    def _begin_poll_round(self) -> None:
         """Take up markets that are due."""
-        docket = self._court.docket
-        ids = docket.take(self._wall_ms, LOOK_IDS)
-        markets = [market for each in ids if (market := docket.market(each)) is not None]
-        ended = [each for each in ids if docket.ended(each, self._wall_ms)]
-        self._inquiry = PollRound(
+        schedule = self._cases.schedule
+        ids = schedule.take(self._wall_ms, LOOK_IDS)
+        markets = [market for each in ids if (market := schedule.market(each)) is not None]
+        ended = [each for each in ids if schedule.ended(each, self._wall_ms)]
+        self._poll_round = PollRound(
             markets,
             ended=ended,
             with_chain=self._chain is not None,
-            checked=self._court.checked(ids, self._wall_ms),
+            checked=self._cases.checked(ids, self._wall_ms),
         )
 
-    def _inquire(self, inquiry: PollRound) -> None:
+    def _inquire(self, poll_round: PollRound) -> None:
         """Ask the next question of this look; at its end, set when each market is due again."""
-        ask = inquiry.next(self._able)
+        ask = poll_round.next(self._able)
         if ask is not None:
-            if not self._guarded(ask.source, lambda: self._put(ask, inquiry)):
-                inquiry.unanswered(ask)
+            if not self._guarded(ask.source, lambda: self._put(ask, poll_round)):
+                poll_round.unanswered(ask)
             return
-        self._inquiry = None
-        self._court.horizon_ms = self._rechecks.horizon_ms
-        markets = inquiry.markets.values()
-        for step in self._court.rise(markets, self._wall_ms, missed=inquiry.missed):
-            self._clerk.move(step)
+        self._poll_round = None
+        self._cases.horizon_ms = self._rechecks.horizon_ms
+        markets = poll_round.markets.values()
+        for step in self._cases.rise(markets, self._wall_ms, missed=poll_round.missed):
+            self._outbox.move(step)
 
-    def _put(self, ask: Ask, inquiry: PollRound) -> None:
+    def _put(self, ask: Ask, poll_round: PollRound) -> None:
         """Ask, and hear the answer."""
         answer = ask_sources(ask, self._sources, self._chain)
-        observations = read(ask, answer, inquiry.markets, self._wall_ms)
-        inquiry.heard(ask, observations)
+        observations = read(ask, answer, poll_round.markets, self._wall_ms)
+        poll_round.heard(ask, observations)
         for condition_id, closed_ms in closings(ask, answer):
-            self._court.date(condition_id, closed_ms, self._wall_ms)
+            self._cases.date(condition_id, closed_ms, self._wall_ms)
         for observation in observations:
-            market = inquiry.markets[observation.condition_id]
-            self._clerk.note(self._court.hear(observation, market, self._wall_ms))
+            market = poll_round.markets[observation.condition_id]
+            self._outbox.note(self._cases.hear(observation, market, self._wall_ms))
 
     # ------------------------------------------------------- what others say
 
@@ -347,9 +347,9 @@ class ResolutionActor(BaseActor):
         if not self._ticked:
             self._early.append(message)
         elif isinstance(message, EvidenceRestored):
-            self._court.remember(message.said, self._wall_ms)
+            self._cases.remember(message.said, self._wall_ms)
         else:
-            self._court.recheck(message.verdicts, self._wall_ms)
+            self._cases.recheck(message.verdicts, self._wall_ms)
             if message.until_ms is not None:
                 self._rechecks.answered(message.until_ms)
             self._go_on()
@@ -360,24 +360,24 @@ class ResolutionActor(BaseActor):
 
     def _add(self, markets: Iterable[Market]) -> None:
         # A catalogue that watches a settled market was born after it was told.
-        self._tell_settled(self._court.admit(markets, self._wall_ms))
+        self._tell_settled(self._cases.admit(markets, self._wall_ms))
         self._go_on()
 
     def _resolution_hint(self, hint: ResolutionHint) -> None:
         """Look at this market now: the feed says that it resolved."""
-        self._court.call(hint.condition_id, self._wall_ms)
+        self._cases.call(hint.condition_id, self._wall_ms)
         self._go_on()
 
     def _store_opened(self, _: StoreOpened) -> None:
         """Tell the writer again what is not stored."""
-        self._clerk.tell_again()
+        self._outbox.tell_again()
         self._rechecks.ask_soon()
 
     def _tickets_stored(self, message: TicketsStored) -> None:
         """Forget what is stored; the markets with a stored verdict are settled."""
-        settled = self._clerk.stored(message.tickets)
+        settled = self._outbox.stored(message.tickets)
         for condition_id in settled:
-            self._court.stored(condition_id)
+            self._cases.stored(condition_id)
         self._tell_settled(settled)
 
     def _tell_settled(self, condition_ids: Sequence[ConditionId]) -> None:

@@ -1,4 +1,4 @@
-"""The court: from what the sources say to what is told, and when the market is heard again.
+"""The cases: from what the sources say to what is told, and when the market is heard again.
 
 All times are wall clock milliseconds since 1970, passed in.
 """
@@ -65,19 +65,19 @@ class Novelty(Enum):
 
 
 class EvidenceBook:
-    """The testimony about each market that was looked at."""
+    """The record about each market that was looked at."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_ms = int(hold_s * 1000)
-        self._testimonies: dict[ConditionId, SourceRecord] = {}
+        self._records: dict[ConditionId, SourceRecord] = {}
         self._closed_ms: dict[ConditionId, int] = {}
         self._clashes: dict[ConditionId, str] = {}
 
     def hear(self, observation: Observation) -> Novelty:
         """Take in what a source says; tell whether it has said so before."""
         condition_id = observation.condition_id
-        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
-        self._testimonies[condition_id] = known.hear(observation)
+        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
+        self._records[condition_id] = known.hear(observation)
         said = [word for word in known.words if word.source is observation.source]
         if not said:
             return Novelty.FIRST
@@ -88,18 +88,18 @@ class EvidenceBook:
     def remember(self, observation: Observation) -> None:
         """Take in what a source said last to an earlier life."""
         condition_id = observation.condition_id
-        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
-        self._testimonies[condition_id] = known.recall(observation)
+        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
+        self._records[condition_id] = known.recall(observation)
 
     def clashed(self, condition_id: ConditionId, now_ms: int) -> None:
         """Note that sources contradicted each other in an earlier life: the hold starts anew."""
-        known = self._testimonies.get(condition_id) or SourceRecord(condition_id=condition_id)
+        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
         clash_ms = max(known.clash_ms, now_ms)
-        self._testimonies[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
+        self._records[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
 
-    def testimony(self, condition_id: ConditionId) -> SourceRecord | None:
-        """Give what was said of this market, or None when nobody was asked."""
-        return self._testimonies.get(condition_id)
+    def record(self, condition_id: ConditionId) -> SourceRecord | None:
+        """Return what was said of this market, or None when nobody was asked."""
+        return self._records.get(condition_id)
 
     def dated(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Note when a market closed as a source tells it; an impossible time is not believed."""
@@ -107,22 +107,22 @@ class EvidenceBook:
             self._closed_ms[condition_id] = closed_ms
 
     def verdict(self, market: Market, now_ms: int) -> Decision:
-        """Give the verdict as it stands."""
-        testimony = self._testimonies.get(market.condition_id)
-        if testimony is None:
+        """Return the verdict as it stands."""
+        record = self._records.get(market.condition_id)
+        if record is None:
             return NotYet(reason="no source knows it")
-        return judge(testimony, market, now_ms=now_ms, hold_ms=self._hold_ms)
+        return judge(record, market, now_ms=now_ms, hold_ms=self._hold_ms)
 
     def resolution(self, verdict: Winner | Split, market: Market) -> Resolution:
-        """Give what is to be recorded, dated by Gamma or by the first final word."""
+        """Return what is to be recorded, dated by Gamma or by the first final word."""
         told_ms = self._closed_ms.get(market.condition_id)
         if told_ms is None:
-            words = self._testimonies[market.condition_id].words
+            words = self._records[market.condition_id].words
             told_ms = min(word.since_ms for word in words if word.payouts is not None)
         return settle(verdict, market, resolved_at_ms=told_ms)
 
     def clash(self, conflict: Conflict, observation: Observation) -> Contradiction | None:
-        """Give the contradiction between the last speaker and the others, once for each."""
+        """Return the contradiction between the last speaker and the others, once for each."""
         mark = f"{observation.source} says "
         said = conflict.reason.split("; ")
         known = self._clashes.get(observation.condition_id) == conflict.reason
@@ -139,17 +139,17 @@ class EvidenceBook:
 
     def forget(self, condition_id: ConditionId) -> None:
         """Let go of all that was said of this market."""
-        self._testimonies.pop(condition_id, None)
+        self._records.pop(condition_id, None)
         self._closed_ms.pop(condition_id, None)
         self._clashes.pop(condition_id, None)
 
 
-def stands(verdict: Decision, testimony: SourceRecord | None, *, ended: bool) -> MarketState:
-    """Give where a market stands by what is said of it.
+def stands(verdict: Decision, record: SourceRecord | None, *, ended: bool) -> MarketState:
+    """Return where a market stands by what is said of it.
 
     Args:
         verdict: As it is now.
-        testimony: What it rests on; None when nobody was asked.
+        record: What it rests on; None when nobody was asked.
         ended: The planned end of trading is over.
     """
     if isinstance(verdict, Conflict):
@@ -158,7 +158,7 @@ def stands(verdict: Decision, testimony: SourceRecord | None, *, ended: bool) ->
         return MarketState.RECORDED
     if verdict.reason in (HOLDING, CONFIRMING):
         return MarketState.HOLDING
-    words = testimony.words if testimony else ()
+    words = record.words if record else ()
     reasons = {word.reason for word in words}
     if reasons & DISPUTED:
         return MarketState.DISPUTED
@@ -175,7 +175,7 @@ class MarketStates:
         self._last: dict[ConditionId, tuple[MarketState, int]] = {}
 
     def of(self, condition_id: ConditionId) -> MarketState:
-        """Give where a market stands."""
+        """Return where a market stands."""
         return self._last.get(condition_id, (MarketState.OPEN, 0))[0]
 
     def remember(self, condition_id: ConditionId, standing: MarketState, at_ms: int) -> None:
@@ -224,13 +224,13 @@ class CaseBook:
     """The markets without a verdict, and those with one that are looked at again soon.
 
     Attributes:
-        docket: When each of them is due.
+        schedule: When each of them is due.
         horizon_ms: Until when it is known which verdicts fall due for another look.
     """
 
     def __init__(self, *, poll_s: float, hold_s: float) -> None:
-        self.docket = Schedule(poll_s)
-        self._hearing = EvidenceBook(hold_s)
+        self.schedule = Schedule(poll_s)
+        self._evidence = EvidenceBook(hold_s)
         self._archive = RecordedResolutions()
         self._standings = MarketStates()
         self._look_at: dict[ConditionId, int] = {}
@@ -245,12 +245,12 @@ class CaseBook:
         """
         for word in said.observations:
             if word.observed_at_ms <= now_ms and word.condition_id not in self._archive:
-                self._hearing.remember(word)
+                self._evidence.remember(word)
         for condition_id, standing, at_ms in said.standings:
             self._standings.remember(condition_id, standing, at_ms)
         for condition_id in said.contradicted:
             if condition_id not in self._archive:
-                self._hearing.clashed(condition_id, now_ms)
+                self._evidence.clashed(condition_id, now_ms)
 
     def recheck(self, verdicts: Iterable[Recheck], now_ms: int) -> None:
         """Take back verdicts of which another look falls due."""
@@ -258,14 +258,14 @@ class CaseBook:
             condition_id = each.resolution.condition_id
             if condition_id in self._archive or not each.market.assets:
                 continue
-            self.docket.add(each.market, now_ms)
+            self.schedule.add(each.market, now_ms)
             self._archive.remember(each.resolution, each.recorded_at_ms, frozenset(each.told))
             self._standings.remember(condition_id, MarketState.RECORDED, each.recorded_at_ms)
-            self.docket.wait_for(condition_id, RECORDED)
-            self.docket.postpone(condition_id, recheck.when(each, now_ms))
+            self.schedule.wait_for(condition_id, RECORDED)
+            self.schedule.postpone(condition_id, recheck.when(each, now_ms))
 
     def checked(self, condition_ids: Iterable[ConditionId], now_ms: int) -> frozenset[ConditionId]:
-        """Give those of which the verdict has been looked at before."""
+        """Return those of which the verdict has been looked at before."""
         return frozenset(each for each in condition_ids if self._archive.is_old(each, now_ms))
 
     def admit(self, markets: Iterable[Market], now_ms: int) -> tuple[ConditionId, ...]:
@@ -275,42 +275,42 @@ class CaseBook:
             if self._archive.is_stored(market.condition_id):
                 known.append(market.condition_id)
             else:
-                self.docket.add(market, now_ms)
+                self.schedule.add(market, now_ms)
         return tuple(known)
 
     def call(self, condition_id: ConditionId, now_ms: int) -> None:
         """Hear this market now, because the feed says that it resolved."""
-        self.docket.hint(condition_id, now_ms)
+        self.schedule.hint(condition_id, now_ms)
 
     def call_unresolved(self, condition_id: ConditionId, now_ms: int) -> None:
         """Hear this market now, unless it has its verdict."""
         if condition_id not in self._archive:
-            self.docket.hint(condition_id, now_ms)
+            self.schedule.hint(condition_id, now_ms)
 
     def date(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Note when this market closed, as Gamma tells it."""
-        self._hearing.dated(condition_id, closed_ms, now_ms)
+        self._evidence.dated(condition_id, closed_ms, now_ms)
 
     def hear(self, observation: Observation, market: Market, now_ms: int) -> Heard:
         """Hear a source; give what is to be told."""
-        novelty = self._hearing.hear(observation)
+        novelty = self._evidence.hear(observation)
         evidence = None if novelty is Novelty.NONE else observation
         if novelty is Novelty.CHANGED or observation.payouts is not None:
-            self.docket.news(market.condition_id, now_ms)
+            self.schedule.news(market.condition_id, now_ms)
         if market.condition_id in self._archive:
             return self._hear_again(observation, now_ms, news=novelty is Novelty.CHANGED)
-        verdict = self._hearing.verdict(market, now_ms)
+        verdict = self._evidence.verdict(market, now_ms)
         self._look_at.pop(market.condition_id, None)
         if isinstance(verdict, NotYet):
             self._adjourn(market.condition_id, verdict)
             return Heard(evidence=evidence)
         if isinstance(verdict, Conflict):
-            self.docket.wait_for(market.condition_id, CONTRADICTED)
-            clash = self._hearing.clash(verdict, observation)
+            self.schedule.wait_for(market.condition_id, CONTRADICTED)
+            clash = self._evidence.clash(verdict, observation)
             return Heard(evidence=evidence, contradiction=clash)
-        resolution = self._hearing.resolution(verdict, market)
+        resolution = self._evidence.resolution(verdict, market)
         self._archive.record(resolution, now_ms)
-        self.docket.wait_for(market.condition_id, TO_BE_STORED)
+        self.schedule.wait_for(market.condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
         step = self._standings.move(market.condition_id, MarketState.RECORDED, agreed, now_ms)
         return Heard(evidence=evidence, resolution=resolution, transition=step)
@@ -345,16 +345,16 @@ class CaseBook:
             look_at_ms = self._look_at.pop(condition_id, None)
             if condition_id in missed:
                 look_at_ms = now_ms
-            self.docket.later(condition_id, now_ms, look_at_ms=look_at_ms)
+            self.schedule.later(condition_id, now_ms, look_at_ms=look_at_ms)
             steps.append(self._step(market, now_ms))
         return tuple(step for step in steps if step is not None)
 
     def _step(self, market: Market, now_ms: int) -> Transition | None:
-        verdict = self._hearing.verdict(market, now_ms)
+        verdict = self._evidence.verdict(market, now_ms)
         standing = stands(
             verdict,
-            self._hearing.testimony(market.condition_id),
-            ended=self.docket.ended(market.condition_id, now_ms),
+            self._evidence.record(market.condition_id),
+            ended=self.schedule.ended(market.condition_id, now_ms),
         )
         if standing is MarketState.RECORDED:
             return None  # the next look tells the verdict
@@ -364,15 +364,15 @@ class CaseBook:
     def stored(self, condition_id: ConditionId) -> None:
         """Note that the database has this verdict."""
         self._archive.stored(condition_id)
-        self.docket.wait_for(condition_id, RECORDED)
+        self.schedule.wait_for(condition_id, RECORDED)
 
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
-        """Give (reason, markets without a stored verdict that wait for it)."""
-        counts = self.docket.pending(limit + 1)
+        """Return (reason, markets without a stored verdict that wait for it)."""
+        counts = self.schedule.pending(limit + 1)
         return tuple(count for count in counts if count[0] != RECORDED)[:limit]
 
     def _adjourn(self, condition_id: ConditionId, verdict: NotYet) -> None:
-        self.docket.wait_for(condition_id, verdict.reason)
+        self.schedule.wait_for(condition_id, verdict.reason)
         if verdict.look_at_ms is not None:
             self._look_at[condition_id] = verdict.look_at_ms
 
@@ -380,11 +380,11 @@ class CaseBook:
         """Set the next look at a verdict; the last one lets the market go."""
         next_ms = self._archive.looked(condition_id, now_ms, self.horizon_ms)
         if next_ms is not None:
-            self.docket.postpone(condition_id, next_ms)
+            self.schedule.postpone(condition_id, next_ms)
         elif self._archive.is_stored(condition_id):
-            self.docket.drop(condition_id)
-            self._hearing.forget(condition_id)
+            self.schedule.drop(condition_id)
+            self._evidence.forget(condition_id)
             self._archive.forget(condition_id)
             self._standings.forget(condition_id)
         else:
-            self.docket.later(condition_id, now_ms)
+            self.schedule.later(condition_id, now_ms)

@@ -37,7 +37,7 @@ class Ask(msgspec.Struct, frozen=True):
 def read(
     ask: Ask, answer: Sequence[bytes], markets: Mapping[ConditionId, Market], at_ms: int
 ) -> tuple[Observation, ...]:
-    """Give what an answer says of the markets that were asked for; strangers say nothing.
+    """Return what an answer says of the markets that were asked for; strangers say nothing.
 
     Args:
         ask: The question.
@@ -61,7 +61,7 @@ def read(
 
 
 def closings(ask: Ask, answer: Sequence[bytes]) -> tuple[tuple[ConditionId, int | None], ...]:
-    """Give (condition id, time of closing in ms) as Gamma tells it of closed markets."""
+    """Return (condition id, time of closing in ms) as Gamma tells it of closed markets."""
     if ask.source is not Source.GAMMA or not ask.closed:
         return ()
     named = ((gamma.condition_of(raw), raw) for raw in answer)
@@ -105,7 +105,7 @@ class PollRound:
             self._asks.extend(Ask(Source.CHAIN, chunk) for chunk in chunks(old, CHAIN_IDS))
 
     def next(self, able: Callable[[Source], bool]) -> Ask | None:
-        """Give the next question to a source that is able to answer; None ends the look."""
+        """Return the next question to a source that is able to answer; None ends the look."""
         while True:
             if not self._asks and not self._clob_asked:
                 self._clob_asked = True
@@ -119,7 +119,7 @@ class PollRound:
 
     @property
     def head(self) -> Source | None:
-        """Give the source of the next question, or None when that is not known yet."""
+        """Return the source of the next question, or None when that is not known yet."""
         return self._asks[0].source if self._asks else None
 
     def heard(self, ask: Ask, observations: Iterable[Observation]) -> None:
@@ -141,7 +141,7 @@ class PollRound:
 
     @property
     def missed(self) -> frozenset[ConditionId]:
-        """Give the markets of which nothing was heard because a source did not answer."""
+        """Return the markets of which nothing was heard because a source did not answer."""
         return frozenset(self._unanswered - self._heard)
 
     def _for_clob(self) -> tuple[ConditionId, ...]:

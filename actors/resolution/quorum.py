@@ -49,7 +49,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     clash_ms: int = 0
 
     def hear(self, observation: Observation) -> "SourceRecord":
-        """Give the testimony with this observation in it; a repeated word must be told too.
+        """Return the record with this observation in it; a repeated word must be told too.
 
         An observation of another market changes nothing. One that comes late
         (older than the latest of its source) can only break a run, never
@@ -69,7 +69,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def recall(self, observation: Observation) -> "SourceRecord":
-        """Give the testimony with a word that an earlier life heard last from this source.
+        """Return the record with a word that an earlier life heard last from this source.
 
         It makes the run of a word that is the same now longer, and nothing else
         where the source has been heard in this life.
@@ -89,7 +89,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def age(observation: Observation) -> tuple[int, bool, str, Source]:
-    """Give the sort key of observations, oldest first; it does not depend on their order.
+    """Return the sort key of observations, oldest first; it does not depend on their order.
 
     Of two words of one source in one millisecond the one that is not final
     comes last and counts.
@@ -168,18 +168,18 @@ Decision = Winner | Split | NotYet | Conflict
 def decide(
     observations: Sequence[Observation], market: Market, *, now_ms: int, hold_ms: int
 ) -> Decision:
-    """Give the verdict on a market from everything that was observed, in any order.
+    """Return the verdict on a market from everything that was observed, in any order.
 
-    The same as `judge` for a testimony that heard all of it, oldest first.
+    The same as `judge` for a record that heard all of it, oldest first.
     """
-    testimony = SourceRecord(condition_id=market.condition_id)
+    record = SourceRecord(condition_id=market.condition_id)
     for observation in sorted(observations, key=age):
-        testimony = testimony.hear(observation)
-    return judge(testimony, market, now_ms=now_ms, hold_ms=hold_ms)
+        record = record.hear(observation)
+    return judge(record, market, now_ms=now_ms, hold_ms=hold_ms)
 
 
-def judge(testimony: SourceRecord, market: Market, *, now_ms: int, hold_ms: int) -> Decision:
-    """Give the verdict on a market from the words of its sources.
+def judge(record: SourceRecord, market: Market, *, now_ms: int, hold_ms: int) -> Decision:
+    """Return the verdict on a market from the words of its sources.
 
     The latest word of each source counts. A verdict needs two final sources
     with the same payouts by token id, no final source that contradicts, and
@@ -188,24 +188,24 @@ def judge(testimony: SourceRecord, market: Market, *, now_ms: int, hold_ms: int)
     was not asked again may have changed its mind.
 
     Args:
-        testimony: Of this market; of another one it gives `NotYet`.
+        record: Of this market; of another one it gives `NotYet`.
         market: With its two tokens in outcome order.
         now_ms: Wall clock, milliseconds since 1970.
         hold_ms: How long each of the two must have stood by its word, counted
             from the first observation of its unbroken run, or from the last
             contradiction. With 0, two words are enough.
     """
-    if reason := _misfit(testimony, market):
+    if reason := _misfit(record, market):
         return NotYet(reason=reason)
-    final = [word for word in testimony.words if _is_final(word, market)]
+    final = [word for word in record.words if _is_final(word, market)]
     if len({word.payouts for word in final}) > 1:
         return Conflict(reason="; ".join(f"{w.source} says {_say(w.payouts)}" for w in final))
     if len(final) < 2:
-        return NotYet(reason=_why_not(testimony, final))
-    since_ms = max(testimony.clash_ms, sorted(word.since_ms for word in final)[1])
+        return NotYet(reason=_why_not(record, final))
+    since_ms = max(record.clash_ms, sorted(word.since_ms for word in final)[1])
     if now_ms < since_ms + hold_ms:
         return NotYet(reason=HOLDING, look_at_ms=since_ms + hold_ms)
-    stood = [each for each in final if _stood(each, testimony.clash_ms, now_ms, hold_ms)]
+    stood = [each for each in final if _stood(each, record.clash_ms, now_ms, hold_ms)]
     if len(stood) < 2:
         return NotYet(reason=CONFIRMING, look_at_ms=since_ms + hold_ms)
     return _agreed(final, market, since_ms)
@@ -214,7 +214,7 @@ def judge(testimony: SourceRecord, market: Market, *, now_ms: int, hold_ms: int)
 def settle(
     verdict: Winner | Split, market: Market, *, resolved_at_ms: int | None = None
 ) -> Resolution:
-    """Give the resolution to record; without `resolved_at_ms` it is dated by the agreement."""
+    """Return the resolution to record; without `resolved_at_ms` it is dated by the agreement."""
     winner = verdict if isinstance(verdict, Winner) else None
     return Resolution(
         condition_id=market.condition_id,
@@ -228,7 +228,7 @@ def settle(
 
 
 def check(recorded: Resolution, observation: Observation) -> Contradiction | None:
-    """Give the contradiction between a recorded verdict and a later word, if there is one.
+    """Return the contradiction between a recorded verdict and a later word, if there is one.
 
     Only final words about the same market can contradict.
     """
@@ -248,10 +248,10 @@ def check(recorded: Resolution, observation: Observation) -> Contradiction | Non
     )
 
 
-def _misfit(testimony: SourceRecord, market: Market) -> str:
+def _misfit(record: SourceRecord, market: Market) -> str:
     if len(market.assets) != 2 or len(set(market.token_ids)) != 2:
         return "not two tokens"
-    return "" if market.condition_id == testimony.condition_id else "another market"
+    return "" if market.condition_id == record.condition_id else "another market"
 
 
 def _stood(word: Statement, clash_ms: int, now_ms: int, hold_ms: int) -> bool:
@@ -266,10 +266,10 @@ def _is_final(word: Statement, market: Market) -> bool:
     return shares.keys() == set(market.token_ids) and is_outcome(tuple(shares.values()))
 
 
-def _why_not(testimony: SourceRecord, final: list[Statement]) -> str:
+def _why_not(record: SourceRecord, final: list[Statement]) -> str:
     if final:
         return f"only {final[0].source} is final"
-    spoken = {word.source: word for word in testimony.words}
+    spoken = {word.source: word for word in record.words}
     for source in (Source.GAMMA, Source.DATA, Source.CLOB, Source.CHAIN):
         if source in spoken:
             return spoken[source].reason or "unusual payouts"

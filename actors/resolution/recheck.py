@@ -48,7 +48,7 @@ class RecheckWindow:
         self._asked_ms = 0
 
     def tick(self, now_ms: int) -> TimeWindow | None:
-        """Give the stretch to ask for now, if any; what is not answered is asked again."""
+        """Return the stretch to ask for now, if any; what is not answered is asked again."""
         if self.horizon_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
             return None
         self._asked_ms = now_ms
@@ -64,7 +64,7 @@ class RecheckWindow:
 
 
 def when(recheck: Recheck, now_ms: int) -> int:
-    """Give when to look: what is overdue is spread over ten minutes, so that it delays nobody."""
+    """Return when to look: what is overdue is spread over ten minutes, so that it delays nobody."""
     if recheck.due_at_ms > now_ms:
         return recheck.due_at_ms
     return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
@@ -111,17 +111,17 @@ class RecordedResolutions:
             self._recorded[condition_id].stored = True
 
     def is_stored(self, condition_id: ConditionId) -> bool:
-        """Say whether the database is known to have a verdict on this market."""
+        """Return whether the database is known to have a verdict on this market."""
         recorded = self._recorded.get(condition_id)
         return recorded.stored if recorded else condition_id in self._done
 
     def is_old(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Say whether its first look is long over."""
+        """Return whether its first look is long over."""
         recorded = self._recorded.get(condition_id)
         return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
 
     def looked(self, condition_id: ConditionId, now_ms: int, horizon_ms: int) -> int | None:
-        """Give when to look again after this look; None when somebody else will say so.
+        """Return when to look again after this look; None when somebody else will say so.
 
         Args:
             condition_id: Of a verdict that is kept here.
@@ -143,7 +143,7 @@ class RecordedResolutions:
                 del self._done[next(iter(self._done))]
 
     def check(self, observation: Observation) -> Contradiction | None:
-        """Give the contradiction in this observation, unless its source said the same before."""
+        """Return the contradiction in this observation, unless its source said the same before."""
         recorded = self._recorded.get(observation.condition_id)
         if recorded is None:
             return None

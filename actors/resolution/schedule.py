@@ -84,12 +84,12 @@ class Schedule:
         return True
 
     def due(self, now_ms: int) -> bool:
-        """Say whether a market is due."""
+        """Return whether a market is due."""
         self._drop_stale()
         return bool(self._heap) and self._heap[0][0] <= now_ms
 
     def take(self, now_ms: int, limit: int) -> tuple[ConditionId, ...]:
-        """Give markets that are due, the longest waiting first; `later` brings them back."""
+        """Return markets that are due, the longest waiting first; `later` brings them back."""
         taken: list[ConditionId] = []
         while len(taken) < limit and self.due(now_ms):
             condition_id = heapq.heappop(self._heap)[1]
@@ -140,7 +140,7 @@ class Schedule:
             self._uncount(entry.reason)
 
     def market(self, condition_id: ConditionId) -> Market | None:
-        """Give what is kept of a market: id, tokens, outcomes and version."""
+        """Return what is kept of a market: id, tokens, outcomes and version."""
         entry = self._entries.get(condition_id)
         if entry is None:
             return None
@@ -157,12 +157,12 @@ class Schedule:
         )
 
     def ended(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Say whether the planned end of this market is over."""
+        """Return whether the planned end of this market is over."""
         entry = self._entries.get(condition_id)
         return entry is not None and 0 < entry.end_ms <= now_ms
 
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
-        """Give (reason, markets that wait for it), the most frequent first."""
+        """Return (reason, markets that wait for it), the most frequent first."""
         return tuple(self._reasons.most_common(limit))
 
     # ---------------------------------------------------------------- inside

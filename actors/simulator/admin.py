@@ -40,11 +40,11 @@ class Admin:
         self._world = world
 
     async def summary(self, _: web.Request) -> web.Response:
-        """Give the books of this run."""
+        """Return the books of this run."""
         return _json(self._world.summary())
 
     async def connections(self, _: web.Request) -> web.Response:
-        """Give every open connection with its number, tokens and faults."""
+        """Return every open connection with its number, tokens and faults."""
         rows = [
             {
                 "connection": one.number,
@@ -60,7 +60,7 @@ class Admin:
         return _json({"connections": rows})
 
     async def markets(self, _: web.Request) -> web.Response:
-        """Give every market with its whole plan, as in the ledger."""
+        """Return every market with its whole plan, as in the ledger."""
         return _json({"markets": [line_of(market) for market in self._world.universe]})
 
     async def fault(self, request: web.Request) -> web.Response:

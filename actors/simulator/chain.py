@@ -52,7 +52,7 @@ def _eth_call(universe: Universe, asked: dict[str, Any], now: int, *, lie: bool)
 
 
 def _call(universe: Universe, data: str, now: int, *, lie: bool) -> int | None:
-    """Give the number that a call returns, or None when it reverts."""
+    """Return the number that a call returns, or None when it reverts."""
     selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
     market = universe.by_condition.get(condition)
     known = market is not None and not market.v2

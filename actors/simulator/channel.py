@@ -162,7 +162,7 @@ class Channel:
         self._dirty[connection.number] = connection
 
     def listeners(self, token: str) -> list[Connection]:
-        """Give who hears a token now."""
+        """Return who hears a token now."""
         heard = None if self.frozen else self._listeners.get(token)
         return [one for one in heard.values() if one.hears(token)] if heard else []
 
@@ -175,7 +175,7 @@ class Channel:
             self._dirty[connection.number] = connection
 
     def of_market(self, tokens: tuple[str, str], *, custom: bool = False) -> list[Connection]:
-        """Give who hears at least one of two tokens, each once."""
+        """Return who hears at least one of two tokens, each once."""
         if self.frozen:
             return []
         union = self._unions.get(tokens[0])
@@ -190,7 +190,7 @@ class Channel:
         ]
 
     def custom(self) -> list[Connection]:
-        """Give all who listen to the life of markets."""
+        """Return all who listen to the life of markets."""
         if self.frozen:
             return []
         return [one for one in self.connections.values() if one.custom and one.live]

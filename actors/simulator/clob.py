@@ -20,7 +20,7 @@ def one(universe: Universe, condition: str, now: int, *, lie: bool = False) -> A
 
 
 def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Give the market object of a time (milliseconds)."""
+    """Return the market object of a time (milliseconds)."""
     at = market.view("clob", now)
     life = market.life
     final = life.reported <= at

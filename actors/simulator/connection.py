@@ -55,7 +55,7 @@ class Connection:
 
     @property
     def waiting(self) -> int:
-        """Give how many bytes have been written and wait for the reader."""
+        """Return how many bytes have been written and wait for the reader."""
         return self._transport.get_write_buffer_size()
 
     def freeze(self, *, frozen: bool) -> None:
@@ -67,7 +67,7 @@ class Connection:
         self.live = not (self.frozen or self.stalled or self.ended)
 
     def hears(self, token: str) -> bool:
-        """Say whether an event of a token is written to it."""
+        """Return whether an event of a token is written to it."""
         return self.live and token not in self.deaf
 
     def send(self, data: bytes) -> None:

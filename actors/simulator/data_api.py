@@ -37,7 +37,7 @@ def resolutions(universe: Universe, text: str, now: int, *, lie: bool = False) -
 
 
 def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Give the row of a market at a time (milliseconds)."""
+    """Return the row of a market at a time (milliseconds)."""
     at = market.view("data", now)
     life = market.life
     words = life.words(at)

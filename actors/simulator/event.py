@@ -34,7 +34,7 @@ class Churn:
         self._at = 0
 
     def turn(self) -> int:
-        """Give the next place in both lists."""
+        """Return the next place in both lists."""
         self._at = (self._at + 1) % CHURN
         return self._at
 
@@ -48,7 +48,7 @@ def _levels(steps: range, ticks: int, churn: Churn) -> str:
 
 
 def book(market: Market, side: int, ts: int, churn: Churn, *, first: bool = False) -> bytes:
-    """Give a book; bids rise and asks fall, so the best is the last of each.
+    """Return a book; bids rise and asks fall, so the best is the last of each.
 
     Args:
         market: Whose book.
@@ -77,7 +77,7 @@ def book(market: Market, side: int, ts: int, churn: Churn, *, first: bool = Fals
 def price_change(
     market: Market, ts: int, offset: int, churn: Churn, *, gone: bool = False
 ) -> bytes:
-    """Give a change of one price level on both tokens, mirrored.
+    """Return a change of one price level on both tokens, mirrored.
 
     Args:
         market: Whose books.
@@ -104,7 +104,7 @@ def price_change(
 
 
 def best_bid_ask(market: Market, side: int, ts: int) -> bytes:
-    """Give the best prices of one token; the spread is two steps."""
+    """Return the best prices of one token; the spread is two steps."""
     here = market.price if side == 0 else market.ticks - market.price
     prices = PRICES[market.ticks]
     return (
@@ -117,7 +117,7 @@ def best_bid_ask(market: Market, side: int, ts: int) -> bytes:
 
 
 def tick_size_change(market: Market, side: int, ts: int, old: int) -> bytes:
-    """Give a change of the price step of one token, from `old` steps a dollar to the present."""
+    """Return a change of the price step of one token, from `old` steps a dollar to the present."""
     return (
         f'{{"market":"{market.condition}","asset_id":"{market.tokens[side]}"'
         f',"old_tick_size":"{1 / old:g}","new_tick_size":"{1 / market.ticks:g}"'
@@ -126,7 +126,7 @@ def tick_size_change(market: Market, side: int, ts: int, old: int) -> bytes:
 
 
 def new_market(market: Market, ts: int) -> bytes:
-    """Give the broadcast of a new market; `game_start_time` is a string, often empty."""
+    """Return the broadcast of a new market; `game_start_time` is a string, often empty."""
     return json.dumps(
         {
             "id": market.gamma_id,
@@ -163,7 +163,7 @@ def new_market(market: Market, ts: int) -> bytes:
 
 
 def market_resolved(market: Market, ts: int) -> bytes:
-    """Give the resolution event; both winner fields are empty for a split (never recorded)."""
+    """Return the resolution event; both winner fields are empty for a split (never recorded)."""
     winner = market.winner
     if market.odd == "wrong_hint" and winner is not None:
         winner = 1 - winner

@@ -101,6 +101,6 @@ class Weather:
         self._until[fault.kind] = (now + seconds, more[0] if more else 0.0)
 
     def rages(self, kind: str, now: float) -> float | None:
-        """Give the second value of a fault in force (0 when it has none), else None."""
+        """Return the second value of a fault in force (0 when it has none), else None."""
         until, value = self._until.get(kind, (0.0, 0.0))
         return value if now < until else None

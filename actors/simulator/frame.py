@@ -11,7 +11,7 @@ PONG = 0xA
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
-    """Give one whole frame (RFC 6455 section 5.2)."""
+    """Return one whole frame (RFC 6455 section 5.2)."""
     first = (0x80 if final else 0) | opcode
     size = len(payload)
     if size < 126:
@@ -22,12 +22,12 @@ def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
 
 
 def announcement(size: int) -> bytes:
-    """Give only the head of a text frame that promises `size` bytes."""
+    """Return only the head of a text frame that promises `size` bytes."""
     return struct.pack("!BBQ", 0x80 | TEXT, 127, size)
 
 
 def fragments(payload: bytes, pieces: int) -> bytes:
-    """Give one text message cut into `pieces` frames, at any byte, also inside a character."""
+    """Return one text message cut into `pieces` frames, at any byte, also inside a character."""
     cuts = [len(payload) * piece // pieces for piece in range(pieces + 1)]
     return b"".join(
         frame(
@@ -41,5 +41,5 @@ def fragments(payload: bytes, pieces: int) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """Give a close frame with its code and its reason, at most 123 bytes of it."""
+    """Return a close frame with its code and its reason, at most 123 bytes of it."""
     return frame(struct.pack("!H", code) + reason.encode()[:123], CLOSE)

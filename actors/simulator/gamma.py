@@ -12,18 +12,18 @@ ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
 
 
 def iso(ms: int) -> str:
-    """Give `2026-02-27T23:34:28.752Z`."""
+    """Return `2026-02-27T23:34:28.752Z`."""
     text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def spaced(ms: int) -> str:
-    """Give `2026-03-19 23:20:15+00`, the other format of the same API."""
+    """Return `2026-03-19 23:20:15+00`, the other format of the same API."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
 def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
-    """Give the outcome prices as Gamma shows them of a market's state at a time."""
+    """Return the outcome prices as Gamma shows them of a market's state at a time."""
     life = market.life
     word, side = life.stage(at)
     if at >= min(life.closed, life.reported):
@@ -39,7 +39,7 @@ def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
 
 
 def tags(market: Market) -> list[dict[str, str]]:
-    """Give the tags, which a listing shows only when it is asked to."""
+    """Return the tags, which a listing shows only when it is asked to."""
     return [
         {"id": str(100 + place), "label": tag.title(), "slug": tag}
         for place, tag in enumerate(market.tags)
@@ -47,18 +47,18 @@ def tags(market: Market) -> list[dict[str, str]]:
 
 
 def status(market: Market, at: int) -> str:
-    """Give the UMA status as Gamma tells it of a market's state at a time; empty: none."""
+    """Return the UMA status as Gamma tells it of a market's state at a time; empty: none."""
     word, _ = market.life.stage(at)
     return "" if market.v2 or market.fate == "no_status" else word
 
 
 def spelled(market: Market) -> str:
-    """Give the condition id as Gamma has it: the 31-byte ids of V2 stand bare."""
+    """Return the condition id as Gamma has it: the 31-byte ids of V2 stand bare."""
     return market.condition[:64] if market.v2 else market.condition
 
 
 def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Give the market object, without tags.
+    """Return the market object, without tags.
 
     Args:
         market: Which.
@@ -141,7 +141,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
 
 
 def _history(market: Market, at: int) -> list[str]:
-    """Give the words told so far; half of the markets leave the last `resolved` out."""
+    """Return the words told so far; half of the markets leave the last `resolved` out."""
     words = list(market.life.words(at))
     if words[-1] == "resolved" and market.index % 2:
         words.pop()

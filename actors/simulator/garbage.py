@@ -11,7 +11,7 @@ BAD_FRAME = b"\x83\x02??"
 
 
 def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
-    """Give one text frame for each kind of rubbish, aimed at a real token.
+    """Return one text frame for each kind of rubbish, aimed at a real token.
 
     Each bad trade has exactly one thing wrong with it, and the transaction
     hash BAD_HASH, so that none can be taken for one of the ledger's.

@@ -9,27 +9,27 @@ from hashlib import blake2b
 
 
 def digest(*parts: object, size: int = 32) -> bytes:
-    """Give `size` bytes that depend on all parts and on nothing else."""
+    """Return `size` bytes that depend on all parts and on nothing else."""
     return blake2b("|".join(map(str, parts)).encode(), digest_size=size).digest()
 
 
 def token_id(seed: int, run: int, index: int, side: int) -> str:
-    """Give a token id: 76 to 78 decimal digits, as a uint256 has."""
+    """Return a token id: 76 to 78 decimal digits, as a uint256 has."""
     number = int.from_bytes(digest("token", seed, run, index, side), "big")
     return str(number | 1 << 252)
 
 
 def condition_id(seed: int, run: int, index: int, *, v2: bool) -> str:
-    """Give `0x` and 64 hexadecimal digits; of a V2 market the last byte is padding."""
+    """Return `0x` and 64 hexadecimal digits; of a V2 market the last byte is padding."""
     text = digest("condition", seed, run, index).hex()
     return f"0x{text[:62]}00" if v2 else f"0x{text}"
 
 
 def gamma_id(run: int, index: int) -> str:
-    """Give Gamma's number of a market, as text; unique for runs of up to a million markets."""
+    """Return Gamma's number of a market, as text; unique for runs of up to a million markets."""
     return str(5_000_000 + run * 1_000_000 + index)
 
 
 def hex_id(*parts: object, size: int = 32) -> str:
-    """Give `0x` and the hexadecimal digits of a digest, as hashes on the wire have them."""
+    """Return `0x` and the hexadecimal digits of a digest, as hashes on the wire have them."""
     return f"0x{digest(*parts, size=size).hex()}"

@@ -44,7 +44,7 @@ class Judgement:
 
     @property
     def clean(self) -> bool:
-        """Tell whether every promise held."""
+        """Return whether every promise held."""
         return not (
             self.missing
             or self.duplicates
@@ -54,12 +54,12 @@ class Judgement:
         )
 
     def as_dict(self) -> dict[str, int]:
-        """Give the counts by name."""
+        """Return the counts by name."""
         return asdict(self)
 
 
 def ledger_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the ledger's objects; a last line cut by a kill is left out."""
+    """Return the ledger's objects; a last line cut by a kill is left out."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.endswith("\n"):
@@ -94,7 +94,7 @@ def judge(ledger: Path, dsn: str) -> Judgement:
 
 
 def _read_ledger(path: Path) -> tuple[Counter[Key], dict[str, str]]:
-    """Give how often each trade was sent, and the true outcome of each final market.
+    """Return how often each trade was sent, and the true outcome of each final market.
 
     An outcome is the winning token's id, or `split`.
     """
@@ -173,7 +173,7 @@ def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
 
 
 def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) -> tuple[int, int]:
-    """Give how many recorded verdicts are right and how many are wrong."""
+    """Return how many recorded verdicts are right and how many are wrong."""
     rows = database.execute(
         "SELECT condition_id, kind, winning_token_id FROM resolutions WHERE condition_id = ANY(%s)",
         (list(outcomes),),

@@ -57,7 +57,7 @@ class Ledger:
 
 
 def history(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the lines of kind run, market and outcome, oldest first; torn lines are skipped."""
+    """Return the lines of kind run, market and outcome, oldest first; torn lines are skipped."""
     with path.open("rb") as lines:
         for line in lines:
             if line.startswith(_KEPT):

@@ -64,7 +64,7 @@ class Life:
     lags: dict[str, int]
 
     def stage(self, at: int) -> tuple[str, int | None]:
-        """Give the UMA word and the proposed side at a time; the word is empty before."""
+        """Return the UMA word and the proposed side at a time; the word is empty before."""
         word: tuple[str, int | None] = ("", None)
         for when, name, side in self.stages:
             if when <= at:
@@ -72,12 +72,12 @@ class Life:
         return word
 
     def words(self, at: int) -> tuple[str, ...]:
-        """Give all UMA words up to a time, oldest first."""
+        """Return all UMA words up to a time, oldest first."""
         return tuple(name for when, name, _ in self.stages if when <= at)
 
 
 def draw_fate(rng: random.Random) -> str:
-    """Give a fate that ends, in the proportions of FATES."""
+    """Return a fate that ends, in the proportions of FATES."""
     return rng.choices(tuple(FATES), tuple(FATES.values()))[0]
 
 
@@ -131,7 +131,7 @@ def plan(
 
 
 def final_times(fate: str, life: Life, *, v2: bool) -> dict[str, int]:
-    """Give source → when its final word is to be seen; sources that never say one are absent."""
+    """Return source → when its final word is to be seen; sources that never say one are absent."""
     if life.reported == NEVER:
         return {}
     silent = {"clob"} if fate == "split" else set()

@@ -66,7 +66,7 @@ class _Asked:
     tags: bool
 
     def place(self, market: Market) -> Place:
-        """Give where a market stands in the order asked for."""
+        """Return where a market stands in the order asked for."""
         sign = -1 if self.descending else 1
         return tuple(sign * ORDERS[name](market) for name in (*self.order, "id"))
 
@@ -124,7 +124,7 @@ class Listing:
     def _walk(
         self, query: Query, asked: _Asked, now: int, *, first: bool
     ) -> list[tuple[Place, Market]]:
-        """Give places and markets of a walk: looked up at its first page, kept for a while."""
+        """Return places and markets of a walk: looked up at its first page, kept for a while."""
         name = repr(sorted((key, query[key]) for key in query if key != "after_cursor"))
         kept = self._walks.get(name)
         if first or kept is None or now - kept[0] > WALK_MS:
@@ -151,7 +151,7 @@ def _keys(cursor: str) -> Place | None:
 
 
 def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
-    """Give a market as recorded, or as it is made up; tags only on request."""
+    """Return a market as recorded, or as it is made up; tags only on request."""
     recorded = market.recorded.get("gamma")
     if recorded is not None:
         return recorded
@@ -170,7 +170,7 @@ def _listed(market: Market, now: int) -> bool:
 
 
 def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
-    """Give what is asked for, in its order; equal keys are ordered by id."""
+    """Return what is asked for, in its order; equal keys are ordered by id."""
     some = _named_so(universe, asked.names)
     found = [market for market in some if _listed(market, now) and _fits(market, asked, now)]
     found.sort(key=asked.place)
@@ -178,7 +178,7 @@ def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
 
 
 def _named_so(universe: Universe, names: Mapping[str, frozenset[str]]) -> Iterable[Market]:
-    """Give the markets with one of the names, if they are names that markets are found by."""
+    """Return the markets with one of the names, if they are names that markets are found by."""
     if conditions := names.get("condition_ids"):
         # Gamma leaves out the zeros at the end of the ids of V2.
         spellings = [text for each in conditions for text in (each, f"{each}00")]

@@ -63,7 +63,7 @@ class Market:
 
     @property
     def final_at(self) -> dict[str, int]:
-        """Give source → time of its final word (milliseconds); empty when there is none."""
+        """Return source → time of its final word (milliseconds); empty when there is none."""
         final = final_times(self.fate, self.life, v2=self.v2)
         liar = self.odd.removeprefix("contradicted_")
         # An honest CLOB says nothing of a split; one that lies names a winner.
@@ -78,24 +78,24 @@ class Market:
 
     @property
     def verdict(self) -> str | None:
-        """Give `winner`, `split`, or None when it has no true outcome by its present plan."""
+        """Return `winner`, `split`, or None when it has no true outcome by its present plan."""
         if not self.final_at:
             return None
         return "split" if self.winner is None else "winner"
 
     def text_price(self, side: int) -> str:
-        """Give a token's price with the decimals of its step."""
+        """Return a token's price with the decimals of its step."""
         steps = self.price if side == 0 else self.ticks - self.price
         return f"{steps / self.ticks:.{2 if self.ticks == CENT else 3}f}"
 
     def view(self, source: str, now: int) -> int:
-        """Give the time whose state a source shows now: the present less its lag."""
+        """Return the time whose state a source shows now: the present less its lag."""
         lag = self.life.lags[source]
         self.views += 1
         return now - (2 * lag if self.odd == "stale" and self.views % 3 == 0 else lag)
 
     def payouts(self) -> tuple[int, int]:
-        """Give the payouts in micro-USDC, in outcome order."""
+        """Return the payouts in micro-USDC, in outcome order."""
         if self.winner is None:
             return (500_000, 500_000)
         return (1_000_000, 0) if self.winner == 0 else (0, 1_000_000)

@@ -41,12 +41,12 @@ SCALAR = ("0.584", "0.416")
 
 
 def draw_oddity(rng: random.Random, share: float) -> str:
-    """Give an oddity to a share (0..1) of the markets, and nothing to the others."""
+    """Return an oddity to a share (0..1) of the markets, and nothing to the others."""
     return rng.choice(ODDITIES) if rng.random() < share else ""
 
 
 def winner(market: Market, source: str, *, lie: bool) -> int | None:
-    """Give the side that wins as a source tells it; None is a split."""
+    """Return the side that wins as a source tells it; None is a split."""
     flipped = lie != (market.odd == CONTRADICTED + source)
     if not flipped:
         return market.winner
@@ -54,7 +54,7 @@ def winner(market: Market, source: str, *, lie: bool) -> int | None:
 
 
 def numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
-    """Give what each side pays, as a source tells it, in thousandths that add up to 1,000 or 0."""
+    """Return what each side pays, as a source tells it, in thousandths: 1,000 in all, or 0."""
     if market.odd == "scalar":
         return (584, 416)
     if market.odd == "zero":
@@ -64,7 +64,7 @@ def numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
 
 
 def gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
-    """Give Gamma's object as it is told of an odd market."""
+    """Return Gamma's object as it is told of an odd market."""
     odd = market.odd
     if odd == "texts":
         for name in ("outcomes", "outcomePrices", "clobTokenIds"):
@@ -84,7 +84,7 @@ def gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any
 
 
 def clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
-    """Give the CLOB's object as it is told of an odd market."""
+    """Return the CLOB's object as it is told of an odd market."""
     if market.odd == "reordered":
         row["tokens"].reverse()
     elif market.odd == "wrong_echo":
@@ -99,7 +99,7 @@ def clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
 
 
 def data(row: dict[str, Any], market: Market) -> dict[str, Any]:
-    """Give the row of the Data API as it is told of an odd market."""
+    """Return the row of the Data API as it is told of an odd market."""
     if market.odd == "texts" and row["payouts"] is not None:
         row["payouts"] = [str(share) for share in row["payouts"]]
     elif market.odd == "zero":

@@ -45,7 +45,7 @@ class Known:
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Give the files that paths name, folders walked in order of name.
+    """Return the files that paths name, folders walked in order of name.
 
     Raises:
         Unreadable: There is no such file or folder.
@@ -106,7 +106,7 @@ def _frame(raw: bytes, *, minify: bool) -> Recorded:
 
 
 def tokens_of(event: dict[str, Any]) -> list[str]:
-    """Give the token ids of an event of either generation, without repeats."""
+    """Return the token ids of an event of either generation, without repeats."""
     named = [event.get("asset_id"), *_list(event, "assets_ids")]
     named += [
         change.get("asset_id")
@@ -122,7 +122,7 @@ def _list(event: dict[str, Any], name: str) -> list[Any]:
 
 
 def learn(recorded: Iterable[Recorded]) -> dict[str, Known]:
-    """Give condition → what all frames together tell of it."""
+    """Return condition → what all frames together tell of it."""
     known: dict[str, Known] = {}
     for one in recorded:
         for event in one.events:
@@ -172,7 +172,7 @@ def _objects(raw: bytes, wrapper: str) -> list[msgspec.Raw]:
 
 
 def gamma_tokens(raw: bytes) -> tuple[list[str], list[str]]:
-    """Give the tokens and outcomes of a Gamma market, both empty when it has none yet."""
+    """Return the tokens and outcomes of a Gamma market, both empty when it has none yet."""
     row = msgspec.json.decode(raw)
     tokens = row.get("clobTokenIds") or row.get("positionIds") or []
     outcomes = row.get("outcomes") or []
@@ -180,6 +180,6 @@ def gamma_tokens(raw: bytes) -> tuple[list[str], list[str]]:
 
 
 def _native(value: Any) -> list[str]:
-    """Give an array that may be JSON inside a string."""
+    """Return an array that may be JSON inside a string."""
     items = json.loads(value) if isinstance(value, str) else value
     return [str(item) for item in items] if isinstance(items, list) else []

@@ -39,7 +39,7 @@ async def weather(request: web.Request, handler: Handler, rages: Rages) -> web.S
 
 
 def _rejected(rages: Rages) -> web.Response | None:
-    """Give the answer of a source that does not even look at the question."""
+    """Return the answer of a source that does not even look at the question."""
     after = rages("http_429")
     if after is not None:
         headers = {"Retry-After": f"{after:g}"}
@@ -59,7 +59,7 @@ def _rejected(rages: Rages) -> web.Response | None:
 async def _mangled(
     request: web.Request, answer: web.Response, body: bytes, rages: Rages
 ) -> web.StreamResponse:
-    """Give a good answer cut short, drop by drop, or behind a mountain of blanks."""
+    """Return a good answer cut short, drop by drop, or behind a mountain of blanks."""
     if rages("http_truncated") is not None:
         return web.Response(
             status=answer.status, body=body[: len(body) // 2], content_type="application/json"

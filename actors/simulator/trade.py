@@ -29,7 +29,7 @@ class Trade:
 
     @property
     def text(self) -> bytes:
-        """Give the `last_trade_price` event."""
+        """Return the `last_trade_price` event."""
         return (
             f'{{"market":"{self.condition}","asset_id":"{self.token}","price":"{self.price}"'
             f',"size":"{self.size}","fee_rate_bps":"{self.fee}","side":"{self.side}"'
@@ -103,7 +103,7 @@ class Tape:
         return replace(trade, twin=self._count(trade))
 
     def again(self, trade: Trade) -> Trade:
-        """Give the identical twin of a trade, with a number of its own."""
+        """Return the identical twin of a trade, with a number of its own."""
         self.n += 1
         return replace(trade, n=self.n, twin=self._count(trade))
 

@@ -23,7 +23,7 @@ class Traffic:
         self._most[side] = max(self._most.get(side, 0), len(times))
 
     def summary(self) -> dict[str, dict[str, int]]:
-        """Give side → total and the most in ten seconds."""
+        """Return side → total and the most in ten seconds."""
         return {
             side: {"total": total, "most_in_10_s": self._most[side]}
             for side, total in sorted(self._total.items())

@@ -156,7 +156,7 @@ class Universe:
 
 
 def line_of(market: Market) -> dict[str, Any]:
-    """Give a market as its line in the ledger, with its whole plan."""
+    """Return a market as its line in the ledger, with its whole plan."""
     life = market.life
     return {
         "run": market.run,
@@ -187,7 +187,7 @@ def line_of(market: Market) -> dict[str, Any]:
 
 
 def market_of(line: dict[str, Any]) -> Market:
-    """Give the market of a ledger line."""
+    """Return the market of a ledger line."""
     return Market(
         run=line["run"],
         index=line["index"],

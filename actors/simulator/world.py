@@ -71,16 +71,16 @@ class World:
         self.ledger.flush()
 
     def wall(self) -> int:
-        """Give milliseconds since 1970."""
+        """Return milliseconds since 1970."""
         return int((self.now() + self._offset) * 1000)
 
     @property
     def elapsed(self) -> float:
-        """Give seconds since the start."""
+        """Return seconds since the start."""
         return self.now() - self._started
 
     def rages(self, kind: str) -> float | None:
-        """Give the value of a lasting fault in force, else None."""
+        """Return the value of a lasting fault in force, else None."""
         return self.trouble.weather.rages(kind, self.now())
 
     def turn(self) -> None:
@@ -105,7 +105,7 @@ class World:
                 one.cut("idle", by="server")
 
     def summary(self) -> dict[str, Any]:
-        """Give the books of this run."""
+        """Return the books of this run."""
         return {
             "run": self.run,
             "sent": self.exchange.tape.n,

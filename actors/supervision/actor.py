@@ -1,6 +1,6 @@
 """The supervisor actor: children, the subscription plan, health.
 
-Owns: every other actor as data, the rota of who listens to what, the health
+Owns: every other actor as data, the executor of who listens to what, the health
 state. Hears: Tick from the main thread; UniverseChanged from the catalogue;
 reports, ConnectionEnded, ChildDied, BatchWritten, TradesMissed, StoreOpened,
 StoreLost; GetHealth, GetListening, StopListening. Tells: Tick, Subscribe,
@@ -109,8 +109,8 @@ class SupervisorActor(BaseActor):
         self._health = reporting.health
         self._backlog = FactQueue(recorder)
         self._chronicle = ConnectionLog(writer, self._backlog)
-        bustle = Activity()
-        self._rota = PlanExecutor(
+        activity = Activity()
+        self._executor = PlanExecutor(
             plan,
             children,
             backlog=self._backlog,
@@ -121,10 +121,12 @@ class SupervisorActor(BaseActor):
                 stop_s=household.connection_stop_s,
                 replace_s=household.replace_s,
             ),
-            bustle=bustle,
+            activity=activity,
         )
-        hush = SilenceDetector(silence_s=household.data_silence_s)
-        self._watch = ConnectionMonitor(self._rota, children=children, bustle=bustle, hush=hush)
+        silence = SilenceDetector(silence_s=household.data_silence_s)
+        self._watch = ConnectionMonitor(
+            self._executor, children=children, activity=activity, silence=silence
+        )
         self._gate = DiskAdmission(children, reporting)
         self._on_fatal = on_fatal
         self._beat = beat
@@ -199,12 +201,12 @@ class SupervisorActor(BaseActor):
         """Take on the children that there always are."""
         for vital in self._household.vitals:
             self._children.add(vital.spec, vital.start, now=tick.now, address=vital.address)
-        self._rota.open_lifecycle(tick)
+        self._executor.open_lifecycle(tick)
 
     def _universe_changed(self, message: UniverseChanged) -> None:
         """Have the difference listened to."""
         if not self._stopping:
-            self._rota.change(message, self._time)
+            self._executor.change(message, self._time)
 
     # -------------------------------------------------------------- deaths
 
@@ -213,7 +215,7 @@ class SupervisorActor(BaseActor):
             self._bury(death)
 
     def _bury(self, death: Death) -> None:
-        """Say what happened, close what the dead could not close."""
+        """Return what happened, close what the dead could not close."""
         child = death.child
         if not death.expected:
             level = logging.INFO if self._stopping else logging.ERROR

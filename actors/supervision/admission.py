@@ -26,13 +26,13 @@ class Spacious(Protocol):
         """What cap and disk leave beside the reserve."""
 
     def room(self) -> bool:
-        """Tell whether more can be written without touching the reserve."""
+        """Return whether more can be written without touching the reserve."""
 
     def plenty(self) -> bool:
-        """Tell whether there is so much room that reading would not stop again at once."""
+        """Return whether there is so much room that reading would not stop again at once."""
 
     def free_reserve(self) -> None:
-        """Give the reserve's space to the last records."""
+        """Return the reserve's space to the last records."""
 
     def rebuild_reserve(self) -> bool:
         """Set the reserve aside again; give False when there is no room for it."""
@@ -86,7 +86,7 @@ class MeasuredJournal(Spacious, Protocol):
     """A journal that can be asked how it is, from any thread."""
 
     def stats(self) -> Stats:
-        """Give the figures of this moment."""
+        """Return the figures of this moment."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +133,7 @@ class Reporting:
         self.health.journal_sampled(figures, oldest_s=max(0.0, (tick.wall_ns - oldest_ns) / 1e9))
 
     def document(self, tick: Tick) -> Health:
-        """Give the state of this moment, the journal's figures included."""
+        """Return the state of this moment, the journal's figures included."""
         self.sample(tick)
         return self.health.document(now=tick.now, wall_ns=tick.wall_ns)
 

@@ -81,7 +81,7 @@ class PlanDiff:
             self._closed.append(slot_id)
 
     def changes(self) -> Changes:
-        """Give what was added up."""
+        """Return what was added up."""
         return Changes(
             wanted=_signed(self._wanted, 1),
             unwanted=_signed(self._wanted, -1),
@@ -152,7 +152,7 @@ class Feed:
             room += self._capacity // _PAIR * _PAIR
 
     def place(self, placement: Placement, difference: PlanDiff) -> None:
-        """Give the market a slot."""
+        """Return the market a slot."""
         self.assign(placement, self._choose(placement) or self.open(difference), difference)
 
     def open(self, difference: PlanDiff, *, reserved: bool = False) -> SlotLoad:
@@ -198,7 +198,7 @@ class Feed:
         difference.close(load.slot.id)
 
     def surplus(self) -> int:
-        """Give how many slots too many there are: the others would keep a fifth of their room."""
+        """Return how many slots too many there are: the others would keep a fifth of their room."""
         used = sum(load.used for load in self._shared())
         return max(0, len(self._shared()) - max(1, -(-used * 5 // (self._capacity * 4))))
 

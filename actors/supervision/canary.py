@@ -31,7 +31,7 @@ class Activity:
             self._counts = None
 
     def count(self, token: TokenId) -> int:
-        """Give how busy a token is; 0 for one that nobody named."""
+        """Return how busy a token is; 0 for one that nobody named."""
         if self._counts is None:
             counts: dict[TokenId, int] = {}
             for busiest in self._said.values():
@@ -41,7 +41,7 @@ class Activity:
         return self._counts.get(token, 0)
 
     def hottest(self, connection: str) -> TokenId | None:
-        """Give the busiest token that a connection named."""
+        """Return the busiest token that a connection named."""
         busiest = self._said.get(connection, ())
         return busiest[0][0] if busiest else None
 
@@ -72,7 +72,7 @@ class CanaryPicker:
         self._calls: float = float("inf")
 
     def choose(self, slot_id: str, busy: Busy) -> TokenId | None:
-        """Give a token that is busy now and not on this slot; None when there is none."""
+        """Return a token that is busy now and not on this slot; None when there is none."""
         if self._calls >= len(self._placements) * _CALLS_PER_PLACEMENT:
             self._pool = self._find(busy)
             self._calls = 0

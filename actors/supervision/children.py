@@ -139,7 +139,7 @@ class Children:
         return child
 
     def living(self, child: str, incarnation: int) -> Child | None:
-        """Give the child if this is its present life: the buried have no say."""
+        """Return the child if this is its present life: the buried have no say."""
         found = self.by_id.get(child)
         if found is None or found.ref is None or found.incarnation != incarnation:
             return None
@@ -227,7 +227,7 @@ class Children:
         return None
 
     def _obituary(self, child: Child, now: float) -> Death | None:
-        """Give why a dead child died, or None while its last word may still come."""
+        """Return why a dead child died, or None while its last word may still come."""
         if child.ended is not None:
             return Death(child, child.ended, expected=True)
         if child.crashed is not None:
@@ -257,7 +257,7 @@ class Children:
         child.next_start_at = now + child.budget.delay_s(now)
 
     def beyond_help(self, now: float) -> str:
-        """Give why the process had better end, or nothing."""
+        """Return why the process had better end, or nothing."""
         if self.escalation.exceeded(now):
             return "too many unexpected deaths"
         if sum(ref.is_alive() for ref in self._abandoned) > MOST_STUCK:

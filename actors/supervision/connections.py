@@ -1,4 +1,4 @@
-"""The crews: the connections of every slot, born, replaced without a gap, and let go."""
+"""The handovers: the connections of every slot, born, replaced without a gap, and let go."""
 
 import logging
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedConnections:
-    """The crews by slot.
+    """The handovers by slot.
 
     Args:
         spec: Gives what a connection of a slot is for, as it is now: (slot, its name).
@@ -71,7 +71,7 @@ class FeedConnections:
         self._listening = listening
         self._spec = spec
         self._sharing = sharing
-        self._crews: dict[str, Handover] = {}
+        self._handovers: dict[str, Handover] = {}
         self._replacing: set[str] = set()
 
     # ---------------------------------------------------------------- births
@@ -97,52 +97,52 @@ class FeedConnections:
 
     def open(self, slot: str, feed: int, time: Tick) -> None:
         """A slot is new."""
-        crew = self._crews[slot] = Handover(slot, feed, due_at=self._due_at(time))
-        self._take_on(crew, crew.in_charge, time)
+        handover = self._handovers[slot] = Handover(slot, feed, due_at=self._due_at(time))
+        self._take_on(handover, handover.in_charge, time)
 
     def close(self, slot: str) -> None:
         """A slot is gone; who is alive hears its tokens to the end."""
-        crew = self._crews.pop(slot)
+        handover = self._handovers.pop(slot)
         self._replacing.discard(slot)
-        for connection in crew.members:
+        for connection in handover.members:
             self._let_go(connection, "released")
 
     def tell(self, slot: str, message: Message) -> None:
         """Tell who listens. Who is not born yet takes its slot as it is then."""
-        for connection in self._crews[slot].members:
+        for connection in self._handovers[slot].members:
             self._children.bid(connection, message)
 
     def wake(self, slot: str, time: Tick) -> None:
         """There is something to hear again for a connection whose markets had all resolved."""
-        for connection in self._crews[slot].members:
+        for connection in self._handovers[slot].members:
             child = self._children.by_id[connection]
             if child.last_reason == ALL_RESOLVED:
                 child.next_start_at = min(child.next_start_at, time.now)
 
     def in_charge(self, slot: str) -> Child | None:
-        """Give the connection of a slot."""
-        crew = self._crews.get(slot)
-        return self._children.by_id.get(crew.in_charge) if crew else None
+        """Return the connection of a slot."""
+        handover = self._handovers.get(slot)
+        return self._children.by_id.get(handover.in_charge) if handover else None
 
     # --------------------------------------------------------------- reports
 
     def reported(self, report: ConnectionReport) -> None:
         """A connection that lives says how it is."""
-        crew = self._crew_of(report.child)
-        if crew is not None:
+        handover = self._handover_of(report.child)
+        if handover is not None:
             standing = MemberState(
                 state=report.state,
                 tokens=report.tokens,
                 confirmed=report.confirmed,
                 proven_until_ns=report.proven_until_ns,
             )
-            crew.reported(report.child, standing, unheard=report.unheard, deaf=report.deaf)
+            handover.reported(report.child, standing, unheard=report.unheard, deaf=report.deaf)
 
     def ended(self, connection: str) -> None:
         """A life of a connection is over."""
-        crew = self._crew_of(connection)
-        if crew is not None:
-            crew.ended(connection)
+        handover = self._handover_of(connection)
+        if handover is not None:
+            handover.ended(connection)
 
     # ----------------------------------------------------------- replacement
 
@@ -152,54 +152,54 @@ class FeedConnections:
         What the two of a replacement prove decides about it, so both are told the time often.
         """
         for slot in tuple(self._replacing):
-            for connection in self._crews[slot].members:
+            for connection in self._handovers[slot].members:
                 self._children.rounds.wished(connection, 0.0)
-            self._go_on(self._crews[slot], time)
+            self._go_on(self._handovers[slot], time)
         if time.exchange_silent:
             return
-        for crew in self._crews.values():
+        for handover in self._handovers.values():
             if len(self._replacing) >= MOST_AT_ONCE:
                 return
-            reason = crew.wish(time.now)
+            reason = handover.wish(time.now)
             # Never two feeds of a market at once: what goes wrong would go wrong twice.
-            if reason and self._replacing.isdisjoint(self._sharing(crew.slot)):
-                self._begin(crew, reason, time)
+            if reason and self._replacing.isdisjoint(self._sharing(handover.slot)):
+                self._begin(handover, reason, time)
 
-    def _begin(self, crew: Handover, reason: str, time: Tick) -> None:
-        successor = crew.begin(time.now, reason)
-        self._replacing.add(crew.slot)
-        self._take_on(crew, successor, time)
-        extra = {"child": crew.in_charge, "successor": successor, "reason": reason}
+    def _begin(self, handover: Handover, reason: str, time: Tick) -> None:
+        successor = handover.begin(time.now, reason)
+        self._replacing.add(handover.slot)
+        self._take_on(handover, successor, time)
+        extra = {"child": handover.in_charge, "successor": successor, "reason": reason}
         log.info("replacement_begun", extra=extra)
 
-    def _go_on(self, crew: Handover, time: Tick) -> None:
-        step = crew.step(time.now, time.wall_ns)
+    def _go_on(self, handover: Handover, time: Tick) -> None:
+        step = handover.step(time.now, time.wall_ns)
         if step is Step.HAND_OVER:
-            self._let_go(crew.hand_over(due_at=self._due_at(time)), "replaced")
+            self._let_go(handover.hand_over(due_at=self._due_at(time)), "replaced")
         elif step is Step.ABANDON:
-            gone = crew.abandon(time.now)
+            gone = handover.abandon(time.now)
             self._let_go(gone, "abandoned")
-            extra = {"child": crew.in_charge, "successor": gone, "reason": crew.reason}
+            extra = {"child": handover.in_charge, "successor": gone, "reason": handover.reason}
             log.warning("replacement_abandoned", extra=extra)
-        if not crew.successor:
-            self._replacing.discard(crew.slot)
+        if not handover.successor:
+            self._replacing.discard(handover.slot)
 
-    def _take_on(self, crew: Handover, connection: str, time: Tick) -> None:
-        self.take_on(connection, crew.feed, lambda: self._spec(crew.slot, connection), time)
+    def _take_on(self, handover: Handover, connection: str, time: Tick) -> None:
+        self.take_on(connection, handover.feed, lambda: self._spec(handover.slot, connection), time)
 
     def _let_go(self, connection: str, reason: str) -> None:
         self._children.part_from(connection, Retire(reason=reason))
         self._health.connection_let_go(connection)
 
-    def _crew_of(self, connection: str) -> Handover | None:
-        crew = self._crews.get(slot_of(connection))
-        return crew if crew is not None and connection in crew.members else None
+    def _handover_of(self, connection: str) -> Handover | None:
+        handover = self._handovers.get(slot_of(connection))
+        return handover if handover is not None and connection in handover.members else None
 
     def _due_at(self, time: Tick) -> float:
         return time.now + self._listening.replace_s * self._children.rng.uniform(0.8, 1.2)
 
 
-# MERGED: The rota: who listens to what, carried out with the fewest moves. Tokens are
+# MERGED: The executor: who listens to what, carried out with the fewest moves. Tokens are
 # written down as wanted before anyone is told to listen to them. A connection that is not born
 # yet is told nothing: at its birth it takes the tokens of its slot as they are then.
 
@@ -210,7 +210,7 @@ LIFECYCLE = ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)
 
 
 class PlanExecutor:
-    """Carries the plan out through the crews of its slots."""
+    """Carries the plan out through the handovers of its slots."""
 
     def __init__(
         self,
@@ -220,14 +220,14 @@ class PlanExecutor:
         backlog: FactQueue,
         health: HealthState,
         listening: Listening,
-        bustle: Activity,
+        activity: Activity,
     ) -> None:
         self._plan = plan
         self._backlog = backlog
         self._health = health
-        self._bustle = bustle
+        self._activity = activity
         self._tidied_at = 0.0
-        self.crews = FeedConnections(
+        self.handovers = FeedConnections(
             children,
             health=health,
             listening=listening,
@@ -237,10 +237,10 @@ class PlanExecutor:
 
     def open_lifecycle(self, time: Tick) -> None:
         """Take on the connection that hears of new markets and of resolutions."""
-        self.crews.take_on(LIFECYCLE.slot, LIFECYCLE.feed, self._lifecycle, time)
+        self.handovers.take_on(LIFECYCLE.slot, LIFECYCLE.feed, self._lifecycle, time)
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
-        """Give the slots that a market is on, one of each feed."""
+        """Return the slots that a market is on, one of each feed."""
         return self._plan.slots_of(condition_id)
 
     def change(self, message: UniverseChanged, time: Tick) -> None:
@@ -257,7 +257,7 @@ class PlanExecutor:
             self._carry_out(self._plan.want(added), time)
 
     def split(self, slot: str, token: TokenId, time: Tick) -> None:
-        """Give the market of this token a slot of its own, unless it has one.
+        """Return the market of this token a slot of its own, unless it has one.
 
         Raises:
             JournalFailed: See `change`.
@@ -283,17 +283,17 @@ class PlanExecutor:
         self._unwant(changes.unwanted, time)
         opened = {slot.id for slot in changes.opened}
         for slot in changes.opened:
-            self.crews.open(slot.id, slot.feed, time)
+            self.handovers.open(slot.id, slot.feed, time)
         for slot_id, tokens in changes.subscribed:
             if slot_id not in opened:
-                self.crews.tell(slot_id, Subscribe(tokens=tokens))
-                self.crews.wake(slot_id, time)
+                self.handovers.tell(slot_id, Subscribe(tokens=tokens))
+                self.handovers.wake(slot_id, time)
         for slot_id, tokens in changes.unsubscribed:
-            self.crews.tell(
+            self.handovers.tell(
                 slot_id, Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
             )
         for slot_id in changes.closed:
-            self.crews.close(slot_id)
+            self.handovers.close(slot_id)
         self._health.universe_planned(wanted=self._plan.token_count)
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
@@ -317,5 +317,5 @@ class PlanExecutor:
 
     def _canary(self, slot: str) -> tuple[TokenId, ...]:
         """Choose a token that makes silence mean something, once it is known what is busy."""
-        token = self._plan.canary(slot, self._bustle.count)
+        token = self._plan.canary(slot, self._activity.count)
         return () if token is None else (token,)

@@ -1,4 +1,4 @@
-"""A crew: the connection of one slot, and now and then the one that is to replace it.
+"""A handover: the connection of one slot, and now and then the one that is to replace it.
 
 A successor listens beside the one in charge until it hears at least as much,
 and only then the old one retires. So a replacement makes no gap, with one feed
@@ -33,12 +33,12 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Tell whether it hears every token that it should."""
+        """Return whether it hears every token that it should."""
         return self.state == LISTENING and self.confirmed >= self.tokens
 
 
 class Step(Enum):
-    """What is to be done with a crew."""
+    """What is to be done with a handover."""
 
     STAY = auto()
     HAND_OVER = auto()
@@ -85,19 +85,19 @@ class Handover:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Give who listens, or is to."""
+        """Return who listens, or is to."""
         return (self.in_charge, self.successor) if self.successor else (self.in_charge,)
 
     def reported(
         self, connection: str, standing: MemberState, *, unheard: tuple[TokenId, ...], deaf: bool
     ) -> None:
-        """A connection of this crew says how it is."""
+        """A connection of this handover says how it is."""
         self._standing[connection] = standing
         if connection == self.in_charge:
             self._unheard, self._deaf = frozenset(unheard), deaf
 
     def ended(self, connection: str) -> None:
-        """A life of a connection of this crew is over."""
+        """A life of a connection of this handover is over."""
         self._standing.pop(connection, None)
         if connection == self.in_charge:
             self._unheard, self._deaf = frozenset(), False
@@ -105,7 +105,7 @@ class Handover:
     # ------------------------------------------------------------- beginning
 
     def wish(self, now: float) -> str:
-        """Give why a successor is needed: `deaf`, `unconfirmed`, `scheduled`, or nothing.
+        """Return why a successor is needed: `deaf`, `unconfirmed`, `scheduled`, or nothing.
 
         Nobody is replaced who does not listen, that is left to its next life; and
         nobody twice for the same tokens: a fresh connection did not hear them either.
@@ -131,7 +131,7 @@ class Handover:
     # ---------------------------------------------------------------- ending
 
     def step(self, now: float, wall_ns: int) -> Step:
-        """Say what the replacement has come to."""
+        """Return what the replacement has come to."""
         if not self.successor:
             return Step.STAY
         old, new = self._standing.get(self.in_charge), self._standing.get(self.successor)

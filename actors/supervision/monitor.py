@@ -30,7 +30,7 @@ class SilenceDetector:
     """
 
     def __init__(self, *, silence_s: float = 60.0, probe_s: float = 30.0, fewest: int = 3) -> None:
-        self._hushed_s = silence_s * 0.9
+        self._silent_s = silence_s * 0.9
         self._probe_s = probe_s
         self._fewest = fewest
         self._heard: dict[str, float] = {}
@@ -49,17 +49,17 @@ class SilenceDetector:
         self._heard.pop(connection, None)
 
     def judge(self, now: float) -> bool:
-        """Tell whether more than half of all that listen are without data at the same time."""
-        hushed = sum(now - data_at >= self._hushed_s for data_at in self._heard.values())
+        """Return whether more than half of all that listen are without data at the same time."""
+        silent = sum(now - data_at >= self._silent_s for data_at in self._heard.values())
         count = len(self._heard)
-        silent = count >= self._fewest and hushed * 2 > count
+        silent = count >= self._fewest and silent * 2 > count
         if silent and not self.over_all:
             self._probed_at = now
         self.over_all = silent
         return silent
 
     def probe(self, now: float) -> str | None:
-        """Give the connection that has been silent longest, when one is due to be replaced."""
+        """Return the connection that has been silent longest, when one is due to be replaced."""
         if not self.over_all or self._probed_at is None or now - self._probed_at < self._probe_s:
             return None
         self._probed_at = now
@@ -70,58 +70,63 @@ class ConnectionMonitor:
     """Tells the silence of the exchange, deaf connections and crowded ones."""
 
     def __init__(
-        self, rota: PlanExecutor, *, children: Children, bustle: Activity, hush: SilenceDetector
+        self,
+        executor: PlanExecutor,
+        *,
+        children: Children,
+        activity: Activity,
+        silence: SilenceDetector,
     ) -> None:
-        self._rota = rota
-        self._crews = rota.crews
+        self._executor = executor
+        self._handovers = executor.handovers
         self._children = children
-        self._bustle = bustle
-        self._hush = hush
+        self._activity = activity
+        self._silence = silence
 
     def reported(self, report: ConnectionReport) -> None:
         """A connection that lives says how it is."""
         self._children.rounds.wished(report.child, report.wakes_at)
-        self._crews.reported(report)
-        self._bustle.told(report.child, report.busy)
+        self._handovers.reported(report)
+        self._activity.told(report.child, report.busy)
         listens = report.state == LISTENING and report.tokens > 0
-        self._hush.reported(report.child, listens=listens, data_at=report.last_data_at)
+        self._silence.reported(report.child, listens=listens, data_at=report.last_data_at)
 
     def ended(self, death: Death, time: Tick) -> None:
         """A life of a connection is over; one that carried too much is to carry less."""
         connection = death.child.spec.id
-        self._hush.ended(connection)
-        self._crews.ended(connection)
-        hottest = self._bustle.hottest(connection)
+        self._silence.ended(connection)
+        self._handovers.ended(connection)
+        hottest = self._activity.hottest(connection)
         if death.reason == SLOW_CONSUMER and hottest is not None:
-            self._rota.split(slot_of(connection), hottest, time)
+            self._executor.split(slot_of(connection), hottest, time)
         if death.child.leaving:
-            self._bustle.forget(connection)
+            self._activity.forget(connection)
 
     def turn(self, time: Tick) -> Tick:
         """Look at all of them, once a second; give the time as it is to be told to everyone."""
-        before = self._hush.over_all
-        silent = self._hush.judge(time.now)
+        before = self._silence.over_all
+        silent = self._silence.judge(time.now)
         if silent != before:
             self._say(silent)
         told = msgspec.structs.replace(time, exchange_silent=silent)
-        probe = self._hush.probe(time.now)
+        probe = self._silence.probe(time.now)
         if probe is not None and probe in self._children.by_id:
             retire = Retire(reason="exchange_silent", at_once=True)
             self._children.bid(probe, retire)
-        self._crews.turn(told)
+        self._handovers.turn(told)
         if not silent:
-            self._rota.tidy(told)
+            self._executor.tidy(told)
         return told
 
     def missed(self, message: TradesMissed) -> None:
         """Have connections that should have reported a trade look at what they claim."""
         doubts: dict[str, list[Trade]] = {}
         for one in message.missed:
-            for slot in self._rota.slots_of(one.trade.condition_id):
+            for slot in self._executor.slots_of(one.trade.condition_id):
                 if slot not in one.heard_by:
                     doubts.setdefault(slot, []).append(one.trade)
         for slot, trades in doubts.items():
-            child = self._crews.in_charge(slot)
+            child = self._handovers.in_charge(slot)
             if child is not None:
                 self._children.bid(child.spec.id, RecheckCoverage(trades=tuple(trades)))
 

@@ -102,21 +102,21 @@ class Plan:
         return difference.changes()
 
     def slots(self) -> tuple[Slot, ...]:
-        """Give all slots, feed by feed, oldest first."""
+        """Return all slots, feed by feed, oldest first."""
         return tuple(load.slot for feed in self._feeds for load in feed.loads.values())
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
-        """Give the ids of the slots that a market is on, in order of the feeds."""
+        """Return the ids of the slots that a market is on, in order of the feeds."""
         placement = self._placements.get(condition_id)
         return tuple(load.slot.id for load in placement.slots) if placement else ()
 
     def feed_of(self, slot_id: str) -> int:
-        """Give the feed of a slot; 0 when there is no such slot."""
+        """Return the feed of a slot; 0 when there is no such slot."""
         feed, _ = self._find(slot_id)
         return feed.feed if feed else 0
 
     def market_of(self, slot_id: str, token: TokenId) -> ConditionId | None:
-        """Give the market of a token on this slot; None when it is not there."""
+        """Return the market of a token on this slot; None when it is not there."""
         _, load = self._find(slot_id)
         placements = load.placements.values() if load else ()
         return next(
@@ -124,7 +124,7 @@ class Plan:
         )
 
     def sharing(self, slot_id: str) -> frozenset[str]:
-        """Give the slots of other feeds that have a market in common with this one."""
+        """Return the slots of other feeds that have a market in common with this one."""
         _, load = self._find(slot_id)
         placements = load.placements.values() if load else ()
         return frozenset(other.slot.id for placement in placements for other in placement.slots) - {
@@ -132,13 +132,13 @@ class Plan:
         }
 
     def tokens_of(self, slot_id: str) -> tuple[TokenId, ...]:
-        """Give the tokens on a slot, market by market; none when there is no such slot."""
+        """Return the tokens on a slot, market by market; none when there is no such slot."""
         _, load = self._find(slot_id)
         placements = load.placements.values() if load else ()
         return tuple(token for placement in placements for token in placement.tokens)
 
     def canary(self, slot_id: str, busy: Callable[[TokenId], int]) -> TokenId | None:
-        """Give a moderately busy token that is not on this slot; None when there is none."""
+        """Return a moderately busy token that is not on this slot; None when there is none."""
         return self._canaries.choose(slot_id, busy)
 
     def _has(self, placement: Placement) -> bool:

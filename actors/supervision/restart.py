@@ -87,7 +87,7 @@ class Escalation:
             deaths.note(now)
 
     def exceeded(self, now: float) -> bool:
-        """Tell whether it is time to give up."""
+        """Return whether it is time to give up."""
         return any(deaths.reached(now) for deaths in (self._all, *self._vital.values()))
 
 
@@ -105,7 +105,7 @@ class _Deaths:
         return self._count(now)
 
     def reached(self, now: float) -> bool:
-        """Tell whether there were `limit` of them."""
+        """Return whether there were `limit` of them."""
         return self._count(now) >= self.limit
 
     def _count(self, now: float) -> int:
@@ -141,7 +141,7 @@ class ConnectRate:
 
     @property
     def room(self) -> int:
-        """Give how many may be opened at this look."""
+        """Return how many may be opened at this look."""
         return int(self._pace)
 
     def answered(self) -> None:

@@ -46,14 +46,14 @@ class TickSchedule:
             self._wishes[who] = at
 
     def called(self, who: str, now: float) -> bool:
-        """Tell whether somebody may be told the time now, out of turn; a yes counts as told."""
+        """Return whether somebody may be told the time now, out of turn; a yes counts as told."""
         free = now - self._told.get(who, inf) >= OFTEN_S
         if free:
             self._note(who, now)
         return free
 
     def due(self, now: float) -> list[str]:
-        """Give whom to tell now; they count as told.
+        """Return whom to tell now; they count as told.
 
         Of those who could rest longer never many more than their share at once, though
         all are due after a pause: so they spread.

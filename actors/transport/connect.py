@@ -33,7 +33,7 @@ class Deadline:
         self._at = time.monotonic() + seconds
 
     def left_s(self, reason: str) -> float:
-        """Give the seconds left, more than 0.
+        """Return the seconds left, more than 0.
 
         Raises:
             FeedLost: There are none; with this reason.
@@ -46,7 +46,7 @@ class Deadline:
 
 @functools.cache
 def verifying_context() -> ssl.SSLContext:
-    """Give the TLS settings of all connections: verified, TLS 1.2 or newer.
+    """Return the TLS settings of all connections: verified, TLS 1.2 or newer.
 
     One for the process, since each holds all the certificates of the system.
     Unlike `ssl.create_default_context` it ignores SSLKEYLOGFILE.

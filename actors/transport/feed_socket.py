@@ -56,7 +56,7 @@ class CommandQueue:
         self._open = True
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable while there is something to do."""
+        """Return the descriptor that is readable while there is something to do."""
         return self._event
 
     def put(self, command: Command) -> bool:
@@ -173,16 +173,16 @@ class ReactorSocket:
 
     @property
     def bytes_total(self) -> int:
-        """Give how many bytes were received."""
+        """Return how many bytes were received."""
         return self.skimmer.bytes_total
 
     @property
     def frames_total(self) -> int:
-        """Give how many frames were received, skipped ones included."""
+        """Return how many frames were received, skipped ones included."""
         return self.skimmer.frames_total
 
     def take_sample(self) -> tuple[int, bytes] | None:
-        """Give a message that was skipped lately and when it came, once. By the owner.
+        """Return a message that was skipped lately and when it came, once. By the owner.
 
         It is younger than all that is handled: None while something handed on is not,
         since it may be older than the sample.
@@ -243,7 +243,7 @@ class ReactorSocket:
         return end, wall_ns()
 
     def hand_on(self, at_ns: int, messages: tuple[bytes, ...]) -> None:
-        """Give messages to the owner, who says when they are handled."""
+        """Return messages to the owner, who says when they are handled."""
         self._handed += sum(map(len, messages))
         self.on_frames(at_ns, messages)
 
@@ -255,12 +255,12 @@ class ReactorSocket:
 
     @property
     def unhandled(self) -> int:
-        """Give how many bytes of messages wait for the owner."""
+        """Return how many bytes of messages wait for the owner."""
         return self._handed - self._handled
 
     @property
     def has_more(self) -> bool:
-        """Tell whether there is something to read that epoll does not know of."""
+        """Return whether there is something to read that epoll does not know of."""
         return self.tls is not None and self.tls.has_more
 
     def reason_for(self, error: OSError) -> str:

@@ -59,7 +59,7 @@ def is_book_noise(buffer: bytes | bytearray, at: int, stop: int, lead: int) -> i
 
 
 def rare_at(marker: bytes) -> int:
-    """Give the place of the first letter of a marker that book noise is not written with, or -1."""
+    """Return the place of the first letter in a marker that book noise never has, or -1."""
     return next((at for at, letter in enumerate(marker) if letter not in _LETTERS), -1)
 
 
@@ -87,7 +87,7 @@ class MarkerSearch:
         self._ahead = [-1] * len(markers)
 
     def seek(self, buffer: bytearray, at: int, end: int) -> int:
-        """Give where the next of the markers stands at `at` or behind it, or `end`."""
+        """Return where the next of the markers stands at `at` or behind it, or `end`."""
         nearest = end
         for index, marker in enumerate(self.markers):
             where = self._ahead[index]
@@ -98,7 +98,7 @@ class MarkerSearch:
         return nearest
 
     def sign_at(self, buffer: bytearray, at: int) -> bytes:
-        """Give the marker that stands here, or one that stands nowhere."""
+        """Return the marker that stands here, or one that stands nowhere."""
         return next((each for each in self.markers if buffer.startswith(each, at)), b"\0")
 
 

@@ -69,7 +69,7 @@ class FrameParser:
 
     @property
     def in_fragments(self) -> bool:
-        """Tell whether a message in fragments is in progress."""
+        """Return whether a message in fragments is in progress."""
         return self._parts is not None
 
     def gather(self, buffer: bytearray, start: int, end: int) -> int:

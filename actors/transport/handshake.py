@@ -100,17 +100,17 @@ def open_wire(
 
 
 def text_frame(text: str) -> bytes:
-    """Give the masked text frame that carries this."""
+    """Return the masked text frame that carries this."""
     return websocket.ABNF.create_frame(text, websocket.ABNF.OPCODE_TEXT).format()
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """Give the masked answer to a PING with this payload."""
+    """Return the masked answer to a PING with this payload."""
     return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_PONG).format()
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """Give the masked CLOSE frame; a reason that is too long is cut."""
+    """Return the masked CLOSE frame; a reason that is too long is cut."""
     words = reason.encode()[:_CLOSE_REASON_BYTES].decode("utf-8", "ignore").encode()
     payload = struct.pack("!H", code) + words
     return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_CLOSE).format()
@@ -178,7 +178,7 @@ class _HandshakeSocket:
         self._sock.close()
 
     def verdict(self, exc: Exception) -> FeedLost:
-        """Give the reason for which the handshake failed."""
+        """Return the reason for which the handshake failed."""
         line, status, headers = self._answer()
         if status in _REDIRECTS:
             return FeedLost("redirected", f"{status} to {headers.get('location', 'nowhere')}")

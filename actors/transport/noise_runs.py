@@ -1,6 +1,6 @@
 """NoisePattern: how frames of the commonest noise follow each other, so that one step takes many.
 
-Nearly all messages have one form and lengths that lie close together. The gait
+Nearly all messages have one form and lengths that lie close together. The pattern
 learns both from a sample and writes them into a regular expression, which then
 walks from header to header in C: a header with a length that it knows, so many
 bytes of payload with the sign in its place, the next header. What it takes is
@@ -135,7 +135,7 @@ class NoisePattern:
 
 
 def step_over(lead: int, sizes: Iterable[int]) -> RunSkipper:
-    """Give the step over messages of these sizes, the commonest first.
+    """Return the step over messages of these sizes, the commonest first.
 
     Args:
         lead: Where the sign stands in each; 1 at least.
@@ -155,7 +155,7 @@ def step_over(lead: int, sizes: Iterable[int]) -> RunSkipper:
 
 
 def look_at(lead: int) -> FrameSkipper:
-    """Give the look at messages in which the sign stands `lead` bytes in (1 at least)."""
+    """Return the look at messages in which the sign stands `lead` bytes in (1 at least)."""
     look = struct.Struct(f">HHB{lead - 1}x{_SIGN}s").unpack_from
     return FrameSkipper(look, _HEAD + lead + _SIGN)
 

@@ -67,7 +67,7 @@ below the 64 KiB that it offers the sender at first, or the sender would wait fo
 
 
 def round_pause_s(*, lines: int, since_s: float) -> float:
-    """Give how long to rest after a round that began so long ago; 0 for not at all."""
+    """Return how long to rest after a round that began so long ago; 0 for not at all."""
     if lines <= FEW:
         return 0.0
     return max(0.0, min(lines * LINE_S, LONGEST_S) - since_s)
@@ -117,7 +117,7 @@ class Reactor:
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
-        self._gait = NoisePattern()
+        self._pattern = NoisePattern()
         self._much = False  # somebody brought much in this round
         self._lines: dict[int, ReactorSocket] = {}
         self._again: dict[int, ReactorSocket] = {}  # lines with decrypted bytes left
@@ -142,7 +142,7 @@ class Reactor:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the thread runs."""
+        """Return whether the thread runs."""
         return self._thread.is_alive()
 
     def adopt(
@@ -163,7 +163,7 @@ class Reactor:
         Raises:
             FeedLost: `internal`: the reactor has stopped. The wire is closed.
         """
-        skimmer.gait = self._gait  # used by this thread alone, from the line's first read on
+        skimmer.pattern = self._pattern  # used by this thread alone, from the line's first read on
         line = ReactorSocket(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
         line.last_byte_at = self._monotonic()
         if not self._inbox.put(Command(Verb.ADOPT, line)):

@@ -59,7 +59,7 @@ class FrameSkimmer:
         data_total: Messages longer than `short_bytes`, handed on or not: proof
             that data flows, which `PONG` is not.
         bytes_total: Bytes read.
-        gait: What is known of how frames follow each other; may be shared by all
+        pattern: What is known of how frames follow each other; may be shared by all
             the skimmers of one thread.
         sample: A message that was asked for and skipped, or None. Whoever takes it
             puts None here.
@@ -84,9 +84,9 @@ class FrameSkimmer:
         "bytes_total",
         "data_total",
         "frames_total",
-        "gait",
         "held",
         "messages_total",
+        "pattern",
         "sample",
         "skipped_total",
     )
@@ -108,7 +108,7 @@ class FrameSkimmer:
         self.sample: bytes | None = None
         self._short_bytes = short_bytes
         self._lead = 1  # where the sign of the last message of the commonest noise stood
-        self.gait = NoisePattern()
+        self.pattern = NoisePattern()
         self._tail = bytearray()
         self.held = 0
         self.frames_total = self.messages_total = self.skipped_total = 0
@@ -118,7 +118,7 @@ class FrameSkimmer:
 
     @property
     def markers(self) -> tuple[bytes, ...]:
-        """Give what is looked for."""
+        """Return what is looked for."""
         return self._markers
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
@@ -138,12 +138,12 @@ class FrameSkimmer:
 
     @property
     def frame_in_progress(self) -> bool:
-        """Tell whether a frame, or a message in fragments, has begun and not ended."""
+        """Return whether a frame, or a message in fragments, has begun and not ended."""
         return self.held > 0 or self._assembly.lacks > 0 or self._assembly.in_fragments
 
     @property
     def in_fragments(self) -> bool:
-        """Tell whether a message in fragments has begun and not ended."""
+        """Return whether a message in fragments has begun and not ended."""
         return self._assembly.in_fragments
 
     def feed(self, data: bytes) -> Skim:
@@ -194,14 +194,14 @@ class FrameSkimmer:
     def _is_all_noise(self, buffer: bytearray, start: int, end: int) -> bool:
         # With thousands of lines most reads bring one frame of the commonest noise or a few:
         # those are taken at once, the others by the walk.
-        step, assembly = self.gait.step, self._assembly
+        step, assembly = self.pattern.step, self._assembly
         if (
             type(step) is not RunSkipper
             or self.held
             or assembly.lacks
             or assembly.plain != PLAIN_TEXT
             or end - start > step.room
-            or self.gait.learning
+            or self.pattern.learning
             or step.least - 4 <= self._short_bytes
         ):
             return False
@@ -223,8 +223,8 @@ class FrameSkimmer:
         # Take the plain text frames that begin at `lo`; give where something else begins.
         if self._assembly.plain != PLAIN_TEXT:
             return lo
-        gait, search, short = self.gait, self._search, self._short_bytes
-        step, marked = gait.step, search.next
+        pattern, search, short = self.pattern, self._search, self._short_bytes
+        step, marked = pattern.step, search.next
         frames = shorts = 0
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
@@ -233,7 +233,7 @@ class FrameSkimmer:
         while lo <= last and buffer[lo] == PLAIN_TEXT:
             if marked < lo:
                 marked = search.seek(buffer, lo, end)
-            if step is not None and not gait.learning and step.least - 4 > short:
+            if step is not None and not pattern.learning and step.least - 4 > short:
                 lo, taken = step.run(buffer, lo, marked, due - frames)
                 frames += taken
                 if lo > last or buffer[lo] != PLAIN_TEXT:
@@ -277,7 +277,7 @@ class FrameSkimmer:
         return lo
 
     def _count(self, frames: int, *, skipped: int, data: int) -> None:
-        self.gait.walked(frames)
+        self.pattern.walked(frames)
         self.frames_total += frames
         self.skipped_total += skipped
         self.data_total += data
@@ -286,8 +286,8 @@ class FrameSkimmer:
         where = is_book_noise(buffer, at, stop, self._lead)
         if where > 0:
             self._lead = where
-            if self.gait.learning:
-                self.gait.note(where, stop - at)
+            if self.pattern.learning:
+                self.pattern.note(where, stop - at)
         return where >= 0
 
     def _keep(self, sample: bytes | bytearray) -> None:

@@ -78,12 +78,12 @@ class TlsSocket(socket.socket):
                 return
 
     def version(self) -> str | None:
-        """Give the version of TLS, once hands are shaken."""
+        """Return the version of TLS, once hands are shaken."""
         return self._tls.version()
 
     @property
     def has_more(self) -> bool:
-        """Tell whether there is something to read that the kernel does not know of."""
+        """Return whether there is something to read that the kernel does not know of."""
         return self._tls.pending() > 0 or self._over or self._failed is not None
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:

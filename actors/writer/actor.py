@@ -49,7 +49,7 @@ from actors.model.database_state import AWAY, BEHIND, LIVE
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Evidence, FindingsBatch, TradeBatch, batch
-from actors.writer.notify import Recollection, WriterNeighbours, WriterNotifier
+from actors.writer.notify import Reader, WriterNeighbours, WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
 
 __all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
@@ -102,12 +102,12 @@ class WriterActor(BaseActor):
         rng: Random,
     ) -> None:
         super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._tidings = WriterNotifier(birth, neighbours)
+        self._notifier = WriterNotifier(birth, neighbours)
         self._store = store
         self._journal = journal
-        self._recollection = Recollection(store, self._tidings)
-        self._presence = DatabaseState(rng)
-        self._stride = BatchSize(
+        self._reader = Reader(store, self._notifier)
+        self._database_state = DatabaseState(rng)
+        self._batch_size = BatchSize(
             most_trades=settings.batch_trades * settings.feeds,
             most_records=settings.batch_records,
         )
@@ -117,12 +117,12 @@ class WriterActor(BaseActor):
         self._stall = StallDetector(settings.hole_s)
         self._gathered = TradeBatch()
         self._knowledge = FindingsBatch()
-        self._witness = FeedComparison(settings.feeds)
+        self._comparison = FeedComparison(settings.feeds)
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
         self.handlers = self._table()
 
     def _table(self) -> dict[type[Message], Handler]:
-        recollection = self._recollection
+        reader = self._reader
         return {
             Open: self._open,
             Tick: self._tick,
@@ -133,8 +133,8 @@ class WriterActor(BaseActor):
             FactSeen: self._fact_seen,
             ReadJournal: self._journalled,
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
-            RequestMarkets: lambda _: self._ask(recollection.unresolved),
-            RequestRechecks: lambda told: self._ask(lambda: recollection.verdicts(told.stretch)),
+            RequestMarkets: lambda _: self._ask(reader.unresolved),
+            RequestRechecks: lambda told: self._ask(lambda: reader.verdicts(told.stretch)),
             MarketsSeen: self._markets_seen,
             MarketMoved: lambda told: self._keep(told.ticket, told.transition),
             ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),
@@ -144,7 +144,7 @@ class WriterActor(BaseActor):
 
     def on_stop(self) -> None:
         """Let go of the database. In the actor's thread."""
-        self._tidings.say_written(self._now, at_once=True)
+        self._notifier.say_written(self._now, at_once=True)
         self._store.close()
 
     def _open(self, _: Open) -> None:
@@ -157,12 +157,12 @@ class WriterActor(BaseActor):
         self._acks = Watermark(max(opened.mark, 1))
         self._journal.release(self._acks.mark)
         self._fall_behind()
-        self._tidings.opened(opened.server, self._acks.mark)
-        self._guarded(self._recollection.unresolved)
+        self._notifier.opened(opened.server, self._acks.mark)
+        self._guarded(self._reader.unresolved)
 
     def _ask(self, question: Callable[[], None]) -> None:
         """Have the database tell somebody something; while it is away, they ask again."""
-        if self._presence.is_open:
+        if self._database_state.is_open:
             self._guarded(question)
 
     def _guarded(self, work: Callable[[], None]) -> bool:
@@ -174,8 +174,8 @@ class WriterActor(BaseActor):
             return False
         except StorePoisoned as poisoned:
             self._let_go()
-            retry_s = self._presence.stopped(self._now)
-            self._tidings.stopped(str(poisoned), retry_s)
+            retry_s = self._database_state.stopped(self._now)
+            self._notifier.stopped(str(poisoned), retry_s)
             self._report()
             return False
         return True
@@ -183,70 +183,72 @@ class WriterActor(BaseActor):
     def _lose(self, away: StoreUnavailable) -> None:
         """The database is away: try again later."""
         self._let_go()
-        retry_s = self._presence.lost(self._now)
-        self._tidings.lost(str(away), retry_s)
+        retry_s = self._database_state.lost(self._now)
+        self._notifier.lost(str(away), retry_s)
 
     def _let_go(self) -> None:
         """Forget what the journal or its owner will tell again."""
         self._store.close()
-        self._witness.forget()
+        self._comparison.forget()
         self._gathered = TradeBatch()
         self._knowledge = FindingsBatch()
 
     def _fall_behind(self) -> None:
         """From here on the journal is read, until its end is reached."""
         self._gathered = TradeBatch()
-        self._witness.forget()
-        if self._presence.state != BEHIND:
-            self._presence.state = BEHIND
+        self._comparison.forget()
+        if self._database_state.state != BEHIND:
+            self._database_state.state = BEHIND
             self.actor_ref.tell(CatchUp())
 
     def _tick(self, tick: Tick) -> None:
         """Try again, look for sequences that never came, report."""
         self._now, self._wall_ns = tick.now, tick.wall_ns
-        self._tidings.say_written(tick.now)
-        if self._presence.due(tick.now):
+        self._notifier.say_written(tick.now)
+        if self._database_state.due(tick.now):
             self._open(Open())
-        missed = self._witness.missed(tick.now)
+        missed = self._comparison.missed(tick.now)
         if missed:
             self.supervisor.tell(TradesMissed(missed=missed))
         standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
-        if self._stall.noticed(tick.now, **standing) and self._presence.is_live:
+        if self._stall.noticed(tick.now, **standing) and self._database_state.is_live:
             self._fall_behind()
         self._report()
 
     def _report(self) -> None:
-        self._tidings.report(self._now, state=self._presence.state, waiting=self._gathered.records)
+        self._notifier.report(
+            self._now, state=self._database_state.state, waiting=self._gathered.records
+        )
 
     # ---------------------------------------------------------------- gather
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather trades; commit early when the batch is full."""
-        if not self._presence.is_live or message.seq < self._acks.mark:
+        if not self._database_state.is_live or message.seq < self._acks.mark:
             return
         seq, connection, trades = message.seq, message.connection, message.trades
         self._gathered.frames(seq, connection, trades, message.hashes, message.rejections)
-        self._witness.heard(connection, trades, self._now)
-        if len(self._gathered.trades) >= self._stride.trades:
+        self._comparison.heard(connection, trades, self._now)
+        if len(self._gathered.trades) >= self._batch_size.trades:
             self._commit()
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
-        if self._presence.is_live and message.seq >= self._acks.mark:
+        if self._database_state.is_live and message.seq >= self._acks.mark:
             self._gathered.fact(message.seq, message.fact)
-            if self._gathered.full_of[1] >= self._stride.records:
+            if self._gathered.full_of[1] >= self._batch_size.records:
                 self._commit()
 
     def _journalled(self, _: ReadJournal) -> None:
         """Too much was in flight to tell: commit what is here, then read the journal."""
-        if self._presence.is_live:
+        if self._database_state.is_live:
             self._commit()
-        if self._presence.is_live:
+        if self._database_state.is_live:
             self._fall_behind()
 
     def _markets_seen(self, message: MarketsSeen) -> None:
         """Gather markets; their owner tells them again until they are stored."""
-        if self._presence.is_open:
+        if self._database_state.is_open:
             self._knowledge.markets += message.markets
             self._knowledge.catalog_tickets.append(message.ticket)
             if len(self._knowledge.markets) >= self._batch_markets:
@@ -254,7 +256,7 @@ class WriterActor(BaseActor):
 
     def _keep(self, ticket: int, evidence: Evidence) -> None:
         """Gather evidence and verdicts, likewise."""
-        if self._presence.is_open:
+        if self._database_state.is_open:
             self._knowledge.keep(ticket, evidence)
 
     # ---------------------------------------------------------------- commit
@@ -262,7 +264,7 @@ class WriterActor(BaseActor):
     def _flush(self, _: Flush) -> None:
         """The batch window is over."""
         waits = self._gathered.records or self._knowledge or self._notes
-        if waits and self._presence.is_open:
+        if waits and self._database_state.is_open:
             self._commit()
 
     def _commit(self) -> None:
@@ -272,9 +274,9 @@ class WriterActor(BaseActor):
         for first, last in gathered.stretches:
             self._acks.done(first, last)
         if self._guarded(lambda: self._transact(gathered, knowledge)):
-            self._stride.held()
-        elif self._presence.state == AWAY:
-            self._stride.failed()
+            self._batch_size.held()
+        elif self._database_state.state == AWAY:
+            self._batch_size.failed()
 
     def _transact(self, gathered: TradeBatch, knowledge: FindingsBatch) -> None:
         notes = tuple(self._notes)
@@ -282,31 +284,31 @@ class WriterActor(BaseActor):
         for _ in notes:
             self._notes.popleft()
         self._journal.release(self._acks.mark)
-        self._tidings.committed(gathered, knowledge, committed, self._wall_ns)
+        self._notifier.committed(gathered, knowledge, committed, self._wall_ns)
 
     def _catch_up(self, _: CatchUp) -> None:
         """Commit one more stretch of the journal; go live at its end."""
-        if self._presence.state != BEHIND:
+        if self._database_state.state != BEHIND:
             return
         self._gathered = read_range(
             self._journal,
             self._acks,
-            most_trades=self._stride.trades,
-            most_records=self._stride.records,
+            most_trades=self._batch_size.trades,
+            most_records=self._batch_size.records,
         )
         if self._gathered.records:
             self._commit()
-            if self._presence.state == BEHIND:
+            if self._database_state.state == BEHIND:
                 self.actor_ref.tell(CatchUp())
         else:
-            self._presence.state = LIVE
+            self._database_state.state = LIVE
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; give False when the database is away."""
-        if self._presence.is_live:
+        if self._database_state.is_live:
             self._commit()
-        if self._presence.is_live:
+        if self._database_state.is_live:
             self._fall_behind()
-        while self._presence.state == BEHIND:
+        while self._database_state.state == BEHIND:
             self._catch_up(CatchUp())
-        return self._presence.is_live
+        return self._database_state.is_live

@@ -45,13 +45,13 @@ class Store(Protocol):
         """
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Give the markets that have no resolution yet, in chunks."""
+        """Return the markets that have no resolution yet, in chunks."""
 
     def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        """Give what earlier lives heard last of these markets."""
+        """Return what earlier lives heard last of these markets."""
 
     def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Give the verdicts of which another look falls due, in chunks."""
+        """Return the verdicts of which another look falls due, in chunks."""
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -1,7 +1,7 @@
-"""The witness: trades that one feed heard and another did not.
+"""The comparison: trades that one feed heard and another did not.
 
 Every token is on one slot of each feed, so a trade comes once from each. The
-witness only finds who did not report; whether that connection claims to have
+comparison only finds who did not report; whether that connection claims to have
 listened then, and truly did not hear it, only the connection itself can say.
 `now` is monotonic seconds.
 """
@@ -50,7 +50,7 @@ class FeedComparison:
         self._open: deque[_Heard] = deque()
 
     def __len__(self) -> int:
-        """Give how many trades are remembered."""
+        """Return how many trades are remembered."""
         return len(self._trades)
 
     def heard(self, connection: str, trades: Iterable[Trade], now: float) -> None:
@@ -79,7 +79,7 @@ class FeedComparison:
         self._open.clear()
 
     def missed(self, now: float) -> tuple[MissedTrade, ...]:
-        """Give trades that too few slots reported: one of each token, `MOST_AT_ONCE` at most."""
+        """Return trades that too few slots reported: one of each token, `MOST_AT_ONCE` at most."""
         while self._trades:
             key, oldest = next(iter(self._trades.items()))
             if now - oldest.at < self._window_s:

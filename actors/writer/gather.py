@@ -97,7 +97,7 @@ class TradeBatch:
 
     @property
     def full_of(self) -> tuple[int, int]:
-        """Give (trades, records); a record that names tokens is a row of each of them too."""
+        """Return (trades, records); a record that names tokens is a row of each of them too."""
         return len(self.trades), self.records + self._tokens
 
 
@@ -133,7 +133,7 @@ class FindingsBatch:
 def batch(
     gathered: TradeBatch, knowledge: FindingsBatch, events: tuple[ConnectionEvent, ...], mark: int
 ) -> Batch:
-    """Give one transaction; facts in the order of their sequence."""
+    """Return one transaction; facts in the order of their sequence."""
     return Batch(
         trades=tuple(gathered.trades),
         hashes=tuple(gathered.hashes),

@@ -63,7 +63,7 @@ class CommitSummary:
             self._lag_ns = max(self._lag_ns, wall_ns - oldest_received_ns)
 
     def take(self, now: float, *, at_once: bool = False) -> dict[str, float]:
-        """Give the fields of the line that is due; nothing while none is.
+        """Return the fields of the line that is due; nothing while none is.
 
         `lag_s` is how long the trade that waited longest had waited.
         """
@@ -153,7 +153,7 @@ class WriterNotifier:
         )
 
     def report(self, now: float, *, state: str, waiting: int) -> None:
-        """Give a sign of life: how the database is, how many records wait for it."""
+        """Return a sign of life: how the database is, how many records wait for it."""
         self._to.supervisor.tell(
             WriterReport(
                 child=self._birth.child,
@@ -172,21 +172,21 @@ class WriterNotifier:
 
 
 # MERGED: What the database remembers of earlier lives, told to those who ask.
-class Recollection:
+class Reader:
     """Reads outcomes back. Every method raises what the store raises."""
 
-    def __init__(self, store: Store, tidings: WriterNotifier) -> None:
+    def __init__(self, store: Store, notifier: WriterNotifier) -> None:
         self._store = store
-        self._tidings = tidings
+        self._notifier = notifier
 
     def unresolved(self) -> None:
-        """Tell what earlier days left unresolved, and what was said of it."""
+        """Return what earlier days left unresolved, and what was said of it."""
         for markets in self._store.open_markets():
             ids = tuple(market.condition_id for market in markets)
-            self._tidings.remembered(markets, self._store.last_words(ids))
+            self._notifier.remembered(markets, self._store.last_words(ids))
 
     def verdicts(self, stretch: TimeWindow) -> None:
-        """Tell which verdicts fall due for another look in this stretch."""
+        """Return which verdicts fall due for another look in this stretch."""
         for verdicts in self._store.verdicts_to_check(stretch):
-            self._tidings.due_again(verdicts)
-        self._tidings.due_again((), until_ms=stretch.until_ms)
+            self._notifier.due_again(verdicts)
+        self._notifier.due_again((), until_ms=stretch.until_ms)

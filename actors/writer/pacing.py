@@ -23,12 +23,12 @@ class DatabaseState:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether something can be stored."""
+        """Return whether something can be stored."""
         return self.state in (BEHIND, LIVE)
 
     @property
     def is_live(self) -> bool:
-        """Tell whether what is told can be stored as it comes."""
+        """Return whether what is told can be stored as it comes."""
         return self.state == LIVE
 
     def lost(self, now: float) -> float:
@@ -45,7 +45,7 @@ class DatabaseState:
         return delay_s
 
     def due(self, now: float) -> bool:
-        """Tell whether to try now; while it is there, note that it still is."""
+        """Return whether to try now; while it is there, note that it still is."""
         if self.is_open:
             self._backoff.succeeded(now)
             return False
@@ -75,12 +75,12 @@ class BatchSize:
 
     @property
     def trades(self) -> int:
-        """Give how many trades the next batch may have; at least one."""
+        """Return how many trades the next batch may have; at least one."""
         return max(1, int(self._most_trades * self._share))
 
     @property
     def records(self) -> int:
-        """Give how many journal records it may have; at least one."""
+        """Return how many journal records it may have; at least one."""
         return max(1, int(self._most_records * self._share))
 
     def failed(self) -> None:

@@ -67,7 +67,7 @@ class Loop:
         self.tracker._journal = cast("Journal", self.journal)
 
     def times(self) -> list[tuple[float, datetime]]:
-        """Give what the supervisor was told of the clocks."""
+        """Return what the supervisor was told of the clocks."""
         return [
             (tick.now, datetime.fromtimestamp(tick.wall_ns / 1e9, UTC))
             for tick in self.supervisor.of(Tick)

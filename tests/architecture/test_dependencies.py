@@ -46,7 +46,7 @@ def modules(packages: Iterable[str]) -> set[str]:
 
 
 def declared(section: str, key: str) -> set[str]:
-    """Give the packages that setup.cfg names there."""
+    """Return the packages that setup.cfg names there."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     lines = (line for line in setup[section][key].splitlines() if line)
@@ -61,7 +61,7 @@ LOCAL = {"actors", "tests"}
 
 
 def named(node: ast.AST) -> Iterator[str]:
-    """Give the modules that this piece of source asks for."""
+    """Return the modules that this piece of source asks for."""
     match node:
         case ast.Import(names=names):
             yield from (alias.name for alias in names)
@@ -74,7 +74,7 @@ def named(node: ast.AST) -> Iterator[str]:
 
 
 def imported(*places: str, but: str = "nothing") -> set[str]:
-    """Give the modules of others that are imported below these places."""
+    """Return the modules of others that are imported below these places."""
     paths = (path for place in places for path in (ROOT / place).rglob("*.py"))
     sources = [path for path in paths if ROOT / but not in path.parents]
     if "actors" in places:

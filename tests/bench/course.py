@@ -92,7 +92,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowd(markets: int) -> Iterator[Crowd]:
-    """Give a crowd for one run."""
+    """Return a crowd for one run."""
     found = Crowd(markets)
     try:
         yield found
@@ -126,7 +126,7 @@ def reader(command: list[str], settings: Mapping[str, str], log: Path) -> Iterat
 
 
 def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str]:
-    """Give the tracker's settings for a run against this crowd."""
+    """Return the tracker's settings for a run against this crowd."""
     return {
         "TRACKER_DATABASE_URL": "postgresql://?" + urllib.parse.urlencode(conninfo_to_dict(dsn)),
         "TRACKER_STATE_DIR": str(folder / "state"),
@@ -143,7 +143,7 @@ def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str
 
 
 def tracker() -> list[str]:
-    """Give the command of the tracker in a hurry."""
+    """Return the command of the tracker in a hurry."""
     return [sys.executable, str(HERE / "hurried.py")]
 
 

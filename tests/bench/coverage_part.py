@@ -95,7 +95,7 @@ def measure(_: Rivalry, __: Path, turns: int) -> Findings:
 def _asked(
     connection: psycopg.Connection[tuple[int, ...]], what: str, *given: str
 ) -> tuple[float, int]:
-    """Give milliseconds and the number of gaps."""
+    """Return milliseconds and the number of gaps."""
     began = time.perf_counter()
     row = connection.execute(what.encode(), given or None).fetchone()
     assert row is not None

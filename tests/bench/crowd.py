@@ -30,17 +30,17 @@ PAUSE_S = 0.002
 
 
 def token_of(number: int) -> str:
-    """Give the id of a token; two neighbours make a market."""
+    """Return the id of a token; two neighbours make a market."""
     return str(10**76 + number)
 
 
 def condition_of(number: int) -> str:
-    """Give the condition of a token."""
+    """Return the condition of a token."""
     return f"0x{number // 2 + 1:064x}"
 
 
 def market_of(number: int) -> dict[str, Any]:
-    """Give Gamma's row of a market."""
+    """Return Gamma's row of a market."""
     tokens = [token_of(2 * number), token_of(2 * number + 1)]
     return {
         "id": str(number),

@@ -52,7 +52,7 @@ class Server:
 
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
-    """Give a server for one part of the bench."""
+    """Return a server for one part of the bench."""
     root = Path(tempfile.mkdtemp(prefix="tracker-bench-"))
     root.chmod(0o755)  # as root the server is another user
     embedded = Embedded(root / "pg", options=OPTIONS)

@@ -28,11 +28,11 @@ class Figure:
 
     @property
     def ratios(self) -> list[float]:
-        """Give ours by rival, turn by turn."""
+        """Return ours by rival, turn by turn."""
         return [ours / rival for ours, rival in zip(self.ours, self.rivals, strict=True)]
 
     def as_json(self) -> dict[str, Any]:
-        """Give what `bench.json` says of it: medians, and null where there is no rival."""
+        """Return what `bench.json` says of it: medians, and null where there is no rival."""
         rivals = self.rivals
         return {
             "name": self.name,
@@ -86,7 +86,7 @@ def alternate(runs: dict[str, Run], turns: int) -> dict[str, list[float]]:
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Give a table as text."""
+    """Return a table as text."""
     cells = [[*heads], *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
     lines = [

@@ -11,7 +11,7 @@ TOKENS = 3000
 
 
 def made(count: int, *, seed: int = 1) -> list[Trade]:
-    """Give so many different trades, in the order of their times, 200 a second."""
+    """Return so many different trades, in the order of their times, 200 a second."""
     rng = random.Random(f"prints:{seed}")
     tokens = [str(10**76 + rng.randrange(9 * 10**76)) for _ in range(TOKENS)]
     conditions = [f"0x{rng.getrandbits(256):064x}" for _ in range(TOKENS // 2)]

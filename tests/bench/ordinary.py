@@ -45,7 +45,7 @@ async def listen(url: str, tokens: list[str], rows: "asyncio.Queue[Row]") -> Non
 
 
 def row_of(event: dict[str, str], now: datetime) -> Row:
-    """Give the columns of a trade."""
+    """Return the columns of a trade."""
     return (
         datetime.fromtimestamp(int(event["timestamp"]) / 1000, UTC),
         now,

@@ -56,7 +56,7 @@ class Reading:
 
     @property
     def subscription(self) -> str:
-        """Give the first subscription form; from now on the clock runs."""
+        """Return the first subscription form; from now on the clock runs."""
         self.begin()
         return json.dumps({"assets_ids": self.tokens, "type": "market"})
 
@@ -78,7 +78,7 @@ class Reading:
             self.report()
 
     def report(self) -> None:
-        """Say what it cost, and end at once: reconnecting is not what is measured."""
+        """Return what it cost, and end at once: reconnecting is not what is measured."""
         cost = {
             "cpu_s": time.process_time() - self._cpu_s,
             "wall_s": time.perf_counter() - self._wall_s,

@@ -50,7 +50,7 @@ class Rivalry:
     absent: dict[str, str] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Tell whether a package is there."""
+        """Return whether a package is there."""
         return name in self.versions
 
 

@@ -31,7 +31,7 @@ class Size:
 
     @property
     def tokens(self) -> int:
-        """Give how many tokens there are."""
+        """Return how many tokens there are."""
         return self.connections * PER_CONNECTION // self.feeds
 
 
@@ -58,7 +58,7 @@ class Seen:
     opened_s: float
 
     def lag_ms(self, share: float) -> float:
-        """Give the lag that this share of the trades had at most."""
+        """Return the lag that this share of the trades had at most."""
         return self.lags_ms[min(int(share * len(self.lags_ms)), len(self.lags_ms) - 1)]
 
 

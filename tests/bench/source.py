@@ -18,7 +18,7 @@ _PIECE = 256 << 10
 
 
 def upgrade(head: bytes) -> bytes:
-    """Give the answer to the head of a handshake."""
+    """Return the answer to the head of a handshake."""
     key = next(
         line.split(b":", 1)[1].strip()
         for line in head.split(b"\r\n")

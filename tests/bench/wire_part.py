@@ -51,13 +51,13 @@ class Course:
 
     @property
     def frame_bytes(self) -> float:
-        """Give the mean length of a frame."""
+        """Return the mean length of a frame."""
         return self._mix.stat().st_size / FRAMES
 
     def run(
         self, python: Path, script: str, times: int, more: Sequence[str] = (), *, tls: bool = False
     ) -> float:
-        """Give frames a second of the reader's processor time."""
+        """Return frames a second of the reader's processor time."""
         source = subprocess.Popen(
             [
                 sys.executable,

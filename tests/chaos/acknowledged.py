@@ -54,5 +54,5 @@ def _key(found: Trade, occurrence: int) -> Key:
 
 
 def stored_keys(server: OwnServer, dsn: str) -> set[Key]:
-    """Give what the database holds."""
+    """Return what the database holds."""
     return {(row[0], row[1], row[2], row[3]) for row in server.ask(_ROWS, db=dsn)}

@@ -191,7 +191,7 @@ def drift(scene: Scene, _: Monitor) -> Iterator[None]:
 
 
 def broken(target: str, action: str, times: int) -> Bring:
-    """Give what starts a tracker in which a method is broken so many times."""
+    """Return what starts a tracker in which a method is broken so many times."""
 
     @contextlib.contextmanager
     def bring(scene: Scene, _: Monitor) -> Iterator[None]:

@@ -70,7 +70,7 @@ def _fault(
 
 
 def names_of(fault: Fault) -> tuple[str, ...]:
-    """Give the alerts that a fault raises."""
+    """Return the alerts that a fault raises."""
     assert isinstance(fault.play, partial)
     names: tuple[str, ...] = fault.play.keywords["names"]
     return names

@@ -94,7 +94,7 @@ def check(
 
 
 def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
-    """Give every recorded gap between two times: token, span, cause."""
+    """Return every recorded gap between two times: token, span, cause."""
     times = tuple(datetime.fromtimestamp(at, UTC) for at in looked)
     with psycopg.connect(dsn, autocommit=True) as database:
         rows = database.execute(_GAPS, times).fetchall()
@@ -102,7 +102,7 @@ def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
 
 
 def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
-    """Say whether the times of receipt are those of the feed, not those of the storing.
+    """Return whether the times of receipt are those of the feed, not those of the storing.
 
     Returns:
         How many trades have an earlier `received_at` than one that was sent before them for
@@ -147,7 +147,7 @@ def _shared(one: Span, other: Span) -> float:
 
 
 def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
-    """Give when each token was surely heard: between two trades of one connection to it.
+    """Return when each token was surely heard: between two trades of one connection to it.
 
     The ledger says of each trade to which connections it was written. A connection
     that was given the trade before and the one after, and to which nothing happened in

@@ -52,7 +52,7 @@ def torn(scene: Scene) -> None:
 
 
 def segments(scene: Scene) -> list[Path]:
-    """Give the files of the journal, oldest first."""
+    """Return the files of the journal, oldest first."""
     return sorted((scene.folder / "state" / "journal").glob("seg-*.log"))
 
 

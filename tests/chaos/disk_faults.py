@@ -27,7 +27,7 @@ def full(scene: Scene) -> None:
 
 
 def causes(scene: Scene) -> dict[str, int]:
-    """Give the causes of the recorded gaps, as they stand."""
+    """Return the causes of the recorded gaps, as they stand."""
     rows = scene.server.ask(
         "select g.cause, count(*) from assets a, coverage_gaps(a.token_id, %s, now()) g group by 1",
         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(scene.began)),

@@ -60,21 +60,21 @@ class Doors(Stage):
 
     @property
     def feed(self) -> Proxy:
-        """Give the proxy before the feed; asked for before the tracker starts."""
+        """Return the proxy before the feed; asked for before the tracker starts."""
         if self._feed is None:
             self._feed = self.doors.enter_context(Proxy(self._place("ws_url")))
         return self._feed
 
     @property
     def http(self) -> Proxy:
-        """Give the proxy before Gamma, CLOB, Data API and chain."""
+        """Return the proxy before Gamma, CLOB, Data API and chain."""
         if self._http is None:
             self._http = self.doors.enter_context(Proxy(self._place("gamma_url")))
         return self._http
 
     @property
     def base(self) -> Proxy:
-        """Give the proxy before the database."""
+        """Return the proxy before the database."""
         if self._base is None:
             self._base = self.doors.enter_context(Proxy(self.server.door))
         return self._base
@@ -86,7 +86,7 @@ class Doors(Stage):
         return parts.hostname, parts.port
 
     def settings(self) -> dict[str, str]:
-        """Give the tracker's environment, through whatever proxies there are."""
+        """Return the tracker's environment, through whatever proxies there are."""
         found = super().settings()
         found["TRACKER_LOG_FORMAT"] = "json"
         if self._feed is not None:

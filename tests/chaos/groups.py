@@ -13,7 +13,7 @@ MEMORY = Path("/sys/fs/cgroup/memory")
 
 @contextlib.contextmanager
 def grouped(root: Path, *pids: int) -> Iterator[Path]:
-    """Give the folder of a new group that holds these processes; gone with the last of them."""
+    """Return the folder of a new group that holds these processes; gone with the last of them."""
     group = root / f"tracker-torture-{os.getpid()}"
     group.mkdir()
     try:

@@ -43,7 +43,7 @@ def quickened(rules: str) -> str:
 
 
 def free_port() -> int:
-    """Give a port of the loopback that nobody has, below those that the kernel hands out.
+    """Return a port of the loopback that nobody has, below those that the kernel hands out.
 
     It is to stay free until the tracker takes it, and between two trackers.
     """
@@ -110,12 +110,12 @@ class Monitor:
             self._process.wait()
 
     def value(self, query: str) -> float | None:
-        """Give the present value of a query that has one, or None."""
+        """Return the present value of a query that has one, or None."""
         rows = self._get(f"query?query={urllib.parse.quote(query)}").get("result")
         return float(rows[0]["value"][1]) if rows else None
 
     def firing(self) -> set[str]:
-        """Give the names of the alerts that fire now."""
+        """Return the names of the alerts that fire now."""
         alerts = self._get("alerts").get("alerts", ())
         return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 

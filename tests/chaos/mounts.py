@@ -22,7 +22,7 @@ def own_mounts() -> None:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, mib: int) -> Iterator[Path]:
-    """Give a folder on a disk of its own of this size, in memory."""
+    """Return a folder on a disk of its own of this size, in memory."""
     folder.mkdir(exist_ok=True)
     _run("mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0755", "tmpfs", str(folder))
     try:
@@ -40,7 +40,7 @@ def make_image(image: Path, mib: int) -> None:
 
 @contextlib.contextmanager
 def mounted(image: Path, folder: Path) -> Iterator[Path]:
-    """Give the folder in which an image is mounted."""
+    """Return the folder in which an image is mounted."""
     folder.mkdir(exist_ok=True)
     _run("mount", "-o", "loop", str(image), str(folder))
     try:

@@ -93,8 +93,8 @@ MUTATIONS = (
     Mutation(
         "release only of what is committed",
         "actors/writer/actor.py",
-        "        self._journal.release(self._acks.mark)\n        self._tidings.committed(",
-        "        self._journal.release(self._journal.next_seq)\n        self._tidings.committed(",
+        "        self._journal.release(self._acks.mark)\n        self._notifier.committed(",
+        "        self._journal.release(self._journal.next_seq)\n        self._notifier.committed(",
         ("tests/writer/test_actor.py", MACHINE),
     ),
     Mutation(
@@ -160,7 +160,7 @@ def _dies(tree: Path, mutation: Mutation) -> bool:
 
 
 def _tested(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Give the exit code of the tests and their last line."""
+    """Return the exit code of the tests and their last line."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no"]
     command += ["-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)

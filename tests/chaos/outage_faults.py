@@ -47,7 +47,7 @@ def down_for_long(scene: Scene) -> None:
 
 
 def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
-    """Give how often the status was wrong and how much memory grew, in MiB."""
+    """Return how often the status was wrong and how much memory grew, in MiB."""
     course = [scene.memory_mib()]
     wrong = 0
     end = time.monotonic() + seconds

@@ -31,7 +31,7 @@ def killed_once(scene: Scene) -> None:
 
 
 def killed_at(call: str) -> Callable[[Scene], None]:
-    """Give the play in which the tracker is killed as it enters a system call."""
+    """Return the play in which the tracker is killed as it enters a system call."""
 
     def play(scene: Scene) -> None:
         for _ in range(3):

@@ -172,7 +172,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """Give how many are open."""
+        """Return how many are open."""
         return len(self._links)
 
     # ------------------------------------------------------------ in the loop

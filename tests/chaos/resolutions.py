@@ -195,7 +195,7 @@ def _pause(seconds: float) -> None:
 
 
 def markets(stage: Stage) -> dict[str, Market]:
-    """Give every market with its plan, as the ledger has it."""
+    """Return every market with its plan, as the ledger has it."""
     lines = history(stage.ledger)
     return {line["condition"]: market_of(line) for line in lines if line["kind"] == "market"}
 

@@ -32,14 +32,14 @@ class Fuse:
 
     @property
     def value(self) -> float:
-        """Give the number in the file, 0 while there is none."""
+        """Return the number in the file, 0 while there is none."""
         try:
             return float(self._file.read_text() or 0)
         except (OSError, ValueError):
             return 0.0
 
     def burns(self) -> bool:
-        """Tell whether the method is to break now; counts as one time."""
+        """Return whether the method is to break now; counts as one time."""
         with self._lock:
             if self._used >= self.value:
                 return False

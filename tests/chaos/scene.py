@@ -189,13 +189,13 @@ class Scene(Doors):
         self.outcome.notes.append(text)
 
     def memory_mib(self) -> float:
-        """Give the resident memory of the tracker."""
+        """Return the resident memory of the tracker."""
         text = Path(f"/proc/{self._now().process.pid}/status").read_text()
         line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
     def lines(self) -> list[dict[str, Any]]:
-        """Give the simulator's open connections that have subscribed to tokens."""
+        """Return the simulator's open connections that have subscribed to tokens."""
         place = f"{self.urls['admin_url']}/connections"
         with urllib.request.urlopen(place, timeout=5) as answer:  # noqa: S310 - loopback, ours
             rows = json.load(answer)["connections"]
@@ -277,7 +277,7 @@ class Scene(Doors):
 
 
 def hears_all(found: dict[str, Any]) -> bool:
-    """Tell whether every connection is live and every token confirmed."""
+    """Return whether every connection is live and every token confirmed."""
     lines, tokens = found["connections"], found["assets"]
     return bool(tokens["covered"] >= tokens["wanted"] > 0 and lines["live"] >= lines["wanted"])
 
@@ -287,12 +287,12 @@ def _well(found: dict[str, Any]) -> bool:
 
 
 def at_of(event: dict[str, Any]) -> float:
-    """Give the time of a log line in seconds since 1970."""
+    """Return the time of a log line in seconds since 1970."""
     return datetime.fromisoformat(event["timestamp"]).timestamp()
 
 
 def python(*arguments: str) -> list[str]:
-    """Give the command of the tracker, or of another script, as a test would start it."""
+    """Return the command of the tracker, or of another script, as a test would start it."""
     return [sys.executable, *(arguments or (str(ROOT / "bin" / "tracker"),))]
 
 
@@ -300,7 +300,7 @@ def python(*arguments: str) -> list[str]:
 def scene(
     folder: Path, server: OwnServer, outcome: Outcome, *, scale: float = 1.0
 ) -> Iterator[Scene]:
-    """Give a scene with a fresh database; nothing of it stays."""
+    """Return a scene with a fresh database; nothing of it stays."""
     with server.database() as dsn:
         found = Scene(folder, server, dsn, outcome, scale=scale)
         try:

@@ -43,11 +43,11 @@ class OwnServer(Server):
 
     @property
     def door(self) -> str:
-        """Give the path of its Unix socket, for a proxy."""
+        """Return the path of its Unix socket, for a proxy."""
         return str(self.root / "s" / f".s.PGSQL.{PORT}")
 
     def through(self, address: tuple[str, int], dsn: str, **more: str) -> str:
-        """Give the address of one of its databases as seen through a proxy."""
+        """Return the address of one of its databases as seen through a proxy."""
         return make_conninfo(dsn, host=address[0], port=address[1], sslmode="disable", **more)
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class OwnServer(Server):
             return connection.execute(query.encode(), given or None).fetchall()
 
     def backends(self) -> list[int]:
-        """Give the process ids that serve the tracker."""
+        """Return the process ids that serve the tracker."""
         found = self.ask("select pid from pg_stat_activity where application_name = %s", TRACKER)
         return [pid for (pid,) in found]
 
@@ -111,7 +111,7 @@ class OwnServer(Server):
             self.start()
 
     def with_user(self, dsn: str, role: str, **more: str) -> str:
-        """Give the address of a database as another role sees it."""
+        """Return the address of a database as another role sees it."""
         return make_conninfo(dsn, user=role, **more)
 
     def cut_off(self, role: str) -> None:

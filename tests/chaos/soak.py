@@ -127,7 +127,7 @@ class Soak:
             self.series[name].append((at, value))
 
     def trends(self) -> dict[str, tuple[Trend, bool]]:
-        """Give the line of each series, and whether it is flat."""
+        """Return the line of each series, and whether it is flat."""
         found = {name: fit(points) for name, points in self.series.items()}
         return {
             name: (trend, trend.flat(share=SERIES[name][1], least=SERIES[name][2]))
@@ -211,7 +211,7 @@ def _verdict(name: str, *, good: bool) -> str:
 
 
 def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
-    """Give the page, and whether every figure is flat."""
+    """Return the page, and whether every figure is flat."""
     trends = soak.trends()
     rows = (
         f"| {name} | {SERIES[name][0]} | {trend.mean:.1f} | {trend.most:.1f}"

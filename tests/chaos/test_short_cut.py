@@ -27,7 +27,7 @@ ROBBERY = """
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Give a folder with a short name that others may enter: as root, the server is not us."""
+    """Return a folder with a short name that others may enter: as root, the server is not us."""
     found = Path(tempfile.mkdtemp(prefix="tracker-"))
     found.chmod(0o755)
     yield found

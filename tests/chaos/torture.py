@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def select(only: str) -> list[Fault]:
-    """Give the faults that are named, by number or as a group, or all.
+    """Return the faults that are named, by number or as a group, or all.
 
     Raises:
         KeyError: One is not known.
@@ -172,7 +172,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def lacking(fault: Fault) -> str:
-    """Say what the machine lacks for a fault, or nothing."""
+    """Return what the machine lacks for a fault, or nothing."""
     for need in fault.needs:
         if need == "root" and os.geteuid() != 0:
             return "root"
@@ -226,7 +226,7 @@ def _prove(fault: Fault, outcome: Outcome) -> None:
 
 @contextlib.contextmanager
 def _folder(fault: Fault, *, keep: bool) -> Iterator[Path]:
-    """Give a folder that others may enter: as root, the database server is not us."""
+    """Return a folder that others may enter: as root, the database server is not us."""
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{fault.number}-"))
     folder.chmod(0o755)
     try:

@@ -12,7 +12,7 @@ WAIT_S = 20.0
 
 
 def under(inject: str, command: list[str]) -> list[str]:
-    """Give the command that runs another one with this injection; the process is its own."""
+    """Return the command that runs another one with this injection; the process is its own."""
     call = inject.split(":", 1)[0]
     tracer = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     return [*tracer, "-e", f"inject={inject}", *command]
@@ -42,7 +42,7 @@ def attached(pid: int, inject: str) -> Iterator[None]:
 
 
 def _traced(pid: int) -> bool:
-    """Tell whether every thread is traced; a process that is gone was, too."""
+    """Return whether every thread is traced; a process that is gone was, too."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         words = [(task / "status").read_text() for task in tasks]

@@ -25,7 +25,7 @@ class Trend:
     most: float
 
     def flat(self, *, share: float, least: float) -> bool:
-        """Tell whether it gains no more than a share of the mean, or than a least amount."""
+        """Return whether it gains no more than a share of the mean, or than a least amount."""
         return self.drift <= max(share * abs(self.mean), least)
 
 
@@ -47,7 +47,7 @@ def fit(points: Sequence[Point]) -> Trend:
 
 
 def drawn(series: Mapping[str, Sequence[Point]], marks: Sequence[tuple[float, str]]) -> str:
-    """Give a picture (SVG): one panel for each series, under each other; faults are marked.
+    """Return a picture (SVG): one panel for each series, under each other; faults are marked.
 
     What is below zero is drawn at the floor of its panel.
     """

@@ -12,7 +12,7 @@ Told = dict[str, Any]
 
 
 def health(*, live: bool = True, reason: str = "reset") -> Told:
-    """Give the document of a tracker that has two connections and one batch."""
+    """Return the document of a tracker that has two connections and one batch."""
     state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
     state.universe_planned(wanted=10)
     opened = StoreOpened(server="PostgreSQL 18.6")

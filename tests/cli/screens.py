@@ -45,7 +45,7 @@ Spoil = Callable[[HealthState], None]
 
 
 def busy() -> HealthState:
-    """Give a tracker that has been well for an hour."""
+    """Return a tracker that has been well for an hour."""
     health = state()
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
@@ -154,7 +154,7 @@ SPOILS: Mapping[str, Spoil] = {
 
 
 def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
-    """Give each screen with the codes of its document, by name."""
+    """Return each screen with the codes of its document, by name."""
     found: dict[str, tuple[tuple[str, ...], RenderableType]] = {}
 
     def add(name: str, health: HealthState, now: float = NOW) -> None:
@@ -177,7 +177,7 @@ def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
 
 
 def unreachable() -> str:
-    """Give what is said when nobody answers."""
+    """Return what is said when nobody answers."""
     said, before = io.StringIO(), sys.stderr
     sys.stderr = said
     try:
@@ -188,7 +188,7 @@ def unreachable() -> str:
 
 
 def text(shown: RenderableType) -> str:
-    """Give a screen as it is without a terminal, 80 columns wide."""
+    """Return a screen as it is without a terminal, 80 columns wide."""
     console = Console(file=io.StringIO(), width=80, highlight=False)
     with console.capture() as captured:
         console.print(shown)

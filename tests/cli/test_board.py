@@ -10,7 +10,7 @@ from tests.cli.board_samples import health
 
 
 def shown(document: Any, encoding: str = "utf-8") -> list[str]:
-    """Give the lines of a board 80 columns wide."""
+    """Return the lines of a board 80 columns wide."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(width=80, file=file, highlight=False)
     console.print(board.render(document))

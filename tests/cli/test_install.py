@@ -59,14 +59,14 @@ def uncommented() -> str:
 
 
 def locked(name: str) -> dict[str, str]:
-    """Give each package of a lock file with its version and hashes."""
+    """Return each package of a lock file with its version and hashes."""
     text = (ROOT / name).read_text()
     blocks = re.findall(r"^(\S+)==(\S+ .*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
     return dict(blocks)
 
 
 def wanted(section: str, key: str) -> set[str]:
-    """Give the names of the packages that setup.cfg asks for."""
+    """Return the names of the packages that setup.cfg asks for."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     lines = [line for line in setup[section][key].splitlines() if line and line[0] != "#"]

@@ -32,7 +32,7 @@ FACTS: tuple[Fact, ...] = (
 
 
 def everything() -> Batch:
-    """Give a batch with something for every table."""
+    """Return a batch with something for every table."""
     return Batch(
         trades=(trade(1), trade(2, token_id=NO)),
         rejections=(

@@ -60,7 +60,7 @@ class Journal:
         self.facts: list[tuple[int, Fact]] = []
 
     def tell(self, *facts: Fact) -> int:
-        """Give the sequence of the last."""
+        """Return the sequence of the last."""
         for fact in facts:
             self.facts.append((len(self.facts) + 1, fact))
             self.store.commit(Batch(facts=(self.facts[-1],), mark=len(self.facts) + 1))

@@ -63,7 +63,7 @@ RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
 
 @pytest.fixture
 def filled(database: str, store: Store) -> str:
-    """Give a database in which everything has happened once.
+    """Return a database in which everything has happened once.
 
     A market resolved at 290 s. YES was wanted from 0 s and heard from 10 s to
     100 s and from 130 s to 300 s; NO was wanted and never heard. Trades of YES at

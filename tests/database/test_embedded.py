@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """Give a short path that other users may enter."""
+    """Return a short path that other users may enter."""
     folder = Path(tempfile.mkdtemp(prefix="tr-"))
     folder.chmod(0o755)
     yield folder / "pg"
@@ -37,7 +37,7 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 def make(root: Path) -> Iterator[Callable[[], Embedded]]:
-    """Give what makes a server in `root`; all are stopped afterwards."""
+    """Return what makes a server in `root`; all are stopped afterwards."""
     made: list[Embedded] = []
 
     def make_one() -> Embedded:

@@ -31,7 +31,7 @@ _OTHERS = """
 
 @pytest.fixture
 def freeze() -> Freeze:
-    """Give what stops every backend of a database, and lets them go on afterwards."""
+    """Return what stops every backend of a database, and lets them go on afterwards."""
 
     @contextmanager
     def stopped(database: str) -> Iterator[None]:
@@ -59,7 +59,7 @@ def _command(pid: int) -> str:
 
 @pytest.fixture
 def guard() -> Iterator[QueryWatchdog]:
-    """Give a guard with little patience."""
+    """Return a guard with little patience."""
     made = QueryWatchdog(lambda _: None, patience_s=lambda: 0.3, every_s=0.02)
     made.start()
     yield made

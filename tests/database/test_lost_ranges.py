@@ -168,7 +168,7 @@ def open_journal(folder: Path) -> Journal:
 
 @pytest.fixture
 def journal(folder: Path) -> Iterator[Journal]:
-    """Give a journal of several segments: a life that listens and hears."""
+    """Return a journal of several segments: a life that listens and hears."""
     made = open_journal(folder)
     for fact in LIFE:
         made.append(encode(fact))

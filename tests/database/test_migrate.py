@@ -19,7 +19,7 @@ ALL = tuple(each.name for each in migrations())
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a copy of the migrations that a test may change."""
+    """Return a copy of the migrations that a test may change."""
     return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
 
 

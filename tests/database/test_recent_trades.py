@@ -6,7 +6,7 @@ def key(number: int) -> bytes:
 
 
 def known(recent: RecentTrades, *numbers: int) -> list[int]:
-    """Give those of these numbers whose keys it knows."""
+    """Return those of these numbers whose keys it knows."""
     found = recent.among(dict.fromkeys(map(key, numbers)).keys())
     return [number for number in numbers if key(number) in found]
 

@@ -55,7 +55,7 @@ def ns(second: int) -> int:
 
 
 def history(rng: random.Random, length: int = 60) -> list[Numbered]:
-    """Give a journal as trackers would write it that start, listen, lose and get killed."""
+    """Return a journal as trackers would write it that start, listen, lose and get killed."""
     facts: list[Numbered] = []
     live: list[int] = []
 
@@ -166,7 +166,7 @@ def test_coverage_is_what_a_plain_reading_of_the_journal_says(teller: Teller) ->
 
 
 def _seconds(multirange: str) -> set[int]:
-    """Give every second in the ranges, as seconds after ZERO."""
+    """Return every second in the ranges, as seconds after ZERO."""
     found: set[int] = set()
     for span in multirange.strip("{}").split("),"):
         low, high = (
@@ -204,7 +204,7 @@ Span = tuple[int, str, int, int | None]
 
 
 def _spans(facts: Sequence[Numbered]) -> list[Span]:
-    """Give epoch, token, from and until (None: to the end of the epoch)."""
+    """Return epoch, token, from and until (None: to the end of the epoch)."""
     spans: list[Span] = []
     for _, fact in facts:
         if isinstance(fact, TokensConfirmed):

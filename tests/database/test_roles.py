@@ -35,7 +35,7 @@ def roles(server: Server) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def secured(server: Server, roles: None) -> Iterator[str]:
-    """Give a database as docs/how-to/maintain.md has it made: roles, migrations, roles."""
+    """Return a database as docs/how-to/maintain.md has it made: roles, migrations, roles."""
     del roles  # only that they go away again
     with server.database() as dsn:
         text = (SQL / "roles.sql").read_text()

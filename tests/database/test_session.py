@@ -16,7 +16,7 @@ from tests.postgres import Server, ask, do
 
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
-    """Give a port that takes connections and never says a word."""
+    """Return a port that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 

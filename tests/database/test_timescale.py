@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.db, pytest.mark.timescale]
 
 @pytest.fixture
 def timescale(timescale_server: Server) -> Iterator[str]:
-    """Give the address of a migrated database with the extension."""
+    """Return the address of a migrated database with the extension."""
     with timescale_server.database() as dsn:
         migrate.apply(dsn)
         yield dsn

@@ -73,7 +73,7 @@ class Call:
         return found
 
     def _value(self, node: ast.expr) -> ast.expr:
-        """Give what a name stands for: the last assignment to it above the call."""
+        """Return what a name stands for: the last assignment to it above the call."""
         if not isinstance(node, ast.Name):
             return node
         given = [

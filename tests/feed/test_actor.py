@@ -297,7 +297,7 @@ def test_no_mark_is_written_when_nothing_new_was_proven() -> None:
 
 
 def marks(house: House) -> list[int]:
-    """Give the proofs that were written, milliseconds of the house's clock."""
+    """Return the proofs that were written, milliseconds of the house's clock."""
     return [
         until_ns // MS - WALL_MS
         for one in house.facts(ListeningProven)
@@ -366,7 +366,7 @@ def test_a_mark_waits_for_no_frame_when_much_was_proven() -> None:
 
 
 def wakes_in(house: House) -> float:
-    """Give after how long the connection is to be told the time, 0.0: soon."""
+    """Return after how long the connection is to be told the time, 0.0: soon."""
     return max(0.0, house.supervisor.last(ConnectionReport).wakes_at - house.now)
 
 
@@ -533,7 +533,7 @@ def test_a_stop_ends_the_epoch_at_once_with_a_last_mark() -> None:
 
 
 def ended_at(house: House) -> int | None:
-    """Give until when the closed epoch is proven, milliseconds of the house's clock."""
+    """Return until when the closed epoch is proven, milliseconds of the house's clock."""
     (closed,) = house.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     return None if closed.until_ns is None else closed.until_ns // MS - WALL_MS
@@ -634,7 +634,7 @@ def test_frames_after_the_end_are_not_recorded() -> None:
 def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() -> None:
     house = House().confirm()
     house.hear(a_trade())
-    heard = weakref.ref(house.actor._intake), weakref.ref(house.actor._listening)
+    heard = weakref.ref(house.actor._ingest), weakref.ref(house.actor._listening)
     gc.disable()
     try:
         house.actor.on_stop()
@@ -700,7 +700,7 @@ HOUR_MS = 3_600_000
 
 
 def stepped(step_ms: int) -> tuple[House, int]:
-    """Give a connection that heard up to a step of the clock; and the exchange's time then."""
+    """Return a connection that heard up to a step of the clock; and the exchange's time then."""
     house = House().confirm()
     house.tick(5)
     exchange_ms = house.wall_ms

@@ -10,7 +10,7 @@ from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed
 OTHER, CANARY = TokenId("72"), TokenId("99")
 
 
-def intake(*, epoch: int = 5) -> Ingest:
+def ingest(*, epoch: int = 5) -> Ingest:
     taking = Ingest(
         ConnectionSpec(slot="a-0001", feed=0, tokens=(TOKEN, OTHER), canary=(CANARY,)), epoch
     )
@@ -45,7 +45,7 @@ def kept(taken: Ingested) -> FramesSeen:
 
 
 def test_a_trade_is_kept_verbatim_under_its_epoch_and_connection() -> None:
-    taken = intake().take((spoken(),), RECEIVED_NS)
+    taken = ingest().take((spoken(),), RECEIVED_NS)
 
     assert kept(taken) == FramesSeen(
         epoch=5,
@@ -59,14 +59,14 @@ def test_a_trade_is_kept_verbatim_under_its_epoch_and_connection() -> None:
 
 
 def test_twins_are_numbered_across_frames() -> None:
-    taking = intake()
+    taking = ingest()
     first, second = (taking.take((together(spoken(), spoken()),), RECEIVED_NS) for _ in range(2))
 
     assert (kept(first).occurrences, kept(second).occurrences) == ((1, 2), (3, 4))
 
 
 def test_another_epoch_numbers_anew() -> None:
-    assert [kept(intake(epoch=e).take((spoken(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
+    assert [kept(ingest(epoch=e).take((spoken(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
         (1,),
         (1,),
     ]
@@ -74,7 +74,7 @@ def test_another_epoch_numbers_anew() -> None:
 
 def test_trades_of_the_canary_are_marked_as_anothers_and_do_not_weigh() -> None:
     canary = spoken(asset_id=CANARY)
-    taken = intake().take((together(canary, spoken(), canary, spoken(side="SELL")),), RECEIVED_NS)
+    taken = ingest().take((together(canary, spoken(), canary, spoken(side="SELL")),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (0, 1, 0, 1)
     assert [trade.token_id for trade in taken.trades] == [TOKEN, TOKEN]
@@ -82,7 +82,7 @@ def test_trades_of_the_canary_are_marked_as_anothers_and_do_not_weigh() -> None:
 
 
 def test_a_frame_with_nothing_but_the_canary_is_not_kept() -> None:
-    taken = intake().take((spoken(asset_id=CANARY),), RECEIVED_NS)
+    taken = ingest().take((spoken(asset_id=CANARY),), RECEIVED_NS)
 
     assert (taken.record, taken.trades, taken.weight) == (None, (), 0)
 
@@ -91,7 +91,7 @@ def test_frames_with_nothing_but_the_canary_are_left_out_of_the_record_of_others
     canary, bad = spoken(asset_id=CANARY), spoken(asset_id=CANARY, price="7")
     mixed = together(canary, spoken(side="SELL"))
     frames = (canary, spoken(), b"PONG", canary, bad, mixed, canary)
-    taken = intake().take(frames, RECEIVED_NS)
+    taken = ingest().take(frames, RECEIVED_NS)
 
     assert kept(taken).raws == (spoken(), bad, mixed)
     assert kept(taken).occurrences == (1, 0, 1)
@@ -100,7 +100,7 @@ def test_frames_with_nothing_but_the_canary_are_left_out_of_the_record_of_others
 
 def test_a_rejection_is_kept_and_weighs() -> None:
     bad = spoken(price="1.5")
-    taken = intake().take((together(bad, spoken()),), RECEIVED_NS)
+    taken = ingest().take((together(bad, spoken()),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (1,)
     assert taken.weight == 2
@@ -108,11 +108,11 @@ def test_a_rejection_is_kept_and_weighs() -> None:
 
 
 def test_a_frame_of_rejections_alone_is_kept_without_numbers() -> None:
-    assert kept(intake().take((b"{",), RECEIVED_NS)).occurrences == ()
+    assert kept(ingest().take((b"{",), RECEIVED_NS)).occurrences == ()
 
 
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
-    taking = intake()
+    taking = ingest()
     first = taking.take((book(TOKEN, CANARY),), RECEIVED_NS)
     again = taking.take((book(TOKEN, OTHER),), RECEIVED_NS + 1)
 
@@ -132,7 +132,7 @@ def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
     ],
 )
 def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
-    taking = intake()
+    taking = ingest()
     taking.take((spoken(),), RECEIVED_NS)
     taken = taking.take((raw,), RECEIVED_NS)
     if taken.record is None:
@@ -148,7 +148,7 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
 
 
 def test_a_canary_that_becomes_ones_own_token_is_recorded_from_then_on() -> None:
-    taking = intake()
+    taking = ingest()
     assert taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades == ()
     taking.own((CANARY,))
     assert len(taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades) == 1

@@ -34,7 +34,7 @@ def listening(*, books: int = 1) -> CoverageBook:
 def ask(
     liveness: Liveness, now: float, line: Seen, heard: CoverageBook | None = None
 ) -> str | None:
-    """Give what two Ticks in a row say."""
+    """Return what two Ticks in a row say."""
     heard = heard or listening()
     liveness.verdict(now, line, heard)
     return liveness.verdict(now, line, heard)

@@ -14,7 +14,7 @@ START_MS = 1_790_000_000_000
 
 
 def at(ms: int, **changes: object) -> Trade:
-    """Give a trade of this time, received half a second later."""
+    """Return a trade of this time, received half a second later."""
     received_at_ns = (START_MS + ms + 500) * 1_000_000
     return printed(traded_at_ms=START_MS + ms, received_at_ns=received_at_ns, **changes)
 

@@ -30,7 +30,7 @@ Edit = tuple[int, int, bytes]
 
 
 def damaged(seeds: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Give inputs: good ones with up to eight edits, or anything."""
+    """Return inputs: good ones with up to eight edits, or anything."""
     pieces = st.sampled_from(WORDS) | st.binary(max_size=8) | st.just(b"")
     edits = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 40), pieces), max_size=8)
     return st.builds(_edited, st.sampled_from(seeds), edits) | st.binary(max_size=2_000)
@@ -44,7 +44,7 @@ def _edited(text: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def memory_bytes() -> int:
-    """Give what this process has in memory now."""
+    """Return what this process has in memory now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
 
@@ -66,12 +66,12 @@ class Run:
         }
 
     def round(self, number: int) -> None:
-        """Give each target a round of inputs that only this number gives."""
+        """Return each target a round of inputs that only this number gives."""
         for name in self.targets:
             self.play(name, number)
 
     def play(self, name: str, number: int) -> None:
-        """Give one target its round."""
+        """Return one target its round."""
         target, seeds = self.targets[name]
 
         @seed(number)

@@ -44,13 +44,13 @@ Target = Callable[[bytes], None]
 
 
 def feed_seeds() -> list[bytes]:
-    """Give frames of every kind and age, one alone and in an array."""
+    """Return frames of every kind and age, one alone and in an array."""
     found = [path.read_bytes() for path in sorted((DATA / "feed").glob("*.json"))]
     return [*found, b"[" + b",".join(found[:4]) + b"]", b"PONG", b"[]"]
 
 
 def outcome_seeds() -> list[bytes]:
-    """Give answers of the sources about a market in every state."""
+    """Return answers of the sources about a market in every state."""
     found: list[bytes] = []
     for path in sorted((DATA / "outcome").glob("*.json")):
         found += [
@@ -60,7 +60,7 @@ def outcome_seeds() -> list[bytes]:
 
 
 def frame(opcode: int, body: bytes) -> bytes:
-    """Give a frame as a server sends it."""
+    """Return a frame as a server sends it."""
     length = len(body)
     head = bytes([0x80 | opcode])
     if length < 126:
@@ -69,7 +69,7 @@ def frame(opcode: int, body: bytes) -> bytes:
 
 
 def frame_seeds() -> list[bytes]:
-    """Give streams of frames."""
+    """Return streams of frames."""
     texts = [frame(1, body[:60_000]) for body in feed_seeds()]
     return [b"".join(texts), *texts, frame(9, b"ping"), frame(8, b"\x03\xe8bye")]
 
@@ -122,7 +122,7 @@ def boards(data: bytes) -> None:
 
 @contextlib.contextmanager
 def http() -> Iterator[Target]:
-    """Give a target that answers an HTTP question with the bytes."""
+    """Return a target that answers an HTTP question with the bytes."""
     said = b""
     with Peer(lambda _request, _ended: [said]) as peer:
         client = Http("fuzz", deadline_s=2.0, max_bytes=CAP)
@@ -139,7 +139,7 @@ def http() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def status() -> Iterator[Target]:
-    """Give a target that sends the bytes to a status socket as a question."""
+    """Return a target that sends the bytes to a status socket as a question."""
     document = json.dumps(health()).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.sock"
@@ -163,7 +163,7 @@ def status() -> Iterator[Target]:
 
 
 def http_seeds() -> list[bytes]:
-    """Give answers over HTTP."""
+    """Return answers over HTTP."""
     body = outcome_seeds()[0]
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -179,7 +179,7 @@ def http_seeds() -> list[bytes]:
 
 
 def status_seeds() -> list[bytes]:
-    """Give questions to the status socket."""
+    """Return questions to the status socket."""
     return [
         b'{"get": "health"}\n',
         b'{"get": "health"}',
@@ -190,7 +190,7 @@ def status_seeds() -> list[bytes]:
 
 
 def record_seeds() -> list[bytes]:
-    """Give journal records."""
+    """Return journal records."""
     return [
         facts.encode(facts.ProcessStarted(at_ns=1, host="h", version="1")),
         facts.encode(facts.TokensWanted(at_ns=1, tokens=(YES, NO))),
@@ -199,5 +199,5 @@ def record_seeds() -> list[bytes]:
 
 
 def board_seeds() -> list[bytes]:
-    """Give status documents."""
+    """Return status documents."""
     return [json.dumps(health()).encode(), json.dumps(health(live=False)).encode()]

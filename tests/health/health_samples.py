@@ -96,7 +96,7 @@ def catalog(error: str = "") -> CatalogReport:
 
 
 def well() -> HealthState:
-    """Give a tracker in its best state, one second after its start."""
+    """Return a tracker in its best state, one second after its start."""
     health = state()
     health.universe_planned(wanted=10)
     for feed, child in enumerate(("a-0001", "b-0001")):

@@ -18,7 +18,7 @@ KNOWN = {
 
 
 def faults(found: Any, rule: dict[str, Any], root: dict[str, Any], at: str = "") -> list[str]:
-    """Give what is wrong with a document, each with its place; unknown fields are wrong too."""
+    """Return what is wrong with a document, each with its place; unknown fields are wrong too."""
     assert set(rule) <= KNOWN, set(rule) - KNOWN
     if "$ref" in rule:
         return faults(found, root["$defs"][rule["$ref"].removeprefix("#/$defs/")], root, at)

@@ -24,7 +24,7 @@ needs_promtool = pytest.mark.skipif(
 
 
 def metric_names() -> set[str]:
-    """Give the names of all metrics, as they are scraped."""
+    """Return the names of all metrics, as they are scraped."""
     gauges = {one.name for one in metrics.GAUGES} | {"up", "info", "connection_state"}
     counters = {f"{one.name}_total" for one in metrics.COUNTERS}
     named = {f"{x.name}_total" if x.counts else x.name for x in (*metrics.NAMED, *metrics.EACH)}

@@ -50,7 +50,7 @@ ELSEWHERE = {
 
 
 def fields(kind: Any, at: str = "") -> Iterator[str]:
-    """Give the path of every leaf of the document."""
+    """Return the path of every leaf of the document."""
     inner = [each for each in (kind, *get_args(kind)) if isinstance(each, type)]
     parts = [each for each in inner if issubclass(each, msgspec.Struct)]
     if not parts:
@@ -64,7 +64,7 @@ def fields(kind: Any, at: str = "") -> Iterator[str]:
 
 
 def full() -> Health:
-    """Give a document in which every field has something to say."""
+    """Return a document in which every field has something to say."""
     health = well()
     health.connection_ended("a-0001", reason="reset", at=START + 2)
     health.connection_reported(connection(incarnation=2, trades_total=5), at=START + 3)

@@ -101,7 +101,7 @@ def _addresses(said: dict[str, str]) -> Iterator[str]:
 
 
 def _source(place: Path) -> Path:
-    """Give a copy of what is under version control, as it stands."""
+    """Return a copy of what is under version control, as it stands."""
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,

@@ -29,7 +29,7 @@ StandardError=append:/log/tracker
 
 
 def missing() -> str:
-    """Give why no machine can be booted here, or nothing."""
+    """Return why no machine can be booted here, or nothing."""
     if os.geteuid() != 0:
         return "only root may boot a systemd"
     absent = [path for path in NEEDED if not Path(path).exists()]
@@ -123,11 +123,11 @@ class Machine:
         )  # fmt: skip
 
     def show(self, name: str) -> str:
-        """Give a property of the tracker's unit."""
+        """Return a property of the tracker's unit."""
         return self.run("systemctl", "show", "tracker", "-p", name, "--value").stdout.strip()
 
     def started(self) -> int:
-        """Give the tracker's pid after a start from nothing."""
+        """Return the tracker's pid after a start from nothing."""
         self.run("systemctl", "stop", "tracker")
         self.run("systemctl", "reset-failed", "tracker")
         done = self.run("systemctl", "start", "tracker")
@@ -163,7 +163,7 @@ class Machine:
             self.run("systemctl", "daemon-reload")
 
     def log(self) -> str:
-        """Give what the tracker has said so far."""
+        """Return what the tracker has said so far."""
         file = self._place / "log/tracker"
         return file.read_text(errors="replace") if file.exists() else ""
 

@@ -41,7 +41,7 @@ def until(what: str, condition: Callable[[], Any], *, within_s: float = 30.0) ->
 
 
 def as_url(dsn: str) -> str:
-    """Give a database address in the form that the tracker's setting has."""
+    """Return a database address in the form that the tracker's setting has."""
     return "postgresql://?" + urllib.parse.urlencode(conninfo_to_dict(dsn))
 
 
@@ -140,7 +140,7 @@ class Stage:
         }
 
     def status(self) -> dict[str, Any]:
-        """Give the status document, or an empty one while nobody answers."""
+        """Return the status document, or an empty one while nobody answers."""
         with contextlib.suppress(status.Unreachable):
             return status.ask(self.socket)
         return {}
@@ -170,7 +170,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(folder: Path, dsn: str) -> Iterator[Stage]:
-    """Give a stage that leaves no process behind."""
+    """Return a stage that leaves no process behind."""
     found = Stage(folder, dsn)
     try:
         yield found

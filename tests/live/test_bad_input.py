@@ -32,7 +32,7 @@ def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
 
 
 def complaint(code: int, said: str) -> str:
-    """Give the one line, after the checks that hold for each."""
+    """Return the one line, after the checks that hold for each."""
     assert code in {74, 78}
     assert "Traceback" not in said
     lines = [line for line in said.splitlines() if line.startswith("tracker: ")]

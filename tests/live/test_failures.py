@@ -86,7 +86,7 @@ EACH = [(name, kind) for name, make in CHILDREN.items() for kind in make()[0].ha
 
 
 def any_message(kind: type[Message]) -> Message:
-    """Give a message of a kind; nobody looks into it."""
+    """Return a message of a kind; nobody looks into it."""
     needed = [field.encode_name for field in msgspec.structs.fields(kind) if field.required]
     return kind(**dict.fromkeys(needed))
 
@@ -240,7 +240,7 @@ Spoilt = Callable[..., House]
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> Iterator[Spoilt]:
-    """Give what makes a household with a bug; all of it ends with the test."""
+    """Return what makes a household with a bug; all of it ends with the test."""
     made: list[tuple[House, Journal]] = []
 
     def make(child: str, kind: type[Message], *, times: int = 1) -> House:

@@ -23,7 +23,7 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def manager(folder: Path) -> Iterator[tuple[socket.socket, str]]:
-    """Give the socket that a service manager listens on, and where it is."""
+    """Return the socket that a service manager listens on, and where it is."""
     place = folder / "n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(place))

@@ -27,7 +27,7 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
 
 
 def recorded_trades(*folders: Path) -> list[tuple[Any, ...]]:
-    """Give each trade in the files of these folders, sorted."""
+    """Return each trade in the files of these folders, sorted."""
     found: list[tuple[Any, ...]] = []
     for path in (each for folder in folders for each in folder.rglob("*.json")):
         payload = json.loads(path.read_bytes())

@@ -52,7 +52,7 @@ class Play:
         scene.admin("rates", trades_per_second=trades)
 
     def ended(self, reason: str) -> set[str]:
-        """Give the connections of which a life ended for this reason."""
+        """Return the connections of which a life ended for this reason."""
         lines = self.tracker.events()
         return {
             line["child"]
@@ -87,7 +87,7 @@ class Play:
         self.gaps = self._gaps(moment)
 
     def _gaps(self, ended: datetime) -> int:
-        """Give how many gaps there are since the first trade."""
+        """Return how many gaps there are since the first trade."""
         query = (
             "select count(*) from (select distinct token_id from coverage) as heard,"
             " coverage_gaps(token_id, %s, %s) as missing"

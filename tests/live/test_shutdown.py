@@ -54,7 +54,7 @@ def flowing(scene: Stage, tracker: Process) -> None:
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """Give the address of a source that takes every question and never answers."""
+    """Return the address of a source that takes every question and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)

@@ -171,7 +171,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """Give actors that have just been started; end them all."""
+    """Return actors that have just been started; end them all."""
     journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
     made = House(journal)
     yield made
@@ -181,7 +181,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def at(number: int) -> int:
-    """Give a time at which a trade was traded."""
+    """Return a time at which a trade was traded."""
     return START_NS // 1_000_000 - 60_000 + number
 
 

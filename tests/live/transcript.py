@@ -18,7 +18,7 @@ def quiet(machine: Machine, command: str) -> None:
 
 
 def shell(machine: Machine, *lines: str) -> str:
-    """Give what one shell says to these lines, as a block."""
+    """Return what one shell says to these lines, as a block."""
     said = [f"cd {SOURCE}; exec 2>&1; export LC_ALL=C.UTF-8"]
     for line in lines:
         said += [f"printf '\\036'; {{\n{line}\n}}; printf '\\037%d' $?"]
@@ -34,13 +34,13 @@ def shell(machine: Machine, *lines: str) -> str:
 
 
 def mark(machine: Machine) -> str:
-    """Give where the log stands now."""
+    """Return where the log stands now."""
     done = machine.run("journalctl", "-u", "tracker", "--lines=1", "--output=json", "--no-pager")
     return str(json.loads(done.stdout)["__CURSOR"])
 
 
 def told(machine: Machine, mark: str) -> str:
-    """Give what the log has said since then, as a block."""
+    """Return what the log has said since then, as a block."""
     since = [f"--after-cursor={mark}"] if mark else []
     done = machine.run(
         "journalctl", "_SYSTEMD_UNIT=tracker.service", "+", "UNIT=tracker.service", *since,

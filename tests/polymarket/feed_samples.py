@@ -29,23 +29,23 @@ PRINT: dict[str, object] = {
 
 
 def decode(raw: bytes, received_at_ns: int) -> Decoded:
-    """Give what one frame says."""
+    """Return what one frame says."""
     return channel.decode((raw,), received_at_ns)
 
 
 def wire(value: object) -> bytes:
-    """Give the bytes of a frame."""
+    """Return the bytes of a frame."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def spoken(**changes: object) -> bytes:
-    """Give a trade's frame with these fields changed; None takes a field away."""
+    """Return a trade's frame with these fields changed; None takes a field away."""
     fields = {**PRINT, **changes}
     return wire({name: value for name, value in fields.items() if value is not None})
 
 
 def printed(**changes: object) -> Trade:
-    """Give what `PRINT` decodes to, with these fields changed."""
+    """Return what `PRINT` decodes to, with these fields changed."""
     fields: dict[str, object] = {
         "token_id": TOKEN,
         "condition_id": CONDITION,

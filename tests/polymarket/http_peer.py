@@ -90,19 +90,19 @@ class Peer:
 
     @property
     def paths(self) -> list[str]:
-        """Give the targets of all requests so far."""
+        """Return the targets of all requests so far."""
         return [request.split(" ")[1] for request in self.requests]
 
 
 def answering(body: bytes, status: str = "200 OK", *headers: str) -> Script:
-    """Give a script that always answers the same."""
+    """Return a script that always answers the same."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     whole = "\r\n".join(lines).encode() + body
     return lambda _request, _ended: [whole]
 
 
 def dripping(start: bytes, drop: bytes, pause_s: float = 0.01) -> Script:
-    """Give a script that sends a start, and then drops for ever."""
+    """Return a script that sends a start, and then drops for ever."""
 
     def drip(_request: str, ended: threading.Event) -> Iterable[bytes]:
         yield start

@@ -17,7 +17,7 @@ ONE = f"0x{1:064x}"
 
 
 def node(reply: Callable[[Any], list[object]]) -> Script:
-    """Give a script that answers a batch with what the test makes of it."""
+    """Return a script that answers a batch with what the test makes of it."""
 
     def script(request: str, _ended: object) -> Iterable[bytes]:
         body = json.dumps(reply(json.loads(request.split("\r\n\r\n", 1)[1]))).encode()

@@ -38,7 +38,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def raised(error: Exception) -> Exception:
-    """Give the error with a traceback."""
+    """Return the error with a traceback."""
     with pytest.raises(type(error)) as caught:
         raise error
     return caught.value

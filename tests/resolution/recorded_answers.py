@@ -39,7 +39,7 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def expected(self) -> list[object] | None:
-        """Give the payouts as exact numbers."""
+        """Return the payouts as exact numbers."""
         return None if self.payouts is None else [Decimal(share) for share in self.payouts]
 
 
@@ -57,7 +57,7 @@ def changed(raw: bytes, **fields: Any) -> bytes:
 
 
 def fixtures() -> Path | None:
-    """Give the directory of recorded answers where there is one."""
+    """Return the directory of recorded answers where there is one."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "fixtures"
     path = Path(os.environ.get("TRACKER_FIXTURES", beside))
     return path if path.is_dir() else None
@@ -81,7 +81,7 @@ def says(
 
 
 def in_order(observation: Observation, market: Market = MARKET) -> list[object] | None:
-    """Give the payouts in outcome order, whatever order the source had."""
+    """Return the payouts in outcome order, whatever order the source had."""
     if observation.payouts is None:
         return None
     shares = dict(observation.payouts)

@@ -100,7 +100,7 @@ class House:
         return [message.transition for message in self.writer.of(MarketMoved)]
 
     def kept(self) -> list[Message]:
-        """Give what the writer was told to keep."""
+        """Return what the writer was told to keep."""
         return [each for each in self.writer.told if not isinstance(each, RequestRechecks)]
 
     def verdicts(self) -> list[Resolution]:
@@ -569,7 +569,7 @@ def test_no_look_is_begun_while_too_much_waits_for_the_database() -> None:
     home = house(FakeMarket(1, end_ms=ENDED))
     observed = ResolutionObserved
     for _ in range(OUTBOX_MAX):
-        home.actor._clerk._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
+        home.actor._outbox._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
     home.run(600)
     assert home.web.times("lookup") == 0
 
@@ -769,7 +769,7 @@ def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> N
     assert home.web.times("clob") == 0
     assert home.verdicts() == []
     assert home.report().pending == ()
-    assert len(home.actor._court.docket) == 0
+    assert len(home.actor._cases.schedule) == 0
     home.run(1200)
     last = home.writer.of(RequestRechecks)[-1]
     assert last.stretch.since_ms == asked.stretch.until_ms  # no look is left out
@@ -869,7 +869,7 @@ def test_a_verdict_is_looked_at_once_more_and_then_left_to_the_memory_of_the_dat
     home.run(90_000, step_s=600.0)
     assert home.web.times("data") == looks
     assert home.report().pending == ()
-    assert len(home.actor._court.docket) == 0
+    assert len(home.actor._cases.schedule) == 0
 
 
 def test_a_verdict_that_is_not_stored_yet_is_not_let_go() -> None:

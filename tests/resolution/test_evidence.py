@@ -21,21 +21,21 @@ def rule(*said: Observation, now_ms: int) -> Decision:
 
 
 def test_a_late_word_breaks_a_run_but_never_lengthens_one() -> None:
-    testimony = Heard(condition_id=CONDITION)
+    record = Heard(condition_id=CONDITION)
     for each in (says(GAMMA, 50, Y), says(GAMMA, 90, Y), says(GAMMA, 10, Y), says(GAMMA, 5, N)):
-        testimony = testimony.hear(each)
-    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(50, 90)]
-    testimony = testimony.hear(says(GAMMA, 70, None, "disputed"))
-    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(90, 90)]
+        record = record.hear(each)
+    assert [(word.since_ms, word.heard_ms) for word in record.words] == [(50, 90)]
+    record = record.hear(says(GAMMA, 70, None, "disputed"))
+    assert [(word.since_ms, word.heard_ms) for word in record.words] == [(90, 90)]
 
 
 def test_a_word_of_an_earlier_life_lengthens_the_run_of_the_same_word_only() -> None:
-    testimony = Heard(condition_id=CONDITION).recall(says(GAMMA, 50, Y))
-    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(50, 50)]
-    testimony = testimony.hear(says(GAMMA, 90, Y)).recall(says(GAMMA, 20, Y))
-    assert [(word.since_ms, word.heard_ms) for word in testimony.words] == [(20, 90)]
-    assert testimony.recall(says(GAMMA, 10, N)) == testimony
-    assert testimony.recall(says(GAMMA, 60, Y)) == testimony
+    record = Heard(condition_id=CONDITION).recall(says(GAMMA, 50, Y))
+    assert [(word.since_ms, word.heard_ms) for word in record.words] == [(50, 50)]
+    record = record.hear(says(GAMMA, 90, Y)).recall(says(GAMMA, 20, Y))
+    assert [(word.since_ms, word.heard_ms) for word in record.words] == [(20, 90)]
+    assert record.recall(says(GAMMA, 10, N)) == record
+    assert record.recall(says(GAMMA, 60, Y)) == record
     other = Heard(condition_id=ConditionId("0x" + "ab" * 32))
     assert other.recall(says(GAMMA, 20, Y)) == other
 
@@ -58,14 +58,12 @@ def test_the_order_of_arrival_does_not_matter(
 
 
 @given(HISTORIES, st.integers(0, 600))
-def test_a_testimony_told_in_time_gives_the_same_verdict(
-    said: list[Observation], now_ms: int
-) -> None:
+def test_a_record_told_in_time_gives_the_same_verdict(said: list[Observation], now_ms: int) -> None:
     said = list({(each.source, each.observed_at_ms): each for each in said}.values())
-    testimony = Heard(condition_id=CONDITION)
+    record = Heard(condition_id=CONDITION)
     for each in sorted(said, key=lambda each: each.observed_at_ms):
-        testimony = testimony.hear(each)
-    found = judge(testimony, MARKET, now_ms=now_ms, hold_ms=HOLD)
+        record = record.hear(each)
+    found = judge(record, MARKET, now_ms=now_ms, hold_ms=HOLD)
     assert found == rule(*said, now_ms=now_ms)
 
 
@@ -111,7 +109,7 @@ def is_final(payouts: Payouts | None) -> bool:
 
 
 def _run(source: Source, said: list[Observation]) -> list[Observation]:
-    """Give the latest observations of a source that say the same, oldest first."""
+    """Return the latest observations of a source that say the same, oldest first."""
     words = sorted(
         (each for each in said if each.source == source),
         key=lambda each: each.observed_at_ms,

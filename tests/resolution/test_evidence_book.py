@@ -32,14 +32,14 @@ def says(source: Source, yes: str | None, at_ms: int = T0, reason: str = "open")
 
 
 def test_a_source_says_something_first_then_nothing_new_then_something_else() -> None:
-    hearing = EvidenceBook(0)
-    assert hearing.hear(says(Source.GAMMA, None)) is Novelty.FIRST
-    assert hearing.hear(says(Source.GAMMA, None, T0 + 1)) is Novelty.NONE
-    assert hearing.hear(says(Source.DATA, None)) is Novelty.FIRST
-    assert hearing.hear(says(Source.GAMMA, None, T0 + 2, "proposed")) is Novelty.CHANGED
-    assert hearing.hear(says(Source.GAMMA, "1", T0 + 3)) is Novelty.CHANGED
-    assert hearing.hear(says(Source.GAMMA, "1", T0 + 4)) is Novelty.NONE
-    assert hearing.hear(says(Source.GAMMA, "0", T0 + 5)) is Novelty.CHANGED
+    evidence = EvidenceBook(0)
+    assert evidence.hear(says(Source.GAMMA, None)) is Novelty.FIRST
+    assert evidence.hear(says(Source.GAMMA, None, T0 + 1)) is Novelty.NONE
+    assert evidence.hear(says(Source.DATA, None)) is Novelty.FIRST
+    assert evidence.hear(says(Source.GAMMA, None, T0 + 2, "proposed")) is Novelty.CHANGED
+    assert evidence.hear(says(Source.GAMMA, "1", T0 + 3)) is Novelty.CHANGED
+    assert evidence.hear(says(Source.GAMMA, "1", T0 + 4)) is Novelty.NONE
+    assert evidence.hear(says(Source.GAMMA, "0", T0 + 5)) is Novelty.CHANGED
 
 
 def test_a_market_that_no_source_knows_waits() -> None:
@@ -53,41 +53,41 @@ def test_a_resolution_is_dated_by_a_possible_closing_time_or_by_the_first_final_
         (T0 + 86_400_000, T0),
         (17, T0),
     ):
-        hearing = EvidenceBook(0)
-        hearing.dated(ONE, told_ms, T0)
-        hearing.hear(says(Source.GAMMA, "1", T0))
-        hearing.hear(says(Source.DATA, "1", T0 + 60_000))
-        verdict = hearing.verdict(MARKET, T0 + 60_000)
+        evidence = EvidenceBook(0)
+        evidence.dated(ONE, told_ms, T0)
+        evidence.hear(says(Source.GAMMA, "1", T0))
+        evidence.hear(says(Source.DATA, "1", T0 + 60_000))
+        verdict = evidence.verdict(MARKET, T0 + 60_000)
         assert isinstance(verdict, Winner)
-        assert hearing.resolution(verdict, MARKET).resolved_at_ms == dated_ms
+        assert evidence.resolution(verdict, MARKET).resolved_at_ms == dated_ms
 
 
-def clash_of(hearing: EvidenceBook, observation: Observation) -> tuple[str, str] | None:
-    hearing.hear(observation)
-    verdict = hearing.verdict(MARKET, T0)
+def clash_of(evidence: EvidenceBook, observation: Observation) -> tuple[str, str] | None:
+    evidence.hear(observation)
+    verdict = evidence.verdict(MARKET, T0)
     assert isinstance(verdict, Conflict)
-    clash = hearing.clash(verdict, observation)
+    clash = evidence.clash(verdict, observation)
     return None if clash is None else (clash.recorded, clash.observed)
 
 
 def test_a_clash_is_given_once_until_somebody_says_something_else() -> None:
-    hearing = EvidenceBook(0)
-    hearing.hear(says(Source.GAMMA, "1"))
+    evidence = EvidenceBook(0)
+    evidence.hear(says(Source.GAMMA, "1"))
     expected = (f"gamma says winner {YES}", f"winner {NO}")
-    assert clash_of(hearing, says(Source.DATA, "0")) == expected
-    assert clash_of(hearing, says(Source.DATA, "0", T0 + 1)) is None
-    assert clash_of(hearing, says(Source.DATA, "0.5", T0 + 2)) == (expected[0], "split")
+    assert clash_of(evidence, says(Source.DATA, "0")) == expected
+    assert clash_of(evidence, says(Source.DATA, "0", T0 + 1)) is None
+    assert clash_of(evidence, says(Source.DATA, "0.5", T0 + 2)) == (expected[0], "split")
 
 
 def test_a_source_that_is_not_final_takes_no_part_in_a_clash() -> None:
-    hearing = EvidenceBook(0)
-    hearing.hear(says(Source.GAMMA, "1"))
-    hearing.hear(says(Source.DATA, "0"))
-    assert clash_of(hearing, says(Source.CLOB, None)) is None
+    evidence = EvidenceBook(0)
+    evidence.hear(says(Source.GAMMA, "1"))
+    evidence.hear(says(Source.DATA, "0"))
+    assert clash_of(evidence, says(Source.CLOB, None)) is None
 
 
 def test_what_is_forgotten_is_new_again() -> None:
-    hearing = EvidenceBook(0)
-    hearing.hear(says(Source.GAMMA, None))
-    hearing.forget(ONE)
-    assert hearing.hear(says(Source.GAMMA, None)) is Novelty.FIRST
+    evidence = EvidenceBook(0)
+    evidence.hear(says(Source.GAMMA, None))
+    evidence.forget(ONE)
+    assert evidence.hear(says(Source.GAMMA, None)) is Novelty.FIRST

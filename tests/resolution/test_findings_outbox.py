@@ -1,4 +1,4 @@
-"""Promise: what the court found is told in order, again until it is stored, and counted once."""
+"""Promise: what the cases found is told in order, again until it is stored, and counted once."""
 
 import logging
 from decimal import Decimal
@@ -68,30 +68,30 @@ def test_nothing_heard_is_nothing_told() -> None:
 
 def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
     box = Box()
-    clerk = FindingsOutbox(box, life=1)
-    clerk.note(Heard(evidence=WORD, resolution=VERDICT))
+    outbox = FindingsOutbox(box, life=1)
+    outbox.note(Heard(evidence=WORD, resolution=VERDICT))
     told = list(box.told)
-    clerk.tell_again()
+    outbox.tell_again()
     assert box.told == told * 2
     tickets = tuple(m.ticket for m in told if isinstance(m, ResolutionObserved | MarketResolved))
-    assert clerk.stored(tickets) == (ONE,)
-    assert clerk.stored(tickets) == ()
-    assert (clerk.recorded_total, len(clerk)) == (1, 0)
+    assert outbox.stored(tickets) == (ONE,)
+    assert outbox.stored(tickets) == ()
+    assert (outbox.recorded_total, len(outbox)) == (1, 0)
 
 
 def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     box = Box()
-    clerk = FindingsOutbox(box, life=1)
+    outbox = FindingsOutbox(box, life=1)
     with caplog.at_level(logging.ERROR):
-        clerk.note(Heard(contradiction=DOUBT))
+        outbox.note(Heard(contradiction=DOUBT))
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
-    assert clerk.conflicts_total == 1
+    assert outbox.conflicts_total == 1
     assert box.last(ResolutionConflict).contradiction == DOUBT
 
 
-def test_with_too_much_waiting_the_clerk_is_busy() -> None:
-    clerk = FindingsOutbox(Box(), life=1)
+def test_with_too_much_waiting_the_outbox_is_busy() -> None:
+    outbox = FindingsOutbox(Box(), life=1)
     for _ in range(OUTBOX_MAX):
-        assert not clerk.busy
-        clerk.move(STEP)
-    assert clerk.busy
+        assert not outbox.busy
+        outbox.move(STEP)
+    assert outbox.busy

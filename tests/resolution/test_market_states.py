@@ -14,11 +14,11 @@ HOLD = 120
 
 
 def where(*said: Observation, ended: bool = False, now_ms: int = 0) -> str:
-    testimony = Heard(condition_id=CONDITION)
+    record = Heard(condition_id=CONDITION)
     for word in said:
-        testimony = testimony.hear(word)
+        record = record.hear(word)
     verdict = decide(said, MARKET, now_ms=now_ms, hold_ms=HOLD)
-    return stands(verdict, testimony if said else None, ended=ended)
+    return stands(verdict, record if said else None, ended=ended)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def rule(*said: Observation, now_ms: int = 10**6, hold_ms: int = HOLD) -> Decisi
 
 
 def twice(payouts: Payouts, *sources: Source, at: int = 0) -> list[Observation]:
-    """Give words of these sources at a time, and again when the hold is over."""
+    """Return words of these sources at a time, and again when the hold is over."""
     return [says(each, at + dt, payouts) for dt in (0, HOLD) for each in sources]
 
 
@@ -181,8 +181,8 @@ def test_words_about_another_market_count_for_nothing() -> None:
     other = msgspec.structs.replace(MARKET, condition_id=ConditionId("0x" + "ab" * 32))
     said = twice(Y, GAMMA, DATA)
     assert decide(said, other, now_ms=10**6, hold_ms=HOLD) == NotYet(reason="not asked")
-    testimony = Heard(condition_id=CONDITION)
-    found = judge(testimony, other, now_ms=10**6, hold_ms=HOLD)
+    record = Heard(condition_id=CONDITION)
+    found = judge(record, other, now_ms=10**6, hold_ms=HOLD)
     assert found == NotYet(reason="another market")
 
 

@@ -32,7 +32,7 @@ Moment = tuple[int, Source]
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Payouts, list[Observation]]:
-    """Give a truth and what is heard: one source says anything, the others it, or nothing yet.
+    """Return a truth and what is heard: one source says anything, the others it, or nothing yet.
 
     A source that lags says that it is not final; one that tells stale pages
     says so again after it was final.
@@ -49,7 +49,7 @@ def histories(draw: st.DrawFn) -> tuple[Payouts, list[Observation]]:
 
 
 def outcome(verdict: Decision) -> frozenset[object] | None:
-    """Give (token, payout) pairs of a verdict, or None where there is none."""
+    """Return (token, payout) pairs of a verdict, or None where there is none."""
     if isinstance(verdict, NotYet | Conflict):
         return None
     return frozenset(zip(MARKET.token_ids, verdict.payouts, strict=True))
@@ -71,11 +71,11 @@ def test_a_wrong_outcome_is_never_recorded_at_any_moment_of_a_history(
     history: tuple[Payouts, list[Observation]],
 ) -> None:
     truth, said = history
-    court = CaseBook(poll_s=0.06, hold_s=HOLD / 1000)
-    court.admit([MARKET], 0)
+    cases = CaseBook(poll_s=0.06, hold_s=HOLD / 1000)
+    cases.admit([MARKET], 0)
     recorded: list[Resolution] = []
     for word in sorted(said, key=lambda each: each.observed_at_ms):
-        heard = court.hear(word, MARKET, word.observed_at_ms)
+        heard = cases.hear(word, MARKET, word.observed_at_ms)
         recorded += [heard.resolution] if heard.resolution else []
     assert len(recorded) <= 1
     shares = dict(truth)

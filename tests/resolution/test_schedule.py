@@ -30,43 +30,43 @@ def market(number: int, end_ms: int | None, *, closed: bool = False) -> Market:
 ONE = market(1, None).condition_id
 
 
-def docket_with(end_ms: int | None, *, closed: bool = False) -> Schedule:
-    docket = Schedule(60.0)
-    docket.add(market(1, end_ms, closed=closed), NOW)
-    return docket
+def schedule_with(end_ms: int | None, *, closed: bool = False) -> Schedule:
+    schedule = Schedule(60.0)
+    schedule.add(market(1, end_ms, closed=closed), NOW)
+    return schedule
 
 
-def next_look(docket: Schedule, now_ms: int) -> int:
+def next_look(schedule: Schedule, now_ms: int) -> int:
     """When the market is due, to the second."""
     for at_ms in range(now_ms, now_ms + NO_END_MS * 2, 1000):
-        if docket.due(at_ms):
+        if schedule.due(at_ms):
             return at_ms
     raise AssertionError("never due")
 
 
 def test_the_first_look_is_at_the_planned_end() -> None:
-    docket = docket_with(NOW + 300_000)
-    assert not docket.due(NOW + 299_999)
-    assert docket.due(NOW + 300_000)
+    schedule = schedule_with(NOW + 300_000)
+    assert not schedule.due(NOW + 299_999)
+    assert schedule.due(NOW + 300_000)
 
 
 def test_a_market_that_ended_long_ago_is_due_at_once() -> None:
-    assert docket_with(NOW - 86_400_000).due(NOW)
+    assert schedule_with(NOW - 86_400_000).due(NOW)
 
 
 def test_without_an_end_the_first_look_is_in_six_hours_unless_it_is_closed() -> None:
-    assert next_look(docket_with(None), NOW) == NOW + NO_END_MS
-    assert docket_with(None, closed=True).due(NOW)
+    assert next_look(schedule_with(None), NOW) == NOW + NO_END_MS
+    assert schedule_with(None, closed=True).due(NOW)
 
 
 def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
-    docket = docket_with(NOW)
+    schedule = schedule_with(NOW)
     pauses = []
     now = NOW
     for _ in range(100):
-        assert docket.take(now, 10) == (ONE,)
-        docket.later(ONE, now)
-        due = next_look(docket, now)
+        assert schedule.take(now, 10) == (ONE,)
+        schedule.later(ONE, now)
+        due = next_look(schedule, now)
         pauses.append(due - now)
         now = due
     assert pauses[:10] == [POLL_MS] * 10
@@ -75,31 +75,31 @@ def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
 
 
 def test_news_bring_the_short_interval_back() -> None:
-    docket = docket_with(NOW - 30 * 86_400_000)
-    docket.take(NOW, 1)
-    docket.news(ONE, NOW)
-    docket.later(ONE, NOW)
-    assert next_look(docket, NOW) == NOW + POLL_MS
+    schedule = schedule_with(NOW - 30 * 86_400_000)
+    schedule.take(NOW, 1)
+    schedule.news(ONE, NOW)
+    schedule.later(ONE, NOW)
+    assert next_look(schedule, NOW) == NOW + POLL_MS
 
 
 def test_a_market_is_looked_at_when_its_hold_ends() -> None:
-    docket = docket_with(NOW - 30 * 86_400_000)
-    docket.take(NOW, 1)
-    docket.later(ONE, NOW, look_at_ms=NOW + 120_000)
-    assert next_look(docket, NOW) == NOW + 120_000
-    docket.take(NOW + 120_000, 1)
-    docket.later(ONE, NOW + 120_000, look_at_ms=NOW + 120_000)  # to be confirmed
-    assert next_look(docket, NOW + 120_000) == NOW + 120_000 + POLL_MS
+    schedule = schedule_with(NOW - 30 * 86_400_000)
+    schedule.take(NOW, 1)
+    schedule.later(ONE, NOW, look_at_ms=NOW + 120_000)
+    assert next_look(schedule, NOW) == NOW + 120_000
+    schedule.take(NOW + 120_000, 1)
+    schedule.later(ONE, NOW + 120_000, look_at_ms=NOW + 120_000)  # to be confirmed
+    assert next_look(schedule, NOW + 120_000) == NOW + 120_000 + POLL_MS
 
 
 def test_a_hint_makes_it_due_and_one_during_a_look_makes_it_due_again() -> None:
-    docket = docket_with(NOW + 86_400_000)
-    assert docket.hint(ONE, NOW)
-    assert docket.take(NOW, 1) == (ONE,)
-    assert not docket.due(NOW)
-    docket.hint(ONE, NOW)
-    docket.later(ONE, NOW)
-    assert docket.take(NOW, 1) == (ONE,)
+    schedule = schedule_with(NOW + 86_400_000)
+    assert schedule.hint(ONE, NOW)
+    assert schedule.take(NOW, 1) == (ONE,)
+    assert not schedule.due(NOW)
+    schedule.hint(ONE, NOW)
+    schedule.later(ONE, NOW)
+    assert schedule.take(NOW, 1) == (ONE,)
 
 
 def test_a_hint_about_a_stranger_is_rejected() -> None:
@@ -107,45 +107,45 @@ def test_a_hint_about_a_stranger_is_rejected() -> None:
 
 
 def test_adding_again_changes_nothing_but_the_end() -> None:
-    docket = docket_with(NOW + 300_000)
-    docket.add(market(1, NOW + 300_000), NOW)
-    assert len(docket) == 1
-    docket.add(market(1, NOW + 100_000), NOW)
-    assert next_look(docket, NOW) == NOW + 100_000
-    docket.add(market(1, NOW + 500_000), NOW)
-    assert next_look(docket, NOW) == NOW + 500_000
+    schedule = schedule_with(NOW + 300_000)
+    schedule.add(market(1, NOW + 300_000), NOW)
+    assert len(schedule) == 1
+    schedule.add(market(1, NOW + 100_000), NOW)
+    assert next_look(schedule, NOW) == NOW + 100_000
+    schedule.add(market(1, NOW + 500_000), NOW)
+    assert next_look(schedule, NOW) == NOW + 500_000
 
 
 def test_what_a_verdict_needs_of_a_market_is_kept() -> None:
-    kept = docket_with(NOW).market(ONE)
+    kept = schedule_with(NOW).market(ONE)
     told = market(1, NOW)
     assert kept is not None
     assert (kept.condition_id, kept.assets, kept.version) == (ONE, told.assets, "v2")
 
 
 def test_a_dropped_market_is_never_due() -> None:
-    docket = docket_with(NOW)
-    docket.drop(ONE)
-    assert not docket.due(NOW + NO_END_MS)
-    assert docket.take(NOW, 5) == ()
-    assert docket.market(ONE) is None
-    assert docket.pending(5) == ()
+    schedule = schedule_with(NOW)
+    schedule.drop(ONE)
+    assert not schedule.due(NOW + NO_END_MS)
+    assert schedule.take(NOW, 5) == ()
+    assert schedule.market(ONE) is None
+    assert schedule.pending(5) == ()
 
 
 def test_reasons_are_counted() -> None:
-    docket = docket_with(NOW)
-    docket.add(market(2, NOW), NOW)
-    docket.wait_for(ONE, "proposed")
-    assert set(docket.pending(5)) == {("not ended", 1), ("proposed", 1)}
-    docket.drop(ONE)
-    assert docket.pending(5) == (("not ended", 1),)
+    schedule = schedule_with(NOW)
+    schedule.add(market(2, NOW), NOW)
+    schedule.wait_for(ONE, "proposed")
+    assert set(schedule.pending(5)) == {("not ended", 1), ("proposed", 1)}
+    schedule.drop(ONE)
+    assert schedule.pending(5) == (("not ended", 1),)
 
 
 def test_the_longest_waiting_is_taken_first() -> None:
-    docket = Schedule(60.0)
+    schedule = Schedule(60.0)
     for number in (3, 1, 2):
-        docket.add(market(number, NOW + number), NOW)
-    taken = docket.take(NOW + 10, 2)
+        schedule.add(market(number, NOW + number), NOW)
+    taken = schedule.take(NOW + 10, 2)
     assert [int(each, 16) for each in taken] == [1, 2]
 
 
@@ -163,35 +163,35 @@ story = st.lists(
 def test_every_market_that_waits_is_due_some_day_and_taken_once(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    docket, now = Schedule(60.0), NOW
+    schedule, now = Schedule(60.0), NOW
     away: set[ConditionId] = set()
     present: set[ConditionId] = set()
     for what, number, span in steps:
         each = market(number, NOW + number * 1_000_000 if number else None)
         cid = each.condition_id
         if what == "add":
-            docket.add(each, now)
+            schedule.add(each, now)
             present.add(cid)
         elif what == "hint":
-            if docket.hint(cid, now):
+            if schedule.hint(cid, now):
                 away.discard(cid)
         elif what == "take":
-            taken = docket.take(now, 3)
+            taken = schedule.take(now, 3)
             assert len(set(taken)) == len(taken)
             assert not set(taken) & away
             away |= set(taken)
         elif what == "later":
-            docket.later(cid, now)
+            schedule.later(cid, now)
             away.discard(cid)
         elif what == "postpone" and cid in present:
-            docket.postpone(cid, now + span)
+            schedule.postpone(cid, now + span)
             away.discard(cid)
         elif what == "drop":
-            docket.drop(cid)
+            schedule.drop(cid)
             present.discard(cid)
             away.discard(cid)
         else:
             now += span
-    rest = docket.take(now + NO_END_MS * 100, 100)
+    rest = schedule.take(now + NO_END_MS * 100, 100)
     assert set(rest) == present - away
-    assert sum(count for _, count in docket.pending(100)) == len(present)
+    assert sum(count for _, count in schedule.pending(100)) == len(present)

@@ -20,7 +20,7 @@ SOURCES = (Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN)
 
 
 def table(head: str) -> list[list[str]]:
-    """Give the cells of the rows below this heading of a table."""
+    """Return the cells of the rows below this heading of a table."""
     _, _, rest = PAGE.partition(head)
     lines = rest.partition("|\n")[2].splitlines()[1:]
     rows = [line for line in lines[: lines.index("")] if line.startswith("|")]
@@ -45,10 +45,10 @@ def test_the_rule_does_what_the_row_says(row: list[str]) -> None:
     words = said(cells, held=held == "yes")
     now_ms = HOLD if held == "yes" else 0
     found = decide(words, MARKET, now_ms=now_ms, hold_ms=HOLD)
-    testimony = Heard(condition_id=CONDITION)
+    record = Heard(condition_id=CONDITION)
     for word in words:
-        testimony = testimony.hear(word)
-    assert stands(found, testimony if words else None, ended=False) == state
+        record = record.hear(word)
+    assert stands(found, record if words else None, ended=False) == state
     named = {asset.token_id: name for asset, name in zip(MARKET.assets, "AB", strict=True)}
     match found:
         case NotYet():

@@ -55,7 +55,7 @@ class Listener:
         return [event for text in texts if text.startswith("[") for event in json.loads(text)]
 
     async def sync(self) -> list[str]:
-        """Give the texts that were sent to us until now: a PING is answered behind them."""
+        """Return the texts that were sent to us until now: a PING is answered behind them."""
         before = len(self.texts)
         with contextlib.suppress(ConnectionResetError):
             await self.ws.send_str("PING")
@@ -85,7 +85,7 @@ class Listener:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Give all events that were received, in order, arrays unpacked."""
+        """Return all events that were received, in order, arrays unpacked."""
         found: list[dict[str, Any]] = []
         for text in self.texts:
             value = json.loads(text) if text.strip() else []
@@ -93,7 +93,7 @@ class Listener:
         return found
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Give the received events of one type."""
+        """Return the received events of one type."""
         return [event for event in self.events if event["event_type"] == kind]
 
 
@@ -111,7 +111,7 @@ class Raw:
         self.writer.write(head + data)
 
     async def frame(self) -> tuple[int, bytes]:
-        """Give the next frame: its first byte and its payload."""
+        """Return the next frame: its first byte and its payload."""
         first, size = await self._exactly(2)
         if size == 126:
             size = struct.unpack("!H", await self._exactly(2))[0]
@@ -153,7 +153,7 @@ class Rehearsal:
             self.world.turn()
 
     def market(self, place: int = 0) -> Market:
-        """Give a market by its place."""
+        """Return a market by its place."""
         return list(self.world.universe)[place]
 
     async def listener(self) -> Listener:
@@ -175,13 +175,13 @@ class Rehearsal:
         return raw
 
     async def get(self, path: str, **params: Any) -> Any:
-        """Give the JSON of an address; its status must be 200."""
+        """Return the JSON of an address; its status must be 200."""
         status, body = await self.answer(path, **params)
         assert status == 200, body
         return body
 
     async def answer(self, path: str, **params: Any) -> tuple[int, Any]:
-        """Give the status and JSON of an address."""
+        """Return the status and JSON of an address."""
         pairs = [
             (name, each)
             for name, value in params.items()
@@ -205,7 +205,7 @@ class Rehearsal:
         return hit
 
     def ledger(self, kind: str) -> list[dict[str, Any]]:
-        """Give the lines of one kind that are in the file now."""
+        """Return the lines of one kind that are in the file now."""
         lines = self.world.ledger.path.read_text().splitlines()
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 

@@ -71,7 +71,7 @@ def test_sources_that_never_say_a_final_word_are_left_out(
 
 
 async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
-    """Give what every source says of a market now."""
+    """Return what every source says of a market now."""
     closed = [
         row
         for flag in ("false", "true")

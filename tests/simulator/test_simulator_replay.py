@@ -49,7 +49,7 @@ def record(folder: Path, name: str, value: Any, indent: int | None = 1) -> Path:
 
 
 async def served(tmp_path: Path, tokens: tuple[str, ...], *argv: str) -> list[str]:
-    """Give the texts that a subscriber got after its books."""
+    """Return the texts that a subscriber got after its books."""
     async with rehearsal(tmp_path / "run", *argv) as stage:
         listener = await stage.listener()
         await listener.ask(tokens)

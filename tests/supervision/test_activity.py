@@ -30,18 +30,18 @@ def test_a_server_that_invents_tokens_does_not_fill_the_memory() -> None:
 
 
 def test_a_token_is_as_busy_as_the_connection_that_hears_it_best_says() -> None:
-    bustle = Activity()
-    assert bustle.count(A) == 0
-    bustle.told("a-0000", ((A, 5), (B, 1)))
-    bustle.told("b-0000", ((A, 4), (C, 3)))
-    assert [bustle.count(token) for token in (A, B, C, D)] == [5, 1, 3, 0]
-    bustle.told("a-0000", ((B, 2),))
-    assert [bustle.count(token) for token in (A, B, C)] == [4, 2, 3]
+    activity = Activity()
+    assert activity.count(A) == 0
+    activity.told("a-0000", ((A, 5), (B, 1)))
+    activity.told("b-0000", ((A, 4), (C, 3)))
+    assert [activity.count(token) for token in (A, B, C, D)] == [5, 1, 3, 0]
+    activity.told("a-0000", ((B, 2),))
+    assert [activity.count(token) for token in (A, B, C)] == [4, 2, 3]
 
 
 def test_the_hottest_token_is_that_of_one_connection() -> None:
-    bustle = Activity()
-    bustle.told("a-0000", ((A, 5), (B, 1)))
-    assert (bustle.hottest("a-0000"), bustle.hottest("b-0000")) == (A, None)
-    bustle.forget("a-0000")
-    assert (bustle.hottest("a-0000"), bustle.count(A)) == (None, 0)
+    activity = Activity()
+    activity.told("a-0000", ((A, 5), (B, 1)))
+    assert (activity.hottest("a-0000"), activity.hottest("b-0000")) == (A, None)
+    activity.forget("a-0000")
+    assert (activity.hottest("a-0000"), activity.count(A)) == (None, 0)

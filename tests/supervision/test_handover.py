@@ -13,7 +13,7 @@ def standing(
     )
 
 
-def crew(*, due_at: float = 1_000.0) -> Handover:
+def handover(*, due_at: float = 1_000.0) -> Handover:
     found = Handover(SLOT, 0, due_at=due_at)
     say(found, SLOT, standing())
     return found
@@ -35,7 +35,7 @@ def step(found: Handover, now: float) -> Step:
 
 
 def test_a_connection_is_replaced_when_it_has_served_its_time() -> None:
-    found = crew(due_at=1_000.0)
+    found = handover(due_at=1_000.0)
     assert (found.wish(999.9), found.wish(1_000.0)) == ("", "scheduled")
     assert found.begin(1_000.0, "scheduled") == f"{SLOT}.1"
     assert found.members == (SLOT, f"{SLOT}.1")
@@ -43,7 +43,7 @@ def test_a_connection_is_replaced_when_it_has_served_its_time() -> None:
 
 
 def test_one_that_does_not_listen_is_left_to_its_next_life() -> None:
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(0, state="subscribing"), deaf=True)
     assert found.wish(2_000.0) == ""
     found.ended(SLOT)
@@ -51,7 +51,7 @@ def test_one_that_does_not_listen_is_left_to_its_next_life() -> None:
 
 
 def test_the_old_one_stays_until_it_has_proven_what_came_before_the_successor() -> None:
-    found = crew()
+    found = handover()
     new = found.begin(1_000.0, "scheduled")
     assert step(found, 1_001.0) is Step.STAY
     say(found, new, standing(3))
@@ -67,7 +67,7 @@ def test_the_old_one_stays_until_it_has_proven_what_came_before_the_successor() 
 
 
 def test_an_old_one_that_proves_nothing_more_goes_after_10_s() -> None:
-    found = crew()
+    found = handover()
     say(found, found.begin(1_000.0, "deaf"), standing())
     assert step(found, 1_001.0) is Step.STAY
     assert step(found, 1_010.9) is Step.STAY
@@ -75,14 +75,14 @@ def test_an_old_one_that_proves_nothing_more_goes_after_10_s() -> None:
 
 
 def test_when_the_old_one_ends_by_itself_the_successor_is_in_charge_at_once() -> None:
-    found = crew()
+    found = handover()
     found.begin(1_000.0, "scheduled")
     found.ended(SLOT)
     assert step(found, 1_001.0) is Step.HAND_OVER
 
 
 def test_tokens_that_neither_of_them_hears_do_not_keep_the_old_one_for_ever() -> None:
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(3, proven_s=5_000))
     say(found, found.begin(1_000.0, "unconfirmed"), standing(3))
     assert step(found, 1_059.0) is Step.STAY
@@ -90,7 +90,7 @@ def test_tokens_that_neither_of_them_hears_do_not_keep_the_old_one_for_ever() ->
 
 
 def test_a_successor_that_hears_less_is_given_up_and_the_next_try_comes_later() -> None:
-    found = crew()
+    found = handover()
     new = found.begin(1_000.0, "scheduled")
     say(found, new, standing(3))
     assert step(found, 1_060.0) is Step.ABANDON
@@ -101,13 +101,13 @@ def test_a_successor_that_hears_less_is_given_up_and_the_next_try_comes_later() 
 
 
 def test_a_successor_that_never_listened_is_given_up() -> None:
-    found = crew()
+    found = handover()
     found.begin(1_000.0, "scheduled")
     assert step(found, 1_060.0) is Step.ABANDON
 
 
 def test_more_tokens_are_waited_for_anew() -> None:
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(proven_s=5_000))
     new = found.begin(1_000.0, "scheduled")
     say(found, new, standing(4, tokens=6))
@@ -117,14 +117,14 @@ def test_more_tokens_are_waited_for_anew() -> None:
 
 
 def test_a_deaf_connection_is_replaced_at_once() -> None:
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(), deaf=True)
     assert found.wish(10.0) == "deaf"
 
 
 def test_for_tokens_without_a_book_a_slot_is_replaced_once() -> None:
     a, b = TokenId("1"), TokenId("2")
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(3), unheard=(a,))
     assert found.wish(10.0) == "unconfirmed"
     new = found.begin(10.0, "unconfirmed")
@@ -137,7 +137,7 @@ def test_for_tokens_without_a_book_a_slot_is_replaced_once() -> None:
 
 
 def test_what_ailed_one_life_does_not_ail_the_next() -> None:
-    found = crew()
+    found = handover()
     say(found, SLOT, standing(), deaf=True)
     found.ended(SLOT)
     say(found, SLOT, standing())

@@ -111,7 +111,7 @@ def test_the_document_is_of_its_own_time() -> None:
 
 
 def negative(told: Any, path: str = "") -> list[str]:
-    """Give the places of numbers below 0; corrections of the books may be."""
+    """Return the places of numbers below 0; corrections of the books may be."""
     if isinstance(told, dict):
         return [each for name, part in told.items() for each in negative(part, f"{path}.{name}")]
     if isinstance(told, list | tuple):

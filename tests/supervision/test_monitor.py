@@ -67,7 +67,7 @@ def test_a_connection_is_replaced_about_every_six_hours() -> None:
 
 
 def aged(*numbers: int, **options: int) -> House:
-    """Give a house in which every connection has served its time, and its successor is born."""
+    """Return a house in which every connection has served its time, and its successor is born."""
     house = House(**options).begin(*numbers)
     house.tick(1.3 * 21_600)
     for _ in range(3):

@@ -19,7 +19,7 @@ from tests.fakes_box import FakeRef
 
 
 def said(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
-    """Give what is journalled of wanted and unwanted tokens, in order."""
+    """Return what is journalled of wanted and unwanted tokens, in order."""
     found = []
     for body in house.journal.bodies.values():
         match facts.decode(body):
@@ -35,7 +35,7 @@ def orders(ref: FakeRef) -> list[object]:
 
 
 def slots_in(house: House) -> list[str]:
-    """Give the slots that somebody is in charge of."""
+    """Return the slots that somebody is in charge of."""
     names = [each.id for each in house.health().connections.each]
     return sorted(name for name in names if name[1:2] == "-")
 
@@ -211,7 +211,7 @@ def test_the_universe_is_left_alone_while_stopping() -> None:
 
 
 def heard(house: House) -> dict[str, list[TokenId]]:
-    """Give what each living slot listens to, from its birth and what it was told since."""
+    """Return what each living slot listens to, from its birth and what it was told since."""
     found = {}
     births = [(name, ref) for name, ref in house.births if name in house.children.by_id]
     lives = {name: ref for name, ref in births if name[1:2] == "-" and ref.alive}

@@ -17,7 +17,7 @@ WAIT_S = 20.0  # no wait of a test is longer
 
 
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """Give the settings of a client that trusts this authority alone.
+    """Return the settings of a client that trusts this authority alone.
 
     What the library takes for granted differs by how Python was built.
     """

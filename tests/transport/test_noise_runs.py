@@ -17,7 +17,7 @@ PLAIN_SIZE = 200
 
 
 def noise(size: int, *, lead: int = LEAD, inside: bytes = b"") -> bytes:
-    """Give a message of the commonest noise that is so long, with these bytes in it."""
+    """Return a message of the commonest noise that is so long, with these bytes in it."""
     front = b'{"market":"' + b"m" * (lead - 13) + b'",' + SIGN + b":[" + inside
     message = front + b"." * (size - len(front) - 2) + b"]}"
     assert (message.index(SIGN), len(message)) == (lead, size)
@@ -25,27 +25,27 @@ def noise(size: int, *, lead: int = LEAD, inside: bytes = b"") -> bytes:
 
 
 def taught(*sizes: int, lead: int = LEAD) -> NoisePattern:
-    """Give a gait that has seen messages of these sizes."""
-    gait = NoisePattern()
-    while gait.learning:
+    """Return a pattern that has seen messages of these sizes."""
+    pattern = NoisePattern()
+    while pattern.learning:
         for size in sizes:
-            gait.note(lead, size)
-    return gait
+            pattern.note(lead, size)
+    return pattern
 
 
-def known(gait: NoisePattern) -> bool:
-    return gait.step is not None
+def known(pattern: NoisePattern) -> bool:
+    return pattern.step is not None
 
 
 class Counting:
     """Counts what a step takes."""
 
-    def __init__(self, gait: NoisePattern) -> None:
-        assert isinstance(gait.step, RunSkipper)
+    def __init__(self, pattern: NoisePattern) -> None:
+        assert isinstance(pattern.step, RunSkipper)
         self.bytes = 0
         self.steps = 0
-        self._take = gait.step.take
-        gait.step = RunSkipper(self.take, gait.step.least, gait.step.room)
+        self._take = pattern.step.take
+        pattern.step = RunSkipper(self.take, pattern.step.least, pattern.step.room)
 
     def take(self, buffer: bytearray, lo: int, end: int) -> re.Match[bytes] | None:
         found = self._take(buffer, lo, end)
@@ -54,9 +54,9 @@ class Counting:
         return found
 
 
-def skimmer(gait: NoisePattern, *, sample_every: int = 1_000_000) -> FrameSkimmer:
+def skimmer(pattern: NoisePattern, *, sample_every: int = 1_000_000) -> FrameSkimmer:
     walker = FrameSkimmer(markers=(MARKER,), sample_every=sample_every)
-    walker.gait = gait
+    walker.pattern = pattern
     return walker
 
 
@@ -150,19 +150,19 @@ def test_a_run_ends_before_the_frame_that_is_due_and_at_the_limit(
 
 
 def test_nothing_is_known_before_a_sample_is_complete() -> None:
-    gait = NoisePattern()
+    pattern = NoisePattern()
     for _ in range(255):
-        gait.note(LEAD, 600)
-    assert (known(gait), gait.learning) == (False, True)
-    gait.note(LEAD, 600)
-    assert (known(gait), gait.learning) == (True, False)
+        pattern.note(LEAD, 600)
+    assert (known(pattern), pattern.learning) == (False, True)
+    pattern.note(LEAD, 600)
+    assert (known(pattern), pattern.learning) == (True, False)
 
 
 def test_the_commonest_form_and_the_fullest_window_of_lengths_are_learned() -> None:
-    gait = taught(*[600, 601, 602, 603, 640] * 4, 900)
-    assert isinstance(gait.step, RunSkipper)
-    assert gait.step.least == 604
-    taken = [size for size in range(590, 950) if _takes(gait, size)]
+    pattern = taught(*[600, 601, 602, 603, 640] * 4, 900)
+    assert isinstance(pattern.step, RunSkipper)
+    assert pattern.step.least == 604
+    taken = [size for size in range(590, 950) if _takes(pattern, size)]
     assert taken == list(range(600, 641))
 
 
@@ -178,59 +178,59 @@ def test_a_few_messages_may_differ() -> None:
 
 
 def test_long_messages_do_not_make_the_window_wide() -> None:
-    gait = taught(*[60_000, 60_100, 60_128] * 7, 60_129, 61_000)
-    assert [size for size in range(59_999, 60_200) if _takes(gait, size)] == [
+    pattern = taught(*[60_000, 60_100, 60_128] * 7, 60_129, 61_000)
+    assert [size for size in range(59_999, 60_200) if _takes(pattern, size)] == [
         *range(60_000, 60_129)
     ]
 
 
 def test_a_form_that_changes_is_learned_after_a_while() -> None:
-    gait = taught(600)
+    pattern = taught(600)
     learning = []
     for frames in (1 << 20, 1):
-        gait.walked(frames)
-        learning.append(gait.learning)
+        pattern.walked(frames)
+        learning.append(pattern.learning)
     assert learning == [False, True]
     for _ in range(256):
-        gait.note(LEAD, 700)
-    assert not _takes(gait, 600)
-    assert _takes(gait, 700)
+        pattern.note(LEAD, 700)
+    assert not _takes(pattern, 600)
+    assert _takes(pattern, 700)
 
 
-def _takes(gait: NoisePattern, size: int) -> bool:
-    assert isinstance(gait.step, RunSkipper)
+def _takes(pattern: NoisePattern, size: int) -> bool:
+    assert isinstance(pattern.step, RunSkipper)
     stream = bytearray(frame(noise(size)))
-    return gait.step.take(stream, 0, len(stream)) is not None
+    return pattern.step.take(stream, 0, len(stream)) is not None
 
 
 # ------------------------------------------------------------ a skimmer that takes steps
 
 
-def test_a_skimmer_teaches_its_gait_and_then_takes_steps() -> None:
+def test_a_skimmer_teaches_its_pattern_and_then_takes_steps() -> None:
     walker = skimmer(NoisePattern())
     stream = frame(noise(600)) * 256
     assert walker.feed(stream).messages == ()
-    counting = Counting(walker.gait)
+    counting = Counting(walker.pattern)
     assert walker.feed(stream).messages == ()
     assert (counting.bytes, walker.skipped_total) == (len(stream), 512)
 
 
 def test_what_one_skimmer_learned_another_one_uses() -> None:
-    gait = NoisePattern()
-    skimmer(gait).feed(frame(noise(600)) * 256)
-    counting = Counting(gait)
-    other = skimmer(gait)
+    pattern = NoisePattern()
+    skimmer(pattern).feed(frame(noise(600)) * 256)
+    counting = Counting(pattern)
+    other = skimmer(pattern)
     other.feed(frame(noise(600)) * 10)
     assert counting.bytes == 10 * 604
     assert other.frames_total == 10
 
 
 def test_most_of_a_realistic_stream_is_taken_in_few_steps() -> None:
-    gait = taught(*range(590, 610))
-    counting = Counting(gait)
+    pattern = taught(*range(590, 610))
+    counting = Counting(pattern)
     books = frame(b'{"event_type":"book","bids":[' + b"." * 3000 + b"]}")
     run = b"".join(frame(noise(590 + number % 20)) for number in range(24))
-    walker = skimmer(gait)
+    walker = skimmer(pattern)
     assert walker.feed((run + books) * 50).messages == ()
     assert walker.frames_total == 25 * 50
     assert counting.bytes == len(run) * 50
@@ -239,17 +239,17 @@ def test_most_of_a_realistic_stream_is_taken_in_few_steps() -> None:
 
 def test_no_step_over_messages_that_one_skimmer_calls_short() -> None:
     walker = FrameSkimmer(markers=(MARKER,), short_bytes=600)
-    walker.gait = taught(600, 610)
-    counting = Counting(walker.gait)
+    walker.pattern = taught(600, 610)
+    counting = Counting(walker.pattern)
     short, long = noise(600), noise(610)
     assert walker.feed(frame(short) + frame(long)).messages == (short,)
     assert counting.steps == 0
 
 
 def test_a_read_of_known_noise_is_one_step_and_one_with_a_marker_or_a_sample_is_not() -> None:
-    gait = taught(600)
-    counting = Counting(gait)
-    walker = skimmer(gait, sample_every=10)
+    pattern = taught(600)
+    counting = Counting(pattern)
+    walker = skimmer(pattern, sample_every=10)
     assert walker.feed(frame(noise(600)) * 3).messages == ()
     assert (counting.steps, walker.skipped_total, walker.data_total) == (1, 3, 3)
     marked = noise(600, inside=MARKER)
@@ -265,9 +265,9 @@ def test_a_read_of_known_noise_is_one_step_and_one_with_a_marker_or_a_sample_is_
 
 def test_a_sample_is_taken_out_of_the_midst_of_steps() -> None:
     numbered = [noise(600, inside=b"%07d" % number) for number in range(3000)]
-    gait = taught(600)
-    counting = Counting(gait)
-    walker = skimmer(gait, sample_every=1000)
+    pattern = taught(600)
+    counting = Counting(pattern)
+    walker = skimmer(pattern, sample_every=1000)
     handed = walker.feed(b"".join(map(frame, numbered))).messages
     assert handed == tuple(numbered[999::1000])
     assert counting.bytes == (3000 - 3) * 604

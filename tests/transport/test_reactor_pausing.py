@@ -48,7 +48,7 @@ class Sender:
 
 
 def paused(bench: Bench, loud: Pair) -> list[bytes]:
-    """Give what the owner of a loud line was told until the reactor stopped reading it."""
+    """Return what the owner of a loud line was told until the reactor stopped reading it."""
     quiet = bench.connect()
     number = 0
     while not loud.line.paused:

@@ -39,12 +39,12 @@ class Server:
                 return
 
     def cipher(self, data: bytes) -> bytes:
-        """Give the records that carry this."""
+        """Return the records that carry this."""
         self._tls.write(data)
         return self._outgoing.read()
 
     def goodbye(self) -> bytes:
-        """Give the record that says that nothing follows."""
+        """Return the record that says that nothing follows."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         return self._outgoing.read()

@@ -584,13 +584,13 @@ def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
 
 
 def restored(journal: FakeJournal, store: FakeStore) -> House:
-    """Give a house whose state directory is older than its database."""
+    """Return a house whose state directory is older than its database."""
     house = House(journal, store)
     store.mark = 10
     return house
 
 
-# --------------------------------------------------------------------- witness
+# --------------------------------------------------------------------- comparison
 
 
 def two_feeds() -> House:

@@ -21,7 +21,7 @@ def rejection(payload: bytes = b"{") -> Rejection:
 def frames(
     *occurrences: int, raws: tuple[bytes, ...] | None = None, hashes: tuple[int, ...] = ()
 ) -> facts.FramesSeen:
-    """Give frames with a trade each, two of them unless it says something else."""
+    """Return frames with a trade each, two of them unless it says something else."""
     return facts.FramesSeen(
         epoch=1,
         connection="a",
