@@ -11,7 +11,7 @@ from rich.text import Text
 
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
-from actors.health.text import clean, headline, verdict
+from actors.health.text import clean, headline, state_line
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
@@ -32,7 +32,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         facts.add_row(name, Text(clean(fact(health))))
         if name == "trades":
             facts.add_row("", Sparkline(health.trades.minutes))
-    head = Text(verdict(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
+    head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
     return Group(head, facts, *_connections(health.connections.each))
 
 

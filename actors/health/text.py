@@ -1,11 +1,10 @@
-"""The headline: state, reasons and the most wanted figures in one line of text."""
+"""The status in words: one line for logs and systemd, and text that is harmless on a terminal."""
 
 import re
+from typing import TYPE_CHECKING
 
-from actors.health.document import Health
-
-# MERGED: Plain text: what came from outside, harmless on a terminal.
-
+if TYPE_CHECKING:  # `tracker-status` needs `clean` alone, without the types of the document
+    from actors.health.document import Health
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -13,21 +12,21 @@ _UNPRINTABLE = re.compile(
 
 
 def clean(text: str) -> str:
-    """Keep what came from outside from driving the terminal; one character stays one."""
+    """Return text from outside with `?` for each character that could drive a terminal."""
     return _UNPRINTABLE.sub("?", text)
 
 
-def verdict(health: Health) -> str:
-    """Return the state and its reasons."""
+def state_line(health: "Health") -> str:
+    """Return the state and the reasons for it."""
     reasons = "; ".join(health.reasons)
     return clean(f"{health.state}: {reasons}" if reasons else health.state)
 
 
-def headline(health: Health) -> str:
-    """Return the verdict, then the main figures."""
-    trades, lines = health.trades, health.connections
+def headline(health: "Health") -> str:
+    """Return the state, the reasons for it and the main figures, in one line."""
+    trades, connections = health.trades, health.connections
     return (
-        f"{verdict(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
-        f" | {lines.live} of {lines.wanted} connections live"
+        f"{state_line(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
+        f" | {connections.live} of {connections.wanted} connections live"
         f" | {health.resolutions.recorded:,} resolutions"
     )

@@ -1,6 +1,6 @@
 import msgspec
 
-from actors.health.text import headline, verdict
+from actors.health.text import headline, state_line
 from tests.health.health_samples import START, document, well
 
 
@@ -15,5 +15,5 @@ def test_what_is_wrong_comes_first_and_drives_no_terminal() -> None:
     wrong = msgspec.structs.replace(
         document(well(), START + 2), state="degraded", reasons=("all is red \x1b[31m", "and late")
     )
-    assert verdict(wrong) == "degraded: all is red ?[31m; and late"
-    assert headline(wrong).startswith(f"{verdict(wrong)} | ")
+    assert state_line(wrong) == "degraded: all is red ?[31m; and late"
+    assert headline(wrong).startswith(f"{state_line(wrong)} | ")
