@@ -14,7 +14,7 @@ from actors.simulator.frame import frame
 from actors.simulator.ledger import Ledger
 from actors.simulator.life import NEVER
 from actors.simulator.market import Market
-from actors.simulator.universe import Universe, line_of
+from actors.simulator.universe import Markets, line_of
 
 RESOLVED_TOLD = 0.8
 REBUILD_MS = 100
@@ -39,7 +39,7 @@ class Calendar:
 
     def __init__(
         self,
-        universe: Universe,
+        universe: Markets,
         channel: Channel,
         ledger: Ledger,
         churn: Churn,

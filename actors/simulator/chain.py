@@ -6,24 +6,24 @@ no payout.
 
 from typing import Any
 
-from actors.simulator import oddity
 from actors.simulator.market import Market
-from actors.simulator.universe import Universe
+from actors.simulator.oddity import odd_numerators
+from actors.simulator.universe import Markets
 
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
 DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
 
 
-def answer(universe: Universe, asked: Any, now: int, *, lie: bool = False) -> Any:
+def chain_answer(universe: Markets, asked: Any, now: int, *, lie: bool = False) -> Any:
     """Answer one request or a batch; an unusable request gives an error object."""
     if isinstance(asked, list):
         if not asked:
             return _error(None, -32600, "empty batch")
-        return [answer_one(universe, item, now, lie=lie) for item in asked]
-    return answer_one(universe, asked, now, lie=lie)
+        return [chain_answer_one(universe, item, now, lie=lie) for item in asked]
+    return chain_answer_one(universe, asked, now, lie=lie)
 
 
-def answer_one(universe: Universe, asked: Any, now: int, *, lie: bool) -> dict[str, Any]:
+def chain_answer_one(universe: Markets, asked: Any, now: int, *, lie: bool) -> dict[str, Any]:
     """Answer one request object."""
     if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):
         return _error(None, -32600, "invalid request")
@@ -36,7 +36,7 @@ def answer_one(universe: Universe, asked: Any, now: int, *, lie: bool) -> dict[s
     return _eth_call(universe, asked, now, lie=lie)
 
 
-def _eth_call(universe: Universe, asked: dict[str, Any], now: int, *, lie: bool) -> dict[str, Any]:
+def _eth_call(universe: Markets, asked: dict[str, Any], now: int, *, lie: bool) -> dict[str, Any]:
     number = asked.get("id")
     try:
         call = asked["params"][0]
@@ -51,7 +51,7 @@ def _eth_call(universe: Universe, asked: dict[str, Any], now: int, *, lie: bool)
     return _result(number, f"0x{value:064x}")
 
 
-def _call(universe: Universe, data: str, now: int, *, lie: bool) -> int | None:
+def _call(universe: Markets, data: str, now: int, *, lie: bool) -> int | None:
     """Return the number that a call returns, or None when it reverts."""
     selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
     market = universe.by_condition.get(condition)
@@ -70,7 +70,7 @@ def _call(universe: Universe, data: str, now: int, *, lie: bool) -> int | None:
 def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
     if market.life.reported > market.view("chain", now):
         return (0, 0)
-    first, second = oddity.numerators(market, "chain", lie=lie)
+    first, second = odd_numerators(market, "chain", lie=lie)
     unit = max(min(first or second, second or first), 1)  # small numbers, as the oracle reports
     return (first // unit, second // unit) if market.odd != "scalar" else (first, second)
 

@@ -17,7 +17,7 @@ from actors.simulator.connection import Connection
 from actors.simulator.event import Churn, book
 from actors.simulator.frame import frame
 from actors.simulator.ledger import Ledger
-from actors.simulator.universe import Universe
+from actors.simulator.universe import Markets
 
 PONG_TEXT = frame(b"PONG")
 INVALID = frame(b"INVALID OPERATION")
@@ -44,9 +44,7 @@ class Channel:
         on_subscribed: Told of every accepted subscription, after its books.
     """
 
-    def __init__(
-        self, universe: Universe, ledger: Ledger, churn: Churn, rng: random.Random
-    ) -> None:
+    def __init__(self, universe: Markets, ledger: Ledger, churn: Churn, rng: random.Random) -> None:
         self.connections: dict[int, Connection] = {}
         self.no_books = False
         self.frozen = False

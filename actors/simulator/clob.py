@@ -2,29 +2,29 @@
 
 from typing import Any
 
-from actors.simulator import oddity
 from actors.simulator.gamma import iso
 from actors.simulator.identity import hex_id
 from actors.simulator.market import Market
-from actors.simulator.universe import Universe
+from actors.simulator.oddity import odd_clob, odd_winner
+from actors.simulator.universe import Markets
 
 Answer = tuple[int, Any]
 
 
-def one(universe: Universe, condition: str, now: int, *, lie: bool = False) -> Answer:
+def clob_answer(universe: Markets, condition: str, now: int, *, lie: bool = False) -> Answer:
     """Answer `/markets/{condition_id}`; a market too new for the CLOB is not found."""
     market = universe.by_condition.get(condition)
     if market is None or market.life.announced > market.view("clob", now):
         return 404, {"error": "market not found"}
-    return 200, market.recorded.get("clob") or show(market, now, lie=lie)
+    return 200, market.recorded.get("clob") or clob_market(market, now, lie=lie)
 
 
-def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
+def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     """Return the market object of a time (milliseconds)."""
     at = market.view("clob", now)
     life = market.life
     final = life.reported <= at
-    winner = oddity.winner(market, "clob", lie=lie) if final else None
+    winner = odd_winner(market, "clob", lie=lie) if final else None
     closed = life.closed <= at
     prices = [market.price / market.ticks, 1 - market.price / market.ticks]
     if final:
@@ -70,4 +70,4 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
             )
         ],
     }
-    return oddity.clob(row, market)
+    return odd_clob(row, market)

@@ -17,7 +17,7 @@ from actors.simulator.ledger import Ledger
 from actors.simulator.market import Market
 from actors.simulator.options import Options
 from actors.simulator.trade import Tape, Trade, finer
-from actors.simulator.universe import Universe, Wish
+from actors.simulator.universe import Markets, Wish
 
 LATEST_S = 1.0
 BOOK_AFTER_TRADE = 0.3
@@ -43,7 +43,7 @@ class Exchange:
     def __init__(
         self,
         options: Options,
-        universe: Universe,
+        universe: Markets,
         channel: Channel,
         ledger: Ledger,
         churn: Churn,

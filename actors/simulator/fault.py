@@ -89,7 +89,7 @@ def _number(text: str, whole: str) -> float:
     return number
 
 
-class Weather:
+class ActiveFaults:
     """The lasting faults in force; time is passed in, monotonic seconds."""
 
     def __init__(self) -> None:

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.simulator import oddity
 from actors.simulator.identity import hex_id
 from actors.simulator.market import Market
+from actors.simulator.oddity import odd_gamma, odd_winner
 
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
 
@@ -27,7 +27,7 @@ def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
     life = market.life
     word, side = life.stage(at)
     if at >= min(life.closed, life.reported):
-        side = oddity.winner(market, "gamma", lie=lie)
+        side = odd_winner(market, "gamma", lie=lie)
         if side is None:
             return ("0.5", "0.5")
         return ("1", "0") if side == 0 else ("0", "1")
@@ -38,15 +38,15 @@ def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
     return (market.text_price(0), market.text_price(1))
 
 
-def tags(market: Market) -> list[dict[str, str]]:
-    """Return the tags, which a listing shows only when it is asked to."""
+def gamma_tags(market: Market) -> list[dict[str, str]]:
+    """Return the gamma_tags, which a listing shows only when it is asked to."""
     return [
         {"id": str(100 + place), "label": tag.title(), "slug": tag}
         for place, tag in enumerate(market.tags)
     ]
 
 
-def status(market: Market, at: int) -> str:
+def gamma_status(market: Market, at: int) -> str:
     """Return the UMA status as Gamma tells it of a market's state at a time; empty: none."""
     word, _ = market.life.stage(at)
     return "" if market.v2 or market.fate == "no_status" else word
@@ -57,8 +57,8 @@ def spelled(market: Market) -> str:
     return market.condition[:64] if market.v2 else market.condition
 
 
-def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Return the market object, without tags.
+def gamma_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
+    """Return the market object, without gamma_tags.
 
     Args:
         market: Which.
@@ -68,7 +68,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     at = market.view("gamma", now)
     life = market.life
     closed = life.closed <= at
-    word = status(market, at)
+    word = gamma_status(market, at)
     shown = prices(market, at, lie=lie)
     tokens = list(market.tokens)
     begun = life.announced or life.trades
@@ -137,7 +137,7 @@ def show(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
     elif closed:
         row["resolvedBy"] = ORACLE
         row["acceptingOrders"] = True
-    return oddity.gamma(row, market, closed=closed)
+    return odd_gamma(row, market, closed=closed)
 
 
 def _history(market: Market, at: int) -> list[str]:

@@ -10,7 +10,7 @@ BAD_FRAME = b"\x83\x02??"
 """A frame with an opcode that RFC 6455 reserves."""
 
 
-def pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
+def garbage_pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
     """Return one text frame for each kind of rubbish, aimed at a real token.
 
     Each bad trade has exactly one thing wrong with it, and the transaction

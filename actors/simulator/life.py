@@ -81,7 +81,7 @@ def draw_fate(rng: random.Random) -> str:
     return rng.choices(tuple(FATES), tuple(FATES.values()))[0]
 
 
-def plan(
+def plan_life(
     fate: str, winner: int | None, times: tuple[int, int, int], pace: Pace, rng: random.Random
 ) -> Life:
     """Plan a life.

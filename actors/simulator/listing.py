@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from actors.simulator import gamma
+from actors.simulator.gamma import gamma_market, gamma_status, gamma_tags
 from actors.simulator.life import NEVER
 from actors.simulator.market import Market
-from actors.simulator.universe import Universe
+from actors.simulator.universe import Markets
 
 PAGE = 100
 FARTHEST = 10_000
@@ -78,7 +79,7 @@ class Listing:
         universe: The markets.
     """
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Markets) -> None:
         self._universe = universe
         # What a walk over many pages is about: when, and the markets with their
         # places then. Sorting all of them for each of a thousand pages would stop
@@ -155,9 +156,9 @@ def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
     recorded = market.recorded.get("gamma")
     if recorded is not None:
         return recorded
-    row = gamma.show(market, now, lie=lie)
+    row = gamma_market(market, now, lie=lie)
     if tags:
-        row["tags"] = gamma.tags(market)
+        row["tags"] = gamma_tags(market)
     return row
 
 
@@ -169,7 +170,7 @@ def _listed(market: Market, now: int) -> bool:
     return market.life.announced <= market.view("gamma", now)
 
 
-def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
+def _matching(universe: Markets, asked: _Asked, now: int) -> list[Market]:
     """Return what is asked for, in its order; equal keys are ordered by id."""
     some = _named_so(universe, asked.names)
     found = [market for market in some if _listed(market, now) and _fits(market, asked, now)]
@@ -177,7 +178,7 @@ def _matching(universe: Universe, asked: _Asked, now: int) -> list[Market]:
     return found
 
 
-def _named_so(universe: Universe, names: Mapping[str, frozenset[str]]) -> Iterable[Market]:
+def _named_so(universe: Markets, names: Mapping[str, frozenset[str]]) -> Iterable[Market]:
     """Return the markets with one of the names, if they are names that markets are found by."""
     if conditions := names.get("condition_ids"):
         # Gamma leaves out the zeros at the end of the ids of V2.
@@ -194,7 +195,7 @@ def _fits(market: Market, asked: _Asked, now: int) -> bool:
         return False
     if any(not low <= key(market) <= high for key, low, high in asked.spans):
         return False
-    return not asked.status or gamma.status(market, at) == asked.status
+    return not asked.status or gamma_status(market, at) == asked.status
 
 
 def _named(market: Market, names: Mapping[str, frozenset[str]]) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
 from actors.simulator.recording import Unreadable
-from actors.simulator.site import Site, serve
+from actors.simulator.site import Server, serve
 from actors.simulator.world import TURN_S, World
 
 EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
@@ -71,7 +71,7 @@ async def _run(options: Options) -> int:
     except BaseException:
         listening.close()
         raise
-    site = Site(world)
+    site = Server(world)
     add_admin(site.app, world)
     runner = await serve(site.app, listening)
     place = f"{options.host}:{listening.getsockname()[1]}"

@@ -45,7 +45,7 @@ def draw_oddity(rng: random.Random, share: float) -> str:
     return rng.choice(ODDITIES) if rng.random() < share else ""
 
 
-def winner(market: Market, source: str, *, lie: bool) -> int | None:
+def odd_winner(market: Market, source: str, *, lie: bool) -> int | None:
     """Return the side that wins as a source tells it; None is a split."""
     flipped = lie != (market.odd == CONTRADICTED + source)
     if not flipped:
@@ -53,17 +53,17 @@ def winner(market: Market, source: str, *, lie: bool) -> int | None:
     return 0 if market.winner is None else 1 - market.winner
 
 
-def numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
+def odd_numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
     """Return what each side pays, as a source tells it, in thousandths: 1,000 in all, or 0."""
     if market.odd == "scalar":
         return (584, 416)
     if market.odd == "zero":
         return (0, 0)
-    side = winner(market, source, lie=lie)
+    side = odd_winner(market, source, lie=lie)
     return (500, 500) if side is None else (1000 * (side == 0), 1000 * (side == 1))
 
 
-def gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
+def odd_gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
     """Return Gamma's object as it is told of an odd market."""
     odd = market.odd
     if odd == "texts":
@@ -83,7 +83,7 @@ def gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any
     return row
 
 
-def clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
+def odd_clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
     """Return the CLOB's object as it is told of an odd market."""
     if market.odd == "reordered":
         row["tokens"].reverse()
@@ -98,7 +98,7 @@ def clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
     return row
 
 
-def data(row: dict[str, Any], market: Market) -> dict[str, Any]:
+def odd_data(row: dict[str, Any], market: Market) -> dict[str, Any]:
     """Return the row of the Data API as it is told of an odd market."""
     if market.odd == "texts" and row["payouts"] is not None:
         row["payouts"] = [str(share) for share in row["payouts"]]

@@ -24,7 +24,7 @@ from actors.simulator.market import Market
 from actors.simulator.options import Replay
 from actors.simulator.recording import Known, Recorded
 from actors.simulator.trade import Tape
-from actors.simulator.universe import Universe, Wish
+from actors.simulator.universe import Markets, Wish
 
 WAITING_BYTES = 1 << 20
 YEAR_MS = 365 * 86_400_000
@@ -59,7 +59,7 @@ def load(asked: Replay) -> Recordings:
     )
 
 
-def furnish(recordings: Recordings, universe: Universe, exchange: Exchange, wall: int) -> None:
+def furnish(recordings: Recordings, universe: Markets, exchange: Exchange, wall: int) -> None:
     """Make the markets that the recordings speak of, with recorded payloads where there are any."""
     for entry in _known(recordings).values():
         market = universe.by_condition.get(entry.condition)
@@ -108,7 +108,7 @@ def _wish(entry: Known, wall: int) -> Wish:
     )
 
 
-def _take_gamma(raw: bytes, market: Market, universe: Universe) -> None:
+def _take_gamma(raw: bytes, market: Market, universe: Markets) -> None:
     """Let a market be found as its recorded Gamma object says: by id, open or closed."""
     row = msgspec.json.decode(raw)
     universe.by_gamma.pop(market.gamma_id, None)

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from actors.simulator import chain, clob, data_api
+from actors.simulator.chain import chain_answer
+from actors.simulator.clob import clob_answer
 from actors.simulator.connection import Connection
+from actors.simulator.data_api import data_answer
 from actors.simulator.frame import PONG, close_frame, frame
 from actors.simulator.listing import Listing
 from actors.simulator.storm import SIDES, Handler, weather
@@ -17,7 +19,7 @@ from actors.simulator.world import World
 CLIENT_BYTES = 4 << 20
 
 
-class Site:
+class Server:
     """The aiohttp application of a world.
 
     Args:
@@ -65,13 +67,11 @@ class Site:
 
     async def _clob(self, request: web.Request) -> web.Response:
         world, name = self._world, request.match_info["condition"]
-        return _json(*clob.one(world.universe, name, world.wall(), lie=self._lies("clob")))
+        return _json(*clob_answer(world.universe, name, world.wall(), lie=self._lies("clob")))
 
     async def _data(self, request: web.Request) -> web.Response:
         world, text = self._world, request.query.get("condition", "")
-        return _json(
-            *data_api.resolutions(world.universe, text, world.wall(), lie=self._lies("data"))
-        )
+        return _json(*data_answer(world.universe, text, world.wall(), lie=self._lies("data")))
 
     async def _rpc(self, request: web.Request) -> web.Response:
         world = self._world
@@ -81,7 +81,7 @@ class Site:
             error = {"code": -32700, "message": "parse error"}
             return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
         return _json(
-            200, chain.answer(world.universe, asked, world.wall(), lie=self._lies("chain"))
+            200, chain_answer(world.universe, asked, world.wall(), lie=self._lies("chain"))
         )
 
     # -- market channel -----------------------------------------------------

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Rages = Callable[[str], float | None]
+HttpFaults = Callable[[str], float | None]
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 SIDES = frozenset({"gamma", "clob", "data", "rpc"})
 BLOCK = b" " * 65_536
 DROP_S = 0.5
 
 
-async def weather(request: web.Request, handler: Handler, rages: Rages) -> web.StreamResponse:
+async def weather(request: web.Request, handler: Handler, rages: HttpFaults) -> web.StreamResponse:
     """Answer a request as the faults in force will have it, else as its handler does.
 
     Args:
@@ -38,7 +38,7 @@ async def weather(request: web.Request, handler: Handler, rages: Rages) -> web.S
     return answer
 
 
-def _rejected(rages: Rages) -> web.Response | None:
+def _rejected(rages: HttpFaults) -> web.Response | None:
     """Return the answer of a source that does not even look at the question."""
     after = rages("http_429")
     if after is not None:
@@ -57,7 +57,7 @@ def _rejected(rages: Rages) -> web.Response | None:
 
 
 async def _mangled(
-    request: web.Request, answer: web.Response, body: bytes, rages: Rages
+    request: web.Request, answer: web.Response, body: bytes, rages: HttpFaults
 ) -> web.StreamResponse:
     """Return a good answer cut short, drop by drop, or behind a mountain of blanks."""
     if rages("http_truncated") is not None:

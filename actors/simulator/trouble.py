@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from actors.simulator.channel import Channel
 from actors.simulator.connection import Connection
 from actors.simulator.event import Churn, book
-from actors.simulator.fault import LASTING, Fault, Weather
-from actors.simulator.garbage import BAD_FRAME, BAD_TEXT, pieces
+from actors.simulator.fault import LASTING, ActiveFaults, Fault
+from actors.simulator.garbage import BAD_FRAME, BAD_TEXT, garbage_pieces
 from actors.simulator.ledger import Ledger
-from actors.simulator.universe import Universe
+from actors.simulator.universe import Markets
 
 FILLER = b" " * 65_536
 DROP_S = 1.0
@@ -19,7 +19,7 @@ BUSIEST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Blow:
+class _Injection:
     """What a fault brings upon each connection it hits, and when."""
 
     values: dict[str, float]
@@ -27,7 +27,7 @@ class _Blow:
     wall: int
 
 
-class Trouble:
+class FaultInjector:
     """Faults on schedule and on request.
 
     Args:
@@ -46,14 +46,14 @@ class Trouble:
     def __init__(
         self,
         schedule: Sequence[Fault],
-        universe: Universe,
+        universe: Markets,
         channel: Channel,
         ledger: Ledger,
         churn: Churn,
         rng: random.Random,
     ) -> None:
         self._churn = churn
-        self.weather = Weather()
+        self.weather = ActiveFaults()
         self.counts: Counter[str] = Counter()
         self._schedule = deque(schedule)
         self._universe = universe
@@ -63,7 +63,7 @@ class Trouble:
         self._frozen: dict[Connection, float] = {}
         self._dripping: list[Connection] = []
         self._next_drop = 0.0
-        self._blows: dict[str, Callable[[Connection, _Blow], None]] = {
+        self._blows: dict[str, Callable[[Connection, _Injection], None]] = {
             "drop": lambda one, _: one.cut("fault: drop", by="fault"),
             "close": self._close,
             "freeze": self._freeze,
@@ -117,7 +117,7 @@ class Trouble:
         # The ledger goes first, as always: some faults write at once.
         self._ledger.flush()
         self._channel.flush()
-        blow = _Blow(values=fault.values, now=now, wall=wall)
+        blow = _Injection(values=fault.values, now=now, wall=wall)
         for one in hit:
             self._blows[fault.kind](one, blow)
         return [one.number for one in hit]
@@ -132,38 +132,38 @@ class Trouble:
     def _note(self, fault: Fault, wall: int, **more: object) -> None:
         self._ledger.add("fault", fault=fault.kind, values=fault.values, ts=wall, **more)
 
-    def _close(self, one: Connection, blow: _Blow) -> None:
+    def _close(self, one: Connection, blow: _Injection) -> None:
         one.close(int(blow.values["code"]), "fault: close", by="fault")
 
-    def _freeze(self, one: Connection, blow: _Blow) -> None:
+    def _freeze(self, one: Connection, blow: _Injection) -> None:
         one.freeze(frozen=True)
         if blow.values["seconds"]:
             self._frozen[one] = blow.now + blow.values["seconds"]
 
-    def _deafen(self, one: Connection, blow: _Blow) -> None:
+    def _deafen(self, one: Connection, blow: _Injection) -> None:
         token = self._token(one)
         one.deaf.add(token)
         self._ledger.add("deaf", connection=one.number, token=token, ts=blow.wall)
 
-    def _garbage(self, one: Connection, blow: _Blow) -> None:
+    def _garbage(self, one: Connection, blow: _Injection) -> None:
         token = self._token(one)
         condition = self._universe.by_token[token][0].condition
-        self._litter(one, pieces(token, condition, blow.wall), blow)
+        self._litter(one, garbage_pieces(token, condition, blow.wall), blow)
 
-    def _bad_text(self, one: Connection, blow: _Blow) -> None:
+    def _bad_text(self, one: Connection, blow: _Injection) -> None:
         self._litter(one, (BAD_TEXT,), blow)
 
-    def _half_frame(self, one: Connection, blow: _Blow) -> None:
+    def _half_frame(self, one: Connection, blow: _Injection) -> None:
         one.half_frame(self._book(one, blow))
 
-    def _drip(self, one: Connection, blow: _Blow) -> None:
+    def _drip(self, one: Connection, blow: _Injection) -> None:
         one.drip(self._book(one, blow))
         self._dripping.append(one)
 
-    def _oversize(self, one: Connection, blow: _Blow) -> None:
+    def _oversize(self, one: Connection, blow: _Injection) -> None:
         one.oversize(int(blow.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
 
-    def _book(self, one: Connection, blow: _Blow) -> bytes:
+    def _book(self, one: Connection, blow: _Injection) -> bytes:
         market, side = self._universe.by_token[self._token(one)]
         return book(market, side, blow.wall, self._churn)
 
@@ -177,7 +177,7 @@ class Trouble:
         busy.sort(key=lambda token: -markets[token].volume)
         return self._rng.choice(busy[:BUSIEST])
 
-    def _litter(self, one: Connection, rubbish: Sequence[bytes], blow: _Blow) -> None:
+    def _litter(self, one: Connection, rubbish: Sequence[bytes], blow: _Injection) -> None:
         self._ledger.add("garbage", connection=one.number, frames=len(rubbish), ts=blow.wall)
         self._ledger.flush()
         for piece in rubbish:

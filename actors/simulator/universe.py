@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.simulator.identity import condition_id, gamma_id, token_id
-from actors.simulator.life import NEVER, Life, Pace, draw_fate, plan
+from actors.simulator.life import NEVER, Life, Pace, draw_fate, plan_life
 from actors.simulator.market import Market
 from actors.simulator.oddity import draw_oddity
 
@@ -36,7 +36,7 @@ class Wish:
     odd: str | None = None
 
 
-class Universe:
+class Markets:
     """The markets of this run and of the runs before it.
 
     Args:
@@ -89,7 +89,7 @@ class Universe:
             tags=tags,
             fate=fate,
             winner=winner,
-            life=plan(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
+            life=plan_life(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
             price=rng.randint(8, 92),
             replayed=wish.replayed,
             odd=self._oddity(wish, index),
@@ -143,7 +143,7 @@ class Universe:
             if market.fate == "split":
                 market.neg_risk = False
             times = (life.announced, life.trades, now + ends_in)
-            market.life = plan(market.fate, market.winner, times, self.pace, rng)
+            market.life = plan_life(market.fate, market.winner, times, self.pace, rng)
             return
         late = max(0, now + 2000 - life.reported)
         market.life = replace(
@@ -156,7 +156,7 @@ class Universe:
 
 
 def line_of(market: Market) -> dict[str, Any]:
-    """Return a market as its line in the ledger, with its whole plan."""
+    """Return a market as its line in the ledger, with its whole plan_life."""
     life = market.life
     return {
         "run": market.run,

@@ -12,8 +12,8 @@ from actors.simulator.ledger import Ledger, history
 from actors.simulator.options import BadOption, Options
 from actors.simulator.replay import Reel, furnish, load
 from actors.simulator.traffic import Traffic
-from actors.simulator.trouble import Trouble
-from actors.simulator.universe import Universe
+from actors.simulator.trouble import FaultInjector
+from actors.simulator.universe import Markets
 
 TURN_S = 0.005
 TIDY_S = 0.5
@@ -49,12 +49,14 @@ class World:
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
         self.run = _run(options, lines)
-        self.universe = Universe(options.seed, self.run, options.pace, odd=options.odd)
+        self.universe = Markets(options.seed, self.run, options.pace, odd=options.odd)
         rng = random.Random(f"exchange:{options.seed}:{self.run}")
         churn = Churn(options.seed)
         self.channel = Channel(self.universe, self.ledger, churn, rng)
         self.exchange = Exchange(options, self.universe, self.channel, self.ledger, churn, rng)
-        self.trouble = Trouble(options.faults, self.universe, self.channel, self.ledger, churn, rng)
+        self.trouble = FaultInjector(
+            options.faults, self.universe, self.channel, self.ledger, churn, rng
+        )
         self.traffic = Traffic()
         self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
         self.universe.reload(lines, self.wall())

@@ -14,7 +14,7 @@ import aiohttp
 from actors.simulator.admin import add_admin
 from actors.simulator.market import Market
 from actors.simulator.options import parse
-from actors.simulator.site import Site, serve
+from actors.simulator.site import Server, serve
 from actors.simulator.world import World
 
 DEADLINE_S = 10.0
@@ -216,7 +216,7 @@ async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIter
     stage = Rehearsal(folder, *argv, later_s=later_s)
     listening = socket.create_server(("127.0.0.1", 0))
     stage.port = listening.getsockname()[1]
-    site = Site(stage.world)
+    site = Server(stage.world)
     add_admin(site.app, stage.world)
     runner = await serve(site.app, listening)
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from actors.simulator.fault import FAULTS, Fault, Weather, make_fault, parse_fault
+from actors.simulator.fault import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
 from tests.simulator.rehearsal import QUIET, Listener, Raw, Rehearsal, play, rehearsal
 
 
@@ -49,7 +49,7 @@ def test_unknown_value_name_is_rejected() -> None:
 
 
 def test_lasting_fault_is_in_force_until_its_time_is_over() -> None:
-    weather = Weather()
+    weather = ActiveFaults()
     assert weather.rages("slow_http", 0.0) is None
     weather.begin(make_fault("slow_http:10:3"), 100.0)
     assert weather.rages("slow_http", 109.9) == 3.0

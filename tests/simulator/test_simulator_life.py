@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.simulator.life import FATES, NEVER, SOURCES, Life, Pace, final_times, plan
+from actors.simulator.life import FATES, NEVER, SOURCES, Life, Pace, final_times, plan_life
 from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
@@ -14,7 +14,7 @@ ENDS = 60_000
 
 
 def life(fate: str, winner: int | None = 1, seed: int = 1) -> Life:
-    return plan(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
+    return plan_life(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
 
 
 @pytest.mark.parametrize("fate", [*FATES])

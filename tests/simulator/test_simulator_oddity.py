@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from actors.simulator import chain, clob, data_api, event, gamma
+from actors.simulator import chain, event
+from actors.simulator.chain import chain_answer_one
+from actors.simulator.clob import clob_market
+from actors.simulator.data_api import data_row
+from actors.simulator.gamma import gamma_market
 from actors.simulator.life import SOURCES, Pace
 from actors.simulator.market import Market
 from actors.simulator.oddity import ODDITIES, draw_oddity
 from actors.simulator.traffic import Traffic
-from actors.simulator.universe import Universe, Wish, line_of, market_of
+from actors.simulator.universe import Markets, Wish, line_of, market_of
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
 LATE = 200_000
@@ -22,26 +26,26 @@ class Odd:
     """One market that side 1 wins, and what each source says of it."""
 
     def __init__(self, odd: str, fate: str = "clean", *, v2: bool = False) -> None:
-        self.universe = Universe(1, 1, PACE)
+        self.universe = Markets(1, 1, PACE)
         wish = Wish(announced=0, trades=1, ends=100_000, fate=fate, winner=1, odd=odd, v2=v2)
         self.market: Market = self.universe.make(wish)
 
     def gamma(self, at: int = LATE) -> dict[str, Any]:
-        return gamma.show(self.market, at)
+        return gamma_market(self.market, at)
 
     def clob_winner(self) -> str | None:
-        told = clob.show(self.market, LATE)["tokens"]
+        told = clob_market(self.market, LATE)["tokens"]
         return next((side["token_id"] for side in told if side["winner"]), None)
 
     def payouts(self) -> Any:
-        return data_api.show(self.market, LATE)["payouts"]
+        return data_row(self.market, LATE)["payouts"]
 
     def numerators(self) -> list[int]:
         key = self.market.condition[2:]
         calls = [chain.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
         params = [{"to": chain.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
-        told = [chain.answer_one(self.universe, each, LATE, lie=False) for each in asked]
+        told = [chain_answer_one(self.universe, each, LATE, lie=False) for each in asked]
         return [int(each["result"], 16) for each in told]
 
 
@@ -111,7 +115,7 @@ def test_texts_and_wrong_ids_and_wrong_hints_are_told() -> None:
     assert Odd("texts").payouts() == ["0", "1000000"]
     assert isinstance(Odd("texts").gamma()["clobTokenIds"], list)
     echoed = Odd("wrong_echo")
-    assert clob.show(echoed.market, LATE)["condition_id"] != echoed.market.condition
+    assert clob_market(echoed.market, LATE)["condition_id"] != echoed.market.condition
     hinted = Odd("wrong_hint")
     told = json.loads(event.market_resolved(hinted.market, LATE))
     assert told["winning_asset_id"] == hinted.market.tokens[0]
