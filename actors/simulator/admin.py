@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from actors.simulator.fault import make_fault
-from actors.simulator.life import ENDLESS, FATES
-from actors.simulator.oddity import ODDITIES
-from actors.simulator.universe import Wish, line_of
+from actors.simulator.faults import make_fault
+from actors.simulator.market import ENDLESS, FATES, ODDITIES
+from actors.simulator.markets import Wish, line_of
 from actors.simulator.world import World
 
 RATES = ("trades_per_second", "noise_per_second", "births_per_second")

@@ -13,8 +13,8 @@ import msgspec
 
 from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
-from actors.simulator.recording import Unreadable
-from actors.simulator.site import Server, serve
+from actors.simulator.replay import Unreadable
+from actors.simulator.server import Server, serve
 from actors.simulator.world import TURN_S, World
 
 EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78

@@ -1,10 +1,12 @@
 """One market of the simulator: who it is, what will become of it, where its price stands."""
 
+import json
+import random
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
 
 import msgspec
-
-from actors.simulator.life import Life, final_times
 
 UNDECIDED = frozenset({"scalar", "zero"})
 MUTED = {
@@ -13,6 +15,173 @@ MUTED = {
     "empty_tokens": "gamma",
     "three_outcomes": "gamma",
 }
+
+
+# MERGED life: The life of a market, planned in full when it is made, and each source's view of
+# it. Fates (the ways of ending that were seen on the real exchange): clean end, proposed,
+# resolved; every source says so after its own lag split resolved 50/50: CLOB shows no winner,
+# the others two halves proposed_first proposed at 0.9995 while it is open and trading on, then
+# resolved disputed proposed for the wrong side, disputed, proposed anew, resolved early_close
+# closed and priced 1/0 seconds before it is resolved no_status closed and priced 1/0, but Gamma
+# never tells a UMA status stuck proposed at 0.5/0.5 and never final long does not end within
+# its run
+SOURCES = ("gamma", "clob", "data", "chain")
+FATES = {
+    "clean": 60,
+    "split": 8,
+    "proposed_first": 12,
+    "disputed": 8,
+    "early_close": 8,
+    "no_status": 4,
+}
+ENDLESS = ("stuck", "long")
+NEVER = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast markets settle; all in milliseconds.
+
+    Attributes:
+        settle: From the end to the report on the chain, for a clean market.
+        lags: Source → (shortest, longest) delay of what it shows.
+    """
+
+    settle: int
+    lags: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """When what happens, in wall-clock milliseconds; NEVER when it does not.
+
+    Attributes:
+        announced: `new_market` is broadcast; 0 when it was there before the run.
+        trades: The first trade may come.
+        ends: The last trade may come; also what `endDate` says.
+        stages: (when, UMA word, side that is proposed or None), in order.
+        closed: Trading is closed in the view without lag.
+        reported: The payout stands on the chain; cannot change any more.
+        lags: Source → its delay.
+    """
+
+    announced: int
+    trades: int
+    ends: int
+    stages: tuple[tuple[int, str, int | None], ...]
+    closed: int
+    reported: int
+    lags: dict[str, int]
+
+    def stage(self, at: int) -> tuple[str, int | None]:
+        """Return the UMA word and the proposed side at a time; the word is empty before."""
+        word: tuple[str, int | None] = ("", None)
+        for when, name, side in self.stages:
+            if when <= at:
+                word = (name, side)
+        return word
+
+    def words(self, at: int) -> tuple[str, ...]:
+        """Return all UMA words up to a time, oldest first."""
+        return tuple(name for when, name, _ in self.stages if when <= at)
+
+
+def draw_fate(rng: random.Random) -> str:
+    """Return a fate that ends, in the proportions of FATES."""
+    return rng.choices(tuple(FATES), tuple(FATES.values()))[0]
+
+
+def plan_life(
+    fate: str, winner: int | None, times: tuple[int, int, int], pace: Pace, rng: random.Random
+) -> Life:
+    """Plan a life.
+
+    Args:
+        fate: One of FATES or ENDLESS.
+        winner: Side that will win, or None for a split.
+        times: (announced, first trade, end).
+        pace: How fast it settles.
+        rng: Where chance comes from.
+    """
+    announced, trades, ends = times
+    unit = pace.settle
+    lags = {name: rng.randint(*pace.lags[name]) for name in SOURCES}
+    wrong = None if winner is None else 1 - winner
+    stages: list[tuple[int, str, int | None]]
+    closed = reported = NEVER
+    if fate == "long":
+        stages = []
+    elif fate == "stuck":
+        stages = [(trades + 1000, "proposed", None)]
+    else:
+        start = {"proposed_first": ends - 2 * unit}.get(fate, ends + unit // 4)
+        reported = ends + unit + rng.randint(0, unit)
+        stages = [(max(start, trades), "proposed", winner)]
+        if fate == "disputed":
+            reported += 3 * unit
+            stages = [
+                (start, "proposed", wrong),
+                (start + unit, "disputed", wrong),
+                (start + 2 * unit, "proposed", winner),
+            ]
+        closed = reported
+        if fate == "early_close":
+            closed = ends + unit // 4
+            reported += 2 * unit
+        stages.append((reported, "resolved", winner))
+    return Life(
+        announced=announced,
+        trades=trades,
+        ends=ends,
+        stages=tuple(stages),
+        closed=closed,
+        reported=reported,
+        lags=lags,
+    )
+
+
+def final_times(fate: str, life: Life, *, v2: bool) -> dict[str, int]:
+    """Return source → when its final word is to be seen; sources that never say one are absent."""
+    if life.reported == NEVER:
+        return {}
+    silent = {"clob"} if fate == "split" else set()
+    if fate == "no_status" or v2:
+        silent.add("gamma")
+    if v2:
+        silent.add("chain")
+    return {name: life.reported + life.lags[name] for name in SOURCES if name not in silent}
+
+
+# MERGED identity: Names that a seed and a run decide: tokens, conditions, hashes. The same seed
+# and run give the same names on every machine and Python; another run of the same seed gives
+# other names, so that two runs never collide in one database.
+def digest(*parts: object, size: int = 32) -> bytes:
+    """Return `size` bytes that depend on all parts and on nothing else."""
+    return blake2b("|".join(map(str, parts)).encode(), digest_size=size).digest()
+
+
+def token_id(seed: int, run: int, index: int, side: int) -> str:
+    """Return a token id: 76 to 78 decimal digits, as a uint256 has."""
+    number = int.from_bytes(digest("token", seed, run, index, side), "big")
+    return str(number | 1 << 252)
+
+
+def condition_id(seed: int, run: int, index: int, *, v2: bool) -> str:
+    """Return `0x` and 64 hexadecimal digits; of a V2 market the last byte is padding."""
+    text = digest("condition", seed, run, index).hex()
+    return f"0x{text[:62]}00" if v2 else f"0x{text}"
+
+
+def gamma_id(run: int, index: int) -> str:
+    """Return Gamma's number of a market, as text; unique for runs of up to a million markets."""
+    return str(5_000_000 + run * 1_000_000 + index)
+
+
+def hex_id(*parts: object, size: int = 32) -> str:
+    """Return `0x` and the hexadecimal digits of a digest, as hashes on the wire have them."""
+    return f"0x{digest(*parts, size=size).hex()}"
+
+
 """Oddity → the source whose final word cannot be used."""
 CENT = 100
 MIL = 1000
@@ -99,3 +268,100 @@ class Market:
         if self.winner is None:
             return (500_000, 500_000)
         return (1_000_000, 0) if self.winner == 0 else (0, 1_000_000)
+
+
+# MERGED oddity: Oddities: how sources were seen, or must be feared, to tell of a market
+# strangely. stale every third answer of a source shows what was true a second lag ago reordered
+# the CLOB names the tokens in the other order texts numbers as strings where they are numbers
+# elsewhere, lists not inside strings wrong_echo the CLOB answers with another market wrong_hint
+# `market_resolved` names the loser no_prices Gamma is final and tells no prices empty_tokens
+# Gamma forgets the tokens of a market that closed three_outcomes Gamma tells of a third outcome
+# once it closed scalar paid out in parts: neither a winner nor a split zero closed and priced
+# 0/0, never paid out contradicted_… that source, once final, names the other side for ever
+
+
+CONTRADICTED = "contradicted_"
+ODDITIES = (
+    "stale",
+    "reordered",
+    "texts",
+    "wrong_echo",
+    "wrong_hint",
+    "no_prices",
+    "empty_tokens",
+    "three_outcomes",
+    "scalar",
+    "zero",
+    "contradicted_gamma",
+    "contradicted_clob",
+    "contradicted_data",
+    "contradicted_chain",
+)
+SCALAR = ("0.584", "0.416")
+
+
+def draw_oddity(rng: random.Random, share: float) -> str:
+    """Return an oddity to a share (0..1) of the markets, and nothing to the others."""
+    return rng.choice(ODDITIES) if rng.random() < share else ""
+
+
+def odd_winner(market: Market, source: str, *, lie: bool) -> int | None:
+    """Return the side that wins as a source tells it; None is a split."""
+    flipped = lie != (market.odd == CONTRADICTED + source)
+    if not flipped:
+        return market.winner
+    return 0 if market.winner is None else 1 - market.winner
+
+
+def odd_numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
+    """Return what each side pays, as a source tells it, in thousandths: 1,000 in all, or 0."""
+    if market.odd == "scalar":
+        return (584, 416)
+    if market.odd == "zero":
+        return (0, 0)
+    side = odd_winner(market, source, lie=lie)
+    return (500, 500) if side is None else (1000 * (side == 0), 1000 * (side == 1))
+
+
+def odd_gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
+    """Return Gamma's object as it is told of an odd market."""
+    odd = market.odd
+    if odd == "texts":
+        for name in ("outcomes", "outcomePrices", "clobTokenIds"):
+            row[name] = row[name] if row[name] is None else json.loads(row[name])
+    if not closed:
+        return row
+    if odd == "no_prices":
+        del row["outcomePrices"]
+    elif odd == "empty_tokens":
+        row["clobTokenIds"], row["positionIds"] = "[]", []
+    elif odd == "three_outcomes":
+        row["outcomes"] = json.dumps([*market.outcomes, "Other"])
+        row["outcomePrices"] = json.dumps([*json.loads(row["outcomePrices"]), "0"])
+    elif odd in {"scalar", "zero"}:
+        row["outcomePrices"] = json.dumps(SCALAR if odd == "scalar" else ("0", "0"))
+    return row
+
+
+def odd_clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
+    """Return the CLOB's object as it is told of an odd market."""
+    if market.odd == "reordered":
+        row["tokens"].reverse()
+    elif market.odd == "wrong_echo":
+        row["condition_id"] = hex_id("elsewhere", market.condition)
+    elif market.odd == "texts":
+        for side in row["tokens"]:
+            side["price"] = str(side["price"])
+    elif market.odd in {"scalar", "zero"}:
+        for side in row["tokens"]:
+            side["winner"] = False
+    return row
+
+
+def odd_data(row: dict[str, Any], market: Market) -> dict[str, Any]:
+    """Return the row of the Data API as it is told of an odd market."""
+    if market.odd == "texts" and row["payouts"] is not None:
+        row["payouts"] = [str(share) for share in row["payouts"]]
+    elif market.odd == "zero":
+        row["payouts"] = None
+    return row

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from actors.simulator.fault import Fault, parse_fault
-from actors.simulator.life import SOURCES, Pace
+from actors.simulator.faults import Fault, parse_fault
+from actors.simulator.market import SOURCES, Pace
 
 LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain": (0, 0)}
 

@@ -2,21 +2,52 @@
 
 import random
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
 from actors.simulator.channel import Channel
-from actors.simulator.event import Churn
+from actors.simulator.events import Churn
 from actors.simulator.exchange import LATEST_S, Exchange
+from actors.simulator.fault_injector import FaultInjector
 from actors.simulator.ledger import Ledger, history
+from actors.simulator.markets import Markets
 from actors.simulator.options import BadOption, Options
 from actors.simulator.replay import Reel, furnish, load
-from actors.simulator.traffic import Traffic
-from actors.simulator.trouble import FaultInjector
-from actors.simulator.universe import Markets
 
 TURN_S = 0.005
 TIDY_S = 0.5
+
+
+# MERGED traffic: Traffic: how often each HTTP side was asked, and the most in any ten seconds.
+
+
+WINDOW_S = 10.0
+
+
+class Traffic:
+    """Requests by side (`gamma`, `clob`, `data`, `rpc`). `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._total: Counter[str] = Counter()
+        self._most: dict[str, int] = {}
+        self._times: dict[str, deque[float]] = {}
+
+    def note(self, side: str, now: float) -> None:
+        """Count a request."""
+        times = self._times.setdefault(side, deque())
+        times.append(now)
+        while now - times[0] >= WINDOW_S:
+            times.popleft()
+        self._total[side] += 1
+        self._most[side] = max(self._most.get(side, 0), len(times))
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Return side → total and the most in ten seconds."""
+        return {
+            side: {"total": total, "most_in_10_s": self._most[side]}
+            for side, total in sorted(self._total.items())
+        }
 
 
 class World:

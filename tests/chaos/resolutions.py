@@ -28,10 +28,8 @@ import psycopg
 from actors.polymarket import ratelimit
 from actors.resolution.schedule import AGE_DIVISOR
 from actors.simulator.ledger import history
-from actors.simulator.life import SOURCES, final_times
-from actors.simulator.market import UNDECIDED, Market
-from actors.simulator.oddity import CONTRADICTED
-from actors.simulator.universe import market_of
+from actors.simulator.market import CONTRADICTED, SOURCES, UNDECIDED, Market, final_times
+from actors.simulator.markets import market_of
 from tests.chaos.server import OwnServer
 from tests.live.stage import Process, Stage, stage, until
 

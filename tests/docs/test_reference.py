@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from actors.health import metrics
-from actors.simulator import fault, life, oddity, options
+from actors.simulator import faults, options
+from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from tests.health.test_metrics import ELSEWHERE
 from tests.health.test_schema import SCHEMA
 
@@ -214,12 +215,12 @@ def test_every_fault_of_the_simulator_is_explained_with_its_values() -> None:
             name, *values = kind.split(":")
             told[name] = values or shared
 
-    assert told == {kind: list(values) for kind, values in fault.FAULTS.items()}
+    assert told == {kind: list(values) for kind, values in faults.FAULTS.items()}
 
 
 def test_every_fate_and_oddity_of_the_simulator_is_explained() -> None:
     fates = {row["fate"].strip("`") for row in tables("simulator.md", "How markets end")}
     told = [name for row in tables("simulator.md", "Oddities") for name in names(row["oddity"])]
 
-    assert fates == {*life.FATES, *life.ENDLESS}
-    assert sorted(told) == sorted(oddity.ODDITIES)
+    assert fates == {*FATES, *ENDLESS}
+    assert sorted(told) == sorted(ODDITIES)

@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from actors.simulator.frame import CLOSE, announcement, close_frame, fragments, frame
+from actors.simulator.events import CLOSE, announcement, close_frame, fragments, frame
 
 
 def unframe(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:

@@ -5,10 +5,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.simulator.identity import condition_id, gamma_id, token_id
-from actors.simulator.life import NEVER, Life, Pace, draw_fate, plan_life
-from actors.simulator.market import Market
-from actors.simulator.oddity import draw_oddity
+from actors.simulator.market import (
+    NEVER,
+    Life,
+    Market,
+    Pace,
+    condition_id,
+    draw_fate,
+    draw_oddity,
+    gamma_id,
+    plan_life,
+    token_id,
+)
 
 SUBJECTS = (
     (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),
@@ -156,7 +164,7 @@ class Markets:
 
 
 def line_of(market: Market) -> dict[str, Any]:
-    """Return a market as its line in the ledger, with its whole plan_life."""
+    """Return a market as its line in the ledger, with its whole life."""
     life = market.life
     return {
         "run": market.run,

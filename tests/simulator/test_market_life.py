@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.simulator.life import FATES, NEVER, SOURCES, Life, Pace, final_times, plan_life
-from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
+from actors.simulator.market import FATES, NEVER, SOURCES, Life, Pace, final_times, plan_life
+from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000

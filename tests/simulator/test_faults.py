@@ -5,8 +5,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from actors.simulator.fault import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
-from tests.simulator.rehearsal import QUIET, Listener, Raw, Rehearsal, play, rehearsal
+from actors.simulator.faults import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
+from tests.simulator.harness import QUIET, Listener, Raw, Rehearsal, play, rehearsal
 
 
 async def stage_with(stage: Rehearsal, count: int) -> tuple[tuple[str, str], list[Listener]]:

@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from actors.simulator.connection import Connection
+from actors.simulator.channel import Connection
 from actors.simulator.ledger import Ledger, history
-from tests.simulator.rehearsal import QUIET, START_S, Listener, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, START_S, Listener, Rehearsal, play, rehearsal
 
 LIVELY = ("--markets=40", "--trades-per-second=400", "--noise-per-second=200", "--run=1")
 Key = tuple[str, str, str, str, str, str]

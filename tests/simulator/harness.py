@@ -14,7 +14,7 @@ import aiohttp
 from actors.simulator.admin import add_admin
 from actors.simulator.market import Market
 from actors.simulator.options import parse
-from actors.simulator.site import Server, serve
+from actors.simulator.server import Server, serve
 from actors.simulator.world import World
 
 DEADLINE_S = 10.0

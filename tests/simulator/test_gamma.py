@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
 
 GAMMA_KEYS = {
     "id",

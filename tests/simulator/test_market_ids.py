@@ -3,9 +3,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from actors.simulator.identity import condition_id, gamma_id, token_id
-from actors.simulator.universe import line_of
-from tests.simulator.rehearsal import rehearsal
+from actors.simulator.market import condition_id, gamma_id, token_id
+from actors.simulator.markets import line_of
+from tests.simulator.harness import rehearsal
 
 DIGITS = re.compile(r"\d{76,78}")
 CONDITION = re.compile(r"0x[0-9a-f]{64}")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.simulator.recording import Unreadable
-from tests.simulator.rehearsal import play, rehearsal
+from actors.simulator.replay import Unreadable
+from tests.simulator.harness import play, rehearsal
 
 CONDITION = "0x" + "ab" * 32
 TOKENS = ("1" * 77, "2" * 77)

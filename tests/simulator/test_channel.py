@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulator.rehearsal import QUIET, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
 
 CUSTOM = {"custom_feature_enabled": True}
 

@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 
-from actors.simulator import chain, event
-from actors.simulator.chain import chain_answer_one
-from actors.simulator.clob import clob_market
-from actors.simulator.data_api import data_row
+from actors.simulator import events, sources
 from actors.simulator.gamma import gamma_market
-from actors.simulator.life import SOURCES, Pace
-from actors.simulator.market import Market
-from actors.simulator.oddity import ODDITIES, draw_oddity
-from actors.simulator.traffic import Traffic
-from actors.simulator.universe import Markets, Wish, line_of, market_of
+from actors.simulator.market import ODDITIES, SOURCES, Market, Pace, draw_oddity
+from actors.simulator.markets import Markets, Wish, line_of, market_of
+from actors.simulator.sources import chain_answer_one, clob_market, data_row
+from actors.simulator.world import Traffic
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
 LATE = 200_000
@@ -42,8 +38,8 @@ class Odd:
 
     def numerators(self) -> list[int]:
         key = self.market.condition[2:]
-        calls = [chain.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
-        params = [{"to": chain.CONTRACT, "data": data} for data in calls]
+        calls = [sources.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
+        params = [{"to": sources.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
         told = [chain_answer_one(self.universe, each, LATE, lie=False) for each in asked]
         return [int(each["result"], 16) for each in told]
@@ -117,7 +113,7 @@ def test_texts_and_wrong_ids_and_wrong_hints_are_told() -> None:
     echoed = Odd("wrong_echo")
     assert clob_market(echoed.market, LATE)["condition_id"] != echoed.market.condition
     hinted = Odd("wrong_hint")
-    told = json.loads(event.market_resolved(hinted.market, LATE))
+    told = json.loads(events.market_resolved(hinted.market, LATE))
     assert told["winning_asset_id"] == hinted.market.tokens[0]
 
 

@@ -1,0 +1,219 @@
+"""The chain: JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches.
+
+Errors come as HTTP 200. V2 markets are not on this contract: no outcome slots,
+no payout.
+"""
+
+import re
+from typing import Any
+
+from actors.simulator.gamma import iso
+from actors.simulator.market import Market, hex_id, odd_clob, odd_data, odd_numerators, odd_winner
+from actors.simulator.markets import Markets
+
+CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
+DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
+
+
+def chain_answer(universe: Markets, asked: Any, now: int, *, lie: bool = False) -> Any:
+    """Answer one request or a batch; an unusable request gives an error object."""
+    if isinstance(asked, list):
+        if not asked:
+            return _error(None, -32600, "empty batch")
+        return [chain_answer_one(universe, item, now, lie=lie) for item in asked]
+    return chain_answer_one(universe, asked, now, lie=lie)
+
+
+def chain_answer_one(universe: Markets, asked: Any, now: int, *, lie: bool) -> dict[str, Any]:
+    """Answer one request object."""
+    if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):
+        return _error(None, -32600, "invalid request")
+    number, method = asked.get("id"), asked["method"]
+    simple = {"eth_chainId": "0x89", "eth_blockNumber": hex(now // 2000)}
+    if method in simple:
+        return _result(number, simple[method])
+    if method != "eth_call":
+        return _error(number, -32601, f"the method {method} does not exist/is not available")
+    return _eth_call(universe, asked, now, lie=lie)
+
+
+def _eth_call(universe: Markets, asked: dict[str, Any], now: int, *, lie: bool) -> dict[str, Any]:
+    number = asked.get("id")
+    try:
+        call = asked["params"][0]
+        to, data = str(call["to"]).lower(), str(call.get("data") or call["input"]).lower()
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return _error(number, -32602, "invalid argument")
+    if to != CONTRACT:
+        return _result(number, "0x")
+    value = _call(universe, data, now, lie=lie)
+    if value is None:
+        return _error(number, 3, "execution reverted")
+    return _result(number, f"0x{value:064x}")
+
+
+def _call(universe: Markets, data: str, now: int, *, lie: bool) -> int | None:
+    """Return the number that a call returns, or None when it reverts."""
+    selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
+    market = universe.by_condition.get(condition)
+    known = market is not None and not market.v2
+    if selector == SLOTS:
+        return 2 if known else 0
+    numerators = _payouts(market, now, lie=lie) if market is not None and known else (0, 0)
+    if selector == DENOMINATOR:
+        return sum(numerators)
+    if selector == NUMERATOR and len(rest) == 64:
+        side = int(rest, 16)
+        return numerators[side] if known and side < 2 else None
+    return None
+
+
+def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
+    if market.life.reported > market.view("chain", now):
+        return (0, 0)
+    first, second = odd_numerators(market, "chain", lie=lie)
+    unit = max(min(first or second, second or first), 1)  # small numbers, as the oracle reports
+    return (first // unit, second // unit) if market.odd != "scalar" else (first, second)
+
+
+def _result(number: Any, value: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "result": value}
+
+
+def _error(number: Any, code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
+
+
+# MERGED clob: CLOB REST: one market by condition, with its winner flags. A split has none.
+Answer = tuple[int, Any]
+
+
+def clob_answer(universe: Markets, condition: str, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/markets/{condition_id}`; a market too new for the CLOB is not found."""
+    market = universe.by_condition.get(condition)
+    if market is None or market.life.announced > market.view("clob", now):
+        return 404, {"error": "market not found"}
+    return 200, market.recorded.get("clob") or clob_market(market, now, lie=lie)
+
+
+def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
+    """Return the market object of a time (milliseconds)."""
+    at = market.view("clob", now)
+    life = market.life
+    final = life.reported <= at
+    winner = odd_winner(market, "clob", lie=lie) if final else None
+    closed = life.closed <= at
+    prices = [market.price / market.ticks, 1 - market.price / market.ticks]
+    if final:
+        prices = [0.5, 0.5] if winner is None else [float(winner == 0), float(winner == 1)]
+    row = {
+        "accepting_order_timestamp": iso(life.trades),
+        "accepting_orders": not closed,
+        "active": True,
+        "archived": False,
+        "closed": closed,
+        "condition_id": market.condition,
+        "description": f"Simulated: {market.question}",
+        "enable_order_book": not closed,
+        "end_date_iso": iso(life.ends),
+        "fpmm": "",
+        "game_start_time": iso(life.trades) if "sports" in market.tags else None,
+        "icon": "",
+        "image": "",
+        "is_50_50_outcome": False,
+        "maker_base_fee": 0,
+        "market_slug": market.slug,
+        "minimum_order_size": 5,
+        "minimum_tick_size": 1 / market.ticks,
+        "neg_risk": market.neg_risk,
+        "neg_risk_market_id": hex_id("negrisk", market.condition) if market.neg_risk else "",
+        "neg_risk_request_id": hex_id("request", market.condition) if market.neg_risk else "",
+        "notifications_enabled": True,
+        "question": market.question,
+        "question_id": hex_id("question", market.condition),
+        "rewards": {"max_spread": 4.5, "min_size": 50, "rates": None},
+        "seconds_delay": 0,
+        "tags": [tag.title() for tag in market.tags],
+        "taker_base_fee": 0,
+        "tokens": [
+            {
+                "outcome": outcome,
+                "price": round(price, 4),
+                "token_id": token,
+                "winner": winner == side,
+            }
+            for side, (outcome, token, price) in enumerate(
+                zip(market.outcomes, market.tokens, prices, strict=True)
+            )
+        ],
+    }
+    return odd_clob(row, market)
+
+
+# MERGED data_api: Data API v2: the state of data_answer, for markets of both versions.
+
+
+ASKED = 20
+_CONDITION = re.compile(r"0x[0-9a-f]{64}")
+UNSET = "69"
+
+
+def data_answer(universe: Markets, text: str, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/v2/resolutions?condition=a,b`: a row for each condition that is known.
+
+    Only 64-digit ids are taken, at most 20 of them.
+    """
+    ids = [part for part in text.split(",") if part]
+    if not ids or len(ids) > ASKED or not all(map(_CONDITION.fullmatch, ids)):
+        return 400, {
+            "error": "condition must be 1 to 20 ids of 0x and 64 hexadecimal digits",
+            "code": "invalid_request",
+            "retryable": False,
+            "trace_id": hex_id("trace", text, size=8)[2:],
+        }
+    markets = (universe.by_condition.get(condition) for condition in dict.fromkeys(ids))
+    rows = [
+        market.recorded.get("data") or data_row(market, now, lie=lie)
+        for market in markets
+        if market is not None and market.life.announced <= market.view("data", now)
+    ]
+    return 200, {"data": rows}
+
+
+def data_row(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
+    """Return the row of a market at a time (milliseconds)."""
+    at = market.view("data", now)
+    life = market.life
+    words = life.words(at)
+    final = life.reported <= at
+    payouts = [1000 * share for share in odd_numerators(market, "data", lie=lie)]
+    row: dict[str, Any] = {
+        "question_id": hex_id("question", market.condition),
+        "condition_id": market.condition,
+        "status": _data_status(words),
+        "payouts": payouts if final else None,
+        "resolution_source": "chainlink" if market.v2 else "uma",
+        "was_disputed": "disputed" in words,
+        "extended_review": False,
+        "proposed_price": UNSET,
+        "reproposed_price": UNSET,
+        "price": UNSET,
+        "transaction_hash": hex_id("resolved", market.condition) if final else None,
+        "log_index": "170" if final else None,
+        "resolved_block": 80_000_000 + life.reported // 2000 % 10_000_000 if final else None,
+        "resolved_at": life.reported // 1000 if final else None,
+        "last_update_timestamp": str(
+            max([when for when, _, _ in life.stages if when <= at] or [life.trades]) // 1000
+        ),
+    }
+    if final:
+        row["price"] = {500_000: "0.5", 0: "0"}.get(payouts[0], "1")
+    if market.v2:
+        row["market_type"], row["reporter"] = "v2", hex_id("reporter", size=20)
+    return odd_data(row, market)
+
+
+def _data_status(words: tuple[str, ...]) -> str:
+    if not words:
+        return "initialized"
+    return "reproposed" if words.count("proposed") > 1 and words[-1] == "proposed" else words[-1]
