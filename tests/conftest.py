@@ -1,4 +1,4 @@
-"""What several rooms of tests share: a database server and databases of it.
+"""What several folders of tests share: a database server and databases of it.
 
 The server is the one that TRACKER_TEST_DATABASE_URL names (its role must be
 allowed to create databases), else an embedded one in a folder that goes away.

@@ -13,7 +13,7 @@ from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from actors.simulator.markets import Wish, line_of
 from actors.simulator.world import World
 
-RATES = ("trades_per_second", "noise_per_second", "births_per_second")
+RATES = ("trades_per_second", "noise_per_second", "markets_per_second")
 
 
 def add_admin(app: web.Application, world: World) -> None:
@@ -52,7 +52,7 @@ class Admin:
                 "tokens": len(one.tokens),
                 "frozen": one.frozen,
                 "stalled": one.stalled,
-                "deaf": sorted(one.deaf),
+                "missed": sorted(one.missed),
             }
             for one in self._world.channel.connections.values()
         ]
@@ -109,7 +109,7 @@ class Admin:
         return _json(line_of(market))
 
     async def trades(self, request: web.Request) -> web.Response:
-        """Print now: `{"token", "price", "size", "side", "count"}`; count > 1 makes twins."""
+        """Trade now: `{"token", "price", "size", "side", "count"}`; count > 1: identical trades."""
         asked = await _asked(request)
         world = self._world
         found = world.universe.by_token.get(str(asked.get("token")))
@@ -132,7 +132,7 @@ class Admin:
         return _json({"n": [trade.n for trade in trades]})
 
     async def rates(self, request: web.Request) -> web.Response:
-        """Change rates while it runs: any of trades_, noise_ and births_per_second."""
+        """Change rates while it runs: any of trades_, noise_ and markets_per_second."""
         asked = await _asked(request)
         for name in asked:
             if name not in RATES:

@@ -52,7 +52,7 @@ class Connection:
         subscribed: Its first subscription was accepted.
         live: Data written now would leave as whole frames.
         frozen: No data for now, but PONG goes on.
-        deaf: Tokens it is not told of.
+        missed: Tokens whose events it is not sent.
         ended: Why it ended, or None: (code, reason, by whom).
         last_heard: When it last sent something (monotonic seconds).
     """
@@ -66,7 +66,7 @@ class Connection:
         self.subscribed = False
         self.live = True
         self.frozen = False
-        self.deaf: set[str] = set()
+        self.missed: set[str] = set()
         self.ended: tuple[int, str, str] | None = None
         self.last_heard = now
         self.stalled = False
@@ -90,7 +90,7 @@ class Connection:
 
     def hears(self, token: str) -> bool:
         """Return whether an event of a token is written to it."""
-        return self.live and token not in self.deaf
+        return self.live and token not in self.missed
 
     def send(self, data: bytes) -> None:
         """Queue the bytes of whole frames, of data; nothing when it is not live."""
@@ -270,8 +270,8 @@ class Channel:
             connection.tokens.add(token)
             self._unions.pop(market.tokens[0], None)
             self._listeners.setdefault(token, {})[connection.number] = connection
-            if token in connection.deaf and self._rng.random() < RESCUED:
-                connection.deaf.discard(token)
+            if token in connection.missed and self._rng.random() < RESCUED:
+                connection.missed.discard(token)
             if connection.hears(token):
                 books.append(book(market, side, now, self._churn, first=True))
         self._told(connection, "subscribe", len(ids), now)
@@ -334,7 +334,9 @@ class Channel:
         return [
             one
             for one in union
-            if one.live and (one.custom or not custom) and (not one.deaf or _hears_one(one, tokens))
+            if one.live
+            and (one.custom or not custom)
+            and (not one.missed or _hears_one(one, tokens))
         ]
 
     def custom(self) -> list[Connection]:

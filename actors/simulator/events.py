@@ -236,14 +236,14 @@ def market_resolved(market: Market, ts: int) -> bytes:
 
 
 SHARED_HASH = 0.05
-TWIN = 0.001
+IDENTICAL = 0.001
 LATE = 0.02
 LATE_MS = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One trade. `n` counts the trades of the run from 1; `twin` the identical ones from 1."""
+    """One trade. `n` counts all trades of the run from 1, `occurrence` identical ones from 1."""
 
     n: int
     token: str
@@ -254,7 +254,7 @@ class Trade:
     ts: int
     hash: str
     fee: str
-    twin: int = 1
+    occurrence: int = 1
 
     @property
     def text(self) -> bytes:
@@ -285,7 +285,7 @@ class Tape:
         self.n = 0
 
     def draw(self, market: Market, side: int, now: int) -> tuple[Trade, ...]:
-        """Print one trade of a market, seldom with an identical twin behind it.
+        """Print one trade of a market, seldom with an identical one behind it.
 
         Args:
             market: Whose price moves a step, perhaps.
@@ -303,7 +303,7 @@ class Tape:
             size=self._size(),
             taker=rng.choice(("BUY", "SELL")),
         )
-        if rng.random() >= TWIN:
+        if rng.random() >= IDENTICAL:
             return (first,)
         return (first, self.again(first))
 
@@ -329,12 +329,12 @@ class Tape:
             hash=self._last_hash,
             fee="" if self.n % 20 == 0 else "0",
         )
-        return replace(trade, twin=self._count(trade))
+        return replace(trade, occurrence=self._count(trade))
 
     def again(self, trade: Trade) -> Trade:
-        """Return the identical twin of a trade, with a number of its own."""
+        """Return a trade identical to this one, with a number of its own."""
         self.n += 1
-        return replace(trade, n=self.n, twin=self._count(trade))
+        return replace(trade, n=self.n, occurrence=self._count(trade))
 
     def _count(self, trade: Trade) -> int:
         """Count identical trades; one hash lives for moments, so old keys are dropped."""

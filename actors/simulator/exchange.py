@@ -121,7 +121,7 @@ class Calendar:
     def _settle(self, market: Market, wall: int) -> None:
         market.settled = True
         self.resolved += 1
-        if market.verdict is not None:
+        if market.true_outcome is not None:
             self._tell_outcome(market, wall)
         if self._rng.random() < RESOLVED_TOLD:
             told = self._channel.of_market(market.tokens, custom=True)
@@ -133,7 +133,7 @@ class Calendar:
             "outcome",
             run=self._universe.run,
             condition=market.condition,
-            verdict=market.verdict,
+            true_outcome=market.true_outcome,
             winning_token=None if market.winner is None else market.tokens[market.winner],
             payouts=market.payouts(),
             final_at=market.final_at,
@@ -181,7 +181,7 @@ class Exchange:
     ) -> None:
         self.trades_per_second = options.trades_per_second
         self.noise_per_second = options.noise_per_second
-        self.births_per_second = options.births_per_second
+        self.markets_per_second = options.markets_per_second
         self.tape = Tape(options.seed, universe.run, rng)
         self.noise = 0
         self.delivered = 0
@@ -233,8 +233,8 @@ class Exchange:
         """
         passed = 0.0 if self._last is None else min(now - self._last, LATEST_S)
         self._last = now
-        for _ in range(self._due("birth", self.births_per_second, passed)):
-            self._birth(wall)
+        for _ in range(self._due("market", self.markets_per_second, passed)):
+            self._begin_market(wall)
         self.calendar.turn(wall)
         self._print(self._due("trade", self.trades_per_second, passed), wall)
         self._rustle(self._due("noise", self.noise_per_second, passed), wall)
@@ -252,7 +252,7 @@ class Exchange:
         self._owed[what] = owed - count
         return count
 
-    def _birth(self, wall: int) -> None:
+    def _begin_market(self, wall: int) -> None:
         low, high = self._options.life
         trades = wall + self._rng.randint(2000, 3000)
         life = self._rng.randint(int(low * 1000), int(high * 1000))
@@ -288,7 +288,7 @@ class Exchange:
                 ts=trade.ts,
                 hash=trade.hash,
                 fee=trade.fee,
-                twin=trade.twin,
+                occurrence=trade.occurrence,
                 delivered=len(listeners),
                 to=[one.number for one in listeners],
             )

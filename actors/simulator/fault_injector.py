@@ -136,7 +136,7 @@ class FaultInjector:
             "drop": lambda one, _: one.cut("fault: drop", by="fault"),
             "close": self._close,
             "freeze": self._freeze,
-            "deaf": self._deafen,
+            "miss_token": self._miss_token,
             "garbage": self._garbage,
             "bad_text": self._bad_text,
             "half_frame": self._half_frame,
@@ -209,10 +209,10 @@ class FaultInjector:
         if blow.values["seconds"]:
             self._frozen[one] = blow.now + blow.values["seconds"]
 
-    def _deafen(self, one: Connection, blow: _Injection) -> None:
+    def _miss_token(self, one: Connection, blow: _Injection) -> None:
         token = self._token(one)
-        one.deaf.add(token)
-        self._ledger.add("deaf", connection=one.number, token=token, ts=blow.wall)
+        one.missed.add(token)
+        self._ledger.add("miss_token", connection=one.number, token=token, ts=blow.wall)
 
     def _garbage(self, one: Connection, blow: _Injection) -> None:
         token = self._token(one)
@@ -239,8 +239,8 @@ class FaultInjector:
     def _token(self, one: Connection) -> str:
         """Choose a token of a connection: one of the busiest that still trade, if there is one."""
         # A token that nobody is told of any more would just be a quiet one.
-        deaf = {token for other in self._channel.connections.values() for token in other.deaf}
-        held = sorted(one.tokens - deaf) or sorted(one.tokens)
+        missed = {token for other in self._channel.connections.values() for token in other.missed}
+        held = sorted(one.tokens - missed) or sorted(one.tokens)
         markets = {token: self._universe.by_token[token][0] for token in held}
         busy = [token for token in held if not markets[token].ended] or held
         busy.sort(key=lambda token: -markets[token].volume)

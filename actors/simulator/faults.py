@@ -12,7 +12,7 @@ FAULTS: dict[str, dict[str, float]] = {
     "drop": {"count": 1},
     "close": {"code": 1011, "count": 1},
     "freeze": {"count": 1, "seconds": 0},
-    "deaf": {"count": 1},
+    "miss_token": {"count": 1},
     "garbage": {"count": 1},
     "bad_text": {"count": 1},
     "half_frame": {"count": 1},

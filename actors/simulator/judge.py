@@ -173,7 +173,7 @@ def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
 
 
 def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) -> tuple[int, int]:
-    """Return how many recorded verdicts are right and how many are wrong."""
+    """Return how many recorded resolutions are right and how many are wrong."""
     rows = database.execute(
         "SELECT condition_id, kind, winning_token_id FROM resolutions WHERE condition_id = ANY(%s)",
         (list(outcomes),),

@@ -246,7 +246,7 @@ class Market:
         }
 
     @property
-    def verdict(self) -> str | None:
+    def true_outcome(self) -> str | None:
         """Return `winner`, `split`, or None when it has no true outcome by its present plan."""
         if not self.final_at:
             return None

@@ -180,7 +180,7 @@ def line_of(market: Market) -> dict[str, Any]:
         "neg_risk": market.neg_risk,
         "fate": market.fate,
         "odd": market.odd,
-        "verdict": market.verdict,
+        "true_outcome": market.true_outcome,
         "winner": market.winner,
         "announced_at": life.announced,
         "trades_at": life.trades,

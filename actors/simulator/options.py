@@ -15,7 +15,7 @@ GENERATED = {
     "markets": 200,
     "trades_per_second": 300.0,
     "noise_per_second": 1500.0,
-    "births_per_second": 0.5,
+    "markets_per_second": 0.5,
 }
 
 
@@ -48,7 +48,7 @@ class Options:
     markets: int
     trades_per_second: float
     noise_per_second: float
-    births_per_second: float
+    markets_per_second: float
     zipf: float
     life: tuple[float, float]
     ending: float
@@ -126,7 +126,7 @@ def _parser() -> _Parser:
     add("--markets", type=_count, help="markets at the start (200)")
     add("--trades-per-second", type=_number, help="(300)")
     add("--noise-per-second", type=_number, help="price_change messages (1500)")
-    add("--births-per-second", type=_number, help="markets that begin during the run (0.5)")
+    add("--markets-per-second", type=_number, help="markets that begin during the run (0.5)")
     add("--zipf", type=_number, default=0.9, help="how hot the hot markets are; 0 = all alike")
     add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
     add("--ending", type=_share, default=0.5, help="share of --markets that end soon")

@@ -332,7 +332,7 @@ class Reel:
         self._queues: dict[int, deque[int]] = {}
         self._had: dict[int, set[int]] = {}
         self._entered: set[int] = set()
-        self._twins: Counter[tuple[Any, ...]] = Counter()
+        self._occurrences: Counter[tuple[Any, ...]] = Counter()
         self._owed = 0.0
         channel.on_subscribed = self.subscribed
 
@@ -376,7 +376,7 @@ class Reel:
             self._ledger.add("garbage", connection=connection.number, frames=1)
             return
         key = tuple(str(event.get(name)) for name in (*_TEXT, "transaction_hash"))
-        self._twins[key] += 1
+        self._occurrences[key] += 1
         self._tape.n += 1
         self._ledger.add(
             "trade",
@@ -390,7 +390,7 @@ class Reel:
             ts=int(event["timestamp"]) if event["timestamp"].isdigit() else 0,
             hash=event.get("transaction_hash") or "",
             fee=event.get("fee_rate_bps") or "",
-            twin=self._twins[key],
+            occurrence=self._occurrences[key],
             delivered=1,
             to=[connection.number],
             recorded=True,

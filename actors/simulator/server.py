@@ -1,4 +1,4 @@
-"""The doors: one port, WebSocket and HTTP sides on distinct paths, one event loop."""
+"""The server: one port, WebSocket and HTTP on distinct paths, one event loop."""
 
 import asyncio
 import random
@@ -101,7 +101,7 @@ class Server:
     """The aiohttp application of a world.
 
     Args:
-        world: What is behind the doors.
+        world: What is served.
     """
 
     def __init__(self, world: World) -> None:

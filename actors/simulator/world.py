@@ -1,4 +1,4 @@
-"""Everything behind the doors, built in one place, with its two clocks."""
+"""Everything that the server shows, built in one place, with its two clocks."""
 
 import random
 import time

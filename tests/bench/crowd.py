@@ -90,9 +90,9 @@ class Crowd:
 
     # ---------------------------------------------------------------- sockets
 
-    def turn(self, patience_s: float) -> None:
+    def turn(self, timeout_s: float) -> None:
         """Accept, listen and send what is due."""
-        for fd, event in self._epoll.poll(patience_s):
+        for fd, event in self._epoll.poll(timeout_s):
             if fd == self._listener.fileno():
                 self._accept()
                 continue

@@ -1,4 +1,4 @@
-"""An embedded server for benches: durable as in real use, with room to work in."""
+"""An embedded server for benchmarks: durable as in real use, with enough space."""
 
 import contextlib
 import shutil
@@ -52,7 +52,7 @@ class Server:
 
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
-    """Return a server for one part of the bench."""
+    """Return a server for one part of the benchmark."""
     root = Path(tempfile.mkdtemp(prefix="tracker-bench-"))
     root.chmod(0o755)  # as root the server is another user
     embedded = Embedded(root / "pg", options=OPTIONS)

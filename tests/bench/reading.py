@@ -1,4 +1,4 @@
-"""What every reader on the bench has in common: its command line, its clock, its report.
+"""What all readers of the benchmark have in common: its command line, its clock, its report.
 
 All readers filter by the same bytes before they decode, unless their library
 gives nobody a look at the bytes.

@@ -1,4 +1,4 @@
-"""What the bench ran on: a figure without it means nothing."""
+"""What the benchmark ran on: a figure without it means nothing."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Frames as the market channel sends them, for benches: 2 % trades, 96 % noise, 2 % books.
+"""Frames as the market channel sends them, for benchmarks: 2 % trades, 96 % noise, 2 % books.
 
 Shapes and lengths follow recordings of 2026; ids and numbers come from a seed.
 """

@@ -14,7 +14,7 @@ from tests.chaos.scene import Scene, hears_all, python
 from tests.live.stage import until
 
 LONG_S = 600
-ROOM_MIB, LITTLE_MIB = 2048, 600
+FREE_MIB, LITTLE_MIB = 2048, 600
 
 Bring = Callable[[Scene, Monitor], AbstractContextManager[None]]
 
@@ -85,7 +85,7 @@ def unconfirmed(scene: Scene, _: Monitor) -> Iterator[None]:
     A connection without any book at all does not listen: that is another alert. Nobody
     trades meanwhile: a book follows many a trade, and proves the token as well.
     """
-    scene.hush()
+    scene.quiet()
     with _lasting(scene, "no_books"):
         for winner in (0, 1):
             scene.admin("market", fate="clean", winner=winner, life_s=90_000)
@@ -108,7 +108,7 @@ def http_dead(scene: Scene, _: Monitor) -> Iterator[None]:
 def unwanted(scene: Scene, _: Monitor) -> Iterator[None]:
     """Nobody trades meanwhile: what is not wanted is no gap."""
     assert scene.tracked is not None
-    scene.hush()
+    scene.quiet()
     scene.tracked.stop()
     scene.strike()
     scene.tracker(TRACKER_TAGS="nobody-has-this-tag")
@@ -139,12 +139,12 @@ def behind(scene: Scene, _: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disk_low(scene: Scene, _: Monitor) -> Iterator[None]:
-    """As if another program had taken the room; it is only promised, never filled."""
+    """As if another program had taken the space; it is only promised, never filled."""
     scene.strike()
     state = scene.folder / "state"
     _resized(state, LITTLE_MIB)
     yield
-    _resized(state, ROOM_MIB)
+    _resized(state, FREE_MIB)
 
 
 def _resized(disk: Path, mib: int) -> None:
@@ -204,7 +204,7 @@ def broken(target: str, action: str, times: int) -> Bring:
         scene.strike()
         fuse.write_text(str(times))
         scene.admin("fault", kind="drop", count=1)
-        scene.hush()
+        scene.quiet()
         yield
         scene.admin("rates", trades_per_second=200)
         _again(scene)

@@ -31,13 +31,13 @@ def _play(
     scene.simulate()
     scene.feed, scene.base  # noqa: B018 - asked for before the tracker starts
     if bring is causes.disk_low:
-        scene.doors.enter_context(small_disk(scene.folder / "state", causes.ROOM_MIB))
-    if bring is causes.unconfirmed:  # room for new tokens on the connections that there are
+        scene.resources.enter_context(small_disk(scene.folder / "state", causes.FREE_MIB))
+    if bring is causes.unconfirmed:  # space for new tokens on the connections that there are
         scene.overrides["TRACKER_ASSETS_PER_CONNECTION"] = "30"
     if bring is causes.database_away:
         scene.overrides["TRACKER_JOURNAL_MAX_BYTES"] = "8MiB"
     scene.play()
-    monitor = scene.doors.enter_context(Monitor(scene.folder / "prometheus", port))
+    monitor = scene.resources.enter_context(Monitor(scene.folder / "prometheus", port))
     monitor.resolved(names, within_s=60)  # some are true for a moment after a start
     with bring(scene, monitor):
         waited_s = time.time() - scene.at

@@ -113,7 +113,7 @@ def bugs(scene: Scene) -> None:
     scene.note(f"{len(MOMENTS)} bugs, one restart each")
 
 
-def dead_at_birth(scene: Scene) -> None:
+def dead_at_start(scene: Scene) -> None:
     fuse = start(scene, "actors.feed.actor:ConnectionActor.on_start", "raise")
     fuse.write_text("1")
     scene.strike("drop", count=1)
@@ -174,10 +174,10 @@ FAULTS = (
     ),
     Fault(
         number="F15",
-        name="an actor dies at its birth without a word",
+        name="an actor dies at its start without a word",
         how="test build: exception in on_start",
         expected="found by looking, within 5 s",
-        play=dead_at_birth,
+        play=dead_at_start,
     ),
     Fault(
         number="F16",

@@ -22,7 +22,7 @@ Span = tuple[float, float]
 
 SUBSCRIBED = frozenset({"subscribe", "unsubscribe"})
 _SICK = frozenset(
-    {"freeze", "deaf", "half_frame", "drip", "oversize", "bad_frame", "drop", "close"}
+    {"freeze", "miss_token", "half_frame", "drip", "oversize", "bad_frame", "drop", "close"}
 )
 _GAPS = """
     select a.token_id, extract(epoch from lower(g.gap))::float8,
@@ -43,7 +43,7 @@ _RECEIVED = """
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Checked:
     """The judgement and the gaps; seconds are token-seconds."""
 
     judged: Judgement
@@ -61,7 +61,7 @@ def check(
     *,
     blind: Sequence[Span] = (),
     heard: Sequence[Span] = (),
-) -> Verdict:
+) -> Checked:
     """Compare, once everything has ended.
 
     Args:
@@ -83,7 +83,7 @@ def check(
         proven = sum(_shared(span, other) for other in healthy.get(token, ()))
         false_s += max(0.0, proven - sum(_shared(span, other) for other in blind))
     spans = [end - start for _, (start, end), _ in gaps]
-    return Verdict(
+    return Checked(
         judged=judged,
         heard_and_absent=_absent(ledger, dsn, heard),
         gap_s=sum(spans),
@@ -106,8 +106,8 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
 
     Returns:
         How many trades have an earlier `received_at` than one that was sent before them for
-        the same token (twins left out), and the longest time from a trade to its `received_at`
-        in seconds.
+        the same token (identical ones left out), and the longest time from a trade to its
+        `received_at` in seconds.
     """
     with psycopg.connect(dsn, autocommit=True) as database:
         rows = database.execute(_RECEIVED).fetchall()
@@ -129,7 +129,7 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
 
 
 def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
-    """Count the trades of these stretches that are not stored; twins count as one."""
+    """Count the trades of these stretches that are not stored; identical ones count as one."""
     if not heard:
         return 0
     sent = {

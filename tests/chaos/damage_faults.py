@@ -30,7 +30,7 @@ def power_lost(scene: Scene) -> None:
         scene.heard_until(scene.at)
         tracker.process.kill()
         tracker.process.wait()
-    scene.doors.enter_context(mounted(copy, scene.folder / "state"))
+    scene.resources.enter_context(mounted(copy, scene.folder / "state"))
     scene.over()
     scene.server.start()
     scene.tracker()

@@ -31,7 +31,7 @@ def clock_off(scene: Scene) -> None:
             scene.note(f"{seconds:+d} s: {theirs - time.time():+.0f} s seen")
     scene.over()
     scene.recovered(within_s=60)
-    scene.hush()
+    scene.quiet()
     scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
     _, longest_s = disorder(scene.ledger, scene.plain_dsn)
     scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")

@@ -14,7 +14,7 @@ from tests.live.stage import until
 
 def full(scene: Scene) -> None:
     """The disk is full while the database is there."""
-    state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
+    state = scene.resources.enter_context(small_disk(scene.folder / "state", 48))
     scene.play(trades=500)
     scene.strike()
     filler = fill(state)
@@ -37,8 +37,8 @@ def causes(scene: Scene) -> dict[str, int]:
 
 
 def full_without_database(scene: Scene) -> None:
-    """The disk is full and the database down; then the disk has room, then all is back."""
-    state = scene.doors.enter_context(small_disk(scene.folder / "state", 48))
+    """The disk is full and the database down; then the disk has space, then all is back."""
+    state = scene.resources.enter_context(small_disk(scene.folder / "state", 48))
     scene.play(trades=500)
     scene.server.stop()
     scene.noticed_database_away()
@@ -74,7 +74,7 @@ def capped(scene: Scene) -> None:
 def born_full(scene: Scene) -> None:
     """Killed with its journal at the cap, and started again and again while the database is away.
 
-    Every start writes something down, so that in the end not the least record has room.
+    Every start writes something down, so that in the end not the least record has space.
     """
     scene.play(trades=500, **SMALL_JOURNAL)
     scene.strike()
@@ -152,7 +152,7 @@ def slow_sync(scene: Scene) -> None:
 
 def not_writable(scene: Scene) -> None:
     scene.simulate()
-    state = scene.doors.enter_context(small_disk(scene.folder / "state", 8))
+    state = scene.resources.enter_context(small_disk(scene.folder / "state", 8))
     subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
     run = scene.tracker()
     code = run.process.wait(20)
@@ -203,7 +203,7 @@ FAULTS = (
     ),
     Fault(
         number="F20",
-        name="short write, then no room",
+        name="short write, then no space",
         how="a fake disk that falls short and fills up at any point",
         expected="cut back to the last whole record; nothing acknowledged",
         proof=(

@@ -34,13 +34,13 @@ def frozen_beside(scene: Scene) -> None:
     scene.costs_nothing = True
 
 
-def deaf(scene: Scene) -> None:
+def tokens_missed(scene: Scene) -> None:
     """Three tokens, each on one feed, say nothing; the other feed tells that they trade."""
     scene.play(trades=400)
     time.sleep(PROOF_S)
-    scene.strike("deaf", count=3)
-    hears = lambda: not any(line["deaf"] for line in scene.lines())  # noqa: E731
-    until("no connection is deaf", hears, within_s=150)
+    scene.strike("miss_token", count=3)
+    hears = lambda: not any(line["missed"] for line in scene.lines())  # noqa: E731
+    until("no connection misses a token", hears, within_s=150)
     scene.outcome.recover_s = time.time() - scene.at
     time.sleep(PROOF_S)
     scene.costs_nothing = True
@@ -137,7 +137,7 @@ def rejected(scene: Scene) -> None:
 
 def changing(scene: Scene) -> None:
     """Markets begin and end, connections are cut, and every trade is stored or in a gap."""
-    scene.simulate("--births-per-second", "2", "--life", "4-10", markets=60)
+    scene.simulate("--markets-per-second", "2", "--life", "4-10", markets=60)
     scene.tracker()
     scene.until_status("something is heard", lambda found: found["assets"]["covered"] > 40)
     scene.admin("rates", trades_per_second=300)
@@ -215,10 +215,10 @@ FAULTS = (
     ),
     _fault(
         "F44",
-        "single tokens deaf on a live connection",
+        "single tokens missed on a live connection",
         "the simulator withholds one token each from three connections",
         "noticed by the other feed, cured; no gap with two feeds",
-        deaf,
+        tokens_missed,
     ),
     _fault(
         "F44b",
@@ -266,7 +266,7 @@ FAULTS = (
     _fault(
         "F55",
         "markets come and go while connections are cut",
-        "two births a second, lives of 4-10 s, a drop every 2 s",
+        "two new markets a second, lives of 4-10 s, a drop every 2 s",
         "every trade stored or in a gap",
         changing,
     ),

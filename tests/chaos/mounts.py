@@ -50,7 +50,7 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Take all the room that is left on a disk; give the file that has it."""
+    """Take all the space that is left on a disk; give the file that has it."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (MIB, 4096, 1):

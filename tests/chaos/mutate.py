@@ -98,7 +98,7 @@ MUTATIONS = (
         ("tests/writer/test_actor.py", MACHINE),
     ),
     Mutation(
-        "catching up after the writer's birth",
+        "catching up after the writer's start",
         "actors/writer/actor.py",
         "        self._acks = Watermark(max(opened.mark, 1))\n",
         "        self._acks = Watermark(self._journal.next_seq)\n",

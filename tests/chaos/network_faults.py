@@ -80,7 +80,7 @@ def _is_of_the_handshake(event: dict[str, object]) -> bool:
 
 def storm(scene: Scene) -> None:
     """Forty connections cut at once; they come back one after another."""
-    scene.simulate("--births-per-second", "0", "--life", "90000-100000", markets=200)
+    scene.simulate("--markets-per-second", "0", "--life", "90000-100000", markets=200)
     proxy = scene.feed
     scene.play(trades=400, TRACKER_ASSETS_PER_CONNECTION="20")
     accepted = proxy.accepted

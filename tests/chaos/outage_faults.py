@@ -85,7 +85,7 @@ def volume_of_an_hour(scene: Scene) -> None:
     scene.recovered(within_s=600)
     stored_s = time.monotonic() - began
     scene.until_status("it is healthy", lambda found: found["state"] == "healthy", within_s=90)
-    scene.hush()
+    scene.quiet()
     scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
     inverted, longest_s = disorder(scene.ledger, scene.plain_dsn)
     scene.expect(not inverted, f"{inverted} trades were received before earlier ones")

@@ -9,13 +9,15 @@ WHOLE = Play(minutes=10.0, markets=2_000, pace=1.0, kills=3, seed=11)
 
 
 def every_ending(scene: Scene) -> None:
-    """Let them end; hold every verdict, conflict and request against what was played."""
+    """Let them end; hold every resolution, conflict and request against what was played."""
     play = QUICK if scene.scale == 1.0 else WHOLE
     said = Run(scene, play).run()
     scene.outcome.figures.update(said)
     scene.expect(not said["broken"], f"broken: {said['broken']}")
     median, allowed = said["second_final_to_row_median_s"], said["allowed_median_s"]
-    scene.expect(median <= allowed, f"a verdict took {median} s in the middle, {allowed} allowed")
+    scene.expect(
+        median <= allowed, f"a resolution took {median} s in the middle, {allowed} allowed"
+    )
     for each in said["late"]:
         scene.note(each)
     scene.note(

@@ -108,7 +108,7 @@ def out_of_memory(scene: Scene) -> None:
 
 def without_threads(scene: Scene) -> None:
     """A group with as many tasks as there are (systemd's TasksMax=), then connections end."""
-    scene.sabotaged = True  # the failed birth is told with its traceback
+    scene.sabotaged = True  # the failed start is logged with its traceback
     tracker = scene.play()
     pid = tracker.process.pid
     with groups.grouped(groups.PIDS, pid) as group:

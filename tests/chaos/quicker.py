@@ -2,7 +2,7 @@
 
     quicker.py FACTOR
 
-Sweeps come, and recorded verdicts are looked at again, so many times sooner than they
+Sweeps come, and recorded resolutions are checked again, so many times sooner than they
 would. What a life of many hours holds in memory is thus there after minutes.
 Nothing in the tracker knows.
 """
@@ -25,9 +25,9 @@ def hasten(factor: float) -> None:
     archive = vars(importlib.import_module("actors.resolution.recheck"))
     archive["RECHECKS_MS"] = tuple(int(age / factor) for age in archive["RECHECKS_MS"])
     for place, names in TIMES:
-        room = vars(importlib.import_module(place))
+        namespace = vars(importlib.import_module(place))
         for name in names:
-            room[name] = type(room[name])(room[name] / factor)
+            namespace[name] = type(namespace[name])(namespace[name] / factor)
 
 
 def main() -> int:

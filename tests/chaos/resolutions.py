@@ -128,7 +128,7 @@ class Run:
         lags = [word for name in SOURCES for word in (f"--lag-{name}", lag)]
         return self._stage.simulator(
             *("--markets", str(play.markets), "--ending", "1", "--odd", "0.35"),
-            *("--births-per-second", "0", "--trades-per-second", "0", "--noise-per-second", "20"),
+            *("--markets-per-second", "0", "--trades-per-second", "0", "--noise-per-second", "20"),
             *(
                 "--first-end",
                 f"{HEAD_START_S:g}",
@@ -307,13 +307,13 @@ def main() -> int:
     play = Play(**vars(parser.parse_args()))
     with (
         tempfile.TemporaryDirectory(prefix="resolutions-") as name,
-        contextlib.ExitStack() as doors,
+        contextlib.ExitStack() as resources,
     ):
         folder = Path(name)
         folder.chmod(0o755)
         server = OwnServer(folder / "base")
-        doors.callback(server.stop)
-        dsn = doors.enter_context(server.database())
+        resources.callback(server.stop)
+        dsn = resources.enter_context(server.database())
         with stage(folder, dsn) as found:
             said = Run(found, play).run()
     sys.stdout.write(json.dumps(said) + "\n")

@@ -23,12 +23,12 @@ import psycopg
 
 from tests.chaos.acknowledged import Key, journalled, stored_keys
 from tests.chaos.checker import Span, check
-from tests.chaos.doors import Doors, Run
 from tests.chaos.fault import FAIL, Outcome
+from tests.chaos.proxied import ProxiedStage, Run
 from tests.chaos.server import OwnServer
 from tests.live.stage import ROOT, Process, until
 
-STEADY = ("--births-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
+STEADY = ("--markets-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 """No market begins or ends, and none is asleep: every second of every token can be judged."""
 QUIET_S = 0.6
 STOPPED_S = 60.0
@@ -39,7 +39,7 @@ PROOF_S = 1.5
 """How far behind the last trade the last proof may be: a stop is no false gap."""
 
 
-class Scene(Doors):
+class Scene(ProxiedStage):
     """Everything that one fault is played with.
 
     Attributes:
@@ -223,7 +223,7 @@ class Scene(Doors):
         self.died()
         return at
 
-    def hush(self) -> None:
+    def quiet(self) -> None:
         """Let no more trades be made, and the last of them arrive."""
         self.admin("rates", trades_per_second=0)
         time.sleep(QUIET_S)
@@ -232,7 +232,7 @@ class Scene(Doors):
         """End everything in order and judge it."""
         quiet = time.time()
         if self.simulated is not None and self.simulated.process.poll() is None:
-            self.hush()
+            self.quiet()
         if self.tracked is not None and self.tracked.process.poll() is None:
             code = self.tracked.stop(within_s=STOPPED_S)
             self.expect(code == 0, f"exit code {code} at the stop")
@@ -249,21 +249,21 @@ class Scene(Doors):
         if not self.server.up:
             self.server.start()
         out = self.outcome
-        verdict = check(self.ledger, self.plain_dsn, looked, blind=self.blind, heard=self.heard)
-        found = verdict.judged
+        checked = check(self.ledger, self.plain_dsn, looked, blind=self.blind, heard=self.heard)
+        found = checked.judged
         out.sent, out.stored = found.sent, found.stored
         out.lost, out.uncovered = found.missing - found.uncovered, found.uncovered
         out.duplicated, out.unexpected = found.duplicates, found.unexpected
         out.in_gaps, out.unwatched = found.in_gaps, found.unwatched
-        out.gap_s, out.false_gap_s = round(verdict.gap_s, 2), round(verdict.false_gap_s, 2)
-        out.figures["longest_gap_s"] = round(verdict.longest_gap_s, 2)
-        out.figures["gap_causes"] = verdict.causes
+        out.gap_s, out.false_gap_s = round(checked.gap_s, 2), round(checked.false_gap_s, 2)
+        out.figures["longest_gap_s"] = round(checked.longest_gap_s, 2)
+        out.figures["gap_causes"] = checked.causes
         # Those set aside are missing, unless they were sent while something else made a gap.
         absent = max(found.missing - self.set_aside, 0)
         claimed = max(found.uncovered - self.set_aside, 0)
         explained = replace(found, missing=absent, uncovered=claimed)
         self.expect(explained.clean, "ledger and database differ")
-        silent = verdict.heard_and_absent
+        silent = checked.heard_and_absent
         out.lost += silent
         self.expect(not silent, f"{silent} trades were received before the end and are not stored")
         lost = self.acknowledged - stored_keys(self.server, self.plain_dsn)
@@ -273,7 +273,7 @@ class Scene(Doors):
             out.figures["acknowledged"] = len(self.acknowledged)
         if self.costs_nothing:
             self.expect(found.in_gaps + found.unwatched == 0, "trades fell into gaps")
-            self.expect(out.gap_s == 0, f"a gap was recorded: {verdict.causes}")
+            self.expect(out.gap_s == 0, f"a gap was recorded: {checked.causes}")
 
 
 def hears_all(found: dict[str, Any]) -> bool:

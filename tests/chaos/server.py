@@ -42,7 +42,7 @@ class OwnServer(Server):
         super().__init__(self._server.dsn("postgres"))
 
     @property
-    def door(self) -> str:
+    def address(self) -> str:
         """Return the path of its Unix socket, for a proxy."""
         return str(self.root / "s" / f".s.PGSQL.{PORT}")
 

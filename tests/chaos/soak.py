@@ -6,7 +6,7 @@ Thousands of markets begin, trade, end and are resolved while connections, HTTP
 sources and the database fail again and again and the exchange has its weekly
 restart. The tracker is one process all the time. Every few seconds its memory,
 threads, descriptors and what waits in its journal are noted. Each fault is played
-three times, and verdicts are looked at again 20 times sooner (`quicker.py`): in the
+three times, and resolutions are checked again 20 times sooner (`quicker.py`): in the
 first third each cause of memory has come once, and a line through the last two
 thirds must be flat. In the end ledger and database are compared.
 """
@@ -32,9 +32,9 @@ LIFE_H = 12.0
 """What one round of the faults stands for: each comes as often as in so many hours of hard life."""
 CYCLES = 3
 QUICKER = 20
-"""So much sooner verdicts are looked at again: six hours after 18 minutes, a day after 72."""
+"""So much sooner resolutions are checked again: six hours after 18 minutes, a day after 72."""
 SAMPLE_S = 5.0
-BIRTHS, LIFE, MARKETS, TRADES = 4.0, "20-60", 150, 300
+NEW_MARKETS, LIFE, MARKETS, TRADES = 4.0, "20-60", 150, 300
 SETTINGS = {
     "TRACKER_REPLACE_SECONDS": "120",
     "TRACKER_SILENCE_SECONDS": "15",
@@ -74,7 +74,7 @@ FAULTS: tuple[tuple[str, Callable[[Scene], None]], ...] = (
     ("garbage", _of("garbage", count=2)),
     ("HTTP 500", _of("http_500", seconds=10)),
     ("database away", _database_away),
-    ("tokens deaf", _of("deaf", count=3)),
+    ("tokens missed", _of("miss_token", count=3)),
     ("weekly restart", _weekly_restart),
     ("HTTP 429", _of("http_429", seconds=10, retry_after=5)),
     ("database crash", lambda found: found.server.restart()),
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs: list[Soak] = []
 
     def play(found: Scene) -> None:
-        words = ("--births-per-second", str(BIRTHS), "--life", LIFE)
+        words = ("--markets-per-second", str(NEW_MARKETS), "--life", LIFE)
         found.simulate(*words, markets=MARKETS)
         found.launch(python(str(ROOT / "tests/chaos/quicker.py"), str(QUICKER)), env=SETTINGS)
         found.until_status("something is heard", lambda said: said["assets"]["covered"] > 100)
@@ -180,8 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 PAGE = """# Soak
 
-Made by `make soak`; do not edit. One tracker, feeds A and B, for {minutes:.0f} minutes: {births:g}
-markets begin every second and trade for {life} s, {rate} trades and 300 other events come every
+Made by `make soak`; do not edit. One tracker, feeds A and B, for {minutes:.0f} minutes:
+{new_markets:g} markets begin every second and trade for {life} s, {rate} trades and 300 other events come every
 second, and {faults} faults, as many as in {hours:.0f} hard hours. Resolutions are checked
 again {quicker} times sooner than usual. Measured every {sample:.0f} s; the line goes through the
 last two thirds, when each fault has occurred once.
@@ -195,7 +195,7 @@ than are wanted.
 |---|---|---|---|---|---|
 {rows}
 
-{markets:,} markets were followed. {verdicts:,} resolutions, {trades:,} trades,
+{markets:,} markets were followed. {resolutions:,} resolutions, {trades:,} trades,
 {reconnects:,} reconnects, {deaths} deaths of actors; accounting {books}.
 Ledger against database: sent {sent}, lost {lost}, duplicates {doubled},
 uncovered {uncovered}, in gaps {in_gaps}; {told}.
@@ -204,7 +204,7 @@ Faults: {struck}.
 """
 
 
-def _verdict(name: str, *, good: bool) -> str:
+def _judged(name: str, *, good: bool) -> str:
     if SERIES[name][2] == inf:
         return "not judged"
     return "flat" if good else "GROWS"
@@ -215,14 +215,14 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
     trends = soak.trends()
     rows = (
         f"| {name} | {SERIES[name][0]} | {trend.mean:.1f} | {trend.most:.1f}"
-        f" | {trend.drift:+.2f} | {_verdict(name, good=good)} |"
+        f" | {trend.drift:+.2f} | {_judged(name, good=good)} |"
         for name, (trend, good) in trends.items()
     )
     last = soak.last
     found = last["resolutions"]
     page = PAGE.format(
         minutes=minutes,
-        births=BIRTHS,
+        new_markets=NEW_MARKETS,
         life=LIFE,
         rate=TRADES,
         faults=len(soak.marks),
@@ -231,7 +231,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         quicker=QUICKER,
         rows="\n".join(rows),
         markets=found["recorded"] + found["pending_total"],
-        verdicts=found["recorded"],
+        resolutions=found["recorded"],
         trades=last["trades"]["total"],
         reconnects=last["connections"]["reconnects_total"],
         deaths=last["restarts"]["total"],

@@ -212,12 +212,12 @@ class RecoveryMachine(RuleBasedStateMachine):
     def short_write(self, size: int) -> None:
         self.disk.short.append(size)
 
-    @rule(room=st.integers(0, 900))
-    def fill_the_disk(self, room: int) -> None:
-        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + room
+    @rule(space=st.integers(0, 900))
+    def fill_the_disk(self, space: int) -> None:
+        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + space
 
     @rule()
-    def make_room(self) -> None:
+    def make_space(self) -> None:
         self.disk.capacity = 1 << 40
 
     @rule()

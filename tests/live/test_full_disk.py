@@ -62,9 +62,9 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
     assert "journal_full" not in found["codes"]
     assert tracker.stop() == 0
     assert simulator.stop() == 0
-    verdict = judge(scene.ledger, scene.dsn)
+    judgement = judge(scene.ledger, scene.dsn)
 
-    assert verdict.clean, verdict
+    assert judgement.clean, judgement
     events = [event.get("event") for event in tracker.events()]
     assert events.count("reading_stopped") == events.count("reading_resumed") == 1
     assert "Traceback" not in tracker.said()

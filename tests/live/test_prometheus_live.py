@@ -36,7 +36,7 @@ def _free_port() -> int:
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    """Serve the document of a tracker whose journal has no room left."""
+    """Serve the document of a tracker whose journal has no space left."""
     health = well()
     sample(health, bytes=999, full=True)
     said = msgspec.json.encode(document(health, START + 2))

@@ -1,4 +1,4 @@
-"""Silence, deafness and replacements against the simulator, as processes; judged trade by trade.
+"""Silence, missed tokens and handovers against the simulator; judged trade by trade.
 
 Trades begin when every token is listened to, so whatever is absent was lost.
 """
@@ -20,7 +20,7 @@ from tests.live.stage import Process, Stage, stage, until
 pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
 
 CALM = (
-    *("--markets", "40", "--births-per-second", "0", "--life", "600-700"),
+    *("--markets", "40", "--markets-per-second", "0", "--life", "600-700"),
     *("--trades-per-second", "0", "--noise-per-second", "200"),
 )
 SILENCE_S = 5
@@ -109,7 +109,7 @@ def all_ears(document: dict[str, Any], slots: int) -> bool:
 
 
 def healed(found: Callable[[], list[dict[str, Any]]]) -> bool:
-    return not any(one["deaf"] for one in found())
+    return not any(one["missed"] for one in found())
 
 
 def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_feed(scene: Stage) -> None:
@@ -119,11 +119,11 @@ def test_a_freeze_that_answers_pong_is_noticed_in_time_with_one_feed(scene: Stag
     play.until_ended("frozen", within_s=SILENCE_S + 5)
     assert time.monotonic() - frozen_at >= SILENCE_S - 1
     scene.until_status("it listens again", lambda found: all_ears(found, 4))
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.in_gaps > 0
-    assert verdict.unwatched == 0
+    assert judgement.clean, judgement
+    assert judgement.in_gaps > 0
+    assert judgement.unwatched == 0
     assert len(play.ended("frozen")) == 1
 
 
@@ -132,10 +132,10 @@ def test_a_freeze_costs_nothing_with_two_feeds(scene: Stage) -> None:
     play.scene.admin("fault", kind="freeze", count=1)
     play.until_ended("frozen", within_s=SILENCE_S + 5)
     scene.until_status("it listens again", lambda found: all_ears(found, 8))
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.sent == verdict.stored > 1_000
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored > 1_000
     assert play.gaps == 0
     assert len(play.ended("frozen")) == 1
 
@@ -146,10 +146,10 @@ def test_replacing_every_connection_under_load_costs_nothing_and_doubles_nothing
     play = Play(scene, trades=1_000, redundancy=2, TRACKER_REPLACE_SECONDS="5")
     slots = {f"{chr(ord('a') + feed)}-{number:04}" for feed in range(2) for number in range(4)}
     until("every one was replaced", lambda: slots <= play.ended("replaced"), within_s=25)
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.sent == verdict.stored > 3_000
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored > 3_000
     assert play.gaps == 0
 
 
@@ -157,26 +157,26 @@ def test_with_one_feed_too_a_replacement_makes_no_gap(scene: Stage) -> None:
     play = Play(scene, trades=300, redundancy=1, TRACKER_REPLACE_SECONDS="5")
     slots = {f"a-{number:04}" for number in range(4)}
     until("every one was replaced", lambda: slots <= play.ended("replaced"), within_s=25)
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.sent == verdict.stored > 500
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored > 500
     assert play.gaps == 0
 
 
-def test_a_deaf_token_is_found_by_the_other_feed_and_healed(scene: Stage) -> None:
+def test_a_missed_token_is_found_by_the_other_feed_and_healed(scene: Stage) -> None:
     play = Play(scene, trades=300, redundancy=2)
-    play.scene.admin("fault", kind="deaf", count=1)
+    play.scene.admin("fault", kind="miss_token", count=1)
     until(
-        "the deaf connection takes back what it claimed",
+        "the connection takes back what it claimed",
         lambda: any(line["event"] == "tokens_deaf" for line in play.tracker.events()),
         within_s=15,
     )
-    until("nobody is deaf", lambda: healed(play.connections), within_s=40)
-    verdict = play.end()
+    until("no token is missed", lambda: healed(play.connections), within_s=40)
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.sent == verdict.stored
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored
     assert play.gaps == 0
 
 
@@ -191,10 +191,10 @@ def test_a_silence_of_the_whole_exchange_is_waited_for_and_told_as_what_it_is(
         within_s=SILENCE_S + 5,
     )
     scene.until_status("it is over", lambda found: found["state"] == "healthy", within_s=20)
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.in_gaps > 0
+    assert judgement.clean, judgement
+    assert judgement.in_gaps > 0
     assert play.ended("frozen") == set()
 
 
@@ -203,9 +203,9 @@ def test_a_connection_that_carries_too_much_gives_its_hottest_market_away(scene:
     scene.until_status("some are busy", lambda found: found["trades"]["total"] > 500)
     scene.admin("fault", kind="close", code=1013, count=1)
     scene.until_status("nine connections hear all", lambda found: all_ears(found, 9))
-    verdict = play.end()
+    judgement = play.end()
 
-    assert verdict.clean, verdict
-    assert verdict.sent == verdict.stored
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored
     assert len(play.ended("closed_1013")) == 1
     assert play.gaps == 0

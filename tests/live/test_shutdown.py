@@ -53,7 +53,7 @@ def flowing(scene: Stage, tracker: Process) -> None:
 
 
 @pytest.fixture
-def deaf() -> Iterator[str]:
+def silent_url() -> Iterator[str]:
     """Return the address of a source that takes every question and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -138,16 +138,16 @@ def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
     assert judge(scene.ledger, scene.dsn).clean
 
 
-def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, deaf: str) -> None:
+def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, silent_url: str) -> None:
     scene.simulator(*LIVELY)
     tracker = scene.tracker()
     flowing(scene, tracker)
     assert terminated(tracker)[0] == 0
     again = scene.tracker(
-        TRACKER_GAMMA_URL=deaf,
-        TRACKER_CLOB_URL=deaf,
-        TRACKER_DATA_URL=deaf,
-        TRACKER_POLYGON_RPC_URLS=deaf,
+        TRACKER_GAMMA_URL=silent_url,
+        TRACKER_CLOB_URL=silent_url,
+        TRACKER_DATA_URL=silent_url,
+        TRACKER_POLYGON_RPC_URLS=silent_url,
     )
     scene.until_status("it runs", lambda found: found["pid"] == again.process.pid)
     _pace.wait(1.0)

@@ -25,7 +25,7 @@ STATUS = ("/opt/tracker/.venv/bin/python", "/opt/tracker/bin/tracker-status", "-
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """Return a booted machine; the tests of this room share it."""
+    """Return a booted machine; the tests of this module share it."""
     made = Machine(tmp_path_factory.mktemp("machine"))
     try:
         made.boot()

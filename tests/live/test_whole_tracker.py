@@ -45,11 +45,11 @@ def test_every_trade_and_every_outcome_of_a_run_is_in_the_database(scene: Stage)
     scene.until_status(
         "a connection came back", lambda found: found["connections"]["reconnects_total"] >= 1
     )
-    verdict = end(scene, simulator, tracker)
+    judgement = end(scene, simulator, tracker)
 
-    assert verdict.clean, verdict
-    assert verdict.stored >= 2_000
-    assert verdict.resolved_right >= 10
+    assert judgement.clean, judgement
+    assert judgement.stored >= 2_000
+    assert judgement.resolved_right >= 10
     assert "Traceback" not in tracker.said()
 
 
@@ -66,10 +66,10 @@ def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(scene:
         assert round_number >= 0
     tracker = scene.tracker()
     scene.until_status("trades flow again", lambda found: stored(found) >= 150)
-    verdict = end(scene, simulator, tracker)
+    judgement = end(scene, simulator, tracker)
 
-    assert verdict.clean, verdict
-    assert verdict.stored >= 600
+    assert judgement.clean, judgement
+    assert judgement.stored >= 600
 
 
 def test_a_database_that_comes_late_gets_everything_from_the_journal(
@@ -88,9 +88,9 @@ def test_a_database_that_comes_late_gets_everything_from_the_journal(
 
     tracker = scene.tracker()
     scene.until_status("caught up", lambda found: stored(found) > 300)
-    verdict = end(scene, simulator, tracker)
+    judgement = end(scene, simulator, tracker)
 
-    assert verdict.clean, verdict
+    assert judgement.clean, judgement
 
 
 def test_a_second_instance_on_the_same_state_directory_is_rejected(scene: Stage) -> None:

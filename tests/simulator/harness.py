@@ -21,7 +21,7 @@ DEADLINE_S = 10.0
 START_S = 1_790_000_000.0
 QUIET = (
     "--markets=0",
-    "--births-per-second=0",
+    "--markets-per-second=0",
     "--trades-per-second=0",
     "--noise-per-second=0",
 )

@@ -138,25 +138,25 @@ def test_freeze_all_silences_everyone_and_nothing_counts_as_delivered(tmp_path: 
     play(scene)
 
 
-def test_no_token_is_deaf_on_two_connections(tmp_path: Path) -> None:
+def test_no_token_is_missed_on_two_connections(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, _ = await stage_with(stage, 2)
-            await stage.strike("deaf", connection=1)
-            await stage.strike("deaf", connection=2)
-            assert {line["token"] for line in stage.ledger("deaf")} == set(tokens)
+            await stage.strike("miss_token", connection=1)
+            await stage.strike("miss_token", connection=2)
+            assert {line["token"] for line in stage.ledger("miss_token")} == set(tokens)
 
     play(scene)
 
 
-def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
+def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cures(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (one, two) = await stage_with(stage, 2)
-            await stage.strike("deaf", connection=1)
-            (line,) = stage.ledger("deaf")
+            await stage.strike("miss_token", connection=1)
+            (line,) = stage.ledger("miss_token")
             lost = line["token"]
             (kept,) = set(tokens) - {lost}
             for token in tokens:
@@ -167,7 +167,7 @@ def test_deaf_hits_one_token_on_one_connection_and_resubscribing_often_cures(
             assert {event["asset_id"] for event in two.of("last_trade_price")} == set(tokens)
             for _ in range(30):
                 await one.operate("subscribe", (lost,))
-                if not stage.world.channel.connections[1].deaf:
+                if not stage.world.channel.connections[1].missed:
                     break
             await stage.post("/admin/trade", {"token": lost})
             await one.sync()

@@ -65,7 +65,7 @@ DATA_KEYS = {
     "resolved_at",
     "last_update_timestamp",
 }
-FULL = ("--markets=230", "--births-per-second=0", "--noise-per-second=0")
+FULL = ("--markets=230", "--markets-per-second=0", "--noise-per-second=0")
 
 
 async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], int]:

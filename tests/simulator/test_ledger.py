@@ -64,7 +64,7 @@ def test_healthy_subscriber_received_exactly_what_the_ledger_says(tmp_path: Path
     play(scene)
 
 
-def test_trades_are_numbered_without_holes_and_twins_are_counted(tmp_path: Path) -> None:
+def test_trades_are_numbered_without_holes_and_identical_ones_are_counted(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *LIVELY) as stage:
             stage.turn(20)
@@ -74,10 +74,10 @@ def test_trades_are_numbered_without_holes_and_twins_are_counted(tmp_path: Path)
                 tuple(line[name] for name in ("token", "ts", "price", "size", "side", "hash"))
                 for line in lines
             )
-            twins = [line["twin"] for line in lines if line["twin"] > 1]
-            assert twins
-            assert sum(count - 1 for count in counted.values()) == len(twins)
-            hashes = Counter(line["hash"] for line in lines if line["twin"] == 1)
+            identical = [line["occurrence"] for line in lines if line["occurrence"] > 1]
+            assert identical
+            assert sum(count - 1 for count in counted.values()) == len(identical)
+            hashes = Counter(line["hash"] for line in lines if line["occurrence"] == 1)
             assert max(hashes.values()) > 1, "several trades of one transaction"
 
     play(scene)

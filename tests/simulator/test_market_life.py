@@ -145,7 +145,7 @@ def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
                     if word is not None:
                         told.setdefault(source, now)
             (outcome,) = stage.ledger("outcome")
-            assert outcome["verdict"] == ("split" if fate == "split" else "winner")
+            assert outcome["true_outcome"] == ("split" if fate == "split" else "winner")
             assert outcome["winning_token"] == (None if fate == "split" else line["tokens"][1])
             assert told.keys() == outcome["final_at"].keys()
             for source, at in outcome["final_at"].items():
@@ -245,7 +245,7 @@ def test_default_run_resolves_ten_markets_in_all_sources_within_25_seconds(tmp_p
                 and max(line["final_at"].values()) <= stage.world.wall()
             ]
             assert len(done) >= 10
-            assert {line["verdict"] for line in stage.ledger("outcome")} == {"winner", "split"}
+            assert {line["true_outcome"] for line in stage.ledger("outcome")} == {"winner", "split"}
             assert len(stage.ledger("trade")) >= 5000
             born = [line for line in stage.ledger("market") if line["announced_at"]]
             assert len(born) >= 10

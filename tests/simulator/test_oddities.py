@@ -64,12 +64,12 @@ def test_a_contradicted_market_has_one_source_that_names_the_other_side(source: 
         "chain": one.numerators() == [0, 1],
     }
     assert [name for name, right in told.items() if not right] == [source]
-    assert one.market.verdict is None
+    assert one.market.true_outcome is None
 
 
 def test_a_contradiction_by_a_source_that_never_speaks_is_none() -> None:
     one = Odd("contradicted_chain", v2=True)
-    assert one.market.verdict == "winner"
+    assert one.market.true_outcome == "winner"
     assert set(one.market.final_at) == {"clob", "data"}
 
 
@@ -88,7 +88,7 @@ def test_a_market_without_outcome_has_none_at_any_source(odd: str, shares: Any) 
     one = Odd(odd)
     assert one.clob_winner() is None
     assert one.payouts() == shares
-    assert one.market.verdict is None
+    assert one.market.true_outcome is None
     assert json.loads(one.gamma()["outcomePrices"])[0] in {"0.584", "0"}
 
 

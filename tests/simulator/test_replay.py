@@ -118,7 +118,7 @@ def test_frame_goes_only_to_subscribers_of_its_tokens_and_once_to_each(tmp_path:
             assert len(second.of("last_trade_price")) == 1
             assert other.of("last_trade_price") == []
             (line,) = stage.ledger("trade")
-            assert (line["ts"], line["price"], line["size"], line["twin"]) == (
+            assert (line["ts"], line["price"], line["size"], line["occurrence"]) == (
                 1750428146322,
                 "0.456",
                 "219.217767",

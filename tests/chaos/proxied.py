@@ -1,4 +1,4 @@
-"""The doors of a scene: proxies through which its tracker reaches feed, sources and database."""
+"""A stage whose tracker reaches feed, sources and database through proxies."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ class Run(Process):
             )
 
 
-class Doors(Stage):
+class ProxiedStage(Stage):
     """A stage whose tracker may be led through proxies.
 
     Attributes:
@@ -44,7 +44,7 @@ class Doors(Stage):
         plain_dsn: Its address without a proxy.
         blind: Stretches in which a proxy kept the feed away.
         overrides: Settings that go before all others.
-        doors: What is closed with the scene.
+        resources: What is closed with the scene.
     """
 
     def __init__(self, folder: Path, server: OwnServer, dsn: str) -> None:
@@ -53,7 +53,7 @@ class Doors(Stage):
         self.plain_dsn = dsn
         self.blind: list[Span] = []
         self.overrides: dict[str, str] = {}
-        self.doors = ExitStack()
+        self.resources = ExitStack()
         self._feed: Proxy | None = None
         self._http: Proxy | None = None
         self._base: Proxy | None = None
@@ -62,21 +62,21 @@ class Doors(Stage):
     def feed(self) -> Proxy:
         """Return the proxy before the feed; asked for before the tracker starts."""
         if self._feed is None:
-            self._feed = self.doors.enter_context(Proxy(self._place("ws_url")))
+            self._feed = self.resources.enter_context(Proxy(self._place("ws_url")))
         return self._feed
 
     @property
     def http(self) -> Proxy:
         """Return the proxy before Gamma, CLOB, Data API and chain."""
         if self._http is None:
-            self._http = self.doors.enter_context(Proxy(self._place("gamma_url")))
+            self._http = self.resources.enter_context(Proxy(self._place("gamma_url")))
         return self._http
 
     @property
     def base(self) -> Proxy:
         """Return the proxy before the database."""
         if self._base is None:
-            self._base = self.doors.enter_context(Proxy(self.server.door))
+            self._base = self.resources.enter_context(Proxy(self.server.address))
         return self._base
 
     def _place(self, url: str) -> tuple[str, int]:
@@ -112,7 +112,7 @@ class Doors(Stage):
 
     def clear(self) -> None:
         super().clear()
-        self.doors.close()
+        self.resources.close()
 
 
 def _reroute(settings: dict[str, str], names: Sequence[str], proxy: Proxy) -> None:
