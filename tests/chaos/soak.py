@@ -181,7 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 PAGE = """# Soak
 
 Made by `make soak`; do not edit. One tracker, feeds A and B, for {minutes:.0f} minutes:
-{new_markets:g} markets begin every second and trade for {life} s, {rate} trades and 300 other events come every
+{new_markets:g} markets begin every second and trade for {life} s,
+{rate} trades and 300 other events come every
 second, and {faults} faults, as many as in {hours:.0f} hard hours. Resolutions are checked
 again {quicker} times sooner than usual. Measured every {sample:.0f} s; the line goes through the
 last two thirds, when each fault has occurred once.
