@@ -3,7 +3,6 @@
 from random import Random
 from typing import Any, TypeVar, cast
 
-import msgspec
 import pykka
 
 from actors.actor import Address, Mailbox
@@ -24,6 +23,7 @@ from actors.messages import (
 )
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import Record, decode
+from actors.model.journal_stats import JournalStats
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
@@ -31,7 +31,7 @@ from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
-from tests.fakes import FakeJournal
+from tests.fakes import FakeJournal, journal_stats
 from tests.fakes_box import Box, FakeRef, drain
 
 START = 1_000.0
@@ -89,19 +89,6 @@ def connection_report(
     )
 
 
-class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a journal says of itself."""
-
-    next_seq: int
-    durable_seq: int
-    bytes: int = 100
-    max_bytes: int = 1_000
-    free_bytes: int = 1 << 40
-    sync_p99_s: float = 0.004
-    oldest_ns: int | None = None
-    weight_appended: int = 0
-
-
 class MeasuredFakeJournal(FakeJournal):
     """A journal in memory that can be asked how it is, and whose disk can break."""
 
@@ -112,8 +99,8 @@ class MeasuredFakeJournal(FakeJournal):
             raise self.broken
         return super().append(body, weight=weight)
 
-    def stats(self) -> Stats:
-        return Stats(
+    def stats(self) -> JournalStats:
+        return journal_stats(
             next_seq=self.next_seq,
             durable_seq=self.next_seq - 1,
             weight_appended=sum(self.weights.values()),

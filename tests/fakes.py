@@ -1,11 +1,13 @@
 """Fakes of the edges: the smallest things that behave like the real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.facts import Entry, Hole
+from actors.model.journal_stats import JournalStats
 from actors.model.market import Market
 from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
 from actors.model.trade import ConditionId, Trade
@@ -126,6 +128,19 @@ class FakeJournal:
 
     def release(self, mark: int) -> None:
         self.mark = max(self.mark, mark)
+
+
+def journal_stats(**figures: Any) -> JournalStats:
+    """Return what a journal measures, with these figures."""
+    values: dict[str, Any] = {
+        "bytes": 100,
+        "cap_bytes": 1_000,
+        "free_bytes": 1 << 40,
+        "sync_p99_s": 0.004,
+        "oldest_ns": None,
+        "weight_appended": 0,
+    }
+    return JournalStats(**{**values, **figures})
 
 
 class FakeStore:

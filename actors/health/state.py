@@ -31,10 +31,10 @@ from actors.health.reported import (
     CatalogFigures,
     CommitFigures,
     ConnectionFigures,
-    JournalFigures,
     ResolutionFigures,
 )
 from actors.model.database_state import AWAY, LIVE
+from actors.model.journal_stats import JournalStats
 
 __all__ = ["LISTENING", "Health", "HealthState", "Limits"]
 
@@ -122,7 +122,8 @@ class HealthState:
         self._today = DayCoverage(wall_ns)
         self._tally = Accounting()
         self._storage = DatabaseHealth(away_since=now)
-        self._journal: JournalFigures | None = None
+        self._journal: JournalStats | None = None
+        self._journal_full = False
         self._oldest_s = 0.0
         self._catalog: CatalogFigures | None = None
         self._catalog_failing: float | None = None
@@ -176,13 +177,14 @@ class HealthState:
         self._tally.committed(said)
         self._storage.committed(said.oldest_received_ns, wall_ns)
 
-    def journal_sampled(self, figures: JournalFigures, *, oldest_s: float) -> None:
+    def journal_sampled(self, stats: JournalStats, *, full: bool, oldest_s: float) -> None:
         """Take the journal's figures; right before `document`, so that the books are exact.
 
-        `oldest_s` is the age of the oldest record that is not committed, or 0.
+        `full` means that reading has stopped; `oldest_s` is the age of the oldest record
+        that is not committed, or 0.
         """
-        self._journal, self._oldest_s = figures, oldest_s
-        self._tally.appended(figures.weight_appended, next_seq=figures.next_seq)
+        self._journal, self._journal_full, self._oldest_s = stats, full, oldest_s
+        self._tally.appended(stats.weight_appended, next_seq=stats.next_seq)
 
     # ------------------------------------------------------------------ others
 
@@ -306,7 +308,7 @@ class HealthState:
             oldest_s=self._waits_s,
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
-            full=found.full if found else False,
+            full=self._journal_full,
         )
 
     @property

@@ -75,7 +75,6 @@ class JournalDirectory:
         self._clean()
         self.suspicion = FailedSyncMarker(self.disk, self.directory)
         self._boot_id = self.disk.boot_id()
-        self.truncated_bytes = 0
         self._unsynced: set[int] = set()
         self.segments = self._load()
         self.journal_id = self._identify()
@@ -188,7 +187,6 @@ class JournalDirectory:
             self.disk.sync(fd)
         finally:
             self.disk.close(fd)
-        self.truncated_bytes += segment.size - end
         segment.size = end
 
     def reopen_last(self) -> Segment | None:

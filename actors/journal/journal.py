@@ -39,8 +39,6 @@ from threading import Lock
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from actors.errors import JournalFailed, JournalUnreadable, Retryable
 from actors.journal.active_segment import ActiveSegment
 from actors.journal.appender import Appender, Syncer
@@ -49,6 +47,7 @@ from actors.journal.filesystem import Disk
 from actors.journal.marker_files import Reserve, UnacknowledgedSince
 from actors.journal.reader import Reader, Skip
 from actors.model.facts import Entry, Hole
+from actors.model.journal_stats import JournalStats
 
 MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
@@ -127,34 +126,6 @@ def parts(disk: Disk, directory: Path, bounds: Bounds, clocks: Clocks, *, floor_
     )
     syncer.start()
     return Parts(shelf, reserve, appender, reader, syncer, unmet)
-
-
-# MERGED: How a journal is, in numbers.
-class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
-    """How the journal is.
-
-    Attributes:
-        bytes: What the segments take.
-        max_bytes: The cap for segments and reserve together.
-        sync_p99_s: Of the last 512 syncs.
-        oldest_ns: When the record at the mark was written; None when nothing waits.
-        truncated_bytes: Torn tail that was cut off when the journal was opened.
-        holes: Damaged or missing stretches that reading has met.
-    """
-
-    next_seq: int
-    durable_seq: int
-    mark: int
-    bytes: int
-    max_bytes: int
-    segments: int
-    free_bytes: int
-    reserve_bytes: int
-    sync_p99_s: float
-    oldest_ns: int | None
-    truncated_bytes: int
-    holes: int
-    weight_appended: int
 
 
 @contextmanager
@@ -336,30 +307,16 @@ class Journal:
         """Monotonic seconds when the thread last came round."""
         return self._syncer.alive_at
 
-    def pending_records(self, mark: int) -> int:
-        """Return how many records there are from this sequence on."""
-        return self._reader.pending(mark, self.next_seq)
-
-    @property
-    def pending_bytes(self) -> int:
-        """About how many bytes wait above the mark; exact to one MiB."""
-        return self._reader.pending_bytes(self.next_seq)
-
     def stats(self) -> JournalStats:
         """Return all figures. Reads up to a MiB when the mark has moved."""
         return JournalStats(
             next_seq=self.next_seq,
             durable_seq=self.durable_seq,
-            mark=self.mark,
             bytes=self._shelf.bytes,
-            max_bytes=self._bounds.cap,
-            segments=len(self._shelf.segments),
+            cap_bytes=self._bounds.cap,
             free_bytes=self._free_bytes(),
-            reserve_bytes=self._reserve.held_bytes,
             sync_p99_s=self._syncer.p99_s,
             oldest_ns=self._reader.oldest_ns(self.next_seq),
-            truncated_bytes=self._shelf.truncated_bytes,
-            holes=self._reader.holes_total,
             weight_appended=self.weight_appended,
         )
 

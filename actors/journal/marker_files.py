@@ -85,7 +85,7 @@ def _read(disk: Disk, directory: int, name: str) -> str | None:
 # MERGED: Disk space set aside, so that a full disk still takes the journal's last
 # words. A file of real blocks. Freeing it makes room to write down where coverage ends when
 # everything else has run full; it is built again before reading resumes.
-NAME = "reserve"
+RESERVE = "reserve"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -122,9 +122,9 @@ class Reserve:
 
     def _allocate(self) -> None:
         try:
-            fd = self._disk.create(self._directory, NAME)
+            fd = self._disk.create(self._directory, RESERVE)
         except FileExistsError:
-            fd = self._disk.open_append(self._directory, NAME)
+            fd = self._disk.open_append(self._directory, RESERVE)
         try:
             self._disk.truncate(fd, self.size)
             self._disk.allocate(fd, self.size)
@@ -134,7 +134,7 @@ class Reserve:
     def free(self) -> None:
         """Return the space back to the disk."""
         with contextlib.suppress(FileNotFoundError):
-            self._disk.unlink(self._directory, NAME)
+            self._disk.unlink(self._directory, RESERVE)
         self.held_bytes = 0
 
 

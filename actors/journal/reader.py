@@ -106,7 +106,6 @@ class Reader:
 
     Attributes:
         mark: Highest mark that was released; at first the oldest sequence there is.
-        holes_total: Damaged or missing stretches met, each counted once.
     """
 
     def __init__(
@@ -116,12 +115,8 @@ class Reader:
         self._lock = lock
         self._tail = tail
         self._changes = changes
-        skips = (*(Skip(s.after_seq, s.first_seq) for s in shelf.segments), tail)
-        self._skips = [skip for skip in skips if skip.after_seq + 1 < skip.first_seq]
         self._releases = 0
         self._oldest: tuple[int, int] | None = None
-        self._holes_from = 0
-        self.holes_total = 0
         self.mark = shelf.segments[0].first_seq
 
     def read(self, expected: int, until: int) -> Iterator[Entry | Hole]:
@@ -130,13 +125,11 @@ class Reader:
             version, spans = self._look(expected)
             replay = Replay(self._shelf.records, self._note, expected=expected, until=until)
             for item in replay.entries(spans, self._tail):
-                if isinstance(item, Hole):
-                    # Before it is believed: what it lacks may have been carried over to
-                    # another segment, or released, since the segments were looked up.
-                    if version != self._version():
-                        expected = max(item.first, self.mark)
-                        break
-                    self._count(item)
+                # Before a hole is believed: what it lacks may have been carried over to
+                # another segment, or released, since the segments were looked up.
+                if isinstance(item, Hole) and version != self._version():
+                    expected = max(item.first, self.mark)
+                    break
                 yield item
             else:
                 return
@@ -153,11 +146,6 @@ class Reader:
     def _note(self, segment: Segment, seq: int, offset: int) -> None:
         with self._lock:
             segment.note(seq, offset)
-
-    def _count(self, hole: Hole) -> None:
-        if not hole.skipped and hole.first >= self._holes_from:
-            self._holes_from = hole.last + 1
-            self.holes_total += 1
 
     # --------------------------------------------------------------- deleting
 
@@ -177,18 +165,6 @@ class Reader:
             self._shelf.drop(segment)
 
     # ---------------------------------------------------------------- figures
-
-    def pending(self, mark: int, next_seq: int) -> int:
-        """Return how many sequences from `mark` on were used."""
-        skipped = (first - 1 - max(after, mark - 1) for after, first in self._skips)
-        return max(next_seq - mark - sum(max(count, 0) for count in skipped), 0)
-
-    def pending_bytes(self, next_seq: int) -> int:
-        """Return about how many bytes stand at and above the mark; exact to one MiB."""
-        if self.mark >= next_seq:
-            return 0
-        _, spans = self._look(self.mark)
-        return sum(end for _, end in spans) - spans[0].segment.place_of(self.mark)
 
     def oldest_ns(self, next_seq: int) -> int | None:
         """Return when the record at the mark was written; None when nothing waits."""

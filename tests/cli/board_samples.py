@@ -6,9 +6,20 @@ import msgspec
 
 from actors.health.state import HealthState
 from actors.messages import BatchWritten, ConnectionReport, StoreOpened
+from actors.model.journal_stats import JournalStats
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]
+JOURNAL = JournalStats(
+    next_seq=9,
+    durable_seq=8,
+    bytes=3 << 20,
+    cap_bytes=20 << 30,
+    free_bytes=100 << 30,
+    sync_p99_s=0.0042,
+    oldest_ns=None,
+    weight_appended=1239,
+)
 
 
 def health(*, live: bool = True, reason: str = "reset") -> Told:
@@ -28,20 +39,9 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
         stored=1234, repeated=5, rejected=0, recovered=0, mark=9, oldest_received_ns=0
     )
     state.batch_written(written, at=60.0, wall_ns=WALL)
-    state.journal_sampled(_Journal(), oldest_s=0.0)
+    state.journal_sampled(JOURNAL, full=False, oldest_s=0.0)
     found: Told = msgspec.to_builtins(state.document(70.0, WALL + 70 * 10**9))
     return found
-
-
-class _Journal(msgspec.Struct):
-    next_seq: int = 9
-    durable_seq: int = 8
-    bytes: int = 3 << 20
-    cap_bytes: int = 20 << 30
-    free_bytes: int = 100 << 30
-    sync_p99_s: float = 0.0042
-    weight_appended: int = 1239
-    full: bool = False
 
 
 def _report(child: str) -> ConnectionReport:

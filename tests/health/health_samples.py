@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import msgspec
-
 from actors.health.state import Health, HealthState
 from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
+from tests.fakes import journal_stats
 
 START = 1_000.0
 WALL = 1_780_000_000_000_000_000
@@ -54,19 +53,11 @@ def commit(health: HealthState, *, at: float = START + 5, **said: Any) -> None:
     health.batch_written(batch(**said), at=at, wall_ns=WALL)
 
 
-class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
-    next_seq: int = 1
-    durable_seq: int = 0
-    bytes: int = 100
-    cap_bytes: int = 1000
-    free_bytes: int = 1 << 40
-    sync_p99_s: float = 0.004
-    weight_appended: int = 0
-    full: bool = False
-
-
-def sample(health: HealthState, *, oldest_s: float = 0.0, **said: Any) -> None:
-    health.journal_sampled(JournalStats(**said), oldest_s=oldest_s)
+def sample(
+    health: HealthState, *, full: bool = False, oldest_s: float = 0.0, **figures: Any
+) -> None:
+    stats = journal_stats(**{"next_seq": 1, "durable_seq": 0, **figures})
+    health.journal_sampled(stats, full=full, oldest_s=oldest_s)
 
 
 def outcomes(**said: Any) -> ResolutionReport:

@@ -58,7 +58,6 @@ def test_a_number_that_power_loss_forgot_is_not_given_again(opened: Open, disk: 
     first = journal.next_seq
     assert first == 5 + 1 + UNSYNCED_RECORDS
     assert content(journal) == [*entries(1, 5), Hole(6, first - 1, 0, skipped=True)]
-    assert journal.pending_records(1) == 5
     fill(journal, 2)
     journal.sync()
     disk.kill()
@@ -66,7 +65,6 @@ def test_a_number_that_power_loss_forgot_is_not_given_again(opened: Open, disk: 
     skipped = Hole(6, first - 1, 0, skipped=True)
     assert content(journal) == [*entries(1, 5), skipped, *entries(first, first + 1)]
     assert content(journal, 100)[0] == Hole(100, first - 1, 0, skipped=True)
-    assert journal.stats().holes == 0
 
 
 def test_what_was_skipped_stays_skipped_when_a_sync_fails(opened: Open, disk: MemoryDisk) -> None:
@@ -222,7 +220,6 @@ def test_a_torn_record_is_cut_off_wherever_it_was_torn(
     del file.data[HEADER_BYTES + 2 * RECORD + kept :]
     journal = opened()
     assert journal.next_seq == 3
-    assert journal.stats().truncated_bytes == kept
     assert len(file.data) == len(file.durable) == HEADER_BYTES + 2 * RECORD
     assert journal.append(b"new") == 3
     assert content(journal) == [Entry(1, BODY), Entry(2, BODY), Entry(3, b"new")]
@@ -238,9 +235,10 @@ def test_garbage_behind_the_last_record_is_cut_off(
 ) -> None:
     fill(opened(), 3)
     disk.kill()
-    disk.files[disk.segments[0]].data += garbage
+    file = disk.files[disk.segments[0]]
+    file.data += garbage
     journal = opened()
-    assert journal.stats().truncated_bytes == len(garbage)
+    assert len(file.data) == len(file.durable) == HEADER_BYTES + 3 * RECORD
     skipped = len(garbage) // RECORD_BYTES
     first = 4 + skipped
     fill(journal, 1)

@@ -12,20 +12,22 @@ from actors.health.document import Journal
 from actors.health.metrics import families
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
+from actors.model.journal_stats import JournalStats
 from actors.supervision.admission import Reporting
-from tests.actor_harness import START, START_NS, Stats
+from tests.actor_harness import START, START_NS
 from tests.clocks import DAY_S, HOUR_S, clocks
+from tests.fakes import journal_stats
 from tests.health.health_samples import batch, catalog, connection
 
 
 class Journalling:
     """A journal that says what a test tells it to say."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: JournalStats) -> None:
         self.said = stats
         self.roomy = True
 
-    def stats(self) -> Stats:
+    def stats(self) -> JournalStats:
         return self.said
 
     headroom_bytes = 0
@@ -53,11 +55,11 @@ def document(journal: Journalling, *, after_s: float = 0.0) -> Health:
     return reporting(journal).document(tick)
 
 
-BUSY = Stats(
+BUSY = journal_stats(
     next_seq=11,
     durable_seq=8,
     bytes=300,
-    max_bytes=900,
+    cap_bytes=900,
     free_bytes=5_000,
     sync_p99_s=0.25,
     oldest_ns=START_NS,
@@ -66,7 +68,7 @@ BUSY = Stats(
 
 
 def test_the_journal_is_shown_as_it_is_at_this_moment() -> None:
-    journal = Journalling(Stats(next_seq=1, durable_seq=0))
+    journal = Journalling(journal_stats(next_seq=1, durable_seq=0))
     report = reporting(journal)
     report.sample(Tick(now=START, wall_ns=START_NS))
     journal.said = BUSY
@@ -147,7 +149,7 @@ def test_a_clock_that_steps_makes_no_age_negative_and_no_lasting_trouble(step_s:
         held.step(step_s)
         written = batch(stored=1, oldest_received_ns=received_ns)
         health.batch_written(written, at=held.now, wall_ns=time.time_ns())
-        stats = Stats(next_seq=9, durable_seq=8, oldest_ns=received_ns, weight_appended=1)
+        stats = journal_stats(next_seq=9, durable_seq=8, oldest_ns=received_ns, weight_appended=1)
         journal = Journalling(stats)
         report = Reporting(health, journal)
         held.run(1.0)
