@@ -8,7 +8,6 @@ TrackerError
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
 │   └── JournalFull          the disk or the cap leaves no room for one more record
 ├── Rejected              one thing from outside is set aside and counted; nothing stops
-│   ├── RowRejected           the database cannot hold one row
 │   └── PayloadRejected       an answer that does not have the promised shape
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
@@ -86,10 +85,6 @@ class JournalFull(Retryable):
 
 class Rejected(TrackerError):
     """One thing from outside cannot be used."""
-
-
-class RowRejected(Rejected):
-    """The database cannot hold this row."""
 
 
 class PayloadRejected(Rejected):

@@ -39,7 +39,7 @@ from actors.messages import (
     Tick,
     Unsubscribe,
 )
-from actors.model.connection import ConnectionSpec, gap_cause
+from actors.model.connection import DISK_FULL, LISTENING, ConnectionSpec, gap_cause
 
 __all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class ConnectionActor(BaseActor):
         try:
             return super().on_receive(message)
         except JournalFull as full:
-            self._end("disk_full", str(full), hard=True)
+            self._end(DISK_FULL, str(full), hard=True)
             return None
 
     def on_stop(self) -> None:
@@ -275,7 +275,7 @@ class ConnectionActor(BaseActor):
         if self._retiring and not self._leaving:
             self._end(self._retiring, "asked to")
             return
-        self._report("listening" if self._subscription.hears else "subscribing")
+        self._report(LISTENING if self._subscription.hears else "subscribing")
 
     def _let_go(self) -> None:
         """Unsubscribe what is proven to its end, or has waited long enough."""

@@ -136,10 +136,6 @@ class CoverageBook:
             self._waiting = {}  # an emptied one keeps the room of its fullest time
         return True
 
-    def confirmed_at(self, token: TokenId) -> int | None:
-        """Return the receipt of the token's first `book`, nanoseconds, or None."""
-        return self._confirmed.get(token)
-
     def release(self, tokens: Iterable[TokenId]) -> tuple[TokenId, ...]:
         """Let tokens go; give those that were confirmed, whose coverage ends at the proof."""
         released = []

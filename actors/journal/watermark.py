@@ -1,44 +1,48 @@
-"""What is done of a numbered stream whose pieces are done out of order.
+"""Up to where the journal is committed, and whether that has stopped.
 
-Several connections append to one journal and tell the writer in their own
-time, so sequence 12 may be committed before 11. The mark may only pass what is
-done without exception: below it, the journal is deleted.
+Several connections append to one journal and send the writer their records at their own pace,
+so sequence 12 may be committed before sequence 11. The watermark passes only what is committed
+without exception, because segments below it are deleted.
 """
 
 from bisect import bisect_left, bisect_right
 
 
 class Watermark:
-    """Merges finished stretches; memory is one pair of numbers for each stretch in the air.
+    """The lowest sequence that is not committed, and the ranges above it that are.
+
+    Owned by the writer. Memory is one pair of numbers for each separate range above the
+    watermark.
 
     Args:
-        mark: The lowest sequence that is not yet done.
+        seq: The lowest sequence that is not committed at the beginning.
     """
 
-    def __init__(self, mark: int) -> None:
-        self.mark = mark
-        # Stretches above the mark, sorted, with at least one number between any two of them.
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        # Ranges above the watermark, sorted, with at least one number between any two of them.
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def done(self, first: int, last: int) -> int:
-        """Note that `first` to `last`, both included, are done; give the mark.
+        """Note that `first` to `last`, both included, are committed; return the watermark.
 
-        What was done before may be told again.
+        Ranges may overlap those that were noted before.
 
         Raises:
-            ValueError: The stretch ends before it begins.
+            ValueError: `last` is less than `first`.
         """
         if first > last:
-            raise ValueError(f"a stretch cannot end ({last}) before it begins ({first})")
-        if last >= self.mark:
-            self._merge(max(first, self.mark), last)
-            if self._firsts[0] == self.mark:
+            raise ValueError(f"a range cannot end ({last}) before it begins ({first})")
+        if last >= self.seq:
+            self._merge(max(first, self.seq), last)
+            if self._firsts[0] == self.seq:
                 self._firsts.pop(0)
-                self.mark = self._lasts.pop(0) + 1
-        return self.mark
+                self.seq = self._lasts.pop(0) + 1
+        return self.seq
 
     def _merge(self, first: int, last: int) -> None:
+        # Every range from `low` to before `high` overlaps the new one or touches it.
         low = bisect_left(self._lasts, first - 1)
         high = bisect_right(self._firsts, last + 1)
         if low < high:
@@ -47,51 +51,34 @@ class Watermark:
         self._firsts[low:high] = [first]
         self._lasts[low:high] = [last]
 
-    def __contains__(self, seq: int) -> bool:
-        """Return whether this sequence is done."""
-        if seq < self.mark:
-            return True
-        place = bisect_right(self._firsts, seq) - 1
-        return place >= 0 and seq <= self._lasts[place]
-
     def covers(self, first: int, last: int) -> bool:
-        """Return whether all of `first` to `last` is done."""
-        return last < self.mark or (first in self and self._end_of(max(first, self.mark)) >= last)
-
-    def _end_of(self, seq: int) -> int:
-        place = bisect_right(self._firsts, seq) - 1
-        return self._lasts[place] if place >= 0 else -1
-
-    @property
-    def stretches(self) -> int:
-        """How many separate stretches above the mark are remembered."""
-        return len(self._firsts)
-
-    @property
-    def ahead(self) -> int:
-        """How many sequences above the mark are done already."""
-        return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
-
-
-# MERGED: Whether the acknowledgement mark has stopped although the journal goes on.
+        """Return whether all of `first` to `last` is committed."""
+        if last < self.seq:
+            return True
+        first = max(first, self.seq)
+        place = bisect_right(self._firsts, first) - 1
+        return place >= 0 and self._lasts[place] >= last
 
 
 class StallDetector:
-    """Notices a record that was journalled and told to nobody: its teller died in between.
+    """Notices that the watermark stands still although the journal grows.
+
+    That happens when a record was appended and its connection died before it sent the record
+    to the writer.
 
     Args:
-        after_s: How long the mark may stand before a record that waits.
+        after_s: How long the watermark may stand still while records wait.
     """
 
     def __init__(self, after_s: float) -> None:
         self._after_s = after_s
-        self._mark = 0
+        self._watermark = 0
         self._since = 0.0
 
-    def noticed(self, now: float, *, mark: int, next_seq: int) -> bool:
-        """Return whether the mark stands too long; a yes begins the wait anew."""
-        if mark != self._mark or next_seq <= mark:
-            self._mark, self._since = mark, now
+    def noticed(self, now: float, *, watermark: int, next_seq: int) -> bool:
+        """Return whether the watermark stands still for too long; then start to wait again."""
+        if watermark != self._watermark or next_seq <= watermark:
+            self._watermark, self._since = watermark, now
             return False
         if now - self._since < self._after_s:
             return False

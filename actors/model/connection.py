@@ -39,6 +39,7 @@ def slot_of(connection: str) -> str:
 
 
 LISTENING: Final = "listening"
+"""The state of a connection of whose tokens at least one is confirmed."""
 
 
 class GapCause(StrEnum):
@@ -77,6 +78,8 @@ def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
     return cause.value
 
 
+DISK_FULL: Final = GapCause.DISK_FULL.value
+"""The reason for which connections end while the journal has no space left."""
 ALL_RESOLVED: Final = "all_resolved"
 """The exchange has nothing more to say about any token of this connection."""
 SLOW_CONSUMER: Final = "closed_1013"

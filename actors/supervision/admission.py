@@ -5,6 +5,7 @@ from typing import Protocol
 
 from actors.health.state import Health, HealthState
 from actors.messages import Retire, Tick
+from actors.model.connection import DISK_FULL
 from actors.model.journal_stats import JournalStats
 from actors.supervision.children import Children
 
@@ -97,7 +98,6 @@ class Reporting:
 
 
 # MERGED: The gate: while the journal has no room, every connection ends and none is born.
-DISK_FULL = "disk_full"
 
 
 class DiskAdmission:

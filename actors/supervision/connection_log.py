@@ -6,12 +6,10 @@ from actors.actor import Mailbox
 from actors.journal.recorder import FactQueue
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
-from actors.model.connection import gap_cause
+from actors.model.connection import DISK_FULL, gap_cause
 from actors.supervision.children import Child, Death
 
 log = logging.getLogger(__name__)
-
-DISK_FULL = "disk_full"
 
 
 class ConnectionLog:

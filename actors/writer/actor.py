@@ -112,7 +112,7 @@ class WriterActor(BaseActor):
             most_records=settings.batch_records,
         )
         self._batch_markets = settings.batch_markets
-        self._acks = Watermark(0)
+        self._watermark = Watermark(0)
         self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
         self._stall = StallDetector(settings.hole_s)
         self._gathered = TradeBatch()
@@ -154,10 +154,10 @@ class WriterActor(BaseActor):
         except StoreUnavailable as away:
             self._lose(away)
             return
-        self._acks = Watermark(max(opened.mark, 1))
-        self._journal.release(self._acks.mark)
+        self._watermark = Watermark(max(opened.mark, 1))
+        self._journal.release(self._watermark.seq)
         self._fall_behind()
-        self._notifier.opened(opened.server, self._acks.mark)
+        self._notifier.opened(opened.server, self._watermark.seq)
         self._guarded(self._reader.unresolved)
 
     def _ask(self, question: Callable[[], None]) -> None:
@@ -210,7 +210,7 @@ class WriterActor(BaseActor):
         missed = self._comparison.missed(tick.now)
         if missed:
             self.supervisor.tell(TradesMissed(missed=missed))
-        standing = {"mark": self._acks.mark, "next_seq": self._journal.next_seq}
+        standing = {"watermark": self._watermark.seq, "next_seq": self._journal.next_seq}
         if self._stall.noticed(tick.now, **standing) and self._database_state.is_live:
             self._fall_behind()
         self._report()
@@ -224,7 +224,7 @@ class WriterActor(BaseActor):
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather trades; commit early when the batch is full."""
-        if not self._database_state.is_live or message.seq < self._acks.mark:
+        if not self._database_state.is_live or message.seq < self._watermark.seq:
             return
         seq, connection, trades = message.seq, message.connection, message.trades
         self._gathered.frames(seq, connection, trades, message.hashes, message.rejections)
@@ -234,7 +234,7 @@ class WriterActor(BaseActor):
 
     def _fact_seen(self, message: FactSeen) -> None:
         """Gather a fact about coverage."""
-        if self._database_state.is_live and message.seq >= self._acks.mark:
+        if self._database_state.is_live and message.seq >= self._watermark.seq:
             self._gathered.fact(message.seq, message.fact)
             if self._gathered.full_of[1] >= self._batch_size.records:
                 self._commit()
@@ -272,7 +272,7 @@ class WriterActor(BaseActor):
         gathered, self._gathered = self._gathered, TradeBatch()
         knowledge, self._knowledge = self._knowledge, FindingsBatch()
         for first, last in gathered.stretches:
-            self._acks.done(first, last)
+            self._watermark.done(first, last)
         if self._guarded(lambda: self._transact(gathered, knowledge)):
             self._batch_size.held()
         elif self._database_state.state == AWAY:
@@ -280,10 +280,10 @@ class WriterActor(BaseActor):
 
     def _transact(self, gathered: TradeBatch, knowledge: FindingsBatch) -> None:
         notes = tuple(self._notes)
-        committed = self._store.commit(batch(gathered, knowledge, notes, self._acks.mark))
+        committed = self._store.commit(batch(gathered, knowledge, notes, self._watermark.seq))
         for _ in notes:
             self._notes.popleft()
-        self._journal.release(self._acks.mark)
+        self._journal.release(self._watermark.seq)
         self._notifier.committed(gathered, knowledge, committed, self._wall_ns)
 
     def _catch_up(self, _: CatchUp) -> None:
@@ -292,7 +292,7 @@ class WriterActor(BaseActor):
             return
         self._gathered = read_range(
             self._journal,
-            self._acks,
+            self._watermark,
             most_trades=self._batch_size.trades,
             most_records=self._batch_size.records,
         )

@@ -86,7 +86,7 @@ def open_store(store: Store, journal: Journal) -> Opened:
 
 
 def read_range(
-    journal: Journal, acks: Watermark, *, most_trades: int, most_records: int
+    journal: Journal, watermark: Watermark, *, most_trades: int, most_records: int
 ) -> TradeBatch:
     """Read from the mark what fits into one transaction; empty at the journal's end.
 
@@ -94,10 +94,10 @@ def read_range(
     coverage: trades that stood there are lost, and must not count as heard.
     """
     gathered = TradeBatch()
-    for entry in journal.read(acks.mark):
+    for entry in journal.read(watermark.seq):
         if isinstance(entry, Hole):
-            lost = not entry.skipped and not acks.covers(entry.first, entry.last)
-            acks.done(entry.first, entry.last)
+            lost = not entry.skipped and not watermark.covers(entry.first, entry.last)
+            watermark.done(entry.first, entry.last)
             level = logging.INFO if entry.skipped else logging.ERROR
             extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
             log.log(level, "journal_hole", extra=extra)

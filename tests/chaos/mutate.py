@@ -93,15 +93,15 @@ MUTATIONS = (
     Mutation(
         "release only of what is committed",
         "actors/writer/actor.py",
-        "        self._journal.release(self._acks.mark)\n        self._notifier.committed(",
+        "        self._journal.release(self._watermark.seq)\n        self._notifier.committed(",
         "        self._journal.release(self._journal.next_seq)\n        self._notifier.committed(",
         ("tests/writer/test_actor.py", MACHINE),
     ),
     Mutation(
         "catching up after the writer's start",
         "actors/writer/actor.py",
-        "        self._acks = Watermark(max(opened.mark, 1))\n",
-        "        self._acks = Watermark(self._journal.next_seq)\n",
+        "        self._watermark = Watermark(max(opened.mark, 1))\n",
+        "        self._watermark = Watermark(self._journal.next_seq)\n",
         (MACHINE,),
     ),
     Mutation(

@@ -181,14 +181,14 @@ def journal(folder: Path) -> Iterator[Journal]:
 
 def store_all(store: Store, journal: Journal) -> None:
     store.open(journal.journal_id, first_seq=journal.oldest_seq)
-    acks = Watermark(1)
+    watermark = Watermark(1)
     while True:
-        gathered = read_range(journal, acks, most_trades=1_000, most_records=10)
+        gathered = read_range(journal, watermark, most_trades=1_000, most_records=10)
         if not gathered.records:
             return
         for first, last in gathered.stretches:
-            acks.done(first, last)
-        store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
+            watermark.done(first, last)
+        store.commit(batch(gathered, FindingsBatch(), (), watermark.seq))
 
 
 def test_without_damage_all_that_was_heard_is_covered(
@@ -221,9 +221,9 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     segments = sorted(folder.glob("seg-*.log"))
     second = int(segments[1].stem.removeprefix("seg-"))
     journal.release(second)
-    acks = Watermark(store.open(journal.journal_id).mark)
-    gathered = read_range(journal, acks, most_trades=1_000, most_records=1_000)
-    store.commit(batch(gathered, FindingsBatch(), (), acks.mark))
+    watermark = Watermark(store.open(journal.journal_id).mark)
+    gathered = read_range(journal, watermark, most_trades=1_000, most_records=1_000)
+    store.commit(batch(gathered, FindingsBatch(), (), watermark.seq))
 
     assert gathered.facts[0] == (5, RangeLost(5, second - 1))
     assert covered(database) == [(2, 10)]

@@ -29,7 +29,7 @@ def test_a_token_is_confirmed_by_its_first_book_alone() -> None:
     assert (listening.requested_count, listening.confirmed_count) == (2, 0)
     assert [listening.book(A, NOW_NS), listening.book(A, NOW_NS + S)] == [True, False]
     assert (listening.requested_count, listening.confirmed_count) == (2, 1)
-    assert (listening.confirmed_at(A), listening.confirmed_at(B)) == (NOW_NS, None)
+    assert (listening.doubt(A), listening.doubt(B)) == (NOW_NS, None)
 
 
 def test_a_book_that_was_not_asked_for_confirms_nothing_but_is_a_book() -> None:
@@ -59,7 +59,7 @@ def test_a_token_that_was_released_needs_a_new_book() -> None:
     listening.requested([A], 5.0)
     assert listening.confirmed_count == 0
     assert listening.book(A, NOW_NS + S)
-    assert listening.confirmed_at(A) == NOW_NS + S
+    assert listening.doubt(A) == NOW_NS + S
 
 
 def test_asking_again_does_not_undo_a_confirmation() -> None:

@@ -118,7 +118,7 @@ def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
 
     assert (first.record, first.confirmed) == (None, (TOKEN,))
     assert again.confirmed == (OTHER,)
-    assert taking.listening.confirmed_at(TOKEN) == RECEIVED_NS
+    assert taking.listening.doubt(TOKEN) == RECEIVED_NS
 
 
 @pytest.mark.parametrize(

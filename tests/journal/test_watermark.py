@@ -4,83 +4,82 @@ from hypothesis import strategies as st
 
 from actors.journal.watermark import Watermark
 
-STRETCHES = st.lists(
+RANGES = st.lists(
     st.tuples(st.integers(1, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))),
     max_size=30,
 )
 
 
-def test_a_mark_waits_for_the_stretch_that_is_missing() -> None:
-    acks = Watermark(mark=1)
-    assert acks.done(2, 5) == 1
-    assert acks.done(7, 9) == 1
-    assert acks.done(1, 1) == 6
-    assert acks.done(6, 6) == 10
-    assert acks.stretches == 0
+def test_the_watermark_waits_for_the_range_that_is_missing() -> None:
+    watermark = Watermark(1)
+    assert watermark.done(2, 5) == 1
+    assert watermark.done(7, 9) == 1
+    assert watermark.done(1, 1) == 6
+    assert watermark.done(6, 6) == 10
 
 
 def test_what_is_done_twice_changes_nothing() -> None:
-    acks = Watermark(mark=5)
-    acks.done(7, 8)
-    assert acks.done(7, 8) == 5
-    assert acks.done(1, 4) == 5
-    assert acks.done(3, 6) == 9
-    assert acks.done(3, 6) == 9
+    watermark = Watermark(5)
+    watermark.done(7, 8)
+    assert watermark.done(7, 8) == 5
+    assert watermark.done(1, 4) == 5
+    assert watermark.done(3, 6) == 9
+    assert watermark.done(3, 6) == 9
 
 
-def test_neighbours_become_one_stretch() -> None:
-    acks = Watermark(mark=1)
+def test_neighbours_become_one_range() -> None:
+    watermark = Watermark(1)
     for seq in (10, 12, 14, 11, 13):
-        acks.done(seq, seq)
-    assert acks.stretches == 1
-    assert acks.ahead == 5
+        watermark.done(seq, seq)
+    assert watermark.covers(10, 14)
+    assert not watermark.covers(9, 14)
+    assert not watermark.covers(10, 15)
 
 
-def test_one_long_stretch_swallows_the_short_ones_within() -> None:
-    acks = Watermark(mark=1)
+def test_one_long_range_swallows_the_short_ones_within() -> None:
+    watermark = Watermark(1)
     for seq in range(10, 50, 2):
-        acks.done(seq, seq)
-    acks.done(5, 60)
-    assert (acks.stretches, acks.ahead, acks.mark) == (1, 56, 1)
+        watermark.done(seq, seq)
+    watermark.done(5, 60)
+    assert watermark.covers(5, 60)
+    assert watermark.seq == 1
+    assert watermark.done(1, 4) == 61
 
 
-def test_memory_is_stretches_not_numbers() -> None:
-    acks = Watermark(mark=1)
-    acks.done(2, 1_000_000_000)
-    assert acks.stretches == 1
-    assert acks.done(1, 1) == 1_000_000_001
+def test_a_long_range_costs_no_more_than_a_short_one() -> None:
+    watermark = Watermark(1)
+    watermark.done(2, 1_000_000_000_000)
+    assert watermark.done(1, 1) == 1_000_000_000_001
 
 
-def test_a_stretch_that_ends_before_it_begins_is_rejected() -> None:
+def test_a_range_that_ends_before_it_begins_is_rejected() -> None:
     with pytest.raises(ValueError, match="cannot end"):
-        Watermark(mark=1).done(3, 2)
+        Watermark(1).done(3, 2)
 
 
-@given(start=st.integers(1, 20), stretches=STRETCHES)
-def test_acks_agree_with_a_set(start: int, stretches: list[tuple[int, int]]) -> None:
-    acks = Watermark(mark=start)
+@given(start=st.integers(1, 20), ranges=RANGES)
+def test_a_watermark_agrees_with_a_set(start: int, ranges: list[tuple[int, int]]) -> None:
+    watermark = Watermark(start)
     done = set(range(start))
-    for first, last in stretches:
+    for first, last in ranges:
         done.update(range(first, last + 1))
-        mark = acks.done(first, last)
-        assert mark == next(seq for seq in range(start, 200) if seq not in done)
-        assert mark == acks.mark
-        above = sorted(seq for seq in done if seq > mark)
-        assert acks.ahead == len(above)
-        runs = sum(1 for seq in above if seq - 1 not in done)
-        assert acks.stretches == runs
-        assert all((seq in acks) == (seq in done) for seq in range(1, 80))
+        seq = watermark.done(first, last)
+        assert seq == next(seq for seq in range(start, 200) if seq not in done)
+        assert seq == watermark.seq
+        assert all(watermark.covers(seq, seq) == (seq in done) for seq in range(1, 80))
+        for begin, end in ((seq, seq + 5), (first, last), (first - 1, last), (first, last + 1)):
+            assert watermark.covers(begin, end) == done.issuperset(range(begin, end + 1))
 
 
-def test_a_stretch_is_covered_when_none_of_it_is_missing() -> None:
-    acks = Watermark(10)
-    acks.done(15, 20)
+def test_a_range_is_covered_when_none_of_it_is_missing() -> None:
+    watermark = Watermark(10)
+    watermark.done(15, 20)
 
-    assert acks.covers(1, 9)
-    assert acks.covers(15, 20)
-    assert acks.covers(16, 16)
-    assert not acks.covers(1, 10)
-    assert not acks.covers(14, 15)
-    assert not acks.covers(15, 21)
-    acks.done(10, 14)
-    assert acks.covers(1, 20)
+    assert watermark.covers(1, 9)
+    assert watermark.covers(15, 20)
+    assert watermark.covers(16, 16)
+    assert not watermark.covers(1, 10)
+    assert not watermark.covers(14, 15)
+    assert not watermark.covers(15, 21)
+    watermark.done(10, 14)
+    assert watermark.covers(1, 20)
