@@ -35,9 +35,10 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.polymarket import gamma as answers
-from actors.polymarket.pagination import Pagination, chunks, spellings
+from actors.polymarket.pagination import Pagination, spellings
 from actors.polymarket.ports import Gamma
 from actors.polymarket.ratelimit import GAMMA_LISTINGS, Patience, RateLimit
 

@@ -1,8 +1,8 @@
 """Columns of rows: from what the actors tell to what a query takes."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,26 +12,12 @@ from actors.model.batch import ConnectionEvent, RejectedRow, verdict
 from actors.model.market import Market
 from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Trade, trade_hashes
+from actors.model.wall_time import EPOCH, instant
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 T = TypeVar("T")
 Columns = dict[str, Any]
-
-
-def instant(ns: int) -> datetime:
-    """Return the aware UTC time of nanoseconds since 1970, cut to microseconds.
-
-    Raises:
-        OverflowError: Not between the years 1 and 9999.
-    """
-    return _EPOCH + timedelta(microseconds=ns // 1000)
-
-
-def slices(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut what may be long, so that no statement comes near its time limit."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def clean(text: str) -> str:
@@ -88,7 +74,7 @@ def _clamped(ns: int) -> datetime:
     try:
         return instant(ns)
     except OverflowError:
-        return _EPOCH
+        return EPOCH
 
 
 def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:

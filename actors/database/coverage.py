@@ -10,8 +10,9 @@ from psycopg.types.numeric import Int8
 
 from actors.database import queries
 from actors.database.cache import TokenKeys
-from actors.database.columns import clean, instant, slices
+from actors.database.columns import clean
 from actors.database.session import Connection
+from actors.model.chunks import chunks
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -26,6 +27,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
+from actors.model.wall_time import instant
 
 Numbered = tuple[int, Fact]
 Rows = Iterable[tuple[Any, ...]]
@@ -67,11 +69,11 @@ class CoverageWriter:
         """Let the ends of epochs reach what was listened to on them. Once, after all facts."""
         lost = self._run(queries.CLOSE_LOST_EPOCHS)
         self._touched.update(epoch for (epoch,) in lost)
-        for epochs in slices(sorted(self._touched), _EPOCHS_AT_ONCE):
+        for epochs in chunks(sorted(self._touched), _EPOCHS_AT_ONCE):
             self._run(queries.SETTLE_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
 
     def _prove(self, marks: Sequence[tuple[int, int, int]]) -> None:
-        for some in slices(sorted(marks), _TOKENS_AT_ONCE):
+        for some in chunks(sorted(marks), _TOKENS_AT_ONCE):
             moved = self._run(
                 queries.PROVE_EPOCHS,
                 epochs=[Int8(epoch) for epoch, _, _ in some],
@@ -124,7 +126,7 @@ class CoverageWriter:
                 self._touched.update(epoch for (epoch,) in ended)
 
     def _run_by_tokens(self, query: bytes, tokens: Sequence[str], given: Mapping[str, Any]) -> None:
-        for some in slices(tokens, _TOKENS_AT_ONCE):
+        for some in chunks(tokens, _TOKENS_AT_ONCE):
             keys = self._tokens.of(self._connection, some, {})
             self._run(query, assets=sorted(keys.values()), **given)
 

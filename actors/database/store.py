@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,7 @@ from actors.model.outcome import (
     TimeWindow,
 )
 from actors.model.trade import ConditionId, TokenId
+from actors.model.wall_time import instant_of_ms
 
 log = logging.getLogger(__name__)
 _CHUNK = 5000
@@ -45,7 +46,6 @@ _CHUNK = 5000
 # MERGED: What the database remembers of outcomes, read back for the next life.
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
 _STANDINGS = frozenset(MarketState)
@@ -89,8 +89,8 @@ def verdicts_to_check(
 ) -> tuple[Recheck, ...]:
     """Return at most `room` verdicts of which a look falls due, behind the condition id `after`."""
     given = {
-        "since": None if stretch.since_ms is None else _time(stretch.since_ms),
-        "until": _time(stretch.until_ms),
+        "since": None if stretch.since_ms is None else instant_of_ms(stretch.since_ms),
+        "until": instant_of_ms(stretch.until_ms),
         "stages": _STAGES,
         "after": after,
         "room": room,
@@ -110,10 +110,6 @@ def _recheck(row: Row) -> Recheck:
         due_at_ms=due_ms,
         told=tuple((Source(source), observed) for source, observed in known),
     )
-
-
-def _time(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
 
 
 _market = msgspec.json.Decoder(Market)

@@ -18,6 +18,7 @@ from actors.database.coverage import CoverageWriter, Numbered
 from actors.database.session import DATA_FAULTS, Connection, one_line
 from actors.errors import StorePoisoned
 from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
+from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Rejection, Trade, trade_hashes
@@ -149,12 +150,11 @@ class Transaction:
             self._reject(rows[place], exc)
 
         return sum(
-            self._sift(some, store, reject)
-            for some in columns.slices(range(len(rows)), _TRADES_AT_ONCE)
+            self._sift(some, store, reject) for some in chunks(range(len(rows)), _TRADES_AT_ONCE)
         )
 
     def _catalogue(self, batch: Batch) -> None:
-        for some in columns.slices(batch.markets, _MARKETS_AT_ONCE):
+        for some in chunks(batch.markets, _MARKETS_AT_ONCE):
             self._sift(some, self._markets, self._reject)
         self._sift(batch.observations, self._observations, self._quote)
         self._sift(batch.transitions, self._transitions, self._reject)

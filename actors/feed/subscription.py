@@ -5,6 +5,7 @@ from actors.feed.epoch import Epoch
 from actors.feed.liveness import Liveness
 from actors.feed.ports import FeedSocket
 from actors.messages import Tick
+from actors.model.chunks import chunks
 from actors.model.connection import ConnectionSpec, gap_cause
 from actors.model.trade import TokenId
 from actors.polymarket import channel
@@ -58,7 +59,8 @@ class Subscription:
     def begin(self, line: FeedSocket, now: float) -> None:
         """Send the initial form once, the rest as operations."""
         self._line = line
-        head, *rest = list(channel.chunks((*self._slot.tokens, *self._canary))) or [()]
+        tokens = (*self._slot.tokens, *self._canary)
+        head, *rest = list(chunks(tokens, channel.TOKENS_AT_ONCE)) or [()]
         line.send_text(channel.first_subscription(head, custom=self._slot.lifecycle))
         for chunk in rest:
             self._ask(chunk)
@@ -75,7 +77,7 @@ class Subscription:
     def drop(self, tokens: tuple[TokenId, ...]) -> None:
         """Let tokens go; no answer follows."""
         if self._line is not None:
-            for chunk in channel.chunks(tokens):
+            for chunk in chunks(tokens, channel.TOKENS_AT_ONCE):
                 self._line.send_text(channel.unsubscription(chunk))
 
     def again(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -113,7 +115,7 @@ class Subscription:
 
     def _ask(self, tokens: tuple[TokenId, ...]) -> None:
         if self._line is not None:
-            for chunk in channel.chunks(tokens):
+            for chunk in chunks(tokens, channel.TOKENS_AT_ONCE):
                 self._line.send_text(channel.subscription(chunk, custom=self._slot.lifecycle))
 
 

@@ -9,12 +9,11 @@ the process. `connections.list` is in order of the ids.
 import inspect
 import json
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from actors.model.wall_time import instant
 
 
 def span(now: float, since: float | None) -> float:
@@ -24,8 +23,7 @@ def span(now: float, since: float | None) -> float:
 
 def iso(wall_ns: int) -> str:
     """Return a wall-clock time (nanoseconds since 1970) as the document spells it."""
-    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(wall_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from actors.actor import Mailbox
 from actors.errors import JournalFailed, JournalFull
 from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
+from actors.model.chunks import chunks
 from actors.model.facts import Entry, Hole
 from actors.model.trade import Rejection, TokenId, Trade
 
@@ -197,8 +198,8 @@ class FactQueue:
         Raises:
             JournalFailed: See `add`.
         """
-        for start in range(0, len(tokens), FACT_TOKENS):
-            self.add(kind(at_ns=at_ns, tokens=tokens[start : start + FACT_TOKENS]))
+        for some in chunks(tokens, FACT_TOKENS):
+            self.add(kind(at_ns=at_ns, tokens=some))
 
     def alive(self, at_ns: int) -> None:
         """Note a sign of life; behind facts that wait it would be out of date, so it is let go.

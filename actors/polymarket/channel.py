@@ -6,7 +6,7 @@ what cannot be a trade comes back verbatim with a reason, one bad event never
 takes its siblings with it, and kinds that nobody knows are kept and named.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, compress, islice
 from typing import Final
 
@@ -36,6 +36,9 @@ from actors.polymarket.fields import elements
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""
+
+TOKENS_AT_ONCE: Final = 100
+"""Most tokens of one subscription message."""
 
 _SHORT_BYTES: Final = 200
 _MOST_EVENTS: Final = 100_000
@@ -114,12 +117,6 @@ def subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
 def unsubscription(tokens: Sequence[TokenId]) -> str:
     """Return the message that lets tokens go; no answer follows."""
     return _text({"assets_ids": list(tokens), "operation": "unsubscribe"})
-
-
-def chunks(tokens: Sequence[TokenId], size: int = 100) -> Iterator[tuple[TokenId, ...]]:
-    """Return the tokens in order, at most `size` at a time: one subscription message each."""
-    for start in range(0, len(tokens), size):
-        yield tuple(tokens[start : start + size])
 
 
 def _text(message: dict[str, object]) -> str:

@@ -5,7 +5,6 @@ answers of 2020-2026. Lists come as JSON in a string or native; V2 markets carry
 `positionIds` and no `clobTokenIds`; any field may be missing.
 """
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
 
 import msgspec
@@ -14,11 +13,11 @@ from actors.errors import PayloadRejected
 from actors.model.market import Asset, Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
+from actors.model.wall_time import milliseconds
 from actors.polymarket import strict_json
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDER_WAY = frozenset({"proposed", "disputed"})
 
 
@@ -114,7 +113,7 @@ def resolved_at_ms(raw: bytes) -> int | None:
         at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
     except PayloadRejected:
         return None
-    return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
+    return None if at is None else milliseconds(at)
 
 
 def condition_of(raw: bytes) -> ConditionId | None:

@@ -6,17 +6,14 @@ clients of 2026-08): `closed` must be given, the cursor goes back as
 some cursors are rejected for ever by the firewall in front.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
-from typing import TypeVar
 
+from actors.model.chunks import chunks
 from actors.model.trade import ConditionId
 
 Params = tuple[tuple[str, str], ...]
-
-T = TypeVar("T")
 
 PAGE_SIZE = 100
 SMALLEST_PAGE = 40
@@ -143,13 +140,6 @@ def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
         for key, group in (("condition_ids", ids), ("slug", slugs))
         for chunk in chunks(group, PAGE_SIZE)
     )
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Return the items in tuples of at most this size, in order."""
-    rest = iter(items)
-    while chunk := tuple(islice(rest, size)):
-        yield chunk
 
 
 def spellings(ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:

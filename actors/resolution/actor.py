@@ -16,7 +16,7 @@ were traded, so their outcome is wanted.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from actors.actor import BaseActor, Mailbox, Outbox
 from actors.errors import PayloadRejected, SourceUnavailable
@@ -39,11 +39,12 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Resolution, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
-from actors.polymarket.pagination import Pagination, chunks
+from actors.polymarket.pagination import Pagination
 from actors.polymarket.ports import Chain, Sources
 from actors.polymarket.ratelimit import SourceGates
 from actors.resolution.cases import CaseBook, Heard
@@ -380,6 +381,6 @@ class ResolutionActor(BaseActor):
             self._cases.stored(condition_id)
         self._tell_settled(settled)
 
-    def _tell_settled(self, condition_ids: Sequence[ConditionId]) -> None:
+    def _tell_settled(self, condition_ids: tuple[ConditionId, ...]) -> None:
         for chunk in chunks(condition_ids, SETTLED_CHUNK):
             self._catalog.tell(MarketsSettled(condition_ids=chunk))

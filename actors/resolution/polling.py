@@ -12,11 +12,12 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import msgspec
 
+from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
-from actors.polymarket.pagination import Pagination, chunks, resolved, spellings
+from actors.polymarket.pagination import Pagination, resolved, spellings
 from actors.polymarket.ports import Chain, Sources
 
 LOOK_IDS = 100

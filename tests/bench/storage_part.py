@@ -13,10 +13,12 @@ from uuid import uuid4
 
 import psycopg
 
-from actors.database import columns, migrate
+from actors.database import migrate
 from actors.database.store import Store
 from actors.model.batch import Batch
+from actors.model.chunks import chunks
 from actors.model.trade import Trade
+from actors.model.wall_time import instant
 from tests.bench.database import Server, served
 from tests.bench.duel import Figure, Findings
 from tests.bench.market_trades import made
@@ -40,7 +42,7 @@ COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
 def _ours(dsn: str, trades: Sequence[Trade]) -> None:
     store = Store(dsn)
     store.open(uuid4())
-    for some in columns.slices(trades, BATCH):
+    for some in chunks(trades, BATCH):
         store.commit(Batch(trades=tuple(some)))
     store.close()
 
@@ -52,8 +54,8 @@ def _naive(dsn: str, trades: Sequence[Trade]) -> tuple[float, float]:
             for p in trades:
                 copy.write_row(
                     (
-                        *(columns.instant(p.traded_at_ms * 1_000_000),),
-                        *(columns.instant(p.received_at_ns), p.token_id, p.condition_id),
+                        *(instant(p.traded_at_ms * 1_000_000),),
+                        *(instant(p.received_at_ns), p.token_id, p.condition_id),
                         *(p.price, p.size, p.side, p.fee_rate_bps, p.transaction_hash),
                     )
                 )

@@ -29,6 +29,7 @@ from actors.cli.main import YOUNG_OBJECTS
 from actors.database import columns, queries
 from actors.database.store import Store
 from actors.model.batch import Batch
+from actors.model.chunks import chunks
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Trade, trade_hash
@@ -52,7 +53,7 @@ TYPES = (
 def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
     hashes = [trade_hash(each) for each in trades]
     batch = BATCH * len(trades) // rows
-    batches = zip(columns.slices(trades, batch), columns.slices(hashes, batch), strict=True)
+    batches = zip(chunks(trades, batch), chunks(hashes, batch), strict=True)
     told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
     with server.fresh() as dsn:
         store = Store(dsn)
@@ -90,7 +91,7 @@ def _catalogue(trades: Sequence[Trade]) -> Batch:
 def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
     with server.fresh() as dsn, psycopg.connect(dsn) as connection:
         began = time.perf_counter()
-        for some in columns.slices(rows, BATCH):
+        for some in chunks(rows, BATCH):
             with connection.cursor().copy(queries.COPY_TRADES) as copy:
                 copy.set_types(TYPES)
                 for row in some:

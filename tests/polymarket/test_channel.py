@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from actors.model.chunks import chunks
 from actors.model.trade import Rejection, TokenId
 from actors.polymarket import channel
 from actors.polymarket.channel import Decoded
@@ -63,10 +64,10 @@ def test_later_messages_are_operations() -> None:
 
 def test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out() -> None:
     tokens = [TokenId(str(n)) for n in range(201)]
-    parts = list(channel.chunks(tokens))
+    parts = list(chunks(tokens, channel.TOKENS_AT_ONCE))
     assert [len(part) for part in parts] == [100, 100, 1]
     assert [token for part in parts for token in part] == tokens
-    assert list(channel.chunks([])) == []
+    assert list(chunks([], channel.TOKENS_AT_ONCE)) == []
 
 
 # -------------------------------------------------------------------- frames
