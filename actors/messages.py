@@ -152,7 +152,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
 
     Attributes:
         stored: Trades that are new in the table.
-        repeated: Trades that were there already (the other feed, a replay).
+        duplicates: Trades that were there already (the other feed, a replay).
         rejected: Events set aside in `rejected_messages`.
         recovered: How many of all these an earlier process had journalled.
         mark: Lowest journal sequence not yet committed.
@@ -160,7 +160,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     """
 
     stored: int
-    repeated: int
+    duplicates: int
     rejected: int
     recovered: int
     mark: int

@@ -203,7 +203,7 @@ class FakeStore:
         stored = len(self.trades) - before
         return Committed(
             stored=stored,
-            repeated=len(batch.trades) - stored,
+            duplicates=len(batch.trades) - stored,
             rejected=len(batch.rejections),
             mark=self.mark,
         )

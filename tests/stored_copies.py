@@ -284,7 +284,7 @@ def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -
     written = supervisor.of(BatchWritten)
     return {
         "stored": sum(each.stored for each in written),
-        "repeated": sum(each.repeated for each in written),
+        "repeated": sum(each.duplicates for each in written),
         "rejected": sum(each.rejected for each in written),
         "recovered": sum(each.recovered for each in written),
         "watermark": max((each.mark for each in written), default=0),

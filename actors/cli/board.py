@@ -1,4 +1,4 @@
-"""The board: the health document as people read it, 80 columns wide."""
+"""The status document as a table for people, 80 columns wide, drawn once or kept up to date."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from rich.text import Text
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
 from actors.health.text import clean, headline, state_line
+from actors.model.connection import LISTENING
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
@@ -19,12 +20,12 @@ _COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stoppi
 
 
 def render(document: Mapping[str, Any]) -> RenderableType:
-    """Return the verdict with its reasons, then the figures, then the connections.
+    """Return the state with its reasons, then the figures, then the connections.
 
     Raises:
-        PayloadRejected: It is the document of a tracker of another version.
+        PayloadRejected: The document is that of a tracker of another version.
     """
-    health = _typed(document)
+    health = _checked(document)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -37,9 +38,9 @@ def render(document: Mapping[str, Any]) -> RenderableType:
 
 
 class Sparkline:
-    """Bars of the last hour, a minute each; the tallest fills the height, no trade leaves it empty.
+    """A line of bars, one for each minute of the last hour; the largest has the full height.
 
-    A terminal that cannot show bars gets plain characters.
+    A minute without trades stays empty. A terminal without these characters gets ASCII ones.
     """
 
     def __init__(self, counts: Sequence[int]) -> None:
@@ -57,33 +58,33 @@ class Sparkline:
 
 
 def summary(document: Mapping[str, Any]) -> str:
-    """Return the state, its reasons and the most wanted figures in one line.
+    """Return the state, its reasons and the main figures in one line.
 
     Raises:
-        PayloadRejected: It is the document of a tracker of another version.
+        PayloadRejected: The document is that of a tracker of another version.
     """
-    return headline(_typed(document))
+    return headline(_checked(document))
 
 
-def _typed(document: Mapping[str, Any]) -> Health:
+def _checked(document: Mapping[str, Any]) -> Health:
     try:
         health = msgspec.convert(document, Health)
     except msgspec.ValidationError as exc:
-        raise _strange(document, str(exc)) from exc
+        raise _other_version(document, str(exc)) from exc
     if not _countable(msgspec.to_builtins(health)):
-        raise _strange(document, "a number is longer than 64 bits")
+        raise _other_version(document, "a number is longer than 64 bits")
     return health
 
 
-def _strange(document: Mapping[str, Any], why: str) -> PayloadRejected:
+def _other_version(document: Mapping[str, Any], why: str) -> PayloadRejected:
     version = str(document.get("version"))[:20]
     return PayloadRejected(
-        f"this tracker is of another version ({version}): {why}; --json shows what it says"
+        f"this tracker is of another version ({version}): {why}; --json prints it"
     )
 
 
 def _countable(value: object) -> bool:
-    """Return whether every whole number in here can be drawn."""
+    """Return whether every whole number of the document fits 64 bits; longer ones cost seconds."""
     if isinstance(value, dict):
         return all(map(_countable, value.values()))
     if isinstance(value, list | tuple):
@@ -104,15 +105,16 @@ def _trades(health: Health) -> str:
     )
 
 
-def _lines(health: Health) -> str:
-    lines = health.connections
-    return f"{lines.live:,} of {lines.wanted:,} live, {lines.silent:,} silent"
+def _live(health: Health) -> str:
+    connections = health.connections
+    live = f"{connections.live:,} of {connections.wanted:,} live"
+    return f"{live}, {connections.silent:,} silent"
 
 
 def _reconnects(health: Health) -> str:
     last = health.last_reconnect
-    told = f"last {last.at} {last.connection} ({last.reason})" if last else "none yet"
-    return f"{health.connections.reconnects_total:,}, {told}"
+    latest = f"last {last.at} {last.connection} ({last.reason})" if last else "none yet"
+    return f"{health.connections.reconnects_total:,}, {latest}"
 
 
 def _coverage(health: Health) -> str:
@@ -124,13 +126,13 @@ def _coverage(health: Health) -> str:
 
 
 def _proven(coverage: Coverage) -> str:
-    """Return how much of today's listening is proven; never 100 % while anything is missing."""
+    """Return which share of today is proven; never 100 % while anything is missing."""
     if not coverage.wanted_token_s:
-        return "today nothing was wanted yet"
+        return "no token was wanted today yet"
     share = 100 * (1 - coverage.gap_token_s / coverage.wanted_token_s)
-    told = "100" if not coverage.gap_token_s else f"{min(share, 99.99):.2f}"
-    deaf = f", deaf for {_age(coverage.deaf_s)}" if coverage.deaf_s else ""
-    return f"today {told} % of the time{deaf}"
+    percent = "100" if not coverage.gap_token_s else f"{min(share, 99.99):.2f}"
+    blackout = f", blackout of {_age(coverage.blackout_s)}" if coverage.blackout_s else ""
+    return f"today {percent} % of the time{blackout}"
 
 
 def _journal(health: Health) -> str:
@@ -161,14 +163,14 @@ def _resolutions(health: Health) -> str:
 
 
 def _sources(health: Health) -> str:
-    told = (f"{name} {source.state}" for name, source in health.resolutions.sources.items())
-    return ", ".join(told) or "not asked yet"
+    states = (f"{name} {source.state}" for name, source in health.resolutions.sources.items())
+    return ", ".join(states) or "not asked yet"
 
 
 def _catalogue(health: Health) -> str:
     swept = health.catalog.last_sweep_age_s
-    look = "no full look yet" if swept is None else f"last full look {_age(swept)} ago"
-    return f"{health.catalog.markets:,} markets, {look}"
+    sweep = "no complete listing yet" if swept is None else f"listed {_age(swept)} ago"
+    return f"{health.catalog.markets:,} markets, {sweep}"
 
 
 def _restarts(health: Health) -> str:
@@ -176,14 +178,14 @@ def _restarts(health: Health) -> str:
     return f"{health.restarts.total:,}{f' ({children})' if children else ''}"
 
 
-def _books(health: Health) -> str:
-    books = health.books
-    adjusted = f" {books.adjusted:+,} adjusted" if books.adjusted else ""
+def _accounting(health: Health) -> str:
+    accounting = health.accounting
+    adjusted = f" {accounting.adjusted:+,} adjusted" if accounting.adjusted else ""
     return (
-        f"{books.received:,} received + {books.recovered:,} recovered{adjusted} = {books.stored:,}"
-        f" stored + {books.repeated:,} repeated"
-        f" + {books.rejected:,} rejected + {books.in_journal:,}"
-        f" in journal: {'balanced' if books.balanced else 'NOT BALANCED'}"
+        f"{accounting.received:,} received + {accounting.recovered:,} recovered{adjusted}"
+        f" = {accounting.stored:,} stored + {accounting.duplicates:,} duplicates"
+        f" + {accounting.rejected:,} rejected + {accounting.in_journal:,} in journal:"
+        f" {'balanced' if accounting.balanced else 'NOT BALANCED'}"
     )
 
 
@@ -195,7 +197,7 @@ def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
     for name in ("connection", "state", "data", "tokens", "minute", "hour", "back", "last reason"):
         right = name in ("data", "tokens", "minute", "hour", "back")
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    order = sorted(each, key=lambda one: (one.state == "listening", -one.last_hour, one.id))
+    order = sorted(each, key=lambda one: (one.state == LISTENING, -one.last_hour, one.id))
     for one in order[:SHOWN_CONNECTIONS]:
         age = "never" if one.data_age_s is None else _age(one.data_age_s)
         counts = (f"{one.last_minute:,}", f"{one.last_hour:,}", f"{one.reconnects:,}")
@@ -230,7 +232,7 @@ def _size(count: int | None) -> str:
 _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("tracker", _tracker),
     ("trades", _trades),
-    ("connections", _lines),
+    ("connections", _live),
     ("reconnects", _reconnects),
     ("coverage", _coverage),
     ("journal", _journal),
@@ -239,29 +241,26 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("sources", _sources),
     ("catalogue", _catalogue),
     ("restarts", _restarts),
-    ("books", _books),
+    ("accounting", _accounting),
 )
 
 
-# MERGED: The display: the board on a terminal, once or again and again without flicker.
-
-
 class Display:
-    """Draws on a console; without one named, on standard output."""
+    """Draws the table on a console: standard output unless another is given."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
 
     @property
     def is_terminal(self) -> bool:
-        """Return whether a person looks at it."""
+        """Return whether the console is a terminal."""
         return self._console.is_terminal
 
     def show(self, document: dict[str, Any]) -> None:
-        """Write the board.
+        """Write the table once.
 
         Raises:
-            PayloadRejected: It is the document of a tracker of another version.
+            PayloadRejected: The document is that of a tracker of another version.
         """
         self._console.print(render(document))
 
@@ -270,15 +269,15 @@ class Display:
         look: Callable[[Callable[[dict[str, Any]], None]], str],
         wait: Callable[[], None],
     ) -> None:
-        """Draw again and again, until Ctrl-C.
+        """Draw again and again without flicker, until Ctrl-C.
 
         Args:
-            look: Gets the document and hands it on; gives what went wrong, if anything did.
-            wait: Lets time pass between two looks.
+            look: Gets the document and passes it to its argument; returns an error text or "".
+            wait: Waits until the next look.
         """
         with Live(console=self._console, auto_refresh=False, screen=True) as live:
             while True:
-                wrong = look(lambda document: live.update(render(document), refresh=True))
-                if wrong:
-                    live.update(Text(clean(wrong), style="bold red"), refresh=True)
+                error = look(lambda document: live.update(render(document), refresh=True))
+                if error:
+                    live.update(Text(clean(error), style="bold red"), refresh=True)
                 wait()

@@ -133,7 +133,7 @@ class Transaction:
             self._set_aside((*batch.rejections, *self._rejected))
         return Committed(
             stored=stored,
-            repeated=len(batch.trades) - stored - unstorable,
+            duplicates=len(batch.trades) - stored - unstorable,
             rejected=len(batch.rejections) + unstorable,
             mark=mark,
         )

@@ -1,1 +1,1 @@
-"""What everybody reports, made into one status document, metrics and reasons."""
+"""Status document, metrics and reasons, made from the reports of all actors."""

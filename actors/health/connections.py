@@ -1,5 +1,7 @@
-"""The roster: every connection that the plan wants, through all its lives.
+"""The connections part of the status document.
 
+Every connection of the plan has an entry from the moment it is planned until it leaves the
+plan; the entry outlasts the incarnations of the actor, so its counters go on after a restart.
 `at` and `now` are monotonic seconds.
 """
 
@@ -7,16 +9,20 @@ from dataclasses import dataclass, field
 
 from actors.health.counters import Windows
 from actors.health.document import LONGEST_REASON, Assets, Connection, Connections, Limits, span
-from actors.health.reported import ConnectionFigures
-from actors.model.connection import slot_of
-
-LISTENING = "listening"
-"""The state of a connection that does its work, as it reports it."""
+from actors.messages import ConnectionReport
+from actors.model.connection import LISTENING, slot_of
 
 
 @dataclass
-class _Line:
-    """What is known of one connection."""
+class _Entry:
+    """What is known of one connection.
+
+    Attributes:
+        down_since: When it stopped listening, or was planned; None while it listens.
+        waiting_since: Since when it listens without all of its tokens confirmed.
+        trades, rejected, bytes, unknown: Counters of the present incarnation.
+        rejected_before, bytes_before: The same of all earlier incarnations.
+    """
 
     feed: int
     down_since: float | None
@@ -34,10 +40,10 @@ class _Line:
     bytes_before: int = 0
     reconnects: int = 0
     last_reason: str = ""
-    heard: Windows = field(default_factory=Windows)
+    received: Windows = field(default_factory=Windows)
 
-    def born(self, incarnation: int) -> None:
-        """Begin another life, whose counters start at nothing."""
+    def restarted(self, incarnation: int) -> None:
+        """Begin with the counters of a new incarnation, which start at 0."""
         self.rejected_before += self.rejected
         self.bytes_before += self.bytes
         self.incarnation = incarnation
@@ -45,86 +51,90 @@ class _Line:
 
 
 class ConnectionsHealth:
-    """What all connections reported, and since when each is away or waits for proof."""
+    """Collects the reports of all connections; owned by `HealthState`.
+
+    Attributes:
+        received: Trades of all connections: a trade that arrives on two feeds counts twice.
+        unknown: Events of unknown type on all connections.
+        ever_live: Some connection has listened since the start of the process.
+        last_reconnect: (when, connection, why it had ended) of the latest reconnect.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._lines: dict[str, _Line] = {}
-        self._wanted = 0
+        self._entries: dict[str, _Entry] = {}
+        self._wanted_tokens = 0
         self._reconnects = 0
-        self.heard, self.unknown = Windows(fine=True), Windows()
+        self.received, self.unknown = Windows(fine=True), Windows()
         self.ever_live = False
         self.last_reconnect: tuple[float, str, str] | None = None
 
-    def planned(self, wanted: int) -> None:
-        """So many tokens are to be listened to."""
-        self._wanted = wanted
+    def planned(self, tokens: int) -> None:
+        """Take the number of tokens of the plan."""
+        self._wanted_tokens = tokens
 
-    def wanted(self, child: str, *, feed: int, at: float) -> None:
-        """A connection is part of the plan from now on."""
-        self._lines.setdefault(child, _Line(feed=feed, down_since=at))
+    def add(self, connection: str, *, feed: int, at: float) -> None:
+        """Begin the entry of a connection that the plan has from now on."""
+        self._entries.setdefault(connection, _Entry(feed=feed, down_since=at))
 
-    def let_go(self, child: str) -> None:
-        """A connection is no longer part of the plan."""
-        self._lines.pop(child, None)
+    def remove(self, connection: str) -> None:
+        """Drop a connection that the plan has no more."""
+        self._entries.pop(connection, None)
 
-    def reported(self, said: ConnectionFigures, at: float) -> None:
-        """A connection says how it is. Its counters rise within one incarnation."""
-        line = self._lines.get(said.child)
-        if line is None or said.incarnation < line.incarnation:
+    def reported(self, report: ConnectionReport, at: float) -> None:
+        """Take a report; one of an earlier incarnation comes too late and is ignored."""
+        entry = self._entries.get(report.child)
+        if entry is None or report.incarnation < entry.incarnation:
             return
-        if said.incarnation > line.incarnation:
-            line.born(said.incarnation)
-        line.heard.add(at, said.trades_total - line.trades)
-        self.heard.add(at, said.trades_total - line.trades)
-        self.unknown.add(at, said.unknown_total - line.unknown)
-        line.trades, line.rejected, line.bytes = (
-            said.trades_total,
-            said.rejected_total,
-            said.bytes_total,
-        )
-        line.unknown, line.last_data_at = said.unknown_total, said.last_data_at
-        line.tokens, line.confirmed = said.tokens, said.confirmed
-        self._judge(said.child, line, said.state, at)
+        if report.incarnation > entry.incarnation:
+            entry.restarted(report.incarnation)
+        new_trades = report.trades_total - entry.trades
+        entry.received.add(at, new_trades)
+        self.received.add(at, new_trades)
+        self.unknown.add(at, report.unknown_total - entry.unknown)
+        entry.trades, entry.rejected = report.trades_total, report.rejected_total
+        entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
+        entry.last_data_at = report.last_data_at
+        entry.tokens, entry.confirmed = report.tokens, report.confirmed
+        self._follow(report.child, entry, report.state, at)
 
-    def _judge(self, child: str, line: _Line, state: str, at: float) -> None:
-        """Follow the state of a connection: since when it is away, that it is back."""
-        line.state = state
+    def _follow(self, connection: str, entry: _Entry, state: str, at: float) -> None:
+        """Keep since when the connection is down or waits for confirmation; count reconnects."""
+        entry.state = state
         live = state == LISTENING
-        if live and line.down_since is not None:
-            line.down_since = None
+        if live and entry.down_since is not None:
+            entry.down_since = None
             self.ever_live = True
-            if line.last_reason:
-                line.reconnects += 1
+            if entry.last_reason:
+                entry.reconnects += 1
                 self._reconnects += 1
-                self.last_reconnect = (at, child, line.last_reason)
-        elif not live and line.down_since is None:
-            line.down_since = at
-        if not live or line.confirmed >= line.tokens:
-            line.waiting_since = None
-        elif line.waiting_since is None:
-            line.waiting_since = at
+                self.last_reconnect = (at, connection, entry.last_reason)
+        elif not live and entry.down_since is None:
+            entry.down_since = at
+        if not live or entry.confirmed >= entry.tokens:
+            entry.waiting_since = None
+        elif entry.waiting_since is None:
+            entry.waiting_since = at
 
-    def ended(self, child: str, *, reason: str, at: float) -> None:
-        """A life of a connection is over, expectedly or not."""
-        line = self._lines.get(child)
-        if line is None:
+    def ended(self, connection: str, *, reason: str, at: float) -> None:
+        """Note that a connection ended, expectedly or not."""
+        entry = self._entries.get(connection)
+        if entry is None:
             return
-        line.state, line.last_reason = "waiting", reason[:LONGEST_REASON] or "unknown"
-        line.confirmed, line.waiting_since = 0, None
-        if line.down_since is None:
-            line.down_since = at
+        entry.state, entry.last_reason = "waiting", reason[:LONGEST_REASON] or "unknown"
+        entry.confirmed, entry.waiting_since = 0, None
+        if entry.down_since is None:
+            entry.down_since = at
 
     def connections(self, now: float) -> Connections:
         """Return all connections, in order of their ids."""
-        each = tuple(self._connection(name, now) for name in sorted(self._lines))
-        lines = self._lines.values()
-        down = [line for line in lines if span(now, line.down_since) > self._limits.down_s]
+        each = tuple(self._connection(name, now) for name in sorted(self._entries))
+        entries = self._entries.values()
         return Connections(
             wanted=len(each),
-            live=sum(line.down_since is None for line in lines),
+            live=sum(entry.down_since is None for entry in entries),
             silent=sum(one.state == "silent" for one in each),
-            down=len(down),
+            down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
             reconnects_total=self._reconnects,
             each=each,
         )
@@ -132,44 +142,44 @@ class ConnectionsHealth:
     def assets(self, now: float) -> Assets:
         """Return how many tokens are proven to be listened to: those of the best feed.
 
-        Of a connection and its successor, which have the same tokens, the better one counts.
+        A connection and its successor have the same tokens, so the better one of them counts.
         """
         confirmed: dict[tuple[int, str], int] = {}
         late: dict[str, int] = {}
-        for name, line in self._lines.items():
+        for name, entry in self._entries.items():
             slot = slot_of(name)
-            if line.down_since is None:
-                key = (line.feed, slot)
-                confirmed[key] = max(line.confirmed, confirmed.get(key, 0))
-            waits = span(now, line.waiting_since) > self._limits.down_s
-            missing = line.tokens - line.confirmed if waits else 0
+            if entry.down_since is None:
+                key = (entry.feed, slot)
+                confirmed[key] = max(entry.confirmed, confirmed.get(key, 0))
+            waits = span(now, entry.waiting_since) > self._limits.down_s
+            missing = entry.tokens - entry.confirmed if waits else 0
             late[slot] = min(missing, late.get(slot, missing))
         feeds: dict[int, int] = {}
         for (feed, _), count in confirmed.items():
             feeds[feed] = feeds.get(feed, 0) + count
-        covered = min(self._wanted, max(feeds.values(), default=0))
-        never = min(sum(late.values()), self._wanted - covered)
-        return Assets(wanted=self._wanted, covered=covered, never_confirmed=never)
+        covered = min(self._wanted_tokens, max(feeds.values(), default=0))
+        never = min(sum(late.values()), self._wanted_tokens - covered)
+        return Assets(wanted=self._wanted_tokens, covered=covered, never_confirmed=never)
 
     def _connection(self, name: str, now: float) -> Connection:
-        line = self._lines[name]
-        age = span(now, line.last_data_at) if line.last_data_at else None
-        # Who listens to no token (news of markets only) may well hear nothing for hours.
-        listens = line.down_since is None and line.tokens > 0
-        hushed = listens and (age or 0.0) > self._limits.silent_s
+        entry = self._entries[name]
+        age = span(now, entry.last_data_at) if entry.last_data_at else None
+        # Without tokens it receives only news of markets, and those may be hours apart.
+        listens = entry.down_since is None and entry.tokens > 0
+        silent = listens and (age or 0.0) > self._limits.silent_s
         return Connection(
             id=name,
-            state="silent" if hushed else line.state,
+            state="silent" if silent else entry.state,
             data_age_s=age,
-            down_s=span(now, line.down_since),
-            tokens=line.tokens,
-            confirmed=line.confirmed,
-            last_minute=line.heard.minute(now),
-            last_hour=line.heard.hour(now),
-            last_24h=line.heard.day(now),
-            trades=line.heard.all,
-            rejected=line.rejected_before + line.rejected,
-            bytes=line.bytes_before + line.bytes,
-            reconnects=line.reconnects,
-            last_reason=line.last_reason,
+            down_s=span(now, entry.down_since),
+            tokens=entry.tokens,
+            confirmed=entry.confirmed,
+            last_minute=entry.received.minute(now),
+            last_hour=entry.received.hour(now),
+            last_24h=entry.received.day(now),
+            trades=entry.received.all,
+            rejected=entry.rejected_before + entry.rejected,
+            bytes=entry.bytes_before + entry.bytes,
+            reconnects=entry.reconnects,
+            last_reason=entry.last_reason,
         )

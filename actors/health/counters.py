@@ -1,20 +1,28 @@
-"""Counts over the last minute, hour and day, in bounded memory.
+"""The counters behind the status document.
 
-`now` is monotonic seconds. A window is made of buckets and moves by whole ones,
-so it is short of its name by up to one bucket and never longer.
+`Windows` counts over the last minute, hour and day, in bounded memory; `RestartCounts`,
+`CumulativeCount` and `TradeAccounting` count since the start of the process, `DayCoverage`
+since midnight UTC. `now` and `at` are monotonic seconds.
 """
 
 from array import array
 from collections import deque
 
-from actors.health.document import Books, Coverage, Limits, Restarts, iso
-from actors.health.reported import CommitFigures
+from actors.health.document import Accounting, Coverage, Limits, Restarts, iso
+from actors.messages import BatchWritten
+
+DAY_NS = 86_400 * 10**9
+LONGEST_STEP_S = 10.0
+"""Seconds between two measurements beyond which the process was stopped or got no processor."""
+SET_BACK_NS = 3_600 * 10**9
+"""A clock that shows a time so long before the start of the day has been set right."""
 
 
 class Ring:
-    """How much was counted within `slots` buckets of `width_s` seconds.
+    """Count of one sliding window: `slots` buckets of `width_s` seconds.
 
-    `total` costs as much as buckets went by since the last call.
+    The window moves by whole buckets, so it is shorter than its name by up to one bucket and
+    never longer. The cost of a call grows with the buckets that passed since the last one.
     """
 
     __slots__ = ("_bucket", "_counts", "_sum", "_width_s")
@@ -26,7 +34,7 @@ class Ring:
         self._sum = 0
 
     def add(self, now: float, count: int) -> None:
-        """Count something that happened now; what is told late falls into the newest bucket."""
+        """Count something that happened now; an earlier time counts in the newest bucket."""
         self._advance(now)
         self._counts[self._bucket % len(self._counts)] += count
         self._sum += count
@@ -56,7 +64,7 @@ class Ring:
 
 
 class Windows:
-    """One count seen through three windows.
+    """One count over three windows.
 
     Args:
         fine: Buckets of 1 s, 1 min and 1 min (13 kB) instead of 5 s, 1 min and
@@ -72,7 +80,7 @@ class Windows:
         self.all = 0
 
     def add(self, now: float, count: int) -> None:
-        """Count something that happened now."""
+        """Count something that happened now; 0 or less changes nothing."""
         if count <= 0:
             return
         self.all += count
@@ -96,9 +104,8 @@ class Windows:
         return self._day.total(now)
 
 
-# MERGED: how often each child died unexpectedly, and who dies again and again.
 class RestartCounts:
-    """All unexpected deaths of this process. `at` and `now` are monotonic seconds."""
+    """Counts the unexpected deaths of each child. `at` and `now` are monotonic seconds."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -106,7 +113,7 @@ class RestartCounts:
         self._counts: dict[str, int] = {}
 
     def add(self, child: str, at: float) -> None:
-        """A child died."""
+        """Count one death."""
         self._counts[child] = self._counts.get(child, 0) + 1
         self._latest.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
 
@@ -125,102 +132,93 @@ class RestartCounts:
         )
 
 
-# MERGED: a count that goes on when the one who counts dies and is born again.
 class CumulativeCount:
-    """Sums what each life of somebody says that it has counted, from 0 on.
+    """Sums a counter over the incarnations of the actor that reports it, each starting at 0.
 
     Attributes:
-        total: Of all lives.
+        total: The sum of all incarnations.
     """
 
     def __init__(self) -> None:
         self.total = 0
-        self._life: int | None = None
+        self._incarnation: int | None = None
         self._counted = 0
 
-    def counted(self, life: int, count: int) -> int:
-        """This life has counted so many by now; give how many of them are new."""
-        if life != self._life:
-            self._life, self._counted = life, 0
+    def counted(self, incarnation: int, count: int) -> int:
+        """Take the counter of an incarnation and return by how much it rose."""
+        if incarnation != self._incarnation:
+            self._incarnation, self._counted = incarnation, 0
         fresh = max(0, count - self._counted)
         self._counted += fresh
         self.total += fresh
         return fresh
 
 
-# MERGED: The books: everything received is stored, repeated, rejected or in the journal.
-# The writer tells of each commit after it; when it dies or loses the database in between, a
-# commit may stay untold, or what was committed out of order is read and counted again. So after
-# `lost_count` the next empty journal, which can hide nothing, settles the difference, and shows
-# it as `adjusted`.
-class Accounting:
-    """Counts trades and rejected events alike, from the journal's side and the writer's."""
+class TradeAccounting:
+    """Proves that everything received is stored, a duplicate, rejected or in the journal.
+
+    Trades and rejected events are counted alike, on the journal's side when they are appended
+    and on the writer's side when it reports a commit. The writer reports after the commit. When
+    it dies or loses the database in between, a commit may stay unreported, or records that were
+    committed out of order are read and counted again. After `lost_count`, therefore, the next
+    empty journal, which can hide nothing, settles the difference and shows it as `adjusted`.
+    """
 
     def __init__(self) -> None:
         self._received = self._recovered = self._adjusted = 0
-        self._stored = self._repeated = self._rejected = 0
-        self._mark, self._next_seq = 0, 0
-        self._unsure = False
+        self._stored = self._duplicates = self._rejected = 0
+        self._watermark, self._next_seq = 0, 0
+        self._uncertain = False
 
     def appended(self, weight: int, *, next_seq: int) -> None:
-        """So much was appended to the journal by this process, up to below `next_seq`."""
+        """Take what this process has appended to the journal, up to below `next_seq`."""
         self._received, self._next_seq = weight, next_seq
         self._settle()
 
-    def committed(self, said: CommitFigures) -> None:
-        """A transaction committed."""
-        self._stored += said.stored
-        self._repeated += said.repeated
-        self._rejected += said.rejected
-        self._recovered += said.recovered
-        self._mark = max(self._mark, said.mark)
+    def committed(self, batch: BatchWritten) -> None:
+        """Count a transaction that the writer committed."""
+        self._stored += batch.stored
+        self._duplicates += batch.duplicates
+        self._rejected += batch.rejected
+        self._recovered += batch.recovered
+        self._watermark = max(self._watermark, batch.mark)
 
     def lost_count(self) -> None:
-        """What the writer told may differ from what it committed."""
-        self._unsure = True
+        """Note that the writer's reports may differ from what it committed."""
+        self._uncertain = True
 
     @property
     def pending_records(self) -> int:
-        """Return the number of journal records from the mark on."""
-        return max(0, self._next_seq - self._mark)
+        """Return the number of journal records from the watermark on."""
+        return max(0, self._next_seq - self._watermark)
 
-    def books(self) -> Books:
-        """Return the books. A difference that the journal cannot explain is one in fact."""
+    def accounting(self) -> Accounting:
+        """Return the figures. A difference is an error unless pending records can explain it."""
         left = self._left
-        return Books(
+        return Accounting(
             received=self._received,
             recovered=self._recovered,
             adjusted=self._adjusted,
             stored=self._stored,
-            repeated=self._repeated,
+            duplicates=self._duplicates,
             rejected=self._rejected,
             in_journal=max(0, left),
-            balanced=self._unsure or left == 0 or (left > 0 and self.pending_records > 0),
+            balanced=self._uncertain or left == 0 or (left > 0 and self.pending_records > 0),
         )
 
     @property
     def _left(self) -> int:
         came = self._received + self._recovered + self._adjusted
-        return came - self._stored - self._repeated - self._rejected
+        return came - self._stored - self._duplicates - self._rejected
 
     def _settle(self) -> None:
-        if self._unsure and self.pending_records == 0 and self._mark:
+        if self._uncertain and self.pending_records == 0 and self._watermark:
             self._adjusted -= self._left
-            self._unsure = False
-
-
-# MERGED: sums that begin anew at midnight UTC.
-
-
-DAY_NS = 86_400 * 10**9
-LONGEST_STEP_S = 10.0
-"""Seconds between two measures beyond which nobody measured: the process was stopped or starved."""
-SET_BACK_NS = 3_600 * 10**9
-"""A clock that is set back further behind the beginning of the day was wrong before."""
+            self._uncertain = False
 
 
 class DayCoverage:
-    """What happened since midnight UTC, or since the process began when that was later.
+    """Sums of the present day: since midnight UTC, or since the process began when that is later.
 
     A clock that was ahead and is set right begins the day again, at that moment.
 
@@ -228,7 +226,7 @@ class DayCoverage:
         wall_ns: When the process began, nanoseconds since 1970.
 
     Attributes:
-        recorded: Verdicts; counted by its owner.
+        recorded: Resolutions recorded today; the owner adds to it.
     """
 
     def __init__(self, wall_ns: int) -> None:
@@ -237,29 +235,29 @@ class DayCoverage:
 
     def _begin(self, wall_ns: int) -> None:
         self._day, self._since_ns = wall_ns // DAY_NS, wall_ns
-        self._wanted_s = self._gap_s = self._deaf_s = 0.0
+        self._wanted_s = self._gap_s = self._blackout_s = 0.0
         self.recorded = 0
 
     def measured(self, now: float, wall_ns: int, *, wanted: int, covered: int) -> None:
-        """So many tokens are wanted and heard at this moment, and were since the last measure.
+        """Add the time since the last call, in which so many tokens were wanted and covered.
 
         `now` is monotonic seconds, `wall_ns` the same moment since 1970.
         """
-        begun = self._begin_anew(wall_ns)
+        new_day = self._begin_if_due(wall_ns)
         before, self._measured_at = self._measured_at, now
         if before is None:
             return
         step_s = max(0.0, now - before)
-        # Nobody looked for so long: what was heard meanwhile is not known, so it is not claimed.
+        # Nobody measured for so long: what was received meanwhile is unknown, so none is claimed.
         if step_s > LONGEST_STEP_S:
             covered = 0
-            if begun:  # what came before the beginning is not of this day
+            if new_day:  # what came before its beginning belongs to the day before
                 step_s = min(step_s, (wall_ns - self._since_ns) / 1e9)
         self._wanted_s += step_s * wanted
         self._gap_s += step_s * max(0, wanted - covered)
-        self._deaf_s += step_s if wanted and not covered else 0.0
+        self._blackout_s += step_s if wanted and not covered else 0.0
 
-    def _begin_anew(self, wall_ns: int) -> bool:
+    def _begin_if_due(self, wall_ns: int) -> bool:
         """Begin the day that the clock shows, unless it has begun; return whether it did."""
         if wall_ns // DAY_NS > self._day:
             self._begin(wall_ns // DAY_NS * DAY_NS)
@@ -270,10 +268,10 @@ class DayCoverage:
         return True
 
     def coverage(self) -> Coverage:
-        """Return what was listened to today."""
+        """Return the coverage of today so far."""
         return Coverage(
             since=iso(self._since_ns),
             wanted_token_s=round(self._wanted_s, 3),
             gap_token_s=round(self._gap_s, 3),
-            deaf_s=round(self._deaf_s, 3),
+            blackout_s=round(self._blackout_s, 3),
         )

@@ -1,9 +1,9 @@
-"""The health document: what the status socket answers, field by field.
+"""The status document: what the status socket answers, field by field, and its JSON Schema.
 
 The names are a contract with scripts and dashboards. Times of day are ISO 8601,
-UTC; ages and spans are seconds; what ends in `_total` only rises in one life of
-the process. `connections.list` is in order of the ids.
-`docs/reference/status.schema.json` is made from this room.
+UTC; ages and spans are seconds; what ends in `_total` only rises while the process
+runs. `connections.list` is in order of the ids. `docs/reference/status.schema.json` is
+made from the types and docstrings of this module (`bin/tracker-status --schema`).
 """
 
 import inspect
@@ -15,14 +15,22 @@ import msgspec
 
 from actors.model.wall_time import instant
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+LONGEST_REASON = 200
+"""Characters of a reason in the document; longer ones are cut off."""
+_FIELD = re.compile(
+    r"^    (\w+(?:, \w+)*): (.+?)(?=^    \w+(?:, \w+)*: |\Z)", re.MULTILINE | re.DOTALL
+)
+"""An entry of a docstring's `Attributes:`: its names and its text."""
+
 
 def span(now: float, since: float | None) -> float:
-    """Return the seconds since a moment, never less than 0; 0 for a moment that never was."""
+    """Return the seconds since a moment, never less than 0; 0 when there is none."""
     return 0.0 if since is None else max(0.0, round(now - since, 3))
 
 
 def iso(wall_ns: int) -> str:
-    """Return a wall-clock time (nanoseconds since 1970) as the document spells it."""
+    """Return a wall-clock time (nanoseconds since 1970) as the document writes it."""
     return instant(wall_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -31,10 +39,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trades(Part, frozen=True, kw_only=True):
-    """New rows of `trades` that this process stored; `heard` counts receipt, twice for two feeds.
+    """New rows of `trades` that this process stored.
 
     Attributes:
         minutes: Each of the last 60 minutes, oldest first; the last is not over.
+        received_last_minute, received_total: Trades received on all connections: a trade that
+            arrives on two feeds counts twice.
     """
 
     last_minute: int
@@ -42,19 +52,19 @@ class Trades(Part, frozen=True, kw_only=True):
     last_24h: int
     total: int
     minutes: tuple[int, ...]
-    heard_last_minute: int
-    heard_total: int
+    received_last_minute: int
+    received_total: int
 
 
 class Connection(Part, frozen=True, kw_only=True):
-    """One WebSocket through all its lives.
+    """One connection of the plan; after a reconnect its counters go on.
 
     Attributes:
         state: `waiting`, then as the connection reports (`subscribing`,
             `listening`, `ended`), or `silent`: listening and without data.
         data_age_s: Since the last data; None before the first.
         down_s: Since it stopped listening; 0 while it listens.
-        last_reason: Why its last life ended; empty in its first.
+        last_reason: Why it ended last; empty before its first end.
     """
 
     id: str
@@ -93,27 +103,26 @@ class Assets(Part, frozen=True, kw_only=True):
 
 
 class Coverage(Part, frozen=True, kw_only=True):
-    """Today's listening as this process measured it, once a second, in token seconds.
+    """Today's coverage as this process measured it, once a second, in token seconds.
 
-    An hour in which two tokens are wanted makes 7,200. What no process measured
-    (it was down) is not in here; the relation `coverage_gaps` has every gap, to
-    the millisecond.
+    An hour in which two tokens are wanted makes 7,200. Time in which no process ran is not
+    in here; the relation `coverage_gaps` has every gap, to the millisecond.
 
     Attributes:
         since: Midnight UTC, or the start of the process when that was later.
-        wanted_token_s: All that was to be heard since then.
-        gap_token_s: Of that, what was not proven to be heard.
-        deaf_s: Seconds in which tokens were wanted and none at all was heard.
+        wanted_token_s: All that was wanted since then.
+        gap_token_s: Of that, what was not proven to be listened to.
+        blackout_s: Seconds in which tokens were wanted and none at all was listened to.
     """
 
     since: str
     wanted_token_s: float
     gap_token_s: float
-    deaf_s: float
+    blackout_s: float
 
 
 class Reconnect(Part, frozen=True, kw_only=True):
-    """The last time that a connection listened again."""
+    """The last reconnect: which connection listens again since when, and why it had ended."""
 
     at: str
     connection: str
@@ -125,8 +134,9 @@ class Journal(Part, frozen=True, kw_only=True):
 
     Attributes:
         durable_lag: Records written and not yet synced to the disk.
-        cap_bytes: The largest it may become.
-        full: Reading has stopped for want of room.
+        cap_bytes: The largest size that it may reach.
+        free_bytes: Free space of its disk; None before the first measurement.
+        full: Reading has stopped because there is no space left.
     """
 
     pending_records: int
@@ -140,16 +150,16 @@ class Journal(Part, frozen=True, kw_only=True):
 
 
 class Database(Part, frozen=True, kw_only=True):
-    """The database as the writer finds it.
+    """The database as the writer reports it.
 
     Attributes:
         state: `live`, `behind` (catching up from the journal), `away`, or `stopped`:
-            it is there and rejects so much that we store nothing for now.
+            it answers and rejects so many rows that nothing is stored for now.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
-        waiting: Messages that the writer has and has not committed.
+        waiting: Messages that the writer has received and not committed.
         away_s: Since it went away or storing stopped; else 0.
-        reason: Why that is so.
+        reason: Why it is away or storing has stopped.
     """
 
     state: str
@@ -162,11 +172,13 @@ class Database(Part, frozen=True, kw_only=True):
 
 
 class SourceState(Part, frozen=True, kw_only=True):
-    """One source of outcomes: `ok` or its last error, and for how long it has failed.
+    """One source of outcomes.
 
     Attributes:
-        requests: Asked since the resolution actor was born.
-        requests_10s: Of these in the last ten seconds; `polymarket/ratelimit.py` has the most.
+        state: `ok`, or its last error.
+        failing_s: For how long it has failed; 0 when the last request succeeded.
+        requests: Requests since the resolution actor started.
+        requests_10s: Of these in the last ten seconds; `polymarket/ratelimit.py` has the limits.
     """
 
     state: str
@@ -179,8 +191,9 @@ class Resolutions(Part, frozen=True, kw_only=True):
     """Outcomes.
 
     Attributes:
-        recorded: Verdicts of this process.
+        recorded: Resolutions that this process recorded.
         recorded_today: Of those, since midnight UTC.
+        conflicts: Contradictions between sources, or with a recorded resolution.
         pending: How many markets wait, by the reason.
     """
 
@@ -202,23 +215,29 @@ class Catalog(Part, frozen=True, kw_only=True):
 
 
 class Restarts(Part, frozen=True, kw_only=True):
-    """Unexpected deaths of children; a lost connection is none. `looping`: dies again and again."""
+    """Unexpected deaths of actors; a lost connection is none.
+
+    Attributes:
+        looping: Actors that die again and again.
+    """
 
     total: int
     children: dict[str, int]
     looping: tuple[str, ...]
 
 
-class Books(Part, frozen=True, kw_only=True):
-    """Where everything that was received is: trades and rejected events, counted alike.
+class Accounting(Part, frozen=True, kw_only=True):
+    """Where everything is that was received: trades and rejected events, counted alike.
 
-    received + recovered + adjusted = stored + repeated + rejected + in_journal.
+    received + recovered + adjusted = stored + duplicates + rejected + in_journal.
 
     Attributes:
         received: Appended to the journal by this process.
-        recovered: Found in the journal at start and committed since.
-        adjusted: Correction after the writer lost count (its database or its life
-            ended between a commit and the news of it).
+        recovered: Found in the journal at the start and committed since.
+        adjusted: Correction after the writer lost count (the writer or its database
+            failed between a commit and the report of it).
+        stored: New rows of `trades`.
+        duplicates: Trades that were in the table already.
         in_journal: Received and not yet committed.
         balanced: False when something is missing or was counted twice.
     """
@@ -227,14 +246,14 @@ class Books(Part, frozen=True, kw_only=True):
     recovered: int
     adjusted: int
     stored: int
-    repeated: int
+    duplicates: int
     rejected: int
     in_journal: int
     balanced: bool
 
 
 class Drift(Part, frozen=True, kw_only=True):
-    """Events of a kind that nobody knows: the protocol has changed."""
+    """Events of unknown type: the protocol may have changed."""
 
     unknown_last_hour: int
     unknown_total: int
@@ -246,8 +265,8 @@ class Health(Part, frozen=True, kw_only=True):
     Attributes:
         state: `healthy`, `degraded`, `starting` or `stopping`.
         reasons: Why it is not healthy, one sentence each.
-        codes: One stable word for each reason, in the same order (`alarm.RULES`).
-        at: When this was said.
+        codes: One stable word for each reason, in the same order (`health/rules.py`).
+        at: When this document was made.
     """
 
     state: Literal["healthy", "degraded", "starting", "stopping"]
@@ -269,25 +288,22 @@ class Health(Part, frozen=True, kw_only=True):
     resolutions: Resolutions
     catalog: Catalog
     restarts: Restarts
-    books: Books
+    accounting: Accounting
     drift: Drift
 
 
-LONGEST_REASON = 200
-
-
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is still healthy. Seconds, bytes, and a share of the journal's cap.
+    """Limits beyond which the tracker is degraded. Not part of the document.
 
     Attributes:
-        starting_s: How long a process may take to reach the database and the feed.
-        down_s: How long a connection may be away, a token unconfirmed.
-        silent_s: How long a connection may be without data.
-        failing_s: How long a source of outcomes or markets may fail.
-        lag_s: How long a trade may wait for the database.
-        journal_share: How full the journal may be.
-        free_bytes: How much of the disk must be free.
-        loop_deaths, loop_s: So many unexpected deaths of one child in so long are a loop.
+        starting_s: Seconds that a process may take to reach the database and the feed.
+        down_s: Seconds that a connection may be down, or a token unconfirmed.
+        silent_s: Seconds that a connection may be without data.
+        failing_s: Seconds that a source of outcomes or markets may fail.
+        lag_s: Seconds that a trade may wait for the database.
+        journal_share: Share of its cap that the journal may reach.
+        free_bytes: Bytes of the disk that must be free.
+        loop_deaths, loop_s: So many unexpected deaths of one actor in so many seconds are a loop.
     """
 
     starting_s: float = 60.0
@@ -301,34 +317,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     loop_s: float = 300.0
 
 
-# MERGED: The JSON Schema of the health document, made from its types and their
-# descriptions.
-
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_FIELD = re.compile(
-    r"^    (\w+(?:, \w+)*): (.+?)(?=^    \w+(?:, \w+)*: |\Z)", re.MULTILINE | re.DOTALL
-)
-
-
 def schema() -> str:
-    """Return the schema as text."""
+    """Return the JSON Schema of the document, with the docstrings as descriptions."""
     made = msgspec.json.schema(Health)
     for part in made["$defs"].values():
         _describe(part)
-    told = {"$schema": DIALECT, "title": "What tracker-status --json prints", **made}
-    return f"{json.dumps(told, indent=1, ensure_ascii=False)}\n"
+    titled = {"$schema": DIALECT, "title": "What tracker-status --json prints", **made}
+    return f"{json.dumps(titled, indent=1, ensure_ascii=False)}\n"
 
 
 def _describe(part: dict[str, Any]) -> None:
-    """Move what a docstring says of an attribute to that attribute."""
+    """Move the text of each attribute from the docstring of its class to the attribute."""
     text = inspect.cleandoc(part.get("description", ""))
     summary, _, attributes = text.partition("\n\nAttributes:\n")
     part["description"] = _plain(summary)
     for names, meaning in _FIELD.findall(attributes):
         for name in names.split(", "):
             found = part["properties"][name]
-            # A reference says what it is where it leads to, and allows no neighbours everywhere.
+            # The target of a reference describes itself; not every reader allows a key beside $ref.
             if "$ref" not in found:
                 found["description"] = _plain(meaning)
 

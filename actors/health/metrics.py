@@ -1,8 +1,12 @@
-"""The exposition: what each field of the health document is called in Prometheus.
+"""The metrics: every field of the status document under a Prometheus name, on 127.0.0.1.
 
-Every field is told, under a name of its own or by a label; what Prometheus can
-count itself (the last minute, hour, day of a counter) is left to it. Numbers of
-single connections are told for the `MOST_CONNECTIONS` that are worst off.
+A field has a name of its own or is told apart by a label; sums that Prometheus can make
+itself (the last minute, hour or day of a counter) are left to it. Numbers of single
+connections are given for the `MOST_CONNECTIONS` in the worst state. `process_…` are memory,
+processor time and descriptors of the process, as every client library has them.
+
+Each scrape asks for a new document, by the same callable as the status socket. When nobody
+answers, `tracker_up` is 0 and the other metrics of the tracker are missing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +21,7 @@ from prometheus_client.registry import Collector
 from actors.errors import AddressTaken
 from actors.health.document import Connection, Health
 
+HOST = "127.0.0.1"
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
 STATES = ("healthy", "degraded", "starting", "stopping")
@@ -25,9 +30,10 @@ Labels = Mapping[str, float]
 
 
 class Number(msgspec.Struct, frozen=True):
-    """One number: its field in the document, its name, its help.
+    """One number: its field in the document, its metric name, its help text.
 
-    `read` gives it where it is not simply the value of the field.
+    Attributes:
+        read: Returns it where it is not simply the value of the field.
     """
 
     field: str
@@ -41,7 +47,7 @@ class Number(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Numbers under one name, told apart by a label."""
+    """Numbers under one metric name, told apart by a label; `counts` makes it a counter."""
 
     field: str
     name: str
@@ -52,7 +58,7 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class Each(msgspec.Struct, frozen=True):
-    """One number of every connection."""
+    """One number of every connection; `counts` makes it a counter."""
 
     field: str
     name: str
@@ -61,7 +67,7 @@ class Each(msgspec.Struct, frozen=True):
 
 
 def value(part: object, field: str) -> float | None:
-    """Return the number in a field: truth is 1, a time of day is seconds since 1970."""
+    """Return the number in a field: 1 for true, seconds since 1970 for a time of day."""
     for step in field.split("."):
         part = getattr(part, step, None)
     if isinstance(part, str):
@@ -70,7 +76,7 @@ def value(part: object, field: str) -> float | None:
 
 
 def families(health: Health) -> Iterator[Metric]:
-    """Return everything that the document tells."""
+    """Return the metrics of a document."""
     yield _info(health)
     for kind, numbers in ((GaugeMetricFamily, GAUGES), (CounterMetricFamily, COUNTERS)):
         for number in numbers:
@@ -79,7 +85,7 @@ def families(health: Health) -> Iterator[Metric]:
                 yield kind(f"tracker_{number.name}", number.text, found)
     for named in NAMED:
         yield _labelled(named, named.label, named.read(health))
-    each = sorted(health.connections.each, key=_trouble)[:MOST_CONNECTIONS]
+    each = sorted(health.connections.each, key=_worst_first)[:MOST_CONNECTIONS]
     state = GaugeMetricFamily(
         "tracker_connection_state", "1 for its present state.", labels=["connection", "state"]
     )
@@ -88,12 +94,12 @@ def families(health: Health) -> Iterator[Metric]:
     yield state
     for figure in EACH:
         values = {one.id: value(one, figure.field) for one in each}
-        told = {name: found for name, found in values.items() if found is not None}
-        yield _labelled(figure, "connection", told)
+        known = {name: found for name, found in values.items() if found is not None}
+        yield _labelled(figure, "connection", known)
 
 
 def _info(health: Health) -> Metric:
-    """Return the words of the document that hardly ever change, as labels of a 1."""
+    """Return the texts of the document that seldom change, as labels of a 1."""
     info = GaugeMetricFamily(
         "tracker_info", "Which tracker this is.", labels=["version", "host", "pid", "server"]
     )
@@ -102,13 +108,13 @@ def _info(health: Health) -> Metric:
     return info
 
 
-def _trouble(one: Connection) -> tuple[float, float, str]:
+def _worst_first(one: Connection) -> tuple[float, float, str]:
     return (-one.down_s, -(one.data_age_s or 0.0), one.id)
 
 
-def _labelled(said: Named | Each, label: str, values: Labels) -> Metric:
-    kind = CounterMetricFamily if said.counts else GaugeMetricFamily
-    family = kind(f"tracker_{said.name}", said.text, labels=[label])
+def _labelled(numbers: Named | Each, label: str, values: Labels) -> Metric:
+    kind = CounterMetricFamily if numbers.counts else GaugeMetricFamily
+    family = kind(f"tracker_{numbers.name}", numbers.text, labels=[label])
     for key, found in values.items():
         family.add_metric([key[:LONGEST_LABEL]], found)
     return family
@@ -127,54 +133,54 @@ def _source_requests(health: Health) -> Labels:
 
 
 GAUGES = (
-    Number("at", "time_seconds", "Its clock."),
-    Number("started_at", "start_time_seconds", "When it began."),
+    Number("at", "time_seconds", "When this was measured."),
+    Number("started_at", "start_time_seconds", "When the process started."),
     Number("uptime_s", "uptime_seconds", "Age of the process."),
     Number("connections.wanted", "connections_wanted", "Connections in the plan."),
     Number("connections.live", "connections_live", "Connections that listen."),
     Number("connections.silent", "connections_silent", "Live ones without data."),
     Number("connections.down", "connections_down", "Not listening for over a minute."),
-    Number("assets.wanted", "assets_wanted", "Tokens to be listened to."),
-    Number("assets.covered", "assets_covered", "Tokens proven to be."),
-    Number("assets.never_confirmed", "assets_never_confirmed", "Tokens without proof."),
-    Number("coverage.since", "today_start_time_seconds", "Since when today counts."),
-    Number("coverage.wanted_token_s", "today_wanted_token_seconds", "To be heard today."),
+    Number("assets.wanted", "assets_wanted", "Tokens of the plan."),
+    Number("assets.covered", "assets_covered", "Tokens proven to be listened to."),
+    Number("assets.never_confirmed", "assets_never_confirmed", "Unconfirmed for over a minute."),
+    Number("coverage.since", "today_start_time_seconds", "Where today begins."),
+    Number("coverage.wanted_token_s", "today_wanted_token_seconds", "Wanted today."),
     Number("coverage.gap_token_s", "today_gap_token_seconds", "Of that, not proven."),
-    Number("coverage.deaf_s", "today_deaf_seconds", "Nothing at all was heard."),
-    Number("last_reconnect.at", "last_reconnect_time_seconds", "When one came back last."),
+    Number("coverage.blackout_s", "today_blackout_seconds", "No wanted token was listened to."),
+    Number("last_reconnect.at", "last_reconnect_time_seconds", "When the last reconnect was."),
     Number("journal.pending_records", "journal_pending_records", "Not yet committed."),
     Number("journal.bytes", "journal_bytes", "Size of the journal."),
-    Number("journal.cap_bytes", "journal_cap_bytes", "The largest it may become."),
+    Number("journal.cap_bytes", "journal_cap_bytes", "The largest size it may reach."),
     Number("journal.durable_lag", "journal_unsynced_records", "Written, not yet synced."),
-    Number("journal.oldest_s", "journal_oldest_seconds", "Age of what waits."),
+    Number("journal.oldest_s", "journal_oldest_seconds", "Age of the oldest pending record."),
     Number("journal.sync_p99_s", "journal_sync_p99_seconds", "Time of a sync to disk."),
-    Number("journal.free_bytes", "disk_free_bytes", "Room beside the journal."),
-    Number("journal.full", "journal_full", "1: reading has stopped for want of room."),
+    Number("journal.free_bytes", "disk_free_bytes", "Free space on the disk of the journal."),
+    Number("journal.full", "journal_full", "1 when reading has stopped because the disk is full."),
     Number("database.state", "database_up", "1 unless it is away.", _database_up),
     Number("database.last_commit_at", "database_last_commit_time_seconds", "Its last commit."),
     Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),
-    Number("database.away_s", "database_away_seconds", "0 while it is there."),
+    Number("database.away_s", "database_away_seconds", "0 while it answers."),
     Number("database.waiting", "writer_waiting", "Messages not committed."),
-    Number("resolutions.recorded_today", "today_resolutions", "Verdicts since midnight UTC."),
+    Number("resolutions.recorded_today", "today_resolutions", "Recorded since midnight UTC."),
     Number("catalog.markets", "markets", "Markets that are watched."),
     Number("catalog.last_sweep_age_s", "catalog_sweep_age_seconds", "Since all were listed."),
     Number("catalog.failing_s", "catalog_failing_seconds", "0 when Gamma answers."),
-    Number("books.balanced", "books_balanced", "1 when nothing is missing."),
-    Number("books.in_journal", "journal_trades", "Prints and rejected not committed."),
-    Number("books.adjusted", "books_adjusted", "Correction after a lost count."),
+    Number("accounting.balanced", "accounting_balanced", "1 when nothing is missing."),
+    Number("accounting.in_journal", "journal_trades", "Trades and rejected events not committed."),
+    Number("accounting.adjusted", "accounting_adjusted", "Correction after the writer lost count."),
 )  # fmt: skip
 COUNTERS = (
     Number("trades.total", "trades_stored", "New rows of trades."),
-    Number("trades.heard_total", "trades_heard", "Trades on all connections."),
-    Number("books.received", "received", "Prints and rejected events journalled."),
-    Number("books.recovered", "recovered", "Found in the journal and committed."),
-    Number("books.repeated", "repeated", "Prints that were stored before."),
-    Number("books.rejected", "rejected", "Events set aside."),
-    Number("connections.reconnects_total", "reconnects", "Connections that came back."),
+    Number("trades.received_total", "trades_received", "Trades on all connections."),
+    Number("accounting.received", "received", "Trades and rejected events written to the journal."),
+    Number("accounting.recovered", "recovered", "Found in the journal and committed."),
+    Number("accounting.duplicates", "duplicates", "Trades that were stored before."),
+    Number("accounting.rejected", "rejected", "Rejected events."),
+    Number("connections.reconnects_total", "reconnects", "Reconnects of all connections."),
     Number("restarts.total", "restarts", "Unexpected deaths of actors."),
     Number("drift.unknown_total", "unknown_events", "Events of unknown type."),
-    Number("resolutions.recorded", "resolutions_recorded", "Verdicts recorded."),
-    Number("resolutions.conflicts", "resolution_conflicts", "Contradictions."),
+    Number("resolutions.recorded", "resolutions_recorded", "Resolutions recorded."),
+    Number("resolutions.conflicts", "resolution_conflicts", "Contradictions about outcomes."),
 )  # fmt: skip
 NAMED = (
     Named("state", "state", "1 for the present state.", "state",
@@ -183,15 +189,15 @@ NAMED = (
           lambda h: dict.fromkeys(h.codes, 1.0)),
     Named("database.state", "database_state", "1 for the present state.", "state",
           lambda h: {state: float(state == h.database.state) for state in DATABASE_STATES}),
-    Named("resolutions.pending", "resolutions_pending", "Markets to resolve.", "reason",
+    Named("resolutions.pending", "resolutions_pending", "Markets without outcome.", "reason",
           lambda h: h.resolutions.pending),
     Named("resolutions.sources.failing_s", "source_failing_seconds", "0 when it answers.", "source",
           _source_failing),
-    Named("resolutions.sources.requests", "source_requests", "Questions asked of it.", "source",
+    Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",
           _source_requests, counts=True),
-    Named("restarts.children", "child_restarts", "Unexpected deaths of one.", "child",
+    Named("restarts.children", "child_restarts", "Unexpected deaths of one actor.", "child",
           lambda h: h.restarts.children, counts=True),
-    Named("restarts.looping", "child_looping", "1: it dies again and again.", "child",
+    Named("restarts.looping", "child_looping", "1 when it dies again and again.", "child",
           lambda h: dict.fromkeys(h.restarts.looping, 1.0)),
 )  # fmt: skip
 EACH = (
@@ -199,29 +205,19 @@ EACH = (
     Each("down_s", "connection_down_seconds", "0 while it listens."),
     Each("tokens", "connection_tokens", "Tokens on it."),
     Each("confirmed", "connection_confirmed_tokens", "Of those, proven."),
-    Each("trades", "connection_trades", "Prints heard.", counts=True),
-    Each("rejected", "connection_rejected", "Events set aside.", counts=True),
+    Each("trades", "connection_trades", "Trades received.", counts=True),
+    Each("rejected", "connection_rejected", "Rejected events.", counts=True),
     Each("bytes", "connection_received_bytes", "Bytes of messages.", counts=True),
-    Each("reconnects", "connection_reconnects", "Times it came back.", counts=True),
+    Each("reconnects", "connection_reconnects", "Its reconnects.", counts=True),
 )  # fmt: skip
 
 
-# MERGED: serves the health document in the words of Prometheus, on
-# 127.0.0.1. Every scrape asks for the document anew, with the same callable as the status
-# socket. When nobody answers, `tracker_up` is 0 and nothing else of the tracker is told. What
-# each field is called stands in `exposition`. `process_…` are memory, CPU and descriptors of
-# the process, as every client library tells them.
-
-
-HOST = "127.0.0.1"
-
-
 class Metrics:
-    """Serves metrics until closed, in threads of its own.
+    """Serves the metrics until closed, in threads of its own.
 
     Args:
         port: TCP port; 0 takes any.
-        answer: Gives the health document as JSON; may raise TimeoutError.
+        answer: Returns the status document as JSON; may raise TimeoutError.
 
     Raises:
         AddressTaken: The port is in use.
@@ -241,7 +237,7 @@ class Metrics:
 
     @property
     def port(self) -> int:
-        """Return the port that is listened on."""
+        """Return the TCP port."""
         return self._server.server_port
 
     def close(self) -> None:
@@ -261,7 +257,7 @@ class _HealthCollector(Collector):
         """Return all metrics, or only that the tracker does not answer."""
         try:
             health = msgspec.json.decode(self._answer(), type=Health)
-        except Exception:  # noqa: BLE001 - whatever keeps it from answering, `up` is 0
+        except Exception:  # noqa: BLE001 - whatever the cause, it does not answer
             yield GaugeMetricFamily("tracker_up", "1 when the supervisor answers.", 0.0)
             return
         yield GaugeMetricFamily("tracker_up", "1 when the supervisor answers.", 1.0)

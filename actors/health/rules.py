@@ -1,11 +1,11 @@
-"""When health is degraded: one rule a line, read off the health document alone."""
+"""The rules that degrade health: each reads the status document alone."""
 
 from collections.abc import Callable
 
 from actors.health.document import Health, Limits
 
 Rule = Callable[[Health, Limits], str]
-"""Gives the reason in words, or nothing when all is well."""
+"""Returns the reason as one sentence, or an empty text when all is well."""
 
 
 def _database_away(health: Health, _: Limits) -> str:
@@ -35,16 +35,17 @@ def _none_live(health: Health, _: Limits) -> str:
 
 
 def _some_down(health: Health, limits: Limits) -> str:
-    lines = health.connections
-    if lines.live == 0 or lines.down == 0:
+    connections = health.connections
+    if connections.live == 0 or connections.down == 0:
         return ""
-    return f"{lines.down} of {lines.wanted} connections down for more than {limits.down_s:.0f} s"
+    count = f"{connections.down} of {connections.wanted}"
+    return f"{count} connections down for more than {limits.down_s:.0f} s"
 
 
 def _exchange_silent(health: Health, _: Limits) -> str:
-    lines = health.connections
-    hushed = lines.live >= 3 and lines.silent * 2 > lines.live
-    return f"{lines.silent} of {lines.live} connections are silent together" if hushed else ""
+    live, silent = health.connections.live, health.connections.silent
+    together = live >= 3 and silent * 2 > live
+    return f"{silent} of {live} connections are silent together" if together else ""
 
 
 def _unconfirmed(health: Health, limits: Limits) -> str:
@@ -53,7 +54,7 @@ def _unconfirmed(health: Health, limits: Limits) -> str:
 
 
 def _journal_full(health: Health, _: Limits) -> str:
-    return "no room for the journal: reading has stopped" if health.journal.full else ""
+    return "no space for the journal: reading has stopped" if health.journal.full else ""
 
 
 def _journal_filling(health: Health, limits: Limits) -> str:
@@ -99,7 +100,11 @@ def _conflicts(health: Health, _: Limits) -> str:
 
 
 def _unbalanced(health: Health, _: Limits) -> str:
-    return "" if health.books.balanced else "the books do not balance: trades may be missing"
+    return (
+        ""
+        if health.accounting.balanced
+        else "the accounting does not balance: trades may be missing"
+    )
 
 
 RULES: tuple[tuple[str, Rule], ...] = (
@@ -119,12 +124,12 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("restart_loop", _restart_loop),
     ("protocol_drift", _drift),
     ("resolution_conflicts", _conflicts),
-    ("books_unbalanced", _unbalanced),
+    ("accounting_unbalanced", _unbalanced),
 )
-"""(code, rule): each that has something to say degrades health."""
+"""(code, rule): each rule that returns a reason degrades health."""
 
 
 def reasons(health: Health, limits: Limits) -> tuple[tuple[str, str], ...]:
     """Return (code, sentence) for all that is wrong, in the order of the table."""
-    said = ((code, rule(health, limits)) for code, rule in RULES)
-    return tuple((code, text) for code, text in said if text)
+    found = ((code, rule(health, limits)) for code, rule in RULES)
+    return tuple((code, text) for code, text in found if text)

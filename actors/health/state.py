@@ -1,8 +1,7 @@
-"""Health: what everyone reported, folded into one document.
+"""The state of the tracker: every report, folded into one status document.
 
-The supervisor hands this room the reports as they come (`health/reported.py`
-says what is read off them); `document` gives the state of things now. `at` and
-`now` are monotonic seconds.
+The supervisor passes the reports on as they come; `HealthState.document` returns the document
+of the present moment. `at` and `now` are monotonic seconds, `*_ns` are wall-clock time.
 """
 
 from dataclasses import dataclass
@@ -10,8 +9,14 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.health import document, rules
-from actors.health.connections import LISTENING, ConnectionsHealth
-from actors.health.counters import Accounting, CumulativeCount, DayCoverage, RestartCounts, Windows
+from actors.health.connections import ConnectionsHealth
+from actors.health.counters import (
+    CumulativeCount,
+    DayCoverage,
+    RestartCounts,
+    TradeAccounting,
+    Windows,
+)
 from actors.health.document import (
     LONGEST_REASON,
     Assets,
@@ -27,68 +32,59 @@ from actors.health.document import (
     iso,
     span,
 )
-from actors.health.reported import (
-    CatalogFigures,
-    CommitFigures,
-    ConnectionFigures,
-    ResolutionFigures,
-)
+from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
 from actors.model.database_state import AWAY, LIVE
 from actors.model.journal_stats import JournalStats
 
-__all__ = ["LISTENING", "Health", "HealthState", "Limits"]
-
-
-# MERGED: the database, as the writer tells of it. `at` and `now` are monotonic
-# seconds, `*_ns` wall clock.
+__all__ = ["Health", "HealthState", "Limits"]
 
 
 @dataclass
 class DatabaseHealth:
-    """Whether it answers, since when it does not, and how late it is.
+    """Whether the database answers, since when it does not, and how late its trades are.
 
     Attributes:
         state: `live`, `behind` (catching up), `away` or `stopped`.
         waiting: Journal records that are gathered and not committed.
-        ever_met: It has answered once, or said why it does not.
+        ever_reached: It has answered once, or its error is known.
     """
 
     away_since: float | None
     state: str = AWAY
     waiting: int = 0
-    ever_met: bool = False
+    ever_reached: bool = False
     _server: str = ""
     _reason: str = ""
     _lag_s: float = 0.0
     _committed_at_ns: int | None = None
 
     def opened(self, server: str) -> None:
-        """It answers."""
+        """Note that the database answers."""
         self._server, self._reason = server, ""
-        self.away_since, self.ever_met = None, True
+        self.away_since, self.ever_reached = None, True
         if self.state == AWAY:
             self.state = LIVE
 
     def lost(self, reason: str, at: float) -> None:
-        """It is away."""
+        """Note that the database is away."""
         self.state, self._reason = AWAY, reason[:LONGEST_REASON]
-        self.ever_met = self.ever_met or bool(reason)
+        self.ever_reached = self.ever_reached or bool(reason)
         if self.away_since is None:
             self.away_since = at
 
     def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
-        """A transaction committed just now whose oldest trade was received then, if it had any."""
+        """Note a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""
         self._lag_s = max(0, wall_ns - (oldest_ns or wall_ns)) / 1e9
         self._committed_at_ns = wall_ns
 
-    def told(self, now: float, waits_s: float) -> document.Database:
-        """Return its part of the document; `waits_s` is the age of the oldest that waits."""
+    def part(self, now: float, oldest_s: float) -> document.Database:
+        """Return its part of the document; `oldest_s` is the age of the oldest pending record."""
         committed_at_ns = self._committed_at_ns
         return document.Database(
             state=self.state,
             server=self._server,
             last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),
-            lag_s=round(max(self._lag_s, waits_s), 3),
+            lag_s=round(max(self._lag_s, oldest_s), 3),
             waiting=self.waiting,
             away_s=span(now, self.away_since),
             reason=self._reason,
@@ -96,12 +92,12 @@ class DatabaseHealth:
 
 
 class HealthState:
-    """Everything that health is made of.
+    """Folds the reports of all actors; owned by the supervisor, in its thread alone.
 
     Args:
-        version, host, pid: Who we are.
-        now, wall_ns: When we began: monotonic seconds, nanoseconds since 1970.
-        limits: What is still healthy.
+        version, host, pid: Which tracker this is.
+        now, wall_ns: When the process began: monotonic seconds, nanoseconds since 1970.
+        limits: Beyond them the state is degraded.
     """
 
     def __init__(
@@ -114,117 +110,118 @@ class HealthState:
         wall_ns: int,
         limits: Limits | None = None,
     ) -> None:
-        self._who = (version, host, pid)
+        self._identity = (version, host, pid)
         self._began, self._began_ns = now, wall_ns
         self._limits = limits or Limits()
-        self._roster = ConnectionsHealth(self._limits)
+        self._connections = ConnectionsHealth(self._limits)
         self._stored = Windows(fine=True)
-        self._today = DayCoverage(wall_ns)
-        self._tally = Accounting()
-        self._storage = DatabaseHealth(away_since=now)
+        self._day = DayCoverage(wall_ns)
+        self._accounting = TradeAccounting()
+        self._database = DatabaseHealth(away_since=now)
         self._journal: JournalStats | None = None
         self._journal_full = False
-        self._oldest_s = 0.0
-        self._catalog: CatalogFigures | None = None
+        self._oldest_pending_s = 0.0
+        self._catalog: CatalogReport | None = None
         self._catalog_failing: float | None = None
-        self._outcomes: ResolutionFigures | None = None
-        self._verdicts, self._conflicts = CumulativeCount(), CumulativeCount()
+        self._resolution: ResolutionReport | None = None
+        self._recorded, self._conflicts = CumulativeCount(), CumulativeCount()
         self._failing: dict[str, float] = {}
-        self._deaths = RestartCounts(self._limits)
+        self._restarts = RestartCounts(self._limits)
         self._stopping = False
-        self._ever_heard = False
+        self._was_covered = False
 
     # ------------------------------------------------------------- connections
 
     def universe_planned(self, *, wanted: int) -> None:
-        """So many tokens are to be listened to."""
-        self._roster.planned(wanted)
+        """Take the number of tokens of the plan."""
+        self._connections.planned(wanted)
 
     def connection_wanted(self, child: str, *, feed: int, at: float) -> None:
-        """A connection is part of the plan from now on."""
-        self._roster.wanted(child, feed=feed, at=at)
+        """Begin to show a connection that the plan has from now on."""
+        self._connections.add(child, feed=feed, at=at)
 
-    def connection_let_go(self, child: str) -> None:
-        """A connection is no longer part of the plan."""
-        self._roster.let_go(child)
+    def connection_removed(self, child: str) -> None:
+        """Show a connection no more: the plan is without it."""
+        self._connections.remove(child)
 
-    def connection_reported(self, said: ConnectionFigures, *, at: float) -> None:
-        """A connection says how it is."""
-        self._roster.reported(said, at)
+    def connection_reported(self, report: ConnectionReport, *, at: float) -> None:
+        """Take the report of a connection."""
+        self._connections.reported(report, at)
 
     def connection_ended(self, child: str, *, reason: str, at: float) -> None:
-        """A life of a connection is over, expectedly or not."""
-        self._roster.ended(child, reason=reason, at=at)
+        """Note that a connection ended, expectedly or not."""
+        self._connections.ended(child, reason=reason, at=at)
 
     # ------------------------------------------------------ database and journal
 
     def writer_reported(self, *, state: str, waiting: int) -> None:
-        """The writer says how it is: `live`, `behind` (catching up) or `away`."""
-        self._storage.state, self._storage.waiting = state, waiting
+        """Take the report of the writer: `live`, `behind` (catching up), `away` or `stopped`."""
+        self._database.state, self._database.waiting = state, waiting
 
     def store_opened(self, *, server: str) -> None:
-        """The database answers."""
-        self._storage.opened(server)
+        """Note that the database answers."""
+        self._database.opened(server)
 
     def store_lost(self, *, reason: str, at: float) -> None:
-        """The database is away. Whether its last commit held is not known for certain."""
-        self._storage.lost(reason, at)
-        self._tally.lost_count()
+        """Note that the database is away; whether its last commit succeeded is uncertain."""
+        self._database.lost(reason, at)
+        self._accounting.lost_count()
 
-    def batch_written(self, said: CommitFigures, *, at: float, wall_ns: int) -> None:
-        """One transaction committed, just now."""
-        self._stored.add(at, said.stored)
-        self._tally.committed(said)
-        self._storage.committed(said.oldest_received_ns, wall_ns)
+    def batch_written(self, batch: BatchWritten, *, at: float, wall_ns: int) -> None:
+        """Count a transaction that the writer committed just now."""
+        self._stored.add(at, batch.stored)
+        self._accounting.committed(batch)
+        self._database.committed(batch.oldest_received_ns, wall_ns)
 
     def journal_sampled(self, stats: JournalStats, *, full: bool, oldest_s: float) -> None:
-        """Take the journal's figures; right before `document`, so that the books are exact.
+        """Take the figures of the journal.
 
-        `full` means that reading has stopped; `oldest_s` is the age of the oldest record
-        that is not committed, or 0.
+        Call it right before `document`: the accounting compares them with the commits so far.
+        `full` means that reading has stopped; `oldest_s` is the age of the oldest record that
+        is not committed, or 0.
         """
-        self._journal, self._journal_full, self._oldest_s = stats, full, oldest_s
-        self._tally.appended(stats.weight_appended, next_seq=stats.next_seq)
+        self._journal, self._journal_full, self._oldest_pending_s = stats, full, oldest_s
+        self._accounting.appended(stats.weight_appended, next_seq=stats.next_seq)
 
     # ------------------------------------------------------------------ others
 
-    def catalog_reported(self, said: CatalogFigures, *, at: float) -> None:
-        """The catalogue says how it is; an empty error means that the last page came."""
-        self._catalog = said
-        if not said.last_error:
+    def catalog_reported(self, report: CatalogReport, *, at: float) -> None:
+        """Take the report of the catalog; an empty error means that the last page came."""
+        self._catalog = report
+        if not report.last_error:
             self._catalog_failing = None
         elif self._catalog_failing is None:
             self._catalog_failing = at
 
-    def resolution_reported(self, said: ResolutionFigures, *, at: float) -> None:
-        """The resolution actor says how it is; a source is `ok` or in its last error."""
-        self._outcomes = said
-        self._today.recorded += self._verdicts.counted(said.incarnation, said.recorded_total)
-        self._conflicts.counted(said.incarnation, said.conflicts_total)
-        failing = [name for name, state in said.sources if state != "ok"]
+    def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
+        """Take the report of the resolution actor; each source is `ok` or has its last error."""
+        self._resolution = report
+        self._day.recorded += self._recorded.counted(report.incarnation, report.recorded_total)
+        self._conflicts.counted(report.incarnation, report.conflicts_total)
+        failing = [name for name, state in report.sources if state != "ok"]
         self._failing = {name: self._failing.get(name, at) for name in failing}
 
     def child_died(self, child: str, *, at: float, writer: bool = False) -> None:
-        """A child died of an unexpected error; `writer`: it was the one that counts commits."""
-        self._deaths.add(child, at)
+        """Count an unexpected death; `writer`: the dead actor is the one that counts commits."""
+        self._restarts.add(child, at)
         if writer:
-            self._tally.lost_count()
+            self._accounting.lost_count()
 
     def time_passed(self, now: float, wall_ns: int) -> None:
-        """Measure what is listened to; about once a second."""
-        assets = self._roster.assets(now)
-        self._hears(assets)
-        self._today.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
+        """Measure the coverage of this moment; called about once a second."""
+        assets = self._connections.assets(now)
+        self._covered_once(assets)
+        self._day.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
 
     def stopping(self) -> None:
-        """The process is on its way out."""
+        """Note that the process is stopping."""
         self._stopping = True
 
     # ---------------------------------------------------------------- document
 
     def document(self, now: float, wall_ns: int) -> Health:
         """Return the document of this moment."""
-        (version, host, pid), unknown = self._who, self._roster.unknown
+        (version, host, pid), unknown = self._identity, self._connections.unknown
         return self._judged(
             Health(
                 state="healthy",
@@ -237,28 +234,28 @@ class HealthState:
                 started_at=iso(self._began_ns),
                 uptime_s=span(now, self._began),
                 trades=self._trades(now),
-                connections=self._roster.connections(now),
-                assets=self._roster.assets(now),
-                coverage=self._today.coverage(),
+                connections=self._connections.connections(now),
+                assets=self._connections.assets(now),
+                coverage=self._day.coverage(),
                 last_reconnect=self._reconnect(now, wall_ns),
                 journal=self._journal_part(),
-                database=self._storage.told(now, self._waits_s),
+                database=self._database.part(now, self._pending_s),
                 resolutions=self._resolutions(now),
                 catalog=self._catalog_part(now),
-                restarts=self._deaths.restarts(now),
-                books=self._tally.books(),
+                restarts=self._restarts.restarts(now),
+                accounting=self._accounting.accounting(),
                 drift=Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
             )
         )
 
     def _judged(self, health: Health) -> Health:
-        """Return whether this is healthy; while starting, only what is still awaited counts."""
+        """Return the document with its state; while starting only what is still awaited counts."""
         awaited = tuple(
             text
             for text, there in (
-                ("waiting for the database", self._storage.ever_met),
-                ("waiting for the first connection", self._roster.ever_live),
-                (_unheard(health.assets), self._hears(health.assets)),
+                ("waiting for the database", self._database.ever_reached),
+                ("waiting for the first connection", self._connections.ever_live),
+                (_awaited_tokens(health.assets), self._covered_once(health.assets)),
             )
             if not there
         )
@@ -272,25 +269,28 @@ class HealthState:
         codes, texts = zip(*wrong, strict=True)
         return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
 
-    def _hears(self, assets: Assets) -> bool:
-        """Return whether nearly all tokens were ever heard at once: new ones come all the time."""
-        self._ever_heard |= 0 < assets.wanted * 9 <= assets.covered * 10
-        return self._ever_heard
+    def _covered_once(self, assets: Assets) -> bool:
+        """Return whether 90 % of the tokens have been covered at one time since the start.
+
+        Not all: new tokens come all the time, and each waits for its proof.
+        """
+        self._was_covered |= 0 < assets.wanted * 9 <= assets.covered * 10
+        return self._was_covered
 
     def _trades(self, now: float) -> Trades:
-        stored, heard = self._stored, self._roster.heard
+        stored, received = self._stored, self._connections.received
         return Trades(
             last_minute=stored.minute(now),
             last_hour=stored.hour(now),
             last_24h=stored.day(now),
             total=stored.all,
             minutes=stored.minutes(now),
-            heard_last_minute=heard.minute(now),
-            heard_total=heard.all,
+            received_last_minute=received.minute(now),
+            received_total=received.all,
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:
-        last = self._roster.last_reconnect
+        last = self._connections.last_reconnect
         if last is None:
             return None
         at, connection, reason = last
@@ -298,30 +298,30 @@ class HealthState:
         return Reconnect(at=iso(then_ns), connection=connection, reason=reason)
 
     def _journal_part(self) -> Journal:
-        pending = self._tally.pending_records
+        pending = self._accounting.pending_records
         found = self._journal
         return Journal(
             pending_records=pending,
             bytes=found.bytes if found else 0,
             cap_bytes=found.cap_bytes if found else 0,
             durable_lag=max(0, found.next_seq - 1 - found.durable_seq) if found else 0,
-            oldest_s=self._waits_s,
+            oldest_s=self._pending_s,
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
             full=self._journal_full,
         )
 
     @property
-    def _waits_s(self) -> float:
-        return self._oldest_s if self._tally.pending_records else 0.0
+    def _pending_s(self) -> float:
+        return self._oldest_pending_s if self._accounting.pending_records else 0.0
 
     def _resolutions(self, now: float) -> Resolutions:
-        said = self._outcomes
-        pending = dict(said.pending) if said else {}
-        asked = {name: (total, lately) for name, total, lately in (said.requests if said else ())}
+        report = self._resolution
+        pending = dict(report.pending) if report else {}
+        requests = {name: counts for name, *counts in (report.requests if report else ())}
         return Resolutions(
-            recorded=self._verdicts.total,
-            recorded_today=self._today.recorded,
+            recorded=self._recorded.total,
+            recorded_today=self._day.recorded,
             conflicts=self._conflicts.total,
             pending_total=sum(pending.values()),
             pending=pending,
@@ -329,25 +329,25 @@ class HealthState:
                 name: SourceState(
                     state=state[:LONGEST_REASON],
                     failing_s=span(now, self._failing.get(name)),
-                    requests=asked.get(name, (0, 0))[0],
-                    requests_10s=asked.get(name, (0, 0))[1],
+                    requests=requests.get(name, (0, 0))[0],
+                    requests_10s=requests.get(name, (0, 0))[1],
                 )
-                for name, state in (said.sources if said else ())
+                for name, state in (report.sources if report else ())
             },
         )
 
     def _catalog_part(self, now: float) -> Catalog:
-        said = self._catalog
-        swept = said.last_sweep_at if said else None
+        report = self._catalog
+        swept_at = report.last_sweep_at if report else None
         return Catalog(
-            markets=said.markets if said else 0,
-            last_sweep_age_s=None if swept is None else span(now, swept),
-            last_error=said.last_error[:LONGEST_REASON] if said else "",
+            markets=report.markets if report else 0,
+            last_sweep_age_s=None if swept_at is None else span(now, swept_at),
+            last_error=report.last_error[:LONGEST_REASON] if report else "",
             failing_s=span(now, self._catalog_failing),
         )
 
 
-def _unheard(assets: Assets) -> str:
+def _awaited_tokens(assets: Assets) -> str:
     if not assets.wanted:
         return "waiting for the first tokens"
     return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"

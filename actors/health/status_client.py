@@ -1,4 +1,4 @@
-"""The status question: asks a status socket (`status_socket`) for its document."""
+"""The client of the status socket (`status_socket.py`)."""
 
 import socket
 import time
@@ -12,7 +12,11 @@ _HOLD_S = 0.1
 
 
 def ask(path: Path, timeout_s: float = 2.0) -> bytes:
-    """Ask a status socket for its document, within a limit for all of it.
+    """Return the document of the tracker at a status socket, as JSON text.
+
+    Args:
+        path: Where the socket is.
+        timeout_s: Limit of the whole exchange.
 
     Raises:
         SourceUnavailable: Nobody answers there, or not in time. The text says why.
@@ -39,7 +43,7 @@ def ask(path: Path, timeout_s: float = 2.0) -> bytes:
 
 
 def _connect(peer: socket.socket, path: Path, deadline: float) -> None:
-    """Connect; a queue that is full (EAGAIN, at once) becomes free as others are served."""
+    """Connect, and try again while the queue of the socket is full (EAGAIN comes at once)."""
     while True:
         peer.settimeout(_left(deadline))
         try:

@@ -1,13 +1,13 @@
 """The status socket: one JSON request line in, one JSON document out, over a Unix socket.
 
-Nothing can be changed through it. A request is at most 1 KiB and must come
-within a second, a reply must be taken within two; eight clients at most are
-served at a time, the next ones wait. One thread of its own serves them all, so that a stuck
-supervisor, writer or client never silences the others.
+Nothing can be changed through it. A request is at most 1 KiB and must arrive within one
+second, a reply must be read within two; eight clients at most are served at a time, the next
+ones wait. One thread of its own serves them all, so that one slow client never blocks the
+others.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
-`{"error": "…"}`. The asking side is `status_question`.
+`{"error": "…"}`. The client is in `status_client.py`.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ MOST_CLIENTS = 8
 _TURN_S = 0.5
 _HOLD_S = 0.1
 _UMASK = 0o117
-"""Leaves 0660: the owner and the operators' group."""
+"""Leaves mode 0660: the owner and the group of the operators."""
 
 
 @dataclass
 class _Client:
-    """One connection: first its request, then our reply."""
+    """One connection: first its request arrives, then the reply is sent."""
 
     peer: socket.socket
     deadline: float
@@ -44,24 +44,31 @@ class _Client:
 
 
 @dataclass
-class _Room:
-    """What the thread works with."""
+class _Loop:
+    """The sockets of the thread.
+
+    Attributes:
+        stop: Becomes readable when the thread must end.
+    """
 
     listener: socket.socket
-    asleep: socket.socket
+    stop: socket.socket
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     clients: dict[int, _Client] = field(default_factory=dict)
 
 
 class StatusSocket:
-    """Serves a status document.
+    """Serves the status document to local clients.
 
     Args:
         path: Where to listen, at most 107 bytes.
-        answer: Gives the document as JSON, in the thread of the socket; may raise
+        answer: Returns the document as JSON; called in the thread of the socket; may raise
             TimeoutError.
-        on_error: Told of anything else that `answer` raised; the client gets an error.
+        on_error: Called with any other error of `answer`; the client gets an error text.
         monotonic: The clock of deadlines and of `alive_at`.
+
+    Attributes:
+        alive_at: When the thread was last seen working, for the watchdog.
     """
 
     def __init__(
@@ -82,27 +89,27 @@ class StatusSocket:
         self.alive_at = monotonic()
 
     def start(self) -> None:
-        """Bind and serve. Call it before other threads make files: it sets the umask for a moment.
+        """Bind and serve. Sets the umask for a moment: call it before other threads make files.
 
         Raises:
-            AddressTaken: Another tracker answers there, or the path is something else.
+            AddressTaken: Another tracker answers there, or the path is not a socket.
             ConfigError: The path cannot be bound.
         """
         listener = _bound(self.path)
         found = self.path.stat()
         self._inode = (found.st_dev, found.st_ino)
-        asleep, self._wake = socket.socketpair()
-        room = _Room(listener, asleep)
-        for door in (listener, asleep):
-            room.selector.register(door, selectors.EVENT_READ)
+        stop, self._wake = socket.socketpair()
+        loop = _Loop(listener, stop)
+        for source in (listener, stop):
+            loop.selector.register(source, selectors.EVENT_READ)
         self.alive_at = self._monotonic()
         self._thread = threading.Thread(
-            target=self._serve, args=(room,), name="status", daemon=True
+            target=self._serve, args=(loop,), name="status", daemon=True
         )
         self._thread.start()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Stop serving and remove the socket, unless it is another's by now."""
+        """Stop serving and remove the socket, unless another tracker has replaced it."""
         if self._thread is None or self._wake is None:
             return
         with contextlib.suppress(OSError):
@@ -116,57 +123,58 @@ class StatusSocket:
 
     # --------------------------------------------------------------- the thread
 
-    def _serve(self, room: _Room) -> None:
+    def _serve(self, loop: _Loop) -> None:
         while True:
             self.alive_at = self._monotonic()
-            for key, _ in room.selector.select(_TURN_S):
-                if key.fileobj is room.asleep:
-                    _leave(room)
+            for key, _ in loop.selector.select(_TURN_S):
+                if key.fileobj is loop.stop:
+                    _close(loop)
                     return
-                if key.fileobj is room.listener:
-                    self._accept(room)
+                if key.fileobj is loop.listener:
+                    self._accept(loop)
                 else:
-                    self._serve_client(room, room.clients[key.fd])
-            for late in [c for c in room.clients.values() if c.deadline < self._monotonic()]:
-                _drop(room, late)
+                    self._serve_client(loop, loop.clients[key.fd])
+            for late in [c for c in loop.clients.values() if c.deadline < self._monotonic()]:
+                _drop(loop, late)
 
-    def _accept(self, room: _Room) -> None:
+    def _accept(self, loop: _Loop) -> None:
         try:
-            peer, _ = room.listener.accept()
+            peer, _ = loop.listener.accept()
         except OSError:
-            # Gone again, or no descriptor is left: then it would be readable in every turn.
+            # The client left already, or no descriptor is free; then a pause keeps this loop from
+            # spinning, for the listener stays readable.
             time.sleep(_HOLD_S)
             return
         peer.setblocking(False)
-        room.clients[peer.fileno()] = _Client(peer, self._monotonic() + REQUEST_S)
-        room.selector.register(peer, selectors.EVENT_READ)
-        if len(room.clients) == MOST_CLIENTS:
-            # The next ones wait in the kernel's queue until someone leaves.
-            room.selector.unregister(room.listener)
+        loop.clients[peer.fileno()] = _Client(peer, self._monotonic() + REQUEST_S)
+        loop.selector.register(peer, selectors.EVENT_READ)
+        if len(loop.clients) == MOST_CLIENTS:
+            # The next ones wait in the queue of the kernel until a client leaves.
+            loop.selector.unregister(loop.listener)
 
-    def _serve_client(self, room: _Room, client: _Client) -> None:
+    def _serve_client(self, loop: _Loop, client: _Client) -> None:
         try:
-            done = self._write(client) if client.reply is not None else self._read(room, client)
+            done = self._write(client) if client.reply is not None else self._read(loop, client)
         except BlockingIOError:
             return
         except OSError:
             done = True
         if done:
-            _drop(room, client)
+            _drop(loop, client)
 
-    def _read(self, room: _Room, client: _Client) -> bool:
-        """Take in some of the request; begin to reply when it is whole."""
+    def _read(self, loop: _Loop, client: _Client) -> bool:
+        """Read some of the request and prepare the reply when it is complete; return False."""
         some = client.peer.recv(4 * LONGEST_REQUEST)
         client.request += some
         if some and b"\n" not in client.request and len(client.request) <= LONGEST_REQUEST:
             return False
         client.reply = memoryview(self._reply(client.request))
         client.deadline = self._monotonic() + REPLY_S
-        room.selector.modify(client.peer, selectors.EVENT_WRITE)
+        loop.selector.modify(client.peer, selectors.EVENT_WRITE)
         return False
 
     def _write(self, client: _Client) -> bool:
-        """Send some of the reply; tell whether that was all."""
+        """Send some of the reply; return whether that was the rest of it."""
         if client.reply:
             client.reply = client.reply[client.peer.send(client.reply) :]
         return not client.reply
@@ -175,43 +183,43 @@ class StatusSocket:
         if len(request) > LONGEST_REQUEST:
             return _error(f"the request is longer than {LONGEST_REQUEST} bytes")
         try:
-            said = json.loads(request)
+            question = json.loads(request)
         except (ValueError, RecursionError):
             return _error("the request is not JSON")
-        if said != {"get": "health"}:
+        if question != {"get": "health"}:
             return _error('unknown request; try {"get": "health"}')
         try:
             return self._answer() + b"\n"
         except TimeoutError:
             return _error("supervisor busy")
-        except Exception as exc:  # noqa: BLE001 - told to on_error; the other clients are served on
+        except Exception as exc:  # noqa: BLE001 - passed to on_error; other clients are still served
             if self._on_error is not None:
                 self._on_error(exc)
-            return _error("the status cannot be told; see the log")
+            return _error("the status cannot be made; see the log")
 
 
 def _error(text: str) -> bytes:
     return json.dumps({"error": text}).encode() + b"\n"
 
 
-def _drop(room: _Room, client: _Client) -> None:
-    if len(room.clients) == MOST_CLIENTS:
-        room.selector.register(room.listener, selectors.EVENT_READ)
-    del room.clients[client.peer.fileno()]
-    room.selector.unregister(client.peer)
+def _drop(loop: _Loop, client: _Client) -> None:
+    if len(loop.clients) == MOST_CLIENTS:
+        loop.selector.register(loop.listener, selectors.EVENT_READ)
+    del loop.clients[client.peer.fileno()]
+    loop.selector.unregister(client.peer)
     client.peer.close()
 
 
-def _leave(room: _Room) -> None:
-    for client in list(room.clients.values()):
-        _drop(room, client)
-    room.selector.close()
-    room.listener.close()
-    room.asleep.close()
+def _close(loop: _Loop) -> None:
+    for client in list(loop.clients.values()):
+        _drop(loop, client)
+    loop.selector.close()
+    loop.listener.close()
+    loop.stop.close()
 
 
 def _bound(path: Path) -> socket.socket:
-    """Return a listening socket at this path, in the place of a dead one."""
+    """Return a listening socket at this path, where a dead one may be replaced."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(_UMASK)
     try:
@@ -234,13 +242,17 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _clear(path: Path) -> None:
-    """Remove a socket that nobody answers any more, and nothing else."""
+    """Remove a socket that nobody listens on any more, and nothing else.
+
+    Raises:
+        AddressTaken: Something else is there.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise AddressTaken(f"status socket {path}: there is something else in its place")
+        raise AddressTaken(f"status socket {path}: something else is in its place")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(REQUEST_S)
         try:

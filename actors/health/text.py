@@ -1,9 +1,11 @@
-"""The status in words: one line for logs and systemd, and text that is harmless on a terminal."""
+"""The status as text: one line for logs and systemd, and text that is safe on a terminal."""
 
 import re
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # `tracker-status` needs `clean` alone, without the types of the document
+if (
+    TYPE_CHECKING
+):  # `tracker-status` imports `clean` alone; the types of the document take long to load
     from actors.health.document import Health
 
 _UNPRINTABLE = re.compile(
@@ -17,7 +19,7 @@ def clean(text: str) -> str:
 
 
 def state_line(health: "Health") -> str:
-    """Return the state and the reasons for it."""
+    """Return the state and its reasons."""
     reasons = "; ".join(health.reasons)
     return clean(f"{health.state}: {reasons}" if reasons else health.state)
 

@@ -83,18 +83,18 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """A batch is in the database for good.
 
-    stored + repeated + rejected = trades + rejections of the batch.
+    stored + duplicates + rejected = trades + rejections of the batch.
 
     Attributes:
         stored: Trades that are new in the table.
-        repeated: Trades that were there already.
+        duplicates: Trades that were there already.
         rejected: Rejections, and trades that the database could not hold; all of
             them stand in `rejected_messages`.
         mark: The mark as it stands in the database now.
     """
 
     stored: int
-    repeated: int
+    duplicates: int
     rejected: int
     mark: int
 

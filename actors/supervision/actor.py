@@ -17,7 +17,7 @@ import msgspec
 
 from actors.actor import Address, BaseActor, BatchingMailbox, Handler, Mailbox
 from actors.errors import EXIT_INTERNAL, Fatal
-from actors.health.state import LISTENING, Health
+from actors.health.state import Health
 from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (
     BatchWritten,
@@ -39,6 +39,7 @@ from actors.messages import (
     UniverseChanged,
     WriterReport,
 )
+from actors.model.connection import LISTENING
 from actors.supervision.admission import DiskAdmission, Reporting
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children, Death, Start

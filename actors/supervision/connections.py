@@ -189,7 +189,7 @@ class FeedConnections:
 
     def _let_go(self, connection: str, reason: str) -> None:
         self._children.part_from(connection, Retire(reason=reason))
-        self._health.connection_let_go(connection)
+        self._health.connection_removed(connection)
 
     def _handover_of(self, connection: str) -> Handover | None:
         handover = self._handovers.get(slot_of(connection))

@@ -42,7 +42,7 @@ class CommitSummary:
         self._clear()
 
     def _clear(self) -> None:
-        self._batches = self._stored = self._repeated = self._rejected = 0
+        self._batches = self._stored = self._duplicates = self._rejected = 0
         self._lag_ns = 0
 
     def add(self, committed: Committed, *, oldest_received_ns: int, wall_ns: int) -> None:
@@ -53,11 +53,11 @@ class CommitSummary:
             oldest_received_ns: When its oldest trade was received; 0 without trades.
             wall_ns: When it was committed.
         """
-        if not (committed.stored or committed.repeated or committed.rejected):
+        if not (committed.stored or committed.duplicates or committed.rejected):
             return
         self._batches += 1
         self._stored += committed.stored
-        self._repeated += committed.repeated
+        self._duplicates += committed.duplicates
         self._rejected += committed.rejected
         if oldest_received_ns:
             self._lag_ns = max(self._lag_ns, wall_ns - oldest_received_ns)
@@ -73,7 +73,7 @@ class CommitSummary:
         fields = {
             "batches": self._batches,
             "stored": self._stored,
-            "repeated": self._repeated,
+            "duplicates": self._duplicates,
             "rejected": self._rejected,
             "lag_s": round(self._lag_ns / 1e9, 3),
         }
@@ -144,7 +144,7 @@ class WriterNotifier:
         self._to.supervisor.tell(
             BatchWritten(
                 stored=committed.stored,
-                repeated=committed.repeated,
+                duplicates=committed.duplicates,
                 rejected=committed.rejected,
                 recovered=gathered.recovered,
                 mark=committed.mark,

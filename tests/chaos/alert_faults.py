@@ -104,7 +104,7 @@ FAULTS = (
     _fault("A15", "one connection dies of a bug 8 times", "TrackerRestartLoop",
            bring=broken("actors.feed.epoch:Epoch.confirm", "raise", 8), fires_s=120),
     _fault("A16", "events of unknown type", "TrackerDrift", bring=causes.drift, ceases_s=180),
-    _fault("A17", "a commit is not counted", "TrackerBooksUnbalanced",
-           bring=broken("actors.health.counters:Accounting.committed", "skip", 1)),
+    _fault("A17", "a commit is not counted", "TrackerAccountingUnbalanced",
+           bring=broken("actors.health.counters:TradeAccounting.committed", "skip", 1)),
     _fault("A18", "a filter that no market passes", "TrackerNothingToWatch", bring=causes.unwanted),
 )  # fmt: skip

@@ -107,7 +107,7 @@ def bugs(scene: Scene) -> None:
         assert scene.tracked is not None
         found = scene.status()
         scene.expect(found["restarts"]["total"] == 1, f"{name}: {found['restarts']}")
-        scene.expect(found["books"]["balanced"], f"{name}: the books do not balance")
+        scene.expect(found["accounting"]["balanced"], f"{name}: the accounting does not balance")
         scene.expect(scene.tracked.stop() == 0, f"{name}: unclean stop")
     scene.outcome.notice_s = slowest
     scene.note(f"{len(MOMENTS)} bugs, one restart each")

@@ -32,7 +32,7 @@ def clock_off(scene: Scene) -> None:
     scene.over()
     scene.recovered(within_s=60)
     scene.quiet()
-    scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
+    scene.until_status("all is stored", lambda found: not found["accounting"]["in_journal"])
     _, longest_s = disorder(scene.ledger, scene.plain_dsn)
     scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")
     scene.costs_nothing = True
@@ -103,15 +103,15 @@ def full_disk(scene: Scene) -> None:
 
 
 def twice_told(scene: Scene) -> None:
-    """Two feeds tell all of it twice, and books follow each reconnect."""
+    """Two feeds send all of it twice, and `book` messages follow each reconnect."""
     scene.play(trades=500)
     for _ in range(3):
         time.sleep(PROOF_S)  # what the feed that stays has heard is proven once a second
         scene.strike("drop", count=1)
         scene.recovered(within_s=30)
-    books = scene.status()["books"]
-    scene.expect(books["repeated"] > 100, f"nothing was told twice: {books}")
-    scene.note(f"{books['repeated']} told again")
+    accounting = scene.status()["accounting"]
+    scene.expect(accounting["duplicates"] > 100, f"nothing arrived twice: {accounting}")
+    scene.note(f"{accounting['duplicates']} duplicates")
     scene.costs_nothing = True
 
 

@@ -90,12 +90,12 @@ def garbage(scene: Scene) -> None:
     time.sleep(PROOF_S)
     scene.strike("garbage", count=3)
     scene.admin("fault", kind="bad_text", count=3)
-    rejected = lambda found: found["books"]["rejected"] > 0  # noqa: E731
+    rejected = lambda found: found["accounting"]["rejected"] > 0  # noqa: E731
     scene.until_status("some are set aside", rejected)
     scene.recovered(within_s=30)
     rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
     scene.note(f"{rows[0][0]} set aside")
-    scene.expect(scene.status()["books"]["balanced"], "the books do not balance")
+    scene.expect(scene.status()["accounting"]["balanced"], "the accounting does not balance")
     scene.expect(scene.status()["restarts"]["total"] == 0, "an actor died of it")
     scene.costs_nothing = True
 

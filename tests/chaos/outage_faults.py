@@ -78,7 +78,7 @@ def volume_of_an_hour(scene: Scene) -> None:
     scene.admin("rates", trades_per_second=200)
     scene.expect(not wrong, f"{wrong} times the status did not say database_away")
     scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
-    waiting = scene.status()["books"]["in_journal"]
+    waiting = scene.status()["accounting"]["in_journal"]
     scene.over()
     scene.server.start()
     began = time.monotonic()
@@ -86,7 +86,7 @@ def volume_of_an_hour(scene: Scene) -> None:
     stored_s = time.monotonic() - began
     scene.until_status("it is healthy", lambda found: found["state"] == "healthy", within_s=90)
     scene.quiet()
-    scene.until_status("all is stored", lambda found: not found["books"]["in_journal"])
+    scene.until_status("all is stored", lambda found: not found["accounting"]["in_journal"])
     inverted, longest_s = disorder(scene.ledger, scene.plain_dsn)
     scene.expect(not inverted, f"{inverted} trades were received before earlier ones")
     scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")

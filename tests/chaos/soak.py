@@ -236,7 +236,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         trades=last["trades"]["total"],
         reconnects=last["connections"]["reconnects_total"],
         deaths=last["restarts"]["total"],
-        books="balanced" if last["books"]["balanced"] else "NOT BALANCED",
+        books="balanced" if last["accounting"]["balanced"] else "NOT BALANCED",
         sent=outcome.sent,
         lost=outcome.lost,
         doubled=outcome.duplicated,

@@ -1,4 +1,4 @@
-"""A health document as the tracker gives it, for those who read it."""
+"""A status document as the tracker makes it, for the tests of its readers."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
         for child in ("a-0001", "b-0001"):
             state.connection_ended(child, reason=reason, at=50.0)
     written = BatchWritten(
-        stored=1234, repeated=5, rejected=0, recovered=0, mark=9, oldest_received_ns=0
+        stored=1234, duplicates=5, rejected=0, recovered=0, mark=9, oldest_received_ns=0
     )
     state.batch_written(written, at=60.0, wall_ns=WALL)
     state.journal_sampled(JOURNAL, full=False, oldest_s=0.0)

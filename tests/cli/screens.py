@@ -57,7 +57,7 @@ def busy() -> HealthState:
         for second in range(60):
             health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
-        commit(health, at=at, stored=count, repeated=count - 3)
+        commit(health, at=at, stored=count, duplicates=count - 3)
     health.writer_reported(state="live", waiting=12)
     health.catalog_reported(catalog(), at=NOW - 1)
     pending = (("not closed", 312), ("proposed", 9), ("disputed", 1))
@@ -75,7 +75,7 @@ def _journal(health: HealthState, **said: Any) -> None:
         "bytes": 3 << 20,
         "cap_bytes": 20 << 30,
         "free_bytes": 212 << 30,
-        "weight_appended": health.document(NOW, 0).books.stored * 2 - 183,
+        "weight_appended": health.document(NOW, 0).accounting.stored * 2 - 183,
     }
     sample(health, **figures | said)
 
@@ -149,7 +149,7 @@ SPOILS: Mapping[str, Spoil] = {
     "resolution_conflicts": lambda h: h.resolution_reported(
         outcomes(recorded_total=41, conflicts_total=1), at=NOW
     ),
-    "books_unbalanced": lambda h: _journal(h, weight_appended=1),
+    "accounting_unbalanced": lambda h: _journal(h, weight_appended=1),
 }
 
 

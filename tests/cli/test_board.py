@@ -10,7 +10,7 @@ from tests.cli.board_samples import health
 
 
 def shown(document: Any, encoding: str = "utf-8") -> list[str]:
-    """Return the lines of a board 80 columns wide."""
+    """Return the lines of a table 80 columns wide."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(width=80, file=file, highlight=False)
     console.print(board.render(document))
@@ -25,7 +25,7 @@ def fact(document: Any, name: str) -> str:
     return " ".join(lines[first].split()[1:] + (rest[0].split() if rest else []))
 
 
-def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
+def test_the_summary_is_one_line_with_the_main_figures() -> None:
     text = board.summary(health(live=False))
     assert "\n" not in text
     assert text.startswith("degraded: none of 2")
@@ -35,7 +35,7 @@ def test_summary_is_one_line_with_the_figures_most_wanted() -> None:
 
 
 @pytest.mark.parametrize(("part", "name"), [("journal", "free_bytes"), ("trades", "total")])
-def test_a_number_that_no_tracker_counts_to_is_rejected(part: str, name: str) -> None:
+def test_a_number_longer_than_64_bits_is_rejected(part: str, name: str) -> None:
     document = health()
     document[part][name] = 10**400
     with pytest.raises(PayloadRejected, match="longer than 64 bits"):
@@ -73,21 +73,21 @@ def test_an_hour_without_trades_is_drawn_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "told"),
+    ("gap", "text"),
     [(0.0, "today 100 % of"), (0.001, "today 99.99 % of"), (250.0, "today 75.00 % of the time")],
 )
-def test_coverage_is_never_called_whole_while_anything_is_missing(gap: float, told: str) -> None:
+def test_coverage_is_never_100_percent_while_anything_is_missing(gap: float, text: str) -> None:
     document = health()
     document["coverage"] |= {"wanted_token_s": 1000.0, "gap_token_s": gap}
-    assert told in fact(document, "coverage")
+    assert text in fact(document, "coverage")
 
 
-def test_time_in_which_nothing_was_heard_is_told() -> None:
+def test_a_blackout_is_shown() -> None:
     document = health()
-    document["coverage"] |= {"wanted_token_s": 10.0, "gap_token_s": 10.0, "deaf_s": 240.0}
-    assert "deaf for 4 min" in fact(document, "coverage")
+    document["coverage"] |= {"wanted_token_s": 10.0, "gap_token_s": 10.0, "blackout_s": 240.0}
+    assert "blackout of 4 min" in fact(document, "coverage")
     document["coverage"] |= {"wanted_token_s": 0.0}
-    assert "nothing was wanted yet" in fact(document, "coverage")
+    assert "no token was wanted today yet" in fact(document, "coverage")
 
 
 def test_eighty_columns_are_enough_for_the_largest_numbers() -> None:
@@ -101,7 +101,7 @@ def test_eighty_columns_are_enough_for_the_largest_numbers() -> None:
 
 
 @pytest.mark.parametrize("minutes", [[-(2**62), 0, 1234], [-1, 0, 0], [2**62, 1, 0]])
-def test_counts_that_cannot_be_are_drawn_as_they_can(minutes: list[int]) -> None:
+def test_impossible_counts_are_drawn_all_the_same(minutes: list[int]) -> None:
     document = health()
     document["trades"]["minutes"] = minutes
     bars = [str(line) for line in board.Sparkline(minutes).__rich_console__(*drawing())]

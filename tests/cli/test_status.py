@@ -101,7 +101,7 @@ def test_json_gives_the_document_as_it_is(serve: Serve, capsys: pytest.CaptureFi
     [
         ("state", "healthy"),
         ("trades.total", "1234"),
-        ("books.balanced", "true"),
+        ("accounting.balanced", "true"),
         ("last_reconnect", "null"),
         ("connections.list.b-0001.state", "listening"),
         ("connections.list.0.id", "a-0001"),

@@ -49,7 +49,7 @@ def test_a_poison_trade_is_set_aside_and_its_neighbours_are_stored(
 ) -> None:
     trades = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
     committed = store.commit(Batch(trades=trades, mark=8))
-    assert (committed.stored, committed.repeated, committed.rejected) == (6, 0, 1)
+    assert (committed.stored, committed.duplicates, committed.rejected) == (6, 0, 1)
     assert committed.mark == 8
     ((reason, payload),) = ask(database, "select reason, payload from rejected_messages")
     assert reason.startswith("database rejected: ")
@@ -60,7 +60,7 @@ def test_a_poison_trade_told_again_is_set_aside_once(store: Store, database: str
     batch = Batch(trades=(trade(), trade(1, size=Decimal(-1))))
     store.commit(batch)
     again = store.commit(batch)
-    assert (again.stored, again.repeated, again.rejected) == (0, 1, 1)
+    assert (again.stored, again.duplicates, again.rejected) == (0, 1, 1)
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]
 
 
@@ -186,7 +186,7 @@ def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, databas
         mark=3,
     )
     committed = store.commit(batch)
-    assert (committed.stored, committed.repeated, committed.mark) == (2, 0, 3)
+    assert (committed.stored, committed.duplicates, committed.mark) == (2, 0, 3)
     tables = ("prints", "markets", "connection_events", "rejected_messages")
     assert [len(ask(database, f"select from {table}")) for table in tables] == [2, 1, 1, 1]
-    assert store.commit(batch).repeated == 2
+    assert store.commit(batch).duplicates == 2

@@ -65,14 +65,14 @@ def test_the_other_feed_is_dropped_before_the_database_is_asked(store: Store) ->
     store.commit(Batch(trades=trades))
     known = len(store._recent._young)
     committed = store.commit(Batch(trades=trades))
-    assert (committed.stored, committed.repeated) == (0, 50)
+    assert (committed.stored, committed.duplicates) == (0, 50)
     assert len(store._recent._young) == known == 50
 
 
 def test_of_twins_in_one_batch_the_earliest_receipt_stays(store: Store, database: str) -> None:
     late, early = trade(received_at_ns=2_000_000_000_000), trade(received_at_ns=1_000_000_000_000)
     committed = store.commit(Batch(trades=(late, early, late)))
-    assert (committed.stored, committed.repeated) == (1, 2)
+    assert (committed.stored, committed.duplicates) == (1, 2)
     assert ask(database, "select extract(epoch from received_at)::int from prints") == [(1000,)]
 
 
@@ -86,7 +86,7 @@ def test_what_another_life_stored_collides_and_is_stored_once(database: str) -> 
         for at in (10, 20, 30, 40)
     ]
     assert [committed.stored for committed in told] == [10, 10, 10, 10]
-    assert [committed.repeated for committed in told] == [10, 10, 10, 10]
+    assert [committed.duplicates for committed in told] == [10, 10, 10, 10]
     assert ask(database, "select count(*), count(distinct traded_at) from prints") == [(60, 60)]
     first.close()
     second.close()
@@ -105,6 +105,6 @@ def test_a_window_does_not_outlive_its_connection(store: Store, database: str) -
 def test_a_poison_trade_is_not_taken_for_stored(store: Store, database: str) -> None:
     poison: Trade = trade(1, side="HOLD")
     batch = Batch(trades=(trade(0), poison, trade(2, token_id=TokenId("8"))))
-    assert (store.commit(batch).stored, store.commit(batch).repeated) == (2, 2)
+    assert (store.commit(batch).stored, store.commit(batch).duplicates) == (2, 2)
     assert ask(database, "select count(*) from prints") == [(2,)]
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]

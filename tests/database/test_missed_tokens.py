@@ -111,7 +111,7 @@ def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
     assert store.busy_since is None
     store.open(journal_id)
     again = store.commit(batch)
-    assert (again.stored, again.repeated) == ((0, 2) if heard else (2, 0))
+    assert (again.stored, again.duplicates) == ((0, 2) if heard else (2, 0))
     assert again.mark == 3
     assert ask(database, "select count(*) from trades") == [(2,)]
     store.close()

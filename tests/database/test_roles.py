@@ -56,7 +56,7 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
     try:
         assert store.open(UUID(int=1)).mark == 1
         assert store.commit(everything()).stored == 2
-        assert store.commit(everything()).repeated == 2
+        assert store.commit(everything()).duplicates == 2
         assert list(store.open_markets()) == []
     finally:
         store.close()

@@ -50,8 +50,8 @@ def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None
 
 def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
     batch = Batch(trades=tuple(trade(second) for second in range(50)), mark=51)
-    assert store.commit(batch) == Committed(stored=50, repeated=0, rejected=0, mark=51)
-    assert store.commit(batch) == Committed(stored=0, repeated=50, rejected=0, mark=51)
+    assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, mark=51)
+    assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, mark=51)
     assert ask(database, "select count(*) from prints") == [(50,)]
 
 
@@ -59,7 +59,7 @@ def test_the_same_trade_twice_in_one_batch_is_stored_once_with_its_first_receipt
     store: Store, database: str
 ) -> None:
     late, early = trade(1, received_at_ns=ns(9)), trade(1, received_at_ns=ns(2))
-    assert store.commit(Batch(trades=(late, early))).repeated == 1
+    assert store.commit(Batch(trades=(late, early))).duplicates == 1
     assert ask(database, "select received_at from trades") == [(at(2),)]
 
 
@@ -166,7 +166,7 @@ def test_two_writers_of_one_journal_wait_for_each_other(
     for thread in threads:
         thread.join(timeout=60)
     assert sum(each.stored for each in told) == 200
-    assert sum(each.repeated for each in told) == 200
+    assert sum(each.duplicates for each in told) == 200
 
 
 def test_two_trackers_may_meet_the_same_new_tokens_at_once(
@@ -241,7 +241,7 @@ def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> N
         for index in (0, 1)
     )
     assert store.commit(Batch(rejections=rows)) == Committed(
-        stored=0, repeated=0, rejected=2, mark=1
+        stored=0, duplicates=0, rejected=2, mark=1
     )
     store.commit(Batch(rejections=rows))
     kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")

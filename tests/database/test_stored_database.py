@@ -198,7 +198,7 @@ def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None
         committed = store.commit(again)
     finally:
         store.close()
-    assert (committed.stored, committed.repeated) == (0, 2)
+    assert (committed.stored, committed.duplicates) == (0, 2)
     assert rows(old, *KNOWN, *TOLD) == before
 
 

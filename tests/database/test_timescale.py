@@ -52,7 +52,7 @@ def test_a_replay_into_compressed_chunks_stores_nothing_twice(store: Store, time
     batch = Batch(trades=tuple(trade(second) for second in range(2000)))
     assert store.commit(batch).stored == 2000
     ask(timescale, "select compress_chunk(c) from show_chunks('prints') c")
-    assert store.commit(batch).repeated == 2000
+    assert store.commit(batch).duplicates == 2000
     late = store.commit(Batch(trades=(trade(5, occurrence=2),)))
     assert late.stored == 1
     assert ask(timescale, "select count(*) from trades") == [(2001,)]

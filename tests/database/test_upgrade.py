@@ -52,7 +52,7 @@ def test_it_is_written_on_and_nothing_is_stored_twice(server: Server, file: Path
             committed = store.commit(everything())
         finally:
             store.close()
-        assert (committed.stored, committed.repeated) == (0, 2)
+        assert (committed.stored, committed.duplicates) == (0, 2)
         assert len(_rows(dsn, "resolutions")) == 1
 
 

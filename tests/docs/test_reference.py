@@ -148,7 +148,7 @@ def test_every_metric_is_explained_with_its_type_labels_and_field() -> None:
     assert all(row["meaning"] for row in METRICS)
 
 
-def test_every_field_has_a_metric_or_a_word_where_it_is_found_instead() -> None:
+def test_every_field_has_a_metric_or_is_found_elsewhere() -> None:
     mapped = {name for row in METRICS for name in names(row["status field"])}
 
     assert mapped | set(INSTEAD) == set(FIELDS)
@@ -156,12 +156,12 @@ def test_every_field_has_a_metric_or_a_word_where_it_is_found_instead() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(INSTEAD))
-def test_what_is_used_instead_is_a_metric_that_there_is(field: str) -> None:
+def test_what_is_used_instead_is_a_metric(field: str) -> None:
     there = {name for row in METRICS for name in names(row["metric"])}
     place = {spelled(name): place for name, place in ELSEWHERE.items()}[field]
 
     assert set(METRIC.findall(INSTEAD[field])) <= there
-    wanted = [name for name in METRIC.findall(place) if "words for people" not in place]
+    wanted = [name for name in METRIC.findall(place) if "text for people" not in place]
     assert set(METRIC.findall(INSTEAD[field])) == set(wanted)
 
 

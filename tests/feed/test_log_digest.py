@@ -7,8 +7,8 @@ from actors.writer.notify import CommitSummary
 S = 1_000_000_000
 
 
-def committed(stored: int = 0, repeated: int = 0, rejected: int = 0) -> Committed:
-    return Committed(stored=stored, repeated=repeated, rejected=rejected, mark=1)
+def committed(stored: int = 0, duplicates: int = 0, rejected: int = 0) -> Committed:
+    return Committed(stored=stored, duplicates=duplicates, rejected=rejected, mark=1)
 
 
 def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:
@@ -48,12 +48,12 @@ def test_names_from_outside_are_bounded_and_none_goes_uncounted() -> None:
 def test_transactions_are_summed_up_with_the_longest_wait() -> None:
     written = CommitSummary(every_s=10)
     written.add(committed(stored=3), oldest_received_ns=1 * S, wall_ns=3 * S)
-    written.add(committed(repeated=2, rejected=1), oldest_received_ns=4 * S, wall_ns=5 * S)
+    written.add(committed(duplicates=2, rejected=1), oldest_received_ns=4 * S, wall_ns=5 * S)
 
     assert written.take(100.0) == {
         "batches": 2,
         "stored": 3,
-        "repeated": 2,
+        "duplicates": 2,
         "rejected": 1,
         "lag_s": 2.0,
     }
@@ -89,5 +89,5 @@ def test_rejections_alone_have_no_lag() -> None:
     written.add(committed(rejected=1), oldest_received_ns=0, wall_ns=50 * S)
 
     assert written.take(0.0) == {
-        "batches": 1, "stored": 0, "repeated": 0, "rejected": 1, "lag_s": 0.0,
+        "batches": 1, "stored": 0, "duplicates": 0, "rejected": 1, "lag_s": 0.0,
     }  # fmt: skip

@@ -40,7 +40,7 @@ def connection(child: str = "a-0001", **said: Any) -> ConnectionReport:
 def batch(**said: Any) -> BatchWritten:
     values: dict[str, Any] = {
         "stored": 0,
-        "repeated": 0,
+        "duplicates": 0,
         "rejected": 0,
         "recovered": 0,
         "mark": 1,

@@ -10,36 +10,36 @@ from tests.health.health_samples import (
 )
 
 
-def test_the_books_show_what_waits_in_the_journal() -> None:
+def test_the_accounting_shows_what_waits_in_the_journal() -> None:
     health = well()
-    commit(health, at=START + 2, stored=3, repeated=2, rejected=1, mark=4)
+    commit(health, at=START + 2, stored=3, duplicates=2, rejected=1, mark=4)
     sample(health, next_seq=8, weight_appended=10)
     said = document(health, START + 3)
-    books = said.books
-    assert (books.received, books.in_journal, books.balanced) == (10, 4, True)
+    accounting = said.accounting
+    assert (accounting.received, accounting.in_journal, accounting.balanced) == (10, 4, True)
     assert said.journal.pending_records == 4
 
 
-def test_a_trade_that_vanished_unbalances_the_books() -> None:
+def test_a_trade_that_vanished_unbalances_the_accounting() -> None:
     health = well()
     commit(health, at=START + 2, stored=9, mark=8)
     sample(health, next_seq=8, weight_appended=10)
-    assert codes(health, START + 3) == ("books_unbalanced",)
+    assert codes(health, START + 3) == ("accounting_unbalanced",)
 
 
-def test_a_trade_counted_twice_unbalances_the_books() -> None:
+def test_a_trade_counted_twice_unbalances_the_accounting() -> None:
     health = well()
     commit(health, at=START + 2, stored=11, mark=4)
     sample(health, next_seq=8, weight_appended=10)
-    assert codes(health, START + 3) == ("books_unbalanced",)
+    assert codes(health, START + 3) == ("accounting_unbalanced",)
 
 
 def test_what_an_earlier_process_left_behind_is_balanced_by_its_own_column() -> None:
     health = well()
     commit(health, at=START + 2, stored=9, recovered=4, mark=8)
     sample(health, next_seq=8, weight_appended=5)
-    books = document(health, START + 3).books
-    assert (books.recovered, books.in_journal, books.balanced) == (4, 0, True)
+    accounting = document(health, START + 3).accounting
+    assert (accounting.recovered, accounting.in_journal, accounting.balanced) == (4, 0, True)
 
 
 @pytest.mark.parametrize("told", [7, 13])
@@ -49,10 +49,10 @@ def test_a_writer_that_lost_count_is_settled_when_the_journal_is_empty(told: int
     health.store_opened(server="x")
     commit(health, at=START + 2, stored=told, mark=4)
     sample(health, next_seq=8, weight_appended=10)
-    assert document(health, START + 3).books.balanced
+    assert document(health, START + 3).accounting.balanced
     commit(health, at=START + 4, mark=8)
     sample(health, next_seq=8, weight_appended=10)
-    books = document(health, START + 5).books
-    assert (books.adjusted, books.in_journal, books.balanced) == (told - 10, 0, True)
+    accounting = document(health, START + 5).accounting
+    assert (accounting.adjusted, accounting.in_journal, accounting.balanced) == (told - 10, 0, True)
     sample(health, next_seq=8, weight_appended=11)
-    assert codes(health, START + 6) == ("books_unbalanced",)
+    assert codes(health, START + 6) == ("accounting_unbalanced",)

@@ -38,7 +38,7 @@ def test_the_report_of_a_former_life_changes_nothing() -> None:
 
 def test_a_connection_that_the_plan_let_go_is_forgotten() -> None:
     health = well()
-    health.connection_let_go("a-0001")
+    health.connection_removed("a-0001")
     health.connection_reported(connection(), at=START + 3)
     health.connection_ended("a-0001", reason="closed", at=START + 3)
     assert [one.id for one in document(health, START + 4).connections.each] == ["b-0001"]
@@ -79,5 +79,5 @@ def test_tokens_wait_only_when_neither_a_connection_nor_its_successor_hears_them
         confirmed = 10 if name == "b-0001.1" else 7
         health.connection_reported(connection(name, confirmed=confirmed), at=START + 2)
     assert document(health, START + 90).assets.never_confirmed == 0
-    health.connection_let_go("b-0001.1")
+    health.connection_removed("b-0001.1")
     assert document(health, START + 90).assets.never_confirmed == 3

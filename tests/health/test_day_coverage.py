@@ -14,14 +14,14 @@ def test_seconds_count_once_for_each_wanted_token() -> None:
     for second, covered in enumerate((0, 4, 3, 0)):
         today.measured(100.0 + second, MIDNIGHT + second * 10**9, wanted=4, covered=covered)
     said = today.coverage()
-    assert (said.wanted_token_s, said.gap_token_s, said.deaf_s) == (12.0, 5.0, 1.0)
+    assert (said.wanted_token_s, said.gap_token_s, said.blackout_s) == (12.0, 5.0, 1.0)
 
 
-def test_nothing_wanted_is_no_deafness() -> None:
+def test_nothing_wanted_is_no_blackout() -> None:
     today = DayCoverage(MIDNIGHT)
     for second in range(3):
         today.measured(second, MIDNIGHT, wanted=0, covered=0)
-    assert (today.coverage().deaf_s, today.coverage().wanted_token_s) == (0.0, 0.0)
+    assert (today.coverage().blackout_s, today.coverage().wanted_token_s) == (0.0, 0.0)
 
 
 def test_a_new_day_begins_at_midnight_utc_whenever_the_process_began() -> None:
@@ -151,4 +151,4 @@ def test_what_nobody_measured_before_midnight_is_not_of_today() -> None:
         held.run(2 * HOUR_S)
         day.measure()
         said = day.today.coverage()
-        assert (said.wanted_token_s, said.gap_token_s, said.deaf_s) == (7200.0, 7200.0, 3600.0)
+        assert (said.wanted_token_s, said.gap_token_s, said.blackout_s) == (7200.0, 7200.0, 3600.0)

@@ -43,7 +43,7 @@ def _drop(health: HealthState, *children: str) -> None:
             "resolution_conflicts",
             lambda h: h.resolution_reported(outcomes(conflicts_total=1), at=START + 5),
         ),
-        ("books_unbalanced", lambda h: sample(h, weight_appended=-1)),
+        ("accounting_unbalanced", lambda h: sample(h, weight_appended=-1)),
     ],
 )
 def test_each_of_these_degrades_health_at_once(code: str, spoil: Any) -> None:

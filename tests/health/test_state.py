@@ -71,7 +71,7 @@ def test_the_document_is_json_with_stable_names() -> None:
     assert list(said) == [
         "state", "reasons", "codes", "version", "host", "pid", "at", "started_at", "uptime_s",
         "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
-        "database", "resolutions", "catalog", "restarts", "books", "drift",
+        "database", "resolutions", "catalog", "restarts", "accounting", "drift",
     ]  # fmt: skip
     assert said["connections"]["list"][0]["id"] == "a-0001"
     assert said["started_at"] == "2026-05-28T20:26:40.000Z"
@@ -86,7 +86,7 @@ def test_a_document_survives_the_way_through_json() -> None:
 
 def test_trades_are_what_was_new_in_the_database() -> None:
     health = well()
-    commit(health, at=START + 2, stored=5, repeated=50)
+    commit(health, at=START + 2, stored=5, duplicates=50)
     commit(health, at=START + 100, stored=1)
     trades = document(health, START + 100).trades
     assert (trades.last_minute, trades.last_hour, trades.total) == (1, 6, 6)
@@ -100,7 +100,7 @@ def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
     assert (part.recorded, part.pending_total, part.pending["disputed"]) == (4, 8, 1)
 
 
-def test_verdicts_and_conflicts_count_on_when_their_actor_is_born_again() -> None:
+def test_resolutions_and_conflicts_count_on_when_their_actor_restarts() -> None:
     health = well()
     first = outcomes(incarnation=1, recorded_total=4, conflicts_total=2)
     again = outcomes(incarnation=2, recorded_total=0, conflicts_total=0)
@@ -109,7 +109,7 @@ def test_verdicts_and_conflicts_count_on_when_their_actor_is_born_again() -> Non
     part = document(health, START + 3).resolutions
     assert (part.recorded, part.recorded_today, part.conflicts) == (4, 4, 2)
 
-    # More than its former life had: what it says is all its own.
+    # More than the incarnation before it had: all of its own count is new.
     later = outcomes(incarnation=2, recorded_total=9, conflicts_total=3)
     for said in (later, later):
         health.resolution_reported(said, at=START + 4)

@@ -200,7 +200,7 @@ def _killed(machine: Machine) -> Iterator[str]:
     machine.again(int(pid))
     _until_well(machine)
     yield transcript.told(machine, mark)
-    yield transcript.shell(machine, "/opt/tracker/bin/tracker-status --field books")
+    yield transcript.shell(machine, "/opt/tracker/bin/tracker-status --field accounting")
 
 
 def _misconfigured(machine: Machine) -> Iterator[str]:

@@ -50,7 +50,7 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
             "nobody listens", lambda found: found["connections"]["live"] == 0
         )
         assert "database_away" in found["codes"]
-        heard = found["books"]["received"]
+        heard = found["accounting"]["received"]
         assert heard > 500
         assert size(scene) <= CAP
     scene.until_status(

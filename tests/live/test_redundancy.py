@@ -73,7 +73,9 @@ class Play:
         """Let what is under way arrive, stop in order, judge."""
         self.scene.admin("rates", trades_per_second=0)
         ended = datetime.now(UTC)
-        self.scene.until_status("all is committed", lambda found: found["books"]["in_journal"] == 0)
+        self.scene.until_status(
+            "all is committed", lambda found: found["accounting"]["in_journal"] == 0
+        )
         self._prove(ended)
         assert self.tracker.stop() == 0
         assert self.simulator.stop() == 0

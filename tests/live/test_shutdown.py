@@ -125,7 +125,7 @@ def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
     simulator = scene.simulator(*LIVELY)
     absent = f"postgresql://nobody@/none?host={tmp_path}"
     tracker = scene.tracker(TRACKER_DATABASE_URL=absent)
-    scene.until_status("trades wait", lambda found: found["books"]["in_journal"] > 50)
+    scene.until_status("trades wait", lambda found: found["accounting"]["in_journal"] > 50)
     code, took = terminated(tracker)
     assert (code, took < CALM_S) == (0, True)
     assert "Traceback" not in tracker.said()

@@ -204,7 +204,7 @@ def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
         house.say(line, a_trade("12", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
     house.until(lambda: house.store.mark == house.journal.next_seq)
-    house.until(lambda: house.health().books.balanced)
+    house.until(lambda: house.health().accounting.balanced)
 
     assert house.health().restarts.children == {"writer": 1}
     assert house.store.opens == 2

@@ -80,7 +80,7 @@ def test_a_database_that_comes_late_gets_everything_from_the_journal(
     before = scene.tracker(TRACKER_DATABASE_URL=absent)
     found = scene.until_status(
         "degraded, with trades in the journal",
-        lambda found: found["books"]["in_journal"] > 300,
+        lambda found: found["accounting"]["in_journal"] > 300,
     )
     assert found["database"]["state"] == "away"
     scene.until_status("degraded", lambda found: found["state"] == "degraded")

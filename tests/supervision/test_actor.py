@@ -138,7 +138,7 @@ def test_reports_are_folded_into_health() -> None:
     assert health.database.server == "PostgreSQL 18"
     assert (health.connections.wanted, health.connections.live) == (2, 2)
     assert (health.assets.wanted, health.assets.covered) == (2, 2)
-    assert health.trades.heard_last_minute == 5
+    assert health.trades.received_last_minute == 5
     assert health.resolutions.recorded == 3
     assert health.catalog.markets == 1
 
@@ -148,10 +148,15 @@ def test_commits_and_a_lost_database_are_folded_into_health() -> None:
     house.tell(
         StoreOpened(server="PostgreSQL 18"),
         BatchWritten(
-            stored=4, repeated=1, rejected=0, recovered=5, mark=1, oldest_received_ns=house.wall_ns
+            stored=4,
+            duplicates=1,
+            rejected=0,
+            recovered=5,
+            mark=1,
+            oldest_received_ns=house.wall_ns,
         ),
     )
-    assert house.health().books.stored == 4
+    assert house.health().accounting.stored == 4
 
     house.tell(StoreLost(reason="connection refused"))
     database = house.health().database
@@ -166,16 +171,16 @@ def test_the_death_of_the_writer_leaves_the_count_of_commits_unsure() -> None:
     house.tell(
         BatchWritten(
             stored=0,
-            repeated=0,
+            duplicates=0,
             rejected=0,
             recovered=0,
             mark=house.journal.next_seq,
             oldest_received_ns=0,
         )
     )
-    books = house.health().books
+    accounting = house.health().accounting
 
-    assert (books.balanced, books.adjusted) == (True, -1)
+    assert (accounting.balanced, accounting.adjusted) == (True, -1)
 
 
 def test_before_time_begins_there_is_no_health() -> None:

@@ -84,7 +84,7 @@ def test_the_journal_is_shown_as_it_is_at_this_moment() -> None:
         free_bytes=5_000,
         full=False,
     )
-    assert shown.books.received == 4
+    assert shown.accounting.received == 4
 
 
 def test_a_journal_without_room_is_full() -> None:
@@ -113,12 +113,12 @@ def test_the_document_is_of_its_own_time() -> None:
 
 
 def negative(told: Any, path: str = "") -> list[str]:
-    """Return the places of numbers below 0; corrections of the books may be."""
+    """Return the places of numbers below 0; corrections of the accounting may be."""
     if isinstance(told, dict):
         return [each for name, part in told.items() for each in negative(part, f"{path}.{name}")]
     if isinstance(told, list | tuple):
         return [each for part in told for each in negative(part, path)]
-    below = isinstance(told, int | float) and told < 0 and path != ".books.adjusted"
+    below = isinstance(told, int | float) and told < 0 and path != ".accounting.adjusted"
     return [f"{path}: {told}"] if below else []
 
 

@@ -455,7 +455,7 @@ def test_a_batch_is_full_when_every_feed_has_told_its_share() -> None:
     assert len(house.stored()) == 6
 
 
-def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
+def test_a_replay_counts_what_was_there_as_duplicates() -> None:
     house = House().open()
     told = house.journal_trade(1)
     house.tell(told)
@@ -464,7 +464,7 @@ def test_the_books_of_a_replay_count_what_was_there_as_repeated() -> None:
     again.store.mark = 0
     again.open()
 
-    assert again.supervisor.last(BatchWritten).repeated == 1
+    assert again.supervisor.last(BatchWritten).duplicates == 1
     assert again.supervisor.last(BatchWritten).stored == 0
 
 
