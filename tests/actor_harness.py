@@ -137,7 +137,7 @@ class House:
         self.writer, self.told_writer = Address(), Box()
         self.journal = MeasuredFakeJournal()
         self.births: list[tuple[str, FakeRef]] = []
-        self.slots: list[ConnectionSpec] = []
+        self.specs: list[ConnectionSpec] = []
         self.unborn: dict[str, Exception] = {}
         self.mute: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
@@ -179,9 +179,9 @@ class House:
             address=address,
         )
 
-    def _listen(self, slot: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
-        ref = self._bear(slot.slot)
-        self.slots.append(slot)
+    def _listen(self, spec: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
+        ref = self._bear(spec.name)
+        self.specs.append(spec)
         return ref
 
     def _bear(self, name: str) -> "pykka.ActorRef[Any]":

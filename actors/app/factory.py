@@ -186,10 +186,10 @@ class ActorFactory:
         dialler = FeedDialler(self._config, self._reactor)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
-        def bear(slot: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
+        def bear(spec: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
             return ConnectionActor.start(
-                Incarnation(slot.slot, incarnation, at),
-                slot,
+                Incarnation(spec.name, incarnation, at),
+                spec,
                 neighbours=neighbours,
                 dialler=dialler,
                 recorder=self.recorder,

@@ -85,7 +85,7 @@ class ConnectionActor(BaseActor):
     def __init__(
         self,
         birth: Incarnation,
-        slot: ConnectionSpec,
+        spec: ConnectionSpec,
         *,
         neighbours: Neighbours,
         dialler: Dialler,
@@ -93,7 +93,7 @@ class ConnectionActor(BaseActor):
         settings: ConnectionSettings,
     ) -> None:
         super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._slot = slot
+        self._spec = spec
         self._settings = settings
         self._dialler = dialler
         self._recorder = recorder
@@ -101,7 +101,7 @@ class ConnectionActor(BaseActor):
         self._line: FeedSocket | None = None
         self._ended = False
         self._time = birth.at
-        self._stats = ConnectionStats(birth, slot.slot)
+        self._stats = ConnectionStats(birth, spec.name)
         self._doubts = MissedTokenCounter()
         self._home = Address()
         self._home.move_to(self.actor_ref)
@@ -139,12 +139,12 @@ class ConnectionActor(BaseActor):
 
     def _open_books(self, epoch: int) -> None:
         """Have heard nothing yet."""
-        slot, settings = self._slot, self._settings
-        self._ingest = Ingest(slot, epoch)
+        spec, settings = self._spec, self._settings
+        self._ingest = Ingest(spec, epoch)
         self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
-        self._subscription = Subscription(slot, self._listening)
+        self._subscription = Subscription(spec, self._listening)
         self._keepalive = Keepalive(
-            slot, self._subscription, self._epoch, silence_s=settings.silence_s
+            spec, self._subscription, self._epoch, silence_s=settings.silence_s
         )
 
     @property
@@ -167,7 +167,7 @@ class ConnectionActor(BaseActor):
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
         self._line = line
-        self._open_books(Epoch.begin(self._recorder, self._slot, self._time.wall_ns))
+        self._open_books(Epoch.begin(self._recorder, self._spec, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.begin(line, self._time.now)
         self._keepalive.begin(self._time.now)
@@ -202,7 +202,7 @@ class ConnectionActor(BaseActor):
         deaf = tuple(sorted(missed))
         if not deaf:
             return
-        log.warning("tokens_deaf", extra={"connection": self._slot.slot, "tokens": deaf})
+        log.warning("tokens_deaf", extra={"connection": self._spec.name, "tokens": deaf})
         self._epoch.doubt(deaf)
         self._doubts.add(deaf, self._time.now)
         self._subscription.again(deaf, self._time.now)
@@ -240,7 +240,7 @@ class ConnectionActor(BaseActor):
         self._hear_sample()
         said = close_reason(message.reason, message.detail)
         if said.complaint:
-            extra = {"connection": self._slot.slot, "text": message.detail}
+            extra = {"connection": self._spec.name, "text": message.detail}
             log.warning("feed_complained", extra=extra)
         self._end(said.reason, message.detail, retry_after_s=said.retry_after_s)
 

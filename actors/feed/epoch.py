@@ -26,9 +26,9 @@ class Epoch:
         self._owes = False
 
     @staticmethod
-    def begin(recorder: Recorder, slot: ConnectionSpec, at_ns: int) -> int:
+    def begin(recorder: Recorder, spec: ConnectionSpec, at_ns: int) -> int:
         """Write that the connection shook hands; give the number of its epoch."""
-        opened = facts.ListeningOpened(at_ns=at_ns, connection=slot.slot, feed=slot.feed)
+        opened = facts.ListeningOpened(at_ns=at_ns, connection=spec.name, feed=spec.feed)
         return recorder.fact(opened)
 
     def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:

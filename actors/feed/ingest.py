@@ -170,10 +170,10 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 class Ingest:
     """Decodes, numbers twins, keeps the coverage book; one for each epoch."""
 
-    def __init__(self, slot: ConnectionSpec, epoch: int) -> None:
+    def __init__(self, spec: ConnectionSpec, epoch: int) -> None:
         self.listening = CoverageBook(epoch)
-        self._slot = slot
-        self._canary = frozenset(slot.canary)
+        self._spec = spec
+        self._canary = frozenset(spec.canary)
         self._twins = OccurrenceCounter()
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
@@ -201,8 +201,8 @@ class Ingest:
             raws = tuple(chain.from_iterable(part.kept for part in parts))
             heard = tuple(chain.from_iterable(part.trades for part in parts))
         numbers = self._occurrences(heard, trades)
-        epoch, slot = self.listening.epoch, self._slot.slot
-        return FramesSeen(epoch, slot, received_at_ns, numbers, raws, hashes)
+        epoch, connection = self.listening.epoch, self._spec.name
+        return FramesSeen(epoch, connection, received_at_ns, numbers, raws, hashes)
 
     def own(self, tokens: Iterable[TokenId]) -> None:
         """Record the trades of these from now on, though one may have been a canary."""

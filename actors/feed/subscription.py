@@ -20,17 +20,17 @@ PROBES = 3
 class Subscription:
     """The tokens of one connection, as its line is told of them."""
 
-    def __init__(self, slot: ConnectionSpec, listening: CoverageBook) -> None:
-        self._slot = slot
+    def __init__(self, spec: ConnectionSpec, listening: CoverageBook) -> None:
+        self._spec = spec
         self._listening = listening
-        self._canary = slot.canary
+        self._canary = spec.canary
         self._retry = ConfirmRetry()
         self._line: FeedSocket | None = None
 
     @property
     def hears(self) -> bool:
         """Return whether it does its work: some token is confirmed, unless none is asked for."""
-        return bool(self._listening.confirmed_count) or not self._slot.tokens
+        return bool(self._listening.confirmed_count) or not self._spec.tokens
 
     @property
     def unheard(self) -> tuple[TokenId, ...]:
@@ -50,7 +50,7 @@ class Subscription:
 
     def markers(self) -> tuple[bytes, ...]:
         """Return what messages must contain to be handed on: books until all are confirmed."""
-        if self._slot.lifecycle:
+        if self._spec.lifecycle:
             return LIFECYCLE_MARKERS
         asked = self._listening.requested_count
         confirmed = self._listening.confirmed_count >= asked > 0
@@ -59,12 +59,12 @@ class Subscription:
     def begin(self, line: FeedSocket, now: float) -> None:
         """Send the initial form once, the rest as operations."""
         self._line = line
-        tokens = (*self._slot.tokens, *self._canary)
+        tokens = (*self._spec.tokens, *self._canary)
         head, *rest = list(chunks(tokens, channel.TOKENS_AT_ONCE)) or [()]
-        line.send_text(channel.first_subscription(head, custom=self._slot.lifecycle))
+        line.send_text(channel.first_subscription(head, custom=self._spec.lifecycle))
         for chunk in rest:
             self._ask(chunk)
-        self._listening.requested(self._slot.tokens, now)
+        self._listening.requested(self._spec.tokens, now)
         self.watch()
 
     def add(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -116,7 +116,7 @@ class Subscription:
     def _ask(self, tokens: tuple[TokenId, ...]) -> None:
         if self._line is not None:
             for chunk in chunks(tokens, channel.TOKENS_AT_ONCE):
-                self._line.send_text(channel.subscription(chunk, custom=self._slot.lifecycle))
+                self._line.send_text(channel.subscription(chunk, custom=self._spec.lifecycle))
 
 
 # MERGED: The keepalive: what one connection does about silence.
@@ -130,9 +130,9 @@ class Keepalive:
     """
 
     def __init__(
-        self, slot: ConnectionSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
+        self, spec: ConnectionSpec, subscription: Subscription, epoch: Epoch, *, silence_s: float
     ) -> None:
-        resting = slot.lifecycle and not slot.canary
+        resting = spec.lifecycle and not spec.canary
         self._liveness = Liveness(silence_s=silence_s * (10 if resting else 1))
         self._subscription = subscription
         self._epoch = epoch

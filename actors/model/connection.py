@@ -10,19 +10,19 @@ from actors.model.trade import TokenId
 
 
 class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot of the plan, as its connection is born.
+    """The task of one connection, as the plan stands when the connection is started.
 
     Attributes:
-        slot: The connection's name everywhere: the slot's, e.g. `a-0003`, for its
-            first connection, `a-0003.1` and so on for those that replaced it.
-        feed: Which of the independent sets of connections it belongs to, from 0.
-        tokens: Whose prints it records.
+        name: Of the connection: that of its slot, e.g. `a-0003`, for the first connection
+            of the slot; `a-0003.1` and so on for those that replace it.
+        feed: Which redundant copy of the subscription it belongs to: 0 is feed A.
+        tokens: The tokens whose trades it records.
         canary: Tokens subscribed only so that silence means something; another
             connection records their trades.
         lifecycle: Listen for new markets and resolutions of all markets.
     """
 
-    slot: str
+    name: str
     feed: int
     tokens: tuple[TokenId, ...] = ()
     canary: tuple[TokenId, ...] = ()

@@ -206,7 +206,7 @@ class FeedConnections:
 
 TIDY_S = 60.0
 """Between two slots that are emptied because the others can take their markets."""
-LIFECYCLE = ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)
+LIFECYCLE = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
 
 
 class PlanExecutor:
@@ -237,7 +237,7 @@ class PlanExecutor:
 
     def open_lifecycle(self, time: Tick) -> None:
         """Take on the connection that hears of new markets and of resolutions."""
-        self.handovers.take_on(LIFECYCLE.slot, LIFECYCLE.feed, self._lifecycle, time)
+        self.handovers.take_on(LIFECYCLE.name, LIFECYCLE.feed, self._lifecycle, time)
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
         """Return the slots that a market is on, one of each feed."""
@@ -303,16 +303,16 @@ class PlanExecutor:
 
     def _spec(self, slot: str, connection: str) -> ConnectionSpec:
         return ConnectionSpec(
-            slot=connection,
+            name=connection,
             feed=self._plan.feed_of(slot),
             tokens=self._plan.tokens_of(slot),
             canary=self._canary(slot),
         )
 
     def _lifecycle(self) -> ConnectionSpec:
-        canary = self._canary(LIFECYCLE.slot)
+        canary = self._canary(LIFECYCLE.name)
         return ConnectionSpec(
-            slot=LIFECYCLE.slot, feed=LIFECYCLE.feed, canary=canary, lifecycle=True
+            name=LIFECYCLE.name, feed=LIFECYCLE.feed, canary=canary, lifecycle=True
         )
 
     def _canary(self, slot: str) -> tuple[TokenId, ...]:

@@ -148,7 +148,7 @@ class Tracker:
         to_writer.move_to(self._writer.actor_ref)
         self._connection = ConnectionActor(
             Incarnation("a-0001", 1, tick),
-            ConnectionSpec(slot="a-0001", feed=0, tokens=(TOKEN,)),
+            ConnectionSpec(name="a-0001", feed=0, tokens=(TOKEN,)),
             neighbours=Neighbours(**others, writer=to_writer),
             dialler=self._dialler,
             recorder=Recorder(journal, to_writer, inflight_max=1_000),

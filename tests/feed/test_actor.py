@@ -94,14 +94,14 @@ def a_change(at_ms: int) -> bytes:
 class House:
     """A connection with its neighbours, its line and a clock."""
 
-    def __init__(self, slot: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
+    def __init__(self, spec: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
         self.supervisor, self.writer = Box(), Box()
         self.catalog, self.resolution = Box(), Box()
         self.dialler, self.journal = FakeDialler(), FakeJournal()
         self.now, self.wall_ms = 100.0, WALL_MS
         self.actor = ConnectionActor(
             Incarnation("a-0001", 1, self.tick_message()),
-            slot or ConnectionSpec(slot="a-0001", feed=0, tokens=(YES, NO), canary=(CANARY,)),
+            spec or ConnectionSpec(name="a-0001", feed=0, tokens=(YES, NO), canary=(CANARY,)),
             neighbours=Neighbours(
                 supervisor=self.supervisor,
                 writer=self.writer,
@@ -172,7 +172,7 @@ def test_a_connection_subscribes_to_its_tokens_and_its_canary() -> None:
 
 def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
     tokens = tuple(TokenId(str(1000 + i)) for i in range(250))
-    house = House(ConnectionSpec(slot="a", feed=0, tokens=tokens)).connect()
+    house = House(ConnectionSpec(name="a", feed=0, tokens=tokens)).connect()
 
     kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.line)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
@@ -595,7 +595,7 @@ def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> N
 
 
 def test_lifecycle_events_go_to_catalogue_and_resolution() -> None:
-    house = House(ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)).connect()
+    house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect()
     assert json.loads(house.line.sent[0])["custom_feature_enabled"] is True
     announced = {
         "event_type": "new_market",

@@ -12,7 +12,7 @@ OTHER, CANARY = TokenId("72"), TokenId("99")
 
 def ingest(*, epoch: int = 5) -> Ingest:
     taking = Ingest(
-        ConnectionSpec(slot="a-0001", feed=0, tokens=(TOKEN, OTHER), canary=(CANARY,)), epoch
+        ConnectionSpec(name="a-0001", feed=0, tokens=(TOKEN, OTHER), canary=(CANARY,)), epoch
     )
     taking.listening.requested((TOKEN, OTHER), 0.0)
     return taking

@@ -29,7 +29,7 @@ from tests.feed.test_actor import (
     sent_tokens,
 )
 
-ALONE = ConnectionSpec(slot="a-0001", feed=0, tokens=(YES, NO))
+ALONE = ConnectionSpec(name="a-0001", feed=0, tokens=(YES, NO))
 DEEP = b'"bids"'
 
 
@@ -124,7 +124,7 @@ def test_a_failed_probe_is_frozen_in_time() -> None:
 
 
 def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
-    house = House(ConnectionSpec(slot="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
+    house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
 
     assert len(sent_tokens(house.line)) == 1
     assert ended(house) == ""

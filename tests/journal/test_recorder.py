@@ -14,7 +14,7 @@ from tests.fakes_box import Box
 from tests.polymarket.feed_samples import RECEIVED_NS, spoken
 
 ALIVE = facts.ProcessAlive(at_ns=7)
-SLOT = ConnectionSpec(slot="a", feed=0)
+SLOT = ConnectionSpec(name="a", feed=0)
 
 
 def frames(*raws: bytes) -> Ingested:

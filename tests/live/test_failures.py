@@ -218,17 +218,17 @@ class House(test_supervision.House):
             )
         )
 
-    def _listen(self, slot: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
-        if self._child != slot.slot:
-            return super()._listen(slot, incarnation, at)
+    def _listen(self, spec: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+        if self._child != spec.name:
+            return super()._listen(spec, incarnation, at)
         return self._spoil(
             ConnectionActor(
-                Incarnation(slot.slot, incarnation, at),
-                slot,
+                Incarnation(spec.name, incarnation, at),
+                spec,
                 neighbours=Neighbours(
                     supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
                 ),
-                dialler=self.diallers[slot.slot],
+                dialler=self.diallers[spec.name],
                 recorder=self.recorder,
                 settings=ConnectionSettings(),
             )

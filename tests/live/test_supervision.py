@@ -124,14 +124,14 @@ class House:
             rng=Random(1),
         )
 
-    def _listen(self, slot: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _listen(self, spec: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return ConnectionActor.start(
-            Incarnation(slot.slot, incarnation, at),
-            slot,
+            Incarnation(spec.name, incarnation, at),
+            spec,
             neighbours=Neighbours(
                 supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
             ),
-            dialler=self.diallers[slot.slot],
+            dialler=self.diallers[spec.name],
             recorder=self.recorder,
             settings=ConnectionSettings(),
         )

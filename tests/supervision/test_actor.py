@@ -23,7 +23,7 @@ def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection()
     house = House().tick()
 
     assert sorted(house.born()) == ["catalog", "lifecycle", "resolution", "writer"]
-    assert house.slots[0].lifecycle
+    assert house.specs[0].lifecycle
 
 
 def test_time_is_passed_on_once_a_second() -> None:

@@ -63,7 +63,7 @@ def test_a_connection_is_replaced_about_every_six_hours() -> None:
     house.ticks(3)
 
     assert replaced(house) == [NEXT]
-    assert house.slots[-1].tokens == market(1).token_ids
+    assert house.specs[-1].tokens == market(1).token_ids
 
 
 def aged(*numbers: int, **options: int) -> House:
@@ -208,13 +208,13 @@ def busy(house: House, name: str, busiest: Busiest) -> None:
 
 def test_a_newborn_connection_carries_a_busy_token_of_another_as_its_canary() -> None:
     house = House().begin(1, 2)
-    assert [slot.canary for slot in house.slots] == [(), (), ()]
+    assert [spec.canary for spec in house.specs] == [(), (), ()]
     house.mute.add("a-0001")
     busy(house, "a-0001", ((TokenId("21"), 7),))
     house.end(SLOT, "reset")
     house.ticks(3)
 
-    assert (house.slots[-1].slot, house.slots[-1].canary) == (SLOT, ("21",))
+    assert (house.specs[-1].name, house.specs[-1].canary) == (SLOT, ("21",))
 
 
 def test_the_only_busy_connection_has_no_canary_of_its_own() -> None:
@@ -223,7 +223,7 @@ def test_the_only_busy_connection_has_no_canary_of_its_own() -> None:
     house.end(SLOT, "reset")
     house.ticks(3)
 
-    assert house.slots[-1].canary == ()
+    assert house.specs[-1].canary == ()
 
 
 # ---------------------------------------------------------------------- silence
@@ -293,7 +293,7 @@ def test_the_hottest_market_of_a_connection_that_carried_too_much_gets_its_own()
     busy(house, SLOT, ((TokenId("22"), 90), (TokenId("11"), 3)))
     house.end(SLOT, "closed_1013")
     house.ticks(5)
-    slots = {slot.slot: slot.tokens for slot in house.slots}
+    slots = {spec.name: spec.tokens for spec in house.specs}
 
     assert slots[SLOT] == ("11", "12", "31", "32")
     assert slots["a-0001"] == ("21", "22")
@@ -332,7 +332,7 @@ def test_a_connection_whose_markets_have_all_resolved_waits_until_it_has_tokens(
     house.ticks(2)
 
     assert house.incarnation(SLOT) == 2
-    assert house.slots[-1].tokens == ("11", "12", "21", "22")
+    assert house.specs[-1].tokens == ("11", "12", "21", "22")
 
 
 def test_a_connection_that_waits_for_other_reasons_is_not_woken() -> None:

@@ -61,7 +61,7 @@ def test_tokens_are_journalled_as_wanted_before_a_living_connection_is_told() ->
 def test_opened_slots_are_born_a_few_per_tick() -> None:
     house = House(starts_per_tick=2).tick().tick()
     house.tell(added(*range(1, 8)))
-    counts = [len(house.tick(0.25).slots) for _ in range(5)]
+    counts = [len(house.tick(0.25).specs) for _ in range(5)]
 
     assert counts == [3, 5, 7, 8, 8]
 
@@ -69,7 +69,7 @@ def test_opened_slots_are_born_a_few_per_tick() -> None:
 def test_a_slot_that_is_full_is_followed_by_another_one() -> None:
     house = House().begin(1, 2)
 
-    assert [slot.tokens for slot in house.slots[1:]] == [("11", "12"), ("21", "22")]
+    assert [spec.tokens for spec in house.specs[1:]] == [("11", "12"), ("21", "22")]
 
 
 def test_a_living_connection_is_told_of_more_tokens_and_others_are_not() -> None:
@@ -85,7 +85,7 @@ def test_a_connection_that_is_born_later_takes_its_tokens_as_they_are_then() -> 
     house.tell(added(1, 2), added(3), removed(2))
     house.tick()
 
-    assert house.slots[-1].tokens == ("11", "12", "31", "32")
+    assert house.specs[-1].tokens == ("11", "12", "31", "32")
     assert orders(house.ref(SLOT)) == []
 
 
@@ -96,7 +96,7 @@ def test_a_connection_that_is_born_again_takes_its_tokens_as_they_are_then() -> 
     house.tell(added(2))
     house.ticks(6)
 
-    assert house.slots[-1].tokens == ("11", "12", "21", "22")
+    assert house.specs[-1].tokens == ("11", "12", "21", "22")
     assert orders(house.ref(SLOT)) == []
 
 
@@ -215,7 +215,7 @@ def heard(house: House) -> dict[str, list[TokenId]]:
     found = {}
     births = [(name, ref) for name, ref in house.births if name in house.children.by_id]
     lives = {name: ref for name, ref in births if name[1:2] == "-" and ref.alive}
-    specs = {slot.slot: slot.tokens for slot in house.slots}
+    specs = {spec.name: spec.tokens for spec in house.specs}
     for name, ref in lives.items():
         tokens = dict.fromkeys(specs[name])
         for message in ref.told:
