@@ -1,1 +1,1 @@
-"""The programs: tracker, tracker-status, the demo."""
+"""The programs `tracker` and `tracker-status`, and the demo."""

@@ -1,7 +1,7 @@
-"""`bin/tracker`: what one command line asks for, and what a person reads when it cannot be.
+"""`bin/tracker`: runs the mode that the command line names and returns its exit code.
 
-Exit codes: 0 good, 70 our fault, 74 disk or address, 78 a setting. No traceback
-reaches a person for a mistake of theirs; TRACKER_LOG_LEVEL=DEBUG shows it.
+Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a setting. An error that
+the user can mend is one line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
 """
 
 import logging
@@ -24,21 +24,22 @@ from actors.process.runtime import keep_memory_together, look_seldom, stop_signa
 log = logging.getLogger(__name__)
 
 YOUNG_OBJECTS = 10_000
-"""How many new objects wait for the garbage collector to look at them.
+"""New objects after which the garbage collector looks at the youngest generation.
 
-Batches of trades live for a moment and are in no circle; Python's 700 would have it look
-at each of them several times.
+Batches of trades are short-lived and in no reference cycle; with Python's default of 700 the
+collector would look at each of them several times.
 """
 
 SWITCH_S = 0.0005
-"""How long a thread that wants to run waits before the one that runs must make room.
+"""Seconds after which a running thread must let a waiting thread run.
 
-With Python's 5 ms a trade waits behind a busy reader several times on its way to the database.
+With Python's default of 5 ms a trade waits several times behind a busy reader on its way to
+the database.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; give the exit code."""
+    """Run what the command line names and return the exit code."""
     try:
         invocation = load(sys.argv[1:] if argv is None else argv, os.environ)
     except Fatal as exc:
@@ -68,7 +69,7 @@ def _run(invocation: Invocation) -> int:
 
 
 def _check(invocation: Invocation) -> int:
-    """Validate everything a start would need, and print the settings in force."""
+    """Check everything that a start needs, and print the settings in force."""
     config = invocation.config
     prepare_state_dir(config.state_dir)
     if config.dsn:

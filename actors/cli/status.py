@@ -1,9 +1,9 @@
-"""`tracker-status`: asks the status socket, shows the answer in words, gives an exit code.
+"""`tracker-status`: asks the status socket, prints the answer and returns an exit code.
 
 0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
-The socket is all it needs: no database, no configuration file. `--schema` trades
-docs/reference/status.schema.json. It answers or gives up within two seconds, so it loads
-only what the command line needs: settings, tables and types are large.
+The socket is all it needs: no database, no configuration file. `--schema` prints
+docs/reference/status.schema.json. It answers or gives up within two seconds, so it imports
+only what the command line needs: settings, tables and types take long to import.
 """
 
 import argparse
@@ -25,17 +25,17 @@ __all__ = ["Document", "Unreachable", "ask", "command", "main"]
 
 EXIT_HEALTHY, EXIT_UNHEALTHY, EXIT_UNREACHABLE = 0, 1, 2
 LIMIT_S = 1.5
-"""Seconds for all questions together, when the program has started in no time."""
+"""Seconds for all sockets together, when the program started at once."""
 WHOLE_S = 1.8
-"""Seconds from the birth of the process until it gives up; the rest of two is for the way out."""
+"""Seconds since the process started after which it gives up; the rest of two s is for its end."""
 LEAST_S = 0.2
-"""Seconds for the question however late it is: a tracker that is well answers sooner."""
+"""Seconds that a question always has, however slow the start was; a healthy tracker needs less."""
 
 Document = dict[str, Any]
 
 
 class Display(Protocol):
-    """Whatever draws the board; see `display`."""
+    """What draws the document: `board.Display`."""
 
     @property
     def is_terminal(self) -> bool: ...
@@ -53,22 +53,22 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
     """Return the health document of the tracker at this socket.
 
     Raises:
-        Unreachable: Nobody answers, or the answer is none. The text says why.
+        Unreachable: Nobody answers, or the answer is not a status document; the text says which.
     """
     try:
         found = json.loads(status_client.ask(path, timeout_s))
     except SourceUnavailable as exc:
         raise Unreachable(f"{path}: {exc}") from exc
     except (ValueError, RecursionError) as exc:
-        raise Unreachable(f"{path}: the answer is no status document") from exc
+        raise Unreachable(f"{path}: the answer is not a status document") from exc
     if not isinstance(found, dict) or "state" not in found:
         why = found.get("error") if isinstance(found, dict) else None
-        raise Unreachable(f"{path}: {why or 'the answer is no status document'}")
+        raise Unreachable(f"{path}: {why or 'the answer is not a status document'}")
     return found
 
 
 def command() -> int:
-    """Be the program: as `main`, in less time the longer the process took to start."""
+    """Run `main` for the program: the longer the process took to start, the less time is left."""
     return main(age_s=runtime.age_s)
 
 
@@ -79,13 +79,13 @@ def main(
     wait: Callable[[float], None] = time.sleep,
     age_s: Callable[[], float] = lambda: 0.0,
 ) -> int:
-    """Do what the command line asks; give the exit code.
+    """Do what the command line names and return the exit code.
 
     Args:
-        argv: Without the program's name; None: the process's own.
-        environ: Where the socket's place is looked up.
-        wait: Lets seconds pass between two looks.
-        age_s: Gives how long ago the process was born.
+        argv: Arguments without the program's name; None for those of the process.
+        environ: Environment variables that may name the socket.
+        wait: Waits for so many seconds between two looks.
+        age_s: Returns the seconds since the process started.
     """
     try:
         options = _parser().parse_args(argv)
@@ -105,7 +105,7 @@ def main(
         limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
         return _once(options, sockets, display, limit_s)
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough; nothing may be flushed into it at exit.
+        # The reader (`| head`) has ended; a flush at exit would fail with a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNHEALTHY
 
@@ -149,7 +149,7 @@ def _seconds(text: str) -> float:
 
 
 def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return where to ask; what must be looked up in all settings costs half a second.
+    """Return the sockets to ask; loads all settings (0.3 s) only when one may name the socket.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -159,26 +159,26 @@ def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
         return (Path(named),)
     if not {"TRACKER_STATUS_SOCKET", "TRACKER_STATE_DIR", "TRACKER_CONFIG"} & environ.keys():
         return paths.usual_sockets(environ)
-    from actors.config.load import socket_candidates  # noqa: PLC0415 - 0.3 s, and seldom needed
+    from actors.config.load import socket_candidates  # noqa: PLC0415 - slow to import, seldom needed
 
     return socket_candidates(environ)
 
 
 def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document:
-    """Return the document of the first place where a tracker answers, all within the limit."""
+    """Return the document of the first socket on which a tracker answers, within the limit."""
     deadline = time.monotonic() + limit_s
-    said: list[str] = []
+    failures: list[str] = []
     for place in sockets:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
-            said.append(f"{place}: not asked, the time was over")
+            failures.append(f"{place}: not asked, no time was left")
             continue
         try:
             return ask(place, left_s)
         except Unreachable as exc:
-            said.append(str(exc))
+            failures.append(str(exc))
     raise Unreachable(
-        f"no tracker answers ({'; '.join(said)}). Is it running? Name its socket with --socket"
+        f"no tracker answers ({'; '.join(failures)}). Is it running? Name its socket with --socket"
         " or TRACKER_STATUS_SOCKET; to read it one must be root, its user or in its group."
     )
 
@@ -186,14 +186,14 @@ def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document
 def _once(
     options: argparse.Namespace, sockets: Sequence[Path], display: Display | None, limit_s: float
 ) -> int:
-    """Ask and show; without a display one value or the whole as text."""
+    """Ask once and show the document; without a display print one value or the whole as text."""
     try:
         document = _first_answer(sockets, limit_s)
         if display is not None:
             display.show(document)
         else:
-            told = json.dumps(document) if options.json else _field(document, options.field)
-            sys.stdout.write(f"{told}\n")
+            text = json.dumps(document) if options.json else _field(document, options.field)
+            sys.stdout.write(f"{text}\n")
     except (Unreachable, PayloadRejected, ConfigError) as exc:
         sys.stderr.write(f"tracker-status: {clean(str(exc))}\n")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
@@ -204,7 +204,7 @@ def _once(
 def _watch(
     options: argparse.Namespace, sockets: Sequence[Path], wait: Callable[[float], None]
 ) -> int:
-    """Show the state again and again; the exit code is that of the last look."""
+    """Show the status again and again; return the exit code of the last look."""
     code = EXIT_UNREACHABLE
 
     def look(show: Callable[[Document], None]) -> str:
@@ -231,20 +231,20 @@ def _watch(
 
 
 def _display() -> Display:
-    from actors.cli import board  # noqa: PLC0415 - tables are large, and often nobody wants one
+    from actors.cli import board  # noqa: PLC0415 - slow to import, not always needed
 
     return board.Display()
 
 
 def _schema() -> int:
-    from actors.health.document import schema  # noqa: PLC0415 - the types are large, and seldom wanted
+    from actors.health.document import schema  # noqa: PLC0415 - slow to import, seldom needed
 
     sys.stdout.write(schema())
     return EXIT_HEALTHY
 
 
 def _field(document: Document, path: str) -> str:
-    """Return one value; a list is entered by number or by the `id` of an entry.
+    """Return one value as text; a step into a list is a number or the `id` of an entry.
 
     Raises:
         ConfigError: There is no such value.

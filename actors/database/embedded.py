@@ -209,7 +209,7 @@ class Embedded:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us; we end it after the last commit
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, no lock taken
+                preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 - one call, no lock taken
                 **self._as_owner(),
             )
 
@@ -255,15 +255,18 @@ def _wait(until: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """Return what the child does before it becomes the server: ask to be told of our end."""
+def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Return a `preexec_fn` after which the kernel sends this signal when the parent ends.
+
+    None where the system has no such call. The parent is the thread that starts the process.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT))
+        prctl(_PR_SET_PDEATHSIG, int(number))
         if os.getppid() != parent:  # it died before we could ask
             os._exit(1)
 

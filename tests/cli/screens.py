@@ -1,7 +1,7 @@
 """The screens of tracker-status in every state: `make screens` writes docs/evidence/screens.
 
-Each state is made from reports such as the actors send, so that what is shown is
-what would be seen. The texts are kept, and the one picture that README shows;
+Each state is made from reports such as the actors send, so each screen is what the
+program shows. The texts are kept, and the one picture that README shows;
 pictures of all states go to build/screens, which is not kept.
 """
 
@@ -45,7 +45,7 @@ Spoil = Callable[[HealthState], None]
 
 
 def busy() -> HealthState:
-    """Return a tracker that has been well for an hour."""
+    """Return a tracker that has been healthy for an hour."""
     health = state()
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
@@ -53,7 +53,7 @@ def busy() -> HealthState:
     health.store_opened(server=SERVER)
     for minute in range(61):
         at = START + 60.0 * minute + 30
-        _hear(health, at, minute)
+        _receive(health, at, minute)
         for second in range(60):
             health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
@@ -65,7 +65,7 @@ def busy() -> HealthState:
     said = outcomes(recorded_total=41, pending=pending, sources=sources)
     health.resolution_reported(said, at=NOW - 1)
     _journal(health)
-    _hear(health, NOW - 1, 61)
+    _receive(health, NOW - 1, 61)
     return health
 
 
@@ -80,7 +80,7 @@ def _journal(health: HealthState, **said: Any) -> None:
     sample(health, **figures | said)
 
 
-def _hear(health: HealthState, at: float, minute: int, *but: str, data_at: float = 0.0) -> None:
+def _receive(health: HealthState, at: float, minute: int, *but: str, data_at: float = 0.0) -> None:
     for number, name in enumerate(CONNECTIONS):
         if name in but:
             continue
@@ -113,7 +113,7 @@ def _fail_source(health: HealthState) -> None:
         health.resolution_reported(outcomes(recorded_total=41, sources=failing), at=at)
 
 
-def _fail_catalogue(health: HealthState) -> None:
+def _fail_catalog(health: HealthState) -> None:
     for at in (NOW - 400, NOW - 1):
         health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
 
@@ -135,13 +135,13 @@ SPOILS: Mapping[str, Spoil] = {
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
-    "exchange_silent": lambda h: _hear(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
+    "exchange_silent": lambda h: _receive(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
     "tokens_unconfirmed": _unconfirm,
     "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
     "source_failing": _fail_source,
-    "catalog_failing": _fail_catalogue,
+    "catalog_failing": _fail_catalog,
     "restart_loop": _die,
     "protocol_drift": lambda h: h.connection_reported(
         connection("lifecycle", tokens=0, confirmed=0, last_data_at=NOW, unknown_total=3), at=NOW
@@ -177,7 +177,7 @@ def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
 
 
 def unreachable() -> str:
-    """Return what is said when nobody answers."""
+    """Return the text that is printed when no tracker answers."""
     said, before = io.StringIO(), sys.stderr
     sys.stderr = said
     try:

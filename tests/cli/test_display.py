@@ -10,7 +10,7 @@ from actors.errors import PayloadRejected
 from tests.cli.board_samples import health
 
 
-def test_the_board_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display()
     display.show(health())
     assert capsys.readouterr().out.startswith("healthy\n")
@@ -19,17 +19,17 @@ def test_the_board_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
         display.show({"state": "healthy"})
 
 
-def test_watching_draws_until_interrupted_and_says_what_went_wrong() -> None:
+def test_watching_draws_until_interrupted_and_shows_errors() -> None:
     out = StringIO()
     display = Display(Console(file=out, force_terminal=True, width=80, height=40))
     looks = iter(("", "nobody\x1b answers", ""))
     waits: list[None] = []
 
     def look(show: Callable[[dict[str, Any]], None]) -> str:
-        wrong = next(looks)
-        if not wrong:
+        error = next(looks)
+        if not error:
             show(health(live=False))
-        return wrong
+        return error
 
     def wait() -> None:
         waits.append(None)

@@ -1,4 +1,4 @@
-"""`make install` lays out what the unit expects, and the unit is one that systemd takes."""
+"""`make install` lays out what the unit expects, and systemd accepts the unit."""
 
 import configparser
 import os
@@ -95,7 +95,7 @@ def laid_out(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_lines_of_the_walk_are_those_that_were_played() -> None:
+def test_the_commands_of_the_page_are_those_of_the_evidence() -> None:
     walk = (SYSTEMD / "README.md").read_text().split("```\n")[1]
     played = (ROOT / "docs" / "evidence" / "installation.md").read_text()
     first, *others = walk.splitlines()
@@ -184,7 +184,7 @@ def test_the_example_names_every_setting_once() -> None:
     assert list(tomllib.loads(uncommented())) == list(Config.model_fields)
 
 
-def test_the_example_says_nothing_while_it_is_commented_out() -> None:
+def test_the_example_sets_nothing_while_it_is_commented_out() -> None:
     assert tomllib.loads(EXAMPLE) == {}
 
 
@@ -208,7 +208,7 @@ def test_credentials_of_the_unit_are_settings() -> None:
         assert loaded.partition(":")[0] in Config.model_fields
 
 
-def test_the_page_beside_the_unit_says_why_of_each_line() -> None:
+def test_the_page_beside_the_unit_explains_each_line() -> None:
     page = (SYSTEMD / "README.md").read_text()
     keys = set(re.findall(r"^(\w+)=", UNIT, re.MULTILINE))
 
@@ -236,7 +236,7 @@ def test_the_template_is_the_unit_with_places_of_its_own() -> None:
 
 
 @needs_systemd
-def test_systemd_takes_the_unit_wherever_it_is_installed(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_wherever_it_is_installed(tmp_path: Path) -> None:
     home = tmp_path / "opt/tracker"
     done = install(f"PREFIX={home}", f"DESTDIR={tmp_path / 'root'}")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Every reason has its screen in docs/evidence/screens, and all are those of this version."""
+"""Every reason has its screen in docs/evidence/screens, and all are up to date."""
 
 import html
 import re
@@ -34,7 +34,7 @@ def test_the_picture_in_the_docs_is_up_to_date_and_small() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_a_picture_says_what_the_text_says_and_loads_nothing(name: str) -> None:
+def test_a_picture_has_the_same_words_as_the_text_and_loads_nothing(name: str) -> None:
     drawn = picture(name, ALL[name][1])
     shown = html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)</text>", drawn)))
     assert set(text(ALL[name][1]).split()) <= set(shown.split())
@@ -49,7 +49,7 @@ def test_eighty_columns_suffice(name: str) -> None:
     assert lines[0].startswith((name.partition("-")[0], "tracker-status:"))
 
 
-def test_nothing_lies_beside_the_screens() -> None:
+def test_the_directory_holds_nothing_but_the_screens() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {
         f"{SHOWN}.svg",
         *(f"{name}.txt" for name in ALL),

@@ -25,7 +25,7 @@ Serve = Callable[[Any], dict[str, str]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Serve a document; give the environment in which tracker-status finds it."""
+    """Serve a document; yield a function that returns the environment to find it."""
     with ExitStack() as stack:
 
         def start(document: Any) -> dict[str, str]:
@@ -48,7 +48,7 @@ def test_a_healthy_tracker_gives_0_and_says_so_first(
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_degraded_tracker_gives_1_and_its_reason_in_words(
+def test_a_degraded_tracker_gives_1_and_its_reason(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status.main([], environ=serve(health(live=False))) == 1
@@ -57,7 +57,7 @@ def test_a_degraded_tracker_gives_1_and_its_reason_in_words(
     assert "reset" in out
 
 
-def test_nobody_there_gives_2_and_one_line_with_what_to_do(
+def test_a_missing_tracker_gives_2_and_one_line_with_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ = {"TRACKER_STATUS_SOCKET": str(tmp_path / "gone.sock")}
@@ -77,11 +77,11 @@ def test_a_busy_supervisor_is_unreachable_and_named(
 
 
 @pytest.mark.parametrize("document", [[], {"no": "state"}, "x"])
-def test_whatever_else_answers_is_no_tracker(serve: Serve, document: Any) -> None:
+def test_an_answer_without_a_state_is_not_a_status_document(serve: Serve, document: Any) -> None:
     assert status.main([], environ=serve(document)) == 2
 
 
-def test_the_document_of_another_version_is_said_to_be_one(
+def test_the_document_of_another_version_is_reported_as_one(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ = serve({"state": "healthy", "version": "9"})
@@ -129,7 +129,7 @@ def test_a_wrong_option_is_one_line_and_78(capsys: pytest.CaptureFixture[str]) -
         assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_watching_asks_until_interrupted_and_gives_the_last_code(
+def test_watching_asks_until_interrupted_and_returns_the_last_code(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waits: list[float] = []
@@ -194,7 +194,7 @@ def test_it_gives_up_within_two_seconds(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(("age_s", "left"), [(0.4, "1.4"), (0.1, "1.5"), (9.0, "0.2")])
-def test_what_the_start_took_is_not_there_for_the_question(
+def test_a_slow_start_leaves_less_time_for_the_question(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], age_s: float, left: str
 ) -> None:
     path = tmp_path / "t.sock"
@@ -206,7 +206,7 @@ def test_what_the_start_took_is_not_there_for_the_question(
 
 
 @pytest.mark.parametrize("argv", [["--json"], ["--field", "state"]])
-def test_who_wants_no_table_waits_for_no_library(serve: Serve, argv: list[str]) -> None:
+def test_the_plain_forms_import_no_large_library(serve: Serve, argv: list[str]) -> None:
     environ = serve(health())
     place = str(Path(environ["TRACKER_STATE_DIR"]) / "tracker.sock")
     code = (
@@ -221,7 +221,7 @@ def test_who_wants_no_table_waits_for_no_library(serve: Serve, argv: list[str]) 
         assert out.splitlines()[-1] == b"[]"
 
 
-def test_a_crowd_at_the_socket_is_waited_for_and_not_an_error(tmp_path: Path) -> None:
+def test_a_full_queue_of_the_socket_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "t.sock"
     with ExitStack() as stack, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as busy:
         busy.bind(str(path))
@@ -232,7 +232,7 @@ def test_a_crowd_at_the_socket_is_waited_for_and_not_an_error(tmp_path: Path) ->
             status.ask(path, 0.3)
 
 
-def test_a_document_of_thousands_of_connections_is_told(serve: Serve, tmp_path: Path) -> None:
+def test_a_document_of_thousands_of_connections_is_read(serve: Serve, tmp_path: Path) -> None:
     document = health()
     document["connections"]["list"] *= 2_000
     serve(document)
@@ -261,7 +261,7 @@ def _seen_on_a_terminal(environ: dict[str, str]) -> bytes:
         while True:
             try:
                 part = os.read(ours, 65536)
-            except OSError:  # how a terminal says that everyone has left
+            except OSError:  # the terminal is closed on the other side
                 break
             if not part:
                 break
@@ -287,14 +287,14 @@ def test_a_live_view_ends_with_ctrl_c_and_the_code_of_the_last_look(serve: Serve
             seen += os.read(ours, 65536)
         process.send_signal(signal.SIGINT)
         while process.poll() is None:
-            with contextlib.suppress(OSError):  # how a terminal says that everyone has left
+            with contextlib.suppress(OSError):  # the terminal is closed on the other side
                 seen += os.read(ours, 65536)
         assert process.returncode == 1
     os.close(ours)
     assert b"Traceback" not in seen
 
 
-def test_a_reader_that_leaves_early_sees_no_traceback(serve: Serve) -> None:
+def test_a_reader_that_ends_early_causes_no_traceback(serve: Serve) -> None:
     environ = serve(health())
     with _run(["--json"], environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Log events, reason codes and exit codes: the pages say what the source does."""
+"""The pages of log events, reason codes and exit codes match the source."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ Functions = dict[str, ast.FunctionDef]
 
 @dataclass
 class Event:
-    """What is known of one event. `fields` is None when the source does not spell them out."""
+    """What is known of one event. `fields` is None when the source builds them at run time."""
 
     levels: set[str] = field(default_factory=set)
     fields: set[str] | None = field(default_factory=set)
@@ -152,7 +152,7 @@ def in_page() -> dict[str, Event]:
         name, levels, fields, meaning, to_do = cells
         assert meaning, name
         assert to_do, name
-        assert name.strip("`") not in events, f"{name} stands twice"
+        assert name.strip("`") not in events, f"{name} appears twice"
         events[name.strip("`")] = Event(set(levels.split(", ")), set(fields.split(", ")) - {"none"})
     return events
 
@@ -160,18 +160,18 @@ def in_page() -> dict[str, Event]:
 SOURCE, TABLE = in_source(), in_page()
 
 
-def test_every_logger_goes_by_the_name_that_the_walk_looks_for() -> None:
+def test_every_logger_has_the_name_that_the_search_looks_for() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "actors").rglob("*.py"))
 
     assert set(re.findall(r"(\S+) = logging\.getLogger\(", text)) == {"log", "root"}
     assert len(SOURCE) > 25
 
 
-def test_every_event_in_the_source_stands_in_the_table() -> None:
+def test_every_event_of_the_source_is_in_the_table() -> None:
     assert set(SOURCE) - set(TABLE) == set()
 
 
-def test_every_event_in_the_table_stands_in_the_source() -> None:
+def test_every_event_of_the_table_is_in_the_source() -> None:
     assert set(TABLE) - set(SOURCE) == set()
 
 
@@ -181,7 +181,7 @@ def test_an_event_has_a_stable_name_its_levels_and_its_fields(name: str) -> None
     assert TABLE[name].levels == SOURCE[name].levels
     fields = SOURCE[name].fields
     if fields is None:
-        assert name == "batches_written", "spell its fields out where it is logged"
+        assert name == "batches_written", "write its fields as a dict where it is logged"
     else:
         assert TABLE[name].fields == fields
 
@@ -206,7 +206,7 @@ def test_no_entry_of_the_runbook_is_empty() -> None:
         assert len(text.split()) > 15, heading
 
 
-def test_every_exit_code_is_told() -> None:
+def test_every_exit_code_is_documented() -> None:
     rows = re.findall(r"^\| (\d+) \| `([\w-]+)` \| \S", EXIT_CODES, re.MULTILINE)
     told = {program: {int(code) for code, name in rows if name == program} for _, program in rows}
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
@@ -230,7 +230,7 @@ def test_every_reason_for_which_a_connection_ends_is_explained() -> None:
 
 
 def reasons() -> set[str]:
-    """Return every reason that is spelled out where a connection is given up."""
+    """Return every reason that is a literal where a connection is ended."""
     found: set[str] = set()
     for path in (ROOT / "actors").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

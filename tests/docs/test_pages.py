@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PLAYED = DOCS / "evidence" / "installation.md"
-"""What a machine said when it was played; paths in it are those of that day."""
+"""The output of a machine on the day of the installation, with the paths of that day."""
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

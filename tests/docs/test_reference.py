@@ -47,7 +47,7 @@ def names(cell: str) -> list[str]:
 
 
 def leaves(part: dict[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
-    """Return the path and the type, in words, of every field of the document."""
+    """Return the path and the name of the type of every field of the document."""
     if "$ref" in part:
         part = SCHEMA["$defs"][part["$ref"].rpartition("/")[2]]
     kinds = part.get("anyOf", [part])
@@ -90,13 +90,13 @@ def test_every_field_of_the_status_is_explained_with_its_type() -> None:
 
 
 def spelled(field: str) -> str:
-    """Return how the pages spell a field of the exposition."""
+    """Return how the pages write the field of a metric."""
     field = re.sub(r"^connections\.list\.", "connections.list[].", field)
     return re.sub(r"^resolutions\.sources\.", "resolutions.sources.*.", field)
 
 
 def in_source() -> dict[str, tuple[str, str, set[str]]]:
-    """Return the type, the labels and the fields of each metric that the exposition makes."""
+    """Return the type, the labels and the fields of each metric of the source."""
     made = {
         "tracker_up": ("gauge", "", set[str]()),
         "tracker_info": (

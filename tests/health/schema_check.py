@@ -1,4 +1,4 @@
-"""Validate with the few words of JSON Schema that a status document needs; reject other words."""
+"""A validator for the few keywords of JSON Schema that the status document uses."""
 
 from typing import Any
 

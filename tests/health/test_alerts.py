@@ -1,4 +1,4 @@
-"""Alerts, their cases, their runbook and the dashboard speak of metrics that there are."""
+"""Alerts, their test cases, the runbook and the dashboard use metrics that exist."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_every_alert_leads_to_its_entry() -> None:
 
 
 @pytest.mark.parametrize("text", [RULES, CASES, DASHBOARD], ids=["rules", "cases", "dashboard"])
-def test_only_metrics_that_are_told_are_asked_for(text: str) -> None:
+def test_only_metrics_that_exist_are_used(text: str) -> None:
     named = set(re.findall(r"\b(?:tracker|process)_[a-z0-9_]+\b", text))
     assert len(named) > 15
     assert named <= metric_names()
@@ -69,7 +69,7 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     assert quiet == 2 * len(ALERTS)
 
 
-def test_every_panel_of_the_dashboard_asks_something_and_has_its_own_place() -> None:
+def test_every_panel_of_the_dashboard_has_a_query_and_its_own_place() -> None:
     panels = json.loads(DASHBOARD)["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -84,7 +84,7 @@ def test_every_panel_of_the_dashboard_asks_something_and_has_its_own_place() -> 
 
 
 @needs_promtool
-def test_promtool_takes_the_rules() -> None:
+def test_promtool_accepts_the_rules() -> None:
     done = promtool("check", "rules", "prometheus-alerts.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(ALERTS)} rules found" in done.stdout
@@ -97,7 +97,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 
 
 @needs_promtool
-def test_promtool_takes_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+def test_promtool_accepts_every_expression_of_the_dashboard(tmp_path: Path) -> None:
     panels = json.loads(DASHBOARD)["panels"]
     asked = [target["expr"] for panel in panels for target in panel["targets"]]
     rules = [

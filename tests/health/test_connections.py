@@ -19,7 +19,7 @@ def test_a_connection_that_listens_again_is_a_reconnect_with_its_reason() -> Non
     assert said.restarts.total == 0
 
 
-def test_the_counts_of_a_connection_go_on_over_its_lives() -> None:
+def test_the_counts_of_a_connection_go_on_after_a_restart() -> None:
     health = well()
     health.connection_reported(connection(trades_total=5, rejected_total=1), at=START + 2)
     health.connection_reported(
@@ -29,14 +29,14 @@ def test_the_counts_of_a_connection_go_on_over_its_lives() -> None:
     assert (one.trades, one.last_minute, one.rejected, one.bytes) == (7, 7, 2, 9)
 
 
-def test_the_report_of_a_former_life_changes_nothing() -> None:
+def test_a_report_of_an_earlier_incarnation_changes_nothing() -> None:
     health = well()
     health.connection_reported(connection(incarnation=2, trades_total=2), at=START + 3)
     health.connection_reported(connection(incarnation=1, trades_total=50), at=START + 4)
     assert document(health, START + 5).connections.each[0].trades == 2
 
 
-def test_a_connection_that_the_plan_let_go_is_forgotten() -> None:
+def test_a_connection_that_left_the_plan_is_forgotten() -> None:
     health = well()
     health.connection_removed("a-0001")
     health.connection_reported(connection(), at=START + 3)
@@ -44,14 +44,14 @@ def test_a_connection_that_the_plan_let_go_is_forgotten() -> None:
     assert [one.id for one in document(health, START + 4).connections.each] == ["b-0001"]
 
 
-def test_a_token_is_covered_when_one_feed_hears_it() -> None:
+def test_a_token_is_covered_when_one_feed_listens_to_it() -> None:
     health = well()
     health.connection_reported(connection(confirmed=3), at=START + 5)
     said = document(health, START + 90).assets
     assert (said.wanted, said.covered, said.never_confirmed) == (10, 10, 0)
 
 
-def test_a_connection_without_tokens_may_hear_nothing_for_hours() -> None:
+def test_a_connection_without_tokens_may_receive_nothing_for_hours() -> None:
     health = well()
     health.connection_wanted("lifecycle", feed=0, at=START)
     for child in ("a-0001", "b-0001"):
@@ -71,7 +71,7 @@ def test_of_a_connection_and_its_successor_the_better_one_counts() -> None:
     assert (said.wanted, said.covered) == (20, 10)
 
 
-def test_tokens_wait_only_when_neither_a_connection_nor_its_successor_hears_them() -> None:
+def test_tokens_are_unconfirmed_only_when_neither_a_connection_nor_its_successor_has_them() -> None:
     health = well()
     health.connection_wanted("a-0001.1", feed=0, at=START)
     health.connection_wanted("b-0001.1", feed=1, at=START)

@@ -9,7 +9,7 @@ events = st.lists(st.tuples(st.floats(0, 400), st.integers(0, 9)), max_size=60)
 
 
 @given(events, st.floats(0, 400))
-def test_a_ring_gives_what_happened_within_its_buckets(
+def test_a_ring_counts_what_happened_within_its_buckets(
     told: Sequence[tuple[float, int]], wait: float
 ) -> None:
     ring = Ring(5, 12)
@@ -24,7 +24,7 @@ def test_a_ring_gives_what_happened_within_its_buckets(
     assert ring.total(now) == sum(count for bucket, count in happened if bucket > newest - 12)
 
 
-def test_what_is_told_late_falls_into_the_newest_bucket() -> None:
+def test_an_earlier_time_counts_in_the_newest_bucket() -> None:
     ring = Ring(1, 3)
     ring.add(10.0, 1)
     ring.add(8.0, 1)
@@ -39,7 +39,7 @@ def test_a_long_pause_empties_every_window_but_the_total() -> None:
     assert windows.all == 4
 
 
-def test_a_minute_an_hour_and_a_day_forget_one_after_the_other() -> None:
+def test_an_event_leaves_the_minute_then_the_hour_then_the_day() -> None:
     windows = Windows(fine=True)
     windows.add(0.0, 1)
     counts = [(windows.minute(t), windows.hour(t), windows.day(t)) for t in (59.0, 61.0, 3601.0)]
@@ -53,7 +53,7 @@ def test_a_counter_that_went_back_counts_nothing() -> None:
     assert windows.all == windows.minute(1.0) == 0
 
 
-def test_the_minutes_of_an_hour_are_told_oldest_first() -> None:
+def test_the_minutes_of_an_hour_are_in_order_oldest_first() -> None:
     windows = Windows(fine=True)
     windows.add(0.0, 7)
     windows.add(60.0, 2)

@@ -44,7 +44,7 @@ def test_a_clock_that_goes_back_over_midnight_begins_no_day_twice() -> None:
     assert today.coverage().wanted_token_s == 1.0
 
 
-def test_time_that_nobody_measured_is_not_claimed_as_covered() -> None:
+def test_time_that_was_not_measured_is_not_claimed_as_covered() -> None:
     today = DayCoverage(MIDNIGHT)
     today.measured(0, MIDNIGHT, wanted=2, covered=2)
     today.measured(3600, MIDNIGHT + 3600 * 10**9, wanted=2, covered=2)
@@ -56,7 +56,7 @@ def test_time_that_nobody_measured_is_not_claimed_as_covered() -> None:
 
 
 class Measured:
-    """A day whose 2 wanted tokens are all heard, measured with the clocks that a test holds."""
+    """A day whose 2 wanted tokens are all covered, measured with the clocks of a test."""
 
     def __init__(self, held: Clocks) -> None:
         self._held = held
@@ -134,7 +134,7 @@ def test_a_clock_that_was_ahead_at_the_start_does_not_hold_the_next_midnight_up(
         assert day.since == "2028-03-01T00:00:00.000Z"
 
 
-def test_one_look_at_a_clock_that_is_years_ahead_does_not_end_all_days() -> None:
+def test_a_clock_that_is_years_ahead_for_a_moment_does_not_end_all_days() -> None:
     with clocks() as held:
         day = Measured(held)
         held.step(1_000 * DAY_S)
@@ -145,7 +145,7 @@ def test_one_look_at_a_clock_that_is_years_ahead_does_not_end_all_days() -> None
         assert day.run(1).since == "2028-03-01T00:00:00.000Z"
 
 
-def test_what_nobody_measured_before_midnight_is_not_of_today() -> None:
+def test_what_was_not_measured_before_midnight_does_not_belong_to_today() -> None:
     with clocks(datetime(2028, 2, 29, 23, 0, tzinfo=UTC)) as held:
         day = Measured(held)
         held.run(2 * HOUR_S)

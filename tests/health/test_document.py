@@ -1,4 +1,4 @@
-"""Times of day and ages, as the health document spells them.
+"""Times of day and ages, as the status document writes them.
 
 Faults: a time that rounds up into a second, day or year that has not begun; local time; an
 age below 0, because what it is counted from lies in the future.
@@ -15,7 +15,7 @@ from tests.clocks import DAY_S, HOUR_S, clocks
 
 
 @pytest.mark.parametrize(
-    ("at", "told"),
+    ("at", "text"),
     [
         pytest.param("2026-10-05 12:00:00", "2026-10-05T12:00:00.000Z", id="whole second"),
         pytest.param("2026-10-05 12:00:59.9996", "2026-10-05T12:00:59.999Z", id="minute's edge"),
@@ -26,12 +26,12 @@ from tests.clocks import DAY_S, HOUR_S, clocks
     ],
 )
 @pytest.mark.parametrize("offset_h", [0, 9, -9])
-def test_a_time_of_day_is_utc_cut_to_milliseconds(at: str, told: str, offset_h: int) -> None:
+def test_a_time_of_day_is_utc_cut_to_milliseconds(at: str, text: str, offset_h: int) -> None:
     with freeze_time(at, tz_offset=timedelta(hours=offset_h)):
-        assert iso(time.time_ns()) == told
+        assert iso(time.time_ns()) == text
 
 
-def test_the_last_nanosecond_of_a_day_is_of_that_day() -> None:
+def test_the_last_nanosecond_of_a_day_belongs_to_that_day() -> None:
     midnight_ns = int(datetime(2028, 3, 1, tzinfo=UTC).timestamp()) * 10**9
     assert iso(midnight_ns - 1) == "2028-02-29T23:59:59.999Z"
     assert iso(midnight_ns) == "2028-03-01T00:00:00.000Z"

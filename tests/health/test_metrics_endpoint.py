@@ -39,7 +39,7 @@ def scrape(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, value in found}
 
 
-def test_a_scrape_gives_the_health_document_in_numbers(serve: Callable[..., Metrics]) -> None:
+def test_a_scrape_returns_the_status_document_in_numbers(serve: Callable[..., Metrics]) -> None:
     found = scrape(serve())
     assert found["tracker_up"] == 1
     assert found['tracker_info{host="h",pid="1",server="",version="1.2.3"}'] == 1
@@ -64,7 +64,7 @@ def test_a_tracker_that_cannot_answer_is_down_and_nothing_else(
     assert capfd.readouterr().err == ""
 
 
-def test_the_port_of_another_is_taken(serve: Callable[..., Metrics]) -> None:
+def test_a_port_in_use_is_an_error_that_names_the_setting(serve: Callable[..., Metrics]) -> None:
     port = serve().port
     with pytest.raises(AddressTaken, match=f"{port}.*TRACKER_METRICS_PORT"):
         serve(port=port)

@@ -2,7 +2,7 @@ from actors.health.counters import RestartCounts
 from actors.health.document import Limits
 
 
-def test_deaths_far_apart_are_counted_and_no_loop() -> None:
+def test_deaths_far_apart_are_counted_and_make_no_loop() -> None:
     deaths = RestartCounts(Limits(loop_deaths=2, loop_s=10.0))
     deaths.add("writer", 0.0)
     deaths.add("writer", 11.0)

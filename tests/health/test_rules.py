@@ -97,7 +97,7 @@ def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
     assert codes(health, START + 301) == ()
 
 
-def test_silence_of_most_connections_together_is_told_apart_from_lost_ones() -> None:
+def test_silence_of_most_connections_together_is_not_taken_for_lost_connections() -> None:
     health = state()
     health.universe_planned(wanted=10)
     health.store_opened(server="x")

@@ -1,4 +1,4 @@
-"""docs/reference/status.schema.json is what tracker-status says, and says what each field is."""
+"""docs/reference/status.schema.json matches every document and describes every field."""
 
 import json
 from pathlib import Path
@@ -21,12 +21,12 @@ def _documents() -> dict[str, Any]:
     away = well()
     away.store_lost(reason="rejected", at=START + 5)
     away.child_died("catalog", at=START + 5)
-    told = well()
-    told.resolution_reported(outcomes(pending=(("not closed", 3),)), at=START + 2)
-    told.time_passed(START + 2, WALL)
+    resolving = well()
+    resolving.resolution_reported(outcomes(pending=(("not closed", 3),)), at=START + 2)
+    resolving.time_passed(START + 2, WALL)
     stopping = well()
     stopping.stopping()
-    made = {"starting": state(), "away": away, "told": told, "stopping": stopping}
+    made = {"starting": state(), "away": away, "resolving": resolving, "stopping": stopping}
     said = {name: msgspec.to_builtins(document(each, START + 9)) for name, each in made.items()}
     plain: dict[str, Any] = json.loads(json.dumps(said))
     return {**plain, "healthy": health(), "dead": health(live=False)}
@@ -42,11 +42,11 @@ def test_the_file_is_made_from_the_source(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
-def test_documents_of_every_state_obey_the_schema(name: str) -> None:
+def test_documents_of_every_state_match_the_schema(name: str) -> None:
     assert faults(json.loads(json.dumps(DOCUMENTS[name])), SCHEMA, SCHEMA) == []
 
 
-def test_a_document_that_differs_does_not_obey() -> None:
+def test_a_document_that_differs_does_not_match() -> None:
     good = json.loads(json.dumps(health()))
     assert faults({**good, "state": "fine"}, SCHEMA, SCHEMA)
     assert faults({**good, "pid": "7"}, SCHEMA, SCHEMA)
@@ -57,7 +57,7 @@ def test_a_document_that_differs_does_not_obey() -> None:
     )
 
 
-def test_every_part_says_what_it_is() -> None:
+def test_every_part_has_a_description() -> None:
     for name, part in SCHEMA["$defs"].items():
         assert part["description"], name
     assert "not committed" not in SCHEMA["$defs"]["Journal"]["description"]

@@ -1,4 +1,4 @@
-"""What operators are told, from what the parts of the tracker reported."""
+"""The status document, made from the reports of the actors."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ def test_a_tracker_that_lacks_nothing_is_healthy() -> None:
     assert (said.state, said.reasons, said.codes) == ("healthy", (), ())
 
 
-def test_a_young_tracker_is_starting_and_says_what_it_waits_for() -> None:
+def test_a_young_tracker_is_starting_and_names_what_it_waits_for() -> None:
     said = document(state(), START + 5)
     assert said.state == "starting"
     assert said.reasons == (
@@ -30,7 +30,7 @@ def test_a_young_tracker_is_starting_and_says_what_it_waits_for() -> None:
     )
 
 
-def test_it_is_starting_until_nearly_all_tokens_were_heard_once() -> None:
+def test_it_is_starting_until_nearly_all_tokens_were_covered_once() -> None:
     health = state()
     health.store_opened(server="PostgreSQL 18")
     health.universe_planned(wanted=20)
@@ -51,7 +51,7 @@ def test_a_start_that_takes_too_long_is_degraded() -> None:
     assert len(said.codes) == len(said.reasons)
 
 
-def test_a_tracker_on_its_way_out_says_so() -> None:
+def test_a_stopping_tracker_has_that_state() -> None:
     health = well()
     health.stopping()
     assert document(health, START + 2).state == "stopping"
@@ -92,7 +92,7 @@ def test_trades_are_what_was_new_in_the_database() -> None:
     assert (trades.last_minute, trades.last_hour, trades.total) == (1, 6, 6)
 
 
-def test_what_waits_for_an_outcome_is_told_by_reason() -> None:
+def test_pending_markets_are_counted_by_reason() -> None:
     health = well()
     said = outcomes(recorded_total=4, pending=(("not closed", 7), ("disputed", 1)))
     health.resolution_reported(said, at=START + 2)
@@ -118,7 +118,7 @@ def test_resolutions_and_conflicts_count_on_when_their_actor_restarts() -> None:
     assert document(health, START + 5).codes == ("resolution_conflicts",)
 
 
-def test_requests_to_each_source_are_told() -> None:
+def test_requests_to_each_source_are_counted() -> None:
     health = well()
     said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9),))
     health.resolution_reported(said, at=START + 2)
@@ -134,7 +134,7 @@ def test_limits_may_be_set() -> None:
     assert document(health, START + 2).state == "degraded"
 
 
-def test_thousands_of_connections_are_told_quickly_enough_to_ask_every_second() -> None:
+def test_a_document_of_thousands_of_connections_is_small_enough_to_ask_every_second() -> None:
     health = well()
     for number in range(4_400):
         child = f"a-{number:04}"

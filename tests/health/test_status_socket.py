@@ -90,7 +90,7 @@ def test_any_other_request_gets_an_error_and_changes_nothing(
     assert ask(made.path).strip() == DOCUMENT
 
 
-def test_a_busy_supervisor_is_said_to_be_busy(serve: Serve) -> None:
+def test_a_busy_supervisor_is_reported_as_busy(serve: Serve) -> None:
     def busy() -> bytes:
         raise TimeoutError
 
@@ -98,7 +98,7 @@ def test_a_busy_supervisor_is_said_to_be_busy(serve: Serve) -> None:
     assert json.loads(ask(made.path)) == {"error": "supervisor busy"}
 
 
-def test_a_failing_answer_is_told_and_the_next_one_is_served(serve: Serve) -> None:
+def test_an_error_of_the_answer_is_reported_and_the_next_client_is_served(serve: Serve) -> None:
     told: list[Exception] = []
     errors = [ValueError("with a secret")]
 
@@ -168,9 +168,7 @@ def test_a_file_in_its_place_is_never_removed(serve: Serve, tmp_path: Path) -> N
     assert (tmp_path / "t.sock").read_text() == "precious"
 
 
-def test_a_folder_that_is_not_there_is_a_matter_of_configuration(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_a_missing_directory_is_a_configuration_error(serve: Serve, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TRACKER_STATUS_SOCKET"):
         serve(path=tmp_path / "no" / "t.sock")
     with pytest.raises(ConfigError, match="too long"):
@@ -204,7 +202,7 @@ def test_the_heartbeat_goes_on_without_clients(serve: Serve) -> None:
     assert made.alive_at > began
 
 
-def test_nobody_there_is_said_in_words(tmp_path: Path) -> None:
+def test_a_missing_tracker_is_reported_in_plain_text(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match="no such file"):
         ask(tmp_path / "t.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
@@ -213,7 +211,7 @@ def test_nobody_there_is_said_in_words(tmp_path: Path) -> None:
         ask(tmp_path / "dead.sock")
 
 
-def test_a_tracker_that_does_not_answer_costs_the_asker_no_more_than_its_limit(
+def test_a_tracker_that_does_not_answer_costs_no_more_than_the_limit(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "t.sock"

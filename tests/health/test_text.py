@@ -1,6 +1,8 @@
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actors.health.text import headline, state_line
+from actors.health.text import clean, headline, state_line
 from tests.health.health_samples import START, document, well
 
 
@@ -11,9 +13,20 @@ def test_a_healthy_tracker_is_one_line_of_figures() -> None:
         assert figure in line
 
 
-def test_what_is_wrong_comes_first_and_drives_no_terminal() -> None:
+def test_what_is_wrong_comes_first_and_cannot_drive_the_terminal() -> None:
     wrong = msgspec.structs.replace(
         document(well(), START + 2), state="degraded", reasons=("all is red \x1b[31m", "and late")
     )
     assert state_line(wrong) == "degraded: all is red ?[31m; and late"
     assert headline(wrong).startswith(f"{state_line(wrong)} | ")
+
+
+def test_line_ends_and_colours_are_replaced() -> None:
+    assert clean("a\nb\u202ec\ud800\x1b[31m") == "a?b?c??[31m"
+
+
+@given(st.text())
+def test_no_control_character_is_left_and_no_letter_is_lost(text: str) -> None:
+    plain = clean(text)
+    assert len(plain) == len(text)
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in plain)
