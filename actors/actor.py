@@ -10,9 +10,9 @@ import queue
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import pykka
@@ -133,11 +133,26 @@ class Address:
             raise TimeoutError("no answer in time") from exc
 
 
+class Addresses(msgspec.Struct, frozen=True, kw_only=True):
+    """The four actors that exist once, as every actor reaches them. Shared by all threads."""
+
+    supervisor: Address = msgspec.field(default_factory=Address)
+    writer: Address = msgspec.field(default_factory=Address)
+    catalog: Address = msgspec.field(default_factory=Address)
+    resolution: Address = msgspec.field(default_factory=Address)
+
+
 class Incarnation(msgspec.Struct, frozen=True):
-    """Which life of which child begins, and when."""
+    """One run of one child of the supervisor, from its start to its end.
+
+    Attributes:
+        child: The name of the child.
+        number: 1 for its first run, one more after each restart.
+        at: The time of the start.
+    """
 
     child: str
-    incarnation: int
+    number: int
     at: Tick
 
 
@@ -157,10 +172,10 @@ class BaseActor(pykka.ThreadingActor):
     handlers: Mapping[type[Message], Handler]
     first: Message | None = None
 
-    def __init__(self, child: str, incarnation: int, supervisor: Mailbox) -> None:
+    def __init__(self, incarnation: Incarnation, supervisor: Mailbox) -> None:
         super().__init__()
-        self.child = child
-        self.incarnation = incarnation
+        self.child = incarnation.child
+        self.incarnation = incarnation.number
         self.supervisor = supervisor
 
     @staticmethod
@@ -215,67 +230,45 @@ def _format(kind: Any, value: Any, trace: Any) -> str:
     return "".join(traceback.format_exception(kind, value, trace))[-8000:]
 
 
-# MERGED: Messages that must arrive and that no journal remembers: told until they are
-# stored. A mailbox loses what it holds when its actor dies. So whoever tells the writer
-# something that is not in the journal keeps it here under a ticket, tells it again when the
-# writer says `StoreOpened`, and forgets it at `TicketsStored`. The writer may thus hear a
-# message twice, never not at all.
-
-
-M = TypeVar("M")
-
-
-class _Waiting(NamedTuple):
-    message: Any
-    key: Hashable | None
+Ticketed = TypeVar("Ticketed")
 
 
 class Outbox:
-    """Keeps messages, oldest first, until their tickets are stored.
+    """Keeps messages for the writer that are not in the journal, until they are stored.
 
-    Memory is bounded by what the owner puts in: give a `key` where a newer
-    message makes the older one pointless, and at most one for each key waits.
+    A mailbox loses what it holds when its actor ends. So the sender keeps each such message
+    here under a ticket, sends it again when the writer reports `StoreOpened`, and forgets it
+    at `TicketsStored`. The writer may receive a message twice, but never not at all. The owner
+    bounds the memory by what it puts in. In the thread of its actor.
 
     Args:
-        life: The incarnation of the actor. Each life has its own 2**32 tickets, or
-            a late `TicketsStored` for a former one would be taken for its own.
+        incarnation: The number of the owner's run. Each run has its own 2**32 tickets, or a
+            late `TicketsStored` for an earlier run would be taken for one of this run.
     """
 
-    def __init__(self, *, life: int = 0) -> None:
-        self._next_ticket = (life << 32) + 1
-        self._waiting: dict[int, _Waiting] = {}
-        self._ticket_of: dict[Hashable, int] = {}
+    def __init__(self, *, incarnation: int = 0) -> None:
+        self._next_ticket = (incarnation << 32) + 1
+        self._waiting: dict[int, Any] = {}
 
-    def put(self, make: Callable[[int], M], *, key: Hashable | None = None) -> M:
-        """Make the message with its ticket, remember it and give it, ready to be told.
+    def put(self, make: Callable[[int], Ticketed]) -> Ticketed:
+        """Make a message with its ticket, keep it, and return it to be sent.
 
         Args:
-            make: Gives the message for a ticket.
-            key: What the message is about. An older one about the same is
-                forgotten: this one says more. None: about nothing else is said.
+            make: Returns the message for a ticket. What it raises passes through.
         """
         ticket = self._next_ticket
         message = make(ticket)
         self._next_ticket += 1
-        if key is not None:
-            self._waiting.pop(self._ticket_of.get(key, -1), None)
-            self._ticket_of[key] = ticket
-        self._waiting[ticket] = _Waiting(message, key)
+        self._waiting[ticket] = message
         return message
 
     def stored(self, tickets: Iterable[int]) -> tuple[Any, ...]:
-        """Forget what is stored and give it; unknown tickets mean nothing."""
-        return tuple(self._forget(ticket).message for ticket in tickets if ticket in self._waiting)
-
-    def _forget(self, ticket: int) -> _Waiting:
-        waiting = self._waiting.pop(ticket)
-        if waiting.key is not None:
-            del self._ticket_of[waiting.key]
-        return waiting
+        """Forget the messages of these tickets and return them; ignore unknown tickets."""
+        return tuple(self._waiting.pop(ticket) for ticket in tickets if ticket in self._waiting)
 
     def waiting(self) -> tuple[Any, ...]:
-        """Return what is not known to be stored, oldest first."""
-        return tuple(waiting.message for waiting in self._waiting.values())
+        """Return the messages that are not known to be stored, oldest first."""
+        return tuple(self._waiting.values())
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import pykka
 
-from actors.actor import Address, Mailbox
+from actors.actor import Address, Addresses, Incarnation
 from actors.errors import JournalFailed
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import Recorder
@@ -150,7 +150,9 @@ class House:
             dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
         )
         self.actor = SupervisorActor(
-            household=ChildSpecs(
+            Incarnation("supervisor", 1, Tick(now=START, wall_ns=START_NS)),
+            to=Addresses(writer=self.writer),
+            specs=ChildSpecs(
                 vitals=(
                     self._vital("writer", 60.0, self.writer),
                     self._vital("resolution", 120.0, Address()),
@@ -161,7 +163,6 @@ class House:
             children=self.children,
             plan=Plan(redundancy=redundancy, per_connection=per_connection, seed=0),
             recorder=Recorder(self.journal, self.told_writer, inflight_max=1_000_000),
-            writer=cast("Mailbox", self.writer),
             reporting=Reporting(health, self.journal),
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=self._beat,

@@ -5,16 +5,17 @@ from typing import Any, TypeVar
 
 import pykka
 
-from actors.actor import BaseActor
+from actors.actor import Address, BaseActor
 from actors.messages import Message
 
 M = TypeVar("M", bound=Message)
 
 
-class Box:
+class Box(Address):
     """Keeps what it was told, oldest first."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[Message] = []
 
     def tell(self, message: Message) -> None:

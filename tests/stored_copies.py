@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Incarnation
+from actors.actor import Addresses, Incarnation
 from actors.journal.filesystem import Disk
 from actors.journal.journal import MIB, Journal
 from actors.journal.recorder import Journal as JournalPort
@@ -26,7 +26,7 @@ from actors.model.market import Market
 from actors.model.outcome import Recheck, Resolution, StoredEvidence, TimeWindow, Transition
 from actors.model.trade import Trade
 from actors.resolution.cases import CaseBook
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 from actors.writer.catchup import Store as StorePort
 from tests.fakes_box import Box, drain
 
@@ -268,10 +268,10 @@ def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -
         records: How many records one transaction takes, about.
     """
     supervisor = Box()
-    neighbours = WriterNeighbours(supervisor=supervisor, catalog=Box(), resolution=Box())
+    to = Addresses(supervisor=supervisor, catalog=Box(), resolution=Box())
     writer = WriterActor(
         Incarnation("writer", 1, Tick(now=1.0, wall_ns=WALL_NS)),
-        neighbours=neighbours,
+        to=to,
         store=store,
         journal=journal,
         settings=WriterSettings(batch_records=records),

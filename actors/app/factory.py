@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pykka
 
-from actors.actor import Address, Incarnation
-from actors.catalog.actor import CatalogActor
+from actors.actor import Address, Addresses, Incarnation
+from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
-from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.feed.ports import FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
@@ -23,13 +22,13 @@ from actors.messages import Tick
 from actors.model.connection import ConnectionSpec
 from actors.model.market import Shard
 from actors.polymarket.client import Chain, Polymarket
-from actors.resolution.actor import ResolutionActor
+from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.supervision.actor import ChildSpecs, Vital
 from actors.supervision.restart import ChildSpec
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 
 STOP_ACTOR_S = 5.0
 Ref = pykka.ActorRef[Any]
@@ -56,17 +55,8 @@ class FeedDialler:
         return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
 
 
-class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Where each of the four is reached, whoever lives there."""
-
-    supervisor: Address = msgspec.field(default_factory=Address)
-    writer: Address = msgspec.field(default_factory=Address)
-    catalog: Address = msgspec.field(default_factory=Address)
-    resolution: Address = msgspec.field(default_factory=Address)
-
-
 class ActorFactory:
-    """Knows the edges; gives the supervisor its household."""
+    """Knows the edges; gives the supervisor what it starts its children with."""
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,
@@ -90,13 +80,13 @@ class ActorFactory:
         self._rng = rng
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
-    def household(self) -> ChildSpecs:
+    def child_specs(self) -> ChildSpecs:
         """Return who there is one of, how long each may be silent, and how connections are born."""
         return ChildSpecs(
             vitals=(
-                self._vital("writer", self._to.writer, 60.0, self._bear_writer),
-                self._vital("resolution", self._to.resolution, 120.0, self._bear_resolution),
-                self._vital("catalog", self._to.catalog, 120.0, self._bear_catalog),
+                self._vital("writer", self._to.writer, 60.0, self._start_writer),
+                self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
+                self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
             ),
             listen=self._listen(),
             replace_s=self._config.replace_seconds,
@@ -104,60 +94,54 @@ class ActorFactory:
         )
 
     def _vital(
-        self, name: str, address: Address, silence_s: float, bear: Callable[[Incarnation], Ref]
+        self, name: str, address: Address, silence_s: float, start: Callable[[Incarnation], Ref]
     ) -> Vital:
         return Vital(
             spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=STOP_ACTOR_S),
-            start=lambda incarnation, at: bear(Incarnation(name, incarnation, at)),
+            start=lambda number, at: start(Incarnation(name, number, at)),
             address=address,
         )
 
-    def _bear_writer(self, birth: Incarnation) -> Ref:
+    def _start_writer(self, incarnation: Incarnation) -> Ref:
         store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
         self._guard.watch(store)
         return WriterActor.start(
-            birth,
-            neighbours=WriterNeighbours(
-                supervisor=self._to.supervisor,
-                catalog=self._to.catalog,
-                resolution=self._to.resolution,
-            ),
+            incarnation,
+            to=self._to,
             store=store,
             journal=self._journal,
             settings=WriterSettings(feeds=self._config.redundancy),
             rng=self._rng,
         )
 
-    def _bear_catalog(self, birth: Incarnation) -> Ref:
+    def _start_catalog(self, incarnation: Incarnation) -> Ref:
         return CatalogActor.start(
-            birth.child,
-            birth.incarnation,
-            self._to.supervisor,
-            writer=self._to.writer,
-            resolution=self._to.resolution,
+            incarnation,
+            to=self._to,
             gamma=self._polymarket(),
-            filters=Filters(
-                min_volume=self._config.min_volume,
-                tags=frozenset(self._config.tags),
-                markets=frozenset(self._config.markets),
-                max_assets=self._config.max_assets,
-                shard=Shard.parse(self._config.shard),
+            settings=CatalogSettings(
+                filters=Filters(
+                    min_volume=self._config.min_volume,
+                    tags=frozenset(self._config.tags),
+                    markets=frozenset(self._config.markets),
+                    max_assets=self._config.max_assets,
+                    shard=Shard.parse(self._config.shard),
+                ),
+                discovery_s=self._config.discovery_seconds,
+                closed_s=self._config.closed_seconds,
             ),
-            discovery_s=self._config.discovery_seconds,
-            closed_s=self._config.closed_seconds,
         )
 
-    def _bear_resolution(self, birth: Incarnation) -> Ref:
+    def _start_resolution(self, incarnation: Incarnation) -> Ref:
         return ResolutionActor.start(
-            birth.child,
-            birth.incarnation,
-            self._to.supervisor,
-            writer=self._to.writer,
-            catalog=self._to.catalog,
+            incarnation,
+            to=self._to,
             sources=self._polymarket(),
-            poll_s=self._config.resolution_seconds,
-            hold_s=self._config.resolution_hold_seconds,
             chain=self._chain(),
+            settings=ResolutionSettings(
+                poll_s=self._config.resolution_seconds,
+                hold_s=self._config.resolution_hold_seconds,
+            ),
         )
 
     def _chain(self) -> Chain | None:
@@ -177,23 +161,17 @@ class ActorFactory:
 
     def _listen(self) -> Callable[[ConnectionSpec, int, Tick], Ref]:
         """Return the way in which connections are born."""
-        neighbours = Neighbours(
-            supervisor=self._to.supervisor,
-            writer=self._to.writer,
-            catalog=self._to.catalog,
-            resolution=self._to.resolution,
-        )
         dialler = FeedDialler(self._config, self._reactor)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
-        def bear(spec: ConnectionSpec, incarnation: int, at: Tick) -> Ref:
+        def start(spec: ConnectionSpec, number: int, at: Tick) -> Ref:
             return ConnectionActor.start(
-                Incarnation(spec.name, incarnation, at),
+                Incarnation(spec.name, number, at),
                 spec,
-                neighbours=neighbours,
+                to=self._to,
                 dialler=dialler,
                 recorder=self.recorder,
                 settings=settings,
             )
 
-        return bear
+        return start

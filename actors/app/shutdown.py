@@ -15,7 +15,7 @@ from typing import Any
 
 import pykka
 
-from actors.app.factory import Addresses
+from actors.actor import Addresses
 from actors.database.session import QueryWatchdog
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.journal.journal import Journal

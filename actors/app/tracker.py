@@ -22,7 +22,8 @@ import msgspec
 import pykka
 
 from actors import __version__
-from actors.app.factory import ActorFactory, Addresses
+from actors.actor import Addresses, Incarnation
+from actors.app.factory import ActorFactory
 from actors.app.heartbeats import Heartbeats
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.app.startup import database, look_at_schema, open_journal, prepare_state_dir
@@ -161,7 +162,7 @@ class Tracker:
 
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
-        births = ActorFactory(
+        factory = ActorFactory(
             self._config,
             dsn,
             journal=self._journal,
@@ -171,22 +172,24 @@ class Tracker:
             stop=self._hang_up,
             guard=self._guard,
         )
+        now = Tick(now=time.monotonic(), wall_ns=time.time_ns())
         ref = SupervisorActor.start(
-            household=births.household(),
+            Incarnation("supervisor", 1, now),
+            to=self._to,
+            specs=factory.child_specs(),
             children=Children(rng=rng, escalation=Escalation()),
             plan=Plan(
                 redundancy=self._config.redundancy,
                 per_connection=self._config.assets_per_connection,
                 seed=0,
             ),
-            recorder=births.recorder,
-            writer=self._to.writer,
+            recorder=factory.recorder,
             reporting=Reporting(self._health(), self._journal),
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,
         )
         # Told before anyone can ask it: it answers from its first moment on.
-        ref.tell(Tick(now=time.monotonic(), wall_ns=time.time_ns()))
+        ref.tell(now)
         self._to.supervisor.move_to(ref)
         return ref
 

@@ -18,7 +18,9 @@ import logging
 from collections import Counter
 from datetime import UTC, datetime
 
-from actors.actor import BaseActor, Mailbox, Outbox
+import msgspec
+
+from actors.actor import Addresses, BaseActor, Incarnation, Outbox
 from actors.catalog.discovery import Discovery, Lookup, Question
 from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
@@ -49,31 +51,40 @@ CHANGED_CHUNK = 1_000
 OUTBOX_MAX = 200
 
 
+class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the catalogue watches, and how often it looks.
+
+    Attributes:
+        filters: Which markets are watched.
+        discovery_s: Seconds between two looks for new markets.
+        closed_s: How long a closed market is still listened to, in seconds.
+    """
+
+    filters: Filters
+    discovery_s: float
+    closed_s: float
+
+
 class CatalogActor(BaseActor):
     """One life of the catalogue."""
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each neighbour
+    def __init__(
         self,
-        child: str,
-        incarnation: int,
-        supervisor: Mailbox,
+        incarnation: Incarnation,
         *,
-        writer: Mailbox,
-        resolution: Mailbox,
+        to: Addresses,
         gamma: Gamma,
-        filters: Filters,
-        discovery_s: float,
-        closed_s: float,
+        settings: CatalogSettings,
     ) -> None:
-        super().__init__(child, incarnation, supervisor)
-        self._writer = writer
-        self._resolution = resolution
+        super().__init__(incarnation, to.supervisor)
+        self._writer = to.writer
+        self._resolution = to.resolution
         self._gamma = gamma
-        self._universe = Universe(filters, closed_s=closed_s)
-        self._outbox = Outbox(life=incarnation)
+        self._universe = Universe(settings.filters, closed_s=settings.closed_s)
+        self._outbox = Outbox(incarnation=incarnation.number)
         self._patience = Patience()
         self._budget = RateLimit(GAMMA_LISTINGS)
-        self._agenda = Discovery(filters, discovery_s)
+        self._agenda = Discovery(settings.filters, settings.discovery_s)
         self._rejected: Counter[str] = Counter()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, BaseActor, Incarnation, Mailbox
+from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import FeedLost, JournalFull
 from actors.feed.coverage import CoverageBook, PendingRelease, PendingReleases
 from actors.feed.epoch import Epoch
-from actors.feed.ingest import Ingest, Ingested, portions
+from actors.feed.ingest import Ingest, portions
 from actors.feed.liveness import MissedTokenCounter, close_reason
 from actors.feed.ports import Dialler, FeedSocket
 from actors.feed.report import ConnectionStats
@@ -41,27 +41,7 @@ from actors.messages import (
 )
 from actors.model.connection import DISK_FULL, LISTENING, ConnectionSpec, gap_cause
 
-__all__ = ["ConnectionActor", "ConnectionSettings", "Neighbours"]
 log = logging.getLogger(__name__)
-
-
-# MERGED: whom a connection tells what.
-
-
-class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
-    """The mailboxes around one connection."""
-
-    supervisor: Mailbox
-    writer: Mailbox
-    catalog: Mailbox
-    resolution: Mailbox
-
-    def hear_of(self, taken: Ingested) -> None:
-        """Pass on what some frames say about markets."""
-        for condition_id in taken.decoded.announced:
-            self.catalog.tell(NewMarketSeen(condition_id=condition_id))
-        for condition_id in taken.decoded.resolved:
-            self.resolution.tell(ResolutionHint(condition_id=condition_id))
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,24 +64,24 @@ class ConnectionActor(BaseActor):
 
     def __init__(
         self,
-        birth: Incarnation,
+        incarnation: Incarnation,
         spec: ConnectionSpec,
         *,
-        neighbours: Neighbours,
+        to: Addresses,
         dialler: Dialler,
         recorder: Recorder,
         settings: ConnectionSettings,
     ) -> None:
-        super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
+        super().__init__(incarnation, to.supervisor)
         self._spec = spec
         self._settings = settings
         self._dialler = dialler
         self._recorder = recorder
-        self._to = neighbours
+        self._to = to
         self._line: FeedSocket | None = None
         self._ended = False
-        self._time = birth.at
-        self._stats = ConnectionStats(birth, spec.name)
+        self._time = incarnation.at
+        self._stats = ConnectionStats(incarnation, spec.name)
         self._doubts = MissedTokenCounter()
         self._home = Address()
         self._home.move_to(self.actor_ref)
@@ -229,7 +209,10 @@ class ConnectionActor(BaseActor):
             self._recorder.frames(taken.record, taken.trades, taken.hashes, said.rejections)
         self._stats.recorded(taken)
         self._listening.heard(at_ns, taken.decoded.exchange_ms)
-        self._to.hear_of(taken)
+        for condition_id in taken.decoded.announced:
+            self._to.catalog.tell(NewMarketSeen(condition_id=condition_id))
+        for condition_id in taken.decoded.resolved:
+            self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
         if taken.confirmed:
             self._epoch.confirm(taken.confirmed, at_ns)
             self._subscription.watch()

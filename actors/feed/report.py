@@ -90,8 +90,8 @@ ORDINARY = frozenset({"PONG", "NO NEW ASSETS"})
 class ConnectionStats:
     """Counts what came and what could not be used; says so in reports and in bounded lines."""
 
-    def __init__(self, birth: Incarnation, connection: str) -> None:
-        self._birth = birth
+    def __init__(self, incarnation: Incarnation, connection: str) -> None:
+        self._incarnation = incarnation
         self._connection = connection
         self._rejected, self._unknown = LogDigest(every_s=LINE_S), LogDigest(every_s=LINE_S)
         self._busy = BusyTokens()
@@ -132,8 +132,8 @@ class ConnectionStats:
     ) -> ConnectionReport:
         """Return how the connection is; what ails it is `more` that the connection knows."""
         return ConnectionReport(
-            child=self._birth.child,
-            incarnation=self._birth.incarnation,
+            child=self._incarnation.child,
+            incarnation=self._incarnation.number,
             now=now,
             state=state,
             epoch=listening.epoch,

@@ -18,7 +18,9 @@ were traded, so their outcome is wanted.
 import logging
 from collections.abc import Callable, Iterable
 
-from actors.actor import BaseActor, Mailbox, Outbox
+import msgspec
+
+from actors.actor import Addresses, BaseActor, Incarnation, Mailbox, Outbox
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
@@ -75,10 +77,10 @@ class FindingsOutbox:
         conflicts_total: Contradictions that were told.
     """
 
-    def __init__(self, writer: Mailbox, *, life: int) -> None:
+    def __init__(self, writer: Mailbox, *, incarnation: int) -> None:
         self.recorded_total = self.conflicts_total = 0
         self._writer = writer
-        self._outbox = Outbox(life=life)
+        self._outbox = Outbox(incarnation=incarnation)
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -147,31 +149,39 @@ PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
 
 
+class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the sources are asked, and how long a decision must hold.
+
+    Attributes:
+        poll_s: Seconds between two looks at a market that is about to resolve.
+        hold_s: How long the sources must agree before an outcome is recorded, in seconds.
+    """
+
+    poll_s: float
+    hold_s: float
+
+
 class ResolutionActor(BaseActor):
     """One life of the search for outcomes."""
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each neighbour
+    def __init__(
         self,
-        child: str,
-        incarnation: int,
-        supervisor: Mailbox,
+        incarnation: Incarnation,
         *,
-        writer: Mailbox,
-        catalog: Mailbox,
+        to: Addresses,
         sources: Sources,
-        poll_s: float,
-        hold_s: float,
-        chain: Chain | None = None,
+        chain: Chain | None,
+        settings: ResolutionSettings,
     ) -> None:
-        super().__init__(child, incarnation, supervisor)
-        self._writer = writer
-        self._catalog = catalog
+        super().__init__(incarnation, to.supervisor)
+        self._writer = to.writer
+        self._catalog = to.catalog
         self._sources = sources
         self._chain = chain
         self._doors = SourceGates(each for each in Source if chain or each is not Source.CHAIN)
-        self._cases = CaseBook(poll_s=poll_s, hold_s=hold_s)
-        self._closings = RecentlyResolved(poll_s)
-        self._outbox = FindingsOutbox(writer, life=incarnation)
+        self._cases = CaseBook(poll_s=settings.poll_s, hold_s=settings.hold_s)
+        self._closings = RecentlyResolved(settings.poll_s)
+        self._outbox = FindingsOutbox(to.writer, incarnation=incarnation.number)
         self._rechecks = RecheckWindow()
         self._poll_round: PollRound | None = None
         self._early: list[EvidenceRestored | RechecksRestored] = []

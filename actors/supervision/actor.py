@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from actors.actor import Address, BaseActor, BatchingMailbox, Handler, Mailbox
+from actors.actor import Address, Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.health.state import Health
 from actors.journal.recorder import FactQueue, Recorder
@@ -91,25 +91,26 @@ class SupervisorActor(BaseActor):
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,
+        incarnation: Incarnation,
         *,
-        household: ChildSpecs,
+        to: Addresses,
+        specs: ChildSpecs,
         children: Children,
         plan: Plan,
         recorder: Recorder,
-        writer: Mailbox,
         reporting: Reporting,
         on_fatal: Callable[[int, str], None],
         beat: Callable[[], None],
     ) -> None:
-        super().__init__("supervisor", 1, Address())
-        self._household = household
-        self._writer = writer
+        super().__init__(incarnation, Address())  # nobody supervises it
+        self._specs = specs
+        self._writer = to.writer
         self._children = children
         children.hear_out = self._hear_out
         self._reporting = reporting
         self._health = reporting.health
         self._backlog = FactQueue(recorder)
-        self._chronicle = ConnectionLog(writer, self._backlog)
+        self._chronicle = ConnectionLog(to.writer, self._backlog)
         activity = Activity()
         self._executor = PlanExecutor(
             plan,
@@ -117,14 +118,14 @@ class SupervisorActor(BaseActor):
             backlog=self._backlog,
             health=reporting.health,
             listening=Listening(
-                listen=household.listen,
-                silence_s=household.connection_silence_s,
-                stop_s=household.connection_stop_s,
-                replace_s=household.replace_s,
+                listen=specs.listen,
+                silence_s=specs.connection_silence_s,
+                stop_s=specs.connection_stop_s,
+                replace_s=specs.replace_s,
             ),
             activity=activity,
         )
-        silence = SilenceDetector(silence_s=household.data_silence_s)
+        silence = SilenceDetector(silence_s=specs.data_silence_s)
         self._watch = ConnectionMonitor(
             self._executor, children=children, activity=activity, silence=silence
         )
@@ -179,7 +180,7 @@ class SupervisorActor(BaseActor):
         """Bury the dead, give birth to who is due, pass time on; then it counts as alive."""
         first, self._time = not self._time.wall_ns, tick
         if first:
-            self._found_household(tick)
+            self._add_vital(tick)
         self._bury_the_dead()
         if tick.now - self._alive_at >= ALIVE_S:
             self._alive_at = tick.now
@@ -198,9 +199,9 @@ class SupervisorActor(BaseActor):
             self._on_fatal(EXIT_INTERNAL, reason)
         self._beat()
 
-    def _found_household(self, tick: Tick) -> None:
+    def _add_vital(self, tick: Tick) -> None:
         """Take on the children that there always are."""
-        for vital in self._household.vitals:
+        for vital in self._specs.vitals:
             self._children.add(vital.spec, vital.start, now=tick.now, address=vital.address)
         self._executor.open_lifecycle(tick)
 

@@ -20,7 +20,7 @@ from random import Random
 
 import msgspec
 
-from actors.actor import BaseActor, BatchingMailbox, Handler, Incarnation
+from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
@@ -49,10 +49,8 @@ from actors.model.database_state import AWAY, BEHIND, LIVE
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Evidence, FindingsBatch, TradeBatch, batch
-from actors.writer.notify import Reader, WriterNeighbours, WriterNotifier
+from actors.writer.notify import Reader, WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
-
-__all__ = ["WriterActor", "WriterNeighbours", "WriterSettings"]
 
 GATHERED: frozenset[type[Message]] = frozenset(
     {
@@ -93,16 +91,16 @@ class WriterActor(BaseActor):
 
     def __init__(
         self,
-        birth: Incarnation,
+        incarnation: Incarnation,
         *,
-        neighbours: WriterNeighbours,
+        to: Addresses,
         store: Store,
         journal: Journal,
         settings: WriterSettings,
         rng: Random,
     ) -> None:
-        super().__init__(birth.child, birth.incarnation, neighbours.supervisor)
-        self._notifier = WriterNotifier(birth, neighbours)
+        super().__init__(incarnation, to.supervisor)
+        self._notifier = WriterNotifier(incarnation, to)
         self._store = store
         self._journal = journal
         self._reader = Reader(store, self._notifier)
@@ -113,7 +111,7 @@ class WriterActor(BaseActor):
         )
         self._batch_markets = settings.batch_markets
         self._watermark = Watermark(0)
-        self._now, self._wall_ns = birth.at.now, birth.at.wall_ns
+        self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
         self._stall = StallDetector(settings.hole_s)
         self._gathered = TradeBatch()
         self._knowledge = FindingsBatch()

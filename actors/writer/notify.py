@@ -2,9 +2,7 @@
 
 import logging
 
-import msgspec
-
-from actors.actor import Incarnation, Mailbox
+from actors.actor import Addresses, Incarnation
 from actors.messages import (
     BatchWritten,
     EvidenceRestored,
@@ -84,24 +82,16 @@ class CommitSummary:
 """Least time between two lines about what was written, in seconds."""
 
 
-class WriterNeighbours(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the writer tells what."""
-
-    supervisor: Mailbox
-    catalog: Mailbox
-    resolution: Mailbox
-
-
 class WriterNotifier:
     """Tells of the database and of what came to be stored in it.
 
     Args:
-        birth: Whose life it speaks for.
-        to: Whom it tells.
+        incarnation: Of the writer.
+        to: The actors that it tells.
     """
 
-    def __init__(self, birth: Incarnation, to: WriterNeighbours) -> None:
-        self._birth = birth
+    def __init__(self, incarnation: Incarnation, to: Addresses) -> None:
+        self._incarnation = incarnation
         self._to = to
         self._written = CommitSummary(every_s=LINE_S)
 
@@ -156,8 +146,8 @@ class WriterNotifier:
         """Return a sign of life: how the database is, how many records wait for it."""
         self._to.supervisor.tell(
             WriterReport(
-                child=self._birth.child,
-                incarnation=self._birth.incarnation,
+                child=self._incarnation.child,
+                incarnation=self._incarnation.number,
                 now=now,
                 state=state,
                 waiting=waiting,

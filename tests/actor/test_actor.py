@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 import pytest
 
-from actors.actor import Address, BaseActor, UnknownMessage
+from actors.actor import Address, BaseActor, Incarnation, UnknownMessage
 from actors.errors import SchemaMismatch
 from actors.messages import (
     ChildDied,
@@ -15,6 +15,7 @@ from actors.messages import (
     GetListening,
     Message,
     Open,
+    Tick,
 )
 from tests.fakes_box import Box
 
@@ -27,7 +28,7 @@ class Diligent(BaseActor):
     first = Open()
 
     def __init__(self, supervisor: Box) -> None:
-        super().__init__("diligent", 3, supervisor)
+        super().__init__(Incarnation("diligent", 3, Tick(now=1.0, wall_ns=1)), supervisor)
         self.heard: list[Message] = []
         self.let_go = threading.Event()
         self.handlers = {

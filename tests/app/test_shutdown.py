@@ -11,9 +11,8 @@ from typing import Any, cast
 import pykka
 import pytest
 
-from actors.actor import Address
+from actors.actor import Address, Addresses
 from actors.app import shutdown
-from actors.app.factory import Addresses
 from actors.app.shutdown import Shutdown
 from actors.database.session import QueryWatchdog
 from actors.messages import Drain, GetListening, Message, StopListening

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
+from actors.actor import Addresses
 from actors.app import shutdown
-from actors.app.factory import Addresses
 from actors.app.tracker import FLUSH_S, TICK_S, Tracker
 from actors.config.load import Config
 from actors.journal.journal import Journal
@@ -63,7 +63,7 @@ class Loop:
         self.supervisor, self.writer, self.journal = Box(), Box(), WellJournal()
         self.stop = Turns(held, turns, steps or {})
         self.tracker._stop = self.stop
-        self.tracker._to = cast("Addresses", _To(supervisor=self.supervisor, writer=self.writer))
+        self.tracker._to = Addresses(supervisor=self.supervisor, writer=self.writer)
         self.tracker._journal = cast("Journal", self.journal)
 
     def times(self) -> list[tuple[float, datetime]]:
@@ -75,11 +75,6 @@ class Loop:
 
     def recorded(self) -> list[facts.Record]:
         return [facts.decode(body) for body in self.journal.bodies.values()]
-
-
-class _To:
-    def __init__(self, **boxes: Any) -> None:
-        vars(self).update(boxes)
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])

@@ -33,8 +33,8 @@ from random import Random
 from types import FrameType
 from typing import Any, NamedTuple
 
-from actors.actor import Address, Incarnation
-from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.actor import Address, Addresses, Incarnation
+from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.journal.journal import MIB, Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Connect, Flush, Open, Tick
@@ -44,7 +44,7 @@ from actors.transport.feed_socket import ReactorSocket
 from actors.transport.handshake import Wire
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 from tests.fakes_box import Box, drain
 from tests.fakes_driver import DriverStore
 from tests.transport.loopback import WAIT_S, frame
@@ -138,7 +138,7 @@ class Tracker:
         self._store = DriverStore()
         self._writer = WriterActor(
             Incarnation("writer", 1, tick),
-            neighbours=WriterNeighbours(**others),
+            to=Addresses(**others),
             store=self._store,
             journal=journal,
             settings=WriterSettings(feeds=2),
@@ -149,7 +149,7 @@ class Tracker:
         self._connection = ConnectionActor(
             Incarnation("a-0001", 1, tick),
             ConnectionSpec(name="a-0001", feed=0, tokens=(TOKEN,)),
-            neighbours=Neighbours(**others, writer=to_writer),
+            to=Addresses(**others, writer=to_writer),
             dialler=self._dialler,
             recorder=Recorder(journal, to_writer, inflight_max=1_000),
             settings=ConnectionSettings(),

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from actors.catalog.actor import OUTBOX_MAX, CatalogActor
+from actors.actor import Addresses, Incarnation
+from actors.catalog.actor import OUTBOX_MAX, CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
@@ -41,15 +42,12 @@ class House:
         self.supervisor, self.writer, self.resolution = Box(), Box(), Box()
         self.now = 1000.0
         self.actor = CatalogActor(
-            "catalog",
-            incarnation,
-            self.supervisor,
-            writer=self.writer,
-            resolution=self.resolution,
+            Incarnation("catalog", incarnation, Tick(now=self.now, wall_ns=WALL_MS * 1_000_000)),
+            to=Addresses(
+                supervisor=self.supervisor, writer=self.writer, resolution=self.resolution
+            ),
             gamma=web,
-            filters=filters,
-            discovery_s=DISCOVERY_S,
-            closed_s=CLOSED_S,
+            settings=CatalogSettings(filters=filters, discovery_s=DISCOVERY_S, closed_s=CLOSED_S),
         )
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from actors.actor import Incarnation
+from actors.actor import Addresses, Incarnation
 from actors.errors import JournalFailed, JournalFull
 from actors.journal.journal import MIB, Journal
 from actors.messages import Drain, Flush, Message, Open, ReadJournal, Tick, TradesSeen
@@ -20,7 +20,7 @@ from actors.model import facts
 from actors.model.facts import Entry
 from actors.model.trade import trade_hashes
 from actors.polymarket import channel
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 from tests.fakes import FakeStore
 from tests.fakes_box import Box, drain
 from tests.feed.test_actor import a_trade
@@ -76,7 +76,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         box = Box()
         self.writer = WriterActor(
             Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
-            neighbours=WriterNeighbours(supervisor=box, catalog=box, resolution=box),
+            to=Addresses(supervisor=box, catalog=box, resolution=box),
             store=self.store,
             journal=self.journal,
             settings=WriterSettings(batch_trades=5, batch_records=7, hole_s=5.0),

@@ -7,9 +7,9 @@ import weakref
 import msgspec
 import pytest
 
-from actors.actor import Incarnation, UnknownMessage
+from actors.actor import Addresses, Incarnation, UnknownMessage
 from actors.errors import FeedLost
-from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
@@ -102,7 +102,7 @@ class House:
         self.actor = ConnectionActor(
             Incarnation("a-0001", 1, self.tick_message()),
             spec or ConnectionSpec(name="a-0001", feed=0, tokens=(YES, NO), canary=(CANARY,)),
-            neighbours=Neighbours(
+            to=Addresses(
                 supervisor=self.supervisor,
                 writer=self.writer,
                 catalog=self.catalog,

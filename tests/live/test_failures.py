@@ -10,10 +10,10 @@ import msgspec
 import pykka
 import pytest
 
-from actors.actor import BaseActor, Incarnation
+from actors.actor import Addresses, BaseActor, Incarnation
 from actors.catalog.universe import Filters
 from actors.errors import JournalFailed
-from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.journal.journal import Journal
 from actors.journal.recorder import InFlight
 from actors.messages import (
@@ -34,7 +34,7 @@ from actors.messages import (
 )
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import ListeningClosed
-from actors.writer.actor import GATHERED, WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import GATHERED, WriterActor, WriterSettings
 from tests.actor_harness import House as Parent
 from tests.actor_harness import added
 from tests.catalog import test_actor as test_catalog
@@ -208,9 +208,7 @@ class House(test_supervision.House):
         return self._spoil(
             WriterActor(
                 Incarnation("writer", incarnation, at),
-                neighbours=WriterNeighbours(
-                    supervisor=self.supervisor, catalog=Box(), resolution=Box()
-                ),
+                to=Addresses(supervisor=self.supervisor, catalog=Box(), resolution=Box()),
                 store=self.store,
                 journal=self.journal,
                 settings=WriterSettings(),
@@ -225,7 +223,7 @@ class House(test_supervision.House):
             ConnectionActor(
                 Incarnation(spec.name, incarnation, at),
                 spec,
-                neighbours=Neighbours(
+                to=Addresses(
                     supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
                 ),
                 dialler=self.diallers[spec.name],

@@ -13,8 +13,8 @@ from typing import Any
 import pykka
 import pytest
 
-from actors.actor import Address, Incarnation
-from actors.feed.actor import ConnectionActor, ConnectionSettings, Neighbours
+from actors.actor import Address, Addresses, Incarnation
+from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
@@ -26,7 +26,7 @@ from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec, Escalation
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 from tests.actor_harness import START, START_NS, added
 from tests.fakes import FakeDialler, FakeLine, FakeStore
 from tests.fakes_box import Box
@@ -92,7 +92,9 @@ class House:
         self.pace = threading.Event()
         health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
         self.ref = SupervisorActor.start(
-            household=ChildSpecs(
+            Incarnation("supervisor", 1, Tick(now=START, wall_ns=START_NS)),
+            to=Addresses(writer=self.writer),
+            specs=ChildSpecs(
                 vitals=(
                     Vital(
                         spec=ChildSpec(id="writer", vital=True, silence_s=60.0, stop_s=5.0),
@@ -105,7 +107,6 @@ class House:
             children=Children(rng=Random(1), escalation=Escalation()),
             plan=Plan(redundancy=1, per_connection=200, seed=0),
             recorder=self.recorder,
-            writer=self.writer,
             reporting=Reporting(health, journal),
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=lambda: None,
@@ -115,9 +116,7 @@ class House:
     def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return WriterActor.start(
             Incarnation("writer", incarnation, at),
-            neighbours=WriterNeighbours(
-                supervisor=self.supervisor, catalog=Box(), resolution=Box()
-            ),
+            to=Addresses(supervisor=self.supervisor, catalog=Box(), resolution=Box()),
             store=self.store,
             journal=self.journal,
             settings=WriterSettings(),
@@ -128,7 +127,7 @@ class House:
         return ConnectionActor.start(
             Incarnation(spec.name, incarnation, at),
             spec,
-            neighbours=Neighbours(
+            to=Addresses(
                 supervisor=self.supervisor, writer=self.writer, catalog=Box(), resolution=Box()
             ),
             dialler=self.diallers[spec.name],

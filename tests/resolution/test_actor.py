@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors.actor import Addresses, Incarnation
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
@@ -40,7 +41,7 @@ from actors.model.outcome import (
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.ratelimit import CHAIN, GAMMA_OUTCOMES
-from actors.resolution.actor import OUTBOX_MAX, ResolutionActor
+from actors.resolution.actor import OUTBOX_MAX, ResolutionActor, ResolutionSettings
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
@@ -66,15 +67,11 @@ class House:
         self.supervisor, self.writer, self.catalog = Box(), Box(), Box()
         self.elapsed_s = 0.0
         self.actor = ResolutionActor(
-            "resolution",
-            incarnation,
-            self.supervisor,
-            writer=self.writer,
-            catalog=self.catalog,
+            Incarnation("resolution", incarnation, Tick(now=1000.0, wall_ns=WALL_MS * 1_000_000)),
+            to=Addresses(supervisor=self.supervisor, writer=self.writer, catalog=self.catalog),
             sources=web,
-            poll_s=POLL_S,
-            hold_s=hold_s,
             chain=web if chain else None,
+            settings=ResolutionSettings(poll_s=POLL_S, hold_s=hold_s),
         )
         if settled:  # its first ten seconds, in which it asks nothing, are over
             self.elapsed_s = -11.0

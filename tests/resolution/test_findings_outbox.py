@@ -56,19 +56,21 @@ DOUBT = Contradiction(
 
 def test_evidence_comes_first_then_the_step_then_the_verdict() -> None:
     box = Box()
-    FindingsOutbox(box, life=1).note(Heard(evidence=WORD, transition=STEP, resolution=VERDICT))
+    FindingsOutbox(box, incarnation=1).note(
+        Heard(evidence=WORD, transition=STEP, resolution=VERDICT)
+    )
     assert [type(each) for each in box.told] == [ResolutionObserved, MarketMoved, MarketResolved]
 
 
 def test_nothing_heard_is_nothing_told() -> None:
     box = Box()
-    FindingsOutbox(box, life=1).note(Heard())
+    FindingsOutbox(box, incarnation=1).note(Heard())
     assert box.told == []
 
 
 def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
     box = Box()
-    outbox = FindingsOutbox(box, life=1)
+    outbox = FindingsOutbox(box, incarnation=1)
     outbox.note(Heard(evidence=WORD, resolution=VERDICT))
     told = list(box.told)
     outbox.tell_again()
@@ -81,7 +83,7 @@ def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
 
 def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     box = Box()
-    outbox = FindingsOutbox(box, life=1)
+    outbox = FindingsOutbox(box, incarnation=1)
     with caplog.at_level(logging.ERROR):
         outbox.note(Heard(contradiction=DOUBT))
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
@@ -90,7 +92,7 @@ def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture
 
 
 def test_with_too_much_waiting_the_outbox_is_busy() -> None:
-    outbox = FindingsOutbox(Box(), life=1)
+    outbox = FindingsOutbox(Box(), incarnation=1)
     for _ in range(OUTBOX_MAX):
         assert not outbox.busy
         outbox.move(STEP)

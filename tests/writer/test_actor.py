@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
-from actors.actor import Incarnation
+from actors.actor import Addresses, Incarnation
 from actors.messages import (
     BatchWritten,
     CatchUp,
@@ -45,7 +45,7 @@ from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
-from actors.writer.actor import WriterActor, WriterNeighbours, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
 from tests.fakes import JOURNAL_ID, FakeJournal, FakeStore
 from tests.fakes_box import Box, drain, step
 from tests.feed.test_actor import a_trade
@@ -77,7 +77,7 @@ class House:
         self.now = 100.0
         self.actor = WriterActor(
             Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
-            neighbours=WriterNeighbours(
+            to=Addresses(
                 supervisor=self.supervisor, catalog=self.catalog, resolution=self.resolution
             ),
             store=self.store,
