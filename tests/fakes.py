@@ -89,7 +89,7 @@ class FakeJournal:
         self.opened_at_seq = opened_at_seq
         self.oldest_seq = 1
         self.unmet_since: int | None = opened_at_seq
-        self.mark = 1
+        self.watermark = 1
         self.full = False
         self.holes: list[Hole] = []
 
@@ -126,8 +126,8 @@ class FakeJournal:
             del self.bodies[seq]
         self.holes.append(Hole(first=first, last=last, bytes_lost=1))
 
-    def release(self, mark: int) -> None:
-        self.mark = max(self.mark, mark)
+    def release(self, watermark: int) -> None:
+        self.watermark = max(self.watermark, watermark)
 
 
 def journal_stats(**figures: Any) -> JournalStats:

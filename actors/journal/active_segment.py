@@ -1,7 +1,11 @@
-"""The growing end of a journal: the open segment, and what no sync has confirmed yet.
+"""The segment that records are appended to, and the records that are not synced yet.
 
-Not for two threads at once: the journal calls everything here under its lock,
-`close_synced`, `carry_over` and `close` under its sync lock too.
+A record stays in memory until a sync has confirmed it, so that it can be carried over to a new
+segment when a sync fails. A segment whose write or sync failed is suspect: nothing is appended
+to it any more.
+
+Not for two threads at once: the appender calls everything here while it holds the lock of the
+journal; `close_synced`, `carry_over`, `start_new` and `close` while it holds its sync lock too.
 """
 
 import contextlib
@@ -13,121 +17,136 @@ from typing import NamedTuple
 
 from actors.errors import JournalFull
 from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
-from actors.journal.marker_files import NO_ROOM, Reserve
-from actors.journal.segment import HEADER_BYTES, Found, Segment, pack_record
+from actors.journal.marker_files import NO_SPACE, Reserve
+from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Found, Segment, pack_record
 
 UNSYNCED_BYTES = 8 * 1024 * 1024
+"""The most bytes of records that may be written and not synced."""
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
+class Limits(NamedTuple):
+    """Bytes: the cap for all segments and the reserve, the size of a segment, the reserve."""
+
+    cap: int
+    segment: int
+    reserve: int
+
+
 class Unsynced(NamedTuple):
-    """A record as written, which the medium may not have yet."""
+    """A record that was written and may be missing on the disk."""
 
     seq: int
     record: bytes
 
 
 class ActiveSegment:
-    """Takes records at the end of a shelf.
+    """The end of the journal.
 
     Args:
-        active: The segment to go on with, open, or None for a new one.
+        segment: The open segment to append to, or None to begin with a new one.
         used_seq: The highest sequence in use.
-        segment_bytes: A segment this long is followed by another.
+        limits: A segment of `limits.segment` bytes is followed by another one.
 
     Attributes:
-        size: Bytes of all segments of the shelf.
-        suspect: Why the open segment is not written to any more, or None.
+        size: Bytes of all segments in the directory.
+        suspect: The error for which nothing more is appended to the segment, or None.
     """
 
     def __init__(
         self,
-        shelf: JournalDirectory,
+        directory: JournalDirectory,
         reserve: Reserve,
         *,
-        active: Segment | None,
+        segment: Segment | None,
         used_seq: int,
-        segment_bytes: int,
+        limits: Limits,
     ) -> None:
-        self._shelf = shelf
-        self._disk = shelf.disk
+        self._directory = directory
+        self._disk = directory.disk
         self._reserve = reserve
-        self._active = active
-        self._sealed: list[Segment] = []
-        self._segment_bytes = segment_bytes
+        self._segment = segment
+        self._full: list[Segment] = []  # open, because records in them may not be synced
+        self._limits = limits
         self._unsynced: deque[Unsynced] = deque()
         self._unsynced_bytes = 0
         self.used_seq = used_seq
-        self.size = shelf.bytes
+        self.size = directory.bytes
         self.suspect: OSError | None = None
 
     @classmethod
-    def of(
-        cls, shelf: JournalDirectory, reserve: Reserve, *, floor_seq: int, segment_bytes: int
+    def recover(
+        cls, directory: JournalDirectory, reserve: Reserve, *, floor_seq: int, limits: Limits
     ) -> tuple["ActiveSegment", int]:
-        """Recover the end of a shelf; give it with the next sequence.
+        """Recover the end of the journal; return it with the next sequence.
 
-        Numbers that may have been told on, committed and then forgotten by the disk
-        are skipped: none is used twice.
+        Sequences that may have been used, committed to the database and lost by the disk are
+        skipped, so that none is used twice.
         """
-        used_seq, lost = shelf.recover()
+        used_seq, lost = directory.recover()
         next_seq = max(used_seq + lost + 1, floor_seq)
-        active: Segment | None = None
-        if not shelf.segments:
+        segment: Segment | None = None
+        if not directory.segments:
             used_seq = next_seq - 1
-            active = shelf.make(next_seq, after_seq=used_seq)
+            segment = directory.create_segment(next_seq, after_seq=used_seq)
         elif next_seq == used_seq + 1:
-            active = shelf.reopen_last()
-        tail = cls(shelf, reserve, active=active, used_seq=used_seq, segment_bytes=segment_bytes)
-        since = _in_doubt_since(shelf)
-        # Where numbers are skipped there is damage, which the next life will have seen.
+            segment = directory.reopen_last()
+        active = cls(directory, reserve, segment=segment, used_seq=used_seq, limits=limits)
+        since = _in_doubt_since(directory)
+        # Where sequences are skipped, records were lost; those before them were found on the disk.
         if since is not None and next_seq == used_seq + 1:
-            tail._settle(_records(shelf, since), next_seq)
-        return tail, next_seq
+            active._settle(_records_from(directory, since), next_seq)
+        return active, next_seq
 
     def _settle(self, records: Sequence[Found], next_seq: int) -> None:
-        """Carry over what the medium may not have; without room for it the doubt remains."""
+        """Carry over what the disk may lack; without space for it the marker stays."""
         for seq, at_ns, body, *_ in records:
-            kept = Unsynced(seq, pack_record(seq, at_ns, body, self._shelf.seed))
+            kept = Unsynced(seq, pack_record(seq, at_ns, body, self._directory.seed))
             self._unsynced.append(kept)
             self._unsynced_bytes += len(kept.record)
         try:
             if records:
                 self.carry_over(next_seq)
         except OSError as exc:
-            if exc.errno not in NO_ROOM:
+            if exc.errno not in NO_SPACE:
                 self.close()
                 raise
             self._forget(self.used_seq)
         else:
-            self._shelf.suspicion.lift()
+            self._directory.failed_sync.clear()
 
-    def takes(self, size: int) -> bool:
-        """Return whether a record of so many bytes may be written now, or a sync must come first.
+    # ---------------------------------------------------------------- writing
 
-        It may be more than is allowed when nothing is unsynced.
+    def accepts(self, size: int) -> bool:
+        """Return whether a body of so many bytes may be appended; otherwise sync first.
+
+        When everything is synced, one record may exceed the bound of what is unsynced.
         """
         if self.suspect is not None or not self._unsynced:
             return self.suspect is None
         records = self._unsynced[-1].seq - self._unsynced[0].seq + 1
         return self._unsynced_bytes + size <= UNSYNCED_BYTES and records < UNSYNCED_RECORDS
 
-    # ---------------------------------------------------------------- writing
-
-    def write(self, seq: int, record: bytes) -> bool:
-        """Append a record; give False when the segment has become suspect over it.
+    def append(self, seq: int, at_ns: int, body: bytes) -> bool:
+        """Write a record; return False when the write failed and the segment is suspect.
 
         Raises:
-            JournalFull: There is no room; nothing has changed.
+            JournalFull: The disk or the cap leaves no space; nothing has changed.
         """
-        active = self._segment_for(seq)
-        if active is None:
-            return False
+        size = self.size + self._reserve.held_bytes + RECORD_BYTES + len(body) + HEADER_BYTES
+        if size > self._limits.cap:
+            raise JournalFull(f"the journal has reached its {self._limits.cap} bytes")
+        segment = self._segment
+        if segment is None or segment.size >= self._limits.segment:
+            segment = self._next_segment(seq)
+            if segment is None:
+                return False
+        record = pack_record(seq, at_ns, body, self._directory.seed)
         try:
-            active.append(self._disk, seq, record)
+            segment.append(self._disk, seq, record)
         except OSError as exc:
-            self._undo(active, exc)
+            self._undo(segment, exc)
             return False
         self._unsynced.append(Unsynced(seq, record))
         self._unsynced_bytes += len(record)
@@ -135,135 +154,130 @@ class ActiveSegment:
         self.used_seq = seq
         return True
 
-    def _segment_for(self, seq: int) -> Segment | None:
-        active = self._active
-        if active is not None and active.size < self._segment_bytes:
-            return active
+    def _next_segment(self, seq: int) -> Segment | None:
+        """Create the next segment; return None when that failed, which makes this one suspect."""
+        before = self._segment
         try:
-            made = self._shelf.make(seq, after_seq=self.used_seq)
+            created = self._directory.create_segment(seq, after_seq=self.used_seq)
         except OSError as exc:
-            if exc.errno in _NO_DESCRIPTOR and active is not None:
-                return active  # a long segment is better than a lost record
-            if exc.errno in NO_ROOM | _NO_DESCRIPTOR:
-                raise JournalFull(f"no room for a new segment: {exc.strerror}") from exc
+            if exc.errno in _NO_DESCRIPTOR and before is not None:
+                return before  # a long segment is better than a lost record
+            if exc.errno in NO_SPACE | _NO_DESCRIPTOR:
+                raise JournalFull(f"no space for a new segment: {exc.strerror}") from exc
             self.suspect = exc
             return None
-        if active is not None:
-            self._sealed.append(active)
-        self._active = made
-        self.size = self._shelf.bytes
-        return made
+        if before is not None:
+            self._full.append(before)
+        self._segment = created
+        self.size = self._directory.bytes
+        return created
 
-    def _undo(self, active: Segment, cause: OSError) -> None:
-        """Cut off what was written of a record; what cannot be undone is suspect."""
+    def _undo(self, segment: Segment, cause: OSError) -> None:
+        """Cut off what was written of a record; a segment where that fails is suspect."""
         self.suspect = cause
         try:
-            if active.fd is not None:
-                self._disk.truncate(active.fd, active.size)
+            if segment.fd is not None:
+                self._disk.truncate(segment.fd, segment.size)
         except OSError as exc:
             self.suspect = exc
             return
-        if cause.errno in NO_ROOM:
+        if cause.errno in NO_SPACE:
             self.suspect = None
-            raise JournalFull(f"no room for a record: {cause.strerror}") from cause
+            raise JournalFull(f"no space for a record: {cause.strerror}") from cause
 
     # ---------------------------------------------------------------- syncing
 
-    def dirty(self) -> tuple[Segment, ...]:
-        """Return the open segments, oldest first: those that may hold unsynced records."""
-        return (*self._sealed, *([self._active] if self._active is not None else []))
+    def open_segments(self) -> tuple[Segment, ...]:
+        """Return the segments that may hold unsynced records, oldest first."""
+        return (*self._full, *([self._segment] if self._segment is not None else []))
 
     def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
-        """Forget what is durable now, and close of these segments all but the open one."""
+        """Note that everything up to this sequence is synced; close those of them that are full."""
         self._forget(upto)
         for segment in segments:
-            if segment in self._sealed:
-                self._sealed.remove(segment)
+            if segment in self._full:
+                self._full.remove(segment)
                 self._close(segment)
 
     def carry_over(self, next_seq: int) -> None:
-        """Move all that is not durable to a new segment, durably, and go on there.
+        """Move all unsynced records to a new segment, durably, and continue there.
 
         Raises:
-            OSError: It could not be made. All is as it was.
+            OSError: It could not be created; nothing has changed.
         """
         try:
-            made = self._make_carrier(next_seq)
+            created = self._create_successor(next_seq)
         except OSError as exc:
-            if exc.errno not in NO_ROOM or not self._reserve.held_bytes:
+            if exc.errno not in NO_SPACE or not self._reserve.held_bytes:
                 raise
             self._reserve.free()
-            made = self._make_carrier(next_seq)
-        for segment in self.dirty():
-            self._close(segment)
-        self._sealed.clear()
-        self._active = made
+            created = self._create_successor(next_seq)
+        self._close_all()
+        self._segment = created
         self._forget(self.used_seq)
-        self.size = self._shelf.bytes
+        self.size = self._directory.bytes
         self.suspect = None
 
-    def _make_carrier(self, next_seq: int) -> Segment:
+    def _create_successor(self, next_seq: int) -> Segment:
         if not self._unsynced:
-            return self._shelf.make(next_seq, after_seq=self.used_seq)
+            return self._directory.create_segment(next_seq, after_seq=self.used_seq)
         first_seq = self._unsynced[0].seq
-        replaced = [s.after_seq for s in self._shelf.segments if s.first_seq == first_seq]
+        replaced = [s.after_seq for s in self._directory.segments if s.first_seq == first_seq]
         after_seq = replaced[0] if replaced else first_seq - 1
         carried = list(self._unsynced)
-        return self._shelf.make(first_seq, after_seq=after_seq, carried=carried)
+        return self._directory.create_segment(first_seq, after_seq=after_seq, carried=carried)
 
     def _forget(self, upto: int) -> None:
         while self._unsynced and self._unsynced[0].seq <= upto:
             self._unsynced_bytes -= len(self._unsynced.popleft().record)
 
-    def turn(self) -> None:
-        """Go on in a new segment. Only when all is durable."""
-        for segment in self.dirty():
-            self._close(segment)
-        self._sealed.clear()
-        self._active = None
+    def start_new(self) -> None:
+        """Let the next record begin a new segment. Everything must be synced."""
+        self._close_all()
+        self._segment = None
         self._forget(self.used_seq)
 
-    # ---------------------------------------------------------------- the rest
+    # ---------------------------------------------------------------- closing
 
-    def recount(self) -> None:
-        """Note that segments are gone."""
-        self.size = self._shelf.bytes
-
-    def cost_of(self, size: int) -> int:
-        """Return what all files take once so many bytes are appended."""
-        return self.size + self._reserve.held_bytes + size + HEADER_BYTES
+    def segments_deleted(self) -> None:
+        """Note that the directory holds fewer segments."""
+        self.size = self._directory.bytes
 
     def close(self) -> None:
         """Close every file."""
-        for segment in self.dirty():
+        for segment in self.open_segments():
             self._close(segment)
+
+    def _close_all(self) -> None:
+        self.close()
+        self._full.clear()
 
     def _close(self, segment: Segment) -> None:
         fd, segment.fd = segment.fd, None
         if fd is not None:
-            # The bytes are synced or carried over; an error here says nothing new.
+            # The bytes are synced or carried over, so an error here means nothing more.
             with contextlib.suppress(OSError):
                 self._disk.close(fd)
 
 
-def _in_doubt_since(shelf: JournalDirectory) -> int | None:
-    """Return from which sequence on the medium may lack what can be read here, or None.
+def _in_doubt_since(directory: JournalDirectory) -> int | None:
+    """Return from which sequence on the disk may lack what can be read now, or None.
 
-    After a reboot there is no doubt: what is read comes from the medium.
+    After a restart of the machine nothing is in doubt: what can be read comes from the disk.
     """
-    if shelf.segments and shelf.is_of_this_boot(shelf.segments[-1]):
-        return shelf.suspicion.since()
-    shelf.suspicion.lift()
+    if directory.segments and directory.is_of_this_boot(directory.segments[-1]):
+        return directory.failed_sync.since()
+    directory.failed_sync.clear()
     return None
 
 
-def _records(shelf: JournalDirectory, since: int) -> list[Found]:
-    """Return all records from this sequence on; as many as were unsynced, so not too many."""
-    later = [segment.first_seq for segment in shelf.segments[1:]]
+def _records_from(directory: JournalDirectory, since: int) -> list[Found]:
+    """Return all records from this sequence on: no more than were ever unsynced."""
+    later = [segment.first_seq for segment in directory.segments[1:]]
     return [
         found
-        for segment, end in zip(shelf.segments, (*later, sys.maxsize), strict=True)
+        for segment, end in zip(directory.segments, (*later, sys.maxsize), strict=True)
         if end > since
-        for found in shelf.records(segment, segment.place_of(since), segment.size)
+        for found in directory.records(segment, segment.offset_before(since), segment.size)
         if since <= found.seq < end
     ]

@@ -1,8 +1,8 @@
-"""The writing side of an open journal: numbers, appends, syncs, from any thread.
+"""The writing side of an open journal: sequences, appends and syncs, from any thread.
 
-Locks: `_syncing`, then `lock`. Files are synced and closed only under the first, so
-no thread syncs a descriptor that another one has closed; appends need only the
-second and go on while a sync takes its time.
+Two locks, taken in this order: `_syncing`, then the lock of the journal. Files are synced and
+closed only under the first, so that no thread syncs a descriptor that another one has closed.
+Appends need only the second, so they go on while a sync takes its time.
 """
 
 import math
@@ -12,27 +12,178 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock
 
-from actors.errors import JournalFailed, JournalFull
+from actors.errors import JournalFailed
 from actors.journal.active_segment import ActiveSegment
 from actors.journal.directory import JournalDirectory
-from actors.journal.segment import MAX_BODY_BYTES, Segment, pack_record
+from actors.journal.segment import MAX_BODY_BYTES, Segment
 
-# MERGED: The thread that syncs the journal, and how long that takes.
+SYNCS_MEASURED = 512
 
 
-REMEMBERED = 512
+class Appender:
+    """Appends records to a journal and syncs them.
+
+    Args:
+        lock: Guards the directory, the active segment and the sequences; shared with the reader.
+        first_seq: The sequence of the first record of this process.
+        wall_ns: Clock for the times of records.
+
+    Attributes:
+        next_seq: The sequence of the next record.
+        durable_seq: Every record up to this one survives a loss of power.
+        weight_appended: Sum of the weights of this process's records.
+        carried_over: How often records were carried over to another segment.
+        failed: Why nothing more is appended, or None.
+    """
+
+    def __init__(
+        self,
+        directory: JournalDirectory,
+        active: ActiveSegment,
+        lock: Lock,
+        *,
+        first_seq: int,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._directory = directory
+        self._active = active
+        self._lock = lock
+        self._syncing = Lock()
+        self._wall_ns = wall_ns
+        self._closed = False
+        self.next_seq = first_seq
+        self.durable_seq = first_seq - 1
+        self.weight_appended = 0
+        self.carried_over = 0
+        self.failed: str | None = None
+
+    # ---------------------------------------------------------------- writing
+
+    def append(self, body: bytes, weight: int) -> int:
+        """Write one record and return its sequence; see `Journal.append`."""
+        if len(body) > MAX_BODY_BYTES:
+            raise ValueError(f"a record of {len(body)} bytes is too long for the journal")
+        failures = 0
+        while True:
+            with self._lock:
+                if self.failed is not None or self._closed:
+                    raise self._unusable()
+                if self._active.accepts(len(body)):
+                    seq = self.next_seq
+                    if self._active.append(seq, self._wall_ns(), body):
+                        self.next_seq = seq + 1
+                        self.weight_appended += weight
+                        return seq
+                    failures += 1
+                if failures > 1:
+                    # It failed, moved to a new segment, and failed again.
+                    raise self.fail(self._active.suspect)
+            self.sync()
+
+    def _unusable(self) -> JournalFailed:
+        return JournalFailed(self.failed or "the journal is closed")
+
+    def fail(self, cause: Exception | None) -> JournalFailed:
+        """Append nothing more from now on; return the error to raise."""
+        self.failed = self.failed or f"the disk does not take the journal: {cause}"
+        error = JournalFailed(self.failed)
+        error.__cause__ = cause
+        return error
+
+    # ---------------------------------------------------------------- syncing
+
+    def sync(self) -> bool:
+        """Sync everything to the disk; return False when there was nothing to sync.
+
+        Raises:
+            JournalFailed: See `Journal.sync`.
+        """
+        with self._syncing:
+            with self._lock:
+                if self.failed is not None or self._closed:
+                    raise self._unusable()
+                upto, segments = self.next_seq - 1, self._active.open_segments()
+                suspect = self._active.suspect is not None
+                if not suspect and upto == self.durable_seq:
+                    return False
+            synced = not suspect and self._sync_files(segments)
+            with self._lock:
+                if synced and self._active.suspect is None:
+                    self._active.close_synced(segments, upto)
+                    self.durable_seq = upto
+                else:
+                    self._carry_over()
+            return True
+
+    def _sync_files(self, segments: tuple[Segment, ...]) -> bool:
+        """Sync each file once; return False when one failed, which must not be synced again."""
+        try:
+            for segment in segments:
+                if segment.fd is not None:
+                    self._directory.disk.sync_data(segment.fd)
+        except OSError:
+            # What it may have lost is carried over now or, if that fails, by the next process.
+            self._directory.failed_sync.set(self.durable_seq + 1)
+            return False
+        return True
+
+    def _carry_over(self) -> None:
+        try:
+            self._active.carry_over(self.next_seq)
+        except OSError as exc:
+            raise self.fail(exc) from exc
+        self._directory.failed_sync.clear()
+        self.carried_over += 1
+        self.durable_seq = self.next_seq - 1
+
+    def renew(self) -> None:
+        """Take a new identity, under which the next record is written.
+
+        Raises:
+            OSError: It could not be written; nothing has changed.
+            JournalFailed: The records so far could not be synced.
+        """
+        with self._syncing, self._lock:
+            if self.failed is not None or self._closed:
+                raise self._unusable()
+            if self._active.suspect is not None or not self._sync_files(
+                self._active.open_segments()
+            ):
+                self._carry_over()
+            self.durable_seq = self.next_seq - 1
+            self._directory.renew()
+            self._active.start_new()
+
+    def segments_deleted(self) -> None:
+        """Note that segments were deleted, which leaves space below the cap."""
+        with self._lock:
+            self._active.segments_deleted()
+
+    def close(self) -> None:
+        """Sync a last time and close every file and the directory.
+
+        Raises:
+            JournalFailed: That sync failed; everything is closed nevertheless.
+        """
+        try:
+            if self.failed is None:
+                self.sync()
+        finally:
+            with self._syncing, self._lock:
+                self._closed = True
+                self._active.close()
+                self._directory.close()
 
 
 class Syncer:
-    """Calls `sync` every `interval_s`, in a thread of its own, until it is stopped.
+    """Calls `sync` every `interval_s` in its own thread, until it is stopped.
 
     Args:
-        sync: Gives whether there was anything to sync. Raises `JournalFailed` when
-            there is nothing more to be done.
-        on_fault: Is told of any other error, which ends the thread.
+        sync: Returns whether there was anything to sync. `JournalFailed` ends the thread.
+        on_fault: Called with any other error, which ends the thread too.
 
     Attributes:
-        alive_at: Monotonic seconds when the thread last came round.
+        alive_at: Monotonic seconds when the thread last began a round.
     """
 
     def __init__(
@@ -48,12 +199,12 @@ class Syncer:
         self._interval_s = interval_s
         self._monotonic = monotonic
         self._stopping = threading.Event()
-        self._times: deque[float] = deque(maxlen=REMEMBERED)
+        self._times: deque[float] = deque(maxlen=SYNCS_MEASURED)
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self.alive_at = monotonic()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -63,176 +214,19 @@ class Syncer:
                 if self._sync():
                     self._times.append(self._monotonic() - began_at)
         except JournalFailed:
-            return  # everyone who appends hears of it
+            return  # everyone who appends gets the same error
         except Exception as exc:
             self._on_fault(exc)
             raise
 
     @property
     def p99_s(self) -> float:
-        """Return what 99 of 100 of the last 512 syncs took at most; 0 before the first."""
+        """Return the 99th percentile of the last 512 syncs in seconds; 0 before the first."""
         times = sorted(self._times.copy())
         return times[math.ceil(len(times) * 0.99) - 1] if times else 0.0
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """Stop the thread and wait for its end."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-
-
-class Appender:
-    """Puts records at the end of a journal.
-
-    Args:
-        lock: Guards shelf, tail and numbers; shared with whoever reads them.
-        first_seq: The sequence of the first record of this process.
-        max_bytes: Cap for everything.
-        wall_ns: Clock for the time that records bear.
-
-    Attributes:
-        changes: How often records have moved from one segment to another.
-    """
-
-    def __init__(
-        self,
-        shelf: JournalDirectory,
-        tail: ActiveSegment,
-        lock: Lock,
-        *,
-        first_seq: int,
-        max_bytes: int,
-        wall_ns: Callable[[], int] = time.time_ns,
-    ) -> None:
-        self._shelf = shelf
-        self._tail = tail
-        self._lock = lock
-        self._syncing = Lock()
-        self._max_bytes = max_bytes
-        self._wall_ns = wall_ns
-        self._closed = False
-        self.next_seq = first_seq
-        self.durable_seq = first_seq - 1
-        self.weight_appended = 0
-        self.changes = 0
-        self.failed: str | None = None
-
-    # ---------------------------------------------------------------- writing
-
-    def append(self, body: bytes, weight: int) -> int:
-        """Write one record; see `Journal.append`."""
-        if len(body) > MAX_BODY_BYTES:
-            raise ValueError(f"a record of {len(body)} bytes is too long for the journal")
-        suspects = 0
-        while True:
-            with self._lock:
-                self._must_work()
-                if self._tail.takes(len(body)):
-                    seq = self._write(body)
-                    if seq is not None:
-                        self.weight_appended += weight
-                        return seq
-                    suspects += 1
-                if suspects > 1:
-                    # It failed, moved to a new segment, and failed again.
-                    raise self.fail(self._tail.suspect)
-            self.sync()
-
-    def _write(self, body: bytes) -> int | None:
-        seq = self.next_seq
-        record = pack_record(seq, self._wall_ns(), body, self._shelf.seed)
-        if self._tail.cost_of(len(record)) > self._max_bytes:
-            raise JournalFull(f"the journal has reached its {self._max_bytes} bytes")
-        if not self._tail.write(seq, record):
-            return None
-        self.next_seq = seq + 1
-        return seq
-
-    def _must_work(self) -> None:
-        if self.failed is not None:
-            raise JournalFailed(self.failed)
-        if self._closed:
-            raise JournalFailed("the journal is closed")
-
-    def fail(self, cause: Exception | None) -> JournalFailed:
-        """Take no more from now on; give the error that says so."""
-        self.failed = self.failed or f"the disk does not take the journal: {cause}"
-        error = JournalFailed(self.failed)
-        error.__cause__ = cause
-        return error
-
-    # ---------------------------------------------------------------- syncing
-
-    def sync(self) -> bool:
-        """Have everything on the medium; see `Journal.sync`. Gives whether there was anything."""
-        with self._syncing:
-            with self._lock:
-                self._must_work()
-                upto, dirty = self.next_seq - 1, self._tail.dirty()
-                suspect = self._tail.suspect is not None
-                if not suspect and upto == self.durable_seq:
-                    return False
-            synced = not suspect and self._sync_files(dirty)
-            with self._lock:
-                if synced and self._tail.suspect is None:
-                    self._tail.close_synced(dirty, upto)
-                    self.durable_seq = upto
-                else:
-                    self._carry_over()
-            return True
-
-    def _sync_files(self, dirty: tuple[Segment, ...]) -> bool:
-        """Sync each once; False when one failed. It must not be asked again."""
-        try:
-            for segment in dirty:
-                if segment.fd is not None:
-                    self._shelf.disk.sync_data(segment.fd)
-        except OSError:
-            # What it may have lost is carried over; if that fails, by the next life.
-            self._shelf.suspicion.note(self.durable_seq + 1)
-            return False
-        return True
-
-    def _carry_over(self) -> None:
-        try:
-            self._tail.carry_over(self.next_seq)
-        except OSError as exc:
-            raise self.fail(exc) from exc
-        self._shelf.suspicion.lift()
-        self.changes += 1
-        self.durable_seq = self.next_seq - 1
-
-    def renew(self) -> None:
-        """Return the journal another identity, under which the next record is written.
-
-        Raises:
-            OSError: It could not be noted; nothing has changed.
-            JournalFailed: What is there could not be made durable.
-        """
-        with self._syncing, self._lock:
-            self._must_work()
-            if self._tail.suspect is not None or not self._sync_files(self._tail.dirty()):
-                self._carry_over()
-            self.durable_seq = self.next_seq - 1
-            self._shelf.renew()
-            self._tail.turn()
-
-    def recount(self) -> None:
-        """Note that segments were deleted: there is room again."""
-        with self._lock:
-            self._tail.recount()
-
-    def close(self) -> None:
-        """Sync a last time and close every file and the directory.
-
-        Raises:
-            JournalFailed: That sync failed; everything is closed nevertheless.
-        """
-        try:
-            if self.failed is None:
-                self.sync()
-        finally:
-            with self._syncing, self._lock:
-                self._closed = True
-                self._tail.close()
-                self._shelf.close()

@@ -1,11 +1,11 @@
-"""The directory of a journal: its identity, its lock, its segments in order.
+"""The directory of a journal: its lock, its identity, and its segments in order.
 
-A file is made under a passing name, filled, synced and only then given its name,
-and the directory is synced: a segment that has its name is whole up to what it
-was made with. What bears a passing name is a leftover and is thrown away.
+A file is written under a temporary name and synced before it gets its name; then the directory
+is synced. So a segment that has its name holds whatever it was created with. Files that still
+have a temporary name are left over from a process that ended, and are deleted.
 
-There is always at least one segment, so a sequence is never forgotten. A
-directory without any is a new journal and gets a new identity.
+There is always at least one segment, so the last sequence is never forgotten. A directory
+without a segment is a new journal and gets a new identity.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from actors.errors import StateDirBusy
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import IDENTITY, FailedSyncMarker, noted_identity
+from actors.journal.marker_files import IDENTITY, FailedSyncMarker, read_identity
 from actors.journal.segment import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -24,33 +24,38 @@ from actors.journal.segment import (
     Header,
     Scan,
     Segment,
-    first_of,
+    file_name,
+    first_seq_of,
     is_torn,
-    name_of,
     seed_of,
     unpack_header,
     write_all,
 )
 
-PASSING = ".tmp"
+TEMPORARY = ".tmp"
 DAMAGED = ".corrupt"
 DAMAGED_KEPT = 2
 HEAD_BYTES = 4096
 UNSYNCED_RECORDS = 65_536
-"""So many records at most are written and not synced; see `tail.py`."""
+"""The most records that may be written and not synced; see `active_segment`."""
 
 
 class JournalDirectory:
     """An open and locked directory. Not for two threads at once, except `records`.
 
     Args:
-        disk: What the directory lies on.
-        path: Where.
+        disk: The file system that the directory is on.
+        path: The directory.
         wall_ns: Wall clock, nanoseconds.
 
+    Attributes:
+        fd: The open directory.
+        segments: Lowest sequence first.
+        seed: Start value of the checksums of new records.
+
     Raises:
-        StateDirBusy: Another process has it.
-        JournalUnreadable: A segment is of a newer version.
+        StateDirBusy: Another process has locked it.
+        JournalUnreadable: A newer version wrote a segment.
         OSError: The directory or a file in it cannot be used.
     """
 
@@ -60,97 +65,96 @@ class JournalDirectory:
         self.disk = disk
         self.path = path
         self._wall_ns = wall_ns
-        self.directory = disk.open_directory(path)
+        self.fd = disk.open_directory(path)
         try:
-            self._take()
+            self._lock_and_load()
         except BaseException:
-            disk.close(self.directory)
+            disk.close(self.fd)
             raise
 
-    def _take(self) -> None:
+    def _lock_and_load(self) -> None:
         try:
-            self.disk.lock(self.directory)
+            self.disk.lock(self.fd)
         except BlockingIOError as exc:
             raise StateDirBusy(f"another tracker works on {self.path}") from exc
-        self._clean()
-        self.suspicion = FailedSyncMarker(self.disk, self.directory)
+        self._delete_leftovers()
+        self.failed_sync = FailedSyncMarker(self.disk, self.fd)
         self._boot_id = self.disk.boot_id()
         self._unsynced: set[int] = set()
         self.segments = self._load()
         self.journal_id = self._identify()
         self.seed = seed_of(self.journal_id.bytes)
 
-    def _clean(self) -> None:
-        """Throw leftovers away, and find out now whether the directory can be written."""
-        for name in self.disk.names(self.directory):
-            if name.endswith(PASSING):
-                self.disk.unlink(self.directory, name)
-        probe = "probe" + PASSING
-        self.disk.close(self.disk.create(self.directory, probe))
-        self.disk.unlink(self.directory, probe)
+    def _delete_leftovers(self) -> None:
+        """Delete temporary files, and fail now if the directory cannot be written."""
+        for name in self.disk.names(self.fd):
+            if name.endswith(TEMPORARY):
+                self.disk.unlink(self.fd, name)
+        probe = "probe" + TEMPORARY
+        self.disk.close(self.disk.create(self.fd, probe))
+        self.disk.unlink(self.fd, probe)
 
     # -------------------------------------------------------------- identity
 
     def _identify(self) -> UUID:
-        """Return the identity in the file, or in a segment, or a new one; have it in the file."""
-        noted = noted_identity(self.disk, self.directory)
-        if not self.segments or noted is None:
+        """Return the identity from the file, else from a segment, else a new one; keep it."""
+        identity = read_identity(self.disk, self.fd)
+        if not self.segments or identity is None:
             known = (UUID(bytes=s.header.journal_id) for s in reversed(self.segments) if s.header)
-            noted = next(known, None) or uuid4()
-            self.place(IDENTITY, (f"{noted}\n".encode(),))
-        return noted
+            identity = next(known, None) or uuid4()
+            self.write_file(IDENTITY, (f"{identity}\n".encode(),))
+        return identity
 
     def renew(self) -> None:
-        """Take another identity; segments made from now on bear it, older ones stay readable.
+        """Take a new identity for the segments created from now on; older ones stay readable.
 
         Raises:
-            OSError: It could not be written; the old one stands.
+            OSError: It could not be written; nothing has changed.
         """
         identity = uuid4()
-        self.place(IDENTITY, (f"{identity}\n".encode(),))
+        self.write_file(IDENTITY, (f"{identity}\n".encode(),))
         self.journal_id = identity
         self.seed = seed_of(identity.bytes)
 
     # --------------------------------------------------------------- loading
 
     def _load(self) -> list[Segment]:
-        """Return what is there, lowest sequence first, without what a rescue has replaced."""
-        firsts = (first_of(name) for name in self.disk.names(self.directory))
+        """Return the segments, and delete those whose records were carried over to another."""
+        firsts = (first_seq_of(name) for name in self.disk.names(self.fd))
         loaded = [self._load_one(first) for first in sorted(f for f in firsts if f is not None)]
         kept: list[Segment] = []
         carried_to = 0
         for segment in loaded:
             if segment.first_seq <= carried_to:
-                self.disk.unlink(self.directory, segment.name)
+                self.disk.unlink(self.fd, segment.name)
                 continue
             kept.append(segment)
             carried_to = segment.header.carried_to if segment.header else 0
         return kept
 
     def _load_one(self, first_seq: int) -> Segment:
-        name = name_of(first_seq)
-        fd = self.disk.open_read(self.directory, name)
+        name = file_name(first_seq)
+        fd = self.disk.open_read(self.fd, name)
         try:
             header = unpack_header(self.disk.pread(fd, HEAD_BYTES, 0), name)
             segment = Segment(first_seq, header, self.disk.size(fd))
             try:
-                # What a killed process wrote may stand in the page cache only.
+                # What a killed process wrote may be in the page cache only.
                 self.disk.sync_data(fd)
             except OSError:
-                # Reading will tell what is left of it; nothing more is added to it.
+                # Reading shows what is left of it; nothing is appended to it any more.
                 self._unsynced.add(first_seq)
             return segment
         finally:
             self.disk.close(fd)
 
     def recover(self) -> tuple[int, int]:
-        """Find the end of the last segment and cut a torn tail off.
+        """Find the end of the last segment and cut off what is not a whole record behind it.
 
         Returns:
-            The highest sequence that is known to be in use, and how many above it
-            may have been used and forgotten: after a reboot as many as were ever
-            unsynced, and where a tail is damaged, not just torn in the middle of
-            its one last record, as many as may have stood there.
+            The highest sequence that is known to be in use, and how many above it may have
+            been used and lost: after a restart of the machine, as many as may be unsynced;
+            where more than one unfinished record was cut off, as many as fit in its place.
         """
         if not self.segments:
             return 0, 0
@@ -158,30 +162,29 @@ class JournalDirectory:
         used, end = last.first_seq - 1, HEADER_BYTES if last.header else 0
         for found in self.records(last, end, last.size):
             used, end = found.seq, found.end
-            last.note(found.seq, found.begin)
+            last.index_record(found.seq, found.begin)
         lost = 0 if self.is_of_this_boot(last) else UNSYNCED_RECORDS
         if end < last.size:
-            torn = self._head_at(last, end)
-            lost += (
-                0 if is_torn(torn, last.size - end, used + 1) else (last.size - end) // RECORD_BYTES
-            )
+            head = self._head_at(last, end)
+            if not is_torn(head, last.size - end, used + 1):
+                lost += (last.size - end) // RECORD_BYTES
             self._cut(last, end)
         carried_to = last.header.carried_to if last.header else 0
         return max(used, carried_to), lost
 
     def is_of_this_boot(self, segment: Segment) -> bool:
-        """Return whether it was made since the machine was started."""
+        """Return whether the segment was created since the machine was started."""
         return segment.header is not None and segment.header.boot_id == self._boot_id
 
     def _head_at(self, segment: Segment, offset: int) -> bytes:
-        fd = self.disk.open_read(self.directory, segment.name)
+        fd = self.disk.open_read(self.fd, segment.name)
         try:
             return self.disk.pread(fd, RECORD_BYTES, offset)
         finally:
             self.disk.close(fd)
 
     def _cut(self, segment: Segment, end: int) -> None:
-        fd = self.disk.open_append(self.directory, segment.name)
+        fd = self.disk.open_append(self.fd, segment.name)
         try:
             self.disk.truncate(fd, end)
             self.disk.sync(fd)
@@ -190,92 +193,91 @@ class JournalDirectory:
         segment.size = end
 
     def reopen_last(self) -> Segment | None:
-        """Return the last segment open for appending, or None when it is not to be trusted."""
+        """Return the last segment open for appending, or None when it must not be appended to."""
         last = self.segments[-1] if self.segments else None
         if last is None or last.header is None or last.first_seq in self._unsynced:
             return None
         if last.header.journal_id != self.journal_id.bytes:
             return None
-        last.fd = self.disk.open_append(self.directory, last.name)
+        last.fd = self.disk.open_append(self.fd, last.name)
         return last
 
     # --------------------------------------------------------------- changes
 
-    def make(
+    def create_segment(
         self, first_seq: int, *, after_seq: int, carried: Iterable[tuple[int, bytes]] = ()
     ) -> Segment:
-        """Make a segment, durable with all that it carries; it takes the last place.
+        """Create a segment durably, with records that are carried over, as the last one.
 
-        Segments that begin at or above `first_seq` are replaced by it.
+        It replaces segments that begin at or above `first_seq`.
 
         Args:
-            first_seq: The lowest sequence that can stand in it.
-            after_seq: The sequence that was used last before it.
-            carried: (sequence, bytes) of records, in order, beginning
-                with `first_seq`.
+            first_seq: The lowest sequence that can be in it.
+            after_seq: The last sequence that was used before it.
+            carried: (sequence, bytes) of records, in order, beginning with `first_seq`.
 
         Raises:
-            OSError: It could not be made; nothing has changed.
+            OSError: It could not be created; nothing has changed.
         """
         carried = tuple(carried)
         header = Header(
             first_seq=first_seq,
             after_seq=after_seq,
             carried_to=carried[-1][0] if carried else 0,
-            made_at_ns=self._wall_ns(),
+            created_at_ns=self._wall_ns(),
             journal_id=self.journal_id.bytes,
             boot_id=self._boot_id,
         )
         parts = (header.pack(), *(record for _, record in carried))
-        fd = self.place(name_of(first_seq), parts, stay_open=True)
-        made = Segment(first_seq, header, sum(map(len, parts)), fd)
+        fd = self.write_file(file_name(first_seq), parts, stay_open=True)
+        created = Segment(first_seq, header, sum(map(len, parts)), fd)
         replaced = [s for s in self.segments if s.first_seq > first_seq]
         self.segments = [s for s in self.segments if s.first_seq < first_seq]
-        self.segments.append(made)
+        self.segments.append(created)
         for segment in replaced:
-            # One that cannot go now goes when the journal is opened next: see `carried_to`.
+            # One that cannot be deleted now is deleted at the next start: see `carried_to`.
             with contextlib.suppress(OSError):
-                self.disk.unlink(self.directory, segment.name)
-        return made
+                self.disk.unlink(self.fd, segment.name)
+        return created
 
-    def place(self, name: str, parts: Iterable[bytes], *, stay_open: bool = False) -> int:
-        """Write a whole file, durably, then give it its name, durably."""
-        passing = name + PASSING
-        fd = self.disk.create(self.directory, passing)
+    def write_file(self, name: str, parts: Iterable[bytes], *, stay_open: bool = False) -> int:
+        """Write a whole file durably; return its descriptor, open only if `stay_open`."""
+        temporary = name + TEMPORARY
+        fd = self.disk.create(self.fd, temporary)
         try:
             for part in parts:
                 write_all(self.disk, fd, part)
             self.disk.sync(fd)
-            self.disk.rename(self.directory, passing, name)
-            self.disk.sync(self.directory)
+            self.disk.rename(self.fd, temporary, name)
+            self.disk.sync(self.fd)
         except BaseException:
             self.disk.close(fd)
             with contextlib.suppress(OSError):
-                self.disk.unlink(self.directory, passing)
+                self.disk.unlink(self.fd, temporary)
             raise
         if not stay_open:
             self.disk.close(fd)
         return fd
 
-    def drop(self, segment: Segment) -> None:
-        """Take a segment away; of the damaged ones a few are kept, as `.corrupt`, for people.
+    def delete(self, segment: Segment) -> None:
+        """Delete a segment; keep a few of the damaged ones, as `.corrupt`, for examination.
 
         Raises:
             OSError: It is still there.
         """
         with contextlib.suppress(FileNotFoundError):
-            kept = sum(name.endswith(DAMAGED) for name in self.disk.names(self.directory))
+            kept = sum(name.endswith(DAMAGED) for name in self.disk.names(self.fd))
             if segment.damaged and kept < DAMAGED_KEPT:
-                self.disk.rename(self.directory, segment.name, segment.name + DAMAGED)
+                self.disk.rename(self.fd, segment.name, segment.name + DAMAGED)
             else:
-                self.disk.unlink(self.directory, segment.name)
+                self.disk.unlink(self.fd, segment.name)
 
     # --------------------------------------------------------------- reading
 
     def records(self, segment: Segment, begin: int, end: int) -> Iterator[Found]:
-        """Return the whole records of a segment from a place on; none when the file is gone."""
+        """Yield the whole records of a segment between two offsets; none if its file is gone."""
         try:
-            fd = self.disk.open_read(self.directory, segment.name)
+            fd = self.disk.open_read(self.fd, segment.name)
         except FileNotFoundError:
             return
         try:
@@ -288,10 +290,10 @@ class JournalDirectory:
 
     @property
     def bytes(self) -> int:
-        """What all segments take."""
+        """Return the size of all segments."""
         return sum(segment.size for segment in self.segments)
 
     def close(self) -> None:
-        """Return the directory back."""
-        self.disk.close(self.directory)
-        self.directory = -1
+        """Close the directory and so release its lock."""
+        self.disk.close(self.fd)
+        self.fd = -1

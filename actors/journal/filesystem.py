@@ -1,8 +1,9 @@
-"""The operating system's file calls, as the journal uses them.
+"""The file system calls of the journal.
 
-One thin object, so that tests can let each call fail, fall short or be forgotten
-by a power loss. Nothing is decided here; errors are the `OSError` of the call.
-All names are relative to an open directory and never follow a symbolic link.
+They are the methods of one small object, so that tests can let each call fail, write less than
+it was given, or lose its effect in a power loss. Nothing is decided here. Errors are the
+`OSError` of the call. File names are relative to an open directory, and symbolic links are not
+followed.
 """
 
 import fcntl
@@ -18,10 +19,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Disk:
-    """A file system and what it may be asked."""
+    """The calls of the operating system."""
 
     def open_directory(self, path: Path) -> int:
-        """Make the directory (0700) and its parents if need be, durably; give a descriptor."""
+        """Open the directory and return its descriptor.
+
+        The directory (mode 0700) and its parents are created if need be, and synced.
+        """
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             parent = os.open(path.parent, _DIRECTORY)
@@ -32,19 +36,19 @@ class Disk:
         return os.open(path, _DIRECTORY)
 
     def lock(self, directory: int) -> None:
-        """Take the directory for this process.
+        """Lock the directory for this process.
 
         Raises:
-            BlockingIOError: Another process holds it.
+            BlockingIOError: Another process holds the lock.
         """
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def names(self, directory: int) -> list[str]:
-        """Return what the directory holds, sorted."""
+        """Return the names of the files in the directory, sorted."""
         return sorted(os.listdir(directory))
 
     def create(self, directory: int, name: str) -> int:
-        """Make a file (0600) that is not there yet and open it for appending."""
+        """Create a file (mode 0600) that must not exist, and open it for appending."""
         return os.open(name, _CREATE, 0o600, dir_fd=directory)
 
     def open_append(self, directory: int, name: str) -> int:
@@ -56,56 +60,56 @@ class Disk:
         return os.open(name, _READ, dir_fd=directory)
 
     def close(self, fd: int) -> None:
-        """Close a file or a directory; closing a directory gives its lock back."""
+        """Close a file or a directory. Closing a directory releases its lock."""
         os.close(fd)
 
     def write(self, fd: int, data: memoryview) -> int:
-        """Append; may write less than it was given."""
+        """Append and return the number of bytes written, which may be less than all."""
         return os.write(fd, data)
 
     def pread(self, fd: int, size: int, offset: int) -> bytes:
-        """Read from a place; less at the end of the file."""
+        """Read at an offset; return less than `size` bytes at the end of the file."""
         return os.pread(fd, size, offset)
 
     def truncate(self, fd: int, size: int) -> None:
-        """Cut the file."""
+        """Set the length of the file."""
         os.ftruncate(fd, size)
 
     def allocate(self, fd: int, size: int) -> None:
-        """Have blocks for so many bytes, really."""
+        """Allocate blocks on the disk for so many bytes."""
         os.posix_fallocate(fd, 0, size)
 
     def size(self, fd: int) -> int:
-        """Return the length in bytes."""
+        """Return the length of the file in bytes."""
         return os.fstat(fd).st_size
 
     def sync_data(self, fd: int) -> None:
-        """Have the file's bytes on the medium. After an error, never ask again for this file."""
+        """Sync the bytes of a file to the disk. After an error, never call it again for it."""
         os.fdatasync(fd)
 
     def sync(self, fd: int) -> None:
-        """Have a file or the names of a directory on the medium."""
+        """Sync a file with its metadata, or the names in a directory, to the disk."""
         os.fsync(fd)
 
     def unlink(self, directory: int, name: str) -> None:
-        """Take a name away."""
+        """Delete a file."""
         os.unlink(name, dir_fd=directory)
 
     def rename(self, directory: int, old: str, new: str) -> None:
-        """Return a file another name, in place of whatever had it."""
+        """Rename a file; a file that has the new name is replaced."""
         os.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
 
     def free_bytes(self, directory: int) -> int:
-        """Return what is left for an ordinary user."""
+        """Return the free space that a user without privileges may use."""
         state = os.fstatvfs(directory)
         return state.f_bavail * state.f_frsize
 
     def boot_id(self) -> bytes:
-        """Return 16 bytes that are the same for as long as the machine stays up.
+        """Return 16 bytes that stay the same until the machine is restarted.
 
-        Where the kernel's own name for this boot is hidden (`ProcSubset=pid`), the
-        second of the boot serves: a step of the clock changes it, which is taken
-        for a new boot and costs nothing but some sequence numbers.
+        Where the boot identity of the kernel is hidden (`ProcSubset=pid`), the second of the
+        boot is used instead: a step of the clock changes it, which looks like another boot
+        and costs only some sequence numbers.
         """
         try:
             return UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()).bytes

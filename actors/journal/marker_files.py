@@ -1,10 +1,18 @@
-"""Who a journal is, and since when no database has met it.
+"""The small files beside the segments: identity, notes for the next process, and the reserve.
 
-The identity is what a database knows a journal by. A state directory that was
-restored from a copy bears the identity of the journal that went on without it:
-its sequences mean other records there. A database tells so by a mark above what
-was given out since journal and database last met; that place is kept in a file,
-because the process that gave them out may be gone when they meet again.
+`journal-id`: the identity by which a database knows the journal. A state directory that was
+    restored from a backup has the identity of the journal that went on without it, but its
+    sequences mean other records there.
+`unmet`: the lowest sequence that was assigned since a database last acknowledged the journal.
+    A database whose watermark is above it belongs to the other journal. The number is in a
+    file, because the process that assigned the sequences may be gone when the two meet again.
+`suspect-<sequence>`: a failed sync. The kernel may have forgotten the bytes and report success
+    at the next sync nevertheless, in a later process too. Records from this sequence on are
+    carried over to a new segment; if this process ends before that, the next one does it.
+    The file is empty and created with one call. It need not be durable, because after a restart
+    of the machine whatever can be read comes from the disk.
+`reserve`: allocated disk space. Deleting the file lets a full disk take the last records of
+    the connections, which say where coverage ends. It is created again before reading resumes.
 """
 
 import contextlib
@@ -16,12 +24,16 @@ from actors.journal.filesystem import Disk
 
 IDENTITY = "journal-id"
 UNMET = "unmet"
-Place = Callable[[str, Iterable[bytes]], object]
-"""Writes a whole file, durably."""
+SUSPECT = "suspect-"
+RESERVE = "reserve"
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+WriteFile = Callable[[str, Iterable[bytes]], object]
+"""Writes a whole file durably."""
 
 
-def noted_identity(disk: Disk, directory: int) -> UUID | None:
-    """Return the identity that stands in the directory; None when there is none to be read."""
+def read_identity(disk: Disk, directory: int) -> UUID | None:
+    """Return the identity in the file, or None when there is none that can be read."""
     with contextlib.suppress(ValueError):
         text = _read(disk, directory, IDENTITY)
         return None if text is None else UUID(text)
@@ -29,40 +41,49 @@ def noted_identity(disk: Disk, directory: int) -> UUID | None:
 
 
 class UnacknowledgedSince:
-    """The lowest sequence that was given out since a database was met, or None.
+    """The lowest sequence that was assigned since a database acknowledged the journal.
 
     Args:
         first_seq: The first sequence of this process.
-        oldest_seq: What to believe when the note cannot be read.
+        oldest_seq: The value to assume when the file cannot be read.
+
+    Attributes:
+        since: The sequence; None once a database has acknowledged the journal.
 
     Raises:
-        OSError: The directory cannot be used; that it is full is no reason.
+        OSError: The directory cannot be used. A full disk is no error.
     """
 
     def __init__(
-        self, disk: Disk, directory: int, place: Place, *, first_seq: int, oldest_seq: int
+        self,
+        disk: Disk,
+        directory: int,
+        write_file: WriteFile,
+        *,
+        first_seq: int,
+        oldest_seq: int,
     ) -> None:
         self._disk = disk
         self._directory = directory
-        noted = _read(disk, directory, UNMET)
-        if noted is None:
+        text = _read(disk, directory, UNMET)
+        if text is None:
             self.since: int | None = first_seq
-            self._note(place, first_seq)
+            self._write(write_file, first_seq)
         else:
-            self.since = int(noted) if noted.isdecimal() else oldest_seq
+            self.since = int(text) if text.isdecimal() else oldest_seq
 
-    def _note(self, place: Place, seq: int) -> None:
+    def _write(self, write_file: WriteFile, seq: int) -> None:
         try:
-            place(UNMET, (f"{seq}\n".encode(),))
+            write_file(UNMET, (f"{seq}\n".encode(),))
         except OSError as exc:
-            if exc.errno not in NO_ROOM:
+            if exc.errno not in NO_SPACE:
                 raise
 
-    def met(self) -> None:
-        """Journal and database agree: forget it, durably, before anything is committed.
+    def acknowledge(self) -> None:
+        """Delete the file durably. Must be called before anything is committed.
 
         Raises:
-            OSError: The note is still there; it will be believed at the next start.
+            OSError: The file may still be there; the next process then reads it.
         """
         if self.since is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -71,30 +92,55 @@ class UnacknowledgedSince:
             self.since = None
 
 
-def _read(disk: Disk, directory: int, name: str) -> str | None:
-    try:
-        fd = disk.open_read(directory, name)
-    except FileNotFoundError:
-        return None
-    try:
-        return disk.pread(fd, 64, 0).decode("ascii", "replace").strip()
-    finally:
-        disk.close(fd)
+class FailedSyncMarker:
+    """From which record on the disk may lack what the kernel still returns.
 
+    A marker that cannot be written raises no error: the disk has then failed twice.
 
-# MERGED: Disk space set aside, so that a full disk still takes the journal's last
-# words. A file of real blocks. Freeing it makes room to write down where coverage ends when
-# everything else has run full; it is built again before reading resumes.
-RESERVE = "reserve"
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+    Args:
+        directory: Open directory for the file.
+    """
+
+    def __init__(self, disk: Disk, directory: int) -> None:
+        self._disk = disk
+        self._directory = directory
+
+    def set(self, seq: int) -> None:
+        """Note that records from this sequence on may be missing on the disk."""
+        with contextlib.suppress(OSError):
+            self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
+
+    def since(self) -> int | None:
+        """Return the sequence from which on records may be missing on the disk, or None.
+
+        Raises:
+            OSError: The directory cannot be read.
+        """
+        found = (name.removeprefix(SUSPECT) for name in self._names())
+        return min((int(digits) for digits in found if digits.isdecimal()), default=None)
+
+    def clear(self) -> None:
+        """Delete the marker, because every record is on the disk.
+
+        A marker that cannot be deleted only makes the next process carry records over again.
+        """
+        with contextlib.suppress(OSError):
+            for name in self._names():
+                self._disk.unlink(self._directory, name)
+
+    def _names(self) -> list[str]:
+        return [name for name in self._disk.names(self._directory) if name.startswith(SUSPECT)]
 
 
 class Reserve:
-    """The file, held or freed.
+    """Disk space that is kept for the last records.
 
     Args:
-        directory: Open directory to have it in.
-        size: Bytes to set aside.
+        directory: Open directory for the file.
+        size: Bytes to allocate.
+
+    Attributes:
+        held_bytes: Bytes that are allocated now: `size` or 0.
     """
 
     def __init__(self, disk: Disk, directory: int, size: int) -> None:
@@ -104,17 +150,17 @@ class Reserve:
         self.held_bytes = 0
 
     def build(self) -> bool:
-        """Have the file with all its blocks; give False when there is no room for it.
+        """Allocate the file; return False when there is no space for it.
 
         Raises:
-            OSError: Something else is wrong with the disk.
+            OSError: Another fault of the disk.
         """
         if self.size and not self.held_bytes:
             try:
                 self._allocate()
             except OSError as exc:
                 self.free()
-                if exc.errno in NO_ROOM:
+                if exc.errno in NO_SPACE:
                     return False
                 raise
             self.held_bytes = self.size
@@ -132,53 +178,18 @@ class Reserve:
             self._disk.close(fd)
 
     def free(self) -> None:
-        """Return the space back to the disk."""
+        """Delete the file."""
         with contextlib.suppress(FileNotFoundError):
             self._disk.unlink(self._directory, RESERVE)
         self.held_bytes = 0
 
 
-# MERGED: Since which record the medium may lack what the kernel still gives. After a
-# failed sync the kernel may have forgotten the bytes, and a later sync says yes nevertheless,
-# in a later process too. This process carries such records over to a new segment; if it dies
-# before that, a note in the directory has the next one do it. The note is an empty file that
-# bears the sequence in its name, made with one call. It need not be durable: after a reboot
-# what is read is what the medium has.
-
-
-SUSPECT = "suspect-"
-
-
-class FailedSyncMarker:
-    """The note. A disk that does not take it has failed twice, and no error is raised for it.
-
-    Args:
-        directory: Open directory to have it in.
-    """
-
-    def __init__(self, disk: Disk, directory: int) -> None:
-        self._disk = disk
-        self._directory = directory
-
-    def note(self, seq: int) -> None:
-        """Records from this sequence on are in doubt."""
-        with contextlib.suppress(OSError):
-            self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
-
-    def since(self) -> int | None:
-        """Return from which sequence on there is doubt; None: there is none.
-
-        Raises:
-            OSError: The directory cannot be read.
-        """
-        told = (name.removeprefix(SUSPECT) for name in self._names())
-        return min((int(digits) for digits in told if digits.isdecimal()), default=None)
-
-    def lift(self) -> None:
-        """All of it is on the medium. A note that stays costs the next life some work."""
-        with contextlib.suppress(OSError):
-            for name in self._names():
-                self._disk.unlink(self._directory, name)
-
-    def _names(self) -> list[str]:
-        return [name for name in self._disk.names(self._directory) if name.startswith(SUSPECT)]
+def _read(disk: Disk, directory: int, name: str) -> str | None:
+    try:
+        fd = disk.open_read(directory, name)
+    except FileNotFoundError:
+        return None
+    try:
+        return disk.pread(fd, 64, 0).decode("ascii", "replace").strip()
+    finally:
+        disk.close(fd)

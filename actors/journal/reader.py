@@ -1,8 +1,7 @@
 """The reading side of an open journal: entries in order, holes, and what may be deleted.
 
-Every sequence from the first to the last asked for is given exactly once, as an
-entry or within a hole. Memory is one chunk and one record of one file, and a
-place in each MiB of the segments.
+Every sequence from the first to the last is returned exactly once, as an entry or within a
+hole. Memory is one chunk and one record of one file, and the index of each segment.
 """
 
 from bisect import bisect_right
@@ -11,21 +10,21 @@ from threading import Lock
 from typing import NamedTuple
 
 from actors.journal.directory import JournalDirectory
-from actors.journal.segment import HEADER_BYTES, STRIDE_BYTES, Found, Segment
+from actors.journal.segment import HEADER_BYTES, INDEX_STEP_BYTES, Found, Segment
 from actors.model.facts import Entry, Hole
 
 Records = Callable[[Segment, int, int], Iterator[Found]]
-Note = Callable[[Segment, int, int], None]
+IndexRecord = Callable[[Segment, int, int], None]
 
 
 class Span(NamedTuple):
-    """A segment and how much of it may be read."""
+    """A segment and the offset up to which it may be read."""
 
     segment: Segment
     end: int
 
 
-class Skip(NamedTuple):
+class Skipped(NamedTuple):
     """No sequence between these two was ever used."""
 
     after_seq: int
@@ -36,33 +35,35 @@ class Replay:
     """One reading.
 
     Args:
-        records: Gives the whole records of a segment between two places.
-        note: Is told where a record stands, once in a MiB.
+        records: Yields the whole records of a segment between two offsets.
+        index_record: Called about once for each MiB with the sequence and offset of a record.
         expected: The sequence to begin with.
         until: The sequence to end before.
     """
 
-    def __init__(self, records: Records, note: Note, *, expected: int, until: int) -> None:
+    def __init__(
+        self, records: Records, index_record: IndexRecord, *, expected: int, until: int
+    ) -> None:
         self._records = records
-        self._note = note
+        self._index_record = index_record
         self.expected = expected
         self._until = until
         self._lost = 0
 
-    def entries(self, spans: Sequence[Span], tail: Skip) -> Iterator[Entry | Hole]:
-        """Read these spans; `tail` is what was skipped behind the last of them."""
+    def entries(self, spans: Sequence[Span], skipped: Skipped) -> Iterator[Entry | Hole]:
+        """Yield what is in these spans; `skipped` lies behind the last of them."""
         for segment, end in spans:
-            yield from self._skip(Skip(segment.after_seq, segment.first_seq))
+            yield from self._skip(Skipped(segment.after_seq, segment.first_seq))
             yield from self._read(segment, end)
-        yield from self._skip(tail)
+        yield from self._skip(skipped)
         yield from self._hole_before(self._until)
 
-    def _skip(self, skip: Skip) -> Iterator[Hole]:
-        """Return what was skipped on purpose apart from what is missing before it."""
-        if skip.after_seq + 1 < skip.first_seq and self.expected < skip.first_seq:
-            yield from self._hole_before(skip.after_seq + 1)
-            hole = Hole(self.expected, skip.first_seq - 1, 0, skipped=True)
-            self.expected = skip.first_seq
+    def _skip(self, skipped: Skipped) -> Iterator[Hole]:
+        """Yield what was skipped on purpose, after what is missing before it."""
+        if skipped.after_seq + 1 < skipped.first_seq and self.expected < skipped.first_seq:
+            yield from self._hole_before(skipped.after_seq + 1)
+            hole = Hole(self.expected, skipped.first_seq - 1, 0, skipped=True)
+            self.expected = skipped.first_seq
             yield hole
 
     def _hole_before(self, seq: int) -> Iterator[Hole]:
@@ -72,14 +73,14 @@ class Replay:
             yield hole
 
     def _read(self, segment: Segment, end: int) -> Iterator[Entry | Hole]:
-        at = noted = segment.place_of(self.expected)
+        at = indexed = segment.offset_before(self.expected)
         for seq, _, body, begin, behind in self._records(segment, at, end):
             if begin > at:
                 self._lose(segment, begin - at)
             at = behind
-            if begin >= noted + STRIDE_BYTES:
-                noted = begin
-                self._note(segment, seq, noted)
+            if begin >= indexed + INDEX_STEP_BYTES:
+                indexed = begin
+                self._index_record(segment, seq, indexed)
             if seq >= self._until:
                 return
             if seq > self.expected:
@@ -97,91 +98,95 @@ class Replay:
 
 
 class Reader:
-    """Reads a shelf that others add to, and takes from it what is committed.
+    """Reads a journal that others append to, and removes from it what is committed.
 
     Args:
-        lock: Guards the shelf; shared with who writes.
-        tail: What was skipped behind the last segment when the journal was opened.
-        changes: Gives how often records have moved from one segment to another.
+        lock: Guards the directory; shared with the appender.
+        skipped: What was skipped behind the last segment when the journal was opened.
+        carried_over: Returns how often records were carried over to another segment.
 
     Attributes:
-        mark: Highest mark that was released; at first the oldest sequence there is.
+        watermark: Highest watermark that was released; at first the oldest sequence there is.
     """
 
     def __init__(
-        self, shelf: JournalDirectory, lock: Lock, *, tail: Skip, changes: Callable[[], int]
+        self,
+        directory: JournalDirectory,
+        lock: Lock,
+        *,
+        skipped: Skipped,
+        carried_over: Callable[[], int],
     ) -> None:
-        self._shelf = shelf
+        self._directory = directory
         self._lock = lock
-        self._tail = tail
-        self._changes = changes
+        self._skipped = skipped
+        self._carried_over = carried_over
         self._releases = 0
         self._oldest: tuple[int, int] | None = None
-        self.mark = shelf.segments[0].first_seq
+        self.watermark = directory.segments[0].first_seq
 
     def read(self, expected: int, until: int) -> Iterator[Entry | Hole]:
-        """Return every sequence from `expected` to before `until`, once."""
+        """Yield every sequence from `expected` to before `until` once."""
         while True:
-            version, spans = self._look(expected)
-            replay = Replay(self._shelf.records, self._note, expected=expected, until=until)
-            for item in replay.entries(spans, self._tail):
-                # Before a hole is believed: what it lacks may have been carried over to
-                # another segment, or released, since the segments were looked up.
+            version, spans = self._spans_from(expected)
+            replay = Replay(
+                self._directory.records, self._index_record, expected=expected, until=until
+            )
+            for item in replay.entries(spans, self._skipped):
+                # What a hole lacks may have been carried over to another segment, or released,
+                # since the segments were looked up: then look again.
                 if isinstance(item, Hole) and version != self._version():
-                    expected = max(item.first, self.mark)
+                    expected = max(item.first, self.watermark)
                     break
                 yield item
             else:
                 return
 
-    def _look(self, seq: int) -> tuple[tuple[int, int], list[Span]]:
+    def _spans_from(self, seq: int) -> tuple[tuple[int, int], list[Span]]:
         with self._lock:
-            segments = self._shelf.segments
+            segments = self._directory.segments
             at = bisect_right(segments, seq, key=lambda segment: segment.first_seq)
             return self._version(), [Span(s, s.size) for s in segments[max(at - 1, 0) :]]
 
     def _version(self) -> tuple[int, int]:
-        return self._changes(), self._releases
+        return self._carried_over(), self._releases
 
-    def _note(self, segment: Segment, seq: int, offset: int) -> None:
+    def _index_record(self, segment: Segment, seq: int, offset: int) -> None:
         with self._lock:
-            segment.note(seq, offset)
+            segment.index_record(seq, offset)
 
-    # --------------------------------------------------------------- deleting
+    def release(self, watermark: int) -> list[Segment]:
+        """Remove the segments that are wholly below the watermark, and return them to delete.
 
-    def release(self, mark: int) -> None:
-        """Delete the segments that are wholly below the mark, but never the last one.
-
-        Raises:
-            OSError: One is still there; it goes when the journal is opened next.
+        The last segment is never removed.
         """
         with self._lock:
-            self.mark = max(self.mark, mark)
-            segments = self._shelf.segments
-            below = sum(segment.first_seq <= self.mark for segment in segments[1:])
-            gone, self._shelf.segments = segments[:below], segments[below:]
-            self._releases += bool(gone)
-        for segment in gone:
-            self._shelf.drop(segment)
-
-    # ---------------------------------------------------------------- figures
+            self.watermark = max(self.watermark, watermark)
+            segments = self._directory.segments
+            below = 0
+            while below + 1 < len(segments) and segments[below + 1].first_seq <= self.watermark:
+                below += 1
+            if below:
+                self._directory.segments = segments[below:]
+                self._releases += 1
+            return segments[:below]
 
     def oldest_ns(self, next_seq: int) -> int | None:
-        """Return when the record at the mark was written; None when nothing waits."""
-        mark = self.mark
-        if mark >= next_seq:
+        """Return when the record at the watermark was written; None when there is none."""
+        watermark = self.watermark
+        if watermark >= next_seq:
             return None
-        if self._oldest is None or self._oldest[0] != mark:
-            _, spans = self._look(mark)
+        if self._oldest is None or self._oldest[0] != watermark:
+            _, spans = self._spans_from(watermark)
             times = (
                 found.at_ns
                 for segment, end in spans
-                for found in self._shelf.records(segment, segment.place_of(mark), end)
-                if found.seq >= mark
+                for found in self._directory.records(segment, segment.offset_before(watermark), end)
+                if found.seq >= watermark
             )
             try:
                 at_ns = next(times, None)
             except OSError:
-                return None  # whoever reads the records will hear of it
-            self._oldest = None if at_ns is None else (mark, at_ns)
+                return None  # whoever reads the records gets the error
+            self._oldest = None if at_ns is None else (watermark, at_ns)
         return self._oldest[1] if self._oldest is not None else None

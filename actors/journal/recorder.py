@@ -1,4 +1,9 @@
-"""Journal first, then tell the writer: the one way in which anything becomes durable."""
+"""Journal first, then the writer: the one way in which anything becomes durable.
+
+A record is appended to the journal before it is sent to the writer. When too much has been sent
+and is not committed, the writer is sent only the sequence to read up to, so that memory stays
+bounded whatever the database does.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,99 +19,73 @@ from actors.model.chunks import chunks
 from actors.model.facts import Entry, Hole
 from actors.model.trade import Rejection, TokenId, Trade
 
-# MERGED: How much is told to the writer and not yet stored, and whether that is too
-# much. Counted in trades, rejections and facts, not in records: one record may hold hundreds.
+FACT_TOKENS = 1_000
+"""The most tokens in one fact."""
+MOST_FACTS = 10_000
+"""The most facts that wait for space."""
 
-
-class InFlight:
-    """Remembers what is in flight up to a bound, and of what is beyond it only where it ends.
-
-    Args:
-        most: What may be in flight.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-        self._records: deque[tuple[int, int]] = deque()
-        self._beyond = 0  # the highest sequence that is not remembered though it was not stored
-
-    def __len__(self) -> int:
-        """Return how many records are remembered."""
-        return len(self._records)
-
-    def appended(self, seq: int, weight: int, mark: int) -> bool:
-        """Take note of a record; tell whether more than the bound is in flight with it.
-
-        Args:
-            seq: They come nearly in order.
-            weight: How much is in it.
-            mark: The lowest sequence that is not stored.
-        """
-        self._records.append((seq, weight))
-        self._held += weight
-        while self._records and self._records[0][0] < mark:
-            self._held -= self._records.popleft()[1]
-        while self._held > self._most:
-            older, some = self._records.popleft()
-            self._held -= some
-            self._beyond = max(self._beyond, older)
-        return mark <= self._beyond
+TokenFact = type[facts.TokensWanted] | type[facts.TokensUnwanted]
 
 
 class Journal(Protocol):
-    """Where everything goes first. Sequences count from 1 and are never used twice."""
+    """The journal, as actors see it. Sequences count from 1, and none is used twice."""
 
     @property
     def journal_id(self) -> UUID:
-        """Which journal this is, for ever."""
+        """Return the identity of the journal."""
 
     @property
     def next_seq(self) -> int:
-        """The sequence that the next record will get."""
+        """Return the sequence that the next record gets."""
 
     @property
     def oldest_seq(self) -> int:
-        """The lowest sequence that can still be read."""
+        """Return the lowest sequence that can still be read."""
 
     @property
     def unmet_seq(self) -> int:
-        """The lowest sequence given out since a database was met; no mark may be above it."""
+        """Return the lowest sequence assigned since a database acknowledged this journal.
+
+        No watermark of this journal can be above it.
+        """
 
     def met(self) -> None:
-        """Note that the database and this journal belong together."""
+        """Note that a database knows this journal as it is."""
 
     def renew(self) -> None:
-        """Take another identity: to a database this is another journal now. Sequences go on."""
+        """Take a new identity, so that a database sees another journal. Sequences go on."""
 
     @property
     def opened_at_seq(self) -> int:
-        """The first sequence of this process."""
+        """Return the first sequence of this process."""
 
     @property
-    def mark(self) -> int:
-        """Highest mark that was released; at first the oldest sequence there is."""
+    def watermark(self) -> int:
+        """Return the highest watermark that was released; at first the oldest sequence."""
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
-        """Write one record at once; give its sequence.
+        """Write one record at once and return its sequence.
 
         Raises:
-            JournalFull: The disk or the cap leaves no room; nothing was written.
+            JournalFull: The disk or the cap leaves no space; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
-        """Return entries from this sequence on, and holes where they cannot be read."""
+        """Yield entries from this sequence on, and holes where they cannot be read."""
 
-    def release(self, mark: int) -> None:
-        """Everything below `mark` is committed: its segments may go."""
+    def release(self, watermark: int) -> None:
+        """Delete the segments that are wholly below the watermark, which is committed."""
 
 
 class Recorder:
-    """Appends records and tells the writer of each, in the order of one actor.
+    """Appends records and sends the writer each of them, in the order of one actor.
 
-    When more than `inflight_max` trades wait for the database, the writer is
-    told only where to read: memory stays bounded whatever the database does.
+    Shared by all connections and the supervisor; each calls it in its own thread.
+
+    Args:
+        inflight_max: The most trades, rejections and facts that are sent to the writer in full
+            before they are committed.
     """
 
     def __init__(self, journal: Journal, writer: Mailbox, *, inflight_max: int) -> None:
@@ -116,13 +95,13 @@ class Recorder:
         self._in_flight = InFlight(inflight_max)
 
     def fact(self, fact: facts.Fact) -> int:
-        """Append a fact about coverage and give its sequence.
+        """Append a fact about coverage, send it to the writer, and return its sequence.
 
         Raises:
-            JournalFull, JournalFailed: See `ports.Journal.append`; nobody was told.
+            JournalFull, JournalFailed: See `Journal.append`; nothing was sent.
         """
         seq = self._journal.append(facts.encode(fact))
-        self._tell(FactSeen(seq=seq, fact=fact), 1)
+        self._send(FactSeen(seq=seq, fact=fact), 1)
         return seq
 
     def frames(
@@ -136,8 +115,8 @@ class Recorder:
 
         Args:
             record: The frames as they are journalled.
-            trades: The trades in them, numbered.
-            hashes: The `trade_hash` of each.
+            trades: The trades in them, with their occurrences.
+            hashes: The `trade_hash` of each trade.
             rejections: What in them could not be read.
 
         Raises:
@@ -152,26 +131,59 @@ class Recorder:
             rejections=rejections,
             hashes=hashes,
         )
-        self._tell(seen, weight)
+        self._send(seen, weight)
 
-    def _tell(self, message: TradesSeen | FactSeen, weight: int) -> None:
+    def _send(self, message: TradesSeen | FactSeen, weight: int) -> None:
         with self._lock:
-            crowded = self._in_flight.appended(message.seq, weight, self._journal.mark)
-        self._writer.tell(ReadJournal(seq=message.seq) if crowded else message)
+            over = self._in_flight.appended(message.seq, weight, self._journal.watermark)
+        self._writer.tell(ReadJournal(seq=message.seq) if over else message)
 
 
-# MERGED: The backlog: facts that wait for room in the journal, in order.
-FACT_TOKENS = 1_000
-MOST_FACTS = 10_000
-OfTokens = type[facts.TokensWanted] | type[facts.TokensUnwanted]
+class InFlight:
+    """What was sent to the writer and is not committed, and whether that is too much.
+
+    Counted in trades, rejections and facts and not in records, since one record may hold
+    hundreds. Records are remembered up to the bound; of those beyond it only the last sequence.
+
+    Args:
+        most: The bound.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+        self._records: deque[tuple[int, int]] = deque()
+        self._beyond = 0  # the highest sequence that was dropped from the records uncommitted
+
+    def __len__(self) -> int:
+        """Return how many records are remembered."""
+        return len(self._records)
+
+    def appended(self, seq: int, weight: int, watermark: int) -> bool:
+        """Add a record; return whether more than the bound is in flight with it.
+
+        Args:
+            seq: Nearly in order from call to call.
+            weight: How much is in the record.
+            watermark: The lowest sequence that is not committed.
+        """
+        self._records.append((seq, weight))
+        self._held += weight
+        while self._records and self._records[0][0] < watermark:
+            self._held -= self._records.popleft()[1]
+        while self._held > self._most:
+            older, some = self._records.popleft()
+            self._held -= some
+            self._beyond = max(self._beyond, older)
+        return watermark <= self._beyond
 
 
 class FactQueue:
-    """Writes facts down at once, or as soon as the disk has room for them.
+    """Facts that wait until the journal has space for them, in order. Owned by the supervisor.
 
-    Only changes of the plan and unexpected deaths end up here, so that `MOST_FACTS`
-    are days of a full disk; then the process gives up, and the catalogue of the
-    next one brings the plan again.
+    Only changes of the plan and unexpected deaths of connections come here, so `MOST_FACTS` are
+    enough for days of a full disk. Then the process ends, and the catalog of the next process
+    supplies the plan again.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -183,17 +195,17 @@ class FactQueue:
         return len(self._facts)
 
     def add(self, fact: facts.Fact) -> None:
-        """Let a fact wait behind those that wait already.
+        """Add a fact behind those that wait.
 
         Raises:
-            JournalFailed: Too many wait.
+            JournalFailed: Too many facts wait.
         """
         if len(self._facts) >= MOST_FACTS:
-            raise JournalFailed(f"the disk has had no room for {MOST_FACTS} facts")
+            raise JournalFailed(f"the disk has had no space for {MOST_FACTS} facts")
         self._facts.append(fact)
 
-    def add_tokens(self, kind: OfTokens, at_ns: int, tokens: tuple[TokenId, ...]) -> None:
-        """Let facts about tokens wait, in records of bounded size.
+    def add_tokens(self, kind: TokenFact, at_ns: int, tokens: tuple[TokenId, ...]) -> None:
+        """Add facts of this kind about tokens, each with at most `FACT_TOKENS` of them.
 
         Raises:
             JournalFailed: See `add`.
@@ -202,7 +214,9 @@ class FactQueue:
             self.add(kind(at_ns=at_ns, tokens=some))
 
     def alive(self, at_ns: int) -> None:
-        """Note a sign of life; behind facts that wait it would be out of date, so it is let go.
+        """Write down that the process is alive; do nothing while other facts wait.
+
+        The fact does not wait itself, since it would be out of date when it is written.
 
         Raises:
             JournalFailed: See `add`.
@@ -213,7 +227,7 @@ class FactQueue:
                 self._facts.pop()
 
     def write(self) -> bool:
-        """Journal what waits, oldest first; give False when there was no room for all.
+        """Append what waits, oldest first; return False when there was no space for all of it.
 
         Raises:
             JournalFailed: The disk does not take it.

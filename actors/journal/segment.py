@@ -1,19 +1,19 @@
-"""One file of the journal: its bytes, how they are written and found again.
+"""One file of the journal: its format, and how records are written and found again.
 
-A segment is a header and then records, nothing between them. All numbers are
+A segment is a header followed by records, with nothing between them. All numbers are
 little-endian. `crc` is CRC-32 (zlib).
 
 | header  | bytes | meaning                                                        |
 |---------|-------|----------------------------------------------------------------|
 | magic   | 4     | `TRKS`                                                         |
-| version | 2     | 1; a newer one is rejected                                      |
+| version | 2     | 1; a newer one is rejected                                     |
 | length  | 2     | of the header, 76                                              |
-| first   | 8     | the lowest sequence that can stand here; also in the file name |
-| after   | 8     | the sequence before `first` that was used last; between them   |
-|         |       | numbers were skipped on purpose                                |
-| carried | 8     | the highest sequence that was moved here from another segment, |
+| first   | 8     | the lowest sequence that can be in it; also in the file name   |
+| after   | 8     | the last sequence used before `first`; those between the two   |
+|         |       | were skipped on purpose                                        |
+| carried | 8     | the highest sequence that was carried over from a segment      |
 |         |       | whose file could not be synced; 0 for none                     |
-| made at | 8     | wall clock, nanoseconds                                        |
+| created | 8     | wall clock, nanoseconds                                        |
 | journal | 16    | identity of the journal                                        |
 | boot    | 16    | identity of the boot of the machine                            |
 | crc     | 4     | over all of the above                                          |
@@ -21,14 +21,14 @@ little-endian. `crc` is CRC-32 (zlib).
 | record  | bytes  | meaning                                                       |
 |---------|--------|---------------------------------------------------------------|
 | magic   | 4      | `TRK1`                                                        |
-| crc     | 4      | over the rest, begun with the CRC of the journal's identity   |
+| crc     | 4      | over the rest; its start value is the CRC of the identity     |
 | length  | 4      | of the body, at most 32 MiB                                   |
 | seq     | 8      | one more than the record before                               |
 | at      | 8      | wall clock when it was appended, nanoseconds                  |
 | body    | length | opaque                                                        |
 
-What cannot be a record is passed over up to the next one that is whole. A body
-cannot pretend to be one: its text does not know the journal's identity.
+Bytes that are not a record are skipped up to the next whole record. The body of a record cannot
+contain bytes that pass for a record, because its author does not know the journal's identity.
 """
 
 import errno
@@ -46,7 +46,7 @@ VERSION = 1
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
 PAGE_BYTES = 4096
-STRIDE_BYTES = 1024 * 1024
+INDEX_STEP_BYTES = 1024 * 1024
 
 _HEADER_MAGIC = b"TRKS"
 _HEADER = struct.Struct("<4sHHQQQQ16s16s")
@@ -60,26 +60,26 @@ RECORD_BYTES = _RECORD.size
 
 
 class Header(NamedTuple):
-    """What a segment says of itself."""
+    """The head of a segment."""
 
     first_seq: int
     after_seq: int
     carried_to: int
-    made_at_ns: int
+    created_at_ns: int
     journal_id: bytes
     boot_id: bytes
 
     def pack(self) -> bytes:
-        """Return the bytes at the head of the file."""
+        """Return the bytes with which the file begins."""
         head = _HEADER.pack(_HEADER_MAGIC, VERSION, HEADER_BYTES, *self)
         return head + _CRC.pack(zlib.crc32(head))
 
 
 def unpack_header(data: bytes, name: str) -> Header | None:
-    """Read the head of a file; None when it is torn or damaged.
+    """Return the head of a file, or None when it is torn or damaged.
 
     Raises:
-        JournalUnreadable: It is whole, but of a newer version.
+        JournalUnreadable: It is whole, but a newer version wrote it.
     """
     if len(data) < HEADER_BYTES or data[:4] != _HEADER_MAGIC:
         return None
@@ -98,7 +98,7 @@ def unpack_header(data: bytes, name: str) -> Header | None:
 
 
 def seed_of(journal_id: bytes) -> int:
-    """Return what the checksums of this journal's records begin with."""
+    """Return the start value of the checksums of this journal's records."""
     return zlib.crc32(journal_id)
 
 
@@ -109,11 +109,11 @@ def pack_record(seq: int, at_ns: int, body: bytes, seed: int) -> bytes:
 
 
 def is_torn(head: bytes, size: int, seq: int) -> bool:
-    """Return whether these bytes are the beginning of one unfinished record and nothing else.
+    """Return whether the end of a file is the beginning of one unfinished record.
 
     Args:
-        head: The first bytes, as far as they go, up to a record's head.
-        size: How many bytes there are in all.
+        head: The bytes behind the last whole record, at most as many as a record's head.
+        size: How many bytes there are behind it in all.
         seq: The sequence that the record must have.
     """
     if len(head) < RECORD_BYTES:
@@ -123,12 +123,12 @@ def is_torn(head: bytes, size: int, seq: int) -> bool:
     return bool(fits and size < RECORD_BYTES + length)
 
 
-def name_of(first_seq: int) -> str:
+def file_name(first_seq: int) -> str:
     """Return the file name of the segment that begins with this sequence."""
     return f"seg-{first_seq:020d}.log"
 
 
-def first_of(name: str) -> int | None:
+def first_seq_of(name: str) -> int | None:
     """Return the first sequence of the segment with this file name; None for other files."""
     digits = name[4:-4]
     if name[:4] == "seg-" and name[-4:] == ".log" and len(digits) == 20 and digits.isdecimal():
@@ -141,10 +141,12 @@ class Segment:
     """One file.
 
     Attributes:
+        first_seq: The lowest sequence that can be in it.
         size: Bytes up to the end of the last whole record.
         fd: Open for appending while records in it may not be synced; else None.
-        damaged: Reading found a stretch in it that is not whole.
-        index: A place every MiB or so: (sequence, where its record begins).
+        damaged: Reading found bytes in it that are not a whole record.
+        index: (sequence, offset of its record), about one for each MiB.
+        index_from: The offset from which on the next record belongs into the index.
     """
 
     first_seq: int
@@ -153,25 +155,26 @@ class Segment:
     fd: int | None = None
     damaged: bool = False
     index: list[tuple[int, int]] = field(default_factory=list)
+    index_from: int = INDEX_STEP_BYTES
 
     @property
     def name(self) -> str:
-        """Its file name."""
-        return name_of(self.first_seq)
+        """Return the file name."""
+        return file_name(self.first_seq)
 
     @property
     def after_seq(self) -> int:
-        """The sequence used last before its first one."""
+        """Return the last sequence used before its first one."""
         return self.header.after_seq if self.header is not None else self.first_seq - 1
 
-    def note(self, seq: int, offset: int) -> None:
-        """Remember where this record begins, if that is news worth its memory."""
-        last = self.index[-1][1] if self.index else 0
-        if offset >= last + STRIDE_BYTES:
+    def index_record(self, seq: int, offset: int) -> None:
+        """Add a record to the index if it is far enough behind the last one there."""
+        if offset >= self.index_from:
             self.index.append((seq, offset))
+            self.index_from = offset + INDEX_STEP_BYTES
 
-    def place_of(self, seq: int) -> int:
-        """Return a place to begin to look for this sequence: at its record or before."""
+    def offset_before(self, seq: int) -> int:
+        """Return an offset at or before the record with this sequence, to read from."""
         found = bisect_right(self.index, (seq, self.size)) - 1
         return self.index[found][1] if found >= 0 else HEADER_BYTES
 
@@ -179,27 +182,28 @@ class Segment:
         """Write a whole record at the end.
 
         Raises:
-            OSError: As the call did. Part of it may stand behind `size`.
+            OSError: The call failed. A part of the record may be in the file behind `size`.
         """
         if self.fd is None:
             raise OSError(errno.EBADF, f"{self.name} is not open")
         write_all(disk, self.fd, record)
-        self.note(seq, self.size)
+        if self.size >= self.index_from:
+            self.index_record(seq, self.size)
         self.size += len(record)
 
 
 def write_all(disk: Disk, fd: int, data: bytes) -> None:
-    """Write until all is written: one call may take less than it is given."""
+    """Write all of the data; one call of the operating system may write less than it is given."""
     view = memoryview(data)
     while view:
         written = disk.write(fd, view)
         if written <= 0:
-            raise OSError(errno.EIO, "the disk took nothing and gave no error")
+            raise OSError(errno.EIO, "the disk wrote nothing and reported no error")
         view = view[written:]
 
 
 class Found(NamedTuple):
-    """A whole record in a file, and where it stands."""
+    """A whole record, and the offsets at which it begins and ends."""
 
     seq: int
     at_ns: int
@@ -212,8 +216,8 @@ class Scan:
     """Finds the whole records of one file in order. Memory is one chunk and one record.
 
     Args:
-        fd: Open for reading; stays the caller's.
-        end: How much of the file to look at.
+        fd: Open for reading; the caller closes it.
+        end: The offset at which to stop.
         first_seq: No record of the file has a lower sequence.
         seed: See `seed_of`.
     """
@@ -228,7 +232,7 @@ class Scan:
         self._chunk = b""
 
     def records(self, offset: int) -> Iterator[Found]:
-        """Return the whole records from this place on; passes over whatever is none."""
+        """Yield the whole records from this offset on; skip everything else."""
         while offset + RECORD_BYTES <= self._end:
             found = self._record_at(offset)
             if found is None:
@@ -238,42 +242,42 @@ class Scan:
                 offset = found.end
 
     def _record_at(self, begin: int) -> Found | None:
-        at = self._bring(begin, RECORD_BYTES)
+        at = self._load(begin, RECORD_BYTES)
         if len(self._chunk) - at < RECORD_BYTES:
             return None
         magic, crc, length, seq, at_ns = _RECORD.unpack_from(self._chunk, at)
         end = begin + RECORD_BYTES + length
-        # The cheap checks come first: a long body is only read for a sequence that
-        # can stand here, or text full of magics would cost a body's check for each.
+        # The cheap checks come first: a long body is read only for a sequence that is possible
+        # here. Otherwise text full of magics would cost the check of a body for each of them.
         if magic != _RECORD_MAGIC or length > MAX_BODY_BYTES or end > self._end:
             return None
         if not self._first_seq <= seq <= self._first_seq + begin // RECORD_BYTES:
             return None
-        at = self._bring(begin, RECORD_BYTES + length) + RECORD_BYTES
+        at = self._load(begin, RECORD_BYTES + length) + RECORD_BYTES
         body = self._chunk[at : at + length]
         head = zlib.crc32(self._chunk[at - _CHECKED.size : at], self._seed)
         return Found(seq, at_ns, body, begin, end) if zlib.crc32(body, head) == crc else None
 
     def _next_magic(self, offset: int) -> int:
         while offset < self._end:
-            at = self._bring(offset, len(_RECORD_MAGIC))
+            at = self._load(offset, len(_RECORD_MAGIC))
             if at >= len(self._chunk):
-                break  # the file is shorter than it was said to be
+                break  # the file is shorter than `end`
             found = self._chunk.find(_RECORD_MAGIC, at)
             if found >= 0:
                 return self._base + found
             offset = max(offset + 1, self._base + len(self._chunk) - len(_RECORD_MAGIC) + 1)
         return self._end
 
-    def _bring(self, offset: int, size: int) -> int:
-        """Have these bytes in the chunk, as far as the file goes; give where they begin."""
+    def _load(self, offset: int, size: int) -> int:
+        """Load these bytes, as far as the file goes; return where they begin in the chunk."""
         if offset < self._base or offset + size > self._base + len(self._chunk):
             want = min(max(size, CHUNK_BYTES), self._end - offset)
             self._base, self._chunk = offset, self._read(want, offset)
         return offset - self._base
 
     def _read(self, size: int, offset: int) -> bytes:
-        """Read; what the medium does not give back is zeros, which no record survives."""
+        """Read. Pages that the disk cannot read are zeros, so their records fail the checksum."""
         try:
             return self._disk.pread(self._fd, size, offset)
         except OSError as exc:

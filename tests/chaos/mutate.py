@@ -40,14 +40,14 @@ MUTATIONS = (
     Mutation(
         "fdatasync",
         "actors/journal/appender.py",
-        "                    self._shelf.disk.sync_data(segment.fd)\n",
+        "                    self._directory.disk.sync_data(segment.fd)\n",
         "                    continue\n",
         ("tests/journal/test_durability.py", "tests/journal/test_state_machine.py"),
     ),
     Mutation(
         "the note of a failed sync",
         "actors/journal/appender.py",
-        "            self._shelf.suspicion.note(self.durable_seq + 1)\n",
+        "            self._directory.failed_sync.set(self.durable_seq + 1)\n",
         "",
         ("tests/journal/test_durability.py",),
     ),

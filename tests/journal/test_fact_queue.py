@@ -62,5 +62,5 @@ def test_a_disk_that_stays_full_ends_the_process_before_memory_does() -> None:
     for epoch in range(MOST_FACTS):
         house.backlog.add(closed(epoch))
 
-    with pytest.raises(JournalFailed, match="no room"):
+    with pytest.raises(JournalFailed, match="no space"):
         house.backlog.add(closed(0))

@@ -6,30 +6,30 @@ from actors.journal.recorder import InFlight
 
 def test_what_is_stored_is_in_flight_no_more() -> None:
     flight = InFlight(10)
-    assert not flight.appended(7, 10, mark=7)
-    assert flight.appended(8, 1, mark=7)
-    assert not flight.appended(9, 9, mark=8)
-    assert not flight.appended(10, 1, mark=10)
+    assert not flight.appended(7, 10, watermark=7)
+    assert flight.appended(8, 1, watermark=7)
+    assert not flight.appended(9, 9, watermark=8)
+    assert not flight.appended(10, 1, watermark=10)
 
 
 def test_one_record_that_holds_more_than_the_bound_is_a_crowd_until_it_is_stored() -> None:
     flight = InFlight(10)
-    assert flight.appended(7, 11, mark=1)
-    assert flight.appended(8, 1, mark=7)
-    assert not flight.appended(9, 1, mark=8)
+    assert flight.appended(7, 11, watermark=1)
+    assert flight.appended(8, 1, watermark=7)
+    assert not flight.appended(9, 1, watermark=8)
 
 
 def test_what_an_earlier_process_left_is_not_in_flight() -> None:
-    assert not InFlight(10).appended(700, 1, mark=1)
+    assert not InFlight(10).appended(700, 1, watermark=1)
 
 
 def test_nothing_is_remembered_of_what_is_stored_nor_of_more_than_the_bound() -> None:
     flight = InFlight(10)
     for seq in range(1, 100):
-        flight.appended(seq, 1, mark=seq - 2)
+        flight.appended(seq, 1, watermark=seq - 2)
     assert len(flight) == 3
     for seq in range(100, 200):
-        flight.appended(seq, 1, mark=98)
+        flight.appended(seq, 1, watermark=98)
     assert len(flight) == 10
 
 

@@ -188,7 +188,7 @@ def test_only_segments_wholly_below_the_mark_go(opened: Open, disk: MemoryDisk) 
     assert [int(name[4:-4]) for name in disk.segments] == [3, 5, 7]
     assert content(journal, 4) == entries(4, 7)
     journal.release(2)
-    assert journal.mark == 4
+    assert journal.watermark == 4
 
 
 def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
@@ -196,7 +196,7 @@ def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
     fill(journal, 3)
     journal.release(4)
     assert len(disk.segments) == 1
-    assert content(journal, journal.mark) == []
+    assert content(journal, journal.watermark) == []
     journal.close()
     assert opened().next_seq == 4
 
@@ -279,7 +279,7 @@ def test_segments_and_records_carry_the_time_that_the_clock_shows(
         assert journal.stats().oldest_ns == at_ns + 86_402 * 10**9
     header = unpack_header(bytes(disk.files[disk.segments[0]].data), disk.segments[0])
     assert header is not None
-    assert header.made_at_ns == at_ns
+    assert header.created_at_ns == at_ns
 
 
 def test_what_waits_may_be_from_the_future_after_a_step_back(opened: Open) -> None:

@@ -11,8 +11,8 @@ from actors.journal.segment import (
     Header,
     Scan,
     Segment,
-    first_of,
-    name_of,
+    file_name,
+    first_seq_of,
     pack_record,
     seed_of,
     unpack_header,
@@ -67,10 +67,10 @@ def test_the_format_on_disk_is_this_one() -> None:
 
 
 def test_a_name_says_the_first_sequence() -> None:
-    assert name_of(7) == "seg-00000000000000000007.log"
-    assert first_of(name_of(123)) == 123
-    for other in ("seg-7.log", "reserve", "seg-0000000000000000000x.log", name_of(7) + ".tmp"):
-        assert first_of(other) is None
+    assert file_name(7) == "seg-00000000000000000007.log"
+    assert first_seq_of(file_name(123)) == 123
+    for other in ("seg-7.log", "reserve", "seg-0000000000000000000x.log", file_name(7) + ".tmp"):
+        assert first_seq_of(other) is None
 
 
 @given(st.binary(max_size=400))
@@ -110,9 +110,9 @@ def test_records_of_another_journal_or_another_place_are_not_found() -> None:
 def test_a_place_is_remembered_once_in_a_mib() -> None:
     segment = Segment(1, HEADER, size=10 << 20)
     for n in range(10 << 10):
-        segment.note(n + 1, HEADER_BYTES + n * 1024)
+        segment.index_record(n + 1, HEADER_BYTES + n * 1024)
     assert len(segment.index) == 9
     for seq in (1, 2, 1024, 1025, 5000, 10 << 10):
-        place = segment.place_of(seq)
+        place = segment.offset_before(seq)
         exact = HEADER_BYTES + (seq - 1) * 1024
         assert exact - (1 << 20) - 1024 <= place <= exact

@@ -128,7 +128,7 @@ def test_told_trades_and_the_mark_are_committed_together() -> None:
 
     assert len(house.stored()) == 2
     assert house.store.mark == 3
-    assert house.journal.mark == 3
+    assert house.journal.watermark == 3
     assert house.supervisor.last(BatchWritten).stored == 2
 
 
@@ -156,11 +156,11 @@ def test_the_journal_keeps_what_was_overtaken() -> None:
     first, second = house.journal_trade(1), house.journal_trade(2)
     house.tell(second)
     house.flush()
-    assert house.journal.mark == 1
+    assert house.journal.watermark == 1
 
     house.tell(first)
     house.flush()
-    assert house.journal.mark == 3
+    assert house.journal.watermark == 3
 
 
 def test_a_start_catches_up_from_the_committed_mark() -> None:
@@ -543,7 +543,7 @@ def test_too_much_poison_stops_the_storing_and_nothing_else(
     house.tell(house.journal_trade(2), MarketsSeen(ticket=7, markets=(MARKET,)))
     house.flush()
     assert house.actor._gathered.records == 0
-    assert house.journal.mark == 1
+    assert house.journal.watermark == 1
 
 
 def test_storing_is_tried_again_every_5_minutes() -> None:
