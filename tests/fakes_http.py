@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import Facts
 from actors.polymarket.pagination import Params
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
@@ -119,13 +120,11 @@ class FakeMarket:
             }
         ).encode()
 
-    def chain(self) -> bytes:
+    def chain(self) -> Facts:
         shares = self.data_payouts or (0, 0)
         numerators = [share // 500_000 for share in shares]
         words = [f"0x{number:064x}" for number in (2, sum(numerators), *numerators)]
-        return json.dumps(
-            {"slots": words[0], "denominator": words[1], "numerators": words[2:]}
-        ).encode()
+        return Facts(slots=words[0], denominator=words[1], numerators=(words[2], words[3]))
 
 
 @dataclass
@@ -153,6 +152,7 @@ class FakePolymarket:
     stuck_cursor: str | None = None
     loops: bool = False
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    closed: int = 0
 
     def add(self, market: FakeMarket) -> FakeMarket:
         self.markets[market.condition_id] = market
@@ -204,7 +204,10 @@ class FakePolymarket:
         found = (self.markets.get(each) for each in ids)
         return tuple(each.data() for each in found if each is not None and each.data_status)
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+    def close(self) -> None:
+        self.closed += 1
+
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[Facts, ...]:
         self._note("chain", tuple(condition_ids), "chain")
         return tuple(self.markets[each].chain() for each in condition_ids)
 

@@ -98,6 +98,10 @@ class CatalogActor(BaseActor):
             TicketsStored: self._tickets_stored,
         }
 
+    def on_stop(self) -> None:
+        """Close the HTTP session, which belongs to this actor alone."""
+        self._gamma.close()
+
     # ------------------------------------------------------------------ time
 
     def _tick(self, tick: Tick) -> None:

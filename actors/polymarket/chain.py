@@ -1,4 +1,4 @@
-"""Chain: what to ask the CTF contract over JSON-RPC, and what its answers say of the outcome.
+"""Chain: the calls to the CTF contract over JSON-RPC, and the outcome in its answers.
 
 Source: Gnosis ConditionalTokens on Polygon. `reportPayouts` needs a zero
 denominator, sets it to the sum of the numerators, and nothing ever changes them
@@ -24,7 +24,7 @@ DENOMINATOR = "0xdd34de67"  # payoutDenominator(bytes32)
 NUMERATORS = "0x0504c814"  # payoutNumerators(bytes32,uint256)
 CALLS_PER_CONDITION = 4
 
-_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
+_WORD = re.compile(r"0x[0-9a-fA-F]{64}")  # 32 bytes, the unit of the EVM
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,21 +50,20 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 _replies = msgspec.json.Decoder(list[_Reply])
-_facts = msgspec.json.Decoder(Facts)
 
 
 def calls(condition_id: ConditionId, first_id: int = 0) -> tuple[Call, ...]:
-    """Return the four questions about one condition, numbered from `first_id`."""
+    """Return the four calls about one condition, numbered from `first_id`."""
     key = condition_id[2:].ljust(64, "0")
-    questions = (
+    data = (
         SLOTS + key,
         DENOMINATOR + key,
         NUMERATORS + key + format(0, "064x"),
         NUMERATORS + key + format(1, "064x"),
     )
     return tuple(
-        Call(id=first_id + index, params=({"to": CTF, "data": data}, "latest"))
-        for index, data in enumerate(questions)
+        Call(id=first_id + index, params=({"to": CTF, "data": each}, "latest"))
+        for index, each in enumerate(data)
     )
 
 
@@ -79,57 +78,49 @@ def batch(condition_ids: Sequence[ConditionId]) -> bytes:
     )
 
 
-def facts(raw: bytes, count: int) -> tuple[bytes, ...]:
-    """Return the facts about each of `count` conditions, as JSON, out of the answer to a batch.
+def facts(raw: bytes, count: int) -> tuple[Facts, ...]:
+    """Return the facts about each of `count` conditions from the answer to their batch.
 
     Raises:
-        PayloadRejected: The node did not answer every question of the batch.
+        PayloadRejected: The node did not answer every call of the batch.
     """
     replies = {reply.id: reply.result or "" for reply in strict_json.read(raw, _replies)}
     asked = range(count * CALLS_PER_CONDITION)
     if any(not replies.get(number) for number in asked):
-        raise PayloadRejected("the node left questions open")
+        raise PayloadRejected("the node left calls unanswered")
     words = [replies[number] for number in asked]
     return tuple(
-        msgspec.json.encode(
-            Facts(
-                slots=words[at],
-                denominator=words[at + 1],
-                numerators=(words[at + 2], words[at + 3]),
-            )
+        Facts(
+            slots=words[at],
+            denominator=words[at + 1],
+            numerators=(words[at + 2], words[at + 3]),
         )
         for at in range(0, len(words), CALLS_PER_CONDITION)
     )
 
 
-def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
+def observe(found: Facts, market: Market, observed_at_ms: int) -> Observation:
     """Return what the chain says of the outcome. Never raises: what cannot be read is not final.
 
     Args:
-        raw: Facts about this market, as `facts` gives them.
+        found: The facts about this market.
         market: With its assets in outcome order.
         observed_at_ms: Wall clock, milliseconds since 1970.
     """
-    payouts, reason = None, "unreadable answer"
-    try:
-        found = strict_json.read(raw, _facts)
-    except PayloadRejected:
-        payload = strict_json.scrap(raw)
-    else:
-        payload = _evidence(found)
-        reason, shares = _word(found, market)
-        payouts = tuple(zip(market.token_ids, shares, strict=True)) if shares else None
+    reason, shares = _shares(found, market)
+    payouts = tuple(zip(market.token_ids, shares, strict=True)) if shares else None
     return Observation(
         condition_id=market.condition_id,
         source=Source.CHAIN,
         observed_at_ms=observed_at_ms,
         payouts=payouts,
         reason=reason,
-        payload=payload,
+        payload=_evidence(found),
     )
 
 
-def _word(found: Facts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
+def _shares(found: Facts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
+    """Return why there is no outcome, or an empty reason and the share of each token."""
     words = (found.slots, found.denominator, *found.numerators)
     if market.version != "v1":
         return "not on this contract", ()
@@ -138,10 +129,10 @@ def _word(found: Facts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
     slots, denominator, *numerators = (int(word, 16) for word in words)
     if slots != 2 or len(market.assets) != 2:
         return ("not two outcomes" if slots else "not prepared"), ()
-    return _shares(denominator, numerators)
+    return _outcome(denominator, numerators)
 
 
-def _shares(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decimal, ...]]:
+def _outcome(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decimal, ...]]:
     if denominator == 0:
         return "not reported", ()
     if sum(numerators) != denominator:

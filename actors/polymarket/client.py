@@ -1,6 +1,8 @@
-"""Polymarket's HTTP interfaces: Gamma, CLOB and Data API, each market as its own bytes.
+"""The clients of the HTTP sources: `Polymarket` (Gamma, CLOB, Data API) and `Chain` (Polygon).
 
-Source: docs.polymarket.com as of 2026-10. What the bytes mean is not known here.
+Source: docs.polymarket.com as of 2026-10, and JSON-RPC. `Polymarket` returns each
+market as its own bytes; `gamma`, `clob` and `data_api` read them. Each actor owns its
+clients and closes them when it stops.
 """
 
 import re
@@ -17,6 +19,7 @@ from actors.polymarket.http import DEADLINE_S, Http
 
 MAX_IDS_GAMMA = 100
 MAX_IDS_DATA = 20
+MAX_IDS_CHAIN = 20
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
@@ -45,7 +48,7 @@ class Polymarket:
     """The public read interfaces. Any thread may call.
 
     All methods raise `SourceUnavailable` when there is no good answer in time,
-    and `PayloadRejected` when a 200 does not carry what it should.
+    and `PayloadRejected` when a 200 has an unexpected body.
     """
 
     def __init__(
@@ -66,73 +69,61 @@ class Polymarket:
     def markets_page(self, params: Sequence[tuple[str, str]], cursor: str | None) -> Page:
         """Return one page of Gamma's `/markets/keyset`.
 
-        A cursor that Gamma gives back unchanged would go round in circles: it ends the listing.
+        A cursor that Gamma returns unchanged ends the listing, since it would never end.
 
         Args:
             params: Filters and order, without the cursor.
             cursor: `next_cursor` of the page before, or None for the first.
         """
-        asked = [*params, ("after_cursor", cursor)] if cursor else list(params)
-        raw = self._http.get(f"{self._gamma_url}/markets/keyset", asked)
+        query = [*params, ("after_cursor", cursor)] if cursor else list(params)
+        raw = self._http.get(f"{self._gamma_url}/markets/keyset", query)
         page = strict_json.read(raw, _keyset)
-        following = page.next_cursor or None
+        next_cursor = page.next_cursor or None
         return Page(
-            markets=_apart(page.markets),
-            next_cursor=None if following == cursor else following,
+            markets=_copies(page.markets),
+            next_cursor=None if next_cursor == cursor else next_cursor,
         )
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
         """Return Gamma's markets of at most 100 conditions, either the open or the closed ones."""
-        _limited(ids, MAX_IDS_GAMMA)
+        _check_count(ids, MAX_IDS_GAMMA)
         if not ids:
             return ()
         params = [("condition_ids", str(condition_id)) for condition_id in ids]
         params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
         markets = strict_json.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
-        return _apart(markets)
+        return _copies(markets)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         """Return the CLOB's market, or None when it does not know the condition."""
         return self._http.find(f"{self._clob_url}/markets/{quote(condition_id, safe='')}")
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Return the Data API's rows on at most 20 conditions; ids it cannot know are left out."""
-        _limited(ids, MAX_IDS_DATA)
+        """Return the Data API's rows on at most 20 conditions.
+
+        Ids that it would reject (31 bytes) are left out of the request.
+        """
+        _check_count(ids, MAX_IDS_DATA)
         known = [each for each in ids if _CONDITION.fullmatch(each)]
         if not known:
             return ()
         raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
-        return _apart(strict_json.read(raw, _rows).data)
+        return _copies(strict_json.read(raw, _rows).data)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
 
 
-def _apart(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:
-    return tuple(bytes(raw) for raw in raws)
-
-
-def _limited(condition_ids: Sequence[ConditionId], most: int) -> None:
-    if len(condition_ids) > most:
-        raise ValueError(f"{len(condition_ids)} ids where {most} are allowed")
-
-
-# MERGED: The chain over JSON-RPC: batches of questions to the first node that
-# answers all of them.
-
-
-MAX_IDS = 20
-
-
 class Chain:
-    """Nodes of Polygon, in the order in which they are asked. Any thread may call.
+    """The CTF contract, read through the first node that answers. Any thread may call.
 
     Args:
-        urls: May carry access keys, so no error names more than their hosts.
-        user_agent: As of `Http`.
+        urls: Nodes of Polygon in the order in which they are asked. They may contain
+            access keys, so errors name their hosts only.
+        user_agent: See `Http`.
         deadline_s: For each node.
         stop: When set, calls under way are cut.
     """
@@ -148,16 +139,15 @@ class Chain:
         self._urls = tuple(urls)
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[chain.Facts, ...]:
         """Return the facts about each of at most 20 conditions, in their order.
 
-        They are for `logic.chain.observe`. All of one call come from one node.
+        All of one call come from one node.
 
         Raises:
-            SourceUnavailable: No node answers every question.
+            SourceUnavailable: No node answers every call.
         """
-        if len(condition_ids) > MAX_IDS:
-            raise ValueError(f"{len(condition_ids)} ids where {MAX_IDS} are allowed")
+        _check_count(condition_ids, MAX_IDS_CHAIN)
         if not condition_ids:
             return ()
         body = chain.batch(condition_ids)
@@ -178,3 +168,13 @@ class Chain:
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
+
+
+def _copies(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:
+    # A Raw keeps the whole answer alive.
+    return tuple(bytes(raw) for raw in raws)
+
+
+def _check_count(condition_ids: Sequence[ConditionId], most: int) -> None:
+    if len(condition_ids) > most:
+        raise ValueError(f"{len(condition_ids)} ids, at most {most} are allowed")

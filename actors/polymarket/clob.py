@@ -1,4 +1,4 @@
-"""CLOB: `GET /markets/{condition_id}` of the order book service, read as a word about the outcome.
+"""CLOB: the outcome in `GET /markets/{condition_id}` of the order book service.
 
 Source: recorded answers of 2022-2026. Old markets often carry no winner flag at
 all, and a 50/50 shows as none either: no flag means unknown, never a split.
@@ -31,8 +31,8 @@ _answer = msgspec.json.Decoder(_Answer)
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """Return what the CLOB says of the outcome. Never raises: what cannot be read is not final.
 
-    Final is `closed` with exactly one `winner: true`. Whether it still accepts
-    orders says nothing.
+    Final is `closed` with exactly one `winner: true`. Whether the market still
+    accepts orders is ignored.
     """
     payouts, reason = None, "unreadable answer"
     try:
@@ -41,7 +41,9 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
         payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or ("twin keys" if strict_json.has_twin_keys(raw) else "")
+        reason = _why_not(found, market) or (
+            "duplicate keys" if strict_json.has_duplicate_keys(raw) else ""
+        )
         if not reason:
             payouts = tuple(
                 (TokenId(side.token_id), ALL if side.winner else NOTHING) for side in found.tokens

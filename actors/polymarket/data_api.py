@@ -1,4 +1,4 @@
-"""Data API: rows of `GET /v2/resolutions`, read as words about the outcome.
+"""Data API: the outcome in each row of `GET /v2/resolutions`.
 
 Source: docs.polymarket.com, get-resolution-state, and recorded rows. Payouts
 are millionths of a dollar in outcome order, so the row's market must be known.
@@ -45,11 +45,10 @@ _row = msgspec.json.Decoder(_Row)
 def observe_all(
     raw_rows: tuple[bytes, ...], markets: Mapping[ConditionId, Market], observed_at_ms: int
 ) -> tuple[Observation, ...]:
-    """Return what the Data API says of each market it has a row for. Never raises.
+    """Return what the Data API says of each market that it has a row for. Never raises.
 
-    Rows of markets that were not asked for, and rows without a readable
-    condition id, say nothing. Several rows about one market that differ are
-    not final.
+    Rows about markets that were not asked for, and rows without a readable
+    condition id, are ignored. Rows about one market that differ are not final.
 
     Args:
         raw_rows: The rows, each as JSON.
@@ -73,9 +72,9 @@ def observe_all(
 
 
 def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> Observation:
-    payouts, reason = _word(row, market)
-    if payouts and strict_json.has_twin_keys(raw):
-        payouts, reason = None, "twin keys"
+    payouts, reason = _payouts(row, market)
+    if payouts and strict_json.has_duplicate_keys(raw):
+        payouts, reason = None, "duplicate keys"
     return Observation(
         condition_id=market.condition_id,
         source=Source.DATA,
@@ -86,7 +85,8 @@ def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> 
     )
 
 
-def _word(row: _Row, market: Market) -> tuple[Payouts | None, str]:
+def _payouts(row: _Row, market: Market) -> tuple[Payouts | None, str]:
+    """Return the payouts, or None and the reason why there are none."""
     status = strict_json.text(row.status)
     if status != "resolved":
         return None, status if status in _UNDER_WAY else "unknown status"

@@ -1,4 +1,4 @@
-"""Gamma: its market object, read as a market and as a word about the outcome.
+"""Gamma: the market and its outcome in a market object of Gamma.
 
 Source: docs.polymarket.com (gamma `/markets`, `/markets/keyset`), and recorded
 answers of 2020-2026. Lists come as JSON in a string or native; V2 markets carry
@@ -58,7 +58,7 @@ def parse_market(raw: bytes) -> Market:
     Raises:
         PayloadRejected: `not JSON`, `unexpected shape`, `no condition id`, `no
             tokens` (a market too young to trade, a placeholder), `token id is
-            no digits`, `not two outcomes`, `tokens are twins`.
+            no digits`, `not two outcomes`, `same token twice`.
     """
     found = strict_json.read(raw, _answer)
     condition_id = strict_json.condition(found.condition_id)
@@ -85,7 +85,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """Return what Gamma says of the outcome. Never raises: what cannot be read is not final.
 
     Final is `closed` with `umaResolutionStatus` exactly `resolved` and prices
-    of exactly 1 and 0, or ½ and ½. A price alone proves nothing, whatever it is.
+    of exactly 1 and 0, or ½ and ½. A price alone proves nothing.
     """
     payouts, reason, payload = None, "unreadable answer", ""
     try:
@@ -94,7 +94,9 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
         payload = strict_json.scrap(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or ("twin keys" if strict_json.has_twin_keys(raw) else "")
+        reason = _why_not(found, market) or (
+            "duplicate keys" if strict_json.has_duplicate_keys(raw) else ""
+        )
         payouts = None if reason else _payouts(found)
         reason = reason if payouts or reason else "prices not final"
     return Observation(
@@ -108,7 +110,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
 
 
 def resolved_at_ms(raw: bytes) -> int | None:
-    """Return `closedTime` in milliseconds since 1970, or None when it is not told."""
+    """Return `closedTime` in milliseconds since 1970, or None when there is none."""
     try:
         at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
     except PayloadRejected:
@@ -145,7 +147,7 @@ def _assets(found: _Answer) -> tuple[Asset, ...]:
     if len(tokens) != 2 or len(outcomes) != 2:
         raise PayloadRejected("not two outcomes")
     if tokens[0] == tokens[1]:
-        raise PayloadRejected("tokens are twins")
+        raise PayloadRejected("same token twice")
     return tuple(
         Asset(token_id=token_id, outcome=outcomes[index], outcome_index=index)
         for index, token_id in enumerate(tokens)

@@ -1,29 +1,38 @@
-"""The HTTP sources as the catalogue and resolution see them; `app.py` hands in the edges that fit.
+"""The HTTP sources as the catalogue and the resolution actor see them.
 
-A call takes 20 s at most. All of them raise SourceUnavailable when there is no
-usable answer, and PayloadRejected when the answer has another shape.
+`app/factory.py` hands in `polymarket/client.py`; tests hand in fakes. A call takes 20 s
+at most. Every call raises `SourceUnavailable` when there is no usable answer, and
+`PayloadRejected` when the answer has another shape. Who is given a source closes it.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import Facts
 from actors.polymarket.pagination import Params
 
 
 class Page(Protocol):
-    """One page of a listing: each market as its own JSON, and the cursor behind it."""
+    """One page of a listing."""
 
     @property
     def markets(self) -> tuple[bytes, ...]:
-        """The markets."""
+        """Return the markets, each as its own JSON."""
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the next page begins, or None behind the last."""
+        """Return where the next page begins, or None behind the last."""
 
 
-class Gamma(Protocol):
+class Closable(Protocol):
+    """Something that holds connections to a server."""
+
+    def close(self) -> None:
+        """Close the idle connections."""
+
+
+class Gamma(Closable, Protocol):
     """The listings of Gamma."""
 
     def markets_page(self, params: Params, cursor: str | None) -> Page:
@@ -32,21 +41,21 @@ class Gamma(Protocol):
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
-        """Return those of at most 100 markets that are there and closed, or open."""
+        """Return those of at most 100 markets that are listed as closed, or as open."""
 
 
 class Sources(Gamma, Protocol):
     """Gamma, CLOB and Data API."""
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
-        """Return a market of the CLOB, or None when it knows none."""
+        """Return a market of the CLOB, or None when the CLOB does not know it."""
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         """Return the rows of the Data API about at most 20 markets."""
 
 
-class Chain(Protocol):
+class Chain(Closable, Protocol):
     """The CTF contract."""
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Return what it says of each of at most 20 conditions, in their order."""
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[Facts, ...]:
+        """Return the facts about each of at most 20 conditions, in their order."""

@@ -1,7 +1,7 @@
-"""Answer: strict reading of the JSON that an HTTP source sent, and of the ids in it.
+"""Strict reading of the JSON that an HTTP source sent, and of the ids in it.
 
-A 77-digit id that comes as a number has lost digits in somebody's float, so it
-is rejected and never repaired.
+A 77-digit id that arrives as a number has passed through a float and lost digits,
+so it is rejected and never repaired.
 """
 
 import json
@@ -30,11 +30,11 @@ _numbers = msgspec.json.Decoder(list[Decimal])
 
 
 def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return what the bytes say.
+    """Return the decoded value.
 
     Raises:
         PayloadRejected: `unexpected shape` for JSON that is something else,
-            `not JSON` for all that is none (HTML, half an answer, bad UTF-8).
+            `not JSON` for anything that is none (HTML, half an answer, bad UTF-8).
     """
     try:
         return decoder.decode(raw)
@@ -44,23 +44,26 @@ def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise PayloadRejected("not JSON") from exc
 
 
-def has_twin_keys(raw: bytes) -> bool:
-    """Return whether an object says one key twice: nobody knows which of both is meant."""
-    twins = False
+def has_duplicate_keys(raw: bytes) -> bool:
+    """Return whether an object has one key twice: which of the two values counts is unknown.
 
-    def look(pairs: list[tuple[str, object]]) -> None:
-        nonlocal twins
-        twins = twins or len({key for key, _ in pairs}) < len(pairs)
+    What cannot be read counts as such, too.
+    """
+    duplicates = False
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        nonlocal duplicates
+        duplicates = duplicates or len({key for key, _ in pairs}) < len(pairs)
 
     try:
-        json.loads(raw, object_pairs_hook=look)
+        json.loads(raw, object_pairs_hook=check)
     except (ValueError, RecursionError):
         return True
-    return twins
+    return duplicates
 
 
 def condition(text: str) -> ConditionId | None:
-    """Return the one spelling of a condition id, or None if it is none.
+    """Return the canonical spelling of a condition id, or None if the text is none.
 
     The 31-byte ids of V2 appear bare and padded to 64 digits; the padded form
     is the one that the feed and the Data API use.
@@ -77,7 +80,7 @@ def tokens(texts: list[str]) -> tuple[TokenId, ...] | None:
 
 
 def clean(text: str) -> str:
-    """Return the text without NUL, which no database holds."""
+    """Return the text with NUL replaced, since PostgreSQL cannot store it."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -110,7 +113,10 @@ def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
 
 
 def moment(raw: msgspec.Raw) -> datetime | None:
-    """Return an aware UTC time; `2026-05-09 02:07:01+00` and ISO with any fraction are read."""
+    """Return an aware UTC time, or None for anything else.
+
+    Read are `2026-05-09 02:07:01+00` and ISO 8601 with any fraction.
+    """
     try:
         found = datetime.fromisoformat(text(raw))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
@@ -119,10 +125,10 @@ def moment(raw: msgspec.Raw) -> datetime | None:
 
 
 def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
-    """Return the reason why these sides (outcome by token) are not the market's; empty if they are.
+    """Return why these sides (outcome by token) are not those of the market; empty if they are.
 
-    Renamed outcomes do no harm, but the same names on other tokens mean that
-    somebody mixed up the order.
+    Renamed outcomes do no harm. The same names on the other tokens mean that the
+    order was mixed up.
     """
     known = {asset.token_id: asset.outcome for asset in market.assets}
     if len(known) != 2 or found.keys() != known.keys():
@@ -133,7 +139,7 @@ def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
 
 
 def evidence(fields: Mapping[str, Field]) -> str:
-    """Return the JSON text to keep; what is too long for evidence is cut, and says so."""
+    """Return the JSON text to keep; one that is too long is cut and put under the key `cut`."""
     kept = msgspec.json.encode(fields).decode()
     if len(kept) <= MAX_EVIDENCE_CHARS:
         return kept

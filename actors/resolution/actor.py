@@ -199,6 +199,12 @@ class ResolutionActor(BaseActor):
             TicketsStored: self._tickets_stored,
         }
 
+    def on_stop(self) -> None:
+        """Close the HTTP sessions, which belong to this actor alone."""
+        self._sources.close()
+        if self._chain is not None:
+            self._chain.close()
+
     # ------------------------------------------------------------------ time
 
     def _tick(self, tick: Tick) -> None:

@@ -35,37 +35,51 @@ class Ask(msgspec.Struct, frozen=True):
     closed: bool = False
 
 
+Answer = Sequence[bytes | chain.Facts]
+"""Objects as the source gave them; of the chain, the facts about each id asked."""
+
+
 def read(
-    ask: Ask, answer: Sequence[bytes], markets: Mapping[ConditionId, Market], at_ms: int
+    ask: Ask, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
 ) -> tuple[Observation, ...]:
     """Return what an answer says of the markets that were asked for; strangers say nothing.
 
     Args:
         ask: The question.
-        answer: Objects as the source gave them; of the chain, one for each id asked.
+        answer: What the source answered.
         markets: Those that were asked for, by condition id.
         at_ms: Wall clock, milliseconds since 1970.
     """
+    if ask.source is Source.CHAIN:
+        facts = (each for each in answer if isinstance(each, chain.Facts))
+        return tuple(
+            chain.observe(found, markets[each], at_ms)
+            for each, found in zip(ask.ids, facts, strict=False)
+        )
+    raws = _raws(answer)
     if ask.source is Source.DATA:
-        return data_api.observe_all(tuple(answer), markets, at_ms)
+        return data_api.observe_all(raws, markets, at_ms)
     if ask.source is Source.GAMMA:
-        named = ((gamma.condition_of(raw), raw) for raw in answer)
+        named = ((gamma.condition_of(raw), raw) for raw in raws)
         return tuple(
             gamma.observe(raw, market, at_ms)
             for each, raw in named
             if each is not None and (market := markets.get(each)) is not None
         )
-    observe = clob.observe if ask.source is Source.CLOB else chain.observe
     return tuple(
-        observe(raw, markets[each], at_ms) for each, raw in zip(ask.ids, answer, strict=False)
+        clob.observe(raw, markets[each], at_ms) for each, raw in zip(ask.ids, raws, strict=False)
     )
 
 
-def closings(ask: Ask, answer: Sequence[bytes]) -> tuple[tuple[ConditionId, int | None], ...]:
+def _raws(answer: Answer) -> tuple[bytes, ...]:
+    return tuple(each for each in answer if isinstance(each, bytes))
+
+
+def closings(ask: Ask, answer: Answer) -> tuple[tuple[ConditionId, int | None], ...]:
     """Return (condition id, time of closing in ms) as Gamma tells it of closed markets."""
     if ask.source is not Source.GAMMA or not ask.closed:
         return ()
-    named = ((gamma.condition_of(raw), raw) for raw in answer)
+    named = ((gamma.condition_of(raw), raw) for raw in _raws(answer))
     asked = set(ask.ids)
     return tuple(
         (each, gamma.resolved_at_ms(raw))
@@ -151,7 +165,7 @@ class PollRound:
         return tuple(each for each in asked if each not in self._checked)
 
 
-def ask_sources(ask: Ask, sources: Sources, chain: Chain | None) -> Sequence[bytes]:
+def ask_sources(ask: Ask, sources: Sources, chain: Chain | None) -> Answer:
     """Put a question to the source that it is for; give the answer. Blocks as long as that."""
     if ask.source is Source.GAMMA:
         return sources.markets_by_condition(spellings(ask.ids), closed=ask.closed)

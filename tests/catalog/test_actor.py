@@ -760,3 +760,18 @@ def test_two_minutes_before_the_mark_may_be_another_day_or_year(at: datetime, si
         home.tick(DISCOVERY_S)
         asked = [dict(what[0]) for name, what in home.web.asked if name == "page"][-1]
     assert asked["start_date_min"] == since
+
+
+# ------------------------------------------------------------------ end
+
+
+def test_its_session_is_closed_when_it_stops() -> None:
+    home = House(FakePolymarket(), Filters())
+    home.actor.on_stop()
+    assert home.web.closed == 1
+
+
+def test_its_session_is_closed_when_it_dies() -> None:
+    home = House(FakePolymarket(), Filters())
+    home.actor.on_failure(ValueError, ValueError("fault"), None)
+    assert home.web.closed == 1

@@ -94,13 +94,14 @@ def events(data: bytes) -> None:
 
 def answers(data: bytes) -> None:
     """Read the bytes as the answer of each source; none may become final by damage alone."""
-    for observe in (gamma.observe, clob.observe, chain.observe):
+    for observe in (gamma.observe, clob.observe):
         observe(data, MARKET, 1)
     data_api.observe_all((data,), {MARKET.condition_id: MARKET}, 1)
     with contextlib.suppress(PayloadRejected):
         gamma.parse_market(data)
     with contextlib.suppress(PayloadRejected):
-        chain.facts(data, 1)
+        for found in chain.facts(data, 1):
+            chain.observe(found, MARKET, 1)
     gamma.resolved_at_ms(data)
     gamma.condition_of(data)
 

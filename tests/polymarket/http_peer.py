@@ -27,6 +27,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 return
             if "connection: keep" not in head.lower() or peer.one_request_each:
                 return
+        peer.hung_up.set()
 
     def _head(self) -> str:
         lines = []

@@ -12,6 +12,7 @@ from actors.errors import PayloadRejected
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain
+from actors.polymarket.chain import Facts
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, in_order
 
 
@@ -19,22 +20,30 @@ def word(number: int) -> str:
     return f"0x{number:064x}"
 
 
-def facts(slots: int, denominator: int, *numerators: int) -> bytes:
-    return msgspec.json.encode(
-        {
-            "slots": word(slots),
-            "denominator": word(denominator),
-            "numerators": [word(each) for each in numerators],
-        }
+def facts(slots: int, denominator: int, first: int, second: int) -> Facts:
+    return Facts(
+        slots=word(slots),
+        denominator=word(denominator),
+        numerators=(word(first), word(second)),
     )
 
 
-def observe(raw: bytes) -> Observation:
-    return chain.observe(raw, MARKET, AT_MS)
+def observe(found: Facts) -> Observation:
+    return chain.observe(found, MARKET, AT_MS)
+
+
+def damaged(found: Facts, old: str, new: str) -> Facts:
+    """Return the facts with a part of each word replaced."""
+    first, second = (each.replace(old, new, 1) for each in found.numerators)
+    return Facts(
+        slots=found.slots.replace(old, new, 1),
+        denominator=found.denominator.replace(old, new, 1),
+        numerators=(first, second),
+    )
 
 
 @pytest.mark.parametrize(
-    ("raw", "reason", "shares"),
+    ("found", "reason", "shares"),
     [
         (facts(2, 1, 1, 0), "", [1, 0]),
         (facts(2, 1, 0, 1), "", [0, 1]),
@@ -48,25 +57,27 @@ def observe(raw: bytes) -> Observation:
         (facts(2, 2**255, 1, 2**255 - 1), "unusual payouts", None),
         (facts(2, 1, 0, 0), "payouts do not add up", None),
         (facts(2, 1, 1, 1), "payouts do not add up", None),
-        (facts(2, 1, 1), "unreadable answer", None),
-        (b"<html>", "unreadable answer", None),
-        (facts(2, 1, 1, 0).replace(b"0x", b""), "unreadable answer", None),
-        (facts(2, 1, 1, 0).replace(b"0x0", b"0x"), "unreadable answer", None),
-        (facts(2, 1, 1, 0).replace(b"0x0", b"0xg"), "unreadable answer", None),
+        (Facts(slots="", denominator="", numerators=("", "")), "unreadable answer", None),
+        (damaged(facts(2, 1, 1, 0), "0x", ""), "unreadable answer", None),
+        (damaged(facts(2, 1, 1, 0), "0x0", "0x"), "unreadable answer", None),
+        (damaged(facts(2, 1, 1, 0), "0x0", "0xg"), "unreadable answer", None),
+        (msgspec.structs.replace(facts(2, 1, 1, 0), slots="<\0>"), "unreadable answer", None),
     ],
 )
 def test_each_report_is_read_as_it_is_meant(
-    raw: bytes, reason: str, shares: list[object] | None
+    found: Facts, reason: str, shares: list[object] | None
 ) -> None:
-    found = observe(raw)
-    assert found.reason == reason
-    assert in_order(found) == shares
-    assert (found.source, found.condition_id, found.observed_at_ms) == (
+    observed = observe(found)
+    assert observed.reason == reason
+    assert in_order(observed) == shares
+    assert (observed.source, observed.condition_id, observed.observed_at_ms) == (
         Source.CHAIN,
         CONDITION,
         AT_MS,
     )
-    json.loads(found.payload)
+    evidence = json.loads(observed.payload)
+    assert evidence["numerators"] == list(found.numerators)
+    assert "\0" not in evidence["slots"]
 
 
 def test_a_market_of_v2_does_not_live_on_this_contract() -> None:
@@ -94,12 +105,8 @@ def test_four_questions_are_asked_about_a_condition() -> None:
 def test_answers_in_any_order_find_their_conditions() -> None:
     replies = [{"jsonrpc": "2.0", "id": number, "result": word(number)} for number in range(8)]
     first, second = chain.facts(json.dumps(replies[::-1]).encode(), 2)
-    assert json.loads(first)["numerators"] == [word(2), word(3)]
-    assert json.loads(second) == {
-        "slots": word(4),
-        "denominator": word(5),
-        "numerators": [word(6), word(7)],
-    }
+    assert first == facts(0, 1, 2, 3)
+    assert second == facts(4, 5, 6, 7)
     asked = msgspec.json.decode(chain.batch([CONDITION, ConditionId("0x" + "ab" * 32)]))
     assert [call["id"] for call in asked] == list(range(8))
 
@@ -122,8 +129,16 @@ def test_a_node_that_leaves_a_question_open_is_rejected(raw: bytes) -> None:
 
 
 @given(st.binary())
-def test_no_bytes_raise_or_are_final(raw: bytes) -> None:
-    assert observe(raw).payouts is None
+def test_no_bytes_are_facts(raw: bytes) -> None:
+    with pytest.raises(PayloadRejected):
+        chain.facts(raw, 1)
+
+
+@given(st.lists(st.text(max_size=80), min_size=4, max_size=4))
+def test_no_texts_raise_or_are_final(texts: list[str]) -> None:
+    slots, denominator, first, second = texts
+    found = Facts(slots=slots, denominator=denominator, numerators=(first, second))
+    assert observe(found).payouts is None
 
 
 @given(

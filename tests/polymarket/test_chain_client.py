@@ -9,6 +9,7 @@ import pytest
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import Facts
 from actors.polymarket.client import Chain
 from tests.polymarket.http_peer import Peer, Script, answering
 
@@ -42,9 +43,7 @@ def payouts(*scripts: Script, ids: tuple[ConditionId, ...] = IDS[:2]) -> tuple[o
 
 def test_the_facts_of_each_condition_come_from_the_first_node() -> None:
     found, asked = payouts(GOOD, GOOD)
-    facts = json.dumps(
-        {"slots": ONE, "denominator": ONE, "numerators": [ONE, ONE]}, separators=(",", ":")
-    ).encode()
+    facts = Facts(slots=ONE, denominator=ONE, numerators=(ONE, ONE))
     assert found == (facts, facts)
     assert asked == [1, 0]
 
@@ -71,7 +70,7 @@ def test_when_no_node_answers_the_error_names_all_hosts_and_no_path() -> None:
     busy = answering(b"{}", "429 Too Many Requests", "Retry-After: 9")
     with pytest.raises(SourceUnavailable) as caught:
         payouts(OPEN, busy)
-    assert "left questions open" in str(caught.value)
+    assert "left calls unanswered" in str(caught.value)
     assert "HTTP 429" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert caught.value.retry_after_s == 9

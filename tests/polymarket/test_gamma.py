@@ -137,7 +137,7 @@ def test_the_volume_is_taken_from_its_number_when_its_text_is_missing() -> None:
         ({"clobTokenIds": ["0xabc", NO]}, "token id is no digits"),
         ({"clobTokenIds": ["٣" * 77, NO]}, "token id is no digits"),
         ({"clobTokenIds": [YES, NO + "00"]}, "token id is no digits"),
-        ({"clobTokenIds": [YES, YES]}, "tokens are twins"),
+        ({"clobTokenIds": [YES, YES]}, "same token twice"),
         ({"clobTokenIds": [YES]}, "not two outcomes"),
         ({"clobTokenIds": [YES, NO, "5"]}, "not two outcomes"),
         ({"outcomes": '["a","b","c"]'}, "not two outcomes"),
@@ -204,9 +204,9 @@ def test_closed_time_is_read_in_its_own_format() -> None:
 
 def test_a_key_that_is_said_twice_is_not_final() -> None:
     raw = FINAL.replace(b'"closed": true', b'"closed":false,"closed":true')
-    assert gamma.observe(raw, MARKET, AT_MS).reason == "twin keys"
+    assert gamma.observe(raw, MARKET, AT_MS).reason == "duplicate keys"
     nested = FINAL[:-1] + b',"x":[{"a":1,"a":2}]}'
-    assert gamma.observe(nested, MARKET, AT_MS).reason == "twin keys"
+    assert gamma.observe(nested, MARKET, AT_MS).reason == "duplicate keys"
 
 
 @given(st.binary())

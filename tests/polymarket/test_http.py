@@ -290,3 +290,12 @@ def test_too_many_headers_are_no_answer() -> None:
     endless = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * (http.client._MAXHEADERS + 5)  # type: ignore[attr-defined]
     with Peer(lambda _request, _ended: [endless]) as peer, pytest.raises(SourceUnavailable):
         quick(5).get(peer.url)
+
+
+def test_a_closed_client_leaves_no_idle_connection_behind() -> None:
+    with Peer(answering(b"{}"), one_request_each=False) as peer:
+        http = Http(AGENT)
+        http.get(peer.url)
+        assert not peer.hung_up.is_set()
+        http.close()
+        assert peer.hung_up.wait(5)

@@ -1037,3 +1037,19 @@ def test_a_market_is_looked_at_in_the_second_of_its_end_over_midnight(end: datet
         assert home.web.times("data") == 0  # 1 s before its end
         home.tick()
         assert home.web.times("data") == 1
+
+
+# ------------------------------------------------------------------ end
+
+
+@pytest.mark.parametrize(("chain", "sessions"), [(True, 2), (False, 1)])
+def test_its_sessions_are_closed_when_it_stops(chain: bool, sessions: int) -> None:
+    home = House(FakePolymarket(), chain=chain)
+    home.actor.on_stop()
+    assert home.web.closed == sessions
+
+
+def test_its_sessions_are_closed_when_it_dies() -> None:
+    home = House(FakePolymarket(), chain=True)
+    home.actor.on_failure(ValueError, ValueError("fault"), None)
+    assert home.web.closed == 2
