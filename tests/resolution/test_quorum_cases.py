@@ -16,6 +16,7 @@ import pytest
 from actors.model.market import Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import Facts
 from actors.resolution.polling import Ask, read
 from actors.resolution.quorum import Conflict, NotYet, Winner, decide
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, changed, state
@@ -33,11 +34,9 @@ PLACES = ("Łódź", "São Paulo 🏆")
 Round = dict[Source, str]
 
 
-def words(slots: int, denominator: int, *numerators: int) -> bytes:
-    numbers = [f"0x{number:064x}" for number in (slots, denominator, *numerators)]
-    return json.dumps(
-        {"slots": numbers[0], "denominator": numbers[1], "numerators": numbers[2:]}
-    ).encode()
+def words(*numbers: int) -> Facts:
+    slots, denominator, first, second = (f"0x{number:064x}" for number in numbers)
+    return Facts(slots=slots, denominator=denominator, numerators=(first, second))
 
 
 def twin(raw: bytes, key: str, value: str) -> bytes:
@@ -45,7 +44,7 @@ def twin(raw: bytes, key: str, value: str) -> bytes:
     return b'{"' + key.encode() + b'": ' + value.encode() + b", " + raw.strip()[1:]
 
 
-RAW: dict[tuple[Source, str], bytes] = {
+RAW: dict[tuple[Source, str], bytes | Facts] = {
     (X, "yes"): words(2, 1, 1, 0),
     (X, "no"): words(2, 1, 0, 1),
     (X, "half"): words(2, 2, 1, 1),
@@ -54,7 +53,7 @@ RAW: dict[tuple[Source, str], bytes] = {
     (X, "three slots"): words(3, 1, 1, 0),
     (X, "unknown"): words(0, 0, 0, 0),
     (X, "nothing"): words(2, 1, 0, 0),
-    (X, "html"): b"<html>502</html>",
+    (X, "html"): Facts(slots="<html>502</html>", denominator="", numerators=("", "")),
     (C, "html"): b"<!DOCTYPE html><title>Just a moment...</title>",
     (C, "truncated"): state("clob_states", C_YES)[:-40],
     (C, "null"): b"null",
@@ -170,7 +169,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def told(source: Source, answer: str) -> bytes:
+def told(source: Source, answer: str) -> bytes | Facts:
     return RAW[source, answer] if (source, answer) in RAW else state(STATES[source], answer)
 
 
