@@ -26,9 +26,9 @@ from actors.model.facts import Record, decode
 from actors.model.journal_stats import JournalStats
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
-from actors.supervision.admission import Reporting
+from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children
+from actors.supervision.connections import ConnectionPolicy
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
 from tests.fakes import FakeJournal, journal_stats
@@ -147,23 +147,24 @@ class House:
         self.children = Children(
             rng=Random(1),
             escalation=Escalation(),
-            dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
+            connect_rate=ConnectRate(minimum=starts_per_tick, maximum=starts_per_tick),
         )
         self.actor = SupervisorActor(
             Incarnation("supervisor", 1, Tick(now=START, wall_ns=START_NS)),
             to=Addresses(writer=self.writer),
             specs=ChildSpecs(
-                vitals=(
+                vital=(
                     self._vital("writer", 60.0, self.writer),
                     self._vital("resolution", 120.0, Address()),
                     self._vital("catalog", 120.0, Address()),
                 ),
-                listen=self._listen,
+                connections=ConnectionPolicy(start=self._start_connection),
             ),
             children=self.children,
             plan=Plan(redundancy=redundancy, per_connection=per_connection, seed=0),
             recorder=Recorder(self.journal, self.told_writer, inflight_max=1_000_000),
-            reporting=Reporting(health, self.journal),
+            health=health,
+            journal=self.journal,
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=self._beat,
         )
@@ -173,14 +174,16 @@ class House:
 
     # ------------------------------------------------------------- children
 
-    def _vital(self, name: str, silence_s: float, address: Address) -> Vital:
-        return Vital(
+    def _vital(self, name: str, silence_s: float, address: Address) -> VitalChild:
+        return VitalChild(
             spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=5.0),
             start=lambda _incarnation, _at: self._bear(name),
             address=address,
         )
 
-    def _listen(self, spec: ConnectionSpec, _incarnation: int, _at: Tick) -> "pykka.ActorRef[Any]":
+    def _start_connection(
+        self, spec: ConnectionSpec, _incarnation: int, _at: Tick
+    ) -> "pykka.ActorRef[Any]":
         ref = self._bear(spec.name)
         self.specs.append(spec)
         return ref

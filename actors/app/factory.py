@@ -23,7 +23,8 @@ from actors.model.connection import ConnectionSpec
 from actors.model.market import Shard
 from actors.polymarket.client import Chain, Polymarket
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
-from actors.supervision.actor import ChildSpecs, Vital
+from actors.supervision.actor import ChildSpecs, VitalChild
+from actors.supervision.connections import ConnectionPolicy, StartConnection
 from actors.supervision.restart import ChildSpec
 from actors.transport.handshake import open_wire
 from actors.transport.reactor import Reactor
@@ -56,7 +57,7 @@ class FeedDialler:
 
 
 class ActorFactory:
-    """Knows the edges; gives the supervisor what it starts its children with."""
+    """Starts actors, each with the edges and the other actors that it needs."""
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,
@@ -81,22 +82,23 @@ class ActorFactory:
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
     def child_specs(self) -> ChildSpecs:
-        """Return who there is one of, how long each may be silent, and how connections are born."""
+        """Return the children that the supervisor has to start."""
         return ChildSpecs(
-            vitals=(
+            vital=(
                 self._vital("writer", self._to.writer, 60.0, self._start_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
                 self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
             ),
-            listen=self._listen(),
-            replace_s=self._config.replace_seconds,
+            connections=ConnectionPolicy(
+                start=self._start_connection(), replace_s=self._config.replace_seconds
+            ),
             data_silence_s=self._config.silence_seconds,
         )
 
     def _vital(
         self, name: str, address: Address, silence_s: float, start: Callable[[Incarnation], Ref]
-    ) -> Vital:
-        return Vital(
+    ) -> VitalChild:
+        return VitalChild(
             spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=STOP_ACTOR_S),
             start=lambda number, at: start(Incarnation(name, number, at)),
             address=address,
@@ -159,8 +161,8 @@ class ActorFactory:
             stop=self._stop,
         )
 
-    def _listen(self) -> Callable[[ConnectionSpec, int, Tick], Ref]:
-        """Return the way in which connections are born."""
+    def _start_connection(self) -> StartConnection:
+        """Return the function that starts a connection."""
         dialler = FeedDialler(self._config, self._reactor)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 

@@ -46,7 +46,6 @@ from actors.model.market import Shard
 from actors.process.runtime import GcSchedule, stay_on_one_cpu
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
-from actors.supervision.admission import Reporting
 from actors.supervision.children import Children
 from actors.supervision.plan import Plan
 from actors.supervision.restart import Escalation
@@ -184,7 +183,8 @@ class Tracker:
                 seed=0,
             ),
             recorder=factory.recorder,
-            reporting=Reporting(self._health(), self._journal),
+            health=self._health(),
+            journal=self._journal,
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,
         )

@@ -1,121 +1,89 @@
-"""The journal's own account of itself, in the shape that health reads."""
+"""Stops reading while the journal has no space, and gives the journal's figures to health.
+
+The reserve of the journal is freed when reading stops, so that the last records of
+connections, and the `ProcessAlive` records after them, find space. It is built again before
+reading resumes.
+"""
 
 import logging
 from typing import Protocol
 
-from actors.health.state import Health, HealthState
+from actors.health.state import HealthState
 from actors.messages import Retire, Tick
 from actors.model.connection import DISK_FULL
 from actors.model.journal_stats import JournalStats
 from actors.supervision.children import Children
 
-# MERGED: Whether the journal has room to listen: shut when there is none, open again
-# when there is plenty. The reserve is freed when reading stops, so that the last words of
-# connections and the signs of life after them find room, and built again before reading
-# resumes.
-
-
 log = logging.getLogger(__name__)
 
 
-class Spacious(Protocol):
-    """A journal that knows how much room it has, from any thread."""
+class MeasuredJournal(Protocol):
+    """What is asked of the journal; see `journal.Journal`. From any thread."""
 
     @property
     def headroom_bytes(self) -> int:
-        """What cap and disk leave beside the reserve."""
+        """Return the bytes that cap and disk leave beside the reserve."""
 
     def room(self) -> bool:
         """Return whether more can be written without touching the reserve."""
 
     def plenty(self) -> bool:
-        """Return whether there is so much room that reading would not stop again at once."""
+        """Return whether there is so much space that reading would not stop again at once."""
 
     def free_reserve(self) -> None:
-        """Return the reserve's space to the last records."""
+        """Free the space of the reserve for the last records."""
 
     def rebuild_reserve(self) -> bool:
-        """Set the reserve aside again; give False when there is no room for it."""
-
-
-class DiskSpace:
-    """Looks at the journal's room and remembers what follows from it."""
-
-    def __init__(self, journal: Spacious) -> None:
-        self._journal = journal
-        self.shut = False
-
-    def look(self) -> None:
-        """Shut or open, and see to the reserve.
-
-        Raises:
-            JournalFailed: The disk fails.
-        """
-        if not self.shut and not self._journal.room():
-            self.shut = True
-            log.error("reading_stopped", extra={"headroom_bytes": self._journal.headroom_bytes})
-            self._journal.free_reserve()
-        elif self.shut and self._journal.plenty() and self._journal.rebuild_reserve():
-            self.shut = False
-            log.info("reading_resumed", extra={"headroom_bytes": self._journal.headroom_bytes})
-
-
-class MeasuredJournal(Spacious, Protocol):
-    """A journal that can be asked how it is, from any thread."""
+        """Build the reserve again; return False when there is no space for it."""
 
     def stats(self) -> JournalStats:
-        """Return the figures of this moment."""
-
-
-class Reporting:
-    """Health and the journal side by side: what the supervisor answers with."""
-
-    def __init__(self, health: HealthState, journal: MeasuredJournal) -> None:
-        self.health = health
-        self.headroom = DiskSpace(journal)
-        self._journal = journal
-
-    def sample(self, tick: Tick) -> None:
-        """Look at the journal and at what is listened to.
-
-        Raises:
-            JournalFailed: The disk fails.
-        """
-        self.headroom.look()
-        self.health.time_passed(tick.now, tick.wall_ns)
-        stats = self._journal.stats()
-        oldest_ns = stats.oldest_ns or tick.wall_ns
-        self.health.journal_sampled(
-            stats,
-            full=self.headroom.shut,
-            oldest_s=max(0.0, (tick.wall_ns - oldest_ns) / 1e9),
-        )
-
-    def document(self, tick: Tick) -> Health:
-        """Return the state of this moment, the journal's figures included."""
-        self.sample(tick)
-        return self.health.document(now=tick.now, wall_ns=tick.wall_ns)
-
-
-# MERGED: The gate: while the journal has no room, every connection ends and none is born.
+        """Return the current figures."""
 
 
 class DiskAdmission:
-    """Keeps connections out for as long as nothing can be written down."""
+    """Lets connections run only while the journal has space. In the supervisor's thread.
 
-    def __init__(self, children: Children, reporting: Reporting) -> None:
+    Attributes:
+        full: Reading has stopped. It resumes when there is clearly more space than at the stop.
+    """
+
+    def __init__(self, journal: MeasuredJournal, health: HealthState, children: Children) -> None:
+        self._journal = journal
+        self._health = health
         self._children = children
-        self._reporting = reporting
+        self.full = False
 
-    def mind(self, tick: Tick) -> None:
-        """Look at the journal, and let connections in or out accordingly.
+    def enforce(self, tick: Tick) -> None:
+        """Measure the journal; while it is full, end all connections and start none.
 
         Raises:
             JournalFailed: The disk fails.
         """
-        self._reporting.sample(tick)
-        shut = self._reporting.headroom.shut
-        self._children.vital_only = shut
-        if shut:
-            # Again at each look: one may have been born, or have dialled, meanwhile.
-            self._children.tell_connections(Retire(reason=DISK_FULL, at_once=True))
+        self.measure(tick)
+        self._children.vital_only = self.full
+        if self.full:
+            # At every call: one may have started, or may have been connecting, meanwhile.
+            self._children.send_connections(Retire(reason=DISK_FULL, at_once=True))
+
+    def measure(self, tick: Tick) -> None:
+        """Decide whether the journal is full, and give its figures to health.
+
+        Raises:
+            JournalFailed: The disk fails.
+        """
+        self._check_space()
+        self._health.time_passed(tick.now, tick.wall_ns)
+        stats = self._journal.stats()
+        oldest_ns = stats.oldest_ns or tick.wall_ns
+        self._health.journal_sampled(
+            stats, full=self.full, oldest_s=max(0.0, (tick.wall_ns - oldest_ns) / 1e9)
+        )
+
+    def _check_space(self) -> None:
+        if not self.full and not self._journal.room():
+            self.full = True
+            log.error("reading_stopped", extra={"headroom_bytes": self._journal.headroom_bytes})
+            self._journal.free_reserve()
+        elif self.full and self._journal.plenty() and self._journal.rebuild_reserve():
+            self.full = False
+            log.info("reading_resumed", extra={"headroom_bytes": self._journal.headroom_bytes})

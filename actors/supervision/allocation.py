@@ -1,4 +1,10 @@
-"""One feed of the plan: slots that together listen to every market once."""
+"""Which market is on which slot of a feed, and what a change of that means for connections.
+
+A **slot** is the place of one connection of a feed. A **placement** is one market and the
+slot that it has on each feed. A `SlotLoad` is a slot with the placements on it. `Feed` holds
+the slots of one feed; `supervision/plan.py` holds the feeds. Everything that changes them
+adds to a `PlanDiffBuilder`, whose `PlanDiff` says what connections have to do.
+"""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -10,29 +16,29 @@ import msgspec
 
 from actors.model.trade import ConditionId, TokenId
 
-_PAIR: Final = 2  # a market has two tokens; a slot with room for one is full
-
-
-# MERGED: What a plan changes: slots that open or close, tokens that come or go.
+_PAIR: Final = 2  # a market has two tokens, so a slot with space for one token is full
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One connection of the plan. `id` is like `a-0003` and never used twice."""
+    """The place of one connection of a feed. `id` is like `a-0003` and never used twice."""
 
     id: str
     feed: int
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole difference between the plan before and after.
+# ---------------------------------------------------------------- differences
 
-    A slot's tokens afterwards are those before, with what stands in `subscribed`
-    and without what stands in `unsubscribed`; that holds for slots that open or
-    close too. Carried out in the order of the fields, tokens that move are
-    listened to on the new slot before they are let go on the old one.
+
+class PlanDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference between the plan before and after a change.
+
+    The tokens of a slot afterwards are those before, with those in `subscribed` and
+    without those in `unsubscribed`; that also holds for slots that open or close.
+    Carried out in the order of the fields, a token that moves is subscribed on its new
+    slot before it is unsubscribed on the old one.
 
     Attributes:
-        wanted, unwanted: Tokens that came into the plan, or left it.
+        wanted, unwanted: Tokens that entered the plan, or left it.
         opened: Slots that are new.
         subscribed, unsubscribed: (slot id, tokens), each slot once.
         closed: Ids of slots that are gone.
@@ -46,8 +52,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     closed: tuple[str, ...] = ()
 
 
-class PlanDiff:
-    """Adds changes up; what is done and undone leaves nothing behind."""
+class PlanDiffBuilder:
+    """Adds single steps up to a `PlanDiff`; a step and its reverse cancel out."""
 
     def __init__(self) -> None:
         self._wanted: dict[TokenId, int] = {}
@@ -56,35 +62,35 @@ class PlanDiff:
         self._tokens: dict[str, dict[TokenId, int]] = {}
 
     def want(self, tokens: Iterable[TokenId]) -> None:
-        """These came into the plan."""
-        _add(self._wanted, tokens, 1)
+        """Add tokens that entered the plan."""
+        _count(self._wanted, tokens, 1)
 
     def unwant(self, tokens: Iterable[TokenId]) -> None:
-        """These left the plan."""
-        _add(self._wanted, tokens, -1)
+        """Add tokens that left the plan."""
+        _count(self._wanted, tokens, -1)
 
     def subscribe(self, slot_id: str, tokens: Iterable[TokenId]) -> None:
-        """These came to a slot."""
-        _add(self._tokens.setdefault(slot_id, {}), tokens, 1)
+        """Add tokens that came to a slot."""
+        _count(self._tokens.setdefault(slot_id, {}), tokens, 1)
 
     def unsubscribe(self, slot_id: str, tokens: Iterable[TokenId]) -> None:
-        """These left a slot."""
-        _add(self._tokens.setdefault(slot_id, {}), tokens, -1)
+        """Add tokens that left a slot."""
+        _count(self._tokens.setdefault(slot_id, {}), tokens, -1)
 
     def open(self, slot: Slot) -> None:
-        """A slot is new."""
+        """Add a new slot."""
         self._opened[slot.id] = slot
 
     def close(self, slot_id: str) -> None:
-        """A slot is gone."""
+        """Add a slot that is gone."""
         if self._opened.pop(slot_id, None) is None:
             self._closed.append(slot_id)
 
-    def changes(self) -> Changes:
-        """Return what was added up."""
-        return Changes(
-            wanted=_signed(self._wanted, 1),
-            unwanted=_signed(self._wanted, -1),
+    def diff(self) -> PlanDiff:
+        """Return the sum of all steps."""
+        return PlanDiff(
+            wanted=_with_sign(self._wanted, 1),
+            unwanted=_with_sign(self._wanted, -1),
             opened=tuple(self._opened.values()),
             subscribed=self._by_slot(1),
             unsubscribed=self._by_slot(-1),
@@ -92,22 +98,25 @@ class PlanDiff:
         )
 
     def _by_slot(self, sign: int) -> tuple[tuple[str, tuple[TokenId, ...]], ...]:
-        found = ((slot_id, _signed(counts, sign)) for slot_id, counts in self._tokens.items())
+        found = ((slot_id, _with_sign(counts, sign)) for slot_id, counts in self._tokens.items())
         return tuple((slot_id, tokens) for slot_id, tokens in found if tokens)
 
 
-def _add(counts: dict[TokenId, int], tokens: Iterable[TokenId], step: int) -> None:
+def _count(counts: dict[TokenId, int], tokens: Iterable[TokenId], change: int) -> None:
     for token in tokens:
-        counts[token] = counts.get(token, 0) + step
+        counts[token] = counts.get(token, 0) + change
 
 
-def _signed(counts: dict[TokenId, int], sign: int) -> tuple[TokenId, ...]:
+def _with_sign(counts: dict[TokenId, int], sign: int) -> tuple[TokenId, ...]:
     return tuple(token for token, count in counts.items() if count * sign > 0)
+
+
+# ---------------------------------------------------------------------- feeds
 
 
 @dataclass(slots=True, eq=False)
 class Placement:
-    """One market and the slot it has in each feed; no slots when it left the plan."""
+    """One market and its slot on each feed, by number of the feed; no slots once it left."""
 
     condition_id: ConditionId
     tokens: tuple[TokenId, ...]
@@ -116,7 +125,13 @@ class Placement:
 
 @dataclass(slots=True, eq=False)
 class SlotLoad:
-    """One slot and the markets on it. A slot that is `reserved` takes no other market."""
+    """One slot and the markets on it.
+
+    Attributes:
+        number: The number in the slot's id; slots are ordered by it.
+        used: Tokens on the slot.
+        reserved: It takes no further market.
+    """
 
     slot: Slot
     number: int
@@ -126,11 +141,16 @@ class SlotLoad:
 
 
 class Feed:
-    """The slots of one feed.
+    """The slots of one feed; together they hold every market once.
 
-    Feed 0 fills its slots in order. The others spread markets by hash over the
-    slots that have room, so that no two feeds group the markets alike: two
-    connections that are lost together leave few markets unheard.
+    Feed 0 fills its slots in order. Other feeds spread markets by hash over the slots
+    that have space, so that no two feeds group the markets alike: two connections that
+    are lost at the same time then have few markets in common.
+
+    Args:
+        feed: The number of the feed.
+        capacity: The most tokens on one slot.
+        seed: Decides how feeds other than 0 spread the markets.
     """
 
     def __init__(self, feed: int, *, capacity: int, seed: int) -> None:
@@ -139,23 +159,23 @@ class Feed:
         self._capacity = capacity
         self._seed = seed
         self._opened = 0
-        self._with_space: list[SlotLoad] = []
+        self._with_space: list[SlotLoad] = []  # ordered by number
 
-    def prepare(self, placements: Sequence[Placement], difference: PlanDiff) -> None:
-        """Open the slots that a batch needs, so that it spreads over all of them."""
+    def prepare(self, placements: Sequence[Placement], diff: PlanDiffBuilder) -> None:
+        """Open the slots that a batch needs before placing it, so that it spreads over all."""
         if self.feed == 0:
             return
         needed = sum(len(placement.tokens) for placement in placements)
-        room = sum(self._room(load) // _PAIR * _PAIR for load in self._with_space)
-        while room < needed:
-            self.open(difference)
-            room += self._capacity // _PAIR * _PAIR
+        free = sum(self._free(load) // _PAIR * _PAIR for load in self._with_space)
+        while free < needed:
+            self.open(diff)
+            free += self._capacity // _PAIR * _PAIR
 
-    def place(self, placement: Placement, difference: PlanDiff) -> None:
-        """Return the market a slot."""
-        self.assign(placement, self._choose(placement) or self.open(difference), difference)
+    def place(self, placement: Placement, diff: PlanDiffBuilder) -> None:
+        """Choose a slot for a market, or open one, and assign it."""
+        self.assign(placement, self._choose(placement) or self.open(diff), diff)
 
-    def open(self, difference: PlanDiff, *, reserved: bool = False) -> SlotLoad:
+    def open(self, diff: PlanDiffBuilder, *, reserved: bool = False) -> SlotLoad:
         """Open an empty slot."""
         slot = Slot(f"{chr(ord('a') + self.feed)}-{self._opened:04d}", self.feed)
         load = SlotLoad(slot, self._opened, reserved=reserved)
@@ -163,88 +183,89 @@ class Feed:
         self.loads[slot.id] = load
         if not reserved:
             self._with_space.append(load)
-        difference.open(slot)
+        diff.open(slot)
         return load
 
-    def tidy(self, difference: PlanDiff) -> None:
-        """Close the slots that nobody came to (markets of odd sizes may leave one)."""
+    def close_empty(self, diff: PlanDiffBuilder) -> None:
+        """Close slots that stayed empty after `prepare`: markets of odd sizes may leave one."""
         for load in [load for load in self._with_space if not load.placements]:
-            self.close(load, difference)
+            self.close(load, diff)
 
-    def assign(self, placement: Placement, load: SlotLoad, difference: PlanDiff) -> None:
-        """Put the market on this slot."""
+    def assign(self, placement: Placement, load: SlotLoad, diff: PlanDiffBuilder) -> None:
+        """Put a market on this slot."""
         load.placements[placement.condition_id] = placement
         load.used += len(placement.tokens)
         placement.slots = (*placement.slots[: self.feed], load, *placement.slots[self.feed + 1 :])
-        self._weigh(load)
-        difference.subscribe(load.slot.id, placement.tokens)
+        self._index(load)
+        diff.subscribe(load.slot.id, placement.tokens)
 
-    def unassign(self, placement: Placement, difference: PlanDiff) -> None:
-        """Take the market off its slot; an empty slot closes."""
+    def unassign(self, placement: Placement, diff: PlanDiffBuilder) -> None:
+        """Take a market off its slot, and close the slot if it is empty then."""
         load = placement.slots[self.feed]
         del load.placements[placement.condition_id]
         load.used -= len(placement.tokens)
-        difference.unsubscribe(load.slot.id, placement.tokens)
+        diff.unsubscribe(load.slot.id, placement.tokens)
         if load.placements:
-            self._weigh(load)
+            self._index(load)
         else:
-            self.close(load, difference)
+            self.close(load, diff)
 
-    def close(self, load: SlotLoad, difference: PlanDiff) -> None:
+    def close(self, load: SlotLoad, diff: PlanDiffBuilder) -> None:
         """Close a slot that is empty."""
-        load.used = self._capacity
-        self._weigh(load)
+        load.used = self._capacity  # so that it leaves the list of slots with space
+        self._index(load)
         del self.loads[load.slot.id]
-        difference.close(load.slot.id)
+        diff.close(load.slot.id)
 
     def surplus(self) -> int:
-        """Return how many slots too many there are: the others would keep a fifth of their room."""
+        """Return how many slots are not needed: without them a fifth of all space stays free."""
         used = sum(load.used for load in self._shared())
         return max(0, len(self._shared()) - max(1, -(-used * 5 // (self._capacity * 4))))
 
-    def shrink(self, limit: int, difference: PlanDiff) -> None:
-        """Empty up to so many of the slots too many; what fits nowhere stays where it is."""
+    def shrink(self, limit: int, diff: PlanDiffBuilder) -> None:
+        """Empty up to `limit` surplus slots; a market that fits nowhere else stays."""
         emptiest = sorted(self._shared(), key=lambda load: (load.used, load.number))
-        guests = emptiest[: max(0, min(limit, self.surplus()))]
-        for guest in guests:
-            self._reserve(guest, reserved=True)
-        for guest in guests:
-            for placement in tuple(guest.placements.values()):
-                host = self._choose(placement)
-                if host is not None:
-                    self.unassign(placement, difference)
-                    self.assign(placement, host, difference)
-        for guest in guests:
-            if guest.placements:
-                self._reserve(guest, reserved=False)
+        leaving = emptiest[: max(0, min(limit, self.surplus()))]
+        for load in leaving:
+            self._reserve(load, reserved=True)  # so that no market moves to one of them
+        for load in leaving:
+            for placement in tuple(load.placements.values()):
+                target = self._choose(placement)
+                if target is not None:
+                    self.unassign(placement, diff)
+                    self.assign(placement, target, diff)
+        for load in leaving:
+            if load.placements:
+                self._reserve(load, reserved=False)
 
     def _shared(self) -> list[SlotLoad]:
         return [load for load in self.loads.values() if not load.reserved]
 
     def _reserve(self, load: SlotLoad, *, reserved: bool) -> None:
         load.reserved = reserved
-        self._weigh(load)
+        self._index(load)
 
     def _choose(self, placement: Placement) -> SlotLoad | None:
+        """Return a slot with space for a market; None when there is none."""
         count, size = len(self._with_space), len(placement.tokens)
         first = self._hash(placement.condition_id) % count if self.feed and count else 0
         for step in range(count):
             load = self._with_space[(first + step) % count]
-            if self._room(load) >= size:
+            if self._free(load) >= size:
                 return load
         return None
 
-    def _room(self, load: SlotLoad) -> int:
+    def _free(self, load: SlotLoad) -> int:
         return self._capacity - load.used
 
-    def _weigh(self, load: SlotLoad) -> None:
-        """Keep the list of slots with room in order and complete."""
+    def _index(self, load: SlotLoad) -> None:
+        """Bring the list of slots with space up to date, after a change of this slot."""
         index = bisect_left(self._with_space, load.number, key=lambda load: load.number)
         listed = index < len(self._with_space) and self._with_space[index] is load
-        roomy = self._room(load) >= _PAIR and not load.reserved
-        if listed and not roomy:
+        usable = self._free(load) >= _PAIR and not load.reserved
+        if listed and not usable:
             del self._with_space[index]
-        elif roomy and not listed:
+        elif usable and not listed:
             insort(self._with_space, load, key=lambda load: load.number)
 
     def _hash(self, condition_id: ConditionId) -> int:

@@ -1,7 +1,10 @@
-"""Activity: which tokens trade much just now, on one connection and on all.
+"""Which tokens trade much just now, and the canary that each connection gets.
 
-Counted are trades; book noise is skipped without being read. `now` is monotonic
-seconds.
+A connection whose own tokens do not trade for minutes is silent for a good reason. It
+therefore also subscribes to a **canary**: a busy token of another connection. When it
+receives nothing for the canary either, the connection is frozen.
+
+Only trades are counted: book updates are skipped without being parsed.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,59 +14,55 @@ from typing import Final
 from actors.model.trade import Busiest, ConditionId, TokenId
 from actors.supervision.allocation import Placement
 
+_POOL_SIZE: Final = 256
+_CALLS_PER_PLACEMENT: Final = 1 / 64
+
+TokenActivity = Callable[[TokenId], int]
+"""How much a token traded lately, in any unit; 0 when it did not."""
+
 
 class Activity:
-    """What all connections said of their busiest tokens, last."""
+    """The busiest tokens of every connection, as last reported."""
 
     def __init__(self) -> None:
-        self._said: dict[str, Busiest] = {}
+        self._reported: dict[str, Busiest] = {}
         self._counts: dict[TokenId, int] | None = None
 
-    def told(self, connection: str, busiest: Busiest) -> None:
-        """A connection says which of its tokens are busy."""
-        if self._said.get(connection, ()) != busiest:
-            self._said[connection] = busiest
+    def reported(self, connection: str, busiest: Busiest) -> None:
+        """Take what a connection reports of its busiest tokens."""
+        if self._reported.get(connection, ()) != busiest:
+            self._reported[connection] = busiest
             self._counts = None
 
     def forget(self, connection: str) -> None:
-        """A connection is gone for good."""
-        if self._said.pop(connection, None) is not None:
+        """Forget a connection that ended for good."""
+        if self._reported.pop(connection, None) is not None:
             self._counts = None
 
     def count(self, token: TokenId) -> int:
-        """Return how busy a token is; 0 for one that nobody named."""
+        """Return how busy a token is; 0 for one that no connection reported."""
         if self._counts is None:
             counts: dict[TokenId, int] = {}
-            for busiest in self._said.values():
+            for busiest in self._reported.values():
                 for each, count in busiest:
                     counts[each] = max(count, counts.get(each, 0))
             self._counts = counts
         return self._counts.get(token, 0)
 
-    def hottest(self, connection: str) -> TokenId | None:
-        """Return the busiest token that a connection named."""
-        busiest = self._said.get(connection, ())
+    def busiest(self, connection: str) -> TokenId | None:
+        """Return the busiest token that a connection reported."""
+        busiest = self._reported.get(connection, ())
         return busiest[0][0] if busiest else None
 
 
-# MERGED: The canary: a token that makes silence mean something. A connection whose own
-# tokens rest for minutes is silent for good reason. With one token beside its own that always
-# trades, silence means that it is frozen. The token should be busy, but not one of the busiest:
-# thousands of connections carry one, and the hottest markets fill a connection all by
-# themselves.
-
-
-_MOST: Final = 256
-_CALLS_PER_PLACEMENT: Final = 1 / 64
-Busy = Callable[[TokenId], int]
-"""How much was heard of a token lately, in any unit; 0 for one at rest."""
-
-
 class CanaryPicker:
-    """Chooses canaries out of a pool: those between the median and the busiest tenth.
+    """Picks canaries from a pool of tokens between the median and the busiest tenth.
 
-    Finding the pool looks at every token, so it is done once in as many choices
-    as there are 64ths of markets.
+    A canary must be busy, but not one of the busiest: thousands of connections carry
+    one, and the busiest markets fill a connection by themselves.
+
+    To find the pool, every token is looked at. That is done once in as many choices as
+    a 64th of the number of markets.
     """
 
     def __init__(self, placements: Mapping[ConditionId, Placement]) -> None:
@@ -71,33 +70,33 @@ class CanaryPicker:
         self._pool: list[tuple[Placement, TokenId]] = []
         self._calls: float = float("inf")
 
-    def choose(self, slot_id: str, busy: Busy) -> TokenId | None:
+    def choose(self, slot_id: str, activity: TokenActivity) -> TokenId | None:
         """Return a token that is busy now and not on this slot; None when there is none."""
         if self._calls >= len(self._placements) * _CALLS_PER_PLACEMENT:
-            self._pool = self._find(busy)
+            self._pool = self._find(activity)
             self._calls = 0
         self._calls += 1
         count = len(self._pool)
-        first = _hash(slot_id) % count if count else 0
+        first = _hash(slot_id) % count if count else 0  # spreads slots over the pool
         for step in range(count):
             placement, token = self._pool[(first + step) % count]
             own = any(load.slot.id == slot_id for load in placement.slots)
-            if placement.slots and not own and busy(token) > 0:
+            if placement.slots and not own and activity(token) > 0:
                 return token
         return None
 
-    def _find(self, busy: Busy) -> list[tuple[Placement, TokenId]]:
+    def _find(self, activity: TokenActivity) -> list[tuple[Placement, TokenId]]:
         found = [
             (count, placement, token)
             for placement in self._placements.values()
             for token in placement.tokens
-            if (count := busy(token)) > 0
+            if (count := activity(token)) > 0
         ]
-        found.sort(key=lambda one: (one[0], one[2]))
+        found.sort(key=lambda entry: (entry[0], entry[2]))
         low = len(found) // 2
         middle = found[low : max(low + 1, len(found) * 9 // 10)]
-        step = max(1, len(middle) // _MOST)
-        return [(placement, token) for _, placement, token in middle[::step][:_MOST]]
+        step = max(1, len(middle) // _POOL_SIZE)
+        return [(placement, token) for _, placement, token in middle[::step][:_POOL_SIZE]]
 
 
 def _hash(slot_id: str) -> int:

@@ -1,4 +1,4 @@
-"""The chronicle: what happened to connections, told to the writer and the log."""
+"""Records what happened to connections: for `connection_events`, the log and the journal."""
 
 import logging
 
@@ -13,37 +13,37 @@ log = logging.getLogger(__name__)
 
 
 class ConnectionLog:
-    """Writes `connection_events`, and closes what the dead could not close.
+    """Writes `connection_events`, and ends the coverage that a dead connection could not end.
 
-    Events: `connected` the first time, `reconnected` with the reason of the end
-    before, `disconnected`, and `failed` for a life that never came to listen: once
-    for each reason in a row, so that an outage of days leaves few rows.
+    Events: `connected` the first time, `reconnected` with the reason of the end before,
+    `disconnected`, and `failed` for an incarnation that never listened: once for each
+    reason in a row, so that an outage of days leaves few rows.
     """
 
-    def __init__(self, writer: Mailbox, backlog: FactQueue) -> None:
+    def __init__(self, writer: Mailbox, fact_queue: FactQueue) -> None:
         self._writer = writer
-        self._backlog = backlog
+        self._fact_queue = fact_queue
 
     def opened(self, child: Child, time: Tick) -> None:
-        """A connection has come to listen."""
+        """Record that a connection listens."""
         child.failing = ""
         extra = {"child": child.spec.id, "incarnation": child.incarnation}
-        if child.openings == 1:
-            self._note(child, "connected", "", time)
+        if child.listened == 1:
+            self._record(child, "connected", "", time)
             log.info("connection_opened", extra=extra)
         else:
-            self._note(child, "reconnected", child.last_reason, time)
+            self._record(child, "reconnected", child.last_reason, time)
             log.info("connection_reopened", extra={**extra, "reason": child.last_reason})
 
     def ended(self, death: Death, time: Tick) -> None:
-        """A connection is over.
+        """Record that an incarnation of a connection ended.
 
         Raises:
             JournalFailed: See `FactQueue.add`.
         """
         child = death.child
-        # One that ended for want of room may not have found any for its own last word;
-        # if it did, the second changes nothing.
+        # A connection that ended because the disk was full may not have been able to write
+        # its own end; if it did, a second one changes nothing.
         if child.epoch and (not death.expected or death.reason == DISK_FULL):
             closed = facts.ListeningClosed(
                 epoch=child.epoch,
@@ -51,16 +51,16 @@ class ConnectionLog:
                 until_ns=None,
                 reason=gap_cause(death.reason if death.expected else "crashed"),
             )
-            self._backlog.add(closed)
+            self._fact_queue.add(closed)
         if child.epoch:
-            self._note(child, "disconnected", death.reason, time)
+            self._record(child, "disconnected", death.reason, time)
         elif child.failing != death.reason:
             child.failing = death.reason
-            self._note(child, "failed", death.reason, time)
+            self._record(child, "failed", death.reason, time)
         extra = {"child": child.spec.id, "incarnation": child.incarnation, "reason": death.reason}
         log.info("connection_ended", extra=extra)
 
-    def _note(self, child: Child, event: str, reason: str, time: Tick) -> None:
+    def _record(self, child: Child, event: str, reason: str, time: Tick) -> None:
         self._writer.tell(
             ConnectionNoted(
                 at_ns=time.wall_ns, connection=child.spec.id, event=event, reason=reason

@@ -1,8 +1,15 @@
-"""The handovers: the connections of every slot, born, replaced without a gap, and let go."""
+"""Keeps the connections that the plan asks for: one for each slot, replaced without a gap.
+
+`PlanExecutor` turns changes of the subscription plan into messages to connections, with the
+fewest moves. Tokens are journalled as wanted before any connection is asked to listen to
+them. `FeedConnections` starts, replaces and retires the connections of the slots. A
+connection that is not running is sent nothing: at its next start it takes the tokens that
+its slot has then. Both work in the supervisor's thread.
+"""
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pykka
@@ -21,40 +28,47 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import ALL_RESOLVED, ConnectionSpec, slot_of
 from actors.model.trade import ConditionId, TokenId
+from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children
-from actors.supervision.handover import Handover, MemberState, Step
-from actors.supervision.plan import Changes, Plan
+from actors.supervision.handover import Handover, HandoverStep, MemberState
+from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec
 
 log = logging.getLogger(__name__)
-MOST_AT_ONCE = 8
-"""Replacements under way at the same time."""
-Listen = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
-"""Gives birth to a connection: (slot, incarnation, time of birth) → a running actor."""
+
+MAX_HANDOVERS: Final = 8
+"""Handovers at the same time."""
+COMPACT_S: Final = 60.0
+"""Time between two slots that are emptied because the others can take their markets."""
+LIFECYCLE: Final = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
+"""The connection that receives announcements of new markets and of resolutions; in no plan."""
+
+StartConnection = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
+"""Starts a connection: (what it is for, incarnation, the time) → a running actor."""
 
 
-class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """How connections are born and how long they serve, in seconds.
+class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How connections are started and how long each may take, in seconds.
 
     Attributes:
-        silence_s: No report for so long counts as death.
-        stop_s: How long one may take to end when asked to.
-        replace_s: How long one serves before it is replaced, ± 20 %.
+        silence_s: A connection that has not reported for so long counts as dead.
+        stop_s: How long it may take to end after a request.
+        replace_s: Age at which it is replaced, ± 20 %.
     """
 
-    listen: Listen
-    silence_s: float
-    stop_s: float
-    replace_s: float
+    start: StartConnection
+    silence_s: float = 45.0
+    stop_s: float = 5.0
+    replace_s: float = 21_600.0
 
 
 class FeedConnections:
-    """The handovers by slot.
+    """The connections of all slots of all feeds, with a `Handover` for each slot.
 
     Args:
-        spec: Gives what a connection of a slot is for, as it is now: (slot, its name).
-        sharing: Gives the slots of other feeds that have a market in common with a slot.
+        spec: Returns what a connection is for at this moment: (slot, connection).
+        sharing: Returns the slots of other feeds that have a market in common with a slot.
     """
 
     def __init__(
@@ -62,202 +76,196 @@ class FeedConnections:
         children: Children,
         *,
         health: HealthState,
-        listening: Listening,
+        policy: ConnectionPolicy,
         spec: Callable[[str, str], ConnectionSpec],
         sharing: Callable[[str], frozenset[str]],
     ) -> None:
         self._children = children
         self._health = health
-        self._listening = listening
+        self._policy = policy
         self._spec = spec
         self._sharing = sharing
         self._handovers: dict[str, Handover] = {}
         self._replacing: set[str] = set()
 
-    # ---------------------------------------------------------------- births
+    # ----------------------------------------------------------------- slots
 
-    def take_on(
+    def add(
         self, connection: str, feed: int, spec: Callable[[], ConnectionSpec], time: Tick
     ) -> None:
-        """Take a connection on; what it is for is looked up at each birth."""
-        listening = self._listening
+        """Add a connection; `spec` is called at each of its starts."""
+        policy = self._policy
         self._children.add(
             ChildSpec(
                 id=connection,
                 vital=False,
-                silence_s=listening.silence_s,
-                stop_s=listening.stop_s,
+                silence_s=policy.silence_s,
+                stop_s=policy.stop_s,
                 feed=feed,
             ),
-            lambda incarnation, tick: listening.listen(spec(), incarnation, tick),
+            lambda incarnation, tick: policy.start(spec(), incarnation, tick),
             now=time.now,
-            farewell=Retire(reason="silent", at_once=True),
+            stop_message=Retire(reason="silent", at_once=True),
         )
         self._health.connection_wanted(connection, feed=feed, at=time.now)
 
-    def open(self, slot: str, feed: int, time: Tick) -> None:
-        """A slot is new."""
+    def open_slot(self, slot: str, feed: int, time: Tick) -> None:
+        """Add the connection of a new slot."""
         handover = self._handovers[slot] = Handover(slot, feed, due_at=self._due_at(time))
-        self._take_on(handover, handover.in_charge, time)
+        self._add(handover, handover.active, time)
 
-    def close(self, slot: str) -> None:
-        """A slot is gone; who is alive hears its tokens to the end."""
+    def close_slot(self, slot: str) -> None:
+        """Retire the connections of a slot, once they have listened to the end of their tokens."""
         handover = self._handovers.pop(slot)
         self._replacing.discard(slot)
-        for connection in handover.members:
-            self._let_go(connection, "released")
+        for connection in handover.connections:
+            self._retire(connection, "released")
 
-    def tell(self, slot: str, message: Message) -> None:
-        """Tell who listens. Who is not born yet takes its slot as it is then."""
-        for connection in self._handovers[slot].members:
-            self._children.bid(connection, message)
+    def send(self, slot: str, message: Message) -> None:
+        """Send a message to the connections of a slot that run."""
+        for connection in self._handovers[slot].connections:
+            self._children.send(connection, message)
 
     def wake(self, slot: str, time: Tick) -> None:
-        """There is something to hear again for a connection whose markets had all resolved."""
-        for connection in self._handovers[slot].members:
+        """Restart a connection now if it waits because all of its markets had resolved."""
+        for connection in self._handovers[slot].connections:
             child = self._children.by_id[connection]
             if child.last_reason == ALL_RESOLVED:
                 child.next_start_at = min(child.next_start_at, time.now)
 
-    def in_charge(self, slot: str) -> Child | None:
-        """Return the connection of a slot."""
+    def active(self, slot: str) -> Child | None:
+        """Return the connection of a slot, without its successor."""
         handover = self._handovers.get(slot)
-        return self._children.by_id.get(handover.in_charge) if handover else None
+        return self._children.by_id.get(handover.active) if handover else None
 
     # --------------------------------------------------------------- reports
 
     def reported(self, report: ConnectionReport) -> None:
-        """A connection that lives says how it is."""
+        """Take the report of a connection."""
         handover = self._handover_of(report.child)
         if handover is not None:
-            standing = MemberState(
+            state = MemberState(
                 state=report.state,
                 tokens=report.tokens,
                 confirmed=report.confirmed,
                 proven_until_ns=report.proven_until_ns,
             )
-            handover.reported(report.child, standing, unheard=report.unheard, deaf=report.deaf)
+            handover.reported(
+                report.child, state, unconfirmed=report.unheard, misses_trades=report.deaf
+            )
 
     def ended(self, connection: str) -> None:
-        """A life of a connection is over."""
+        """Take the end of an incarnation of a connection."""
         handover = self._handover_of(connection)
         if handover is not None:
             handover.ended(connection)
 
-    # ----------------------------------------------------------- replacement
+    # ------------------------------------------------------------- handovers
 
-    def turn(self, time: Tick) -> None:
-        """Go on with the replacements; begin those that are due, unless nobody hears anything.
-
-        What the two of a replacement prove decides about it, so both are told the time often.
-        """
+    def check(self, time: Tick) -> None:
+        """Continue the handovers, and start those that are due unless the exchange is silent."""
         for slot in tuple(self._replacing):
-            for connection in self._handovers[slot].members:
-                self._children.rounds.wished(connection, 0.0)
-            self._go_on(self._handovers[slot], time)
+            # What both connections prove decides about a handover, and they prove it on Ticks.
+            for connection in self._handovers[slot].connections:
+                self._children.ticks.request(connection, 0.0)
+            self._continue(self._handovers[slot], time)
         if time.exchange_silent:
             return
         for handover in self._handovers.values():
-            if len(self._replacing) >= MOST_AT_ONCE:
+            if len(self._replacing) >= MAX_HANDOVERS:
                 return
-            reason = handover.wish(time.now)
-            # Never two feeds of a market at once: what goes wrong would go wrong twice.
+            reason = handover.due(time.now)
+            # Never on two feeds of a market at the same time: a fault would hit both.
             if reason and self._replacing.isdisjoint(self._sharing(handover.slot)):
-                self._begin(handover, reason, time)
+                self._start(handover, reason, time)
 
-    def _begin(self, handover: Handover, reason: str, time: Tick) -> None:
-        successor = handover.begin(time.now, reason)
+    def _start(self, handover: Handover, reason: str, time: Tick) -> None:
+        successor = handover.start(time.now, reason)
         self._replacing.add(handover.slot)
-        self._take_on(handover, successor, time)
-        extra = {"child": handover.in_charge, "successor": successor, "reason": reason}
-        log.info("replacement_begun", extra=extra)
+        self._add(handover, successor, time)
+        extra = {"child": handover.active, "successor": successor, "reason": reason}
+        log.info("handover_started", extra=extra)
 
-    def _go_on(self, handover: Handover, time: Tick) -> None:
-        step = handover.step(time.now, time.wall_ns)
-        if step is Step.HAND_OVER:
-            self._let_go(handover.hand_over(due_at=self._due_at(time)), "replaced")
-        elif step is Step.ABANDON:
-            gone = handover.abandon(time.now)
-            self._let_go(gone, "abandoned")
-            extra = {"child": handover.in_charge, "successor": gone, "reason": handover.reason}
-            log.warning("replacement_abandoned", extra=extra)
+    def _continue(self, handover: Handover, time: Tick) -> None:
+        step = handover.next_step(time.now, time.wall_ns)
+        if step is HandoverStep.COMPLETE:
+            self._retire(handover.complete(due_at=self._due_at(time)), "replaced")
+        elif step is HandoverStep.ABANDON:
+            successor = handover.abandon(time.now)
+            self._retire(successor, "abandoned")
+            extra = {"child": handover.active, "successor": successor, "reason": handover.reason}
+            log.warning("handover_abandoned", extra=extra)
         if not handover.successor:
             self._replacing.discard(handover.slot)
 
-    def _take_on(self, handover: Handover, connection: str, time: Tick) -> None:
-        self.take_on(connection, handover.feed, lambda: self._spec(handover.slot, connection), time)
+    def _add(self, handover: Handover, connection: str, time: Tick) -> None:
+        self.add(connection, handover.feed, lambda: self._spec(handover.slot, connection), time)
 
-    def _let_go(self, connection: str, reason: str) -> None:
-        self._children.part_from(connection, Retire(reason=reason))
+    def _retire(self, connection: str, reason: str) -> None:
+        self._children.retire(connection, Retire(reason=reason))
         self._health.connection_removed(connection)
 
     def _handover_of(self, connection: str) -> Handover | None:
         handover = self._handovers.get(slot_of(connection))
-        return handover if handover is not None and connection in handover.members else None
+        return handover if handover is not None and connection in handover.connections else None
 
     def _due_at(self, time: Tick) -> float:
-        return time.now + self._listening.replace_s * self._children.rng.uniform(0.8, 1.2)
-
-
-# MERGED: The executor: who listens to what, carried out with the fewest moves. Tokens are
-# written down as wanted before anyone is told to listen to them. A connection that is not born
-# yet is told nothing: at its birth it takes the tokens of its slot as they are then.
-
-
-TIDY_S = 60.0
-"""Between two slots that are emptied because the others can take their markets."""
-LIFECYCLE = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
+        return time.now + self._policy.replace_s * self._children.rng.uniform(0.8, 1.2)
 
 
 class PlanExecutor:
-    """Carries the plan out through the handovers of its slots."""
+    """Brings the connections in line with the plan.
+
+    Attributes:
+        connections: Those of all slots.
+    """
 
     def __init__(
         self,
         plan: Plan,
         children: Children,
         *,
-        backlog: FactQueue,
+        fact_queue: FactQueue,
         health: HealthState,
-        listening: Listening,
+        policy: ConnectionPolicy,
         activity: Activity,
     ) -> None:
         self._plan = plan
-        self._backlog = backlog
+        self._fact_queue = fact_queue
         self._health = health
         self._activity = activity
-        self._tidied_at = 0.0
-        self.handovers = FeedConnections(
+        self._compacted_at = 0.0
+        self.connections = FeedConnections(
             children,
             health=health,
-            listening=listening,
+            policy=policy,
             spec=self._spec,
             sharing=plan.sharing,
         )
 
     def open_lifecycle(self, time: Tick) -> None:
-        """Take on the connection that hears of new markets and of resolutions."""
-        self.handovers.take_on(LIFECYCLE.name, LIFECYCLE.feed, self._lifecycle, time)
+        """Add the connection that receives announcements of new markets and of resolutions."""
+        self.connections.add(LIFECYCLE.name, LIFECYCLE.feed, self._lifecycle_spec, time)
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
         """Return the slots that a market is on, one of each feed."""
         return self._plan.slots_of(condition_id)
 
     def change(self, message: UniverseChanged, time: Tick) -> None:
-        """Plan the difference and carry it out.
+        """Change the plan and carry the difference out.
 
         Raises:
-            JournalFailed: It could not be written down.
+            JournalFailed: The change could not be journalled.
         """
         self._unwant(message.unwanted, time)
         if message.removed:
-            self._carry_out(self._plan.drop(message.removed), time)
+            self._carry_out(self._plan.remove(message.removed), time)
         if message.added:
             added = [(market.condition_id, market.token_ids) for market in message.added]
-            self._carry_out(self._plan.want(added), time)
+            self._carry_out(self._plan.add(added), time)
 
     def split(self, slot: str, token: TokenId, time: Tick) -> None:
-        """Return the market of this token a slot of its own, unless it has one.
+        """Give the market of this token a slot of its own, unless it has one.
 
         Raises:
             JournalFailed: See `change`.
@@ -266,40 +274,41 @@ class PlanExecutor:
         if market is not None:
             self._carry_out(self._plan.split(slot, market), time)
 
-    def tidy(self, time: Tick) -> None:
-        """Now and then empty a slot that is not needed any more, while others hear its tokens.
+    def compact(self, time: Tick) -> None:
+        """Empty a slot that is not needed any more, at most once in `COMPACT_S`.
 
-        With one feed nobody would, so there slots close only when their markets have ended.
+        Another feed listens to its tokens while they move. With one feed there is none,
+        so slots close only when their markets have ended.
 
         Raises:
             JournalFailed: See `change`.
         """
-        if self._plan.redundancy > 1 and time.now - self._tidied_at >= TIDY_S:
-            self._tidied_at = time.now
+        if self._plan.redundancy > 1 and time.now - self._compacted_at >= COMPACT_S:
+            self._compacted_at = time.now
             self._carry_out(self._plan.compact(1), time)
 
-    def _carry_out(self, changes: Changes, time: Tick) -> None:
-        self._backlog.add_tokens(facts.TokensWanted, time.wall_ns, changes.wanted)
-        self._unwant(changes.unwanted, time)
-        opened = {slot.id for slot in changes.opened}
-        for slot in changes.opened:
-            self.handovers.open(slot.id, slot.feed, time)
-        for slot_id, tokens in changes.subscribed:
+    def _carry_out(self, diff: PlanDiff, time: Tick) -> None:
+        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, diff.wanted)
+        self._unwant(diff.unwanted, time)
+        opened = {slot.id for slot in diff.opened}
+        for slot in diff.opened:
+            self.connections.open_slot(slot.id, slot.feed, time)
+        for slot_id, tokens in diff.subscribed:
             if slot_id not in opened:
-                self.handovers.tell(slot_id, Subscribe(tokens=tokens))
-                self.handovers.wake(slot_id, time)
-        for slot_id, tokens in changes.unsubscribed:
-            self.handovers.tell(
+                self.connections.send(slot_id, Subscribe(tokens=tokens))
+                self.connections.wake(slot_id, time)
+        for slot_id, tokens in diff.unsubscribed:
+            self.connections.send(
                 slot_id, Unsubscribe(tokens=tokens, cause="released", since_ns=time.wall_ns)
             )
-        for slot_id in changes.closed:
-            self.handovers.close(slot_id)
+        for slot_id in diff.closed:
+            self.connections.close_slot(slot_id)
         self._health.universe_planned(wanted=self._plan.token_count)
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
-        """Note that these are no longer of interest, after all that was noted before."""
-        self._backlog.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
-        self._backlog.write()
+        """Journal that these tokens are no longer wanted, behind all facts that wait."""
+        self._fact_queue.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
+        self._fact_queue.write()
 
     def _spec(self, slot: str, connection: str) -> ConnectionSpec:
         return ConnectionSpec(
@@ -309,13 +318,10 @@ class PlanExecutor:
             canary=self._canary(slot),
         )
 
-    def _lifecycle(self) -> ConnectionSpec:
-        canary = self._canary(LIFECYCLE.name)
-        return ConnectionSpec(
-            name=LIFECYCLE.name, feed=LIFECYCLE.feed, canary=canary, lifecycle=True
-        )
+    def _lifecycle_spec(self) -> ConnectionSpec:
+        return msgspec.structs.replace(LIFECYCLE, canary=self._canary(LIFECYCLE.name))
 
     def _canary(self, slot: str) -> tuple[TokenId, ...]:
-        """Choose a token that makes silence mean something, once it is known what is busy."""
+        """Return a canary for a slot; none as long as no activity is known."""
         token = self._plan.canary(slot, self._activity.count)
         return () if token is None else (token,)

@@ -1,15 +1,15 @@
-"""A handover: the connection of one slot, and now and then the one that is to replace it.
+"""Handover: replaces the connection of one slot without a gap.
 
-A successor listens beside the one in charge until it hears at least as much,
-and only then the old one retires. So a replacement makes no gap, with one feed
-too, and doubles nothing: identical trades are numbered by each connection on its
-own, and the one in charge stays until it has handled all that the exchange sent
-before the successor's last `book`. So all trades of any one millisecond were
-heard, from the first twin to the last, by at least one of the two, which gives
-them their right numbers; the other one may have missed the first twins, and
-its lower numbers are repeats of rows that are there.
+A successor listens beside the active connection until it receives at least as much. Only
+then it becomes active and its predecessor retires. So there is no gap, even with a single
+feed, and no trade is stored twice. Identical trades are told apart by their occurrence,
+which each connection counts on its own. The predecessor therefore stays until it has
+handled all that the exchange sent before the successor's last `book`. Then all trades of
+any one millisecond were received, from the first occurrence to the last, by at least one of
+the two, and that one numbered them correctly. The other one may have missed the first
+occurrences; its lower numbers are duplicates of rows that exist.
 
-Seconds are monotonic.
+Decides only; seconds are monotonic.
 """
 
 from enum import Enum, auto
@@ -20,11 +20,12 @@ import msgspec
 from actors.model.connection import LISTENING
 from actors.model.trade import TokenId
 
-REST_S: Final = 600.0
+RETRY_S: Final = 600.0
+"""Time between an abandoned handover and the next one of the same slot."""
 
 
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a connection stands, as it last reported."""
+    """The state of one of the two connections, as last reported."""
 
     state: str
     tokens: int
@@ -33,31 +34,31 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Return whether it hears every token that it should."""
+        """Return whether it listens to all of its tokens."""
         return self.state == LISTENING and self.confirmed >= self.tokens
 
 
-class Step(Enum):
-    """What is to be done with a handover."""
+class HandoverStep(Enum):
+    """What has to be done next with a handover."""
 
-    STAY = auto()
-    HAND_OVER = auto()
+    WAIT = auto()
+    COMPLETE = auto()
     ABANDON = auto()
 
 
 class Handover:
-    """One or two connections of one slot.
+    """The connection of one slot, and its successor while there is one.
 
     Attributes:
-        in_charge: Whose place it is.
-        successor: Who is to take it, or empty.
-        reason: Why.
+        active: The connection of the slot.
+        successor: The connection that is to replace it, or an empty text.
+        reason: Why it is replaced.
 
     Args:
-        due_at: When the one in charge has served its time.
-        patience_s: How long a successor may take to hear everything.
-        overlap_s: How long the one in charge may take to prove that it heard all
-            that came before the successor was complete.
+        due_at: When the active connection is to be replaced because of its age.
+        listen_s: How long a successor may take to listen to everything.
+        overlap_s: How long the predecessor may take to prove that it received all
+            that was sent before the successor was complete.
     """
 
     def __init__(
@@ -66,99 +67,114 @@ class Handover:
         feed: int,
         *,
         due_at: float,
-        patience_s: float = 60.0,
+        listen_s: float = 60.0,
         overlap_s: float = 10.0,
     ) -> None:
         self.slot, self.feed = slot, feed
-        self.in_charge, self.successor, self.reason = slot, "", ""
+        self.active, self.successor, self.reason = slot, "", ""
         self._due_at = due_at
-        self._patience_s = patience_s
+        self._listen_s = listen_s
         self._overlap_s = overlap_s
         self._serial = 0
-        self._began_at = 0.0
-        self._rests_until = float("-inf")
-        self._complete: tuple[float, int] | None = None
-        self._standing: dict[str, MemberState] = {}
+        self._started_at = 0.0
+        self._not_before = float("-inf")
+        self._complete_since: tuple[float, int] | None = None  # (monotonic s, wall clock ns)
+        self._states: dict[str, MemberState] = {}
         self._tried: frozenset[TokenId] = frozenset()
-        self._unheard: frozenset[TokenId] = frozenset()
-        self._deaf = False
+        self._unconfirmed: frozenset[TokenId] = frozenset()
+        self._misses_trades = False
 
     @property
-    def members(self) -> tuple[str, ...]:
-        """Return who listens, or is to."""
-        return (self.in_charge, self.successor) if self.successor else (self.in_charge,)
+    def connections(self) -> tuple[str, ...]:
+        """Return the active connection and its successor, if there is one."""
+        return (self.active, self.successor) if self.successor else (self.active,)
+
+    # --------------------------------------------------------------- reports
 
     def reported(
-        self, connection: str, standing: MemberState, *, unheard: tuple[TokenId, ...], deaf: bool
+        self,
+        connection: str,
+        state: MemberState,
+        *,
+        unconfirmed: tuple[TokenId, ...],
+        misses_trades: bool,
     ) -> None:
-        """A connection of this handover says how it is."""
-        self._standing[connection] = standing
-        if connection == self.in_charge:
-            self._unheard, self._deaf = frozenset(unheard), deaf
+        """Take the report of one of the two.
+
+        Args:
+            connection: Its name.
+            state: Its state.
+            unconfirmed: Tokens whose subscription the exchange never confirmed.
+            misses_trades: It keeps missing trades that another feed received.
+        """
+        self._states[connection] = state
+        if connection == self.active:
+            self._unconfirmed, self._misses_trades = frozenset(unconfirmed), misses_trades
 
     def ended(self, connection: str) -> None:
-        """A life of a connection of this handover is over."""
-        self._standing.pop(connection, None)
-        if connection == self.in_charge:
-            self._unheard, self._deaf = frozenset(), False
+        """Forget the state of one of the two; its incarnation is over."""
+        self._states.pop(connection, None)
+        if connection == self.active:
+            self._unconfirmed, self._misses_trades = frozenset(), False
 
-    # ------------------------------------------------------------- beginning
+    # ----------------------------------------------------------------- start
 
-    def wish(self, now: float) -> str:
-        """Return why a successor is needed: `deaf`, `unconfirmed`, `scheduled`, or nothing.
+    def due(self, now: float) -> str:
+        """Return why a handover is due: `token_missed`, `unconfirmed`, `scheduled`, or nothing.
 
-        Nobody is replaced who does not listen, that is left to its next life; and
-        nobody twice for the same tokens: a fresh connection did not hear them either.
+        A connection that does not listen is not replaced: its restart repairs that. Nor is
+        one replaced twice for the same unconfirmed tokens, since a new connection did not
+        get them confirmed either.
         """
-        standing = self._standing.get(self.in_charge)
-        listens = standing is not None and standing.state == LISTENING
-        if self.successor or not listens or now < self._rests_until:
+        state = self._states.get(self.active)
+        listens = state is not None and state.state == LISTENING
+        if self.successor or not listens or now < self._not_before:
             return ""
-        if self._deaf:
-            return "deaf"
-        if self._unheard - self._tried:
+        if self._misses_trades:
+            return "token_missed"
+        if self._unconfirmed - self._tried:
             return "unconfirmed"
         return "scheduled" if now >= self._due_at else ""
 
-    def begin(self, now: float, reason: str) -> str:
-        """Name a successor."""
+    def start(self, now: float, reason: str) -> str:
+        """Start a handover and return the name of the successor."""
         self._serial += 1
         self.successor, self.reason = f"{self.slot}.{self._serial}", reason
-        self._began_at, self._complete = now, None
-        self._tried |= self._unheard
+        self._started_at, self._complete_since = now, None
+        self._tried |= self._unconfirmed
         return self.successor
 
-    # ---------------------------------------------------------------- ending
+    # ------------------------------------------------------------------- end
 
-    def step(self, now: float, wall_ns: int) -> Step:
-        """Return what the replacement has come to."""
+    def next_step(self, now: float, wall_ns: int) -> HandoverStep:
+        """Return what has to be done now."""
         if not self.successor:
-            return Step.STAY
-        old, new = self._standing.get(self.in_charge), self._standing.get(self.successor)
-        if old is None:
-            return Step.HAND_OVER
-        late = now - self._began_at >= self._patience_s
+            return HandoverStep.WAIT
+        old, new = self._states.get(self.active), self._states.get(self.successor)
+        if old is None:  # it ended by itself, so there is nothing to wait for
+            return HandoverStep.COMPLETE
+        late = now - self._started_at >= self._listen_s
         equal = late and new is not None and new.confirmed >= old.confirmed
         if new is None or not (new.complete or (equal and new.state == LISTENING)):
-            self._complete = None
-            return Step.ABANDON if late else Step.STAY
-        if self._complete is None:
-            self._complete = (now, wall_ns)
-        since, since_ns = self._complete
-        heard = old.proven_until_ns >= since_ns or now - since >= self._overlap_s
-        return Step.HAND_OVER if heard else Step.STAY
+            self._complete_since = None
+            return HandoverStep.ABANDON if late else HandoverStep.WAIT
+        if self._complete_since is None:
+            self._complete_since = (now, wall_ns)
+        since, since_ns = self._complete_since
+        proven = old.proven_until_ns >= since_ns or now - since >= self._overlap_s
+        return HandoverStep.COMPLETE if proven else HandoverStep.WAIT
 
-    def hand_over(self, *, due_at: float) -> str:
-        """Put the successor in charge; give who is to retire."""
-        old, self.in_charge, self.successor = self.in_charge, self.successor, ""
-        self._standing.pop(old, None)
+    def complete(self, *, due_at: float) -> str:
+        """Make the successor active and return its predecessor, which has to retire."""
+        predecessor, self.active, self.successor = self.active, self.successor, ""
+        self._states.pop(predecessor, None)
         self._due_at = due_at
-        self._unheard, self._deaf = frozenset(), False
-        return old
+        self._unconfirmed, self._misses_trades = frozenset(), False
+        return predecessor
 
     def abandon(self, now: float) -> str:
-        """Leave everything as it was, for some time; give who is to retire."""
-        gone, self.successor = self.successor, ""
-        self._standing.pop(gone, None)
-        self._rests_until = now + REST_S
-        return gone
+        """Give the handover up for `RETRY_S` and return the successor, which has to retire."""
+        successor, self.successor = self.successor, ""
+        self._states.pop(successor, None)
+        self._not_before = now + RETRY_S
+        return successor

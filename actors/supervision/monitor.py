@@ -1,4 +1,4 @@
-"""The watch: what the reports of all connections mean for each of them."""
+"""Acts on the reports of all connections together: silence, missed trades, overload."""
 
 import logging
 
@@ -14,60 +14,69 @@ from actors.supervision.connections import PlanExecutor
 log = logging.getLogger(__name__)
 
 
-# MERGED: silence of the whole exchange, told apart from that of one connection. The
-# exchange restarts every week for about 90 s. Then everybody is silent at once, and to replace
-# every connection would only make a storm. `now` is monotonic seconds.
-
-
 class SilenceDetector:
-    """Who is without data, and whether that is the exchange's doing.
+    """Tells the silence of the whole exchange from that of one connection.
+
+    The exchange restarts every week for about 90 s. Then all connections are silent at
+    once, and replacing all of them would only create a storm of connects. So they wait,
+    and one at a time is replaced as a probe. Seconds are monotonic.
 
     Args:
-        silence_s: How long a connection may be silent. Shortly before that, when
-            its probe has gone unanswered, it counts as without data.
+        silence_s: How long a connection may be without data. It counts as silent
+            shortly before that, when its own probe has not been answered.
         probe_s: How often one connection is replaced, to see whether that helps.
-        fewest: With fewer connections than this nothing can be concluded.
+        minimum: With fewer connections than this, nothing is concluded.
+
+    Attributes:
+        exchange_silent: The last result of `update`.
     """
 
-    def __init__(self, *, silence_s: float = 60.0, probe_s: float = 30.0, fewest: int = 3) -> None:
+    def __init__(self, *, silence_s: float = 60.0, probe_s: float = 30.0, minimum: int = 3) -> None:
         self._silent_s = silence_s * 0.9
         self._probe_s = probe_s
-        self._fewest = fewest
-        self._heard: dict[str, float] = {}
+        self._minimum = minimum
+        self._data_at: dict[str, float] = {}
         self._probed_at: float | None = None
-        self.over_all = False
+        self.exchange_silent = False
 
     def reported(self, connection: str, *, listens: bool, data_at: float) -> None:
-        """A connection says when its last data came, and whether it listens to any token."""
+        """Record when a connection last received data; one that does not listen is left out."""
         if listens and data_at:
-            self._heard[connection] = data_at
+            self._data_at[connection] = data_at
         else:
-            self._heard.pop(connection, None)
+            self._data_at.pop(connection, None)
 
     def ended(self, connection: str) -> None:
-        """A connection is no more."""
-        self._heard.pop(connection, None)
+        """Leave out a connection that ended."""
+        self._data_at.pop(connection, None)
 
-    def judge(self, now: float) -> bool:
+    def update(self, now: float) -> bool:
         """Return whether more than half of all that listen are without data at the same time."""
-        silent = sum(now - data_at >= self._silent_s for data_at in self._heard.values())
-        count = len(self._heard)
-        silent = count >= self._fewest and silent * 2 > count
-        if silent and not self.over_all:
+        silent = sum(now - data_at >= self._silent_s for data_at in self._data_at.values())
+        count = len(self._data_at)
+        exchange_silent = count >= self._minimum and silent * 2 > count
+        if exchange_silent and not self.exchange_silent:
             self._probed_at = now
-        self.over_all = silent
-        return silent
+        self.exchange_silent = exchange_silent
+        return exchange_silent
 
     def probe(self, now: float) -> str | None:
-        """Return the connection that has been silent longest, when one is due to be replaced."""
-        if not self.over_all or self._probed_at is None or now - self._probed_at < self._probe_s:
+        """Return the connection that has been silent longest, when a probe is due."""
+        if (
+            not self.exchange_silent
+            or self._probed_at is None
+            or now - self._probed_at < self._probe_s
+        ):
             return None
         self._probed_at = now
-        return min(self._heard, key=lambda name: (self._heard[name], name), default=None)
+        return min(self._data_at, key=lambda name: (self._data_at[name], name), default=None)
 
 
 class ConnectionMonitor:
-    """Tells the silence of the exchange, deaf connections and crowded ones."""
+    """Finds a silent exchange, connections that miss trades, and overloaded connections.
+
+    In the supervisor's thread.
+    """
 
     def __init__(
         self,
@@ -78,60 +87,53 @@ class ConnectionMonitor:
         silence: SilenceDetector,
     ) -> None:
         self._executor = executor
-        self._handovers = executor.handovers
+        self._connections = executor.connections
         self._children = children
         self._activity = activity
         self._silence = silence
 
     def reported(self, report: ConnectionReport) -> None:
-        """A connection that lives says how it is."""
-        self._children.rounds.wished(report.child, report.wakes_at)
-        self._handovers.reported(report)
-        self._activity.told(report.child, report.busy)
+        """Take the report of a connection."""
+        self._children.ticks.request(report.child, report.wakes_at)
+        self._connections.reported(report)
+        self._activity.reported(report.child, report.busy)
         listens = report.state == LISTENING and report.tokens > 0
         self._silence.reported(report.child, listens=listens, data_at=report.last_data_at)
 
     def ended(self, death: Death, time: Tick) -> None:
-        """A life of a connection is over; one that carried too much is to carry less."""
+        """Take the end of a connection; one that was overloaded loses its busiest market."""
         connection = death.child.spec.id
         self._silence.ended(connection)
-        self._handovers.ended(connection)
-        hottest = self._activity.hottest(connection)
-        if death.reason == SLOW_CONSUMER and hottest is not None:
-            self._executor.split(slot_of(connection), hottest, time)
-        if death.child.leaving:
+        self._connections.ended(connection)
+        busiest = self._activity.busiest(connection)
+        if death.reason == SLOW_CONSUMER and busiest is not None:
+            self._executor.split(slot_of(connection), busiest, time)
+        if death.child.retiring:
             self._activity.forget(connection)
 
-    def turn(self, time: Tick) -> Tick:
-        """Look at all of them, once a second; give the time as it is to be told to everyone."""
-        before = self._silence.over_all
-        silent = self._silence.judge(time.now)
+    def check(self, time: Tick) -> Tick:
+        """Check all connections, once a second; return the Tick to send, with `exchange_silent`."""
+        before = self._silence.exchange_silent
+        silent = self._silence.update(time.now)
         if silent != before:
-            self._say(silent)
-        told = msgspec.structs.replace(time, exchange_silent=silent)
+            log.warning("exchange_silent" if silent else "exchange_resumed")
+        tick = msgspec.structs.replace(time, exchange_silent=silent)
         probe = self._silence.probe(time.now)
         if probe is not None and probe in self._children.by_id:
-            retire = Retire(reason="exchange_silent", at_once=True)
-            self._children.bid(probe, retire)
-        self._handovers.turn(told)
+            self._children.send(probe, Retire(reason="exchange_silent", at_once=True))
+        self._connections.check(tick)
         if not silent:
-            self._executor.tidy(told)
-        return told
+            self._executor.compact(tick)
+        return tick
 
-    def missed(self, message: TradesMissed) -> None:
-        """Have connections that should have reported a trade look at what they claim."""
-        doubts: dict[str, list[Trade]] = {}
-        for one in message.missed:
-            for slot in self._executor.slots_of(one.trade.condition_id):
-                if slot not in one.heard_by:
-                    doubts.setdefault(slot, []).append(one.trade)
-        for slot, trades in doubts.items():
-            child = self._handovers.in_charge(slot)
+    def trades_missed(self, message: TradesMissed) -> None:
+        """Have connections that should have reported a trade recheck the coverage they claim."""
+        missed: dict[str, list[Trade]] = {}
+        for each in message.missed:
+            for slot in self._executor.slots_of(each.trade.condition_id):
+                if slot not in each.heard_by:
+                    missed.setdefault(slot, []).append(each.trade)
+        for slot, trades in missed.items():
+            child = self._connections.active(slot)
             if child is not None:
-                self._children.bid(child.spec.id, RecheckCoverage(trades=tuple(trades)))
-
-    def _say(self, silent: bool) -> None:
-        if silent:
-            log.warning("exchange_silent")
-        else:
-            log.warning("exchange_heard")
+                self._children.send(child.spec.id, RecheckCoverage(trades=tuple(trades)))

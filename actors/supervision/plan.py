@@ -1,33 +1,38 @@
-"""The plan: which connection listens to which market.
+"""The subscription plan: which market is on which slot of each feed.
 
-Every market is on one slot (connection) of each feed, both of its tokens
-together. What has a slot keeps it: wanting and dropping never move another
-market. Only `split` and `compact`, asked for, move anything.
+Every market is on one slot of each feed, both of its tokens together. A market that has
+a slot keeps it: adding and removing markets never moves another one. Only `split` and
+`compact` move markets.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.allocation import Changes, Feed, Placement, PlanDiff, Slot, SlotLoad
+from actors.supervision.allocation import (
+    Feed,
+    Placement,
+    PlanDiff,
+    PlanDiffBuilder,
+    Slot,
+    SlotLoad,
+)
 from actors.supervision.canary import CanaryPicker
 
-__all__ = ["Changes", "Plan", "Slot"]
-
-Market = tuple[ConditionId, tuple[TokenId, ...]]
+MarketTokens = tuple[ConditionId, tuple[TokenId, ...]]
 
 
 class Plan:
     """All slots of all feeds.
 
     Args:
-        redundancy: How many feeds; each token is on that many connections.
+        redundancy: Number of feeds; each token is on that many connections.
         per_connection: The most tokens on one connection, 2 or more.
-        seed: Decides how the feeds beyond the first group the markets.
+        seed: Decides how feeds other than the first group the markets.
     """
 
     def __init__(self, *, redundancy: int, per_connection: int, seed: int) -> None:
         if redundancy < 1 or per_connection < 2:
-            raise ValueError("a plan needs one feed and room for the two tokens of a market")
+            raise ValueError("a plan needs one feed and space for the two tokens of a market")
         self._capacity = per_connection
         self._feeds = tuple(
             Feed(feed, capacity=per_connection, seed=seed) for feed in range(redundancy)
@@ -38,21 +43,23 @@ class Plan:
 
     @property
     def redundancy(self) -> int:
-        """How many connections listen to each token."""
+        """Return how many connections listen to each token."""
         return len(self._feeds)
 
     @property
     def token_count(self) -> int:
-        """Tokens in the plan, each counted once."""
+        """Return the number of tokens in the plan, each counted once."""
         return self._token_count
 
-    def want(self, markets: Sequence[Market]) -> Changes:
-        """Take markets in; one that is in with the same tokens stays as it is.
+    # --------------------------------------------------------------- changes
+
+    def add(self, markets: Sequence[MarketTokens]) -> PlanDiff:
+        """Add markets; one that is in the plan with the same tokens stays as it is.
 
         Raises:
             ValueError: A market has no token, or more than fit on a connection.
         """
-        difference = PlanDiff()
+        diff = PlanDiffBuilder()
         placements: dict[ConditionId, Placement] = {}
         for condition_id, tokens in markets:
             if not 1 <= len(tokens) <= self._capacity:
@@ -60,46 +67,48 @@ class Plan:
             placements[condition_id] = Placement(condition_id, tokens)
         new = [placement for placement in placements.values() if not self._has(placement)]
         for placement in new:
-            self._remove(placement.condition_id, difference)
+            self._remove(placement.condition_id, diff)  # the same market with other tokens
             self._placements[placement.condition_id] = placement
             self._token_count += len(placement.tokens)
-            difference.want(placement.tokens)
+            diff.want(placement.tokens)
         for feed in self._feeds:
-            feed.prepare(new, difference)
+            feed.prepare(new, diff)
             for placement in new:
-                feed.place(placement, difference)
-            feed.tidy(difference)
-        return difference.changes()
+                feed.place(placement, diff)
+            feed.close_empty(diff)
+        return diff.diff()
 
-    def drop(self, condition_ids: Iterable[ConditionId]) -> Changes:
-        """Let markets go; a slot that becomes empty closes."""
-        difference = PlanDiff()
+    def remove(self, condition_ids: Iterable[ConditionId]) -> PlanDiff:
+        """Remove markets; a slot that becomes empty closes."""
+        diff = PlanDiffBuilder()
         for condition_id in condition_ids:
-            self._remove(condition_id, difference)
-        return difference.changes()
+            self._remove(condition_id, diff)
+        return diff.diff()
 
-    def split(self, slot_id: str, hottest: ConditionId) -> Changes:
-        """Move one market to a slot of its own, which no other market joins.
+    def split(self, slot_id: str, condition_id: ConditionId) -> PlanDiff:
+        """Move one market to a slot of its own, which takes no other market.
 
         Changes nothing when the market is not on this slot, or alone on it.
         """
-        difference = PlanDiff()
+        diff = PlanDiffBuilder()
         feed, load = self._find(slot_id)
-        placement = load.placements.get(hottest) if load else None
+        placement = load.placements.get(condition_id) if load else None
         if feed and load and placement and len(load.placements) > 1:
-            feed.unassign(placement, difference)
-            feed.assign(placement, feed.open(difference, reserved=True), difference)
-        return difference.changes()
+            feed.unassign(placement, diff)
+            feed.assign(placement, feed.open(diff, reserved=True), diff)
+        return diff.diff()
 
-    def compact(self, limit: int) -> Changes:
-        """Empty up to `limit` slots, the emptiest first, of a feed that could do with fewer.
+    def compact(self, limit: int) -> PlanDiff:
+        """Empty up to `limit` surplus slots of one feed, those with the fewest tokens first.
 
-        Only the feed with the most slots too many is touched: no market moves on
-        two feeds at once.
+        Only the feed with the largest surplus is changed: no market moves on two feeds
+        at the same time.
         """
-        difference = PlanDiff()
-        max(self._feeds, key=Feed.surplus).shrink(limit, difference)
-        return difference.changes()
+        diff = PlanDiffBuilder()
+        max(self._feeds, key=Feed.surplus).shrink(limit, diff)
+        return diff.diff()
+
+    # --------------------------------------------------------------- queries
 
     def slots(self) -> tuple[Slot, ...]:
         """Return all slots, feed by feed, oldest first."""
@@ -117,29 +126,31 @@ class Plan:
 
     def market_of(self, slot_id: str, token: TokenId) -> ConditionId | None:
         """Return the market of a token on this slot; None when it is not there."""
-        _, load = self._find(slot_id)
-        placements = load.placements.values() if load else ()
         return next(
-            (placement.condition_id for placement in placements if token in placement.tokens), None
+            (
+                placement.condition_id
+                for placement in self._on(slot_id)
+                if token in placement.tokens
+            ),
+            None,
         )
 
     def sharing(self, slot_id: str) -> frozenset[str]:
         """Return the slots of other feeds that have a market in common with this one."""
-        _, load = self._find(slot_id)
-        placements = load.placements.values() if load else ()
-        return frozenset(other.slot.id for placement in placements for other in placement.slots) - {
-            slot_id
-        }
+        sharing = (load.slot.id for placement in self._on(slot_id) for load in placement.slots)
+        return frozenset(sharing) - {slot_id}
 
     def tokens_of(self, slot_id: str) -> tuple[TokenId, ...]:
         """Return the tokens on a slot, market by market; none when there is no such slot."""
-        _, load = self._find(slot_id)
-        placements = load.placements.values() if load else ()
-        return tuple(token for placement in placements for token in placement.tokens)
+        return tuple(token for placement in self._on(slot_id) for token in placement.tokens)
 
-    def canary(self, slot_id: str, busy: Callable[[TokenId], int]) -> TokenId | None:
+    def canary(self, slot_id: str, activity: Callable[[TokenId], int]) -> TokenId | None:
         """Return a moderately busy token that is not on this slot; None when there is none."""
-        return self._canaries.choose(slot_id, busy)
+        return self._canaries.choose(slot_id, activity)
+
+    def _on(self, slot_id: str) -> Iterable[Placement]:
+        _, load = self._find(slot_id)
+        return load.placements.values() if load else ()
 
     def _has(self, placement: Placement) -> bool:
         known = self._placements.get(placement.condition_id)
@@ -152,12 +163,12 @@ class Plan:
                 return feed, load
         return None, None
 
-    def _remove(self, condition_id: ConditionId, difference: PlanDiff) -> None:
+    def _remove(self, condition_id: ConditionId, diff: PlanDiffBuilder) -> None:
         placement = self._placements.pop(condition_id, None)
         if placement is None:
             return
         for feed in self._feeds:
-            feed.unassign(placement, difference)
+            feed.unassign(placement, diff)
         placement.slots = ()
         self._token_count -= len(placement.tokens)
-        difference.unwant(placement.tokens)
+        diff.unwant(placement.tokens)

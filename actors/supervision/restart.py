@@ -1,19 +1,27 @@
-"""When what ended is started again, and when the whole process gives up instead.
+"""When a child that ended is started again, and when the whole process gives up instead.
 
-Three policies, pure. `now` is monotonic seconds, jitter comes from a generator
-that is handed in.
+Decides only: `now` is monotonic seconds.
 
-| what ended | policy |
+| what happened | policy |
 |---|---|
-| expectedly: network, database, a source | `Backoff`: 0-1 s first, doubling to 60 s, full jitter |
-| unexpectedly, by a fault of ours | `RestartBudget`: 0, 1, 3, 7 s; the fifth death in 60 s: 300 s |
-| too often over all, or a vital child | `Escalation`: the process ends, systemd starts it anew |
+| an expected end: network, database, source | `Backoff`: 0-1 s, doubling to 60 s, full jitter |
+| an unexpected death, by a fault of ours | `RestartBudget`: 0, 1, 3, 7 s; fifth in 60 s: 300 s |
+| too many deaths, or of one vital child | `Escalation`: the process ends, systemd restarts it |
+| many connections to open at once | `ConnectRate`: a few per Tick, more while they succeed |
 
-The levels multiply, so each is small.
+The policies multiply (many children, each with a budget), so each limit is small.
 """
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
+
+MIN_STARTS: Final = 1.0
+"""Connections per Tick of 250 ms: 4 a second."""
+MAX_STARTS: Final = 10.0
+"""Connections per Tick: 40 a second, so 1,500 in 38 s. Each handshake takes 5 ms of CPU time."""
+STARTS_INCREASE: Final = 0.25
+"""Added for each connection that listens: from minimum to maximum in 36 of them, about 4 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +29,10 @@ class ChildSpec:
     """What the supervisor must know of one child.
 
     Attributes:
-        vital: There is one of it and nothing works without it.
-        silence_s: No report for so long counts as death.
-        stop_s: How long it may take to end when asked to.
-        feed: Of a connection: the lower ones are born first.
+        vital: There is exactly one of it, and nothing works without it.
+        silence_s: A child that has not reported for so long counts as dead.
+        stop_s: How long it may take to stop after a request.
+        feed: Of a connection: connections of lower feeds are started first.
     """
 
     id: str
@@ -37,33 +45,35 @@ class ChildSpec:
 class RestartBudget:
     """Delays after unexpected deaths of one child.
 
-    Within its budget a child is born again quickly. One that has spent it gets
-    one try in `slow_s`, until one of its lives has lasted that long.
+    Within the budget a child is restarted quickly. When the budget is spent, it is
+    restarted once in `slow_s`, until one incarnation has run for that long.
     """
 
     def __init__(self, *, limit: int = 5, period_s: float = 60.0, slow_s: float = 300.0) -> None:
-        self._deaths = _Deaths(limit, period_s)
+        self._deaths = _RecentDeaths(limit, period_s)
         self._slow_s = slow_s
         self._died_at = 0.0
         self.spent = False
 
     def delay_s(self, now: float) -> float:
-        """Note a death and give how long to wait before the next birth."""
+        """Record a death and return how long to wait before the next start."""
+        # One wait of `slow_s`, then a run of at least `slow_s`.
         if self.spent and now - self._died_at >= 2 * self._slow_s:
             self.spent = False
         self._died_at = now
-        count = self._deaths.note(now)
+        count = self._deaths.add(now)
         self.spent = self.spent or count >= self._deaths.limit
         return self._slow_s if self.spent else float(2 ** (count - 1) - 1)
 
 
 class Escalation:
-    """Decides when starting children again does not help and the process must end.
+    """Decides when restarting children does not help and the process must end.
 
     Args:
-        limit: More unexpected deaths than this in `period_s`, of whomever, are too many.
-        vital_limit: So many unexpected deaths of one vital child in `vital_period_s`
-            are too many.
+        limit: More unexpected deaths than this within `period_s`, of all children
+            together, are too many.
+        vital_limit: This many unexpected deaths of one vital child within
+            `vital_period_s` are too many.
     """
 
     def __init__(
@@ -74,80 +84,69 @@ class Escalation:
         vital_limit: int = 3,
         vital_period_s: float = 60.0,
     ) -> None:
-        self._all = _Deaths(limit + 1, period_s)
+        self._all = _RecentDeaths(limit + 1, period_s)
         self._vital_limit = vital_limit
         self._vital_period_s = vital_period_s
-        self._vital: dict[str, _Deaths] = {}
+        self._vital: dict[str, _RecentDeaths] = {}
 
     def died(self, now: float, *, child: str, vital: bool) -> None:
-        """Note an unexpected death."""
-        self._all.note(now)
+        """Record an unexpected death."""
+        self._all.add(now)
         if vital:
-            deaths = self._vital.setdefault(child, _Deaths(self._vital_limit, self._vital_period_s))
-            deaths.note(now)
+            deaths = self._vital.setdefault(
+                child, _RecentDeaths(self._vital_limit, self._vital_period_s)
+            )
+            deaths.add(now)
 
     def exceeded(self, now: float) -> bool:
-        """Return whether it is time to give up."""
+        """Return whether the process must end."""
         return any(deaths.reached(now) for deaths in (self._all, *self._vital.values()))
 
 
-class _Deaths:
-    """Counts deaths within the last `period_s`; remembers at most `limit` of them."""
+class _RecentDeaths:
+    """Counts deaths within the last `period_s`; keeps at most `limit` of them."""
 
     def __init__(self, limit: int, period_s: float) -> None:
         self.limit = limit
         self._period_s = period_s
         self._times: deque[float] = deque(maxlen=limit)
 
-    def note(self, now: float) -> int:
-        """Note a death and give how many there were, at most `limit`."""
+    def add(self, now: float) -> int:
+        """Record a death and return the count, at most `limit`."""
         self._times.append(now)
         return self._count(now)
 
     def reached(self, now: float) -> bool:
-        """Return whether there were `limit` of them."""
+        """Return whether there were `limit` deaths."""
         return self._count(now) >= self.limit
 
     def _count(self, now: float) -> int:
         return sum(now - time <= self._period_s for time in self._times)
 
 
-# MERGED: how many connections may be opened at a time. Many at once and the
-# server rejects (HTTP 429); few, and a crowd that was cut off stays away for long, which costs
-# trades. How many it bears is documented nowhere, so it is found out: each connection that
-# comes to listen allows a little more for the next, each that does not halves it.
-
-
-LEAST = 1.0
-"""Four a second, with a look every 250 ms."""
-MOST = 10.0
-"""Forty a second: 1,500 in 38 s, each handshake some 5 ms of our processor."""
-MORE = 0.25
-"""For each that listens. From least to most takes 36 of them, some 4 s."""
-
-
 class ConnectRate:
-    """The pace at which connections are opened.
+    """How many connections may be started per Tick (additive increase, multiplicative decrease).
 
-    Args:
-        least: How many at one look there may always be.
-        most: How many there may be when all goes well.
+    With too many at once the server rejects them (HTTP 429); with too few, connections
+    that were all lost together stay away for long, which costs trades. The server's
+    limit is not documented, so it is measured: each connection that reaches `listening`
+    raises the rate a little, each that ends before that halves it.
     """
 
-    def __init__(self, *, least: float = LEAST, most: float = MOST) -> None:
-        self._least = least
-        self._most = most
-        self._pace = least
+    def __init__(self, *, minimum: float = MIN_STARTS, maximum: float = MAX_STARTS) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+        self._starts = minimum
 
     @property
-    def room(self) -> int:
-        """Return how many may be opened at this look."""
-        return int(self._pace)
+    def starts_per_tick(self) -> int:
+        """Return how many connections may be started at this Tick."""
+        return int(self._starts)
 
-    def answered(self) -> None:
-        """One came to listen."""
-        self._pace = min(self._pace + MORE, self._most)
+    def succeeded(self) -> None:
+        """Record that a connection listens."""
+        self._starts = min(self._starts + STARTS_INCREASE, self._maximum)
 
     def failed(self) -> None:
-        """One ended and had never listened."""
-        self._pace = max(self._pace / 2, self._least)
+        """Record that a connection ended before it listened."""
+        self._starts = max(self._starts / 2, self._minimum)

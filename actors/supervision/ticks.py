@@ -1,83 +1,90 @@
-"""TickSchedule: whom of many connections the time is told now.
+"""Which of many connections receive the next Tick.
 
-A few are told every second, many more seldom: to wake a thousand threads each
-second, and to hear of each that nothing happened, costs more than all that they
-hear. Who has something to do is told every second, however many there are.
-Seconds are monotonic.
+A few connections receive one every second. Of thousands, each receives one less
+often: waking a thousand threads each second, only to receive a report from each that
+nothing happened, costs more than handling all trades. A connection that has work to do
+receives one every second, however many there are. Seconds are monotonic.
 """
 
 from math import ceil, inf
 from typing import Final
 
-OFTEN_S: Final = 1.0
-"""Nobody is told the time twice within so long: two Ticks in a row are to mean something."""
+MIN_INTERVAL_S: Final = 1.0
+"""Shortest time between two Ticks to one connection, so that two Ticks in a row prove something."""
 
-_LONGEST_TURN_S: Final = 1.0
+_LONGEST_ROUND_S: Final = 1.0
 
 
 class TickSchedule:
-    """Who was told the time when.
+    """Remembers when each connection received its last Tick.
 
     Args:
-        seldom_s: How long those may rest who have nothing to do.
-        a_second: As many may be told in one second before anybody rests.
+        max_interval_s: Longest time between two Ticks to a connection without work.
+        per_second: Up to this many connections receive a Tick every second.
     """
 
-    def __init__(self, *, seldom_s: float = 5.0, a_second: int = 300) -> None:
-        self._seldom_s = seldom_s
-        self._a_second = a_second
-        self._turned_at = -inf
-        self._told: dict[str, float] = {}  # who was told longest ago comes first
-        self._wishes: dict[str, float] = {}
+    def __init__(self, *, max_interval_s: float = 5.0, per_second: int = 300) -> None:
+        self._max_interval_s = max_interval_s
+        self._per_second = per_second
+        self._round_at = -inf
+        self._sent: dict[str, float] = {}  # the one whose last Tick is oldest comes first
+        self._requested: dict[str, float] = {}
 
-    def begins(self, who: str) -> None:
-        """Somebody lives from now on, and was never told the time."""
-        self.ended(who)
-        self._told = {who: -inf, **self._told}
+    def add(self, connection: str) -> None:
+        """Add a connection that has just started and has received no Tick."""
+        self.remove(connection)
+        self._sent = {connection: -inf, **self._sent}
 
-    def ended(self, who: str) -> None:
-        """Somebody lives no more."""
-        self._told.pop(who, None)
-        self._wishes.pop(who, None)
+    def remove(self, connection: str) -> None:
+        """Remove a connection that ended."""
+        self._sent.pop(connection, None)
+        self._requested.pop(connection, None)
 
-    def wished(self, who: str, at: float) -> None:
-        """Somebody is to be told then, at the latest, and not only when its turn comes."""
-        if who in self._told:
-            self._wishes[who] = at
+    def request(self, connection: str, at: float) -> None:
+        """Have a Tick sent to a connection at this time, at the latest."""
+        if connection in self._sent:
+            self._requested[connection] = at
 
-    def called(self, who: str, now: float) -> bool:
-        """Return whether somebody may be told the time now, out of turn; a yes counts as told."""
-        free = now - self._told.get(who, inf) >= OFTEN_S
+    def take(self, connection: str, now: float) -> bool:
+        """Return whether a Tick may be sent now, out of turn; if so, count it as sent."""
+        free = now - self._sent.get(connection, inf) >= MIN_INTERVAL_S
         if free:
-            self._note(who, now)
+            self._mark_sent(connection, now)
         return free
 
     def due(self, now: float) -> list[str]:
-        """Return whom to tell now; they count as told.
+        """Return the connections that receive a Tick now, and count it as sent.
 
-        Of those who could rest longer never many more than their share at once, though
-        all are due after a pause: so they spread.
+        Of those that could wait longer, at most twice their share are returned at once.
+        So they spread out again after a pause, when all are due.
         """
-        rest_s = min(max(OFTEN_S, len(self._told) / self._a_second), self._seldom_s)
-        turn_s = min(now - self._turned_at, _LONGEST_TURN_S)
-        room = inf if rest_s <= OFTEN_S else ceil(2 * len(self._told) * turn_s / rest_s)
-        self._turned_at = now
+        interval_s = min(
+            max(MIN_INTERVAL_S, len(self._sent) / self._per_second), self._max_interval_s
+        )
+        round_s = min(now - self._round_at, _LONGEST_ROUND_S)
+        left = (
+            inf
+            if interval_s <= MIN_INTERVAL_S
+            else ceil(2 * len(self._sent) * round_s / interval_s)
+        )
+        self._round_at = now
         due = []
-        for who, at in self._told.items():
-            if now - at < OFTEN_S:
+        for connection, at in self._sent.items():
+            if now - at < MIN_INTERVAL_S:
                 break
-            wish = self._wishes.get(who, 0.0)
-            if wish > now and now - at < rest_s:
+            requested = self._requested.get(connection, 0.0)
+            if requested > now and now - at < interval_s:
                 continue
-            if wish >= max(at, 0.0) + rest_s:
-                if room <= 0:
+            if requested >= max(at, 0.0) + interval_s:  # it has no work and could wait longer
+                if left <= 0:
                     continue
-                room -= 1
-            due.append(who)
-        for who in due:
-            self._note(who, now)
+                left -= 1
+            due.append(connection)
+        for connection in due:
+            self._mark_sent(connection, now)
         return due
 
-    def _note(self, who: str, now: float) -> None:
-        del self._told[who]
-        self._told[who] = now
+    def _mark_sent(self, connection: str, now: float) -> None:
+        # Deleted first, so that it moves to the end.
+        del self._sent[connection]
+        self._sent[connection] = now

@@ -36,7 +36,7 @@ class Noting(store.MigratingStore):
 def main() -> int:
     """Run as bin/tracker does."""
     vars(tracker)["Children"] = partial(
-        Children, dialling=ConnectRate(least=STARTS_PER_TICK, most=STARTS_PER_TICK)
+        Children, connect_rate=ConnectRate(minimum=STARTS_PER_TICK, maximum=STARTS_PER_TICK)
     )
     vars(factory)["MigratingStore"] = Noting
     try:

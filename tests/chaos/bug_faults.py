@@ -28,7 +28,12 @@ MOMENTS = {
 
 HANGS = (
     ("F13", "the journal's", "actors.journal.appender:Appender.sync", "journal-sync"),
-    ("F13b", "the supervisor's", "actors.supervision.monitor:ConnectionMonitor.turn", "supervisor"),
+    (
+        "F13b",
+        "the supervisor's",
+        "actors.supervision.monitor:ConnectionMonitor.check",
+        "supervisor",
+    ),
     ("F13c", "the status socket's", "actors.health.status_socket:StatusSocket._reply", "status"),
 )
 

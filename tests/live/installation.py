@@ -22,7 +22,7 @@ from tests.live.transcript import FRAMES, SOURCE, WIDTH
 
 README = ROOT / "systemd" / "README.md"
 HOST = "debian"
-HUNG = "actors.supervision.monitor:ConnectionMonitor.turn"
+HUNG = "actors.supervision.monitor:ConnectionMonitor.check"
 COPIED = ("pam.d", "security", "postgresql-common", "login.defs", "protocols", "services")
 
 CLUSTER = "pg_createcluster 15 main && systemctl start postgresql@15-main"

@@ -202,9 +202,9 @@ class House(test_supervision.House):
         actor.handlers = {**actor.handlers, self._kind: handle}
         return launch(actor)
 
-    def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _start_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         if self._child != "writer":
-            return super()._bear_writer(incarnation, at)
+            return super()._start_writer(incarnation, at)
         return self._spoil(
             WriterActor(
                 Incarnation("writer", incarnation, at),
@@ -216,9 +216,11 @@ class House(test_supervision.House):
             )
         )
 
-    def _listen(self, spec: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _start_connection(
+        self, spec: ConnectionSpec, incarnation: int, at: Tick
+    ) -> "pykka.ActorRef[Any]":
         if self._child != spec.name:
-            return super()._listen(spec, incarnation, at)
+            return super()._start_connection(spec, incarnation, at)
         return self._spoil(
             ConnectionActor(
                 Incarnation(spec.name, incarnation, at),

@@ -21,9 +21,9 @@ from actors.journal.recorder import Recorder
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.batch import Batch, Committed
 from actors.model.connection import ConnectionSpec
-from actors.supervision.actor import ChildSpecs, SupervisorActor, Vital
-from actors.supervision.admission import Reporting
+from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children
+from actors.supervision.connections import ConnectionPolicy
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec, Escalation
 from actors.writer.actor import WriterActor, WriterSettings
@@ -95,25 +95,26 @@ class House:
             Incarnation("supervisor", 1, Tick(now=START, wall_ns=START_NS)),
             to=Addresses(writer=self.writer),
             specs=ChildSpecs(
-                vitals=(
-                    Vital(
+                vital=(
+                    VitalChild(
                         spec=ChildSpec(id="writer", vital=True, silence_s=60.0, stop_s=5.0),
-                        start=self._bear_writer,
+                        start=self._start_writer,
                         address=self.writer,
                     ),
                 ),
-                listen=self._listen,
+                connections=ConnectionPolicy(start=self._start_connection),
             ),
             children=Children(rng=Random(1), escalation=Escalation()),
             plan=Plan(redundancy=1, per_connection=200, seed=0),
             recorder=self.recorder,
-            reporting=Reporting(health, journal),
+            health=health,
+            journal=journal,
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=lambda: None,
         )
         self.supervisor.move_to(self.ref)
 
-    def _bear_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _start_writer(self, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
         return WriterActor.start(
             Incarnation("writer", incarnation, at),
             to=Addresses(supervisor=self.supervisor, catalog=Box(), resolution=Box()),
@@ -123,7 +124,9 @@ class House:
             rng=Random(1),
         )
 
-    def _listen(self, spec: ConnectionSpec, incarnation: int, at: Tick) -> "pykka.ActorRef[Any]":
+    def _start_connection(
+        self, spec: ConnectionSpec, incarnation: int, at: Tick
+    ) -> "pykka.ActorRef[Any]":
         return ConnectionActor.start(
             Incarnation(spec.name, incarnation, at),
             spec,

@@ -121,7 +121,7 @@ def test_a_hung_process_is_ended_with_all_stacks_in_the_log_and_started_again(
 def test_a_supervisor_that_hangs_is_named_and_its_process_is_started_again(
     machine: Machine,
 ) -> None:
-    with machine.breakable("actors.supervision.monitor:ConnectionMonitor.turn") as fuse:
+    with machine.breakable("actors.supervision.monitor:ConnectionMonitor.check") as fuse:
         pid = machine.started()
         machine.until(lambda: machine.show("StatusText").startswith("starting: "))
         before = len(machine.log())

@@ -23,7 +23,7 @@ def conditions(wanted: list[Market]) -> list[ConditionId]:
 
 def planned(count: int, *, redundancy: int = 2, per_connection: int = 10) -> Plan:
     plan = Plan(redundancy=redundancy, per_connection=per_connection, seed=1)
-    plan.want(markets(count))
+    plan.add(markets(count))
     return plan
 
 

@@ -11,7 +11,7 @@ def test_the_busiest_tokens_come_first() -> None:
     assert busy.top(10.0) == ((D, 4), (C, 3), (B, 2))
 
 
-def test_what_was_heard_two_minutes_ago_is_forgotten() -> None:
+def test_trades_of_two_minutes_ago_are_forgotten() -> None:
     busy = BusyTokens()
     busy.top(0.0)
     busy.heard([A])
@@ -29,19 +29,19 @@ def test_a_server_that_invents_tokens_does_not_fill_the_memory() -> None:
     assert len(busy.top(0.0, most=10_000)) == 1_000
 
 
-def test_a_token_is_as_busy_as_the_connection_that_hears_it_best_says() -> None:
+def test_a_token_is_as_busy_as_the_highest_report_says() -> None:
     activity = Activity()
     assert activity.count(A) == 0
-    activity.told("a-0000", ((A, 5), (B, 1)))
-    activity.told("b-0000", ((A, 4), (C, 3)))
+    activity.reported("a-0000", ((A, 5), (B, 1)))
+    activity.reported("b-0000", ((A, 4), (C, 3)))
     assert [activity.count(token) for token in (A, B, C, D)] == [5, 1, 3, 0]
-    activity.told("a-0000", ((B, 2),))
+    activity.reported("a-0000", ((B, 2),))
     assert [activity.count(token) for token in (A, B, C)] == [4, 2, 3]
 
 
-def test_the_hottest_token_is_that_of_one_connection() -> None:
+def test_the_busiest_token_is_that_of_one_connection() -> None:
     activity = Activity()
-    activity.told("a-0000", ((A, 5), (B, 1)))
-    assert (activity.hottest("a-0000"), activity.hottest("b-0000")) == (A, None)
+    activity.reported("a-0000", ((A, 5), (B, 1)))
+    assert (activity.busiest("a-0000"), activity.busiest("b-0000")) == (A, None)
     activity.forget("a-0000")
-    assert (activity.hottest("a-0000"), activity.count(A)) == (None, 0)
+    assert (activity.busiest("a-0000"), activity.count(A)) == (None, 0)

@@ -29,17 +29,17 @@ def test_an_empty_plan_has_no_canary() -> None:
     assert planned(0).canary("a-0000", lambda _: 1) is None
 
 
-def test_a_dropped_market_is_no_canary() -> None:
+def test_a_removed_market_is_no_canary() -> None:
     plan = planned(1_000, per_connection=200)
     first = plan.canary("a-0000", lambda _: 1)
     assert first is not None
     gone = next(cid for cid, tokens in markets(1_000) if first in tokens)
-    plan.drop([gone])
+    plan.remove([gone])
     second = plan.canary("a-0000", lambda _: 1)
     assert second not in (None, first)
 
 
-def test_a_token_that_came_to_rest_is_no_canary() -> None:
+def test_a_token_that_trades_no_more_is_no_canary() -> None:
     plan = planned(1_000, per_connection=200)
     first = plan.canary("a-0000", lambda _: 1)
     assert plan.canary("a-0000", lambda token: int(token != first)) not in (None, first)

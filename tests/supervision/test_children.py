@@ -11,17 +11,17 @@ from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
 from tests.fakes_box import FakeRef
 
 
-class Nursery:
+class Family:
     """Children whose refs are fakes."""
 
     def __init__(self, *, starts_per_tick: int = 1) -> None:
         self.children = Children(
             rng=Random(1),
             escalation=Escalation(),
-            dialling=ConnectRate(least=starts_per_tick, most=starts_per_tick),
+            connect_rate=ConnectRate(minimum=starts_per_tick, maximum=starts_per_tick),
         )
         self.refs: list[FakeRef] = []
-        self.lives: list[tuple[str, int]] = []
+        self.started: list[tuple[str, int]] = []
         self.failing = False
 
     def add(
@@ -31,201 +31,201 @@ class Nursery:
             if self.failing:
                 raise RuntimeError("can't start new thread")
             self.refs.append(FakeRef())
-            self.lives.append((name, incarnation))
+            self.started.append((name, incarnation))
             return cast("pykka.ActorRef[Any]", self.refs[-1])
 
         spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, feed=feed)
-        return self.children.add(spec, start, now=0.0, farewell=Retire(reason="silent"))
+        return self.children.add(spec, start, now=0.0, stop_message=Retire(reason="silent"))
 
-    def bear(self, now: float = 0.0) -> list[str]:
-        return [child.spec.id for child in self.children.bear(Tick(now=now, wall_ns=1))]
+    def start_due(self, now: float = 0.0) -> list[str]:
+        return [child.spec.id for child in self.children.start_due(Tick(now=now, wall_ns=1))]
 
-    def look(self, now: float) -> list[tuple[str, str, bool]]:
-        deaths: list[Death] = list(self.children.look(now))
+    def reap(self, now: float) -> list[tuple[str, str, bool]]:
+        deaths: list[Death] = list(self.children.reap(now))
         return [(death.child.spec.id, death.reason, death.expected) for death in deaths]
 
 
-def test_vital_children_are_born_at_once_and_others_one_per_tick() -> None:
-    nursery = Nursery()
+def test_vital_children_start_at_once_and_others_one_per_tick() -> None:
+    family = Family()
     for name in ("a", "b"):
-        nursery.add(name)
+        family.add(name)
     for name in ("writer", "catalog"):
-        nursery.add(name, vital=True)
+        family.add(name, vital=True)
 
-    assert nursery.bear() == ["writer", "catalog", "a"]
-    assert nursery.bear() == ["b"]
-    assert nursery.bear() == []
-
-
-def test_whoever_has_waited_longest_is_born_first() -> None:
-    nursery = Nursery()
-    nursery.add("a").next_start_at = 5.0
-    nursery.add("b").next_start_at = 3.0
-
-    assert nursery.bear(4.0) == ["b"]
-    assert nursery.bear(6.0) == ["a"]
+    assert family.start_due() == ["writer", "catalog", "a"]
+    assert family.start_due() == ["b"]
+    assert family.start_due() == []
 
 
-def test_the_first_feed_is_born_before_the_second() -> None:
-    nursery = Nursery(starts_per_tick=2)
+def test_the_child_that_has_waited_longest_starts_first() -> None:
+    family = Family()
+    family.add("a").next_start_at = 5.0
+    family.add("b").next_start_at = 3.0
+
+    assert family.start_due(4.0) == ["b"]
+    assert family.start_due(6.0) == ["a"]
+
+
+def test_the_first_feed_starts_before_the_second() -> None:
+    family = Family(starts_per_tick=2)
     for name, feed, due_at in (("c", 1, 1.0), ("a", 0, 3.0), ("d", 1, 0.0), ("b", 0, 2.0)):
-        nursery.add(name, feed=feed).next_start_at = due_at
+        family.add(name, feed=feed).next_start_at = due_at
 
-    assert nursery.bear(4.0) == ["b", "a"]
-    assert nursery.bear(4.0) == ["d", "c"]
+    assert family.start_due(4.0) == ["b", "a"]
+    assert family.start_due(4.0) == ["d", "c"]
 
 
-def test_more_are_born_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -> None:
-    nursery = Nursery()
-    nursery.children.dialling = ConnectRate()
+def test_more_start_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -> None:
+    family = Family()
+    family.children.connect_rate = ConnectRate()
     for number in range(120):
-        nursery.add(f"c{number:03}")
+        family.add(f"c{number:03}")
     listening = 0
     counts: list[int] = []
     while len(counts) < 8:
-        born = nursery.bear()
-        counts.append(len(born))
-        for name in born:
+        started = family.start_due()
+        counts.append(len(started))
+        for name in started:
             listening += 1
-            assert nursery.children.listens(nursery.children.by_id[name], listening)
+            assert family.children.listening(family.children.by_id[name], listening)
     assert counts == [1, 1, 1, 1, 2, 2, 3, 3]
 
-    failed = nursery.children.by_id[nursery.bear()[0]]
-    failed.ended = "http_429"
-    nursery.refs[-4].alive = False
-    nursery.look(1.0)
-    assert len(nursery.bear()) == 2
+    failed = family.children.by_id[family.start_due()[0]]
+    failed.end_reason = "http_429"
+    family.refs[-4].alive = False
+    family.reap(1.0)
+    assert len(family.start_due()) == 2
 
 
-def test_the_end_of_one_that_listened_or_was_let_go_slows_nobody_down() -> None:
-    nursery = Nursery()
-    nursery.children.dialling = ConnectRate()
+def test_the_end_of_one_that_listened_or_retires_slows_no_other_down() -> None:
+    family = Family()
+    family.children.connect_rate = ConnectRate()
     for name in ("heard", "leaving", "next"):
-        nursery.add(name)
+        family.add(name)
     for _ in range(36):
-        nursery.children.dialling.answered()
-    nursery.bear()
-    nursery.children.listens(nursery.children.by_id["heard"], 7)
-    nursery.children.part_from("leaving", Retire(reason="released"))
+        family.children.connect_rate.succeeded()
+    family.start_due()
+    family.children.listening(family.children.by_id["heard"], 7)
+    family.children.retire("leaving", Retire(reason="released"))
     for name in ("heard", "leaving"):
-        nursery.children.by_id[name].ended = "reset"
-    for ref in nursery.refs[:2]:
+        family.children.by_id[name].end_reason = "reset"
+    for ref in family.refs[:2]:
         ref.alive = False
-    assert len(nursery.look(1.0)) == 2
+    assert len(family.reap(1.0)) == 2
 
-    assert nursery.children.dialling.room == 10
-
-
-def test_a_life_comes_to_listen_once() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
-    assert not nursery.children.listens(child, 0)
-    assert nursery.children.listens(child, 7)
-    assert not nursery.children.listens(child, 7)
-    assert (child.epoch, child.openings) == (7, 1)
+    assert family.children.connect_rate.starts_per_tick == 10
 
 
-def test_an_address_leads_to_the_present_life() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
+def test_an_incarnation_comes_to_listen_once() -> None:
+    family = Family()
+    child = family.add("a")
+    family.start_due()
+    assert not family.children.listening(child, 0)
+    assert family.children.listening(child, 7)
+    assert not family.children.listening(child, 7)
+    assert (child.epoch, child.listened) == (7, 1)
+
+
+def test_an_address_leads_to_the_current_incarnation() -> None:
+    family = Family()
+    child = family.add("a")
     child.address.tell(Flush())
-    nursery.bear()
+    family.start_due()
     child.address.tell(Flush())
-    nursery.refs[0].alive = False
-    child.ended = "reset"
-    nursery.look(1.0)
+    family.refs[0].alive = False
+    child.end_reason = "reset"
+    family.reap(1.0)
     child.address.tell(Flush())
-    nursery.bear(10.0)
+    family.start_due(10.0)
     child.address.tell(Flush())
 
-    assert [len(ref.told) for ref in nursery.refs] == [1, 1]
-    assert nursery.lives == [("a", 1), ("a", 2)]
+    assert [len(ref.told) for ref in family.refs] == [1, 1]
+    assert family.started == [("a", 1), ("a", 2)]
 
 
 def test_a_given_address_is_used() -> None:
-    nursery, address = Nursery(), Address()
+    family, address = Family(), Address()
     ref = FakeRef()
     spec = ChildSpec(id="writer", vital=True, silence_s=1.0, stop_s=1.0)
-    nursery.children.add(
+    family.children.add(
         spec, lambda _, __: cast("pykka.ActorRef[Any]", ref), now=0.0, address=address
     )
-    nursery.bear()
+    family.start_due()
     address.tell(Flush())
 
     assert ref.told == [Flush()]
 
 
-def test_a_birth_without_threads_is_tried_again_later_as_another_life() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.failing = True
-    assert nursery.bear() == []
+def test_a_start_without_threads_is_tried_again_later_as_another_incarnation() -> None:
+    family = Family()
+    child = family.add("a")
+    family.failing = True
+    assert family.start_due() == []
     assert child.last_reason == "cannot start: can't start new thread"
     assert child.next_start_at > 0.0
 
-    nursery.failing = False
-    assert nursery.bear(2.0) == ["a"]
-    assert nursery.lives == [("a", 2)]
+    family.failing = False
+    assert family.start_due(2.0) == ["a"]
+    assert family.started == [("a", 2)]
 
 
-def test_another_error_of_a_birth_is_not_hidden() -> None:
-    nursery = Nursery()
+def test_another_error_of_a_start_is_not_hidden() -> None:
+    family = Family()
     spec = ChildSpec(id="a", vital=False, silence_s=1.0, stop_s=1.0)
 
     def start(_: int, __: Tick) -> "pykka.ActorRef[Any]":
         raise ValueError("wrong")
 
-    nursery.children.add(spec, start, now=0.0)
+    family.children.add(spec, start, now=0.0)
     with pytest.raises(ValueError, match="wrong"):
-        nursery.bear()
+        family.start_due()
 
 
-def test_who_lives_and_reports_is_no_death() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
+def test_a_child_that_runs_and_reports_is_not_dead() -> None:
+    family = Family()
+    child = family.add("a")
+    family.start_due()
     for now in range(100):
         child.reported_at = float(now)
-        assert nursery.look(float(now)) == []
+        assert family.reap(float(now)) == []
 
 
 def test_an_expected_end_costs_no_budget() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    for life in range(30):
-        nursery.bear(life * 100.0)
-        nursery.refs[-1].alive = False
-        child.ended = "reset"
-        assert nursery.look(life * 100.0) == [("a", "reset", True)]
-    assert nursery.children.beyond_help(3_000.0) == ""
+    family = Family()
+    child = family.add("a")
+    for number in range(30):
+        family.start_due(number * 100.0)
+        family.refs[-1].alive = False
+        child.end_reason = "reset"
+        assert family.reap(number * 100.0) == [("a", "reset", True)]
+    assert family.children.give_up_reason(3_000.0) == ""
     assert not child.budget.spent
 
 
-def test_what_the_last_life_said_does_not_excuse_the_next() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
-    nursery.refs[-1].alive = False
-    child.ended = "reset"
-    nursery.look(0.0)
-    nursery.bear(10.0)
-    nursery.refs[-1].alive = False
-    nursery.look(10.0)
+def test_the_reason_of_the_last_incarnation_does_not_explain_the_end_of_the_next() -> None:
+    family = Family()
+    child = family.add("a")
+    family.start_due()
+    family.refs[-1].alive = False
+    child.end_reason = "reset"
+    family.reap(0.0)
+    family.start_due(10.0)
+    family.refs[-1].alive = False
+    family.reap(10.0)
 
-    assert nursery.look(13.0) == [("a", "died without a word", False)]
+    assert family.reap(13.0) == [("a", "died without a reason", False)]
 
 
-def test_the_dead_have_3_s_for_their_last_word() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
-    nursery.refs[0].alive = False
-    assert nursery.look(1.0) == []
-    assert nursery.look(3.9) == []
-    child.crashed = ("ValueError: boom", "Traceback …")
+def test_the_dead_have_3_s_for_their_explanation() -> None:
+    family = Family()
+    child = family.add("a")
+    family.start_due()
+    family.refs[0].alive = False
+    assert family.reap(1.0) == []
+    assert family.reap(3.9) == []
+    child.crash = ("ValueError: boom", "Traceback …")
 
-    (death,) = nursery.children.look(3.95)
+    (death,) = family.children.reap(3.95)
     assert (death.reason, death.traceback, death.expected) == (
         "ValueError: boom",
         "Traceback …",
@@ -234,162 +234,162 @@ def test_the_dead_have_3_s_for_their_last_word() -> None:
 
 
 def test_an_error_on_the_way_out_does_not_make_an_expected_end_unexpected() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
-    nursery.refs[0].alive = False
-    child.ended, child.crashed = "reset", ("ValueError", "")
+    family = Family()
+    child = family.add("a")
+    family.start_due()
+    family.refs[0].alive = False
+    child.end_reason, child.crash = "reset", ("ValueError", "")
 
-    assert nursery.look(1.0) == [("a", "reset", True)]
+    assert family.reap(1.0) == [("a", "reset", True)]
 
 
-def test_a_silent_life_is_told_to_end_and_left_behind() -> None:
-    nursery = Nursery()
-    child = nursery.add("a", silence_s=10.0)
-    nursery.bear()
+def test_a_silent_incarnation_is_asked_to_end_and_abandoned() -> None:
+    family = Family()
+    child = family.add("a", silence_s=10.0)
+    family.start_due()
     for now in (4.0, 8.0, 10.0):
-        assert nursery.look(now) == []
+        assert family.reap(now) == []
 
-    assert nursery.look(11.0) == [("a", "silent", False)]
-    assert nursery.refs[0].of(Retire) == [Retire(reason="silent")]
-    assert nursery.refs[0].asked_to_stop
-    assert nursery.children.living("a", 1) is None
-    assert nursery.bear(11.0) == ["a"]
-    assert nursery.children.living("a", 2) is child
-
-
-def test_a_pause_is_added_to_everyones_time() -> None:
-    nursery = Nursery()
-    nursery.add("a", silence_s=10.0)
-    nursery.bear()
-    nursery.look(8.0)
-    nursery.look(500.0)
-    assert nursery.look(502.0) == []
-
-    assert nursery.look(503.0) == [("a", "silent", False)]
+    assert family.reap(11.0) == [("a", "silent", False)]
+    assert family.refs[0].of(Retire) == [Retire(reason="silent")]
+    assert family.refs[0].asked_to_stop
+    assert family.children.current("a", 1) is None
+    assert family.start_due(11.0) == ["a"]
+    assert family.children.current("a", 2) is child
 
 
-def test_four_stuck_threads_are_beyond_help() -> None:
-    nursery = Nursery(starts_per_tick=9)
+def test_a_pause_of_the_process_is_no_silence() -> None:
+    family = Family()
+    family.add("a", silence_s=10.0)
+    family.start_due()
+    family.reap(8.0)
+    family.reap(500.0)
+    assert family.reap(502.0) == []
+
+    assert family.reap(503.0) == [("a", "silent", False)]
+
+
+def test_four_stuck_threads_are_a_reason_to_give_up() -> None:
+    family = Family(starts_per_tick=9)
     for name in "abcd":
-        nursery.add(name, silence_s=1.0)
-    nursery.bear()
-    nursery.look(0.5)
-    nursery.look(2.0)
-    assert nursery.children.beyond_help(2.0) == "too many threads are stuck"
+        family.add(name, silence_s=1.0)
+    family.start_due()
+    family.reap(0.5)
+    family.reap(2.0)
+    assert family.children.give_up_reason(2.0) == "too many threads are stuck"
 
-    nursery.refs[0].alive = False
-    assert nursery.children.beyond_help(2.0) == ""
+    family.refs[0].alive = False
+    assert family.children.give_up_reason(2.0) == ""
 
 
-def test_too_many_unexpected_deaths_are_beyond_help() -> None:
-    nursery = Nursery()
-    child = nursery.add("writer", vital=True)
+def test_too_many_unexpected_deaths_are_a_reason_to_give_up() -> None:
+    family = Family()
+    child = family.add("writer", vital=True)
     for now in (0.0, 10.0, 20.0):
-        assert nursery.children.beyond_help(now) == ""
-        nursery.bear(now)
-        nursery.refs[-1].alive = False
-        child.crashed = ("ValueError", "")
-        nursery.look(now)
+        assert family.children.give_up_reason(now) == ""
+        family.start_due(now)
+        family.refs[-1].alive = False
+        child.crash = ("ValueError", "")
+        family.reap(now)
 
-    assert nursery.children.beyond_help(20.0) == "too many unexpected deaths"
-
-
-def test_nobody_lives_under_an_unknown_name_or_another_number() -> None:
-    nursery = Nursery()
-    nursery.add("a")
-    assert nursery.children.living("a", 0) is None
-    nursery.bear()
-
-    assert nursery.children.living("b", 1) is None
-    assert nursery.children.living("a", 2) is None
-    assert nursery.children.living("a", 1) is not None
+    assert family.children.give_up_reason(20.0) == "too many unexpected deaths"
 
 
-def test_a_child_that_is_parted_from_is_not_born_again() -> None:
-    nursery = Nursery()
-    child = nursery.add("a")
-    nursery.bear()
-    nursery.children.part_from("a", Retire(reason="released"))
-    assert nursery.refs[0].told == [Retire(reason="released")]
-    nursery.refs[0].alive = False
-    child.ended = "released"
+def test_an_unknown_name_or_another_number_is_not_current() -> None:
+    family = Family()
+    family.add("a")
+    assert family.children.current("a", 0) is None
+    family.start_due()
 
-    assert nursery.look(1.0) == [("a", "released", True)]
-    assert nursery.bear(1_000.0) == []
-    assert nursery.children.by_id == {}
+    assert family.children.current("b", 1) is None
+    assert family.children.current("a", 2) is None
+    assert family.children.current("a", 1) is not None
 
 
-def test_a_child_that_is_not_born_is_parted_from_without_a_word() -> None:
-    nursery = Nursery()
-    nursery.add("a")
-    nursery.children.part_from("a", Retire(reason="released"))
-    nursery.children.part_from("a", Retire(reason="released"))
+def test_a_child_that_retires_is_not_restarted() -> None:
+    family = Family()
+    child = family.add("a")
+    family.start_due()
+    family.children.retire("a", Retire(reason="released"))
+    assert family.refs[0].told == [Retire(reason="released")]
+    family.refs[0].alive = False
+    child.end_reason = "released"
 
-    assert nursery.bear() == []
+    assert family.reap(1.0) == [("a", "released", True)]
+    assert family.start_due(1_000.0) == []
+    assert family.children.by_id == {}
 
 
-def test_everyone_vital_who_lives_is_told() -> None:
-    nursery = Nursery()
+def test_a_child_that_was_not_started_retires_without_a_message() -> None:
+    family = Family()
+    family.add("a")
+    family.children.retire("a", Retire(reason="released"))
+    family.children.retire("a", Retire(reason="released"))
+
+    assert family.start_due() == []
+
+
+def test_every_vital_child_that_runs_receives_the_time() -> None:
+    family = Family()
     for name in "abc":
-        nursery.add(name, vital=name != "c")
-    nursery.bear()
-    nursery.refs[0].alive = False
+        family.add(name, vital=name != "c")
+    family.start_due()
+    family.refs[0].alive = False
     now = Tick(now=100.0, wall_ns=1)
-    nursery.children.tell_vital(now)
+    family.children.tick_vital(now)
 
-    assert [ref.told for ref in nursery.refs] == [[], [now], []]
+    assert [ref.told for ref in family.refs] == [[], [now], []]
 
 
-def test_time_is_told_to_connections_that_live_each_at_its_turn() -> None:
-    nursery = Nursery(starts_per_tick=2)
+def test_connections_that_run_receive_the_time_each_when_it_is_due() -> None:
+    family = Family(starts_per_tick=2)
     for name in "abc":
-        nursery.add(name, vital=name == "c")
-    nursery.bear()
-    nursery.refs[1].alive = False
+        family.add(name, vital=name == "c")
+    family.start_due()
+    family.refs[1].alive = False
     for now in (100.0, 100.25, 101.0):
-        nursery.children.tell_time(Tick(now=now, wall_ns=1))
+        family.children.tick_connections(Tick(now=now, wall_ns=1))
 
-    assert [[tick.now for tick in ref.of(Tick)] for ref in nursery.refs] == [[], [], [100, 101]]
+    assert [[tick.now for tick in ref.of(Tick)] for ref in family.refs] == [[], [], [100, 101]]
 
 
-def test_the_time_that_is_told_says_that_the_exchange_is_silent() -> None:
-    nursery = Nursery()
-    nursery.add("a")
-    nursery.bear()
+def test_the_ticks_of_connections_say_that_the_exchange_is_silent() -> None:
+    family = Family()
+    family.add("a")
+    family.start_due()
     for now, silent in ((100.0, True), (101.0, False)):
-        nursery.children.tell_vital(Tick(now=now, wall_ns=1, exchange_silent=silent))
+        family.children.tick_vital(Tick(now=now, wall_ns=1, exchange_silent=silent))
         for later in (now, now + 0.25):
-            nursery.children.tell_time(Tick(now=later, wall_ns=1))
-    nursery.children.tell_time(Tick(now=102.1, wall_ns=1))
+            family.children.tick_connections(Tick(now=later, wall_ns=1))
+    family.children.tick_connections(Tick(now=102.1, wall_ns=1))
 
-    said = [(tick.now, tick.exchange_silent) for tick in nursery.refs[0].of(Tick)]
+    said = [(tick.now, tick.exchange_silent) for tick in family.refs[0].of(Tick)]
     assert said == [(100.0, True), (101.0, False), (102.1, False)]
 
 
-def test_who_is_bidden_to_do_something_learns_first_what_time_it_is() -> None:
-    nursery = Nursery(starts_per_tick=400)
+def test_before_a_message_a_connection_receives_the_time() -> None:
+    family = Family(starts_per_tick=400)
     for number in range(400):
-        nursery.add(str(number))
-    nursery.bear()
-    children = nursery.children
-    children.tell_time(Tick(now=100.0, wall_ns=1))
-    children.rounds.wished("7", 200.0)
+        family.add(str(number))
+    family.start_due()
+    children = family.children
+    children.tick_connections(Tick(now=100.0, wall_ns=1))
+    children.ticks.request("7", 200.0)
     now = Tick(now=101.1, wall_ns=2)
-    children.tell_time(now)
-    nursery.refs[7].clear()
-    children.bid("7", Flush())
-    children.bid("7", Flush())
+    children.tick_connections(now)
+    family.refs[7].clear()
+    children.send("7", Flush())
+    children.send("7", Flush())
 
-    assert nursery.refs[7].told == [now, Flush(), Flush()]
+    assert family.refs[7].told == [now, Flush(), Flush()]
 
 
-def test_the_dead_and_the_unborn_are_bidden_in_vain() -> None:
-    nursery = Nursery()
-    nursery.add("a")
-    nursery.children.bid("a", Flush())
-    nursery.bear()
-    nursery.refs[0].alive = False
-    nursery.children.bid("a", Flush())
+def test_a_message_to_one_that_does_not_run_is_lost() -> None:
+    family = Family()
+    family.add("a")
+    family.children.send("a", Flush())
+    family.start_due()
+    family.refs[0].alive = False
+    family.children.send("a", Flush())
 
-    assert nursery.refs[0].told == []
+    assert family.refs[0].told == []

@@ -3,36 +3,36 @@
 from actors.supervision.restart import ConnectRate
 
 
-def answered(dialling: ConnectRate, times: int) -> ConnectRate:
+def succeeded(rate: ConnectRate, times: int) -> ConnectRate:
     for _ in range(times):
-        dialling.answered()
-    return dialling
+        rate.succeeded()
+    return rate
 
 
-def test_one_at_a_time_to_begin_with() -> None:
-    assert ConnectRate().room == 1
+def test_the_first_is_opened_alone() -> None:
+    assert ConnectRate().starts_per_tick == 1
 
 
-def test_more_as_more_come_to_listen() -> None:
-    assert answered(ConnectRate(), 4).room == 2
-    assert answered(ConnectRate(), 36).room == 10
+def test_more_are_opened_as_more_come_to_listen() -> None:
+    assert succeeded(ConnectRate(), 4).starts_per_tick == 2
+    assert succeeded(ConnectRate(), 36).starts_per_tick == 10
 
 
-def test_never_more_than_the_most() -> None:
-    assert answered(ConnectRate(), 1000).room == 10
+def test_never_more_than_the_maximum() -> None:
+    assert succeeded(ConnectRate(), 1000).starts_per_tick == 10
 
 
-def test_each_that_fails_halves_it() -> None:
-    dialling = answered(ConnectRate(), 1000)
-    dialling.failed()
-    assert dialling.room == 5
-    dialling.failed()
-    assert dialling.room == 2
+def test_each_failure_halves_it() -> None:
+    rate = succeeded(ConnectRate(), 1000)
+    rate.failed()
+    assert rate.starts_per_tick == 5
+    rate.failed()
+    assert rate.starts_per_tick == 2
 
 
-def test_never_fewer_than_the_least() -> None:
-    dialling = ConnectRate()
+def test_never_fewer_than_the_minimum() -> None:
+    rate = ConnectRate()
     for _ in range(100):
-        dialling.failed()
-    assert dialling.room == 1
-    assert answered(dialling, 4).room == 2
+        rate.failed()
+    assert rate.starts_per_tick == 1
+    assert succeeded(rate, 4).starts_per_tick == 2

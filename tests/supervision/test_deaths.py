@@ -153,7 +153,7 @@ def test_a_death_without_a_word_is_found_within_5_s() -> None:
 
     assert house.incarnation(SLOT) == 2
     assert len(closed(house)) == 1
-    assert ("disconnected", "died without a word") in house.noted(SLOT)
+    assert ("disconnected", "died without a reason") in house.noted(SLOT)
 
 
 def test_silence_counts_as_death() -> None:

@@ -1,12 +1,23 @@
-"""When reading stops for want of room, and when it resumes."""
+"""When reading stops because the journal has no space, and when it resumes."""
+
+from random import Random
 
 import pytest
 
-from actors.supervision.admission import DiskSpace
+from actors.health.state import HealthState
+from actors.messages import Tick
+from actors.model.journal_stats import JournalStats
+from actors.supervision.admission import DiskAdmission
+from actors.supervision.children import Children
+from actors.supervision.restart import Escalation
+from tests.actor_harness import START, START_NS
+from tests.fakes import journal_stats
+
+TICK = Tick(now=START, wall_ns=START_NS)
 
 
 class Volume:
-    """A journal whose room a test decides; plenty is more than room."""
+    """A journal whose space a test decides; `plenty` asks for more than `room`."""
 
     def __init__(self) -> None:
         self.headroom_bytes = 100
@@ -26,54 +37,62 @@ class Volume:
         self.reserved = self.rebuilds
         return self.rebuilds
 
-
-def shut(headroom: DiskSpace) -> bool:
-    headroom.look()
-    return headroom.shut
+    def stats(self) -> JournalStats:
+        return journal_stats(next_seq=1, durable_seq=0)
 
 
-def test_reading_goes_on_while_there_is_room() -> None:
+def admission_of(volume: Volume) -> DiskAdmission:
+    health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
+    return DiskAdmission(volume, health, Children(rng=Random(1), escalation=Escalation()))
+
+
+def full(admission: DiskAdmission) -> bool:
+    admission.measure(TICK)
+    return admission.full
+
+
+def test_reading_goes_on_while_there_is_space() -> None:
     volume = Volume()
-    headroom = DiskSpace(volume)
+    admission = admission_of(volume)
     for left in (100, 50, 10):
         volume.headroom_bytes = left
-        assert not shut(headroom)
+        assert not full(admission)
     assert volume.reserved
 
 
-def test_without_room_reading_stops_and_the_reserve_is_freed_once(
+def test_without_space_reading_stops_and_the_reserve_is_freed_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     volume = Volume()
-    headroom = DiskSpace(volume)
+    admission = admission_of(volume)
     volume.headroom_bytes = 9
-    assert shut(headroom)
-    assert shut(headroom)
+    assert full(admission)
+    assert full(admission)
 
     assert not volume.reserved
     assert [line.msg for line in caplog.records] == ["reading_stopped"]
 
 
-def test_a_little_room_is_not_enough_to_resume() -> None:
+def test_a_little_space_is_not_enough_to_resume() -> None:
     volume = Volume()
-    headroom = DiskSpace(volume)
+    admission = admission_of(volume)
     volume.headroom_bytes = 9
-    headroom.look()
+    assert full(admission)
     volume.headroom_bytes = 49
-    assert shut(headroom)
+    assert full(admission)
 
     volume.headroom_bytes = 50
-    assert not shut(headroom)
+    assert not full(admission)
     assert volume.reserved
 
 
-def test_reading_resumes_only_when_the_reserve_stands_again() -> None:
+def test_reading_resumes_only_when_the_reserve_is_built_again() -> None:
     volume = Volume()
-    headroom = DiskSpace(volume)
+    admission = admission_of(volume)
     volume.headroom_bytes = 9
-    headroom.look()
+    assert full(admission)
     volume.headroom_bytes, volume.rebuilds = 100, False
-    assert shut(headroom)
+    assert full(admission)
 
     volume.rebuilds = True
-    assert not shut(headroom)
+    assert not full(admission)

@@ -1,11 +1,11 @@
 from actors.model.trade import TokenId
-from actors.supervision.handover import Handover, MemberState, Step
+from actors.supervision.handover import Handover, HandoverStep, MemberState
 
 SLOT = "a-0003"
 S = 1_000_000_000
 
 
-def standing(
+def state(
     confirmed: int = 4, *, tokens: int = 4, state: str = "listening", proven_s: int = 0
 ) -> MemberState:
     return MemberState(
@@ -13,132 +13,132 @@ def standing(
     )
 
 
-def handover(*, due_at: float = 1_000.0) -> Handover:
-    found = Handover(SLOT, 0, due_at=due_at)
-    say(found, SLOT, standing())
-    return found
+def new_handover(*, due_at: float = 1_000.0) -> Handover:
+    handover = Handover(SLOT, 0, due_at=due_at)
+    report(handover, SLOT, state())
+    return handover
 
 
-def say(
-    found: Handover,
+def report(
+    handover: Handover,
     name: str,
-    how: MemberState,
+    reported: MemberState,
     *,
-    unheard: tuple[TokenId, ...] = (),
-    deaf: bool = False,
+    unconfirmed: tuple[TokenId, ...] = (),
+    misses_trades: bool = False,
 ) -> None:
-    found.reported(name, how, unheard=unheard, deaf=deaf)
+    handover.reported(name, reported, unconfirmed=unconfirmed, misses_trades=misses_trades)
 
 
-def step(found: Handover, now: float) -> Step:
-    return found.step(now, int(now) * S)
+def step(handover: Handover, now: float) -> HandoverStep:
+    return handover.next_step(now, int(now) * S)
 
 
-def test_a_connection_is_replaced_when_it_has_served_its_time() -> None:
-    found = handover(due_at=1_000.0)
-    assert (found.wish(999.9), found.wish(1_000.0)) == ("", "scheduled")
-    assert found.begin(1_000.0, "scheduled") == f"{SLOT}.1"
-    assert found.members == (SLOT, f"{SLOT}.1")
-    assert found.wish(1_001.0) == ""
+def test_a_connection_is_replaced_at_its_age() -> None:
+    handover = new_handover(due_at=1_000.0)
+    assert (handover.due(999.9), handover.due(1_000.0)) == ("", "scheduled")
+    assert handover.start(1_000.0, "scheduled") == f"{SLOT}.1"
+    assert handover.connections == (SLOT, f"{SLOT}.1")
+    assert handover.due(1_001.0) == ""
 
 
-def test_one_that_does_not_listen_is_left_to_its_next_life() -> None:
-    found = handover()
-    say(found, SLOT, standing(0, state="subscribing"), deaf=True)
-    assert found.wish(2_000.0) == ""
-    found.ended(SLOT)
-    assert found.wish(2_000.0) == ""
+def test_a_connection_that_does_not_listen_is_left_to_its_restart() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(0, state="subscribing"), misses_trades=True)
+    assert handover.due(2_000.0) == ""
+    handover.ended(SLOT)
+    assert handover.due(2_000.0) == ""
 
 
-def test_the_old_one_stays_until_it_has_proven_what_came_before_the_successor() -> None:
-    found = handover()
-    new = found.begin(1_000.0, "scheduled")
-    assert step(found, 1_001.0) is Step.STAY
-    say(found, new, standing(3))
-    assert step(found, 1_002.0) is Step.STAY
-    say(found, new, standing(4))
-    assert step(found, 1_003.0) is Step.STAY
-    say(found, SLOT, standing(4, proven_s=1_002))
-    assert step(found, 1_004.0) is Step.STAY
-    say(found, SLOT, standing(4, proven_s=1_003))
-    assert step(found, 1_005.0) is Step.HAND_OVER
-    assert found.hand_over(due_at=5_000.0) == SLOT
-    assert (found.members, found.wish(4_999.0)) == ((new,), "")
+def test_the_predecessor_stays_until_it_has_proven_what_came_before_the_successor() -> None:
+    handover = new_handover()
+    new = handover.start(1_000.0, "scheduled")
+    assert step(handover, 1_001.0) is HandoverStep.WAIT
+    report(handover, new, state(3))
+    assert step(handover, 1_002.0) is HandoverStep.WAIT
+    report(handover, new, state(4))
+    assert step(handover, 1_003.0) is HandoverStep.WAIT
+    report(handover, SLOT, state(4, proven_s=1_002))
+    assert step(handover, 1_004.0) is HandoverStep.WAIT
+    report(handover, SLOT, state(4, proven_s=1_003))
+    assert step(handover, 1_005.0) is HandoverStep.COMPLETE
+    assert handover.complete(due_at=5_000.0) == SLOT
+    assert (handover.connections, handover.due(4_999.0)) == ((new,), "")
 
 
-def test_an_old_one_that_proves_nothing_more_goes_after_10_s() -> None:
-    found = handover()
-    say(found, found.begin(1_000.0, "deaf"), standing())
-    assert step(found, 1_001.0) is Step.STAY
-    assert step(found, 1_010.9) is Step.STAY
-    assert step(found, 1_011.0) is Step.HAND_OVER
+def test_a_predecessor_that_proves_nothing_more_retires_after_10_s() -> None:
+    handover = new_handover()
+    report(handover, handover.start(1_000.0, "token_missed"), state())
+    assert step(handover, 1_001.0) is HandoverStep.WAIT
+    assert step(handover, 1_010.9) is HandoverStep.WAIT
+    assert step(handover, 1_011.0) is HandoverStep.COMPLETE
 
 
-def test_when_the_old_one_ends_by_itself_the_successor_is_in_charge_at_once() -> None:
-    found = handover()
-    found.begin(1_000.0, "scheduled")
-    found.ended(SLOT)
-    assert step(found, 1_001.0) is Step.HAND_OVER
+def test_when_the_predecessor_ends_by_itself_the_successor_is_active_at_once() -> None:
+    handover = new_handover()
+    handover.start(1_000.0, "scheduled")
+    handover.ended(SLOT)
+    assert step(handover, 1_001.0) is HandoverStep.COMPLETE
 
 
-def test_tokens_that_neither_of_them_hears_do_not_keep_the_old_one_for_ever() -> None:
-    found = handover()
-    say(found, SLOT, standing(3, proven_s=5_000))
-    say(found, found.begin(1_000.0, "unconfirmed"), standing(3))
-    assert step(found, 1_059.0) is Step.STAY
-    assert step(found, 1_060.0) is Step.HAND_OVER
+def test_tokens_that_neither_of_them_has_confirmed_do_not_keep_the_predecessor_for_ever() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(3, proven_s=5_000))
+    report(handover, handover.start(1_000.0, "unconfirmed"), state(3))
+    assert step(handover, 1_059.0) is HandoverStep.WAIT
+    assert step(handover, 1_060.0) is HandoverStep.COMPLETE
 
 
-def test_a_successor_that_hears_less_is_given_up_and_the_next_try_comes_later() -> None:
-    found = handover()
-    new = found.begin(1_000.0, "scheduled")
-    say(found, new, standing(3))
-    assert step(found, 1_060.0) is Step.ABANDON
-    assert found.abandon(1_060.0) == new
-    assert found.members == (SLOT,)
-    assert (found.wish(1_659.0), found.wish(1_660.0)) == ("", "scheduled")
-    assert found.begin(1_660.0, "scheduled") == f"{SLOT}.2"
+def test_a_successor_that_receives_less_is_abandoned_and_the_next_handover_comes_later() -> None:
+    handover = new_handover()
+    new = handover.start(1_000.0, "scheduled")
+    report(handover, new, state(3))
+    assert step(handover, 1_060.0) is HandoverStep.ABANDON
+    assert handover.abandon(1_060.0) == new
+    assert handover.connections == (SLOT,)
+    assert (handover.due(1_659.0), handover.due(1_660.0)) == ("", "scheduled")
+    assert handover.start(1_660.0, "scheduled") == f"{SLOT}.2"
 
 
-def test_a_successor_that_never_listened_is_given_up() -> None:
-    found = handover()
-    found.begin(1_000.0, "scheduled")
-    assert step(found, 1_060.0) is Step.ABANDON
+def test_a_successor_that_never_listened_is_abandoned() -> None:
+    handover = new_handover()
+    handover.start(1_000.0, "scheduled")
+    assert step(handover, 1_060.0) is HandoverStep.ABANDON
 
 
-def test_more_tokens_are_waited_for_anew() -> None:
-    found = handover()
-    say(found, SLOT, standing(proven_s=5_000))
-    new = found.begin(1_000.0, "scheduled")
-    say(found, new, standing(4, tokens=6))
-    assert step(found, 1_001.0) is Step.STAY
-    say(found, new, standing(6, tokens=6))
-    assert step(found, 1_002.0) is Step.HAND_OVER
+def test_tokens_that_are_added_meanwhile_are_waited_for() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(proven_s=5_000))
+    new = handover.start(1_000.0, "scheduled")
+    report(handover, new, state(4, tokens=6))
+    assert step(handover, 1_001.0) is HandoverStep.WAIT
+    report(handover, new, state(6, tokens=6))
+    assert step(handover, 1_002.0) is HandoverStep.COMPLETE
 
 
-def test_a_deaf_connection_is_replaced_at_once() -> None:
-    found = handover()
-    say(found, SLOT, standing(), deaf=True)
-    assert found.wish(10.0) == "deaf"
+def test_a_connection_that_misses_trades_is_replaced_at_once() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(), misses_trades=True)
+    assert handover.due(10.0) == "token_missed"
 
 
 def test_for_tokens_without_a_book_a_slot_is_replaced_once() -> None:
     a, b = TokenId("1"), TokenId("2")
-    found = handover()
-    say(found, SLOT, standing(3), unheard=(a,))
-    assert found.wish(10.0) == "unconfirmed"
-    new = found.begin(10.0, "unconfirmed")
-    say(found, new, standing(3))
-    found.hand_over(due_at=5_000.0)
-    say(found, new, standing(3), unheard=(a,))
-    assert found.wish(100.0) == ""
-    say(found, new, standing(2), unheard=(a, b))
-    assert found.wish(200.0) == "unconfirmed"
+    handover = new_handover()
+    report(handover, SLOT, state(3), unconfirmed=(a,))
+    assert handover.due(10.0) == "unconfirmed"
+    new = handover.start(10.0, "unconfirmed")
+    report(handover, new, state(3))
+    handover.complete(due_at=5_000.0)
+    report(handover, new, state(3), unconfirmed=(a,))
+    assert handover.due(100.0) == ""
+    report(handover, new, state(2), unconfirmed=(a, b))
+    assert handover.due(200.0) == "unconfirmed"
 
 
-def test_what_ailed_one_life_does_not_ail_the_next() -> None:
-    found = handover()
-    say(found, SLOT, standing(), deaf=True)
-    found.ended(SLOT)
-    say(found, SLOT, standing())
-    assert found.wish(10.0) == ""
+def test_a_fault_of_one_incarnation_is_not_one_of_the_next() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(), misses_trades=True)
+    handover.ended(SLOT)
+    report(handover, SLOT, state())
+    assert handover.due(10.0) == ""

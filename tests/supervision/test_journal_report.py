@@ -1,6 +1,9 @@
+"""The figures of the journal in the health document."""
+
 import io
 import re
 import time
+from random import Random
 from typing import Any
 
 import msgspec
@@ -13,30 +16,32 @@ from actors.health.metrics import families
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
 from actors.model.journal_stats import JournalStats
-from actors.supervision.admission import Reporting
+from actors.supervision.admission import DiskAdmission
+from actors.supervision.children import Children
+from actors.supervision.restart import Escalation
 from tests.actor_harness import START, START_NS
 from tests.clocks import DAY_S, HOUR_S, clocks
 from tests.fakes import journal_stats
 from tests.health.health_samples import batch, catalog, connection
 
 
-class Journalling:
-    """A journal that says what a test tells it to say."""
+class MeasuredJournal:
+    """A journal with the figures that a test sets."""
 
     def __init__(self, stats: JournalStats) -> None:
-        self.said = stats
-        self.roomy = True
+        self.figures = stats
+        self.has_space = True
 
     def stats(self) -> JournalStats:
-        return self.said
+        return self.figures
 
     headroom_bytes = 0
 
     def room(self) -> bool:
-        return self.roomy
+        return self.has_space
 
     def plenty(self) -> bool:
-        return self.roomy
+        return self.has_space
 
     def free_reserve(self) -> None:
         """There is none."""
@@ -45,14 +50,24 @@ class Journalling:
         return True
 
 
-def reporting(journal: Journalling) -> Reporting:
-    health = HealthState(version="1", host="h", pid=1, now=START, wall_ns=START_NS)
-    return Reporting(health, journal)
+class Report:
+    """A health document with the figures of a journal."""
+
+    def __init__(self, journal: MeasuredJournal, health: HealthState | None = None) -> None:
+        self._health = health or HealthState(
+            version="1", host="h", pid=1, now=START, wall_ns=START_NS
+        )
+        children = Children(rng=Random(1), escalation=Escalation())
+        self._admission = DiskAdmission(journal, self._health, children)
+
+    def document(self, tick: Tick) -> Health:
+        self._admission.measure(tick)
+        return self._health.document(now=tick.now, wall_ns=tick.wall_ns)
 
 
-def document(journal: Journalling, *, after_s: float = 0.0) -> Health:
+def document(journal: MeasuredJournal, *, after_s: float = 0.0) -> Health:
     tick = Tick(now=START + after_s, wall_ns=START_NS + int(after_s * 1e9))
-    return reporting(journal).document(tick)
+    return Report(journal).document(tick)
 
 
 BUSY = journal_stats(
@@ -68,10 +83,10 @@ BUSY = journal_stats(
 
 
 def test_the_journal_is_shown_as_it_is_at_this_moment() -> None:
-    journal = Journalling(journal_stats(next_seq=1, durable_seq=0))
-    report = reporting(journal)
-    report.sample(Tick(now=START, wall_ns=START_NS))
-    journal.said = BUSY
+    journal = MeasuredJournal(journal_stats(next_seq=1, durable_seq=0))
+    report = Report(journal)
+    report.document(Tick(now=START, wall_ns=START_NS))
+    journal.figures = BUSY
     shown = report.document(Tick(now=START + 30, wall_ns=START_NS + 30_000_000_000))
 
     assert shown.journal == Journal(
@@ -87,9 +102,9 @@ def test_the_journal_is_shown_as_it_is_at_this_moment() -> None:
     assert shown.accounting.received == 4
 
 
-def test_a_journal_without_room_is_full() -> None:
-    journal = Journalling(BUSY)
-    journal.roomy = False
+def test_a_journal_without_space_is_full() -> None:
+    journal = MeasuredJournal(BUSY)
+    journal.has_space = False
 
     assert document(journal).journal.full
 
@@ -97,29 +112,29 @@ def test_a_journal_without_room_is_full() -> None:
 def test_an_empty_journal_has_no_oldest_record() -> None:
     empty = msgspec.structs.replace(BUSY, oldest_ns=None)
 
-    assert document(Journalling(empty), after_s=30).journal.oldest_s == 0.0
+    assert document(MeasuredJournal(empty), after_s=30).journal.oldest_s == 0.0
 
 
 def test_a_record_from_the_future_is_not_older_than_now() -> None:
-    assert document(Journalling(BUSY), after_s=-30).journal.oldest_s == 0.0
+    assert document(MeasuredJournal(BUSY), after_s=-30).journal.oldest_s == 0.0
 
 
 def test_the_document_is_of_its_own_time() -> None:
-    assert document(Journalling(BUSY), after_s=90).uptime_s == 90.0
+    assert document(MeasuredJournal(BUSY), after_s=90).uptime_s == 90.0
 
 
-# Faults after a clock that stepped: an age below 0 or of years, in the document, on the board
-# or in a metric; a reason that says what is not so; an error.
+# Faults that a step of the clock may cause: an age below 0 or of years, in the document, on the
+# board or in a metric; a reason that is not true; an error.
 
 
-def negative(told: Any, path: str = "") -> list[str]:
+def negative(value: Any, path: str = "") -> list[str]:
     """Return the places of numbers below 0; corrections of the accounting may be."""
-    if isinstance(told, dict):
-        return [each for name, part in told.items() for each in negative(part, f"{path}.{name}")]
-    if isinstance(told, list | tuple):
-        return [each for part in told for each in negative(part, path)]
-    below = isinstance(told, int | float) and told < 0 and path != ".accounting.adjusted"
-    return [f"{path}: {told}"] if below else []
+    if isinstance(value, dict):
+        return [each for name, part in value.items() for each in negative(part, f"{path}.{name}")]
+    if isinstance(value, list | tuple):
+        return [each for part in value for each in negative(part, path)]
+    below = isinstance(value, int | float) and value < 0 and path != ".accounting.adjusted"
+    return [f"{path}: {value}"] if below else []
 
 
 def rendered(shown: Health) -> str:
@@ -150,12 +165,12 @@ def test_a_clock_that_steps_makes_no_age_negative_and_no_lasting_trouble(step_s:
         written = batch(stored=1, oldest_received_ns=received_ns)
         health.batch_written(written, at=held.now, wall_ns=time.time_ns())
         stats = journal_stats(next_seq=9, durable_seq=8, oldest_ns=received_ns, weight_appended=1)
-        journal = Journalling(stats)
-        report = Reporting(health, journal)
+        journal = MeasuredJournal(stats)
+        report = Report(journal, health)
         held.run(1.0)
         shown = report.document(Tick(now=held.now, wall_ns=time.time_ns()))
         health.batch_written(batch(), at=held.now, wall_ns=time.time_ns())
-        journal.said = msgspec.structs.replace(stats, oldest_ns=None)
+        journal.figures = msgspec.structs.replace(stats, oldest_ns=None)
         after = report.document(Tick(now=held.now, wall_ns=time.time_ns()))
 
     assert negative(msgspec.to_builtins(shown)) == []

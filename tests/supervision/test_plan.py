@@ -6,30 +6,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.model.trade import ConditionId, TokenId
-from actors.supervision.allocation import Changes, Slot
+from actors.supervision.allocation import PlanDiff, Slot
 from actors.supervision.plan import Plan
 from tests.supervision.plan_samples import conditions, layout, market, markets, planned
 
 
-def after(before: dict[str, set[TokenId]], changes: Changes) -> dict[str, set[TokenId]]:
-    """Carry changes out on a copy, as the supervisor would; every step must make sense."""
+def after(before: dict[str, set[TokenId]], diff: PlanDiff) -> dict[str, set[TokenId]]:
+    """Carry a diff out on a copy, as the supervisor would; each step must be possible."""
     slots = {slot_id: set(tokens) for slot_id, tokens in before.items()}
-    for slot in changes.opened:
+    for slot in diff.opened:
         assert slot.id not in slots
         slots[slot.id] = set()
-    for slot_id, tokens in changes.subscribed:
+    for slot_id, tokens in diff.subscribed:
         assert not slots[slot_id] & set(tokens)
         slots[slot_id] |= set(tokens)
-    for slot_id, tokens in changes.unsubscribed:
+    for slot_id, tokens in diff.unsubscribed:
         assert slots[slot_id] >= set(tokens)
         slots[slot_id] -= set(tokens)
-    for slot_id in changes.closed:
+    for slot_id in diff.closed:
         assert not slots.pop(slot_id)
     return slots
 
 
 class Planning(RuleBasedStateMachine):
-    """Any sequence of wishes leaves every token where the promise says."""
+    """Any sequence of changes keeps every promise about where tokens are."""
 
     numbers = st.lists(st.integers(0, 40), min_size=1, max_size=25)
 
@@ -41,9 +41,9 @@ class Planning(RuleBasedStateMachine):
         self.slots: dict[str, set[TokenId]] = {}
         self.ids: set[str] = set()
 
-    def carry_out(self, changes: Changes) -> None:
-        slots = after(self.slots, changes)
-        opened = {slot.id for slot in changes.opened}
+    def carry_out(self, diff: PlanDiff) -> None:
+        slots = after(self.slots, diff)
+        opened = {slot.id for slot in diff.opened}
         assert not opened & self.ids
         self.ids |= opened
         self.slots = slots
@@ -56,33 +56,33 @@ class Planning(RuleBasedStateMachine):
         before = self.tokens()
         kept = {cid: self.plan.slots_of(cid) for cid in self.wanted}
         batch = [market(number, size) for number in numbers]
-        changes = self.plan.want(batch)
+        diff = self.plan.add(batch)
         changed = {cid for cid, tokens in batch if self.wanted.get(cid, tokens) != tokens}
         self.wanted.update(batch)
-        self.carry_out(changes)
-        assert set(changes.wanted) == self.tokens() - before
-        assert set(changes.unwanted) == before - self.tokens()
+        self.carry_out(diff)
+        assert set(diff.wanted) == self.tokens() - before
+        assert set(diff.unwanted) == before - self.tokens()
         for condition_id, slots in kept.items():
             assert condition_id in changed or self.plan.slots_of(condition_id) == slots
 
     @rule(numbers=numbers)
     def drop(self, numbers: list[int]) -> None:
         before = self.tokens()
-        changes = self.plan.drop([market(number)[0] for number in numbers])
+        diff = self.plan.remove([market(number)[0] for number in numbers])
         for number in numbers:
             self.wanted.pop(market(number)[0], None)
-        self.carry_out(changes)
-        assert set(changes.unwanted) == before - self.tokens()
-        assert not changes.wanted
-        assert not changes.subscribed
+        self.carry_out(diff)
+        assert set(diff.unwanted) == before - self.tokens()
+        assert not diff.wanted
+        assert not diff.subscribed
 
     @rule(number=st.integers(0, 40), feed=st.integers(0, 1))
     def split(self, number: int, feed: int) -> None:
         condition_id = market(number)[0]
         slots = self.plan.slots_of(condition_id)
-        changes = self.plan.split(slots[feed] if slots else "a-9999", condition_id)
-        self.carry_out(changes)
-        if changes != Changes():
+        diff = self.plan.split(slots[feed] if slots else "a-9999", condition_id)
+        self.carry_out(diff)
+        if diff != PlanDiff():
             assert self.slots[self.plan.slots_of(condition_id)[feed]] == set(
                 self.wanted[condition_id]
             )
@@ -90,26 +90,26 @@ class Planning(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 3))
     def compact(self, limit: int) -> None:
-        changes = self.plan.compact(limit)
-        self.carry_out(changes)
-        assert len(changes.closed) <= limit
-        assert not changes.opened
-        assert not changes.wanted + changes.unwanted
+        diff = self.plan.compact(limit)
+        self.carry_out(diff)
+        assert len(diff.closed) <= limit
+        assert not diff.opened
+        assert not diff.wanted + diff.unwanted
 
     @invariant()
-    def the_plan_is_what_its_changes_said(self) -> None:
+    def the_plan_is_the_sum_of_its_changes(self) -> None:
         assert {slot: set(tokens) for slot, tokens in layout(self.plan).items()} == self.slots
         assert self.plan.token_count == len(self.tokens())
 
     @invariant()
     def every_token_is_once_on_every_feed_and_slots_keep_their_size(self) -> None:
-        heard: dict[int, Counter[TokenId]] = defaultdict(Counter)
+        listened: dict[int, Counter[TokenId]] = defaultdict(Counter)
         for slot in self.plan.slots():
             tokens = self.plan.tokens_of(slot.id)
             assert 0 < len(tokens) <= self.capacity
-            heard[slot.feed].update(tokens)
+            listened[slot.feed].update(tokens)
         for feed in range(2):
-            assert heard[feed] == Counter(self.tokens())
+            assert listened[feed] == Counter(self.tokens())
 
     @invariant()
     def a_market_is_together(self) -> None:
@@ -124,7 +124,7 @@ TestPlanning = Planning.TestCase
 TestPlanning.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
 
 
-# ------------------------------------------------------------------- wanting
+# ------------------------------------------------------------------- adding
 
 
 def test_the_first_feed_fills_its_slots_in_order() -> None:
@@ -151,7 +151,7 @@ def test_a_batch_needs_no_more_slots_than_it_fills() -> None:
     assert Counter(slot.feed for slot in plan.slots()) == {0: 10, 1: 10}
 
 
-def test_an_odd_seat_is_left_empty_so_that_markets_stay_together() -> None:
+def test_an_odd_place_is_left_empty_so_that_markets_stay_together() -> None:
     plan = planned(10, per_connection=5)
     assert all(len(tokens) == 4 for tokens in layout(plan).values())
 
@@ -165,7 +165,7 @@ def test_markets_of_odd_sizes_leave_no_empty_slot() -> None:
         ([0, 5, 7, 6, 4, 15, 1], 1),
         ([2], 3),
     ]:
-        plan.want([market(number, size) for number in numbers])
+        plan.add([market(number, size) for number in numbers])
         assert all(layout(plan).values())
 
 
@@ -180,43 +180,43 @@ def test_the_feeds_group_markets_differently() -> None:
 def test_another_seed_groups_differently_and_the_same_seed_alike() -> None:
     plans = [Plan(redundancy=2, per_connection=20, seed=seed) for seed in (1, 1, 2)]
     for plan in plans:
-        plan.want(markets(200))
+        plan.add(markets(200))
     same, again, other = (layout(plan) for plan in plans)
     assert same == again
     assert same != other
 
 
-def test_four_feeds_hear_everything_four_times() -> None:
+def test_four_feeds_listen_to_everything_four_times() -> None:
     plan = planned(100, redundancy=4, per_connection=20)
     assert Counter(token for tokens in layout(plan).values() for token in tokens) == {
         token: 4 for _, tokens in markets(100) for token in tokens
     }
 
 
-def test_wanting_again_changes_nothing() -> None:
+def test_adding_again_changes_nothing() -> None:
     plan = planned(12)
-    assert plan.want(markets(12)) == Changes()
+    assert plan.add(markets(12)) == PlanDiff()
 
 
-def test_a_market_told_twice_in_one_batch_is_taken_once() -> None:
+def test_a_market_that_is_twice_in_one_batch_is_added_once() -> None:
     plan = Plan(redundancy=2, per_connection=10, seed=1)
-    changes = plan.want([market(1), market(1)])
-    assert changes.wanted == ("11", "12")
+    diff = plan.add([market(1), market(1)])
+    assert diff.wanted == ("11", "12")
     assert plan.token_count == 2
 
 
-def test_new_markets_move_nobody() -> None:
+def test_new_markets_move_no_other() -> None:
     plan = planned(7)
     before = layout(plan)
-    plan.want(markets(50, start=7))
+    plan.add(markets(50, start=7))
     for slot_id, tokens in before.items():
         assert plan.tokens_of(slot_id)[: len(tokens)] == tokens
 
 
-def test_a_market_whose_tokens_changed_is_told_as_the_difference() -> None:
+def test_of_a_market_whose_tokens_changed_only_the_difference_changes() -> None:
     plan = planned(1)
-    changes = plan.want([(market(0)[0], (TokenId("02"), TokenId("99")))])
-    assert (changes.wanted, changes.unwanted) == (("99",), ("01",))
+    diff = plan.add([(market(0)[0], (TokenId("02"), TokenId("99")))])
+    assert (diff.wanted, diff.unwanted) == (("99",), ("01",))
     assert set(plan.tokens_of(plan.slots_of(market(0)[0])[0])) == {"02", "99"}
 
 
@@ -225,43 +225,43 @@ def test_a_market_that_fits_nowhere_is_the_callers_mistake(tokens: int) -> None:
     plan = planned(3)
     before = layout(plan)
     with pytest.raises(ValueError, match="tokens"):
-        plan.want([market(50), market(51, tokens)])
+        plan.add([market(50), market(51, tokens)])
     assert layout(plan) == before
 
 
 @pytest.mark.parametrize(("redundancy", "per_connection"), [(0, 10), (1, 1)])
-def test_a_plan_without_room_cannot_be_made(redundancy: int, per_connection: int) -> None:
-    with pytest.raises(ValueError, match="room"):
+def test_a_plan_without_space_cannot_be_made(redundancy: int, per_connection: int) -> None:
+    with pytest.raises(ValueError, match="space"):
         Plan(redundancy=redundancy, per_connection=per_connection, seed=1)
 
 
-# ------------------------------------------------------------------ dropping
+# ------------------------------------------------------------------ removing
 
 
-def test_dropping_lets_go_and_moves_nobody() -> None:
+def test_removing_moves_no_other_market() -> None:
     plan = planned(10)
-    changes = plan.drop(conditions(markets(2)))
-    assert changes.unwanted == ("01", "02", "11", "12")
-    assert changes.subscribed == ()
-    assert {slot_id for slot_id, _ in changes.unsubscribed} >= {"a-0000"}
+    diff = plan.remove(conditions(markets(2)))
+    assert diff.unwanted == ("01", "02", "11", "12")
+    assert diff.subscribed == ()
+    assert {slot_id for slot_id, _ in diff.unsubscribed} >= {"a-0000"}
 
 
 def test_an_empty_slot_closes_and_its_name_is_not_used_again() -> None:
     plan = planned(10)
-    assert plan.drop(conditions(markets(5))).closed[0] == "a-0000"
-    opened = plan.want(markets(20, start=100)).opened
+    assert plan.remove(conditions(markets(5))).closed[0] == "a-0000"
+    opened = plan.add(markets(20, start=100)).opened
     assert "a-0000" not in {slot.id for slot in opened}
     assert plan.tokens_of("a-0000") == ()
 
 
-def test_room_that_was_left_is_filled_before_a_slot_opens() -> None:
+def test_free_space_is_filled_before_a_slot_opens() -> None:
     plan = planned(10)
-    plan.drop(conditions(markets(2)))
-    assert plan.want(markets(2, start=100)).opened == ()
+    plan.remove(conditions(markets(2)))
+    assert plan.add(markets(2, start=100)).opened == ()
 
 
-def test_dropping_what_is_not_there_changes_nothing() -> None:
-    assert planned(3).drop([market(77)[0]]) == Changes()
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    assert planned(3).remove([market(77)[0]]) == PlanDiff()
 
 
 def test_slots_that_share_a_market_are_known() -> None:

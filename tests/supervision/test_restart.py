@@ -63,13 +63,13 @@ def test_what_a_server_asks_for_is_honoured_up_to_five_minutes(asked: float, wai
     assert Backoff(Longest()).delay_s(retry_after_s=asked) == waited
 
 
-def test_a_child_that_dies_within_its_budget_is_born_again_quickly() -> None:
+def test_a_child_that_dies_within_its_budget_is_restarted_quickly() -> None:
     budget = RestartBudget()
     assert [budget.delay_s(float(t)) for t in (0, 10, 20, 30)] == [0, 1, 3, 7]
     assert not budget.spent
 
 
-def test_the_fifth_death_in_a_minute_leads_to_the_slow_slot() -> None:
+def test_the_fifth_death_in_a_minute_leads_to_the_slow_restarts() -> None:
     budget = RestartBudget()
     delays = [budget.delay_s(float(t)) for t in (0, 15, 30, 45, 60)]
     assert delays[-1] == 300
@@ -81,7 +81,7 @@ def test_five_deaths_in_more_than_a_minute_are_within_the_budget() -> None:
     assert all(budget.delay_s(t * 15.1) < 300 for t in range(20))
 
 
-def test_the_slow_slot_is_left_only_after_a_life_as_long_as_itself() -> None:
+def test_the_slow_restarts_end_only_after_a_run_as_long_as_their_delay() -> None:
     budget = RestartBudget()
     for t in range(5):
         budget.delay_s(float(t))
@@ -91,12 +91,12 @@ def test_the_slow_slot_is_left_only_after_a_life_as_long_as_itself() -> None:
     assert not budget.spent
 
 
-def test_twenty_deaths_in_five_minutes_are_borne_and_one_more_is_not() -> None:
+def test_twenty_deaths_in_five_minutes_are_tolerated_and_one_more_is_not() -> None:
     escalation = Escalation()
     for t in range(20):
-        escalation.died(float(t), child=f"line-{t}", vital=False)
+        escalation.died(float(t), child=f"connection-{t}", vital=False)
     assert not escalation.exceeded(20.0)
-    escalation.died(21.0, child="line-x", vital=False)
+    escalation.died(21.0, child="connection-x", vital=False)
     assert escalation.exceeded(21.0)
     assert not escalation.exceeded(400.0)
 
@@ -111,7 +111,7 @@ def test_the_third_death_of_one_vital_child_in_a_minute_is_too_many() -> None:
     assert escalation.exceeded(60.0)
 
 
-def test_a_vital_child_that_dies_now_and_then_is_borne() -> None:
+def test_a_vital_child_that_dies_now_and_then_is_tolerated() -> None:
     escalation = Escalation()
     for t in range(0, 1000, 31):
         escalation.died(float(t), child="writer", vital=True)

@@ -1,48 +1,48 @@
 from actors.supervision.monitor import SilenceDetector
 
 
-def heard(silence: SilenceDetector, **data_at: float) -> None:
+def data(silence: SilenceDetector, **data_at: float) -> None:
     for name, at in data_at.items():
         silence.reported(name, listens=True, data_at=at)
 
 
 def test_the_exchange_is_silent_when_more_than_half_of_the_connections_are() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=100.0, c=150.0, d=150.0)
-    assert not silence.judge(155.0)
-    heard(silence, c=101.0)
-    assert not silence.judge(154.0)
-    assert silence.judge(155.0)
+    data(silence, a=100.0, b=100.0, c=150.0, d=150.0)
+    assert not silence.update(155.0)
+    data(silence, c=101.0)
+    assert not silence.update(154.0)
+    assert silence.update(155.0)
 
 
-def test_two_connections_prove_nothing() -> None:
+def test_two_connections_are_too_few_to_conclude_anything() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=100.0)
-    assert not silence.judge(1_000.0)
+    data(silence, a=100.0, b=100.0)
+    assert not silence.update(1_000.0)
 
 
 def test_silence_ends_when_data_comes() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=100.0, c=100.0)
-    assert silence.judge(160.0)
-    heard(silence, a=161.0, b=161.0)
-    assert not silence.judge(162.0)
+    data(silence, a=100.0, b=100.0, c=100.0)
+    assert silence.update(160.0)
+    data(silence, a=161.0, b=161.0)
+    assert not silence.update(162.0)
 
 
 def test_those_that_are_away_or_listen_to_nothing_do_not_count() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=100.0, c=100.0, d=100.0)
+    data(silence, a=100.0, b=100.0, c=100.0, d=100.0)
     silence.reported("c", listens=False, data_at=100.0)
     silence.ended("d")
-    assert not silence.judge(160.0)
+    assert not silence.update(160.0)
 
 
 def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_first() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=99.0, c=100.0, d=100.0)
+    data(silence, a=100.0, b=99.0, c=100.0, d=100.0)
     probes = []
     for now in range(150, 230):
-        silence.judge(float(now))
+        silence.update(float(now))
         name = silence.probe(float(now))
         if name:
             probes.append((now, name))
@@ -50,8 +50,8 @@ def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_f
     assert probes == [(184, "b"), (214, "a")]
 
 
-def test_nobody_is_replaced_while_the_exchange_talks() -> None:
+def test_nothing_is_replaced_while_the_exchange_sends_data() -> None:
     silence = SilenceDetector(silence_s=60)
-    heard(silence, a=100.0, b=100.0, c=159.0, d=159.0)
-    silence.judge(161.0)
+    data(silence, a=100.0, b=100.0, c=159.0, d=159.0)
+    silence.update(161.0)
     assert silence.probe(1_000.0) is None
