@@ -115,8 +115,10 @@ class ConnectionMonitor:
         """Check all connections, once a second; return the Tick to send, with `exchange_silent`."""
         before = self._silence.exchange_silent
         silent = self._silence.update(time.now)
-        if silent != before:
-            log.warning("exchange_silent" if silent else "exchange_resumed")
+        if silent and not before:
+            log.warning("exchange_silent")
+        elif before and not silent:
+            log.warning("exchange_resumed")
         tick = msgspec.structs.replace(time, exchange_silent=silent)
         probe = self._silence.probe(time.now)
         if probe is not None and probe in self._children.by_id:
