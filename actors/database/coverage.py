@@ -59,7 +59,7 @@ class CoverageWriter:
         marks: list[tuple[int, int, int]] = []
         for seq, fact in facts:
             if isinstance(fact, ListeningProven):
-                marks += [(epoch, seq, until) for epoch, until in fact.marks]
+                marks += [(epoch, seq, until) for epoch, until in fact.proofs]
             else:
                 self._apply_one(seq, fact)
         # Proof only grows, and bears its sequence, so the marks of a batch may go last.

@@ -62,7 +62,7 @@ class Epoch:
         """Write until when everything was heard; False when that has not moved."""
         until_ns = self._listening.mark()
         if until_ns is not None:
-            self._write(facts.ListeningProven(marks=((self._number, until_ns),)))
+            self._write(facts.ListeningProven(proofs=((self._number, until_ns),)))
         return until_ns is not None
 
     def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:

@@ -1,4 +1,4 @@
-"""What one connection is for."""
+"""The task of one connection, its states, and the causes of the gaps that it leaves."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -17,9 +17,9 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
             of the slot; `a-0003.1` and so on for those that replace it.
         feed: Which redundant copy of the subscription it belongs to: 0 is feed A.
         tokens: The tokens whose trades it records.
-        canary: Tokens subscribed only so that silence means something; another
+        canary: Tokens that it subscribes to only so that silence means something; another
             connection records their trades.
-        lifecycle: Listen for new markets and resolutions of all markets.
+        lifecycle: Whether it receives new markets and resolutions of all markets.
     """
 
     name: str
@@ -30,7 +30,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def slot_of(connection: str) -> str:
-    """Return the slot that a connection serves, or served.
+    """Return the name of the slot that a connection fills or filled.
 
     >>> slot_of("a-0003.7"), slot_of("a-0003")
     ('a-0003', 'a-0003')
@@ -38,12 +38,11 @@ def slot_of(connection: str) -> str:
     return connection.partition(".")[0]
 
 
-LISTENING: Final = "listening"
-"""The state of a connection of whose tokens at least one is confirmed."""
-
-
 class GapCause(StrEnum):
-    """Why a token was not listened to: the closed list of `coverage_gaps`."""
+    """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them.
+
+    `DEAF`: trades of the token were missed on one connection.
+    """
 
     NEVER_CONFIRMED = "never_confirmed"
     DISCONNECTED = "disconnected"
@@ -67,10 +66,10 @@ _NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN}
 
 
 def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
-    """Return the cause of the gap that an end for this reason leaves behind.
+    """Return the cause of the gap that a connection leaves when it ends for this reason.
 
-    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`;
-    while the whole exchange is silent, that is the cause of all that is not our doing.
+    Every way to lose a socket (`reset`, `closed_1013`, `protocol` …) is `disconnected`. While
+    the whole exchange is silent, that is the cause of every gap but those of our own making.
     """
     cause = _CAUSES.get(reason, GapCause.DISCONNECTED)
     if exchange_silent and cause not in _NOT_THE_EXCHANGE:
@@ -78,9 +77,12 @@ def gap_cause(reason: str, *, exchange_silent: bool = False) -> str:
     return cause.value
 
 
+LISTENING: Final = "listening"
+"""The state of a connection that does its work, as it reports it."""
+
 DISK_FULL: Final = GapCause.DISK_FULL.value
 """The reason for which connections end while the journal has no space left."""
 ALL_RESOLVED: Final = "all_resolved"
-"""The exchange has nothing more to say about any token of this connection."""
+"""The reason of an end when every market of the connection is resolved."""
 SLOW_CONSUMER: Final = "closed_1013"
-"""We read too slowly, or the connection carries too much."""
+"""The reason of an end when we read too slowly, or the connection carries too much."""

@@ -1,6 +1,10 @@
 """The states of the database, as the writer sees it."""
 
 AWAY = "away"
+"""It does not answer."""
 STOPPED = "stopped"
+"""It rejected so many rows that the writer does not write for a while."""
 BEHIND = "behind"
+"""The writer reads the journal, until it has caught up."""
 LIVE = "live"
+"""The writer commits what connections send it."""

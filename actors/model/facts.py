@@ -1,15 +1,18 @@
-"""What a journal record says, and how it is written down.
+"""The records of the journal: their meaning and their encoding.
 
-The journal (`journal/journal.py`) carries numbered byte strings; this room gives
-them their meaning. Every fact that must survive a kill is one of these. All
-times are wall-clock nanoseconds since 1970 (UTC).
+The journal (`journal.journal`) holds numbered byte strings; their meaning is defined here.
+Whatever must survive the death of the process is one of these records. Records are MessagePack
+arrays: tags and the order of fields are stored, the names are not. All times are wall clock
+nanoseconds since 1970 (UTC).
 
-Frames are kept as received, with the occurrence numbers that were given to their
-trades: a replay decodes it again and never numbers again.
+Frames are kept as received, with the occurrences that were assigned to their trades. A replay
+decodes the frames again, but never assigns occurrences again.
 
-An *epoch* is one life of one connection. Its number is the journal sequence of
+An *epoch* is the time for which one connection listens. Its number is the journal sequence of
 its `ListeningOpened` record, so it is unique in the journal and only grows.
 """
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,11 +20,13 @@ from actors.model.trade import TokenId
 
 
 class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=False):
-    """Frames that arrived together, with trades or rejections in them, verbatim.
+    """Frames that arrived together and hold trades or rejections, verbatim.
 
-    `occurrences` has one number for each trade that `feed.decode` finds in `raws`, in
-    order; 0 marks a trade that another connection records (a canary token). `hashes` has
-    the `trade_hash` of each of the others, as the process that journalled it reckons.
+    Attributes:
+        occurrences: One for each trade that `polymarket.channel.decode` finds in `raws`, in
+            order; 0 for a trade that another connection records (of a canary token).
+        hashes: The `trade_hash` of each of the others, as the process that appended the
+            record computed it.
     """
 
     epoch: int
@@ -33,7 +38,7 @@ class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=
 
 
 class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=False):
-    """One frame, as journals kept it that were written before `FramesSeen`."""
+    """One frame, as it was written before `FramesSeen` existed."""
 
     epoch: int
     connection: str
@@ -44,7 +49,7 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
 
     @property
     def as_frames(self) -> FramesSeen:
-        """Return the same, as it is written now."""
+        """Return the same as it is written now."""
         return FramesSeen(
             epoch=self.epoch,
             connection=self.connection,
@@ -56,7 +61,7 @@ class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=Fa
 
 
 class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
-    """A tracker took the journal: every epoch still open below this record has died."""
+    """A process opened the journal: every epoch that is open below this record has ended."""
 
     at_ns: int
     host: str
@@ -64,33 +69,33 @@ class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
 
 
 class ProcessAlive(msgspec.Struct, frozen=True, tag="alive", array_like=True):
-    """The tracker was alive and watching its connections at this time."""
+    """The process was alive and supervised its connections at this time."""
 
     at_ns: int
 
 
 class ProcessStopped(msgspec.Struct, frozen=True, tag="stop", array_like=True):
-    """The tracker stopped in good order."""
+    """The process stopped in good order."""
 
     at_ns: int
 
 
 class TokensWanted(msgspec.Struct, frozen=True, tag="want", array_like=True):
-    """From this time on these tokens are to be listened to."""
+    """From this time on these tokens are wanted."""
 
     at_ns: int
     tokens: tuple[TokenId, ...]
 
 
 class TokensUnwanted(msgspec.Struct, frozen=True, tag="unwant", array_like=True):
-    """From this time on these tokens are no longer of interest (resolved, filtered out)."""
+    """From this time on these tokens are no longer wanted (resolved, filtered out)."""
 
     at_ns: int
     tokens: tuple[TokenId, ...]
 
 
 class ListeningOpened(msgspec.Struct, frozen=True, tag="open", array_like=True):
-    """A connection shook hands. The sequence of this record is the epoch."""
+    """A connection completed its handshake. The sequence of this record is the epoch."""
 
     at_ns: int
     connection: str
@@ -98,7 +103,7 @@ class ListeningOpened(msgspec.Struct, frozen=True, tag="open", array_like=True):
 
 
 class TokensConfirmed(msgspec.Struct, frozen=True, tag="confirm", array_like=True):
-    """The first `book` of each of these tokens arrived on this epoch: coverage begins."""
+    """The first `book` of each of these tokens arrived in this epoch: coverage begins."""
 
     epoch: int
     at_ns: int
@@ -106,7 +111,7 @@ class TokensConfirmed(msgspec.Struct, frozen=True, tag="confirm", array_like=Tru
 
 
 class TokensReleased(msgspec.Struct, frozen=True, tag="release", array_like=True):
-    """These tokens are no longer listened to on this epoch, which goes on for the others."""
+    """These tokens are no longer listened to in this epoch, which goes on for the others."""
 
     epoch: int
     until_ns: int
@@ -115,16 +120,17 @@ class TokensReleased(msgspec.Struct, frozen=True, tag="release", array_like=True
 
 
 class ListeningProven(msgspec.Struct, frozen=True, tag="mark", array_like=True):
-    """Data proves that everything until this time was heard on these epochs.
+    """Data proves that everything up to these times was received in these epochs.
 
-    `marks` holds (epoch, until_ns) pairs.
+    Attributes:
+        proofs: (epoch, until_ns) pairs.
     """
 
-    marks: tuple[tuple[int, int], ...]
+    proofs: tuple[tuple[int, int], ...]
 
 
 class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True):
-    """An epoch ended. Coverage ends at `until_ns`; None: at the last mark that was written."""
+    """An epoch ended. Coverage ends at `until_ns`; None: at the last proof that was written."""
 
     epoch: int
     at_ns: int
@@ -133,10 +139,10 @@ class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True)
 
 
 class RangeLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
-    """Records `first` to `last` cannot be read any more: what they told is not known.
+    """Records `first` to `last` cannot be read any more; what they held is not known.
 
-    Epochs that were open then prove nothing from there on. It is never appended:
-    whoever reads the journal makes it, under the sequence `first`.
+    Epochs that were open there prove nothing from there on. This record is never appended: the
+    reader of the journal creates it, under the sequence `first`.
     """
 
     first: int
@@ -172,19 +178,16 @@ Fact = (
     | ListeningClosed
     | RangeLost
 )
-"""Every record but frames: what coverage is made of."""
+"""Every record except frames: coverage is computed from these."""
 
-_encoder = msgspec.msgpack.Encoder()
+encode: Callable[[Record], bytes] = msgspec.msgpack.Encoder().encode
+"""Return the bytes of a record for the journal. Called for every record, so not wrapped."""
+
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 
 
-def encode(record: Record) -> bytes:
-    """Return the bytes of a record for the journal (MessagePack, tagged)."""
-    return _encoder.encode(record)
-
-
 def decode(body: bytes) -> Record:
-    """Return the record that these journal bytes hold.
+    """Return the record in these bytes of the journal.
 
     Raises:
         msgspec.DecodeError: The bytes are not a record of this version.
@@ -203,10 +206,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """Sequences `first` to `last` cannot be read: a torn, damaged or missing stretch.
+    """Sequences `first` to `last` cannot be read: torn, damaged or missing.
 
-    `skipped`: they were passed over on purpose after a power loss, so that none
-    is used twice; nothing that was ever durable stood there.
+    Attributes:
+        bytes_lost: Bytes in their place that are not records.
+        skipped: They were skipped on purpose after a loss of power, so that none is used
+            twice; nothing in them was ever durable.
     """
 
     first: int

@@ -1,4 +1,10 @@
-"""A market of the universe and its tokens, whatever source described it."""
+"""Markets and their tokens, and the share of all markets that is this tracker's.
+
+When several trackers divide the markets among themselves, each has a shard. The shard of a
+market is found by rendezvous hashing: of all shard numbers the one whose digest together with
+the market's id is greatest. Trackers need not know of each other, and when one is added, only
+the markets of its own shard change hands.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +16,7 @@ from actors.model.trade import ConditionId, TokenId
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a market: a token, its outcome's name and its place on the chain."""
+    """One side of a market: its token, the name of its outcome, and its index on the chain."""
 
     token_id: TokenId
     outcome: str
@@ -22,12 +28,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         assets: In outcome order; two of them in every market that trades.
-        end_at: When trading is planned to end (aware UTC), or None when not told.
+        end_at: When trading is planned to end (aware UTC), or None when unknown.
         started_at: Gamma's startDate (aware UTC), or None.
-        closed: Gamma says that trading ended; not that it resolved.
+        closed: Gamma reports that trading ended, which does not mean that it resolved.
         version: `v1` (CTF tokens) or `v2` (positions).
-        volume: USDC traded so far as the source tells it, or None.
-        tags: Tag slugs, lower case.
+        volume: USDC traded so far as the source reports it, or None.
+        tags: Slugs of the tags, lower case.
     """
 
     condition_id: ConditionId
@@ -50,32 +56,26 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(asset.token_id for asset in self.assets)
 
 
-# MERGED: The shard: the share of the universe that is this tracker's, when several share
-# the work. Rendezvous hashing: of all numbers the one whose digest with the market's id is
-# largest has the market. Nobody needs to know of anybody, and when a tracker is added only the
-# markets that become its own change hands.
-
-
 class Shard(msgspec.Struct, frozen=True):
-    """Share `number` of `count`, from 1 on; share 1 of 1 is everything."""
+    """Shard `number` of `count`, counted from 1; shard 1 of 1 is everything."""
 
     number: int = 1
     count: int = 1
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Read `2/3`.
+        """Return the shard that a text like `2/3` means.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It means none.
         """
         number, _, count = text.partition("/")
         if not (number.isdecimal() and count.isdecimal()) or not 1 <= int(number) <= int(count):
-            raise ValueError(f"{text!r} is no share; the second of three is 2/3")
+            raise ValueError(f"{text!r} is no shard; the second of three is 2/3")
         return cls(int(number), int(count))
 
     def holds(self, condition_id: ConditionId) -> bool:
-        """Return whether this market belongs to this share."""
+        """Return whether this market belongs to this shard."""
         if self.count == 1:
             return True
         ours = _weight(condition_id, self.number)
@@ -84,5 +84,5 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 def _weight(condition_id: ConditionId, number: int) -> bytes:
-    """Return what decides; ids that differ in the case of a digit are the same market."""
+    """Return the digest; ids that differ only in the case of a digit are the same market."""
     return blake2b(f"{number}:{condition_id.lower()}".encode(), digest_size=8).digest()

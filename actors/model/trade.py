@@ -1,9 +1,9 @@
-"""A trade: one match between a taker and makers, as the exchange printed it.
+"""A trade: one match between a taker and makers, as the exchange reports it.
 
-The feed carries no trade id, so a trade is known by what it says: token,
-exchange time, price, size, side, transaction hash, and its `occurrence` — the
-k-th identical trade on one connection is the k-th on every other. Real twin
-fills survive, and a trade heard on two connections or replayed is stored once.
+The feed carries no trade id, so a trade is identified by its content: token, exchange time,
+price, size, side, transaction hash, and its `occurrence`. The k-th identical trade on one
+connection is the k-th on every other. So identical trades that both happened are both stored,
+and a trade that was received on two connections, or replayed, is stored once.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ ConditionId = NewType("ConditionId", str)
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One trade as printed. `side` is the taker's: BUY or SELL.
+    """One trade as reported. `side` is the taker's: BUY or SELL.
 
     Attributes:
         traded_at_ms: Exchange time, milliseconds since 1970, UTC.
         received_at_ns: Our wall clock when the bytes arrived, nanoseconds since 1970.
         price: USDC per share, 0 < price <= 1, exact.
         size: Shares, > 0, exact.
-        fee_rate_bps: As printed, or None when absent, empty or not a whole number.
+        fee_rate_bps: As reported, or None when absent, empty or not a whole number.
         transaction_hash: `0x…` lower case, or None when the feed gave none.
-        occurrence: 1 for the first such trade on its connection, 2 for its twin …
+        occurrence: 1 for the first such trade on its connection, 2 for the next identical one …
         trade_id: None until the feed carries one.
-        extra: JSON object text with the fields we do not know, or None.
+        extra: The fields that we do not know as the text of a JSON object, or None.
     """
 
     token_id: TokenId
@@ -51,12 +51,12 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A message, or one event of it, that cannot be a trade, kept verbatim.
+    """A message, or one event of it, that is not a valid trade, kept verbatim.
 
     Attributes:
         reason: One stable phrase, e.g. `price out of range`.
         payload: The bytes as received (the whole frame, or the one event).
-        received_at_ns: Wall clock nanoseconds.
+        received_at_ns: Our wall clock when the bytes arrived, nanoseconds since 1970.
     """
 
     reason: str
@@ -71,23 +71,23 @@ def canonical_decimal(value: Decimal) -> str:
     ('0.33', '50')
     """
     text = str(value)
-    if "E" in text:  # format() costs three times as much, and is seldom needed
+    if "E" in text:  # format() takes three times as long, and is rarely needed
         text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def trade_hash(trade: Trade) -> int:
-    """Return the signed 64-bit digest of all that identifies a trade beside token and time.
+    """Return the signed 64-bit digest of all that identifies a trade except token and time.
 
-    BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical
-    spelling. 64 bits suffice: the scope is one token in one millisecond.
+    It is BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical spelling.
+    64 bits are enough, because they tell apart only trades of one token in one millisecond.
     """
     (digest,) = trade_hashes((trade,))
     return digest
 
 
 def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
-    """Return the `trade_hash` of each of some trades."""
+    """Return the `trade_hash` of each of these trades."""
     texts = [
         f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
         f"|{trade.transaction_hash or ''}|{trade.occurrence}"
@@ -97,13 +97,20 @@ def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
     return unpack(f">{len(digests)}q", b"".join(digests))
 
 
-_price = lru_cache(maxsize=4_096)(canonical_decimal)  # there are a thousand, or ten
+_price = lru_cache(maxsize=4_096)(
+    canonical_decimal
+)  # prices are multiples of the tick size, so few
+
 Busiest = tuple[tuple[TokenId, int], ...]
-"""(token, trades lately), busiest first."""
+"""(token, recent trades), busiest first."""
 
 
 class MissedTrade(msgspec.Struct, frozen=True):
-    """A trade, and the slots that reported it; there should have been more."""
+    """A trade that some slots did not report though they should have.
+
+    Attributes:
+        reported_by: The slots that reported it.
+    """
 
     trade: Trade
-    heard_by: tuple[str, ...]
+    reported_by: tuple[str, ...]

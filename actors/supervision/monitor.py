@@ -133,7 +133,7 @@ class ConnectionMonitor:
         missed: dict[str, list[Trade]] = {}
         for each in message.missed:
             for slot in self._executor.slots_of(each.trade.condition_id):
-                if slot not in each.heard_by:
+                if slot not in each.reported_by:
                     missed.setdefault(slot, []).append(each.trade)
         for slot, trades in missed.items():
             child = self._connections.active(slot)

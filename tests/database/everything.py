@@ -22,7 +22,7 @@ FACTS: tuple[Fact, ...] = (
     TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
     ListeningOpened(at_ns=ns(1), connection="a-0001", feed=0),
     TokensConfirmed(at_ns=ns(2), epoch=3, tokens=(YES,)),
-    ListeningProven(marks=((3, ns(9)),)),
+    ListeningProven(proofs=((3, ns(9)),)),
     TokensReleased(until_ns=ns(9), epoch=3, tokens=(YES,), cause="released"),
     ProcessAlive(at_ns=ns(9)),
     TokensUnwanted(at_ns=ns(10), tokens=(NO,)),

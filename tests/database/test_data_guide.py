@@ -78,7 +78,7 @@ def filled(database: str, store: Store) -> str:
         ListeningClosed(epoch=3, at_ns=ns(105), until_ns=ns(100), reason="frozen"),
         ListeningOpened(at_ns=ns(120), connection="a-0001", feed=0),
         TokensConfirmed(epoch=6, at_ns=ns(130), tokens=(YES,)),
-        ListeningProven(marks=((6, ns(300)),)),
+        ListeningProven(proofs=((6, ns(300)),)),
     ]
     for seq, fact in enumerate(facts, start=1):
         store.commit(Batch(facts=((seq, fact),), mark=seq + 1))

@@ -194,7 +194,7 @@ def plain_coverage(facts: Sequence[Numbered]) -> dict[str, set[int]]:
 
 def _proofs(fact: Fact) -> tuple[tuple[int, int], ...]:
     if isinstance(fact, ListeningProven):
-        return fact.marks
+        return fact.proofs
     if isinstance(fact, ListeningClosed) and fact.until_ns is not None:
         return ((fact.epoch, fact.until_ns),)
     return ()

@@ -282,7 +282,7 @@ def test_marks_follow_the_exchange_time_of_what_was_handled() -> None:
 
     (mark,) = house.facts(ListeningProven)
     assert isinstance(mark, ListeningProven)
-    ((epoch, until_ns),) = mark.marks
+    ((epoch, until_ns),) = mark.proofs
     assert epoch == 1
     assert WALL_MS * MS - 2_000 * MS <= until_ns <= WALL_MS * MS
 
@@ -302,7 +302,7 @@ def marks(house: House) -> list[int]:
         until_ns // MS - WALL_MS
         for one in house.facts(ListeningProven)
         if isinstance(one, ListeningProven)
-        for _, until_ns in one.marks
+        for _, until_ns in one.proofs
     ]
 
 

@@ -195,7 +195,7 @@ def record_seeds() -> list[bytes]:
     return [
         facts.encode(facts.ProcessStarted(at_ns=1, host="h", version="1")),
         facts.encode(facts.TokensWanted(at_ns=1, tokens=(YES, NO))),
-        facts.encode(facts.ListeningProven(marks=((1, 2),))),
+        facts.encode(facts.ListeningProven(proofs=((1, 2),))),
     ]
 
 

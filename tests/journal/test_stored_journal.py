@@ -72,7 +72,7 @@ LAYOUT: list[tuple[Record, list[Any]]] = [
         TokensReleased(epoch=3, until_ns=1, tokens=TOKENS, cause="deaf"),
         ["release", 3, 1, ["7", "8"], "deaf"],
     ),
-    (ListeningProven(marks=((3, 1), (4, 2))), ["mark", [[3, 1], [4, 2]]]),
+    (ListeningProven(proofs=((3, 1), (4, 2))), ["mark", [[3, 1], [4, 2]]]),
     (
         ListeningClosed(epoch=3, at_ns=1, until_ns=None, reason="frozen"),
         ["close", 3, 1, None, "frozen"],

@@ -33,7 +33,7 @@ RECORDS: list[facts.Record] = [
     facts.ListeningOpened(at_ns=6, connection="b-0000", feed=1),
     facts.TokensConfirmed(epoch=6, at_ns=7, tokens=TOKENS),
     facts.TokensReleased(epoch=6, until_ns=8, tokens=TOKENS, cause="deaf"),
-    facts.ListeningProven(marks=((6, 9), (2**60, 10))),
+    facts.ListeningProven(proofs=((6, 9), (2**60, 10))),
     facts.ListeningClosed(epoch=6, at_ns=11, until_ns=10, reason="frozen"),
     facts.ListeningClosed(epoch=6, at_ns=11, until_ns=None, reason="disconnected"),
 ]

@@ -17,24 +17,24 @@ def owner(condition_id: ConditionId, count: int) -> int:
 
 
 @given(ids, counts)
-def test_every_market_belongs_to_exactly_one_share(condition_id: ConditionId, count: int) -> None:
+def test_every_market_belongs_to_exactly_one_shard(condition_id: ConditionId, count: int) -> None:
     assert 1 <= owner(condition_id, count) <= count
 
 
 @given(ids, counts)
-def test_one_more_share_takes_markets_and_moves_none_between_the_others(
+def test_one_more_shard_takes_markets_and_moves_none_between_the_others(
     condition_id: ConditionId, count: int
 ) -> None:
     assert owner(condition_id, count + 1) in (owner(condition_id, count), count + 1)
 
 
 @given(ids)
-def test_the_whole_is_one_share_and_spelling_does_not_matter(condition_id: ConditionId) -> None:
+def test_the_whole_is_one_shard_and_spelling_does_not_matter(condition_id: ConditionId) -> None:
     assert Shard().holds(condition_id)
     assert owner(condition_id, 5) == owner(ConditionId(condition_id.upper()), 5)
 
 
-def test_shares_are_of_one_size() -> None:
+def test_shards_are_of_one_size() -> None:
     sizes = Counter(owner(ConditionId(f"0x{number:064x}"), 4) for number in range(8_000))
     assert all(1_850 < size < 2_150 for size in sizes.values())
 
@@ -56,13 +56,13 @@ def test_the_owner_never_changes_between_versions() -> None:
     ]
 
 
-def test_a_share_is_read_as_it_is_said() -> None:
+def test_a_shard_is_read_as_it_is_written() -> None:
     assert Shard.parse("2/3") == Shard(2, 3)
 
 
 @pytest.mark.parametrize(
     "text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/2", "1/2/3", "1.5/2", "²/3"]
 )
-def test_anything_else_is_no_share(text: str) -> None:
-    with pytest.raises(ValueError, match="is no share"):
+def test_anything_else_is_no_shard(text: str) -> None:
+    with pytest.raises(ValueError, match="is no shard"):
         Shard.parse(text)

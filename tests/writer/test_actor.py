@@ -606,7 +606,7 @@ def test_a_trade_that_one_feed_alone_reported_is_told_to_the_supervisor_once() -
     house.tick(1)
 
     (told,) = house.supervisor.of(TradesMissed)
-    assert [(one.trade.traded_at_ms, one.heard_by) for one in told.missed] == [
+    assert [(one.trade.traded_at_ms, one.reported_by) for one in told.missed] == [
         (1_790_000_000_001, ("a",))
     ]
 

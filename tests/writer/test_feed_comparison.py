@@ -21,7 +21,7 @@ def test_a_trade_that_one_feed_did_not_report_in_5_s_is_told_once() -> None:
     comparison.heard(ONE, [at(0)], 10.0)
     assert comparison.missed(14.9) == ()
     (missed,) = comparison.missed(15.0)
-    assert (missed.trade, missed.heard_by) == (at(0), (ONE,))
+    assert (missed.trade, missed.reported_by) == (at(0), (ONE,))
     assert comparison.missed(16.0) == ()
 
 
@@ -29,7 +29,7 @@ def test_two_connections_of_one_slot_are_one_comparison() -> None:
     comparison = FeedComparison(2)
     comparison.heard(ONE, [at(0)], 10.0)
     comparison.heard(f"{ONE}.1", [at(0)], 10.0)
-    assert [one.heard_by for one in comparison.missed(15.0)] == [(ONE,)]
+    assert [one.reported_by for one in comparison.missed(15.0)] == [(ONE,)]
 
 
 def test_a_late_report_accuses_nobody() -> None:
