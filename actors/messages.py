@@ -206,50 +206,54 @@ class MarketsSeen(Message, frozen=True, kw_only=True):
 
 
 class EvidenceRestored(Message, frozen=True, kw_only=True):
-    """Writer → resolution: what earlier lives heard last of markets that have no resolution.
+    """Writer → resolution: the stored evidence on markets that have no resolution.
 
-    Told before the `MarketsRestored` of the same markets.
+    Sent before the `MarketsRestored` of the same markets.
     """
 
-    said: StoredEvidence
+    evidence: StoredEvidence
 
 
 class RequestRechecks(Message, frozen=True, kw_only=True):
-    """Resolution → writer: which recorded verdicts fall due for another look in this stretch?"""
+    """Resolution → writer: send the recorded resolutions whose recheck falls due in this time."""
 
-    stretch: TimeWindow
+    window: TimeWindow
 
 
 class RechecksRestored(Message, frozen=True, kw_only=True):
-    """Writer → resolution: these; with `until_ms`, that was all until then."""
+    """Writer → resolution: resolutions to recheck.
 
-    verdicts: tuple[Recheck, ...]
+    Attributes:
+        until_ms: All that fall due until then have been sent. None: more follow.
+    """
+
+    rechecks: tuple[Recheck, ...]
     until_ms: int | None = None
 
 
 class MarketMoved(Message, frozen=True, kw_only=True):
-    """Resolution → writer: a market stands elsewhere now; keep it, then say `TicketsStored`."""
+    """Resolution → writer: a market changed its state; store it, then send `TicketsStored`."""
 
     ticket: int
     transition: Transition
 
 
 class ResolutionObserved(Message, frozen=True, kw_only=True):
-    """Resolution → writer: keep this evidence, then say `TicketsStored`."""
+    """Resolution → writer: store this observation, then send `TicketsStored`."""
 
     ticket: int
     observation: Observation
 
 
 class MarketResolved(Message, frozen=True, kw_only=True):
-    """Resolution → writer: record this verdict for ever, then say `TicketsStored`."""
+    """Resolution → writer: record this resolution, then send `TicketsStored`."""
 
     ticket: int
     resolution: Resolution
 
 
 class ResolutionConflict(Message, frozen=True, kw_only=True):
-    """Resolution → writer: keep this contradiction, then say `TicketsStored`."""
+    """Resolution → writer: store this contradiction, then send `TicketsStored`."""
 
     ticket: int
     contradiction: Contradiction
@@ -287,7 +291,7 @@ class UniverseChanged(Message, frozen=True, kw_only=True):
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):
-    """Resolution → catalogue: these have a stored verdict; they need no more watching."""
+    """Resolution → catalogue: the resolutions of these are stored; stop watching them."""
 
     condition_ids: tuple[ConditionId, ...]
 
@@ -372,7 +376,7 @@ class ResolutionReport(Message, frozen=True, kw_only=True):
     """Resolution → supervisor, on Tick.
 
     Attributes:
-        pending: (reason, markets without a stored verdict that wait for it).
+        pending: (reason, markets without a stored resolution that wait for it).
         requests: (source, requests since the start, requests of the last ten seconds).
     """
 

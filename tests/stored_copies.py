@@ -184,7 +184,7 @@ def last_words(said: StoredEvidence) -> Plain:
         ]
         for each in said.observations
     ]
-    states = [[market, state.value, at_ms] for market, state, at_ms in said.standings]
+    states = [[market, state.value, at_ms] for market, state, at_ms in said.states]
     return {
         "observations": sorted(observations, key=lambda each: (each[0], each[1])),
         "states": sorted(states),
@@ -210,12 +210,12 @@ def recheck(row: Recheck) -> Plain:
         "market": market(row.market),
         "recorded_at_ms": row.recorded_at_ms,
         "due_at_ms": row.due_at_ms,
-        "told": sorted([source.value, said] for source, said in row.told),
+        "told": sorted([source.value, said] for source, said in row.contradicted_by),
     }
 
 
 def transition(row: Transition) -> list[Any]:
-    return [row.condition_id, row.at_ms, row.before.value, row.standing.value, row.reason]
+    return [row.condition_id, row.at_ms, row.before.value, row.after.value, row.reason]
 
 
 def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
@@ -233,26 +233,26 @@ def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
     waiting = [each for chunk in store.open_markets() for each in chunk]
     markets = {each.condition_id: each for each in (*waiting, *(each.market for each in known))}
     said = store.last_words(sorted(markets))
-    court = CaseBook(poll_s=60, hold_s=HOLD_S)
-    court.remember(said, now_ms)
-    court.admit(waiting, now_ms)
-    court.recheck(known, now_ms)
+    cases = CaseBook(poll_s=60, hold_s=HOLD_S)
+    cases.restore(said, now_ms)
+    cases.add(waiting, now_ms)
+    cases.restore_rechecks(known, now_ms)
     told: list[Any] = []
     for word in sorted(said.observations, key=lambda each: (each.condition_id, each.source)):
         again = msgspec.structs.replace(word, observed_at_ms=now_ms)
-        heard = court.hear(again, markets[word.condition_id], now_ms)
-        clash, step = heard.contradiction, heard.transition
+        findings = cases.observe(again, markets[word.condition_id], now_ms)
+        clash, step = findings.contradiction, findings.transition
         told.append(
             {
                 "condition_id": word.condition_id,
                 "source": word.source.value,
-                "new": heard.evidence is not None,
-                "resolution": heard.resolution and resolution(heard.resolution),
+                "new": findings.observation is not None,
+                "resolution": findings.resolution and resolution(findings.resolution),
                 "contradiction": clash and [clash.recorded, clash.observed, clash.source.value],
                 "transition": step and transition(step),
             }
         )
-    ended = court.rise([markets[each] for each in sorted(markets)], now_ms)
+    ended = cases.end_round([markets[each] for each in sorted(markets)], now_ms)
     return [*told, *map(transition, ended)]
 
 

@@ -134,7 +134,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
                     "condition_id": row.condition_id,
                     "source": TRACKER,
                     "observed_at_ms": row.at_ms,
-                    "verdict": row.standing,
+                    "verdict": row.after,
                     "reason": clean(row.reason),
                     "payouts": None,
                     "payload": _json({"before": row.before}),

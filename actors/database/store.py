@@ -79,7 +79,7 @@ def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> Sto
             )
     return StoredEvidence(
         observations=tuple(observations),
-        standings=tuple(standings),
+        states=tuple(standings),
         contradicted=tuple(contradicted),
     )
 
@@ -108,7 +108,7 @@ def _recheck(row: Row) -> Recheck:
         market=_market.decode(market),
         recorded_at_ms=recorded_ms,
         due_at_ms=due_ms,
-        told=tuple((Source(source), observed) for source, observed in known),
+        contradicted_by=tuple((Source(source), observed) for source, observed in known),
     )
 
 

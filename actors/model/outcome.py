@@ -1,4 +1,8 @@
-"""Outcomes as values: what sources say of a market, what is recorded of it."""
+"""Outcomes of markets as values: what sources report, what is recorded, what is read back.
+
+Times are wall clock milliseconds since 1970. Payouts are shares of one dollar, exact decimals.
+docs/explanation/resolutions.md explains the rule that leads from observations to a resolution.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -9,9 +13,21 @@ import msgspec
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
 
+NOTHING = Decimal(0)
+HALF = Decimal("0.5")
+ALL = Decimal(1)
+
+
+def is_outcome(payouts: Sequence[Decimal]) -> bool:
+    """Return whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
+    return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
+
+
+# -------------------------------------------------------- what sources report
+
 
 class Source(StrEnum):
-    """Who was asked."""
+    """A source that reports outcomes."""
 
     GAMMA = "gamma"
     CLOB = "clob"
@@ -20,14 +36,13 @@ class Source(StrEnum):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one source said of one market at one time.
+    """What one source reported about one market at one time.
 
     Attributes:
-        observed_at_ms: Wall clock, milliseconds since 1970.
-        payouts: (token id, payout) for each token when the source's word is
-            final: payouts in 0..1 that add up to 1. None when it is not final.
-        reason: Why it is not final, in one stable phrase; empty when final.
-        payload: The part of the answer that says so, as JSON text.
+        payouts: (token id, payout) of each token when the source reports a final
+            outcome: payouts in 0..1 that add up to 1. None when it is not final.
+        reason: Why it is not final, in one stable phrase; empty when it is.
+        payload: The part of the answer that shows it, as JSON text.
     """
 
     condition_id: ConditionId
@@ -38,21 +53,19 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-NOTHING = Decimal(0)
-HALF = Decimal("0.5")
-ALL = Decimal(1)
+# ----------------------------------------------------------- what is recorded
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict to be recorded for ever.
+    """The outcome of a market, recorded once and never changed.
 
     Attributes:
         kind: `winner` or `split`.
         winning_token_id, winning_outcome: None for a split.
         payouts: In outcome order, sum 1.
-        resolved_at_ms: When the market resolved as the sources tell it, or the
-            time from which two of them agreed when none tells.
-        sources: Who agreed.
+        resolved_at_ms: When the market resolved as the sources report it, or, when
+            none does, the time from which two of them agreed.
+        sources: Those that agreed, in alphabetical order.
     """
 
     condition_id: ConditionId
@@ -65,7 +78,12 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
-    """A source says something else than what is recorded, or than another source."""
+    """A final observation that differs from the recorded resolution or from another source.
+
+    Attributes:
+        recorded: The recorded outcome, or what the other sources report.
+        observed: What `source` reports.
+    """
 
     condition_id: ConditionId
     detected_at_ms: int
@@ -74,19 +92,8 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
 
 
-def is_outcome(payouts: Sequence[Decimal]) -> bool:
-    """Return whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
-    return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
-
-
-DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
-PROPOSED = frozenset({"proposed", "reproposed"})
-TRACKER = "tracker"
-"""The source of a transition, beside the sources of words."""
-
-
 class MarketState(StrEnum):
-    """Where a market stands."""
+    """How far a market has come on its way to a resolution. The texts are stored."""
 
     OPEN = "open"
     ENDED = "ended"
@@ -98,55 +105,40 @@ class MarketState(StrEnum):
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """A market stands elsewhere than before.
+    """A change of the state of a market.
 
     Attributes:
-        at_ms: Wall clock, milliseconds since 1970; later than that of the transition before.
-        reason: What it waits for now, or what brought it here.
+        at_ms: Later than the transition before of the same market.
+        reason: What the market waits for now, or what caused the change.
     """
 
     condition_id: ConditionId
     at_ms: int
     before: MarketState
-    standing: MarketState
+    after: MarketState
     reason: str
 
 
+TRACKER = "tracker"
+"""The source with which transitions are stored, among the observations of the sources."""
+
+
+# ----------------------------------------- what is read back from the database
+
+
 class StoredEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What earlier lives heard last of markets that have no verdict.
+    """The stored evidence on markets that have no resolution.
 
     Attributes:
-        observations: The last word of each source; their payload is left out.
-        standings: (market, where it stood last, since when in ms).
-        contradicted: Markets about which sources once contradicted each other.
+        observations: The last one of each source, dated when that source first
+            reported it; without payload.
+        states: (market, its last state, since when).
+        contradicted: Markets about which sources contradicted each other at some time.
     """
 
     observations: tuple[Observation, ...] = ()
-    standings: tuple[tuple[ConditionId, MarketState, int], ...] = ()
+    states: tuple[tuple[ConditionId, MarketState, int], ...] = ()
     contradicted: tuple[ConditionId, ...] = ()
-
-
-class TimeWindow(msgspec.Struct, frozen=True):
-    """Looks that fall due after `since_ms` (None: since the last life) and until `until_ms`."""
-
-    since_ms: int | None
-    until_ms: int
-
-
-class Recheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored verdict of which a look falls due.
-
-    Attributes:
-        recorded_at_ms: When the database took it.
-        due_at_ms: The first look that falls due.
-        told: (source, what it said) of contradictions that are known.
-    """
-
-    resolution: Resolution
-    market: Market
-    recorded_at_ms: int
-    due_at_ms: int
-    told: tuple[tuple[Source, str], ...] = ()
 
 
 RECHECKS_MS = (
@@ -157,4 +149,31 @@ RECHECKS_MS = (
     3 * 24 * 3_600_000,
     7 * 24 * 3_600_000,
 )
-"""Ages of a verdict at which it is looked at again."""
+"""Ages of a resolution at which the sources are asked about its market again."""
+
+
+class Recheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored resolution that is to be checked again.
+
+    Attributes:
+        recorded_at_ms: When the database stored the resolution.
+        due_at_ms: When the next recheck falls due.
+        contradicted_by: (source, what it reported) of each contradiction that is stored.
+    """
+
+    resolution: Resolution
+    market: Market
+    recorded_at_ms: int
+    due_at_ms: int
+    contradicted_by: tuple[tuple[Source, str], ...] = ()
+
+
+class TimeWindow(msgspec.Struct, frozen=True):
+    """The times after `since_ms` and until `until_ms`.
+
+    Attributes:
+        since_ms: None: from ten minutes before the last stored evidence.
+    """
+
+    since_ms: int | None
+    until_ms: int

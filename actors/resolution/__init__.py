@@ -1,1 +1,1 @@
-"""Outcomes of markets: ResolutionActor, the quorum rule, who is asked when."""
+"""The outcomes of markets: ResolutionActor, the quorum rule, which source is asked when."""

@@ -1,4 +1,8 @@
-"""The cases: from what the sources say to what is told, and when the market is heard again.
+"""The open cases: evidence, state and schedule of every market that waits for its outcome.
+
+`CaseBook.observe` leads from one observation to its findings: what is to be stored
+and reported. `CaseBook.end_round` sets when each market is polled again. Nothing
+here asks a source or writes: the resolution actor does.
 
 All times are wall clock milliseconds since 1970, passed in.
 """
@@ -10,8 +14,6 @@ import msgspec
 
 from actors.model.market import Market
 from actors.model.outcome import (
-    DISPUTED,
-    PROPOSED,
     Contradiction,
     MarketState,
     Observation,
@@ -21,43 +23,28 @@ from actors.model.outcome import (
     Transition,
 )
 from actors.model.trade import ConditionId
-from actors.resolution import recheck
+from actors.resolution.evidence import Evidence
+from actors.resolution.market_states import MarketStates, state_of
 from actors.resolution.quorum import (
-    CONFIRMING,
-    HOLDING,
     Conflict,
     Decision,
     NotYet,
-    SourceRecord,
     Split,
     Winner,
-    judge,
-    settle,
+    decide,
+    resolution_of,
 )
-from actors.resolution.recheck import RecordedResolutions
+from actors.resolution.recheck import RecordedResolutions, due_ms
 from actors.resolution.schedule import Schedule
 
 CONTRADICTED = "sources contradict each other"
-TO_BE_STORED = "verdict to be stored"
+TO_BE_STORED = "resolution to be stored"
 RECORDED = "recorded"
-
-
-# MERGED: where a market stands on its way to a verdict, and each step of
-# that way. open → ended → proposed ⇄ disputed → agreed-holding → recorded, with conflict beside
-# all of them. Steps may be left out, and a source that takes its word back leads back. The
-# table stands in docs/explanation/resolutions.md.
-CLOSED = frozenset({"closed without status", "prices not final", "no winner flag"})
-
-
-# MERGED: What the sources have said of the markets that wait, and what follows from it.
-# Times are wall clock milliseconds since 1970, passed in.
-
-
 OLDEST_MS = 1_577_836_800_000  # 2020-01-01: nothing resolved before
 
 
 class Novelty(Enum):
-    """Whether a source says something that it has not said last."""
+    """How an observation differs from the one before of the same source."""
 
     NONE = 0
     FIRST = 1
@@ -65,326 +52,294 @@ class Novelty(Enum):
 
 
 class EvidenceBook:
-    """The record about each market that was looked at."""
+    """The evidence on each market that was polled."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_ms = int(hold_s * 1000)
-        self._records: dict[ConditionId, SourceRecord] = {}
+        self._evidence: dict[ConditionId, Evidence] = {}
         self._closed_ms: dict[ConditionId, int] = {}
-        self._clashes: dict[ConditionId, str] = {}
+        self._conflicts: dict[ConditionId, str] = {}
 
-    def hear(self, observation: Observation) -> Novelty:
-        """Take in what a source says; tell whether it has said so before."""
-        condition_id = observation.condition_id
-        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
-        self._records[condition_id] = known.hear(observation)
-        said = [word for word in known.words if word.source is observation.source]
-        if not said:
+    def of(self, condition_id: ConditionId) -> Evidence | None:
+        """Return the evidence on this market, or None when no source was asked."""
+        return self._evidence.get(condition_id)
+
+    def add(self, observation: Observation) -> Novelty:
+        """Add an observation; return whether its source reports something new."""
+        evidence = self._known(observation.condition_id)
+        self._evidence[observation.condition_id] = evidence.add(observation)
+        before = evidence.statement(observation.source)
+        if before is None:
             return Novelty.FIRST
         payouts = None if observation.payouts is None else frozenset(observation.payouts)
-        same = (said[0].payouts, said[0].reason) == (payouts, observation.reason)
+        same = (before.payouts, before.reason) == (payouts, observation.reason)
         return Novelty.NONE if same else Novelty.CHANGED
 
-    def remember(self, observation: Observation) -> None:
-        """Take in what a source said last to an earlier life."""
-        condition_id = observation.condition_id
-        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
-        self._records[condition_id] = known.recall(observation)
+    def restore(self, observation: Observation) -> None:
+        """Add the last observation of a source that the database has."""
+        evidence = self._known(observation.condition_id)
+        self._evidence[observation.condition_id] = evidence.add_stored(observation)
 
-    def clashed(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Note that sources contradicted each other in an earlier life: the hold starts anew."""
-        known = self._records.get(condition_id) or SourceRecord(condition_id=condition_id)
-        clash_ms = max(known.clash_ms, now_ms)
-        self._records[condition_id] = msgspec.structs.replace(known, clash_ms=clash_ms)
+    def contradicted(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Note that sources contradicted each other until now at most: the hold starts again."""
+        evidence = self._known(condition_id)
+        until_ms = max(evidence.contradicted_until_ms, now_ms)
+        self._evidence[condition_id] = msgspec.structs.replace(
+            evidence, contradicted_until_ms=until_ms
+        )
 
-    def record(self, condition_id: ConditionId) -> SourceRecord | None:
-        """Return what was said of this market, or None when nobody was asked."""
-        return self._records.get(condition_id)
-
-    def dated(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
-        """Note when a market closed as a source tells it; an impossible time is not believed."""
+    def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
+        """Note when a market closed, as Gamma reports it; ignore an impossible time."""
         if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
 
-    def verdict(self, market: Market, now_ms: int) -> Decision:
-        """Return the verdict as it stands."""
-        record = self._records.get(market.condition_id)
-        if record is None:
+    def decision(self, market: Market, now_ms: int) -> Decision:
+        """Return the present decision on a market."""
+        evidence = self._evidence.get(market.condition_id)
+        if evidence is None:
             return NotYet(reason="no source knows it")
-        return judge(record, market, now_ms=now_ms, hold_ms=self._hold_ms)
+        return decide(evidence, market, now_ms=now_ms, hold_ms=self._hold_ms)
 
-    def resolution(self, verdict: Winner | Split, market: Market) -> Resolution:
-        """Return what is to be recorded, dated by Gamma or by the first final word."""
-        told_ms = self._closed_ms.get(market.condition_id)
-        if told_ms is None:
-            words = self._records[market.condition_id].words
-            told_ms = min(word.since_ms for word in words if word.payouts is not None)
-        return settle(verdict, market, resolved_at_ms=told_ms)
+    def resolution(self, decision: Winner | Split, market: Market) -> Resolution:
+        """Return the resolution to record, dated by Gamma or by the first final observation."""
+        resolved_ms = self._closed_ms.get(market.condition_id)
+        if resolved_ms is None:
+            statements = self._evidence[market.condition_id].statements
+            resolved_ms = min(each.since_ms for each in statements if each.payouts is not None)
+        return resolution_of(decision, market, resolved_at_ms=resolved_ms)
 
-    def clash(self, conflict: Conflict, observation: Observation) -> Contradiction | None:
-        """Return the contradiction between the last speaker and the others, once for each."""
-        mark = f"{observation.source} says "
-        said = conflict.reason.split("; ")
-        known = self._clashes.get(observation.condition_id) == conflict.reason
-        if known or not any(each.startswith(mark) for each in said):
+    def contradiction(self, conflict: Conflict, observation: Observation) -> Contradiction | None:
+        """Return the contradiction between this observation and the other sources.
+
+        None when its source takes no part in the conflict, or when the same
+        conflict was returned before.
+        """
+        prefix = f"{observation.source} says "
+        parts = conflict.reason.split("; ")
+        known = self._conflicts.get(observation.condition_id) == conflict.reason
+        if known or not any(each.startswith(prefix) for each in parts):
             return None
-        self._clashes[observation.condition_id] = conflict.reason
+        self._conflicts[observation.condition_id] = conflict.reason
+        own = "; ".join(each for each in parts if each.startswith(prefix))
         return Contradiction(
             condition_id=observation.condition_id,
             detected_at_ms=observation.observed_at_ms,
-            recorded="; ".join(each for each in said if not each.startswith(mark)),
-            observed="; ".join(each for each in said if each.startswith(mark)).removeprefix(mark),
+            recorded="; ".join(each for each in parts if not each.startswith(prefix)),
+            observed=own.removeprefix(prefix),
             source=observation.source,
         )
 
-    def forget(self, condition_id: ConditionId) -> None:
-        """Let go of all that was said of this market."""
-        self._records.pop(condition_id, None)
+    def remove(self, condition_id: ConditionId) -> None:
+        """Forget the evidence on this market."""
+        self._evidence.pop(condition_id, None)
         self._closed_ms.pop(condition_id, None)
-        self._clashes.pop(condition_id, None)
+        self._conflicts.pop(condition_id, None)
+
+    def _known(self, condition_id: ConditionId) -> Evidence:
+        return self._evidence.get(condition_id) or Evidence(condition_id=condition_id)
 
 
-def stands(verdict: Decision, record: SourceRecord | None, *, ended: bool) -> MarketState:
-    """Return where a market stands by what is said of it.
-
-    Args:
-        verdict: As it is now.
-        record: What it rests on; None when nobody was asked.
-        ended: The planned end of trading is over.
-    """
-    if isinstance(verdict, Conflict):
-        return MarketState.CONFLICT
-    if not isinstance(verdict, NotYet):
-        return MarketState.RECORDED
-    if verdict.reason in (HOLDING, CONFIRMING):
-        return MarketState.HOLDING
-    words = record.words if record else ()
-    reasons = {word.reason for word in words}
-    if reasons & DISPUTED:
-        return MarketState.DISPUTED
-    if reasons & PROPOSED:
-        return MarketState.PROPOSED
-    told = any(word.payouts is not None for word in words) or bool(reasons & CLOSED)
-    return MarketState.ENDED if ended or told else MarketState.OPEN
-
-
-class MarketStates:
-    """Where each market stood last. Those that are open need no room."""
-
-    def __init__(self) -> None:
-        self._last: dict[ConditionId, tuple[MarketState, int]] = {}
-
-    def of(self, condition_id: ConditionId) -> MarketState:
-        """Return where a market stands."""
-        return self._last.get(condition_id, (MarketState.OPEN, 0))[0]
-
-    def remember(self, condition_id: ConditionId, standing: MarketState, at_ms: int) -> None:
-        """Take over from an earlier life; what was seen in this one counts more."""
-        self._last.setdefault(condition_id, (standing, at_ms))
-
-    def move(
-        self, condition_id: ConditionId, standing: MarketState, reason: str, now_ms: int
-    ) -> Transition | None:
-        """Note where a market stands now; give the transition if that is elsewhere."""
-        before, last_ms = self._last.get(condition_id, (MarketState.OPEN, 0))
-        if standing is before:
-            return None
-        at_ms = max(now_ms, last_ms + 1)  # two steps may fall into one millisecond
-        self._last[condition_id] = (standing, at_ms)
-        return Transition(
-            condition_id=condition_id,
-            at_ms=at_ms,
-            before=before,
-            standing=standing,
-            reason=reason,
-        )
-
-    def forget(self, condition_id: ConditionId) -> None:
-        """Let go of a market."""
-        self._last.pop(condition_id, None)
-
-
-class Heard(msgspec.Struct, frozen=True, kw_only=True):
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """What follows from one observation.
 
     Attributes:
-        evidence: The observation, when its source did not say the same before.
-        resolution: The verdict, when this observation brought it.
-        contradiction: When the source contradicts another one or the verdict.
+        observation: The observation itself, when it is new and has to be stored.
+        resolution: The outcome, when this observation decided it.
+        contradiction: When it contradicts another source or the recorded resolution.
         transition: When the market was decided by it, or contradicted after that.
     """
 
-    evidence: Observation | None = None
+    observation: Observation | None = None
     resolution: Resolution | None = None
     contradiction: Contradiction | None = None
     transition: Transition | None = None
 
 
 class CaseBook:
-    """The markets without a verdict, and those with one that are looked at again soon.
+    """The markets without a resolution, and those whose resolution is checked again soon.
 
     Attributes:
-        schedule: When each of them is due.
-        horizon_ms: Until when it is known which verdicts fall due for another look.
+        schedule: When each of them is polled.
+        horizon_ms: Until when it is known which rechecks fall due.
     """
 
     def __init__(self, *, poll_s: float, hold_s: float) -> None:
         self.schedule = Schedule(poll_s)
-        self._evidence = EvidenceBook(hold_s)
-        self._archive = RecordedResolutions()
-        self._standings = MarketStates()
-        self._look_at: dict[ConditionId, int] = {}
         self.horizon_ms = 0
+        self._evidence = EvidenceBook(hold_s)
+        self._states = MarketStates()
+        self._recorded = RecordedResolutions()
+        self._poll_at: dict[ConditionId, int] = {}
 
-    def remember(self, said: StoredEvidence, now_ms: int) -> None:
-        """Take over what earlier lives heard last, so that no hold begins anew for a restart.
+    # --------------------------------------------------------------- markets
 
-        Words that are dated later than now come from a clock that was wrong, and
-        are left out. Where sources once contradicted each other, the hold does
-        begin anew: when that ended is not known.
-        """
-        for word in said.observations:
-            if word.observed_at_ms <= now_ms and word.condition_id not in self._archive:
-                self._evidence.remember(word)
-        for condition_id, standing, at_ms in said.standings:
-            self._standings.remember(condition_id, standing, at_ms)
-        for condition_id in said.contradicted:
-            if condition_id not in self._archive:
-                self._evidence.clashed(condition_id, now_ms)
-
-    def recheck(self, verdicts: Iterable[Recheck], now_ms: int) -> None:
-        """Take back verdicts of which another look falls due."""
-        for each in verdicts:
-            condition_id = each.resolution.condition_id
-            if condition_id in self._archive or not each.market.assets:
-                continue
-            self.schedule.add(each.market, now_ms)
-            self._archive.remember(each.resolution, each.recorded_at_ms, frozenset(each.told))
-            self._standings.remember(condition_id, MarketState.RECORDED, each.recorded_at_ms)
-            self.schedule.wait_for(condition_id, RECORDED)
-            self.schedule.postpone(condition_id, recheck.when(each, now_ms))
-
-    def checked(self, condition_ids: Iterable[ConditionId], now_ms: int) -> frozenset[ConditionId]:
-        """Return those of which the verdict has been looked at before."""
-        return frozenset(each for each in condition_ids if self._archive.is_old(each, now_ms))
-
-    def admit(self, markets: Iterable[Market], now_ms: int) -> tuple[ConditionId, ...]:
-        """Wait for these markets; give those whose verdict is stored already."""
-        known = []
+    def add(self, markets: Iterable[Market], now_ms: int) -> tuple[ConditionId, ...]:
+        """Wait for the outcome of these markets; return those whose resolution is stored."""
+        settled = []
         for market in markets:
-            if self._archive.is_stored(market.condition_id):
-                known.append(market.condition_id)
+            if self._recorded.is_stored(market.condition_id):
+                settled.append(market.condition_id)
             else:
                 self.schedule.add(market, now_ms)
-        return tuple(known)
+        return tuple(settled)
 
-    def call(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Hear this market now, because the feed says that it resolved."""
-        self.schedule.hint(condition_id, now_ms)
+    def poll_now(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due now, because the feed reports that it resolved."""
+        self.schedule.make_due(condition_id, now_ms)
 
-    def call_unresolved(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Hear this market now, unless it has its verdict."""
-        if condition_id not in self._archive:
-            self.schedule.hint(condition_id, now_ms)
+    def poll_unresolved(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due now, unless it has a resolution."""
+        if condition_id not in self._recorded:
+            self.schedule.make_due(condition_id, now_ms)
 
-    def date(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
-        """Note when this market closed, as Gamma tells it."""
-        self._evidence.dated(condition_id, closed_ms, now_ms)
+    def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
+        """Return (reason, markets without a stored resolution that wait for it)."""
+        counts = self.schedule.pending(limit + 1)
+        return tuple(count for count in counts if count[0] != RECORDED)[:limit]
 
-    def hear(self, observation: Observation, market: Market, now_ms: int) -> Heard:
-        """Hear a source; give what is to be told."""
-        novelty = self._evidence.hear(observation)
-        evidence = None if novelty is Novelty.NONE else observation
+    def past_first_recheck(
+        self, condition_ids: Iterable[ConditionId], now_ms: int
+    ) -> frozenset[ConditionId]:
+        """Return those whose resolution has been checked again before."""
+        return frozenset(
+            each for each in condition_ids if self._recorded.is_past_first_recheck(each, now_ms)
+        )
+
+    # --------------------------------------------------------------- restart
+
+    def restore(self, stored: StoredEvidence, now_ms: int) -> None:
+        """Take over the stored evidence, so that a restart does not start the hold again.
+
+        Observations dated later than now come from a clock that was wrong, and are
+        left out. Where sources once contradicted each other the hold does start
+        again: when that ended is not known.
+        """
+        for observation in stored.observations:
+            known = observation.condition_id in self._recorded
+            if observation.observed_at_ms <= now_ms and not known:
+                self._evidence.restore(observation)
+        for condition_id, state, at_ms in stored.states:
+            self._states.restore(condition_id, state, at_ms)
+        for condition_id in stored.contradicted:
+            if condition_id not in self._recorded:
+                self._evidence.contradicted(condition_id, now_ms)
+
+    def restore_rechecks(self, rechecks: Iterable[Recheck], now_ms: int) -> None:
+        """Take over stored resolutions whose recheck falls due."""
+        for recheck in rechecks:
+            condition_id = recheck.resolution.condition_id
+            if condition_id in self._recorded or not recheck.market.assets:
+                continue
+            self.schedule.add(recheck.market, now_ms)
+            self._recorded.restore(recheck)
+            self._states.restore(condition_id, MarketState.RECORDED, recheck.recorded_at_ms)
+            self.schedule.wait_for(condition_id, RECORDED)
+            self.schedule.set_due(condition_id, due_ms(recheck, now_ms))
+
+    # ---------------------------------------------------------- observations
+
+    def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
+        """Note when this market closed, as Gamma reports it."""
+        self._evidence.closed(condition_id, closed_ms, now_ms)
+
+    def observe(self, observation: Observation, market: Market, now_ms: int) -> Findings:
+        """Take in an observation; return what follows from it."""
+        condition_id = market.condition_id
+        novelty = self._evidence.add(observation)
+        new = None if novelty is Novelty.NONE else observation
         if novelty is Novelty.CHANGED or observation.payouts is not None:
-            self.schedule.news(market.condition_id, now_ms)
-        if market.condition_id in self._archive:
-            return self._hear_again(observation, now_ms, news=novelty is Novelty.CHANGED)
-        verdict = self._evidence.verdict(market, now_ms)
-        self._look_at.pop(market.condition_id, None)
-        if isinstance(verdict, NotYet):
-            self._adjourn(market.condition_id, verdict)
-            return Heard(evidence=evidence)
-        if isinstance(verdict, Conflict):
-            self.schedule.wait_for(market.condition_id, CONTRADICTED)
-            clash = self._evidence.clash(verdict, observation)
-            return Heard(evidence=evidence, contradiction=clash)
-        resolution = self._evidence.resolution(verdict, market)
-        self._archive.record(resolution, now_ms)
-        self.schedule.wait_for(market.condition_id, TO_BE_STORED)
+            self.schedule.note_change(condition_id, now_ms)
+        if condition_id in self._recorded:
+            return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
+        decision = self._evidence.decision(market, now_ms)
+        self._poll_at.pop(condition_id, None)
+        if isinstance(decision, NotYet):
+            self._wait(condition_id, decision)
+            return Findings(observation=new)
+        if isinstance(decision, Conflict):
+            self.schedule.wait_for(condition_id, CONTRADICTED)
+            contradiction = self._evidence.contradiction(decision, observation)
+            return Findings(observation=new, contradiction=contradiction)
+        resolution = self._evidence.resolution(decision, market)
+        self._recorded.record(resolution, now_ms)
+        self.schedule.wait_for(condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
-        step = self._standings.move(market.condition_id, MarketState.RECORDED, agreed, now_ms)
-        return Heard(evidence=evidence, resolution=resolution, transition=step)
+        transition = self._states.move(condition_id, MarketState.RECORDED, agreed, now_ms)
+        return Findings(observation=new, resolution=resolution, transition=transition)
 
-    def _hear_again(self, observation: Observation, now_ms: int, *, news: bool) -> Heard:
-        """Hear a source of a recorded verdict: only what is new since, or contradicts, is kept."""
-        found = self._archive.check(observation)
-        step = None
+    def _check(self, observation: Observation, now_ms: int, *, changed: bool) -> Findings:
+        """Compare an observation with the recorded resolution.
+
+        It is stored only when its source changed or contradicts.
+        """
+        found = self._recorded.check(observation)
+        transition = None
         if found is not None:
             reason = f"{found.source} says {found.observed}"
-            step = self._standings.move(found.condition_id, MarketState.CONFLICT, reason, now_ms)
-        evidence = observation if news or found is not None else None
-        return Heard(evidence=evidence, contradiction=found, transition=step)
+            transition = self._states.move(found.condition_id, MarketState.CONFLICT, reason, now_ms)
+        new = observation if changed or found is not None else None
+        return Findings(observation=new, contradiction=found, transition=transition)
 
-    def rise(
+    def _wait(self, condition_id: ConditionId, decision: NotYet) -> None:
+        self.schedule.wait_for(condition_id, decision.reason)
+        if decision.poll_at_ms is not None:
+            self._poll_at[condition_id] = decision.poll_at_ms
+
+    def stored(self, condition_id: ConditionId) -> None:
+        """Note that the database has the resolution of this market."""
+        self._recorded.mark_stored(condition_id)
+        self.schedule.wait_for(condition_id, RECORDED)
+
+    # ------------------------------------------------------- end of a round
+
+    def end_round(
         self,
         markets: Iterable[Market],
         now_ms: int,
         *,
         missed: Container[ConditionId] = (),
     ) -> tuple[Transition, ...]:
-        """End a look at these markets: set when each is due again, those that were missed soon.
+        """Set when each of the polled markets is due again; return the changes of state.
 
-        Gives the markets that stand elsewhere than before it.
+        Args:
+            markets: Those of the round.
+            now_ms: Wall clock.
+            missed: Those about which no source answered: they are due again soon.
         """
-        steps = []
+        transitions = []
         for market in markets:
             condition_id = market.condition_id
-            if condition_id in self._archive:
-                self._watch(condition_id, now_ms)
+            if condition_id in self._recorded:
+                self._set_next_recheck(condition_id, now_ms)
                 continue
-            look_at_ms = self._look_at.pop(condition_id, None)
+            poll_at_ms = self._poll_at.pop(condition_id, None)
             if condition_id in missed:
-                look_at_ms = now_ms
-            self.schedule.later(condition_id, now_ms, look_at_ms=look_at_ms)
-            steps.append(self._step(market, now_ms))
-        return tuple(step for step in steps if step is not None)
+                poll_at_ms = now_ms
+            self.schedule.put_back(condition_id, now_ms, poll_at_ms=poll_at_ms)
+            transitions.append(self._transition(market, now_ms))
+        return tuple(each for each in transitions if each is not None)
 
-    def _step(self, market: Market, now_ms: int) -> Transition | None:
-        verdict = self._evidence.verdict(market, now_ms)
-        standing = stands(
-            verdict,
-            self._evidence.record(market.condition_id),
+    def _transition(self, market: Market, now_ms: int) -> Transition | None:
+        decision = self._evidence.decision(market, now_ms)
+        state = state_of(
+            decision,
+            self._evidence.of(market.condition_id),
             ended=self.schedule.ended(market.condition_id, now_ms),
         )
-        if standing is MarketState.RECORDED:
-            return None  # the next look tells the verdict
-        reason = verdict.reason if isinstance(verdict, NotYet | Conflict) else ""
-        return self._standings.move(market.condition_id, standing, reason, now_ms)
+        if state is MarketState.RECORDED:
+            return None  # the next observation records the resolution, with its transition
+        reason = decision.reason if isinstance(decision, NotYet | Conflict) else ""
+        return self._states.move(market.condition_id, state, reason, now_ms)
 
-    def stored(self, condition_id: ConditionId) -> None:
-        """Note that the database has this verdict."""
-        self._archive.stored(condition_id)
-        self.schedule.wait_for(condition_id, RECORDED)
-
-    def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
-        """Return (reason, markets without a stored verdict that wait for it)."""
-        counts = self.schedule.pending(limit + 1)
-        return tuple(count for count in counts if count[0] != RECORDED)[:limit]
-
-    def _adjourn(self, condition_id: ConditionId, verdict: NotYet) -> None:
-        self.schedule.wait_for(condition_id, verdict.reason)
-        if verdict.look_at_ms is not None:
-            self._look_at[condition_id] = verdict.look_at_ms
-
-    def _watch(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Set the next look at a verdict; the last one lets the market go."""
-        next_ms = self._archive.looked(condition_id, now_ms, self.horizon_ms)
+    def _set_next_recheck(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Set when a resolution is checked again; after the last time forget its market."""
+        next_ms = self._recorded.next_recheck_ms(condition_id, now_ms, self.horizon_ms)
         if next_ms is not None:
-            self.schedule.postpone(condition_id, next_ms)
-        elif self._archive.is_stored(condition_id):
-            self.schedule.drop(condition_id)
-            self._evidence.forget(condition_id)
-            self._archive.forget(condition_id)
-            self._standings.forget(condition_id)
+            self.schedule.set_due(condition_id, next_ms)
+        elif self._recorded.is_stored(condition_id):
+            self.schedule.remove(condition_id)
+            self._evidence.remove(condition_id)
+            self._recorded.remove(condition_id)
+            self._states.remove(condition_id)
         else:
-            self.schedule.later(condition_id, now_ms)
+            self.schedule.put_back(condition_id, now_ms)

@@ -1,10 +1,9 @@
-"""One look at some due markets, at all sources, one question at a time.
+"""What to ask the sources: rounds of requests about due markets, and the resolved listing.
 
-Gamma is asked first, for the closed ones and then for the open ones, since it
-gives only those it is asked for; then the Data API, the chain, and the CLOB,
-which takes one market a question: it is asked about every market that another
-source calls final, and about a few of the others that have ended. Of a verdict
-that was looked at before it is not asked again.
+`PollRound` gives the requests about some due markets, one at a time, and takes in
+what they brought. `RecentlyResolved` names further markets to poll, from Gamma's
+listing of resolved markets. `send` and `read_answer` translate a request into a
+call of its source and the answer into observations.
 """
 
 from collections import deque
@@ -20,15 +19,22 @@ from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.pagination import Pagination, resolved, spellings
 from actors.polymarket.ports import Chain, Sources
 
-LOOK_IDS = 100
+ROUND_MARKETS = 100
 GAMMA_IDS = 50
 DATA_IDS = 20
 CHAIN_IDS = 20
 CLOB_EXTRA = 5
+"""Markets of a round that have ended, of which the CLOB is asked though no source is final."""
+OVERLAP_MS = 600_000
+"""How far behind the latest known closing the resolved listing is read."""
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """Ask this source about these markets; `closed` is for Gamma alone."""
+class Request(msgspec.Struct, frozen=True):
+    """One request to a source about these markets.
+
+    Attributes:
+        closed: Gamma only: ask for closed markets instead of open ones.
+    """
 
     source: Source
     ids: tuple[ConditionId, ...]
@@ -36,51 +42,65 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 Answer = Sequence[bytes | chain.Facts]
-"""Objects as the source gave them; of the chain, the facts about each id asked."""
+"""Objects as the source sent them; from the chain, the facts about each id."""
 
 
-def read(
-    ask: Ask, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
+def send(request: Request, sources: Sources, contract: Chain | None) -> Answer:
+    """Send a request to its source and return the answer. Blocks until it arrives.
+
+    Raises:
+        SourceUnavailable: No usable answer.
+        PayloadRejected: The answer has another shape.
+    """
+    if request.source is Source.GAMMA:
+        return sources.markets_by_condition(spellings(request.ids), closed=request.closed)
+    if request.source is Source.DATA:
+        return sources.resolutions(request.ids)
+    if request.source is Source.CHAIN and contract is not None:
+        return contract.payouts(request.ids)
+    found = sources.clob_market(request.ids[0])
+    return () if found is None else (found,)
+
+
+def read_answer(
+    request: Request, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
 ) -> tuple[Observation, ...]:
-    """Return what an answer says of the markets that were asked for; strangers say nothing.
+    """Return the observations of an answer; what it holds on other markets is ignored.
 
     Args:
-        ask: The question.
-        answer: What the source answered.
-        markets: Those that were asked for, by condition id.
+        request: That was answered.
+        answer: That the source sent.
+        markets: Those of the request, by condition id.
         at_ms: Wall clock, milliseconds since 1970.
     """
-    if ask.source is Source.CHAIN:
+    if request.source is Source.CHAIN:
         facts = (each for each in answer if isinstance(each, chain.Facts))
         return tuple(
             chain.observe(found, markets[each], at_ms)
-            for each, found in zip(ask.ids, facts, strict=False)
+            for each, found in zip(request.ids, facts, strict=False)
         )
-    raws = _raws(answer)
-    if ask.source is Source.DATA:
-        return data_api.observe_all(raws, markets, at_ms)
-    if ask.source is Source.GAMMA:
-        named = ((gamma.condition_of(raw), raw) for raw in raws)
+    objects = _json_objects(answer)
+    if request.source is Source.DATA:
+        return data_api.observe_all(objects, markets, at_ms)
+    if request.source is Source.GAMMA:
+        named = ((gamma.condition_of(raw), raw) for raw in objects)
         return tuple(
             gamma.observe(raw, market, at_ms)
             for each, raw in named
             if each is not None and (market := markets.get(each)) is not None
         )
     return tuple(
-        clob.observe(raw, markets[each], at_ms) for each, raw in zip(ask.ids, raws, strict=False)
+        clob.observe(raw, markets[each], at_ms)
+        for each, raw in zip(request.ids, objects, strict=False)
     )
 
 
-def _raws(answer: Answer) -> tuple[bytes, ...]:
-    return tuple(each for each in answer if isinstance(each, bytes))
-
-
-def closings(ask: Ask, answer: Answer) -> tuple[tuple[ConditionId, int | None], ...]:
-    """Return (condition id, time of closing in ms) as Gamma tells it of closed markets."""
-    if ask.source is not Source.GAMMA or not ask.closed:
+def closing_times(request: Request, answer: Answer) -> tuple[tuple[ConditionId, int | None], ...]:
+    """Return (condition id, closing time in ms) that Gamma reports of closed markets."""
+    if request.source is not Source.GAMMA or not request.closed:
         return ()
-    named = ((gamma.condition_of(raw), raw) for raw in _raws(answer))
-    asked = set(ask.ids)
+    named = ((gamma.condition_of(raw), raw) for raw in _json_objects(answer))
+    asked = set(request.ids)
     return tuple(
         (each, gamma.resolved_at_ms(raw))
         for each, raw in named
@@ -88,11 +108,26 @@ def closings(ask: Ask, answer: Answer) -> tuple[tuple[ConditionId, int | None], 
     )
 
 
+def _json_objects(answer: Answer) -> tuple[bytes, ...]:
+    return tuple(each for each in answer if isinstance(each, bytes))
+
+
 class PollRound:
-    """What is still to be asked in this look.
+    """The requests about some due markets: each source is asked about each of them.
+
+    Gamma is asked first, for the closed markets and then for those that it did not
+    find among them; then the Data API, the chain, and the CLOB. The CLOB takes one
+    market a request, so it is asked about every market that another source calls
+    final, and about a few of the others that have ended.
 
     Attributes:
-        markets: Those that are looked at, by condition id.
+        markets: Those of this round, by condition id.
+
+    Args:
+        markets: Those of this round.
+        ended: Those of them whose planned end is over.
+        with_chain: Whether the chain is asked.
+        without_clob: Those about which the CLOB is not asked.
     """
 
     def __init__(
@@ -101,97 +136,84 @@ class PollRound:
         *,
         ended: Sequence[ConditionId],
         with_chain: bool,
-        checked: Container[ConditionId] = (),
+        without_clob: Container[ConditionId] = (),
     ) -> None:
         self.markets = {market.condition_id: market for market in markets}
         ids = tuple(self.markets)
-        old = tuple(each for each in ids if self.markets[each].version == "v1")
+        v1_ids = tuple(each for each in ids if self.markets[each].version == "v1")
         self._ended = ended
-        self._checked = checked
+        self._without_clob = without_clob
         self._final: dict[ConditionId, None] = {}
-        self._heard: set[ConditionId] = set()
+        self._observed: set[ConditionId] = set()
         self._unanswered: set[ConditionId] = set()
-        self._clob_asked = False
-        self._asks: deque[Ask] = deque(
-            Ask(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
+        self._clob_planned = False
+        self._requests: deque[Request] = deque(
+            Request(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
         )
-        self._asks.extend(Ask(Source.DATA, chunk) for chunk in chunks(ids, DATA_IDS))
-        if with_chain:  # V2 markets do not live on that contract
-            self._asks.extend(Ask(Source.CHAIN, chunk) for chunk in chunks(old, CHAIN_IDS))
+        self._requests.extend(Request(Source.DATA, chunk) for chunk in chunks(ids, DATA_IDS))
+        if with_chain:  # V2 markets are not on that contract
+            self._requests.extend(
+                Request(Source.CHAIN, chunk) for chunk in chunks(v1_ids, CHAIN_IDS)
+            )
 
-    def next(self, able: Callable[[Source], bool]) -> Ask | None:
-        """Return the next question to a source that is able to answer; None ends the look."""
+    def next(self, is_able: Callable[[Source], bool]) -> Request | None:
+        """Return the next request to a source that is able to answer; None ends the round."""
         while True:
-            if not self._asks and not self._clob_asked:
-                self._clob_asked = True
-                self._asks.extend(Ask(Source.CLOB, (each,)) for each in self._for_clob())
-            if not self._asks:
+            if not self._requests and not self._clob_planned:
+                self._clob_planned = True
+                self._requests.extend(Request(Source.CLOB, (each,)) for each in self._for_clob())
+            if not self._requests:
                 return None
-            ask = self._asks.popleft()
-            if able(ask.source):
-                return ask
-            self.unanswered(ask)
+            request = self._requests.popleft()
+            if is_able(request.source):
+                return request
+            self.unanswered(request)
 
     @property
-    def head(self) -> Source | None:
-        """Return the source of the next question, or None when that is not known yet."""
-        return self._asks[0].source if self._asks else None
+    def next_source(self) -> Source | None:
+        """Return the source of the next request, or None when that is not known yet."""
+        return self._requests[0].source if self._requests else None
 
-    def heard(self, ask: Ask, observations: Iterable[Observation]) -> None:
-        """Take in the answer to a question: who is final, and whom Gamma did not find."""
+    def answered(self, request: Request, observations: Iterable[Observation]) -> None:
+        """Take in an answer: which markets are final, and which Gamma did not find."""
         found = set()
         for observation in observations:
-            self._heard.add(observation.condition_id)
+            self._observed.add(observation.condition_id)
             found.add(observation.condition_id)
             if observation.payouts is not None:
                 self._final[observation.condition_id] = None
-        if ask.source is Source.GAMMA and ask.closed:
-            rest = tuple(each for each in ask.ids if each not in found)
+        if request.source is Source.GAMMA and request.closed:
+            rest = tuple(each for each in request.ids if each not in found)
             if rest:
-                self._asks.appendleft(Ask(Source.GAMMA, rest))
+                self._requests.appendleft(Request(Source.GAMMA, rest))
 
-    def unanswered(self, ask: Ask) -> None:
-        """Note that a question was not answered."""
-        self._unanswered.update(ask.ids)
+    def unanswered(self, request: Request) -> None:
+        """Note that a request was not answered."""
+        self._unanswered.update(request.ids)
 
     @property
     def missed(self) -> frozenset[ConditionId]:
-        """Return the markets of which nothing was heard because a source did not answer."""
-        return frozenset(self._unanswered - self._heard)
+        """Return the markets without any observation because a source did not answer."""
+        return frozenset(self._unanswered - self._observed)
 
     def _for_clob(self) -> tuple[ConditionId, ...]:
         others = [each for each in self._ended if each not in self._final]
         asked = (*self._final, *others[:CLOB_EXTRA])
-        return tuple(each for each in asked if each not in self._checked)
-
-
-def ask_sources(ask: Ask, sources: Sources, chain: Chain | None) -> Answer:
-    """Put a question to the source that it is for; give the answer. Blocks as long as that."""
-    if ask.source is Source.GAMMA:
-        return sources.markets_by_condition(spellings(ask.ids), closed=ask.closed)
-    if ask.source is Source.DATA:
-        return sources.resolutions(ask.ids)
-    if ask.source is Source.CHAIN and chain is not None:
-        return chain.payouts(ask.ids)
-    found = sources.clob_market(ask.ids[0])
-    return () if found is None else (found,)
-
-
-# MERGED: Which markets resolved lately, read off Gamma's listing of resolved markets.
-# Gamma has no `closed since` filter, so the listing is walked from the latest closing back to
-# where it is known. It only names markets to look at: a market that closed long before it
-# resolved stands further back, and is found by its own schedule. `now` is monotonic seconds,
-# `*_ms` wall clock.
-
-
-OVERLAP_MS = 600_000
+        return tuple(each for each in asked if each not in self._without_clob)
 
 
 class RecentlyResolved:
-    """The walk through the latest closings.
+    """The pass through Gamma's listing of resolved markets, from the latest closing back.
+
+    Gamma has no filter `closed since`, so each pass reads back to where the listing
+    is known. It only names markets to poll: a market that closed long before it
+    resolved is further back in the listing, and is found by its own schedule.
 
     Attributes:
-        walk: Under way, or None.
+        listing: The pass that is under way, or None.
+
+    Args:
+        poll_s: Seconds between two passes.
     """
 
     def __init__(self, poll_s: float) -> None:
@@ -199,30 +221,35 @@ class RecentlyResolved:
         self._due_at = 0.0
         self._known_ms: int | None = None
         self._latest_ms = 0
-        self.walk: Pagination | None = None
+        self.listing: Pagination | None = None
 
     def tick(self, now: float, wall_ms: int) -> None:
-        """Begin a walk when one is due. What closed before the first is left to the schedule."""
+        """Begin a pass when one is due. What closed before the first is left to the schedule.
+
+        Args:
+            now: Monotonic seconds.
+            wall_ms: Wall clock, milliseconds since 1970.
+        """
         if self._known_ms is None:
             self._known_ms = self._latest_ms = wall_ms
-        if self.walk is None and now >= self._due_at:
-            self.walk = resolved()
+        if self.listing is None and now >= self._due_at:
+            self.listing = resolved()
             self._due_at = now + self._poll_s
 
-    def read(
+    def add_page(
         self, rows: Iterable[tuple[ConditionId | None, int | None]], wall_ms: int
     ) -> tuple[ConditionId, ...]:
-        """Take in a page as (condition id, time of closing); give the markets to look at."""
+        """Take in a page as (condition id, closing time in ms); return the markets to poll."""
         page = tuple(rows)
-        closings = [closed_ms for _, closed_ms in page if closed_ms is not None]
-        told = [closed_ms for closed_ms in closings if closed_ms <= wall_ms]
+        times_ms = [closed_ms for _, closed_ms in page if closed_ms is not None]
+        past_ms = [closed_ms for closed_ms in times_ms if closed_ms <= wall_ms]
         # A clock that was ahead and is set back has left both in the future.
-        self._latest_ms = max([min(self._latest_ms, wall_ms), *told])
+        self._latest_ms = max([min(self._latest_ms, wall_ms), *past_ms])
         known_ms = min(self._known_ms or 0, wall_ms) - OVERLAP_MS
-        if self.walk is not None and (
-            self.walk.finished or not closings or min(closings) < known_ms
+        if self.listing is not None and (
+            self.listing.finished or not times_ms or min(times_ms) < known_ms
         ):
-            self.walk = None
+            self.listing = None
             self._known_ms = self._latest_ms
         return tuple(
             condition_id
@@ -231,5 +258,5 @@ class RecentlyResolved:
         )
 
     def failed(self) -> None:
-        """Give this walk up; the next one begins from the same mark."""
-        self.walk = None
+        """Give this pass up; the next one reads back as far as this one would have."""
+        self.listing = None

@@ -1,10 +1,14 @@
-"""Verdicts that are recorded, looked at again for seven days, less and less often.
+"""Rechecks: recorded resolutions are compared with the sources for seven days.
 
-A recorded verdict never changes; a source that contradicts it later is shown,
-once for each thing it says. A verdict is kept here until its first look; after
-that the database is its memory, and `resolution/recheck.py` brings it back when
-another look falls due, in whatever life of the tracker. Times are wall clock
-milliseconds.
+The intervals grow (`RECHECKS_MS`). A recorded resolution never changes; a source
+that contradicts it later is reported, once for each outcome that it reports.
+
+A resolution is kept here until its first recheck only. After that the database
+knows when the next one falls due, and is asked ten minutes ahead. So memory does
+not grow with the resolutions of a week, and a restart leaves none out: a new
+process begins a little before the last evidence of the one before.
+
+Times are wall clock milliseconds since 1970.
 """
 
 import msgspec
@@ -19,52 +23,46 @@ from actors.model.outcome import (
     TimeWindow,
 )
 from actors.model.trade import ConditionId
-from actors.resolution.quorum import check
+from actors.resolution.quorum import contradiction_of
 
+AHEAD_MS = 600_000
+"""How far ahead the database is asked."""
+MARGIN_MS = 180_000
+"""It is asked again when what is known reaches less far."""
+RETRY_MS = 60_000
+SPREAD_MS = 600_000
 MAX_DONE = 5_000
 
 
-# MERGED: of which verdicts another look falls due, asked of the database ten
-# minutes ahead. So the memory that it takes does not grow with the verdicts of a week, and a
-# restart forgets none: a new life begins a little before the last evidence of the life before.
-# Times are wall clock milliseconds.
-
-
-AHEAD_MS = 600_000
-MARGIN_MS = 180_000
-RETRY_MS = 60_000
-SPREAD_MS = 600_000
-
-
-class RecheckWindow:
-    """How far ahead the looks that fall due are known.
+class RecheckHorizon:
+    """Until when the rechecks that fall due are known.
 
     Attributes:
-        horizon_ms: Until when; 0 before the database has answered once.
+        until_ms: 0 before the database has answered once.
     """
 
     def __init__(self) -> None:
-        self.horizon_ms = 0
+        self.until_ms = 0
         self._asked_ms = 0
 
     def tick(self, now_ms: int) -> TimeWindow | None:
-        """Return the stretch to ask for now, if any; what is not answered is asked again."""
-        if self.horizon_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
+        """Return the time to ask the database about now, if any; repeat what it did not answer."""
+        if self.until_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
             return None
         self._asked_ms = now_ms
-        return TimeWindow(self.horizon_ms or None, now_ms + AHEAD_MS)
+        return TimeWindow(self.until_ms or None, now_ms + AHEAD_MS)
 
     def ask_soon(self) -> None:
-        """Ask at the next tick: the database answers again."""
+        """Ask at the next tick, since the database answers again."""
         self._asked_ms = 0
 
     def answered(self, until_ms: int) -> None:
-        """Note that all that falls due until then was told."""
-        self.horizon_ms = max(self.horizon_ms, until_ms)
+        """Note that all rechecks that fall due until then have arrived."""
+        self.until_ms = max(self.until_ms, until_ms)
 
 
-def when(recheck: Recheck, now_ms: int) -> int:
-    """Return when to look: what is overdue is spread over ten minutes, so that it delays nobody."""
+def due_ms(recheck: Recheck, now_ms: int) -> int:
+    """Return when to poll the market; overdue ones are spread over ten minutes."""
     if recheck.due_at_ms > now_ms:
         return recheck.due_at_ms
     return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
@@ -74,14 +72,14 @@ class _Recorded(msgspec.Struct):
     resolution: Resolution
     at_ms: int
     stored: bool = False
-    told: frozenset[tuple[Source, str]] = frozenset()
+    contradicted_by: frozenset[tuple[Source, str]] = frozenset()
 
 
 class RecordedResolutions:
-    """The verdicts of which a look is due soon.
+    """The resolutions whose recheck is due soon.
 
     Bounded by those that are recorded in ten minutes and those that fall due in
-    the next ten; of others only 5,000 ids are known.
+    the next ten; of others only the last 5,000 ids are kept.
     """
 
     def __init__(self) -> None:
@@ -95,39 +93,44 @@ class RecordedResolutions:
         return condition_id in self._recorded
 
     def record(self, resolution: Resolution, now_ms: int) -> int:
-        """Keep a verdict; give when it is to be looked at again."""
+        """Keep a new resolution; return when its first recheck falls due."""
         self._recorded[resolution.condition_id] = _Recorded(resolution, now_ms)
         return now_ms + RECHECKS_MS[0]
 
-    def remember(
-        self, resolution: Resolution, at_ms: int, told: frozenset[tuple[Source, str]]
-    ) -> None:
-        """Take back a stored verdict, with the contradictions that are known already."""
-        self._recorded[resolution.condition_id] = _Recorded(resolution, at_ms, True, told)
+    def restore(self, recheck: Recheck) -> None:
+        """Keep a stored resolution, with the contradictions that are stored already."""
+        self._recorded[recheck.resolution.condition_id] = _Recorded(
+            recheck.resolution,
+            recheck.recorded_at_ms,
+            stored=True,
+            contradicted_by=frozenset(recheck.contradicted_by),
+        )
 
-    def stored(self, condition_id: ConditionId) -> None:
-        """Note that the database has this verdict."""
+    def mark_stored(self, condition_id: ConditionId) -> None:
+        """Note that the database has this resolution."""
         if condition_id in self._recorded:
             self._recorded[condition_id].stored = True
 
     def is_stored(self, condition_id: ConditionId) -> bool:
-        """Return whether the database is known to have a verdict on this market."""
+        """Return whether the database is known to have the resolution of this market."""
         recorded = self._recorded.get(condition_id)
         return recorded.stored if recorded else condition_id in self._done
 
-    def is_old(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Return whether its first look is long over."""
+    def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether the first recheck of this resolution is over."""
         recorded = self._recorded.get(condition_id)
         return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
 
-    def looked(self, condition_id: ConditionId, now_ms: int, horizon_ms: int) -> int | None:
-        """Return when to look again after this look; None when somebody else will say so.
+    def next_recheck_ms(
+        self, condition_id: ConditionId, now_ms: int, horizon_ms: int
+    ) -> int | None:
+        """Return when to check again after a check; None: the database will bring it back.
 
         Args:
-            condition_id: Of a verdict that is kept here.
-            now_ms: When the look ended; a hint may have brought it before its time.
-            horizon_ms: Until when the looks that fall due are known. Those of
-                later are remembered in time.
+            condition_id: Of a resolution that is kept here.
+            now_ms: When the check ended; a hint may have brought it before its time.
+            horizon_ms: Until when the rechecks that fall due are known. Later ones
+                are read from the database in time.
         """
         recorded = self._recorded[condition_id]
         first, *others = (recorded.at_ms + each for each in RECHECKS_MS)
@@ -135,20 +138,20 @@ class RecordedResolutions:
             return first
         return next((at_ms for at_ms in others if now_ms < at_ms <= horizon_ms), None)
 
-    def forget(self, condition_id: ConditionId) -> None:
-        """Watch this verdict no longer; that there is one is known for a while."""
+    def remove(self, condition_id: ConditionId) -> None:
+        """Stop checking this resolution; for a while it stays known that there is one."""
         if self._recorded.pop(condition_id, None) is not None:
             self._done[condition_id] = None
             while len(self._done) > MAX_DONE:
                 del self._done[next(iter(self._done))]
 
     def check(self, observation: Observation) -> Contradiction | None:
-        """Return the contradiction in this observation, unless its source said the same before."""
+        """Return the contradiction to the recorded resolution, unless it is known already."""
         recorded = self._recorded.get(observation.condition_id)
         if recorded is None:
             return None
-        found = check(recorded.resolution, observation)
-        if found is None or (found.source, found.observed) in recorded.told:
+        found = contradiction_of(recorded.resolution, observation)
+        if found is None or (found.source, found.observed) in recorded.contradicted_by:
             return None
-        recorded.told |= {(found.source, found.observed)}
+        recorded.contradicted_by |= {(found.source, found.observed)}
         return found

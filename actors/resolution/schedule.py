@@ -1,16 +1,16 @@
-"""Which markets are due for a look at their outcome, and when they are due again.
+"""When each market is polled.
 
-A market is looked at when its trading is planned to end, or at once when
-somebody says that it closed or resolved. From then on every `poll_s`, and after
-ten minutes without news at intervals of a tenth of the time without news, an
-hour at most. Markets without a planned end: every six hours. All times are wall
-clock milliseconds since 1970, passed in; a clock that is set back delays looks
-and loses none.
+A market is polled first when its trading is planned to end, or at once when it is
+reported as closed or resolved. From then on every `poll_s`, and after ten minutes
+without a change at intervals of a tenth of the time without a change, one hour at
+most. Markets without a planned end: every six hours. All times are wall clock
+milliseconds since 1970, passed in; a clock that is set back delays polls and loses
+none.
 
-Memory: 220,000 markets wait here, so of each only what a verdict needs is kept,
-in one object that the garbage collector need not visit, and its strings are
-those of the message that brought it: measured at 260 bytes a market without, at
-630 with its strings.
+Memory: 220,000 markets wait here, so of each only what a decision needs is kept,
+in one object that the garbage collector need not visit, and its strings are those
+of the message that brought it: measured at 260 bytes a market without, at 630 with
+its strings.
 """
 
 import heapq
@@ -30,19 +30,26 @@ _TAKEN = -1
 
 
 class _Entry(msgspec.Struct, gc=False):
-    """One market. `end_ms`, `news_ms`: 0 = unknown, none; `next_ms`: -1 while it is looked at."""
+    """One market.
+
+    Attributes:
+        end_ms: Planned end; 0: unknown.
+        changed_ms: When a source last changed; 0: never.
+        next_ms: When it is due; -1 while it is polled.
+        reason: What it waits for.
+    """
 
     tokens: tuple[TokenId, ...]
     outcomes: tuple[str, ...]
     version: str
     end_ms: int
-    news_ms: int
+    changed_ms: int
     next_ms: int
     reason: str
 
 
 class Schedule:
-    """The markets that wait for a verdict, and those whose verdict is watched for a while."""
+    """The markets that wait for their outcome, and those whose resolution is checked again."""
 
     def __init__(self, poll_s: float) -> None:
         self._poll_ms = max(int(poll_s * 1000), 1)
@@ -57,84 +64,26 @@ class Schedule:
     def __contains__(self, condition_id: object) -> bool:
         return condition_id in self._entries
 
+    # --------------------------------------------------------------- markets
+
     def add(self, market: Market, now_ms: int) -> None:
-        """Wait for this market; one that waits already may tell a new end or that it closed."""
+        """Add a market; for a known one take over a new planned end, or that it closed."""
         end_ms = 0 if market.end_at is None else int(market.end_at.timestamp() * 1000)
         entry = self._entries.get(market.condition_id)
         if entry is None:
             entry = self._entries[market.condition_id] = self._entry(market, end_ms)
             self._reasons[entry.reason] += 1
             first_ms = max(end_ms, now_ms) if end_ms else now_ms + NO_END_MS
-            self._set_due(market.condition_id, entry, first_ms)
+            self._set_next(market.condition_id, entry, first_ms)
         elif end_ms != entry.end_ms:
             entry.end_ms = end_ms
             if end_ms and entry.reason == NOT_ENDED:
-                self._set_due(market.condition_id, entry, max(end_ms, now_ms))
+                self._set_next(market.condition_id, entry, max(end_ms, now_ms))
         if market.closed and entry.reason == NOT_ENDED:
-            self.hint(market.condition_id, now_ms)
+            self.make_due(market.condition_id, now_ms)
 
-    def hint(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Make a market due now; False when it does not wait here."""
-        entry = self._entries.get(condition_id)
-        if entry is None:
-            return False
-        entry.news_ms = now_ms
-        if entry.next_ms > now_ms or entry.next_ms == _TAKEN:
-            self._set_due(condition_id, entry, now_ms)
-        return True
-
-    def due(self, now_ms: int) -> bool:
-        """Return whether a market is due."""
-        self._drop_stale()
-        return bool(self._heap) and self._heap[0][0] <= now_ms
-
-    def take(self, now_ms: int, limit: int) -> tuple[ConditionId, ...]:
-        """Return markets that are due, the longest waiting first; `later` brings them back."""
-        taken: list[ConditionId] = []
-        while len(taken) < limit and self.due(now_ms):
-            condition_id = heapq.heappop(self._heap)[1]
-            self._entries[condition_id].next_ms = _TAKEN
-            taken.append(condition_id)
-        return tuple(taken)
-
-    def later(
-        self, condition_id: ConditionId, now_ms: int, *, look_at_ms: int | None = None
-    ) -> None:
-        """Set the next look at a market that was taken: when it is due again, or earlier.
-
-        `look_at_ms` in the past asks for a look after the shortest interval.
-        """
-        entry = self._entries.get(condition_id)
-        if entry is None:
-            return
-        next_ms = now_ms + self._pause_ms(entry, now_ms)
-        if look_at_ms is not None:
-            next_ms = min(next_ms, look_at_ms if look_at_ms > now_ms else now_ms + self._poll_ms)
-        if entry.next_ms == _TAKEN or next_ms < entry.next_ms:
-            self._set_due(condition_id, entry, next_ms)
-
-    def postpone(self, condition_id: ConditionId, at_ms: int) -> None:
-        """Look at this market at this time and not before."""
-        entry = self._entries.get(condition_id)
-        if entry is not None:
-            self._set_due(condition_id, entry, at_ms)
-
-    def news(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Note that a source changed its word: looks come often again."""
-        entry = self._entries.get(condition_id)
-        if entry is not None:
-            entry.news_ms = now_ms
-
-    def wait_for(self, condition_id: ConditionId, reason: str) -> None:
-        """Note what a market waits for."""
-        entry = self._entries.get(condition_id)
-        if entry is not None and entry.reason != reason:
-            self._uncount(entry.reason)
-            entry.reason = reason
-            self._reasons[reason] += 1
-
-    def drop(self, condition_id: ConditionId) -> None:
-        """Wait for this market no longer."""
+    def remove(self, condition_id: ConditionId) -> None:
+        """Forget this market."""
         entry = self._entries.pop(condition_id, None)
         if entry is not None:
             self._uncount(entry.reason)
@@ -161,27 +110,97 @@ class Schedule:
         entry = self._entries.get(condition_id)
         return entry is not None and 0 < entry.end_ms <= now_ms
 
+    # --------------------------------------------------------------- reasons
+
+    def wait_for(self, condition_id: ConditionId, reason: str) -> None:
+        """Note what a market waits for."""
+        entry = self._entries.get(condition_id)
+        if entry is not None and entry.reason != reason:
+            self._uncount(entry.reason)
+            entry.reason = reason
+            self._reasons[reason] += 1
+
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
         """Return (reason, markets that wait for it), the most frequent first."""
         return tuple(self._reasons.most_common(limit))
 
-    # ---------------------------------------------------------------- inside
+    # ------------------------------------------------------------- due times
 
-    def _pause_ms(self, entry: _Entry, now_ms: int) -> int:
+    def has_due(self, now_ms: int) -> bool:
+        """Return whether a market is due."""
+        self._drop_stale()
+        return bool(self._heap) and self._heap[0][0] <= now_ms
+
+    def take(self, now_ms: int, limit: int) -> tuple[ConditionId, ...]:
+        """Return markets that are due, the longest waiting first.
+
+        A market that was taken is not due again before `put_back`, `set_due` or
+        `make_due`.
+        """
+        taken: list[ConditionId] = []
+        while len(taken) < limit and self.has_due(now_ms):
+            condition_id = heapq.heappop(self._heap)[1]
+            self._entries[condition_id].next_ms = _TAKEN
+            taken.append(condition_id)
+        return tuple(taken)
+
+    def put_back(
+        self, condition_id: ConditionId, now_ms: int, *, poll_at_ms: int | None = None
+    ) -> None:
+        """Set when a market that was taken is due again, by its interval.
+
+        Args:
+            condition_id: Of the market.
+            now_ms: Wall clock.
+            poll_at_ms: It is due by then at the latest. A time in the past means
+                after the shortest interval.
+        """
+        entry = self._entries.get(condition_id)
+        if entry is None:
+            return
+        next_ms = now_ms + self._interval_ms(entry, now_ms)
+        if poll_at_ms is not None:
+            next_ms = min(next_ms, poll_at_ms if poll_at_ms > now_ms else now_ms + self._poll_ms)
+        if entry.next_ms == _TAKEN or next_ms < entry.next_ms:
+            self._set_next(condition_id, entry, next_ms)
+
+    def make_due(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Make a market due now; False when it is not here."""
+        entry = self._entries.get(condition_id)
+        if entry is None:
+            return False
+        entry.changed_ms = now_ms
+        if entry.next_ms > now_ms or entry.next_ms == _TAKEN:
+            self._set_next(condition_id, entry, now_ms)
+        return True
+
+    def set_due(self, condition_id: ConditionId, at_ms: int) -> None:
+        """Make this market due at this time and not before."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            self._set_next(condition_id, entry, at_ms)
+
+    def note_change(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Note that a source changed what it reports: the intervals become short again."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            entry.changed_ms = now_ms
+
+    def _interval_ms(self, entry: _Entry, now_ms: int) -> int:
         ended_ms = entry.end_ms if entry.end_ms <= now_ms else 0
-        since_ms = max(entry.news_ms, ended_ms)
+        since_ms = max(entry.changed_ms, ended_ms)
         if not since_ms:
             return entry.end_ms - now_ms if entry.end_ms else NO_END_MS
         longest_ms = LONGEST_MS if entry.end_ms else NO_END_MS
         return max(self._poll_ms, min((now_ms - since_ms) // AGE_DIVISOR, longest_ms))
 
-    def _set_due(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
+    def _set_next(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
         if entry.next_ms != at_ms:
             entry.next_ms = at_ms
             heapq.heappush(self._heap, (at_ms, condition_id))
 
     def _drop_stale(self) -> None:
-        """Forget the heads that were replaced by another time."""
+        """Drop the heads of the heap whose market has another time now."""
         while self._heap:
             at_ms, condition_id = self._heap[0]
             entry = self._entries.get(condition_id)
@@ -196,14 +215,14 @@ class Schedule:
 
     def _entry(self, market: Market, end_ms: int) -> _Entry:
         outcomes = tuple(asset.outcome for asset in market.assets)
-        if len(self._outcomes) < MAX_OUTCOMES:  # nearly all of them are Yes and No
+        if len(self._outcomes) < MAX_OUTCOMES:  # nearly all of them are Yes and No: share one tuple
             outcomes = self._outcomes.setdefault(outcomes, outcomes)
         return _Entry(
             tokens=market.token_ids,
             outcomes=outcomes,
             version=market.version,
             end_ms=end_ms,
-            news_ms=0,
+            changed_ms=0,
             next_ms=_TAKEN,
             reason=NOT_ENDED,
         )

@@ -132,7 +132,7 @@ class WriterActor(BaseActor):
             ReadJournal: self._journalled,
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
             RequestMarkets: lambda _: self._ask(reader.unresolved),
-            RequestRechecks: lambda told: self._ask(lambda: reader.verdicts(told.stretch)),
+            RequestRechecks: lambda told: self._ask(lambda: reader.verdicts(told.window)),
             MarketsSeen: self._markets_seen,
             MarketMoved: lambda told: self._keep(told.ticket, told.transition),
             ResolutionObserved: lambda told: self._keep(told.ticket, told.observation),

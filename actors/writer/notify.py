@@ -114,14 +114,14 @@ class WriterNotifier:
 
     def remembered(self, markets: tuple[Market, ...], said: StoredEvidence) -> None:
         """Earlier days left these unresolved, with this said of them."""
-        self._to.resolution.tell(EvidenceRestored(said=said))
+        self._to.resolution.tell(EvidenceRestored(evidence=said))
         told = MarketsRestored(markets=markets)
         self._to.catalog.tell(told)
         self._to.resolution.tell(told)
 
     def due_again(self, verdicts: tuple[Recheck, ...], *, until_ms: int | None = None) -> None:
         """These verdicts want another look; with `until_ms`, that were all until then."""
-        self._to.resolution.tell(RechecksRestored(verdicts=verdicts, until_ms=until_ms))
+        self._to.resolution.tell(RechecksRestored(rechecks=verdicts, until_ms=until_ms))
 
     def committed(
         self, gathered: TradeBatch, knowledge: FindingsBatch, committed: Committed, wall_ns: int

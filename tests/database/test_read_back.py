@@ -32,7 +32,7 @@ def step(at_ms: int, standing: MarketState, condition: ConditionId = CONDITION) 
         condition_id=condition,
         at_ms=at_ms,
         before=MarketState.OPEN,
-        standing=standing,
+        after=standing,
         reason="why not",
     )
 
@@ -63,7 +63,7 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
     assert bare[Source.GAMMA].payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
     assert bare[Source.GAMMA].observed_at_ms == T0 + 1
     assert (bare[Source.CHAIN].payouts, bare[Source.CHAIN].reason) == (None, "not reported")
-    assert said.standings == ((CONDITION, MarketState.HOLDING, T0 + 1),)
+    assert said.states == ((CONDITION, MarketState.HOLDING, T0 + 1),)
     assert said.contradicted == ()
 
 
@@ -137,7 +137,7 @@ def test_a_verdict_that_falls_due_comes_with_all_that_a_look_needs(
     assert found.market.token_ids == ("11", "12")
     assert found.market.version == "v2"
     assert (found.recorded_at_ms, found.due_at_ms) == (at_ms, at_ms + RECHECKS_MS[0])
-    assert found.told == ((Source.CLOB, "winner 12"),)
+    assert found.contradicted_by == ((Source.CLOB, "winner 12"),)
 
 
 def test_a_new_life_begins_a_little_before_the_last_evidence_of_the_one_before(

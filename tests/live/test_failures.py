@@ -72,7 +72,7 @@ def catalog() -> tuple[BaseActor, Box]:
 
 
 def resolution() -> tuple[BaseActor, Box]:
-    house = test_resolution.House(FakePolymarket(), chain=True)
+    house = test_resolution.Harness(FakePolymarket(), chain=True)
     return house.actor, house.supervisor
 
 

@@ -1,7 +1,8 @@
-"""What sources tell, for tests: a market, its raw descriptions, and the states in tests/data."""
+"""Answers of sources, for tests: a market, its raw descriptions, and the states in tests/data."""
 
 import json
 import os
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Evidence
 
 CONDITION = ConditionId("0x" + "c0ffee" * 10 + "0001")
 YES = TokenId("7" * 76 + "1")
@@ -30,7 +32,7 @@ Payouts = tuple[tuple[TokenId, Decimal], ...]
 
 
 class State(msgspec.Struct, frozen=True):
-    """A state that a source can be in, and what is to be read out of it (in outcome order)."""
+    """A state that a source can report, and what must be read from it (in outcome order)."""
 
     state: str
     reason: str
@@ -67,7 +69,7 @@ def pays(yes: str, no: str) -> Payouts:
     return ((YES, Decimal(yes)), (NO, Decimal(no)))
 
 
-def says(
+def seen(
     source: Source, at_ms: int, payouts: Payouts | None = None, reason: str = "open"
 ) -> Observation:
     return Observation(
@@ -78,6 +80,19 @@ def says(
         reason="" if payouts else reason,
         payload="{}",
     )
+
+
+def evidence_of(
+    observations: Iterable[Observation], condition_id: ConditionId = CONDITION
+) -> Evidence:
+    """Return the evidence on a market after these observations, added by their time.
+
+    Those of the same time are added in the order in which they are given.
+    """
+    evidence = Evidence(condition_id=condition_id)
+    for observation in sorted(observations, key=lambda each: each.observed_at_ms):
+        evidence = evidence.add(observation)
+    return evidence
 
 
 def in_order(observation: Observation, market: Market = MARKET) -> list[object] | None:

@@ -1,4 +1,4 @@
-"""The resolution actor, unstarted: told by hand, drained, looked at through its neighbours."""
+"""The resolution actor, not started: a test sends it messages and looks at its neighbours."""
 
 import time
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ HOLD_S = 120.0
 ENDED = WALL_MS - 1_000
 
 
-class House:
+class Harness:
     """A resolution actor with its neighbours and a clock."""
 
     def __init__(
@@ -90,21 +90,21 @@ class House:
             self.tick(step_s)
 
     def watch(self, *markets: FakeMarket) -> None:
-        """Tell of these markets as the catalogue would, while they are open."""
+        """Announce these markets as the catalogue would, while they are open."""
         self.actor.on_receive(UniverseChanged(added=tuple(map(parsed, markets)), removed=()))
 
-    def steps(self) -> list[Transition]:
+    def transitions(self) -> list[Transition]:
         return [message.transition for message in self.writer.of(MarketMoved)]
 
-    def kept(self) -> list[Message]:
-        """Return what the writer was told to keep."""
+    def to_store(self) -> list[Message]:
+        """Return what the writer is to store."""
         return [each for each in self.writer.told if not isinstance(each, RequestRechecks)]
 
-    def verdicts(self) -> list[Resolution]:
+    def resolutions(self) -> list[Resolution]:
         return [message.resolution for message in self.writer.of(MarketResolved)]
 
     def evidence(self, source: Source) -> list[str]:
-        """What was told of this source: its reason, or `final`."""
+        """Return what was stored of this source: its reasons, or `final`."""
         return [
             message.observation.reason or "final"
             for message in self.writer.of(ResolutionObserved)
@@ -128,233 +128,237 @@ def parsed(market: FakeMarket) -> Market:
     return parse_market(market.gamma())
 
 
-def house(
+def watching(
     *markets: FakeMarket, incarnation: int = 1, hold_s: float = HOLD_S, chain: bool = False
-) -> House:
-    """A house that watches these markets."""
+) -> Harness:
+    """Return a harness that watches these markets."""
     web = FakePolymarket()
-    home = House(web, incarnation=incarnation, hold_s=hold_s, chain=chain)
+    harness = Harness(web, incarnation=incarnation, hold_s=hold_s, chain=chain)
     for market in markets:
         web.add(market)
-    home.watch(*markets)
-    return home
+    harness.watch(*markets)
+    return harness
 
 
-# -------------------------------------------------------------------- verdicts
+# ------------------------------------------------------------------ outcomes
 
 
 @pytest.mark.parametrize(
     "sources",
     [pytest.param("gd", id="gamma-data"), pytest.param("gc", id="gamma-clob"), "dc", "gdc"],
 )
-def test_two_sources_that_agree_for_the_hold_bring_the_verdict(sources: str) -> None:
+def test_two_sources_that_agree_for_the_hold_bring_the_resolution(sources: str) -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(1, sources=sources)
-    home.tick()
-    assert home.verdicts() == []
-    home.run(HOLD_S + POLL_S)
-    (verdict,) = home.verdicts()
-    assert verdict.kind == "winner"
-    assert verdict.winning_token_id == tokens(1)[1]
-    assert verdict.winning_outcome == "No"
-    assert verdict.payouts == (Decimal(0), Decimal(1))
+    harness.tick()
+    assert harness.resolutions() == []
+    harness.run(HOLD_S + POLL_S)
+    (resolution,) = harness.resolutions()
+    assert resolution.kind == "winner"
+    assert resolution.winning_token_id == tokens(1)[1]
+    assert resolution.winning_outcome == "No"
+    assert resolution.payouts == (Decimal(0), Decimal(1))
 
 
-def test_the_verdict_comes_within_hold_and_one_poll_and_not_before_the_hold() -> None:
+def test_the_resolution_comes_within_hold_and_one_poll_and_not_before_the_hold() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.tick()
-    home.run(HOLD_S - 10)
-    assert home.verdicts() == []
-    home.run(20 + POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.tick()
+    harness.run(HOLD_S - 10)
+    assert harness.resolutions() == []
+    harness.run(20 + POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
 def test_a_fifty_fifty_is_a_split_without_a_winner() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(None)
-    home.run(HOLD_S + 2 * POLL_S)
-    (verdict,) = home.verdicts()
-    assert verdict.kind == "split"
-    assert verdict.winning_token_id is None
-    assert verdict.payouts == (Decimal("0.5"), Decimal("0.5"))
+    harness.run(HOLD_S + 2 * POLL_S)
+    (resolution,) = harness.resolutions()
+    assert resolution.kind == "split"
+    assert resolution.winning_token_id is None
+    assert resolution.payouts == (Decimal("0.5"), Decimal("0.5"))
 
 
 @pytest.mark.parametrize("source", ["g", "d", "c"])
-def test_one_source_alone_never_brings_a_verdict(source: str) -> None:
+def test_one_source_alone_never_brings_a_resolution(source: str) -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0, sources=source)
-    home.run(3600)
-    assert home.verdicts() == []
-    assert ("only " in home.report().pending[0][0], home.report().pending[0][1]) == (True, 1)
+    harness.run(3600)
+    assert harness.resolutions() == []
+    assert ("only " in harness.report().pending[0][0], harness.report().pending[0][1]) == (True, 1)
 
 
-def test_a_price_near_one_and_a_proposal_bring_no_verdict() -> None:
+def test_a_price_near_one_and_a_proposal_bring_no_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED, status="proposed", prices=("0.9995", "0.0005"))
-    home = house(market)
+    harness = watching(market)
     market.data_status = "proposed"
-    home.run(3600)
-    assert home.verdicts() == []
-    assert home.evidence(Source.GAMMA) == ["proposed"]
+    harness.run(3600)
+    assert harness.resolutions() == []
+    assert harness.evidence(Source.GAMMA) == ["proposed"]
 
 
-def test_proposed_disputed_and_the_other_outcome_gives_only_the_last_word() -> None:
+def test_proposed_disputed_and_then_the_other_outcome_gives_only_the_last_one() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     for status, prices in (("proposed", ("1", "0")), ("disputed", ("0.9", "0.1"))):
         market.closed, market.status, market.prices = True, status, prices
         market.data_status = status
-        home.run(POLL_S * 2)
+        harness.run(POLL_S * 2)
     market.resolve(1)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
-    assert home.evidence(Source.GAMMA) == ["proposed", "disputed", "final"]
-    assert home.evidence(Source.DATA) == ["proposed", "disputed", "final"]
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["No"]
+    assert harness.evidence(Source.GAMMA) == ["proposed", "disputed", "final"]
+    assert harness.evidence(Source.DATA) == ["proposed", "disputed", "final"]
 
 
-def test_a_final_word_that_is_taken_back_during_the_hold_brings_no_verdict() -> None:
+def test_an_outcome_that_is_withdrawn_during_the_hold_brings_no_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.tick()
+    harness.tick()
     market.resolve(1)
     market.status, market.data_status = "disputed", "disputed"
     market.clob_winner, market.clob_closed = None, False
-    home.run(3600)
-    assert home.verdicts() == []
+    harness.run(3600)
+    assert harness.resolutions() == []
 
 
-def test_a_flip_during_the_hold_starts_the_hold_anew() -> None:
+def test_a_flip_during_the_hold_starts_the_hold_again() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.tick()
-    home.run(POLL_S)
+    harness.tick()
+    harness.run(POLL_S)
     market.resolve(1)
-    home.run(HOLD_S - 5)
-    assert home.verdicts() == []
-    home.run(HOLD_S + 2 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
+    harness.run(HOLD_S - 5)
+    assert harness.resolutions() == []
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["No"]
 
 
-def test_a_v2_market_gets_its_verdict() -> None:
+def test_a_v2_market_gets_its_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED, v2=True)
-    home = house(market, chain=True)
+    harness = watching(market, chain=True)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert [verdict.condition_id for verdict in home.verdicts()] == [market.condition_id]
-    assert home.evidence(Source.GAMMA) == ["final"]  # found under its bare id
-    assert home.web.times("chain") == 0  # V2 does not live on that contract
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert [resolution.condition_id for resolution in harness.resolutions()] == [
+        market.condition_id
+    ]
+    assert harness.evidence(Source.GAMMA) == ["final"]  # found under its bare id
+    assert harness.web.times("chain") == 0  # V2 markets are not on that contract
 
 
 def test_the_chain_is_one_source_among_the_others() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market, chain=True)
+    harness = watching(market, chain=True)
     market.resolve(0, sources="d")
-    home.web.dead["gamma"] = SourceUnavailable("gone")
-    home.web.dead["clob"] = SourceUnavailable("gone")
-    home.run(HOLD_S + 3 * POLL_S)
-    assert [set(verdict.sources) for verdict in home.verdicts()] == [{Source.DATA, Source.CHAIN}]
+    harness.web.dead["gamma"] = SourceUnavailable("gone")
+    harness.web.dead["clob"] = SourceUnavailable("gone")
+    harness.run(HOLD_S + 3 * POLL_S)
+    assert [set(resolution.sources) for resolution in harness.resolutions()] == [
+        {Source.DATA, Source.CHAIN}
+    ]
 
 
 def test_the_time_of_resolution_is_gammas_closing_time() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0, closed_ms=WALL_MS - 77_000)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert home.verdicts()[0].resolved_at_ms == WALL_MS - 77_000
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert harness.resolutions()[0].resolved_at_ms == WALL_MS - 77_000
 
 
-def test_without_a_closing_time_it_is_the_first_final_word() -> None:
+def test_without_a_closing_time_it_is_the_first_final_observation() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0, sources="dc")
-    home.tick()
-    home.run(HOLD_S + 2 * POLL_S)
-    assert home.verdicts()[0].resolved_at_ms == WALL_MS + 1_000
+    harness.tick()
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert harness.resolutions()[0].resolved_at_ms == WALL_MS + 1_000
 
 
 # ------------------------------------------------------------------------ due
 
 
-def test_a_market_is_not_asked_for_before_its_end() -> None:
-    home = house(FakeMarket(1, end_ms=WALL_MS + 600_000))
-    home.run(590)
-    assert home.web.times("lookup") == home.web.times("data") == 0
-    home.run(20)
-    assert home.web.times("lookup") > 0
+def test_a_market_is_not_polled_before_its_end() -> None:
+    harness = watching(FakeMarket(1, end_ms=WALL_MS + 600_000))
+    harness.run(590)
+    assert harness.web.times("lookup") == harness.web.times("data") == 0
+    harness.run(20)
+    assert harness.web.times("lookup") > 0
 
 
-def test_a_hint_brings_a_look_at_once() -> None:
+def test_a_hint_brings_a_poll_at_once() -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
-    home = house(market)
-    home.tick()
+    harness = watching(market)
+    harness.tick()
     market.resolve(0)
-    home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
-    drain(home.actor)
-    assert home.evidence(Source.GAMMA) == ["final"]
-    home.run(HOLD_S + POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+    drain(harness.actor)
+    assert harness.evidence(Source.GAMMA) == ["final"]
+    harness.run(HOLD_S + POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
 def test_a_hint_alone_is_no_evidence() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     for _ in range(10):
-        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
-        home.run(POLL_S)
-    assert home.verdicts() == []
+        harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        harness.run(POLL_S)
+    assert harness.resolutions() == []
 
 
-def test_a_hint_about_a_stranger_is_no_error() -> None:
-    home = house()
-    home.actor.on_receive(ResolutionHint(condition_id=condition(5)))
-    home.tick()
-    assert home.web.times("lookup") == 0
+def test_a_hint_about_an_unknown_market_is_no_error() -> None:
+    harness = watching()
+    harness.actor.on_receive(ResolutionHint(condition_id=condition(5)))
+    harness.tick()
+    assert harness.web.times("lookup") == 0
 
 
 def test_a_market_that_resolves_early_is_found_in_the_listing_of_the_resolved() -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
-    home = house(market)
-    home.tick()
+    harness = watching(market)
+    harness.tick()
     market.resolve(0, closed_ms=WALL_MS + 30_000)
-    home.run(HOLD_S + 3 * POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.run(HOLD_S + 3 * POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
 def test_the_listing_of_the_resolved_is_read_only_back_to_what_is_known() -> None:
-    home = house()
+    harness = watching()
     for number in range(1000):
-        old = home.web.add(FakeMarket(number))
+        old = harness.web.add(FakeMarket(number))
         old.resolve(0, closed_ms=WALL_MS - 3_600_000)
-    home.tick()
-    assert home.web.times("page") == 1
+    harness.tick()
+    assert harness.web.times("page") == 1
 
 
-def test_a_closed_market_is_looked_at_before_its_end() -> None:
+def test_a_closed_market_is_polled_before_its_end() -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
-    home = house()
-    home.web.add(market).resolve(0)
-    home.tick()
-    home.watch(market)
-    drain(home.actor)
-    assert home.evidence(Source.GAMMA) == ["final"]
+    harness = watching()
+    harness.web.add(market).resolve(0)
+    harness.tick()
+    harness.watch(market)
+    drain(harness.actor)
+    assert harness.evidence(Source.GAMMA) == ["final"]
 
 
-def test_a_market_without_an_end_is_looked_at_every_six_hours() -> None:
-    home = house(FakeMarket(1, end_ms=None))
-    home.run(86_400 * 2, step_s=600.0)
-    assert 7 <= home.web.times("data") <= 9
+def test_a_market_without_an_end_is_polled_every_six_hours() -> None:
+    harness = watching(FakeMarket(1, end_ms=None))
+    harness.run(86_400 * 2, step_s=600.0)
+    assert 7 <= harness.web.times("data") <= 9
 
 
-def test_a_stale_market_is_asked_for_less_and_less() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
-    home.run(86_400, step_s=60.0)
-    assert 22 <= home.web.times("data") <= 26  # once an hour
+def test_a_stale_market_is_polled_less_and_less() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
+    harness.run(86_400, step_s=60.0)
+    assert 22 <= harness.web.times("data") <= 26  # once an hour
 
 
 # -------------------------------------------------------------------- sources
@@ -362,271 +366,273 @@ def test_a_stale_market_is_asked_for_less_and_less() -> None:
 
 def test_a_dead_source_backs_off_alone() -> None:
     markets = [FakeMarket(number, end_ms=ENDED) for number in range(30)]
-    home = house(*markets)
-    home.web.dead["data"] = SourceUnavailable("HTTP 500")
+    harness = watching(*markets)
+    harness.web.dead["data"] = SourceUnavailable("HTTP 500")
     for market in markets:
         market.resolve(0, sources="gc")
-    home.run(HOLD_S + 2 * POLL_S)
-    assert len(home.verdicts()) == 30
-    assert dict(home.report().sources) == {"gamma": "ok", "clob": "ok", "data": "HTTP 500"}
-    assert home.web.times("data") < 10
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 30
+    assert dict(harness.report().sources) == {"gamma": "ok", "clob": "ok", "data": "HTTP 500"}
+    assert harness.web.times("data") < 10
 
 
 def test_gamma_away_does_not_hold_up_the_others() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
-    home.web.dead["gamma"] = PayloadRejected("not JSON")
+    harness = watching(market)
+    harness.web.dead["gamma"] = PayloadRejected("not JSON")
     market.resolve(0, sources="dc")
-    home.run(HOLD_S + 2 * POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
 def test_with_every_source_dead_nothing_happens_until_one_is_back() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     for source in ("gamma", "data", "clob"):
-        home.web.dead[source] = SourceUnavailable("gone", retry_after_s=300.0)
-    home.run(290)
-    asked = len(home.web.asked)
+        harness.web.dead[source] = SourceUnavailable("gone", retry_after_s=300.0)
+    harness.run(290)
+    asked = len(harness.web.asked)
     assert asked <= 6
-    home.web.dead.clear()
+    harness.web.dead.clear()
     market.resolve(0)
-    home.run(900)
-    assert len(home.verdicts()) == 1
+    harness.run(900)
+    assert len(harness.resolutions()) == 1
 
 
-def test_an_old_market_that_was_missed_because_all_are_dead_is_looked_at_soon() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
+def test_an_old_market_that_was_missed_because_all_fail_is_polled_soon() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
     for source in ("gamma", "data", "clob"):
-        home.web.dead[source] = SourceUnavailable("gone")
-    home.tick()
-    home.web.dead.clear()
-    home.run(POLL_S + 10)  # the next planned look would be in an hour
-    assert home.evidence(Source.DATA) == ["initialized"]
+        harness.web.dead[source] = SourceUnavailable("gone")
+    harness.tick()
+    harness.web.dead.clear()
+    harness.run(POLL_S + 10)  # the next planned poll would be in an hour
+    assert harness.evidence(Source.DATA) == ["initialized"]
 
 
-def test_an_old_market_that_one_source_answered_for_waits_for_its_planned_look() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
-    home.web.dead["data"] = SourceUnavailable("gone")
-    home.run(1800)
-    assert home.web.times("clob") == 1
+def test_an_old_market_that_one_source_answered_for_waits_for_its_planned_poll() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
+    harness.web.dead["data"] = SourceUnavailable("gone")
+    harness.run(1800)
+    assert harness.web.times("clob") == 1
 
 
-def test_an_old_market_that_only_the_failing_source_knows_is_looked_at_soon() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000, listed=False))
-    home.web.dead["data"] = SourceUnavailable("gone")
-    home.web.dead["clob"] = SourceUnavailable("gone")
-    home.tick()
-    home.web.dead.clear()
-    home.run(POLL_S + 10)
-    assert home.evidence(Source.DATA) == ["initialized"]
+def test_an_old_market_that_only_the_failing_source_knows_is_polled_soon() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000, listed=False))
+    harness.web.dead["data"] = SourceUnavailable("gone")
+    harness.web.dead["clob"] = SourceUnavailable("gone")
+    harness.tick()
+    harness.web.dead.clear()
+    harness.run(POLL_S + 10)
+    assert harness.evidence(Source.DATA) == ["initialized"]
 
 
-def test_what_falls_due_while_no_source_may_be_asked_is_looked_at_when_one_may() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED))
+def test_what_falls_due_while_no_source_may_be_asked_is_polled_when_one_may() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED))
     for source in ("gamma", "data", "clob"):
-        home.web.dead[source] = SourceUnavailable("gone", retry_after_s=270.0)
-    home.tick()
-    home.web.dead.clear()
-    home.watch(home.web.add(FakeMarket(2, end_ms=ENDED)))
-    home.run(265)
-    assert dict(home.report().pending) == {"not ended": 2}
-    home.run(10)  # not only at the next full minute
-    assert dict(home.report().pending) == {"open": 2}
+        harness.web.dead[source] = SourceUnavailable("gone", retry_after_s=270.0)
+    harness.tick()
+    harness.web.dead.clear()
+    harness.watch(harness.web.add(FakeMarket(2, end_ms=ENDED)))
+    harness.run(265)
+    assert dict(harness.report().pending) == {"not ended": 2}
+    harness.run(10)  # not only at the next full minute
+    assert dict(harness.report().pending) == {"open": 2}
 
 
-def test_a_listing_that_gets_stuck_does_not_keep_gamma_from_the_looks() -> None:
+def test_a_listing_that_gets_stuck_does_not_keep_gamma_from_the_polls() -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 300_000)
-    home = house(market)
-    home.web.stuck_cursor = "100:100"
+    harness = watching(market)
+    harness.web.stuck_cursor = "100:100"
     for number in range(100, 300):
-        home.web.add(FakeMarket(number)).resolve(0, closed_ms=WALL_MS)
-    home.run(400)
-    assert home.evidence(Source.GAMMA) == ["open"]
+        harness.web.add(FakeMarket(number)).resolve(0, closed_ms=WALL_MS)
+    harness.run(400)
+    assert harness.evidence(Source.GAMMA) == ["open"]
 
 
-def test_a_lagging_source_delays_the_verdict_until_it_agrees() -> None:
+def test_a_lagging_source_delays_the_resolution_until_it_agrees() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0, sources="g")
-    home.run(1200)
-    assert home.verdicts() == []
+    harness.run(1200)
+    assert harness.resolutions() == []
     market.resolve(0, sources="d")
-    home.run(HOLD_S + 3 * POLL_S)
-    assert [set(verdict.sources) for verdict in home.verdicts()] == [{Source.GAMMA, Source.DATA}]
+    harness.run(HOLD_S + 3 * POLL_S)
+    assert [set(resolution.sources) for resolution in harness.resolutions()] == [
+        {Source.GAMMA, Source.DATA}
+    ]
 
 
-def test_two_sources_that_contradict_bring_a_conflict_once_and_no_verdict() -> None:
+def test_two_sources_that_contradict_bring_a_conflict_once_and_no_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0, sources="g")
     market.resolve(1, sources="d")
-    home.run(3600)
-    assert home.verdicts() == []
-    (conflict,) = [m.contradiction for m in home.writer.of(ResolutionConflict)]
+    harness.run(3600)
+    assert harness.resolutions() == []
+    (conflict,) = [m.contradiction for m in harness.writer.of(ResolutionConflict)]
     assert conflict.source is Source.DATA
     assert conflict.observed == f"winner {tokens(1)[1]}"
     assert conflict.recorded == f"gamma says winner {tokens(1)[0]}"
-    assert home.report().conflicts_total == 1
-    assert home.report().pending == (("sources contradict each other", 1),)
+    assert harness.report().conflicts_total == 1
+    assert harness.report().pending == (("sources contradict each other", 1),)
 
 
-def test_an_answer_about_another_market_says_nothing() -> None:
+def test_an_answer_about_another_market_is_ignored() -> None:
     market, other = FakeMarket(1, end_ms=ENDED), FakeMarket(2)
-    home = house(market)
+    harness = watching(market)
     other.resolve(0)
 
-    home.web.canned = {
+    harness.web.canned = {
         "lookup": (other.gamma(), b"<html>", b"{}", b""),
         "clob": (other.clob(),),
         "data": (other.data(), b"null"),
     }
-    home.run(3600)
-    assert home.verdicts() == []
-    assert home.evidence(Source.CLOB) == ["wrong market echoed"]
+    harness.run(3600)
+    assert harness.resolutions() == []
+    assert harness.evidence(Source.CLOB) == ["wrong market echoed"]
 
 
-def test_questions_stay_within_the_limits_of_the_sources() -> None:
+def test_requests_stay_within_the_sizes_that_the_sources_take() -> None:
     markets = [FakeMarket(number, end_ms=ENDED, v2=number % 2 == 0) for number in range(230)]
-    home = house(*markets)
-    home.tick()  # the fake rejects more than 100 and 20 ids
-    asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
+    harness = watching(*markets)
+    harness.tick()  # the fake rejects more than 100 and 20 ids
+    asked = {each for name, ids in harness.web.asked if name == "data" for each in ids}
     assert len(asked) == 230
 
 
-def test_one_poll_asks_one_question() -> None:
-    home = house(*(FakeMarket(number, end_ms=ENDED) for number in range(230)))
-    home.tick(drained=False)
-    while waiting(home.actor):
-        before = len(home.web.asked)
-        step(home.actor)
-        assert len(home.web.asked) - before <= 1
+def test_one_poll_makes_one_request() -> None:
+    harness = watching(*(FakeMarket(number, end_ms=ENDED) for number in range(230)))
+    harness.tick(drained=False)
+    while waiting(harness.actor):
+        before = len(harness.web.asked)
+        step(harness.actor)
+        assert len(harness.web.asked) - before <= 1
 
 
-def test_ticks_in_the_middle_of_a_look_do_not_multiply_the_polls() -> None:
-    home = house(*(FakeMarket(number, end_ms=ENDED) for number in range(30)))
+def test_ticks_in_the_middle_of_a_round_do_not_multiply_the_polls() -> None:
+    harness = watching(*(FakeMarket(number, end_ms=ENDED) for number in range(30)))
     for _ in range(5):
-        home.tick(drained=False)
-    assert waiting(home.actor) == 1
+        harness.tick(drained=False)
+    assert waiting(harness.actor) == 1
 
 
 # ------------------------------------------------------------ evidence, store
 
 
-def test_the_same_word_is_kept_once() -> None:
+def test_the_same_observation_is_stored_once() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
-    home.run(1200)
-    assert home.evidence(Source.GAMMA) == ["open"]
-    assert home.evidence(Source.DATA) == ["initialized"]
+    harness = watching(market)
+    harness.run(1200)
+    assert harness.evidence(Source.GAMMA) == ["open"]
+    assert harness.evidence(Source.DATA) == ["initialized"]
 
 
-def test_a_verdict_is_told_once_and_after_its_evidence() -> None:
+def test_a_resolution_is_sent_once_and_after_its_evidence() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.run(7200)
-    kinds = [type(m) for m in home.writer.told]
+    harness.run(7200)
+    kinds = [type(m) for m in harness.writer.told]
     assert kinds.count(MarketResolved) == 1
     assert kinds.index(MarketResolved) > kinds.index(ResolutionObserved)
 
 
-def test_the_catalogue_hears_of_a_settled_market_only_when_it_is_stored() -> None:
+def test_a_market_is_settled_only_when_its_resolution_is_stored() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert home.settled() == []
-    assert home.report().recorded_total == 0
-    home.store_all()
-    assert home.settled() == [market.condition_id]
-    assert home.report().recorded_total == 1
-    home.store_all()  # told twice, counted once
-    assert home.settled() == [market.condition_id]
-    assert home.report().recorded_total == 1
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert harness.settled() == []
+    assert harness.report().recorded_total == 0
+    harness.store_all()
+    assert harness.settled() == [market.condition_id]
+    assert harness.report().recorded_total == 1
+    harness.store_all()  # reported twice, counted once
+    assert harness.settled() == [market.condition_id]
+    assert harness.report().recorded_total == 1
 
 
-def test_what_is_not_stored_is_told_again_in_order_when_the_database_opens() -> None:
+def test_what_is_not_stored_is_sent_again_in_order_when_the_database_opens() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    told = home.kept()
-    assert home.report().waiting == len(told)
-    home.writer.clear()
-    home.actor.on_receive(StoreOpened(server="x"))
-    assert home.kept() == told
-    home.store_all()
-    home.writer.clear()
-    home.actor.on_receive(StoreOpened(server="x"))
-    assert home.kept() == []
+    harness.run(HOLD_S + 2 * POLL_S)
+    sent = harness.to_store()
+    assert harness.report().waiting == len(sent)
+    harness.writer.clear()
+    harness.actor.on_receive(StoreOpened(server="x"))
+    assert harness.to_store() == sent
+    harness.store_all()
+    harness.writer.clear()
+    harness.actor.on_receive(StoreOpened(server="x"))
+    assert harness.to_store() == []
 
 
-def test_no_look_is_begun_while_too_much_waits_for_the_database() -> None:
-    home = house(FakeMarket(1, end_ms=ENDED))
+def test_no_round_begins_while_too_much_waits_for_the_database() -> None:
+    harness = watching(FakeMarket(1, end_ms=ENDED))
     observed = ResolutionObserved
     for _ in range(OUTBOX_MAX):
-        home.actor._outbox._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
-    home.run(600)
-    assert home.web.times("lookup") == 0
+        harness.actor._outbox._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
+    harness.run(600)
+    assert harness.web.times("lookup") == 0
 
 
-def test_a_new_life_asks_what_is_remembered_and_goes_on() -> None:
+def test_a_new_incarnation_asks_for_what_is_stored_and_goes_on() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = House(FakePolymarket(), incarnation=2, chain=False)
-    home.web.add(market)
-    home.tick()
-    assert len(home.writer.of(RequestMarkets)) == 1
-    home.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
+    harness = Harness(FakePolymarket(), incarnation=2, chain=False)
+    harness.web.add(market)
+    harness.tick()
+    assert len(harness.writer.of(RequestMarkets)) == 1
+    harness.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
-def test_the_first_life_is_told_without_asking() -> None:
-    home = house()
-    home.tick()
-    assert home.writer.of(RequestMarkets) == []
+def test_the_first_incarnation_asks_for_no_markets() -> None:
+    harness = watching()
+    harness.tick()
+    assert harness.writer.of(RequestMarkets) == []
 
 
-def test_a_market_that_the_catalogue_lets_go_still_gets_its_verdict() -> None:
+def test_a_market_that_the_catalogue_removes_still_gets_its_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     change = UniverseChanged(added=(), removed=(market.condition_id,))
-    home.actor.on_receive(change)
+    harness.actor.on_receive(change)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert len(home.verdicts()) == 1
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
-def test_a_catalogue_that_takes_a_settled_market_up_again_is_told_again() -> None:
+def test_a_settled_market_that_the_catalogue_adds_again_is_reported_again() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    home.store_all()
-    home.catalog.clear()
-    home.watch(market)
-    assert home.settled() == [market.condition_id]
-    assert len(home.verdicts()) == 1
+    harness.run(HOLD_S + 2 * POLL_S)
+    harness.store_all()
+    harness.catalog.clear()
+    harness.watch(market)
+    assert harness.settled() == [market.condition_id]
+    assert len(harness.resolutions()) == 1
 
 
-# ------------------------------------------------------------------- the way
+# --------------------------------------------------------------- transitions
 
 
-def test_each_step_of_a_market_is_told_once() -> None:
+def test_each_transition_of_a_market_is_sent_once() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
-    home.run(POLL_S * 2)
+    harness = watching(market)
+    harness.run(POLL_S * 2)
     market.data_status = "proposed"
-    home.run(POLL_S * 2)
+    harness.run(POLL_S * 2)
     market.data_status = "disputed"
-    home.run(POLL_S * 2)
+    harness.run(POLL_S * 2)
     market.data_status = "reproposed"
-    home.run(POLL_S * 2)
+    harness.run(POLL_S * 2)
     market.resolve(1)
-    home.run(HOLD_S + 2 * POLL_S)
-    assert [step.standing for step in home.steps()] == [
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert [each.after for each in harness.transitions()] == [
         "ended",
         "proposed",
         "disputed",
@@ -634,24 +640,24 @@ def test_each_step_of_a_market_is_told_once() -> None:
         "agreed-holding",
         "recorded",
     ]
-    assert [step.before for step in home.steps()][:2] == ["open", "ended"]
-    assert home.steps()[-1].reason == "clob and data and gamma agree"
-    times = [step.at_ms for step in home.steps()]
+    assert [each.before for each in harness.transitions()][:2] == ["open", "ended"]
+    assert harness.transitions()[-1].reason == "clob and data and gamma agree"
+    times = [each.at_ms for each in harness.transitions()]
     assert times == sorted(set(times))
 
 
-def test_a_contradiction_after_the_verdict_is_a_step_too() -> None:
+def test_a_contradiction_after_the_resolution_is_a_transition_too() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = recorded_house(market)
+    harness = recorded(market)
     market.resolve(1, sources="d")
-    home.run(700)
-    assert [step.standing for step in home.steps()][-2:] == ["recorded", "conflict"]
+    harness.run(700)
+    assert [each.after for each in harness.transitions()][-2:] == ["recorded", "conflict"]
 
 
-# ---------------------------------------------------------------- a new life
+# ------------------------------------------------------------------- restart
 
 
-def said(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observation:
+def stored(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observation:
     payouts = tuple(
         (TokenId(token), Decimal(int(side == winner)))
         for side, token in enumerate(tokens(market.number))
@@ -666,79 +672,83 @@ def said(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Observa
     )
 
 
-def reborn(market: FakeMarket, words: StoredEvidence) -> House:
-    """A house that is told of the market and of what was last said of it, before its first tick."""
-    home = House(FakePolymarket(), chain=False, settled=False)
-    home.web.add(market)
-    home.actor.on_receive(EvidenceRestored(said=words))
-    home.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
-    return home
+def restarted(market: FakeMarket, evidence: StoredEvidence) -> Harness:
+    """Return a harness that has the market and its stored evidence before its first tick."""
+    harness = Harness(FakePolymarket(), chain=False, settled=False)
+    harness.web.add(market)
+    harness.actor.on_receive(EvidenceRestored(evidence=evidence))
+    harness.actor.on_receive(MarketsRestored(markets=(parsed(market),)))
+    return harness
 
 
-def test_a_hold_goes_on_in_the_next_life_and_no_evidence_is_told_again() -> None:
+def test_a_hold_goes_on_after_a_restart_and_no_evidence_is_sent_again() -> None:
     market = FakeMarket(1, end_ms=ENDED - 300_000)
     market.resolve(0)
     since = WALL_MS - 60_000
-    words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
-    home = reborn(
+    observations = tuple(stored(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
+    harness = restarted(
         market,
         StoredEvidence(
-            observations=words, standings=((market.condition_id, MarketState.HOLDING, since),)
+            observations=observations, states=((market.condition_id, MarketState.HOLDING, since),)
         ),
     )
-    home.run(HOLD_S - 70)
-    assert home.verdicts() == []
-    home.run(15)
-    assert len(home.verdicts()) == 1
-    assert home.evidence(Source.GAMMA) == home.evidence(Source.DATA) == []
-    assert [step.standing for step in home.steps()] == ["recorded"]
+    harness.run(HOLD_S - 70)
+    assert harness.resolutions() == []
+    harness.run(15)
+    assert len(harness.resolutions()) == 1
+    assert harness.evidence(Source.GAMMA) == harness.evidence(Source.DATA) == []
+    assert [each.after for each in harness.transitions()] == ["recorded"]
 
 
-def test_a_word_that_changed_between_two_lives_starts_the_hold_anew() -> None:
+def test_an_outcome_that_changed_during_a_restart_starts_the_hold_again() -> None:
     market = FakeMarket(1, end_ms=ENDED - 300_000)
     market.resolve(1)
     since = WALL_MS - 600_000
-    words = tuple(said(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
-    home = reborn(market, StoredEvidence(observations=words))
-    home.run(HOLD_S - 10)
-    assert home.verdicts() == []
-    home.run(20 + POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
+    observations = tuple(stored(market, each, 0, since) for each in (Source.GAMMA, Source.DATA))
+    harness = restarted(market, StoredEvidence(observations=observations))
+    harness.run(HOLD_S - 10)
+    assert harness.resolutions() == []
+    harness.run(20 + POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["No"]
 
 
-def test_after_a_contradiction_in_an_earlier_life_the_hold_starts_anew() -> None:
+def test_after_a_stored_contradiction_the_hold_starts_again() -> None:
     market = FakeMarket(1, end_ms=ENDED - 300_000)
     market.resolve(0)
-    words = tuple(said(market, each, 0, WALL_MS - 600_000) for each in (Source.GAMMA, Source.DATA))
-    home = reborn(market, StoredEvidence(observations=words, contradicted=(market.condition_id,)))
-    home.run(HOLD_S - 10)
-    assert home.verdicts() == []
-    home.run(20 + POLL_S)
-    assert len(home.verdicts()) == 1
-
-
-def test_words_from_a_clock_that_was_ahead_are_left_out() -> None:
-    market = FakeMarket(1, end_ms=ENDED - 300_000)
-    market.resolve(0)
-    words = tuple(
-        said(market, each, 1, WALL_MS + 86_400_000) for each in (Source.GAMMA, Source.DATA)
+    observations = tuple(
+        stored(market, each, 0, WALL_MS - 600_000) for each in (Source.GAMMA, Source.DATA)
     )
-    home = reborn(market, StoredEvidence(observations=words))
-    home.run(HOLD_S + 2 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+    harness = restarted(
+        market, StoredEvidence(observations=observations, contradicted=(market.condition_id,))
+    )
+    harness.run(HOLD_S - 10)
+    assert harness.resolutions() == []
+    harness.run(20 + POLL_S)
+    assert len(harness.resolutions()) == 1
 
 
-def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> None:
+def test_observations_from_a_clock_that_was_ahead_are_left_out() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(0)
+    observations = tuple(
+        stored(market, each, 1, WALL_MS + 86_400_000) for each in (Source.GAMMA, Source.DATA)
+    )
+    harness = restarted(market, StoredEvidence(observations=observations))
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
+
+
+def test_stored_resolutions_are_checked_again_when_they_fall_due() -> None:
     market = FakeMarket(1, end_ms=ENDED - 86_400_000)
     market.resolve(1)
-    home = House(FakePolymarket(), chain=False)
-    home.web.add(market)
-    home.tick()
-    (asked,) = home.writer.of(RequestRechecks)
-    assert asked.stretch.since_ms is None
+    harness = Harness(FakePolymarket(), chain=False)
+    harness.web.add(market)
+    harness.tick()
+    (asked,) = harness.writer.of(RequestRechecks)
+    assert asked.window.since_ms is None
     due_ms = WALL_MS + 600_000
-    told = RechecksRestored(
-        verdicts=(
+    restored = RechecksRestored(
+        rechecks=(
             Recheck(
                 resolution=Resolution(
                     condition_id=market.condition_id,
@@ -752,163 +762,163 @@ def test_verdicts_of_earlier_lives_are_looked_at_again_when_they_fall_due() -> N
                 market=parsed(market),
                 recorded_at_ms=due_ms - 86_400_000,
                 due_at_ms=due_ms,
-                told=((Source.GAMMA, f"winner {tokens(1)[1]}"),),
+                contradicted_by=((Source.GAMMA, f"winner {tokens(1)[1]}"),),
             ),
         ),
-        until_ms=asked.stretch.until_ms,
+        until_ms=asked.window.until_ms,
     )
-    home.actor.on_receive(told)
-    home.run(590)
-    assert home.web.times("data") == 0
-    home.run(20)
-    (conflict,) = [m.contradiction for m in home.writer.of(ResolutionConflict)]
+    harness.actor.on_receive(restored)
+    harness.run(590)
+    assert harness.web.times("data") == 0
+    harness.run(20)
+    (conflict,) = [m.contradiction for m in harness.writer.of(ResolutionConflict)]
     assert conflict.source is Source.DATA  # Gamma's was known, the CLOB is not asked again
-    assert home.web.times("clob") == 0
-    assert home.verdicts() == []
-    assert home.report().pending == ()
-    assert len(home.actor._cases.schedule) == 0
-    home.run(1200)
-    last = home.writer.of(RequestRechecks)[-1]
-    assert last.stretch.since_ms == asked.stretch.until_ms  # no look is left out
+    assert harness.web.times("clob") == 0
+    assert harness.resolutions() == []
+    assert harness.report().pending == ()
+    assert len(harness.actor._cases.schedule) == 0
+    harness.run(1200)
+    last = harness.writer.of(RequestRechecks)[-1]
+    assert last.window.since_ms == asked.window.until_ms  # no recheck is left out
 
 
 def test_what_the_database_does_not_answer_is_asked_again() -> None:
-    home = house()
-    home.tick()
-    home.run(120)
-    assert len(home.writer.of(RequestRechecks)) == 3
-    home.actor.on_receive(StoreOpened(server="x"))
-    home.tick()
-    assert len(home.writer.of(RequestRechecks)) == 4
+    harness = watching()
+    harness.tick()
+    harness.run(120)
+    assert len(harness.writer.of(RequestRechecks)) == 3
+    harness.actor.on_receive(StoreOpened(server="x"))
+    harness.tick()
+    assert len(harness.writer.of(RequestRechecks)) == 4
 
 
-# ------------------------------------------------------------------- budgets
+# --------------------------------------------------------------- rate limits
 
 
-def test_a_source_is_never_asked_more_often_than_its_budget_allows() -> None:
+def test_a_source_is_never_asked_more_often_than_its_rate_limit_allows() -> None:
     markets = [FakeMarket(number, end_ms=ENDED) for number in range(6_000)]
-    home = house(*markets)
-    home.tick()
-    lookups = home.web.times("lookup") + home.web.times("page")
+    harness = watching(*markets)
+    harness.tick()
+    lookups = harness.web.times("lookup") + harness.web.times("page")
     assert lookups == GAMMA_OUTCOMES
-    home.tick(1.0)  # until here they may have been on their way
-    home.tick(9.0)
-    assert home.web.times("lookup") + home.web.times("page") == GAMMA_OUTCOMES
-    home.tick(1.0)
-    assert home.web.times("lookup") + home.web.times("page") > GAMMA_OUTCOMES
+    harness.tick(1.0)  # until here they may have been on their way
+    harness.tick(9.0)
+    assert harness.web.times("lookup") + harness.web.times("page") == GAMMA_OUTCOMES
+    harness.tick(1.0)
+    assert harness.web.times("lookup") + harness.web.times("page") > GAMMA_OUTCOMES
     for _ in range(12):
-        home.store_all()
-        home.tick(10.0)
-    asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
+        harness.store_all()
+        harness.tick(10.0)
+    asked = {each for name, ids in harness.web.asked if name == "data" for each in ids}
     assert len(asked) == 6_000  # late, and none left out
-    lately = {name: count for name, _, count in home.report().requests}
+    lately = {name: count for name, _, count in harness.report().requests}
     assert lately["gamma"] <= GAMMA_OUTCOMES
 
 
-def test_a_new_life_asks_nothing_in_its_first_ten_seconds() -> None:
+def test_a_new_incarnation_asks_nothing_in_its_first_ten_seconds() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = House(FakePolymarket(), chain=False, settled=False)
-    home.web.add(market)
-    home.watch(market)
-    home.tick()
-    home.tick(9.9)
-    assert home.web.asked == []
-    home.tick(0.1)
-    assert home.evidence(Source.GAMMA) == ["open"]
+    harness = Harness(FakePolymarket(), chain=False, settled=False)
+    harness.web.add(market)
+    harness.watch(market)
+    harness.tick()
+    harness.tick(9.9)
+    assert harness.web.asked == []
+    harness.tick(0.1)
+    assert harness.evidence(Source.GAMMA) == ["open"]
 
 
 def test_a_chain_that_was_asked_enough_does_not_hold_up_the_others() -> None:
     markets = [FakeMarket(number, end_ms=ENDED) for number in range(1_000)]
-    home = house(*markets, chain=True)
-    home.tick()
-    assert home.web.times("chain") == CHAIN
-    asked = {each for name, ids in home.web.asked if name == "data" for each in ids}
+    harness = watching(*markets, chain=True)
+    harness.tick()
+    assert harness.web.times("chain") == CHAIN
+    asked = {each for name, ids in harness.web.asked if name == "data" for each in ids}
     assert len(asked) == 1_000
 
 
-# --------------------------------------------------------- after the verdict
+# ------------------------------------------------------ after the resolution
 
 
-def recorded_house(market: FakeMarket) -> House:
-    home = house(market)
+def recorded(market: FakeMarket) -> Harness:
+    harness = watching(market)
     market.resolve(0)
-    home.run(HOLD_S + 2 * POLL_S)
-    home.store_all()
-    return home
+    harness.run(HOLD_S + 2 * POLL_S)
+    harness.store_all()
+    return harness
 
 
 @pytest.mark.parametrize("hinted", [True, False])
-def test_a_source_that_changes_its_mind_later_is_shown_once_and_changes_nothing(
+def test_a_source_that_changes_later_is_reported_once_and_changes_nothing(
     hinted: bool,
 ) -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = recorded_house(market)
+    harness = recorded(market)
     market.resolve(1, sources="d")
     if hinted:
-        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
-        drain(home.actor)
+        harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        drain(harness.actor)
     else:
-        home.run(700)
-    (conflict,) = [m.contradiction for m in home.writer.of(ResolutionConflict)]
+        harness.run(700)
+    (conflict,) = [m.contradiction for m in harness.writer.of(ResolutionConflict)]
     assert conflict.recorded == f"winner {tokens(1)[0]}"
     assert conflict.observed == f"winner {tokens(1)[1]}"
     assert conflict.source is Source.DATA
-    home.run(86_400, step_s=60.0)
-    assert len(home.writer.of(ResolutionConflict)) == 1
-    assert len(home.verdicts()) == 1
+    harness.run(86_400, step_s=60.0)
+    assert len(harness.writer.of(ResolutionConflict)) == 1
+    assert len(harness.resolutions()) == 1
 
 
-def test_a_verdict_is_looked_at_once_more_and_then_left_to_the_memory_of_the_database() -> None:
+def test_a_resolution_is_checked_once_more_and_then_left_to_the_database() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = recorded_house(market)
-    home.run(90_000, step_s=60.0)
-    looks = home.web.times("data")
-    home.run(90_000, step_s=600.0)
-    assert home.web.times("data") == looks
-    assert home.report().pending == ()
-    assert len(home.actor._cases.schedule) == 0
+    harness = recorded(market)
+    harness.run(90_000, step_s=60.0)
+    polls = harness.web.times("data")
+    harness.run(90_000, step_s=600.0)
+    assert harness.web.times("data") == polls
+    assert harness.report().pending == ()
+    assert len(harness.actor._cases.schedule) == 0
 
 
-def test_a_verdict_that_is_not_stored_yet_is_not_let_go() -> None:
+def test_a_resolution_that_is_not_stored_yet_is_not_forgotten() -> None:
     market = FakeMarket(1, end_ms=ENDED)
-    home = house(market)
+    harness = watching(market)
     market.resolve(0)
-    home.run(3 * 86_400, step_s=600.0)
-    assert len(home.verdicts()) == 1
-    assert home.report().pending == (("verdict to be stored", 1),)
-    home.store_all()
-    assert home.settled() == [market.condition_id]
+    harness.run(3 * 86_400, step_s=600.0)
+    assert len(harness.resolutions()) == 1
+    assert harness.report().pending == (("resolution to be stored", 1),)
+    harness.store_all()
+    assert harness.settled() == [market.condition_id]
 
 
 def test_the_report_counts_markets_by_what_they_wait_for() -> None:
     later = WALL_MS + 86_400_000
-    home = house(
+    harness = watching(
         *(FakeMarket(number, end_ms=later) for number in range(3)), FakeMarket(9, end_ms=ENDED)
     )
-    home.tick()
-    assert dict(home.report().pending) == {"not ended": 3, "open": 1}
+    harness.tick()
+    assert dict(harness.report().pending) == {"not ended": 3, "open": 1}
 
 
 def test_a_changed_end_is_taken_up() -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
-    home = house(market)
-    home.tick()
+    harness = watching(market)
+    harness.tick()
     sooner = datetime.fromtimestamp(WALL_MS / 1000 + 60, UTC)
     changed = msgspec.structs.replace(parsed(market), end_at=sooner)
-    home.actor.on_receive(UniverseChanged(added=(changed,), removed=()))
-    home.run(70)
-    assert home.web.times("data") > 0
+    harness.actor.on_receive(UniverseChanged(added=(changed,), removed=()))
+    harness.run(70)
+    assert harness.web.times("data") > 0
 
 
 # ------------------------------------------------------------ a clock that steps
 
-# Faults: after a step back a market that resolves is neither looked at nor found in the listing
-# until the clock is caught up; a market is lost; a word of the future counts; a time of
-# resolution lies in the future; a crash.
+# Faults: after a step back a market that resolves is neither polled nor found in the listing
+# until the clock has caught up; a market is lost; an observation of the future counts; a time
+# of resolution is in the future; a crash.
 
 
-class Stepping(House):
-    """A resolution actor whose clocks a test holds; the sources know the right time."""
+class Stepping(Harness):
+    """A resolution actor whose clocks a test controls; the sources know the right time."""
 
     def __init__(self, held: Clocks, *markets: FakeMarket) -> None:
         self._held = held
@@ -939,82 +949,82 @@ def test_a_clock_that_was_ahead_at_the_start_hides_no_resolution_once_it_is_righ
     market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
     with clocks(right()) as held:
         held.step(ahead_s)
-        home = Stepping(held, market)
-        home.run(POLL_S)
+        harness = Stepping(held, market)
+        harness.run(POLL_S)
         held.step(-ahead_s)
-        home.run(POLL_S)
-        market.resolve(0, closed_ms=home.right_ms())
-        home.run(HOLD_S + 4 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+        harness.run(POLL_S)
+        market.resolve(0, closed_ms=harness.right_ms())
+        harness.run(HOLD_S + 4 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR_S, DAY_S])
-def test_one_look_at_a_clock_that_is_ahead_hides_no_resolution(ahead_s: float) -> None:
+def test_one_reading_of_a_clock_that_is_ahead_hides_no_resolution(ahead_s: float) -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
     with clocks(right()) as held:
-        home = Stepping(held, market)
-        home.run(POLL_S)
+        harness = Stepping(held, market)
+        harness.run(POLL_S)
         held.step(ahead_s)
-        home.tick()
+        harness.tick()
         held.step(-ahead_s)
-        market.resolve(0, closed_ms=home.right_ms())
-        home.run(HOLD_S + 4 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+        market.resolve(0, closed_ms=harness.right_ms())
+        harness.run(HOLD_S + 4 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
-def test_what_was_heard_while_the_clock_was_ahead_counts_no_sooner_than_it_is_caught_up() -> None:
+def test_what_was_observed_while_the_clock_was_ahead_counts_only_once_it_has_caught_up() -> None:
     market = FakeMarket(1, end_ms=WALL_MS - 1_000)
     with clocks(right()) as held:
-        home = Stepping(held, market)
+        harness = Stepping(held, market)
         held.step(HOUR_S)
-        home.tick()
-        assert home.web.times("data") == 1
+        harness.tick()
+        assert harness.web.times("data") == 1
         held.step(-HOUR_S)
         market.resolve(0)
-        home.run(HOUR_S - 60, step_s=30)
-        assert home.verdicts() == []
-        home.run(60 + HOLD_S + 4 * POLL_S, step_s=30)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+        harness.run(HOUR_S - 60, step_s=30)
+        assert harness.resolutions() == []
+        harness.run(60 + HOLD_S + 4 * POLL_S, step_s=30)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
 @pytest.mark.parametrize("back_s", [HOUR_S, DAY_S])
-def test_a_clock_that_is_set_back_delays_looks_and_loses_none(back_s: float) -> None:
+def test_a_clock_that_is_set_back_delays_polls_and_loses_none(back_s: float) -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 600_000)
     with clocks(right()) as held:
-        home = Stepping(held, market)
-        home.tick()
+        harness = Stepping(held, market)
+        harness.tick()
         held.step(-back_s)
-        market.resolve(1, sources="dc")  # the listing, which is Gamma's, does not tell of it
-        home.run(600, step_s=60)
-        assert home.verdicts() == []
-        home.run(back_s + HOLD_S + 4 * POLL_S, step_s=60)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["No"]
+        market.resolve(1, sources="dc")  # the listing, which is Gamma's, does not list it
+        harness.run(600, step_s=60)
+        assert harness.resolutions() == []
+        harness.run(back_s + HOLD_S + 4 * POLL_S, step_s=60)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["No"]
 
 
 @pytest.mark.parametrize("back_s", [HOUR_S, DAY_S])
-def test_a_hint_brings_a_look_although_the_clock_was_set_back(back_s: float) -> None:
+def test_a_hint_brings_a_poll_although_the_clock_was_set_back(back_s: float) -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 30 * 86_400_000)
     with clocks(right()) as held:
-        home = Stepping(held, market)
-        home.tick()
+        harness = Stepping(held, market)
+        harness.tick()
         held.step(-back_s)
-        home.tick()
+        harness.tick()
         market.resolve(0)
-        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
-        home.run(HOLD_S + 2 * POLL_S)
-    assert [verdict.winning_outcome for verdict in home.verdicts()] == ["Yes"]
+        harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        harness.run(HOLD_S + 2 * POLL_S)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
-def test_no_verdict_is_dated_in_the_future_and_each_falls_within_the_hold() -> None:
+def test_no_resolution_is_dated_in_the_future_and_none_is_late() -> None:
     market = FakeMarket(1, end_ms=WALL_MS - 1_000)
     market.resolve(0, closed_ms=WALL_MS - 2_000)
     with clocks(right()) as held:
-        held.step(-HOUR_S)  # Gamma's closing time lies in our future: it is not believed
-        home = Stepping(held, market)
-        home.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
-        home.run(HOLD_S + 2 * POLL_S)
-        (verdict,) = home.verdicts()
-        assert verdict.resolved_at_ms <= time.time_ns() // 1_000_000
+        held.step(-HOUR_S)  # Gamma's closing time is in our future: it is ignored
+        harness = Stepping(held, market)
+        harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        harness.run(HOLD_S + 2 * POLL_S)
+        (resolution,) = harness.resolutions()
+        assert resolution.resolved_at_ms <= time.time_ns() // 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -1026,17 +1036,17 @@ def test_no_verdict_is_dated_in_the_future_and_each_falls_within_the_hold() -> N
     ],
     ids=["leap day", "year end", "new year"],
 )
-def test_a_market_is_looked_at_in_the_second_of_its_end_over_midnight(end: datetime) -> None:
+def test_a_market_is_polled_in_the_second_of_its_end_over_midnight(end: datetime) -> None:
     end_ms = int(end.timestamp() * 1000)
     market = FakeMarket(1, end_ms=end_ms, start_ms=end_ms - 3_600_000)
     with clocks(end) as held:
         held.step(-30.0)
-        home = Stepping(held, market)
+        harness = Stepping(held, market)
         for _ in range(18):
-            home.tick()
-        assert home.web.times("data") == 0  # 1 s before its end
-        home.tick()
-        assert home.web.times("data") == 1
+            harness.tick()
+        assert harness.web.times("data") == 0  # 1 s before its end
+        harness.tick()
+        assert harness.web.times("data") == 1
 
 
 # ------------------------------------------------------------------ end
@@ -1044,12 +1054,12 @@ def test_a_market_is_looked_at_in_the_second_of_its_end_over_midnight(end: datet
 
 @pytest.mark.parametrize(("chain", "sessions"), [(True, 2), (False, 1)])
 def test_its_sessions_are_closed_when_it_stops(chain: bool, sessions: int) -> None:
-    home = House(FakePolymarket(), chain=chain)
-    home.actor.on_stop()
-    assert home.web.closed == sessions
+    harness = Harness(FakePolymarket(), chain=chain)
+    harness.actor.on_stop()
+    assert harness.web.closed == sessions
 
 
-def test_its_sessions_are_closed_when_it_dies() -> None:
-    home = House(FakePolymarket(), chain=True)
-    home.actor.on_failure(ValueError, ValueError("fault"), None)
-    assert home.web.closed == 2
+def test_its_sessions_are_closed_when_it_fails() -> None:
+    harness = Harness(FakePolymarket(), chain=True)
+    harness.actor.on_failure(ValueError, ValueError("fault"), None)
+    assert harness.web.closed == 2

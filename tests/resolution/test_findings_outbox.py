@@ -1,4 +1,4 @@
-"""Promise: what the cases found is told in order, again until it is stored, and counted once."""
+"""Promise: findings are sent in order, again until they are stored, and counted once."""
 
 import logging
 from decimal import Decimal
@@ -21,18 +21,18 @@ from actors.model.outcome import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.actor import OUTBOX_MAX, FindingsOutbox
-from actors.resolution.cases import Heard
+from actors.resolution.cases import Findings
 from tests.fakes_box import Box
 
 ONE = ConditionId("0x" + "1" * 64)
-STEP = Transition(
+TRANSITION = Transition(
     condition_id=ONE,
     at_ms=1,
     before=MarketState.HOLDING,
-    standing=MarketState.RECORDED,
+    after=MarketState.RECORDED,
     reason="data and gamma agree",
 )
-WORD = Observation(
+OBSERVATION = Observation(
     condition_id=ONE,
     source=Source.DATA,
     observed_at_ms=1,
@@ -40,7 +40,7 @@ WORD = Observation(
     reason="",
     payload="{}",
 )
-VERDICT = Resolution(
+RESOLUTION = Resolution(
     condition_id=ONE,
     kind="winner",
     winning_token_id=TokenId("1"),
@@ -49,33 +49,32 @@ VERDICT = Resolution(
     resolved_at_ms=1,
     sources=(Source.DATA, Source.GAMMA),
 )
-DOUBT = Contradiction(
+CONTRADICTION = Contradiction(
     condition_id=ONE, detected_at_ms=2, recorded="winner 1", observed="split", source=Source.CLOB
 )
 
 
-def test_evidence_comes_first_then_the_step_then_the_verdict() -> None:
+def test_the_observation_comes_first_then_the_transition_then_the_resolution() -> None:
     box = Box()
-    FindingsOutbox(box, incarnation=1).note(
-        Heard(evidence=WORD, transition=STEP, resolution=VERDICT)
-    )
+    found = Findings(observation=OBSERVATION, transition=TRANSITION, resolution=RESOLUTION)
+    FindingsOutbox(box, incarnation=1).add(found)
     assert [type(each) for each in box.told] == [ResolutionObserved, MarketMoved, MarketResolved]
 
 
-def test_nothing_heard_is_nothing_told() -> None:
+def test_without_findings_nothing_is_sent() -> None:
     box = Box()
-    FindingsOutbox(box, incarnation=1).note(Heard())
+    FindingsOutbox(box, incarnation=1).add(Findings())
     assert box.told == []
 
 
-def test_what_is_not_stored_is_told_again_and_a_verdict_counts_once() -> None:
+def test_what_is_not_stored_is_sent_again_and_a_resolution_counts_once() -> None:
     box = Box()
     outbox = FindingsOutbox(box, incarnation=1)
-    outbox.note(Heard(evidence=WORD, resolution=VERDICT))
-    told = list(box.told)
-    outbox.tell_again()
-    assert box.told == told * 2
-    tickets = tuple(m.ticket for m in told if isinstance(m, ResolutionObserved | MarketResolved))
+    outbox.add(Findings(observation=OBSERVATION, resolution=RESOLUTION))
+    sent = list(box.told)
+    outbox.resend()
+    assert box.told == sent * 2
+    tickets = tuple(m.ticket for m in sent if isinstance(m, ResolutionObserved | MarketResolved))
     assert outbox.stored(tickets) == (ONE,)
     assert outbox.stored(tickets) == ()
     assert (outbox.recorded_total, len(outbox)) == (1, 0)
@@ -85,15 +84,15 @@ def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture
     box = Box()
     outbox = FindingsOutbox(box, incarnation=1)
     with caplog.at_level(logging.ERROR):
-        outbox.note(Heard(contradiction=DOUBT))
+        outbox.add(Findings(contradiction=CONTRADICTION))
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
     assert outbox.conflicts_total == 1
-    assert box.last(ResolutionConflict).contradiction == DOUBT
+    assert box.last(ResolutionConflict).contradiction == CONTRADICTION
 
 
-def test_with_too_much_waiting_the_outbox_is_busy() -> None:
+def test_with_too_much_waiting_the_outbox_is_full() -> None:
     outbox = FindingsOutbox(Box(), incarnation=1)
     for _ in range(OUTBOX_MAX):
-        assert not outbox.busy
-        outbox.move(STEP)
-    assert outbox.busy
+        assert not outbox.is_full
+        outbox.add_transition(TRANSITION)
+    assert outbox.is_full

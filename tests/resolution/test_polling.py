@@ -3,9 +3,9 @@ from collections.abc import Callable
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.polling import CLOB_EXTRA, Ask, PollRound
+from actors.resolution.polling import CLOB_EXTRA, PollRound, Request
 
-Answer = Callable[[Ask], list[Observation]]
+Answer = Callable[[Request], list[Observation]]
 
 
 def market(number: int, version: str = "v1") -> Market:
@@ -21,7 +21,7 @@ def market(number: int, version: str = "v1") -> Market:
     )
 
 
-def said(condition_id: ConditionId, source: Source, *, final: bool) -> Observation:
+def seen(condition_id: ConditionId, source: Source, *, final: bool) -> Observation:
     return Observation(
         condition_id=condition_id,
         source=source,
@@ -32,32 +32,33 @@ def said(condition_id: ConditionId, source: Source, *, final: bool) -> Observati
     )
 
 
-def nothing(_: Ask) -> list[Observation]:
+def nothing(_: Request) -> list[Observation]:
     return []
 
 
-def walk_through(poll_round: PollRound, answer: Answer, dead: tuple[Source, ...] = ()) -> list[Ask]:
-    asks = []
-    while (ask := poll_round.next(lambda source: source not in dead)) is not None:
-        asks.append(ask)
-        poll_round.heard(ask, answer(ask))
-    return asks
+def play(poll_round: PollRound, answer: Answer, dead: tuple[Source, ...] = ()) -> list[Request]:
+    """Answer every request of a round; return the requests."""
+    requests = []
+    while (request := poll_round.next(lambda source: source not in dead)) is not None:
+        requests.append(request)
+        poll_round.answered(request, answer(request))
+    return requests
 
 
-def sources(asks: list[Ask]) -> list[tuple[Source, int]]:
-    return [(ask.source, len(ask.ids)) for ask in asks]
+def sources(requests: list[Request]) -> list[tuple[Source, int]]:
+    return [(request.source, len(request.ids)) for request in requests]
 
 
 def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open() -> None:
     poll_round = PollRound([market(1), market(2)], ended=(), with_chain=False)
 
-    def answer(ask: Ask) -> list[Observation]:
-        if ask.source is Source.GAMMA and ask.closed:
-            return [said(market(1).condition_id, Source.GAMMA, final=False)]
+    def answer(request: Request) -> list[Observation]:
+        if request.source is Source.GAMMA and request.closed:
+            return [seen(market(1).condition_id, Source.GAMMA, final=False)]
         return []
 
-    asks = walk_through(poll_round, answer)
-    assert [(a.source, a.ids, a.closed) for a in asks[:2]] == [
+    requests = play(poll_round, answer)
+    assert [(each.source, each.ids, each.closed) for each in requests[:2]] == [
         (Source.GAMMA, (market(1).condition_id, market(2).condition_id), True),
         (Source.GAMMA, (market(2).condition_id,), False),
     ]
@@ -68,26 +69,26 @@ def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_
     ended = [each.condition_id for each in markets]
     poll_round = PollRound(markets, ended=ended, with_chain=False)
 
-    def answer(ask: Ask) -> list[Observation]:
-        if ask.source is not Source.DATA:
+    def answer(request: Request) -> list[Observation]:
+        if request.source is not Source.DATA:
             return []
-        return [said(each, Source.DATA, final=True) for each in ask.ids[:5]]
+        return [seen(each, Source.DATA, final=True) for each in request.ids[:5]]
 
-    asks = walk_through(poll_round, answer)
-    clob = [ask.ids[0] for ask in asks if ask.source is Source.CLOB]
+    requests = play(poll_round, answer)
+    clob = [each.ids[0] for each in requests if each.source is Source.CLOB]
     assert clob[:10] == ended[:5] + ended[20:25]
     assert len(clob) == 10 + CLOB_EXTRA
     assert len(set(clob)) == len(clob)
 
 
-def test_what_has_not_ended_costs_no_question_to_the_clob() -> None:
+def test_what_has_not_ended_costs_no_request_to_the_clob() -> None:
     poll_round = PollRound([market(1)], ended=(), with_chain=False)
-    assert Source.CLOB not in {ask.source for ask in walk_through(poll_round, nothing)}
+    assert Source.CLOB not in {each.source for each in play(poll_round, nothing)}
 
 
-def test_every_source_is_asked_in_pieces_it_can_take() -> None:
+def test_every_source_is_asked_in_chunks_that_it_takes() -> None:
     poll_round = PollRound([market(n) for n in range(1, 71)], ended=(), with_chain=True)
-    assert sources(walk_through(poll_round, nothing)) == [
+    assert sources(play(poll_round, nothing)) == [
         (Source.GAMMA, 50),
         (Source.GAMMA, 50),
         (Source.GAMMA, 20),
@@ -101,32 +102,32 @@ def test_every_source_is_asked_in_pieces_it_can_take() -> None:
 
 def test_v2_markets_are_not_looked_for_on_the_chain() -> None:
     poll_round = PollRound([market(1, "v2"), market(2)], ended=(), with_chain=True)
-    chain = [ask.ids for ask in walk_through(poll_round, nothing) if ask.source is Source.CHAIN]
+    chain = [each.ids for each in play(poll_round, nothing) if each.source is Source.CHAIN]
     assert chain == [(market(2).condition_id,)]
 
 
 def test_a_source_that_is_not_able_is_left_out() -> None:
     poll_round = PollRound([market(1)], ended=[market(1).condition_id], with_chain=True)
-    asked = walk_through(poll_round, nothing, dead=(Source.GAMMA, Source.DATA))
-    assert [ask.source for ask in asked] == [Source.CHAIN, Source.CLOB]
+    requests = play(poll_round, nothing, dead=(Source.GAMMA, Source.DATA))
+    assert [each.source for each in requests] == [Source.CHAIN, Source.CLOB]
 
 
-def test_a_market_is_missed_when_nobody_answered_and_not_when_somebody_did() -> None:
-    heard, missed, unknown = market(1), market(2), market(3)
-    poll_round = PollRound([heard, missed], ended=(), with_chain=False)
+def test_a_market_is_missed_when_no_source_answered_and_not_when_one_did() -> None:
+    found, missed, unknown = market(1), market(2), market(3)
+    poll_round = PollRound([found, missed], ended=(), with_chain=False)
 
-    def answer(ask: Ask) -> list[Observation]:
-        return [said(heard.condition_id, Source.DATA, final=False)] if len(ask.ids) == 2 else []
+    def answer(request: Request) -> list[Observation]:
+        return [seen(found.condition_id, Source.DATA, final=False)] if len(request.ids) == 2 else []
 
-    walk_through(poll_round, answer, dead=(Source.GAMMA,))
+    play(poll_round, answer, dead=(Source.GAMMA,))
     assert poll_round.missed == {missed.condition_id}
     all_answered = PollRound([unknown], ended=(), with_chain=False)
-    walk_through(all_answered, nothing)
+    play(all_answered, nothing)
     assert all_answered.missed == frozenset()
 
 
-def test_a_question_that_failed_leaves_its_markets_missed() -> None:
+def test_a_request_that_failed_leaves_its_markets_missed() -> None:
     poll_round = PollRound([market(1)], ended=(), with_chain=False)
-    while (ask := poll_round.next(lambda _: True)) is not None:
-        poll_round.unanswered(ask)
+    while (request := poll_round.next(lambda _: True)) is not None:
+        poll_round.unanswered(request)
     assert poll_round.missed == {market(1).condition_id}

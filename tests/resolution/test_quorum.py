@@ -1,4 +1,4 @@
-"""Promise: a verdict is right or absent: one source that lies or lags never makes a wrong one."""
+"""Promise: an outcome is right or absent: one source that lies or lags never causes a wrong one."""
 
 from decimal import Decimal
 
@@ -14,26 +14,33 @@ from actors.resolution.quorum import (
     NotYet,
     Split,
     Winner,
-    check,
+    contradiction_of,
     decide,
-    judge,
-    settle,
+    resolution_of,
 )
-from actors.resolution.quorum import SourceRecord as Heard
-from tests.resolution.recorded_answers import CONDITION, MARKET, NO, YES, Payouts, pays, says
+from tests.resolution.recorded_answers import (
+    CONDITION,
+    MARKET,
+    NO,
+    YES,
+    Payouts,
+    evidence_of,
+    pays,
+    seen,
+)
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 HOLD = 120
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")
 
 
-def rule(*said: Observation, now_ms: int = 10**6, hold_ms: int = HOLD) -> Decision:
-    return decide(said, MARKET, now_ms=now_ms, hold_ms=hold_ms)
+def rule(*observations: Observation, now_ms: int = 10**6, hold_ms: int = HOLD) -> Decision:
+    return decide(evidence_of(observations), MARKET, now_ms=now_ms, hold_ms=hold_ms)
 
 
 def twice(payouts: Payouts, *sources: Source, at: int = 0) -> list[Observation]:
-    """Return words of these sources at a time, and again when the hold is over."""
-    return [says(each, at + dt, payouts) for dt in (0, HOLD) for each in sources]
+    """Return observations of these sources at a time, and again when the hold is over."""
+    return [seen(each, at + dt, payouts) for dt in (0, HOLD) for each in sources]
 
 
 def test_two_sources_that_agree_through_the_hold_make_a_winner() -> None:
@@ -62,55 +69,57 @@ def test_the_same_source_twice_is_one_source() -> None:
     assert rule(*twice(Y, GAMMA), *twice(Y, GAMMA, at=1)) == NotYet(reason="only gamma is final")
 
 
-def test_before_the_hold_ends_there_is_no_verdict() -> None:
-    said = [says(GAMMA, 10, Y), says(DATA, 50, Y), says(GAMMA, 169, Y), says(DATA, 169, Y)]
-    assert rule(*said, now_ms=169) == NotYet(reason="on hold", look_at_ms=170)
+def test_before_the_hold_ends_there_is_no_outcome() -> None:
+    observations = [seen(GAMMA, 10, Y), seen(DATA, 50, Y), seen(GAMMA, 169, Y), seen(DATA, 169, Y)]
+    assert rule(*observations, now_ms=169) == NotYet(reason="on hold", poll_at_ms=170)
 
 
 def test_the_hold_counts_from_the_second_source() -> None:
-    said = [says(GAMMA, 10, Y), says(DATA, 50, Y), says(GAMMA, 170, Y), says(DATA, 170, Y)]
-    found = rule(*said, now_ms=170)
+    observations = [seen(GAMMA, 10, Y), seen(DATA, 50, Y), seen(GAMMA, 170, Y), seen(DATA, 170, Y)]
+    found = rule(*observations, now_ms=170)
     assert isinstance(found, Winner)
     assert found.since_ms == 50
 
 
 def test_time_alone_does_not_confirm_what_was_not_asked_again() -> None:
-    said = [says(GAMMA, 0, Y), says(DATA, 0, Y)]
-    assert rule(*said) == NotYet(reason="to be confirmed", look_at_ms=HOLD)
-    assert rule(*said, says(GAMMA, HOLD, Y)) == NotYet(reason="to be confirmed", look_at_ms=HOLD)
-    assert isinstance(rule(*said, says(GAMMA, HOLD, Y), says(DATA, HOLD, Y)), Winner)
+    observations = [seen(GAMMA, 0, Y), seen(DATA, 0, Y)]
+    assert rule(*observations) == NotYet(reason="to be confirmed", poll_at_ms=HOLD)
+    assert rule(*observations, seen(GAMMA, HOLD, Y)) == NotYet(
+        reason="to be confirmed", poll_at_ms=HOLD
+    )
+    assert isinstance(rule(*observations, seen(GAMMA, HOLD, Y), seen(DATA, HOLD, Y)), Winner)
 
 
 def test_a_third_source_that_is_late_neither_delays_nor_has_to_agree_first() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(CLOB, 119, Y)]
-    found = rule(*said, now_ms=HOLD)
+    observations = [*twice(Y, GAMMA, DATA), seen(CLOB, 119, Y)]
+    found = rule(*observations, now_ms=HOLD)
     assert isinstance(found, Winner)
     assert found.sources == (CLOB, DATA, GAMMA)
 
 
 @pytest.mark.parametrize("late_reason", ["open", "proposed", "disputed"])
 def test_a_source_that_is_not_final_contradicts_nobody(late_reason: str) -> None:
-    said = [*twice(Y, CLOB, DATA), says(GAMMA, HOLD, None, late_reason)]
-    assert isinstance(rule(*said), Winner)
+    observations = [*twice(Y, CLOB, DATA), seen(GAMMA, HOLD, None, late_reason)]
+    assert isinstance(rule(*observations), Winner)
 
 
-def test_a_break_in_the_word_starts_the_hold_anew() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(GAMMA, 60, None, "disputed")]
-    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=2 * HOLD)
+def test_a_break_in_a_run_starts_the_hold_again() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(GAMMA, 60, None, "disputed")]
+    assert rule(*observations, now_ms=HOLD) == NotYet(reason="on hold", poll_at_ms=2 * HOLD)
 
 
-def test_a_word_that_flips_and_comes_back_starts_the_hold_anew() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(GAMMA, 60, N)]
-    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=2 * HOLD)
+def test_an_outcome_that_flips_and_comes_back_starts_the_hold_again() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(GAMMA, 60, N)]
+    assert rule(*observations, now_ms=HOLD) == NotYet(reason="on hold", poll_at_ms=2 * HOLD)
 
 
-def test_a_source_that_takes_its_word_back_leaves_the_other_alone() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(GAMMA, 130, None, "open")]
-    assert rule(*said) == NotYet(reason="only data is final")
+def test_a_source_that_withdraws_its_outcome_leaves_the_other_alone() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(GAMMA, 130, None, "open")]
+    assert rule(*observations) == NotYet(reason="only data is final")
 
 
 def test_two_sources_against_one_are_a_conflict() -> None:
-    found = rule(*twice(Y, GAMMA, DATA), says(CLOB, 0, N))
+    found = rule(*twice(Y, GAMMA, DATA), seen(CLOB, 0, N))
     assert isinstance(found, Conflict)
     assert f"clob says winner {NO}" in found.reason
     assert f"gamma says winner {YES}" in found.reason
@@ -120,33 +129,35 @@ def test_a_split_against_a_winner_is_a_conflict() -> None:
     assert isinstance(rule(*twice(HALVES, DATA), *twice(Y, GAMMA)), Conflict)
 
 
-def test_after_a_contradiction_the_hold_starts_anew() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(CLOB, 30, N), says(CLOB, 100, None, "open")]
-    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=100 + HOLD)
+def test_after_a_contradiction_the_hold_starts_again() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(CLOB, 30, N), seen(CLOB, 100, None, "open")]
+    assert rule(*observations, now_ms=HOLD) == NotYet(reason="on hold", poll_at_ms=100 + HOLD)
 
 
-def test_a_contradiction_lasted_until_it_was_heard_to_end() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(CLOB, 0, N), says(CLOB, HOLD, Y)]
-    assert rule(*said, now_ms=HOLD) == NotYet(reason="on hold", look_at_ms=2 * HOLD)
+def test_a_contradiction_lasts_until_its_end_is_observed() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(CLOB, 0, N), seen(CLOB, HOLD, Y)]
+    assert rule(*observations, now_ms=HOLD) == NotYet(reason="on hold", poll_at_ms=2 * HOLD)
 
 
-def test_a_word_from_before_a_contradiction_is_to_be_said_again_after_its_hold() -> None:
-    said = [*twice(Y, GAMMA, DATA), says(CLOB, 30, N), says(CLOB, 31, None, "open")]
-    assert rule(*said, now_ms=151) == NotYet(reason="to be confirmed", look_at_ms=151)
-    again = [says(GAMMA, 151, Y), says(DATA, 151, Y)]
-    assert isinstance(rule(*said, *again, now_ms=151), Winner)
+def test_a_statement_from_before_a_contradiction_is_confirmed_after_its_hold() -> None:
+    observations = [*twice(Y, GAMMA, DATA), seen(CLOB, 30, N), seen(CLOB, 31, None, "open")]
+    assert rule(*observations, now_ms=151) == NotYet(reason="to be confirmed", poll_at_ms=151)
+    again = [seen(GAMMA, 151, Y), seen(DATA, 151, Y)]
+    assert isinstance(rule(*observations, *again, now_ms=151), Winner)
 
 
-def test_of_two_words_in_one_millisecond_the_one_that_is_not_final_counts() -> None:
-    both = [says(GAMMA, HOLD, Y), says(GAMMA, HOLD, None, "disputed")]
-    for order in (both, both[::-1]):
-        found = rule(*twice(Y, DATA), says(GAMMA, 0, Y), *order)
-        assert found == NotYet(reason="only data is final")
+def test_of_two_observations_in_one_millisecond_the_one_that_is_not_final_breaks_the_run() -> None:
+    observations = [*twice(Y, DATA), seen(GAMMA, 0, Y)]
+    both = [seen(GAMMA, HOLD, Y), seen(GAMMA, HOLD, None, "disputed")]
+    assert rule(*observations, *both) == NotYet(reason="only data is final")
+    assert rule(*observations, *both[::-1]) == NotYet(reason="to be confirmed", poll_at_ms=2 * HOLD)
 
 
-def test_the_word_is_taken_by_token_id_whatever_the_order() -> None:
-    said = [says(GAMMA, t, N) for t in (0, HOLD)] + [says(DATA, t, N[::-1]) for t in (0, HOLD)]
-    found = rule(*said)
+def test_payouts_are_assigned_by_token_id_whatever_the_order() -> None:
+    observations = [seen(GAMMA, t, N) for t in (0, HOLD)] + [
+        seen(DATA, t, N[::-1]) for t in (0, HOLD)
+    ]
+    found = rule(*observations)
     assert isinstance(found, Winner)
     assert (found.token_id, found.outcome) == (NO, "No")
 
@@ -164,51 +175,58 @@ def test_the_word_is_taken_by_token_id_whatever_the_order() -> None:
         ((YES, Decimal(1)), (YES, Decimal(0))),
     ],
 )
-def test_payouts_that_are_no_outcome_of_these_tokens_make_no_verdict(payouts: Payouts) -> None:
+def test_payouts_that_are_no_outcome_of_these_tokens_decide_nothing(payouts: Payouts) -> None:
     assert rule(*twice(payouts, GAMMA, DATA)) == NotYet(reason="unusual payouts")
 
 
-def test_only_markets_of_two_different_tokens_get_a_verdict() -> None:
+def test_only_markets_of_two_different_tokens_get_an_outcome() -> None:
     extra = Asset(token_id=TokenId("5"), outcome="Maybe", outcome_index=2)
-    twins = (MARKET.assets[0], msgspec.structs.replace(MARKET.assets[0], outcome_index=1))
-    for assets in ((), MARKET.assets[:1], (*MARKET.assets, extra), twins):
+    same = (MARKET.assets[0], msgspec.structs.replace(MARKET.assets[0], outcome_index=1))
+    for assets in ((), MARKET.assets[:1], (*MARKET.assets, extra), same):
         market = Market(condition_id=CONDITION, question="", slug="", assets=assets)
-        found = decide(twice(Y, GAMMA, DATA), market, now_ms=10**6, hold_ms=HOLD)
+        evidence = evidence_of(twice(Y, GAMMA, DATA))
+        found = decide(evidence, market, now_ms=10**6, hold_ms=HOLD)
         assert found == NotYet(reason="not two tokens")
 
 
-def test_words_about_another_market_count_for_nothing() -> None:
+def test_observations_of_another_market_count_for_nothing() -> None:
     other = msgspec.structs.replace(MARKET, condition_id=ConditionId("0x" + "ab" * 32))
-    said = twice(Y, GAMMA, DATA)
-    assert decide(said, other, now_ms=10**6, hold_ms=HOLD) == NotYet(reason="not asked")
-    record = Heard(condition_id=CONDITION)
-    found = judge(record, other, now_ms=10**6, hold_ms=HOLD)
+    evidence = evidence_of(twice(Y, GAMMA, DATA), other.condition_id)
+    found = decide(evidence, other, now_ms=10**6, hold_ms=HOLD)
+    assert found == NotYet(reason="not asked")
+    evidence = evidence_of(twice(Y, GAMMA, DATA))
+    found = decide(evidence, other, now_ms=10**6, hold_ms=HOLD)
     assert found == NotYet(reason="another market")
 
 
 def test_the_reason_is_gammas_before_the_others() -> None:
     assert rule() == NotYet(reason="not asked")
-    assert rule(says(CLOB, 0, None, "no winner flag")) == NotYet(reason="no winner flag")
-    said = [says(CLOB, 0, None, "no winner flag"), says(GAMMA, 0, None, "disputed")]
-    assert rule(*said) == NotYet(reason="disputed")
+    assert rule(seen(CLOB, 0, None, "no winner flag")) == NotYet(reason="no winner flag")
+    observations = [seen(CLOB, 0, None, "no winner flag"), seen(GAMMA, 0, None, "disputed")]
+    assert rule(*observations) == NotYet(reason="disputed")
 
 
-def test_a_source_that_died_is_replaced_by_one_that_stood_as_long() -> None:
-    said = [says(GAMMA, 0, Y), *twice(Y, DATA, at=10), says(CLOB, 125, Y), says(CLOB, 130, Y)]
-    assert rule(*said, now_ms=130) == NotYet(reason="to be confirmed", look_at_ms=130)
-    found = rule(*said, says(CLOB, 245, Y), now_ms=245)
+def test_a_source_that_stopped_answering_is_replaced_by_one_that_stood_as_long() -> None:
+    observations = [
+        seen(GAMMA, 0, Y),
+        *twice(Y, DATA, at=10),
+        seen(CLOB, 125, Y),
+        seen(CLOB, 130, Y),
+    ]
+    assert rule(*observations, now_ms=130) == NotYet(reason="to be confirmed", poll_at_ms=130)
+    found = rule(*observations, seen(CLOB, 245, Y), now_ms=245)
     assert isinstance(found, Winner)
     assert found.sources == (CLOB, DATA, GAMMA)
 
 
-def test_without_hold_two_words_are_enough() -> None:
-    assert isinstance(rule(says(GAMMA, 5, Y), says(DATA, 6, Y), hold_ms=0, now_ms=6), Winner)
+def test_without_hold_two_observations_are_enough() -> None:
+    assert isinstance(rule(seen(GAMMA, 5, Y), seen(DATA, 6, Y), hold_ms=0, now_ms=6), Winner)
 
 
-def test_a_verdict_is_settled_as_it_stands() -> None:
+def test_a_decision_becomes_the_resolution_to_record() -> None:
     won = rule(*twice(N, GAMMA, DATA, at=7))
     assert isinstance(won, Winner)
-    recorded = settle(won, MARKET, resolved_at_ms=5)
+    recorded = resolution_of(won, MARKET, resolved_at_ms=5)
     assert (recorded.kind, recorded.winning_token_id, recorded.winning_outcome) == (
         "winner",
         NO,
@@ -217,29 +235,29 @@ def test_a_verdict_is_settled_as_it_stands() -> None:
     assert (recorded.payouts, recorded.resolved_at_ms) == ((Decimal(0), Decimal(1)), 5)
     half = rule(*twice(HALVES, GAMMA, DATA, at=7))
     assert isinstance(half, Split)
-    void = settle(half, MARKET)
+    void = resolution_of(half, MARKET)
     assert (void.kind, void.winning_token_id, void.winning_outcome) == ("split", None, None)
     assert (void.resolved_at_ms, void.sources) == (7, (DATA, GAMMA))
 
 
-def test_only_a_final_word_that_differs_contradicts_what_is_recorded() -> None:
+def test_only_a_final_observation_that_differs_contradicts_what_is_recorded() -> None:
     won = rule(*twice(Y, GAMMA, DATA))
     assert isinstance(won, Winner)
-    recorded = settle(won, MARKET)
-    assert check(recorded, says(CLOB, 9, Y[::-1])) is None
-    assert check(recorded, says(CLOB, 9, None, "disputed")) is None
-    found = check(recorded, says(CLOB, 9, N))
+    recorded = resolution_of(won, MARKET)
+    assert contradiction_of(recorded, seen(CLOB, 9, Y[::-1])) is None
+    assert contradiction_of(recorded, seen(CLOB, 9, None, "disputed")) is None
+    found = contradiction_of(recorded, seen(CLOB, 9, N))
     assert found is not None
     assert (found.recorded, found.observed) == (f"winner {YES}", f"winner {NO}")
     assert (found.source, found.detected_at_ms, found.condition_id) == (CLOB, 9, CONDITION)
-    split = check(recorded, says(CHAIN, 9, HALVES))
+    split = contradiction_of(recorded, seen(CHAIN, 9, HALVES))
     assert split is not None
     assert split.observed == "split"
     elsewhere = msgspec.structs.replace(
-        says(CLOB, 9, N), condition_id=ConditionId("0x" + "ab" * 32)
+        seen(CLOB, 9, N), condition_id=ConditionId("0x" + "ab" * 32)
     )
-    assert check(recorded, elsewhere) is None
-    odd = check(recorded, says(CHAIN, 9, pays("0.3", "0.7")))
+    assert contradiction_of(recorded, elsewhere) is None
+    odd = contradiction_of(recorded, seen(CHAIN, 9, pays("0.3", "0.7")))
     assert odd is not None
     assert "pays 0.7" in odd.observed
 
@@ -247,8 +265,8 @@ def test_only_a_final_word_that_differs_contradicts_what_is_recorded() -> None:
 def test_a_recorded_split_is_contradicted_by_a_winner_only() -> None:
     half = rule(*twice(HALVES, GAMMA, DATA))
     assert isinstance(half, Split)
-    assert check(settle(half, MARKET), says(CHAIN, 9, HALVES)) is None
-    assert check(settle(half, MARKET), says(CHAIN, 9, Y)) is not None
+    assert contradiction_of(resolution_of(half, MARKET), seen(CHAIN, 9, HALVES)) is None
+    assert contradiction_of(resolution_of(half, MARKET), seen(CHAIN, 9, Y)) is not None
 
 
 def test_an_outcome_is_a_winner_or_a_split() -> None:

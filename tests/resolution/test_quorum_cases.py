@@ -1,7 +1,7 @@
-"""Promise: of every set of answers that was seen or is feared the verdict is the one beside it.
+"""Promise: every set of answers that was seen or is feared gives the decision beside it.
 
 Each case is played as it happens: rounds of answers, one hold apart, each read by the parser
-of its source. `yes` and `no` are the final words of the chain; other words name an answer of
+of its source. `yes` and `no` are final answers of the chain; other texts name an answer of
 tests/data/outcome, or one of RAW.
 """
 
@@ -17,9 +17,18 @@ from actors.model.market import Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import Facts
-from actors.resolution.polling import Ask, read
+from actors.resolution.polling import Request, read_answer
 from actors.resolution.quorum import Conflict, NotYet, Winner, decide
-from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, changed, state
+from tests.resolution.recorded_answers import (
+    AT_MS,
+    CONDITION,
+    MARKET,
+    NO,
+    YES,
+    changed,
+    evidence_of,
+    state,
+)
 
 HOLD_MS = 120_000
 G, C, D, X = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
@@ -34,37 +43,39 @@ PLACES = ("Łódź", "São Paulo 🏆")
 Round = dict[Source, str]
 
 
-def words(*numbers: int) -> Facts:
+def facts(*numbers: int) -> Facts:
     slots, denominator, first, second = (f"0x{number:064x}" for number in numbers)
     return Facts(slots=slots, denominator=denominator, numerators=(first, second))
 
 
-def twin(raw: bytes, key: str, value: str) -> bytes:
-    """Say one key a second time, in front."""
+def repeated(raw: bytes, key: str, value: str) -> bytes:
+    """Return the answer with one key a second time, in front."""
     return b'{"' + key.encode() + b'": ' + value.encode() + b", " + raw.strip()[1:]
 
 
 RAW: dict[tuple[Source, str], bytes | Facts] = {
-    (X, "yes"): words(2, 1, 1, 0),
-    (X, "no"): words(2, 1, 0, 1),
-    (X, "half"): words(2, 2, 1, 1),
-    (X, "open"): words(2, 0, 0, 0),
-    (X, "scalar"): words(2, 1000, 584, 416),
-    (X, "three slots"): words(3, 1, 1, 0),
-    (X, "unknown"): words(0, 0, 0, 0),
-    (X, "nothing"): words(2, 1, 0, 0),
+    (X, "yes"): facts(2, 1, 1, 0),
+    (X, "no"): facts(2, 1, 0, 1),
+    (X, "half"): facts(2, 2, 1, 1),
+    (X, "open"): facts(2, 0, 0, 0),
+    (X, "scalar"): facts(2, 1000, 584, 416),
+    (X, "three slots"): facts(3, 1, 1, 0),
+    (X, "unknown"): facts(0, 0, 0, 0),
+    (X, "nothing"): facts(2, 1, 0, 0),
     (X, "html"): Facts(slots="<html>502</html>", denominator="", numerators=("", "")),
     (C, "html"): b"<!DOCTYPE html><title>Just a moment...</title>",
     (C, "truncated"): state("clob_states", C_YES)[:-40],
     (C, "null"): b"null",
-    (C, "duplicate keys"): twin(state("clob_states", C_YES), "closed", "false"),
+    (C, "duplicate keys"): repeated(state("clob_states", C_YES), "closed", "false"),
     (G, "truncated"): state("gamma_states", G_YES)[:-40],
-    (G, "duplicate keys"): twin(state("gamma_states", G_YES), "umaResolutionStatus", '"disputed"'),
+    (G, "duplicate keys"): repeated(
+        state("gamma_states", G_YES), "umaResolutionStatus", '"disputed"'
+    ),
     (G, "number prices"): changed(state("gamma_states", G_YES), outcomePrices=[1, 0]),
     (G, "half a hair"): changed(
         state("gamma_states", G_HALF), outcomePrices='["0.5", "0.50000001"]'
     ),
-    (D, "duplicate keys"): twin(state("data_states", D_YES), "status", '"proposed"'),
+    (D, "duplicate keys"): repeated(state("data_states", D_YES), "status", '"proposed"'),
     (D, "text payouts"): changed(state("data_states", D_YES), payouts=["1000000", "0"]),
     (D, "elsewhere"): changed(state("data_states", D_YES), condition_id="0x" + "9" * 64),
     (D, "reproposed"): changed(state("data_states", D_YES), status="reproposed", payouts=None),
@@ -72,17 +83,17 @@ RAW: dict[tuple[Source, str], bytes | Facts] = {
 
 
 class Case(NamedTuple):
-    """What is told round by round, and what is to come of it."""
+    """The answers round by round, and the decision that must follow."""
 
     name: str
     rounds: list[Round]
-    verdict: str
+    decision: str
     reason: str
 
 
-def twice(**said: str) -> list[Round]:
+def twice(**answers: str) -> list[Round]:
     names = {"g": G, "c": C, "d": D, "x": X}
-    one = {names[key]: answer for key, answer in said.items()}
+    one = {names[key]: answer for key, answer in answers.items()}
     return [one, one]
 
 
@@ -156,9 +167,9 @@ CASES = [
     Case("a condition that the chain does not know", twice(x="unknown", d=D_YES), "not yet", "only data is final"),
     Case("the chain alone", twice(x="yes"), "not yet", "only chain is final"),
     Case("before the hold is over", [{G: G_NO, D: D_NO}], "not yet", "on hold"),
-    Case("only one of two stood by its word", then({G: G_NO, D: D_NO}, {G: G_NO}), "not yet", "to be confirmed"),
+    Case("only one of two confirmed", then({G: G_NO, D: D_NO}, {G: G_NO}), "not yet", "to be confirmed"),
     Case("an old page after a newer one", then({G: G_NO, D: D_NO}, {G: "proposed, open at 1/0", D: D_NO}, {G: G_NO, D: D_NO}), "not yet", "on hold"),
-    Case("a word that is taken back", then({G: G_NO, D: D_NO}, {G: "disputed, closed at 1/0", D: D_NO}), "not yet", "only data is final"),
+    Case("an outcome that is withdrawn", then({G: G_NO, D: D_NO}, {G: "disputed, closed at 1/0", D: D_NO}), "not yet", "only data is final"),
     Case("both flip together", then({G: G_NO, D: D_NO}, {G: G_YES, D: D_YES}), "not yet", "on hold"),
     Case("a contradiction that has just ended", then({G: G_NO, D: D_NO, C: C_YES}, {G: G_NO, D: D_NO, C: C_NO}), "not yet", "on hold"),
     # ------------------------------------------------------------ conflict
@@ -169,20 +180,20 @@ CASES = [
 ]  # fmt: skip
 
 
-def told(source: Source, answer: str) -> bytes | Facts:
+def raw_answer(source: Source, answer: str) -> bytes | Facts:
     return RAW[source, answer] if (source, answer) in RAW else state(STATES[source], answer)
 
 
-def heard(rounds: list[Round], market: Market = MARKET) -> list[Observation]:
-    """Read every answer as the actor does; what is about another market says nothing."""
+def observations(rounds: list[Round], market: Market = MARKET) -> list[Observation]:
+    """Read every answer as the actor does; what is about another market is ignored."""
     markets = {market.condition_id: market}
     return [
         observation
-        for number, said in enumerate(rounds)
-        for source, answer in said.items()
-        for observation in read(
-            Ask(source, (market.condition_id,), closed=True),
-            (told(source, answer),),
+        for number, answers in enumerate(rounds)
+        for source, answer in answers.items()
+        for observation in read_answer(
+            Request(source, (market.condition_id,), closed=True),
+            (raw_answer(source, answer),),
             markets,
             AT_MS + number * HOLD_MS,
         )
@@ -191,15 +202,16 @@ def heard(rounds: list[Round], market: Market = MARKET) -> list[Observation]:
 
 def rule(case: Case, market: Market = MARKET) -> tuple[str, str]:
     now_ms = AT_MS + (len(case.rounds) - 1) * HOLD_MS
-    verdict = decide(heard(case.rounds, market), market, now_ms=now_ms, hold_ms=HOLD_MS)
-    match verdict:
+    evidence = evidence_of(observations(case.rounds, market), market.condition_id)
+    decision = decide(evidence, market, now_ms=now_ms, hold_ms=HOLD_MS)
+    match decision:
         case NotYet(reason=reason):
             return "not yet", reason
         case Conflict(reason=reason):
             return "conflict", reason
         case Winner(outcome=outcome, sources=sources):
             return outcome, " ".join(sources)
-    return "split", " ".join(verdict.sources)
+    return "split", " ".join(decision.sources)
 
 
 def test_there_are_at_least_sixty_cases_and_no_two_of_one_name() -> None:
@@ -207,14 +219,14 @@ def test_there_are_at_least_sixty_cases_and_no_two_of_one_name() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_verdict_is_the_one_beside_the_case(case: Case) -> None:
-    assert rule(case) == (case.verdict, case.reason)
+def test_the_decision_is_the_one_beside_the_case(case: Case) -> None:
+    assert rule(case) == (case.decision, case.reason)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_order_in_which_the_sources_answer_changes_nothing(case: Case) -> None:
-    turned = [dict(reversed(said.items())) for said in case.rounds]
-    assert rule(case._replace(rounds=turned)) == (case.verdict, case.reason)
+    turned = [dict(reversed(answers.items())) for answers in case.rounds]
+    assert rule(case._replace(rounds=turned)) == (case.decision, case.reason)
 
 
 def test_a_v2_market_is_known_by_its_bare_and_by_its_padded_id(
@@ -232,7 +244,7 @@ def test_a_v2_market_is_known_by_its_bare_and_by_its_padded_id(
     padded = changed(state("data_states", D_YES), condition_id=V2)
     monkeypatch.setitem(RAW, (D, "padded"), padded)
     case = Case("v2", twice(g="bare", d="padded", x="no"), "Yes", "data gamma")
-    assert rule(case, market) == (case.verdict, case.reason)  # the contract does not know it
+    assert rule(case, market) == (case.decision, case.reason)  # the contract does not know it
 
 
 def test_outcomes_are_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,10 +253,10 @@ def test_outcomes_are_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
         for asset, name in zip(MARKET.assets, PLACES, strict=True)
     )
     market = msgspec.structs.replace(MARKET, assets=assets)
-    said = changed(state("gamma_states", G_NO), outcomes=json.dumps(PLACES))
-    monkeypatch.setitem(RAW, (G, "places"), said)
+    places = changed(state("gamma_states", G_NO), outcomes=json.dumps(PLACES))
+    monkeypatch.setitem(RAW, (G, "places"), places)
     case = Case("unicode", twice(g="places", d=D_NO), PLACES[1], "data gamma")
-    assert rule(case, market) == (case.verdict, case.reason)
+    assert rule(case, market) == (case.decision, case.reason)
 
 
 def test_a_market_id_in_capitals_is_the_same_market(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
-"""Promise: whatever one source says, in whatever order, no wrong winner comes of it."""
+"""Promise: whatever one source reports, in whatever order, no wrong outcome is decided."""
 
 import json
+from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,51 +9,60 @@ from hypothesis import strategies as st
 from actors.model.outcome import Observation, Resolution, Source
 from actors.polymarket import gamma
 from actors.resolution.cases import CaseBook
-from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide, judge
-from actors.resolution.quorum import SourceRecord as Heard
+from actors.resolution.evidence import Evidence
+from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
     MARKET,
     Payouts,
     changed,
+    evidence_of,
     pays,
-    says,
+    seen,
     state,
 )
 
 HOLD = 120
 NO_STATUS = "closed at 1/0, no status, still accepting orders"
-WORDS: tuple[Payouts | None, ...] = (None, pays("1", "0"), pays("0", "1"), pays("0.5", "0.5"))
-TRUTHS = st.sampled_from(WORDS[1:])
+REPORTS: tuple[Payouts | None, ...] = (None, pays("1", "0"), pays("0", "1"), pays("0.5", "0.5"))
+TRUTHS = st.sampled_from(REPORTS[1:])
 SOURCES = st.sampled_from(list(Source))
 TIMES = st.integers(0, 6 * HOLD)
-Moment = tuple[int, Source]
+ROUNDS = st.integers(0, 6).map(lambda number: number * HOLD)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Payouts, list[Observation]]:
-    """Return a truth and what is heard: one source says anything, the others it, or nothing yet.
+    """Return a true outcome and observations: one source reports anything, the others the truth.
 
-    A source that lags says that it is not final; one that tells stale pages
-    says so again after it was final.
+    A source that lags reports that it is not final; one that serves stale pages
+    does so again after it was final.
     """
     truth = draw(TRUTHS)
     assert truth is not None
     liar = draw(SOURCES)
-    said = []
+    observations = []
     for at_ms, source in draw(st.lists(st.tuples(TIMES, SOURCES), max_size=40)):
-        words = WORDS if source is liar else (None, truth)
-        word = draw(st.sampled_from(words))
-        said.append(says(source, at_ms, word, draw(st.sampled_from(("open", "proposed")))))
-    return truth, said
+        payouts = draw(st.sampled_from(REPORTS if source is liar else (None, truth)))
+        reason = draw(st.sampled_from(("open", "proposed")))
+        observations.append(seen(source, at_ms, payouts, reason))
+    return truth, observations
 
 
-def outcome(verdict: Decision) -> frozenset[object] | None:
-    """Return (token, payout) pairs of a verdict, or None where there is none."""
-    if isinstance(verdict, NotYet | Conflict):
+def as_they_arrive(observations: Iterable[Observation]) -> Evidence:
+    """Return the evidence after these observations, added in the order in which they are given."""
+    evidence = Evidence(condition_id=CONDITION)
+    for observation in observations:
+        evidence = evidence.add(observation)
+    return evidence
+
+
+def outcome(decision: Decision) -> frozenset[object] | None:
+    """Return (token, payout) pairs of a decision, or None where it has no outcome."""
+    if isinstance(decision, NotYet | Conflict):
         return None
-    return frozenset(zip(MARKET.token_ids, verdict.payouts, strict=True))
+    return frozenset(zip(MARKET.token_ids, decision.payouts, strict=True))
 
 
 @given(histories(), TIMES)
@@ -60,9 +70,10 @@ def outcome(verdict: Decision) -> frozenset[object] | None:
 def test_a_wrong_outcome_is_never_reached_while_one_source_lies_or_lags(
     history: tuple[Payouts, list[Observation]], now_ms: int
 ) -> None:
-    truth, said = history
-    found = outcome(decide(said, MARKET, now_ms=now_ms, hold_ms=HOLD))
-    assert found in (None, frozenset(truth))
+    truth, observations = history
+    for evidence in (evidence_of(observations), as_they_arrive(observations)):
+        found = outcome(decide(evidence, MARKET, now_ms=now_ms, hold_ms=HOLD))
+        assert found in (None, frozenset(truth))
 
 
 @given(histories())
@@ -70,39 +81,46 @@ def test_a_wrong_outcome_is_never_reached_while_one_source_lies_or_lags(
 def test_a_wrong_outcome_is_never_recorded_at_any_moment_of_a_history(
     history: tuple[Payouts, list[Observation]],
 ) -> None:
-    truth, said = history
+    truth, observations = history
     cases = CaseBook(poll_s=0.06, hold_s=HOLD / 1000)
-    cases.admit([MARKET], 0)
+    cases.add([MARKET], 0)
     recorded: list[Resolution] = []
-    for word in sorted(said, key=lambda each: each.observed_at_ms):
-        heard = cases.hear(word, MARKET, word.observed_at_ms)
-        recorded += [heard.resolution] if heard.resolution else []
+    for observation in sorted(observations, key=lambda each: each.observed_at_ms):
+        findings = cases.observe(observation, MARKET, observation.observed_at_ms)
+        recorded += [findings.resolution] if findings.resolution else []
     assert len(recorded) <= 1
     shares = dict(truth)
     expected = tuple(shares[token] for token in MARKET.token_ids)
     assert [each.payouts for each in recorded] in ([], [expected])
 
 
-@given(histories(), st.randoms(use_true_random=False), TIMES)
+@given(
+    st.lists(
+        st.builds(seen, SOURCES, ROUNDS, st.sampled_from(REPORTS)),
+        max_size=24,
+        unique_by=lambda each: (each.source, each.observed_at_ms),
+    ),
+    st.randoms(use_true_random=False),
+    ROUNDS,
+)
 @settings(max_examples=150)
-def test_the_order_of_arrival_does_not_change_the_verdict(
-    history: tuple[Payouts, list[Observation]], rng: object, now_ms: int
+def test_the_order_in_which_the_sources_answer_in_a_round_does_not_change_the_decision(
+    observations: list[Observation], rng: object, now_ms: int
 ) -> None:
-    _, said = history
-    mixed = list(said)
+    mixed = list(observations)
     rng.shuffle(mixed)  # type: ignore[attr-defined]
-    one = decide(said, MARKET, now_ms=now_ms, hold_ms=HOLD)
-    other = decide(mixed, MARKET, now_ms=now_ms, hold_ms=HOLD)
+    one = decide(evidence_of(observations), MARKET, now_ms=now_ms, hold_ms=HOLD)
+    other = decide(evidence_of(mixed), MARKET, now_ms=now_ms, hold_ms=HOLD)
     assert one == other
 
 
-@given(st.lists(st.builds(says, SOURCES, TIMES, st.sampled_from(WORDS)), max_size=30))
+@given(st.lists(st.builds(seen, SOURCES, TIMES, st.sampled_from(REPORTS)), max_size=30))
 @settings(max_examples=150)
-def test_the_rule_answers_whatever_was_said(said: list[Observation]) -> None:
-    found = decide(said, MARKET, now_ms=6 * HOLD, hold_ms=HOLD)
+def test_the_rule_decides_whatever_was_observed(observations: list[Observation]) -> None:
+    found = decide(evidence_of(observations), MARKET, now_ms=6 * HOLD, hold_ms=HOLD)
     assert isinstance(found, Winner | Split | NotYet | Conflict)
     if isinstance(found, Winner | Split):
-        final = {each.source for each in said if each.payouts is not None}
+        final = {each.source for each in observations if each.payouts is not None}
         assert len(set(found.sources) & final) >= 2
 
 
@@ -114,7 +132,7 @@ def test_the_rule_answers_whatever_was_said(said: list[Observation]) -> None:
     ),
     st.booleans(),
 )
-def test_no_price_alone_ever_is_a_final_word(
+def test_no_price_alone_ever_is_final(
     base: str, prices: list[str], status: str | None, closed: bool
 ) -> None:
     raw = changed(
@@ -127,43 +145,40 @@ def test_no_price_alone_ever_is_a_final_word(
 
 
 @given(
-    st.lists(st.tuples(TIMES, st.sampled_from(WORDS)), min_size=1, max_size=12),
+    st.lists(st.tuples(TIMES, st.sampled_from(REPORTS)), min_size=1, max_size=12),
     st.integers(0, 11),
 )
-def test_what_a_new_life_remembers_never_makes_a_run_longer_than_it_was(
-    words: list[tuple[int, Payouts | None]], cut: int
+def test_stored_evidence_never_makes_a_run_longer_than_it_was(
+    reports: list[tuple[int, Payouts | None]], cut: int
 ) -> None:
-    """A life that goes on with the last stored change says no more than one that heard it all."""
-    said = sorted(
-        (says(Source.GAMMA, at, word) for at, word in words), key=lambda w: w.observed_at_ms
+    """A process that continues from the last stored change knows no more than one that ran on."""
+    observations = sorted(
+        (seen(Source.GAMMA, at_ms, payouts) for at_ms, payouts in reports),
+        key=lambda each: each.observed_at_ms,
     )
-    before, after = said[: cut % len(said)], said[cut % len(said) :]
-    whole, reborn = Heard(condition_id=CONDITION), Heard(condition_id=CONDITION)
+    cut %= len(observations)
+    whole = restarted = Evidence(condition_id=CONDITION)
     changes: list[Observation] = []
-    for word in before:
-        known = whole.words[0].payouts if whole.words else "nothing"
-        whole = whole.hear(word)
-        if whole.words[0].payouts != known:
-            changes.append(word)
+    for observation in observations[:cut]:
+        known = whole.statements[0].payouts if whole.statements else "nothing"
+        whole = whole.add(observation)
+        if whole.statements[0].payouts != known:
+            changes.append(observation)
     if changes:
-        reborn = reborn.recall(changes[-1])
-    for word in after:
-        whole, reborn = whole.hear(word), reborn.hear(word)
-    assert reborn.words[0].payouts == whole.words[0].payouts
-    assert reborn.words[0].since_ms >= whole.words[0].since_ms
+        restarted = restarted.add_stored(changes[-1])
+    for observation in observations[cut:]:
+        whole, restarted = whole.add(observation), restarted.add(observation)
+    assert restarted.statements[0].payouts == whole.statements[0].payouts
+    assert restarted.statements[0].since_ms >= whole.statements[0].since_ms
 
 
 @given(histories(), TIMES)
 @settings(max_examples=100)
-def test_less_evidence_never_brings_another_winner(
+def test_less_evidence_never_brings_another_outcome(
     history: tuple[Payouts, list[Observation]], cut_ms: int
 ) -> None:
-    _, said = history
-    whole = Heard(condition_id=CONDITION)
-    part = Heard(condition_id=CONDITION)
-    for word in sorted(said, key=lambda each: each.observed_at_ms):
-        whole = whole.hear(word)
-        if word.observed_at_ms >= cut_ms:
-            part = part.hear(word)
-    found = [outcome(judge(each, MARKET, now_ms=6 * HOLD, hold_ms=HOLD)) for each in (whole, part)]
-    assert len(set(found) - {None}) <= 1
+    _, observations = history
+    whole = evidence_of(observations)
+    part = evidence_of(each for each in observations if each.observed_at_ms >= cut_ms)
+    decisions = [decide(each, MARKET, now_ms=6 * HOLD, hold_ms=HOLD) for each in (whole, part)]
+    assert len({outcome(each) for each in decisions} - {None}) <= 1

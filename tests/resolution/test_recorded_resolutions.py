@@ -3,9 +3,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.model.outcome import RECHECKS_MS, Observation, Resolution, Source
+from actors.model.outcome import RECHECKS_MS, Observation, Recheck, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.recheck import RecordedResolutions
+from tests.resolution.recorded_answers import MARKET
 
 ONE = ConditionId("0x" + "1" * 64)
 TWO = ConditionId("0x" + "2" * 64)
@@ -25,7 +26,7 @@ def resolution() -> Resolution:
     )
 
 
-def says(yes: str, source: Source = Source.DATA) -> Observation:
+def seen(yes: str, source: Source = Source.DATA) -> Observation:
     return Observation(
         condition_id=ONE,
         source=source,
@@ -36,84 +37,96 @@ def says(yes: str, source: Source = Source.DATA) -> Observation:
     )
 
 
-def test_a_verdict_is_looked_at_again_after_ten_minutes_in_the_life_that_reached_it() -> None:
-    archive = RecordedResolutions()
-    first = archive.record(resolution(), NOW)
+def test_a_resolution_is_checked_again_after_ten_minutes_by_the_process_that_recorded_it() -> None:
+    recorded = RecordedResolutions()
+    first = recorded.record(resolution(), NOW)
     assert first == NOW + RECHECKS_MS[0]
-    assert archive.looked(ONE, first, horizon_ms=0) is None  # the database remembers the rest
+    assert (
+        recorded.next_recheck_ms(ONE, first, horizon_ms=0) is None
+    )  # the database brings back the rest
 
 
-def test_looks_within_the_horizon_are_not_left_to_the_database() -> None:
-    archive = RecordedResolutions()
-    archive.record(resolution(), NOW)
+def test_rechecks_within_the_horizon_are_not_left_to_the_database() -> None:
+    recorded = RecordedResolutions()
+    recorded.record(resolution(), NOW)
     times = [NOW + RECHECKS_MS[0]]
-    while (again := archive.looked(ONE, times[-1], horizon_ms=NOW + RECHECKS_MS[-1])) is not None:
+    while (
+        again := recorded.next_recheck_ms(ONE, times[-1], horizon_ms=NOW + RECHECKS_MS[-1])
+    ) is not None:
         times.append(again)
     assert times == [NOW + recheck for recheck in RECHECKS_MS]
     assert RECHECKS_MS[-1] == 7 * 86_400_000
 
 
-def test_an_early_look_does_not_use_up_the_first_one() -> None:
-    archive = RecordedResolutions()
-    archive.record(resolution(), NOW)
-    assert archive.looked(ONE, NOW + 1, horizon_ms=0) == NOW + RECHECKS_MS[0]
+def test_an_early_check_does_not_replace_the_first_recheck() -> None:
+    recorded = RecordedResolutions()
+    recorded.record(resolution(), NOW)
+    assert recorded.next_recheck_ms(ONE, NOW + 1, horizon_ms=0) == NOW + RECHECKS_MS[0]
 
 
-def test_a_verdict_of_an_earlier_life_is_stored_and_its_contradictions_are_known() -> None:
-    archive = RecordedResolutions()
-    archive.remember(resolution(), NOW, frozenset({(Source.DATA, f"winner {NO}")}))
-    assert archive.is_stored(ONE)
-    assert archive.check(says("0")) is None
-    assert archive.check(says("0", Source.CLOB)) is not None
+def test_a_restored_resolution_is_stored_and_its_contradictions_are_known() -> None:
+    recorded = RecordedResolutions()
+    recorded.restore(
+        Recheck(
+            resolution=resolution(),
+            market=MARKET,
+            recorded_at_ms=NOW,
+            due_at_ms=NOW,
+            contradicted_by=((Source.DATA, f"winner {NO}"),),
+        )
+    )
+    assert recorded.is_stored(ONE)
+    assert recorded.check(seen("0")) is None
+    assert recorded.check(seen("0", Source.CLOB)) is not None
 
 
-def test_only_a_verdict_that_was_looked_at_before_is_old() -> None:
-    archive = RecordedResolutions()
-    archive.record(resolution(), NOW)
-    assert not archive.is_old(ONE, NOW + RECHECKS_MS[0])
-    assert archive.is_old(ONE, NOW + RECHECKS_MS[1])
-    archive.forget(ONE)
-    assert not archive.is_old(ONE, NOW + RECHECKS_MS[1])
+def test_the_first_recheck_is_past_only_after_it() -> None:
+    recorded = RecordedResolutions()
+    recorded.record(resolution(), NOW)
+    assert not recorded.is_past_first_recheck(ONE, NOW + RECHECKS_MS[0])
+    assert recorded.is_past_first_recheck(ONE, NOW + RECHECKS_MS[1])
+    recorded.remove(ONE)
+    assert not recorded.is_past_first_recheck(ONE, NOW + RECHECKS_MS[1])
 
 
-def test_each_contradiction_is_given_once_for_each_source_and_word() -> None:
-    archive = RecordedResolutions()
-    archive.record(resolution(), NOW)
-    assert archive.check(says("1")) is None
-    first = archive.check(says("0"))
+def test_each_contradiction_is_given_once_for_each_source_and_outcome() -> None:
+    recorded = RecordedResolutions()
+    recorded.record(resolution(), NOW)
+    assert recorded.check(seen("1")) is None
+    first = recorded.check(seen("0"))
     assert first is not None
     assert (first.source, first.observed) == (Source.DATA, f"winner {NO}")
-    assert archive.check(says("0")) is None
-    assert archive.check(says("0.5")) is not None
-    assert archive.check(says("0", Source.CLOB)) is not None
+    assert recorded.check(seen("0")) is None
+    assert recorded.check(seen("0.5")) is not None
+    assert recorded.check(seen("0", Source.CLOB)) is not None
 
 
-def test_a_market_without_a_verdict_has_no_contradiction() -> None:
-    assert RecordedResolutions().check(says("0")) is None
+def test_a_market_without_a_resolution_has_no_contradiction() -> None:
+    assert RecordedResolutions().check(seen("0")) is None
 
 
 def test_stored_means_that_the_database_has_it() -> None:
-    archive = RecordedResolutions()
-    archive.stored(ONE)
-    assert not archive.is_stored(ONE)
-    archive.record(resolution(), NOW)
-    assert not archive.is_stored(ONE)
-    archive.stored(ONE)
-    assert archive.is_stored(ONE)
-    archive.forget(ONE)
-    assert ONE not in archive
-    assert archive.is_stored(ONE)  # not kept any more, and still known
+    recorded = RecordedResolutions()
+    recorded.mark_stored(ONE)
+    assert not recorded.is_stored(ONE)
+    recorded.record(resolution(), NOW)
+    assert not recorded.is_stored(ONE)
+    recorded.mark_stored(ONE)
+    assert recorded.is_stored(ONE)
+    recorded.remove(ONE)
+    assert ONE not in recorded
+    assert recorded.is_stored(ONE)  # not kept any more, and still known
 
 
-def test_of_verdicts_that_are_let_go_a_bounded_number_is_known(
+def test_of_removed_resolutions_a_bounded_number_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("actors.resolution.recheck.MAX_DONE", 1)
-    archive = RecordedResolutions()
-    archive.forget(ONE)
-    assert not archive.is_stored(ONE)
+    recorded = RecordedResolutions()
+    recorded.remove(ONE)
+    assert not recorded.is_stored(ONE)
     for each in (ONE, TWO):
-        archive.record(msgspec.structs.replace(resolution(), condition_id=each), NOW)
-        archive.forget(each)
-    assert not archive.is_stored(ONE)
-    assert archive.is_stored(TWO)
+        recorded.record(msgspec.structs.replace(resolution(), condition_id=each), NOW)
+        recorded.remove(each)
+    assert not recorded.is_stored(ONE)
+    assert recorded.is_stored(TWO)

@@ -36,74 +36,74 @@ def schedule_with(end_ms: int | None, *, closed: bool = False) -> Schedule:
     return schedule
 
 
-def next_look(schedule: Schedule, now_ms: int) -> int:
-    """When the market is due, to the second."""
+def next_poll(schedule: Schedule, now_ms: int) -> int:
+    """Return when the market is due, to the second."""
     for at_ms in range(now_ms, now_ms + NO_END_MS * 2, 1000):
-        if schedule.due(at_ms):
+        if schedule.has_due(at_ms):
             return at_ms
     raise AssertionError("never due")
 
 
-def test_the_first_look_is_at_the_planned_end() -> None:
+def test_the_first_poll_is_at_the_planned_end() -> None:
     schedule = schedule_with(NOW + 300_000)
-    assert not schedule.due(NOW + 299_999)
-    assert schedule.due(NOW + 300_000)
+    assert not schedule.has_due(NOW + 299_999)
+    assert schedule.has_due(NOW + 300_000)
 
 
 def test_a_market_that_ended_long_ago_is_due_at_once() -> None:
-    assert schedule_with(NOW - 86_400_000).due(NOW)
+    assert schedule_with(NOW - 86_400_000).has_due(NOW)
 
 
-def test_without_an_end_the_first_look_is_in_six_hours_unless_it_is_closed() -> None:
-    assert next_look(schedule_with(None), NOW) == NOW + NO_END_MS
-    assert schedule_with(None, closed=True).due(NOW)
+def test_without_an_end_the_first_poll_is_in_six_hours_unless_it_is_closed() -> None:
+    assert next_poll(schedule_with(None), NOW) == NOW + NO_END_MS
+    assert schedule_with(None, closed=True).has_due(NOW)
 
 
 def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
     schedule = schedule_with(NOW)
-    pauses = []
+    intervals = []
     now = NOW
     for _ in range(100):
         assert schedule.take(now, 10) == (ONE,)
-        schedule.later(ONE, now)
-        due = next_look(schedule, now)
-        pauses.append(due - now)
+        schedule.put_back(ONE, now)
+        due = next_poll(schedule, now)
+        intervals.append(due - now)
         now = due
-    assert pauses[:10] == [POLL_MS] * 10
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_MS
+    assert intervals[:10] == [POLL_MS] * 10
+    assert intervals == sorted(intervals)
+    assert intervals[-1] == LONGEST_MS
 
 
-def test_news_bring_the_short_interval_back() -> None:
+def test_a_change_brings_the_short_interval_back() -> None:
     schedule = schedule_with(NOW - 30 * 86_400_000)
     schedule.take(NOW, 1)
-    schedule.news(ONE, NOW)
-    schedule.later(ONE, NOW)
-    assert next_look(schedule, NOW) == NOW + POLL_MS
+    schedule.note_change(ONE, NOW)
+    schedule.put_back(ONE, NOW)
+    assert next_poll(schedule, NOW) == NOW + POLL_MS
 
 
-def test_a_market_is_looked_at_when_its_hold_ends() -> None:
+def test_a_market_is_polled_when_its_hold_ends() -> None:
     schedule = schedule_with(NOW - 30 * 86_400_000)
     schedule.take(NOW, 1)
-    schedule.later(ONE, NOW, look_at_ms=NOW + 120_000)
-    assert next_look(schedule, NOW) == NOW + 120_000
+    schedule.put_back(ONE, NOW, poll_at_ms=NOW + 120_000)
+    assert next_poll(schedule, NOW) == NOW + 120_000
     schedule.take(NOW + 120_000, 1)
-    schedule.later(ONE, NOW + 120_000, look_at_ms=NOW + 120_000)  # to be confirmed
-    assert next_look(schedule, NOW + 120_000) == NOW + 120_000 + POLL_MS
+    schedule.put_back(ONE, NOW + 120_000, poll_at_ms=NOW + 120_000)  # to be confirmed
+    assert next_poll(schedule, NOW + 120_000) == NOW + 120_000 + POLL_MS
 
 
-def test_a_hint_makes_it_due_and_one_during_a_look_makes_it_due_again() -> None:
+def test_a_hint_makes_it_due_and_one_during_a_poll_makes_it_due_again() -> None:
     schedule = schedule_with(NOW + 86_400_000)
-    assert schedule.hint(ONE, NOW)
+    assert schedule.make_due(ONE, NOW)
     assert schedule.take(NOW, 1) == (ONE,)
-    assert not schedule.due(NOW)
-    schedule.hint(ONE, NOW)
-    schedule.later(ONE, NOW)
+    assert not schedule.has_due(NOW)
+    schedule.make_due(ONE, NOW)
+    schedule.put_back(ONE, NOW)
     assert schedule.take(NOW, 1) == (ONE,)
 
 
-def test_a_hint_about_a_stranger_is_rejected() -> None:
-    assert not Schedule(60.0).hint(ONE, NOW)
+def test_a_hint_about_an_unknown_market_is_rejected() -> None:
+    assert not Schedule(60.0).make_due(ONE, NOW)
 
 
 def test_adding_again_changes_nothing_but_the_end() -> None:
@@ -111,22 +111,22 @@ def test_adding_again_changes_nothing_but_the_end() -> None:
     schedule.add(market(1, NOW + 300_000), NOW)
     assert len(schedule) == 1
     schedule.add(market(1, NOW + 100_000), NOW)
-    assert next_look(schedule, NOW) == NOW + 100_000
+    assert next_poll(schedule, NOW) == NOW + 100_000
     schedule.add(market(1, NOW + 500_000), NOW)
-    assert next_look(schedule, NOW) == NOW + 500_000
+    assert next_poll(schedule, NOW) == NOW + 500_000
 
 
-def test_what_a_verdict_needs_of_a_market_is_kept() -> None:
+def test_what_a_decision_needs_of_a_market_is_kept() -> None:
     kept = schedule_with(NOW).market(ONE)
-    told = market(1, NOW)
+    added = market(1, NOW)
     assert kept is not None
-    assert (kept.condition_id, kept.assets, kept.version) == (ONE, told.assets, "v2")
+    assert (kept.condition_id, kept.assets, kept.version) == (ONE, added.assets, "v2")
 
 
-def test_a_dropped_market_is_never_due() -> None:
+def test_a_removed_market_is_never_due() -> None:
     schedule = schedule_with(NOW)
-    schedule.drop(ONE)
-    assert not schedule.due(NOW + NO_END_MS)
+    schedule.remove(ONE)
+    assert not schedule.has_due(NOW + NO_END_MS)
     assert schedule.take(NOW, 5) == ()
     assert schedule.market(ONE) is None
     assert schedule.pending(5) == ()
@@ -137,7 +137,7 @@ def test_reasons_are_counted() -> None:
     schedule.add(market(2, NOW), NOW)
     schedule.wait_for(ONE, "proposed")
     assert set(schedule.pending(5)) == {("not ended", 1), ("proposed", 1)}
-    schedule.drop(ONE)
+    schedule.remove(ONE)
     assert schedule.pending(5) == (("not ended", 1),)
 
 
@@ -149,9 +149,9 @@ def test_the_longest_waiting_is_taken_first() -> None:
     assert [int(each, 16) for each in taken] == [1, 2]
 
 
-story = st.lists(
+operations = st.lists(
     st.tuples(
-        st.sampled_from(["add", "hint", "take", "later", "drop", "postpone", "pass"]),
+        st.sampled_from(["add", "hint", "take", "put back", "remove", "set due", "pass"]),
         st.integers(0, 5),
         st.integers(0, 5_000_000),
     ),
@@ -159,8 +159,8 @@ story = st.lists(
 )
 
 
-@given(story)
-def test_every_market_that_waits_is_due_some_day_and_taken_once(
+@given(operations)
+def test_every_market_that_waits_is_due_at_some_time_and_taken_once(
     steps: list[tuple[str, int, int]],
 ) -> None:
     schedule, now = Schedule(60.0), NOW
@@ -173,21 +173,21 @@ def test_every_market_that_waits_is_due_some_day_and_taken_once(
             schedule.add(each, now)
             present.add(cid)
         elif what == "hint":
-            if schedule.hint(cid, now):
+            if schedule.make_due(cid, now):
                 away.discard(cid)
         elif what == "take":
             taken = schedule.take(now, 3)
             assert len(set(taken)) == len(taken)
             assert not set(taken) & away
             away |= set(taken)
-        elif what == "later":
-            schedule.later(cid, now)
+        elif what == "put back":
+            schedule.put_back(cid, now)
             away.discard(cid)
-        elif what == "postpone" and cid in present:
-            schedule.postpone(cid, now + span)
+        elif what == "set due" and cid in present:
+            schedule.set_due(cid, now + span)
             away.discard(cid)
-        elif what == "drop":
-            schedule.drop(cid)
+        elif what == "remove":
+            schedule.remove(cid)
             present.discard(cid)
             away.discard(cid)
         else:

@@ -1,4 +1,4 @@
-"""docs/explanation/resolutions.md says what the rule does: every row of its table, its limits."""
+"""docs/explanation/resolutions.md agrees with the code: every row of its table, its limits."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,14 @@ import pytest
 
 from actors.model.outcome import RECHECKS_MS, MarketState, Observation, Source
 from actors.polymarket import ratelimit
-from actors.resolution.cases import stands
+from actors.resolution.market_states import state_of
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
-from actors.resolution.quorum import SourceRecord as Heard
-from tests.resolution.recorded_answers import CONDITION, MARKET, Payouts, pays, says
+from tests.resolution.recorded_answers import MARKET, Payouts, evidence_of, pays, seen
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "resolutions.md").read_text()
 HOLD = 120
 DASH = "\N{EN DASH}"
-WORDS: dict[str, Payouts] = {"A": pays("1", "0"), "B": pays("0", "1"), "½": pays("0.5", "0.5")}
+FINAL: dict[str, Payouts] = {"A": pays("1", "0"), "B": pays("0", "1"), "½": pays("0.5", "0.5")}
 SOURCES = (Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN)
 
 
@@ -30,9 +29,9 @@ def table(head: str) -> list[list[str]]:
 ROWS = table("| Gamma | CLOB | Data API | chain |")
 
 
-def said(cells: list[str], *, held: bool) -> list[Observation]:
+def observations(cells: list[str], *, held: bool) -> list[Observation]:
     return [
-        says(source, at_ms, WORDS.get(cell), cell)
+        seen(source, at_ms, FINAL.get(cell), cell)
         for at_ms in ((0, HOLD) if held else (0,))
         for source, cell in zip(SOURCES, cells, strict=True)
         if cell != DASH
@@ -41,35 +40,32 @@ def said(cells: list[str], *, held: bool) -> list[Observation]:
 
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_the_rule_does_what_the_row_says(row: list[str]) -> None:
-    *cells, held, verdict, state, reason = row
-    words = said(cells, held=held == "yes")
+    *cells, held, decision, state, reason = row
+    evidence = evidence_of(observations(cells, held=held == "yes"))
     now_ms = HOLD if held == "yes" else 0
-    found = decide(words, MARKET, now_ms=now_ms, hold_ms=HOLD)
-    record = Heard(condition_id=CONDITION)
-    for word in words:
-        record = record.hear(word)
-    assert stands(found, record if words else None, ended=False) == state
+    found = decide(evidence, MARKET, now_ms=now_ms, hold_ms=HOLD)
+    assert state_of(found, evidence if evidence.statements else None, ended=False) == state
     named = {asset.token_id: name for asset, name in zip(MARKET.assets, "AB", strict=True)}
     match found:
         case NotYet():
-            assert (verdict, reason) == ("not yet", found.reason)
+            assert (decision, reason) == ("not yet", found.reason)
         case Conflict():
             plain = re.sub(r"winner (\d+)", lambda m: named[m[1]], found.reason)  # type: ignore[index]
-            assert (verdict, reason) == ("conflict", plain)
+            assert (decision, reason) == ("conflict", plain)
         case Winner():
-            assert (verdict, reason) == (named[found.token_id], " ".join(found.sources))
+            assert (decision, reason) == (named[found.token_id], " ".join(found.sources))
         case Split():
-            assert (verdict, reason) == ("split", " ".join(found.sources))
+            assert (decision, reason) == ("split", " ".join(found.sources))
 
 
-def test_the_table_has_every_kind_of_verdict_and_every_state() -> None:
+def test_the_table_has_every_kind_of_decision_and_every_state() -> None:
     assert len(ROWS) > 30
     assert {row[5] for row in ROWS} == {"not yet", "A", "B", "split", "conflict"}
     assert {row[6] for row in ROWS} == set(MarketState)
     assert [row[0].strip("`") for row in table("| state | when")] == list(MarketState)
 
 
-def test_the_budgets_are_those_that_are_kept() -> None:
+def test_the_documented_rate_limits_are_those_that_are_kept() -> None:
     ours = {row[0]: row[2] for row in table("| host | documented")}
     assert ours == {
         "Gamma": f"{ratelimit.GAMMA_OUTCOMES} for outcomes, "
@@ -80,6 +76,6 @@ def test_the_budgets_are_those_that_are_kept() -> None:
     }
 
 
-def test_the_ages_at_which_a_verdict_is_looked_at_again_are_told() -> None:
+def test_the_ages_at_which_a_resolution_is_checked_again_are_documented() -> None:
     assert "after ten minutes, one hour, six hours, one day, three days, seven days" in PAGE
     assert [ms // 60_000 for ms in RECHECKS_MS] == [10, 60, 360, 1_440, 4_320, 10_080]

@@ -57,7 +57,7 @@ def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
     told = [message for message in house.resolution.told if isinstance(message, kinds)]
 
     assert [type(message) for message in told] == [EvidenceRestored, MarketsRestored]
-    assert house.resolution.last(EvidenceRestored).said.observations == (WORD,)
+    assert house.resolution.last(EvidenceRestored).evidence.observations == (WORD,)
     assert not house.catalog.of(EvidenceRestored)
     house.tell(RequestMarkets())
     assert len(house.resolution.of(EvidenceRestored)) == 2
@@ -66,19 +66,19 @@ def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
 def test_verdicts_that_fall_due_are_told_and_then_that_they_were_all() -> None:
     house = House().open()
     house.store.verdicts = (VERDICT,)
-    house.tell(RequestRechecks(stretch=STRETCH))
+    house.tell(RequestRechecks(window=STRETCH))
     first, last = house.resolution.of(RechecksRestored)
 
     assert house.store.stretches == [STRETCH]
-    assert (first.verdicts, first.until_ms) == ((VERDICT,), None)
-    assert (last.verdicts, last.until_ms) == ((), STRETCH.until_ms)
+    assert (first.rechecks, first.until_ms) == ((VERDICT,), None)
+    assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
 
 def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() -> None:
     house = House()
     house.store.away = True
     house.open()
-    house.tell(RequestRechecks(stretch=STRETCH))
+    house.tell(RequestRechecks(window=STRETCH))
 
     assert not house.resolution.of(RechecksRestored)
 
@@ -86,7 +86,7 @@ def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() 
 def test_a_database_that_goes_away_over_the_question_is_noticed() -> None:
     house = House().open()
     house.store.away = True
-    house.tell(RequestRechecks(stretch=STRETCH))
+    house.tell(RequestRechecks(window=STRETCH))
 
     assert not house.resolution.of(RechecksRestored)
     assert house.store.closed
@@ -98,7 +98,7 @@ def test_a_step_of_a_market_is_kept_and_its_ticket_confirmed() -> None:
         condition_id=CONDITION,
         at_ms=1,
         before=MarketState.OPEN,
-        standing=MarketState.ENDED,
+        after=MarketState.ENDED,
         reason="open",
     )
     house.tell(MarketMoved(ticket=9, transition=step))
