@@ -42,7 +42,7 @@ from actors.model.market import Market
 from actors.polymarket import gamma as answers
 from actors.polymarket.pagination import Pagination, spellings
 from actors.polymarket.ports import Gamma
-from actors.polymarket.ratelimit import GAMMA_LISTINGS, Patience, RateLimit
+from actors.polymarket.ratelimit import GAMMA_LISTINGS, RateLimit, SourceBackoff
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class CatalogActor(BaseActor):
         self._gamma = gamma
         self._universe = Universe(settings.filters, closed_s=settings.closed_s)
         self._outbox = Outbox(incarnation=incarnation.number)
-        self._patience = Patience()
-        self._budget = RateLimit(GAMMA_LISTINGS)
+        self._backoff = SourceBackoff()
+        self._rate_limit = RateLimit(GAMMA_LISTINGS)
         self._agenda = Discovery(settings.filters, settings.discovery_s)
         self._rejected: Counter[str] = Counter()
         self._now = 0.0
@@ -124,7 +124,7 @@ class CatalogActor(BaseActor):
                 now=tick.now,
                 markets=len(self._universe),
                 last_sweep_at=self._agenda.swept_at,
-                last_error=self._patience.error,
+                last_error=self._backoff.error,
                 waiting=len(self._outbox),
             )
         )
@@ -145,17 +145,17 @@ class CatalogActor(BaseActor):
         question = self._agenda.next()
         if question is None or not self._may_ask():
             return
-        self._budget.spend(self._now)
+        self._rate_limit.spend(self._now)
         try:
             self._ask(question)
         except (SourceUnavailable, PayloadRejected) as failure:
             self._agenda.failed(question)
-            wait_s = self._patience.failed(self._now, failure)
+            wait_s = self._backoff.failed(self._now, failure)
             log.warning(
                 "catalog_question_failed", extra={"reason": str(failure), "retry_s": wait_s}
             )
         else:
-            self._patience.succeeded()
+            self._backoff.succeeded()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -166,7 +166,7 @@ class CatalogActor(BaseActor):
         self.actor_ref.tell(Poll())
 
     def _may_ask(self) -> bool:
-        return self._patience.ready(self._now) and self._budget.ready(self._now)
+        return self._backoff.ready(self._now) and self._rate_limit.ready(self._now)
 
     def _ask(self, question: Question) -> None:
         if isinstance(question, Lookup):

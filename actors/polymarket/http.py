@@ -14,8 +14,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
@@ -28,12 +26,12 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from actors.backoff import read_retry_after_s
 from actors.errors import SourceUnavailable
 
 DEADLINE_S = 20.0
 CONNECT_S = 5.0
 MAX_BYTES = 5_000_000
-MAX_RETRY_AFTER_S = 300.0
 _CHUNK_BYTES = 65_536
 _WATCH_S = 0.2
 _SHOWN_CHARS = 200
@@ -115,7 +113,11 @@ class Http:
         if response.status_code not in fine:
             raise SourceUnavailable(
                 f"{where}: HTTP {response.status_code} {_printable(body)}".rstrip(),
-                retry_after_s=_retry_after_s(response.headers),
+                retry_after_s=read_retry_after_s(
+                    response.headers.get("Retry-After"),
+                    date=response.headers.get("Date"),
+                    wall_s=time.time(),
+                ),
             )
         return response.status_code, body
 
@@ -240,20 +242,3 @@ def _innermost(exc: BaseException) -> str:
 def _printable(body: bytes) -> str:
     text = body[:_SHOWN_CHARS].decode(errors="replace")
     return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def _retry_after_s(headers: Any) -> float | None:
-    told = headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdigit():
-        return min(float(told[:9]), MAX_RETRY_AFTER_S)
-    try:
-        wait = _date(told) - _date(headers.get("Date", ""))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(0.0, wait.total_seconds()), MAX_RETRY_AFTER_S)
-
-
-def _date(text: str) -> datetime:
-    # Of the three forms of RFC 9110 5.6.7 one names no zone; all are UTC.
-    date = parsedate_to_datetime(text)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,81 +1,40 @@
-"""Which source may be asked now: one that fails is left alone, none is asked too often."""
+"""Which HTTP source may be asked now: none too often, and none soon after it failed.
+
+Seconds are monotonic and passed in. The documented limits are sliding windows of ten
+seconds: Gamma 300 for `/markets`, CLOB 9,000, Data API 800 (docs of 2026-04 and
+2026-09). Ours are well below, since others may share our address.
+"""
 
 from collections import deque
 from collections.abc import Iterable
 
+from actors.backoff import Backoff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.outcome import Source
 
-# MERGED: how many requests of ours one host gets in any ten seconds. The
-# documented limits are sliding windows of ten seconds as well: Gamma 300 for `/markets`, CLOB
-# 9,000, Data API 800 (docs of 2026-04 and 2026-09). Ours are well below, since others may stand
-# behind the same address. Seconds are monotonic and passed in.
 WINDOW_S = 10.0
 GAMMA_LISTINGS = 100
-
-
-# MERGED: How long one source is left alone after it failed. Seconds are monotonic and
-# passed in. One client asks each source, one question at a time, so the delays need no jitter.
-
-
-FIRST_S = 1.0
-LONGEST_S = 60.0
-LONGEST_WISH_S = 300.0
-ERROR_CHARS = 200
-
-
-class Patience:
-    """The failures of one source since it last answered.
-
-    Attributes:
-        error: What went wrong last, at most 200 characters; empty when it answers.
-        failures: Failures in a row.
-    """
-
-    def __init__(self) -> None:
-        self.error = ""
-        self.failures = 0
-        self._ready_at = 0.0
-
-    def ready(self, now: float) -> bool:
-        """Return whether the source may be asked."""
-        return self.failures == 0 or now >= self._ready_at
-
-    def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
-        """Wait 1 s, doubling to 60 s, or what the server asks for up to 300 s; give the wait."""
-        wait_s = min(FIRST_S * 2.0 ** min(self.failures, 10), LONGEST_S)
-        if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
-            wait_s = max(wait_s, min(failure.retry_after_s, LONGEST_WISH_S))
-        self.failures += 1
-        self.error = str(failure)[:ERROR_CHARS]
-        self._ready_at = now + wait_s
-        return wait_s
-
-    def succeeded(self) -> None:
-        """Forget the failures."""
-        self.error = ""
-        self.failures = 0
-
-    @property
-    def state(self) -> str:
-        """Return `ok`, or the last error."""
-        return self.error or ("failing" if self.failures else "ok")
-
-
-"""For the catalogue. With a restart in the same ten seconds it may be spent twice."""
+"""For the catalogue. With a restart within ten seconds it may be used up twice."""
 GAMMA_OUTCOMES = 80
 CLOB = 1_000
 DATA = 200
 CHAIN = 20
 """Batches of up to 80 calls; public nodes document no limit."""
+MOST = {
+    Source.GAMMA: GAMMA_OUTCOMES,
+    Source.CLOB: CLOB,
+    Source.DATA: DATA,
+    Source.CHAIN: CHAIN,
+}
+"""Requests of the resolution actor in any ten seconds."""
+ERROR_CHARS = 200
 
 
 class RateLimit:
     """The requests of the last ten seconds, of which there are never more than `most`.
 
-    Those who count know the time as of their last tick only: a request that was made at
-    `now` may have left at any moment before the next, later `now`, which is what it is
-    dated with.
+    The caller knows only the time of its last tick. A request made at `now` may have
+    been sent at any moment before the next, later `now`, so it is dated with that one.
 
     Attributes:
         spent: Requests since the start.
@@ -94,21 +53,21 @@ class RateLimit:
         return now >= self._begins_at and self.recent(now) < self._most
 
     def exhaust(self, now: float) -> None:
-        """Count as if all were spent just now: an earlier life may have done so."""
+        """Allow nothing for ten seconds: an earlier incarnation may have made all requests."""
         self._begins_at = now + WINDOW_S
 
     def spend(self, now: float) -> None:
         """Count a request."""
-        self._pass(now)
+        self._advance(now)
         self.spent += 1
         self._undated += 1
 
     def recent(self, now: float) -> int:
         """Return the requests of the last ten seconds."""
-        self._pass(now)
+        self._advance(now)
         return len(self._times) + self._undated
 
-    def _pass(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         if now > self._now:
             self._times.extend([now] * self._undated)
             self._undated, self._now = 0, now
@@ -116,37 +75,70 @@ class RateLimit:
             self._times.popleft()
 
 
-MOST = {
-    Source.GAMMA: GAMMA_OUTCOMES,
-    Source.CLOB: CLOB,
-    Source.DATA: DATA,
-    Source.CHAIN: CHAIN,
-}
+class SourceBackoff:
+    """The backoff of one source, and its last error.
+
+    Each source has one client that makes one request at a time, so the delays need
+    no jitter, and one answer is enough to end the failures.
+
+    Attributes:
+        error: What went wrong last, at most 200 characters; empty when it answers.
+    """
+
+    def __init__(self) -> None:
+        self.error = ""
+        self._failing = False
+        self._ready_at = 0.0
+        self._backoff = Backoff()
+
+    def ready(self, now: float) -> bool:
+        """Return whether the source may be asked."""
+        return not self._failing or now >= self._ready_at
+
+    def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
+        """Note a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for."""
+        asked_s = failure.retry_after_s if isinstance(failure, SourceUnavailable) else None
+        wait_s = self._backoff.delay_s(retry_after_s=asked_s)
+        self._failing = True
+        self.error = str(failure)[:ERROR_CHARS]
+        self._ready_at = now + wait_s
+        return wait_s
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        self.error = ""
+        self._failing = False
+        self._backoff.reset()
+
+    @property
+    def state(self) -> str:
+        """Return `ok`, or the last error."""
+        return self.error or ("failing" if self._failing else "ok")
 
 
 class SourceGates:
-    """Patience and budget of each source that is in use. `now` is monotonic seconds."""
+    """Backoff and rate limit of each source that the resolution actor uses."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        self._patience = {source: Patience() for source in sources}
-        self._budgets = {source: RateLimit(MOST[source]) for source in self._patience}
+        self._backoffs = {source: SourceBackoff() for source in sources}
+        self._limits = {source: RateLimit(MOST[source]) for source in self._backoffs}
 
     def begin(self, now: float) -> None:
-        """Wait ten seconds: what an earlier life asked just before it was killed counts too."""
-        for each in self._budgets.values():
+        """Allow no request for ten seconds: those of an earlier incarnation count, too."""
+        for each in self._limits.values():
             each.exhaust(now)
 
     def able(self, source: Source, now: float) -> bool:
         """Return whether the source answers, as far as is known."""
-        return self._patience[source].ready(now)
+        return self._backoffs[source].ready(now)
 
     def any_able(self, now: float) -> bool:
         """Return whether any source answers."""
-        return any(each.ready(now) for each in self._patience.values())
+        return any(each.ready(now) for each in self._backoffs.values())
 
     def affords(self, source: Source, now: float) -> bool:
-        """Return whether it may be asked once more in these ten seconds."""
-        return self._budgets[source].ready(now)
+        """Return whether the rate limit of the source allows one more request."""
+        return self._limits[source].ready(now)
 
     def open(self, source: Source, now: float) -> bool:
         """Return whether the source answers and may be asked."""
@@ -154,24 +146,24 @@ class SourceGates:
 
     def asked(self, source: Source, now: float) -> None:
         """Count a request."""
-        self._budgets[source].spend(now)
+        self._limits[source].spend(now)
 
     def answered(self, source: Source) -> None:
-        """Note that it answered."""
-        self._patience[source].succeeded()
+        """Note that the source answered."""
+        self._backoffs[source].succeeded()
 
     def failed(
         self, source: Source, now: float, failure: SourceUnavailable | PayloadRejected
     ) -> float:
-        """Note that it did not; give for how many seconds it is left alone."""
-        return self._patience[source].failed(now, failure)
+        """Note that the source failed and return for how many seconds it is left alone."""
+        return self._backoffs[source].failed(now, failure)
 
     def states(self) -> tuple[tuple[str, str], ...]:
         """Return (source, `ok` or its last error)."""
-        return tuple((source.value, each.state) for source, each in self._patience.items())
+        return tuple((source.value, each.state) for source, each in self._backoffs.items())
 
     def requests(self, now: float) -> tuple[tuple[str, int, int], ...]:
         """Return (source, requests since the start, requests of the last ten seconds)."""
         return tuple(
-            (source.value, each.spent, each.recent(now)) for source, each in self._budgets.items()
+            (source.value, each.spent, each.recent(now)) for source, each in self._limits.items()
         )

@@ -16,19 +16,17 @@ import socket
 import ssl
 import struct
 import time
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http.cookies import CookieError
 from urllib.parse import urlsplit
 
 import websocket
 
+from actors.backoff import read_retry_after_s
 from actors.errors import FeedLost
 from actors.transport.connect import Deadline, connect, verifying_context
 
 _HEAD_BYTES = 64 << 10
 _BODY_BYTES = 4 << 10  # of an error page that are read, to be shown
-_RETRY_AFTER_S = 300.0  # a server may not send us away for longer
 _CLOSE_REASON_BYTES = 123  # a control frame carries 125, 2 of them the code
 _HEAD_ENDS = (b"\n\r\n", b"\n\n")
 _STATUS = re.compile("[1-9][0-9][0-9]", re.ASCII)
@@ -184,7 +182,9 @@ class _HandshakeSocket:
             return FeedLost("redirected", f"{status} to {headers.get('location', 'nowhere')}")
         if status not in (None, 101):
             body = self._body.decode("utf-8", "replace").strip()
-            retry_after_s = _retry_after_s(headers.get("retry-after"))
+            retry_after_s = read_retry_after_s(
+                headers.get("retry-after"), date=headers.get("date"), wall_s=time.time()
+            )
             return FeedLost(f"http_{status}", f"{line} {body}", retry_after_s=retry_after_s)
         if isinstance(exc, FeedLost):
             return exc
@@ -208,20 +208,3 @@ def _reason(exc: Exception) -> str:
     if isinstance(exc, (websocket.WebSocketConnectionClosedException, OSError)):
         return "reset"
     return "handshake"
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    # Seconds, or a date (RFC 9110 10.2.3); None when absent or neither.
-    if not value:
-        return None
-    try:
-        seconds = float(value) if value.isdecimal() else _seconds_until(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _RETRY_AFTER_S)
-
-
-def _seconds_until(text: str) -> float:
-    # Of the three forms of RFC 9110 5.6.7 one names no zone; all are UTC.
-    date = parsedate_to_datetime(text)
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()

@@ -201,6 +201,8 @@ def test_an_error_shows_200_printable_characters_of_its_body() -> None:
         (["Retry-After: 7"], 7.0),
         (["Retry-After: 86400"], 300.0),
         (["Retry-After: 99999999999999999999999"], 300.0),
+        (["Retry-After: Thu, 01 Jan 1970 00:00:00 GMT"], 0.0),
+        (["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"], 300.0),
         (["Retry-After: soon"], None),
         (["Retry-After: -5"], None),
         ([f"Retry-After: Wed, 21 Oct {'9' * 20} 07:28:30 GMT"], None),

@@ -1,4 +1,4 @@
-"""Promise: no ten seconds have more requests than the budget, whatever is asked for."""
+"""Promise: no ten seconds have more requests than the rate limit, whatever is asked for."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from actors.polymarket import ratelimit
 from actors.polymarket.ratelimit import WINDOW_S, RateLimit
 
 
-def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:
+def test_a_request_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:
     one = RateLimit(2)
     one.spend(0.0)
     assert one.ready(0.5)
@@ -22,7 +22,7 @@ def test_the_budget_is_free_again_ten_seconds_after_the_tick_that_followed_each_
 
 
 @given(st.lists(st.floats(0, 3), max_size=200), st.integers(1, 20))
-def test_no_ten_seconds_have_more_than_the_budget(pauses: list[float], most: int) -> None:
+def test_no_ten_seconds_have_more_than_the_rate_limit(pauses: list[float], most: int) -> None:
     one, now, sent = RateLimit(most), 0.0, []
     for pause in pauses:
         now += pause

@@ -110,6 +110,7 @@ def test_what_is_no_websocket_url_is_the_callers_mistake(url: str) -> None:
         ("", None),
         (f"Retry-After: {formatdate(0, usegmt=True)}\r\n", 0.0),
         (f"Retry-After: {formatdate(4e9, usegmt=True)}\r\n", 300.0),
+        ("Date: {}\r\nRetry-After: {}\r\n".format(*map(formatdate, (4e9, 4e9 + 30))), 30.0),
     ],
 )
 def test_429_is_named_and_its_retry_after_is_kept_within_bounds(
