@@ -1,1 +1,1 @@
-"""One run of the tracker: start, the tick loop, stop."""
+"""One run of the tracker: start, clock, stop."""

@@ -1,4 +1,4 @@
-"""How each child of the supervisor is born: which edges and neighbours it is given."""
+"""Starts the actors: gives each its settings, its edges and the addresses of the others."""
 
 import random
 import threading
@@ -36,7 +36,7 @@ Ref = pykka.ActorRef[Any]
 
 
 class FeedDialler:
-    """Opens a wire in the caller's thread, then gives it to the reactor."""
+    """Connects in the caller's thread, then hands the connection to the reactor."""
 
     def __init__(self, config: Config, reactor: Reactor) -> None:
         self._config = config
@@ -57,7 +57,12 @@ class FeedDialler:
 
 
 class ActorFactory:
-    """Starts actors, each with the edges and the other actors that it needs."""
+    """Starts actors, each with the edges and the other actors that it needs.
+
+    Args:
+        to: Where each actor is reached; the supervisor fills the addresses in.
+        stop_http: Set when HTTP requests must end.
+    """
 
     def __init__(  # noqa: PLR0913 -- the composition root names each part
         self,
@@ -68,11 +73,11 @@ class ActorFactory:
         reactor: Reactor,
         to: Addresses,
         rng: random.Random,
-        stop: threading.Event,
-        guard: QueryWatchdog,
+        stop_http: threading.Event,
+        query_watchdog: QueryWatchdog,
     ) -> None:
-        self._stop = stop
-        self._guard = guard
+        self._stop_http = stop_http
+        self._query_watchdog = query_watchdog
         self._config = config
         self._dsn = dsn
         self._journal = journal
@@ -106,7 +111,7 @@ class ActorFactory:
 
     def _start_writer(self, incarnation: Incarnation) -> Ref:
         store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
-        self._guard.watch(store)
+        self._query_watchdog.watch(store)
         return WriterActor.start(
             incarnation,
             to=self._to,
@@ -148,17 +153,18 @@ class ActorFactory:
 
     def _chain(self) -> Chain | None:
         urls = self._config.rpc_urls
-        stop = self._stop
-        return Chain(urls, user_agent=self._config.user_agent, stop=stop) if urls else None
+        if not urls:
+            return None
+        return Chain(urls, user_agent=self._config.user_agent, stop=self._stop_http)
 
     def _polymarket(self) -> Polymarket:
-        """One HTTP session for each actor: a session belongs to one thread."""
+        """Return a client with its own HTTP session: a session belongs to one thread."""
         return Polymarket(
             gamma_url=self._config.gamma_url,
             clob_url=self._config.clob_url,
             data_url=self._config.data_url,
             user_agent=self._config.user_agent,
-            stop=self._stop,
+            stop=self._stop_http,
         )
 
     def _start_connection(self) -> StartConnection:

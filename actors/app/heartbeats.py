@@ -1,8 +1,8 @@
-"""Heartbeats: who must never stand still, and what systemd is told of them.
+"""Heartbeats: the threads that must never stand still, for the watchdog of systemd.
 
-The main thread and the supervisor beat here, each in its own thread; reactor,
-journal and status socket keep their own time. Trouble of the database or the
-exchange is nobody's fault, so it withholds nothing.
+The main thread and the supervisor record a beat here, each in its own thread; reactor, journal
+and status socket record the time themselves. The database and the exchange have no heartbeat: a
+restart would not repair them.
 """
 
 import logging
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 
 class Beating(Protocol):
-    """Who writes down when it last moved, monotonic seconds."""
+    """Something with a thread that records when it last moved."""
 
     @property
     def alive_at(self) -> float:
-        """Return when it last moved."""
+        """Return when it last moved, monotonic seconds."""
 
 
 class Syncing(Protocol):
@@ -30,15 +30,15 @@ class Syncing(Protocol):
 
     @property
     def sync_alive_at(self) -> float:
-        """Return when that thread last moved."""
+        """Return when that thread last moved, monotonic seconds."""
 
 
 class Heartbeats:
-    """What the watchdog looks at, each under the name of its thread.
+    """The heartbeats that the watchdog checks, each under the name of its thread.
 
     Args:
-        notifier: Where pings and the line for `systemctl status` go.
-        health: Gives the health document, in the watchdog's thread; may raise TimeoutError.
+        notifier: Sends pings and the line for `systemctl status`.
+        health: Returns the health document, in the watchdog's thread; may raise TimeoutError.
     """
 
     def __init__(self, notifier: Notifier, health: Callable[[], Health]) -> None:
@@ -48,15 +48,15 @@ class Heartbeats:
         self._main_at = self._supervisor_at = time.monotonic()
 
     def main(self) -> None:
-        """The main thread has come round."""
+        """Record a beat of the main thread."""
         self._main_at = time.monotonic()
 
     def supervisor(self) -> None:
-        """The supervisor has handled a Tick."""
+        """Record a beat of the supervisor: it has handled a Tick."""
         self._supervisor_at = time.monotonic()
 
     def watch(self, *, reactor: Beating, journal: Syncing, status: Beating) -> None:
-        """Begin to watch the threads without which nothing works."""
+        """Start to watch the threads without which nothing works."""
         self.main()
         self.supervisor()
         beats: dict[str, Callable[[], float]] = {
@@ -70,21 +70,21 @@ class Heartbeats:
             self._notifier,
             {name: _age(beat) for name, beat in beats.items()},
             _stuck,
-            status=self._line,
+            status=self._status_line,
         )
         self._watchdog.start()
 
-    def forgive(self) -> None:
-        """Everyone may stop now; systemd is to wait."""
+    def ping_always(self) -> None:
+        """Ping from now on, even if a thread stands still: the process stops."""
         if self._watchdog is not None:
-            self._watchdog.forgive()
+            self._watchdog.ping_always()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop the watchdog."""
         if self._watchdog is not None:
             self._watchdog.stop()
 
-    def _line(self) -> str:
+    def _status_line(self) -> str:
         try:
             return headline(self._health())
         except TimeoutError:

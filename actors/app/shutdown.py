@@ -1,8 +1,8 @@
-"""The way out: steps in the order that loses nothing, each with its deadline.
+"""The orderly stop: steps in an order that loses nothing, each with its deadline.
 
-Connections say goodbye with their last marks, the journal syncs, the writer
-drains it, actors stop, edges close. A step that fails does not cost the others;
-what hangs is left behind, and after `FORCED_EXIT_S` the process ends by force.
+Connections end and journal their last proof, the journal is synced, the writer commits all of it,
+the actors stop, the edges close. If a step fails, the others are still done; what hangs is left
+behind, and after `FORCED_EXIT_S` the process is ended by force.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pykka
 
@@ -24,22 +24,22 @@ from actors.model import facts
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.05
-CLOSE_CONNECTIONS_S = 10.0
-DRAIN_S = 15.0
-STOP_S = 5.0
-FORCED_EXIT_S = 45.0
+POLL_S: Final = 0.05
+CLOSE_CONNECTIONS_S: Final = 10.0
+DRAIN_S: Final = 15.0
+STOP_S: Final = 5.0
+FORCED_EXIT_S: Final = 45.0
 
-Step = Callable[[], object]
+StopStep = Callable[[], object]
 
 
 class Shutdown:
-    """Ends everything that was started.
+    """Ends everything that was started. In the main thread.
 
     Args:
-        hurry: Set when nobody wants to wait for the database any more.
-        hang_up: Set here, to end what waits for an HTTP source.
-        monotonic: Tells when a step has taken long enough, in seconds.
+        hurry: Set when the stop must not wait for the database any more.
+        stop_http: Set here, to end requests that wait for an HTTP source.
+        monotonic: Returns the time, in seconds, for the deadlines.
     """
 
     def __init__(
@@ -47,69 +47,69 @@ class Shutdown:
         to: Addresses,
         *,
         hurry: threading.Event,
-        hang_up: threading.Event,
+        stop_http: threading.Event,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._to = to
         self._monotonic = monotonic
         self._hurry = hurry
-        self._hang_up = hang_up
-        self._closers: list[Step] = []
+        self._stop_http = stop_http
+        self._closers: list[StopStep] = []
 
-    def later(self, close: Step) -> None:
-        """Do this at the end; what was named last is done first."""
+    def at_end(self, close: StopStep) -> None:
+        """Add a step to the end of the stop; the one added last is done first."""
         self._closers.append(close)
 
-    def empty_house(self, journal: Journal, guard: QueryWatchdog) -> list[Step]:
-        """Return the steps that come before the closing, when actors live."""
+    def drain_steps(self, journal: Journal, query_watchdog: QueryWatchdog) -> list[StopStep]:
+        """Return the steps that need running actors; they come before all others."""
         return [
             self._close_connections,
             lambda: _close_journal(journal),
-            lambda: self._drain(guard),
+            lambda: self._drain(query_watchdog),
         ]
 
-    def perform(self, steps: list[Step]) -> bool:
-        """Do these, then everything that was named for later; give whether all went well."""
-        well = True
+    def perform(self, steps: list[StopStep]) -> bool:
+        """Do these steps, then those of `at_end`; return whether all of them succeeded."""
+        succeeded = True
         for step in [*steps, *reversed(self._closers)]:
             try:
                 step()
-            except Exception:  # one step that fails must not cost the others
+            except Exception:  # the other steps must be done even if this one fails
                 log.exception("stop_step_failed")
-                well = False
-        return well
+                succeeded = False
+        return succeeded
 
     def _close_connections(self) -> None:
-        """Let every connection write its last mark and say goodbye."""
+        """Have every connection journal its last proof and end."""
         self._to.supervisor.tell(StopListening())
         deadline = self._monotonic() + CLOSE_CONNECTIONS_S
         left: int | None = None
-        while (asked := self._to.supervisor.put(GetListening())) is not None:
-            listening = self._answer(asked, deadline)
+        while (future := self._to.supervisor.put(GetListening())) is not None:
+            listening = self._answer(future, deadline)
             if listening == 0:
                 return
             left = left if listening is None else listening
-            if listening is None or self._hurry.wait(LOOK_S):
+            if listening is None or self._hurry.wait(POLL_S):
                 break
         log.warning("connections_left", extra={"left": left})
 
-    def _drain(self, guard: QueryWatchdog) -> None:
-        """Commit what the journal holds, unless the database is away or we are in a hurry."""
+    def _drain(self, query_watchdog: QueryWatchdog) -> None:
+        """Commit what the journal holds, unless the database is away or there is a hurry."""
         if not self._drained():
             log.warning("not_drained", extra={"note": "the rest stays in the journal"})
-            # The writer may wait for a server that froze: let it come to its own end.
-            guard.cut()
+            # The writer may be waiting for a server that froze: have that call fail.
+            query_watchdog.cut()
 
     def _drained(self) -> bool:
-        """Wait for the writer; a hurry or the deadline ends the wait."""
-        asked = None if self._hurry.is_set() else self._to.writer.put(Drain())
-        return asked is not None and bool(self._answer(asked, self._monotonic() + DRAIN_S))
+        """Return whether the writer has committed all; a hurry or the deadline ends the wait."""
+        future = None if self._hurry.is_set() else self._to.writer.put(Drain())
+        return future is not None and bool(self._answer(future, self._monotonic() + DRAIN_S))
 
-    def _answer(self, asked: "pykka.Future[Any]", deadline: float) -> Any:
-        """Wait for an answer; None when a hurry, the deadline or a death came first."""
+    def _answer(self, future: "pykka.Future[Any]", deadline: float) -> Any:
+        """Return an answer; None when a hurry, the deadline or the actor's death came first."""
         while not self._hurry.is_set() and self._monotonic() < deadline:
             try:
-                return asked.get(timeout=LOOK_S)
+                return future.get(timeout=POLL_S)
             except pykka.Timeout:
                 continue
             except pykka.ActorDeadError:
@@ -117,8 +117,8 @@ class Shutdown:
         return None
 
     def stop_actors(self, supervisor: "pykka.ActorRef[Any]") -> None:
-        """End the supervisor first, so that nobody is born again, then everyone else."""
-        self._hang_up.set()
+        """Stop the supervisor first, so that it restarts nothing, then all other actors."""
+        self._stop_http.set()
         with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
             supervisor.stop(timeout=STOP_S)
         deadline = self._monotonic() + STOP_S
@@ -128,7 +128,7 @@ class Shutdown:
 
 
 def _close_journal(journal: Journal) -> None:
-    """Note the stop, and have everything on disk."""
+    """Journal the stop, and wait until everything is on disk."""
     try:
         journal.append(facts.encode(facts.ProcessStopped(at_ns=time.time_ns())))
         journal.sync()
@@ -137,7 +137,7 @@ def _close_journal(journal: Journal) -> None:
 
 
 def force_exit_after(seconds: float) -> None:
-    """Whatever hangs, the process ends."""
+    """End the process after this time, whatever hangs."""
 
     def force() -> None:
         log.critical("forced_exit", extra={"after_s": seconds})

@@ -1,7 +1,4 @@
-"""The premises: what a run finds on its host before any actor lives.
-
-A state directory that can be written, the journal in it, a database and its schema.
-"""
+"""What a run needs before any actor starts: state directory, journal, database, schema."""
 
 import logging
 import shutil
@@ -20,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def prepare_state_dir(state_dir: Path) -> Path:
-    """Return the state directory, made if need be, after writing to it once.
+    """Create the state directory if need be, check that it can be written, and return it.
 
     Raises:
-        ConfigError: It cannot be made or written.
+        ConfigError: It cannot be created or written.
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -39,50 +36,51 @@ def prepare_state_dir(state_dir: Path) -> Path:
 
 
 def open_journal(config: Config, state_dir: Path) -> Journal:
-    """Open the journal of this state directory; for what it raises see `Journal.open`."""
+    """Open the journal of this state directory; it raises what `Journal.open` raises."""
     free = shutil.disk_usage(state_dir).free
     return Journal.open(
         state_dir / "journal",
         sync_interval_s=config.journal_sync_ms / 1000,
-        # A size that was set is a number of another type, which the status cannot spell.
+        # A size from the settings is a pydantic ByteSize, which the status cannot encode.
         max_bytes=int(config.journal_cap(free)),
     )
 
 
 def database(
-    config: Config, state_dir: Path, later: Callable[[Callable[[], None]], None]
+    config: Config, state_dir: Path, at_end: Callable[[Callable[[], None]], None]
 ) -> SafeDsn:
-    """Return the database in use; start the embedded one when none is named.
+    """Return the database to use; start the embedded one when none is configured.
 
-    `later` is told how to stop it.
+    Its stop is added to the end of the orderly stop with `at_end`.
     """
     if config.dsn:
         return check_dsn(config.dsn)
     embedded = Embedded(state_dir / "postgres")
     embedded.start()
-    later(embedded.stop)
+    at_end(embedded.stop)
     log.warning(
         "embedded_database",
         extra={
-            "note": "meant for trying out; set TRACKER_DATABASE_URL for real use",
+            "note": "meant for trials; set TRACKER_DATABASE_URL for real use",
             "connect": embedded.psql_line(),
         },
     )
     return check_dsn(embedded.dsn())
 
 
-def look_at_schema(
-    dsn: SafeDsn, journal: Journal, guard: QueryWatchdog, *, may_migrate: bool
+def check_schema(
+    dsn: SafeDsn, journal: Journal, query_watchdog: QueryWatchdog, *, may_migrate: bool
 ) -> None:
-    """Bring the schema up to date, or find now that a person must act.
+    """Bring the schema up to date, or raise if a person must act.
 
-    A database that is away is no reason not to start.
+    A database that is away does not prevent the start.
 
     Raises:
-        SchemaMismatch: The schema is not ours, or lacks what may not be applied.
+        SchemaMismatch: The schema is not that of the tracker, or lacks migrations that may not
+            be applied.
     """
     store = MigratingStore(dsn.dsn, may_migrate=may_migrate)
-    guard.watch(store)
+    query_watchdog.watch(store)
     try:
         store.open(journal.journal_id, first_seq=journal.oldest_seq)
     except StoreUnavailable as away:

@@ -1,12 +1,12 @@
 """The composition root: configuration → edges → actors, started in order, stopped in reverse.
 
-Everything is built here and handed in; nothing is built at import time. The
-main thread runs `Tracker.run`: it alone reads the clock for scheduling, and it
-ends the process when something says that it cannot go on.
+Everything is built here and passed in; nothing is built at import. The main thread runs
+`Tracker.run`: it alone reads the clock for scheduling, and it ends the process when that
+cannot continue.
 
-Order of the stop (all within 45 s, or the process is ended by force): connections
-say goodbye with their last marks, the journal syncs, the writer drains it for up
-to 15 s, actors stop, edges close.
+Order of the stop (all within 45 s, or the process is ended by force): connections journal their
+last proof and end, the journal is synced, the writer commits it for up to 15 s, actors stop,
+edges close.
 """
 
 import logging
@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pykka
@@ -26,7 +26,7 @@ from actors.actor import Addresses, Incarnation
 from actors.app.factory import ActorFactory
 from actors.app.heartbeats import Heartbeats
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
-from actors.app.startup import database, look_at_schema, open_journal, prepare_state_dir
+from actors.app.startup import check_schema, database, open_journal, prepare_state_dir
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.session import PATIENCE_S, QueryWatchdog
@@ -43,7 +43,7 @@ from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
 from actors.model.market import Shard
-from actors.process.runtime import GcSchedule, stay_on_one_cpu
+from actors.process.runtime import GcSchedule, pin_to_one_cpu
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.children import Children
@@ -53,41 +53,39 @@ from actors.transport.reactor import Reactor
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 0.05
-TICK_S = 0.25
-ASK_S = 1.2
-"""Less than `tracker-status` waits: it is to hear who is busy."""
-HURRIED_S = 5.0
-"""How long to wait for an answer of the database once we are to stop."""
+FLUSH_S: Final = 0.05
+TICK_S: Final = 0.25
+ASK_S: Final = 1.2
+"""Shorter than the wait of `tracker-status`, which can then show that the supervisor is busy."""
+HURRIED_S: Final = 5.0
+"""Longest wait for the database during the stop."""
 
 
 class Tracker:
-    """One run of the whole tracker."""
+    """One run of the whole tracker. In the main thread, but for `request_stop`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = threading.Event()
-        self._again = threading.Event()
-        self._hang_up = threading.Event()
-        self._verdict: tuple[int, str] | None = None
+        self._hurry = threading.Event()
+        self._stop_http = threading.Event()
+        self._failure: tuple[int, str] | None = None  # exit code and reason
         self._notifier = Notifier.from_environment(os.environ)
         self._to = Addresses()
-        self._shutdown = Shutdown(self._to, hurry=self._again, hang_up=self._hang_up)
-        self._guard = QueryWatchdog(_database_cut, patience_s=self._patience_s)
+        self._shutdown = Shutdown(self._to, hurry=self._hurry, stop_http=self._stop_http)
+        self._query_watchdog = QueryWatchdog(_database_cut, patience_s=self._patience_s)
         self._heartbeats = Heartbeats(self._notifier, self._current_health)
         self._supervisor: pykka.ActorRef[Any] | None = None
-        self._unborn = self._health()
-
-    # ------------------------------------------------------------------ doors
+        self._health_at_start = self._new_health()
 
     def request_stop(self) -> None:
-        """Stop in good order; said twice, do not wait for the database. From one other thread."""
+        """Stop in good order; a second call ends the wait for the database. From one thread."""
         if self._stop.is_set():
-            self._again.set()
+            self._hurry.set()
         self._stop.set()
 
     def run(self, duration_s: float | None) -> int:
-        """Record until told to stop, until `duration_s` is over, or until it cannot go on.
+        """Record until a stop is requested, `duration_s` is over, or it cannot continue.
 
         Returns:
             The exit code.
@@ -97,50 +95,51 @@ class Tracker:
         """
         try:
             self._start()
-            self._beat(duration_s)
+            self._keep_time(duration_s)
         finally:
             force_exit_after(FORCED_EXIT_S)
             self._shut_down()
-        return self._verdict[0] if self._verdict else EXIT_OK
+        return self._failure[0] if self._failure else EXIT_OK
 
     # ------------------------------------------------------------------ start
 
     def _start(self) -> None:
-        """Open every edge, then let the actors live. What is opened names its own end."""
-        self._shutdown.later(self._heartbeats.stop)
+        """Open every edge, then start the actors. Each part adds its own end to the stop."""
+        self._shutdown.at_end(self._heartbeats.stop)
         state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
-        self._shutdown.later(self._journal.close)
-        status = StatusSocket(self._config.status_socket, self._answer, on_error=_status_failed)
+        self._shutdown.at_end(self._journal.close)
+        status = StatusSocket(self._config.status_socket, self._document, on_error=_status_failed)
         status.start()
-        self._shutdown.later(status.close)
+        self._shutdown.at_end(status.close)
         if self._config.metrics_port:
-            metrics = Metrics(self._config.metrics_port, self._answer)
-            self._shutdown.later(metrics.close)
-        dsn = database(self._config, state_dir, self._shutdown.later)
-        self._guard.start()
-        self._shutdown.later(self._guard.stop)
+            metrics = Metrics(self._config.metrics_port, self._document)
+            self._shutdown.at_end(metrics.close)
+        dsn = database(self._config, state_dir, self._shutdown.at_end)
+        self._query_watchdog.start()
+        self._shutdown.at_end(self._query_watchdog.stop)
         if self._stop.is_set():
             return
         if self._config.cpus == "one":  # after the embedded database, which may use all
-            stay_on_one_cpu(Shard.parse(self._config.shard).number)
-        look_at_schema(dsn, self._journal, self._guard, may_migrate=self._config.migrate)
+            pin_to_one_cpu(Shard.parse(self._config.shard).number)
+        may_migrate = self._config.migrate
+        check_schema(dsn, self._journal, self._query_watchdog, may_migrate=may_migrate)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
-        self._shutdown.later(lambda: self._reactor.stop(STOP_S))
+        self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
         self._record_start()
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
-        self._shutdown.later(lambda: self._shutdown.stop_actors(supervisor))
+        self._shutdown.at_end(lambda: self._shutdown.stop_actors(supervisor))
         self._heartbeats.watch(reactor=self._reactor, journal=self._journal, status=status)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
 
     def _record_start(self) -> None:
-        """Note in the journal that a process begins; a full one has its reserve for that.
+        """Journal the start of the process; when the journal is full, from its reserve.
 
         Raises:
-            JournalFailed: Not even the reserve gives room for it.
+            JournalFailed: Not even the reserve is enough.
         """
         started = facts.encode(
             facts.ProcessStarted(
@@ -155,7 +154,7 @@ class Tracker:
                 self._journal.append(started)
             except JournalFull as exc:
                 raise JournalFailed(
-                    f"the journal in {self._config.state_dir} has no room left: free some of"
+                    f"the journal in {self._config.state_dir} has no space left: free some of"
                     " the disk, or raise TRACKER_JOURNAL_MAX_BYTES"
                 ) from exc
 
@@ -168,8 +167,8 @@ class Tracker:
             reactor=self._reactor,
             to=self._to,
             rng=rng,
-            stop=self._hang_up,
-            guard=self._guard,
+            stop_http=self._stop_http,
+            query_watchdog=self._query_watchdog,
         )
         now = Tick(now=time.monotonic(), wall_ns=time.time_ns())
         ref = SupervisorActor.start(
@@ -183,17 +182,17 @@ class Tracker:
                 seed=0,
             ),
             recorder=factory.recorder,
-            health=self._health(),
+            health=self._new_health(),
             journal=self._journal,
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,
         )
-        # Told before anyone can ask it: it answers from its first moment on.
+        # Before its address is known, so that the first question finds it with the time.
         ref.tell(now)
         self._to.supervisor.move_to(ref)
         return ref
 
-    def _health(self) -> HealthState:
+    def _new_health(self) -> HealthState:
         return HealthState(
             version=__version__,
             host=socket.gethostname(),
@@ -205,17 +204,17 @@ class Tracker:
 
     # -------------------------------------------------------------------- run
 
-    def _beat(self, duration_s: float | None) -> None:
-        """Read the clock, tell time; end when asked to or when it is over."""
+    def _keep_time(self, duration_s: float | None) -> None:
+        """Read the clock and send Flush and Tick, until a stop is requested or time is over."""
         began = ticked = time.monotonic()
-        rubbish = GcSchedule()
+        gc_schedule = GcSchedule()
         while not self._stop.wait(FLUSH_S):
             now = time.monotonic()
             self._heartbeats.main()
             self._to.writer.tell(Flush())
             if now - ticked >= TICK_S:
                 ticked = now
-                rubbish.turn()
+                gc_schedule.collect_if_due()
                 self._to.supervisor.tell(Tick(now=now, wall_ns=time.time_ns()))
                 if self._journal.failed:
                     self._give_up(EXIT_IO, f"the journal cannot be written: {self._journal.failed}")
@@ -225,13 +224,13 @@ class Tracker:
                 return
 
     def _give_up(self, code: int, reason: str) -> None:
-        """The process cannot go on. From any thread."""
-        if self._verdict is None:
-            self._verdict = (code, reason)
+        """Stop because the process cannot continue; the first reason counts. From any thread."""
+        if self._failure is None:
+            self._failure = (code, reason)
             log.critical("giving_up", extra={"reason": reason, "exit_code": code})
         self._stop.set()
 
-    def _answer(self) -> bytes:
+    def _document(self) -> bytes:
         """Return the status document as JSON. In the status and metrics threads.
 
         Raises:
@@ -240,16 +239,15 @@ class Tracker:
         return msgspec.json.encode(self._current_health())
 
     def _current_health(self) -> Health:
-        """Return the state of things. In the status, metrics and watchdog threads.
+        """Return the status document. In the status, metrics and watchdog threads.
 
-        Until there is a supervisor (a migration may take long) it is told from here what
-        is waited for.
+        Before there is a supervisor (a migration may take long) it shows what is waited for.
 
         Raises:
             TimeoutError: The supervisor does not answer in time.
         """
         if self._supervisor is None:
-            return self._unborn.document(now=time.monotonic(), wall_ns=time.time_ns())
+            return self._health_at_start.document(now=time.monotonic(), wall_ns=time.time_ns())
         health: Health = self._to.supervisor.ask(GetHealth(), timeout_s=ASK_S)
         return health
 
@@ -261,17 +259,17 @@ class Tracker:
 
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""
-        self._heartbeats.forgive()
+        self._heartbeats.ping_always()
         steps: list[Callable[[], object]] = []
         if self._supervisor is not None:
             self._notifier.stopping()
             self._notifier.status("stopping")
             log.info("stopping")
-            steps = self._shutdown.empty_house(self._journal, self._guard)
+            steps = self._shutdown.drain_steps(self._journal, self._query_watchdog)
         if not self._shutdown.perform(steps):
-            self._verdict = self._verdict or (EXIT_INTERNAL, "a step of the stop failed")
+            self._failure = self._failure or (EXIT_INTERNAL, "a step of the stop failed")
         if self._supervisor is not None:
-            code = self._verdict[0] if self._verdict else EXIT_OK
+            code = self._failure[0] if self._failure else EXIT_OK
             log.info("stopped", extra={"exit_code": code})
 
 

@@ -19,7 +19,7 @@ from actors.database.dsn import check_dsn
 from actors.database.embedded import Embedded
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.process import logs
-from actors.process.runtime import keep_memory_together, look_seldom, stop_signals
+from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(invocation: Invocation) -> int:
     logs.install_hooks()
-    keep_memory_together()
-    look_seldom(YOUNG_OBJECTS)
+    use_one_malloc_arena()
+    limit_automatic_gc(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)
     with stop_signals(tracker.request_stop):

@@ -1,14 +1,14 @@
-"""Log lines: one JSON object a line on standard error; python-json-logger's only user.
+"""Log lines: one JSON object per line on standard error, made with python-json-logger.
 
 Convention: `log.info("connection_opened", extra={"connection": …})`. The message
 is the stable name of the event; everything that varies goes into `extra`, so
 nothing from outside is ever a format string. (Python rejects the names of its own
 record attributes in `extra`: name, message, module, process, thread, args …)
 
-Every line is scrubbed: known secrets and anything that looks like a credential
-in a URL are taken out, control characters are escaped (nobody outside can forge a
-line or colour a terminal) and texts end after 500 characters. Logging never
-raises and never ends the process: a line that cannot be written is dropped.
+Every line is scrubbed: known secrets and all that looks like a credential in a URL
+are replaced, control characters are escaped (data from outside cannot forge a line or
+colour a terminal) and texts are cut after 500 characters. Logging never raises and
+never ends the process: a line that cannot be written is dropped.
 """
 
 import json
@@ -32,9 +32,9 @@ MOST_ITEMS = 50
 DEEPEST = 4
 HIDDEN = "[secret]"
 TRACES = frozenset({"traceback", "stacks"})
-"""Fields that hold stacks."""
+"""Fields that hold stacks: these keep their line breaks."""
 
-# Besides C0 and C1: line separators, directions (they reorder what a person reads), surrogates.
+# C0 and C1, line separators, marks of direction (they reorder the text on screen), surrogates.
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -50,10 +50,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class Scrubber:
-    """Takes out of texts what must not be printed.
+    """Removes from texts what must not be printed.
 
     Args:
-        secrets: Texts that may appear nowhere, such as `Config.secrets()`.
+        secrets: Texts that must not appear anywhere, such as `Config.secrets()`.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -67,16 +67,16 @@ class Scrubber:
         return _shortened(_CONTROL.sub(_escaped, cut), longest, whole=whole)
 
     def trace(self, text: str) -> str:
-        """Return the end of a traceback (the part that tells), without secrets, with its lines."""
+        """Return the end of a traceback (the telling part), without secrets, with its lines."""
         cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
         return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
 
     def field(self, name: str, value: Any) -> Any:
-        """Return a field's value; those of `TRACES` are stacks and keep their lines."""
+        """Return the value of a field as JSON; `TRACES` keep their line breaks."""
         return self.trace(value) if name in TRACES and isinstance(value, str) else self.value(value)
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Return a value of JSON for anything: texts scrubbed, numbers kept, the rest as text."""
+        """Return any value as JSON: texts scrubbed, numbers kept, everything else as text."""
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float):
@@ -86,21 +86,21 @@ class Scrubber:
             return {self.text(str(key)): self.value(item, depth + 1) for key, item in items}
         if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
             return [self.value(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
-        return self.text(_spelled(value))
+        return self.text(_as_text(value))
 
     def _hidden(self, text: str) -> tuple[str, bool]:
-        """Return the text with secrets taken out, and whether all of it was looked at."""
+        """Return the text without secrets, and whether all of it was examined."""
         whole = len(text) <= LONGEST_SCRUBBED
         text = self._secrets.sub(HIDDEN, text[:LONGEST_SCRUBBED])
         if not whole:
-            # What is left of a secret that the cut went through.
+            # The cut may have gone through a secret, whose first part would not be recognised.
             text = text[: len(text) - self._longest]
         text = _DATABASE_URL.sub(f"postgresql://{HIDDEN}", text)
         return _PASSWORD.sub(rf"\1{HIDDEN}", _USER_INFO.sub(rf"\1{HIDDEN}@", text)), whole
 
 
 class _Lines(JsonFormatter):
-    """One JSON object a line: timestamp, level, event, message, then the fields."""
+    """Formats one JSON object per line: timestamp, level, event, message, then the fields."""
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__(json_serializer=json.dumps)
@@ -112,7 +112,7 @@ class _Lines(JsonFormatter):
         record: logging.LogRecord,
         message_dict: dict[str, Any],
     ) -> None:
-        """Put the fields in their order. Whatever is in them is scrubbed."""
+        """Add the fields in their order, scrubbed."""
         log_data.update(_head(record))
         for name, value in vars(record).items():
             if name not in _STANDARD and name not in log_data:
@@ -125,7 +125,7 @@ class _Lines(JsonFormatter):
 
 
 class _Console(logging.Formatter):
-    """A line for people: time, level, event, then the fields."""
+    """Formats a line for people: time, level, event, then the fields."""
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__()
@@ -135,20 +135,20 @@ class _Console(logging.Formatter):
         """Return one line, and the traceback below it when there is one."""
         head = _head(record)
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        said = (f"{name}={self._scrubber.field(name, value)}" for name, value in fields.items())
+        shown = (f"{name}={self._scrubber.field(name, value)}" for name, value in fields.items())
         clock = str(head["timestamp"])[11:23]
         message = self._scrubber.text(str(head["message"]))
-        line = " ".join((clock, f"{record.levelname:<7}", message, *said))
+        line = " ".join((clock, f"{record.levelname:<7}", message, *shown))
         trace = self.formatException(record.exc_info) if record.exc_info else ""
-        # Indented, so that no line of an error's text passes for a log line.
+        # Indented, so that no line of an error's text looks like a log line.
         return f"{line}\n{indent(self._scrubber.trace(trace), '  ')}" if trace else line
 
 
 class _Stream(logging.StreamHandler[TextIO]):
-    """Writes to a stream that may be closed, full or a broken pipe."""
+    """Writes to a stream that may be closed or full."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Drop the line: there is nowhere left to complain to."""
+        """Drop the line: there is nowhere to report the error."""
 
 
 def configure(
@@ -159,8 +159,8 @@ def configure(
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
         style: `json`, `console`, or `auto`: console on a terminal, else json.
-        stream: Where to; None: standard error.
-        secrets: Texts that may appear nowhere. May be called again when they are known.
+        stream: Where lines go; None: standard error.
+        secrets: Texts that must not appear anywhere. Call again when more are known.
     """
     stream = sys.stderr if stream is None else stream
     if style == "auto":
@@ -173,19 +173,19 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
-    # These speak of every request and frame at INFO and DEBUG; URLs with keys among them.
+    # At INFO and DEBUG these log every request and frame, URLs with keys among them.
     for noisy in ("urllib3", "requests", "websocket", "pykka", "asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
 def install_hooks() -> Callable[[], None]:
-    """Log whatever would end a thread or the process unseen, and Python's warnings.
+    """Log errors that would end a thread or the process without a log line, and warnings.
 
     Returns:
-        A callable that puts the former hooks back.
+        A function that restores the previous hooks.
     """
     log = logging.getLogger("actors")
-    former = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    previous = (sys.excepthook, threading.excepthook, sys.unraisablehook)
 
     def uncaught(
         kind: type[BaseException], value: BaseException, trace: TracebackType | None
@@ -213,7 +213,7 @@ def install_hooks() -> Callable[[], None]:
         )
 
     def undo() -> None:
-        sys.excepthook, threading.excepthook, sys.unraisablehook = former
+        sys.excepthook, threading.excepthook, sys.unraisablehook = previous
         logging.captureWarnings(capture=False)
 
     sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
@@ -222,14 +222,14 @@ def install_hooks() -> Callable[[], None]:
 
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what every line begins with. Others' free texts have no event of their own."""
+    """Return the first fields of every line. Free text of a library is `library_message`."""
     message = _message(record)
-    named = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
-    made = datetime.fromtimestamp(record.created, tz=UTC)
+    is_event = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
+    time = datetime.fromtimestamp(record.created, tz=UTC)
     return {
-        "timestamp": made.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": record.levelname,
-        "event": record.msg if named else "library_message",
+        "event": record.msg if is_event else "library_message",
         "message": message,
         "logger": record.name,
     }
@@ -242,12 +242,12 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def _spelled(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value[: LONGEST_TEXT * 2]).decode("utf-8", "backslashreplace")
     try:
         return str(value)
-    except Exception as exc:  # noqa: BLE001 - whatever a foreign __str__ does, the line must come
+    except Exception as exc:  # noqa: BLE001 - the line must be written whatever __str__ does
         return f"({type(value).__name__} without a text: {type(exc).__name__})"
 
 

@@ -1,10 +1,4 @@
-"""When Python looks for rubbish among all that there is.
-
-Most of what is let go is freed at once. What holds itself in a circle, such as an actor
-that ended, waits until the collector looks at everything, which stops all threads for as
-long as that takes. Left alone it does so when a quarter more than last time has gathered:
-seldom, at any moment, and until then memory grows. Here it is done by the clock.
-"""
+"""What the process sets up for itself: garbage collection, memory, processor, signals, age."""
 
 import contextlib
 import ctypes
@@ -17,19 +11,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Final
 
-SHARE = 0.001
-"""At most so much of the time is spent on it."""
-LEAST_S = 60.0
-_NEVER = 1_000_000
+GC_SHARE: Final = 0.001
+"""The largest share of time that is spent on full collections."""
+GC_INTERVAL_S: Final = 60.0
+"""Shortest time between two full collections."""
+_NEVER: Final = 1_000_000
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
+_LARGE_BYTES: Final = 256 << 10
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+# ----------------------------------------------------------------- collection
 
 
 class GcSchedule:
-    """Looks at everything now and then: every minute, or more seldom when it takes long.
+    """Runs full garbage collections by the clock.
+
+    Most objects are freed as soon as they are no longer used. Objects in reference
+    cycles, such as an actor that ended, wait for a full collection, which stops all
+    threads while it lasts. Python alone runs one when the number of objects has grown
+    by a quarter: rarely, at any moment, and memory grows until then.
 
     Args:
-        collect: Does it.
-        monotonic: Tells how long it took, in seconds.
+        collect: Runs a full collection.
+        monotonic: Returns the time, in seconds, to measure how long it takes.
     """
 
     def __init__(
@@ -40,89 +49,36 @@ class GcSchedule:
     ) -> None:
         self._collect = collect
         self._monotonic = monotonic
-        self._due_at = monotonic() + LEAST_S
+        self._due_at = monotonic() + GC_INTERVAL_S
 
-    def turn(self) -> None:
-        """Do it if it is due. Stops all threads of the process meanwhile."""
+    def collect_if_due(self) -> None:
+        """Run a collection once a minute, or less often when it takes long. Stops all threads."""
         began = self._monotonic()
         if began >= self._due_at:
             self._collect()
             ended = self._monotonic()
-            self._due_at = ended + max(LEAST_S, (ended - began) / SHARE)
+            self._due_at = ended + max(GC_INTERVAL_S, (ended - began) / GC_SHARE)
 
 
-def look_seldom(young_objects: int) -> None:
-    """Have the collector look by itself only at what is young.
+def limit_automatic_gc(young_objects: int) -> None:
+    """Have Python collect only young objects by itself.
 
     Args:
-        young_objects: So many new ones wait for it.
+        young_objects: Number of new objects that starts such a collection.
     """
     gc.set_threshold(young_objects, 10, _NEVER)
 
 
-# MERGED: SIGTERM and SIGINT, taken where they can do no harm. Python runs a signal's
-# handler in the middle of whatever the main thread does, so a handler that sets an Event hangs
-# for ever when the main thread, or an earlier signal's handler, holds the lock of that Event.
-# Here the handler only leaves a mark (`SimpleQueue.put` may be entered again, says its
-# documentation) and a thread acts on it.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# ------------------------------------------------------- memory and processor
 
 
-@contextmanager
-def stop_signals(act: Callable[[], None]) -> Iterator[None]:
-    """While entered, have `act` called once for each SIGTERM or SIGINT, in one thread.
+def use_one_malloc_arena() -> None:
+    """Have all threads allocate from one heap of the C library; call before starting threads.
 
-    From the exit on these signals are ignored: Python gives them back to the kernel when
-    it winds up, and one more of them would then turn the exit code of a good end into -15.
-    """
-    marks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-    listener = threading.Thread(target=_listen, args=(marks,), name="signals", daemon=True)
-    listener.start()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: marks.put(act))
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        marks.put(None)
-        listener.join()
-
-
-def _listen(marks: "SimpleQueue[Callable[[], None] | None]") -> None:
-    while (act := marks.get()) is not None:
-        act()
-
-
-# MERGED: The process as the kernel and the C library know it.
-
-
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
-_LARGE_BYTES = 256 << 10
-
-
-def stay_on_one_cpu(place: int) -> None:
-    """Have all threads, and those that they start from now on, run on one processor.
-
-    Where the kernel does not allow it, they run where they did. Processes that were
-    started before keep what they have.
-
-    Args:
-        place: Which of those that are allowed, 1 being the last; of several trackers
-            on one machine each has its own.
-    """
-    allowed = sorted(os.sched_getaffinity(0))
-    for thread in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # not allowed, or that thread has ended
-            os.sched_setaffinity(int(thread.name), {allowed[-place % len(allowed)]})
-
-
-def keep_memory_together() -> None:
-    """Have all threads take memory from one heap of the C library; before they are started.
-
-    glibc gives threads up to eight heaps for each processor, so that they need not wait
-    for each other, and each keeps what it once had. Ours wait for the interpreter anyway.
-    Large pieces come from the kernel and go back to it. Another C library does as it likes.
+    glibc gives threads up to eight heaps for each processor, so that they need not wait for
+    each other, and each heap keeps the memory that it once had. Our threads wait for the
+    interpreter anyway. Large blocks are mapped and returned to the kernel. With another C
+    library nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -130,15 +86,64 @@ def keep_memory_together() -> None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
+def pin_to_one_cpu(number: int) -> None:
+    """Have all threads, and those that are started later, run on one processor.
+
+    Where the kernel does not allow that, nothing changes; nor for child processes that
+    were started before.
+
+    Args:
+        number: Which of the allowed processors, 1 being the last; so several trackers on
+            one machine each have their own.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # not allowed, or that thread has ended
+            os.sched_setaffinity(int(thread.name), {allowed[-number % len(allowed)]})
+
+
+# ------------------------------------------------------------ signals and age
+
+
+@contextmanager
+def stop_signals(act: Callable[[], None]) -> Iterator[None]:
+    """While entered, have `act` called once for each SIGTERM or SIGINT, in a thread of its own.
+
+    After the exit these signals are ignored: Python gives them back to the kernel when the
+    interpreter ends, and another one would then change the exit code of an orderly end to -15.
+    """
+    # Python runs a signal handler in the middle of whatever the main thread does. A handler
+    # that sets an Event hangs for ever when the main thread, or the handler of an earlier
+    # signal, holds the lock of that Event. So the handler only puts into a SimpleQueue, which
+    # is documented to be reentrant, and a thread calls `act`.
+    received: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    thread = threading.Thread(target=_act_on, args=(received,), name="signals", daemon=True)
+    thread.start()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: received.put(act))
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        received.put(None)
+        thread.join()
+
+
+def _act_on(received: "SimpleQueue[Callable[[], None] | None]") -> None:
+    while (act := received.get()) is not None:
+        act()
+
+
 def age_s() -> float:
-    """Return the seconds since this process was made, its interpreter's start included.
+    """Return the age of this process in seconds, the start of the interpreter included.
 
     0 where the kernel does not say.
     """
     try:
-        # The name, in brackets, may hold anything; the start is the 20th field after it.
+        # The name, in brackets, may hold anything; the start time is the 20th field after it.
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        made_at = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - made_at)
+        started_at = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started_at)
     except (OSError, ValueError, IndexError):
         return 0.0

@@ -1,9 +1,8 @@
-"""systemd: says READY, STATUS, WATCHDOG and STOPPING over $NOTIFY_SOCKET, and watches heartbeats.
+"""systemd: sends READY, STATUS, WATCHDOG and STOPPING to $NOTIFY_SOCKET, and watches heartbeats.
 
-Without $NOTIFY_SOCKET every notice is a no-op. The watchdog has a thread of its
-own: whoever hangs, it does not hang with them. It pings only while everyone who
-must never stop is alive; database and feed are not among them (a restart would
-only add a gap).
+Without $NOTIFY_SOCKET nothing is sent. The watchdog has a thread of its own, so it cannot hang
+together with another thread. It pings only while all threads that must never stop are alive. The
+database and the exchange are not among them: a restart because of them would only add a gap.
 """
 
 import contextlib
@@ -13,20 +12,21 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from typing import Final
 
-LONGEST_STATUS = 400
-LONGEST_STACKS = 16_000
-PING_S = 5.0
-STALE_S = 15.0
+LONGEST_STATUS: Final = 400
+LONGEST_STACKS: Final = 16_000
+PING_S: Final = 5.0
+STALE_S: Final = 15.0
 
 
 class Notifier:
-    """Sends notices to the service manager.
+    """Sends notifications to the service manager. From any thread.
 
     Args:
         address: Path of its datagram socket, `@name` in the abstract namespace,
             or None to send nothing.
-        watchdog_s: How long it waits for a ping, seconds, or None.
+        watchdog_s: How long it waits for a ping, in seconds, or None.
     """
 
     def __init__(self, address: str | None = None, watchdog_s: float | None = None) -> None:
@@ -35,53 +35,49 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Notifier":
-        """Return the notifier of the service manager that started this very process, if one did."""
+        """Return a notifier for the service manager that started this very process, if one did."""
         usec = environ.get("WATCHDOG_USEC", "")
-        meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        seconds = int(usec) / 1e6 if meant and usec.isdecimal() else 0.0
+        ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        seconds = int(usec) / 1e6 if ours and usec.isdecimal() else 0.0
         return cls(environ.get("NOTIFY_SOCKET") or None, seconds or None)
 
     def ready(self) -> None:
-        """The service is up."""
+        """Report that the service has started."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """Say in one line how it goes, for `systemctl status`."""
+        """Report the state of the service in one line, for `systemctl status`."""
         line = " ".join(text.split())
         self._send(f"STATUS={line[:LONGEST_STATUS]}")
 
     def watchdog(self) -> None:
-        """We are alive."""
+        """Ping the manager's watchdog."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The service is on its way out."""
+        """Report that the service has begun to stop."""
         self._send("STOPPING=1")
-
-    def extend(self, seconds: float) -> None:
-        """Starting or stopping takes this much longer from now."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def _send(self, text: str) -> None:
         if self._address is None:
             return
-        # A notice that does not get through is as good as none: then the manager acts.
-        with contextlib.suppress(OSError), _datagram() as peer:
-            peer.settimeout(1.0)
-            peer.sendto(text.encode(errors="replace"), self._address)
+        # A ping that does not arrive counts as a missing one, and then the manager acts.
+        with contextlib.suppress(OSError), _datagram_socket() as sender:
+            sender.settimeout(1.0)
+            sender.sendto(text.encode(errors="replace"), self._address)
 
 
 class Watchdog:
-    """Pings while every heartbeat is fresh, else withholds the ping and says who is stuck.
+    """Pings while all heartbeats are fresh; otherwise sends no ping and reports who is stuck.
 
     Args:
-        notifier: Where pings go. Its `watchdog_s` shortens the interval if need be.
-        heartbeats: Name → callable that gives the age of the last sign of life in
-            seconds. A name that is also a thread's gets that thread's stack told.
-        on_stale: Told once for each time that someone gets stuck: name and stacks.
-        status: Gives the line for `systemctl status`, or None for none. Called after a
-            ping, in the watchdog's thread; it must come back within seconds.
-        interval_s: Seconds between looks.
+        notifier: Sends the pings. Its `watchdog_s` shortens the interval if need be.
+        heartbeats: Name → callable that returns the age of the last heartbeat in
+            seconds. If a thread has the same name, its stack is reported when it is stuck.
+        on_stuck: Called once each time a heartbeat becomes too old: name and stacks.
+        status: Returns the line for `systemctl status`; None: send none. Called after a
+            ping, in the watchdog's thread; it must return within seconds.
+        interval_s: Seconds between checks.
         stale_s: The age that is too old.
     """
 
@@ -89,7 +85,7 @@ class Watchdog:
         self,
         notifier: Notifier,
         heartbeats: Mapping[str, Callable[[], float]],
-        on_stale: Callable[[str, str], None],
+        on_stuck: Callable[[str, str], None],
         *,
         status: Callable[[], str] | None = None,
         interval_s: float = PING_S,
@@ -97,37 +93,37 @@ class Watchdog:
     ) -> None:
         self._notifier = notifier
         self._heartbeats = dict(heartbeats)
-        self._on_stale = on_stale
+        self._on_stuck = on_stuck
         self._status = status
         self._interval_s = min(interval_s, (notifier.watchdog_s or interval_s * 4) / 4)
         self._stale_s = stale_s
         self._stuck: set[str] = set()
         self._stop = threading.Event()
-        self._forgiving = False
+        self._ping_always = False
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Watch no longer."""
+        """Stop the thread."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def forgive(self) -> None:
-        """Ping from now on, whoever is stuck: the process ends, and that has its own deadline."""
-        self._forgiving = True
+    def ping_always(self) -> None:
+        """Ping from now on, even if a thread is stuck: the process ends, with its own deadline."""
+        self._ping_always = True
 
-    def look(self) -> bool:
-        """Ping if all are fresh, say who is stuck otherwise. Gives whether all are fresh."""
-        if self._forgiving:
+    def check(self) -> bool:
+        """Return whether all heartbeats are fresh; ping if so, otherwise report who is stuck."""
+        if self._ping_always:
             self._notifier.watchdog()
             return True
         stuck = {name for name, age in self._heartbeats.items() if age() > self._stale_s}
         for name in sorted(stuck - self._stuck):
-            self._on_stale(name, stacks(name))
+            self._on_stuck(name, stacks(name))
         self._stuck = stuck
         if stuck:
             self._notifier.status(f"stuck: {', '.join(sorted(stuck))}")
@@ -139,7 +135,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            self.look()
+            self.check()
             if self._stop.wait(self._interval_s):
                 return
 
@@ -147,14 +143,14 @@ class Watchdog:
 def stacks(name: str) -> str:
     """Return the stack of the thread of this name, or of all threads when there is none."""
     frames = sys._current_frames()  # noqa: SLF001 - documented: "for debugging deadlocks"
-    named = {thread.ident: thread.name for thread in threading.enumerate()}
-    wanted = [ident for ident in frames if named.get(ident) == name] or list(frames)
-    told = [
-        f"thread {named.get(ident, ident)}:\n{''.join(traceback.format_stack(frames[ident]))}"
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    wanted = [ident for ident in frames if names.get(ident) == name] or list(frames)
+    found = [
+        f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frames[ident]))}"
         for ident in wanted
     ]
-    return "\n".join(told)[:LONGEST_STACKS]
+    return "\n".join(found)[:LONGEST_STACKS]
 
 
-def _datagram() -> socket.socket:
+def _datagram_socket() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

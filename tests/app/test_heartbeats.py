@@ -29,7 +29,7 @@ class Other:
     sync_alive_at: float
 
 
-class Room:
+class Watched:
     """Heartbeats before a manager that listens."""
 
     def __init__(self, place: Path) -> None:
@@ -63,50 +63,50 @@ class Room:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(tmp_path / "notify")
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    made = Watched(tmp_path / "notify")
     yield made
     made.beats.stop()
     made.manager.close()
 
 
-def test_systemd_is_told_the_headline(room: Room) -> None:
-    room.watch()
-    room.until("WATCHDOG=1")
-    room.until(f"STATUS={headline(room.health())}")
+def test_systemd_is_told_the_headline(watched: Watched) -> None:
+    watched.watch()
+    watched.until("WATCHDOG=1")
+    watched.until(f"STATUS={headline(watched.health())}")
 
 
-def test_a_supervisor_that_has_no_time_is_said_to_be_busy(room: Room) -> None:
-    room.busy.set()
-    room.watch()
-    room.until("STATUS=the supervisor is busy")
+def test_a_supervisor_that_has_no_time_is_said_to_be_busy(watched: Watched) -> None:
+    watched.busy.set()
+    watched.watch()
+    watched.until("STATUS=the supervisor is busy")
 
 
 @pytest.mark.parametrize(
     ("who", "named"), [("reactor", "reactor"), ("journal", "journal-sync"), ("status", "status")]
 )
-def test_each_thread_is_watched_under_its_own_name(room: Room, who: str, named: str) -> None:
+def test_each_thread_is_watched_under_its_own_name(watched: Watched, who: str, named: str) -> None:
     stale = time.monotonic() - LONG_AGO_S
-    room.others[who] = Other(stale, stale)
-    room.watch()
-    room.until(f"STATUS=stuck: {named}")
+    watched.others[who] = Other(stale, stale)
+    watched.watch()
+    watched.until(f"STATUS=stuck: {named}")
 
 
-def test_main_thread_and_supervisor_are_stuck_when_they_beat_no_more(room: Room) -> None:
-    room.watch()
-    room.until("WATCHDOG=1")
-    room.beats._main_at = room.beats._supervisor_at = time.monotonic() - LONG_AGO_S
-    room.until("STATUS=stuck: MainThread, supervisor")
+def test_main_thread_and_supervisor_are_stuck_when_they_beat_no_more(watched: Watched) -> None:
+    watched.watch()
+    watched.until("WATCHDOG=1")
+    watched.beats._main_at = watched.beats._supervisor_at = time.monotonic() - LONG_AGO_S
+    watched.until("STATUS=stuck: MainThread, supervisor")
 
-    room.beats.main()
-    room.until("STATUS=stuck: supervisor")
-    room.beats.supervisor()
-    room.until("WATCHDOG=1")
+    watched.beats.main()
+    watched.until("STATUS=stuck: supervisor")
+    watched.beats.supervisor()
+    watched.until("WATCHDOG=1")
 
 
-def test_a_stop_takes_its_time_and_systemd_waits(room: Room) -> None:
-    room.watch()
-    room.beats._main_at = time.monotonic() - LONG_AGO_S
-    room.until("STATUS=stuck: MainThread")
-    room.beats.forgive()
-    room.until("WATCHDOG=1")
+def test_a_stop_takes_its_time_and_systemd_waits(watched: Watched) -> None:
+    watched.watch()
+    watched.beats._main_at = time.monotonic() - LONG_AGO_S
+    watched.until("STATUS=stuck: MainThread")
+    watched.beats.ping_always()
+    watched.until("WATCHDOG=1")

@@ -16,10 +16,10 @@ from tests.health.health_samples import START, document, well
 
 
 class Unstarted(Watchdog):
-    """A watchdog that looks when a test says so, and not in a thread of its own."""
+    """A watchdog that checks when a test says so, and not in a thread of its own."""
 
     def start(self) -> None:
-        """Leave the looks to the test."""
+        """Leave the checks to the test."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Beats:
     def well(self) -> bool:
         watchdog = self.beats._watchdog
         assert watchdog is not None
-        return watchdog.look()
+        return watchdog.check()
 
 
 @pytest.fixture(autouse=True)

@@ -68,17 +68,17 @@ def leave(
     way = Shutdown(
         to,
         hurry=hurry or threading.Event(),
-        hang_up=threading.Event(),
+        stop_http=threading.Event(),
         monotonic=lambda: float(next(seconds)),
     )
     guard, seconds = NoGuard(), count()
-    connections, _, drain = way.empty_house(cast("Any", None), cast("QueryWatchdog", guard))
+    connections, _, drain = way.drain_steps(cast("Any", None), cast("QueryWatchdog", guard))
     return way.perform([connections, drain]), guard
 
 
 @pytest.fixture(autouse=True)
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "LOOK_S", 0.0)
+    monkeypatch.setattr(shutdown, "POLL_S", 0.0)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:

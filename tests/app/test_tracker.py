@@ -83,7 +83,7 @@ def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float
     with clocks(datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC)) as held:
         loop = Loop(held, turns=turns, steps={50: step_s})
         began = held.now
-        loop.tracker._beat(None)
+        loop.tracker._keep_time(None)
     times = loop.times()
     assert len(loop.writer.of(Flush)) == turns
     assert turns * FLUSH_S / TICK_S - 4 <= len(times) <= turns * FLUSH_S / TICK_S
@@ -100,7 +100,7 @@ def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float
 def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s: float) -> None:
     with clocks() as held:
         loop = Loop(held, turns=10_000, steps={7: step_s})
-        loop.tracker._beat(5.0)
+        loop.tracker._keep_time(5.0)
     assert loop.stop.turns * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
 
 

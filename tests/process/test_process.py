@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from actors.process.runtime import age_s, keep_memory_together, stay_on_one_cpu
+from actors.process.runtime import age_s, pin_to_one_cpu, use_one_malloc_arena
 
 
 def test_the_age_of_a_process_counts_from_before_its_interpreter() -> None:
@@ -28,14 +28,14 @@ def test_a_process_that_is_older_says_so() -> None:
     assert age_s() > 0
 
 
-@pytest.mark.parametrize(("place", "chosen"), [(1, 5), (2, 3), (3, 0), (4, 5)])
+@pytest.mark.parametrize(("number", "chosen"), [(1, 5), (2, 3), (3, 0), (4, 5)])
 def test_each_of_several_trackers_has_a_processor_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, place: int, chosen: int
+    monkeypatch: pytest.MonkeyPatch, number: int, chosen: int
 ) -> None:
     asked: dict[int, set[int]] = {}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
     monkeypatch.setattr(os, "sched_setaffinity", asked.__setitem__)
-    stay_on_one_cpu(place)
+    pin_to_one_cpu(number)
     assert asked[os.getpid()] == {chosen}
     assert {thread.native_id for thread in threading.enumerate()} <= set(asked)
     assert all(cpus == {chosen} for cpus in asked.values())
@@ -46,16 +46,16 @@ def test_a_kernel_that_does_not_let_us_choose_is_no_fault(monkeypatch: pytest.Mo
         raise PermissionError("not here")
 
     monkeypatch.setattr(os, "sched_setaffinity", reject)
-    stay_on_one_cpu(1)
+    pin_to_one_cpu(1)
 
 
 _HEAPS = """
 import sys, threading
 from pathlib import Path
-from actors.process.runtime import keep_memory_together
+from actors.process.runtime import use_one_malloc_arena
 
 if sys.argv[1] == "together":
-    keep_memory_together()
+    use_one_malloc_arena()
 kept, ready = [], threading.Barrier(9)
 
 def work():
@@ -87,4 +87,4 @@ def test_threads_share_one_heap_once_told_so() -> None:
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    keep_memory_together()
+    use_one_malloc_arena()

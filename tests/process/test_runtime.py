@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.process.runtime import LEAST_S, SHARE, GcSchedule, look_seldom
+from actors.process.runtime import GC_INTERVAL_S, GC_SHARE, GcSchedule, limit_automatic_gc
 
 
 class Machine:
@@ -13,32 +13,32 @@ class Machine:
         self.now = 1000.0
         self.takes_s = takes_s
         self.began: list[float] = []
-        self.rubbish = GcSchedule(collect=self.collect, monotonic=lambda: self.now)
+        self.schedule = GcSchedule(collect=self.collect, monotonic=lambda: self.now)
 
     def collect(self) -> None:
         self.began.append(self.now)
         self.now += self.takes_s
 
-    def live(self, seconds: float) -> None:
+    def run(self, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
             self.now += 0.5
-            self.rubbish.turn()
+            self.schedule.collect_if_due()
 
 
 def test_a_quick_look_is_taken_every_minute() -> None:
     machine = Machine(takes_s=0.01)
-    machine.live(10 * LEAST_S)
+    machine.run(10 * GC_INTERVAL_S)
     gaps = [b - a for a, b in zip(machine.began, machine.began[1:], strict=False)]
-    assert machine.began[0] == 1000.0 + LEAST_S
+    assert machine.began[0] == 1000.0 + GC_INTERVAL_S
     assert len(machine.began) >= 9
-    assert all(LEAST_S <= gap <= LEAST_S + 1 for gap in gaps)
+    assert all(GC_INTERVAL_S <= gap <= GC_INTERVAL_S + 1 for gap in gaps)
 
 
 def test_a_long_look_is_taken_so_seldom_that_it_costs_a_thousandth() -> None:
     machine = Machine(takes_s=0.6)
-    machine.live(20_000.0)
-    assert len(machine.began) * 0.6 <= 20_000.0 * SHARE * 1.05
+    machine.run(20_000.0)
+    assert len(machine.began) * 0.6 <= 20_000.0 * GC_SHARE * 1.05
     assert len(machine.began) >= 30
 
 
@@ -51,6 +51,6 @@ def thresholds() -> Iterator[None]:
 
 @pytest.mark.usefixtures("thresholds")
 def test_by_itself_the_collector_looks_at_what_is_young() -> None:
-    look_seldom(10_000)
+    limit_automatic_gc(10_000)
     assert gc.get_threshold()[0] == 10_000
     assert gc.get_threshold()[2] > 100_000

@@ -10,7 +10,7 @@ import pytest
 
 from actors.process.runtime import stop_signals
 
-PATIENCE_S = 10.0
+WAIT_S = 10.0
 
 _BETWEEN_OUR_END_AND_THE_INTERPRETERS = """
 import os, signal, threading
@@ -43,13 +43,13 @@ def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.
     lock, got, done = threading.Lock(), [], threading.Event()
 
     def act() -> None:
-        got.append(lock.acquire(timeout=PATIENCE_S))
+        got.append(lock.acquire(timeout=WAIT_S))
         done.set()
 
     with stop_signals(act):
         with lock:
             signal.raise_signal(number)
-        assert done.wait(PATIENCE_S)
+        assert done.wait(WAIT_S)
     assert got == [True]
 
 
