@@ -167,7 +167,7 @@ def _sources(health: Health) -> str:
     return ", ".join(states) or "not asked yet"
 
 
-def _catalogue(health: Health) -> str:
+def _catalog(health: Health) -> str:
     swept = health.catalog.last_sweep_age_s
     sweep = "no complete listing yet" if swept is None else f"listed {_age(swept)} ago"
     return f"{health.catalog.markets:,} markets, {sweep}"
@@ -239,7 +239,7 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("database", _database),
     ("resolutions", _resolutions),
     ("sources", _sources),
-    ("catalogue", _catalogue),
+    ("catalog", _catalog),
     ("restarts", _restarts),
     ("accounting", _accounting),
 )

@@ -174,8 +174,8 @@ class Config(BaseSettings):
     )
     closed_seconds: Seconds = _setting(
         86_400.0,
-        "Seconds for which a closed market without a verdict is listened to yet;"
-        " its verdict is waited for on.",
+        "Seconds for which a closed market without a resolution is still listened to;"
+        " its resolution is awaited longer.",
         group="Universe",
         ge=60,
         le=31_536_000,
@@ -189,7 +189,7 @@ class Config(BaseSettings):
     )
     resolution_hold_seconds: Seconds = _setting(
         120.0,
-        "Seconds that an agreed verdict must stand unchanged before it is recorded.",
+        "Seconds that an agreed outcome must stand unchanged before it is recorded.",
         group="Resolution",
         ge=0,
         le=604800,

@@ -87,7 +87,7 @@ FAULTS = (
     _fault("A6", "the exchange is frozen", "TrackerExchangeSilent", bring=causes.exchange_silent),
     _fault("A7", "no books of new markets", "TrackerTokensUnconfirmed",
            bring=causes.unconfirmed, fires_s=300, ceases_s=120),
-    _fault("A8", "HTTP 500 from every source", "TrackerCatalogueDead", "TrackerSourceDead",
+    _fault("A8", "HTTP 500 from every source", "TrackerCatalogDead", "TrackerSourceDead",
            bring=causes.http_dead, fires_s=120, ceases_s=120),
     _fault("A9", "the database is stopped, journal cap 8 MiB", "TrackerDatabaseAway",
            "TrackerJournalGrowing", "TrackerJournalFillsSoon", "TrackerJournalFull",

@@ -140,7 +140,7 @@ def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
 
 
 @pytest.mark.db
-def test_check_trades_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
+def test_check_prints_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
     url = stage_url(database) + f"&password={SECRET}"
     code, output, errors = run(
         scene,
