@@ -106,14 +106,14 @@ class MeasuredFakeJournal(FakeJournal):
             weight_appended=sum(self.weights.values()),
         )
 
-    headroom_bytes = 0
+    available_bytes = 0
     plentiful = True
     reserve = True
 
-    def room(self) -> bool:
+    def has_space(self) -> bool:
         return not self.full
 
-    def plenty(self) -> bool:
+    def has_ample_space(self) -> bool:
         return self.plentiful and not self.full
 
     def free_reserve(self) -> None:

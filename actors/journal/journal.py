@@ -281,7 +281,7 @@ class Journal:
     # ----------------------------------------------------------------- space
 
     @property
-    def headroom_bytes(self) -> int:
+    def available_bytes(self) -> int:
         """Return how many bytes may be appended before the reserve is needed.
 
         That is what the cap leaves beside the reserve; the disk must leave twice the reserve.
@@ -292,18 +292,18 @@ class Journal:
             self._free_bytes() + held - 2 * reserve,
         )
 
-    def room(self) -> bool:
+    def has_space(self) -> bool:
         """Return whether one more segment fits beside the reserve."""
-        return self.headroom_bytes >= self._limits.segment
+        return self.available_bytes >= self._limits.segment
 
-    def plenty(self) -> bool:
+    def has_ample_space(self) -> bool:
         """Return whether there is so much space that reading would not stop again at once.
 
         On the disk that is four times the reserve beside the reserve; of the cap, half.
         """
         reserve = self._reserve.size
         wanted = max(3 * reserve, self._limits.segment + reserve)
-        return self.headroom_bytes >= min(wanted, self._limits.cap // 2)
+        return self.available_bytes >= min(wanted, self._limits.cap // 2)
 
     def free_reserve(self) -> None:
         """Delete the reserve, so that the last records can be written; the cap grows by it too."""

@@ -21,13 +21,13 @@ class MeasuredJournal(Protocol):
     """What is asked of the journal; see `journal.Journal`. From any thread."""
 
     @property
-    def headroom_bytes(self) -> int:
+    def available_bytes(self) -> int:
         """Return the bytes that cap and disk leave beside the reserve."""
 
-    def room(self) -> bool:
+    def has_space(self) -> bool:
         """Return whether more can be written without touching the reserve."""
 
-    def plenty(self) -> bool:
+    def has_ample_space(self) -> bool:
         """Return whether there is so much space that reading would not stop again at once."""
 
     def free_reserve(self) -> None:
@@ -80,10 +80,10 @@ class DiskAdmission:
         )
 
     def _check_space(self) -> None:
-        if not self.full and not self._journal.room():
+        if not self.full and not self._journal.has_space():
             self.full = True
-            log.error("reading_stopped", extra={"headroom_bytes": self._journal.headroom_bytes})
+            log.error("reading_stopped", extra={"available_bytes": self._journal.available_bytes})
             self._journal.free_reserve()
-        elif self.full and self._journal.plenty() and self._journal.rebuild_reserve():
+        elif self.full and self._journal.has_ample_space() and self._journal.rebuild_reserve():
             self.full = False
-            log.info("reading_resumed", extra={"headroom_bytes": self._journal.headroom_bytes})
+            log.info("reading_resumed", extra={"available_bytes": self._journal.available_bytes})

@@ -1,9 +1,8 @@
-"""A disk in memory that can fail, fall short, fill up, and lose its power.
+"""A disk in memory that can fail, write less than it was given, fill up, and lose its power.
 
-It remembers for each file what was synced and for the directory which names were,
-as a careful reading of fsync(2) has it: after a failed sync the bytes may be gone
-and a second sync proves nothing, whatever it says; asking one descriptor twice is
-an error.
+It remembers which bytes of each file and which names of the directory were synced, as fsync(2)
+describes it: after a failed sync the bytes may be gone, and a second sync proves nothing,
+whatever it returns. To sync a descriptor again after a failure is an error.
 """
 
 import errno
@@ -77,7 +76,7 @@ class MemoryDisk(Disk):
             error(code)
 
     def kill(self) -> None:
-        """The process dies; the kernel lives on."""
+        """End the process; the kernel keeps what it was given."""
         self.open.clear()
         self.holder = None
         self.faults.clear()
@@ -121,9 +120,8 @@ class MemoryDisk(Disk):
         return sorted(self.files)
 
     def create(self, directory: int, name: str) -> int:
-        if not name.startswith(
-            SUSPECT
-        ):  # the note of a fault: that no note can be made is one fault more
+        # The marker of a failed sync is left out: that it cannot be created would be another fault.
+        if not name.startswith(SUSPECT):
             self._called("create")
         if directory not in self.open:
             error(errno.EBADF)
@@ -157,8 +155,8 @@ class MemoryDisk(Disk):
     def write(self, fd: int, data: memoryview) -> int:
         inode = self._inode(fd)
         self._called("write")
-        room = self.capacity - sum(len(i.data) for i in self.files.values())
-        size = min(len(data), self.short.popleft() if self.short else len(data), room)
+        space = self.capacity - sum(len(i.data) for i in self.files.values())
+        size = min(len(data), self.short.popleft() if self.short else len(data), space)
         if size <= 0:
             error(errno.ENOSPC)
         inode.data += data[:size]

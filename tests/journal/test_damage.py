@@ -1,4 +1,4 @@
-"""What a damaged journal still gives back, and what it says of the rest."""
+"""What is still read from a damaged journal, and the holes in place of the rest."""
 
 import errno
 from uuid import uuid4
@@ -46,7 +46,7 @@ def test_a_damaged_header_costs_no_record_and_no_number(
 
 
 @pytest.mark.parametrize("size", [0, 1, HEADER_BYTES - 1, HEADER_BYTES])
-def test_an_empty_or_headless_last_segment_is_gone_on_from(
+def test_an_empty_or_headless_last_segment_is_followed_by_another(
     size: int, opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=1)
@@ -87,14 +87,16 @@ def test_a_missing_segment_is_a_hole_and_nothing_else(opened: Open, disk: Memory
     assert content(journal) == [*entries(1, 2), Hole(3, 3, 0), *entries(4, 5)]
 
 
-def test_a_segment_that_vanishes_beneath_us_is_a_hole(opened: Open, disk: MemoryDisk) -> None:
+def test_a_segment_that_vanishes_from_an_open_journal_is_a_hole(
+    opened: Open, disk: MemoryDisk
+) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 5)
     del disk.files[disk.segments[2]]
     assert content(journal) == [*entries(1, 2), Hole(3, 3, RECORD), *entries(4, 5)]
 
 
-def test_the_first_segment_missing_is_told_to_who_asks_for_it(
+def test_a_missing_first_segment_is_a_hole_for_who_reads_from_there(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=1)
@@ -106,7 +108,7 @@ def test_the_first_segment_missing_is_told_to_who_asks_for_it(
     assert content(journal, 2) == entries(2, 3)
 
 
-def test_a_sealed_segment_cut_short_is_a_hole_up_to_the_next(
+def test_a_full_segment_that_is_cut_short_is_a_hole_up_to_the_next(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=HEADER_BYTES + 3 * RECORD)
@@ -129,9 +131,7 @@ def test_a_page_that_cannot_be_read_costs_its_records_only(opened: Open, disk: M
     ]
 
 
-def test_a_damaged_segment_is_kept_for_people_and_only_a_few_are(
-    opened: Open, disk: MemoryDisk
-) -> None:
+def test_a_few_damaged_segments_are_kept_for_examination(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 6)
     for name in disk.segments[:4]:
@@ -156,7 +156,7 @@ def test_a_lost_identity_is_found_in_the_segments(opened: Open, disk: MemoryDisk
     assert content(opened()) == entries(1, 2)
 
 
-def test_segments_of_another_identity_are_read_and_not_gone_on_with(
+def test_segments_of_another_identity_are_read_and_not_appended_to(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
@@ -228,7 +228,7 @@ def test_reading_from_the_middle_of_a_large_segment_begins_near(
     assert disk.calls.count("pread") < 12
 
 
-def test_a_place_met_in_reading_is_found_again_quickly(opened: Open, disk: MemoryDisk) -> None:
+def test_an_offset_seen_in_reading_is_found_again_quickly(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=8 * MIB)
     body = bytes(64 * 1024)
     for _ in range(200):

@@ -43,7 +43,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
 
 class WatchedDisk(Disk):
-    """Tells when it syncs, and can be made to wait there."""
+    """Sets an event when it syncs, and can be made to wait there."""
 
     def __init__(self) -> None:
         self.synced = threading.Event()
@@ -56,7 +56,7 @@ class WatchedDisk(Disk):
         self.synced.set()
 
 
-def test_a_journal_on_a_real_disk_is_gone_on_with(opened: Open, tmp_path: Path) -> None:
+def test_a_journal_on_a_real_disk_is_continued(opened: Open, tmp_path: Path) -> None:
     journal = opened(segment_bytes=1000, reserve_bytes=MIB)
     fill(journal, 100)
     journal.release(50)
@@ -69,7 +69,7 @@ def test_a_journal_on_a_real_disk_is_gone_on_with(opened: Open, tmp_path: Path) 
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
     assert (directory / "reserve").stat().st_blocks * 512 >= MIB
-    assert journal.room()
+    assert journal.has_space()
     journal.free_reserve()
     assert not (directory / "reserve").exists()
 
@@ -158,13 +158,13 @@ def test_a_disk_that_fails_for_good_is_noticed_by_the_thread(opened: Open) -> No
 def test_many_threads_append_and_read_at_once(opened: Open) -> None:
     journal = opened(segment_bytes=20_000, sync_interval_s=0.001)
     writers, each = 8, 400
-    told: list[list[int]] = [[] for _ in range(writers)]
+    appended: list[list[int]] = [[] for _ in range(writers)]
     faults: list[BaseException] = []
     done = threading.Event()
 
     def write(writer: int) -> None:
         for n in range(each):
-            told[writer].append(journal.append(b"%d %d" % (writer, n)))
+            appended[writer].append(journal.append(b"%d %d" % (writer, n)))
 
     def read() -> None:
         try:
@@ -183,10 +183,10 @@ def test_many_threads_append_and_read_at_once(opened: Open) -> None:
     done.set()
     reader.join(DEADLINE_S)
     assert faults == []
-    assert sorted(seq for seqs in told for seq in seqs) == list(range(1, writers * each + 1))
-    assert all(seqs == sorted(seqs) for seqs in told)
+    assert sorted(seq for seqs in appended for seq in seqs) == list(range(1, writers * each + 1))
+    assert all(seqs == sorted(seqs) for seqs in appended)
     bodies = {item.seq: item.body for item in journal.read(1) if isinstance(item, Entry)}
-    for writer, seqs in enumerate(told):
+    for writer, seqs in enumerate(appended):
         assert [bodies[seq] for seq in seqs] == [b"%d %d" % (writer, n) for n in range(each)]
 
 
@@ -233,7 +233,7 @@ while True:
 """
 
 
-def test_what_a_killed_process_was_told_is_there(opened: Open, tmp_path: Path) -> None:
+def test_what_a_killed_process_appended_is_there(opened: Open, tmp_path: Path) -> None:
     directory = tmp_path / "state" / "journal"
     last = 0
     for round_ in range(4):
@@ -241,12 +241,12 @@ def test_what_a_killed_process_was_told_is_there(opened: Open, tmp_path: Path) -
             [sys.executable, "-c", APPEND, str(directory), str(ROOT)], stdout=subprocess.PIPE
         )
         assert process.stdout is not None
-        with process.stdout as told:
+        with process.stdout as printed:
             for _ in range(150 + 77 * round_):
-                last = int(told.readline())
+                last = int(printed.readline())
             process.send_signal(signal.SIGKILL)
             process.wait(DEADLINE_S)
-            last = max([last, *(int(line) for line in told if line.endswith(b"\n"))])
+            last = max([last, *(int(line) for line in printed if line.endswith(b"\n"))])
         segment = max(directory.glob("seg-*"))
         with segment.open("ab") as file:
             file.write(b"TRK1")

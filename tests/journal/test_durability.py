@@ -48,7 +48,7 @@ def test_what_is_durable_survives_the_loss_of_power(opened: Open, disk: MemoryDi
     assert content(opened())[:20] == entries(1, 20)
 
 
-def test_a_number_that_power_loss_forgot_is_not_given_again(opened: Open, disk: MemoryDisk) -> None:
+def test_a_sequence_lost_in_a_power_loss_is_not_used_again(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 5)
     journal.sync()
@@ -80,7 +80,7 @@ def test_what_was_skipped_stays_skipped_when_a_sync_fails(opened: Open, disk: Me
     assert content(opened()) == [skipped, *entries(first, first + 2)]
 
 
-def test_a_segment_that_could_not_be_synced_at_the_start_is_not_gone_on_with(
+def test_a_segment_that_could_not_be_synced_at_the_start_is_not_appended_to(
     opened: Open, disk: MemoryDisk
 ) -> None:
     fill(opened(), 3)
@@ -107,7 +107,7 @@ def left_in_doubt(opened: Open, disk: MemoryDisk, segment_bytes: int = 10_000) -
 
 
 @pytest.mark.parametrize("segment_bytes", [1, 150, 10_000])
-def test_what_a_failed_life_could_not_sync_is_carried_over_by_the_next(
+def test_what_a_failed_process_could_not_sync_is_carried_over_by_the_next(
     segment_bytes: int, opened: Open, disk: MemoryDisk
 ) -> None:
     left_in_doubt(opened, disk, segment_bytes)
@@ -148,7 +148,7 @@ def test_a_full_disk_does_not_keep_a_journal_in_doubt_from_opening(
     assert content(opened())[:7] == entries(1, 7)
 
 
-def test_after_a_reboot_an_old_doubt_means_nothing(opened: Open, disk: MemoryDisk) -> None:
+def test_after_a_reboot_an_old_marker_means_nothing(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 4)
     journal.sync()
@@ -160,7 +160,7 @@ def test_after_a_reboot_an_old_doubt_means_nothing(opened: Open, disk: MemoryDis
     assert not [name for name in disk.files if name.startswith(SUSPECT)]
 
 
-def test_a_note_of_doubt_is_lifted_once_all_is_carried_over(opened: Open, disk: MemoryDisk) -> None:
+def test_the_marker_is_deleted_once_all_is_carried_over(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 4)
     disk.fail("sync_data", errno.EIO)
@@ -171,7 +171,7 @@ def test_a_note_of_doubt_is_lifted_once_all_is_carried_over(opened: Open, disk: 
     assert len(disk.segments) == 1
 
 
-def test_a_sync_with_nothing_new_asks_nothing_of_the_disk(opened: Open, disk: MemoryDisk) -> None:
+def test_a_sync_with_nothing_new_calls_nothing_of_the_disk(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 1)
     journal.sync()
@@ -246,7 +246,7 @@ def test_garbage_behind_the_last_record_is_cut_off(
     assert content(journal) == [*entries(1, 3), hole, *entries(first, first)]
 
 
-def test_the_number_of_a_damaged_last_record_is_not_given_again(
+def test_the_sequence_of_a_damaged_last_record_is_not_used_again(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
@@ -256,7 +256,7 @@ def test_the_number_of_a_damaged_last_record_is_not_given_again(
     assert opened().append(b"new") > 3
 
 
-def test_a_damaged_end_of_what_was_carried_over_gives_no_number_again(
+def test_a_damaged_end_of_what_was_carried_over_uses_no_sequence_again(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
@@ -283,7 +283,7 @@ def test_recovery_that_is_interrupted_is_done_again(opened: Open, disk: MemoryDi
     assert content(opened()) == entries(1, 3)
 
 
-def test_a_death_while_a_segment_is_made_leaves_nothing_behind(
+def test_a_kill_while_a_segment_is_created_leaves_nothing_behind(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=100)

@@ -8,10 +8,10 @@ from tests.fakes import FakeJournal
 from tests.fakes_box import Box
 
 
-class House:
+class Setup:
     def __init__(self) -> None:
         self.journal, self.writer = FakeJournal(), Box()
-        self.backlog = FactQueue(Recorder(self.journal, self.writer, inflight_max=100_000))
+        self.queue = FactQueue(Recorder(self.journal, self.writer, inflight_max=100_000))
 
     def written(self) -> list[facts.Record]:
         return [facts.decode(body) for body in self.journal.bodies.values()]
@@ -21,46 +21,46 @@ def closed(epoch: int) -> facts.ListeningClosed:
     return facts.ListeningClosed(epoch=epoch, at_ns=1, until_ns=None, reason="disconnected")
 
 
-def test_what_is_written_is_told_to_the_writer_in_order() -> None:
-    house = House()
-    house.backlog.add(closed(1))
-    house.backlog.add(closed(2))
+def test_what_is_written_is_sent_to_the_writer_in_order() -> None:
+    setup = Setup()
+    setup.queue.add(closed(1))
+    setup.queue.add(closed(2))
 
-    assert house.backlog.write()
-    assert house.written() == [closed(1), closed(2)]
-    assert [seen.fact for seen in house.writer.of(FactSeen)] == [closed(1), closed(2)]
-    assert len(house.backlog) == 0
-
-
-def test_nothing_is_told_while_the_journal_is_full() -> None:
-    house = House()
-    house.journal.full = True
-    house.backlog.add(closed(1))
-
-    assert not house.backlog.write()
-    assert house.writer.told == []
-    assert len(house.backlog) == 1
+    assert setup.queue.write()
+    assert setup.written() == [closed(1), closed(2)]
+    assert [seen.fact for seen in setup.writer.of(FactSeen)] == [closed(1), closed(2)]
+    assert len(setup.queue) == 0
 
 
-def test_a_sign_of_life_does_not_wait() -> None:
-    house = House()
-    house.journal.full = True
-    house.backlog.alive(5)
-    assert len(house.backlog) == 0
+def test_nothing_is_sent_while_the_journal_is_full() -> None:
+    setup = Setup()
+    setup.journal.full = True
+    setup.queue.add(closed(1))
 
-    house.backlog.add(closed(1))
-    house.backlog.alive(6)
-    house.journal.full = False
-    house.backlog.alive(7)
+    assert not setup.queue.write()
+    assert setup.writer.told == []
+    assert len(setup.queue) == 1
 
-    assert house.written() == [closed(1), facts.ProcessAlive(at_ns=7)]
+
+def test_that_the_process_is_alive_does_not_wait() -> None:
+    setup = Setup()
+    setup.journal.full = True
+    setup.queue.alive(5)
+    assert len(setup.queue) == 0
+
+    setup.queue.add(closed(1))
+    setup.queue.alive(6)
+    setup.journal.full = False
+    setup.queue.alive(7)
+
+    assert setup.written() == [closed(1), facts.ProcessAlive(at_ns=7)]
 
 
 def test_a_disk_that_stays_full_ends_the_process_before_memory_does() -> None:
-    house = House()
-    house.journal.full = True
+    setup = Setup()
+    setup.journal.full = True
     for epoch in range(MOST_FACTS):
-        house.backlog.add(closed(epoch))
+        setup.queue.add(closed(epoch))
 
     with pytest.raises(JournalFailed, match="no space"):
-        house.backlog.add(closed(0))
+        setup.queue.add(closed(0))

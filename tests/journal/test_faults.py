@@ -31,13 +31,13 @@ def test_short_writes_are_finished(opened: Open, disk: MemoryDisk) -> None:
     assert content(journal) == entries(1, 3)
 
 
-@pytest.mark.parametrize("room", range(0, RECORD, 7))
+@pytest.mark.parametrize("space", range(0, RECORD, 7))
 def test_a_full_disk_leaves_whole_records_only_and_the_number_unused(
-    room: int, opened: Open, disk: MemoryDisk
+    space: int, opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
     fill(journal, 3)
-    disk.capacity = sum(len(file.data) for file in disk.files.values()) + room
+    disk.capacity = sum(len(file.data) for file in disk.files.values()) + space
     for _ in range(3):
         with pytest.raises(JournalFull):
             fill(journal, 1)
@@ -64,7 +64,7 @@ def test_a_full_disk_with_a_tail_that_cannot_be_cut_moves_on(
     assert content(opened()) == entries(1, 5)
 
 
-def test_no_room_for_a_new_segment_is_said_and_passes(opened: Open, disk: MemoryDisk) -> None:
+def test_no_space_for_a_new_segment_is_an_error_that_passes(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 2)
     disk.capacity = sum(len(file.data) for file in disk.files.values()) + 10
@@ -75,15 +75,15 @@ def test_no_room_for_a_new_segment_is_said_and_passes(opened: Open, disk: Memory
     assert content(journal) == entries(1, 4)
 
 
-def test_the_cap_holds_and_releasing_makes_room_again(opened: Open, disk: MemoryDisk) -> None:
+def test_the_cap_holds_and_releasing_makes_space_again(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(max_bytes=2000)
     with pytest.raises(JournalFull, match="2000 bytes"):
         fill(journal, 100)
     assert sum(len(disk.files[name].data) for name in disk.segments) <= 2000
-    assert not journal.room()
+    assert not journal.has_space()
     stuck = journal.next_seq
     journal.release(stuck)
-    assert journal.room()
+    assert journal.has_space()
     assert fill(journal, 1) == [stuck]
 
 
@@ -102,7 +102,7 @@ def test_a_full_disk_at_the_start_still_opens_for_reading(opened: Open, disk: Me
     assert len(disk.segments) == 1
 
 
-def test_the_reserve_makes_room_for_last_words(opened: Open, disk: MemoryDisk) -> None:
+def test_the_reserve_makes_space_for_the_last_records(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(reserve_bytes=4096)
     assert reserved(disk) == 4096
     disk.capacity = sum(len(file.data) for file in disk.files.values())
@@ -111,10 +111,10 @@ def test_the_reserve_makes_room_for_last_words(opened: Open, disk: MemoryDisk) -
     journal.free_reserve()
     assert fill(journal, 3) == [1, 2, 3]
     assert not journal.rebuild_reserve()
-    assert not journal.room()
+    assert not journal.has_space()
     disk.capacity = 1 << 30
     assert journal.rebuild_reserve()
-    assert journal.room()
+    assert journal.has_space()
     journal.close()
     opened(reserve_bytes=4096)
     assert reserved(disk) == 4096
@@ -132,7 +132,7 @@ def test_the_reserve_counts_to_the_cap(opened: Open, disk: MemoryDisk) -> None:
 # ------------------------------------------------------------------ a bad disk
 
 
-def test_a_failed_sync_is_never_repeated_and_loses_nothing(opened: Open, disk: MemoryDisk) -> None:
+def test_a_failed_sync_is_not_tried_again_and_loses_nothing(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 5)
     journal.sync()
@@ -167,7 +167,7 @@ def test_a_failed_sync_over_several_segments_loses_nothing(
     assert content(opened())[:13] == entries(1, 13)
 
 
-def test_a_death_between_carrying_over_and_deleting_is_harmless(
+def test_a_kill_between_carrying_over_and_deleting_is_harmless(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=100)
@@ -187,7 +187,7 @@ def test_a_death_between_carrying_over_and_deleting_is_harmless(
 
 
 @pytest.mark.parametrize("call", ["create", "write", "sync", "rename"])
-def test_a_journal_that_cannot_carry_over_has_failed_and_says_so(
+def test_a_journal_that_cannot_carry_over_has_failed_and_reports_it(
     call: str, opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()

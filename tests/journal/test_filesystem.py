@@ -94,7 +94,7 @@ def test_allocated_bytes_are_there(disk: Disk, directory: int) -> None:
     assert disk.free_bytes(directory) > 0
 
 
-def test_a_directory_is_taken_once_and_given_back_by_closing(disk: Disk, tmp_path: Path) -> None:
+def test_a_directory_is_locked_once_and_unlocked_by_closing(disk: Disk, tmp_path: Path) -> None:
     first, second = (disk.open_directory(tmp_path / "j") for _ in range(2))
     disk.lock(first)
     with pytest.raises(BlockingIOError):

@@ -12,7 +12,7 @@ def test_what_is_stored_is_in_flight_no_more() -> None:
     assert not flight.appended(10, 1, watermark=10)
 
 
-def test_one_record_that_holds_more_than_the_bound_is_a_crowd_until_it_is_stored() -> None:
+def test_one_record_that_holds_more_than_the_bound_is_too_much_until_it_is_stored() -> None:
     flight = InFlight(10)
     assert flight.appended(7, 11, watermark=1)
     assert flight.appended(8, 1, watermark=7)
@@ -34,11 +34,11 @@ def test_nothing_is_remembered_of_what_is_stored_nor_of_more_than_the_bound() ->
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=40), st.integers(1, 12))
-def test_it_is_a_crowd_when_more_than_the_bound_stands_from_the_mark_on(
+def test_it_is_too_much_when_more_than_the_bound_is_above_the_watermark(
     steps: list[tuple[int, int]], most: int
 ) -> None:
-    flight, mark, weights = InFlight(most), 1, []
+    flight, watermark, weights = InFlight(most), 1, []
     for seq, (weight, stored) in enumerate(steps, 1):
         weights.append(weight)
-        mark = min(mark + stored, seq + 1)
-        assert flight.appended(seq, weight, mark) == (sum(weights[mark - 1 :]) > most)
+        watermark = min(watermark + stored, seq + 1)
+        assert flight.appended(seq, weight, watermark) == (sum(weights[watermark - 1 :]) > most)

@@ -58,7 +58,7 @@ def test_a_record_is_written_with_one_call(opened: Open, disk: MemoryDisk) -> No
     assert journal.weight_appended == 5
 
 
-def test_a_record_that_finds_no_room_for_its_end_leaves_nothing_behind(
+def test_a_record_that_finds_no_space_for_its_end_leaves_nothing_behind(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
@@ -87,7 +87,7 @@ def test_records_whose_sync_failed_are_carried_over_together(
     assert content(opened()) == entries(1, 3)
 
 
-def test_a_closed_journal_goes_on_where_it_ended(opened: Open, disk: MemoryDisk) -> None:
+def test_a_closed_journal_continues_where_it_ended(opened: Open, disk: MemoryDisk) -> None:
     identity = None
     for round_ in range(4):
         journal = opened()
@@ -112,7 +112,7 @@ def test_a_closed_journal_takes_nothing(opened: Open) -> None:
         journal.stats()
 
 
-def test_no_sequence_below_the_floor_is_given(opened: Open) -> None:
+def test_no_sequence_below_the_floor_is_used(opened: Open) -> None:
     journal = opened()
     fill(journal, 3)
     journal.close()
@@ -127,7 +127,7 @@ def test_a_floor_below_the_end_changes_nothing(opened: Open) -> None:
     assert opened(floor_seq=2).append(b"x") == 4
 
 
-def test_weights_are_summed_for_the_books(opened: Open) -> None:
+def test_weights_are_summed_for_the_accounting(opened: Open) -> None:
     journal = opened()
     journal.append(b"a", weight=3)
     journal.append(b"b")
@@ -180,7 +180,7 @@ def test_a_directory_that_cannot_be_written_is_rejected_at_once(
 # ------------------------------------------------------------------- releasing
 
 
-def test_only_segments_wholly_below_the_mark_go(opened: Open, disk: MemoryDisk) -> None:
+def test_only_segments_below_the_watermark_are_deleted(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=HEADER_BYTES + 2 * RECORD)
     fill(journal, 7)
     assert [int(name[4:-4]) for name in disk.segments] == [1, 3, 5, 7]
@@ -191,7 +191,7 @@ def test_only_segments_wholly_below_the_mark_go(opened: Open, disk: MemoryDisk) 
     assert journal.watermark == 4
 
 
-def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
+def test_the_last_segment_is_never_deleted(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 3)
     journal.release(4)
@@ -201,7 +201,7 @@ def test_the_last_segment_never_goes(opened: Open, disk: MemoryDisk) -> None:
     assert opened().next_seq == 4
 
 
-def test_a_segment_that_cannot_be_deleted_is_an_error_and_goes_later(
+def test_a_segment_that_cannot_be_deleted_is_an_error_and_is_deleted_later(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened(segment_bytes=1)
@@ -216,7 +216,7 @@ def test_a_segment_that_cannot_be_deleted_is_an_error_and_goes_later(
     assert content(journal, 3) == entries(3, 3)
 
 
-def test_the_figures_say_how_it_is(opened: Open, disk: MemoryDisk) -> None:
+def test_the_figures_are_those_of_the_moment(opened: Open, disk: MemoryDisk) -> None:
     clock = itertools.count(1000)
     journal = opened(wall_ns=lambda: next(clock))
     first = journal.stats()

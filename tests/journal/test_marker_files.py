@@ -1,4 +1,4 @@
-"""Who a journal is, and whether a database has met it since, on a disk in memory."""
+"""The identity of a journal, and whether a database acknowledged it, on a disk in memory."""
 
 import errno
 
@@ -76,7 +76,9 @@ def test_of_two_identities_in_the_segments_the_newer_one_counts(
     assert opened().journal_id == journal.journal_id
 
 
-def test_until_a_database_is_met_no_mark_may_be_above_the_first_number(opened: Open) -> None:
+def test_no_watermark_is_above_the_first_sequence_without_acknowledgement(
+    opened: Open,
+) -> None:
     journal = opened()
     fill(journal, 5)
     assert journal.unmet_seq == 1
@@ -85,7 +87,7 @@ def test_until_a_database_is_met_no_mark_may_be_above_the_first_number(opened: O
     assert journal.unmet_seq == journal.next_seq == 6
 
 
-def test_a_process_that_met_no_database_is_remembered_by_the_next(opened: Open) -> None:
+def test_a_process_that_no_database_acknowledged_is_known_to_the_next(opened: Open) -> None:
     journal = opened()
     fill(journal, 5)
     journal.met()
@@ -102,7 +104,7 @@ def test_a_process_that_met_no_database_is_remembered_by_the_next(opened: Open) 
     assert opened().unmet_seq == 10
 
 
-def test_that_they_met_survives_the_loss_of_power(opened: Open, disk: MemoryDisk) -> None:
+def test_an_acknowledgement_survives_the_loss_of_power(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 5)
     journal.sync()
@@ -112,7 +114,7 @@ def test_that_they_met_survives_the_loss_of_power(opened: Open, disk: MemoryDisk
     assert opened().unmet_seq > 5
 
 
-def test_a_note_that_cannot_be_read_is_believed_to_say_the_oldest(
+def test_a_file_that_cannot_be_read_stands_for_the_oldest_sequence(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()
@@ -123,7 +125,7 @@ def test_a_note_that_cannot_be_read_is_believed_to_say_the_oldest(
     assert opened().unmet_seq == 1
 
 
-def test_a_disk_without_room_for_the_note_is_no_reason_not_to_start(
+def test_a_disk_without_space_for_the_file_does_not_keep_it_from_starting(
     opened: Open, disk: MemoryDisk
 ) -> None:
     journal = opened()

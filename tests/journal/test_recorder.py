@@ -1,4 +1,4 @@
-"""What is journalled is told; what is not journalled is not told."""
+"""What is journalled is sent to the writer; what is not journalled is not sent."""
 
 import pytest
 
@@ -18,7 +18,7 @@ SLOT = ConnectionSpec(name="a", feed=0)
 
 
 def frames(*raws: bytes) -> Ingested:
-    """Return frames as a connection understands them."""
+    """Return what a connection finds in these frames."""
     return Ingest(SLOT, 1).take(raws, RECEIVED_NS)
 
 
@@ -27,7 +27,7 @@ def record(recorder: Recorder, taken: Ingested) -> None:
     recorder.frames(taken.record, taken.trades, taken.hashes, taken.decoded.rejections)
 
 
-def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
+def test_a_fact_is_sent_with_the_sequence_of_its_record() -> None:
     journal, writer = FakeJournal(), Box()
     journal.append(b"older")
     seq = Recorder(journal, writer, inflight_max=10).fact(ALIVE)
@@ -38,7 +38,7 @@ def test_a_fact_is_told_under_the_sequence_it_was_journalled_under() -> None:
     assert writer.told == [FactSeen(seq=2, fact=ALIVE)]
 
 
-def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
+def test_frames_are_sent_as_one_record_that_weighs_what_is_in_them() -> None:
     journal, writer = FakeJournal(), Box()
     journal.append(b"older")
     taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
@@ -46,19 +46,19 @@ def test_frames_are_told_as_one_record_that_weighs_what_is_in_them() -> None:
 
     assert facts.decode(journal.bodies[2]) == taken.record
     assert journal.weights[2] == 4
-    (told,) = writer.of(TradesSeen)
-    assert (told.seq, told.connection) == (2, "a")
-    assert told.trades == taken.trades
-    assert told.hashes == tuple(map(trade_hash, told.trades))
-    assert [trade.occurrence for trade in told.trades] == [1, 1, 2]
-    assert [rejection.payload for rejection in told.rejections] == [spoken(price="7")]
+    (sent,) = writer.of(TradesSeen)
+    assert (sent.seq, sent.connection) == (2, "a")
+    assert sent.trades == taken.trades
+    assert sent.hashes == tuple(map(trade_hash, sent.trades))
+    assert [trade.occurrence for trade in sent.trades] == [1, 1, 2]
+    assert [rejection.payload for rejection in sent.rejections] == [spoken(price="7")]
 
 
 def test_frames_without_anything_to_keep_have_no_record() -> None:
     assert frames(b"PONG").record is None
 
 
-def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
+def test_beyond_the_bound_the_writer_is_sent_only_the_sequence_to_read_to() -> None:
     journal, writer = FakeJournal(), Box()
     recorder = Recorder(journal, writer, inflight_max=2)
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_beyond_the_bound_the_writer_is_told_only_where_to_read() -> None:
     assert writer.last(FactSeen).seq == 5
 
 
-def test_what_finds_no_room_is_not_told() -> None:
+def test_what_finds_no_space_is_not_sent() -> None:
     journal, writer = FakeJournal(), Box()
     journal.full = True
     recorder = Recorder(journal, writer, inflight_max=10)

@@ -1,4 +1,4 @@
-"""Any order of appends, syncs, faults, deaths and power losses keeps the promises."""
+"""Any order of appends, syncs, faults, kills and power losses keeps the promises."""
 
 from errno import EIO, EMFILE, ENOSPC
 from pathlib import Path
@@ -36,7 +36,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.bodies: dict[int, bytes] = {}
         self.given: set[int] = set()
         self.durable: set[int] = set()
-        self.mark = 1
+        self.watermark = 1
         self.journal: Journal
         self.count = 0
 
@@ -64,7 +64,7 @@ class JournalMachine(RuleBasedStateMachine):
             self.die()
 
     def die(self) -> None:
-        """As a process dies: without a word, its kernel lives on."""
+        """End the process without closing anything; the kernel keeps what it was given."""
         self.note_durable()
         self.journal._syncer.stop()
         self.disk.kill()
@@ -108,12 +108,12 @@ class JournalMachine(RuleBasedStateMachine):
     def short_write(self, size: int) -> None:
         self.disk.short.append(size)
 
-    @rule(room=st.integers(0, 300))
-    def fill_the_disk(self, room: int) -> None:
-        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + room
+    @rule(space=st.integers(0, 300))
+    def fill_the_disk(self, space: int) -> None:
+        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + space
 
     @rule()
-    def make_room(self) -> None:
+    def make_space(self) -> None:
         self.disk.capacity = 1 << 40
 
     @rule()
@@ -139,7 +139,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.open()
 
     def has(self, seq: int) -> bool:
-        """Whether an unsynced record made it to the medium by luck: it may, it need not."""
+        """Return whether an unsynced record is on the disk: it may be there, it need not."""
         body = self.bodies[seq]
         return any(body in bytes(inode.data) for inode in self.disk.files.values())
 
@@ -159,10 +159,10 @@ class JournalMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.given)
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        mark = data.draw(st.integers(self.mark, self.journal.next_seq))
-        self.mark = mark
+        watermark = data.draw(st.integers(self.watermark, self.journal.next_seq))
+        self.watermark = watermark
         try:
-            self.journal.release(mark)
+            self.journal.release(watermark)
         except JournalFailed:
             assert self.journal.failed is None
 
@@ -173,9 +173,9 @@ class JournalMachine(RuleBasedStateMachine):
         if not hasattr(self, "journal"):
             return
         self.disk.faults.pop("pread", None)
-        expected = self.mark
+        expected = self.watermark
         holes: set[int] = set()
-        for item in self.journal.read(self.mark):
+        for item in self.journal.read(self.watermark):
             if isinstance(item, Hole):
                 assert item.first == expected
                 assert item.last >= item.first
@@ -186,8 +186,8 @@ class JournalMachine(RuleBasedStateMachine):
                 assert item.seq == expected
                 assert item.body == self.bodies.get(item.seq)
                 expected += 1
-        assert expected == max(self.journal.next_seq, self.mark)
-        alive = {seq for seq in self.bodies if seq >= self.mark}
+        assert expected == max(self.journal.next_seq, self.watermark)
+        alive = {seq for seq in self.bodies if seq >= self.watermark}
         assert not holes & alive & self.durable, "a durable record is gone"
         assert all(seq < self.journal.opened_at_seq for seq in holes & alive)
 

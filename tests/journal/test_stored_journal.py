@@ -1,4 +1,4 @@
-"""A journal that version 0.1.0 wrote is read as that version read it, and written on."""
+"""A journal that version 0.1.0 wrote is read as that version read it, and continued."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,7 +118,7 @@ def entries(journal: Journal) -> list[Entry]:
 
 
 @either
-def test_it_opens_with_its_identity_its_numbers_and_its_notes(
+def test_it_opens_with_its_identity_its_numbers_and_its_markers(
     open_copy: Open, folder: Path, expected: Any, when: str
 ) -> None:
     assert names(folder) == expected["files"]
@@ -135,10 +135,10 @@ def test_every_record_comes_back_and_what_is_lost_is_named(
     assert read == expected["same_boot"]["read"] + expected[when].get("read_more", [])
 
 
-@pytest.mark.parametrize(("said", "fields"), LAYOUT, ids=[fields[0] for _, fields in LAYOUT])
-def test_a_record_has_its_fields_where_they_were(said: Record, fields: list[Any]) -> None:
-    assert msgspec.msgpack.decode(encode(said)) == fields
-    assert decode(msgspec.msgpack.encode(fields)) == said
+@pytest.mark.parametrize(("record", "fields"), LAYOUT, ids=[fields[0] for _, fields in LAYOUT])
+def test_a_record_has_its_fields_where_they_were(record: Record, fields: list[Any]) -> None:
+    assert msgspec.msgpack.decode(encode(record)) == fields
+    assert decode(msgspec.msgpack.encode(fields)) == record
 
 
 def test_every_kind_of_record_is_in_it_and_is_written_as_it_was(
@@ -154,8 +154,8 @@ def test_every_kind_of_record_is_in_it_and_is_written_as_it_was(
         kinds.add(msgspec.msgpack.decode(entry.body)[0])
         if again != entry.body:
             otherwise.append(entry.seq)
-    told = {"kinds": sorted(kinds), "unknown": unknown, "otherwise": otherwise}
-    assert told == expected["bytes"]
+    found = {"kinds": sorted(kinds), "unknown": unknown, "otherwise": otherwise}
+    assert found == expected["bytes"]
 
 
 @either
@@ -164,11 +164,11 @@ def test_a_replay_gives_the_same_trades_rejections_facts_and_watermark(
 ) -> None:
     store = FakeStore()
     written = catch_up(open_copy(when), store)
-    told, same = transactions(store.batches), expected["same_boot"]["transactions"]
-    assert told["trades"] == same["trades"]
-    assert told["rejected"] == same["rejected"]
-    assert told["facts"] == same["facts"]
-    assert told["watermark"] == expected[when].get("watermark", same["watermark"])
+    found, same = transactions(store.batches), expected["same_boot"]["transactions"]
+    assert found["trades"] == same["trades"]
+    assert found["rejected"] == same["rejected"]
+    assert found["facts"] == same["facts"]
+    assert found["watermark"] == expected[when].get("watermark", same["watermark"])
     assert written == expected[when]["written"]
     assert names(folder) == expected[when]["left"]
 
@@ -181,7 +181,7 @@ def test_a_replay_in_small_transactions_gives_the_same(open_copy: Open, expected
 
 
 @either
-def test_it_is_written_on_behind_its_last_record(open_copy: Open, expected: Any, when: str) -> None:
+def test_it_is_continued_behind_its_last_record(open_copy: Open, expected: Any, when: str) -> None:
     journal = open_copy(when)
     before = entries(journal)
     again = [journal.append(entry.body) for entry in before]

@@ -17,18 +17,18 @@ TICK = Tick(now=START, wall_ns=START_NS)
 
 
 class Volume:
-    """A journal whose space a test decides; `plenty` asks for more than `room`."""
+    """A journal whose space a test decides; `has_ample_space` asks for more than `has_space`."""
 
     def __init__(self) -> None:
-        self.headroom_bytes = 100
+        self.available_bytes = 100
         self.reserved = True
         self.rebuilds = True
 
-    def room(self) -> bool:
-        return self.headroom_bytes >= 10
+    def has_space(self) -> bool:
+        return self.available_bytes >= 10
 
-    def plenty(self) -> bool:
-        return self.headroom_bytes >= 50
+    def has_ample_space(self) -> bool:
+        return self.available_bytes >= 50
 
     def free_reserve(self) -> None:
         self.reserved = False
@@ -55,7 +55,7 @@ def test_reading_goes_on_while_there_is_space() -> None:
     volume = Volume()
     admission = admission_of(volume)
     for left in (100, 50, 10):
-        volume.headroom_bytes = left
+        volume.available_bytes = left
         assert not full(admission)
     assert volume.reserved
 
@@ -65,7 +65,7 @@ def test_without_space_reading_stops_and_the_reserve_is_freed_once(
 ) -> None:
     volume = Volume()
     admission = admission_of(volume)
-    volume.headroom_bytes = 9
+    volume.available_bytes = 9
     assert full(admission)
     assert full(admission)
 
@@ -76,12 +76,12 @@ def test_without_space_reading_stops_and_the_reserve_is_freed_once(
 def test_a_little_space_is_not_enough_to_resume() -> None:
     volume = Volume()
     admission = admission_of(volume)
-    volume.headroom_bytes = 9
+    volume.available_bytes = 9
     assert full(admission)
-    volume.headroom_bytes = 49
+    volume.available_bytes = 49
     assert full(admission)
 
-    volume.headroom_bytes = 50
+    volume.available_bytes = 50
     assert not full(admission)
     assert volume.reserved
 
@@ -89,9 +89,9 @@ def test_a_little_space_is_not_enough_to_resume() -> None:
 def test_reading_resumes_only_when_the_reserve_is_built_again() -> None:
     volume = Volume()
     admission = admission_of(volume)
-    volume.headroom_bytes = 9
+    volume.available_bytes = 9
     assert full(admission)
-    volume.headroom_bytes, volume.rebuilds = 100, False
+    volume.available_bytes, volume.rebuilds = 100, False
     assert full(admission)
 
     volume.rebuilds = True

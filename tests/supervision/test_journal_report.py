@@ -30,18 +30,18 @@ class MeasuredJournal:
 
     def __init__(self, stats: JournalStats) -> None:
         self.figures = stats
-        self.has_space = True
+        self.free = True
 
     def stats(self) -> JournalStats:
         return self.figures
 
-    headroom_bytes = 0
+    available_bytes = 0
 
-    def room(self) -> bool:
-        return self.has_space
+    def has_space(self) -> bool:
+        return self.free
 
-    def plenty(self) -> bool:
-        return self.has_space
+    def has_ample_space(self) -> bool:
+        return self.free
 
     def free_reserve(self) -> None:
         """There is none."""
@@ -104,7 +104,7 @@ def test_the_journal_is_shown_as_it_is_at_this_moment() -> None:
 
 def test_a_journal_without_space_is_full() -> None:
     journal = MeasuredJournal(BUSY)
-    journal.has_space = False
+    journal.free = False
 
     assert document(journal).journal.full
 
