@@ -1,10 +1,14 @@
-"""The market channel: who is subscribed to what, and the rules of talking to it.
+"""The market channel: subscribers, what each is subscribed to, and the protocol's rules.
 
-Rules (docs/reference/simulator.md says where each was seen): the first message must be
-the initial form; a PING before it ends the socket with 1008; a second initial
-form is answered by the text `INVALID OPERATION`; unknown and settled tokens
-are left out in silence; an empty list with custom features listens to the
-life of all markets.
+Rules (docs/reference/simulator.md says where each was seen): the first message must be the
+initial form; a PING before it ends the socket with 1008; a second initial form is answered by
+the text `INVALID OPERATION`; unknown and resolved tokens are ignored silently; an empty list
+with custom features subscribes to the announcements of all markets.
+
+A `Connection` holds what one subscriber asked for, the faults in force on it, and its bytes on
+the way out. Frames are kept in a list until `flush` and leave in one write. The buffer is
+bounded: a reader that is too slow is closed with 1013, as the exchange does. All calls are made
+on the event loop.
 """
 
 import asyncio
@@ -26,12 +30,6 @@ NOTHING_NEW = frame(b"NO NEW ASSETS")
 POLICY = 1008
 RESCUED = 0.55
 SUBSCRIPTION_BYTES = 200_000
-
-
-# MERGED connection: One subscriber's socket: what it asked for, what ails it, and its bytes on
-# the way out. Frames are kept in a list until `flush` and leave in one write. The buffer is
-# bounded: whoever reads too slowly is closed with 1013, as the exchange does. All calls are
-# made on the event loop.
 
 
 SLOW_CONSUMER = 1013
@@ -210,7 +208,7 @@ class Channel:
         self._dirty: dict[int, Connection] = {}
 
     def open(self, connection: Connection, now: int) -> None:
-        """Take in a connection after its handshake."""
+        """Register a connection after its handshake."""
         self.opened += 1
         self.connections[connection.number] = connection
         self._ledger.add("connection", event="open", connection=connection.number, ts=now)
@@ -346,7 +344,7 @@ class Channel:
         return [one for one in self.connections.values() if one.custom and one.live]
 
     def flush(self) -> None:
-        """Let all queued bytes go; the ledger must have been flushed before."""
+        """Send all queued bytes; the ledger must have been flushed before."""
         dirty, self._dirty = self._dirty, {}
         for connection in dirty.values():
             connection.flush()

@@ -1,8 +1,10 @@
-"""JSON text of each event of the market channel, as bytes, with the field order of the feed.
+"""The events of the market channel as JSON bytes, the frames around them, and generated trades.
 
-Shapes: the exchange's AsyncAPI page and recorded frames of 2026. Built by hand
-because a run has to make tens of thousands of them a second; `new_market` and
-`market_resolved` are rare and carry text, so those are encoded.
+Shapes and field order: the exchange's AsyncAPI page and recorded frames of 2026. JSON is built
+by hand because a run makes tens of thousands of events a second; `new_market` and
+`market_resolved` are rare and carry text, so those are encoded. Frames from server to client are
+never masked, so the bytes of one frame are built once for all readers. `Tape` draws each trade,
+and gives its text in the feed and its line in the ledger.
 """
 
 import json
@@ -20,8 +22,6 @@ PRICES = {
 }
 
 
-# MERGED frame: Bytes of WebSocket frames, server to client: never masked, built once for all
-# readers.
 TEXT = 0x1
 CONTINUATION = 0x0
 CLOSE = 0x8
@@ -230,9 +230,6 @@ def market_resolved(market: Market, ts: int) -> bytes:
         separators=(",", ":"),
         ensure_ascii=False,
     ).encode()
-
-
-# MERGED trade: Prints: what is drawn for one, its text on the wire and its line in the ledger.
 
 
 SHARED_HASH = 0.05

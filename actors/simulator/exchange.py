@@ -1,8 +1,9 @@
-"""The exchange itself: time passes, markets live, trades and noise go out.
+"""The exchange itself: time passes, markets begin and end, trades and book noise are sent.
 
-`turn(now, wall)` does all that is due since the last turn and flushes ledger,
-then sockets, in this order. Everything that is chance comes from one seeded
-generator; how many events a turn has follows from the clock.
+`turn(now, wall)` does all that is due since the last turn and flushes the ledger, then the
+sockets, in this order. All chance comes from one seeded generator; how many events a turn has
+follows from the clock. `Calendar` is a heap of coming dates (announced, opened, ended, resolved),
+so that a turn costs only what is due in it.
 """
 
 import heapq
@@ -22,10 +23,6 @@ LATEST_S = 1.0
 BOOK_AFTER_TRADE = 0.3
 DAY_MS = 86_400_000
 EMPTY = frame(b"")
-
-
-# MERGED calendar: What happens to markets when: announced, opened, ended, resolved. A heap of
-# coming dates, so that a turn costs only what is due in it.
 
 
 RESOLVED_TOLD = 0.8
@@ -84,7 +81,7 @@ class Calendar:
                 heapq.heappush(self._dates, (when, self._order, market))
 
     def turn(self, wall: int) -> None:
-        """Let happen what is due."""
+        """Do what is due."""
         while self._dates and self._dates[0][0] <= wall:
             self._grow(heapq.heappop(self._dates)[2], wall)
         if self._stale and wall - self._built >= REBUILD_MS:

@@ -1,4 +1,8 @@
-"""Brings faults upon connections and sources, and writes each into the ledger."""
+"""Bring faults on connections and sources, and write each into the ledger.
+
+Among them is garbage that no subscriber should fail on: text that is not JSON, trades that
+cannot be, unknown events.
+"""
 
 import random
 from collections import Counter, deque
@@ -14,10 +18,6 @@ from actors.simulator.markets import Markets
 FILLER = b" " * 65_536
 DROP_S = 1.0
 BUSIEST = 10
-
-
-# MERGED garbage: What no subscriber should choke on: text that is not JSON, trades that cannot
-# be, odd events.
 
 
 BAD_HASH = "0x" + "bad0" * 16

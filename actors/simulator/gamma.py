@@ -1,7 +1,8 @@
-"""Gamma's listings: by page, by name, by id, with its defaults and rejections.
+"""Gamma: its market object and its listings, with the real service's defaults and rejections.
 
-`closed` is false unless asked for, also when asked by id; the next page is
-asked by `after_cursor`; a comma in a list of ids is rejected; what is shown lags.
+In the market object arrays are JSON inside strings. Listings are by page, by name and by id:
+`closed` is false unless it is asked for, also by id; the next page is asked for by
+`after_cursor`; a comma in a list of ids is rejected; what is shown lags behind the exchange.
 """
 
 import base64
@@ -26,10 +27,6 @@ WALKS = 16
 Query = Mapping[str, Sequence[str]]
 Answer = tuple[int, Any]
 Place = tuple[float, ...]
-
-
-# MERGED gamma_object: Gamma's market object, with its odd formats: arrays are JSON inside
-# strings.
 
 
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"

@@ -129,7 +129,7 @@ def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key
 
 
 def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
-    """Say of each absent trade where its time lies."""
+    """Return where the time of each absent trade lies."""
     fates: Counter[str] = Counter()
     by_token: dict[str, list[tuple[datetime, int]]] = {}
     for (token, ms, *_), count in absent.items():

@@ -1,4 +1,35 @@
-"""One market of the simulator: who it is, what will become of it, where its price stands."""
+"""One market of the simulator: its ids, its planned life, and how each source describes it.
+
+Ids: a seed and a run decide all names (tokens, conditions, hashes). The same seed and run give
+the same names on every machine and Python; another run of the same seed gives other names, so
+two runs never collide in one database.
+
+Fates (the ways of ending that were seen on the real exchange); a life is planned in full when
+the market is made:
+
+clean           end, proposed, resolved; every source says so after its own lag
+split           resolved 50/50: CLOB shows no winner, the others two halves
+proposed_first  proposed at 0.9995 while it is open and trading on, then resolved
+disputed        proposed for the wrong side, disputed, proposed again, resolved
+early_close     closed and priced 1/0 seconds before it is resolved
+no_status       closed and priced 1/0, but Gamma never gives a UMA status
+stuck           proposed at 0.5/0.5 and never final
+long            does not end within its run
+
+Oddities (how sources were seen, or must be feared, to describe a market wrongly):
+
+stale           every third answer of a source shows what was true a second lag ago
+reordered       the CLOB names the tokens in the other order
+texts           numbers as strings where they are numbers elsewhere, lists not inside strings
+wrong_echo      the CLOB answers with another market
+wrong_hint      `market_resolved` names the loser
+no_prices       Gamma is final and gives no prices
+empty_tokens    Gamma forgets the tokens of a market that closed
+three_outcomes  Gamma gives a third outcome once it closed
+scalar          paid out in parts: neither a winner nor a split
+zero            closed and priced 0/0, never paid out
+contradicted_…  that source, once final, names the other side for ever
+"""
 
 import json
 import random
@@ -17,14 +48,6 @@ MUTED = {
 }
 
 
-# MERGED life: The life of a market, planned in full when it is made, and each source's view of
-# it. Fates (the ways of ending that were seen on the real exchange): clean end, proposed,
-# resolved; every source says so after its own lag split resolved 50/50: CLOB shows no winner,
-# the others two halves proposed_first proposed at 0.9995 while it is open and trading on, then
-# resolved disputed proposed for the wrong side, disputed, proposed anew, resolved early_close
-# closed and priced 1/0 seconds before it is resolved no_status closed and priced 1/0, but Gamma
-# never tells a UMA status stuck proposed at 0.5/0.5 and never final long does not end within
-# its run
 SOURCES = ("gamma", "clob", "data", "chain")
 FATES = {
     "clean": 60,
@@ -152,9 +175,6 @@ def final_times(fate: str, life: Life, *, v2: bool) -> dict[str, int]:
     return {name: life.reported + life.lags[name] for name in SOURCES if name not in silent}
 
 
-# MERGED identity: Names that a seed and a run decide: tokens, conditions, hashes. The same seed
-# and run give the same names on every machine and Python; another run of the same seed gives
-# other names, so that two runs never collide in one database.
 def digest(*parts: object, size: int = 32) -> bytes:
     """Return `size` bytes that depend on all parts and on nothing else."""
     return blake2b("|".join(map(str, parts)).encode(), digest_size=size).digest()
@@ -268,16 +288,6 @@ class Market:
         if self.winner is None:
             return (500_000, 500_000)
         return (1_000_000, 0) if self.winner == 0 else (0, 1_000_000)
-
-
-# MERGED oddity: Oddities: how sources were seen, or must be feared, to tell of a market
-# strangely. stale every third answer of a source shows what was true a second lag ago reordered
-# the CLOB names the tokens in the other order texts numbers as strings where they are numbers
-# elsewhere, lists not inside strings wrong_echo the CLOB answers with another market wrong_hint
-# `market_resolved` names the loser no_prices Gamma is final and tells no prices empty_tokens
-# Gamma forgets the tokens of a market that closed three_outcomes Gamma tells of a third outcome
-# once it closed scalar paid out in parts: neither a winner nor a split zero closed and priced
-# 0/0, never paid out contradicted_… that source, once final, names the other side for ever
 
 
 CONTRADICTED = "contradicted_"

@@ -1,8 +1,9 @@
-"""Replays recordings: every connection gets, once, the frames of the tokens it asks for.
+"""Replay recordings: each connection gets, once, the recorded frames of its tokens.
 
-A connection that comes anew gets them anew, as a second feed does; the ledger
-has each recorded trade once, when it is sent for the first time. Trades keep
-their recorded time.
+Recorded payloads are read from files and kept byte by byte; tokens, markets and outcomes are
+learnt from them. A connection that comes again gets its frames again, as the second feed does;
+the ledger has each recorded trade once, when it is sent for the first time. Trades keep their
+recorded time.
 """
 
 import json
@@ -26,10 +27,6 @@ WAITING_BYTES = 1 << 20
 YEAR_MS = 365 * 86_400_000
 LIFE_MS = 5_000
 _TEXT = ("asset_id", "market", "price", "size", "side", "timestamp")
-
-
-# MERGED recording: Recorded payloads: read from files, kept byte by byte, and what can be
-# learnt from them.
 
 
 SUFFIXES = (".json", ".jsonl")

@@ -1,4 +1,7 @@
-"""The server: one port, WebSocket and HTTP on distinct paths, one event loop."""
+"""The server: one port, WebSocket and HTTP on distinct paths, one event loop.
+
+`HttpFaults` makes answers of the HTTP sides late, rejected, wrong, cut short or endless.
+"""
 
 import asyncio
 import random
@@ -17,9 +20,6 @@ from actors.simulator.sources import chain_answer, clob_answer, data_answer
 from actors.simulator.world import World
 
 CLIENT_BYTES = 4 << 20
-
-
-# MERGED storm: The faults of the HTTP sides: late, rejected, wrong, cut short, endless.
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

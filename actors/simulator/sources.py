@@ -1,7 +1,9 @@
-"""The chain: JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches.
+"""Three sources of outcomes beside Gamma: the chain, the CLOB and the Data API.
 
-Errors come as HTTP 200. V2 markets are not on this contract: no outcome slots,
-no payout.
+The chain is JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches; errors
+come as HTTP 200; V2 markets are not on this contract: no outcome slots, no payout. CLOB REST
+gives one market by condition, with its winner flags; a split has none. The Data API (v2) gives
+resolutions of markets of both versions.
 """
 
 import re
@@ -84,7 +86,6 @@ def _error(number: Any, code: int, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
 
 
-# MERGED clob: CLOB REST: one market by condition, with its winner flags. A split has none.
 Answer = tuple[int, Any]
 
 
@@ -148,9 +149,6 @@ def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any
         ],
     }
     return odd_clob(row, market)
-
-
-# MERGED data_api: Data API v2: the state of data_answer, for markets of both versions.
 
 
 ASKED = 20

@@ -1,4 +1,7 @@
-"""Everything that the server shows, built in one place, with its two clocks."""
+"""Everything that the server shows, built in one place, with its two clocks.
+
+`Traffic` counts how often each HTTP side was asked, and the most in any ten seconds.
+"""
 
 import random
 import time
@@ -17,9 +20,6 @@ from actors.simulator.replay import Reel, furnish, load
 
 TURN_S = 0.005
 TIDY_S = 0.5
-
-
-# MERGED traffic: Traffic: how often each HTTP side was asked, and the most in any ten seconds.
 
 
 WINDOW_S = 10.0
@@ -117,7 +117,7 @@ class World:
         return self.trouble.weather.rages(kind, self.now())
 
     def turn(self) -> None:
-        """Let the world do what is due now."""
+        """Do what is due now."""
         now, wall = self.now(), self.wall()
         self.trouble.turn(now - self._started, now, wall)
         self._reel.turn(min(now - self._turned, LATEST_S))
