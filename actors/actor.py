@@ -1,8 +1,9 @@
-"""Base of the five actors: dispatch by message type, self-told start, death notice.
+"""The base of the five actors, their addresses and mailboxes, and the outbox.
 
-Owns: nothing but the table. Hears: whatever its subclass lists. Tells: `ChildDied`
-to its supervisor when an unexpected error kills it. Dies when: a handler raises.
-Restarted: by the supervisor, as a new incarnation under the same `Address`.
+`BaseActor` dispatches messages by type and reports an unexpected error to the supervisor.
+`Address` reaches an actor across its restarts; `Addresses` holds those of the four actors that
+exist once. `BatchingMailbox` wakes its owner only for what cannot wait. `Outbox` keeps messages
+that are not in the journal until the writer has stored them.
 """
 
 import contextlib
@@ -20,98 +21,45 @@ import pykka
 from actors.messages import ChildDied, Message, Tick
 
 Handler = Callable[[Any], Any]
-
-
-# MERGED: The patient inbox: a mailbox whose owner is woken only for what cannot wait. To
-# wake a thread costs more than most messages take to handle. Who gathers until the next `Flush`
-# anyway need not be woken for what it gathers: that waits in the inbox, in the order in which
-# it was told, until something comes that is not patient, or until much waits. Nothing waits
-# longer than until the next message that is not patient.
-MOST_PATIENT = 32
-"""So many messages wake the owner though all of them could wait."""
-
-
-class BatchingMailbox:
-    """For one thread that empties it and any that fill it; what pykka asks of a queue.
-
-    Args:
-        patient: Kinds of messages for which the owner is not woken.
-    """
-
-    def __init__(self, patient: AbstractSet[type[Message]]) -> None:
-        self._patient = patient
-        self._waiting: deque[Any] = deque()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-    def put(self, envelope: Any) -> None:
-        """Leave a message, and wake the owner if it is urgent."""
-        self._waiting.append(envelope)
-        urgent = type(envelope.message) not in self._patient
-        # After the message is there: who wakes too early looks again, nobody sleeps too long.
-        if (urgent or len(self._waiting) >= MOST_PATIENT) and self._bell.empty():
-            self._bell.put(None)
-
-    def get(self) -> Any:
-        """Take the oldest message; wait for one that wakes when there is none."""
-        while True:
-            try:
-                return self._waiting.popleft()
-            except IndexError:
-                self._bell.get()
-
-    def get_nowait(self) -> Any:
-        """Take the oldest message, patient or not.
-
-        Raises:
-            queue.Empty: There is none.
-        """
-        try:
-            return self._waiting.popleft()
-        except IndexError:
-            raise queue.Empty from None
-
-    def empty(self) -> bool:
-        """Return whether nothing waits."""
-        return not self._waiting
-
-    def qsize(self) -> int:
-        """Return how many messages wait."""
-        return len(self._waiting)
+REASON_CHARACTERS = 500
+TRACEBACK_CHARACTERS = 8_000
+"""What is kept of the reason and, from its end, of the traceback of an unexpected error."""
+MOST_UNWOKEN = 32
+"""So many messages wake the owner of a `BatchingMailbox` though all of them could wait."""
 
 
 class Mailbox(Protocol):
-    """Whoever can be told something. Telling never blocks and never fails."""
+    """Where messages are sent to. Sending never blocks and never fails."""
 
     def tell(self, message: Message) -> None:
-        """Put a message into the mailbox; a dead actor's mailbox swallows it."""
+        """Put a message into the mailbox; that of an ended actor drops it."""
 
 
 class Address:
-    """Where an actor is reached, whichever incarnation lives there now.
+    """Reaches an actor, whichever incarnation of it runs now. From any thread.
 
-    What is told to a dead actor is lost, by design: no mailbox holds the only
-    copy of anything.
+    A message to an ended actor is lost, by design: no mailbox holds the only copy of anything.
     """
 
     def __init__(self) -> None:
         self._ref: pykka.ActorRef[Any] | None = None
 
     def move_to(self, ref: pykka.ActorRef[Any] | None) -> None:
-        """Let a new incarnation live here."""
+        """Reach this incarnation from now on; None: nobody."""
         self._ref = ref
 
     def tell(self, message: Message) -> None:
-        """Put a message into the mailbox of whoever lives here."""
+        """Put a message into the actor's mailbox; drop it when the actor is not running."""
         ref = self._ref
         if ref is not None:
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(message)
 
     def put(self, question: Message) -> "pykka.Future[Any] | None":
-        """Put a question; give what the answer will be in, or None when nobody lives here.
+        """Put a question; return the future of its answer, or None when nobody is running.
 
-        Getting it raises `pykka.Timeout`, as often as one waits too short a time, and
-        `pykka.ActorDeadError`. Never from within an actor.
+        Getting the answer raises `pykka.Timeout`, each time that it is awaited too shortly,
+        and `pykka.ActorDeadError`. Never from within an actor.
         """
         ref = self._ref
         with contextlib.suppress(pykka.ActorDeadError):
@@ -122,7 +70,7 @@ class Address:
         """Put a question and wait for the answer. Never from within an actor.
 
         Raises:
-            TimeoutError: Nobody lives here, or there was no answer in time.
+            TimeoutError: The actor is not running, or did not answer in time.
         """
         ref = self._ref
         if ref is None:
@@ -134,7 +82,7 @@ class Address:
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """The four actors that exist once, as every actor reaches them. Shared by all threads."""
+    """Reaches the four actors that exist once. Shared by all threads."""
 
     supervisor: Address = msgspec.field(default_factory=Address)
     writer: Address = msgspec.field(default_factory=Address)
@@ -157,20 +105,25 @@ class Incarnation(msgspec.Struct, frozen=True):
 
 
 class UnknownMessage(Exception):
-    """An actor was told something that its table does not list."""
+    """An actor received a message that its table does not list."""
 
 
 class BaseActor(pykka.ThreadingActor):
-    """An actor that is a dispatch table and short handlers.
+    """An actor that is a table of short handlers.
 
-    A subclass sets `handlers` in its `__init__` (which runs in the starter's
-    thread, so it does no I/O) and names its `first` message, which waits in its
-    mailbox before anyone else can reach it. `on_start` stays empty: an error there
-    would call no hook at all. `on_stop` lets go of what it holds, however it ends.
+    A subclass sets `handlers` in its `__init__` (which runs in the starter's thread, so it
+    does no I/O). `on_start` stays empty: an error there would call no hook at all. `on_stop`
+    releases what the actor holds, however it ends.
+
+    Attributes:
+        handlers: What to call with each type of message.
+        first: A message that is put into the mailbox before anyone else can reach it.
+        survives: Errors that do not end the actor; `on_survived` reacts to them.
     """
 
     handlers: Mapping[type[Message], Handler]
     first: Message | None = None
+    survives: tuple[type[Exception], ...] = ()
 
     def __init__(self, incarnation: Incarnation, supervisor: Mailbox) -> None:
         super().__init__()
@@ -180,7 +133,7 @@ class BaseActor(pykka.ThreadingActor):
 
     @staticmethod
     def _create_actor_inbox() -> Any:
-        """Return a mailbox that one thread empties: a third of the cost of pykka's own to wake it.
+        """Return a mailbox that one thread empties: waking it costs a third of pykka's own.
 
         A `Queue` wakes through conditions written in Python; thousands of actors wake often.
         """
@@ -188,7 +141,7 @@ class BaseActor(pykka.ThreadingActor):
         return inbox
 
     def _start_actor_loop(self) -> None:
-        """Start the thread. When the system has none left, no ghost stays registered."""
+        """Start the thread; unregister the actor when the system has no thread left."""
         if self.first is not None:
             self.actor_ref.tell(self.first)
         thread = self._thread()
@@ -202,23 +155,29 @@ class BaseActor(pykka.ThreadingActor):
         return threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
 
     def on_receive(self, message: Any) -> Any:
-        """Hand the message to its handler.
+        """Call the handler of the message and return its answer.
 
         Raises:
-            UnknownMessage: Nothing is listed for this type; the actor dies of it.
+            UnknownMessage: No handler is listed for this type; it ends the actor.
         """
         handler = self.handlers.get(type(message))
         if handler is None:
-            raise UnknownMessage(f"{type(self).__name__} was told {type(message).__name__}")
-        return handler(message)
+            raise UnknownMessage(f"{type(self).__name__} received {type(message).__name__}")
+        try:
+            return handler(message)
+        except self.survives as error:
+            return self.on_survived(error)
+
+    def on_survived(self, error: Exception) -> None:
+        """React to an error that the subclass survives."""
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        """Tell the supervisor why this life ended, then let go as at any other end."""
+        """Report the unexpected error to the supervisor, then release what the actor holds."""
         self.supervisor.tell(
             ChildDied(
                 child=self.child,
                 incarnation=self.incarnation,
-                reason=f"{exception_type.__name__}: {exception_value}"[:500],
+                reason=f"{exception_type.__name__}: {exception_value}"[:REASON_CHARACTERS],
                 traceback=_format(exception_type, exception_value, traceback),
                 exit_code=getattr(exception_type, "exit_code", None),
             )
@@ -227,7 +186,59 @@ class BaseActor(pykka.ThreadingActor):
 
 
 def _format(kind: Any, value: Any, trace: Any) -> str:
-    return "".join(traceback.format_exception(kind, value, trace))[-8000:]
+    return "".join(traceback.format_exception(kind, value, trace))[-TRACEBACK_CHARACTERS:]
+
+
+class BatchingMailbox:
+    """A mailbox whose owner is woken only for what cannot wait; what pykka asks of a queue.
+
+    Waking a thread costs more than handling most messages. An actor that collects messages
+    until a later one need not be woken for them: they wait, in their order, until a message
+    comes that is not patient, or until `MOST_UNWOKEN` wait. One thread takes, any may put.
+
+    Args:
+        patient: Types of messages for which the owner is not woken.
+    """
+
+    def __init__(self, patient: AbstractSet[type[Message]]) -> None:
+        self._patient = patient
+        self._waiting: deque[Any] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self, envelope: Any) -> None:
+        """Append a message, and wake the owner if it is urgent."""
+        self._waiting.append(envelope)
+        urgent = type(envelope.message) not in self._patient
+        # Ring after the append: an owner that wakes too early looks again, none sleeps on.
+        if (urgent or len(self._waiting) >= MOST_UNWOKEN) and self._bell.empty():
+            self._bell.put(None)
+
+    def get(self) -> Any:
+        """Return the oldest message; wait for one that wakes when there is none."""
+        while True:
+            try:
+                return self._waiting.popleft()
+            except IndexError:
+                self._bell.get()
+
+    def get_nowait(self) -> Any:
+        """Return the oldest message, patient or not.
+
+        Raises:
+            queue.Empty: There is none.
+        """
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            raise queue.Empty from None
+
+    def empty(self) -> bool:
+        """Return whether no message waits."""
+        return not self._waiting
+
+    def qsize(self) -> int:
+        """Return how many messages wait."""
+        return len(self._waiting)
 
 
 Ticketed = TypeVar("Ticketed")

@@ -15,8 +15,8 @@ from actors.model.trade import ConditionId, Trade
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
 
 
-class FakeLine:
-    """A line that keeps what was sent and lets a test speak for the reactor."""
+class FakeSocket:
+    """A socket that keeps what was sent; a test acts for the reactor."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class FakeLine:
 
 
 class FakeDialler:
-    """Gives fake lines, or the error that a test puts in."""
+    """Returns fake sockets, or raises the error that a test puts in."""
 
     def __init__(self) -> None:
-        self.lines: list[FakeLine] = []
+        self.sockets: list[FakeSocket] = []
         self.fail_next: FeedLost | None = None
 
     def dial(
@@ -68,14 +68,14 @@ class FakeDialler:
         markers: tuple[bytes, ...],
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
-    ) -> FakeLine:
+    ) -> FakeSocket:
         if self.fail_next is not None:
             error, self.fail_next = self.fail_next, None
             raise error
-        line = FakeLine(on_frames, on_end)
-        line.set_markers(markers)
-        self.lines.append(line)
-        return line
+        socket = FakeSocket(on_frames, on_end)
+        socket.set_markers(markers)
+        self.sockets.append(socket)
+        return socket
 
 
 class FakeJournal:

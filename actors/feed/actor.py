@@ -1,30 +1,29 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
-Owns: one line to the feed, the twin counter and the coverage book of one epoch.
-Hears: Connect, Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick; FramesReceived and
-SocketClosed from the reactor. Tells: TradesSeen, FactSeen or Journalled to the writer
-after the journal has it; NewMarketSeen to the catalogue, ResolutionHint to
-resolution; reports to the supervisor. Dies when: the feed ends, falls silent or
-breaks the protocol, with a named reason. Restarted: by the supervisor after a
-backoff; reconnecting is restarting.
+Owns: one socket, the occurrence counter and the coverage book of one epoch.
+Receives: Connect, Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick from the supervisor;
+FramesReceived and SocketClosed from the reactor.
+Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
+NewMarketSeen to the catalogue, ResolutionHint to resolution; reports to the supervisor.
+Ends when: the feed ends, falls silent or breaks the protocol, with a named reason.
+Restarted: by the supervisor after a backoff; reconnecting is restarting.
 """
 
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import FeedLost, JournalFull
-from actors.feed.coverage import CoverageBook, PendingRelease, PendingReleases
-from actors.feed.epoch import Epoch
+from actors.feed.coverage import PendingRelease, PendingReleases
+from actors.feed.epoch import Epoch, open_epoch
 from actors.feed.ingest import Ingest, portions
-from actors.feed.liveness import MissedTokenCounter, close_reason
+from actors.feed.liveness import Liveness, MissedTokenCounter, close_reason
 from actors.feed.ports import Dialler, FeedSocket
 from actors.feed.report import ConnectionStats
-from actors.feed.subscription import Keepalive, Subscription
+from actors.feed.subscription import Subscription
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
@@ -40,27 +39,34 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model.connection import DISK_FULL, LISTENING, ConnectionSpec, gap_cause
+from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
 
+QUIET_FACTOR = 10
+"""A connection that only receives new markets, without a canary, may be silent so much longer."""
+
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers a connection lives by, in seconds.
+    """The times of a connection, in seconds.
 
     Attributes:
-        release_s: How long a token that is let go may wait for the proof that
-            it was heard to the end.
+        silence_s: How long data may stay away.
+        proof_s: Between two proofs of coverage that are written.
+        release_s: How long an unwanted token may wait for the proof that it was listened to
+            until it became unwanted.
     """
 
     silence_s: float = 60.0
-    mark_s: float = 5.0
+    proof_s: float = 5.0
     release_s: float = 10.0
 
 
 class ConnectionActor(BaseActor):
-    """One life of one connection."""
+    """One run of one connection."""
 
     first = Connect()
+    survives = (JournalFull,)
 
     def __init__(
         self,
@@ -78,227 +84,270 @@ class ConnectionActor(BaseActor):
         self._dialler = dialler
         self._recorder = recorder
         self._to = to
-        self._line: FeedSocket | None = None
+        self._socket: FeedSocket | None = None
         self._ended = False
         self._time = incarnation.at
         self._stats = ConnectionStats(incarnation, spec.name)
-        self._doubts = MissedTokenCounter()
-        self._home = Address()
-        self._home.move_to(self.actor_ref)
-        self._leaving = PendingReleases(settings.release_s)
+        self._missed_tokens = MissedTokenCounter()
+        self._own_address = Address()
+        self._own_address.move_to(self.actor_ref)
+        self._releases = PendingReleases(settings.release_s)
         self._retiring = ""
-        self._open_books(0)
+        self._reset(0)
         self.handlers = {
             Connect: self._connect,
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Retire: self._retire,
-            RecheckCoverage: self._doubt,
+            RecheckCoverage: self._recheck_coverage,
             Tick: self._tick,
             FramesReceived: self._frames_received,
-            SocketClosed: self._wire_ended,
+            SocketClosed: self._socket_closed,
         }
 
-    def on_receive(self, message: Any) -> Any:
-        """See `BaseActor`; a full disk ends this connection, it never drops in silence."""
-        try:
-            return super().on_receive(message)
-        except JournalFull as full:
-            self._end(DISK_FULL, str(full), hard=True)
-            return None
+    def on_survived(self, error: Exception) -> None:
+        """End this connection when the disk is full: it never drops trades silently."""
+        self._end(DISK_FULL, str(error), hard=True)
 
     def on_stop(self) -> None:
-        """After a crash too: leave no socket behind, and let go of what was heard.
+        """Close the socket, after a crash too, and drop what was received.
 
         In the actor's thread. An actor and its reference hold each other until the garbage
-        collector looks at all there is, which it does seldom; so what is large goes now.
+        collector runs over everything, which it seldom does; so what is large goes now.
         """
-        if self._line is not None and not self._ended:
-            self._line.abort("crashed")
-        self._open_books(0)
+        if self._socket is not None and not self._ended:
+            self._socket.abort("crashed")
+        self._reset(0)
 
-    def _open_books(self, epoch: int) -> None:
-        """Have heard nothing yet."""
+    def _reset(self, epoch: int) -> None:
+        """Start an epoch in which nothing was received yet."""
         spec, settings = self._spec, self._settings
+        quiet = spec.lifecycle and not spec.canary
         self._ingest = Ingest(spec, epoch)
-        self._epoch = Epoch(self._recorder, self._listening, mark_s=settings.mark_s)
-        self._subscription = Subscription(spec, self._listening)
-        self._keepalive = Keepalive(
-            spec, self._subscription, self._epoch, silence_s=settings.silence_s
-        )
-
-    @property
-    def _listening(self) -> CoverageBook:
-        return self._ingest.listening
+        self._coverage = self._ingest.coverage
+        self._epoch = Epoch(self._recorder, self._coverage, proof_s=settings.proof_s)
+        self._subscription = Subscription(spec, self._coverage)
+        self._liveness = Liveness(silence_s=settings.silence_s * (QUIET_FACTOR if quiet else 1))
 
     # ------------------------------------------------------------- commands
 
     def _connect(self, _: Connect) -> None:
-        """Open the line, the epoch and the subscription. Blocks for up to 10 s."""
+        """Open the socket, the epoch and the subscription. Blocks for up to 10 s."""
         try:
-            line = self._dialler.dial(
+            socket = self._dialler.dial(
                 self._subscription.markers(),
-                lambda at_ns, frames: self._home.tell(
+                lambda at_ns, frames: self._own_address.tell(
                     FramesReceived(received_at_ns=at_ns, frames=frames)
                 ),
-                lambda reason, detail: self._home.tell(SocketClosed(reason=reason, detail=detail)),
+                lambda reason, detail: self._own_address.tell(
+                    SocketClosed(reason=reason, detail=detail)
+                ),
             )
         except FeedLost as lost:
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
-        self._line = line
-        self._open_books(Epoch.begin(self._recorder, self._spec, self._time.wall_ns))
+        self._socket = socket
+        self._reset(open_epoch(self._recorder, self._spec, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
-        self._subscription.begin(line, self._time.now)
-        self._keepalive.begin(self._time.now)
+        self._subscription.open(socket, self._time.now)
+        self._liveness.subscribed(self._time.now)
         self._report("subscribing")
 
     def _subscribe(self, message: Subscribe) -> None:
-        """Listen to more tokens on the same line."""
-        if self._line is None or self._ended:
+        """Listen to more tokens on the same socket."""
+        if self._socket is None or self._ended:
             return
-        self._ingest.own(message.tokens)
+        self._ingest.record_tokens(message.tokens)
         self._subscription.add(message.tokens, self._time.now)
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
-        """Let tokens go once they are proven to have been heard until now."""
-        self._leaving.add(
+        """Release tokens once they are proven to have been listened to until now."""
+        self._releases.add(
             PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
         )
 
     def _retire(self, message: Retire) -> None:
-        """End in good order: last mark, close record, CLOSE frame."""
+        """End in good order: last proof, close record, CLOSE frame."""
         self._retiring = message.reason
-        if message.at_once or not self._leaving or self._line is None:
-            self._hear_sample()
-            self._epoch.mark()
+        if message.at_once or not self._releases or self._socket is None:
+            self._take_last_sample()
+            self._epoch.write_proof()
             self._end(message.reason, "asked to")
 
-    def _doubt(self, message: RecheckCoverage) -> None:
-        """Take back the coverage of tokens whose trades did not come; ask for them anew."""
-        if self._line is None or self._ended:
+    def _recheck_coverage(self, message: RecheckCoverage) -> None:
+        """Withdraw the coverage of tokens whose trades were missed; subscribe them again."""
+        if self._socket is None or self._ended:
             return
         missed = {trade.token_id for trade in message.trades if self._ingest.missed(trade)}
-        deaf = tuple(sorted(missed))
-        if not deaf:
+        tokens = tuple(sorted(missed))
+        if not tokens:
             return
-        log.warning("tokens_deaf", extra={"connection": self._spec.name, "tokens": deaf})
-        self._epoch.doubt(deaf)
-        self._doubts.add(deaf, self._time.now)
-        self._subscription.again(deaf, self._time.now)
+        log.warning("tokens_missed", extra={"connection": self._spec.name, "tokens": tokens})
+        self._epoch.withdraw(tokens)
+        self._missed_tokens.add(tokens, self._time.now)
+        self._subscription.renew(tokens, self._time.now)
 
-    # ----------------------------------------------------------- the feed
+    # ------------------------------------------------------------- the feed
 
     def _frames_received(self, message: FramesReceived) -> None:
-        """Understand, journal, tell; only what is in the journal counts as heard."""
-        if self._line is not None and not self._ended:
-            self._keepalive.take_up(self._time, self._line, self._listening)
+        """Decode, journal, send on; only what is in the journal counts as received."""
+        socket = self._socket
+        if socket is not None and not self._ended:
+            self._notice_loss(socket)
         for frames in portions(message.frames):
             if self._ended:
                 return
             self._take(frames, message.received_at_ns)
-        if self._line is not None:
-            self._line.handled(sum(map(len, message.frames)))
+        if socket is not None:
+            socket.handled(sum(map(len, message.frames)))
 
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
-        """Do so for some of them: one record and one message for all."""
-        taken = self._ingest.take(frames, at_ns)
-        self._stats.met(taken)
-        if taken.record is not None:
-            said = taken.decoded
-            self._recorder.frames(taken.record, taken.trades, taken.hashes, said.rejections)
-        self._stats.recorded(taken)
-        self._listening.heard(at_ns, taken.decoded.exchange_ms)
-        for condition_id in taken.decoded.announced:
+        """Do so for frames that become one record and one message to the writer."""
+        ingested = self._ingest.take(frames, at_ns)
+        decoded = ingested.decoded
+        if decoded.unknown or decoded.controls:
+            self._stats.add_unused(decoded)
+        if ingested.record is not None:
+            self._recorder.frames(
+                ingested.record, ingested.trades, ingested.hashes, decoded.rejections
+            )
+            self._stats.add_recorded(ingested)
+        self._coverage.advance(at_ns, decoded.exchange_ms)
+        for condition_id in decoded.announced:
             self._to.catalog.tell(NewMarketSeen(condition_id=condition_id))
-        for condition_id in taken.decoded.resolved:
+        for condition_id in decoded.resolved:
             self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
-        if taken.confirmed:
-            self._epoch.confirm(taken.confirmed, at_ns)
-            self._subscription.watch()
-        self._epoch.heard()
+        if ingested.confirmed:
+            self._epoch.confirm(ingested.confirmed, at_ns)
+            self._subscription.update_markers()
+        self._epoch.frame_handled()
 
-    def _wire_ended(self, message: SocketClosed) -> None:
-        """The reactor lost the socket."""
-        self._hear_sample()
-        said = close_reason(message.reason, message.detail)
-        if said.complaint:
+    def _notice_loss(self, socket: FeedSocket) -> None:
+        """Restart the coverage of all tokens after a silence in which something was lost.
+
+        Before the frame is handled that would prove the silence.
+        """
+        if self._liveness.resumed(self._time.now, socket):
+            tokens = self._coverage.confirmed
+            cause = gap_cause("frozen", exchange_silent=self._time.exchange_silent)
+            self._epoch.release(tokens, cause)
+            self._subscription.renew(tokens, self._time.now)
+
+    def _socket_closed(self, message: SocketClosed) -> None:
+        """End: the reactor lost the socket."""
+        self._take_last_sample()
+        closed = close_reason(message.reason, message.detail)
+        if closed.complaint:
             extra = {"connection": self._spec.name, "text": message.detail}
             log.warning("feed_complained", extra=extra)
-        self._end(said.reason, message.detail, retry_after_s=said.retry_after_s)
+        self._end(closed.reason, message.detail, retry_after_s=closed.retry_after_s)
 
-    def _hear_sample(self) -> None:
-        """Hear what was skipped since the last Tick: nobody will tell the time again."""
-        line = self._line
-        sample = None if line is None or self._ended else line.take_sample()
-        if line is not None and sample is not None:
-            self._keepalive.take_up(self._time, line, self._listening)
+    def _take_last_sample(self) -> None:
+        """Take a frame that was skipped since the last Tick: no further Tick will do it."""
+        socket = self._socket
+        sample = None if socket is None or self._ended else socket.take_sample()
+        if socket is not None and sample is not None:
+            self._notice_loss(socket)
             at_ns, frame = sample
             self._take((frame,), at_ns)
 
-    # --------------------------------------------------------------- time
+    # ----------------------------------------------------------------- time
 
     def _tick(self, tick: Tick) -> None:
-        """Judge the line, keep it alive, prove what was heard, report."""
+        """Judge the connection, keep it alive, prove what was received, report."""
         self._time = tick
-        line = self._line
-        if line is None or self._ended:
+        socket = self._socket
+        if socket is None or self._ended:
             return
-        self._stats.say(tick.now)
-        sample = line.take_sample()  # before it is asked whether data comes again
-        reason = self._keepalive.turn(tick, line, self._listening)
+        self._stats.log_unused(tick.now)
+        sample = socket.take_sample()  # before it is checked whether data comes again
+        reason = self._keep_alive(tick, socket)
         if reason is not None:
             self._end(reason, "", hard=True)
             return
-        self._epoch.turn(tick.now)
+        self._epoch.check(tick.now)
         if sample is not None:
             at_ns, frame = sample
             self._take((frame,), at_ns)
-        self._let_go()
-        if self._retiring and not self._leaving:
+        self._release_due()
+        if self._retiring and not self._releases:
             self._end(self._retiring, "asked to")
             return
-        self._report(LISTENING if self._subscription.hears else "subscribing")
+        self._report(LISTENING if self._subscription.is_listening else "subscribing")
 
-    def _let_go(self) -> None:
+    def _keep_alive(self, tick: Tick, socket: FeedSocket) -> str | None:
+        """Send PING, subscriptions and probes that are due; return the reason to end, or None."""
+        self._notice_loss(socket)
+        silent = tick.exchange_silent
+        reason = self._liveness.reason_to_end(
+            tick.now, socket, self._coverage, exchange_silent=silent
+        )
+        if reason is not None:
+            return reason
+        if self._liveness.ping_due(tick.now):
+            socket.send_text(channel.PING)
+        if not silent:
+            self._subscription.resubscribe(tick.now)
+            if self._subscription.can_probe and self._liveness.probe_due(tick.now, socket):
+                self._subscription.probe(tick.now)
+        return None
+
+    def _release_due(self) -> None:
         """Unsubscribe what is proven to its end, or has waited long enough."""
-        proven_ns = self._listening.proven_until_ns
-        for leaving in self._leaving.due(self._time.now, proven_ns):
-            self._subscription.drop(leaving.tokens)
-            self._epoch.release(leaving.tokens, leaving.cause)
+        for release in self._releases.due(self._time.now, self._coverage.proven_until_ns):
+            self._subscription.drop(release.tokens)
+            self._epoch.release(release.tokens, release.cause)
+
+    def _wakes_at(self) -> float:
+        """Return when the next Tick is needed, monotonic seconds; 0.0: as soon as possible."""
+        socket = self._socket
+        if socket is None or self._releases or self._retiring:
+            return 0.0
+        if not self._subscription.is_answered:
+            return 0.0
+        return min(self._liveness.wakes_at(socket), self._epoch.wakes_at)
 
     def _report(self, state: str) -> None:
-        now, line, wakes_at = self._time.now, self._line, 0.0
-        if line is not None and not self._leaving and not self._retiring:
-            wakes_at = min(self._keepalive.wakes_at(line), self._epoch.wakes_at)
-        more = {
-            "unheard": self._subscription.unheard,
-            "deaf": self._doubts.beyond_cure(now, self._listening.waiting),
-            "wakes_at": wakes_at,
-        }
-        self._to.supervisor.tell(self._stats.report(state, now, self._listening, line, **more))
+        now = self._time.now
+        report = self._stats.report(
+            state,
+            now,
+            self._coverage,
+            self._socket,
+            unheard=self._subscription.unanswered,
+            deaf=self._missed_tokens.too_many(now, self._coverage.waiting),
+            wakes_at=self._wakes_at(),
+        )
+        self._to.supervisor.tell(report)
 
-    # ---------------------------------------------------------------- end
+    # ------------------------------------------------------------------ end
 
     def _end(
         self, reason: str, detail: str, *, retry_after_s: float | None = None, hard: bool = False
     ) -> None:
-        """Close the epoch in the journal, say why, and stop."""
+        """Close the socket and the epoch, report the reason, and stop.
+
+        Args:
+            reason: A stable word.
+            detail: For people.
+            retry_after_s: How long the next run should wait; None: as usual.
+            hard: Without a closing handshake.
+        """
         if self._ended:
             return
         self._ended = True
-        if self._line is not None:
-            self._line.abort(reason) if hard else self._line.close(1000, "")
-        with contextlib.suppress(JournalFull):  # then coverage ends at the last mark
+        if self._socket is not None:
+            self._socket.abort(reason) if hard else self._socket.close(1000, "")
+        with contextlib.suppress(JournalFull):  # then coverage ends at the last proof
             cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
-            self._epoch.close(max(self._time.wall_ns, self._listening.proven_until_ns), cause)
-        self._stats.say(self._time.now, at_once=True)
+            self._epoch.close(max(self._time.wall_ns, self._coverage.proven_until_ns), cause)
+        self._stats.log_unused(self._time.now, at_once=True)
         self._report("ended")
         self._to.supervisor.tell(
             ConnectionEnded(
                 child=self.child,
                 incarnation=self.incarnation,
-                epoch=self._listening.epoch,
+                epoch=self._coverage.epoch,
                 reason=reason,
                 detail=detail,
                 retry_after_s=retry_after_s,

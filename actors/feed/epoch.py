@@ -1,6 +1,6 @@
-"""An epoch: the coverage book of one connection, written into the journal as it grows.
+"""An epoch: the coverage of one run of a connection, written into the journal as it grows.
 
-Every method that writes raises `JournalFull` or `JournalFailed`, see `ports.Journal`.
+Every method that writes raises `JournalFull` or `JournalFailed`, see `journal.recorder`.
 """
 
 from collections.abc import Iterable
@@ -8,80 +8,83 @@ from collections.abc import Iterable
 from actors.feed.coverage import CoverageBook
 from actors.journal.recorder import Recorder
 from actors.model import facts
-from actors.model.connection import ConnectionSpec
+from actors.model.connection import ConnectionSpec, GapCause
 from actors.model.trade import TokenId
 
 SLACK_S = 0.5
-"""So much too early a mark is written, rather than that its connection is woken for it again."""
+"""A proof is written so much too early rather than that the connection is woken for it again."""
+
+
+def open_epoch(recorder: Recorder, spec: ConnectionSpec, at_ns: int) -> int:
+    """Write that the connection shook hands; return the number of its epoch."""
+    return recorder.fact(facts.ListeningOpened(at_ns=at_ns, connection=spec.name, feed=spec.feed))
 
 
 class Epoch:
-    """What one life of a connection proves of its listening."""
+    """Writes what one connection proves of its coverage. In the thread of its actor.
 
-    def __init__(self, recorder: Recorder, listening: CoverageBook, *, mark_s: float = 5.0) -> None:
+    Args:
+        proof_s: Seconds between two proofs that are written.
+    """
+
+    def __init__(self, recorder: Recorder, coverage: CoverageBook, *, proof_s: float = 5.0) -> None:
         self._recorder = recorder
-        self._listening = listening
-        self._mark_s = mark_s
-        self._turned_at = 0.0
-        self._owes = False
-
-    @staticmethod
-    def begin(recorder: Recorder, spec: ConnectionSpec, at_ns: int) -> int:
-        """Write that the connection shook hands; give the number of its epoch."""
-        opened = facts.ListeningOpened(at_ns=at_ns, connection=spec.name, feed=spec.feed)
-        return recorder.fact(opened)
-
-    def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
-        """Coverage of these begins."""
-        self._write(facts.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
+        self._coverage = coverage
+        self._proof_s = proof_s
+        self._checked_at = 0.0
+        self._proof_due = False
 
     @property
     def wakes_at(self) -> float:
-        """Return when it is to turn again."""
-        return self._turned_at + self._mark_s
+        """Return when `check` is to be called next, monotonic seconds."""
+        return self._checked_at + self._proof_s
 
-    def turn(self, now: float) -> None:
-        """Let a mark be due after every `mark_s`; it is best written with the next frame.
+    def check(self, now: float) -> None:
+        """Let a proof be due after every `proof_s`; it is best written with the next frame.
 
-        That proves the time until now. What was proven long ago, or is due since the
-        turn before because no frame came, does not wait.
+        That frame proves the time until now. A proof that moved long ago, or that was due
+        at the last check already because no frame came, is written at once.
         """
         if now < self.wakes_at - SLACK_S:
             return
-        self._turned_at = now
-        if self._owes or self._listening.unmarked_ns >= self._mark_s * 1e9:
-            self.mark()
-        self._owes = True
+        self._checked_at = now
+        if self._proof_due or self._coverage.unwritten_ns >= self._proof_s * 1e9:
+            self.write_proof()
+        self._proof_due = True
 
-    def heard(self) -> None:
-        """A frame was handled: write the mark that is due, if this proved anything."""
-        if self._owes and self.mark():
-            self._owes = False
+    def frame_handled(self) -> None:
+        """Write the proof if one is due and the handled frame moved it."""
+        if self._proof_due and self.write_proof():
+            self._proof_due = False
 
-    def mark(self) -> bool:
-        """Write until when everything was heard; False when that has not moved."""
-        until_ns = self._listening.mark()
+    def write_proof(self) -> bool:
+        """Write until when everything was received; return False when that has not moved."""
+        until_ns = self._coverage.take_proof()
         if until_ns is not None:
             self._write(facts.ListeningProven(proofs=((self._number, until_ns),)))
         return until_ns is not None
 
-    def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
-        """Coverage of these ends at the proof."""
-        released = self._listening.release(tokens)
-        if released:
-            self._end(released, self._listening.proven_until_ns, cause)
+    def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
+        """Write that the coverage of these begins."""
+        self._write(facts.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
 
-    def doubt(self, tokens: Iterable[TokenId]) -> None:
-        """Coverage of these ended when each was last heard."""
+    def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
+        """Write that the coverage of these ends at the proof."""
+        released = self._coverage.release(tokens)
+        if released:
+            self._write_release(released, self._coverage.proven_until_ns, cause)
+
+    def withdraw(self, tokens: Iterable[TokenId]) -> None:
+        """Write that the coverage of each of these ended when it was last received."""
         for token in tokens:
-            until_ns = self._listening.doubt(token)
+            until_ns = self._coverage.withdraw(token)
             if until_ns is not None:
-                self._end((token,), until_ns, "deaf")
+                self._write_release((token,), until_ns, GapCause.TOKEN_MISSED.value)
 
     def close(self, at_ns: int, cause: str) -> None:
-        """End what began; before it began there is nothing to end."""
+        """Write the end of the epoch; one that was never opened needs none."""
         if self._number:
-            until_ns = self._listening.proven_until_ns or None
+            until_ns = self._coverage.proven_until_ns or None
             self._write(
                 facts.ListeningClosed(
                     epoch=self._number, at_ns=at_ns, until_ns=until_ns, reason=cause
@@ -90,9 +93,9 @@ class Epoch:
 
     @property
     def _number(self) -> int:
-        return self._listening.epoch
+        return self._coverage.epoch
 
-    def _end(self, tokens: tuple[TokenId, ...], until_ns: int, cause: str) -> None:
+    def _write_release(self, tokens: tuple[TokenId, ...], until_ns: int, cause: str) -> None:
         self._write(
             facts.TokensReleased(epoch=self._number, until_ns=until_ns, tokens=tokens, cause=cause)
         )

@@ -1,6 +1,10 @@
-"""What one connection makes of frames: trades to record, tokens confirmed, hints to pass on."""
+"""What one connection makes of frames: trades to record, tokens confirmed, markets announced.
 
-from collections.abc import Iterable, Iterator, Sequence
+`Ingest` decodes frames that arrived together, numbers identical trades with
+`OccurrenceCounter` and builds the journal record. It writes nothing itself.
+"""
+
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -13,32 +17,129 @@ from actors.model.trade import TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 
 FRAMES_AT_ONCE: Final = 256
+"""Most frames that are ingested together."""
+BYTES_AT_ONCE: Final = 1 << 20
+"""Most bytes of frames that are ingested together; a longer frame is ingested alone. So a
+frame that fits the journal alone also fits it together with others, and damage to the journal
+costs no more."""
 
 
-# MERGED: identical trades on one connection, told apart by counting. The feed has
-# no trade id, and two real fills may look the same. The k-th identical trade on one connection
-# is the k-th on every other, so its number, with all that it says, is its identity. Counts are
-# kept by exchange time, in slices. A slice is forgotten when all of it lies more than
-# `window_ms` behind the newest time seen, and the oldest go first when more than `most_keys`
-# trades are remembered: a twin that comes later than that counts as a first trade, which the
-# unique key then holds for a repeat.
+def portions(frames: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """Split frames that arrived together, in their order, into parts that may be one record."""
+    if len(frames) > FRAMES_AT_ONCE:
+        starts = range(0, len(frames), FRAMES_AT_ONCE)
+        parts = [portions(frames[start : start + FRAMES_AT_ONCE]) for start in starts]
+        return list(chain.from_iterable(parts))
+    if len(frames) > 1 and sum(map(len, frames)) > BYTES_AT_ONCE:
+        middle = len(frames) // 2
+        return [*portions(frames[:middle]), *portions(frames[middle:])]
+    return [frames] if frames else []
+
+
+class Ingested(msgspec.Struct, frozen=True, gc=False):
+    """Frames that arrived together, decoded.
+
+    Attributes:
+        record: What the journal keeps of them, or None when they hold nothing to keep.
+        trades: Each with its occurrence; those of canary tokens left out.
+        hashes: The `trade_hash` of each.
+        confirmed: Tokens whose first `book` is among them.
+    """
+
+    decoded: channel.Decoded
+    record: FramesSeen | None
+    trades: tuple[Trade, ...]
+    hashes: tuple[int, ...]
+    confirmed: tuple[TokenId, ...]
+
+
+class Ingest:
+    """Decodes frames, numbers identical trades, fills the coverage book; one for each epoch."""
+
+    def __init__(self, spec: ConnectionSpec, epoch: int) -> None:
+        self.coverage = CoverageBook(epoch)
+        self._spec = spec
+        self._canary = frozenset(spec.canary)
+        self._occurrences = OccurrenceCounter()
+
+    def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
+        """Decode frames that arrived together. Never raises, whatever the feed sends."""
+        decoded = channel.decode(frames, received_at_ns)
+        trades, hashes = self._occurrences.number(self._own(decoded.trades))
+        # Before the books: a trade in front of the first `book` of its token does not count.
+        self.coverage.add_trades(trades)
+        confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
+        record = None
+        if trades or decoded.rejections:
+            record = self._record(decoded, trades, hashes, received_at_ns)
+        return Ingested(decoded, record, trades, hashes, confirmed)
+
+    def record_tokens(self, tokens: Iterable[TokenId]) -> None:
+        """Record the trades of these from now on, though one may have been a canary."""
+        self._canary = self._canary.difference(tokens)
+
+    def missed(self, trade: Trade) -> bool:
+        """Return whether this connection claims to have received a trade that never arrived."""
+        claimed = self.coverage.claims(trade.token_id, trade.traded_at_ms)
+        return claimed and not self._occurrences.seen(trade)
+
+    def _own(self, received: tuple[Trade, ...]) -> tuple[Trade, ...]:
+        if not self._canary:
+            return received
+        return tuple([trade for trade in received if trade.token_id not in self._canary])
+
+    def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
+        return tuple([token for token in books if self.coverage.add_book(token, at_ns)])
+
+    def _record(
+        self,
+        decoded: channel.Decoded,
+        trades: tuple[Trade, ...],
+        hashes: tuple[int, ...],
+        received_at_ns: int,
+    ) -> FramesSeen:
+        received, raws = decoded.trades, decoded.kept
+        if len(received) > len(trades):  # frames with nothing but canaries are kept by others
+            parts = [channel.decode((raw,), received_at_ns) for raw in raws]
+            parts = [part for part in parts if part.rejections or self._own(part.trades)]
+            raws = tuple(chain.from_iterable(part.kept for part in parts))
+            received = tuple(chain.from_iterable(part.trades for part in parts))
+        if len(received) == len(trades):
+            occurrences = tuple([trade.occurrence for trade in trades])
+        else:
+            numbered = iter(trades)
+            occurrences = tuple(
+                0 if trade.token_id in self._canary else next(numbered).occurrence
+                for trade in received
+            )
+        epoch, connection = self.coverage.epoch, self._spec.name
+        return FramesSeen(epoch, connection, received_at_ns, occurrences, raws, hashes)
 
 
 _SLICES: Final = 60
 
 
 class Numbered(NamedTuple):
-    """Prints, each with its occurrence, and the `trade_hash` of each."""
+    """Trades, each with its occurrence, and the `trade_hash` of each."""
 
     trades: tuple[Trade, ...]
     hashes: tuple[int, ...]
 
 
 class OccurrenceCounter:
-    """Numbers the trades of one connection; a new connection begins anew.
+    """Numbers identical trades on one connection; each epoch has a counter of its own.
+
+    The feed has no trade id, and two real trades may look the same. The k-th identical trade
+    on one connection is the k-th on every other, so that number, with all that a trade says,
+    is its identity.
+
+    Counts are kept by exchange time, in slices. A slice is forgotten when all of it lies more
+    than `window_ms` behind the newest time seen, and the oldest go first when more than
+    `most_keys` trades are remembered. An identical trade that comes later than that counts as
+    a first one, and the unique key in the database then takes it for a duplicate.
 
     Args:
-        window_ms: How far back in exchange time twins are recognised.
+        window_ms: How far back in exchange time identical trades are recognised.
         most_keys: How many distinct trades are remembered, about 100 bytes each.
     """
 
@@ -70,7 +171,7 @@ class OccurrenceCounter:
         )
         return Numbered(numbered, trade_hashes(numbered))
 
-    def heard(self, trade: Trade) -> bool:
+    def seen(self, trade: Trade) -> bool:
         """Return whether this trade, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
         first = (msgspec.structs.replace(trade, occurrence=1),)
@@ -114,115 +215,11 @@ class OccurrenceCounter:
 
 
 def _keys(firsts: Sequence[Trade], digests: Sequence[int]) -> list[int]:
-    # 64 bits again, and a third of the memory of what goes into them.
-    said = zip(
+    # A hash has 64 bits again, and a third of the memory of what goes into it.
+    identities = zip(
         [first.token_id for first in firsts],
         [first.traded_at_ms for first in firsts],
         digests,
         strict=True,
     )
-    return list(map(hash, said))
-
-
-"""Most frames that are taken together."""
-BYTES_AT_ONCE: Final = 1 << 20
-"""Most bytes of frames that are taken together; a longer frame is taken alone. So whatever
-fits the journal by itself fits it in company, and damage to the journal costs no more."""
-
-
-def portions(frames: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Part what arrived together, in its order."""
-    for start in range(0, len(frames), FRAMES_AT_ONCE):
-        yield from _halves(frames[start : start + FRAMES_AT_ONCE])
-
-
-def _halves(frames: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    if len(frames) == 1 or sum(map(len, frames)) <= BYTES_AT_ONCE:
-        yield frames
-    else:
-        middle = len(frames) // 2
-        yield from _halves(frames[:middle])
-        yield from _halves(frames[middle:])
-
-
-class Ingested(msgspec.Struct, frozen=True, gc=False):
-    """Some frames that arrived together, understood.
-
-    Attributes:
-        record: What the journal keeps of them, or None when they hold nothing to keep.
-        trades: Numbered; those of canary tokens left out.
-        hashes: The `trade_hash` of each.
-        confirmed: Tokens whose first `book` is among them.
-    """
-
-    decoded: channel.Decoded
-    record: FramesSeen | None
-    trades: tuple[Trade, ...]
-    hashes: tuple[int, ...]
-    confirmed: tuple[TokenId, ...]
-
-    @property
-    def weight(self) -> int:
-        """Return the number of trades and rejections to record."""
-        return len(self.trades) + len(self.decoded.rejections)
-
-
-class Ingest:
-    """Decodes, numbers twins, keeps the coverage book; one for each epoch."""
-
-    def __init__(self, spec: ConnectionSpec, epoch: int) -> None:
-        self.listening = CoverageBook(epoch)
-        self._spec = spec
-        self._canary = frozenset(spec.canary)
-        self._twins = OccurrenceCounter()
-
-    def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
-        """Understand frames that arrived together. Never raises, whatever the feed sends."""
-        decoded = channel.decode(frames, received_at_ns)
-        trades, hashes = self._twins.number(self._own(decoded.trades))
-        self.listening.printed(trades)  # before the books: what came before one does not count
-        confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
-        kept = None
-        if trades or decoded.rejections:
-            kept = self._record(decoded, trades, hashes, received_at_ns)
-        return Ingested(decoded, kept, trades, hashes, confirmed)
-
-    def _record(
-        self,
-        decoded: channel.Decoded,
-        trades: tuple[Trade, ...],
-        hashes: tuple[int, ...],
-        received_at_ns: int,
-    ) -> FramesSeen:
-        heard, raws = decoded.trades, decoded.kept
-        if len(heard) > len(trades):  # frames with nothing but canaries are for others to keep
-            parts = [channel.decode((raw,), received_at_ns) for raw in raws]
-            parts = [part for part in parts if part.rejections or self._own(part.trades)]
-            raws = tuple(chain.from_iterable(part.kept for part in parts))
-            heard = tuple(chain.from_iterable(part.trades for part in parts))
-        numbers = self._occurrences(heard, trades)
-        epoch, connection = self.listening.epoch, self._spec.name
-        return FramesSeen(epoch, connection, received_at_ns, numbers, raws, hashes)
-
-    def own(self, tokens: Iterable[TokenId]) -> None:
-        """Record the trades of these from now on, though one may have been a canary."""
-        self._canary = self._canary.difference(tokens)
-
-    def missed(self, trade: Trade) -> bool:
-        """Return whether this connection claims to have heard a trade that never arrived here."""
-        claimed = self.listening.claims(trade.token_id, trade.traded_at_ms)
-        return claimed and not self._twins.heard(trade)
-
-    def _own(self, heard: tuple[Trade, ...]) -> tuple[Trade, ...]:
-        if not self._canary:
-            return heard
-        return tuple([each for each in heard if each.token_id not in self._canary])
-
-    def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
-        return tuple([token for token in books if self.listening.book(token, at_ns)])
-
-    def _occurrences(self, heard: tuple[Trade, ...], trades: tuple[Trade, ...]) -> tuple[int, ...]:
-        if len(heard) == len(trades):
-            return tuple([trade.occurrence for trade in trades])
-        numbers = iter(trades)
-        return tuple(0 if p.token_id in self._canary else next(numbers).occurrence for p in heard)
+    return list(map(hash, identities))

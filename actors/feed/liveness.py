@@ -1,52 +1,39 @@
-"""Whether a connection still tells what happens, and why it does not.
+"""Whether a connection still receives what happens, and what its end means.
 
-A PONG proves that the transport lives, never that data flows: connections have
-answered pings for hours without a single event. So bytes and data are judged
-apart. Quiet markets are silent for good reason, so before silence is held
-against a connection it is *probed*: a token is subscribed again, and its `book`
-is data. Where that `book` does not come although it is due, something was lost,
-perhaps more: when data comes again later, it does not prove that silence.
-Seconds are monotonic and passed in.
+A PONG proves that the transport works, never that data flows: connections have answered
+pings for hours without a single event. So bytes and data are judged apart. Quiet markets
+are silent for good reason, so before silence counts against a connection it is *probed*:
+a token is subscribed again, and its `book` is data. Where that `book` is overdue, something
+was lost, perhaps more than the answer: when data comes again later, it does not prove that
+silence.
+
+`Liveness` judges the silence, `MissedTokenCounter` the tokens that fail alone, and
+`close_reason` reads how the other side ended the connection. All seconds are monotonic and
+passed in.
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from actors.feed.coverage import CoverageBook
+from actors.feed.ports import FeedSocket
 from actors.model.connection import ALL_RESOLVED
 from actors.model.trade import TokenId
 
 
-class Signs(Protocol):
-    """What is seen of a line, in monotonic seconds; 0.0 means never."""
-
-    @property
-    def last_byte_at(self) -> float:
-        """When the last byte arrived."""
-
-    @property
-    def last_data_at(self) -> float:
-        """When the last data frame was complete; PONG is no data."""
-
-    @property
-    def stalled_since(self) -> float:
-        """Since when one frame has been incomplete."""
-
-
 class Liveness:
-    """The judge of one connection.
+    """Judges one connection by its silence.
 
     Args:
-        silence_s: How long data may stay away. A connection that carries no
-            canary (the announcements of new markets) needs more than one that does.
+        silence_s: How long data may stay away. A connection without a canary that only
+            receives announcements of new markets needs longer than one with trades.
         transport_s: How long every byte may stay away, answers to PING included.
         stall_s: How long one frame may take.
         books_s: How long the first `book` may take, when tokens were subscribed.
         ping_s: How often PING is due.
-        answer_s: How long before the end of its patience it probes; half of the
-            patience at most.
+        answer_s: How long before the end of `silence_s` it probes; half of it at most.
     """
 
     def __init__(
@@ -72,12 +59,12 @@ class Liveness:
         self._suspected = False
 
     def subscribed(self, now: float) -> None:
-        """The first subscription was sent; said again it changes nothing."""
+        """Note that the first subscription was sent; later calls change nothing."""
         if self._subscribed_at is None:
             self._subscribed_at = self._pinged_at = now
 
     def ping_due(self, now: float) -> bool:
-        """Return whether PING is to be sent now; a yes counts as sent.
+        """Return whether PING is to be sent now; True counts as sent.
 
         Never before the first subscription: the server would close the socket.
         """
@@ -86,111 +73,118 @@ class Liveness:
         self._pinged_at = now
         return True
 
-    def probe_due(self, now: float, line: Signs) -> bool:
+    def probe_due(self, now: float, socket: FeedSocket) -> bool:
         """Return whether to subscribe a token again, to see whether data comes.
 
-        Once in each silence; a yes counts as done.
+        True once in each silence; it counts as done.
         """
         if self._subscribed_at is None:
             return False
-        silent_since = max(line.last_data_at, self._subscribed_at)
+        silent_since = max(socket.last_data_at, self._subscribed_at)
         early = now - silent_since < self._silence_s - self._answer_s
         if early or self._probed_at > silent_since:
             return False
         self._probed_at = now
         return True
 
-    def resumed(self, now: float, line: Signs) -> bool:
-        """Say, once, that data comes again after a probe that was not answered in time.
+    def resumed(self, now: float, socket: FeedSocket) -> bool:
+        """Return True, once, when data comes again after a probe whose answer was overdue.
 
-        To be asked on every Tick, and before a frame is handled.
+        To be called on every Tick, and before a frame is handled.
         """
-        if line.last_data_at < self._probed_at:
+        if socket.last_data_at < self._probed_at:
             overdue = now - self._probed_at >= self._answer_s
             self._unanswered = self._unanswered or overdue
             return False
         unanswered, self._unanswered = self._unanswered, False
         return unanswered
 
-    def wakes_at(self, line: Signs) -> float:
+    def wakes_at(self, socket: FeedSocket) -> float:
         """Return when there is something to do or to judge next; 0.0: on every Tick."""
         since = self._subscribed_at
-        if since is None or self._suspected or line.stalled_since:
+        if since is None or self._suspected or socket.stalled_since:
             return 0.0
         return min(
             self._pinged_at + self._ping_s,
-            max(line.last_byte_at, since) + self._transport_s,
-            max(line.last_data_at, since) + self._silence_s - self._answer_s,
+            max(socket.last_byte_at, since) + self._transport_s,
+            max(socket.last_data_at, since) + self._silence_s - self._answer_s,
         )
 
-    def verdict(
-        self, now: float, line: Signs, listening: CoverageBook, *, exchange_silent: bool = False
+    def reason_to_end(
+        self,
+        now: float,
+        socket: FeedSocket,
+        coverage: CoverageBook,
+        *,
+        exchange_silent: bool = False,
     ) -> str | None:
-        """Return the reason to end this connection, or None; to be asked on every Tick.
+        """Return the reason to end this connection, or None; to be called on every Tick.
 
         While the whole exchange is silent, silence is no reason.
 
-        A reason must hold on two Ticks in a row. When the process itself was
-        stopped for a while, the first Tick after it sees nothing but silence on
-        every line; by the second, what waited in the buffers has been read.
+        A reason must hold on two Ticks in a row. When the process itself was stopped for a
+        while, the first Tick after it sees nothing but silence on every socket; by the
+        second, what waited in the buffers has been read.
         """
-        reason = self._reason(now, line, listening)
+        reason = self._reason(now, socket, coverage)
         if exchange_silent and reason in ("frozen", "no_books"):
             reason = None
         held, self._suspected = self._suspected, reason is not None
         return reason if held else None
 
-    def _reason(self, now: float, line: Signs, listening: CoverageBook) -> str | None:
+    def _reason(self, now: float, socket: FeedSocket, coverage: CoverageBook) -> str | None:
         since = self._subscribed_at
         if since is None:
             return None
-        if line.stalled_since and now - line.stalled_since >= self._stall_s:
+        if socket.stalled_since and now - socket.stalled_since >= self._stall_s:
             return "stalled_frame"
-        if now - max(line.last_byte_at, since) >= self._transport_s:
+        if now - max(socket.last_byte_at, since) >= self._transport_s:
             return "dead_transport"
-        bookless = listening.requested_count > 0 and listening.books_total == 0
+        bookless = coverage.requested_count > 0 and coverage.books_total == 0
         if bookless and now - since >= self._books_s:
             return "no_books"
-        silent = now - max(line.last_data_at, since) >= self._silence_s
+        silent = now - max(socket.last_data_at, since) >= self._silence_s
         if silent and now - self._probed_at >= self._answer_s / 2:
             return "frozen"
         return None
 
 
-# MERGED: tokens for which a connection was found deaf, and when asking again
-# does not help.
 class MissedTokenCounter:
-    """Whether a connection had better be replaced.
+    """Counts how often tokens were missed on a connection, to tell when to replace it.
 
     Args:
-        window_s: A second doubt within so long, in monotonic seconds, is one too many.
-        answer_s: So long the `book` of a doubted token may take.
+        window_s: A second miss within this many seconds is one too many.
+        answer_s: How long the `book` of a missed token may take after it was subscribed again.
     """
 
     def __init__(self, *, window_s: float = 300.0, answer_s: float = 10.0) -> None:
         self._window_s = window_s
         self._answer_s = answer_s
-        self._doubted_at: float | None = None
-        self._again = False
+        self._missed_at: float | None = None
+        self._repeatedly = False
         self._tokens: dict[TokenId, float] = {}
 
     def add(self, tokens: Iterable[TokenId], now: float) -> None:
-        """The connection was deaf for these, and asks for them anew."""
-        before, self._doubted_at = self._doubted_at, now
-        self._again = self._again or (before is not None and now - before <= self._window_s)
+        """Note that these were missed and are subscribed again."""
+        before, self._missed_at = self._missed_at, now
+        self._repeatedly = self._repeatedly or (
+            before is not None and now - before <= self._window_s
+        )
         self._tokens.update(dict.fromkeys(tokens, now))
 
-    def beyond_cure(self, now: float, waiting: Collection[TokenId]) -> bool:
-        """Return whether it was doubted twice, or a doubted token still waits for its `book`."""
+    def too_many(self, now: float, waiting: Collection[TokenId]) -> bool:
+        """Return whether tokens were missed twice, or a missed one still waits for its `book`.
+
+        Args:
+            now: Monotonic seconds.
+            waiting: The tokens of the connection whose `book` is awaited.
+        """
         self._tokens = {token: at for token, at in self._tokens.items() if token in waiting}
-        return self._again or any(now - at >= self._answer_s for at in self._tokens.values())
+        return self._repeatedly or any(now - at >= self._answer_s for at in self._tokens.values())
 
 
-# MERGED: How the other side ended a connection, and what follows from it.
-
-
-_COMPLAINT: Final = "closed_1008"
-_COMPLAINT_S: Final = 10.0
+_POLICY_VIOLATION: Final = "closed_1008"
+_POLICY_VIOLATION_S: Final = 10.0
 _RESOLVED_S: Final = 300.0
 
 
@@ -199,8 +193,8 @@ class CloseReason(msgspec.Struct, frozen=True):
 
     Attributes:
         reason: Why the connection ended, a stable word.
-        retry_after_s: How long its successor had better wait; None: as usual.
-        complaint: It was something that we said.
+        retry_after_s: How long the next connection should wait; None: as usual.
+        complaint: The exchange objects to something that we sent.
     """
 
     reason: str
@@ -209,13 +203,13 @@ class CloseReason(msgspec.Struct, frozen=True):
 
 
 def close_reason(reason: str, detail: str) -> CloseReason:
-    """Read the reason and the words that came with it.
+    """Return what the reason and the text that came with it mean.
 
-    A connection whose markets are all resolved needs no other one until it is
-    given more tokens; it looks again in a few minutes, in case the words were wrong.
+    A connection whose markets are all resolved needs no other one until it is given more
+    tokens; it is tried again after a few minutes, in case the text was wrong.
     """
     if reason == "closed_1000" and "resolved" in detail:
         return CloseReason(ALL_RESOLVED, _RESOLVED_S)
-    if reason == _COMPLAINT:
-        return CloseReason(reason, _COMPLAINT_S, complaint=True)
+    if reason == _POLICY_VIOLATION:
+        return CloseReason(reason, _POLICY_VIOLATION_S, complaint=True)
     return CloseReason(reason)

@@ -1,63 +1,60 @@
-"""What the actors need of the world, as Protocols; `app.py` hands in the edges that fit.
-
-Each method says what it raises; nothing here is implemented.
-"""
+"""What a connection needs of the network, as protocols; `transport` and `app` implement them."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 
 class FeedSocket(Protocol):
-    """One adopted socket: written through here, read by the reactor.
+    """One connected WebSocket: written through here, read by the reactor's thread.
 
-    `last_byte_at`, `last_data_at` and `stalled_since` are monotonic seconds
-    (0.0: never); a control text such as PONG is no data.
+    `last_byte_at`, `last_data_at` and `stalled_since` are monotonic seconds (0.0: never);
+    a control text such as PONG is no data.
     """
 
     @property
     def last_byte_at(self) -> float:
-        """When the last byte arrived."""
+        """Return when the last byte arrived."""
 
     @property
     def last_data_at(self) -> float:
-        """When the last data frame arrived, handed on or skipped."""
+        """Return when the last data frame arrived, handed on or skipped."""
 
     @property
     def stalled_since(self) -> float:
-        """Since when a frame has been incomplete."""
+        """Return since when a frame has been incomplete."""
 
     @property
     def bytes_total(self) -> int:
-        """Bytes received."""
+        """Return how many bytes were received."""
 
     @property
     def frames_total(self) -> int:
-        """Frames received, skipped ones included."""
+        """Return how many frames were received, skipped ones included."""
 
     def handled(self, size: int) -> None:
-        """Tell that messages of so many bytes in all are done with: there may come more."""
+        """Note that messages of so many bytes in all were handled: more may be handed on."""
 
     def send_text(self, text: str) -> None:
         """Queue a text frame."""
 
     def take_sample(self) -> tuple[int, bytes] | None:
-        """Return the time of receipt (wall clock, ns) and the bytes of a frame that was skipped.
+        """Return the time of receipt (wall clock, ns) and the bytes of a skipped frame.
 
-        The latest, once; None when there is none, or when frames of before may wait.
+        The latest one, once; None when there is none, or when earlier frames may still wait.
         """
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
-        """Name the byte strings whose frames are to be handed on."""
+        """Set the byte strings of which a frame must contain one to be handed on."""
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye; frames go on arriving until the end is told."""
+        """Start the closing handshake; frames may arrive until `on_end` is called."""
 
     def abort(self, reason: str) -> None:
-        """End it now."""
+        """Close the socket at once."""
 
 
 class Dialler(Protocol):
-    """Opens lines: a blocking handshake, then the reactor reads."""
+    """Opens connections: a blocking handshake, then the reactor reads."""
 
     def dial(
         self,
@@ -67,8 +64,11 @@ class Dialler(Protocol):
     ) -> FeedSocket:
         """Connect within the deadline.
 
-        `on_frames(received_at_ns, frames)` and, once, `on_end(reason, detail)`
-        are called in the reactor's thread.
+        Args:
+            markers: See `FeedSocket.set_markers`.
+            on_frames: Called in the reactor's thread with the time of receipt (wall clock,
+                ns) and the frames.
+            on_end: Called once in the reactor's thread, with reason and detail.
 
         Raises:
             FeedLost: With a stable reason.

@@ -47,7 +47,7 @@ class GapCause(StrEnum):
     NEVER_CONFIRMED = "never_confirmed"
     DISCONNECTED = "disconnected"
     FROZEN = "frozen"
-    DEAF = "deaf"
+    TOKEN_MISSED = "deaf"  # noqa: S105 -- the text that the tables hold until they change
     PROCESS_DOWN = "process_down"
     DISK_FULL = "disk_full"
     EXCHANGE_SILENT = "exchange_silent"

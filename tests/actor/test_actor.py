@@ -61,7 +61,7 @@ def test_a_message_goes_to_its_handler_and_an_answer_comes_back() -> None:
 
 
 def test_an_unknown_message_is_an_error_that_names_both() -> None:
-    with pytest.raises(UnknownMessage, match="Diligent was told Birthday"):
+    with pytest.raises(UnknownMessage, match="Diligent received Birthday"):
         Diligent(Box()).on_receive(type("Birthday", (Message,), {})())
 
 

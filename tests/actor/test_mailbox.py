@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pykka._envelope import Envelope
 
-from actors.actor import MOST_PATIENT, BatchingMailbox
+from actors.actor import MOST_UNWOKEN, BatchingMailbox
 from actors.messages import CatchUp, Flush, Message
 
 WAIT_S = 20
@@ -46,7 +46,7 @@ def test_what_can_wait_wakes_nobody_and_what_cannot_does() -> None:
 
 def test_much_that_could_wait_wakes_the_owner() -> None:
     told = inbox()
-    put(told, *[CatchUp()] * (MOST_PATIENT - 1))
+    put(told, *[CatchUp()] * (MOST_UNWOKEN - 1))
     assert not woken(told)
     put(told, CatchUp())
     assert woken(told)

@@ -77,10 +77,9 @@ MUTATIONS = (
     Mutation(
         "coverage close",
         "actors/feed/epoch.py",
-        "        if self._number:\n"
-        "            until_ns = self._listening.proven_until_ns or None\n",
+        "        if self._number:\n            until_ns = self._coverage.proven_until_ns or None\n",
         "        if not self._number:\n"
-        "            until_ns = self._listening.proven_until_ns or None\n",
+        "            until_ns = self._coverage.proven_until_ns or None\n",
         ("tests/feed/test_actor.py",),
     ),
     Mutation(

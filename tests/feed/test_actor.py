@@ -38,7 +38,7 @@ from actors.model.facts import (
 )
 from actors.model.trade import TokenId
 from actors.writer.gather import replay
-from tests.fakes import FakeDialler, FakeJournal, FakeLine
+from tests.fakes import FakeDialler, FakeJournal, FakeSocket
 from tests.fakes_box import Box, drain
 
 MS = 1_000_000
@@ -110,12 +110,12 @@ class House:
             ),
             dialler=self.dialler,
             recorder=Recorder(self.journal, self.writer, inflight_max=inflight_max),
-            settings=ConnectionSettings(silence_s=60, mark_s=5, release_s=10),
+            settings=ConnectionSettings(silence_s=60, proof_s=5, release_s=10),
         )
 
     @property
-    def line(self) -> FakeLine:
-        return self.dialler.lines[-1]
+    def socket(self) -> FakeSocket:
+        return self.dialler.sockets[-1]
 
     def tick_message(self) -> Tick:
         return Tick(now=self.now, wall_ns=self.wall_ms * MS)
@@ -126,8 +126,8 @@ class House:
 
     def hear(self, *frames: bytes, after_ms: int = 0) -> None:
         """Let the reactor hand frames on, received so much after the wall clock."""
-        self.line.last_byte_at = self.line.last_data_at = self.now
-        self.line.on_frames((self.wall_ms + after_ms) * MS, frames)
+        self.socket.last_byte_at = self.socket.last_data_at = self.now
+        self.socket.on_frames((self.wall_ms + after_ms) * MS, frames)
         drain(self.actor)
 
     def confirm(self) -> "House":
@@ -141,14 +141,14 @@ class House:
         self.now += after_s
         self.wall_ms += int(after_s * 1000)
         if data:
-            self.line.last_byte_at = self.line.last_data_at = self.now
+            self.socket.last_byte_at = self.socket.last_data_at = self.now
         tick = self.tick_message()
         self.actor.on_receive(msgspec.structs.replace(tick, exchange_silent=exchange_silent))
 
     def silence(self, seconds: int, *, exchange_silent: bool = False) -> "House":
         """Let time pass in which nothing but PONG arrives."""
         for _ in range(seconds):
-            self.line.last_byte_at = self.now + 1
+            self.socket.last_byte_at = self.now + 1
             self.tick(data=False, exchange_silent=exchange_silent)
         return self
 
@@ -159,7 +159,7 @@ class House:
         return [said for said in self.records() if isinstance(said, kind)]
 
 
-def sent_tokens(line: FakeLine) -> list[tuple[str, list[str]]]:
+def sent_tokens(line: FakeSocket) -> list[tuple[str, list[str]]]:
     texts = [json.loads(text) for text in line.sent if text != "PING"]
     return [(said.get("operation", said.get("type")), said["assets_ids"]) for said in texts]
 
@@ -167,14 +167,14 @@ def sent_tokens(line: FakeLine) -> list[tuple[str, list[str]]]:
 def test_a_connection_subscribes_to_its_tokens_and_its_canary() -> None:
     house = House().connect()
 
-    assert sent_tokens(house.line) == [("market", [YES, NO, CANARY])]
+    assert sent_tokens(house.socket) == [("market", [YES, NO, CANARY])]
 
 
 def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
     tokens = tuple(TokenId(str(1000 + i)) for i in range(250))
     house = House(ConnectionSpec(name="a", feed=0, tokens=tokens)).connect()
 
-    kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.line)]
+    kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.socket)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
 
 
@@ -211,13 +211,13 @@ def test_many_frames_are_written_down_in_bounded_pieces() -> None:
 
 def test_more_is_read_only_when_what_came_is_journalled() -> None:
     house = House().confirm()
-    done = house.line.handled_bytes
+    done = house.socket.handled_bytes
     frames = (a_trade(), a_book(YES), b"PONG")
-    house.line.on_frames(house.wall_ms * MS, frames)
+    house.socket.on_frames(house.wall_ms * MS, frames)
 
-    assert house.line.handled_bytes == done
+    assert house.socket.handled_bytes == done
     drain(house.actor)
-    assert house.line.handled_bytes == done + sum(map(len, frames))
+    assert house.socket.handled_bytes == done + sum(map(len, frames))
 
 
 def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
@@ -268,11 +268,11 @@ def test_the_first_book_of_a_token_begins_its_coverage_once() -> None:
 
 def test_books_are_asked_for_only_until_every_token_is_confirmed() -> None:
     house = House().connect()
-    assert b'"bids"' in house.line.markers
+    assert b'"bids"' in house.socket.markers
     house.hear(a_book(YES))
-    assert b'"bids"' in house.line.markers
+    assert b'"bids"' in house.socket.markers
     house.hear(a_book(NO))
-    assert b'"bids"' not in house.line.markers
+    assert b'"bids"' not in house.socket.markers
 
 
 def test_marks_follow_the_exchange_time_of_what_was_handled() -> None:
@@ -333,10 +333,10 @@ def test_a_mark_that_is_due_waits_for_a_frame_until_the_next_turn_only() -> None
 
 def test_a_sample_of_what_was_skipped_proves_and_is_marked_at_once() -> None:
     house = House().confirm()
-    house.line.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
+    house.socket.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
     house.tick(5)
     assert marks(house) == [3_400]
-    assert house.line.take_sample() is None
+    assert house.socket.take_sample() is None
     house.hear(a_change(house.wall_ms))
     assert marks(house) == [3_400]
 
@@ -345,14 +345,14 @@ def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
     house = House().confirm()
     house.hear(a_change(house.wall_ms))
     house.silence(51).silence(15, exchange_silent=True)
-    tokens = len(sent_tokens(house.line))
-    house.line.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
+    tokens = len(sent_tokens(house.socket))
+    house.socket.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
     house.tick()
 
     (released,) = house.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "frozen")
-    assert len(sent_tokens(house.line)) > tokens
+    assert len(sent_tokens(house.socket)) > tokens
 
 
 def test_a_mark_waits_for_no_frame_when_much_was_proven() -> None:
@@ -381,12 +381,12 @@ def test_it_is_woken_for_its_ping() -> None:
     house = House().confirm()
     for _ in range(2):
         house.tick(5)
-    assert house.line.sent.count("PING") == 1
+    assert house.socket.sent.count("PING") == 1
     house.tick(3)
     house.tick(5)
     assert wakes_in(house) == 2.0
     house.tick(2)
-    assert house.line.sent.count("PING") == 2
+    assert house.socket.sent.count("PING") == 2
 
 
 def test_it_does_not_rest_while_it_waits_for_books_or_lets_tokens_go_or_is_silent() -> None:
@@ -417,7 +417,7 @@ def test_it_rests_though_a_token_was_asked_for_in_vain_again_and_again() -> None
 def test_a_lost_wire_closes_the_epoch_at_its_proof_and_stops() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS - 500))
-    house.line.on_end("reset", "Connection reset by peer")
+    house.socket.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
     (closed,) = house.facts(ListeningClosed)
@@ -431,7 +431,7 @@ def test_a_lost_wire_closes_the_epoch_at_its_proof_and_stops() -> None:
 
 def test_an_epoch_that_proved_nothing_ends_at_what_was_written() -> None:
     house = House().connect()
-    house.line.on_end("disconnected", "")
+    house.socket.on_end("disconnected", "")
     drain(house.actor)
 
     (closed,) = house.facts(ListeningClosed)
@@ -452,14 +452,14 @@ def test_a_rejected_handshake_ends_with_the_wait_that_the_server_asked_for() -> 
 def test_a_feed_that_is_silent_for_60_s_is_given_up_as_frozen() -> None:
     house = House().confirm()
     for _ in range(59):
-        house.line.last_byte_at = house.now + 1  # PONG arrives
+        house.socket.last_byte_at = house.now + 1  # PONG arrives
         house.tick(1, data=False)
     assert not house.supervisor.of(ConnectionEnded)
     for _ in range(2):
-        house.line.last_byte_at = house.now + 1
+        house.socket.last_byte_at = house.now + 1
         house.tick(1, data=False)
 
-    assert house.line.ended == ("abort", "frozen")
+    assert house.socket.ended == ("abort", "frozen")
     assert house.supervisor.last(ConnectionEnded).reason == "frozen"
     (closed,) = house.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
@@ -471,16 +471,16 @@ def test_ping_is_sent_every_10_s_and_never_before_the_subscription() -> None:
     for _ in range(25):
         house.tick(1)
 
-    assert house.line.sent.count("PING") == 2
-    assert house.line.sent[0] != "PING"
+    assert house.socket.sent.count("PING") == 2
+    assert house.socket.sent[0] != "PING"
 
 
 def test_more_tokens_are_subscribed_on_the_same_line() -> None:
     house = House().confirm()
     house.actor.on_receive(Subscribe(tokens=(TokenId("73"), TokenId("74"))))
 
-    assert sent_tokens(house.line)[-1] == ("subscribe", ["73", "74"])
-    assert b'"bids"' in house.line.markers
+    assert sent_tokens(house.socket)[-1] == ("subscribe", ["73", "74"])
+    assert b'"bids"' in house.socket.markers
 
 
 def test_a_token_is_let_go_only_after_it_was_heard_to_its_end() -> None:
@@ -488,12 +488,12 @@ def test_a_token_is_let_go_only_after_it_was_heard_to_its_end() -> None:
     asked_ns = house.wall_ms * MS
     house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=asked_ns))
     house.tick(1)
-    assert "unsubscribe" not in dict(sent_tokens(house.line))
+    assert "unsubscribe" not in dict(sent_tokens(house.socket))
 
     house.hear(a_change(house.wall_ms + 2_000), after_ms=2_000)
     house.tick(1)
 
-    assert sent_tokens(house.line)[-1] == ("unsubscribe", [NO])
+    assert sent_tokens(house.socket)[-1] == ("unsubscribe", [NO])
     (released,) = house.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert released.until_ns >= asked_ns
@@ -505,7 +505,7 @@ def test_a_token_is_let_go_after_10_s_even_when_nothing_proves_its_end() -> None
     for _ in range(10):
         house.tick(1)
 
-    assert sent_tokens(house.line)[-1] == ("unsubscribe", [NO])
+    assert sent_tokens(house.socket)[-1] == ("unsubscribe", [NO])
 
 
 def test_a_retired_slot_ends_when_its_last_token_was_heard_to_its_end() -> None:
@@ -529,7 +529,7 @@ def test_a_stop_ends_the_epoch_at_once_with_a_last_mark() -> None:
 
     assert len(house.facts(ListeningProven)) == 1
     assert len(house.facts(ListeningClosed)) == 1
-    assert house.line.ended == ("close", "1000")
+    assert house.socket.ended == ("close", "1000")
 
 
 def ended_at(house: House) -> int | None:
@@ -543,11 +543,11 @@ def ended_at(house: House) -> int | None:
 def test_what_was_skipped_since_the_last_tick_is_heard_before_the_end(how: str) -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
-    house.line.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
+    house.socket.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
     if how == "stopped":
         house.actor.on_receive(Retire(reason="stopped", at_once=True))
     else:
-        house.line.on_end("reset", "Connection reset by peer")
+        house.socket.on_end("reset", "Connection reset by peer")
         drain(house.actor)
 
     assert ended_at(house) == -200
@@ -557,9 +557,9 @@ def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
     house = House().confirm()
     house.hear(a_change(house.wall_ms))
     house.silence(51).silence(15, exchange_silent=True)
-    house.line.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
-    house.line.last_data_at = house.now + 0.9
-    house.line.on_end("reset", "Connection reset by peer")
+    house.socket.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
+    house.socket.last_data_at = house.now + 0.9
+    house.socket.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
     (released,) = house.facts(TokensReleased)
@@ -575,7 +575,7 @@ def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_told() -> N
 
     assert len(house.writer.told) == told
     assert house.supervisor.last(ConnectionEnded).reason == "disk_full"
-    assert house.line.ended == ("abort", "disk_full")
+    assert house.socket.ended == ("abort", "disk_full")
 
 
 def test_what_could_not_be_journalled_is_not_proven() -> None:
@@ -596,7 +596,7 @@ def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> N
 
 def test_lifecycle_events_go_to_catalogue_and_resolution() -> None:
     house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect()
-    assert json.loads(house.line.sent[0])["custom_feature_enabled"] is True
+    assert json.loads(house.socket.sent[0])["custom_feature_enabled"] is True
     announced = {
         "event_type": "new_market",
         "id": "1",
@@ -634,7 +634,7 @@ def test_frames_after_the_end_are_not_recorded() -> None:
 def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() -> None:
     house = House().confirm()
     house.hear(a_trade())
-    heard = weakref.ref(house.actor._ingest), weakref.ref(house.actor._listening)
+    heard = weakref.ref(house.actor._ingest), weakref.ref(house.actor._coverage)
     gc.disable()
     try:
         house.actor.on_stop()
@@ -645,7 +645,7 @@ def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() 
 
 def test_an_unknown_message_kills_the_actor() -> None:
     house = House()
-    with pytest.raises(UnknownMessage, match="was told Drain"):
+    with pytest.raises(UnknownMessage, match="received Drain"):
         house.actor.on_receive(Drain())
 
 
@@ -687,7 +687,7 @@ def test_a_connection_that_ends_logs_what_it_has_not_said_yet(
     house.hear(a_trade(price="1.5"))
     house.tick(1)
     house.hear(a_trade(price="1.5"))
-    house.line.on_end("reset", "")
+    house.socket.on_end("reset", "")
     drain(house.actor)
 
     assert [line["rejected"] for line in lines(caplog, "messages_rejected")] == [1, 1]

@@ -24,8 +24,13 @@ def occurrences(counter: OccurrenceCounter, trades: Sequence[Trade]) -> list[int
 
 
 def test_identical_trades_are_counted_from_one() -> None:
-    twin = at(0)
-    assert occurrences(OccurrenceCounter(), [twin, at(0, side="SELL"), twin, twin]) == [1, 1, 2, 3]
+    trade = at(0)
+    assert occurrences(OccurrenceCounter(), [trade, at(0, side="SELL"), trade, trade]) == [
+        1,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_counting_goes_on_from_frame_to_frame() -> None:
@@ -61,7 +66,7 @@ def test_nothing_but_the_number_changes() -> None:
         {"traded_at_ms": START_MS + 1},
     ],
 )
-def test_trades_that_differ_in_what_identifies_them_are_no_twins(
+def test_trades_that_differ_in_what_identifies_them_are_not_identical(
     change: dict[str, object],
 ) -> None:
     fields = {"traded_at_ms": START_MS, **change}
@@ -69,11 +74,11 @@ def test_trades_that_differ_in_what_identifies_them_are_no_twins(
 
 
 def test_one_amount_spelt_twice_is_one_amount() -> None:
-    twins = [at(0, price=Decimal("0.5")), at(0, price=Decimal("0.50"))]
-    assert occurrences(OccurrenceCounter(), twins) == [1, 2]
+    identical = [at(0, price=Decimal("0.5")), at(0, price=Decimal("0.50"))]
+    assert occurrences(OccurrenceCounter(), identical) == [1, 2]
 
 
-def test_twins_are_recognised_within_the_window_whatever_comes_between() -> None:
+def test_identical_trades_are_recognised_within_the_window_whatever_comes_between() -> None:
     counter = OccurrenceCounter(window_ms=600_000)
     assert occurrences(counter, [at(0), at(599_000), at(0)]) == [1, 1, 2]
 
@@ -138,9 +143,9 @@ def test_the_kth_identical_trade_is_number_k_however_frames_are_cut(
 def test_a_trade_that_was_numbered_is_known_and_another_is_not() -> None:
     counter = OccurrenceCounter()
     counter.number([at(0), at(0)])
-    assert counter.heard(at(0, occurrence=2))
-    assert not counter.heard(at(0, occurrence=3))
-    assert not counter.heard(at(1))
+    assert counter.seen(at(0, occurrence=2))
+    assert not counter.seen(at(0, occurrence=3))
+    assert not counter.seen(at(1))
     assert len(counter) == 1
 
 

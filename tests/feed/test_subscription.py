@@ -34,7 +34,7 @@ DEEP = b'"bids"'
 
 
 def asked_since(house: House, count: int) -> list[tuple[str, list[str]]]:
-    return sent_tokens(house.line)[count:]
+    return sent_tokens(house.socket)[count:]
 
 
 def ended(house: House) -> str:
@@ -52,7 +52,7 @@ def test_a_token_without_a_book_is_asked_for_again_after_30_s() -> None:
         house.tick()
 
     assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
-    assert DEEP in house.line.markers
+    assert DEEP in house.socket.markers
 
 
 def test_a_token_that_was_asked_for_twice_in_vain_is_reported() -> None:
@@ -126,7 +126,7 @@ def test_a_failed_probe_is_frozen_in_time() -> None:
 def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
     house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
 
-    assert len(sent_tokens(house.line)) == 1
+    assert len(sent_tokens(house.socket)) == 1
     assert ended(house) == ""
 
 
@@ -176,7 +176,7 @@ def test_data_after_an_answered_probe_proves_the_silence() -> None:
 
 def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
     house = House().confirm().silence(54).silence(30, exchange_silent=True)
-    house.line.on_end("reset", "Connection reset by peer")
+    house.socket.on_end("reset", "Connection reset by peer")
     drain(house.actor)
 
     (closed,) = house.facts(facts.ListeningClosed)
@@ -284,7 +284,7 @@ def test_trades_of_a_canary_that_became_ones_own_are_recorded() -> None:
 
 def test_a_feed_with_nothing_more_to_say_ends_the_connection_for_minutes() -> None:
     house = House().confirm()
-    house.line.on_end("closed_1000", "all subscribed assets resolved")
+    house.socket.on_end("closed_1000", "all subscribed assets resolved")
     drain(house.actor)
 
     found = house.supervisor.last(ConnectionEnded)
@@ -295,7 +295,7 @@ def test_a_complaint_of_the_feed_is_logged_and_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().confirm()
-    house.line.on_end("closed_1008", "invalid subscription payload")
+    house.socket.on_end("closed_1008", "invalid subscription payload")
     drain(house.actor)
 
     assert lines(caplog, "feed_complained")[0]["text"] == "invalid subscription payload"

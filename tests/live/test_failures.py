@@ -296,7 +296,7 @@ def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
     if kind is Subscribe:
         house.supervisor.tell(added(2))
     house.say(line, a_book("11", "12"))
-    lines = house.diallers[SLOT].lines
+    lines = house.diallers[SLOT].sockets
     house.until(lambda: house.left == 0)
     house.until(lambda: len(lines) == 2 and lines[1].sent)
     house.say(lines[1], a_trade("11", at_ms=at(7)))
@@ -374,7 +374,7 @@ def test_a_life_that_was_given_up_still_has_its_trades_stored_when_it_wakes(
     monkeypatch.setattr(line, "take_sample", hang)
     house.until(hung.is_set)
     house.say(line, a_trade("11", at_ms=at(2)))
-    lines = house.diallers[SLOT].lines
+    lines = house.diallers[SLOT].sockets
     house.until(lambda: len(lines) == 2 and lines[1].sent)
     awake.set()
     house.until(lambda: house.stored() == [at(1), at(2)])

@@ -171,7 +171,7 @@ def test_a_missed_token_is_found_by_the_other_feed_and_healed(scene: Stage) -> N
     play.scene.admin("fault", kind="miss_token", count=1)
     until(
         "the connection takes back what it claimed",
-        lambda: any(line["event"] == "tokens_deaf" for line in play.tracker.events()),
+        lambda: any(line["event"] == "tokens_missed" for line in play.tracker.events()),
         within_s=15,
     )
     until("no token is missed", lambda: healed(play.connections), within_s=40)

@@ -28,7 +28,7 @@ from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec, Escalation
 from actors.writer.actor import WriterActor, WriterSettings
 from tests.actor_harness import START, START_NS, added
-from tests.fakes import FakeDialler, FakeLine, FakeStore
+from tests.fakes import FakeDialler, FakeSocket, FakeStore
 from tests.fakes_box import Box
 from tests.feed.test_actor import a_book, a_trade
 
@@ -39,7 +39,7 @@ SLOT = "a-0000"
 
 
 class Dialler(FakeDialler):
-    """Gives lines; the first calls may die of a bug, the first to get through hang."""
+    """Returns sockets; the first calls may die of a bug, the first to get through hang."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Dialler(FakeDialler):
         markers: tuple[bytes, ...],
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
-    ) -> FakeLine:
+    ) -> FakeSocket:
         if self.bugs:
             self.bugs -= 1
             raise ZeroDivisionError("a bug of ours")
@@ -146,22 +146,22 @@ class House:
             self.now += 0.25
             self.wall_ns += 250_000_000
             for dialler in self.diallers.values():
-                for line in dialler.lines:
+                for line in dialler.sockets:
                     line.last_byte_at = line.last_data_at = self.now
             self.supervisor.tell(Tick(now=self.now, wall_ns=self.wall_ns))
             self.writer.tell(Flush())
             self.supervisor.ask(GetListening(), timeout_s=WAIT_S)  # it keeps up with time
             self.pace.wait(0.01)
 
-    def listen(self) -> FakeLine:
-        """Have one market listened to; give the line of its connection."""
+    def listen(self) -> FakeSocket:
+        """Have one market listened to; return the socket of its connection."""
         self.supervisor.tell(added(1))
-        lines = self.diallers[SLOT].lines
-        self.until(lambda: lines and lines[-1].sent)
-        return lines[-1]
+        sockets = self.diallers[SLOT].sockets
+        self.until(lambda: sockets and sockets[-1].sent)
+        return sockets[-1]
 
-    def say(self, line: FakeLine, *frames: bytes) -> None:
-        line.on_frames(self.wall_ns, frames)
+    def say(self, socket: FakeSocket, *frames: bytes) -> None:
+        socket.on_frames(self.wall_ns, frames)
 
     def health(self) -> Health:
         health: Health = self.supervisor.ask(GetHealth(), timeout_s=WAIT_S)
@@ -225,9 +225,9 @@ def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
 def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
     line = house.listen()
     line.on_end("reset", "Connection reset by peer")
-    lines = house.diallers[SLOT].lines
-    house.until(lambda: len(lines) == 2 and lines[1].sent)
-    house.say(lines[1], a_trade("11", at_ms=at(1)))
+    sockets = house.diallers[SLOT].sockets
+    house.until(lambda: len(sockets) == 2 and sockets[1].sent)
+    house.say(sockets[1], a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 
     events = [(e.event, e.reason) for b in house.store.batches for e in b.events]
@@ -243,7 +243,7 @@ def test_a_connection_that_hung_while_dialling_is_replaced_and_ends_when_it_wake
     line = house.listen()
     assert dialler.asked == 2
     dialler.open.set()
-    house.until(lambda: len(dialler.lines) == 2 and dialler.lines[1].ended)
+    house.until(lambda: len(dialler.sockets) == 2 and dialler.sockets[1].ended)
     house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.stored() == [at(1)])
 

@@ -7,17 +7,17 @@ A, B, C, D = (TokenId(str(n)) for n in range(1, 5))
 
 def test_the_busiest_tokens_come_first() -> None:
     busy = BusyTokens()
-    busy.heard([A, B, B, C, C, C, D, D, D, D])
+    busy.add([A, B, B, C, C, C, D, D, D, D])
     assert busy.top(10.0) == ((D, 4), (C, 3), (B, 2))
 
 
 def test_trades_of_two_minutes_ago_are_forgotten() -> None:
     busy = BusyTokens()
     busy.top(0.0)
-    busy.heard([A])
+    busy.add([A])
     assert busy.top(59.0) == ((A, 1),)
     busy.top(60.0)
-    busy.heard([B])
+    busy.add([B])
     assert busy.top(119.0) == ((A, 1), (B, 1))
     assert busy.top(120.0) == ((B, 1),)
     assert busy.top(180.0) == ()
@@ -25,7 +25,7 @@ def test_trades_of_two_minutes_ago_are_forgotten() -> None:
 
 def test_a_server_that_invents_tokens_does_not_fill_the_memory() -> None:
     busy = BusyTokens()
-    busy.heard(TokenId(str(n)) for n in range(5_000))
+    busy.add(TokenId(str(n)) for n in range(5_000))
     assert len(busy.top(0.0, most=10_000)) == 1_000
 
 
