@@ -17,7 +17,7 @@ WATCHDOG_S = 8.0
 
 MOMENTS = {
     "connection": "actors.feed.actor:ConnectionActor._frames_received",
-    "connection (mark)": "actors.feed.epoch:Epoch.mark",
+    "connection (proof)": "actors.feed.epoch:Epoch.write_proof",
     "writer": "actors.writer.actor:WriterActor._commit",
     "writer (tick)": "actors.writer.actor:WriterActor._tick",
     "catalog": "actors.catalog.actor:CatalogActor._tick",
