@@ -176,7 +176,7 @@ class FakeStore:
         self.closed = False
         self.journal_id = journal_id
         self.marks.setdefault(journal_id, first_seq)
-        return Opened(server="FakeSQL 1", timescale=False, mark=self.mark)
+        return Opened(server="FakeSQL 1", timescale=False, watermark=self.mark)
 
     def commit(self, batch: Batch) -> Committed:
         if self.away:
@@ -196,7 +196,7 @@ class FakeStore:
             )
             self.trades.setdefault(key, trade)
         self.batches.append(batch)
-        self.mark = max(self.mark, batch.mark or 0)
+        self.mark = max(self.mark, batch.watermark or 0)
         if self.forgets_commit:
             self.forgets_commit = False
             raise StoreUnavailable("cut during COMMIT")
@@ -205,18 +205,18 @@ class FakeStore:
             stored=stored,
             duplicates=len(batch.trades) - stored,
             rejected=len(batch.rejections),
-            mark=self.mark,
+            watermark=self.mark,
         )
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         if self.remembered:
             yield self.remembered
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
+    def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         assert set(conditions) == {market.condition_id for market in self.remembered}
         return self.said
 
-    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
+    def resolutions_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         self.stretches.append(stretch)
         if self.away:
             raise StoreUnavailable("server closed the connection")

@@ -28,7 +28,7 @@ class Driver:
         """Answer with a number for each token, or with the journal position that was given."""
         tokens: Sequence[str] = given.get("tokens", ())
         self._rows = [(token, number, True) for number, token in enumerate(tokens, 1)]
-        self._rows = self._rows or [(given.get("mark", 1),)]
+        self._rows = self._rows or [(given.get("watermark", 1),)]
         return self
 
     def fetchone(self) -> tuple[Any, ...]:
@@ -59,7 +59,7 @@ class DriverStore(Store):
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:  # noqa: ARG002
         self._session = cast(Session, self.driver)
-        return Opened(server="none", timescale=False, mark=first_seq)
+        return Opened(server="none", timescale=False, watermark=first_seq)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         return iter(())

@@ -147,7 +147,7 @@ def transactions(batches: Sequence[Batch]) -> Plain:
         ],
         "rejected": [rejected(row) for batch in batches for row in batch.rejections],
         "facts": [[seq, *fact(row)] for batch in batches for seq, row in batch.facts],
-        "watermark": batches[-1].mark,
+        "watermark": batches[-1].watermark,
     }
 
 
@@ -172,7 +172,7 @@ def market(row: Market) -> Plain:
     }
 
 
-def last_words(said: StoredEvidence) -> Plain:
+def plain_evidence(said: StoredEvidence) -> Plain:
     """Return what sources said last, where markets stood, and which were contradicted."""
     observations = [
         [
@@ -229,10 +229,10 @@ def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
         now_ms: When all of this happens.
     """
     stretch = TimeWindow(since_ms, now_ms)
-    known = [each for chunk in store.verdicts_to_check(stretch) for each in chunk]
+    known = [each for chunk in store.resolutions_to_check(stretch) for each in chunk]
     waiting = [each for chunk in store.open_markets() for each in chunk]
     markets = {each.condition_id: each for each in (*waiting, *(each.market for each in known))}
-    said = store.last_words(sorted(markets))
+    said = store.stored_evidence(sorted(markets))
     cases = CaseBook(poll_s=60, hold_s=HOLD_S)
     cases.restore(said, now_ms)
     cases.add(waiting, now_ms)

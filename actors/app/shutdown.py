@@ -98,7 +98,7 @@ class Shutdown:
         if not self._drained():
             log.warning("not_drained", extra={"note": "the rest stays in the journal"})
             # The writer may be waiting for a server that froze: have that call fail.
-            query_watchdog.cut()
+            query_watchdog.abort_calls()
 
     def _drained(self) -> bool:
         """Return whether the writer has committed all; a hurry or the deadline ends the wait."""

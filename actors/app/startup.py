@@ -62,7 +62,7 @@ def database(
         "embedded_database",
         extra={
             "note": "meant for trials; set TRACKER_DATABASE_URL for real use",
-            "connect": embedded.psql_line(),
+            "connect": embedded.psql_command(),
         },
     )
     return check_dsn(embedded.dsn())

@@ -29,7 +29,7 @@ from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_afte
 from actors.app.startup import check_schema, database, open_journal, prepare_state_dir
 from actors.config.load import Config
 from actors.database.dsn import SafeDsn
-from actors.database.session import PATIENCE_S, QueryWatchdog
+from actors.database.session import MAX_WAIT_S, QueryWatchdog
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
@@ -73,7 +73,7 @@ class Tracker:
         self._notifier = Notifier.from_environment(os.environ)
         self._to = Addresses()
         self._shutdown = Shutdown(self._to, hurry=self._hurry, stop_http=self._stop_http)
-        self._query_watchdog = QueryWatchdog(_database_cut, patience_s=self._patience_s)
+        self._query_watchdog = QueryWatchdog(_database_cut, max_wait_s=self._max_wait_s)
         self._heartbeats = Heartbeats(self._notifier, self._current_health)
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._health_at_start = self._new_health()
@@ -253,9 +253,9 @@ class Tracker:
 
     # ------------------------------------------------------------------- stop
 
-    def _patience_s(self) -> float:
-        """Return how long to wait for an answer of the database. In the guard's thread."""
-        return HURRIED_S if self._stop.is_set() else PATIENCE_S
+    def _max_wait_s(self) -> float:
+        """Return how long a call of the database may take. In the watchdog's thread."""
+        return HURRIED_S if self._stop.is_set() else MAX_WAIT_S
 
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""

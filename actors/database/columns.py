@@ -1,4 +1,4 @@
-"""Columns of rows: from what the actors tell to what a query takes."""
+"""Query parameters: turns the values of a batch into columns that PostgreSQL can hold."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from psycopg.types.numeric import Int4, Int8
 
-from actors.model.batch import ConnectionEvent, RejectedRow, verdict
+from actors.model.batch import ConnectionEvent, RejectedRow
 from actors.model.market import Market
 from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
 from actors.model.trade import Trade, trade_hashes
@@ -43,22 +43,28 @@ def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
         "sides": [row.side for row in rows],
         "prices": [row.price for row in rows],
         "sizes": [row.size for row in rows],
-        "transactions": [_bytes(row.transaction_hash) for row in rows],
+        "transactions": [
+            None if row.transaction_hash is None else hash_bytes(row.transaction_hash)
+            for row in rows
+        ],
         "trade_ids": [row.trade_id for row in rows],
         "extras": [row.extra for row in rows],
     }
 
 
-def _bytes(transaction_hash: str | None) -> bytes | None:
-    if transaction_hash is None:
-        return None
+def hash_bytes(transaction_hash: str) -> bytes:
+    """Return a transaction hash as bytes.
+
+    Raises:
+        ValueError: It is no hexadecimal text that begins with 0x.
+    """
     if not transaction_hash.startswith("0x"):
         raise ValueError("transaction hash without 0x")
     return bytes.fromhex(transaction_hash[2:])
 
 
 def rejections(rows: Sequence[RejectedRow]) -> Columns:
-    """Return the parameters of `insert_rejections`; a negative sequence stands for none."""
+    """Return the parameters of `insert_rejections`; a negative sequence is stored as NULL."""
     return {
         "received": [_clamped(row.rejection.received_at_ns) for row in rows],
         "connections": [clean(row.connection) for row in rows],
@@ -70,11 +76,19 @@ def rejections(rows: Sequence[RejectedRow]) -> Columns:
 
 
 def _clamped(ns: int) -> datetime:
-    """Return the time, or 1970: what is set aside must not be rejected again."""
+    """Return the time, or 1970 if it does not fit: a rejection must not be rejected in turn."""
     try:
         return instant(ns)
     except OverflowError:
         return EPOCH
+
+
+def rejected_payload(row: Any) -> bytes:
+    """Return any row as the payload of a rejection: as JSON if that is possible."""
+    try:
+        return msgspec.json.encode(row)
+    except (ValueError, TypeError):
+        return repr(row).encode("utf-8", "backslashreplace")
 
 
 def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
@@ -114,7 +128,7 @@ def observations(rows: Sequence[Observation]) -> Columns:
                     "condition_id": row.condition_id,
                     "source": row.source,
                     "observed_at_ms": row.observed_at_ms,
-                    "verdict": verdict(row),
+                    "verdict": outcome_text(row),
                     "reason": clean(row.reason),
                     "payouts": row.payouts,
                     "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", clean(row.payload)),
@@ -125,8 +139,23 @@ def observations(rows: Sequence[Observation]) -> Columns:
     }
 
 
+def outcome_text(observation: Observation) -> str:
+    """Return the text that `resolution_observations` has for an observation.
+
+    It is `winner <token id>`, `split`, `other payouts` or `not final`.
+    """
+    if observation.payouts is None:
+        return "not final"
+    winners = [token for token, payout in observation.payouts if payout == 1]
+    if len(winners) == 1:
+        return f"winner {winners[0]}"
+    if len({payout for _, payout in observation.payouts}) == 1:
+        return "split"
+    return "other payouts"
+
+
 def transitions(rows: Sequence[Transition]) -> Columns:
-    """Return the parameters of `insert_resolution_observations`, the tracker being the source."""
+    """Return the parameters of `insert_resolution_observations`, with `tracker` as the source."""
     return {
         "observations": _json(
             [
@@ -146,7 +175,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
 
 
 def quoted(row: Observation) -> Observation:
-    """Return the observation with its payload as a JSON string, since it is not JSON."""
+    """Return an observation whose payload is no JSON with the payload as a JSON string."""
     return msgspec.structs.replace(row, payload=_json(clean(row.payload)))
 
 

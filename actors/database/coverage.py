@@ -1,6 +1,6 @@
-"""The coverage ledger: applies facts of the journal to epochs, listening, wanted, process_life.
+"""Coverage: writes facts of the journal to epochs, listening, wanted and process_life.
 
-What the tables mean stands at the head of sql/migrations/0005_create_coverage.sql.
+The head of sql/migrations/0005_create_coverage.sql explains the tables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,58 +29,60 @@ from actors.model.facts import (
 )
 from actors.model.wall_time import instant
 
-Numbered = tuple[int, Fact]
+NumberedFact = tuple[int, Fact]
+"""A fact with its journal sequence."""
 Rows = Iterable[tuple[Any, ...]]
 
 _TOKENS_AT_ONCE = 10_000
+_PROOFS_AT_ONCE = 10_000
 _EPOCHS_AT_ONCE = 100  # each may hold 200 tokens, whose rows are rewritten
 
 
 class CoverageWriter:
-    """Writes facts in one transaction. Built for each transaction anew.
+    """Writes the facts of one transaction; made for that transaction.
 
     Args:
-        journal: The journal's key.
-        mark: Every record below it has arrived once this transaction is
-            committed; None when that is not known.
+        journal_key: The key of the journal that the facts come from.
+        watermark: Every record below it has arrived once this transaction is committed; None when
+            that is not known.
     """
 
     def __init__(
-        self, connection: Connection, journal: int, tokens: TokenKeys, mark: int | None
+        self, connection: Connection, journal_key: int, tokens: TokenKeys, watermark: int | None
     ) -> None:
         self._connection = connection
-        self._journal = journal
+        self._journal_key = journal_key
         self._tokens = tokens
-        self._mark = mark
-        self._touched: set[int] = set()
+        self._watermark = watermark
+        self._changed_epochs: set[int] = set()
 
-    def apply(self, facts: Sequence[Numbered]) -> None:
-        """Write these facts, lowest sequence first."""
-        marks: list[tuple[int, int, int]] = []
+    def apply(self, facts: Sequence[NumberedFact]) -> None:
+        """Write these facts; they are sorted by sequence."""
+        proofs: list[tuple[int, int, int]] = []
         for seq, fact in facts:
             if isinstance(fact, ListeningProven):
-                marks += [(epoch, seq, until) for epoch, until in fact.proofs]
+                proofs += [(epoch, seq, until) for epoch, until in fact.proofs]
             else:
                 self._apply_one(seq, fact)
-        # Proof only grows, and bears its sequence, so the marks of a batch may go last.
-        self._prove(marks)
+        # A proof only moves forward and carries its sequence, so all of a batch may come last.
+        self._prove(proofs)
 
-    def settle(self) -> None:
-        """Let the ends of epochs reach what was listened to on them. Once, after all facts."""
+    def end_listening(self) -> None:
+        """Write the ends of epochs into their listening rows. Call it once, after all facts."""
         lost = self._run(queries.CLOSE_LOST_EPOCHS)
-        self._touched.update(epoch for (epoch,) in lost)
-        for epochs in chunks(sorted(self._touched), _EPOCHS_AT_ONCE):
-            self._run(queries.SETTLE_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
+        self._changed_epochs.update(epoch for (epoch,) in lost)
+        for epochs in chunks(sorted(self._changed_epochs), _EPOCHS_AT_ONCE):
+            self._run(queries.END_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
 
-    def _prove(self, marks: Sequence[tuple[int, int, int]]) -> None:
-        for some in chunks(sorted(marks), _TOKENS_AT_ONCE):
+    def _prove(self, proofs: Sequence[tuple[int, int, int]]) -> None:
+        for some in chunks(sorted(proofs), _PROOFS_AT_ONCE):
             moved = self._run(
                 queries.PROVE_EPOCHS,
                 epochs=[Int8(epoch) for epoch, _, _ in some],
                 seqs=[Int8(seq) for _, seq, _ in some],
                 until=[instant(until) for _, _, until in some],
             )
-            self._touched.update(epoch for epoch, ended in moved if ended)
+            self._changed_epochs.update(epoch for epoch, ended in moved if ended)
 
     def _apply_one(self, seq: int, fact: Fact) -> None:
         match fact:
@@ -91,44 +93,44 @@ class CoverageWriter:
                 until = None if until_ns is None else instant(until_ns)
                 given = {"at": instant(at_ns), "until": until, "reason": clean(reason)}
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **given)
-                self._touched.add(epoch)
+                self._changed_epochs.add(epoch)
             case TokensConfirmed(epoch, at_ns, tokens):
                 given = {"epoch": epoch, "seq": seq, "at": instant(at_ns)}
                 self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, given)
-                self._touched.add(epoch)
+                self._changed_epochs.add(epoch)
             case TokensReleased(epoch, until_ns, tokens, cause):
                 given = {"epoch": epoch, "seq": seq, "at": instant(until_ns), "cause": clean(cause)}
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
-                self._tokens.part_with(tokens)
+                self._tokens.discard(tokens)
             case _:
-                self._apply_wish(seq, fact)
+                self._apply_process_or_wanted(seq, fact)
 
-    def _apply_wish(self, seq: int, fact: Fact) -> None:
+    def _apply_process_or_wanted(self, seq: int, fact: Fact) -> None:
         match fact:
             case TokensWanted(at_ns, tokens):
-                complete = self._mark is not None and seq < self._mark
+                complete = self._watermark is not None and seq < self._watermark
                 given = {"seq": seq, "at": instant(at_ns), "complete": complete}
                 self._run_by_tokens(queries.WANT_TOKENS, tokens, given)
             case TokensUnwanted(at_ns, tokens):
                 given = {"seq": seq, "at": instant(at_ns)}
                 self._run_by_tokens(queries.UNWANT_TOKENS, tokens, given)
-                self._tokens.part_with(tokens)
+                self._tokens.discard(tokens)
             case ProcessStarted(at_ns, host, version):
                 given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
                 ended = self._run(queries.START_PROCESS, seq=seq, **given)
-                self._touched.update(epoch for (epoch,) in ended)
+                self._changed_epochs.update(epoch for (epoch,) in ended)
             case ProcessAlive(at_ns):
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
             case ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
             case RangeLost(first, _):
-                ended = self._run(queries.LOSE_STRETCH, seq=first)
-                self._touched.update(epoch for (epoch,) in ended)
+                ended = self._run(queries.LOSE_RANGE, seq=first)
+                self._changed_epochs.update(epoch for (epoch,) in ended)
 
     def _run_by_tokens(self, query: bytes, tokens: Sequence[str], given: Mapping[str, Any]) -> None:
         for some in chunks(tokens, _TOKENS_AT_ONCE):
-            keys = self._tokens.of(self._connection, some, {})
+            keys = self._tokens.get(self._connection, some, {})
             self._run(query, assets=sorted(keys.values()), **given)
 
     def _run(self, query: bytes, **given: Any) -> Rows:
-        return self._connection.execute(query, {"journal": self._journal, **given})
+        return self._connection.execute(query, {"journal": self._journal_key, **given})

@@ -1,8 +1,8 @@
-"""A database address that was looked at before anyone else sees it.
+"""Checks a database address before anything else uses it, so that no message shows a password.
 
-libpq quotes what it cannot parse in its error messages, and takes the rest of
-a password with an unescaped `@`, `/` or `:` in it for a host, port or database.
-So an address is parsed here once, and nothing of one that looks odd is shown.
+libpq's error messages quote what it cannot parse, and libpq takes the rest of a password with an
+unescaped `@`, `/` or `:` for a host, port or database. So an address is parsed here first, and
+nothing of one that looks wrong is shown.
 """
 
 import ipaddress
@@ -23,10 +23,10 @@ _HELP = (
 
 
 class SafeDsn(msgspec.Struct, frozen=True):
-    """An address that may be used, and the part of it that may be shown.
+    """A checked address, and the part of it that may be shown.
 
     Attributes:
-        dsn: As given, without surrounding white space; holds the password.
+        dsn: The address without surrounding white space; holds the password.
         shown: User, host, port and database, for logs and status.
     """
 
@@ -38,39 +38,39 @@ class SafeDsn(msgspec.Struct, frozen=True):
 
 
 def check_dsn(text: str) -> SafeDsn:
-    """Return the address if it is a sound one.
+    """Return the address after checks.
 
     Raises:
-        ConfigError: It is not; the message holds no part of it.
+        ConfigError: It is not valid; the message holds no part of it.
     """
     dsn = text.strip()
     if not dsn:
         raise ConfigError("the database address is empty: leave it unset for the embedded server")
     if any(char < " " for char in dsn):
-        raise ConfigError(f"the database address has a control character in it: {_HELP}")
+        raise ConfigError(f"the database address contains a control character: {_HELP}")
     try:
         found = conninfo_to_dict(dsn)
     except (psycopg.Error, ValueError):
         # Not chained: the cause quotes the address.
         raise ConfigError(f"the database address cannot be parsed: {_HELP}") from None
     parts = {name: str(value) for name, value in found.items() if value is not None}
-    _reject_odd(parts)
+    _reject_misplaced(parts)
     return SafeDsn(dsn=dsn, shown=_shown(parts))
 
 
-def _reject_odd(parts: dict[str, str]) -> None:
-    """Reject whatever may be a piece of a password that went astray."""
+def _reject_misplaced(parts: dict[str, str]) -> None:
+    """Reject parts that may be pieces of a password with unescaped characters."""
     hosts = [host for host in parts.get("host", "").split(",") if host]
     hosts += [host for host in parts.get("hostaddr", "").split(",") if host]
-    odd = [
+    wrong = [
         *("host" for host in hosts if not _is_host(host)),
         *("port" for port in parts.get("port", "").split(",") if port and not _is_port(port)),
         *("user" for user in [parts.get("user", "")] if re.search(r"[\s/:\x00-\x1f]", user)),
     ]
     if "dbname" in parts and not _DATABASE.fullmatch(parts["dbname"]):
-        odd.append("database name")
-    if odd:
-        raise ConfigError(f"the {odd[0]} in the database address looks wrong: {_HELP}")
+        wrong.append("database name")
+    if wrong:
+        raise ConfigError(f"the {wrong[0]} in the database address looks wrong: {_HELP}")
 
 
 def _is_host(text: str) -> bool:

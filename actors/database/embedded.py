@@ -1,12 +1,12 @@
-"""An own PostgreSQL server: a direct child that lives and dies with the tracker.
+"""An embedded PostgreSQL server: a child process that starts and stops with the tracker.
 
-    <root>/data        the cluster; made as data.new and renamed when it is whole
+    <root>/data        the cluster; made as data.new and renamed when it is complete
     <root>/s           the socket folder (0700): the only way in, no TCP
-    <root>/server.log  what the server says; of earlier starts the last in server.log.1
-    <root>/lock        held while we run: one tracker for each folder
+    <root>/server.log  the log of the server; of the start before in server.log.1
+    <root>/lock        locked while it runs: one tracker for each folder
 
-A tracker that is killed takes the server with it (Linux: PR_SET_PDEATHSIG). That
-signal is tied to the thread that started the server: start from the main thread.
+If the tracker is killed, the kernel stops the server too (Linux: PR_SET_PDEATHSIG). The kernel
+ties that to the thread that started the server, so start it from the main thread.
 """
 
 import ctypes
@@ -27,11 +27,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from actors.database import postgres_binaries
-from actors.database.session import errors
+from actors.database.session import translate_errors
 from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 
 _PR_SET_PDEATHSIG = 1
-_HELD_S = 30.0  # how long a dying server may hold the folder
+_FOLDER_RELEASE_S = 30.0  # how long a stopping server may still hold the folder
 _PORT = 5432
 
 
@@ -39,7 +39,7 @@ class Embedded:
     """One server in one folder. Used by the main thread.
 
     Args:
-        root: Its folder; made if it is not there.
+        root: Its folder; created if it does not exist.
         options: Server settings, `name=value`.
     """
 
@@ -50,9 +50,9 @@ class Embedded:
         self._log = self._root / "server.log"
         self._options = options
         self._binaries = postgres_binaries.find_binaries()
-        self._owner = postgres_binaries.unprivileged()
+        self._user = postgres_binaries.server_user()
         self._child: subprocess.Popen[bytes] | None = None
-        self._adopted: int | None = None
+        self._running_pid: int | None = None  # of a server that ran already
         self._lock: IO[bytes] | None = None
         longest = len(os.fsencode(self._socket / f".s.PGSQL.{_PORT}.lock"))
         if longest > 100:
@@ -68,16 +68,16 @@ class Embedded:
             timeout_s: How long recovery after a crash may take.
 
         Raises:
-            ConfigError: Something that a person must change; says what.
+            ConfigError: A person must change something; the message says what.
             StateDirBusy: Another tracker runs in this folder.
             StoreUnavailable: The server ended or did not answer in time.
         """
-        self._make_folders()
+        self._create_folders()
         self._lock_folder()
         try:
-            self._make_cluster()
+            self._create_cluster()
             if self._answers():
-                self._adopted = self._pid_in_folder()
+                self._running_pid = self._pid_in_folder()
             else:
                 self._run(timeout_s)
         except BaseException:
@@ -85,50 +85,55 @@ class Embedded:
             raise
 
     def stop(self, timeout_s: float = 60) -> None:
-        """End the server in good order (fast shutdown), or at once when it takes too long."""
-        pid = self._child.pid if self._child else self._adopted
-        if pid is not None and not self._gone():
+        """Stop the server with a fast shutdown; if that takes too long, an immediate one."""
+        pid = self._child.pid if self._child else self._running_pid
+        if pid is not None and not self._has_ended():
             self._signal(pid, signal.SIGINT)
-            if not _wait(self._gone, timeout_s):
+            if not _wait(self._has_ended, timeout_s):
                 self._signal(pid, signal.SIGQUIT)
-                _wait(self._gone, 10)
-        self._child = self._adopted = None
+                _wait(self._has_ended, 10)
+        self._child = self._running_pid = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def dsn(self, db: str = "tracker") -> str:
-        """Return the address of a database of this server; make the database if it is not there.
+        """Return the address of a database of this server; create the database if need be.
 
         Raises:
             StoreUnavailable: The server does not answer.
         """
-        with errors(), psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+        with (
+            translate_errors(),
+            psycopg.connect(self._address("postgres"), autocommit=True) as connection,
+        ):
             exists = connection.execute("select from pg_database where datname = %s", (db,))
             if exists.fetchone() is None:
                 name = sql.Identifier(db)
                 connection.execute(sql.SQL("create database {}").format(name))
         return self._address(db)
 
-    def psql_line(self, db: str = "tracker") -> str:
-        """Return the command with which a person looks into the database."""
+    def psql_command(self, db: str = "tracker") -> str:
+        """Return the shell command that opens the database in psql."""
         return shlex.join([str(self._binaries / "psql"), self._address(db)])
 
     def _address(self, db: str) -> str:
         host = str(self._socket)
         return make_conninfo("", host=host, port=_PORT, user="postgres", dbname=db)
 
-    def _make_folders(self) -> None:
-        postgres_binaries.require_traversable(self._data, self._owner)
+    def _create_folders(self) -> None:
+        postgres_binaries.require_traversable(self._data, self._user)
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._socket.mkdir(mode=0o700, exist_ok=True)
-            if self._owner:
+            if self._user:
                 for folder in (self._root, self._socket):
-                    os.chown(folder, self._owner.uid, self._owner.gid)
+                    os.chown(folder, self._user.uid, self._user.gid)
         except OSError as exc:
-            raise ConfigError(f"the database folder {self._root} cannot be made: {exc}") from exc
-        self._binaries = postgres_binaries.within_reach(self._binaries, self._owner, self._root)
+            raise ConfigError(f"the database folder {self._root} cannot be created: {exc}") from exc
+        self._binaries = postgres_binaries.reachable_binaries(
+            self._binaries, self._user, self._root
+        )
 
     def _lock_folder(self) -> None:
         lock = (self._root / "lock").open("ab")
@@ -139,20 +144,20 @@ class Embedded:
             raise StateDirBusy(f"another tracker runs the database in {self._root}") from None
         self._lock = lock
 
-    def _make_cluster(self) -> None:
-        have = postgres_binaries.major_version(self._binaries)
+    def _create_cluster(self) -> None:
+        ours = postgres_binaries.major_version(self._binaries)
         if (self._data / "PG_VERSION").exists():
             made = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
-            if made != have:
+            if made != ours:
                 raise ConfigError(
-                    f"{self._data} was made by PostgreSQL {made}, but {self._binaries} is {have}: "
+                    f"{self._data} was made by PostgreSQL {made}, but {self._binaries} is {ours}: "
                     f"name a folder with PostgreSQL {made} in TRACKER_POSTGRES_BIN, or move the "
                     "data over with pg_dump and pg_restore"
                 )
             return
         new = self._root / "data.new"
         shutil.rmtree(new, ignore_errors=True)
-        self._initdb(new, int(have))
+        self._initdb(new, int(ours))
         os.sync()
         new.rename(self._data)
 
@@ -162,38 +167,47 @@ class Embedded:
         if version >= 17:  # independent of the libc of the host
             command[-1:] = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         done = subprocess.run(  # noqa: S603 - the program that was found, and our own folder
-            command, capture_output=True, check=False, **self._as_owner()
+            command, capture_output=True, check=False, **self._run_as()
         )
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            raise ConfigError(f"initdb could not make {folder}: {said}")
+            output = done.stderr.decode(errors="replace").strip()[-500:]
+            raise ConfigError(f"initdb could not create {folder}: {output}")
 
-    def _as_owner(self) -> dict[str, Any]:
+    def _run_as(self) -> dict[str, Any]:
         run_as: dict[str, Any] = {"env": postgres_binaries.ENVIRONMENT, "cwd": "/"}
-        if self._owner:
-            run_as |= {"user": self._owner.uid, "group": self._owner.gid, "extra_groups": []}
+        if self._user:
+            run_as |= {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
         return run_as
 
     def _run(self, timeout_s: float) -> None:
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.1"))
         end = time.monotonic() + timeout_s
-        held_until = time.monotonic() + _HELD_S
+        retry_until = time.monotonic() + _FOLDER_RELEASE_S
         self._spawn()
         while not self._answers():
             if self._child is not None and self._child.poll() is not None:
-                self._respawn_unless_hopeless(held_until)
+                self._spawn_again(retry_until)
             if time.monotonic() > end:
-                raise StoreUnavailable(f"the embedded PostgreSQL is silent: {self._last_words()}")
+                raise StoreUnavailable(
+                    f"the embedded PostgreSQL does not answer: {self._log_tail()}"
+                )
             time.sleep(0.02)
 
-    def _respawn_unless_hopeless(self, held_until: float) -> None:
-        """Try again while a dying server holds the folder, or a stranger has its old pid."""
+    def _spawn_again(self, retry_until: float) -> None:
+        """Start the server again if it ended because the folder seemed to be in use.
+
+        That happens while an earlier server still stops, and when another program has been given
+        the pid that postmaster.pid names.
+
+        Raises:
+            StoreUnavailable: It ended for another reason, or the folder stays in use.
+        """
         pid_file = self._data / "postmaster.pid"
-        if _is_stranger(self._pid_in_folder()):
+        if _is_other_program(self._pid_in_folder()):
             pid_file.unlink(missing_ok=True)
-        elif time.monotonic() > held_until or not pid_file.exists():
-            raise StoreUnavailable(f"the embedded PostgreSQL ended: {self._last_words()}")
+        elif time.monotonic() > retry_until or not pid_file.exists():
+            raise StoreUnavailable(f"the embedded PostgreSQL ended: {self._log_tail()}")
         time.sleep(0.25)
         self._spawn()
 
@@ -208,13 +222,13 @@ class Embedded:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us; we end it after the last commit
-                preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 - one call, no lock taken
-                **self._as_owner(),
+                start_new_session=True,  # Ctrl-C must not reach it: it stops after the last commit
+                preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 - system calls only, no lock
+                **self._run_as(),
             )
 
     def _answers(self) -> bool:
-        """Return whether the server of this very folder answers on the socket."""
+        """Return whether the server of this folder answers on the socket."""
         try:
             with psycopg.connect(self._address("postgres"), connect_timeout=2) as connection:
                 row = connection.execute("show data_directory").fetchone()
@@ -228,7 +242,7 @@ class Embedded:
         except (OSError, ValueError, IndexError):
             return None
 
-    def _gone(self) -> bool:
+    def _has_ended(self) -> bool:
         if self._child is not None:
             return self._child.poll() is not None
         return not (self._data / "postmaster.pid").exists()
@@ -237,9 +251,9 @@ class Embedded:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
-            return  # it ended by itself
+            return  # it has ended
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         try:
             return " ".join(self._log.read_text(encoding="utf-8", errors="replace")[-500:].split())
         except OSError:
@@ -256,25 +270,26 @@ def _wait(until: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """Return a `preexec_fn` after which the kernel sends this signal when the parent ends.
+    """Return a `preexec_fn` by which the kernel sends a child this signal when its parent ends.
 
-    None where the system has no such call. The parent is the thread that starts the process.
+    None where there is no such thing (Linux only). The kernel takes the end of the thread that
+    started the child for the end of the parent.
     """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
-    def ask() -> None:
+    def arm() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != parent:  # it died before we could ask
+        if os.getppid() != parent:  # it ended before the call
             os._exit(1)
 
-    return ask
+    return arm
 
 
-def _is_stranger(pid: int | None) -> bool:
-    """Return whether a live process that is no PostgreSQL has this number (Linux)."""
+def _is_other_program(pid: int | None) -> bool:
+    """Return whether a running process that is no PostgreSQL has this pid (Linux)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

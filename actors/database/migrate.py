@@ -1,7 +1,7 @@
 """Migrations: numbered files, each applied once, in a transaction, under a lock.
 
-A file that was applied is a fact: its checksum is recorded, and a database that
-knows another text, or a file that we do not have, is not touched.
+The checksum of an applied file is recorded. A database that was migrated by a file with another
+text, or by a file that this version does not have, is not touched.
 """
 
 from hashlib import sha256
@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from actors.database import queries
-from actors.database.session import Connection, Session, errors, one_line
+from actors.database.session import Connection, Session, one_line, translate_errors
 from actors.errors import SchemaMismatch
 
 MIGRATIONS = queries.SQL / "migrations"
@@ -36,33 +36,33 @@ def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
 
 
 def pending(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Return the names of the migrations that the database still lacks, in order.
+    """Return the names of the migrations that the database lacks, in order.
 
     Raises:
-        SchemaMismatch: It was migrated by other files than ours.
+        SchemaMismatch: It was migrated by files that differ from this version's.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn)
     try:
-        with errors():
+        with translate_errors():
             return tuple(each.name for each in _missing(session.connection, folder))
     finally:
         session.close()
 
 
 def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Apply what is missing and give the names of what was applied.
+    """Apply the missing migrations; return the names of those that were applied.
 
-    Whoever comes second waits up to a minute, then finds nothing to do.
+    If another process migrates at the same time, wait for it up to a minute.
 
     Raises:
-        SchemaMismatch: The database was migrated by other files than ours, or
-            one of ours does not fit it; nothing of that file was applied.
+        SchemaMismatch: The database was migrated by files that differ from this version's, or one
+            of this version's fails there; nothing of that file was applied.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn, statement_s=600, lock_s=60)
     try:
-        with errors():
+        with translate_errors():
             return _apply(session.connection, folder)
     finally:
         session.close()
@@ -85,7 +85,7 @@ def _apply_one(connection: Connection, migration: Migration) -> None:
             row = {"name": migration.name, "checksum": migration.checksum}
             connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
     except psycopg.OperationalError:
-        raise  # the database is away or busy: later may do
+        raise  # the database is away or busy: a later try may succeed
     except psycopg.Error as exc:
         raise SchemaMismatch(
             f"the migration {migration.name} does not fit this database: {one_line(exc)}"
@@ -93,7 +93,7 @@ def _apply_one(connection: Connection, migration: Migration) -> None:
 
 
 def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
-    """Make sure that the database has exactly our migrations.
+    """Check that the database has exactly the migrations of this version.
 
     Raises:
         SchemaMismatch: It has not; the message says what to do.
@@ -108,7 +108,11 @@ def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
 
 
 def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
-    """Return what the database lacks; reject one that others have migrated."""
+    """Return the migrations that the database lacks.
+
+    Raises:
+        SchemaMismatch: It was migrated by files that differ from this version's.
+    """
     found = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
     if found is None or not found[0]:
         return migrations(folder)

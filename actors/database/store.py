@@ -1,15 +1,15 @@
-"""The database of the tracker: one method, one transaction.
+"""The tracker's database: open it, commit batches, read back what was stored about outcomes.
 
-Exactly once: rows and the journal's mark move in the same transaction, and
-every row has a key, so a batch that is told again changes nothing.
+Exactly once: a batch's rows and the journal's watermark are written in one transaction, and every
+row has a key, so storing a batch a second time changes nothing.
 
-After any error the connection is closed and nothing of the batch is to
-be relied on: `open` again, and read the mark.
+After any error the connection is closed, and the batch may or may not be stored: call `open` again
+and read the watermark.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ import msgspec
 
 from actors.database import migrate, queries
 from actors.database.cache import RecentTrades, TokenKeys
-from actors.database.session import Connection, Session, errors
+from actors.database.session import Connection, Session, translate_errors
 from actors.database.transaction import RejectionLimit, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
@@ -40,83 +40,24 @@ from actors.model.trade import ConditionId, TokenId
 from actors.model.wall_time import instant_of_ms
 
 log = logging.getLogger(__name__)
-_CHUNK = 5000
 
-
-# MERGED: What the database remembers of outcomes, read back for the next life.
-
-
-_STAGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
-_SOURCES = frozenset(Source)
-_STANDINGS = frozenset(MarketState)
 Row = tuple[Any, ...]
-_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...])
-_resolution = msgspec.json.Decoder(Resolution)
-_told = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 
+_PAGE_ROWS = 5000
+_RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
+_SOURCES = frozenset(Source)
+_MARKET_STATES = frozenset(MarketState)
 
-def last_words(connection: Connection, conditions: Sequence[ConditionId]) -> StoredEvidence:
-    """Return the last word of each source about these markets; what we do not know is left out."""
-    rows = connection.execute(queries.SELECT_LAST_WORDS, {"conditions": list(conditions)})
-    observations: list[Observation] = []
-    standings: list[tuple[ConditionId, MarketState, int]] = []
-    contradicted: list[ConditionId] = []
-    for condition_id, source, at_ms, reason, payouts, verdict in rows:
-        if source == "conflict":
-            contradicted.append(condition_id)
-        elif source == TRACKER and verdict in _STANDINGS:
-            standings.append((condition_id, MarketState(verdict), at_ms))
-        elif source in _SOURCES:
-            observations.append(
-                Observation(
-                    condition_id=condition_id,
-                    source=Source(source),
-                    observed_at_ms=at_ms,
-                    payouts=_payouts.decode(payouts) if payouts else None,
-                    reason=reason,
-                    payload="",
-                )
-            )
-    return StoredEvidence(
-        observations=tuple(observations),
-        states=tuple(standings),
-        contradicted=tuple(contradicted),
-    )
-
-
-def verdicts_to_check(
-    connection: Connection, stretch: TimeWindow, *, after: str, room: int
-) -> tuple[Recheck, ...]:
-    """Return at most `room` verdicts of which a look falls due, behind the condition id `after`."""
-    given = {
-        "since": None if stretch.since_ms is None else instant_of_ms(stretch.since_ms),
-        "until": instant_of_ms(stretch.until_ms),
-        "stages": _STAGES,
-        "after": after,
-        "room": room,
-    }
-    return tuple(
-        _recheck(row) for row in connection.execute(queries.SELECT_VERDICTS_TO_CHECK, given)
-    )
-
-
-def _recheck(row: Row) -> Recheck:
-    _, recorded_ms, due_ms, resolution, market, told = row
-    known = (pair for pair in _told.decode(told) if pair[0] in _SOURCES)
-    return Recheck(
-        resolution=_resolution.decode(resolution),
-        market=_market.decode(market),
-        recorded_at_ms=recorded_ms,
-        due_at_ms=due_ms,
-        contradicted_by=tuple((Source(source), observed) for source, observed in known),
-    )
-
-
-_market = msgspec.json.Decoder(Market)
+_decode_market = msgspec.json.Decoder(Market).decode
+_decode_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...]).decode
+_decode_resolution = msgspec.json.Decoder(Resolution).decode
+_decode_contradictions = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
 class Store:
-    """Used by one thread at a time; `abort` and `busy_since` by any.
+    """The database as the writer uses it: one call, one transaction.
+
+    Used by one thread at a time; `abort` and `busy_since` by any.
 
     Args:
         dsn: Checked by `dsn.check_dsn`.
@@ -135,110 +76,102 @@ class Store:
         self._monotonic = monotonic
         self._wall_ns = wall_ns
         self._session: Session | None = None
-        self._journal = 0
+        self._journal_key = 0
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
-        self._tolerance = RejectionLimit()
+        self._rejection_limit = RejectionLimit()
         self.busy_since: float | None = None
-        """Monotonic time since which the database is being waited for, or None."""
+        """Monotonic time since which a call waits for the database, or None."""
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         """Connect, check the schema, and read how far this journal is committed.
 
         Args:
-            journal_id: Whose mark.
-            first_seq: The mark of a journal that this database does not know yet.
+            journal_id: The journal whose watermark is read.
+            first_seq: The watermark of a journal that this database does not know yet.
 
         Raises:
-            StoreUnavailable: The database does not answer or does not let us.
+            StoreUnavailable: The database does not answer or rejects the login.
             SchemaMismatch: Its schema is missing, older, newer or edited.
             ConfigError: Its commits cannot be made durable, or it is not in UTF-8.
         """
         self.close()
-        self._tolerance = RejectionLimit()
+        self._rejection_limit = RejectionLimit()
         with self._waiting():
-            session = Session(self._dsn, on_connected=self._hold)
+            session = Session(self._dsn, on_connected=self._keep_session)
             run = session.connection.execute
             migrate.verify(session.connection)
             run(queries.INSERT_JOURNAL, {"journal_id": journal_id, "first": first_seq})
             row = run(queries.SELECT_JOURNAL, {"journal_id": journal_id}).fetchone()
             if row is None:
-                raise StoreUnavailable("the journal was not taken down")
-            self._journal, mark = row
-            return Opened(server=session.server, timescale=session.timescale, mark=mark)
+                raise StoreUnavailable("the database did not keep the journal's row")
+            self._journal_key, watermark = row
+            return Opened(server=session.server, timescale=session.timescale, watermark=watermark)
 
     def commit(self, batch: Batch) -> Committed:
-        """Store a batch in one transaction, and move the mark with it.
+        """Store a batch in one transaction, and move the watermark with it.
 
-        A row that the database cannot hold is set aside in `rejected_messages`
-        in the same transaction; the others are stored.
+        A row that the database cannot hold is stored in `rejected_messages` in the same
+        transaction; the others are stored.
 
         Raises:
-            StoreUnavailable: Nothing, or (if the connection broke during COMMIT)
-                everything was stored; telling the batch again is harmless.
-            StorePoisoned: So many rows were rejected that the fault must be ours;
-                nothing was stored or set aside.
+            StoreUnavailable: Nothing, or (if the connection broke during COMMIT) everything was
+                stored; storing the batch again is harmless.
+            StorePoisoned: So many rows were rejected that the fault must be the tracker's; nothing
+                was stored or rejected.
         """
         with self._waiting():
             try:
                 transaction = Transaction(
                     self._connection(),
-                    self._journal,
+                    self._journal_key,
                     self._tokens,
                     recent=self._recent,
-                    tolerance=self._tolerance,
+                    limit=self._rejection_limit,
                     wall_ns=self._wall_ns,
                 )
                 committed = transaction.run(batch)
             except BaseException:
-                self._tokens.forget()
-                self._recent.forget()
+                self._tokens.rollback()
+                self._recent.rollback()
                 raise
-            self._tokens.keep()
-            self._recent.keep()
+            self._tokens.commit()
+            self._recent.commit()
             return committed
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Return the markets that have no verdict yet and are open or wanted, 5,000 at a time.
+        """Return the markets without a resolution that are open or wanted, 5,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.
         """
-        after = ""
-        while True:
-            with self._waiting():
-                given = {"after": after, "room": _CHUNK}
-                rows = self._connection().execute(queries.SELECT_OPEN_MARKETS, given).fetchall()
-            if rows:
-                yield tuple(_market.decode(text) for _, text in rows)
-                after = rows[-1][0]
-            if len(rows) < _CHUNK:
-                return
+        for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
+            yield tuple(_decode_market(text) for _, text in rows)
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        """Return what earlier lives heard last of these markets.
+    def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
+        """Return the last observation of each source about these markets, and their last state.
 
         Raises:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return last_words(self._connection(), conditions)
+            given = {"conditions": list(conditions)}
+            rows = self._connection().execute(queries.SELECT_STORED_EVIDENCE, given).fetchall()
+            return _evidence(rows)
 
-    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Return the verdicts of which another look falls due in a stretch, 5,000 at a time.
+    def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
+        """Return the resolutions whose next recheck falls due in this window, 5,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.
         """
-        after = ""
-        while True:
-            with self._waiting():
-                found = verdicts_to_check(self._connection(), stretch, after=after, room=_CHUNK)
-            if found:
-                yield found
-                after = found[-1].resolution.condition_id
-            if len(found) < _CHUNK:
-                return
+        given = {
+            "since": None if window.since_ms is None else instant_of_ms(window.since_ms),
+            "until": instant_of_ms(window.until_ms),
+            "stages": _RECHECK_AGES,
+        }
+        for rows in self._pages(queries.SELECT_RESOLUTIONS_TO_CHECK, given):
+            yield tuple(_recheck(row) for row in rows)
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""
@@ -254,7 +187,7 @@ class Store:
         if session is not None:
             session.close()
 
-    def _hold(self, session: Session) -> None:
+    def _keep_session(self, session: Session) -> None:
         self._session = session
 
     def _connection(self) -> Connection:
@@ -262,35 +195,92 @@ class Store:
             raise StoreUnavailable("the database is not open")
         return self._session.connection
 
+    def _pages(self, query: bytes, given: Mapping[str, Any]) -> Iterator[list[Row]]:
+        """Yield the rows of a query that is sorted by its first column, one page per call."""
+        after = ""
+        while True:
+            page = {**given, "after": after, "limit": _PAGE_ROWS}
+            with self._waiting():
+                rows = self._connection().execute(query, page).fetchall()
+            if rows:
+                yield rows
+                after = rows[-1][0]
+            if len(rows) < _PAGE_ROWS:
+                return
+
     @contextmanager
     def _waiting(self) -> Iterator[None]:
+        """Note since when a call waits for the database; close the connection after any error."""
         self.busy_since = self._monotonic()
         try:
-            with errors():
-                yield
+            yield
         except BaseException:
             self.close()
-            raise
+            with translate_errors():  # entered only here: most calls succeed
+                raise
         finally:
             self.busy_since = None
 
 
+def _evidence(rows: Sequence[Row]) -> StoredEvidence:
+    """Return rows of `select_stored_evidence`; unknown sources and states are left out."""
+    observations: list[Observation] = []
+    states: list[tuple[ConditionId, MarketState, int]] = []
+    contradicted: list[ConditionId] = []
+    for condition_id, source, at_ms, reason, payouts, text in rows:
+        if source == "conflict":
+            contradicted.append(condition_id)
+        elif source == TRACKER and text in _MARKET_STATES:
+            states.append((condition_id, MarketState(text), at_ms))
+        elif source in _SOURCES:
+            observations.append(
+                Observation(
+                    condition_id=condition_id,
+                    source=Source(source),
+                    observed_at_ms=at_ms,
+                    payouts=_decode_payouts(payouts) if payouts else None,
+                    reason=reason,
+                    payload="",
+                )
+            )
+    return StoredEvidence(
+        observations=tuple(observations),
+        states=tuple(states),
+        contradicted=tuple(contradicted),
+    )
+
+
+def _recheck(row: Row) -> Recheck:
+    """Return a row of `select_resolutions_to_check`."""
+    _, recorded_ms, due_ms, resolution, market, contradictions = row
+    known = (pair for pair in _decode_contradictions(contradictions) if pair[0] in _SOURCES)
+    return Recheck(
+        resolution=_decode_resolution(resolution),
+        market=_decode_market(market),
+        recorded_at_ms=recorded_ms,
+        due_at_ms=due_ms,
+        contradicted_by=tuple((Source(source), observed) for source, observed in known),
+    )
+
+
 class MigratingStore(Store):
-    """A store that brings the schema up to date when it finds it lacking."""
+    """A store that applies missing migrations when it is opened, if that is allowed."""
 
     def __init__(self, dsn: str, *, may_migrate: bool) -> None:
         super().__init__(dsn)
-        self._target = dsn
         self._may_migrate = may_migrate
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
-        """Connect; migrate first when that is needed, which no guard cuts short."""
+        """Connect; apply missing migrations first, which may take longer than other calls.
+
+        The watchdog does not cut the migration: `busy_since` is None meanwhile.
+        """
         try:
             return super().open(journal_id, first_seq=first_seq)
         except SchemaMismatch:
             if not self._may_migrate:
                 raise
-        applied = migrate.apply(self._target)
+        applied = migrate.apply(self._dsn)
         if applied:
             log.info("schema_migrated", extra={"applied": list(applied)})
         return super().open(journal_id, first_seq=first_seq)

@@ -42,7 +42,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         hashes: The `trade_hash` of each trade, or nothing when nobody knows them.
         facts: (journal sequence, fact). Applied in the order of the sequence.
-        mark: Lowest journal sequence that is not yet committed once this batch
+        watermark: Lowest journal sequence that is not yet committed once this batch
             is; None leaves the mark where it is. It never moves back.
     """
 
@@ -56,7 +56,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     transitions: tuple[Transition, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
-    mark: int | None = None
+    watermark: int | None = None
 
     @property
     def rows(self) -> int:
@@ -72,12 +72,12 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         server: Its version and address for people, without secrets.
         timescale: The TimescaleDB extension is installed in it.
-        mark: Lowest sequence of this journal that is not yet committed; 1 at first.
+        watermark: Lowest sequence of this journal that is not yet committed; 1 at first.
     """
 
     server: str
     timescale: bool
-    mark: int
+    watermark: int
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,25 +90,10 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
         duplicates: Trades that were there already.
         rejected: Rejections, and trades that the database could not hold; all of
             them stand in `rejected_messages`.
-        mark: The mark as it stands in the database now.
+        watermark: The mark as it stands in the database now.
     """
 
     stored: int
     duplicates: int
     rejected: int
-    mark: int
-
-
-def verdict(observation: Observation) -> str:
-    """Return an observation's word as it stands in `resolution_observations.verdict`.
-
-    It is `winner <token id>`, `split`, `other payouts` or `not final`.
-    """
-    if observation.payouts is None:
-        return "not final"
-    winners = [token for token, payout in observation.payouts if payout == 1]
-    if len(winners) == 1:
-        return f"winner {winners[0]}"
-    if len({payout for _, payout in observation.payouts}) == 1:
-        return "split"
-    return "other payouts"
+    watermark: int

@@ -152,7 +152,7 @@ class WriterActor(BaseActor):
         except StoreUnavailable as away:
             self._lose(away)
             return
-        self._watermark = Watermark(max(opened.mark, 1))
+        self._watermark = Watermark(max(opened.watermark, 1))
         self._journal.release(self._watermark.seq)
         self._fall_behind()
         self._notifier.opened(opened.server, self._watermark.seq)

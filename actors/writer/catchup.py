@@ -47,10 +47,10 @@ class Store(Protocol):
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Return the markets that have no resolution yet, in chunks."""
 
-    def last_words(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
+    def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return what earlier lives heard last of these markets."""
 
-    def verdicts_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
+    def resolutions_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Return the verdicts of which another look falls due, in chunks."""
 
     def close(self) -> None:
@@ -65,18 +65,18 @@ def open_store(store: Store, journal: Journal) -> Opened:
         JournalFailed: The journal cannot take another identity.
     """
     opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
-    if opened.mark > journal.unmet_seq:
+    if opened.watermark > journal.unmet_seq:
         before = journal.journal_id
         journal.renew()
         extra = {
             "journal_id": str(journal.journal_id),
             "before": str(before),
-            "mark": opened.mark,
+            "mark": opened.watermark,
             "next_seq": journal.next_seq,
         }
         log.warning("journal_renewed", extra=extra)
         opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
-        if opened.mark > journal.unmet_seq:
+        if opened.watermark > journal.unmet_seq:
             raise JournalFailed("the database knows a journal that has only just come to be")
     journal.met()
     return opened

@@ -145,7 +145,7 @@ def batch(
         transitions=tuple(knowledge.transitions),
         resolutions=tuple(knowledge.resolutions),
         contradictions=tuple(knowledge.contradictions),
-        mark=mark,
+        watermark=mark,
     )
 
 

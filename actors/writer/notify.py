@@ -137,7 +137,7 @@ class WriterNotifier:
                 duplicates=committed.duplicates,
                 rejected=committed.rejected,
                 recovered=gathered.recovered,
-                mark=committed.mark,
+                mark=committed.watermark,
                 oldest_received_ns=oldest_ns,
             )
         )
@@ -173,10 +173,10 @@ class Reader:
         """Return what earlier days left unresolved, and what was said of it."""
         for markets in self._store.open_markets():
             ids = tuple(market.condition_id for market in markets)
-            self._notifier.remembered(markets, self._store.last_words(ids))
+            self._notifier.remembered(markets, self._store.stored_evidence(ids))
 
     def verdicts(self, stretch: TimeWindow) -> None:
         """Return which verdicts fall due for another look in this stretch."""
-        for verdicts in self._store.verdicts_to_check(stretch):
+        for verdicts in self._store.resolutions_to_check(stretch):
             self._notifier.due_again(verdicts)
         self._notifier.due_again((), until_ms=stretch.until_ms)

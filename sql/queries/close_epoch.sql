@@ -1,5 +1,5 @@
--- Ends an epoch (ListeningClosed). Of two ends the lower journal sequence counts;
--- the proof that a later one brings is none: see prove_epochs.
+-- Ends an epoch (ListeningClosed). Of two ends the one with the lower journal sequence counts;
+-- the proof that comes with a later one does not count: see prove_epochs.
 -- Parameters: journal, epoch, seq, at (timestamptz), until (timestamptz or NULL), reason. Rows: none.
 insert into epochs as e (journal_key, epoch, proven_until, closed_at, closed_seq, reason)
 values (%(journal)s, %(epoch)s, %(until)s, %(at)s, %(seq)s, %(reason)s)

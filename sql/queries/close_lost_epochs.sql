@@ -1,5 +1,5 @@
--- Ends every open epoch that a later start of the process has outlived, at its last proof.
--- Parameters: journal. Rows: epoch of each that was ended.
+-- Ends every epoch that is still open although the process was started again after it began.
+-- It ends at its last proof. Parameters: journal. Rows: epoch of each that was ended.
 update epochs e
 set closed_seq = life.start_seq, lost = true, reason = 'process_down', closed_at = e.proven_until
 from process_life life

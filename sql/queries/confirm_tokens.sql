@@ -1,5 +1,5 @@
--- Begins the listening to tokens on an epoch (TokensConfirmed); one that was
--- released by a later record which arrived earlier ends there at once.
+-- Starts the listening to tokens on an epoch (TokensConfirmed). If a release with a higher
+-- sequence has been stored already, the listening ends with it.
 -- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]). Rows: none.
 insert into listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
 select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s,

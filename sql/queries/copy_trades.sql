@@ -1,7 +1,7 @@
--- Takes prints that are not there yet, sorted by traded_at, asset_key, print_hash:
--- two writers of the same prints then wait for each other instead of deadlocking.
+-- Stores trades that are not there yet, sorted by traded_at, asset_key, print_hash:
+-- two writers of the same trades then wait for each other instead of deadlocking.
 -- Parameters: none; the rows follow in PostgreSQL's binary COPY format.
--- Rows: none. One print that is there already undoes them all.
+-- Rows: none. If one trade is there already, the whole statement fails.
 copy prints (traded_at, received_at, print_hash, asset_key, occurrence, fee_rate_bps,
              side, price, size, transaction_hash, trade_id, extra)
 from stdin (format binary)

@@ -1,4 +1,4 @@
--- Makes the table in which applied migrations are recorded. Rows: none.
+-- Creates the table in which applied migrations are recorded. Rows: none.
 create table if not exists schema_migrations (
   name       text primary key,
   checksum   text not null,              -- sha256 of the file, hexadecimal

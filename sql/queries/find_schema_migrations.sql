@@ -1,2 +1,2 @@
--- Tells whether the table of migrations is there. Rows: one: boolean.
+-- Returns whether the table of migrations exists. Rows: one: boolean.
 select to_regclass('schema_migrations') is not null

@@ -1,7 +1,7 @@
--- Numbers tokens that have no number yet, and adds the condition where a print tells it first.
--- Both in the order of the tokens, whatever the plan: two trackers that meet the same tokens
--- then wait for each other instead of deadlocking.
--- Parameters: tokens (text[]), conditions (text[], NULL where not told). Rows: none.
+-- Gives a number to tokens that have none, and adds the condition of a token if a trade is the
+-- first to name it. Both in the order of the tokens, whatever the plan: two trackers with the same
+-- new tokens then wait for each other instead of deadlocking.
+-- Parameters: tokens (text[]), conditions (text[], NULL where unknown). Rows: none.
 with given as (
   select * from unnest(%(tokens)s::text[], %(conditions)s::text[]) as g (token_id, condition_id)
 ), nameless as (

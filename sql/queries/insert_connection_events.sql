@@ -1,3 +1,4 @@
+-- Stores connection events; one that is there already is left out.
 -- Parameters: journal (journal_key); arrays of equal length: times (timestamptz),
 -- connections, events, reasons (text). Rows: none.
 insert into connection_events (at, connection, event, reason, journal_key)

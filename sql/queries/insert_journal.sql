@@ -1,4 +1,4 @@
--- Makes a journal known, with the mark at its first record.
+-- Adds a journal that is not known yet; its watermark is its first record.
 -- Parameters: journal_id (uuid), first (the lowest sequence that it still has). Rows: none.
 with fresh as (
   insert into journals (journal_id) select %(journal_id)s

@@ -1,4 +1,4 @@
--- Sets messages aside; one that is there already is left out.
+-- Stores rejected messages; one that is there already is left out.
 -- Parameters: journal (journal_key); arrays of equal length: received
 -- (timestamptz), connections, reasons, payloads (bytea), seqs (journal sequence
 -- or NULL), indexes (int or NULL). Rows: none.

@@ -1,4 +1,4 @@
--- Keeps contradictions; one that is there already is left out.
+-- Stores contradictions; one that is there already is left out.
 -- Parameters: contradictions (JSON array of Contradiction). Rows: none.
 insert into resolution_conflicts (condition_id, detected_at, recorded, observed, source)
 select condition_id, to_timestamp(detected_at_ms / 1000.0), recorded, observed, source

@@ -1,4 +1,4 @@
--- Keeps evidence; an observation that is there already is left out.
+-- Stores observations; one that is there already is left out.
 -- Parameters: observations (JSON array of {condition_id, source, observed_at_ms,
 -- verdict, reason, payouts, payload}, payload being JSON text). Rows: none.
 insert into resolution_observations (condition_id, source, observed_at, verdict, reason, payouts, payload)

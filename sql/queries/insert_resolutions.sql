@@ -1,4 +1,4 @@
--- Records verdicts for ever; a market that has one keeps it.
+-- Records resolutions permanently; a market that has one keeps it.
 -- Parameters: resolutions (JSON array of Resolution). Rows: none.
 insert into resolutions (condition_id, kind, winning_token_id, winning_outcome, payouts, resolved_at, sources)
 select condition_id, kind, winning_token_id, winning_outcome, payouts, to_timestamp(resolved_at_ms / 1000.0), sources

@@ -1,10 +1,10 @@
--- Stores prints that are not there yet. Sorted, so that two writers of the same
--- prints wait for each other instead of deadlocking; of twins the earliest receipt stays.
+-- Stores trades that are not there yet. Sorted, so that two writers of the same trades wait
+-- for each other instead of deadlocking; of duplicates the one that was received first stays.
 -- Parameters: arrays of equal length, binary: traded (timestamptz), received
 -- (timestamptz), hashes (bigint), assets (asset_key), fees (basis points),
 -- occurrences, sides, prices (USDC a share), sizes (shares), transactions
 -- (bytes), trade_ids, extras (JSON text).
--- Rows: none; the row count is the number of new prints.
+-- Rows: none; the row count is the number of new trades.
 insert into prints (traded_at, received_at, print_hash, asset_key, fee_rate_bps, occurrence,
                     side, price, size, transaction_hash, trade_id, extra)
 select traded_at, received_at, print_hash, asset_key, fee_rate_bps, occurrence,

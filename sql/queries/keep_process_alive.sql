@@ -1,4 +1,4 @@
--- Says that the life to which this record belongs was alive then (ProcessAlive).
+-- Records that the process was alive at this time (ProcessAlive).
 -- Parameters: journal, seq, at (timestamptz). Rows: none.
 update process_life set alive_at = greatest(alive_at, %(at)s)
 where journal_key = %(journal)s

@@ -1,4 +1,4 @@
--- Begins a life of a connection (ListeningOpened).
+-- Starts an epoch: the time from the opening of a connection to its end (ListeningOpened).
 -- Parameters: journal, epoch (its journal sequence), connection, leg, at (timestamptz). Rows: none.
 insert into epochs (journal_key, epoch, connection, leg, opened_at)
 values (%(journal)s, %(epoch)s, %(connection)s, %(leg)s, %(at)s)

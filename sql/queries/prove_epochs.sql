@@ -1,6 +1,6 @@
--- Moves the proof of epochs forward, never back (ListeningProven). A lost epoch's end moves with it.
--- A mark that stands behind the end of its epoch in the journal proves nothing: a life that
--- was given up and woke again has no say, nor has one of an earlier process.
+-- Moves the proof of epochs forward, never back (ListeningProven). The end of a lost epoch moves
+-- with it. A proof whose sequence is behind the end of its epoch, or behind a later start of the
+-- process, does not count: the connection had been given up by then.
 -- Parameters: journal; arrays of equal length: epochs, seqs (bigint), until (timestamptz).
 -- Rows: epoch, whether it has ended; one for each that moved.
 with told as (

@@ -1,6 +1,6 @@
--- Ends the listening to tokens on an epoch that goes on (TokensReleased). Where
--- nothing ends by it, and where it comes before the end that a row had so far, that
--- end is kept by itself: a beginning may still arrive that it belongs to.
+-- Ends the listening to tokens on an epoch that goes on (TokensReleased). If no row ends by it, or
+-- if it comes before the end that a row had until now, the end is stored in a row of its own: the
+-- start to which it belongs may still arrive.
 -- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]), cause. Rows: none.
 with before as (
   select l.asset_key, l.confirmed_seq, l.released_seq, l.until_at, l.cause from listening l

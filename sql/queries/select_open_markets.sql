@@ -1,6 +1,6 @@
--- Gives markets that still need watching or a verdict: they have none, and they
+-- Returns markets that still need listening or a resolution: they have no resolution, and they
 -- are not closed or one of their tokens is wanted.
--- Parameters: after (condition_id, '' at first), room (rows at most).
+-- Parameters: after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, the market as JSON; by condition_id.
 select m.condition_id,
        json_build_object(
@@ -19,4 +19,4 @@ where m.condition_id > %(after)s
        or exists (select from assets a join wanted w using (asset_key)
                   where a.condition_id = m.condition_id and w.until_at is null))
 order by m.condition_id
-limit %(room)s
+limit %(limit)s

@@ -1,4 +1,4 @@
--- Tells what the session is connected to.
+-- Returns what the session is connected to.
 -- Rows: one: version (text), synchronous_commit (text), timescale (boolean), read_only (boolean).
 select current_setting('server_version'),
        current_setting('synchronous_commit'),

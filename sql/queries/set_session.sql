@@ -1,5 +1,5 @@
--- Sets the limits of this session, keeps durable commits and a fixed search path.
--- synchronous_commit is touched only where it is off: remote_apply is stronger than on.
+-- Sets the limits of this session, makes commits durable and fixes the search path.
+-- synchronous_commit is changed only where it is off: remote_apply is stronger than on.
 -- Parameters: statement_ms, lock_ms, idle_ms (milliseconds, as text).
 -- Rows: one.
 select set_config('statement_timeout', %(statement_ms)s, false),

@@ -1,4 +1,4 @@
--- Begins a life of the tracker (ProcessStarted). Epochs that had seemed to end
+-- Records a start of the process (ProcessStarted). Epochs that began before it and so far ended
 -- with a later record end here; open ones are left to close_lost_epochs.
 -- Parameters: journal, seq, at (timestamptz), host, version.
 -- Rows: epoch of each that ends here now.

@@ -1,4 +1,4 @@
--- Ends the life to which this record belongs in good order (ProcessStopped).
+-- Records an orderly stop of the process (ProcessStopped).
 -- Parameters: journal, seq, at (timestamptz). Rows: none.
 update process_life set stopped_at = coalesce(stopped_at, %(at)s)
 where journal_key = %(journal)s

@@ -1,6 +1,6 @@
--- Ends the wish to listen to tokens (TokensUnwanted). Where none ends by it, and
--- where it comes before the end that a wish had so far, that end is kept by itself:
--- a beginning may still arrive that it belongs to.
+-- Records that tokens are not wanted any more (TokensUnwanted). If no row ends by it, or if it
+-- comes before the end that a row had until now, the end is stored in a row of its own: the start
+-- to which it belongs may still arrive.
 -- Parameters: journal, seq, at (timestamptz), assets (asset_key[]). Rows: none.
 with before as (
   select w.asset_key, w.wanted_seq, w.unwanted_seq, w.until_at from wanted w

@@ -1,7 +1,7 @@
--- Gives the tokens of markets their names; numbers those that are new. Updates
--- first, since an upsert would use up one number for every known token. Known
--- tokens are looked up one by one (LIMIT): nobody can tell the planner how few
--- they are, and it would read the whole table for them, each time.
+-- Stores the names of the tokens of markets; gives a number to new tokens. Updates come
+-- first, since an upsert would use up one number for every known token. Known tokens are
+-- looked up one by one (LIMIT): the planner cannot know how few they are, and would read
+-- the whole table for them each time.
 -- Parameters: markets (JSON array of Market, each condition_id once). Rows: none.
 with given as (
   select m.condition_id, a.* from jsonb_to_recordset(%(markets)s::jsonb) as m (condition_id text, assets jsonb)

@@ -1,4 +1,4 @@
--- Writes markets down as they are now; a row changes only when something did.
+-- Stores markets as they are now; a row is written only if something changed.
 -- Parameters: markets (JSON array of Market, each condition_id once). Rows: none.
 with given as (
   select * from jsonb_to_recordset(%(markets)s::jsonb) as m (

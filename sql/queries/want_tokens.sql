@@ -1,6 +1,6 @@
--- Begins the wish to listen to tokens (TokensWanted). While it stands already
--- nothing is added, but only if every earlier record has arrived: one that is
--- still to come may end the standing wish before this one begins.
+-- Records that tokens are wanted (TokensWanted). Nothing is added for a token that is wanted
+-- already, but only if every earlier record has arrived: a record that is still missing may
+-- end that row before this one starts.
 -- Parameters: journal, seq, at (timestamptz), assets (asset_key[]), complete
 -- (boolean: every earlier record has arrived). Rows: none.
 insert into wanted (journal_key, asset_key, wanted_seq, from_at, until_at, unwanted_seq)

@@ -56,7 +56,7 @@ class NoGuard:
 
     cuts = 0
 
-    def cut(self) -> None:
+    def abort_calls(self) -> None:
         self.cuts += 1
 
 

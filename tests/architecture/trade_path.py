@@ -62,7 +62,7 @@ class Figures(NamedTuple):
     back: int
 
 
-LIMIT = Figures(files=52, changes=132, back=80)
+LIMIT = Figures(files=39, changes=97, back=58)
 """What the second trade may pass at most; checked by `test_trade_path.py`. To be lowered only."""
 
 

@@ -61,7 +61,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
         store.commit(_catalogue(trades))
         began = time.perf_counter()
         stored = sum(
-            store.commit(Batch(trades=some, hashes=theirs, mark=mark)).stored
+            store.commit(Batch(trades=some, hashes=theirs, watermark=mark)).stored
             for mark, (some, theirs) in enumerate(told, 3)
         )
         took = time.perf_counter() - began
@@ -84,7 +84,7 @@ def _catalogue(trades: Sequence[Trade]) -> Batch:
             Market(condition_id=condition, question="?", slug="", assets=tuple(assets))
             for condition, assets in sides.items()
         ),
-        mark=2,
+        watermark=2,
     )
 
 

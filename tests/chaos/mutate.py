@@ -62,8 +62,8 @@ MUTATIONS = (
         "mark in the transaction",
         "actors/database/transaction.py",
         "        with self._connection.transaction():\n"
-        "            mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n",
-        "        mark = self._number(queries.MOVE_MARK, mark=batch.mark)\n"
+        "            watermark = self._move_watermark(batch.watermark)\n",
+        "        watermark = self._move_watermark(batch.watermark)\n"
         "        with self._connection.transaction():\n",
         ("tests/chaos/test_mark.py",),
     ),
@@ -99,7 +99,7 @@ MUTATIONS = (
     Mutation(
         "catching up after the writer's start",
         "actors/writer/actor.py",
-        "        self._watermark = Watermark(max(opened.mark, 1))\n",
+        "        self._watermark = Watermark(max(opened.watermark, 1))\n",
         "        self._watermark = Watermark(self._journal.next_seq)\n",
         (MACHINE,),
     ),

@@ -48,5 +48,5 @@ def everything() -> Batch:
         markets=(market(),),
         observations=(observation(),),
         resolutions=(verdict(),),
-        mark=20,
+        watermark=20,
     )

@@ -48,9 +48,9 @@ def test_a_poison_trade_is_set_aside_and_its_neighbours_are_stored(
     store: Store, database: str, poison: dict[str, Any]
 ) -> None:
     trades = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
-    committed = store.commit(Batch(trades=trades, mark=8))
+    committed = store.commit(Batch(trades=trades, watermark=8))
     assert (committed.stored, committed.duplicates, committed.rejected) == (6, 0, 1)
-    assert committed.mark == 8
+    assert committed.watermark == 8
     ((reason, payload),) = ask(database, "select reason, payload from rejected_messages")
     assert reason.startswith("database rejected: ")
     assert b"BUY" in payload or b"buy" in payload
@@ -88,13 +88,13 @@ def test_more_poison_than_one_in_a_hundred_is_our_fault_and_nothing_is_set_aside
 ) -> None:
     good = tuple(trade(second) for second in range(98))
     with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
-        store.commit(Batch(trades=(*good, *poisoned(500, 501)), mark=7))
+        store.commit(Batch(trades=(*good, *poisoned(500, 501)), watermark=7))
 
-    assert store.open(journal_id).mark == 1
+    assert store.open(journal_id).watermark == 1
     assert ask(database, "select count(*) from prints") == [(0,)]
     assert ask(database, "select count(*) from rejected_messages") == [(0,)]
     more = tuple(trade(second) for second in range(200))
-    assert store.commit(Batch(trades=(*more, *poisoned(500, 501)), mark=7)).rejected == 2
+    assert store.commit(Batch(trades=(*more, *poisoned(500, 501)), watermark=7)).rejected == 2
 
 
 def test_a_few_poison_rows_of_a_small_batch_are_no_reason_to_stop(store: Store) -> None:
@@ -171,7 +171,7 @@ def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, datab
         (3, TokensConfirmed(1, ns(1), (YES,))),
     )
     event = ConnectionEvent(at_ns=10**30, connection="c", event="e", reason="")
-    store.commit(Batch(facts=facts, events=(event,), mark=4))
+    store.commit(Batch(facts=facts, events=(event,), watermark=4))
     assert ask(database, "select confirmed_seq from listening") == [(3,)]
     assert ask(database, "select count(*) from rejected_messages") == [(2,)]
 
@@ -183,10 +183,10 @@ def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, databas
         markets=(market(),),
         resolutions=(verdict(kind="maybe"),),
         events=(event,),
-        mark=3,
+        watermark=3,
     )
     committed = store.commit(batch)
-    assert (committed.stored, committed.duplicates, committed.mark) == (2, 0, 3)
+    assert (committed.stored, committed.duplicates, committed.watermark) == (2, 0, 3)
     tables = ("prints", "markets", "connection_events", "rejected_messages")
     assert [len(ask(database, f"select from {table}")) for table in tables] == [2, 1, 1, 1]
     assert store.commit(batch).duplicates == 2

@@ -1,4 +1,4 @@
-"""What COPY stores is what INSERT would have stored; a trade that is there already is no fault."""
+"""COPY stores what INSERT would have stored; a trade that is stored already is no fault."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from actors.database import binary_copy, columns, queries
-from actors.database.binary_copy import portions
+from actors.database.binary_copy import sorted_chunks
+from actors.database.cache import RecentTrades
 from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.trade import TokenId, Trade, trade_hash
@@ -45,7 +46,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    some = portions(rows, [*map(trade_hash, rows)], keys, lambda _: ())
+    some = sorted_chunks(rows, [*map(trade_hash, rows)], keys, RecentTrades())
     assert binary_copy.copy(connection, queries.COPY_TRADES, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
@@ -60,7 +61,7 @@ def test_more_rows_than_are_written_at_once_arrive(store: Store, database: str) 
     assert ask(database, "select count(*) from prints") == [(3000,)]
 
 
-def test_the_other_feed_is_dropped_before_the_database_is_asked(store: Store) -> None:
+def test_trades_of_the_other_feed_are_dropped_without_a_query(store: Store) -> None:
     trades = tuple(trade(second) for second in range(50))
     store.commit(Batch(trades=trades))
     known = len(store._recent._young)
@@ -69,40 +70,40 @@ def test_the_other_feed_is_dropped_before_the_database_is_asked(store: Store) ->
     assert len(store._recent._young) == known == 50
 
 
-def test_of_twins_in_one_batch_the_earliest_receipt_stays(store: Store, database: str) -> None:
+def test_of_duplicates_in_one_batch_the_earliest_receipt_stays(store: Store, database: str) -> None:
     late, early = trade(received_at_ns=2_000_000_000_000), trade(received_at_ns=1_000_000_000_000)
     committed = store.commit(Batch(trades=(late, early, late)))
     assert (committed.stored, committed.duplicates) == (1, 2)
     assert ask(database, "select extract(epoch from received_at)::int from prints") == [(1000,)]
 
 
-def test_what_another_life_stored_collides_and_is_stored_once(database: str) -> None:
+def test_what_another_store_committed_collides_and_is_stored_once(database: str) -> None:
     first, second = Store(database), Store(database)
     for number, store in enumerate((first, second)):
         store.open(UUID(int=number))
     first.commit(Batch(trades=tuple(trade(second) for second in range(20))))
-    told = [
+    results = [
         second.commit(Batch(trades=tuple(trade(second) for second in range(at, at + 20))))
         for at in (10, 20, 30, 40)
     ]
-    assert [committed.stored for committed in told] == [10, 10, 10, 10]
-    assert [committed.duplicates for committed in told] == [10, 10, 10, 10]
+    assert [committed.stored for committed in results] == [10, 10, 10, 10]
+    assert [committed.duplicates for committed in results] == [10, 10, 10, 10]
     assert ask(database, "select count(*), count(distinct traded_at) from prints") == [(60, 60)]
     first.close()
     second.close()
 
 
-def test_a_window_does_not_outlive_its_connection(store: Store, database: str) -> None:
+def test_recent_trades_are_forgotten_with_the_connection(store: Store, database: str) -> None:
     trades = (trade(1), trade(2))
     store.commit(Batch(trades=trades))
-    with psycopg.connect(database) as other:  # as when an older copy of the database takes over
+    with psycopg.connect(database) as other:  # as if an older copy of the database took over
         other.execute("delete from prints")
     store.close()
     store.open(UUID(int=9))
     assert store.commit(Batch(trades=trades)).stored == 2
 
 
-def test_a_poison_trade_is_not_taken_for_stored(store: Store, database: str) -> None:
+def test_a_rejected_trade_does_not_count_as_stored(store: Store, database: str) -> None:
     poison: Trade = trade(1, side="HOLD")
     batch = Batch(trades=(trade(0), poison, trade(2, token_id=TokenId("8"))))
     assert (store.commit(batch).stored, store.commit(batch).duplicates) == (2, 2)

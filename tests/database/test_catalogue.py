@@ -78,7 +78,7 @@ def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
 def test_open_markets_come_in_chunks_and_each_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.database.store._CHUNK", 2)
+    monkeypatch.setattr("actors.database.store._PAGE_ROWS", 2)
     told = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(1, 6))
     store.commit(Batch(markets=told))
     assert [len(chunk) for chunk in store.open_markets()] == [2, 2, 1]

@@ -1,12 +1,15 @@
+"""COPY is given rows in the order of the table's key, in chunks, without duplicates."""
+
 import struct
-from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
 import msgspec
 import pytest
 
-from actors.database.binary_copy import Keyed, portions
+from actors.database.binary_copy import KeyedTrade, sorted_chunks
+from actors.database.cache import RecentTrades
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hash
 
 TOKEN = TokenId("7" * 77)
@@ -29,13 +32,13 @@ def given(
     rows: Sequence[Trade],
     *,
     keys: Mapping[str, int] | None = None,
-    known: Callable[[KeysView[bytes]], Iterable[bytes]] = lambda _: (),
-) -> list[list[Keyed]]:
+    recent: RecentTrades | None = None,
+) -> list[list[KeyedTrade]]:
     hashes = [trade_hash(row) for row in rows]
-    return list(portions(rows, hashes, keys or {TOKEN: 1}, known))
+    return list(sorted_chunks(rows, hashes, keys or {TOKEN: 1}, recent or RecentTrades()))
 
 
-def test_rows_come_by_time_token_and_signed_hash_through_all_portions() -> None:
+def test_rows_come_by_time_token_and_signed_hash_through_all_chunks() -> None:
     other = TokenId("8" * 77)
     rows = [
         msgspec.structs.replace(trade(START_MS + number // 7, str(number)), token_id=token)
@@ -45,36 +48,40 @@ def test_rows_come_by_time_token_and_signed_hash_through_all_portions() -> None:
     Random(1).shuffle(rows)
     found = given(rows, keys={TOKEN: 300, other: 2})
     assert len(found) > 3
-    told = [(row.traded_at_ms, asset, digest) for some in found for _, row, asset, digest in some]
-    assert told == sorted(told)
+    order = [(row.traded_at_ms, asset, digest) for some in found for _, row, asset, digest in some]
+    assert order == sorted(order)
     assert sorted(msgspec.json.encode(row) for some in found for _, row, _, _ in some) == sorted(
         msgspec.json.encode(row) for row in rows
     )
-    assert min(digest for _, _, digest in told) < 0 < max(digest for _, _, digest in told)
+    assert min(digest for _, _, digest in order) < 0 < max(digest for _, _, digest in order)
 
 
-def test_what_was_printed_in_one_millisecond_is_never_parted() -> None:
+def test_trades_of_one_millisecond_stay_in_one_chunk() -> None:
     rows = [trade(START_MS, str(number)) for number in range(1, 700)] + [trade(START_MS + 1)]
     assert [len(some) for some in given(rows)] == [699, 1]
     assert given([]) == []
 
 
-def test_the_first_rows_are_given_before_the_last_are_looked_at() -> None:
+def test_the_first_chunk_is_made_before_the_last_rows_are_read() -> None:
     rows = [trade(START_MS + number) for number in range(600)] + [trade(2**64)]
-    found = portions(rows, [1] * len(rows), {TOKEN: 1}, lambda _: ())
+    found = sorted_chunks(rows, [1] * len(rows), {TOKEN: 1}, RecentTrades())
     assert len(next(found)) > 100
     with pytest.raises(OverflowError):
         list(found)
 
 
-def test_what_is_known_is_left_out() -> None:
+def test_trades_that_were_stored_recently_are_left_out() -> None:
     rows = [trade(START_MS + number) for number in range(600)]
-    known = {key for some in given(rows) for key, row, _, _ in some if row.traded_at_ms % 2}
-    assert sum(map(len, given(rows, known=known.intersection))) == 300
+    recent = RecentTrades()
+    given(rows[1::2], recent=recent)
+    recent.commit()
+    assert [row for some in given(rows, recent=recent) for _, row, _, _ in some] == rows[::2]
+    recent.commit()
+    assert given(rows, recent=recent) == [[], [], []]
 
 
 @pytest.mark.parametrize("at_ms", [-1, 253_402_300_800_000, 2**64])
-def test_a_time_that_has_no_key_is_rejected(at_ms: int) -> None:
+def test_a_time_without_a_key_is_rejected(at_ms: int) -> None:
     with pytest.raises((struct.error, OverflowError)):
         given([trade(at_ms)])
 

@@ -63,7 +63,7 @@ class Journal:
         """Return the sequence of the last."""
         for fact in facts:
             self.facts.append((len(self.facts) + 1, fact))
-            self.store.commit(Batch(facts=(self.facts[-1],), mark=len(self.facts) + 1))
+            self.store.commit(Batch(facts=(self.facts[-1],), watermark=len(self.facts) + 1))
         return len(self.facts)
 
     def start(self, second: float = 0) -> int:

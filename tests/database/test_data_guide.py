@@ -69,7 +69,7 @@ def filled(database: str, store: Store) -> str:
     100 s and from 130 s to 300 s; NO was wanted and never heard. Trades of YES at
     20 s (two identical ones), 70 s, 140 s and, after it resolved, 295 s.
     """
-    store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), mark=1))
+    store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), watermark=1))
     facts: list[Fact] = [
         ProcessStarted(at_ns=ns(0), host="h", version="1"),
         TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
@@ -81,7 +81,7 @@ def filled(database: str, store: Store) -> str:
         ListeningProven(proofs=((6, ns(300)),)),
     ]
     for seq, fact in enumerate(facts, start=1):
-        store.commit(Batch(facts=((seq, fact),), mark=seq + 1))
+        store.commit(Batch(facts=((seq, fact),), watermark=seq + 1))
     rejection = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
     event = ConnectionEvent(at_ns=ns(5), connection="a-0001", event="connected", reason="")
     contradiction = Contradiction(
@@ -108,7 +108,7 @@ def filled(database: str, store: Store) -> str:
             ),
             resolutions=(verdict(resolved_at_ms=ns(290) // 1_000_000),),
             contradictions=(contradiction,),
-            mark=10,
+            watermark=10,
         )
     )
     return database
@@ -218,7 +218,7 @@ def test_a_market_that_was_contradicted_gives_no_labels(filled: str, store: Stor
         recorded="winner",
         observed="split",
     )
-    store.commit(Batch(contradictions=(doubt,), mark=10))
+    store.commit(Batch(contradictions=(doubt,), watermark=10))
 
     assert run(filled, block) == []
 

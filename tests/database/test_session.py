@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
-from actors.database.session import Session, errors
+from actors.database.session import Session, translate_errors
 from actors.errors import ConfigError, StoreUnavailable
 from tests.postgres import Server, ask, do
 
@@ -73,7 +73,7 @@ def test_a_session_has_limits_and_a_fixed_search_path(database: str) -> None:
 @pytest.mark.db
 def test_a_statement_that_takes_too_long_is_ended(database: str) -> None:
     session = Session(database, statement_s=0.05)
-    with pytest.raises(StoreUnavailable) as caught, errors():
+    with pytest.raises(StoreUnavailable) as caught, translate_errors():
         session.connection.execute("select pg_sleep(60)")
     assert caught.value.sqlstate == "57014"
     session.close()
@@ -91,7 +91,10 @@ def test_lost_permission_is_for_later_and_says_what(database: str) -> None:
     session = Session(database)
     session.connection.execute("create role nobody_here")
     try:
-        with pytest.raises(StoreUnavailable, match="permission denied") as caught, errors():
+        with (
+            pytest.raises(StoreUnavailable, match="permission denied") as caught,
+            translate_errors(),
+        ):
             session.connection.execute("set role nobody_here; select * from prints")
         assert caught.value.sqlstate == "42501"
     finally:
@@ -105,7 +108,7 @@ def test_a_server_that_ends_our_session_is_away(database: str) -> None:
     session = Session(database)
     pid = session.connection.info.backend_pid
     do(database, "select pg_terminate_backend(%s)", pid)
-    with pytest.raises(StoreUnavailable), errors():
+    with pytest.raises(StoreUnavailable), translate_errors():
         session.connection.execute("select 1")
     session.close()
 
@@ -118,7 +121,7 @@ def test_abort_from_another_thread_frees_who_waits(database: str) -> None:
 
     def wait() -> None:
         try:
-            with errors():
+            with translate_errors():
                 session.connection.execute("select pg_sleep(600)")
         except StoreUnavailable as exc:
             told.append(exc)
@@ -161,11 +164,11 @@ def test_a_server_that_accepts_and_stays_silent_does_not_hold_us(deaf_port: int)
 
 @pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53100", "53300", "55P03", "57P01"])
 def test_what_the_server_cannot_do_now_is_for_later(state: str) -> None:
-    with pytest.raises(StoreUnavailable) as caught, errors():
+    with pytest.raises(StoreUnavailable) as caught, translate_errors():
         raise psycopg.errors.lookup(state)("words of the server")
     assert caught.value.sqlstate == state
 
 
 def test_our_own_mistakes_are_not_taken_for_a_database_that_is_away() -> None:
-    with pytest.raises(psycopg.ProgrammingError), errors():
+    with pytest.raises(psycopg.ProgrammingError), translate_errors():
         raise psycopg.ProgrammingError("the query has 3 placeholders but 2 parameters were passed")

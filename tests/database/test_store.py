@@ -49,9 +49,9 @@ def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None
 
 
 def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
-    batch = Batch(trades=tuple(trade(second) for second in range(50)), mark=51)
-    assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, mark=51)
-    assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, mark=51)
+    batch = Batch(trades=tuple(trade(second) for second in range(50)), watermark=51)
+    assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, watermark=51)
+    assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, watermark=51)
     assert ask(database, "select count(*) from prints") == [(50,)]
 
 
@@ -98,10 +98,10 @@ def test_the_mark_moves_with_the_rows_and_never_back(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     assert mark_of(database, journal_id) == 1
-    assert store.commit(Batch(mark=7)).mark == 7
-    assert store.commit(Batch(mark=3)).mark == 7
-    assert store.commit(Batch()).mark == 7
-    assert store.open(journal_id).mark == mark_of(database, journal_id) == 7
+    assert store.commit(Batch(watermark=7)).watermark == 7
+    assert store.commit(Batch(watermark=3)).watermark == 7
+    assert store.commit(Batch()).watermark == 7
+    assert store.open(journal_id).watermark == mark_of(database, journal_id) == 7
 
 
 ALL_TRANSACTIONS = """
@@ -119,16 +119,16 @@ def test_a_batch_without_faults_costs_one_transaction_number(store: Store, datab
             markets=(market(),),
             facts=((1, TokensWanted(at_ns=ns(0), tokens=(YES,))),),
             events=(event,),
-            mark=2,
+            watermark=2,
         )
     )
     assert len(ask(database, ALL_TRANSACTIONS)) == 1
 
 
 def test_every_journal_has_its_own_mark(store: Store, open_store: Opener) -> None:
-    store.commit(Batch(mark=7))
-    assert open_store(UUID(int=2)).commit(Batch(mark=3)).mark == 3
-    assert store.commit(Batch()).mark == 7
+    store.commit(Batch(watermark=7))
+    assert open_store(UUID(int=2)).commit(Batch(watermark=3)).watermark == 3
+    assert store.commit(Batch()).watermark == 7
 
 
 def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
@@ -136,10 +136,10 @@ def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
 ) -> None:
     do(database, "alter table journal_progress add check (mark < 5)")
     with pytest.raises(StoreUnavailable):
-        store.commit(Batch(trades=(trade(),), mark=6))
+        store.commit(Batch(trades=(trade(),), watermark=6))
     assert ask(database, "select count(*) from trades") == [(0,)]
-    assert store.open(journal_id).mark == 1
-    assert store.commit(Batch(trades=(trade(),), mark=4)).stored == 1
+    assert store.open(journal_id).watermark == 1
+    assert store.commit(Batch(trades=(trade(),), watermark=4)).stored == 1
 
 
 def test_a_token_learned_in_a_failed_batch_is_numbered_again(
@@ -158,7 +158,7 @@ def test_two_writers_of_one_journal_wait_for_each_other(
     def write(store: Store) -> None:
         for start in range(0, 200, 20):
             trades = tuple(trade(second) for second in range(start, start + 20))
-            told.append(store.commit(Batch(trades=trades, mark=start + 20)))
+            told.append(store.commit(Batch(trades=trades, watermark=start + 20)))
 
     threads = [threading.Thread(target=write, args=(each,)) for each in stores]
     for thread in threads:
@@ -241,7 +241,7 @@ def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> N
         for index in (0, 1)
     )
     assert store.commit(Batch(rejections=rows)) == Committed(
-        stored=0, duplicates=0, rejected=2, mark=1
+        stored=0, duplicates=0, rejected=2, watermark=1
     )
     store.commit(Batch(rejections=rows))
     kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")

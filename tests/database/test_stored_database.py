@@ -20,8 +20,8 @@ from tests.stored_copies import (
     catch_up,
     copied,
     heard_again,
-    last_words,
     opened,
+    plain_evidence,
     recheck,
     values,
 )
@@ -159,14 +159,14 @@ def test_what_it_remembers_is_read_back(old: str) -> None:
     expected = values("remembered")
     store = Store(old)
     try:
-        assert store.open(SECOND).mark == expected["watermark"]
+        assert store.open(SECOND).watermark == expected["watermark"]
         markets = [plain_market(each) for chunk in store.open_markets() for each in chunk]
         assert markets == expected["open_markets"]
         everyone = sorted({each[0] for each in expected["last_words"]["observations"]})
-        said = store.last_words([ConditionId(each) for each in everyone])
-        assert last_words(said) == expected["last_words"]
+        said = store.stored_evidence([ConditionId(each) for each in everyone])
+        assert plain_evidence(said) == expected["last_words"]
         for asked in expected["rechecks"]:
-            chunks = store.verdicts_to_check(TimeWindow(asked["since_ms"], asked["until_ms"]))
+            chunks = store.resolutions_to_check(TimeWindow(asked["since_ms"], asked["until_ms"]))
             assert [recheck(each) for chunk in chunks for each in chunk] == asked["found"]
     finally:
         store.close()
@@ -190,7 +190,7 @@ def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None
         markets=(market(),),
         observations=(observation(),),
         resolutions=(verdict(),),
-        mark=20,
+        watermark=20,
     )
     store = Store(old)
     try:
@@ -224,7 +224,7 @@ def test_a_market_that_it_left_open_gets_its_outcome(old: str) -> None:
             decided.condition_id,
         )
         stretch = TimeWindow(recorded_ms, recorded_ms + 11 * MINUTE_MS)
-        due = [recheck(each) for chunk in store.verdicts_to_check(stretch) for each in chunk]
+        due = [recheck(each) for chunk in store.resolutions_to_check(stretch) for each in chunk]
     finally:
         store.close()
     assert left == [each for each in known if each != waits]

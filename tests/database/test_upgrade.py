@@ -47,8 +47,8 @@ def test_it_is_written_on_and_nothing_is_stored_twice(server: Server, file: Path
         migrate.apply(dsn)
         store = Store(dsn)
         try:
-            assert store.open(UUID(int=1)).mark == everything().mark
-            assert store.open(UUID(int=2)).mark == 1
+            assert store.open(UUID(int=1)).watermark == everything().watermark
+            assert store.open(UUID(int=2)).watermark == 1
             committed = store.commit(everything())
         finally:
             store.close()

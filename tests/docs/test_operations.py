@@ -188,7 +188,7 @@ def test_an_event_has_a_stable_name_its_levels_and_its_fields(name: str) -> None
 
 def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
     written = CommitSummary(every_s=1)
-    gathered = Committed(stored=1, duplicates=0, rejected=0, mark=1)
+    gathered = Committed(stored=1, duplicates=0, rejected=0, watermark=1)
     written.add(gathered, oldest_received_ns=1, wall_ns=1)
 
     assert TABLE["batches_written"].fields == set(written.take(0.0))

@@ -8,7 +8,7 @@ S = 1_000_000_000
 
 
 def committed(stored: int = 0, duplicates: int = 0, rejected: int = 0) -> Committed:
-    return Committed(stored=stored, duplicates=duplicates, rejected=rejected, mark=1)
+    return Committed(stored=stored, duplicates=duplicates, rejected=rejected, watermark=1)
 
 
 def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:

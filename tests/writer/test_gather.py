@@ -231,7 +231,7 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
         observations=(observation,),
         resolutions=(resolution,),
         contradictions=(contradiction,),
-        mark=10,
+        watermark=10,
     )
 
 

@@ -1,8 +1,8 @@
--- Gives the last word of each source about these markets, `tracker` being their state, and
--- when a contradiction about them was last seen.
+-- Returns the last observation of each source about these markets, the source `tracker` being their
+-- state, and when a contradiction about them was last seen.
 -- Parameters: conditions (text[]).
 -- Rows: condition_id, source, observed_at (ms), reason, payouts (JSON text or NULL), verdict; and
--- one with the source `conflict` for each market that had one.
+-- one with the source `conflict` for each market that had a contradiction.
 select o.condition_id, o.source, (extract(epoch from o.observed_at) * 1000)::bigint, o.reason, o.payouts::text, o.verdict
 from unnest(%(conditions)s::text[]) as asked (condition_id)
 cross join lateral (select distinct on (said.source) said.* from resolution_observations said

@@ -1,7 +1,7 @@
--- Ends every epoch that was open when a stretch of the journal was written that cannot
--- be read any more: what it heard then is lost, so it proves nothing beyond what it
--- had proven before. Epochs that a start of the process ended before it are let be.
--- Parameters: journal, seq (the first sequence of the stretch). Rows: epoch of each that ends here now.
+-- Ends every epoch that was open when a range of the journal was written that cannot be read
+-- any more: what was received then is lost, so the epoch keeps only the proof from before it.
+-- Epochs that had ended before it by a start of the process stay as they are.
+-- Parameters: journal, seq (the first sequence of the range). Rows: epoch of each that ends here now.
 update epochs e
 set closed_seq = %(seq)s, lost = true, reason = 'journal_hole', closed_at = proven_until
 where e.journal_key = %(journal)s and e.epoch < %(seq)s and (e.closed_seq is null or e.closed_seq > %(seq)s)

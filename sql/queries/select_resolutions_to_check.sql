@@ -1,9 +1,9 @@
--- Gives the verdicts of which another look falls due in a stretch of time. Without a
--- beginning it begins ten minutes before the last evidence was written, 30 days ago at most.
+-- Returns the resolutions whose next recheck falls due in a window of time. Without a start the
+-- window starts ten minutes before the last evidence was written, at most 30 days ago.
 -- Parameters: since (timestamptz or NULL), until (timestamptz), stages (interval[]: ages of a
--- verdict at which it is looked at again), after (condition_id, '' at first), room (rows at most).
--- Rows: condition_id, recorded_at (ms), due_at (ms), the verdict as JSON, the market as JSON, known
--- contradictions as JSON (source and what it said); by condition_id.
+-- resolution at which it is rechecked), after (condition_id, '' at first), limit (rows at most).
+-- Rows: condition_id, recorded_at (ms), due_at (ms), the resolution as JSON, the market as JSON,
+-- known contradictions as JSON (pairs of source and outcome); by condition_id.
 with stretch as (
   select greatest(%(until)s - interval '30 days',
                   coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
@@ -16,7 +16,7 @@ with stretch as (
     where r.recorded_at > stretch.since - stage and r.recorded_at <= %(until)s - stage
     offset 0) as fallen
   where fallen.condition_id > %(after)s
-  group by fallen.condition_id order by fallen.condition_id limit %(room)s
+  group by fallen.condition_id order by fallen.condition_id limit %(limit)s
 )
 select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extract(epoch from due.at) * 1000)::bigint,
        json_build_object(
