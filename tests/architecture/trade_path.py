@@ -62,7 +62,7 @@ class Figures(NamedTuple):
     back: int
 
 
-LIMIT = Figures(files=39, changes=97, back=58)
+LIMIT = Figures(files=38, changes=86, back=48)
 """What the second trade may pass at most; checked by `test_trade_path.py`. To be lowered only."""
 
 
