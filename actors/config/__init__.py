@@ -1,1 +1,1 @@
-"""Settings: declared once, read from flags, environment and file."""
+"""Settings: declared once, read from flags, environment, credentials and a file."""

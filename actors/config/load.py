@@ -1,11 +1,10 @@
 """Flags, environment, systemd credentials and a TOML file → one frozen `Config`.
 
-A value is taken from the first that has it, in that order, else the default. A
-wrong value, an unknown flag and an unknown key of the file are errors that name
-what, where and what to do; an unknown TRACKER_ variable is a warning, since it
-may belong to something else. No message repeats a value: it may be a password.
-
-`python -m actors.config` prints docs/reference/configuration.md.
+A value is taken from the first source that has it, in that order, else it is the
+default. A wrong value, an unknown flag and an unknown key of the file are errors that
+name the setting, its source and what to do. An unknown TRACKER_ variable is only a
+warning, since it may belong to another program. No message repeats a value: it may be a
+password.
 """
 
 import contextlib
@@ -36,13 +35,13 @@ from actors.errors import ConfigError
 __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
 
 LARGEST_FILE = 1 << 20
-"""Bytes of a configuration file or credential."""
+"""Largest configuration file or credential, in bytes."""
 
 _PLACES = ("status_socket", "state_dir")
 
 
 class Mode(StrEnum):
-    """What the process is asked to do."""
+    """What the command line asks the process to do."""
 
     RUN = "run"
     CHECK = "check"
@@ -57,9 +56,9 @@ class Invocation:
     """What one command line asks for.
 
     Attributes:
-        config: Defaults only, when the mode is `version` or `help`.
+        config: The defaults when the mode is `version` or `help`.
         duration_s: Seconds after which the run ends by itself, or None.
-        warnings: What a person should know, one sentence each; without secrets.
+        warnings: Things to be aware of, one sentence each, without secrets.
     """
 
     config: Config
@@ -70,7 +69,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class _Layer:
-    """The raw values of one source, with the place of each."""
+    """The raw values of one source, and where each of them stands."""
 
     values: dict[str, object] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -83,15 +82,15 @@ class _Layer:
 def load(
     argv: Sequence[str], environ: Mapping[str, str], *, credentials: Path | None = None
 ) -> Invocation:
-    """Read everything that was said and give what it means.
+    """Read all sources and return what they mean.
 
     Args:
-        argv: The command line without the program's name.
+        argv: The command line without the name of the program.
         environ: The environment.
         credentials: Directory of systemd credentials; None: `$CREDENTIALS_DIRECTORY`.
 
     Raises:
-        ConfigError: Something is wrong; all that is wrong with values, one line each.
+        ConfigError: A source or a value is wrong; of values, one line for each error.
     """
     flags, mode, file, duration = _command_line(argv)
     if mode in (Mode.VERSION, Mode.HELP):
@@ -99,12 +98,12 @@ def load(
     warnings: list[str] = [*_exposed(flags), *_unknown_variables(environ)]
     if credentials is None and environ.get("CREDENTIALS_DIRECTORY"):
         credentials = Path(environ["CREDENTIALS_DIRECTORY"])
-    named = file or environ.get("TRACKER_CONFIG")
+    path = file or environ.get("TRACKER_CONFIG")
     layers = [
         flags,
         _variables(environ),
         _credentials(credentials, warnings) if credentials else _Layer(),
-        _file(Path(named), warnings) if named else _Layer(),
+        _file(Path(path), warnings) if path else _Layer(),
         _platform(environ),
     ]
     config = _build(layers)
@@ -117,19 +116,18 @@ def help_text() -> str:
 
 
 def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return the places where a tracker's status socket may be, likeliest first.
+    """Return where the status socket of a tracker may be, the most likely place first.
 
-    One place when the environment or the file that it names says so; else the
-    usual ones.
+    One place when the environment, or the file that it names, sets it; else the usual ones.
     """
     layers = [_variables(environ)]
     if environ.get("TRACKER_CONFIG"):
-        # It may well be readable by the tracker alone.
+        # The file may be readable only for the user of the tracker.
         with contextlib.suppress(ConfigError):
             layers.append(_file(Path(environ["TRACKER_CONFIG"]), []))
-    said = [{n: v for n, v in layer.values.items() if n in _PLACES} for layer in layers]
-    if any(said):
-        return (_build([_Layer(values) for values in said]).status_socket,)
+    places = [{n: v for n, v in layer.values.items() if n in _PLACES} for layer in layers]
+    if any(places):
+        return (_build([_Layer(values) for values in places]).status_socket,)
     return paths.usual_sockets(environ)
 
 
@@ -137,15 +135,15 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float 
     known, unknown = parser().parse_known_args(list(argv))
     if unknown:
         raise ConfigError(_unknown_argument(unknown[0]))
-    said = vars(known)
-    modes = set(said.pop("modes") or [Mode.RUN])
-    file, duration = said.pop("config"), said.pop("duration")
+    given = vars(known)
+    modes = set(given.pop("modes") or [Mode.RUN])
+    file, duration = given.pop("config"), given.pop("duration")
     if len(modes) > 1:
         both = " and ".join(f"--{mode}" for mode in sorted(modes))
         raise ConfigError(f"{both} exclude each other; give one of them")
     mode = Mode(modes.pop())
     layer = _Layer()
-    for name, value in said.items():
+    for name, value in given.items():
         layer.put(name, value, f"flag {flag(name)}")
     return layer, mode, file, _duration(duration, mode)
 
@@ -160,13 +158,13 @@ def _duration(text: str | None, mode: Mode) -> float | None:
     if not 0 < seconds < math.inf:
         raise ConfigError("--duration: must be a number of seconds above 0")
     if mode not in (Mode.RUN, Mode.DEMO):
-        raise ConfigError("--duration: only a run or a demo has one")
+        raise ConfigError("--duration: only for a run or a demo")
     return seconds
 
 
 def _unknown_argument(text: str) -> str:
     if not text.startswith("-"):
-        return "there is an argument that belongs to no flag; see tracker --help"
+        return "an argument belongs to no flag; see tracker --help"
     name = re.sub(r"[^\w-].*", "", text, flags=re.DOTALL)[:60]
     flags = [option for action in parser()._actions for option in action.option_strings]  # noqa: SLF001 - argparse has no public list of its options
     return f"unknown option {name}{_suggestion(name, flags)}; see tracker --help"
@@ -226,14 +224,14 @@ def _credentials(directory: Path, warnings: list[str]) -> _Layer:
 def _file(path: Path, warnings: list[str]) -> _Layer:
     raw = _read(path)
     try:
-        said = tomllib.loads(raw.decode())
+        table = tomllib.loads(raw.decode())
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path}: is not UTF-8 text") from exc
     except tomllib.TOMLDecodeError as exc:
         place = re.search(r"\(at (.*?)\)$", str(exc))
-        raise ConfigError(f"{path}: is not TOML at {place[1] if place else 'some place'}") from exc
+        raise ConfigError(f"{path}: is not TOML{' at ' + place[1] if place else ''}") from exc
     layer = _Layer()
-    for name, value in said.items():
+    for name, value in table.items():
         where = f"file {path} line {_line_of(name, raw.decode())}"
         if name not in Config.model_fields:
             hint = _suggestion(name, Config.model_fields)
@@ -262,10 +260,10 @@ def _line_of(key: str, text: str) -> int:
 
 
 def _platform(environ: Mapping[str, str]) -> _Layer:
-    """Return the directories that systemd made for us, or the platform's own place."""
+    """Return the directories that systemd created for this service, or those of the platform."""
     layer = _Layer()
-    said = {"state_dir": paths.state_dir(environ), "status_socket": paths.status_socket(environ)}
-    for name, place in said.items():
+    places = {"state_dir": paths.state_dir(environ), "status_socket": paths.status_socket(environ)}
+    for name, place in places.items():
         if place is not None:
             layer.put(name, *place)
     return layer
@@ -278,11 +276,11 @@ def _build(layers: Sequence[_Layer]) -> Config:
     try:
         config = Config(layers=tuple(layer.values for layer in layers))  # type: ignore[call-arg]
     except ValidationError as exc:
-        raise ConfigError("\n".join(dict.fromkeys(_wrong(exc, origins)))) from exc
-    return config.told_by(origins)
+        raise ConfigError("\n".join(dict.fromkeys(_errors(exc, origins)))) from exc
+    return config.with_origins(origins)
 
 
-def _wrong(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
+def _errors(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
     for error in exc.errors(include_input=False, include_context=False, include_url=False):
         text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
         name = str(error["loc"][0]) if error["loc"] else text.partition(":")[0]

@@ -1,6 +1,6 @@
-"""The manual of the settings: flags, help, docs/reference/configuration.md, values in force.
+"""The manual of the settings: flags, help, docs/reference/configuration.md, values in effect.
 
-All of it is made from the declaration in `actors.config.settings`.
+All of it is generated from the declaration in `actors.config.settings`.
 """
 
 import argparse
@@ -16,18 +16,18 @@ from actors.config.settings import Config
 from actors.errors import ConfigError
 
 MODES = {
-    "check": "validate everything, print the effective configuration without secrets, and end",
-    "migrate": "bring the database schema up to date, and end",
-    "demo": "run against a simulated Polymarket with a live view; needs nothing else",
-    "version": "print the version, and end",
-    "help": "print this, and end",
+    "check": "validate everything, print the values in effect without secrets, and exit",
+    "migrate": "bring the database schema up to date, and exit",
+    "demo": "run against a simulated Polymarket, with a live view; needs nothing else",
+    "version": "print the version, and exit",
+    "help": "print this help, and exit",
 }
 
 OTHER_VARIABLES = {
     "TRACKER_CONFIG": "A TOML file with settings, as --config.",
     "TRACKER_POSTGRES_BIN": "Directory with the PostgreSQL programs for the embedded database.",
 }
-"""Variables that are read and are no settings; those that begin with TRACKER_TEST_ are free."""
+"""Variables that are read but are no settings. Names that begin with TRACKER_TEST_ are free."""
 
 PRECEDENCE = "flag, then environment variable, then systemd credential, then file, then default"
 
@@ -38,13 +38,13 @@ def variable(name: str) -> str:
 
 
 def flag(name: str) -> str:
-    """Return the flag of a setting. One that is on unless said otherwise has a flag to say so."""
+    """Return the flag of a setting; that of a setting which is on by default switches it off."""
     words = name.replace("_", "-")
     return f"--no-{words}" if Config.model_fields[name].annotation is bool else f"--{words}"
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a value of this setting must never be shown."""
+    """Return whether the value of this setting must never be shown."""
     return "SecretStr" in str(Config.model_fields[name].annotation)
 
 
@@ -52,16 +52,16 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that never repeats a value: it may be a password."""
 
     def error(self, message: str) -> NoReturn:
-        said = re.sub(r" '.*'", "", message, flags=re.DOTALL)
-        raise ConfigError(f"{said}; see tracker --help")
+        text = re.sub(r" '.*'", "", message, flags=re.DOTALL)
+        raise ConfigError(f"{text}; see tracker --help")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line. It finds texts; `Config` decides what they mean."""
+    """Return the parser of the command line. It returns texts; `Config` checks them."""
     made = _Parser(
         prog="tracker",
-        description="Record every trade of Polymarket and the true outcome of every market.",
-        epilog=f"A value is taken from the first that has it: {PRECEDENCE}.",
+        description="Record every trade of Polymarket and the final outcome of every market.",
+        epilog=f"A value is taken from the first source that has it: {PRECEDENCE}.",
         allow_abbrev=False,
         add_help=False,
     )
@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         modes.add_argument(
             *short, f"--{mode}", dest="modes", action="append_const", const=mode, help=text
         )
-    made.add_argument("--duration", metavar="SECONDS", help="end by itself after so many seconds")
+    made.add_argument("--duration", metavar="SECONDS", help="stop after this many seconds")
     made.add_argument("--config", metavar="FILE", help="TOML file with settings")
     for group, names in grouped():
         section = made.add_argument_group(group)
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def grouped() -> Iterator[tuple[str, list[str]]]:
-    """Return the headings and the names of the settings under each, as declared."""
+    """Yield each heading with the names of the settings under it, in order of declaration."""
     groups: dict[str, list[str]] = {}
     for name, field in Config.model_fields.items():
         groups.setdefault(_extra(field)["group"], []).append(name)
@@ -89,13 +89,13 @@ def grouped() -> Iterator[tuple[str, list[str]]]:
 
 
 def default_text(name: str) -> str:
-    """Tell the default of a setting in words."""
+    """Return the default of a setting as text."""
     field = Config.model_fields[name]
     return _extra(field)["shown"] or _plain(field.default)
 
 
 def bounds_text(name: str) -> str:
-    """Tell the range of a setting, or its choices; empty when there is none."""
+    """Return the range of a setting, or its choices, as text; empty when there is neither."""
     field = Config.model_fields[name]
     low = next((_plain(m.ge) for m in field.metadata if isinstance(m, Ge)), "")
     high = next((_plain(m.le) for m in field.metadata if isinstance(m, Le)), "")
@@ -110,12 +110,12 @@ def markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "*Made from `actors/config/settings.py` by `python -m actors.config`;",
-        "a test keeps both equal.*",
+        "*Generated from `actors/config/settings.py` by `python -m actors.config`;",
+        "a test compares them.*",
         "",
-        f"A value is taken from the first that has it: {PRECEDENCE}.",
-        "`tracker --check` validates everything and prints what is in effect and where it came",
-        "from, without secrets.",
+        f"A value is taken from the first source that has it: {PRECEDENCE}.",
+        "`tracker --check` validates everything and prints every value in effect with its source,",
+        "without secrets.",
         "",
         *_RULES,
     ]
@@ -128,7 +128,7 @@ def markdown() -> str:
 
 
 def describe(config: Config) -> str:
-    """Return the effective configuration, one setting a line with its source, without secrets."""
+    """Return the values in effect, one setting per line with its source, without secrets."""
     rows = [(name, _effective(config, name), config.origin(name)) for name in Config.model_fields]
     widest = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{widest}}  {value}  [{origin}]" for name, value, origin in rows)
@@ -143,8 +143,8 @@ _RULES = (
     "- **Flag**: the variable without `TRACKER_`, in lower case, with dashes:",
     "  `TRACKER_STATE_DIR` is `--state-dir`. A setting that is on by default is switched off by",
     "  `--no-…` (`--no-migrate`). Other users of the host can see flags: no passwords there.",
-    "- **Variable**: an empty one counts as unset; an unknown one that begins with `TRACKER_` is",
-    "  warned of.",
+    "- **Variable**: an empty one counts as unset; for an unknown one that begins with `TRACKER_`",
+    "  there is a warning.",
     "- **Credential**: a file in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`) named like",
     "  the file key, such as `database_url`.",
     "- **File**: TOML, named by `--config` or `TRACKER_CONFIG`. The keys are the variables without",
@@ -158,7 +158,7 @@ def _add(section: Any, name: str) -> None:
     text = f"{field.description} [{variable(name)}; default: {default_text(name)}]"
     text = text.replace("%", "%%")
     if field.annotation is bool:
-        text = text.replace(str(field.description), f"do not: {field.description}")
+        text = text.replace(str(field.description), f"Switch off: {field.description}")
         section.add_argument(
             flag(name), dest=name, action="store_const", const="false",
             default=argparse.SUPPRESS, help=text,

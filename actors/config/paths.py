@@ -1,7 +1,6 @@
-"""Places: where state and status socket lie when no setting names them.
+"""Default paths: state directory and status socket when no setting names them.
 
-It loads no library, so that who only asks for the status is quick: reading all
-settings takes half a second.
+Imports no library: reading all settings takes half a second, and `tracker-status` must be quick.
 """
 
 import os
@@ -11,35 +10,35 @@ from pathlib import Path
 SOCKET_NAME = "tracker.sock"
 DEFAULT_STATE_DIR = "~/.local/state/tracker"
 ROOT_STATE_DIR = "/var/lib/tracker"
-"""Root's home is closed to the user that the embedded database runs as."""
+"""For root: the user that runs the embedded database cannot enter the home of root."""
 UNIT_SOCKET = Path("/run/tracker") / SOCKET_NAME
-"""Where the shipped unit has it."""
+"""Where the systemd unit of this project puts it."""
 
 Origin = tuple[str, str]
-"""A place as text, and who says so."""
+"""A path as text, and the source that it comes from."""
 
 
 def state_dir(environ: Mapping[str, str]) -> Origin | None:
-    """Return the directory that systemd made for us, or the platform's own; None: the default."""
+    """Return the directory that systemd created, or that of the platform; None: the default."""
     systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if systemd:
         return systemd, "STATE_DIRECTORY"
     if environ.get("XDG_STATE_HOME", "").startswith("/"):
         return f"{environ['XDG_STATE_HOME']}/tracker", "XDG_STATE_HOME"
-    return (ROOT_STATE_DIR, "root's own place") if os.geteuid() == 0 else None
+    return (ROOT_STATE_DIR, "default for root") if os.geteuid() == 0 else None
 
 
 def status_socket(environ: Mapping[str, str]) -> Origin | None:
-    """Return the socket in the directory that systemd made for us; None: it made none."""
+    """Return the socket in the directory that systemd created; None when it created none."""
     runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return (f"{runtime}/{SOCKET_NAME}", "RUNTIME_DIRECTORY") if runtime else None
 
 
 def usual_sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return where a status socket may be that no setting names, likeliest first.
+    """Return where the status socket may be when no setting names it, the most likely first.
 
-    After systemd's or the user's comes that of the shipped unit: who asks knows
-    less than the tracker does.
+    The path of the systemd unit comes last: `tracker-status` may run in another environment
+    than the tracker.
     """
     ours, state = status_socket(environ), state_dir(environ)
     folder = Path(state[0] if state else DEFAULT_STATE_DIR).expanduser().absolute()

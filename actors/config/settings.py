@@ -1,7 +1,7 @@
-"""What can be set, declared once: names, defaults, units, bounds and meanings.
+"""The declaration of all settings: names, defaults, units, ranges and meanings.
 
-Flags, variables, file keys, `--help` and `docs/reference/configuration.md` are all made
-from the fields of `Config`. Reading the sources is the job of `actors.config.load`.
+Flags, variables, file keys, `--help` and `docs/reference/configuration.md` are generated from
+the fields of `Config`. `actors.config.load` reads the sources.
 """
 
 from collections.abc import Mapping
@@ -46,18 +46,18 @@ from actors.config.types import (
 
 GIB = 1 << 30
 LONGEST_SOCKET_PATH = 100
-"""Bytes. The kernel's limit for the path of a Unix socket is 107."""
-_UNSAID = Path("/")
+"""Bytes; the limit of the kernel for the path of a Unix socket is 107."""
+_NOT_SET = Path("/")
 
 
 def _setting(default: object, text: str, *, group: str, shown: str = "", **bounds: Any) -> Any:
     """Declare one setting.
 
     Args:
-        default: Its value when nobody says anything.
-        text: What it is, in one sentence, with its unit.
-        group: The heading it stands under.
-        shown: How the default reads when the bare value would not tell.
+        default: Its value when no source has one.
+        text: What it means, in one sentence, with its unit.
+        group: Its heading in help and reference.
+        shown: The default as text, when the value itself does not say enough.
         bounds: Limits as pydantic names them (`ge`, `le`).
     """
     extra: Any = {"group": group, "shown": shown}
@@ -65,7 +65,7 @@ def _setting(default: object, text: str, *, group: str, shown: str = "", **bound
 
 
 class Config(BaseSettings):
-    """The settings of one run, frozen. Built bare it has the defaults and reads nothing."""
+    """The settings of one run, frozen. `Config()` has the defaults and reads no source."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
@@ -82,29 +82,31 @@ class Config(BaseSettings):
     )
     state_dir: Directory = _setting(
         Path(DEFAULT_STATE_DIR),
-        "Directory of the journal (and of the embedded database). One tracker at a time.",
-        group="Places",
+        "Directory of the journal and of the embedded database; for one tracker at a time.",
+        group="Paths",
         shown=(
             f"$STATE_DIRECTORY, else $XDG_STATE_HOME/tracker, else {DEFAULT_STATE_DIR}"
             f" ({ROOT_STATE_DIR} for root)"
         ),
     )
     status_socket: Directory = _setting(
-        _UNSAID,
+        _NOT_SET,
         f"Unix socket that tracker-status asks; at most {LONGEST_SOCKET_PATH} bytes.",
-        group="Places",
+        group="Paths",
         shown="$RUNTIME_DIRECTORY/tracker.sock, else <state dir>/tracker.sock",
     )
     market_ws_url: FeedUrl = _setting(
         "wss://ws-subscriptions-clob.polymarket.com/ws/market",
-        "The market channel.",
+        "WebSocket URL of the market channel.",
         group="Polymarket",
     )
     gamma_url: HttpUrl = _setting(
-        "https://gamma-api.polymarket.com", "Gamma: markets and their outcome.", group="Polymarket"
+        "https://gamma-api.polymarket.com",
+        "Gamma API: markets and their outcomes.",
+        group="Polymarket",
     )
     clob_url: HttpUrl = _setting(
-        "https://clob.polymarket.com", "CLOB: winners of markets.", group="Polymarket"
+        "https://clob.polymarket.com", "CLOB API: winners of markets.", group="Polymarket"
     )
     data_url: HttpUrl = _setting(
         "https://data-api.polymarket.com", "Data API: resolutions.", group="Polymarket"
@@ -118,13 +120,13 @@ class Config(BaseSettings):
         max_length=10,
     )
     user_agent: HeaderText = _setting(
-        f"polymarket-tracker/{__version__}", "How we introduce ourselves.", group="Polymarket"
+        f"polymarket-tracker/{__version__}", "User-Agent of all requests.", group="Polymarket"
     )
     redundancy: int = _setting(
         2, "Independent connections that listen to every token.", group="Feed", ge=1, le=4
     )
     assets_per_connection: int = _setting(
-        200, "Most tokens on one connection.", group="Feed", ge=2, le=500
+        200, "Maximum number of tokens on one connection.", group="Feed", ge=2, le=500
     )
     silence_seconds: Seconds = _setting(
         60.0,
@@ -135,68 +137,71 @@ class Config(BaseSettings):
     )
     replace_seconds: Seconds = _setting(
         21_600.0,
-        "Seconds that a connection serves, ± 20 %; its successor listens before it goes.",
+        "Age in seconds, ± 20 %, at which a connection is replaced, without a gap.",
         group="Feed",
         ge=5,
         le=604800,
     )
     max_message_bytes: ByteSize = _setting(
         ByteSize(16 << 20),
-        "Largest message taken from the feed, bytes (or 16MiB).",
+        "Largest message accepted from the feed, bytes (or 16MiB).",
         group="Feed",
         shown="16MiB",
         ge=64 << 10,
         le=256 << 20,
     )
     max_assets: int = _setting(
-        0, "Most tokens to watch, busiest markets first. 0: no limit.", group="Universe", ge=0
+        0,
+        "Maximum number of tokens to record, busiest markets first. 0: no limit.",
+        group="Universe",
+        ge=0,
     )
     min_volume: Decimal = _setting(
         Decimal(0),
-        "Watch only markets that traded at least this much, USDC.",
+        "Record only markets that traded at least this much, USDC.",
         group="Universe",
         ge=0,
         allow_inf_nan=False,
     )
     tags: Words = _setting(
-        (), "Watch only markets with one of these tag slugs, comma-separated.", group="Universe"
+        (), "Record only markets with one of these tag slugs, comma-separated.", group="Universe"
     )
     markets: Words = _setting(
-        (), "Watch only these condition ids or slugs, comma-separated.", group="Universe"
+        (), "Record only these condition ids or slugs, comma-separated.", group="Universe"
     )
     shard: Share = _setting(
         "1/1",
-        "Watch only this share of the markets, such as 2/3: several trackers, one database.",
+        "Record only this share of the markets, such as 2/3: several trackers, one database.",
         group="Universe",
     )
     discovery_seconds: Seconds = _setting(
-        30.0, "Seconds between looks for new markets.", group="Universe", ge=1, le=3600
+        30.0, "Seconds between checks for new markets.", group="Universe", ge=1, le=3600
     )
     closed_seconds: Seconds = _setting(
         86_400.0,
         "Seconds for which a closed market without a resolution is still listened to;"
-        " its resolution is awaited longer.",
+        " its resolution is awaited without limit.",
         group="Universe",
         ge=60,
         le=31_536_000,
     )
     resolution_seconds: Seconds = _setting(
         60.0,
-        "Seconds between looks at a market that should resolve.",
+        "Seconds between checks of a market that should resolve.",
         group="Resolution",
         ge=1,
         le=86400,
     )
     resolution_hold_seconds: Seconds = _setting(
         120.0,
-        "Seconds that an agreed outcome must stand unchanged before it is recorded.",
+        "Seconds that an agreed outcome must stay unchanged before it is recorded.",
         group="Resolution",
         ge=0,
         le=604800,
     )
     journal_sync_ms: int = _setting(
         20,
-        "Milliseconds between syncs of the journal to disk: what a power loss can cost.",
+        "Milliseconds between syncs of the journal to disk: how much a power loss can cost.",
         group="Journal",
         ge=1,
         le=1000,
@@ -210,30 +215,30 @@ class Config(BaseSettings):
     )
     inflight_max: int = _setting(
         50_000,
-        "Most trades told to the database writer and not yet stored; more wait in the journal.",
+        "Maximum number of trades in memory for the database writer; more wait in the journal.",
         group="Journal",
         ge=100,
         le=1_000_000,
     )
     cpus: Literal["one", "all"] = _setting(
         "one",
-        "Processors to run on. Threads that share one interpreter hinder each other on several.",
+        "Processors to run on. On several, threads of one interpreter slow each other down.",
         group="Process",
     )
     metrics_port: Port = _setting(
         None,
         "TCP port on 127.0.0.1 for Prometheus metrics.",
-        group="Watching",
+        group="Monitoring",
         shown="off",
         ge=1,
         le=65535,
     )
-    log_level: Level = _setting("INFO", "Least important level that is logged.", group="Watching")
+    log_level: Level = _setting("INFO", "Lowest level that is logged.", group="Monitoring")
     log_format: Literal["auto", "json", "console"] = _setting(
         "auto",
-        "How log lines look.",
-        group="Watching",
-        shown="auto = json, on a terminal console",
+        "Format of log lines.",
+        group="Monitoring",
+        shown="auto = console on a terminal, else json",
     )
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -247,7 +252,7 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what the constructor is given and, under `layers`, the sources, highest first."""
+        """Take the arguments of the constructor, then the sources in `layers`, first one first."""
         del env_settings, dotenv_settings, file_secret_settings
         given = dict(cast("InitSettingsSource", init_settings).init_kwargs)
         layers = given.pop("layers", ())
@@ -256,7 +261,7 @@ class Config(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _no_odd_booleans(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Reject `redundancy = true`, which would pass for 1."""
+        """Reject `redundancy = true`, which would count as 1."""
         odd = [n for n, value in values.items() if isinstance(value, bool) and n != "migrate"]
         if odd:
             raise ValueError(f"{odd[0]}: must not be true or false")
@@ -265,9 +270,9 @@ class Config(BaseSettings):
     @field_validator("status_socket", mode="after")
     @classmethod
     def _bindable(cls, path: Path, info: ValidationInfo) -> Path:
-        """Put the socket beside the journal unless told otherwise, and see that it can be bound."""
-        if path == _UNSAID:
-            path = info.data.get("state_dir", _UNSAID) / SOCKET_NAME
+        """Place the socket in the state directory by default; check the length of its path."""
+        if path == _NOT_SET:
+            path = info.data.get("state_dir", _NOT_SET) / SOCKET_NAME
         length = len(bytes(path))
         if length > LONGEST_SOCKET_PATH:
             raise ValueError(
@@ -276,13 +281,13 @@ class Config(BaseSettings):
             )
         return path
 
-    def told_by(self, origins: Mapping[str, str]) -> Self:
-        """Note where each value came from."""
+    def with_origins(self, origins: Mapping[str, str]) -> Self:
+        """Record the source of each value, and return this configuration."""
         self._origins = dict(origins)
         return self
 
     def origin(self, name: str) -> str:
-        """Return where a value came from: `default`, a flag, a variable, a file and its line."""
+        """Return the source of a value: `default`, a flag, a variable, a file and its line."""
         return self._origins.get(name, "default")
 
     @property
@@ -296,7 +301,7 @@ class Config(BaseSettings):
         return tuple(url.get_secret_value() for url in self.polygon_rpc_urls)
 
     def journal_cap(self, free_bytes: int) -> int:
-        """Return the largest journal in bytes, for a disk with this much room."""
+        """Return the largest size of the journal in bytes, on a disk with this much free space."""
         return self.journal_max_bytes or min(20 * GIB, free_bytes // 2)
 
     def secrets(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""What a setting may look like: URLs, paths, lists, and which parts of them are secret.
+"""Types of settings (URLs, paths, lists), and which parts of them are secret.
 
-What is said of a wrong value never repeats any part of it: it may be a password.
+An error message never repeats any part of a value: it may be a password.
 """
 
 import re
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 SHORTEST_SECRET = 4
-"""Characters. A shorter text is found in every second log line and hides nothing."""
+"""Characters. A shorter text would be replaced in log lines that do not hold the secret."""
 
 _SHARE = re.compile(r"([1-9]\d?)/([1-9]\d?)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -19,9 +19,9 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def _web_url(text: str, schemes: tuple[str, ...]) -> str:
-    """Check the shape of a URL; what is said when it is wrong repeats no part of it."""
+    """Check the form of a URL and return it without a final slash."""
     if len(text) > 2048 or _CONTROL.search(text):
-        raise ValueError("is too long or has blanks or control characters in it")
+        raise ValueError("is too long, or contains blanks or control characters")
     try:
         parts = urlsplit(text)
         usable = parts.scheme in schemes and parts.hostname and parts.port != 0
@@ -45,12 +45,12 @@ def _rpc_url(value: SecretStr) -> SecretStr:
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    """Check the shape only: what libpq says of a malformed URL may repeat the password."""
+    """Check only the form: a message of libpq about a malformed URL may repeat the password."""
     text = value.get_secret_value()
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql:// (postgresql://user@host:5432/database)")
     if len(text) > 4096 or _CONTROL.search(text):
-        raise ValueError("is too long or has blanks or control characters in it")
+        raise ValueError("is too long, or contains blanks or control characters")
     if _BAD_ESCAPE.search(text):
         raise ValueError("has a % without two hex digits after it; write % itself as %25")
     authority = text.partition("://")[2].partition("?")[0]
@@ -64,7 +64,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _split(value: object) -> object:
-    """Let a comma-separated text stand for a list."""
+    """Return a comma-separated text as a list; any other value as it is."""
     if not isinstance(value, str):
         return value
     return tuple(word for part in value.split(",") if (word := part.strip()))
@@ -83,11 +83,11 @@ def _upper(value: object) -> object:
 
 
 def _expanded(path: Path) -> Path:
-    """Let `~` stand for the home directory; what is relative is so to the working directory."""
+    """Expand `~`, and make a relative path absolute from the working directory."""
     try:
         return path.expanduser().absolute()
     except RuntimeError:
-        raise ValueError("begins with ~, and no home directory is known") from None
+        raise ValueError("begins with ~, and the home directory is not known") from None
 
 
 def _header(text: str) -> str:
@@ -99,7 +99,7 @@ def _header(text: str) -> str:
 def _share(text: str) -> str:
     found = _SHARE.fullmatch(text)
     if not found or int(found[1]) > int(found[2]):
-        raise ValueError("must be a share such as 2/3, the second of three; 99 at most")
+        raise ValueError("must be a share such as 2/3, the second of three; at most 99")
     return text
 
 
@@ -119,7 +119,7 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(
 
 
 def shown_rpc(url: str) -> str:
-    """Return scheme, host and port: the part of an endpoint's URL that never carries a key."""
+    """Return scheme, host and port of an endpoint: the part of the URL that never holds a key."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{'/…' if parts.path.strip('/') or parts.query else ''}"
@@ -132,11 +132,11 @@ def shown_url(url: str) -> str:
 
 
 def secrets_of(url: str, *, whole: bool) -> set[str]:
-    """Return the parts of a URL that must not be printed, each as a library might repeat it.
+    """Return the parts of a URL that must not be printed, in each form that a library may print.
 
     Args:
-        url: Any URL of the configuration.
-        whole: The URL as such is secret (a database, an endpoint with a key in its path).
+        url: Any URL of the settings.
+        whole: The whole URL is secret (a database, an endpoint with a key in its path).
     """
     parts = urlsplit(url)
     password = parts.netloc.rpartition("@")[0].partition(":")[2]
