@@ -1,10 +1,10 @@
-"""Plays the ten lines of systemd/README.md on a bare machine, then what a service must bear.
+"""Play the ten lines of systemd/README.md on a bare machine, then the faults of a service.
 
-    python tests/live/installation.py > docs/evidence/installation.md
+    python -m tests.live.installation > docs/evidence/installation.md
 
 The machine is `machine.Machine`: a real systemd in namespaces, this host's /usr,
 nothing else of it and no network. So packages are there already, libraries come
-from a folder, and the exchange is the simulator; the page says so.
+from a directory, and the exchange is the simulator; the page says so.
 """
 
 import json
@@ -49,8 +49,8 @@ What differs from a machine of yours, because this one has no network:
 - The exchange is `tracker-simulator`, started between lines 2 and 3; a drop-in for the unit
   names its addresses.
 
-`$` is a command, below it all that it said, below that its exit code if that was not 0. Lines of
-the log are told as time, level, event and fields; what is longer than {width} characters is cut
+`$` is a command, below it is its output, then its exit code if that is not 0. Lines of the log
+are shown as time, level, event and fields; what is longer than {width} characters is cut
 (`…`), and of each stack the innermost {frames} frames are shown.
 
 ## The ten lines
@@ -152,7 +152,7 @@ def _page(machine: Machine) -> Iterator[str]:
     _until_well(machine)
     yield "Some seconds later:\n\n"
     yield transcript.shell(machine, "systemctl status tracker --no-pager --lines=0")
-    yield "What it had said:\n\n"
+    yield "Its log so far:\n\n"
     yield transcript.told(machine, "")
     yield from _asked(machine)
     for play in (_stopped_in_its_tracks, _hung, _killed, _misconfigured, _ended):
@@ -160,7 +160,7 @@ def _page(machine: Machine) -> Iterator[str]:
 
 
 def _asked(machine: Machine) -> Iterator[str]:
-    yield "## Who may ask\n\nThe operator, in the group since line 9, and somebody else:\n\n"
+    yield "## Who may ask\n\nThe operator, in the group since line 9, and another user:\n\n"
     yield transcript.shell(
         machine,
         "runuser -u operator -- /opt/tracker/bin/tracker-status --field state",
@@ -180,7 +180,7 @@ def _stopped_in_its_tracks(machine: Machine) -> Iterator[str]:
 
 def _hung(machine: Machine) -> Iterator[str]:
     yield "## The supervisor hangs\n\nIn a test build whose supervisor never comes back from"
-    yield f" `{HUNG.rpartition(':')[2]}` once a file is there, and all others go on:\n\n"
+    yield f" `{HUNG.rpartition(':')[2]}` once a file exists, while all other threads run on:\n\n"
     with machine.breakable(HUNG, SOURCE) as fuse:
         transcript.quiet(machine, "systemctl restart tracker")
         _until_well(machine)
@@ -204,7 +204,7 @@ def _killed(machine: Machine) -> Iterator[str]:
 
 
 def _misconfigured(machine: Machine) -> Iterator[str]:
-    yield "## A setting is wrong\n\nIt stays down, and says which:\n\n"
+    yield "## A setting is wrong\n\nIt stays down and names the setting:\n\n"
     conf = "/etc/tracker/tracker.conf"
     yield transcript.shell(
         machine,
@@ -246,7 +246,7 @@ def _own_nothing(page: str) -> None:
     ours = Path("/proc/sys/kernel/hostname").read_text().strip()
     for word in (str(ROOT), str(ROOT.parent), ours, "wheels/", "/simple"):
         if re.search(rf"(?<!\w){re.escape(word)}", page):
-            raise RuntimeError(f"the page tells {word!r}")
+            raise RuntimeError(f"the page shows {word!r}")
 
 
 if __name__ == "__main__":
