@@ -26,7 +26,7 @@ from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.supervision.actor import ChildSpecs, VitalChild
 from actors.supervision.connections import ConnectionPolicy, StartConnection
 from actors.supervision.restart import ChildSpec
-from actors.transport.handshake import open_wire
+from actors.transport.handshake import open_websocket
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
 from actors.writer.actor import WriterActor, WriterSettings
@@ -49,7 +49,7 @@ class FeedDialler:
         on_end: Callable[[str, str], None],
     ) -> FeedSocket:
         """See `ports.Dialler`."""
-        wire = open_wire(self._config.market_ws_url, user_agent=self._config.user_agent)
+        wire = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
         skimmer = FrameSkimmer(
             markers=markers, max_message_bytes=int(self._config.max_message_bytes)
         )

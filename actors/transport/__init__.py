@@ -1,1 +1,1 @@
-"""Sockets and bytes: the reactor, TLS, the handshake, the frame skimmer."""
+"""Sockets and bytes: connecting, TLS, the WebSocket handshake, the reactor, the frame skimmer."""

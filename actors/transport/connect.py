@@ -1,8 +1,7 @@
-"""Dialling: from a host and a port to a connected socket, within one deadline.
+"""Connect: from a host and a port to a connected socket, within one deadline.
 
-DNS, TCP and TLS by the standard library, without anything that hides in the
-environment (proxies, key logs). Everything that goes wrong is a `FeedLost`
-with a stable reason.
+DNS, TCP and TLS by the standard library; nothing in the environment (proxies, key logs) has an
+effect. Every failure is a `FeedLost` with a stable reason.
 """
 
 import errno
@@ -18,16 +17,16 @@ from typing import Any
 from actors.errors import FeedLost
 from actors.transport.tls import TlsSocket
 
-_USER_TIMEOUT_MS = 15_000  # how long the kernel lets our bytes go without acknowledgement
-_ADDRESSES = 8  # of one name that are tried
+_USER_TIMEOUT_MS = 15_000  # unacknowledged for so long, sent bytes end the connection
+_ADDRESSES = 8  # addresses of one name that are tried
 _LOOKUPS = threading.BoundedSemaphore(32)
-"""`getaddrinfo` knows no timeout: a lookup that hangs leaves a thread. So many at most."""
+"""Bounds the threads in lookups: `getaddrinfo` has no timeout, so one that hangs keeps a thread."""
 
 Resolve = Callable[..., list[Any]]
 
 
 class Deadline:
-    """One moment by which several steps must be done."""
+    """The time at which several steps together must be done."""
 
     def __init__(self, seconds: float) -> None:
         self._at = time.monotonic() + seconds
@@ -36,11 +35,11 @@ class Deadline:
         """Return the seconds left, more than 0.
 
         Raises:
-            FeedLost: There are none; with this reason.
+            FeedLost: With this reason, if none are left.
         """
         left = self._at - time.monotonic()
         if left <= 0:
-            raise FeedLost(reason, "the time for connecting is over")
+            raise FeedLost(reason, "the deadline for connecting has passed")
         return left
 
 
@@ -65,7 +64,7 @@ def connect(
     tls: ssl.SSLContext | None,
     resolve: Resolve = socket.getaddrinfo,
 ) -> socket.socket:
-    """Connect, and secure the connection when `tls` is given.
+    """Connect, and do the TLS handshake if `tls` is given.
 
     Raises:
         FeedLost: `dns`, `rejected`, `connect_timeout`, `unreachable`,
@@ -73,9 +72,9 @@ def connect(
         ValueError: `tls` does not verify, or allows TLS 1.1.
     """
     if tls is not None and not _is_safe(tls):
-        raise ValueError("this TLS context does not verify, or allows what is older than TLS 1.2")
+        raise ValueError("this TLS context does not verify, or allows versions before TLS 1.2")
     sock = _connect(_look_up(host, port, deadline, resolve), deadline)
-    return sock if tls is None else _secure(sock, host, deadline, tls)
+    return sock if tls is None else _start_tls(sock, host, deadline, tls)
 
 
 def _is_safe(tls: ssl.SSLContext) -> bool:
@@ -84,18 +83,20 @@ def _is_safe(tls: ssl.SSLContext) -> bool:
 
 
 def _look_up(host: str, port: int, deadline: Deadline, resolve: Resolve) -> list[Any]:
-    ask = functools.partial(resolve, host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    lookup = functools.partial(resolve, host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return ask(socket.AI_NUMERICHOST)
+        return lookup(socket.AI_NUMERICHOST)
     except socket.gaierror:
-        pass  # a name: it may take for ever, so it is looked up in a thread of its own
+        pass  # a name: its lookup may hang, so it has a thread of its own
     except UnicodeError as exc:  # a label too long for IDNA
         raise FeedLost("dns", f"{host}: {exc}") from exc
     answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
     if not _LOOKUPS.acquire(timeout=deadline.left_s("dns")):
         raise FeedLost("dns", "too many lookups hang")
     try:
-        threading.Thread(target=_answer, args=(ask, answers), name="lookup", daemon=True).start()
+        threading.Thread(
+            target=_look_up_name, args=(lookup, answers), name="lookup", daemon=True
+        ).start()
     except RuntimeError as exc:
         _LOOKUPS.release()
         raise FeedLost("dns", str(exc)) from exc
@@ -108,9 +109,9 @@ def _look_up(host: str, port: int, deadline: Deadline, resolve: Resolve) -> list
     return answer
 
 
-def _answer(ask: Resolve, answers: "queue.SimpleQueue[list[Any] | Exception]") -> None:
+def _look_up_name(lookup: Resolve, answers: "queue.SimpleQueue[list[Any] | Exception]") -> None:
     try:
-        answers.put(ask())
+        answers.put(lookup())
     except OSError as exc:
         answers.put(exc)
     finally:
@@ -118,7 +119,7 @@ def _answer(ask: Resolve, answers: "queue.SimpleQueue[list[Any] | Exception]") -
 
 
 def _connect(addresses: list[Any], deadline: Deadline) -> socket.socket:
-    # Each address gets its share of the time, so that one black hole does not eat it all.
+    # Each address gets its share of the time, so that one without an answer does not use it all.
     lost = FeedLost("dns", "the name has no address")
     some = addresses[:_ADDRESSES]
     for index, (family, kind, protocol, _, address) in enumerate(some):
@@ -153,27 +154,29 @@ def _connect_reason(exc: OSError) -> str:
     return "no_descriptors" if exc.errno in (errno.EMFILE, errno.ENFILE) else "unreachable"
 
 
-def _secure(sock: socket.socket, host: str, deadline: Deadline, tls: ssl.SSLContext) -> TlsSocket:
+def _start_tls(
+    sock: socket.socket, host: str, deadline: Deadline, tls: ssl.SSLContext
+) -> TlsSocket:
     try:
         secured = TlsSocket(sock, tls, host)
-    except (OSError, ValueError) as exc:  # ValueError: not a name that TLS can ask for
+    except (OSError, ValueError) as exc:  # ValueError: not a host name
         sock.close()
-        raise FeedLost(_secure_reason(exc), f"TLS: {exc}") from exc
+        raise FeedLost(_tls_reason(exc), f"TLS: {exc}") from exc
     try:
-        secured.shake_hands(lambda: deadline.left_s("handshake_timeout"))
+        secured.handshake(lambda: deadline.left_s("handshake_timeout"))
     except FeedLost:
         secured.close()
         raise
     except OSError as exc:
         secured.close()
-        raise FeedLost(_secure_reason(exc), f"TLS: {exc}") from exc
+        raise FeedLost(_tls_reason(exc), f"TLS: {exc}") from exc
     return secured
 
 
-def _secure_reason(exc: Exception) -> str:
+def _tls_reason(exc: Exception) -> str:
     if isinstance(exc, TimeoutError):
         return "handshake_timeout"
-    # An end of file in the handshake is the network's doing, not the certificate's.
+    # An end of file in the handshake comes from the network, not from the certificate.
     if isinstance(exc, (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return "reset"
     return "tls"

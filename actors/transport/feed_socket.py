@@ -1,7 +1,7 @@
-"""A line: one socket that a reactor reads and writes, as others see it.
+"""One connection of the feed: a socket that the reactor reads and writes, as others see it.
 
-Others only put commands into the reactor's inbox, from any thread, and read
-plain numbers that the reactor's thread alone writes.
+Other threads only put commands into the reactor's queue, and read plain numbers that the
+reactor's thread alone writes.
 """
 
 import contextlib
@@ -12,22 +12,26 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from actors.transport.handshake import Wire, close_frame, text_frame
-from actors.transport.skimmer import FrameSkimmer, Skim
+from actors.transport.handshake import OpenWebSocket, close_frame, text_frame
+from actors.transport.skimmer import NOTHING, FrameSkimmer, Skim
 from actors.transport.tls import TlsSocket
 
 UNSENT_BYTES = 1 << 20
-"""What may wait to be sent on one line. More ends the line with `write_failed`."""
+"""What may wait to be sent on one connection. More ends the connection with `write_failed`."""
 
 SAMPLE_S = 0.5
-"""How old a sample grows before another one takes its place, if there is one."""
+"""The age at which a sample is replaced by the next skipped message."""
 
 OnFrames = Callable[[int, tuple[bytes, ...]], None]
 OnEnd = Callable[[str, str], None]
 
 
+class OwnerFailedError(Exception):
+    """`on_frames` raised; its exception is the cause."""
+
+
 class Verb(Enum):
-    """What a reactor is asked to do with a line."""
+    """What a reactor shall do with a connection."""
 
     ADOPT = auto()
     SEND = auto()
@@ -38,16 +42,16 @@ class Verb(Enum):
 
 
 class Command(NamedTuple):
-    """One wish. `data` is a frame to send, `reason` why an abort."""
+    """One command to the reactor. `data`: a frame to send; `reason`: of an abort."""
 
     verb: Verb
-    line: "ReactorSocket"
+    connection: "ReactorSocket"
     data: bytes = b""
     reason: str = ""
 
 
 class CommandQueue:
-    """Commands from all threads to one reactor, whose epoll wakes at `fileno()`."""
+    """Commands of all threads to one reactor, whose epoll wakes at `fileno()`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,11 +60,11 @@ class CommandQueue:
         self._open = True
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable while there is something to do."""
+        """Return the descriptor that is readable while there are commands."""
         return self._event
 
     def put(self, command: Command) -> bool:
-        """Leave a command. False: the reactor has stopped and will not see it."""
+        """Add a command; return False if the reactor has stopped and will not execute it."""
         with self._lock:
             if self._open:
                 self._commands.append(command)
@@ -69,21 +73,21 @@ class CommandQueue:
             return self._open
 
     def wake(self) -> None:
-        """Let the reactor look around, without a command."""
+        """Wake the reactor without a command."""
         with self._lock:
             if self._open:
                 os.eventfd_write(self._event, 1)
 
     def take(self) -> list[Command]:
-        """Take all commands, oldest first. In the reactor's thread."""
+        """Remove and return all commands, oldest first. In the reactor's thread."""
         with self._lock:
             commands, self._commands = self._commands, []
-            with contextlib.suppress(BlockingIOError):  # nobody rang since the last look
+            with contextlib.suppress(BlockingIOError):  # nobody has written since the last read
                 os.eventfd_read(self._event)
             return commands
 
     def close(self) -> list[Command]:
-        """Take the last commands; there will be no more."""
+        """Return the last commands, and accept no more. In the reactor's thread."""
         commands = self.take()
         with self._lock:
             self._open = False
@@ -94,23 +98,23 @@ class CommandQueue:
 
 
 class ReactorSocket:
-    """One adopted socket. Its methods may be called by any thread and never block.
+    """One adopted socket. Its owner's methods never block; any thread may call them.
 
     Attributes:
         peer: Address and port of the server, for people.
-        skimmer: What walks its frames.
-        last_byte_at: When the last byte arrived (monotonic seconds; adoption at first).
-        last_data_at: When the last message arrived that was more than a short
-            control text such as PONG, handed on or skipped (monotonic; 0.0: none yet).
-        stalled_since: Since when one frame, or message in fragments, has been
-            incomplete (monotonic); 0.0 when none is.
+        skimmer: Walks the frames of this connection.
+        last_byte_at: When the last byte arrived (monotonic seconds; the time of adoption before).
+        last_data_at: When the last message arrived that was more than a short control text such
+            as PONG, handed on or skipped (monotonic seconds; 0.0: none yet).
+        stalled_since: Since when one frame, or message in fragments, has been incomplete
+            (monotonic seconds; 0.0: none is).
         paused: Whether it is read no further until its owner has handled enough.
+        handed_bytes: Bytes of all messages handed on. Written by the reactor's thread.
+        handled_bytes: Bytes of all messages handled. Written by the owner's thread.
     """
 
     __slots__ = (
-        "_handed",
-        "_handled",
-        "_inbox",
+        "_commands",
         "_leaving",
         "_lock",
         "_sample",
@@ -119,6 +123,9 @@ class ReactorSocket:
         "closing_at",
         "ended",
         "fd",
+        "handed_bytes",
+        "handled_bytes",
+        "has_more",
         "interest",
         "last_byte_at",
         "last_data_at",
@@ -127,48 +134,49 @@ class ReactorSocket:
         "out",
         "paused",
         "peer",
-        "silent",
         "skimmer",
         "sock",
         "stalled_since",
         "tls",
-        "wants_out",
+        "write_blocked",
+        "write_failed",
     )
 
     def __init__(
         self,
-        wire: Wire,
+        opened: OpenWebSocket,
         skimmer: FrameSkimmer,
-        inbox: CommandQueue,
+        commands: CommandQueue,
         *,
         on_frames: OnFrames,
         on_end: OnEnd,
     ) -> None:
-        self._inbox = inbox
+        self._commands = commands
         self._lock = threading.Lock()  # of `_unsent` and `_leaving`
         self._unsent = 0
-        self._leaving = False
-        self._handed = 0  # bytes; written by the reactor's thread alone
-        self._handled = 0  # bytes; written by the owner's thread alone
+        self._leaving = False  # CLOSE was requested, or the end: nothing more is sent
         self._sample: tuple[int, bytes] | None = None
         self._sampled_at = 0.0
+        self.handed_bytes = 0
+        self.handled_bytes = 0
         self.paused = False  # written by the reactor's thread alone
-        self.peer = wire.peer
+        self.peer = opened.peer
         self.skimmer = skimmer
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
         self.stalled_since = 0.0
         # What follows belongs to the reactor's thread.
-        self.sock = wire.sock
-        self.tls = wire.sock if isinstance(wire.sock, TlsSocket) else None
+        self.sock = opened.sock
+        self.tls = opened.sock if isinstance(opened.sock, TlsSocket) else None
         self.on_frames = on_frames
         self.on_end = on_end
         self.out = bytearray()  # at most UNSENT_BYTES, and a few answers to PINGs
-        self.fd = -1  # once adopted; the key of the line
+        self.fd = -1  # once adopted; the key of the connection
+        self.has_more = False  # the last read left something that epoll does not know of
         self.interest = 0  # the events that epoll watches for
-        self.wants_out = False  # something waits for room to write
-        self.silent = False  # writing has failed
-        self.closing_at = 0.0  # until when our CLOSE may wait for theirs
+        self.write_blocked = False  # the kernel took less than there is to write
+        self.write_failed = False
+        self.closing_at = 0.0  # until when our CLOSE may wait for theirs; 0.0: none was sent
         self.ended = False
 
     @property
@@ -178,30 +186,35 @@ class ReactorSocket:
 
     @property
     def frames_total(self) -> int:
-        """Return how many frames were received, skipped ones included."""
+        """Return how many frames were received, including those skipped."""
         return self.skimmer.frames_total
 
-    def take_sample(self) -> tuple[int, bytes] | None:
-        """Return a message that was skipped lately and when it came, once. By the owner.
+    @property
+    def unhandled(self) -> int:
+        """Return how many bytes of messages wait for the owner."""
+        return self.handed_bytes - self.handled_bytes
 
-        It is younger than all that is handled: None while something handed on is not,
-        since it may be older than the sample.
+    def take_sample(self) -> tuple[int, bytes] | None:
+        """Return the time of receipt (ns) and the bytes of a recently skipped message, once.
+
+        By the owner. None while a message that was handed on is not handled yet, since that
+        message may be older than the sample.
         """
         sample, self._sample = self._sample, None
         return None if self.unhandled else sample
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
-        """Have messages handed on that contain one of these, from the next read on."""
+        """Hand on messages that contain one of these, from the next read on."""
         self.skimmer.set_markers(markers)
 
     def handled(self, size: int) -> None:
-        """Tell that messages of so many bytes in all are done with. By the owner, in its thread."""
-        self._handled += size
+        """Note that messages of `size` bytes in all are handled. By the owner, in its thread."""
+        self.handled_bytes += size
         if self.paused:
-            self._inbox.put(Command(Verb.RESUME, self))
+            self._commands.put(Command(Verb.RESUME, self))
 
     def send_text(self, text: str) -> None:
-        """Send a text frame; nothing happens once the line is leaving or has ended."""
+        """Send a text frame, unless the connection has ended or is about to."""
         frame = text_frame(text)
         verb = Verb.SEND
         with self._lock:
@@ -210,65 +223,68 @@ class ReactorSocket:
             self._unsent += len(frame)
             if self._unsent > UNSENT_BYTES:
                 verb, frame, self._leaving = Verb.OVERFLOW, b"", True
-        self._inbox.put(Command(verb, self, data=frame))
+        self._commands.put(Command(verb, self, data=frame))
 
     def close(self, code: int, reason: str) -> None:
-        """Send CLOSE after what waits, read on until theirs (2 s at most), then end."""
+        """Send CLOSE after what waits, read until the server's CLOSE (2 s at most), then end."""
         with self._lock:
             leaving, self._leaving = self._leaving, True
         if not leaving:
-            self._inbox.put(Command(Verb.CLOSE, self, data=close_frame(code, reason)))
+            self._commands.put(Command(Verb.CLOSE, self, data=close_frame(code, reason)))
 
     def abort(self, reason: str) -> None:
-        """End now, with this reason; what is not read is lost."""
+        """End the connection now, with this reason; what is not read yet is lost."""
         with self._lock:
             self._leaving = True
-        self._inbox.put(Command(Verb.ABORT, self, reason=reason))
+        self._commands.put(Command(Verb.ABORT, self, reason=reason))
 
     # ------------------------------------------------ in the reactor's thread
 
-    def read(self, view: memoryview, start: int, wall_ns: Callable[[], int]) -> tuple[int, int]:
-        """Read to `start` of the scratch buffer what is there.
+    def receive(
+        self,
+        scratch: bytearray,
+        view: memoryview,
+        wall_ns: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> tuple[int, Skim]:
+        """Read once, and hand what may matter to the owner.
 
-        Gives where it ends (`start`: end of file; -1: nothing is there) and the
-        time when it came.
+        Args:
+            scratch: The reactor's buffer.
+            view: All of `scratch`.
+            wall_ns: Gives the time of receipt.
+            monotonic: Gives the time for the attributes of this connection.
+
+        Returns:
+            How many bytes were read (0: end of file; -1: nothing is there), and what they were.
 
         Raises:
             OSError: The connection is broken.
+            OwnerFailedError: `on_frames` raised.
         """
+        start = self.skimmer.held
         try:
-            end = start + self.sock.recv_into(view[start:] if start else view)
+            size = self.sock.recv_into(view[start:] if start else view)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return -1, 0
-        return end, wall_ns()
+            return -1, NOTHING
+        if not size:
+            return 0, NOTHING
+        at_ns = wall_ns()
+        self.has_more = self.tls is not None and self.tls.has_more
+        skim = self._skim(scratch, start, start + size, monotonic())
+        if skim.messages:
+            self.handed_bytes += sum(map(len, skim.messages))
+            try:
+                self.on_frames(at_ns, skim.messages)
+            except Exception as exc:
+                raise OwnerFailedError from exc
+        if self.skimmer.sample is not None:  # younger than all that was handed on
+            self._sample = at_ns, self.skimmer.sample
+            self.skimmer.sample = None
+        return size, skim
 
-    def hand_on(self, at_ns: int, messages: tuple[bytes, ...]) -> None:
-        """Return messages to the owner, who says when they are handled."""
-        self._handed += sum(map(len, messages))
-        self.on_frames(at_ns, messages)
-
-    def keep_sample(self, at_ns: int) -> None:
-        """Hold what the skimmer kept; after all that came before it was handed on."""
-        sample, self.skimmer.sample = self.skimmer.sample, None
-        if sample is not None:
-            self._sample = at_ns, sample
-
-    @property
-    def unhandled(self) -> int:
-        """Return how many bytes of messages wait for the owner."""
-        return self._handed - self._handled
-
-    @property
-    def has_more(self) -> bool:
-        """Return whether there is something to read that epoll does not know of."""
-        return self.tls is not None and self.tls.has_more
-
-    def reason_for(self, error: OSError) -> str:
-        """Name what broke reading."""
-        return "tls" if isinstance(error, ssl.SSLError) else "reset"
-
-    def skim(self, scratch: bytearray, start: int, end: int, now: float) -> Skim:
-        """Walk the frames that were read, and keep the times."""
+    def _skim(self, scratch: bytearray, start: int, end: int, now: float) -> Skim:
+        # Walk the frames that were read, and keep the times.
         skimmer = self.skimmer
         frames, data = skimmer.frames_total, skimmer.data_total
         messages = skimmer.messages_total + skimmer.skipped_total
@@ -290,13 +306,13 @@ class ReactorSocket:
         return skim
 
     def answer(self, frame: bytes) -> None:
-        """Put a frame of the reactor's own after what waits."""
+        """Add a frame of the reactor's own to what waits to be sent."""
         with self._lock:
             self._unsent += len(frame)
         self.out += frame
 
     def sent(self, size: int) -> None:
-        """Forget what the kernel took."""
+        """Remove what the kernel took."""
         del self.out[:size]
         with self._lock:
             self._unsent -= size

@@ -1,15 +1,18 @@
-"""Frames of every kind, one at a time, put together to messages (RFC 6455 sections 5 and 7).
+"""WebSocket frames of every kind, one at a time, joined to messages (RFC 6455 sections 5 and 7).
 
-The careful half of `frames.py`, which itself walks only over the plain small
-text frames that are nearly everything. Here are control frames, fragments,
-binary frames, long frames and every fault that a server can make.
+`skimmer.py` takes plain small text frames itself, and they are nearly everything. This parser
+takes the others: control frames, fragments, binary frames, long frames, and everything that a
+server can do wrong.
 
-A long frame (over `TAIL_BYTES`) is gathered as it arrives, never as large as
-its header merely claims.
+A long frame (more than `TAIL_BYTES`) is collected as it arrives. Its header alone reserves no
+memory.
 """
 
 TAIL_BYTES = 4 + 0xFFFF
-"""A frame up to this size (all with a 16-bit length) is waited for; a longer one is gathered."""
+"""Bytes of the longest frame whose beginning the skimmer keeps until the rest arrives.
+
+Every frame with a 16-bit length is that short. Longer frames are collected here.
+"""
 
 PLAIN_TEXT = 0x81
 """First byte of an unfragmented text frame: FIN and opcode 1."""
@@ -23,83 +26,83 @@ _FIN = 0x80
 
 
 class FrameParser:
-    """What is gathered of the message in progress, and how the stream ended.
+    """Parses frames, and holds what is collected of an unfinished frame or message.
+
+    Owned by one `FrameSkimmer`, which clears `messages`, `pings` and `frames` after use.
 
     Attributes:
-        plain: The first byte that a frame may have to be taken by the quick
-            walk instead: none (-1) inside fragments, where such a frame is a
-            fault, after the end, and when a 16-bit length could exceed the cap.
-        done: Complete messages; the owner takes them out.
-        pings: Payloads to answer; the owner takes them out.
+        plain: The first byte of the frames that the skimmer may take itself: `PLAIN_TEXT`, or -1
+            when it must take none. None may be taken within a message in fragments (such a frame
+            violates the protocol), after the end of the stream, and when a message with a 16-bit
+            length could be longer than the maximum.
+        messages: Complete messages.
+        pings: Payloads to answer with a PONG.
         close: Code and reason of the CLOSE frame.
         violation: The name of what the server did wrong.
-        ended: One of the two is there; nothing more is to be read.
-        lacks: Bytes that the long frame in progress lacks; 0 when there is none.
-        frames: Complete frames taken here; the owner takes them out.
+        ended: Whether `close` or `violation` is set. Nothing more is parsed then.
+        missing_bytes: How many bytes of a long frame have not arrived; 0 if there is none.
+        in_fragments: Whether a message in fragments has begun and not ended.
+        frames: How many complete frames were parsed.
     """
 
     __slots__ = (
-        "_cap",
         "_first",
+        "_fragments",
         "_long",
-        "_parts",
+        "_max_message_bytes",
         "close",
-        "done",
         "ended",
         "frames",
-        "lacks",
+        "in_fragments",
+        "messages",
+        "missing_bytes",
         "pings",
         "plain",
         "violation",
     )
 
     def __init__(self, max_message_bytes: int) -> None:
-        self._cap = max_message_bytes
-        self._long: bytearray | None = None  # payload of a long frame, as far as it is here
-        self._first = 0  # its first header byte
-        self._parts: bytearray | None = None  # payload of the fragments so far
-        self.lacks = 0
+        self._max_message_bytes = max_message_bytes
+        self._long: bytearray | None = None  # payload of a long frame, as far as it has arrived
+        self._first = 0  # the first byte of the long frame
+        self._fragments: bytearray | None = None  # payload of the fragments so far
+        self.missing_bytes = 0
         self.frames = 0
         self.ended = False
-        self.done: list[bytes] = []
+        self.messages: list[bytes] = []
         self.pings: list[bytes] = []
         self.close: tuple[int, str] | None = None
         self.violation: str | None = None
-        self._renew()
+        self._update_state()
 
-    @property
-    def in_fragments(self) -> bool:
-        """Return whether a message in fragments is in progress."""
-        return self._parts is not None
-
-    def gather(self, buffer: bytearray, start: int, end: int) -> int:
-        """Take what belongs to the long frame in progress; give where the rest begins."""
+    def continue_long_frame(self, buffer: bytearray, start: int, end: int) -> int:
+        """Take the bytes that a long frame misses; return where the bytes after it begin."""
         long = self._long
         if long is None:
             return start
-        stop = min(end, start + self.lacks)
+        stop = min(end, start + self.missing_bytes)
         long += memoryview(buffer)[start:stop]
-        self.lacks -= stop - start
-        if not self.lacks:
+        self.missing_bytes -= stop - start
+        if not self.missing_bytes:
             self._long = None
             self._take(self._first, bytes(long))
         return stop
 
-    def step(self, buffer: bytearray, lo: int, end: int) -> int:
-        """Take the frame that begins at `lo`; give where the next one begins.
+    def parse_frame(self, buffer: bytearray, lo: int, end: int) -> int:
+        """Take the frame that begins at `lo`; return where the next one begins.
 
-        That is `lo` itself when the frame is not all here, or is wrong, or
-        nothing may follow.
+        That is `lo` itself if the frame is incomplete or violates the protocol, or if the stream
+        has ended.
         """
         if end - lo < 2 or self.ended:
             return lo
-        at, size = _length(buffer, lo)
-        fault = self._fault(buffer[lo], buffer[lo + 1])
-        if not fault and at <= end:
-            fault = self._excess(size)
-        if fault:
-            self.violation = fault
-            self._renew()
+        at, size = _payload(buffer, lo)
+        violation = self._header_violation(buffer[lo], buffer[lo + 1])
+        if not violation and at <= end:
+            violation = self._length_violation(size)
+        if violation:
+            self.violation = violation
+            self._update_state()
             return lo
         if at > end or end < at + size <= lo + TAIL_BYTES:
             return lo
@@ -108,25 +111,26 @@ class FrameParser:
             return at + size
         self._first = buffer[lo]
         self._long = buffer[at:end]
-        self.lacks = at + size - end
+        self.missing_bytes = at + size - end
         return end
 
-    def _fault(self, first: int, second: int) -> str:
+    def _header_violation(self, first: int, second: int) -> str:
         opcode = first & 0x0F
         if second & 0x80:
-            return _FAULTS[first] or "masked"
+            return _VIOLATIONS[first] or "masked"
         if opcode >= _CLOSE and second > 125:
-            return _FAULTS[first] or "long_control"
-        if opcode == _CONT and self._parts is None:
-            return _FAULTS[first] or "orphan_continuation"
-        if opcode in (_TEXT, _BINARY) and self._parts is not None:
-            return _FAULTS[first] or "interrupted_fragments"
-        return _FAULTS[first]
+            return _VIOLATIONS[first] or "long_control"
+        if opcode == _CONT and self._fragments is None:
+            return _VIOLATIONS[first] or "orphan_continuation"
+        if opcode in (_TEXT, _BINARY) and self._fragments is not None:
+            return _VIOLATIONS[first] or "interrupted_fragments"
+        return _VIOLATIONS[first]
 
-    def _excess(self, size: int) -> str:
+    def _length_violation(self, size: int) -> str:
         if size >> 63:
             return "length_overflow"
-        return "too_big" if size + len(self._parts or b"") > self._cap else ""
+        message_bytes = size + len(self._fragments or b"")
+        return "too_big" if message_bytes > self._max_message_bytes else ""
 
     def _take(self, first: int, payload: bytes) -> None:
         self.frames += 1
@@ -144,28 +148,28 @@ class FrameParser:
         else:
             code = int.from_bytes(payload[:2], "big") if payload else NO_STATUS
             self.close = (code, payload[2:].decode("utf-8", "replace"))
-        self._renew()
+        self._update_state()
 
     def _take_data(self, final: bool, payload: bytes) -> None:
-        if self._parts is not None:
-            self._parts += payload
+        if self._fragments is not None:
+            self._fragments += payload
             if final:
-                self.done.append(bytes(self._parts))
-                self._parts = None
+                self.messages.append(bytes(self._fragments))
+                self._fragments = None
         elif final:
-            self.done.append(payload)
+            self.messages.append(payload)
         else:
-            self._parts = bytearray(payload)
-        self._renew()
+            self._fragments = bytearray(payload)
+        self._update_state()
 
-    def _renew(self) -> None:
+    def _update_state(self) -> None:
         self.ended = self.close is not None or self.violation is not None
-        quick = not self.ended and self._parts is None and self._cap > 0xFFFF
-        self.plain = PLAIN_TEXT if quick else -1
+        self.in_fragments = self._fragments is not None
+        may_skim = not self.ended and not self.in_fragments and self._max_message_bytes > 0xFFFF
+        self.plain = PLAIN_TEXT if may_skim else -1
 
 
-def _first_fault(first: int) -> str:
-    # What is wrong with a frame already by its first byte.
+def _first_byte_violation(first: int) -> str:
     if first & 0x70:
         return "reserved_bits"
     if first & 0x0F not in _OPCODES:
@@ -173,12 +177,12 @@ def _first_fault(first: int) -> str:
     return "fragmented_control" if first & 0x0F >= _CLOSE and not first & _FIN else ""
 
 
-_FAULTS = tuple(_first_fault(first) for first in range(256))
+_VIOLATIONS = tuple(_first_byte_violation(first) for first in range(256))
 
 
-def _length(buffer: bytearray, lo: int) -> tuple[int, int]:
-    # Where the payload begins and how long it is. The length means something only when
-    # the whole header is there.
+def _payload(buffer: bytearray, lo: int) -> tuple[int, int]:
+    # Where the payload begins and how long it is. The length is valid only if the buffer
+    # holds the whole header.
     size = buffer[lo + 1] & 0x7F
     if size < 126:
         return lo + 2, size

@@ -1,13 +1,12 @@
-"""The wire: a socket on which the WebSocket handshake is done, and the frames we send.
+"""The WebSocket handshake, and the frames that we send.
 
-The only importer of websocket-client: its low-level `WebSocket` shakes hands
-over a socket that we dialled, which keeps its redirects, proxies and TLS
-settings from the environment out of play; its `ABNF` masks what we send.
-Reading is the business of `reactor.py`.
+This is the only importer of websocket-client. Its low-level `WebSocket` does the handshake on a
+socket that we connected, so that its redirects, its proxies and TLS settings of the environment
+have no effect. Its `ABNF` masks what we send. `reactor.py` reads.
 
-websocket-client reads the answer byte by byte, so no frame that follows the
-handshake is lost in a buffer of its own. It has a timeout for each read only
-and no bound on headers and error bodies; `_HandshakeSocket` has one deadline and bounds.
+websocket-client reads the answer byte by byte, so no frame that follows the handshake is lost in
+a buffer of its own. It has a timeout for each read only, and no limit for headers and error
+bodies; `_HandshakeSocket` has one deadline and limits.
 """
 
 import contextlib
@@ -33,8 +32,8 @@ _STATUS = re.compile("[1-9][0-9][0-9]", re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class Wire:
-    """A connected, non-blocking socket after the handshake.
+class OpenWebSocket:
+    """A connected, non-blocking socket on which the WebSocket handshake is done.
 
     Attributes:
         sock: Plain or TLS; used by one thread at a time.
@@ -47,32 +46,32 @@ class Wire:
         self.peer = peer
 
     def abort(self) -> None:
-        """End the connection at once. Not once a reactor has adopted it: tell its line."""
+        """End the connection now. Not after a reactor adopted it: see `ReactorSocket.abort`."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
 
-def open_wire(
+def open_websocket(
     url: str,
     *,
     timeout_s: float = 10.0,
     ssl_context: ssl.SSLContext | None = None,
     user_agent: str,
-) -> Wire:
-    """Connect and shake hands. Blocks, for `timeout_s` at most over all steps.
+) -> OpenWebSocket:
+    """Connect and do the handshake. Blocks for at most `timeout_s`.
 
     Args:
         url: `ws://` or `wss://`.
         timeout_s: For DNS, TCP, TLS and the handshake together.
         ssl_context: Must verify; default: `connect.verifying_context()`.
-        user_agent: What to call ourselves.
+        user_agent: Sent with the request.
 
     Raises:
         FeedLost: `handshake_timeout`, `http_<status>` (with `retry_after_s`, 300
-            at most), `redirected`, `reset`, `handshake` (any other nonsense),
-            or what `dial` says.
-        ValueError: The URL is none, or the context does not verify.
+            at most), `redirected`, `reset`, `handshake` (any other invalid answer),
+            or a reason of `connect.connect`.
+        ValueError: Not a WebSocket URL, or the context does not verify.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -85,40 +84,40 @@ def open_wire(
         deadline=deadline,
         tls=(ssl_context or verifying_context()) if secure else None,
     )
-    guard = _HandshakeSocket(sock, deadline)
+    handshake_socket = _HandshakeSocket(sock, deadline)
     try:
-        _shake_hands(url, guard, user_agent)
-        return Wire(sock, _peer(sock))
+        _handshake(url, handshake_socket, user_agent)
+        return OpenWebSocket(sock, _peer(sock))
     except (FeedLost, websocket.WebSocketException, OSError, ValueError, CookieError) as exc:
         sock.close()
-        lost = guard.verdict(exc)
+        lost = handshake_socket.failure(exc)
         if lost is exc:
             raise
         raise lost from exc
 
 
 def text_frame(text: str) -> bytes:
-    """Return the masked text frame that carries this."""
+    """Return the masked text frame with this text."""
     return websocket.ABNF.create_frame(text, websocket.ABNF.OPCODE_TEXT).format()
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """Return the masked answer to a PING with this payload."""
+    """Return the masked PONG that answers a PING with this payload."""
     return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_PONG).format()
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """Return the masked CLOSE frame; a reason that is too long is cut."""
-    words = reason.encode()[:_CLOSE_REASON_BYTES].decode("utf-8", "ignore").encode()
-    payload = struct.pack("!H", code) + words
+    """Return the masked CLOSE frame, with at most 123 bytes of the reason."""
+    cut = reason.encode()[:_CLOSE_REASON_BYTES].decode("utf-8", "ignore").encode()
+    payload = struct.pack("!H", code) + cut
     return websocket.ABNF.create_frame(payload, websocket.ABNF.OPCODE_CLOSE).format()
 
 
-def _shake_hands(url: str, guard: "_HandshakeSocket", user_agent: str) -> None:
+def _handshake(url: str, handshake_socket: "_HandshakeSocket", user_agent: str) -> None:
     client = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
     client.connect(  # type: ignore[no-untyped-call]  # the library does not annotate it
         url,
-        socket=guard,
+        socket=handshake_socket,
         header=[f"User-Agent: {user_agent}"],
         suppress_origin=True,
         redirect_limit=0,
@@ -133,8 +132,8 @@ def _peer(sock: socket.socket) -> str:
 
 
 class _HandshakeSocket:
-    # The socket as websocket-client sees it during the handshake. It keeps what the server
-    # answered, so that an answer which is cut off still says what it was.
+    # The socket as websocket-client sees it during the handshake. It keeps the server's answer,
+    # so that the status of an answer which is cut off is known.
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -158,10 +157,10 @@ class _HandshakeSocket:
             try:
                 return self._sock.recv(size)
             except ssl.SSLWantReadError:
-                continue  # a part of a TLS record
+                continue  # only a part of a TLS record has arrived
 
     def send(self, data: bytes) -> int:
-        # The library does not look whether all of it was sent.
+        # The library does not check how much was sent.
         self._sock.settimeout(self._deadline.left_s("handshake_timeout"))
         self._sock.sendall(data)
         return len(data)
@@ -175,8 +174,8 @@ class _HandshakeSocket:
     def close(self) -> None:
         self._sock.close()
 
-    def verdict(self, exc: Exception) -> FeedLost:
-        """Return the reason for which the handshake failed."""
+    def failure(self, exc: Exception) -> FeedLost:
+        """Return why the handshake failed."""
         line, status, headers = self._answer()
         if status in _REDIRECTS:
             return FeedLost("redirected", f"{status} to {headers.get('location', 'nowhere')}")

@@ -1,20 +1,21 @@
-"""The reactor: one thread that reads and writes all sockets.
+"""The reactor: one thread that reads and writes the sockets of all connections.
 
-epoll, level-triggered; one scratch buffer for all lines. A line is read once a
-turn, at most a scratch buffer full, then the others have theirs. What a TLS
-socket knows already does not wake epoll, so such a line is visited again in the
-next turn.
+epoll, level-triggered; one scratch buffer for all connections. In each round a connection is read
+once, at most a scratch buffer full, then the others have their turn. epoll does not know of what a
+TLS socket has read from the kernel already, so such a connection is read again in the next round.
 
-With very many lines it rests between two rounds, so that a visit finds more (`pace`).
+With more than `UNPACED` connections there is a pause between two rounds, so that each read finds
+more: a read costs the same for one frame as for ten. There is no pause while one of them brings
+much.
 
-What may matter goes to the line's `on_frames`, which is called in this thread
-and must not block. A callback that raises ends its own line with `internal`;
-the others never notice. A line whose owner has much to handle yet is read no
-further until he says that he has handled half of it: what waits in memory is
-bounded, the rest waits in the kernel and then at the sender.
+What may matter is handed to the connection's `on_frames`, which is called in this thread and must
+not block. A callback that raises ends its own connection with `internal`; the others are not
+affected. A connection whose owner has many bytes left to handle is read no further until the owner
+has handled half of them. So what waits in memory is bounded; the rest waits in the kernel and then
+at the sender.
 
-No descriptor is opened after the start: a full table of descriptors hurts
-those who dial, not those who are connected.
+No descriptor is opened after the start: a full table of descriptors affects those who connect, not
+those who are connected.
 """
 
 import contextlib
@@ -33,65 +34,59 @@ from actors.transport.feed_socket import (
     CommandQueue,
     OnEnd,
     OnFrames,
+    OwnerFailedError,
     ReactorSocket,
     Verb,
 )
 from actors.transport.frames import TAIL_BYTES
-from actors.transport.handshake import Wire, close_frame, pong_frame
-from actors.transport.noise_runs import NoisePattern
+from actors.transport.handshake import OpenWebSocket, close_frame, pong_frame
+from actors.transport.noise import NoisePattern
 from actors.transport.skimmer import FrameSkimmer, Skim
 
-_TURN_S = 1.0  # the longest sleep, so that `alive_at` says something
+UNPACED = 300
+"""Up to so many connections there is no pause between two rounds."""
+ROUND_S = 1 / 7_500
+"""What each connection adds to the time from one round to the next: 0.08 s with 600."""
+LONGEST_ROUND_S = 0.2
+MUCH_BYTES = 32 << 10
+"""A read of more than this prevents the next pause. What waits in the kernel must stay below the
+64 KiB that it offers the sender at first, else the sender would have to wait for us."""
+
+_POLL_S = 1.0  # the longest wait for epoll, so that `alive_at` stays recent
 _CLOSING_S = 2.0  # how long our CLOSE waits for theirs
 _LAST_READS = 64  # scratch buffers full that are read after a failed write
 _IN = select.EPOLLIN | select.EPOLLRDHUP
 _OUT = select.EPOLLOUT
-_BROKEN = select.EPOLLERR | select.EPOLLHUP  # told always; only reading ends it
+_BROKEN = select.EPOLLERR | select.EPOLLHUP  # always reported by epoll; only reading ends it
 OnError = Callable[[BaseException], None]
 
 
-# MERGED: The pace: how long the reactor lets bytes gather in the kernel before it looks
-# again. A visit to a line costs the same for one frame as for ten. A crowd of lines that each
-# bring a frame now and then is therefore read in rounds: the more lines, the longer the round.
-# A few lines are read at once, and so is everyone while somebody brings much.
-
-
-FEW = 300
-"""Lines that are read at once."""
-LINE_S = 1 / 7_500
-"""What each line adds to the time from one round to the next: 0.08 s with 600."""
-LONGEST_S = 0.2
-MUCH_BYTES = 32 << 10
-"""A line that brings more at once lets nobody rest: what waits in the kernel must stay
-below the 64 KiB that it offers the sender at first, or the sender would wait for us."""
-
-
-def round_pause_s(*, lines: int, since_s: float) -> float:
-    """Return how long to rest after a round that began so long ago; 0 for not at all."""
-    if lines <= FEW:
+def round_pause_s(*, connections: int, since_s: float) -> float:
+    """Return how long to pause after a round that began `since_s` ago; 0 for not at all."""
+    if connections <= UNPACED:
         return 0.0
-    return max(0.0, min(lines * LINE_S, LONGEST_S) - since_s)
+    return max(0.0, min(connections * ROUND_S, LONGEST_ROUND_S) - since_s)
 
 
-def _show(error: BaseException) -> None:
+def _print_error(error: BaseException) -> None:
     sys.excepthook(type(error), error, error.__traceback__)
 
 
 class Reactor:
-    """Reads and writes the lines that it adopts, in a thread of its own.
+    """Reads and writes the connections that it adopts, in a thread of its own.
 
     Attributes:
-        alive_at: When the loop last came round (monotonic seconds); at least
-            once a second while the thread is well.
+        alive_at: When the last round began (monotonic seconds); at least once a second while the
+            thread is well.
 
     Args:
-        wall_ns: Stamps what is received.
-        monotonic: Tells since when and until when.
-        on_error: Hears of what a callback raised. In the reactor's thread.
-        sleep: Rests so many seconds.
-        scratch_bytes: How much of one line is read in a turn. After a stall much waits
+        wall_ns: Gives the time of receipt.
+        monotonic: Gives the time for deadlines and ages.
+        on_error: Called with what a callback raised. In the reactor's thread.
+        sleep: Pauses for so many seconds.
+        scratch_bytes: How much of one connection is read in a round. After a stall much waits
             at once, and fewer reads cost a tenth less than with half of it.
-        held_bytes: How much of one line's messages may wait for its owner.
+        held_bytes: How many bytes of one connection's messages may wait for its owner.
     """
 
     def __init__(
@@ -99,284 +94,287 @@ class Reactor:
         *,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
-        on_error: OnError = _show,
+        on_error: OnError = _print_error,
         sleep: Callable[[float], None] = time.sleep,
         scratch_bytes: int = 2 << 20,
         held_bytes: int = 1 << 20,
     ) -> None:
         if scratch_bytes <= TAIL_BYTES:
-            raise ValueError("the scratch buffer must hold a tail and something new")
+            raise ValueError("the scratch buffer must be larger than the tail of a frame")
         self._wall_ns = wall_ns
         self._monotonic = monotonic
         self._on_error = on_error
         self._sleep = sleep
-        self._inbox = CommandQueue()
+        self._commands = CommandQueue()
         self._epoll = select.epoll()
-        self._called_at = self._inbox.fileno()
-        self._epoll.register(self._called_at, select.EPOLLIN)
+        self._commands_fd = self._commands.fileno()
+        self._epoll.register(self._commands_fd, select.EPOLLIN)
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
         self._pattern = NoisePattern()
-        self._much = False  # somebody brought much in this round
-        self._lines: dict[int, ReactorSocket] = {}
-        self._again: dict[int, ReactorSocket] = {}  # lines with decrypted bytes left
-        self._closing: dict[int, ReactorSocket] = {}  # lines on which our CLOSE waits for theirs
+        self._read_much = False  # a connection brought much in this round
+        self._connections: dict[int, ReactorSocket] = {}
+        self._again: dict[int, ReactorSocket] = {}  # with decrypted bytes left
+        self._closing: dict[int, ReactorSocket] = {}  # our CLOSE waits for theirs
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reactor", daemon=True)
         self.alive_at = monotonic()
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """End all lines with `closed`; tell whether the thread was done in time."""
+        """End all connections with `closed`; return whether the thread ended in time."""
         self._stopping = True
         if self._thread.ident is None:  # never started
-            self._let_all_go()
+            self._end_all()
             return True
-        self._inbox.wake()
+        self._commands.wake()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    @property
-    def is_alive(self) -> bool:
-        """Return whether the thread runs."""
-        return self._thread.is_alive()
-
     def adopt(
-        self, wire: Wire, skimmer: FrameSkimmer, *, on_frames: OnFrames, on_end: OnEnd
+        self, opened: OpenWebSocket, skimmer: FrameSkimmer, *, on_frames: OnFrames, on_end: OnEnd
     ) -> ReactorSocket:
-        """Read and write this wire from now on. Any thread.
+        """Read and write this socket from now on. Any thread.
 
         Args:
-            wire: No longer the caller's.
-            skimmer: Fresh.
-            on_frames: Called with the time of receipt (wall clock, ns) and the
-                messages that may matter, oldest first.
-            on_end: Called once, after the last `on_frames`, with a reason and a
-                detail: `disconnected`, `reset`, `tls`, `closed_<code>` (theirs),
-                `protocol`, `write_failed`, `closed` (ours), `internal`, or what
-                `abort` was given.
+            opened: No longer the caller's.
+            skimmer: Not used before.
+            on_frames: Called with the time of receipt (wall clock, ns) and the messages that may
+                matter, oldest first.
+            on_end: Called once, after the last `on_frames`, with a reason and a detail:
+                `disconnected`, `reset`, `tls`, `closed_<code>` (theirs), `protocol`,
+                `write_failed`, `closed` (ours), `internal`, or the reason given to `abort`.
 
         Raises:
-            FeedLost: `internal`: the reactor has stopped. The wire is closed.
+            FeedLost: `internal`: the reactor has stopped. The socket is closed.
         """
-        skimmer.pattern = self._pattern  # used by this thread alone, from the line's first read on
-        line = ReactorSocket(wire, skimmer, self._inbox, on_frames=on_frames, on_end=on_end)
-        line.last_byte_at = self._monotonic()
-        if not self._inbox.put(Command(Verb.ADOPT, line)):
-            wire.abort()
+        skimmer.pattern = self._pattern  # from the first read on used by this thread alone
+        connection = ReactorSocket(
+            opened, skimmer, self._commands, on_frames=on_frames, on_end=on_end
+        )
+        connection.last_byte_at = self._monotonic()
+        if not self._commands.put(Command(Verb.ADOPT, connection)):
+            opened.abort()
             raise FeedLost("internal", "the reactor has stopped")
-        return line
+        return connection
+
+    # ------------------------------------------------ rounds
 
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._turn()
-                self._rest()
+                self._round()
+                self._pause_round()
         finally:
-            self._let_all_go()
+            self._end_all()
 
-    def _turn(self) -> None:
-        events = self._epoll.poll(self._patience_s())
+    def _round(self) -> None:
+        events = self._epoll.poll(self._poll_timeout_s())
         self.alive_at = self._monotonic()
         again, self._again = self._again, {}
-        called = False
+        commanded = False
         for fd, event in events:
-            line = self._lines.get(fd)
-            if line is not None:
+            connection = self._connections.get(fd)
+            if connection is not None:
                 again.pop(fd, None)
-                self._visit(line, event)
-            elif fd == self._called_at:
-                called = True
-        for line in again.values():
-            self._visit(line, _IN)
-        if called:
-            for command in self._inbox.take():
-                self._obey(command)
+                self._visit(connection, event)
+            elif fd == self._commands_fd:
+                commanded = True
+        for connection in again.values():
+            self._visit(connection, _IN)
+        if commanded:
+            for command in self._commands.take():
+                self._execute(command)
         if self._closing:
-            for line in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
-                self._end(line, "closed", "no CLOSE in answer to ours")
+            for each in [x for x in self._closing.values() if x.closing_at <= self.alive_at]:
+                self._end(each, "closed", "no CLOSE in answer to ours")
 
-    def _rest(self) -> None:
-        # What is decrypted already is not left lying, nor what the kernel has little room for.
-        much, self._much = self._much, False
-        if not much and not self._again:
+    def _pause_round(self) -> None:
+        # No pause while decrypted bytes wait, nor while the kernel's buffers may fill up.
+        read_much, self._read_much = self._read_much, False
+        if not read_much and not self._again:
             seconds = round_pause_s(
-                lines=len(self._lines), since_s=self._monotonic() - self.alive_at
+                connections=len(self._connections), since_s=self._monotonic() - self.alive_at
             )
             if seconds:
                 self._sleep(seconds)
 
-    def _patience_s(self) -> float:
+    def _poll_timeout_s(self) -> float:
         if self._again:
             return 0.0
         if not self._closing:
-            return _TURN_S
-        first = min(line.closing_at for line in self._closing.values())
-        return min(max(first - self._monotonic(), 0.0), _TURN_S)
+            return _POLL_S
+        first = min(connection.closing_at for connection in self._closing.values())
+        return min(max(first - self._monotonic(), 0.0), _POLL_S)
 
-    def _visit(self, line: ReactorSocket, event: int) -> None:
-        if line.ended:
+    def _visit(self, connection: ReactorSocket, event: int) -> None:
+        if connection.ended:
             return
-        line.wants_out = False
-        if event & ~_OUT and (not line.paused or event & _BROKEN):
-            self._read(line)
-        if line.out or line.paused or line.interest != _IN:
-            self._flush(line)
+        connection.write_blocked = False
+        if event & ~_OUT and (not connection.paused or event & _BROKEN):
+            self._read(connection)
+        if connection.out or connection.paused or connection.interest != _IN:
+            self._flush(connection)
 
-    def _obey(self, command: Command) -> None:
-        line = command.line
-        if line.ended:
+    def _execute(self, command: Command) -> None:
+        connection = command.connection
+        if connection.ended:
             return
         if command.verb is Verb.ADOPT:
-            self._adopt(line)
+            self._register(connection)
         elif command.verb is Verb.ABORT:
-            self._end(line, command.reason, "")
+            self._end(connection, command.reason, "")
         elif command.verb is Verb.OVERFLOW:
-            self._fall_silent(line, "too much waits to be sent")
+            self._fail_to_write(connection, "too much waits to be sent")
         elif command.verb is Verb.RESUME:
-            self._resume(line)
+            self._resume(connection)
         elif command.verb is Verb.SEND:
-            line.out += command.data
-            self._flush(line)
+            connection.out += command.data
+            self._flush(connection)
         else:
-            line.closing_at = self._monotonic() + _CLOSING_S
-            self._closing[line.fd] = line
-            line.answer(command.data)
-            self._flush(line)
+            connection.closing_at = self._monotonic() + _CLOSING_S
+            self._closing[connection.fd] = connection
+            connection.answer(command.data)
+            self._flush(connection)
 
-    def _adopt(self, line: ReactorSocket) -> None:
-        line.fd = line.sock.fileno()
-        self._lines[line.fd] = line
-        line.interest = _IN
-        self._epoll.register(line.fd, _IN)
+    def _register(self, connection: ReactorSocket) -> None:
+        connection.fd = connection.sock.fileno()
+        self._connections[connection.fd] = connection
+        connection.interest = _IN
+        self._epoll.register(connection.fd, _IN)
         # The first frames may have been decrypted together with the handshake.
-        self._again[line.fd] = line
+        self._again[connection.fd] = connection
 
-    def _read(self, line: ReactorSocket) -> bool:
-        # Take what is there, at most a scratch buffer full. False: nothing was there.
-        start = line.skimmer.held
+    # ------------------------------------------------ reading
+
+    def _read(self, connection: ReactorSocket) -> bool:
+        # Read at most a scratch buffer full. False: nothing was there, or the connection ended.
         try:
-            end, at_ns = line.read(self._view, start, self._wall_ns)
+            size, skim = connection.receive(
+                self._scratch, self._view, self._wall_ns, self._monotonic
+            )
         except OSError as exc:
-            self._lose(line, line.reason_for(exc), str(exc))
+            reason = "tls" if isinstance(exc, ssl.SSLError) else "reset"
+            self._lose(connection, reason, str(exc))
             return False
-        if end < 0:
+        except OwnerFailedError as exc:
+            self._on_error(exc.__cause__ or exc)
+            self._end(connection, "internal", "on_frames raised")
+            return True
+        if size <= 0:
+            if not size:
+                self._lose(connection, "disconnected", "end of file")
             return False
-        if end == start:
-            self._lose(line, "disconnected", "end of file")
-            return False
-        if end - start > MUCH_BYTES:
-            self._much = True
-        if line.has_more:
-            self._again[line.fd] = line
-        skim = line.skim(self._scratch, start, end, self._monotonic())
-        if skim.messages and not self._call(line.hand_on, at_ns, skim.messages):
-            self._end(line, "internal", "on_frames raised")
-        elif skim.pings or skim.close or skim.violation:
-            self._answer(line, skim)
-        if line.skimmer.sample is not None:
-            line.keep_sample(at_ns)
-        crowded = skim.messages and line.unhandled > self._held_bytes
-        if crowded and not line.paused and not line.ended:
-            self._pause(line)
+        if size > MUCH_BYTES:
+            self._read_much = True
+        if connection.has_more:
+            self._again[connection.fd] = connection
+        if skim.pings or skim.close or skim.violation:
+            self._answer(connection, skim)
+        waiting = connection.handed_bytes - connection.handled_bytes
+        if waiting > self._held_bytes and skim.messages:
+            self._pause(connection)
         return True
 
-    def _pause(self, line: ReactorSocket) -> None:
-        # Its owner may have handled everything just now, and then tells nothing any more:
-        # so it is told first, and looked at again afterwards.
-        line.paused = True
-        self._again.pop(line.fd, None)
-        self._resume(line)
+    def _pause(self, connection: ReactorSocket) -> None:
+        if connection.paused or connection.ended:
+            return
+        # `handled` gives no command before it sees `paused`. The owner may have handled
+        # everything just now, so what waits is compared again after `paused` is set.
+        connection.paused = True
+        self._again.pop(connection.fd, None)
+        self._resume(connection)
 
-    def _resume(self, line: ReactorSocket) -> None:
-        if line.paused and line.unhandled <= self._held_bytes // 2:
-            line.paused = False
-            self._again[line.fd] = line  # for what is decrypted already
-        self._listen(line)
+    def _resume(self, connection: ReactorSocket) -> None:
+        if connection.paused and connection.unhandled <= self._held_bytes // 2:
+            connection.paused = False
+            self._again[connection.fd] = connection  # for what is decrypted already
+        self._update_interest(connection)
 
-    def _answer(self, line: ReactorSocket, skim: Skim) -> None:
+    def _answer(self, connection: ReactorSocket, skim: Skim) -> None:
         if skim.violation:
-            self._part(line, 1002)
-            self._lose(line, "protocol", skim.violation)
+            self._send_close(connection, 1002)
+            self._lose(connection, "protocol", skim.violation)
         elif skim.close:
-            code, words = skim.close
-            self._part(line, 1000)
-            self._lose(line, f"closed_{code}", words)
-        elif not line.closing_at and len(line.out) < UNSENT_BYTES:
-            line.answer(pong_frame(skim.pings[-1]))  # the latest answers them all
+            code, reason = skim.close
+            self._send_close(connection, 1000)
+            self._lose(connection, f"closed_{code}", reason)
+        elif not connection.closing_at and len(connection.out) < UNSENT_BYTES:
+            connection.answer(pong_frame(skim.pings[-1]))  # the latest answers them all
 
-    def _flush(self, line: ReactorSocket) -> None:
+    # ------------------------------------------------ writing
+
+    def _flush(self, connection: ReactorSocket) -> None:
         try:
-            while line.out and not line.ended:
-                line.sent(line.sock.send(line.out))
+            while connection.out and not connection.ended:
+                connection.sent(connection.sock.send(connection.out))
         except ssl.SSLWantReadError:
-            pass  # what it waits for wakes us
+            pass  # epoll wakes us for what it waits for
         except (BlockingIOError, ssl.SSLWantWriteError):
-            line.wants_out = True
+            connection.write_blocked = True
         except OSError as exc:
-            self._fall_silent(line, str(exc))
-        self._listen(line)
+            self._fail_to_write(connection, str(exc))
+        self._update_interest(connection)
 
-    def _listen(self, line: ReactorSocket) -> None:
-        # Have epoll wake us for what can be done.
-        interest = (0 if line.paused else _IN) | (_OUT if line.wants_out else 0)
-        if interest != line.interest and not line.ended:
-            line.interest = interest
-            self._epoll.modify(line.fd, interest)
+    def _update_interest(self, connection: ReactorSocket) -> None:
+        # Let epoll wake us for what can be done.
+        interest = 0 if connection.paused else _IN
+        if connection.write_blocked:
+            interest |= _OUT
+        if interest != connection.interest and not connection.ended:
+            connection.interest = interest
+            self._epoll.modify(connection.fd, interest)
 
-    def _fall_silent(self, line: ReactorSocket, detail: str) -> None:
-        # Nothing more can be said, but what the other side said before must be heard.
-        line.silent = True
-        line.out.clear()
+    def _fail_to_write(self, connection: ReactorSocket, detail: str) -> None:
+        # Nothing more can be sent, but what the server sent before must still be read.
+        connection.write_failed = True
+        connection.out.clear()
         for _ in range(_LAST_READS):
-            if line.ended or not self._read(line):
+            if connection.ended or not self._read(connection):
                 break
-        line.out.clear()
-        self._lose(line, "write_failed", detail)
+        connection.out.clear()
+        self._lose(connection, "write_failed", detail)
 
-    def _part(self, line: ReactorSocket, code: int) -> None:
-        # Say goodbye if there is room; whether it is heard does not matter any more.
-        if line.closing_at or line.silent:
+    def _send_close(self, connection: ReactorSocket, code: int) -> None:
+        # Only what the kernel takes at once: the connection ends whether it arrives or not.
+        if connection.closing_at or connection.write_failed:
             return
-        line.answer(close_frame(code, ""))
+        connection.answer(close_frame(code, ""))
         with contextlib.suppress(OSError):
-            while line.out:
-                line.sent(line.sock.send(line.out))
+            while connection.out:
+                connection.sent(connection.sock.send(connection.out))
 
-    def _lose(self, line: ReactorSocket, reason: str, detail: str) -> None:
-        # The other side's doing, unless we had said goodbye before.
-        self._end(line, "closed" if line.closing_at else reason, detail)
+    # ------------------------------------------------ ends
 
-    def _end(self, line: ReactorSocket, reason: str, detail: str) -> None:
-        if line.ended:
+    def _lose(self, connection: ReactorSocket, reason: str, detail: str) -> None:
+        # The server ended it, unless we had sent CLOSE before.
+        self._end(connection, "closed" if connection.closing_at else reason, detail)
+
+    def _end(self, connection: ReactorSocket, reason: str, detail: str) -> None:
+        if connection.ended:
             return
-        line.ended = True
-        for lines in (self._lines, self._again, self._closing):
-            lines.pop(line.fd, None)
+        connection.ended = True
+        for connections in (self._connections, self._again, self._closing):
+            connections.pop(connection.fd, None)
         with contextlib.suppress(OSError, ValueError):
-            self._epoll.unregister(line.fd)
+            self._epoll.unregister(connection.fd)
         with contextlib.suppress(OSError):
-            line.sock.shutdown(socket.SHUT_RDWR)
-        line.sock.close()
-        self._call(line.on_end, reason, detail)
-
-    def _call(self, callback: Callable[..., None], *args: object) -> bool:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.sock.close()
         try:
-            callback(*args)
-        except Exception as exc:  # noqa: BLE001  (it is passed on, and others must live)
+            connection.on_end(reason, detail)
+        except Exception as exc:  # noqa: BLE001  (reported, and the other connections go on)
             self._on_error(exc)
-            return False
-        return True
 
-    def _let_all_go(self) -> None:
+    def _end_all(self) -> None:
         if self._epoll.closed:
             return
         reason = "closed" if self._stopping else "internal"
-        late = [x.line for x in self._inbox.close() if x.verb is Verb.ADOPT]
-        for line in [*self._lines.values(), *late]:
-            self._end(line, reason, "the reactor stopped")
+        late = [x.connection for x in self._commands.close() if x.verb is Verb.ADOPT]
+        for connection in [*self._connections.values(), *late]:
+            self._end(connection, reason, "the reactor stopped")
         self._epoll.close()

@@ -1,26 +1,27 @@
-"""WebSocket frames: from the bytes of one socket to the messages that may matter (RFC 6455).
+"""From the bytes of one socket to the messages that may matter: WebSocket frames (RFC 6455).
 
-Nearly everything that the feed sends is book noise, and nothing is kept of a
-message that is skipped: the walk goes from header to header, a run of the
-commonest noise with one look a frame, and each wanted marker is searched once a
-buffer, not once a frame, nor searched at all in a row of wanted messages (`row.py`).
+Nearly everything that the feed sends is book noise, and nothing is kept of a message that is
+skipped. The skimmer walks from header to header, skips runs of the commonest noise at once
+(`noise.py`), searches each wanted marker once in a buffer instead of once in a frame, and does
+not search it at all in a run of wanted messages (`take_run`).
 
-A complete message is handed on when it contains a marker, or is short, or is
-not provably book noise (`noise.py`), or is the sample that is due.
+A complete message is handed on when it contains a marker, or is short, or is not provably book
+noise, or is the sample that is due.
 
-The reader shares one scratch buffer between all sockets. The skimmer keeps
-only what is unfinished: the first bytes of a small frame are put back in front
-of the next read, a long one is gathered aside (`assembly.py`).
+The reader shares one scratch buffer between all sockets. The skimmer keeps only what is
+unfinished: the first bytes of a small frame are copied back in front of the next read, and a long
+frame is collected by the parser (`frames.py`).
 
-A fault of the server is a value with a name, not an exception, and whatever
-stood before it is handed on.
+What the server does wrong is a value with a name, not an exception, and all messages before it
+are handed on.
 """
 
 from typing import NamedTuple
 
-from actors.transport.filter import MarkerSearch, is_book_noise, take_run
 from actors.transport.frames import PLAIN_TEXT, FrameParser
-from actors.transport.noise_runs import NoisePattern, RunSkipper
+from actors.transport.noise import NoisePattern, RunSkipper, is_book_noise, rare_letter
+
+_TRIES = 16  # unsuccessful finds of a letter before the whole marker is searched
 
 
 class Skim(NamedTuple):
@@ -29,9 +30,9 @@ class Skim(NamedTuple):
     Attributes:
         messages: Complete messages that may matter, oldest first, fragments joined.
         pings: Payloads to answer with a PONG, oldest first.
-        close: Code (1005 when none was given) and reason of a CLOSE frame.
-        violation: The name of what the server did wrong. Nothing is read after
-            a CLOSE or a violation.
+        close: Code (1005 if the server gave none) and reason of a CLOSE frame.
+        violation: The name of what the server did wrong. Nothing is read after a CLOSE or a
+            violation.
     """
 
     messages: tuple[bytes, ...] = ()
@@ -40,41 +41,137 @@ class Skim(NamedTuple):
     violation: str | None = None
 
 
-_NOTHING = Skim()
+NOTHING = Skim()
+"""The result of a read without anything to handle."""
+
 _EMPTY = bytearray()
+
+
+class MarkerSearch:
+    """Finds the next of several markers in a buffer.
+
+    Each marker is searched once in a buffer, no matter how often another one is found.
+
+    Attributes:
+        markers: What is searched since the last `begin`.
+        next: Where the next marker is; -1 if that is not known yet.
+        found: The marker that is there.
+    """
+
+    __slots__ = ("_places", "_rare", "found", "markers", "next")
+
+    def __init__(self, markers: tuple[bytes, ...]) -> None:
+        self.markers: tuple[bytes, ...] = ()
+        self._rare: tuple[int, ...] = ()
+        self.begin(markers)
+
+    def begin(self, markers: tuple[bytes, ...]) -> None:
+        """Begin with a new buffer, and search these markers in it."""
+        if markers is not self.markers:
+            self.markers = markers
+            self._rare = tuple(map(rare_letter, markers))
+        self.next = -1
+        self.found = b""
+        self._places = [-1] * len(markers)
+
+    def seek(self, buffer: bytearray, at: int, end: int) -> int:
+        """Return where the next of the markers is, at `at` or behind it; `end` if there is none."""
+        nearest, places = end, self._places
+        for index, marker in enumerate(self.markers):
+            place = places[index]
+            if place < at:
+                place = places[index] = _find(buffer, marker, self._rare[index], at, end)
+            if place < nearest:
+                nearest = place
+                self.found = marker
+        self.next = nearest
+        return nearest
+
+
+def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
+    # Where a marker is, or `end`. The letter that noise does not have is found far sooner than
+    # the marker, and nearly always belongs to one; otherwise it is the length of a frame.
+    where = at
+    if rare >= 0:
+        letter = marker[rare]
+        for _ in range(_TRIES):
+            where = buffer.find(letter, where + rare, end) - rare
+            if where < at:
+                return end
+            if buffer.startswith(marker, where, end):
+                return where
+            where += 1
+    where = buffer.find(marker, where, end)
+    return end if where < 0 else where
+
+
+def take_run(
+    buffer: bytearray, lo: int, end: int, *, marker: bytes, trail: int, short: int
+) -> tuple[int, list[bytes]]:
+    """Take a run of wanted messages: those that end like the last one, from `lo` on.
+
+    In messages of one kind the marker is equally far from the end, whatever their lengths. So
+    in a burst of trades it need not be searched: it is looked for where it was in the last one.
+
+    Args:
+        buffer: What was read, up to `end`.
+        lo: Where a frame begins. Only plain text frames are taken.
+        end: One past the last byte.
+        marker: The marker of the last wanted message.
+        trail: It was so many bytes before the end of that message.
+        short: Messages up to so many bytes are not taken.
+
+    Returns:
+        Where the first frame begins that was not taken, and the messages.
+    """
+    messages: list[bytes] = []
+    least, last = max(short, trail), end - 4
+    while lo <= last and buffer[lo] == PLAIN_TEXT:
+        size = buffer[lo + 1]
+        at = lo + 2
+        if size == 126:
+            at = lo + 4
+            size = buffer[lo + 2] << 8 | buffer[lo + 3]
+        elif size > 126:  # a 64-bit length, or a masked frame
+            break
+        stop = at + size
+        if stop > end or size <= least or not buffer.startswith(marker, stop - trail):
+            break
+        messages.append(bytes(buffer[at:stop]))
+        lo = stop
+    return lo, messages
 
 
 class FrameSkimmer:
     """Walks the frames that one server sends on one socket.
 
-    Not for several threads at once, but `set_markers` may be called by any thread
-    at any time: they hold from the next read on.
+    Owned by one thread at a time, except for `set_markers`, which any thread may call at any
+    time.
 
     Attributes:
-        held: Bytes of the unfinished frame that go in front of the next read;
-            at most `assembly.TAIL_BYTES`.
+        held: Bytes of the unfinished frame that go in front of the next read; at most
+            `frames.TAIL_BYTES`.
         frames_total: Complete frames of any kind.
         messages_total: Messages handed on.
         skipped_total: Messages that were provably book noise.
-        data_total: Messages longer than `short_bytes`, handed on or not: proof
-            that data flows, which `PONG` is not.
+        data_total: Messages longer than `short_bytes`, handed on or not. They prove that data
+            arrives, which `PONG` does not.
         bytes_total: Bytes read.
-        pattern: What is known of how frames follow each other; may be shared by all
-            the skimmers of one thread.
-        sample: A message that was asked for and skipped, or None. Whoever takes it
-            puts None here.
+        pattern: The form of the commonest noise; all skimmers of one thread may share it.
+        sample: A message that was skipped after `request_sample`, or None. Whoever takes it
+            sets this to None.
 
     Args:
         markers: A message that contains one of these is handed on.
-        max_message_bytes: A message that announces or gathers more is a violation.
+        max_message_bytes: A longer message is a violation, as soon as a header announces it.
         sample_every: One in so many messages is handed on instead of skipped.
         short_bytes: Messages up to this length are handed on.
     """
 
     __slots__ = (
-        "_assembly",
-        "_lead",
+        "_key_offset",
         "_markers",
+        "_parser",
         "_sample_every",
         "_sample_in",
         "_sample_wanted",
@@ -100,14 +197,14 @@ class FrameSkimmer:
         short_bytes: int = 64,
     ) -> None:
         if sample_every < 1 or short_bytes < 0:
-            raise ValueError("sample_every begins at 1, short_bytes at 0")
-        self._assembly = FrameParser(max_message_bytes)
+            raise ValueError("sample_every must be 1 or more, short_bytes 0 or more")
+        self._parser = FrameParser(max_message_bytes)
         self._sample_every = sample_every
-        self._sample_in = sample_every  # how many messages until one is not skipped
+        self._sample_in = sample_every  # messages of noise until one is not skipped
         self._sample_wanted = False
         self.sample: bytes | None = None
         self._short_bytes = short_bytes
-        self._lead = 1  # where the sign of the last message of the commonest noise stood
+        self._key_offset = 1  # where the key was in the last message of the commonest noise
         self.pattern = NoisePattern()
         self._tail = bytearray()
         self.held = 0
@@ -118,11 +215,11 @@ class FrameSkimmer:
 
     @property
     def markers(self) -> tuple[bytes, ...]:
-        """Return what is looked for."""
+        """Return the markers by which a message is handed on."""
         return self._markers
 
     def set_markers(self, markers: tuple[bytes, ...]) -> None:
-        """Look for these from the next read on. Any thread.
+        """Set what is searched from the next read on. Any thread.
 
         Raises:
             ValueError: One of them is empty.
@@ -132,19 +229,19 @@ class FrameSkimmer:
         self._markers = markers
 
     def request_sample(self) -> None:
-        """Keep the next message that is skipped, as `sample`."""
+        """Set `sample` to the next message that is skipped."""
         self._sample_wanted = True
         self._sample_in = 1
 
     @property
     def frame_in_progress(self) -> bool:
         """Return whether a frame, or a message in fragments, has begun and not ended."""
-        return self.held > 0 or self._assembly.lacks > 0 or self._assembly.in_fragments
+        return self.held > 0 or self._parser.missing_bytes > 0 or self._parser.in_fragments
 
     @property
     def in_fragments(self) -> bool:
         """Return whether a message in fragments has begun and not ended."""
-        return self._assembly.in_fragments
+        return self._parser.in_fragments
 
     def feed(self, data: bytes) -> Skim:
         """Take the next bytes of the stream."""
@@ -159,10 +256,10 @@ class FrameSkimmer:
             start: Not less than `held`.
             end: One past the last byte.
         """
-        assembly = self._assembly
+        parser = self._parser
         self.bytes_total += end - start
         if self._is_all_noise(buffer, start, end):
-            return _NOTHING
+            return NOTHING
         self._search.begin(self._markers)
         out: list[bytes] = []
         lo = start - self.held
@@ -170,43 +267,43 @@ class FrameSkimmer:
             buffer[lo:start] = self._tail
             self._tail = _EMPTY
             self.held = 0
-        elif assembly.lacks:
-            lo = assembly.gather(buffer, start, end)
-            self._sift(out)
+        elif parser.missing_bytes:
+            lo = parser.continue_long_frame(buffer, start, end)
+            self._filter_parsed(out)
         while True:
             lo = self._walk(buffer, lo, end, out)
             left = end - lo
-            if left < 2 or (left >= 4 and buffer[lo] == assembly.plain and buffer[lo + 1] < 127):
-                break  # nothing, or a plain frame that is not all here
-            after = assembly.step(buffer, lo, end)
+            if left < 2 or (left >= 4 and buffer[lo] == parser.plain and buffer[lo + 1] < 127):
+                break  # nothing, or an incomplete plain frame
+            after = parser.parse_frame(buffer, lo, end)
             if after == lo:
                 break
             lo = after
-            if assembly.done:
-                self._sift(out)
-        if lo < end and not assembly.ended:
+            if parser.messages:
+                self._filter_parsed(out)
+        if lo < end and not parser.ended:
             self._tail = buffer[lo:end]
             self.held = end - lo
-        if out or assembly.frames or assembly.ended:
+        if out or parser.frames or parser.ended:
             return self._report(out)
-        return _NOTHING
+        return NOTHING
 
     def _is_all_noise(self, buffer: bytearray, start: int, end: int) -> bool:
-        # With thousands of lines most reads bring one frame of the commonest noise or a few:
-        # those are taken at once, the others by the walk.
-        step, assembly = self.pattern.step, self._assembly
+        # With thousands of connections most reads bring one frame of the commonest noise or a
+        # few. Those are skipped here at once; whatever else comes is left to `_walk`.
+        skipper, parser = self.pattern.skipper, self._parser
         if (
-            type(step) is not RunSkipper
+            type(skipper) is not RunSkipper
             or self.held
-            or assembly.lacks
-            or assembly.plain != PLAIN_TEXT
-            or end - start > step.room
+            or parser.missing_bytes
+            or parser.plain != PLAIN_TEXT
+            or end - start > skipper.countable
             or self.pattern.learning
-            or step.least - 4 <= self._short_bytes
+            or skipper.least - 4 <= self._short_bytes
         ):
             return False
-        frames = (end - start) // step.least
-        found = step.take(buffer, start, end) if frames < self._sample_in else None
+        frames = (end - start) // skipper.least
+        found = skipper.match(buffer, start, end) if frames < self._sample_in else None
         if found is None or found.end() != end:
             return False
         for marker in self._markers:
@@ -216,26 +313,27 @@ class FrameSkimmer:
         self._count(frames, skipped=frames, data=frames)
         return True
 
-    # One loop on local variables: a call for each frame would cost as much as the frame.
+    # One loop with local variables: a call for each frame would cost as much as the frame.
     def _walk(  # noqa: C901, PLR0912, PLR0915
         self, buffer: bytearray, lo: int, end: int, out: list[bytes]
     ) -> int:
-        # Take the plain text frames that begin at `lo`; give where something else begins.
-        if self._assembly.plain != PLAIN_TEXT:
+        # Take the plain text frames from `lo` on; return where something else begins.
+        if self._parser.plain != PLAIN_TEXT:
             return lo
         pattern, search, short = self.pattern, self._search, self._short_bytes
-        step, marked = pattern.step, search.next
+        skipper, marked = pattern.skipper, search.next
         frames = shorts = 0
         due = self._sample_in  # the frame of this number is handed on even if it is noise
         kept = len(out)
         last = end - 4
-        wanted_to = 0  # where the last wanted one ended
+        # Where the last frame with a marker ended; a burst may go on from the read before.
+        wanted_end = lo
         while lo <= last and buffer[lo] == PLAIN_TEXT:
             if marked < lo:
                 marked = search.seek(buffer, lo, end)
-            if step is not None and not pattern.learning and step.least - 4 > short:
-                lo, taken = step.run(buffer, lo, marked, due - frames)
-                frames += taken
+            if skipper is not None and not pattern.learning and skipper.least - 4 > short:
+                lo, skipped = skipper.skip(buffer, lo, marked, due - frames)
+                frames += skipped
                 if lo > last or buffer[lo] != PLAIN_TEXT:
                     break
             size = buffer[lo + 1]
@@ -259,66 +357,69 @@ class FrameSkimmer:
                     continue
                 due = frames + self._sample_every
                 if self._sample_wanted:
-                    self._keep(buffer[at:stop])
+                    self._keep_sample(buffer[at:stop])
                     continue
                 due -= 1
             due += 1
             out.append(bytes(buffer[at:stop]))
             if marked < stop:
-                if begin == wanted_to:
-                    sign, trail = search.sign_at(buffer, marked), stop - marked
-                    lo, row = take_run(buffer, lo, end, sign=sign, trail=trail, short=short)
-                    out += row
-                    frames += len(row)
-                    due += len(row)
-                wanted_to = lo
+                if begin == wanted_end and lo <= last:
+                    marker, trail = search.found, stop - marked
+                    lo, run = take_run(buffer, lo, end, marker=marker, trail=trail, short=short)
+                    out += run
+                    frames += len(run)
+                    due += len(run)
+                wanted_end = lo
         self._sample_in = due - frames
         self._count(frames, skipped=frames - len(out) + kept, data=frames - shorts)
         return lo
 
     def _count(self, frames: int, *, skipped: int, data: int) -> None:
-        self.pattern.walked(frames)
+        pattern = self.pattern
+        pattern.frames_left -= frames
+        if pattern.frames_left < 0:
+            pattern.learning = True
         self.frames_total += frames
         self.skipped_total += skipped
         self.data_total += data
 
     def _is_noise(self, buffer: bytearray, at: int, stop: int) -> bool:
-        where = is_book_noise(buffer, at, stop, self._lead)
+        where = is_book_noise(buffer, at, stop, self._key_offset)
         if where > 0:
-            self._lead = where
+            self._key_offset = where
             if self.pattern.learning:
-                self.pattern.note(where, stop - at)
+                self.pattern.learn(where, stop - at)
         return where >= 0
 
-    def _keep(self, sample: bytes | bytearray) -> None:
+    def _keep_sample(self, sample: bytes | bytearray) -> None:
         self._sample_wanted = False
         self.sample = bytes(sample)
 
-    def _sift(self, out: list[bytes]) -> None:
-        # What the assembly has completed, by the same rule as in the walk.
-        for message in self._assembly.done:
+    def _filter_parsed(self, out: list[bytes]) -> None:
+        # Judge what the parser has completed by the same rule as in `_walk`.
+        for message in self._parser.messages:
             size = len(message)
             if size > self._short_bytes:
                 self.data_total += 1
                 marked = any(marker in message for marker in self._markers)
-                if not marked and is_book_noise(message, 0, size, self._lead) >= 0:
+                if not marked and is_book_noise(message, 0, size, self._key_offset) >= 0:
                     self._sample_in -= 1
                     if self._sample_in:
                         self.skipped_total += 1
                         continue
                     self._sample_in = self._sample_every
                     if self._sample_wanted:
-                        self._keep(message)
+                        self._keep_sample(message)
                         self.skipped_total += 1
                         continue
             out.append(message)
-        self._assembly.done.clear()
+        self._parser.messages.clear()
 
     def _report(self, out: list[bytes]) -> Skim:
-        assembly = self._assembly
+        parser = self._parser
         self.messages_total += len(out)
-        self.frames_total += assembly.frames
-        skim = Skim(tuple(out), tuple(assembly.pings), assembly.close, assembly.violation)
-        assembly.frames = 0
-        assembly.pings.clear()
+        self.frames_total += parser.frames
+        skim = Skim(tuple(out), tuple(parser.pings), parser.close, parser.violation)
+        parser.frames = 0
+        parser.pings.clear()
         return skim

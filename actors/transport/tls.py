@@ -1,12 +1,11 @@
-"""A TLS socket whose records are cut out here: one call to the kernel brings many of them.
+"""A TLS socket that finds the records itself: one call to the kernel brings many of them.
 
-`ssl.SSLSocket` asks the kernel twice for each record (16 KiB at most), once for
-its header. This one reads ciphertext into the reader's own buffer, hands it to
-OpenSSL record by record through memory, and has it decrypted to where the
-ciphertext stood: what is plain is shorter, so nothing is overwritten that is
-still to be read.
+`ssl.SSLSocket` calls the kernel twice for each record (16 KiB at most), once for its header. This
+one reads ciphertext into the reader's own buffer, passes it to OpenSSL record by record through
+memory, and has it decrypted to where the ciphertext was. Plaintext is shorter, so nothing is
+overwritten that is still to be read.
 
-Between two reads it keeps what is there of one record, and nothing else.
+Between two reads it keeps the beginning of one record, and nothing else.
 """
 
 import contextlib
@@ -17,48 +16,48 @@ from typing import Any, cast
 
 _HEAD = 5  # type, version, length (RFC 8446 5.1)
 _LONGEST = 16384 + 2048  # payload of a record (RFC 5246 6.2.3)
-_ROOMY = 2 * (_HEAD + _LONGEST)
-_MUCH = 128 << 10  # bytes in one read of a connection that is worth some memory
+_TWO_RECORDS = 2 * (_HEAD + _LONGEST)
+_MUCH = 128 << 10  # bytes of a read that makes larger buffers in OpenSSL worth their memory
 _SMALL = 4096
-_KINDS = range(20, 25)
-_MAJOR = 3  # of all versions
+_RECORD_TYPES = range(20, 25)
+_MAJOR = 3  # first byte of every version
 
 
 class TlsSocket(socket.socket):
     """The client's end of TLS; non-blocking or with a timeout, like the socket it takes over.
 
-    Reading raises `ssl.SSLWantReadError` when no whole record is here, with a timeout
-    too: one call asks the kernel once. Writing raises `BlockingIOError`, and both of
-    them `ssl.SSLError` and `OSError`. An end without a goodbye of TLS is an end.
+    Reading raises `ssl.SSLWantReadError` if no whole record has arrived, also with a timeout,
+    since one call reads from the kernel once. Writing raises `BlockingIOError`; both raise
+    `ssl.SSLError` and `OSError`. An end of the stream without `close_notify` is an end of file.
 
     Args:
         sock: Connected, and no longer the caller's.
         context: Settings of a client.
-        host: Whom the certificate must name.
+        host: The name that the certificate must have.
 
     Raises:
-        ValueError: Not a name that TLS can ask for. `sock` stays the caller's.
+        ValueError: Not a host name. `sock` stays the caller's.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        # Any buffer will do, and with one it gives a number; the annotations do not know.
+        # Any buffer is allowed, and with one it returns a number; the annotations differ.
         self._read = cast(Callable[[int, memoryview], int], self._tls.read)
-        self._begun = b""  # of the next record
+        self._begun = b""  # the beginning of the next record
         self._unsent = bytearray()  # ciphertext
-        self._written = 0  # bytes of the caller's whose ciphertext is unsent
+        self._written = 0  # bytes of the caller whose ciphertext is unsent
         self._failed: ssl.SSLError | None = None
-        self._over = False  # the other side has said that it ends
+        self._closed_by_peer = False  # `close_notify` or the end of the stream was read
         timeout = sock.gettimeout()
         super().__init__(sock.family, sock.type, sock.proto, sock.detach())
         self.settimeout(timeout)
 
-    def shake_hands(self, left_s: Callable[[], float]) -> None:
+    def handshake(self, left_s: Callable[[], float]) -> None:
         """Do the TLS handshake.
 
         Args:
-            left_s: Gives how long the next step may take, or raises.
+            left_s: Returns how long the next step may take, or raises.
 
         Raises:
             OSError: It failed; `ssl.SSLEOFError`: the other side ended it.
@@ -68,43 +67,42 @@ class TlsSocket(socket.socket):
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._drain()
+                self._send_ciphertext()
                 self._feed()
             except ssl.SSLError:
-                self._answer()  # tells the other side why
+                self._send_answer()  # the alert with the reason
                 raise
             else:
-                self._drain()
+                self._send_ciphertext()
                 return
 
     def version(self) -> str | None:
-        """Return the version of TLS, once hands are shaken."""
+        """Return the version of TLS; None before the handshake."""
         return self._tls.version()
 
     @property
     def has_more(self) -> bool:
-        """Return whether there is something to read that the kernel does not know of."""
-        return self._tls.pending() > 0 or self._over or self._failed is not None
+        """Return whether there is something to read that the kernel has given already."""
+        return self._tls.pending() > 0 or self._closed_by_peer or self._failed is not None
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Read some bytes; none: the other side has ended. `flags` are not known here."""
+        """Read some bytes; none: end of file. `flags` must be 0."""
         buffer = bytearray(bufsize)
         return bytes(buffer[: self.recv_into(buffer, 0, flags)])
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Read what is there, as much as fits, into a buffer which it may use to its end.
+        """Read what has arrived, as much as fits; all of the buffer may be overwritten.
 
-        Several records at once if there is room for them. `nbytes` and `flags`
-        are not known here.
+        Several records at once if they fit. `nbytes` and `flags` must be 0.
         """
         if nbytes or flags:
-            raise ValueError("neither nbytes nor flags")
+            raise ValueError("nbytes and flags are not supported")
         view = memoryview(buffer)
         if self._failed is not None:
             raise self._failed
-        if self._over:
+        if self._closed_by_peer:
             return 0
-        if len(view) < _ROOMY or self._tls.pending():
+        if len(view) < _TWO_RECORDS or self._tls.pending():
             return self._recv_one(view)
         held = len(self._begun)
         view[:held] = self._begun
@@ -115,25 +113,25 @@ class TlsSocket(socket.socket):
         return self._decrypt(view, held + got) if got else 0
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of it, and tell how much; after an exception, repeat with the same data."""
+        """Send some of it and return how much; after an exception, repeat with the same data."""
         if flags:
-            raise ValueError("no flags")
+            raise ValueError("flags are not supported")
         if not self._written:
             self._written = self._tls.write(bytes(data[:16384]))
-        self._drain()
+        self._send_ciphertext()
         size, self._written = self._written, 0
         return size
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of it. The timeout is one for each record."""
+        """Send all of it. Each record has the whole timeout."""
         while data:
             data = data[self.send(data, flags) :]
 
     def _decrypt(self, view: memoryview, stop: int) -> int:
-        # The records up to `stop`, to the beginning of the view; give how many bytes they were.
-        # Memory that OpenSSL once needed for what it was given it keeps as long as the
-        # connection, so those who read little give it their records in small bites.
-        most = _ROOMY if stop > _MUCH else _SMALL
+        # Decrypt the records up to `stop` to the beginning of the view; return the bytes.
+        # OpenSSL keeps the memory that it once needed for its input as long as the connection
+        # lasts, so connections that read little pass their records in small pieces.
+        most = _TWO_RECORDS if stop > _MUCH else _SMALL
         at = lacks = end = 0
         read, feed = self._read, self._incoming.write
         while lacks or stop - at >= _HEAD:
@@ -141,33 +139,33 @@ class TlsSocket(socket.socket):
                 lacks = _record_bytes(view, at)
                 if at + lacks > stop:
                     break
-            bite = at + (lacks if lacks < most else most)  # noqa: FURB136 - min() is a call
-            feed(view[at:bite])
-            lacks -= bite - at
-            at = bite
+            piece = at + (lacks if lacks < most else most)  # noqa: FURB136 - min() is a call
+            feed(view[at:piece])
+            lacks -= piece - at
+            at = piece
             try:
                 got = read(_LONGEST, view[end:])
             except ssl.SSLWantReadError:
-                continue  # not every record has data, nor every bite
+                continue  # not every record has data, nor every piece
             except ssl.SSLError as exc:
                 self._failed = exc
                 break
             end += got
             if not got:
-                self._over = True
+                self._closed_by_peer = True
                 break
         self._begun = bytes(view[at:stop])
-        self._answer()
-        if end or self._over:
+        self._send_answer()
+        if end or self._closed_by_peer:
             return end
         raise self._failed or _want_read()
 
     def _recv_one(self, view: memoryview) -> int:
-        # What is left of a record, or of the next one.
+        # Read what is left of a decrypted record, or a part of the next one.
         try:
             return self._read(len(view), view)
         except ssl.SSLWantReadError:
-            self._answer()
+            self._send_answer()
         try:
             if not self._feed():
                 return 0
@@ -176,8 +174,8 @@ class TlsSocket(socket.socket):
         return self._read(len(view), view)
 
     def _feed(self) -> bool:
-        # Ask the kernel once for what the record lacks, and give it to OpenSSL when it is
-        # all there. False: the stream has ended.
+        # Read once from the kernel what the record lacks, and pass it to OpenSSL when it is
+        # complete. False: the stream has ended.
         more = super().recv(_record_bytes(self._begun) - len(self._begun))
         if not more:
             self._incoming.write_eof()
@@ -188,27 +186,27 @@ class TlsSocket(socket.socket):
             self._begun = b""
         return True
 
-    def _answer(self) -> None:
-        # What TLS itself has to say after reading. If there is no room it goes with what is
-        # sent next; if that fails, sending will say so.
+    def _send_answer(self) -> None:
+        # Send what OpenSSL answers to what was read. What the kernel does not take now goes with
+        # what is sent next; if the connection is broken, that raises.
         if self._outgoing.pending:
             with contextlib.suppress(OSError):
-                self._drain()
+                self._send_ciphertext()
 
-    def _drain(self) -> None:
+    def _send_ciphertext(self) -> None:
         self._unsent += self._outgoing.read()
         while self._unsent:
             del self._unsent[: super().send(self._unsent)]
 
 
 def _want_read() -> ssl.SSLWantReadError:
-    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "no whole record is here")
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "no whole record has arrived")
 
 
 def _record_bytes(view: bytes | memoryview, at: int = 0) -> int:
-    # How long the record is that begins there, as far as one can tell. What is none is given
-    # to OpenSSL as it is, which finds the words for it.
-    if len(view) - at < _HEAD or view[at] not in _KINDS or view[at + 1] != _MAJOR:
+    # How long the record is that begins there, as far as its header is known. Bytes that are no
+    # record are passed to OpenSSL as they are, which raises the fitting error.
+    if len(view) - at < _HEAD or view[at] not in _RECORD_TYPES or view[at + 1] != _MAJOR:
         return _HEAD
     size: int = view[at + 3] << 8 | view[at + 4]
     return _HEAD + size if size <= _LONGEST else _HEAD

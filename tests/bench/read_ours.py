@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.transport.handshake import open_wire
+from actors.transport.handshake import open_websocket
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
 from tests.bench.reading import Reading
@@ -10,7 +10,7 @@ from tests.bench.reading import Reading
 
 def main() -> None:
     reading = Reading()
-    wire = open_wire(reading.url, ssl_context=reading.tls, user_agent="bench")
+    wire = open_websocket(reading.url, ssl_context=reading.tls, user_agent="bench")
     reactor = Reactor()
     reactor.start()
     ended = threading.Event()

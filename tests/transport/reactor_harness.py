@@ -1,4 +1,4 @@
-"""A reactor to put sockets into, and the ears of those who own them."""
+"""A reactor to put sockets into, and the owners of those who own them."""
 
 import queue
 import socket
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from actors.transport.feed_socket import ReactorSocket
-from actors.transport.handshake import Wire
+from actors.transport.handshake import OpenWebSocket
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
 from actors.transport.tls import TlsSocket
@@ -28,7 +28,7 @@ def trade(number: int) -> bytes:
 def secured(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
     """Shake hands with `localhost` at the other end."""
     secure = TlsSocket(sock, context, "localhost")
-    secure.shake_hands(lambda: WAIT_S)
+    secure.handshake(lambda: WAIT_S)
     return secure
 
 
@@ -44,7 +44,7 @@ class Clock:
         return self.now
 
 
-class Ear:
+class Owner:
     """What a line's owner hears, in order; and the end, which comes once and last."""
 
     def __init__(self) -> None:
@@ -81,11 +81,11 @@ class Ear:
 
 class Pair(NamedTuple):
     line: ReactorSocket
-    ear: Ear
+    owner: Owner
     peer: socket.socket
 
 
-class Bench:
+class ReactorHarness:
     """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Bench:
             held_bytes=held_bytes,
         )
         self._peers: list[socket.socket] = []
-        self._ears: list[Ear] = []
+        self._owners: list[Owner] = []
 
     def __enter__(self) -> Self:
         return self
@@ -116,17 +116,17 @@ class Bench:
         for peer in self._peers:
             peer.close()
         assert self.reactor.stop(WAIT_S)
-        assert all(ear.count <= 1 for ear in self._ears)
+        assert all(owner.count <= 1 for owner in self._owners)
 
-    def adopt(self, ours: socket.socket, ear: Ear) -> ReactorSocket:
+    def adopt(self, ours: socket.socket, owner: Owner) -> ReactorSocket:
         skimmer = FrameSkimmer(markers=(b'"last_trade_price"',), sample_every=1_000_000)
-        wire = Wire(ours, "peer")
-        self._ears.append(ear)
-        return self.reactor.adopt(wire, skimmer, on_frames=ear.on_frames, on_end=ear.on_end)
+        opened = OpenWebSocket(ours, "peer")
+        self._owners.append(owner)
+        return self.reactor.adopt(opened, skimmer, on_frames=owner.on_frames, on_end=owner.on_end)
 
     def connect(self) -> Pair:
         ours, theirs = socket.socketpair()
         theirs.settimeout(WAIT_S)
         self._peers.append(theirs)
-        ear = Ear()
-        return Pair(self.adopt(ours, ear), ear, theirs)
+        owner = Owner()
+        return Pair(self.adopt(ours, owner), owner, theirs)

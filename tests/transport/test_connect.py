@@ -12,7 +12,7 @@ import trustme
 
 from actors.errors import FeedLost
 from actors.transport.connect import Deadline, Resolve, _connect_reason, connect, verifying_context
-from actors.transport.handshake import open_wire
+from actors.transport.handshake import open_websocket
 from actors.transport.tls import TlsSocket
 from tests.transport import loopback
 from tests.transport.loopback import WAIT_S, RawServer
@@ -201,7 +201,7 @@ def test_a_trusted_certificate_is_accepted(authority: trustme.CA, trusting: ssl.
 def test_a_wire_verifies_by_default(authority: trustme.CA) -> None:
     server = RawServer(stay, certified(authority, "localhost"))
     with server, pytest.raises(FeedLost, match=r"tls: .*certificate verify failed"):
-        open_wire(f"wss://localhost:{server.port}/", user_agent="x")
+        open_websocket(f"wss://localhost:{server.port}/", user_agent="x")
 
 
 def test_an_unknown_authority_is_rejected(authority: trustme.CA) -> None:

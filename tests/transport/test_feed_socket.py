@@ -5,168 +5,175 @@ from collections.abc import Iterator
 import pytest
 
 from actors.transport.feed_socket import SAMPLE_S, UNSENT_BYTES, CommandQueue, ReactorSocket, Verb
-from actors.transport.handshake import Wire
+from actors.transport.handshake import OpenWebSocket
 from actors.transport.skimmer import FrameSkimmer
 from tests.transport.loopback import frame
 
 NOISE = b'{"market":"0x' + b"ab" * 32 + b'","price_changes":[],"event_type":"price_change"}'
 
 
-@pytest.fixture
-def inbox() -> Iterator[CommandQueue]:
-    inbox = CommandQueue()
-    yield inbox
-    inbox.close()
+class Pair:
+    """A connection without a reactor: the test reads it, and sends what it reads."""
 
-
-@pytest.fixture
-def line(inbox: CommandQueue) -> Iterator[ReactorSocket]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        skimmer = FrameSkimmer(markers=(b"trade",))
-        yield ReactorSocket(
-            Wire(ours, "peer"),
-            skimmer,
-            inbox,
+    def __init__(self, ours: socket.socket, peer: socket.socket) -> None:
+        self.commands = CommandQueue()
+        self.connection = ReactorSocket(
+            OpenWebSocket(ours, "peer"),
+            FrameSkimmer(markers=(b"trade",)),
+            self.commands,
             on_frames=lambda _, __: None,
             on_end=lambda _, __: None,
         )
+        self._peer = peer
+        self._scratch = bytearray(1 << 20)
+
+    def receive(self, data: bytes, now: float, at_ns: int = 0) -> ReactorSocket:
+        """Let this arrive at so many monotonic seconds and wall clock nanoseconds."""
+        self._peer.sendall(data)
+        size, _ = self.connection.receive(
+            self._scratch, memoryview(self._scratch), lambda: at_ns, lambda: now
+        )
+        assert size == len(data)
+        return self.connection
 
 
-def heard(line: ReactorSocket, data: bytes, now: float) -> ReactorSocket:
-    start = line.skimmer.held
-    line.skim(bytearray(start) + data, start, start + len(data), now)
-    return line
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        pair = Pair(ours, theirs)
+        yield pair
+        pair.commands.close()
 
 
-# ------------------------------------------------------------ what the times say
+# ------------------------------------------------------------ times
 
 
-def test_skipped_book_noise_is_data_and_short_control_text_is_not(line: ReactorSocket) -> None:
-    heard(line, frame(b"PONG"), 5.0)
-    assert (line.last_byte_at, line.last_data_at) == (5.0, 0.0)
-    heard(line, frame(NOISE), 6.0)
-    assert (line.last_byte_at, line.last_data_at) == (6.0, 6.0)
-    heard(line, frame(b"", first=0x8A), 7.0)
-    assert (line.last_byte_at, line.last_data_at) == (7.0, 6.0)
-    assert (line.frames_total, line.bytes_total) == (3, 8 + len(frame(NOISE)))
+def test_skipped_book_noise_is_data_and_short_control_text_is_not(pair: Pair) -> None:
+    pair.receive(frame(b"PONG"), 5.0)
+    assert (pair.connection.last_byte_at, pair.connection.last_data_at) == (5.0, 0.0)
+    pair.receive(frame(NOISE), 6.0)
+    assert (pair.connection.last_byte_at, pair.connection.last_data_at) == (6.0, 6.0)
+    pair.receive(frame(b"", first=0x8A), 7.0)
+    assert (pair.connection.last_byte_at, pair.connection.last_data_at) == (7.0, 6.0)
+    assert (pair.connection.frames_total, pair.connection.bytes_total) == (3, 8 + len(frame(NOISE)))
 
 
-def test_a_frame_that_drips_has_been_stalled_since_its_first_byte(line: ReactorSocket) -> None:
+def test_a_frame_that_drips_has_been_stalled_since_its_first_byte(pair: Pair) -> None:
     whole = frame(NOISE)
-    assert heard(line, whole[:1], 1.0).stalled_since == 1.0
-    assert heard(line, whole[1:50], 2.0).stalled_since == 1.0
-    assert heard(line, whole[50:], 3.0).stalled_since == 0.0
+    assert pair.receive(whole[:1], 1.0).stalled_since == 1.0
+    assert pair.receive(whole[1:50], 2.0).stalled_since == 1.0
+    assert pair.receive(whole[50:], 3.0).stalled_since == 0.0
 
 
-def test_a_busy_line_that_always_ends_in_mid_frame_is_not_stalled(line: ReactorSocket) -> None:
+def test_a_busy_connection_whose_reads_all_end_within_a_frame_is_not_stalled(pair: Pair) -> None:
     whole = frame(NOISE)
-    heard(line, whole[:20], 1.0)
+    pair.receive(whole[:20], 1.0)
     for now in (2.0, 3.0, 4.0):
-        heard(line, whole[20:] + whole[:20], now)
-        assert line.stalled_since == now
+        pair.receive(whole[20:] + whole[:20], now)
+        assert pair.connection.stalled_since == now
 
 
-def test_endless_fragments_have_been_stalled_since_the_first_of_them(line: ReactorSocket) -> None:
-    heard(line, frame(b"a", first=0x01), 1.0)
-    heard(line, frame(b"b", first=0x00) + frame(b"", first=0x89), 2.0)
-    assert line.stalled_since == 1.0
-    heard(line, frame(b"c", first=0x80) + frame(b"d", first=0x01), 3.0)
-    assert line.stalled_since == 3.0
+def test_endless_fragments_have_been_stalled_since_the_first_of_them(pair: Pair) -> None:
+    pair.receive(frame(b"a", first=0x01), 1.0)
+    pair.receive(frame(b"b", first=0x00) + frame(b"", first=0x89), 2.0)
+    assert pair.connection.stalled_since == 1.0
+    pair.receive(frame(b"c", first=0x80) + frame(b"d", first=0x01), 3.0)
+    assert pair.connection.stalled_since == 3.0
 
 
-# ------------------------------------------------------------ what it asks for
+# ------------------------------------------------------------ what its owner calls
 
 
-def test_markers_are_forwarded_to_the_skimmer(line: ReactorSocket) -> None:
-    line.set_markers((b"other",))
-    assert line.skimmer.markers == (b"other",)
+def test_markers_are_forwarded_to_the_skimmer(pair: Pair) -> None:
+    pair.connection.set_markers((b"other",))
+    assert pair.connection.skimmer.markers == (b"other",)
 
 
-def test_a_sample_of_what_is_skipped_is_held_and_grows_old_by_half_a_second(
-    line: ReactorSocket,
+def test_a_sample_of_what_is_skipped_is_replaced_after_half_a_second(
+    pair: Pair,
 ) -> None:
     noise = [NOISE.replace(b"0x", b"0x%d" % number) for number in range(3)]
     for number, now in enumerate((10.0, 10.0 + SAMPLE_S / 2, 10.0 + SAMPLE_S)):
-        heard(line, frame(noise[number]), now)
-        line.keep_sample(number)
+        pair.receive(frame(noise[number]), now, at_ns=number)
         if number == 1:
-            assert line.take_sample() == (0, noise[0])
-    assert line.take_sample() == (2, noise[2])
-    assert line.take_sample() is None
+            assert pair.connection.take_sample() == (0, noise[0])
+    assert pair.connection.take_sample() == (2, noise[2])
+    assert pair.connection.take_sample() is None
 
 
-def test_a_sample_is_not_given_while_something_older_may_wait_for_the_owner(
-    line: ReactorSocket,
+def test_no_sample_is_returned_while_something_older_may_wait_for_the_owner(
+    pair: Pair,
 ) -> None:
-    line.hand_on(1, (b"trade",))
-    heard(line, frame(NOISE), 10.0)
-    line.keep_sample(2)
-    assert line.take_sample() is None
-    line.handled(len(b"trade"))
-    assert line.take_sample() is None
-    heard(line, frame(NOISE), 11.0)
-    line.keep_sample(3)
-    assert line.take_sample() == (3, NOISE)
+    pair.receive(frame(b"trade"), 9.0, at_ns=1)
+    pair.receive(frame(NOISE), 10.0, at_ns=2)
+    assert pair.connection.take_sample() is None
+    pair.connection.handled(len(b"trade"))
+    assert pair.connection.take_sample() is None
+    pair.receive(frame(NOISE), 11.0, at_ns=3)
+    assert pair.connection.take_sample() == (3, NOISE)
 
 
-def test_a_line_says_nothing_after_its_goodbye(line: ReactorSocket, inbox: CommandQueue) -> None:
-    line.send_text("a")
-    line.close(1000, "done")
-    line.close(1000, "again")
-    line.send_text("b")
-    assert [command.verb for command in inbox.take()] == [Verb.SEND, Verb.CLOSE]
+def test_nothing_is_sent_after_close(pair: Pair) -> None:
+    pair.connection.send_text("a")
+    pair.connection.close(1000, "done")
+    pair.connection.close(1000, "again")
+    pair.connection.send_text("b")
+    assert [command.verb for command in pair.commands.take()] == [Verb.SEND, Verb.CLOSE]
 
 
-def test_an_abort_overtakes_a_goodbye(line: ReactorSocket, inbox: CommandQueue) -> None:
-    line.close(1000, "")
-    line.abort("frozen")
-    assert [(x.verb, x.reason) for x in inbox.take()] == [(Verb.CLOSE, ""), (Verb.ABORT, "frozen")]
+def test_an_abort_is_accepted_after_close(pair: Pair) -> None:
+    pair.connection.close(1000, "")
+    pair.connection.abort("frozen")
+    assert [(x.verb, x.reason) for x in pair.commands.take()] == [
+        (Verb.CLOSE, ""),
+        (Verb.ABORT, "frozen"),
+    ]
 
 
-def test_what_may_wait_to_be_sent_is_bounded(line: ReactorSocket, inbox: CommandQueue) -> None:
+def test_what_may_wait_to_be_sent_is_bounded(pair: Pair) -> None:
     text = "x" * (UNSENT_BYTES // 4)
     for _ in range(6):
-        line.send_text(text)
-    verbs = [command.verb for command in inbox.take()]
+        pair.connection.send_text(text)
+    verbs = [command.verb for command in pair.commands.take()]
     assert verbs == [Verb.SEND] * 3 + [Verb.OVERFLOW]
 
 
-def test_what_was_sent_makes_room_again(line: ReactorSocket, inbox: CommandQueue) -> None:
+def test_what_was_sent_makes_space_again(pair: Pair) -> None:
     text = "x" * (UNSENT_BYTES // 2)
     for _ in range(5):
-        line.send_text(text)
-        (command,) = inbox.take()
+        pair.connection.send_text(text)
+        (command,) = pair.commands.take()
         assert command.verb is Verb.SEND
-        line.out += command.data
-        line.sent(len(line.out))
+        pair.connection.out += command.data
+        pair.connection.sent(len(pair.connection.out))
 
 
-# ------------------------------------------------------------ the inbox
+# ------------------------------------------------------------ the command queue
 
 
-def test_an_inbox_wakes_once_for_many_commands(line: ReactorSocket, inbox: CommandQueue) -> None:
+def test_a_command_queue_wakes_once_for_many_commands(pair: Pair) -> None:
     with select.epoll() as epoll:
-        epoll.register(inbox.fileno(), select.EPOLLIN)
+        epoll.register(pair.commands.fileno(), select.EPOLLIN)
         assert epoll.poll(0) == []
-        line.send_text("a")
-        line.send_text("b")
-        assert epoll.poll(0) == [(inbox.fileno(), select.EPOLLIN)]
-        assert len(inbox.take()) == 2
+        pair.connection.send_text("a")
+        pair.connection.send_text("b")
+        assert epoll.poll(0) == [(pair.commands.fileno(), select.EPOLLIN)]
+        assert len(pair.commands.take()) == 2
         assert epoll.poll(0) == []
 
 
-def test_a_closed_inbox_gives_its_last_commands_and_takes_no_more(line: ReactorSocket) -> None:
-    inbox = CommandQueue()
+def test_a_closed_command_queue_returns_its_last_commands_and_takes_no_more(pair: Pair) -> None:
+    commands = CommandQueue()
     other = ReactorSocket(
-        Wire(line.sock, "peer"),
-        line.skimmer,
-        inbox,
+        OpenWebSocket(pair.connection.sock, "peer"),
+        pair.connection.skimmer,
+        commands,
         on_frames=lambda _, __: None,
         on_end=lambda _, __: None,
     )
     other.abort("x")
-    (command,) = inbox.close()
+    (command,) = commands.close()
     assert command.reason == "x"
-    assert not inbox.put(command)
-    inbox.wake()
+    assert not commands.put(command)
+    commands.wake()

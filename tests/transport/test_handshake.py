@@ -7,7 +7,13 @@ from email.utils import formatdate
 import pytest
 
 from actors.errors import FeedLost
-from actors.transport.handshake import Wire, close_frame, open_wire, pong_frame, text_frame
+from actors.transport.handshake import (
+    OpenWebSocket,
+    close_frame,
+    open_websocket,
+    pong_frame,
+    text_frame,
+)
 from tests.transport.loopback import WAIT_S, RawServer, answer_to, frame, read_frame, read_request
 
 pytestmark = pytest.mark.live
@@ -27,9 +33,9 @@ def shake(conn: socket.socket) -> None:
     conn.sendall(answer_to(read_request(conn)))
 
 
-def open_to(server: RawServer, *, timeout_s: float = WAIT_S) -> Wire:
+def open_to(server: RawServer, *, timeout_s: float = WAIT_S) -> OpenWebSocket:
     url = f"ws://127.0.0.1:{server.port}/ws/market?x=1"
-    return open_wire(url, timeout_s=timeout_s, user_agent="tracker/test")
+    return open_websocket(url, timeout_s=timeout_s, user_agent="tracker/test")
 
 
 def lost(behave: Behave, *, timeout_s: float = WAIT_S) -> FeedLost:
@@ -49,14 +55,14 @@ def test_an_open_wire_is_non_blocking_and_lost_no_byte_that_followed_the_handsha
         together.set()
 
     with RawServer(behave) as server:
-        wire = open_to(server)
-        assert wire.peer == f"127.0.0.1:{server.port}"
-        assert wire.sock.gettimeout() == 0.0
+        opened = open_to(server)
+        assert opened.peer == f"127.0.0.1:{server.port}"
+        assert opened.sock.gettimeout() == 0.0
         assert together.wait(WAIT_S)
-        wire.sock.settimeout(WAIT_S)
-        assert wire.sock.recv(100) == frame(b"first")
-        wire.abort()
-        assert wire.sock.fileno() == -1
+        opened.sock.settimeout(WAIT_S)
+        assert opened.sock.recv(100) == frame(b"first")
+        opened.abort()
+        assert opened.sock.fileno() == -1
 
 
 def test_the_request_says_who_we_are_and_offers_no_compression() -> None:
@@ -76,11 +82,11 @@ def test_the_request_says_who_we_are_and_offers_no_compression() -> None:
 
 def test_the_socket_does_not_wait_to_send_and_notices_a_dead_peer() -> None:
     with RawServer(shake) as server:
-        wire = open_to(server)
-        option = wire.sock.getsockopt
+        opened = open_to(server)
+        option = opened.sock.getsockopt
         assert option(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
-        wire.abort()
+        opened.abort()
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +100,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://", "127.0.0.1:80", "ws:///path"])
 def test_what_is_no_websocket_url_is_the_callers_mistake(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
-        open_wire(url, user_agent="x")
+        open_websocket(url, user_agent="x")
 
 
 # ------------------------------------------------------------ rejections

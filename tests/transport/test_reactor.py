@@ -6,54 +6,56 @@ from collections.abc import Iterator
 import pytest
 
 from tests.transport.loopback import WAIT_S, frame, goodbye, read_frame
-from tests.transport.reactor_harness import NOISE, Bench, Ear, trade
+from tests.transport.reactor_harness import NOISE, Owner, ReactorHarness, trade
 
 pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def running() -> Iterator[Bench]:
-    with Bench() as bench:
-        bench.reactor.start()
-        yield bench
+def running() -> Iterator[ReactorHarness]:
+    with ReactorHarness() as harness:
+        harness.reactor.start()
+        yield harness
 
 
 # ------------------------------------------------------------ reading
 
 
-def test_a_message_cut_into_single_bytes_arrives_whole_with_its_time(running: Bench) -> None:
+def test_a_message_cut_into_single_bytes_arrives_whole_with_its_time(
+    running: ReactorHarness,
+) -> None:
     pair = running.connect()
     for byte in frame(trade(1)):
         pair.peer.sendall(bytes([byte]))
-    assert pair.ear.heard.get(timeout=WAIT_S) == (42, (trade(1),))
+    assert pair.owner.heard.get(timeout=WAIT_S) == (42, (trade(1),))
 
 
-def test_noise_calls_nobody(running: Bench) -> None:
+def test_noise_calls_nobody(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(NOISE) * 50)
     pair.peer.sendall(frame(trade(1)))
-    assert pair.ear.messages(1) == [trade(1)]
-    assert pair.ear.rest() == []
+    assert pair.owner.messages(1) == [trade(1)]
+    assert pair.owner.rest() == []
     assert pair.line.frames_total == 51
     assert pair.line.last_data_at == 100.0
 
 
-def test_many_lines_each_hear_their_own(running: Bench) -> None:
+def test_many_lines_each_hear_their_own(running: ReactorHarness) -> None:
     pairs = [running.connect() for _ in range(200)]
     for number, pair in enumerate(pairs):
         pair.peer.sendall(frame(NOISE) + frame(trade(number)))
     for number, pair in enumerate(pairs):
-        assert pair.ear.messages(1) == [trade(number)]
+        assert pair.owner.messages(1) == [trade(number)]
 
 
-def test_a_message_larger_than_the_scratch_buffer_arrives(running: Bench) -> None:
+def test_a_message_larger_than_the_scratch_buffer_arrives(running: ReactorHarness) -> None:
     pair = running.connect()
     large = trade(1) + b" " * 3_000_000
     pair.peer.sendall(frame(large) + frame(trade(2)))
-    assert pair.ear.messages(2) == [large, trade(2)]
+    assert pair.owner.messages(2) == [large, trade(2)]
 
 
-def test_a_line_that_never_stops_does_not_starve_the_others(running: Bench) -> None:
+def test_a_line_that_never_stops_does_not_starve_the_others(running: ReactorHarness) -> None:
     loud, quiet = running.connect(), running.connect()
     enough = threading.Event()
 
@@ -65,13 +67,13 @@ def test_a_line_that_never_stops_does_not_starve_the_others(running: Bench) -> N
     shouter.start()
     for number in range(20):
         quiet.peer.sendall(frame(trade(number)))
-        assert quiet.ear.messages(1) == [trade(number)]
+        assert quiet.owner.messages(1) == [trade(number)]
     enough.set()
     shouter.join(WAIT_S)
     assert not shouter.is_alive()
 
 
-def test_protocol_pings_are_answered(running: Bench) -> None:
+def test_protocol_pings_are_answered(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(b"are you there", first=0x89))
     assert read_frame(pair.peer) == (0x8A, b"are you there")
@@ -80,43 +82,45 @@ def test_protocol_pings_are_answered(running: Bench) -> None:
 # ------------------------------------------------------------ how lines end
 
 
-def test_an_end_of_file_is_a_disconnect_after_the_last_message(running: Bench) -> None:
+def test_an_end_of_file_is_a_disconnect_after_the_last_message(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)))
     pair.peer.close()
-    assert pair.ear.end() == ("disconnected", "end of file")
-    assert pair.ear.rest() == [trade(1)]
-    assert pair.ear.ends.empty()
+    assert pair.owner.end() == ("disconnected", "end of file")
+    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.ends.empty()
 
 
-def test_a_reset_is_named(running: Bench) -> None:
+def test_a_reset_is_named(running: ReactorHarness) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
-    ear = Ear()
-    running.adopt(ours, ear)
+    owner = Owner()
+    running.adopt(ours, owner)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     theirs.close()
-    assert ear.end()[0] == "reset"
+    assert owner.end()[0] == "reset"
 
 
-def test_a_goodbye_of_the_server_is_named_after_what_came_before_it(running: Bench) -> None:
+def test_a_goodbye_of_the_server_is_named_after_what_came_before_it(
+    running: ReactorHarness,
+) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)) + goodbye(1013, "slow consumer") + frame(trade(2)))
-    assert pair.ear.end() == ("closed_1013", "slow consumer")
-    assert pair.ear.rest() == [trade(1)]
+    assert pair.owner.end() == ("closed_1013", "slow consumer")
+    assert pair.owner.rest() == [trade(1)]
     assert read_frame(pair.peer)[0] == 0x88
 
 
-def test_a_violation_is_named_after_what_came_before_it(running: Bench) -> None:
+def test_a_violation_is_named_after_what_came_before_it(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)) + b"\xf1\x00")
-    assert pair.ear.end() == ("protocol", "reserved_bits")
-    assert pair.ear.rest() == [trade(1)]
+    assert pair.owner.end() == ("protocol", "reserved_bits")
+    assert pair.owner.rest() == [trade(1)]
     assert read_frame(pair.peer) == (0x88, (1002).to_bytes(2, "big"))
 
 
-def test_our_goodbye_loses_nothing_that_comes_before_theirs(running: Bench) -> None:
+def test_our_goodbye_loses_nothing_that_comes_before_theirs(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.line.close(1000, "retired")
     assert read_frame(pair.peer) == (0x88, b"\x03\xe8retired")
@@ -124,47 +128,47 @@ def test_our_goodbye_loses_nothing_that_comes_before_theirs(running: Bench) -> N
     for number in numbers:
         pair.peer.sendall(frame(trade(number)))
     pair.peer.sendall(goodbye(1000))
-    assert pair.ear.end()[0] == "closed"
-    assert pair.ear.rest() == [trade(number) for number in numbers]
+    assert pair.owner.end()[0] == "closed"
+    assert pair.owner.rest() == [trade(number) for number in numbers]
     assert running.reactor._closing == {}
 
 
-def test_our_goodbye_is_not_waited_for_without_end(running: Bench) -> None:
+def test_our_goodbye_is_not_waited_for_without_end(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.line.close(1000, "")
     assert read_frame(pair.peer)[0] == 0x88
     running.clock.now += 1.9
     running.connect()
-    assert pair.ear.ends.empty()
+    assert pair.owner.ends.empty()
     running.clock.now += 0.2
     running.connect()
-    assert pair.ear.end() == ("closed", "no CLOSE in answer to ours")
+    assert pair.owner.end() == ("closed", "no CLOSE in answer to ours")
 
 
-def test_a_server_that_only_hangs_up_after_our_goodbye_is_fine(running: Bench) -> None:
+def test_a_server_that_only_hangs_up_after_our_goodbye_is_fine(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.line.close(1000, "")
     assert read_frame(pair.peer)[0] == 0x88
     pair.peer.close()
-    assert pair.ear.end()[0] == "closed"
+    assert pair.owner.end()[0] == "closed"
 
 
-def test_an_abort_from_another_thread_ends_the_line_once(running: Bench) -> None:
+def test_an_abort_from_another_thread_ends_the_line_once(running: ReactorHarness) -> None:
     pair = running.connect()
     threads = [threading.Thread(target=pair.line.abort, args=("frozen",)) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
-    assert pair.ear.end() == ("frozen", "")
+    assert pair.owner.end() == ("frozen", "")
     other = running.connect()
     other.line.abort("x")
-    other.ear.end()
-    assert pair.ear.ends.empty()
+    other.owner.end()
+    assert pair.owner.ends.empty()
     assert pair.peer.recv(1) == b""
 
 
-def test_a_callback_that_raises_ends_its_own_line_only(running: Bench) -> None:
+def test_a_callback_that_raises_ends_its_own_line_only(running: ReactorHarness) -> None:
     good, bad = running.connect(), running.connect()
     boom = RuntimeError("boom")
 
@@ -173,13 +177,13 @@ def test_a_callback_that_raises_ends_its_own_line_only(running: Bench) -> None:
 
     bad.line.on_frames = fail
     bad.peer.sendall(frame(trade(1)))
-    assert bad.ear.end()[0] == "internal"
+    assert bad.owner.end()[0] == "internal"
     assert running.errors == [boom]
     good.peer.sendall(frame(trade(2)))
-    assert good.ear.messages(1) == [trade(2)]
+    assert good.owner.messages(1) == [trade(2)]
 
 
-def test_an_end_that_raises_is_passed_on_too(running: Bench) -> None:
+def test_an_end_that_raises_is_passed_on_too(running: ReactorHarness) -> None:
     good, bad = running.connect(), running.connect()
     boom = RuntimeError("boom")
 
@@ -189,7 +193,7 @@ def test_an_end_that_raises_is_passed_on_too(running: Bench) -> None:
     bad.line.on_end = fail
     bad.line.abort("x")
     good.peer.sendall(frame(trade(2)))
-    assert good.ear.messages(1) == [trade(2)]
+    assert good.owner.messages(1) == [trade(2)]
     good.line.abort("x")
-    good.ear.end()
+    good.owner.end()
     assert running.errors == [boom]

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from actors.transport.reactor import FEW, LINE_S, MUCH_BYTES
+from actors.transport.reactor import MUCH_BYTES, ROUND_S, UNPACED
 from tests.transport.loopback import WAIT_S, frame
-from tests.transport.reactor_harness import Bench, trade
+from tests.transport.reactor_harness import ReactorHarness, trade
 
 pytestmark = pytest.mark.live
 
@@ -27,20 +27,20 @@ class Bed:
 
 def test_what_comes_during_a_rest_is_heard_together_after_it() -> None:
     bed = Bed()
-    with Bench(sleep=bed) as bench:
-        pairs = [bench.connect() for _ in range(FEW + 1)]
+    with ReactorHarness(sleep=bed) as harness:
+        pairs = [harness.connect() for _ in range(UNPACED + 1)]
         first, last = pairs[0], pairs[-1]
-        bench.reactor.start()
+        harness.reactor.start()
         assert bed.asleep.acquire(timeout=WAIT_S)  # after the round that adopted them
 
         for number in (1, 2):
             first.peer.sendall(frame(trade(number)))
             last.peer.sendall(frame(trade(number)))
-        assert first.ear.heard.empty()
+        assert first.owner.heard.empty()
         bed.awake.release()
         for pair in (first, last):
-            assert pair.ear.heard.get(timeout=WAIT_S) == (42, (trade(1), trade(2)))
-        assert bed.slept_s[0] == pytest.approx((FEW + 1) * LINE_S)
+            assert pair.owner.heard.get(timeout=WAIT_S) == (42, (trade(1), trade(2)))
+        assert bed.slept_s[0] == pytest.approx((UNPACED + 1) * ROUND_S)
 
         for _ in range(len(pairs)):  # whatever rounds the stop takes
             bed.awake.release()
@@ -48,28 +48,28 @@ def test_what_comes_during_a_rest_is_heard_together_after_it() -> None:
 
 def test_nobody_rests_while_a_line_brings_much() -> None:
     bed = Bed()
-    with Bench(sleep=bed) as bench:
-        pairs = [bench.connect() for _ in range(FEW + 1)]
-        bench.reactor.start()
+    with ReactorHarness(sleep=bed) as harness:
+        pairs = [harness.connect() for _ in range(UNPACED + 1)]
+        harness.reactor.start()
         assert bed.asleep.acquire(timeout=WAIT_S)
 
         pairs[0].peer.sendall(frame(b"x" * MUCH_BYTES))
         pairs[1].peer.sendall(frame(trade(1)))
         bed.awake.release()
-        assert pairs[1].ear.messages(1) == [trade(1)]
+        assert pairs[1].owner.messages(1) == [trade(1)]
         pairs[1].peer.sendall(frame(trade(2)))  # nobody wakes the reactor: it must not sleep
-        assert pairs[1].ear.messages(1) == [trade(2)]
+        assert pairs[1].owner.messages(1) == [trade(2)]
         for _ in range(len(pairs)):
             bed.awake.release()
 
 
 def test_few_lines_are_never_left_waiting() -> None:
     bed = Bed()
-    with Bench(sleep=bed) as bench:
-        pairs = [bench.connect() for _ in range(FEW)]
-        bench.reactor.start()
+    with ReactorHarness(sleep=bed) as harness:
+        pairs = [harness.connect() for _ in range(UNPACED)]
+        harness.reactor.start()
         for pair in pairs:
             pair.peer.sendall(frame(trade(1)))
         for pair in pairs:
-            assert pair.ear.messages(1) == [trade(1)]
+            assert pair.owner.messages(1) == [trade(1)]
     assert bed.slept_s == []

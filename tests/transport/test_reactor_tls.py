@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from actors.transport.frames import TAIL_BYTES
-from actors.transport.handshake import Wire, open_wire
+from actors.transport.handshake import OpenWebSocket, open_websocket
 from tests.transport.loopback import (
     WAIT_S,
     RawServer,
@@ -20,16 +20,16 @@ from tests.transport.loopback import (
     read_request,
     trusting,
 )
-from tests.transport.reactor_harness import NOISE, Bench, Ear, secured, trade
+from tests.transport.reactor_harness import NOISE, Owner, ReactorHarness, secured, trade
 
 pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def running() -> Iterator[Bench]:
-    with Bench() as bench:
-        bench.reactor.start()
-        yield bench
+def running() -> Iterator[ReactorHarness]:
+    with ReactorHarness() as harness:
+        harness.reactor.start()
+        yield harness
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +44,25 @@ def tls(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, trusting(authority)
 
 
-def open_secure(server: RawServer, client: ssl.SSLContext) -> Wire:
+def open_secure(server: RawServer, client: ssl.SSLContext) -> OpenWebSocket:
     url = f"wss://localhost:{server.port}/"
-    return open_wire(url, ssl_context=client, user_agent="x", timeout_s=WAIT_S)
+    return open_websocket(url, ssl_context=client, user_agent="x", timeout_s=WAIT_S)
 
 
 def test_frames_decrypted_together_with_the_handshake_are_heard(
-    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     def behave(conn: socket.socket) -> None:
         conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
 
-    ear = Ear()
+    owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, ear)
-        assert ear.messages(1) == [trade(1)]
+        running.adopt(open_secure(server, tls[1]).sock, owner)
+        assert owner.messages(1) == [trade(1)]
 
 
 def test_much_over_tls_arrives_whole_both_ways(
-    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     sent: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     large = trade(0) + b" " * 1_000_000
@@ -76,14 +76,14 @@ def test_much_over_tls_arrives_whole_both_ways(
         conn.sendall(goodbye(1000, "bye"))
         sent.put(read_frame(conn)[1])
 
-    ear = Ear()
+    owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        line = running.adopt(open_secure(server, tls[1]).sock, ear)
+        line = running.adopt(open_secure(server, tls[1]).sock, owner)
         line.send_text("y" * 500_000)
         assert sent.get(timeout=WAIT_S) == b"y" * 500_000
-        assert ear.end() == ("closed_1000", "bye")
+        assert owner.end() == ("closed_1000", "bye")
         assert sent.get(timeout=WAIT_S) == (1000).to_bytes(2, "big")
-    assert ear.rest() == [large, *(trade(number) for number in range(1, 2000))]
+    assert owner.rest() == [large, *(trade(number) for number in range(1, 2000))]
 
 
 def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
@@ -105,19 +105,19 @@ def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
     over = threading.Event()
     server = threading.Thread(target=serve, daemon=True)
     server.start()
-    ear = Ear()
-    with Bench(scratch_bytes) as bench:
+    owner = Owner()
+    with ReactorHarness(scratch_bytes) as harness:
         ours.settimeout(WAIT_S)
-        bench.adopt(secured(ours, tls[1]), ear)
+        harness.adopt(secured(ours, tls[1]), owner)
         assert sent.wait(WAIT_S)
-        bench.reactor.start()
-        assert ear.messages(3)[-1] == trade(1)
+        harness.reactor.start()
+        assert owner.messages(3)[-1] == trade(1)
         over.set()
         server.join(WAIT_S)
 
 
 def test_a_goodbye_of_tls_is_an_end_though_the_socket_stays_open(
-    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     def behave(conn: socket.socket) -> None:
         assert isinstance(conn, ssl.SSLSocket)
@@ -126,15 +126,15 @@ def test_a_goodbye_of_tls_is_an_end_though_the_socket_stays_open(
             conn.unwrap()  # says it, and waits for the same
         server.gone.wait(2 * WAIT_S)
 
-    ear = Ear()
+    owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, ear)
-        assert ear.end() == ("disconnected", "end of file")
-    assert ear.rest() == [trade(1)]
+        running.adopt(open_secure(server, tls[1]).sock, owner)
+        assert owner.end() == ("disconnected", "end of file")
+    assert owner.rest() == [trade(1)]
 
 
 def test_garbage_instead_of_tls_records_is_named(
-    running: Bench, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     def behave(conn: socket.socket) -> None:
         conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
@@ -142,8 +142,8 @@ def test_garbage_instead_of_tls_records_is_named(
             raw.sendall(b"this is no TLS record at all")
             server.gone.wait(WAIT_S)
 
-    ear = Ear()
+    owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, ear)
-        assert ear.end()[0] == "tls"
-    assert ear.rest() == [trade(1)]
+        running.adopt(open_secure(server, tls[1]).sock, owner)
+        assert owner.end()[0] == "tls"
+    assert owner.rest() == [trade(1)]

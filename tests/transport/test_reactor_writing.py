@@ -7,29 +7,29 @@ from actors.errors import FeedLost
 from actors.transport.feed_socket import UNSENT_BYTES
 from actors.transport.reactor import Reactor
 from tests.transport.loopback import WAIT_S, frame, goodbye, read_frame
-from tests.transport.reactor_harness import Bench, Ear, trade
+from tests.transport.reactor_harness import Owner, ReactorHarness, trade
 
 pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def running() -> Iterator[Bench]:
-    with Bench() as bench:
-        bench.reactor.start()
-        yield bench
+def running() -> Iterator[ReactorHarness]:
+    with ReactorHarness() as harness:
+        harness.reactor.start()
+        yield harness
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def harness() -> Iterator[ReactorHarness]:
     """A reactor that is not started yet."""
-    with Bench() as bench:
-        yield bench
+    with ReactorHarness() as harness:
+        yield harness
 
 
 # ------------------------------------------------------------ writing
 
 
-def test_text_is_sent_in_order_and_masked(running: Bench) -> None:
+def test_text_is_sent_in_order_and_masked(running: ReactorHarness) -> None:
     pair = running.connect()
     for text in ("PING", "b", "ä"):
         pair.line.send_text(text)
@@ -37,7 +37,7 @@ def test_text_is_sent_in_order_and_masked(running: Bench) -> None:
 
 
 def test_what_the_kernel_does_not_take_at_once_is_sent_when_there_is_room(
-    running: Bench,
+    running: ReactorHarness,
 ) -> None:
     pair = running.connect()
     texts = [str(number) * 60_000 for number in range(8)]
@@ -45,50 +45,52 @@ def test_what_the_kernel_does_not_take_at_once_is_sent_when_there_is_room(
         pair.line.send_text(text)
     assert [read_frame(pair.peer)[1].decode() for _ in texts] == texts
     pair.peer.sendall(frame(trade(1)))
-    assert pair.ear.messages(1) == [trade(1)]
+    assert pair.owner.messages(1) == [trade(1)]
 
 
-def test_a_peer_that_does_not_read_ends_the_line_at_the_bound(running: Bench) -> None:
+def test_a_peer_that_does_not_read_ends_the_line_at_the_bound(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)))
     for _ in range(40):
         pair.line.send_text("x" * (UNSENT_BYTES // 8))
-    assert pair.ear.end()[0] == "write_failed"
-    assert pair.ear.rest() == [trade(1)]
+    assert pair.owner.end()[0] == "write_failed"
+    assert pair.owner.rest() == [trade(1)]
 
 
-def test_what_a_dead_peer_said_before_is_heard_though_we_cannot_write(bench: Bench) -> None:
-    pair = bench.connect()
+def test_what_a_dead_peer_said_before_is_heard_though_we_cannot_write(
+    harness: ReactorHarness,
+) -> None:
+    pair = harness.connect()
     pair.peer.sendall(frame(trade(1)) + goodbye(1013, "slow consumer"))
     pair.peer.close()
     pair.line.send_text("PING")
-    bench.reactor.start()
-    assert pair.ear.end() == ("closed_1013", "slow consumer")
-    assert pair.ear.rest() == [trade(1)]
+    harness.reactor.start()
+    assert pair.owner.end() == ("closed_1013", "slow consumer")
+    assert pair.owner.rest() == [trade(1)]
 
 
 # ------------------------------------------------------------ the thread
 
 
-def test_a_stop_ends_all_lines_and_nothing_is_adopted_after_it(running: Bench) -> None:
+def test_a_stop_ends_all_lines_and_nothing_is_adopted_after_it(running: ReactorHarness) -> None:
     pairs = [running.connect() for _ in range(3)]
     assert running.reactor.stop(WAIT_S)
-    assert not running.reactor.is_alive
-    assert [pair.ear.end() for pair in pairs] == [("closed", "the reactor stopped")] * 3
+    assert not running.reactor._thread.is_alive()
+    assert [pair.owner.end() for pair in pairs] == [("closed", "the reactor stopped")] * 3
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(FeedLost, match="internal"):
-        running.adopt(ours, Ear())
+        running.adopt(ours, Owner())
     assert ours.fileno() == -1
     pairs[0].line.send_text("into the void")
 
 
-def test_a_reactor_that_was_never_started_stops_too(bench: Bench) -> None:
-    pair = bench.connect()
-    assert bench.reactor.stop(WAIT_S)
-    assert pair.ear.end()[0] == "closed"
+def test_a_reactor_that_was_never_started_stops_too(harness: ReactorHarness) -> None:
+    pair = harness.connect()
+    assert harness.reactor.stop(WAIT_S)
+    assert pair.owner.end()[0] == "closed"
 
 
-def test_an_idle_reactor_shows_that_it_lives(running: Bench) -> None:
+def test_an_idle_reactor_shows_that_it_lives(running: ReactorHarness) -> None:
     for now in (101.0, 102.0):
         running.clock.now = now
         while running.clock.asked.acquire(blocking=False):

@@ -28,7 +28,7 @@ class Server:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
-    def shake_hands(self) -> None:
+    def handshake(self) -> None:
         while True:
             try:
                 self._tls.do_handshake()
@@ -77,9 +77,9 @@ class Pair:
             sock.settimeout(WAIT_S)
         self.server = Server(theirs, contexts[0])
         self.ours = TlsSocket(ours, contexts[1], "localhost")
-        thread = threading.Thread(target=self.server.shake_hands)
+        thread = threading.Thread(target=self.server.handshake)
         thread.start()
-        self.ours.shake_hands(lambda: WAIT_S)
+        self.ours.handshake(lambda: WAIT_S)
         thread.join(WAIT_S)
         self.ours.setblocking(False)
 
@@ -302,7 +302,7 @@ def test_the_other_side_is_told_why_its_certificate_is_rejected(
     def listen() -> None:
         try:
             server = Server(theirs, contexts[0])
-            server.shake_hands()
+            server.handshake()
             server.read(1)
         except ssl.SSLError as exc:
             heard.put(str(exc))
@@ -312,7 +312,7 @@ def test_the_other_side_is_told_why_its_certificate_is_rejected(
     thread.start()
     with TlsSocket(ours, contexts[1], "elsewhere") as secure, theirs:
         with pytest.raises(ssl.SSLCertVerificationError):
-            secure.shake_hands(lambda: WAIT_S)
+            secure.handshake(lambda: WAIT_S)
         assert "alert" in heard.get(timeout=WAIT_S).lower()
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.transport.filter import MarkerSearch
+from actors.transport.skimmer import MarkerSearch
 
 MARKERS = (b"last_trade_price", b"new_market", b'"bids"')
 pieces = st.sampled_from(
