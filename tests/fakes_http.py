@@ -1,6 +1,6 @@
-"""FakePolymarket: Gamma, CLOB, Data API and chain in memory, with the manners of the real ones.
+"""FakePolymarket: Gamma, CLOB, Data API and chain in memory, behaving like the real ones.
 
-It speaks at the level of `polymarket/client.py`: raw JSON in, raw JSON out. Shapes
+It replaces `polymarket/client.py`: raw JSON in, raw JSON out. Shapes
 follow the recorded answers: lists as JSON in a string, `closed` false unless
 asked for, look-ups that honour `closed`, cursors, `closedTime` in its own format.
 """
@@ -33,7 +33,7 @@ def iso(at_ms: int) -> str:
 
 @dataclass
 class FakeMarket:
-    """One market and what each source says of it. `payouts` is the truth it may tell."""
+    """One market and what each source reports of it."""
 
     number: int
     volume: str = "100"
@@ -55,11 +55,11 @@ class FakeMarket:
 
     @property
     def condition_id(self) -> ConditionId:
-        """The id as we and the feed spell it: V2 padded with two zeros."""
+        """Return the id as the tracker and the feed write it: V2 padded with two zeros."""
         return ConditionId(f"0x{self.number:062x}00") if self.v2 else condition(self.number)
 
     def resolve(self, winner: int | None, *, sources: str = "gdc", closed_ms: int = 0) -> None:
-        """Make sources final: g, d, c; winner None is a split (which the CLOB cannot say)."""
+        """Make sources final: g, d, c; winner None is a split (which the CLOB cannot express)."""
         if "g" in sources:
             self.closed, self.status = True, "resolved"
             self.closed_ms = closed_ms or WALL_MS
@@ -76,7 +76,7 @@ class FakeMarket:
 
     def gamma(self) -> bytes:
         ids = [] if self.tokenless else list(tokens(self.number))
-        said: dict[str, Any] = {
+        values: dict[str, Any] = {
             "id": str(self.number),
             "conditionId": self.condition_id[:64] if self.v2 else self.condition_id,
             "question": f"Question {self.number}?",
@@ -91,15 +91,15 @@ class FakeMarket:
             "tags": [{"id": "1", "slug": tag} for tag in self.tags],
         }
         if self.v2:
-            said |= {"positionIds": ids, "version": "v2"}
+            values |= {"positionIds": ids, "version": "v2"}
         if self.end_ms is not None:
-            said["endDate"] = iso(self.end_ms)
+            values["endDate"] = iso(self.end_ms)
         if self.closed_ms is not None:
             at = datetime.fromtimestamp(self.closed_ms / 1000, UTC)
-            said["closedTime"] = at.strftime("%Y-%m-%d %H:%M:%S+00")
+            values["closedTime"] = at.strftime("%Y-%m-%d %H:%M:%S+00")
         if self.status is not None:
-            said["umaResolutionStatus"] = self.status
-        return json.dumps(said).encode()
+            values["umaResolutionStatus"] = self.status
+        return json.dumps(values).encode()
 
     def clob(self) -> bytes:
         sides = [
@@ -108,8 +108,8 @@ class FakeMarket:
                 zip(tokens(self.number), ("Yes", "No"), strict=True)
             )
         ]
-        said = {"condition_id": self.condition_id, "closed": self.clob_closed, "tokens": sides}
-        return json.dumps(said).encode()
+        values = {"condition_id": self.condition_id, "closed": self.clob_closed, "tokens": sides}
+        return json.dumps(values).encode()
 
     def data(self) -> bytes:
         return json.dumps(
@@ -135,14 +135,16 @@ class FakePage:
 
 @dataclass
 class FakePolymarket:
-    """The sources. `dead` maps gamma, clob, data, chain to the error they raise.
+    """The sources.
 
     Attributes:
-        asked: (method, what was asked), in order.
+        dead: The error that gamma, clob, data or chain raise.
+        asked: (method, what was requested), in order.
         page_size: Largest page.
         stuck_cursor: A cursor that the firewall rejects for ever.
-        loops: The last page gives its own cursor again.
-        canned: Answers by method (lookup, clob, data) that are given whatever is asked.
+        loops: The last page has its own cursor as the next one.
+        canned: Answers by method (lookup, clob, data) to every request.
+        closed: How often `close` was called.
     """
 
     markets: dict[ConditionId, FakeMarket] = field(default_factory=dict)
@@ -159,7 +161,7 @@ class FakePolymarket:
         return market
 
     def times(self, method: str) -> int:
-        """How often this was asked."""
+        """Return how often this method was called."""
         return sum(name == method for name, _ in self.asked)
 
     def markets_page(self, params: Params, cursor: str | None) -> FakePage:

@@ -1,1 +1,1 @@
-"""Which markets there are and which are watched: CatalogActor and what it decides with."""
+"""Which markets there are and which of them are watched: CatalogActor and what decides for it."""

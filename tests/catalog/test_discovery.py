@@ -2,13 +2,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from actors.catalog.discovery import (
+    FREE_PLACES_SWEEP_S,
     LOOKUP_IDS,
-    RECALL_S,
-    STARVED_SWEEP_S,
+    RESTORE_WAIT_S,
     SWEEP_S,
     Discovery,
     Lookup,
-    Turn,
+    NextPage,
 )
 from actors.catalog.universe import Filters
 from actors.model.trade import ConditionId
@@ -20,135 +20,135 @@ def cid(number: int) -> ConditionId:
     return ConditionId(f"0x{number:064x}")
 
 
-def begun(**filters: object) -> Discovery:
-    agenda = Discovery(Filters(**filters), 30.0)  # type: ignore[arg-type]
-    agenda.begin(0.0, WALL)
-    return agenda
+def started(**filters: object) -> Discovery:
+    discovery = Discovery(Filters(**filters), 30.0)  # type: ignore[arg-type]
+    discovery.start(0.0, WALL)
+    return discovery
 
 
-def at(agenda: Discovery, now: float) -> bool:
-    return agenda.tick(now, WALL + timedelta(seconds=now))
+def at(discovery: Discovery, now: float) -> bool:
+    return discovery.tick(now, WALL + timedelta(seconds=now))
 
 
-def sweep_through(agenda: Discovery, *, starved: bool = False) -> None:
+def sweep_through(discovery: Discovery, *, free_places: bool = False) -> None:
     """Answer the sweep that is under way with one page."""
-    question = agenda.next()
-    assert isinstance(question, Turn)
-    assert question.sweep
-    question.walk.turn(None)
-    assert agenda.swept(sated=False)
-    agenda.sweep_ended((), starved=starved)
+    request = discovery.next()
+    assert isinstance(request, NextPage)
+    assert request.sweep
+    request.listing.turn(None)
+    assert discovery.page_swept(end=False)
+    discovery.sweep_ended((), free_places=free_places)
 
 
 def test_the_first_sweep_begins_at_once_and_the_next_half_an_hour_later() -> None:
-    agenda = begun()
-    assert at(agenda, 0.0)
-    sweep_through(agenda)
-    assert agenda.swept_at == 0.0
-    assert not at(agenda, SWEEP_S - 1)
-    assert at(agenda, SWEEP_S)
+    discovery = started()
+    assert at(discovery, 0.0)
+    sweep_through(discovery)
+    assert discovery.swept_at == 0.0
+    assert not at(discovery, SWEEP_S - 1)
+    assert at(discovery, SWEEP_S)
 
 
 def test_free_places_bring_the_next_sweep_sooner() -> None:
-    agenda = begun(max_assets=10, min_volume=Decimal(0))
-    at(agenda, RECALL_S)
-    sweep_through(agenda, starved=True)
-    assert at(agenda, RECALL_S + STARVED_SWEEP_S)
+    discovery = started(max_assets=10, min_volume=Decimal(0))
+    at(discovery, RESTORE_WAIT_S)
+    sweep_through(discovery, free_places=True)
+    assert at(discovery, RESTORE_WAIT_S + FREE_PLACES_SWEEP_S)
 
 
 def test_with_a_limit_the_first_sweep_waits_for_the_database_but_not_for_ever() -> None:
-    assert not at(begun(max_assets=10), RECALL_S - 1)
-    assert at(begun(max_assets=10), RECALL_S)
-    agenda = begun(max_assets=10)
-    agenda.recalled()
-    assert at(agenda, 1.0)
+    assert not at(started(max_assets=10), RESTORE_WAIT_S - 1)
+    assert at(started(max_assets=10), RESTORE_WAIT_S)
+    discovery = started(max_assets=10)
+    discovery.restored()
+    assert at(discovery, 1.0)
 
 
-def test_a_sweep_under_way_is_not_begun_again() -> None:
-    agenda = begun()
-    assert at(agenda, 0.0)
-    assert not at(agenda, SWEEP_S * 2)
+def test_a_sweep_under_way_is_not_started_again() -> None:
+    discovery = started()
+    assert at(discovery, 0.0)
+    assert not at(discovery, SWEEP_S * 2)
 
 
-def test_the_announced_come_first_then_the_latest_then_the_vanished_then_the_sweep() -> None:
-    agenda = begun()
-    at(agenda, 0.0)
-    sweep_through(agenda)
-    agenda.sweep_ended([cid(9)], starved=False)
-    at(agenda, SWEEP_S)
-    agenda.announced.add(cid(1), SWEEP_S)
+def test_the_announced_come_first_then_the_newest_then_the_missing_then_the_sweep() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    sweep_through(discovery)
+    discovery.sweep_ended([cid(9)], free_places=False)
+    at(discovery, SWEEP_S)
+    discovery.announced.add(cid(1), SWEEP_S)
     order = []
-    while (question := agenda.next()) is not None:
-        if isinstance(question, Lookup):
-            order.append("vanished" if question.closed else "announced")
-            agenda.looked_up(question, ())
+    while (request := discovery.next()) is not None:
+        if isinstance(request, Lookup):
+            order.append("missing" if request.closed else "announced")
+            discovery.looked_up(request, ())
         else:
-            order.append("sweep" if question.sweep else "latest")
-            question.walk.turn(None)
-            if question.sweep:
-                agenda.swept(sated=False)
+            order.append("sweep" if request.sweep else "newest")
+            request.listing.turn(None)
+            if request.sweep:
+                discovery.page_swept(end=False)
             else:
-                agenda.polled(())
-    assert order == ["announced", "latest", "vanished", "sweep"]
+                discovery.newest_read(())
+    assert order == ["announced", "newest", "missing", "sweep"]
 
 
-def test_asking_what_is_next_changes_nothing() -> None:
-    agenda = begun()
-    at(agenda, 0.0)
-    agenda.announced.add(cid(1), 0.0)
-    assert agenda.next() == agenda.next()
+def test_reading_the_next_request_changes_nothing() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    discovery.announced.add(cid(1), 0.0)
+    assert discovery.next() == discovery.next()
 
 
-def test_look_ups_of_the_announced_are_a_second_apart_so_that_they_gather() -> None:
-    agenda = begun(markets=frozenset({"none"}))
+def test_look_ups_of_announced_markets_are_a_second_apart_so_that_one_asks_for_many() -> None:
+    discovery = started(markets=frozenset({"none"}))
     for number in range(LOOKUP_IDS + 5):
-        agenda.announced.add(cid(number), 0.0)
-    first = agenda.next()
+        discovery.announced.add(cid(number), 0.0)
+    first = discovery.next()
     assert isinstance(first, Lookup)
     assert len(first.ids) == LOOKUP_IDS
-    agenda.looked_up(first, ())
-    assert agenda.next() is None
-    at(agenda, 1.0)
-    second = agenda.next()
+    discovery.looked_up(first, ())
+    assert discovery.next() is None
+    at(discovery, 1.0)
+    second = discovery.next()
     assert isinstance(second, Lookup)
     assert len(second.ids) == 5
 
 
-def test_whatever_fails_the_others_get_their_turn() -> None:
-    agenda = begun()
-    at(agenda, 0.0)
-    sweep_through(agenda)
-    agenda.sweep_ended([cid(9)], starved=False)
-    at(agenda, SWEEP_S)
-    agenda.announced.add(cid(1), SWEEP_S)
+def test_a_request_that_fails_does_not_block_the_others() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    sweep_through(discovery)
+    discovery.sweep_ended([cid(9)], free_places=False)
+    at(discovery, SWEEP_S)
+    discovery.announced.add(cid(1), SWEEP_S)
     for _ in range(3):
-        question = agenda.next()
-        assert question is not None
-        assert not (isinstance(question, Turn) and question.sweep)
-        agenda.failed(question)
-    last = agenda.next()
-    assert isinstance(last, Turn)
+        request = discovery.next()
+        assert request is not None
+        assert not (isinstance(request, NextPage) and request.sweep)
+        discovery.failed(request)
+    last = discovery.next()
+    assert isinstance(last, NextPage)
     assert last.sweep
 
 
-def test_a_failed_poll_begins_again_from_the_same_mark() -> None:
-    agenda = begun(markets=frozenset())
-    at(agenda, 30.0)
-    first = agenda.next()
-    assert isinstance(first, Turn)
-    agenda.failed(first)
-    at(agenda, 60.0)
-    second = agenda.next()
-    assert isinstance(second, Turn)
+def test_a_failed_poll_starts_again_from_the_same_watermark() -> None:
+    discovery = started(markets=frozenset())
+    at(discovery, 30.0)
+    first = discovery.next()
+    assert isinstance(first, NextPage)
+    discovery.failed(first)
+    at(discovery, 60.0)
+    second = discovery.next()
+    assert isinstance(second, NextPage)
     assert not second.sweep
-    assert second.walk.params == first.walk.params
+    assert second.listing.params == first.listing.params
 
 
-def test_a_sated_sweep_is_over() -> None:
-    agenda = begun(max_assets=2)
-    at(agenda, RECALL_S)
-    question = agenda.next()
-    assert isinstance(question, Turn)
-    question.walk.turn("more")
-    assert agenda.swept(sated=True)
-    assert agenda.next() is None
+def test_a_sweep_can_be_ended_early() -> None:
+    discovery = started(max_assets=2)
+    at(discovery, RESTORE_WAIT_S)
+    request = discovery.next()
+    assert isinstance(request, NextPage)
+    request.listing.turn("more")
+    assert discovery.page_swept(end=True)
+    assert discovery.next() is None

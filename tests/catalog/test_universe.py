@@ -4,13 +4,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.catalog.universe import Filters, Remembered, Universe, fingerprint
+from actors.catalog.universe import Filters, Restored, Universe, fingerprint
 from actors.model.market import Asset, Market, Shard
 from actors.model.trade import ConditionId, TokenId
 
 
 def market(number: int, **fields: object) -> Market:
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "condition_id": ConditionId(f"0x{number:064x}"),
         "question": f"Question {number}?",
         "slug": f"market-{number}",
@@ -20,7 +20,7 @@ def market(number: int, **fields: object) -> Market:
         ),
         "volume": Decimal(number),
     }
-    return Market(**(told | fields))  # type: ignore[arg-type]
+    return Market(**(values | fields))  # type: ignore[arg-type]
 
 
 def ids_in_order(*numbers: int) -> list[ConditionId]:
@@ -53,7 +53,7 @@ def ids(*numbers: int) -> set[str]:
         ),
     ],
 )
-def test_a_market_must_meet_every_filter(
+def test_a_market_must_pass_every_filter(
     filters: Filters, fields: dict[str, object], admitted: bool
 ) -> None:
     assert filters.admits(market(1, **fields)) is admitted
@@ -77,96 +77,96 @@ def test_a_market_is_added_once_then_same_then_changed() -> None:
     assert universe.sweep([market(1)]).added == (market(1),)
     assert universe.sweep([market(1)]).same == (market(1),)
     new = market(1, question="Other?")
-    assert universe.glimpse([new]).changed == (new,)
-    assert universe.glimpse([new]).same == (new,)
+    assert universe.update([new]).changed == (new,)
+    assert universe.update([new]).same == (new,)
 
 
-def test_closed_and_sleeping_markets_are_not_chosen_but_chosen_ones_may_close() -> None:
+def test_closed_and_inactive_markets_are_not_chosen_but_chosen_ones_may_close() -> None:
     universe = Universe(Filters())
     assert universe.sweep([market(1, closed=True), market(2, active=False)]).added == ()
     universe.sweep([market(3)])
-    assert universe.glimpse([market(3, closed=True)]).changed == (market(3, closed=True),)
+    assert universe.update([market(3, closed=True)]).changed == (market(3, closed=True),)
     assert market(3).condition_id in universe
 
 
-def test_what_closed_long_ago_is_let_go_once_and_is_not_chosen_again() -> None:
+def test_what_closed_long_ago_is_released_once_and_is_not_chosen_again() -> None:
     universe = Universe(Filters(), closed_s=100.0)
     universe.sweep([market(1), market(2), market(3)])
-    assert universe.time_passed(1_000.0) == ()
-    universe.glimpse([market(1, closed=True)])
-    assert universe.time_passed(1_050.0) == ()
-    universe.glimpse([market(1, closed=True), market(2, closed=True)])
-    assert universe.time_passed(1_099.0) == ()
-    assert universe.time_passed(1_100.0) == (market(1).condition_id,)
-    assert universe.time_passed(1_149.0) == ()
-    assert universe.time_passed(1_150.0) == (market(2).condition_id,)
+    assert universe.release_closed(1_000.0) == ()
+    universe.update([market(1, closed=True)])
+    assert universe.release_closed(1_050.0) == ()
+    universe.update([market(1, closed=True), market(2, closed=True)])
+    assert universe.release_closed(1_099.0) == ()
+    assert universe.release_closed(1_100.0) == (market(1).condition_id,)
+    assert universe.release_closed(1_149.0) == ()
+    assert universe.release_closed(1_150.0) == (market(2).condition_id,)
 
     assert len(universe) == 1
-    assert universe.glimpse([market(1, closed=True)]).added == ()
+    assert universe.update([market(1, closed=True)]).added == ()
     assert universe.settle(ids_in_order(1)) == tuple(ids_in_order(1))
 
 
 def test_a_market_that_opens_again_stays_or_comes_back() -> None:
     universe = Universe(Filters(), closed_s=100.0)
     universe.sweep([market(1), market(2)])
-    universe.time_passed(0.0)
-    universe.glimpse([market(1, closed=True), market(2, closed=True)])
-    universe.glimpse([market(1)])
-    assert universe.time_passed(500.0) == (market(2).condition_id,)
-    assert universe.glimpse([market(2)]).added == (market(2),)
+    universe.release_closed(0.0)
+    universe.update([market(1, closed=True), market(2, closed=True)])
+    universe.update([market(1)])
+    assert universe.release_closed(500.0) == (market(2).condition_id,)
+    assert universe.update([market(2)]).added == (market(2),)
 
 
-def test_what_closes_before_time_begins_stays_as_long() -> None:
+def test_what_closes_before_the_first_tick_stays_as_long() -> None:
     universe = Universe(Filters(), closed_s=100.0)
     universe.sweep([market(1)])
-    universe.glimpse([market(1, closed=True)])
-    assert universe.time_passed(1_000_000.0) == ()
-    assert universe.time_passed(1_000_099.0) == ()
-    assert universe.time_passed(1_000_100.0) == (market(1).condition_id,)
+    universe.update([market(1, closed=True)])
+    assert universe.release_closed(1_000_000.0) == ()
+    assert universe.release_closed(1_000_099.0) == ()
+    assert universe.release_closed(1_000_100.0) == (market(1).condition_id,)
 
 
-def test_a_remembered_market_that_had_closed_before_it_was_seen_open_goes_at_once() -> None:
+def test_a_restored_market_that_had_closed_before_it_was_seen_open_is_released_at_once() -> None:
     universe = Universe(Filters(), closed_s=100.0)
-    universe.remember([market(1), market(2), market(3)])
-    universe.time_passed(0.0)
+    universe.restore([market(1), market(2), market(3)])
+    universe.release_closed(0.0)
     universe.sweep([market(2)])
-    universe.glimpse([market(1, closed=True), market(2, closed=True), market(3, closed=True)])
+    universe.update([market(1, closed=True), market(2, closed=True), market(3, closed=True)])
     universe.settle(ids_in_order(3))
     assert market(1).condition_id in universe
-    assert universe.time_passed(1.0) == (market(1).condition_id,)
-    assert universe.time_passed(2.0) == ()
+    assert universe.release_closed(1.0) == (market(1).condition_id,)
+    assert universe.release_closed(2.0) == ()
     assert market(1).condition_id not in universe
     assert market(2).condition_id in universe
-    assert universe.glimpse([market(1)]).added == (market(1),)
+    assert universe.update([market(1)]).added == (market(1),)
 
 
-def test_remembered_markets_that_closed_take_no_place_and_come_back_when_they_open() -> None:
+def test_restored_markets_that_closed_take_no_place_and_come_back_when_they_open() -> None:
     universe = Universe(Filters(tags=frozenset({"nba"}), max_assets=2))
     closed, other, open_ = (
         market(1, closed=True, tags=("nba",)),
         market(2, closed=True),
         market(3, tags=("nba",)),
     )
-    told = universe.remember([closed, other, open_])
-    assert told == Remembered(chosen=(open_,), closed=(closed,), rejected=(other,))
+    restored = universe.restore([closed, other, open_])
+    assert restored == Restored(chosen=(open_,), closed=(closed,), rejected=(other,))
     universe = Universe(Filters())
-    universe.remember([closed])
-    assert universe.glimpse([market(1, tags=("nba",))]).added == (market(1, tags=("nba",)),)
+    universe.restore([closed])
+    assert universe.update([market(1, tags=("nba",))]).added == (market(1, tags=("nba",)),)
 
 
-def test_what_settles_meanwhile_is_not_let_go_twice() -> None:
+def test_what_settles_meanwhile_is_not_released_again() -> None:
     universe = Universe(Filters(), closed_s=100.0)
     universe.sweep([market(1)])
-    universe.time_passed(0.0)
-    universe.glimpse([market(1, closed=True)])
+    universe.release_closed(0.0)
+    universe.update([market(1, closed=True)])
     assert universe.settle(ids_in_order(1)) == tuple(ids_in_order(1))
-    assert universe.time_passed(500.0) == ()
+    assert universe.release_closed(500.0) == ()
 
 
-def test_what_nobody_could_write_down_counts_as_changed_next_time() -> None:
+def test_what_could_not_be_stored_counts_as_changed_next_time() -> None:
     universe = Universe(Filters())
     universe.sweep([market(1)])
-    universe.unwritten([market(1)])
+    universe.not_stored([market(1)])
     assert universe.sweep([market(1)]).changed == (market(1),)
     assert universe.sweep([market(1)]).same == (market(1),)
 
@@ -179,7 +179,7 @@ def test_what_a_sweep_did_not_list_is_missing_until_it_is_called_closed() -> Non
     universe.sweep([market(1)])
     universe.end_sweep(complete=True)
     assert set(universe.missing()) == ids(2, 3)
-    universe.glimpse([market(2, closed=True)])
+    universe.update([market(2, closed=True)])
     universe.sweep([market(1)])
     universe.end_sweep(complete=True)
     assert set(universe.missing()) == ids(3)
@@ -192,79 +192,79 @@ def test_a_market_that_moved_between_pages_is_chosen_once() -> None:
     assert universe.end_sweep(complete=True) == (market(5), market(4), market(3))
 
 
-def test_of_equals_the_one_listed_first_is_chosen() -> None:
+def test_of_equal_volumes_the_market_listed_first_is_chosen() -> None:
     universe = Universe(Filters(max_assets=2))
     same = {"volume": Decimal(1)}
     universe.sweep([market(1, **same), market(2, **same)])
     assert universe.end_sweep(complete=True) == (market(1, **same),)
 
 
-def test_after_a_sweep_that_ended_early_newcomers_wait_for_the_next() -> None:
+def test_after_a_sweep_that_ended_early_new_markets_wait_for_the_next() -> None:
     universe = Universe(Filters(max_assets=2))
     universe.sweep([market(5)])
-    assert universe.sated
+    assert universe.can_end_sweep
     universe.end_sweep(complete=False)
     universe.settle([market(5).condition_id])
-    assert universe.starved
-    assert universe.glimpse([market(1)]).added == ()
+    assert universe.has_free_places
+    assert universe.update([market(1)]).added == ()
 
 
-def test_remembered_markets_take_places_first_and_the_rest_is_rejected() -> None:
+def test_restored_markets_take_places_first_and_the_rest_is_rejected() -> None:
     universe = Universe(Filters(max_assets=4))
-    told = universe.remember([market(1), market(2), market(3)])
-    assert told == Remembered(chosen=(market(1), market(2)), rejected=(market(3),))
+    restored = universe.restore([market(1), market(2), market(3)])
+    assert restored == Restored(chosen=(market(1), market(2)), rejected=(market(3),))
     universe.sweep([market(100)])
     assert universe.end_sweep(complete=True) == ()
 
 
-def test_remembered_markets_that_settled_meanwhile_stay_away() -> None:
+def test_restored_markets_that_settled_meanwhile_stay_away() -> None:
     universe = Universe(Filters())
     universe.settle([market(1).condition_id])
-    assert universe.remember([market(1)]) == Remembered()
+    assert universe.restore([market(1)]) == Restored()
 
 
-events = st.lists(
+OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("sweep"), st.lists(st.integers(0, 30), max_size=12)),
         st.tuples(st.just("end"), st.just([])),
-        st.tuples(st.just("glimpse"), st.lists(st.integers(0, 30), max_size=4)),
+        st.tuples(st.just("update"), st.lists(st.integers(0, 30), max_size=4)),
         st.tuples(st.just("settle"), st.lists(st.integers(0, 30), max_size=3)),
-        st.tuples(st.just("remember"), st.lists(st.integers(0, 30), max_size=3)),
+        st.tuples(st.just("restore"), st.lists(st.integers(0, 30), max_size=3)),
     ),
     max_size=40,
 )
 
 
-@example(story=[("sweep", [0]), ("remember", [0]), ("end", [])], max_assets=4)
-@given(events, st.integers(0, 12))
-def test_what_is_told_adds_up_to_the_universe_and_the_limit_holds(
-    story: list[tuple[str, list[int]]], max_assets: int
+@example(operations=[("sweep", [0]), ("restore", [0]), ("end", [])], max_assets=4)
+@given(OPERATIONS, st.integers(0, 12))
+def test_the_changes_add_up_to_the_universe_and_the_limit_holds(
+    operations: list[tuple[str, list[int]]], max_assets: int
 ) -> None:
     universe = Universe(Filters(max_assets=max_assets))
-    told: set[str] = set()
+    watched: set[str] = set()
     settled: set[str] = set()
-    for what, numbers in story:
+    for what, numbers in operations:
         markets = [market(number) for number in numbers]
         if what == "sweep":
             added = universe.sweep(markets).added
         elif what == "end":
             added = universe.end_sweep(complete=True)
             universe.missing()
-        elif what == "glimpse":
-            added = universe.glimpse(markets).added
-        elif what == "remember":
-            added = universe.remember(markets).chosen
+        elif what == "update":
+            added = universe.update(markets).added
+        elif what == "restore":
+            added = universe.restore(markets).chosen
         else:
             added = ()
             gone = universe.settle([each.condition_id for each in markets])
             settled |= set(gone)
-            told -= set(gone)
+            watched -= set(gone)
         new = {each.condition_id for each in added}
-        assert not new & told, "nobody is added twice"
+        assert not new & watched, "no market is added twice"
         assert not new & settled, "what settled never comes back"
-        told |= new
-        assert len(universe) == len(told)
-        assert all(each in universe for each in told)
+        watched |= new
+        assert len(universe) == len(watched)
+        assert all(each in universe for each in watched)
         assert max_assets == 0 or 2 * len(universe) <= max_assets
 
 

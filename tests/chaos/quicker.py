@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("actors.resolution.recheck", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
-    ("actors.catalog.discovery", ("SWEEP_S", "STARVED_SWEEP_S")),
+    ("actors.catalog.discovery", ("SWEEP_S", "FREE_PLACES_SWEEP_S")),
 )
 
 

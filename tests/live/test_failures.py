@@ -67,7 +67,7 @@ def writer() -> tuple[BaseActor, Box]:
 
 
 def catalog() -> tuple[BaseActor, Box]:
-    house = test_catalog.House(FakePolymarket(), Filters())
+    house = test_catalog.Harness(FakePolymarket(), Filters())
     return house.actor, house.supervisor
 
 
