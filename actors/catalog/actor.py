@@ -1,4 +1,4 @@
-"""The catalogue actor: which markets and tokens are watched.
+"""The catalog actor: which markets and tokens are watched.
 
 Owns: the universe, the passes through Gamma's listings, what is not stored yet.
 Receives: Tick, Poll, NewMarketSeen, MarketsRestored, MarketsSettled, StoreOpened,
@@ -54,7 +54,7 @@ OUTBOX_MAX = 200
 
 
 class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the catalogue watches, and how often it asks.
+    """What the catalog watches, and how often it asks.
 
     Attributes:
         filters: Which markets are watched.
@@ -68,7 +68,7 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CatalogActor(BaseActor):
-    """One incarnation of the catalogue.
+    """One incarnation of the catalog.
 
     Args:
         incarnation: This incarnation.

@@ -1,4 +1,4 @@
-"""What the catalogue asks Gamma next, most urgent first.
+"""What the catalog asks Gamma next, most urgent first.
 
 1. Markets that the feed announced and that are due for a look-up.
 2. Markets that began since the last poll, every `discovery_s`.
@@ -54,7 +54,7 @@ Request = Lookup | NextPage
 
 
 class Discovery:
-    """What to ask Gamma, and when. Owned by the catalogue actor.
+    """What to ask Gamma, and when. Owned by the catalog actor.
 
     Attributes:
         announced: The look-ups of markets that the feed announced.

@@ -89,7 +89,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 class Universe:
     """The chosen markets, and during a sweep the candidates for free places.
 
-    Owned by the catalogue actor.
+    Owned by the catalog actor.
 
     Args:
         filters: What is wanted.

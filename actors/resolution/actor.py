@@ -4,7 +4,7 @@ Owns: the open cases, the schedule of polls, the findings that are not stored ye
 Receives: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRestored,
 MarketsRestored, RechecksRestored, StoreOpened, TicketsStored. Sends:
 ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict, RequestMarkets
-and RequestRechecks to the writer, MarketsSettled to the catalogue,
+and RequestRechecks to the writer, MarketsSettled to the catalog,
 ResolutionReport to the supervisor. Fails on unexpected errors only; a source that
 does not answer is an expected one. Restarted by the supervisor; the new
 incarnation asks the writer for the markets without a resolution and the evidence
@@ -12,7 +12,7 @@ on them.
 
 Each Poll makes one request to one source. Then the actor sends itself Poll again,
 unless the rate limit of that source is reached: then it goes on at the next Tick.
-`resolution/quorum.py` alone decides. Markets that the catalogue removes stay here:
+`resolution/quorum.py` alone decides. Markets that the catalog removes stay here:
 they were traded, so their outcome is wanted.
 """
 
@@ -308,7 +308,7 @@ class ResolutionActor(BaseActor):
         self._add(message.markets)
 
     def _add(self, markets: Iterable[Market]) -> None:
-        # A catalogue that watches a settled market was started after it had settled.
+        # A catalog that watches a settled market was started after it had settled.
         self._settle(self._cases.add(markets, self._wall_ms))
         self._go_on()
 
@@ -330,7 +330,7 @@ class ResolutionActor(BaseActor):
         self._settle(settled)
 
     def _settle(self, condition_ids: tuple[ConditionId, ...]) -> None:
-        """Report to the catalogue that these need no more watching."""
+        """Report to the catalog that these need no more watching."""
         for chunk in chunks(condition_ids, SETTLED_CHUNK):
             self._catalog.tell(MarketsSettled(condition_ids=chunk))
 

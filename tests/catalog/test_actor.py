@@ -1,4 +1,4 @@
-"""The catalogue actor, not started: a test sends it messages and looks at its neighbours."""
+"""The catalog actor, not started: a test sends it messages and looks at its neighbours."""
 
 import time
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ CLOSED_S = 10_000.0
 
 
 class Harness:
-    """A catalogue with its neighbours and a clock."""
+    """A catalog with its neighbours and a clock."""
 
     def __init__(self, web: FakePolymarket, filters: Filters, incarnation: int = 1) -> None:
         self.web = web
@@ -675,7 +675,7 @@ def test_with_free_places_new_markets_are_taken_at_once() -> None:
 
 
 class Stepping(Harness):
-    """A catalogue whose clocks a test controls."""
+    """A catalog whose clocks a test controls."""
 
     def __init__(self, held: Clocks, web: FakePolymarket) -> None:
         super().__init__(web, Filters())

@@ -90,7 +90,7 @@ class Harness:
             self.tick(step_s)
 
     def watch(self, *markets: FakeMarket) -> None:
-        """Announce these markets as the catalogue would, while they are open."""
+        """Announce these markets as the catalog would, while they are open."""
         self.actor.on_receive(UniverseChanged(added=tuple(map(parsed, markets)), removed=()))
 
     def transitions(self) -> list[Transition]:
@@ -595,7 +595,7 @@ def test_the_first_incarnation_asks_for_no_markets() -> None:
     assert harness.writer.of(RequestMarkets) == []
 
 
-def test_a_market_that_the_catalogue_removes_still_gets_its_resolution() -> None:
+def test_a_market_that_the_catalog_removes_still_gets_its_resolution() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     harness = watching(market)
     change = UniverseChanged(added=(), removed=(market.condition_id,))
@@ -605,7 +605,7 @@ def test_a_market_that_the_catalogue_removes_still_gets_its_resolution() -> None
     assert len(harness.resolutions()) == 1
 
 
-def test_a_settled_market_that_the_catalogue_adds_again_is_reported_again() -> None:
+def test_a_settled_market_that_the_catalog_adds_again_is_reported_again() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     harness = watching(market)
     market.resolve(0)

@@ -69,7 +69,7 @@ def test_the_documented_rate_limits_are_those_that_are_kept() -> None:
     ours = {row[0]: row[2] for row in table("| host | documented")}
     assert ours == {
         "Gamma": f"{ratelimit.GAMMA_OUTCOMES} for outcomes, "
-        f"{ratelimit.GAMMA_LISTINGS} for the catalogue",
+        f"{ratelimit.GAMMA_LISTINGS} for the catalog",
         "CLOB": f"{ratelimit.CLOB:,}",
         "Data API": str(ratelimit.DATA),
         "chain": f"{ratelimit.CHAIN} batches of at most 80 calls",
