@@ -1,16 +1,18 @@
-"""The tracker of Polymarket: every trade printed, every true outcome, in a database.
+"""The tracker of Polymarket: every trade and every true outcome, in a database.
 
-Actors on plain threads, each with a mailbox; immutable messages are all that
-passes between them. Everything that must survive goes into the journal first.
+Actors on plain threads, each with a mailbox, exchange immutable messages (`messages.py`).
+Everything that must survive is written to the journal first.
 
     sockets → reactor → ConnectionActor → journal → WriterActor → PostgreSQL
-              skims      decodes, numbers   disk      rows + mark in one transaction
+              skims      decodes, numbers   disk      rows + watermark in one transaction
     CatalogActor        which markets there are        → supervisor, writer
     ResolutionActor     how they ended, with evidence  → writer
     SupervisorActor     children, plan, health         ← Tick, reports
 
-Where to look: `app` builds everything; `messages` lists all that is said; `logic`
-decides; `edge` touches the world. docs/architecture.md has the whole map.
+`feed`, `catalog`, `resolution`, `writer` and `supervision` hold the five actors (`actor.py`) and
+what decides for them. `polymarket`, `transport`, `journal`, `database`, `health`, `config` and
+`process` touch the world. `model` has the values that all share, `app` builds everything, `cli`
+has the programs, `simulator` the exchange for tests. docs/architecture.md has the whole map.
 """
 
 __version__ = "0.1.0"

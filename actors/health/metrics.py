@@ -1,6 +1,6 @@
 """The metrics: every field of the status document under a Prometheus name, on 127.0.0.1.
 
-A field has a name of its own or is told apart by a label; sums that Prometheus can make
+A field has a name of its own, or shares one and has a label; sums that Prometheus can make
 itself (the last minute, hour or day of a counter) are left to it. Numbers of single
 connections are given for the `MOST_CONNECTIONS` in the worst state. `process_…` are memory,
 processor time and descriptors of the process, as every client library has them.
@@ -47,7 +47,7 @@ class Number(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Numbers under one metric name, told apart by a label; `counts` makes it a counter."""
+    """Numbers under one metric name, which a label distinguishes; `counts` makes it a counter."""
 
     field: str
     name: str
