@@ -155,7 +155,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
         duplicates: Trades that were there already (the other feed, a replay).
         rejected: Events set aside in `rejected_messages`.
         recovered: How many of all these an earlier process had journalled.
-        mark: Lowest journal sequence not yet committed.
+        watermark: Lowest journal sequence not yet committed.
         oldest_received_ns: When the oldest of its trades was received; 0 without trades.
     """
 
@@ -163,7 +163,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     recovered: int
-    mark: int
+    watermark: int
     oldest_received_ns: int
 
 

@@ -1,4 +1,4 @@
-"""Fakes of the edges: the smallest things that behave like the real ones."""
+"""Fakes of what actors need from outside: the smallest objects that behave like the real ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -79,7 +79,7 @@ class FakeDialler:
 
 
 class FakeJournal:
-    """A journal in memory; `full` makes it reject, holes can be dug."""
+    """A journal in memory; `full` makes it reject records, `dig` makes holes."""
 
     def __init__(self, opened_at_seq: int = 1) -> None:
         self.journal_id = JOURNAL_ID
@@ -88,17 +88,17 @@ class FakeJournal:
         self.next_seq = 1
         self.opened_at_seq = opened_at_seq
         self.oldest_seq = 1
-        self.unmet_since: int | None = opened_at_seq
+        self.unacknowledged_since: int | None = opened_at_seq
         self.watermark = 1
         self.full = False
         self.holes: list[Hole] = []
 
     @property
-    def unmet_seq(self) -> int:
-        return self.next_seq if self.unmet_since is None else self.unmet_since
+    def unacknowledged_seq(self) -> int:
+        return self.next_seq if self.unacknowledged_since is None else self.unacknowledged_since
 
-    def met(self) -> None:
-        self.unmet_since = None
+    def acknowledge(self) -> None:
+        self.unacknowledged_since = None
 
     def renew(self) -> None:
         self.journal_id = UUID(int=self.journal_id.int + 1)
@@ -121,7 +121,7 @@ class FakeJournal:
                 yield Entry(seq, self.bodies[seq])
 
     def dig(self, first: int, last: int) -> None:
-        """Make a stretch unreadable."""
+        """Make records unreadable."""
         for seq in range(first, last + 1):
             del self.bodies[seq]
         self.holes.append(Hole(first=first, last=last, bytes_lost=1))
@@ -144,30 +144,37 @@ def journal_stats(**figures: Any) -> JournalStats:
 
 
 class FakeStore:
-    """A database in memory: keyed trades, the mark moves with the batch."""
+    """A database in memory: trades by key, and a watermark that moves with each batch.
+
+    Attributes:
+        loses_answer: The next commit is stored, but its caller gets an error.
+        unresolved: The markets to return.
+        evidence, rechecks: What to return about them.
+        windows: The time windows for which rechecks were requested.
+    """
 
     def __init__(self) -> None:
         self.trades: dict[tuple[object, ...], Trade] = {}
         self.batches: list[Batch] = []
-        self.marks: dict[UUID, int] = {}
+        self.watermarks: dict[UUID, int] = {}
         self.journal_id = JOURNAL_ID
         self.opens = 0
         self.away = False
         self.poisoned = False
-        self.forgets_commit = False
-        self.remembered: tuple[Market, ...] = ()
-        self.said = StoredEvidence()
-        self.verdicts: tuple[Recheck, ...] = ()
-        self.stretches: list[TimeWindow] = []
+        self.loses_answer = False
+        self.unresolved: tuple[Market, ...] = ()
+        self.evidence = StoredEvidence()
+        self.rechecks: tuple[Recheck, ...] = ()
+        self.windows: list[TimeWindow] = []
         self.closed = True
 
     @property
-    def mark(self) -> int:
-        return self.marks.get(self.journal_id, 0)
+    def watermark(self) -> int:
+        return self.watermarks.get(self.journal_id, 0)
 
-    @mark.setter
-    def mark(self, mark: int) -> None:
-        self.marks[self.journal_id] = mark
+    @watermark.setter
+    def watermark(self, watermark: int) -> None:
+        self.watermarks[self.journal_id] = watermark
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         self.opens += 1
@@ -175,8 +182,8 @@ class FakeStore:
             raise StoreUnavailable("connection refused")
         self.closed = False
         self.journal_id = journal_id
-        self.marks.setdefault(journal_id, first_seq)
-        return Opened(server="FakeSQL 1", timescale=False, watermark=self.mark)
+        self.watermarks.setdefault(journal_id, first_seq)
+        return Opened(server="FakeSQL 1", timescale=False, watermark=self.watermark)
 
     def commit(self, batch: Batch) -> Committed:
         if self.away:
@@ -196,32 +203,32 @@ class FakeStore:
             )
             self.trades.setdefault(key, trade)
         self.batches.append(batch)
-        self.mark = max(self.mark, batch.watermark or 0)
-        if self.forgets_commit:
-            self.forgets_commit = False
+        self.watermark = max(self.watermark, batch.watermark or 0)
+        if self.loses_answer:
+            self.loses_answer = False
             raise StoreUnavailable("cut during COMMIT")
         stored = len(self.trades) - before
         return Committed(
             stored=stored,
             duplicates=len(batch.trades) - stored,
             rejected=len(batch.rejections),
-            watermark=self.mark,
+            watermark=self.watermark,
         )
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        if self.remembered:
-            yield self.remembered
+        if self.unresolved:
+            yield self.unresolved
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        assert set(conditions) == {market.condition_id for market in self.remembered}
-        return self.said
+        assert set(conditions) == {market.condition_id for market in self.unresolved}
+        return self.evidence
 
-    def resolutions_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        self.stretches.append(stretch)
+    def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
+        self.windows.append(window)
         if self.away:
             raise StoreUnavailable("server closed the connection")
-        if self.verdicts:
-            yield self.verdicts
+        if self.rechecks:
+            yield self.rechecks
 
     def close(self) -> None:
         self.closed = True

@@ -88,7 +88,7 @@ def numbers(journal: Journal) -> Plain:
         "oldest": journal.oldest_seq,
         "opened_at": journal.opened_at_seq,
         "next": journal.next_seq,
-        "unmet": journal.unmet_seq,
+        "unmet": journal.unacknowledged_seq,
     }
 
 
@@ -287,5 +287,5 @@ def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -
         "repeated": sum(each.duplicates for each in written),
         "rejected": sum(each.rejected for each in written),
         "recovered": sum(each.recovered for each in written),
-        "watermark": max((each.mark for each in written), default=0),
+        "watermark": max((each.watermark for each in written), default=0),
     }

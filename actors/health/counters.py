@@ -181,7 +181,7 @@ class TradeAccounting:
         self._duplicates += batch.duplicates
         self._rejected += batch.rejected
         self._recovered += batch.recovered
-        self._watermark = max(self._watermark, batch.mark)
+        self._watermark = max(self._watermark, batch.watermark)
 
     def lost_count(self) -> None:
         """Note that the writer's reports may differ from what it committed."""

@@ -222,7 +222,7 @@ class Journal:
         return self._directory.journal_id
 
     @property
-    def unmet_seq(self) -> int:
+    def unacknowledged_seq(self) -> int:
         """Return the lowest sequence assigned since a database acknowledged this journal.
 
         No watermark of this journal can be above it.
@@ -230,7 +230,7 @@ class Journal:
         since = self._unacknowledged.since
         return self.next_seq if since is None else since
 
-    def met(self) -> None:
+    def acknowledge(self) -> None:
         """Note that a database knows this journal as it is.
 
         Raises:

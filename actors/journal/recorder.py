@@ -43,13 +43,13 @@ class Journal(Protocol):
         """Return the lowest sequence that can still be read."""
 
     @property
-    def unmet_seq(self) -> int:
+    def unacknowledged_seq(self) -> int:
         """Return the lowest sequence assigned since a database acknowledged this journal.
 
         No watermark of this journal can be above it.
         """
 
-    def met(self) -> None:
+    def acknowledge(self) -> None:
         """Note that a database knows this journal as it is."""
 
     def renew(self) -> None:

@@ -1,4 +1,4 @@
-"""What one transaction of the writer carries, and what the database says to it."""
+"""The content of one transaction of the writer, and the result that the store returns."""
 
 import msgspec
 
@@ -9,11 +9,11 @@ from actors.model.trade import Rejection, Trade
 
 
 class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A rejection and where in the journal it stands, so that a replay keeps it once.
+    """A rejection and its position in the journal, so that a replay stores it once.
 
     Attributes:
-        seq: Journal sequence of the record it came in.
-        index: Its place among the rejections of that record, from 0.
+        seq: Journal sequence of the record that holds it.
+        index: Its position among the rejections of that record, from 0.
     """
 
     seq: int
@@ -23,7 +23,7 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a connection, for people who look back."""
+    """Something that happened to a connection; kept for people who examine the past."""
 
     at_ns: int
     connection: str
@@ -32,18 +32,18 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, note: object) -> "ConnectionEvent":
-        """Take down a note that says the same in attributes of these names."""
+        """Return the event that has its values in attributes of these names in `note`."""
         return msgspec.convert(note, cls, from_attributes=True)
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is committed together; any of it may be empty.
+    """Everything that is committed together; any of it may be empty.
 
     Attributes:
-        hashes: The `trade_hash` of each trade, or nothing when nobody knows them.
-        facts: (journal sequence, fact). Applied in the order of the sequence.
-        watermark: Lowest journal sequence that is not yet committed once this batch
-            is; None leaves the mark where it is. It never moves back.
+        hashes: The `trade_hash` of each trade, or nothing when they are not known.
+        facts: (journal sequence, fact), to be applied in the order of the sequences.
+        watermark: Lowest journal sequence that is not committed once this batch is. None leaves
+            the watermark of the database as it is; it never moves back.
     """
 
     trades: tuple[Trade, ...] = ()
@@ -60,19 +60,19 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """Return how many rows of all kinds the database is offered."""
-        lists = (self.trades, self.facts, self.events, self.markets)
-        told = (self.observations, self.transitions, self.resolutions, self.contradictions)
-        return sum(map(len, (*lists, *told)))
+        """Return the number of rows of all kinds, without rejections."""
+        recorded = (self.trades, self.facts, self.events, self.markets)
+        resolved = (self.observations, self.transitions, self.resolutions, self.contradictions)
+        return sum(map(len, (*recorded, *resolved)))
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """The database answers.
+    """An open database.
 
     Attributes:
-        server: Its version and address for people, without secrets.
-        timescale: The TimescaleDB extension is installed in it.
-        watermark: Lowest sequence of this journal that is not yet committed; 1 at first.
+        server: Its version and address as text, without secrets.
+        timescale: Whether the TimescaleDB extension is installed.
+        watermark: Lowest sequence of this journal that is not committed; 1 at first.
     """
 
     server: str
@@ -81,16 +81,14 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch is in the database for good.
-
-    stored + duplicates + rejected = trades + rejections of the batch.
+    """A committed batch. stored + duplicates + rejected = its trades + its rejections.
 
     Attributes:
         stored: Trades that are new in the table.
         duplicates: Trades that were there already.
-        rejected: Rejections, and trades that the database could not hold; all of
-            them stand in `rejected_messages`.
-        watermark: The mark as it stands in the database now.
+        rejected: Rejections, and trades that the database could not hold; all of them are in
+            `rejected_messages`.
+        watermark: The watermark of the database now.
     """
 
     stored: int

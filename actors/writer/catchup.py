@@ -65,20 +65,20 @@ def open_store(store: Store, journal: Journal) -> Opened:
         JournalFailed: The journal cannot take another identity.
     """
     opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
-    if opened.watermark > journal.unmet_seq:
+    if opened.watermark > journal.unacknowledged_seq:
         before = journal.journal_id
         journal.renew()
         extra = {
             "journal_id": str(journal.journal_id),
             "before": str(before),
-            "mark": opened.watermark,
+            "watermark": opened.watermark,
             "next_seq": journal.next_seq,
         }
         log.warning("journal_renewed", extra=extra)
         opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
-        if opened.watermark > journal.unmet_seq:
+        if opened.watermark > journal.unacknowledged_seq:
             raise JournalFailed("the database knows a journal that has only just come to be")
-    journal.met()
+    journal.acknowledge()
     return opened
 
 

@@ -95,12 +95,12 @@ class WriterNotifier:
         self._to = to
         self._written = CommitSummary(every_s=LINE_S)
 
-    def opened(self, server: str, mark: int) -> None:
-        """The database answers; the journal is read from `mark` on."""
+    def opened(self, server: str, watermark: int) -> None:
+        """The database answers; the journal is read from the watermark on."""
         news = StoreOpened(server=server)
         for neighbour in (self._to.supervisor, self._to.catalog, self._to.resolution):
             neighbour.tell(news)
-        log.info("database_opened", extra={"server": server, "mark": mark})
+        log.info("database_opened", extra={"server": server, "watermark": watermark})
 
     def lost(self, reason: str, retry_s: float) -> None:
         """The database is away; it is tried again after so many seconds."""
@@ -137,7 +137,7 @@ class WriterNotifier:
                 duplicates=committed.duplicates,
                 rejected=committed.rejected,
                 recovered=gathered.recovered,
-                mark=committed.watermark,
+                watermark=committed.watermark,
                 oldest_received_ns=oldest_ns,
             )
         )

@@ -178,7 +178,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     @rule()
     def cut_during_commit(self) -> None:
-        self.store.forgets_commit = True
+        self.store.loses_answer = True
 
     @rule()
     def kill_the_writer(self) -> None:
@@ -225,12 +225,12 @@ class RecoveryMachine(RuleBasedStateMachine):
         """All is well again: whatever the journal has taken is stored, once."""
         self.disk.capacity = 1 << 40
         self.disk.faults.clear()
-        self.store.away = self.store.forgets_commit = False
+        self.store.away = self.store.loses_answer = False
         self.tick(70.0)
         self.hear(Drain())
         stored = self.store.stored()
         assert set(self.numbers.values()) <= set(stored), "a trade is lost"
-        assert self.store.mark == self.journal.next_seq
+        assert self.store.watermark == self.journal.next_seq
         assert self.writer._gathered.records == 0
 
     # ---------------------------------------------------------- the promises
@@ -238,7 +238,7 @@ class RecoveryMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_below_the_mark_is_missing(self) -> None:
         stored = set(self.store.stored())
-        below = {number for seq, number in self.numbers.items() if seq < self.store.mark}
+        below = {number for seq, number in self.numbers.items() if seq < self.store.watermark}
         assert below <= stored, "the mark has passed what is not stored"
 
     @invariant()
@@ -265,7 +265,7 @@ class RecoveryMachine(RuleBasedStateMachine):
     def no_more_is_released_than_is_committed(self) -> None:
         if hasattr(self, "journal"):
             first = min(int(name[4:24]) for name in self.disk.segments)
-            assert first <= max(self.store.mark, 1) or self.journal.opened_at_seq == first
+            assert first <= max(self.store.watermark, 1) or self.journal.opened_at_seq == first
 
     def teardown(self) -> None:
         if hasattr(self, "journal"):

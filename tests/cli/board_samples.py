@@ -36,7 +36,7 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
         for child in ("a-0001", "b-0001"):
             state.connection_ended(child, reason=reason, at=50.0)
     written = BatchWritten(
-        stored=1234, duplicates=5, rejected=0, recovered=0, mark=9, oldest_received_ns=0
+        stored=1234, duplicates=5, rejected=0, recovered=0, watermark=9, oldest_received_ns=0
     )
     state.batch_written(written, at=60.0, wall_ns=WALL)
     state.journal_sampled(JOURNAL, full=False, oldest_s=0.0)

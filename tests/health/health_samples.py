@@ -43,7 +43,7 @@ def batch(**said: Any) -> BatchWritten:
         "duplicates": 0,
         "rejected": 0,
         "recovered": 0,
-        "mark": 1,
+        "watermark": 1,
         "oldest_received_ns": 0,
     }
     return BatchWritten(**{**values, **said})

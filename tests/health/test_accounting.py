@@ -12,7 +12,7 @@ from tests.health.health_samples import (
 
 def test_the_accounting_shows_what_waits_in_the_journal() -> None:
     health = well()
-    commit(health, at=START + 2, stored=3, duplicates=2, rejected=1, mark=4)
+    commit(health, at=START + 2, stored=3, duplicates=2, rejected=1, watermark=4)
     sample(health, next_seq=8, weight_appended=10)
     said = document(health, START + 3)
     accounting = said.accounting
@@ -22,21 +22,21 @@ def test_the_accounting_shows_what_waits_in_the_journal() -> None:
 
 def test_a_trade_that_vanished_unbalances_the_accounting() -> None:
     health = well()
-    commit(health, at=START + 2, stored=9, mark=8)
+    commit(health, at=START + 2, stored=9, watermark=8)
     sample(health, next_seq=8, weight_appended=10)
     assert codes(health, START + 3) == ("accounting_unbalanced",)
 
 
 def test_a_trade_counted_twice_unbalances_the_accounting() -> None:
     health = well()
-    commit(health, at=START + 2, stored=11, mark=4)
+    commit(health, at=START + 2, stored=11, watermark=4)
     sample(health, next_seq=8, weight_appended=10)
     assert codes(health, START + 3) == ("accounting_unbalanced",)
 
 
 def test_what_an_earlier_process_left_behind_is_balanced_by_its_own_column() -> None:
     health = well()
-    commit(health, at=START + 2, stored=9, recovered=4, mark=8)
+    commit(health, at=START + 2, stored=9, recovered=4, watermark=8)
     sample(health, next_seq=8, weight_appended=5)
     accounting = document(health, START + 3).accounting
     assert (accounting.recovered, accounting.in_journal, accounting.balanced) == (4, 0, True)
@@ -47,10 +47,10 @@ def test_a_writer_that_lost_count_is_settled_when_the_journal_is_empty(told: int
     health = well()
     health.store_lost(reason="reset during commit", at=START + 1)
     health.store_opened(server="x")
-    commit(health, at=START + 2, stored=told, mark=4)
+    commit(health, at=START + 2, stored=told, watermark=4)
     sample(health, next_seq=8, weight_appended=10)
     assert document(health, START + 3).accounting.balanced
-    commit(health, at=START + 4, mark=8)
+    commit(health, at=START + 4, watermark=8)
     sample(health, next_seq=8, weight_appended=10)
     accounting = document(health, START + 5).accounting
     assert (accounting.adjusted, accounting.in_journal, accounting.balanced) == (told - 10, 0, True)

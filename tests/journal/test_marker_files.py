@@ -81,16 +81,16 @@ def test_no_watermark_is_above_the_first_sequence_without_acknowledgement(
 ) -> None:
     journal = opened()
     fill(journal, 5)
-    assert journal.unmet_seq == 1
+    assert journal.unacknowledged_seq == 1
 
-    journal.met()
-    assert journal.unmet_seq == journal.next_seq == 6
+    journal.acknowledge()
+    assert journal.unacknowledged_seq == journal.next_seq == 6
 
 
 def test_a_process_that_no_database_acknowledged_is_known_to_the_next(opened: Open) -> None:
     journal = opened()
     fill(journal, 5)
-    journal.met()
+    journal.acknowledge()
     journal.close()
     second = opened()
     fill(second, 2)
@@ -98,20 +98,20 @@ def test_a_process_that_no_database_acknowledged_is_known_to_the_next(opened: Op
     third = opened()
     fill(third, 2)
 
-    assert third.unmet_seq == 6
-    third.met()
+    assert third.unacknowledged_seq == 6
+    third.acknowledge()
     third.close()
-    assert opened().unmet_seq == 10
+    assert opened().unacknowledged_seq == 10
 
 
 def test_an_acknowledgement_survives_the_loss_of_power(opened: Open, disk: MemoryDisk) -> None:
     journal = opened()
     fill(journal, 5)
     journal.sync()
-    journal.met()
+    journal.acknowledge()
     disk.lose_power()
 
-    assert opened().unmet_seq > 5
+    assert opened().unacknowledged_seq > 5
 
 
 def test_a_file_that_cannot_be_read_stands_for_the_oldest_sequence(
@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_stands_for_the_oldest_sequence(
     journal.close()
     disk.files["unmet"].data = bytearray(b"\xff?")
 
-    assert opened().unmet_seq == 1
+    assert opened().unacknowledged_seq == 1
 
 
 def test_a_disk_without_space_for_the_file_does_not_keep_it_from_starting(
@@ -130,8 +130,8 @@ def test_a_disk_without_space_for_the_file_does_not_keep_it_from_starting(
 ) -> None:
     journal = opened()
     fill(journal, 5)
-    journal.met()
+    journal.acknowledge()
     disk.kill()
     disk.fail("write", errno.ENOSPC)
 
-    assert opened().unmet_seq == 6
+    assert opened().unacknowledged_seq == 6

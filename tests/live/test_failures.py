@@ -267,7 +267,7 @@ def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: typ
         house.say(line, a_trade("11", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 30)])
     house.until(lambda: house.left == 0)
-    house.until(lambda: house.store.mark == house.journal.next_seq)
+    house.until(lambda: house.store.watermark == house.journal.next_seq)
     house.until(lambda: house.health().accounting.balanced)
 
     assert house.health().restarts.children == {"writer": 1}

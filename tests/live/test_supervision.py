@@ -205,7 +205,7 @@ def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
     for number in range(2, 40):  # told to nobody, or to whoever lives by then
         house.say(line, a_trade("12", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
-    house.until(lambda: house.store.mark == house.journal.next_seq)
+    house.until(lambda: house.store.watermark == house.journal.next_seq)
     house.until(lambda: house.health().accounting.balanced)
 
     assert house.health().restarts.children == {"writer": 1}

@@ -152,7 +152,7 @@ def test_commits_and_a_lost_database_are_folded_into_health() -> None:
             duplicates=1,
             rejected=0,
             recovered=5,
-            mark=1,
+            watermark=1,
             oldest_received_ns=house.wall_ns,
         ),
     )
@@ -174,7 +174,7 @@ def test_the_death_of_the_writer_leaves_the_count_of_commits_unsure() -> None:
             duplicates=0,
             rejected=0,
             recovered=0,
-            mark=house.journal.next_seq,
+            watermark=house.journal.next_seq,
             oldest_received_ns=0,
         )
     )

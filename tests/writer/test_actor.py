@@ -127,7 +127,7 @@ def test_told_trades_and_the_mark_are_committed_together() -> None:
     house.flush()
 
     assert len(house.stored()) == 2
-    assert house.store.mark == 3
+    assert house.store.watermark == 3
     assert house.journal.watermark == 3
     assert house.supervisor.last(BatchWritten).stored == 2
 
@@ -144,11 +144,11 @@ def test_the_mark_never_passes_what_was_not_told_yet() -> None:
     first, second = house.journal_trade(1), house.journal_trade(2)
     house.tell(second)
     house.flush()
-    assert house.store.mark == 1
+    assert house.store.watermark == 1
 
     house.tell(first)
     house.flush()
-    assert house.store.mark == 3
+    assert house.store.watermark == 3
 
 
 def test_the_journal_keeps_what_was_overtaken() -> None:
@@ -173,7 +173,7 @@ def test_a_start_catches_up_from_the_committed_mark() -> None:
     after = House(journal, before.store).open()
 
     assert len(after.stored()) == 5
-    assert after.store.mark == 6
+    assert after.store.watermark == 6
     assert after.supervisor.last(BatchWritten).recovered == 5
 
 
@@ -218,19 +218,19 @@ def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> 
         house.tick(2.0)
         drain(house.actor)
     assert len(house.stored()) == 49
-    assert house.store.mark == house.journal.next_seq
+    assert house.store.watermark == house.journal.next_seq
 
 
 def test_a_cut_in_the_middle_of_commit_is_settled_by_the_mark() -> None:
     house = House().open()
-    house.store.forgets_commit = True
+    house.store.loses_answer = True
     house.tell(house.journal_trade(1))
     house.flush()
     house.tick(2.0)
     drain(house.actor)
 
     assert len(house.stored()) == 1
-    assert house.store.mark == 2
+    assert house.store.watermark == 2
     assert len(house.store.batches) == 1
 
 
@@ -255,7 +255,7 @@ def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
     drain(house.actor)
 
     assert len(house.stored()) == 2
-    assert house.store.mark == 3
+    assert house.store.watermark == 3
 
 
 def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
@@ -268,7 +268,7 @@ def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
         drain(house.actor)
 
     assert len(house.stored()) == 2
-    assert house.store.mark == 3
+    assert house.store.watermark == 3
 
 
 def test_a_hole_in_the_journal_is_stepped_over() -> None:
@@ -279,7 +279,7 @@ def test_a_hole_in_the_journal_is_stepped_over() -> None:
     house.open()
 
     assert len(house.stored()) == 3
-    assert house.store.mark == 6
+    assert house.store.watermark == 6
 
 
 def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
@@ -362,12 +362,12 @@ def test_many_trades_of_one_record_are_stored_with_the_hashes_they_came_with() -
     both = msgspec.structs.replace(second, trades=second.trades + third.trades, hashes=(5, 6))
     house.tell(both)
     house.flush()
-    assert (house.store.mark, len(house.stored())) == (1, 2)
+    assert (house.store.watermark, len(house.stored())) == (1, 2)
     assert house.store.batches[-1].hashes == (5, 6)
 
     house.tell(first)
     house.flush()
-    assert (house.store.mark, len(house.stored())) == (3, 3)
+    assert (house.store.watermark, len(house.stored())) == (3, 3)
 
 
 def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
@@ -382,7 +382,7 @@ def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
 
 def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
     house = House()
-    house.store.remembered = (MARKET,)
+    house.store.unresolved = (MARKET,)
     house.open()
 
     assert house.catalog.of(StoreOpened)
@@ -393,7 +393,7 @@ def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
 
 def test_a_newborn_neighbour_can_ask_for_what_is_remembered() -> None:
     house = House().open()
-    house.store.remembered = (MARKET,)
+    house.store.unresolved = (MARKET,)
     house.tell(RequestMarkets())
 
     assert house.catalog.last(MarketsRestored).markets == (MARKET,)
@@ -461,7 +461,7 @@ def test_a_replay_counts_what_was_there_as_duplicates() -> None:
     house.tell(told)
     house.flush()
     again = House(house.journal, house.store)
-    again.store.mark = 0
+    again.store.watermark = 0
     again.open()
 
     assert again.supervisor.last(BatchWritten).duplicates == 1
@@ -586,7 +586,7 @@ def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
 def restored(journal: FakeJournal, store: FakeStore) -> House:
     """Return a house whose state directory is older than its database."""
     house = House(journal, store)
-    store.mark = 10
+    store.watermark = 10
     return house
 
 
@@ -643,9 +643,9 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
 
     assert len(house.stored()) == 3
     assert house.journal.journal_id != JOURNAL_ID
-    assert house.store.marks == {JOURNAL_ID: 10, house.journal.journal_id: 4}
+    assert house.store.watermarks == {JOURNAL_ID: 10, house.journal.journal_id: 4}
     (line,) = lines(caplog, "journal_renewed")
-    assert vars(line)["mark"] == 10
+    assert vars(line)["watermark"] == 10
 
     house.tell(house.journal_trade(4))
     house.flush()
@@ -668,17 +668,17 @@ def test_a_mark_that_grew_since_they_met_is_no_reason_for_another_identity() -> 
     for _ in range(3):
         House(house.journal, house.store).open()
 
-    assert list(house.store.marks) == [JOURNAL_ID]
+    assert list(house.store.watermarks) == [JOURNAL_ID]
 
 
 def test_a_commit_whose_answer_was_lost_is_no_reason_either() -> None:
     house = House().open()
-    house.store.forgets_commit = True
+    house.store.loses_answer = True
     house.tell(house.journal_trade(1))
     house.flush()
     House(house.journal, house.store).open()
 
-    assert house.store.marks == {JOURNAL_ID: 2}
+    assert house.store.watermarks == {JOURNAL_ID: 2}
 
 
 def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
@@ -703,7 +703,7 @@ def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
     house.open()
 
     assert house.store.batches[-1].facts == ((3, RangeLost(3, 3)),)
-    assert house.store.mark == 4
+    assert house.store.watermark == 4
 
 
 def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
@@ -717,7 +717,7 @@ def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
         house.tick()
         drain(house.actor)
 
-    assert house.store.mark == 3
+    assert house.store.watermark == 3
     assert not any(batch.facts for batch in house.store.batches)
 
 

@@ -50,8 +50,8 @@ VERDICT = Recheck(
 
 def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
     house = House()
-    house.store.remembered = (MARKET,)
-    house.store.said = StoredEvidence(observations=(WORD,))
+    house.store.unresolved = (MARKET,)
+    house.store.evidence = StoredEvidence(observations=(WORD,))
     house.open()
     kinds = (EvidenceRestored, MarketsRestored)
     told = [message for message in house.resolution.told if isinstance(message, kinds)]
@@ -65,11 +65,11 @@ def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
 
 def test_verdicts_that_fall_due_are_told_and_then_that_they_were_all() -> None:
     house = House().open()
-    house.store.verdicts = (VERDICT,)
+    house.store.rechecks = (VERDICT,)
     house.tell(RequestRechecks(window=STRETCH))
     first, last = house.resolution.of(RechecksRestored)
 
-    assert house.store.stretches == [STRETCH]
+    assert house.store.windows == [STRETCH]
     assert (first.rechecks, first.until_ms) == ((VERDICT,), None)
     assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
