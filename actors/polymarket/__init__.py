@@ -1,1 +1,1 @@
-"""What Polymarket says and how it is asked: channel, events, HTTP sources."""
+"""Polymarket: the market channel, and the HTTP sources."""

@@ -1,9 +1,11 @@
-"""The market channel's language: what we say to it, and what its frames say to us.
+"""The market channel: the messages that we send, and what the frames that arrive hold.
 
-Reading is a pure function of the bytes and their time of receipt, so that a
-journal read again gives the same trades in the same order. It never raises:
-what cannot be a trade comes back verbatim with a reason, one bad event never
-takes its siblings with it, and kinds that nobody knows are kept and named.
+`decode` is a pure function of the frames and their time of receipt, so a journal that
+is read again gives the same trades in the same order. It never raises: what cannot be
+a trade is returned verbatim with a reason, a bad event does not affect the others of
+its frame, and events of unknown kinds are kept and named.
+
+Sections in the order of the data: messages, frames (`decode`), trades (`trades_of`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +13,11 @@ from itertools import chain, compress, islice
 from typing import Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, Rejection, TokenId, Trade
+from actors.polymarket import fields
 from actors.polymarket.events import (
     FRAME,
     UNREADABLE,
@@ -26,38 +30,35 @@ from actors.polymarket.events import (
     TradeEvent,
     UnknownEvent,
     condition_of,
+    elements,
     moment_of,
     read,
     token_of,
-    trade_of,
-    trades_of,
 )
-from actors.polymarket.fields import elements
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""
-
 TOKENS_AT_ONCE: Final = 100
 """Most tokens of one subscription message."""
 
-_SHORT_BYTES: Final = 200
+_CONTROL_BYTES: Final = 200
 _MOST_EVENTS: Final = 100_000
 _SPACE: Final = b" \t\r\n"
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What some frames said.
+    """What some frames hold.
 
     Attributes:
-        trades: In the order of the frames; `occurrence` is 1, numbering is `TwinCounter`'s.
-        rejections: What could not be used, verbatim; unknown kinds among them.
-        kept: The frames in which trades or rejections are, verbatim, in their order.
-        books: Tokens of which a snapshot arrived.
+        trades: In the order of the frames. `occurrence` is 1: `OccurrenceCounter` numbers them.
+        rejections: What could not be used, verbatim; events of unknown kinds among them.
+        kept: The frames that hold trades or rejections, verbatim, in their order.
+        books: Tokens of which a snapshot of the order book arrived.
         announced: Markets that were created.
-        resolved: Markets that are said to have resolved.
-        controls: Text that is not JSON, such as PONG or INVALID OPERATION, at most
+        resolved: Markets that are reported to have resolved.
+        controls: Texts that are not JSON, such as PONG or INVALID OPERATION, at most
             200 bytes each.
-        unknown: Kinds of events that nobody knows, one entry per event.
+        unknown: Unknown kinds, one entry for each event.
         exchange_ms: The latest exchange time among the events whose timestamp
             means "now" (trades, price changes, quotes), or None.
     """
@@ -73,8 +74,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchange_ms: int | None = None
 
     def __add__(self, later: "Decoded") -> "Decoded":
-        """Return what these frames and later ones said."""
-        told = [each for each in (self.exchange_ms, later.exchange_ms) if each is not None]
+        """Return what these frames and later ones hold."""
+        times = [each for each in (self.exchange_ms, later.exchange_ms) if each is not None]
         return Decoded(
             trades=self.trades + later.trades,
             rejections=self.rejections + later.rejections,
@@ -84,15 +85,15 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             resolved=self.resolved + later.resolved,
             controls=self.controls + later.controls,
             unknown=self.unknown + later.unknown,
-            exchange_ms=max(told, default=None),
+            exchange_ms=max(times, default=None),
         )
 
 
-# -------------------------------------------------------------------- saying
+# ------------------------------------------------------------------- messages
 
 
 def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
-    """Return the first message of a fresh socket; said twice it is an INVALID OPERATION.
+    """Return the first message on a new connection; a second one is an INVALID OPERATION.
 
     Without tokens it subscribes to nothing but the announcements of new markets.
     """
@@ -108,14 +109,14 @@ def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
 
 
 def subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
-    """Return the message that adds tokens; nothing but their first `book` confirms it."""
+    """Return the message that adds tokens; only their first `book` confirms it."""
     return _text(
         {"assets_ids": list(tokens), "operation": "subscribe", "custom_feature_enabled": custom}
     )
 
 
 def unsubscription(tokens: Sequence[TokenId]) -> str:
-    """Return the message that lets tokens go; no answer follows."""
+    """Return the message that removes tokens; no answer follows."""
     return _text({"assets_ids": list(tokens), "operation": "unsubscribe"})
 
 
@@ -123,63 +124,65 @@ def _text(message: dict[str, object]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-# ------------------------------------------------------------------- reading
+# --------------------------------------------------------------------- frames
 
 
 def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
-    """Return what frames say that arrived together: each an object, an array, a word, or nothing.
+    """Return what frames hold that arrived together.
 
-    What they say does not depend on which of them are read together: they are read
-    at once when all are well-formed, else in halves, down to the one that is not.
+    Each frame is an event, an array of events, a control text, or empty. The result does
+    not depend on which frames are read together: they are read at once when all are
+    well-formed, else in halves, down to the one that is not.
     """
     try:
         return _read_well_formed(frames, received_at_ns)
     except (*UNREADABLE, PayloadRejected):
         if len(frames) == 1:
-            return _take_apart(frames[0], received_at_ns)
+            return _read_event_by_event(frames[0], received_at_ns)
     middle = len(frames) // 2
     return decode(frames[:middle], received_at_ns) + decode(frames[middle:], received_at_ns)
 
 
 def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
     found = list(map(FRAME.decode, frames))
-    gathered = _Gathering(received_at_ns)
-    alone = [event for event in found if isinstance(event, TradeEvent)]
-    if len(alone) == len(found):  # as nearly always where much comes together
-        gathered.print(trades_of(alone, received_at_ns))
-        return gathered.decoded(frames)
+    lone_trades = [event for event in found if isinstance(event, TradeEvent)]
+    if len(lone_trades) == len(found) > 0:  # nearly always, where much arrives at once
+        trades = trades_of(lone_trades, received_at_ns)
+        latest_ms = max([trade.traded_at_ms for trade in trades])
+        return Decoded(trades=tuple(trades), kept=tuple(frames), exchange_ms=latest_ms)
     events = [each if isinstance(each, list) else [each] for each in found]
-    printed = [[each for each in some if isinstance(each, TradeEvent)] for some in events]
-    gathered.print(trades_of(list(chain.from_iterable(printed)), received_at_ns))
+    trade_events = [[each for each in some if isinstance(each, TradeEvent)] for some in events]
+    collector = _Collector(received_at_ns)
+    collector.add_trades(trades_of(list(chain.from_iterable(trade_events)), received_at_ns))
     for event in chain.from_iterable(events):
         if not isinstance(event, TradeEvent):
-            gathered.add(event)
-    return gathered.decoded(compress(frames, printed))
+            collector.add_event(event)
+    return collector.decoded(compress(frames, trade_events))
 
 
-def _take_apart(raw: bytes, received_at_ns: int) -> Decoded:
+def _read_event_by_event(raw: bytes, received_at_ns: int) -> Decoded:
     body = raw.strip(_SPACE)
     if not body:
         return Decoded()
     if not body.startswith((b"[", b"{")):
-        return _word(body, raw, received_at_ns)
+        return _read_text(body, raw, received_at_ns)
     array = body.startswith(b"[")
     events = tuple(islice(elements(body), _MOST_EVENTS + 1)) if array else (body,)
     if not 0 < len(events) <= _MOST_EVENTS:
         return _rejected("too many events" if events else "not JSON", raw, received_at_ns)
-    gathered = _Gathering(received_at_ns)
+    collector = _Collector(received_at_ns)
     for event in events:
-        gathered.read(event)
-    return gathered.decoded((raw,) if gathered.trades or gathered.rejections else ())
+        collector.add_raw(event)
+    return collector.decoded((raw,) if collector.trades or collector.rejections else ())
 
 
-def _word(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
-    """Tell a control word from a lone JSON value and from rubbish."""
+def _read_text(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
+    """Return a control text as such; reject JSON that is no object, and all else."""
     try:
         msgspec.json.decode(body)
     except UNREADABLE:
-        text = body.decode(errors="replace") if len(body) <= _SHORT_BYTES else ""
-        # A quote or bracket may be the rest of an event: that is kept, not counted away.
+        text = body.decode(errors="replace") if len(body) <= _CONTROL_BYTES else ""
+        # A quote or bracket may be the rest of an event: that is kept as a rejection.
         if text.isprintable() and text and not set(text) & set('"{}[]\ufffd'):
             return Decoded(controls=(text,))
         return _rejected("not JSON", raw, received_at_ns)
@@ -191,74 +194,120 @@ def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
     return Decoded(rejections=(rejection,), kept=(raw,))
 
 
-class _Gathering:
-    """Collects what events say that arrived together."""
+class _Collector:
+    """Collects what events hold that arrived together."""
 
     def __init__(self, received_at_ns: int) -> None:
-        self.received_at_ns = received_at_ns
         self.trades: list[Trade] = []
         self.rejections: list[Rejection] = []
-        self.books: list[TokenId] = []
-        self.announced: list[ConditionId] = []
-        self.resolved: list[ConditionId] = []
-        self.unknown: list[str] = []
-        self.exchange_ms: int | None = None
+        self._received_at_ns = received_at_ns
+        self._books: list[TokenId] = []
+        self._announced: list[ConditionId] = []
+        self._resolved: list[ConditionId] = []
+        self._unknown: list[str] = []
+        self._exchange_ms: int | None = None
 
-    def read(self, raw: bytes) -> None:
-        """Read one event by itself, and keep it verbatim if it cannot be used."""
+    def add_raw(self, raw: bytes) -> None:
+        """Read one event, and keep it verbatim if it cannot be used."""
         try:
             event, extra = read(raw)
-            self.add(event, extra)
+            self.add_event(event, extra)
         except PayloadRejected as rejection:
-            self._keep(str(rejection), raw)
+            self._reject(str(rejection), raw)
         else:
             if isinstance(event, UnknownEvent):
-                self._keep("unknown event_type", raw)
+                self._reject("unknown event_type", raw)
 
-    def print(self, trades: Sequence[Trade]) -> None:
-        """Take in trades."""
+    def add_trades(self, trades: Sequence[Trade]) -> None:
+        """Add trades."""
         self.trades += trades
-        self._heard(max([each.traded_at_ms for each in trades], default=None))
+        self._note_time(max([each.traded_at_ms for each in trades], default=None))
 
-    def add(self, event: Event | UnknownEvent, extra: str | None = None) -> None:
-        """Take in one event.
+    def add_event(self, event: Event | UnknownEvent, extra: str | None = None) -> None:
+        """Add one event.
 
         Raises:
             PayloadRejected: A trade or an announcement has a malformed field.
         """
         if isinstance(event, TradeEvent):
-            self.print((trade_of(event, self.received_at_ns, extra),))
+            self.add_trades(trades_of((event,), self._received_at_ns, extra))
         elif isinstance(event, PriceEvent | QuoteEvent):
-            self._heard(moment_of(event.timestamp, self.received_at_ns))
+            self._note_time(moment_of(event.timestamp, self._received_at_ns))
         elif isinstance(event, BookEvent):
             token = token_of(event.asset_id)
             if token is not None:
-                self.books.append(token)
+                self._books.append(token)
         elif isinstance(event, MarketEvent):
-            self.announced.append(condition_of(event.market))
+            self._announced.append(condition_of(event.market))
         elif isinstance(event, ResolvedEvent):
-            self.resolved.append(condition_of(event.market))
+            self._resolved.append(condition_of(event.market))
         elif isinstance(event, UnknownEvent):
-            self.unknown.append(event.kind)
+            self._unknown.append(event.kind)
 
     def decoded(self, kept: Iterable[bytes]) -> Decoded:
-        """Return what was gathered, from frames of which these are worth keeping."""
+        """Return what was collected, and the frames that are worth keeping."""
         return Decoded(
             trades=tuple(self.trades),
             rejections=tuple(self.rejections),
             kept=tuple(kept),
-            books=tuple(self.books),
-            announced=tuple(self.announced),
-            resolved=tuple(self.resolved),
-            unknown=tuple(self.unknown),
-            exchange_ms=self.exchange_ms,
+            books=tuple(self._books),
+            announced=tuple(self._announced),
+            resolved=tuple(self._resolved),
+            unknown=tuple(self._unknown),
+            exchange_ms=self._exchange_ms,
         )
 
-    def _heard(self, exchange_ms: int | None) -> None:
+    def _note_time(self, exchange_ms: int | None) -> None:
         if exchange_ms is not None:
-            self.exchange_ms = max(exchange_ms, self.exchange_ms or 0)
+            self._exchange_ms = max(exchange_ms, self._exchange_ms or 0)
 
-    def _keep(self, reason: str, raw: bytes) -> None:
+    def _reject(self, reason: str, raw: bytes) -> None:
         self.rejections.append(
-            Rejection(reason=reason, payload=bytes(raw), received_at_ns=self.received_at_ns)
+            Rejection(reason=reason, payload=bytes(raw), received_at_ns=self._received_at_ns)
         )
+
+
+# --------------------------------------------------------------------- trades
+
+
+def trades_of(
+    events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
+) -> list[Trade]:
+    """Return the trades of events that arrived together, checked a column at a time.
+
+    Raises:
+        PayloadRejected: A field of one of them is malformed or out of range. Which field
+            is named is certain for a single event only.
+    """
+    if not events:
+        return []
+    # The fields in the order in which `TradeEvent` declares them.
+    tokens, conditions, prices, sizes, sides, times, hashes, fees = zip(
+        *map(astuple, events), strict=True
+    )
+    columns = zip(  # lists, so that the first fault in this order is the one that is named
+        list(map(fields.token, tokens)),
+        list(map(fields.condition, conditions)),
+        fields.moments(times, received_at_ns),
+        list(map(fields.price, prices)),
+        fields.sizes(sizes),
+        list(map(fields.side, sides)),
+        list(map(fields.fee, fees)),
+        fields.transaction_hashes(hashes),
+        strict=True,
+    )
+    return [
+        Trade(
+            token_id=token,
+            condition_id=condition,
+            traded_at_ms=traded_at_ms,
+            received_at_ns=received_at_ns,
+            price=price,
+            size=size,
+            side=side,
+            fee_rate_bps=fee,
+            transaction_hash=transaction_hash,
+            extra=extra,
+        )
+        for token, condition, traded_at_ms, price, size, side, fee, transaction_hash in columns
+    ]

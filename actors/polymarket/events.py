@@ -1,26 +1,30 @@
-"""One event of the market channel: its known kinds, and what makes it a trade.
+"""The events of the market channel: their kinds, and two readers for them.
 
-Two readers give the same answer. `FRAME` decodes a whole frame of well-formed
-events at once; `read` takes one event apart field by field, so that it can say
-what is wrong with it and keep what nobody knows yet.
+Both readers return the same events. `FRAME` decodes a whole frame of well-formed
+events at once. `read` reads one event field by field, so that it can name what is
+wrong and keep unknown fields; `elements` cuts a damaged array into its events first.
 
 Source: Polymarket's market channel, AsyncAPI page and recordings of 2024 to
-2026. All numbers are strings; `transaction_hash` is normally there, nullable.
+2026. All numbers are strings; `transaction_hash` is normally present, nullable.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from actors.errors import PayloadRejected
-from actors.model.trade import ConditionId, TokenId, Trade
+from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import fields
-from actors.polymarket.fields import depth
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64
+_SPACE: Final = b" \t\r\n"
+# A string that does not end runs to the end of the bytes instead of failing: a
+# failure would be tried again at every quote behind it.
+_structure: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
@@ -30,7 +34,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
 class TradeEvent(
     Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True, gc=False
 ):
-    """A match between a taker and makers, as the wire spells it."""
+    """A match between a taker and makers, its fields as received."""
 
     asset_id: str
     market: str
@@ -43,7 +47,7 @@ class TradeEvent(
 
 
 class BookEvent(Event, frozen=True, kw_only=True, tag="book"):
-    """A snapshot; its timestamp tells when the book last changed, so it is not read."""
+    """A snapshot of an order book. Its timestamp is not read: it is that of the last change."""
 
     asset_id: Raw = _NOTHING
 
@@ -71,13 +75,13 @@ class MarketEvent(Event, frozen=True, kw_only=True, tag="new_market"):
 
 
 class ResolvedEvent(Event, frozen=True, kw_only=True, tag="market_resolved"):
-    """A market is said to have resolved: a hint, never a verdict."""
+    """A market may have resolved: a hint to ask the sources, nothing more."""
 
     market: Raw = _NOTHING
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):
-    """A kind that nobody knows; `kind` is printable and at most 64 characters."""
+    """An event of an unknown kind; `kind` is printable and at most 64 characters."""
 
     kind: str
 
@@ -92,7 +96,7 @@ FRAME: Final[msgspec.json.Decoder[KnownEvent | list[KnownEvent]]] = msgspec.json
 """Reads a frame in which every event is of a known kind and every trade is well-typed."""
 
 UNREADABLE: Final = (ValueError, RecursionError)
-"""What msgspec raises for bad bytes: its own errors and UnicodeDecodeError are ValueErrors."""
+"""What msgspec raises for bad bytes: its errors and UnicodeDecodeError are ValueErrors."""
 
 
 def _check_number(text: str) -> float:
@@ -118,10 +122,10 @@ _trade_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
 
 
 def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
-    """Take one event apart; the second value is a trade's `extra`.
+    """Return one event and, of a trade, its unknown fields as `extra`.
 
     Raises:
-        PayloadRejected: It is no event, or a trade with a field of the wrong type.
+        PayloadRejected: The bytes are no event, or a trade with a field of the wrong type.
     """
     members = _read_fields(raw)
     kind = text_of(members.get("event_type", _NOTHING))
@@ -165,13 +169,13 @@ def _read_trade(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
     return event, _extra_text(unknown) if unknown else None
 
 
-def _required(members: Mapping[str, Raw], name: str, called: str) -> str:
+def _required(members: Mapping[str, Raw], name: str, field: str) -> str:
     raw = members.get(name)
     if raw is None:
-        raise PayloadRejected(f"{called} is missing")
+        raise PayloadRejected(f"{field} is missing")
     text = text_of(raw)
     if text is None:
-        raise PayloadRejected(f"{called} is not a string")
+        raise PayloadRejected(f"{field} is not a string")
     return text
 
 
@@ -198,7 +202,7 @@ def _extra_text(unknown: Mapping[str, Raw]) -> str:
             _value.decode(raw)
         except UNREADABLE as exc:
             raise PayloadRejected("unknown field cannot be kept") from exc
-        # Pairs of backslashes go first: what is left before a `u0000` is a real escape.
+        # Without pairs of backslashes, a backslash before `u0000` is a real escape.
         if "\0" in name or b"\\u0000" in raw.replace(b"\\\\", b"") or depth(raw) > _DEEPEST:
             raise PayloadRejected("unknown field cannot be kept")
         parts.append(msgspec.json.encode(name) + b":" + raw)
@@ -206,7 +210,7 @@ def _extra_text(unknown: Mapping[str, Raw]) -> str:
 
 
 def _plain(raw: Raw) -> object:
-    """Return the value, or the bytes themselves when they hold no value."""
+    """Return the value, or the bytes themselves when they are no valid JSON."""
     try:
         value: object = _value.decode(raw)
     except UNREADABLE:
@@ -244,55 +248,53 @@ def condition_of(raw: Raw) -> ConditionId:
 
 
 def moment_of(raw: Raw, received_at_ns: int) -> int | None:
-    """Return the exchange time in milliseconds, or None when it is none or unbelievable."""
+    """Return the exchange time in milliseconds, or None when it is absent or out of range."""
     try:
         return fields.moment(_plain(raw), received_at_ns)
     except PayloadRejected:
         return None
 
 
-def trade_of(event: TradeEvent, received_at_ns: int, extra: str | None = None) -> Trade:
-    """Return the trade, exact.
+# ------------------------------------------------------------- damaged arrays
+# A parser stops at the first wrong byte and loses every event of the array. These two
+# see nothing but strings and brackets; they are linear and do not recurse.
 
-    Raises:
-        PayloadRejected: A field is malformed or out of range; the message names it.
+
+def elements(array: bytes) -> Iterator[bytes]:
+    """Return the bytes of each element of an array that begins with `[`, in order.
+
+    Empty elements are left out. What follows the last comma of an array that is not
+    closed, or the closing bracket, is an element, too.
     """
-    (found,) = trades_of((event,), received_at_ns, extra)
-    return found
+    level, start = 0, 1
+    for found in _structure.finditer(array):
+        token = found[0]
+        if token in b"[{":
+            level += 1
+        elif token in b"]}":
+            level -= 1
+        if (level == 1 and token == b",") or level == 0:
+            yield from _stripped(array[start : found.start()])
+            start = found.end()
+        if level == 0:
+            break
+    yield from _stripped(array[start:])
 
 
-def trades_of(
-    events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
-) -> list[Trade]:
-    """Return the trades of events that arrived together, a column at a time.
+def depth(raw: bytes) -> int:
+    """Return how deeply brackets are nested."""
+    deepest = level = 0
+    for found in _structure.finditer(raw):
+        token = found[0]
+        if token in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif token in b"]}":
+            level -= 1
+    return deepest
 
-    Raises:
-        PayloadRejected: A field of one of them is malformed or out of range; which one
-            is certain only of a single event.
-    """
-    columns = zip(  # lists, so that what is wrong is found in this order
-        list(map(fields.token, [event.asset_id for event in events])),
-        list(map(fields.condition, [event.market for event in events])),
-        fields.moments([event.timestamp for event in events], received_at_ns),
-        list(map(fields.price, [event.price for event in events])),
-        fields.sizes([event.size for event in events]),
-        list(map(fields.side, [event.side for event in events])),
-        list(map(fields.fee, [event.fee_rate_bps for event in events])),
-        fields.transaction_hashes([event.transaction_hash for event in events]),
-        strict=True,
-    )
-    return [
-        Trade(
-            token_id=token,
-            condition_id=condition,
-            traded_at_ms=traded_at_ms,
-            received_at_ns=received_at_ns,
-            price=price,
-            size=size,
-            side=side,
-            fee_rate_bps=fee,
-            transaction_hash=transaction_hash,
-            extra=extra,
-        )
-        for token, condition, traded_at_ms, price, size, side, fee, transaction_hash in columns
-    ]
+
+def _stripped(element: bytes) -> Iterator[bytes]:
+    element = element.strip(_SPACE)
+    if element:
+        yield element

@@ -1,16 +1,17 @@
-"""How the feed spells a token, an amount, a time: each field by itself, checked and exact.
+"""The fields of a trade as the feed spells them, each checked and exact.
 
-Every function gives the value or raises `PayloadRejected` with one stable phrase.
-Only ASCII passes, so nothing of what passes can hold a NUL or half a surrogate pair.
+Every function returns the value or raises `PayloadRejected` with one stable phrase.
+Only ASCII passes, so no value holds a NUL or half of a surrogate pair.
 
-What comes again and again is checked once and remembered, in bounded number; of equal
-ids one string is kept, however many trades name them. What seldom comes again is checked
-in columns: as they nearly always are, all at once; if not, one by one, which alone decides.
+Values that recur (tokens, conditions, prices) are checked once and cached, in bounded
+number, so trades that name the same id share one string. Values that seldom recur
+(sizes, times, hashes) are checked as columns: all at once when each has its usual form,
+otherwise one by one. The check of the single value decides.
 """
 
 import re
 from binascii import unhexlify
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeGuard
@@ -23,7 +24,7 @@ _DAY_MS: Final = 86_400_000
 _LARGEST_FEE: Final = 999_999_999
 _MOMENT_DIGITS: Final = 18
 _LONGEST_HASH: Final = 2 + 128
-_IDS: Final = 4_096  # a MiB, should all of them be long
+_IDS: Final = 4_096  # at most 1 MiB
 _PRICES: Final = 4_096
 _token = re.compile(r"[0-9]{1,78}").fullmatch
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
@@ -58,19 +59,24 @@ def side(text: str) -> str:
     return text
 
 
-def amount(text: str, called: str) -> Decimal:
-    """Return an amount above zero: plain notation, at most 20 digits and 12 decimals."""
+def amount(text: str, field: str) -> Decimal:
+    """Return an amount above zero: plain notation, at most 20 digits and 12 decimals.
+
+    Args:
+        text: The amount.
+        field: Name for the error message.
+    """
     if not _amount(text):
-        known = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
-        raise PayloadRejected(f"{called} {known}")
+        fault = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
+        raise PayloadRejected(f"{field} {fault}")
     value = Decimal(text)
     if not value:
-        raise PayloadRejected(f"{called} out of range")
+        raise PayloadRejected(f"{field} out of range")
     return value
 
 
 def sizes(texts: Sequence[str]) -> list[Decimal]:
-    """Return a column of amounts above zero."""
+    """Return a column of sizes: amounts above zero."""
     if all(map(_amount, texts)):
         values = list(map(Decimal, texts))
         if all(values):
@@ -91,7 +97,7 @@ def moment(value: object, received_at_ns: int) -> int:
     """Return milliseconds since 1970, from 2020 to one day after the receipt."""
     if type(value) is str and len(value) <= _MOMENT_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
-    if type(value) is not int:  # True is none
+    if type(value) is not int:  # isinstance would take True
         raise PayloadRejected("timestamp is not milliseconds")
     if not _EARLIEST_MS <= value <= received_at_ns // 1_000_000 + _DAY_MS:
         raise PayloadRejected("timestamp out of range")
@@ -99,7 +105,7 @@ def moment(value: object, received_at_ns: int) -> int:
 
 
 def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
-    """Return a column of milliseconds, likewise."""
+    """Return a column of what `moment` returns."""
     texts = [value for value in values if type(value) is str]
     digits = "".join(texts)
     usual = len(texts) == len(values) and all(texts) and digits.isascii() and digits.isdigit()
@@ -121,16 +127,16 @@ def transaction_hash(text: str | None) -> str | None:
 
 
 def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
-    """Return a column of hashes, likewise."""
-    there = [text for text in texts if text]
-    usual = len(there) == len(texts) and set(map(len, there)) == _HASH_LENGTHS
-    if usual and _hashes("".join(there)):
-        return [text.lower() for text in there]
+    """Return a column of what `transaction_hash` returns."""
+    present = [text for text in texts if text]
+    usual = len(present) == len(texts) and set(map(len, present)) == _HASH_LENGTHS
+    if usual and _hashes("".join(present)):
+        return [text.lower() for text in present]
     return list(map(transaction_hash, texts))
 
 
 def _is_hash(text: str) -> bool:
-    # Quicker than a regular expression, and there is one for each trade.
+    # Faster than a regular expression.
     if not text.startswith("0x") or len(text) > _LONGEST_HASH:
         return False
     try:
@@ -140,7 +146,7 @@ def _is_hash(text: str) -> bool:
 
 
 def is_fee(value: object) -> TypeGuard[str | int | None]:
-    """Return whether this is a whole number of basis points, or none at all."""
+    """Return whether this is a whole number of basis points, or absent."""
     if isinstance(value, str):
         return not value or _fee(value) is not None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -154,54 +160,3 @@ def fee(value: str | int | None) -> int | None:
     if not is_fee(value):
         raise PayloadRejected("fee_rate_bps is not a whole number")
     return None if value is None or value == "" else int(value)
-
-
-# MERGED: JSON seen as brackets and strings only: enough to take a damaged array apart. A
-# parser gives up at the first wrong byte and takes every event of the array with it. This walk
-# needs no more than strings that end and brackets that close, is linear, and never recurses.
-
-
-# A string that does not end runs to the end of the bytes instead of failing: a
-# failure would be tried again at every quote behind it.
-_structure: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
-_SPACE: Final = b" \t\r\n"
-
-
-def depth(raw: bytes) -> int:
-    """Return how deeply brackets are nested."""
-    deepest = level = 0
-    for found in _structure.finditer(raw):
-        mark = found[0]
-        if mark in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif mark in b"]}":
-            level -= 1
-    return deepest
-
-
-def elements(array: bytes) -> Iterator[bytes]:
-    """Return the bytes of each element of an array that begins with `[`, in order.
-
-    Empty elements are left out; what stands behind the last comma of an array
-    that never closes, or behind its closing bracket, is an element too.
-    """
-    level, start = 0, 1
-    for found in _structure.finditer(array):
-        mark = found[0]
-        if mark in b"[{":
-            level += 1
-        elif mark in b"]}":
-            level -= 1
-        if (level == 1 and mark == b",") or level == 0:
-            yield from _kept(array[start : found.start()])
-            start = found.end()
-        if level == 0:
-            break
-    yield from _kept(array[start:])
-
-
-def _kept(element: bytes) -> Iterator[bytes]:
-    element = element.strip(_SPACE)
-    if element:
-        yield element

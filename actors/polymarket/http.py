@@ -1,11 +1,11 @@
-"""HTTP by requests: one call that ends, whatever the other side does.
+"""HTTP requests with a deadline for the whole call, whatever the server does.
 
-A read timeout of requests starts anew with every byte, also in the header, so a
-watch cuts the connection when the deadline is over. Bodies are capped after
-decompression. Neither redirects nor proxies from the environment are followed,
-and no cookie is kept. Any thread may call; each call has a connection of its own.
+The read timeout of `requests` begins again with every byte, so a thread per call (the
+watch) shuts the socket down when the deadline is over. Bodies are limited after
+decompression. Redirects and proxies of the environment are not followed, and no
+cookie is kept. Any thread may call; each call uses a connection of its own.
 
-Not bounded: the resolver of the system (`getaddrinfo` takes no timeout).
+The deadline does not cover the resolver: `getaddrinfo` takes no timeout.
 """
 
 import socket
@@ -34,6 +34,7 @@ CONNECT_S = 5.0
 MAX_BYTES = 5_000_000
 _CHUNK_BYTES = 65_536
 _WATCH_S = 0.2
+"""How often the watch looks whether the process stops."""
 _SHOWN_CHARS = 200
 
 
@@ -41,7 +42,7 @@ class Http:
     """A client of HTTP sources.
 
     Args:
-        user_agent: Polymarket's front door rejects the default ones of libraries.
+        user_agent: Polymarket's firewall rejects the default ones of libraries.
         deadline_s: For a whole call, from the connection to the last byte.
         max_bytes: Of a body, after decompression.
         stop: When set, calls under way are cut.
@@ -81,7 +82,7 @@ class Http:
         Raises:
             SourceUnavailable: Anything else, too slow or too large.
         """
-        status, body = self._call("GET", url, fine=(200, 404))
+        status, body = self._call("GET", url, expected=(200, 404))
         return body if status == 200 else None
 
     def post(self, url: str, body: bytes) -> bytes:
@@ -98,19 +99,19 @@ class Http:
         self._session.close()
 
     def _call(
-        self, method: str, url: str, *, fine: tuple[int, ...] = (200,), **kwargs: Any
+        self, method: str, url: str, *, expected: tuple[int, ...] = (200,), **kwargs: Any
     ) -> tuple[int, bytes]:
         where = _shown(url, path=method == "GET")
         watch = _Watch(self._deadline_s, self._stop)
         try:
             with watch, self._send(method, url, kwargs) as response:
-                body = self._read(response, where, fits=response.status_code in fine)
+                body = self._read(response, where, whole=response.status_code in expected)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as exc:
-            reason = watch.verdict or _innermost(exc)
+            reason = watch.cut_reason or _innermost(exc)
             raise SourceUnavailable(f"{where}: {reason}") from exc
-        if watch.verdict:  # a cut connection looks like the end of a body without length
-            raise SourceUnavailable(f"{where}: {watch.verdict}")
-        if response.status_code not in fine:
+        if watch.cut_reason:  # a cut connection looks like the end of a body without length
+            raise SourceUnavailable(f"{where}: {watch.cut_reason}")
+        if response.status_code not in expected:
             raise SourceUnavailable(
                 f"{where}: HTTP {response.status_code} {_printable(body)}".rstrip(),
                 retry_after_s=read_retry_after_s(
@@ -131,12 +132,12 @@ class Http:
             **kwargs,
         )
 
-    def _read(self, response: requests.Response, where: str, *, fits: bool) -> bytes:
-        # Of an error only the beginning is wanted; of an answer nothing may be missing.
+    def _read(self, response: requests.Response, where: str, *, whole: bool) -> bytes:
+        # Of an error page only the beginning is needed.
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
-            if not fits and len(body) >= _SHOWN_CHARS:
+            if not whole and len(body) >= _SHOWN_CHARS:
                 break
             if len(body) > self._max_bytes:
                 raise SourceUnavailable(f"{where}: more than {self._max_bytes} bytes")
@@ -144,10 +145,16 @@ class Http:
 
 
 class _Watch:
-    """Cuts the connection of one call when its time is over or the process stops."""
+    """Cuts the connection of one call when its time is over or the process stops.
+
+    Runs in a thread of its own while it is entered.
+
+    Attributes:
+        cut_reason: Why the connection was cut; empty while it was not.
+    """
 
     def __init__(self, deadline_s: float, stop: threading.Event) -> None:
-        self.verdict = ""
+        self.cut_reason = ""
         self._deadline_s = deadline_s
         self._stop = stop
         self._ends_at = time.monotonic() + deadline_s
@@ -169,14 +176,14 @@ class _Watch:
         _watch.reset(self._token)
 
     def attach(self, connected: socket.socket | None) -> None:
-        """Name the socket to cut. In the caller's thread.
+        """Set the socket to cut. In the thread of the call.
 
         Raises:
-            TimeoutError: It is too late already.
+            TimeoutError: The time is over already.
         """
         self._socket = connected
-        if self.verdict:  # it may have been spoken while there was nothing to cut
-            raise TimeoutError(self.verdict)
+        if self.cut_reason:  # it was cut before it had a socket
+            raise TimeoutError(self.cut_reason)
 
     def _run(self) -> None:
         while not self._done.wait(min(_WATCH_S, max(0.0, self._ends_at - time.monotonic()))):
@@ -186,13 +193,14 @@ class _Watch:
                 return self._cut(f"no answer within {self._deadline_s:g} s")
         return None
 
-    def _cut(self, verdict: str) -> None:
-        self.verdict = verdict
+    def _cut(self, reason: str) -> None:
+        self.cut_reason = reason
         if (connected := self._socket) is not None:
-            with suppress(OSError):  # it ended in this moment
+            with suppress(OSError):  # the connection has just ended
                 connected.shutdown(socket.SHUT_RDWR)
 
 
+# Connections are made deep inside of requests; the context tells them whose call they serve.
 _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
@@ -228,12 +236,13 @@ class _WatchedAdapter(HTTPAdapter):
 
 
 def _shown(url: str, *, path: bool) -> str:
+    """Return what an error message may show of a URL."""
     parts = urlsplit(url)
     return f"{parts.hostname}{parts.path if path else ''}"
 
 
 def _innermost(exc: BaseException) -> str:
-    # The outer errors of requests carry the whole URL; the innermost says what happened.
+    # The outer errors of requests contain the whole URL; the innermost is the cause.
     while (inner := exc.__cause__ or exc.__context__) is not None:
         exc = inner
     return f"{type(exc).__name__}: {exc}"[:_SHOWN_CHARS]

@@ -292,7 +292,9 @@ def test_a_damaged_trade_is_a_trade_or_kept_but_never_gone(raw: bytes, data: st.
 def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
     parts = [
-        channel._take_apart(event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS)
+        channel._read_event_by_event(
+            event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS
+        )
         for event in events
     ]
     assert whole.trades == tuple(p for part in parts for p in part.trades)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.polymarket.fields import depth, elements
+from actors.polymarket.events import depth, elements
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
