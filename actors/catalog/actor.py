@@ -213,7 +213,7 @@ class CatalogActor(BaseActor):
 
     def _read_page(self, listing: Pagination) -> tuple[Market, ...]:
         page = self._gamma.markets_page(listing.params, listing.cursor)
-        listing.turn(page.next_cursor)
+        listing.advance(page.next_cursor)
         if listing.repeated:
             log.warning("cursor_repeated", extra={"pages": listing.pages})
         return self._parse(page.markets)

@@ -18,7 +18,7 @@ import msgspec
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import OVERLAP, Pagination, Watermark, everything, named, newest
+from actors.polymarket.pagination import OVERLAP, LatestStart, Pagination, everything, named, newest
 
 SWEEP_S = 1800.0
 FREE_PLACES_SWEEP_S = 300.0
@@ -66,8 +66,8 @@ class Discovery:
         self._tags = bool(filters.tags)
         self._discovery_s = discovery_s
         self._now = 0.0
-        self._watermark = Watermark(datetime.fromtimestamp(0, UTC))
-        self._wall = self._watermark.at
+        self._latest_start = LatestStart(datetime.fromtimestamp(0, UTC))
+        self._wall = self._latest_start.at
         self._newest: Pagination | None = None
         self._newest_at = self._sweep_at = self._lookup_at = 0.0
         self._sweep: deque[Pagination] = deque()
@@ -78,7 +78,7 @@ class Discovery:
     def start(self, now: float, wall: datetime) -> None:
         """Set the clocks: everything that began before now is left to the first sweep."""
         self._now, self._wall = now, wall
-        self._watermark = Watermark(wall)
+        self._latest_start = LatestStart(wall)
         self._newest_at = now + self._discovery_s
         # With a limit, markets that were chosen earlier keep their places: wait for them,
         # but not longer when the database is away.
@@ -89,7 +89,7 @@ class Discovery:
         self._now, self._wall = now, wall
         if self._newest is None and not self._filters.markets and now >= self._newest_at:
             # A clock that was ahead and is set back has left the watermark in the future.
-            since = min(self._watermark.since, wall - OVERLAP)
+            since = min(self._latest_start.since, wall - OVERLAP)
             self._newest = newest(since, tags=self._tags)
             self._newest_at = now + self._discovery_s
         if self._sweep or now < self._sweep_at:
@@ -130,7 +130,7 @@ class Discovery:
 
     def newest_read(self, markets: Iterable[Market]) -> None:
         """Take in a page of the newest markets."""
-        self._watermark.raise_to((market.started_at for market in markets), self._wall)
+        self._latest_start.raise_to((market.started_at for market in markets), self._wall)
         if self._newest is not None and self._newest.finished:
             self._newest = None
 

@@ -100,7 +100,7 @@ def facts(raw: bytes, count: int) -> tuple[Facts, ...]:
 
 
 def observe(found: Facts, market: Market, observed_at_ms: int) -> Observation:
-    """Return what the chain says of the outcome. Never raises: what cannot be read is not final.
+    """Return the observation of the chain. Never raises: what cannot be read is not final.
 
     Args:
         found: The facts about this market.

@@ -29,7 +29,7 @@ _answer = msgspec.json.Decoder(_Answer)
 
 
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
-    """Return what the CLOB says of the outcome. Never raises: what cannot be read is not final.
+    """Return the observation of the CLOB. Never raises: what cannot be read is not final.
 
     Final is `closed` with exactly one `winner: true`. Whether the market still
     accepts orders is ignored.

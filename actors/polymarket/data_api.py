@@ -45,14 +45,14 @@ _row = msgspec.json.Decoder(_Row)
 def observe_all(
     raw_rows: tuple[bytes, ...], markets: Mapping[ConditionId, Market], observed_at_ms: int
 ) -> tuple[Observation, ...]:
-    """Return what the Data API says of each market that it has a row for. Never raises.
+    """Return the observation of each market that the Data API has a row for. Never raises.
 
-    Rows about markets that were not asked for, and rows without a readable
+    Rows about markets that were not requested, and rows without a readable
     condition id, are ignored. Rows about one market that differ are not final.
 
     Args:
         raw_rows: The rows, each as JSON.
-        markets: Those that were asked for, by condition id.
+        markets: Those that were requested, by condition id.
         observed_at_ms: Wall clock, milliseconds since 1970.
     """
     asked = {strict_json.condition(market.condition_id): market for market in markets.values()}

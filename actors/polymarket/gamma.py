@@ -82,7 +82,7 @@ def parse_market(raw: bytes) -> Market:
 
 
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
-    """Return what Gamma says of the outcome. Never raises: what cannot be read is not final.
+    """Return the observation of Gamma. Never raises: what cannot be read is not final.
 
     Final is `closed` with `umaResolutionStatus` exactly `resolved` and prices
     of exactly 1 and 0, or ½ and ½. A price alone proves nothing.

@@ -1,9 +1,9 @@
-"""A walk through one Gamma listing, page by page, and what to ask for.
+"""Cursor pagination of the listings of Gamma, and the queries of the listings that we read.
 
-Parameters and their recipe: docs/explanation/polymarket.md (documented 2026-04, confirmed by
-clients of 2026-08): `closed` must be given, the cursor goes back as
-`after_cursor`, a page holds at most 100 markets, a cursor may be repeated, and
-some cursors are rejected for ever by the firewall in front.
+The parameters are described in docs/explanation/polymarket.md (documented 2026-04,
+confirmed by clients of 2026-08): `closed` must be given, the cursor is sent as
+`after_cursor`, a page holds at most 100 markets, a cursor may be repeated, and the
+firewall in front of Gamma rejects some cursors always.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,8 @@ Params = tuple[tuple[str, str], ...]
 PAGE_SIZE = 100
 SMALLEST_PAGE = 40
 PAGE_SHRINK = 7
-PATIENT_FAILURES = 4
+"""Markets by which a page shrinks, to get other cursors; it does not grow again."""
+CURSOR_FAILURES = 4
 MAX_PAGES = 20_000
 MAX_RESOLVED_PAGES = 50
 OVERLAP = timedelta(minutes=2)
@@ -28,13 +29,14 @@ OPEN: Params = (("active", "true"), ("closed", "false"))
 class Pagination:
     """One pass through a listing.
 
-    A page that fails is asked for again. When the same cursor fails four times
-    in a row, the walk begins anew with smaller pages: their cursors are others.
+    A page that fails is requested again. When the same cursor fails four times in a
+    row, the pass begins again with smaller pages, which have other cursors.
 
     Attributes:
+        cursor: Of the next page; None for the first.
         pages: Pages read in this pass.
-        finished: Nothing is left to read.
-        repeated: It ended because the server gave a cursor for the second time.
+        finished: Whether nothing is left to read.
+        repeated: Whether it ended because the server sent a cursor for the second time.
     """
 
     def __init__(self, params: Params, *, max_pages: int = MAX_PAGES) -> None:
@@ -50,11 +52,11 @@ class Pagination:
 
     @property
     def params(self) -> Params:
-        """Return the query of the next page, its size included, its cursor not."""
+        """Return the query of the next page with its size, without its cursor."""
         return (*self._params, ("limit", str(self._limit)))
 
-    def turn(self, next_cursor: str | None) -> None:
-        """Go on to the page behind this cursor; none or a repeated one ends the walk."""
+    def advance(self, next_cursor: str | None) -> None:
+        """Go on to the page of this cursor; None or a repeated one ends the pass."""
         self.pages += 1
         self._failures = 0
         self.repeated = next_cursor is not None and next_cursor in self._cursors
@@ -65,9 +67,9 @@ class Pagination:
         self.cursor = next_cursor
 
     def failed(self) -> None:
-        """Stay on this page, or begin anew when its cursor seems to be rejected for ever."""
+        """Stay on this page, or begin again when its cursor seems to be rejected always."""
         self._failures += 1
-        if self._failures < PATIENT_FAILURES or self.cursor is None:
+        if self._failures < CURSOR_FAILURES or self.cursor is None:
             return
         self._limit = max(SMALLEST_PAGE, self._limit - PAGE_SHRINK)
         self._cursors.clear()
@@ -75,15 +77,15 @@ class Pagination:
         self.cursor = None
 
     def finish(self) -> None:
-        """End here: what follows is known or not wanted."""
+        """End the pass: the markets that follow are known or not wanted."""
         self.finished = True
 
 
-class Watermark:
-    """How far the incremental polls have read, in wall clock.
+class LatestStart:
+    """The latest start date that the polls of the newest markets have read.
 
-    It never runs ahead of the clock: a market dated in the future would hide
-    those that are listed between now and then.
+    It is never in the future: a market dated there would hide those that are
+    listed until then.
     """
 
     def __init__(self, at: datetime) -> None:
@@ -91,18 +93,18 @@ class Watermark:
 
     def raise_to(self, times: Iterable[datetime | None], now: datetime) -> None:
         """Move forward to the latest of these times that is not in the future."""
-        told = [time for time in times if time is not None]
-        if told:
-            self.at = max(self.at, min(max(told), now))
+        known = [time for time in times if time is not None]
+        if known:
+            self.at = max(self.at, min(max(known), now))
 
     @property
     def since(self) -> datetime:
-        """Return the time to ask from: two minutes back, since listings come out of order."""
+        """Return the start date to poll from: two minutes earlier, as listings are not in order."""
         return self.at - OVERLAP
 
 
 def newest(since: datetime, *, tags: bool) -> Pagination:
-    """Pagination the open markets that began since then, latest first."""
+    """Return the listing of the open markets that started since then, latest first."""
     order = (
         ("order", "startDate"),
         ("ascending", "false"),
@@ -112,14 +114,17 @@ def newest(since: datetime, *, tags: bool) -> Pagination:
 
 
 def everything(*, min_volume: Decimal, by_volume: bool, tags: bool) -> Pagination:
-    """Pagination all open markets, the latest or the largest first."""
+    """Return the listing of all open markets, the latest or the largest first."""
     order = (("order", "volumeNum" if by_volume else "createdAt"), ("ascending", "false"))
     least = (("volume_num_min", format(min_volume, "f")),) if min_volume > 0 else ()
     return Pagination((*OPEN, *order, *least, *_with_tags(tags=tags)))
 
 
 def resolved() -> Pagination:
-    """List the resolved markets, latest closed first: the reader stops where it knows them."""
+    """Return the listing of the resolved markets, latest closed first.
+
+    The reader stops at those that it knows.
+    """
     return Pagination(
         (
             ("closed", "true"),
@@ -132,7 +137,7 @@ def resolved() -> Pagination:
 
 
 def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
-    """Pagination exactly these markets, told by condition id or slug, 100 names a walk."""
+    """Return the listings of these open markets by condition id or slug, 100 names each."""
     ids = sorted(name for name in names if name.startswith("0x"))
     slugs = sorted(name for name in names if not name.startswith("0x"))
     return tuple(
@@ -143,9 +148,9 @@ def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
 
 
 def spellings(ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
-    """Return each id as it may be listed: the 31-byte ids of V2 stand bare in Gamma.
+    """Return each id in the spellings in which Gamma may list it, at most two of each.
 
-    We and the feed pad them with two zeros; at most two spellings an id.
+    The feed and the tracker pad the 31-byte ids of V2 with two zeros, Gamma does not.
     """
     return tuple(
         ConditionId(text)

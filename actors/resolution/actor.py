@@ -243,7 +243,7 @@ class ResolutionActor(BaseActor):
         if listing is None:
             return
         page = self._sources.markets_page(listing.params, listing.cursor)
-        listing.turn(page.next_cursor)
+        listing.advance(page.next_cursor)
         rows = ((gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets)
         for condition_id in self._recently_resolved.add_page(rows, self._wall_ms):
             self._cases.poll_unresolved(condition_id, self._wall_ms)

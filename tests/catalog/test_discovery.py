@@ -35,7 +35,7 @@ def sweep_through(discovery: Discovery, *, free_places: bool = False) -> None:
     request = discovery.next()
     assert isinstance(request, NextPage)
     assert request.sweep
-    request.listing.turn(None)
+    request.listing.advance(None)
     assert discovery.page_swept(end=False)
     discovery.sweep_ended((), free_places=free_places)
 
@@ -84,7 +84,7 @@ def test_the_announced_come_first_then_the_newest_then_the_missing_then_the_swee
             discovery.looked_up(request, ())
         else:
             order.append("sweep" if request.sweep else "newest")
-            request.listing.turn(None)
+            request.listing.advance(None)
             if request.sweep:
                 discovery.page_swept(end=False)
             else:
@@ -149,6 +149,6 @@ def test_a_sweep_can_be_ended_early() -> None:
     at(discovery, RESTORE_WAIT_S)
     request = discovery.next()
     assert isinstance(request, NextPage)
-    request.listing.turn("more")
+    request.listing.advance("more")
     assert discovery.page_swept(end=True)
     assert discovery.next() is None

@@ -223,7 +223,7 @@ FAULTS = (
         "F54",
         "subscriptions in bounded messages",
         "at most 100 ids each, none left out",
-        "tests/polymarket/test_channel.py::test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out",
+        "tests/polymarket/test_channel.py::test_messages_name_at_most_a_hundred_tokens_and_none_is_left_out",
     ),
     _fault(
         "slow",

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from actors.feed.coverage import CoverageBook
 from actors.model.trade import TokenId, Trade
-from tests.polymarket.feed_samples import printed as a_trade
+from tests.polymarket.feed_samples import sample_trade as a_trade
 
 A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
 S = 1_000_000_000
@@ -11,7 +11,7 @@ NOW_MS = 1_790_000_000_000
 NOW_NS = NOW_MS * 1_000_000
 
 
-def printed(token: TokenId, at_ms: int) -> Trade:
+def sample_trade(token: TokenId, at_ms: int) -> Trade:
     return a_trade(token_id=token, traded_at_ms=at_ms)
 
 
@@ -170,8 +170,8 @@ def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
 
 def test_a_doubted_token_was_heard_until_its_last_trade_and_waits_for_its_book_again() -> None:
     coverage = confirmed(A, B)
-    coverage.add_trades((printed(A, NOW_MS + 7_000),))
-    coverage.add_trades((printed(A, NOW_MS + 6_900),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 7_000),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 6_900),))
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS + 7 * S
     assert coverage.withdraw(B) == NOW_NS
@@ -183,7 +183,7 @@ def test_a_doubted_token_was_heard_until_its_last_trade_and_waits_for_its_book_a
 
 def test_a_trade_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
     coverage = confirmed(A)
-    coverage.add_trades((printed(A, NOW_MS + 86_000_000),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 86_000_000),))
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS + 30 * S
 
@@ -191,7 +191,7 @@ def test_a_trade_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() 
 def test_a_trade_from_before_the_book_does_not_count_after_it() -> None:
     coverage = CoverageBook(7)
     coverage.add_requested([A], 0.0)
-    coverage.add_trades((printed(A, NOW_MS + 9_000),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 9_000),))
     coverage.add_book(A, NOW_NS)
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS

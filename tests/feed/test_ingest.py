@@ -5,7 +5,14 @@ from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import Rejection, TokenId, Trade, trade_hash
 from actors.writer.gather import replay
-from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, TOKEN, printed, spoken, wire
+from tests.polymarket.feed_samples import (
+    CONDITION,
+    RECEIVED_NS,
+    TOKEN,
+    encoded,
+    framed,
+    sample_trade,
+)
 
 OTHER, CANARY = TokenId("72"), TokenId("99")
 
@@ -19,7 +26,7 @@ def ingest(*, epoch: int = 5) -> Ingest:
 
 
 def book(*tokens: str) -> bytes:
-    return wire(
+    return encoded(
         [
             {
                 "event_type": "book",
@@ -50,36 +57,36 @@ def kept(taken: Ingested) -> FramesSeen:
 
 
 def test_a_trade_is_kept_verbatim_under_its_epoch_and_connection() -> None:
-    taken = ingest().take((spoken(),), RECEIVED_NS)
+    taken = ingest().take((framed(),), RECEIVED_NS)
 
     assert kept(taken) == FramesSeen(
         epoch=5,
         connection="a-0001",
         received_at_ns=RECEIVED_NS,
         occurrences=(1,),
-        raws=(spoken(),),
-        hashes=(trade_hash(printed()),),
+        raws=(framed(),),
+        hashes=(trade_hash(sample_trade()),),
     )
     assert weight(taken) == 1
 
 
 def test_identical_trades_are_numbered_across_frames() -> None:
     taking = ingest()
-    first, second = (taking.take((together(spoken(), spoken()),), RECEIVED_NS) for _ in range(2))
+    first, second = (taking.take((together(framed(), framed()),), RECEIVED_NS) for _ in range(2))
 
     assert (kept(first).occurrences, kept(second).occurrences) == ((1, 2), (3, 4))
 
 
 def test_another_epoch_numbers_from_one_again() -> None:
-    assert [kept(ingest(epoch=e).take((spoken(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
+    assert [kept(ingest(epoch=e).take((framed(),), RECEIVED_NS)).occurrences for e in (1, 2)] == [
         (1,),
         (1,),
     ]
 
 
 def test_trades_of_the_canary_have_no_occurrence_and_are_not_recorded() -> None:
-    canary = spoken(asset_id=CANARY)
-    taken = ingest().take((together(canary, spoken(), canary, spoken(side="SELL")),), RECEIVED_NS)
+    canary = framed(asset_id=CANARY)
+    taken = ingest().take((together(canary, framed(), canary, framed(side="SELL")),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (0, 1, 0, 1)
     assert [trade.token_id for trade in taken.trades] == [TOKEN, TOKEN]
@@ -87,25 +94,25 @@ def test_trades_of_the_canary_have_no_occurrence_and_are_not_recorded() -> None:
 
 
 def test_a_frame_with_nothing_but_the_canary_is_not_kept() -> None:
-    taken = ingest().take((spoken(asset_id=CANARY),), RECEIVED_NS)
+    taken = ingest().take((framed(asset_id=CANARY),), RECEIVED_NS)
 
     assert (taken.record, taken.trades, weight(taken)) == (None, (), 0)
 
 
 def test_frames_with_nothing_but_the_canary_are_left_out_of_the_record_of_others() -> None:
-    canary, bad = spoken(asset_id=CANARY), spoken(asset_id=CANARY, price="7")
-    mixed = together(canary, spoken(side="SELL"))
-    frames = (canary, spoken(), b"PONG", canary, bad, mixed, canary)
+    canary, bad = framed(asset_id=CANARY), framed(asset_id=CANARY, price="7")
+    mixed = together(canary, framed(side="SELL"))
+    frames = (canary, framed(), b"PONG", canary, bad, mixed, canary)
     taken = ingest().take(frames, RECEIVED_NS)
 
-    assert kept(taken).raws == (spoken(), bad, mixed)
+    assert kept(taken).raws == (framed(), bad, mixed)
     assert kept(taken).occurrences == (1, 0, 1)
     assert replay(kept(taken)) == (taken.trades, taken.decoded.rejections)
 
 
 def test_a_rejection_is_kept_and_counted() -> None:
-    bad = spoken(price="1.5")
-    taken = ingest().take((together(bad, spoken()),), RECEIVED_NS)
+    bad = framed(price="1.5")
+    taken = ingest().take((together(bad, framed()),), RECEIVED_NS)
 
     assert kept(taken).occurrences == (1,)
     assert weight(taken) == 2
@@ -129,16 +136,16 @@ def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        spoken(),
-        together(spoken(asset_id=CANARY), spoken(), spoken(), spoken(price="7")),
-        together(spoken(side="SELL"), spoken(asset_id=CANARY)),
+        framed(),
+        together(framed(asset_id=CANARY), framed(), framed(), framed(price="7")),
+        together(framed(side="SELL"), framed(asset_id=CANARY)),
         b"\xff\x00",
         b"[]",
     ],
 )
 def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
     taking = ingest()
-    taking.take((spoken(),), RECEIVED_NS)
+    taking.take((framed(),), RECEIVED_NS)
     taken = taking.take((raw,), RECEIVED_NS)
     if taken.record is None:
         assert weight(taken) == 0
@@ -154,9 +161,9 @@ def test_what_is_read_back_is_what_was_taken(raw: bytes) -> None:
 
 def test_a_canary_that_becomes_an_own_token_is_recorded_from_then_on() -> None:
     taking = ingest()
-    assert taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades == ()
+    assert taking.take((framed(asset_id=CANARY),), RECEIVED_NS).trades == ()
     taking.record_tokens((CANARY,))
-    assert len(taking.take((spoken(asset_id=CANARY),), RECEIVED_NS).trades) == 1
+    assert len(taking.take((framed(asset_id=CANARY),), RECEIVED_NS).trades) == 1
 
 
 def test_what_is_taken_together_is_bounded_in_frames_and_bytes_and_keeps_its_order() -> None:

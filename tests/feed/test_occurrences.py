@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.feed.ingest import OccurrenceCounter
 from actors.model.trade import Trade, trade_hash
-from tests.polymarket.feed_samples import HASH, printed
+from tests.polymarket.feed_samples import HASH, sample_trade
 
 START_MS = 1_790_000_000_000
 
@@ -16,7 +16,7 @@ START_MS = 1_790_000_000_000
 def at(ms: int, **changes: object) -> Trade:
     """Return a trade of this time, received half a second later."""
     received_at_ns = (START_MS + ms + 500) * 1_000_000
-    return printed(traded_at_ms=START_MS + ms, received_at_ns=received_at_ns, **changes)
+    return sample_trade(traded_at_ms=START_MS + ms, received_at_ns=received_at_ns, **changes)
 
 
 def occurrences(counter: OccurrenceCounter, trades: Sequence[Trade]) -> list[int]:
@@ -70,7 +70,7 @@ def test_trades_that_differ_in_what_identifies_them_are_not_identical(
     change: dict[str, object],
 ) -> None:
     fields = {"traded_at_ms": START_MS, **change}
-    assert occurrences(OccurrenceCounter(), [at(0), printed(**fields)]) == [1, 1]
+    assert occurrences(OccurrenceCounter(), [at(0), sample_trade(**fields)]) == [1, 1]
 
 
 def test_one_amount_spelt_twice_is_one_amount() -> None:
@@ -91,7 +91,7 @@ def test_what_lies_behind_the_window_is_forgotten() -> None:
 
 def test_a_trade_of_tomorrow_does_not_push_today_out() -> None:
     counter = OccurrenceCounter(window_ms=600_000)
-    tomorrow = printed(traded_at_ms=START_MS + 80_000_000, received_at_ns=START_MS * 1_000_000)
+    tomorrow = sample_trade(traded_at_ms=START_MS + 80_000_000, received_at_ns=START_MS * 1_000_000)
     assert occurrences(counter, [at(0), tomorrow, at(0), tomorrow]) == [1, 1, 2, 2]
 
 

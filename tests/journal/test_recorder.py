@@ -11,7 +11,7 @@ from actors.model.connection import ConnectionSpec
 from actors.model.trade import trade_hash
 from tests.fakes import FakeJournal
 from tests.fakes_box import Box
-from tests.polymarket.feed_samples import RECEIVED_NS, spoken
+from tests.polymarket.feed_samples import RECEIVED_NS, framed
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 SLOT = ConnectionSpec(name="a", feed=0)
@@ -41,7 +41,11 @@ def test_a_fact_is_sent_with_the_sequence_of_its_record() -> None:
 def test_frames_are_sent_as_one_record_that_weighs_what_is_in_them() -> None:
     journal, writer = FakeJournal(), Box()
     journal.append(b"older")
-    taken = frames(spoken(), b"[" + spoken(side="SELL") + b"," + spoken() + b"]", spoken(price="7"))
+    taken = frames(
+        framed(),
+        b"[" + framed(side="SELL") + b"," + framed() + b"]",
+        framed(price="7"),
+    )
     record(Recorder(journal, writer, inflight_max=10), taken)
 
     assert facts.decode(journal.bodies[2]) == taken.record
@@ -51,7 +55,7 @@ def test_frames_are_sent_as_one_record_that_weighs_what_is_in_them() -> None:
     assert sent.trades == taken.trades
     assert sent.hashes == tuple(map(trade_hash, sent.trades))
     assert [trade.occurrence for trade in sent.trades] == [1, 1, 2]
-    assert [rejection.payload for rejection in sent.rejections] == [spoken(price="7")]
+    assert [rejection.payload for rejection in sent.rejections] == [framed(price="7")]
 
 
 def test_frames_without_anything_to_keep_have_no_record() -> None:
@@ -63,7 +67,7 @@ def test_beyond_the_bound_the_writer_is_sent_only_the_sequence_to_read_to() -> N
     recorder = Recorder(journal, writer, inflight_max=2)
     for _ in range(3):
         recorder.fact(ALIVE)
-    record(recorder, frames(spoken()))
+    record(recorder, frames(framed()))
     assert [type(message) for message in writer.told] == [
         FactSeen,
         FactSeen,
@@ -85,13 +89,13 @@ def test_what_finds_no_space_is_not_sent() -> None:
     with pytest.raises(JournalFull):
         recorder.fact(ALIVE)
     with pytest.raises(JournalFull):
-        record(recorder, frames(spoken()))
+        record(recorder, frames(framed()))
     assert writer.told == []
 
 
 def test_trades_count_for_the_bound_not_their_records() -> None:
     journal, writer = FakeJournal(), Box()
     recorder = Recorder(journal, writer, inflight_max=3)
-    record(recorder, frames(spoken(), spoken(), spoken(price="7")))
-    record(recorder, frames(spoken(), spoken(), spoken(), spoken()))
+    record(recorder, frames(framed(), framed(), framed(price="7")))
+    record(recorder, frames(framed(), framed(), framed(), framed()))
     assert [type(message) for message in writer.told] == [TradesSeen, ReadJournal]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.model.trade import canonical_decimal, trade_hash
-from tests.polymarket.feed_samples import HASH, printed
+from tests.polymarket.feed_samples import HASH, sample_trade
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**12, places=6)
 
@@ -35,11 +35,11 @@ def test_two_decimals_are_spelt_alike_only_when_they_are_equal(one: Decimal, two
 
 
 def test_the_hash_of_a_trade_stays_what_the_database_holds() -> None:
-    assert trade_hash(printed()) == -4_993_043_325_675_036_224
+    assert trade_hash(sample_trade()) == -4_993_043_325_675_036_224
 
 
 def test_the_hash_fits_a_bigint() -> None:
-    hashes = [trade_hash(printed(occurrence=n)) for n in range(1, 200)]
+    hashes = [trade_hash(sample_trade(occurrence=n)) for n in range(1, 200)]
     assert all(-(2**63) <= value < 2**63 for value in hashes)
     assert min(hashes) < 0 < max(hashes)
     assert len(set(hashes)) == len(hashes)
@@ -57,7 +57,7 @@ def test_the_hash_fits_a_bigint() -> None:
     ],
 )
 def test_whatever_identifies_a_trade_changes_its_hash(change: dict[str, object]) -> None:
-    assert trade_hash(printed(**change)) != trade_hash(printed())
+    assert trade_hash(sample_trade(**change)) != trade_hash(sample_trade())
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_whatever_identifies_a_trade_changes_its_hash(change: dict[str, object])
     ],
 )
 def test_nothing_else_changes_it(change: dict[str, object]) -> None:
-    assert trade_hash(printed(**change)) == trade_hash(printed())
+    assert trade_hash(sample_trade(**change)) == trade_hash(sample_trade())

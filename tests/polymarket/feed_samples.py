@@ -1,4 +1,4 @@
-"""Prints and frames for the tests of feed and twins; values are made up, shapes are the wire's."""
+"""Trades and frames for the tests; the values are made up, the shapes are those of the feed."""
 
 import json
 from decimal import Decimal
@@ -15,7 +15,7 @@ CONDITION = ConditionId("0x" + "ab" * 32)
 HASH = "0x" + "cd" * 32
 DATA = Path(__file__).parents[1] / "data" / "feed"
 
-PRINT: dict[str, object] = {
+TRADE: dict[str, object] = {
     "market": CONDITION,
     "asset_id": TOKEN,
     "price": "0.456",
@@ -29,23 +29,23 @@ PRINT: dict[str, object] = {
 
 
 def decode(raw: bytes, received_at_ns: int) -> Decoded:
-    """Return what one frame says."""
+    """Return what one frame holds."""
     return channel.decode((raw,), received_at_ns)
 
 
-def wire(value: object) -> bytes:
+def encoded(value: object) -> bytes:
     """Return the bytes of a frame."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def spoken(**changes: object) -> bytes:
-    """Return a trade's frame with these fields changed; None takes a field away."""
-    fields = {**PRINT, **changes}
-    return wire({name: value for name, value in fields.items() if value is not None})
+def framed(**changes: object) -> bytes:
+    """Return the frame of a trade with these fields changed; None removes a field."""
+    fields = {**TRADE, **changes}
+    return encoded({name: value for name, value in fields.items() if value is not None})
 
 
-def printed(**changes: object) -> Trade:
-    """Return what `PRINT` decodes to, with these fields changed."""
+def sample_trade(**changes: object) -> Trade:
+    """Return what `TRADE` decodes to, with these fields changed."""
     fields: dict[str, object] = {
         "token_id": TOKEN,
         "condition_id": CONDITION,

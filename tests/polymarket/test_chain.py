@@ -1,4 +1,4 @@
-"""Promise: the right questions are asked, and only a reported outcome of two slots is final."""
+"""Promise: the right calls are made, and only a reported outcome of two slots is final."""
 
 import json
 from decimal import Decimal
@@ -80,13 +80,13 @@ def test_each_report_is_read_as_it_is_meant(
     assert "\0" not in evidence["slots"]
 
 
-def test_a_market_of_v2_does_not_live_on_this_contract() -> None:
+def test_a_market_of_v2_is_not_on_this_contract() -> None:
     market = msgspec.structs.replace(MARKET, version="v2")
     found = chain.observe(facts(2, 1, 1, 0), market, AT_MS)
     assert (found.payouts, found.reason) == (None, "not on this contract")
 
 
-def test_four_questions_are_asked_about_a_condition() -> None:
+def test_four_calls_are_made_for_a_condition() -> None:
     key = CONDITION[2:]
     asked = msgspec.json.decode(chain.batch([CONDITION]))
     assert [call["id"] for call in asked] == [0, 1, 2, 3]
@@ -123,7 +123,7 @@ def test_answers_in_any_order_find_their_conditions() -> None:
         json.dumps([{"id": None, "result": word(1)} for _ in range(4)]).encode(),
     ],
 )
-def test_a_node_that_leaves_a_question_open_is_rejected(raw: bytes) -> None:
+def test_a_node_that_leaves_a_call_unanswered_is_rejected(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
         chain.facts(raw, 1)
 

@@ -82,7 +82,7 @@ def test_without_nodes_the_chain_is_unavailable() -> None:
         payouts()
 
 
-def test_nothing_is_asked_about_nothing_and_too_much_is_a_callers_mistake() -> None:
+def test_no_ids_make_no_request_and_too_many_are_a_callers_mistake() -> None:
     assert payouts(GOOD, ids=()) == ((), [0])
     with pytest.raises(ValueError, match="21 ids"):
         payouts(GOOD, ids=IDS)

@@ -15,13 +15,13 @@ from actors.polymarket.channel import Decoded
 from tests.polymarket.feed_samples import (
     CONDITION,
     DATA,
-    PRINT,
     RECEIVED_NS,
     TOKEN,
+    TRADE,
     decode,
-    printed,
-    spoken,
-    wire,
+    encoded,
+    framed,
+    sample_trade,
 )
 
 FIXTURES = Path(
@@ -40,8 +40,8 @@ def rejected(reason: str, payload: bytes) -> Decoded:
 
 
 def test_the_first_message_subscribes_with_an_initial_dump() -> None:
-    said = json.loads(channel.first_subscription([TokenId("1"), TokenId("22")], custom=True))
-    assert said == {
+    sent = json.loads(channel.first_subscription([TokenId("1"), TokenId("22")], custom=True))
+    assert sent == {
         "assets_ids": ["1", "22"],
         "type": "market",
         "initial_dump": True,
@@ -62,7 +62,7 @@ def test_later_messages_are_operations() -> None:
     }
 
 
-def test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out() -> None:
+def test_messages_name_at_most_a_hundred_tokens_and_none_is_left_out() -> None:
     tokens = [TokenId(str(n)) for n in range(201)]
     parts = list(chunks(tokens, channel.TOKENS_AT_ONCE))
     assert [len(part) for part in parts] == [100, 100, 1]
@@ -74,18 +74,18 @@ def test_tokens_are_told_at_most_a_hundred_at_a_time_and_none_is_left_out() -> N
 
 
 @pytest.mark.parametrize("raw", [b"", b" ", b"\n", b"[]", b"[]\n", b" [ ] "])
-def test_an_empty_frame_says_nothing(raw: bytes) -> None:
+def test_an_empty_frame_holds_nothing(raw: bytes) -> None:
     assert decode(raw, RECEIVED_NS) == Decoded()
 
 
 def test_a_trailing_newline_changes_nothing() -> None:
-    raw = spoken() + b"\n"
-    alike = msgspec.structs.replace(decode(spoken(), RECEIVED_NS), kept=(raw,))
+    raw = framed() + b"\n"
+    alike = msgspec.structs.replace(decode(framed(), RECEIVED_NS), kept=(raw,))
     assert decode(raw, RECEIVED_NS) == alike
 
 
 @pytest.mark.parametrize("text", ["PONG", "INVALID OPERATION", "NO NEW ASSETS", "x" * 200])
-def test_a_word_is_a_control_frame(text: str) -> None:
+def test_a_short_text_is_a_control_frame(text: str) -> None:
     assert decode(text.encode() + b"\n", RECEIVED_NS) == Decoded(controls=(text,))
 
 
@@ -116,19 +116,19 @@ def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
 
 
 def test_an_unknown_kind_is_kept_and_named() -> None:
-    rejection = rejected("unknown event_type", wire(STRANGER))
+    rejection = rejected("unknown event_type", encoded(STRANGER))
     expected = msgspec.structs.replace(rejection, unknown=("auction_opened",))
-    assert decode(wire(STRANGER), RECEIVED_NS) == expected
+    assert decode(encoded(STRANGER), RECEIVED_NS) == expected
 
 
 def test_the_name_of_an_unknown_kind_is_short_and_printable() -> None:
-    (name,) = decode(wire({"event_type": "\x1b\x00" + "x" * 500}), RECEIVED_NS).unknown
+    (name,) = decode(encoded({"event_type": "\x1b\x00" + "x" * 500}), RECEIVED_NS).unknown
     assert len(name) <= 64
     assert name.isprintable()
 
 
 def test_two_trades_in_one_frame_keep_their_order() -> None:
-    raw = wire([PRINT, {**PRINT, "price": "0.1"}, PRINT])
+    raw = encoded([TRADE, {**TRADE, "price": "0.1"}, TRADE])
     prices = [str(trade.price) for trade in decode(raw, RECEIVED_NS).trades]
     assert prices == ["0.456", "0.1", "0.456"]
 
@@ -145,28 +145,28 @@ def test_two_trades_in_one_frame_keep_their_order() -> None:
         b'{"a":"\\q"}',
         b'{"a":"\xff","event_type":"last_trade_price"}',
         b'{"event_type":"last_trade_price","price":0.5}',
-        wire(STRANGER),
+        encoded(STRANGER),
         b"[" * 20_000 + b"]" * 20_000,
         b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
     ],
 )
-def test_one_bad_event_takes_no_sibling_with_it(bad: bytes) -> None:
+def test_one_bad_event_does_not_affect_the_others_of_its_frame(bad: bytes) -> None:
     decoded = decode(
-        b"[" + spoken() + b", " + bad + b" ," + spoken(price="0.1") + b"]", RECEIVED_NS
+        b"[" + framed() + b", " + bad + b" ," + framed(price="0.1") + b"]", RECEIVED_NS
     )
     assert [trade.price for trade in decoded.trades] == [Decimal("0.456"), Decimal("0.1")]
     (rejection,) = decoded.rejections
     assert rejection.payload == bad
 
 
-def test_what_came_before_a_torn_event_is_taken() -> None:
-    torn = spoken()[:-30]
-    decoded = decode(b"[" + spoken() + b"," + torn, RECEIVED_NS)
-    assert decoded.trades == (printed(),)
+def test_the_events_before_an_incomplete_one_are_read() -> None:
+    torn = framed()[:-30]
+    decoded = decode(b"[" + framed() + b"," + torn, RECEIVED_NS)
+    assert decoded.trades == (sample_trade(),)
     assert decoded.rejections == rejected("not JSON", torn).rejections
 
 
-def test_a_frame_of_countless_rubbish_is_rejected_as_a_whole() -> None:
+def test_a_frame_of_too_many_events_is_rejected_as_a_whole() -> None:
     raw = b"[" + b"1," * 200_000 + b"1]"
     assert decode(raw, RECEIVED_NS) == rejected("too many events", raw)
 
@@ -176,7 +176,7 @@ def test_a_frame_of_countless_rubbish_is_rejected_as_a_whole() -> None:
 
 def test_books_are_named_by_their_token() -> None:
     other = TokenId("22")
-    raw = wire(
+    raw = encoded(
         [
             {"event_type": "book", "asset_id": TOKEN, "timestamp": "1789999000000"},
             {"event_type": "book", "asset_id": 22},
@@ -187,7 +187,7 @@ def test_books_are_named_by_their_token() -> None:
 
 
 def test_announcements_and_resolutions_name_their_market() -> None:
-    raw = wire(
+    raw = encoded(
         [
             {"event_type": "new_market", "market": CONDITION, "game_start_time": ""},
             {"event_type": "market_resolved", "market": CONDITION.upper().replace("X", "x")},
@@ -197,26 +197,26 @@ def test_announcements_and_resolutions_name_their_market() -> None:
 
 
 def test_an_announcement_without_a_market_is_kept() -> None:
-    raw = wire({"event_type": "new_market", "market": "0x1"})
+    raw = encoded({"event_type": "new_market", "market": "0x1"})
     assert decode(raw, RECEIVED_NS) == rejected("condition is malformed", raw)
 
 
 def test_the_time_of_the_exchange_is_the_latest_now_of_the_frame() -> None:
-    raw = wire(
+    raw = encoded(
         [
             {"event_type": "price_change", "timestamp": "1790000000100"},
             {"event_type": "best_bid_ask", "timestamp": 1790000000300},
             {"event_type": "book", "asset_id": TOKEN, "timestamp": "1790000000400"},
-            PRINT,
+            TRADE,
             {"event_type": "tick_size_change", "timestamp": "1790000000450"},
         ]
     )
     assert decode(raw, RECEIVED_NS).exchange_ms == 1_790_000_000_300
 
 
-@pytest.mark.parametrize("told", ["", "soon", None, True, 1.5, "1", "9" * 18, [1]])
-def test_a_time_that_cannot_be_believed_is_no_time(told: object) -> None:
-    raw = wire({"event_type": "price_change", "timestamp": told})
+@pytest.mark.parametrize("value", ["", "soon", None, True, 1.5, "1", "9" * 18, [1]])
+def test_a_time_out_of_range_is_ignored(value: object) -> None:
+    raw = encoded({"event_type": "price_change", "timestamp": value})
     assert decode(raw, RECEIVED_NS) == Decoded()
 
 
@@ -263,7 +263,15 @@ def test_every_recorded_frame_is_read() -> None:
 # ---------------------------------------------------------------- properties
 
 GOOD = [path.read_bytes() for path in samples(DATA)]
-BAD = [b"1", b"NaN", b"{}", b'{"x":"\xff"}', wire(STRANGER), spoken(price="2"), spoken(side=None)]
+BAD = [
+    b"1",
+    b"NaN",
+    b"{}",
+    b'{"x":"\xff"}',
+    encoded(STRANGER),
+    framed(price="2"),
+    framed(side=None),
+]
 
 
 @settings(deadline=None)
@@ -276,8 +284,8 @@ def test_no_bytes_raise_and_none_are_read_two_ways(raw: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([spoken(), wire([PRINT]), wire([PRINT, PRINT])]), st.data())
-def test_a_damaged_trade_is_a_trade_or_kept_but_never_gone(raw: bytes, data: st.DataObject) -> None:
+@given(st.sampled_from([framed(), encoded([TRADE]), encoded([TRADE, TRADE])]), st.data())
+def test_a_damaged_trade_is_read_or_kept_but_never_lost(raw: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(raw) - 1))
     gone = data.draw(st.integers(0, 3))
     damaged = raw[:place] + data.draw(st.binary(max_size=3)) + raw[place + gone :]
@@ -289,7 +297,7 @@ def test_a_damaged_trade_is_a_trade_or_kept_but_never_gone(raw: bytes, data: st.
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
-def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> None:
+def test_an_array_gives_what_its_events_give_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
     parts = [
         channel._read_event_by_event(
@@ -308,23 +316,44 @@ def test_an_array_says_what_its_events_say_one_by_one(events: list[bytes]) -> No
 
 # ------------------------------------------------------------ frames together
 
-BOOK = wire({"event_type": "book", "asset_id": TOKEN, "timestamp": "1"})
+BOOK = encoded({"event_type": "book", "asset_id": TOKEN, "timestamp": "1"})
 FRAMES = (
-    *(spoken(), spoken(side="SELL"), spoken(price="7"), spoken(timestamp="1" * 5_000)),
-    *(spoken(transaction_hash=None), spoken(fee_rate_bps="0.5"), b"[" + spoken() + b"]"),
-    *(b"[" + spoken(price=".5") + b"," + BOOK + b"]", b"[" + spoken() + b",{}]", b"[]", b""),
-    *(BOOK, b"PONG", wire(STRANGER), spoken()[:-1], b",".join((spoken(), spoken())), b"[" * 9_000),
+    *(
+        framed(),
+        framed(side="SELL"),
+        framed(price="7"),
+        framed(timestamp="1" * 5_000),
+    ),
+    *(
+        framed(transaction_hash=None),
+        framed(fee_rate_bps="0.5"),
+        b"[" + framed() + b"]",
+    ),
+    *(
+        b"[" + framed(price=".5") + b"," + BOOK + b"]",
+        b"[" + framed() + b",{}]",
+        b"[]",
+        b"",
+    ),
+    *(
+        BOOK,
+        b"PONG",
+        encoded(STRANGER),
+        framed()[:-1],
+        b",".join((framed(), framed())),
+        b"[" * 9_000,
+    ),
 )
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAMES), max_size=12))
-def test_what_frames_say_does_not_depend_on_which_are_read_together(frames: list[bytes]) -> None:
+def test_the_result_does_not_depend_on_which_frames_are_read_together(frames: list[bytes]) -> None:
     together = channel.decode(frames, RECEIVED_NS)
     apart = sum((decode(raw, RECEIVED_NS) for raw in frames), Decoded())
     assert together == apart
 
 
-def test_what_holds_a_trade_or_a_rejection_is_kept_and_nothing_else() -> None:
-    frames = (BOOK, spoken(), b"PONG", b"[]", spoken(price="7"), b"[" + BOOK + b"]")
-    assert channel.decode(frames, RECEIVED_NS).kept == (spoken(), spoken(price="7"))
+def test_frames_with_a_trade_or_a_rejection_are_kept_and_no_others() -> None:
+    frames = (BOOK, framed(), b"PONG", b"[]", framed(price="7"), b"[" + BOOK + b"]")
+    assert channel.decode(frames, RECEIVED_NS).kept == (framed(), framed(price="7"))

@@ -78,7 +78,7 @@ def test_a_clob_market_is_given_or_not_known() -> None:
         assert peer.paths == [f"/clob/markets/{IDS[0]}", f"/clob/markets/{IDS[1]}"]
 
 
-def test_rows_of_resolutions_are_asked_for_in_one_list() -> None:
+def test_rows_of_resolutions_are_requested_in_one_list() -> None:
     with Peer(answering(b'{"data":[{"status":"posed"}]}')) as peer:
         assert client(peer).resolutions(IDS[:2]) == (b'{"status":"posed"}',)
         assert asked(peer) == ("/data/v2/resolutions", [("condition", f"{IDS[0]},{IDS[1]}")])
@@ -93,7 +93,7 @@ def test_ids_that_the_data_api_rejects_are_left_out() -> None:
         assert len(peer.requests) == 1
 
 
-def test_nothing_is_asked_about_nothing_and_too_much_is_a_callers_mistake() -> None:
+def test_no_ids_make_no_request_and_too_many_are_a_callers_mistake() -> None:
     with Peer(answering(b"[]")) as peer:
         assert client(peer).markets_by_condition((), closed=True) == ()
         assert client(peer).resolutions(()) == ()

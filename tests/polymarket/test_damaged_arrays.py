@@ -23,7 +23,7 @@ def nesting(value: object) -> int:
 
 @settings(deadline=None)
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]), st.booleans())
-def test_an_array_comes_apart_into_what_was_put_in(
+def test_an_array_is_cut_into_its_elements(
     values: list[object], indent: int | None, ascii_only: bool
 ) -> None:
     raw = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode()

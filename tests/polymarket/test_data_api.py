@@ -52,7 +52,7 @@ def test_payouts_belong_to_the_tokens_in_outcome_order() -> None:
     assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
 
 
-def test_each_market_is_told_of_its_own_row_in_any_order() -> None:
+def test_each_market_gets_its_own_row_in_any_order() -> None:
     other_id = ConditionId("0x" + "ab" * 32)
     other = Market(condition_id=other_id, question="", slug="", assets=MARKET.assets[::-1])
     rows = (WINNER, changed(WINNER, condition_id=other_id, payouts=["0", "1000000"]))
@@ -63,7 +63,7 @@ def test_each_market_is_told_of_its_own_row_in_any_order() -> None:
         assert in_order(found[other_id], other) == [0, 1]
 
 
-def test_rows_that_nobody_asked_for_or_that_name_no_market_say_nothing() -> None:
+def test_rows_that_were_not_requested_or_name_no_market_are_ignored() -> None:
     foreign = changed(WINNER, condition_id="0x" + "0" * 64)
     nameless = changed(WINNER, condition_id=7)
     assert observe(foreign, nameless, b"<html>", b"null", b'"x"') == ()
@@ -72,8 +72,8 @@ def test_rows_that_nobody_asked_for_or_that_name_no_market_say_nothing() -> None
 def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
     padded = ConditionId("0x" + "ab" * 31 + "00")
     market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets)
-    for told in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
-        raw = changed(WINNER, condition_id=told)
+    for spelling in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
+        raw = changed(WINNER, condition_id=spelling)
         (found,) = data_api.observe_all((raw,), {padded: market}, AT_MS)
         assert found.condition_id == padded
         assert found.payouts is not None
@@ -90,7 +90,7 @@ def test_two_rows_of_one_market_that_differ_are_not_final_in_any_order() -> None
     assert in_order(found) == [1, 0]
 
 
-def test_a_key_that_is_said_twice_is_not_final() -> None:
+def test_a_duplicate_key_is_not_final() -> None:
     (found,) = observe(WINNER.replace(b'"status": "', b'"status":"disputed","status": "'))
     assert (found.payouts, found.reason) == (None, "duplicate keys")
 
@@ -106,8 +106,8 @@ def test_no_bytes_raise_or_are_final(rows: list[bytes]) -> None:
 def test_no_other_payouts_are_final(shares: list[object]) -> None:
     (found,) = observe(changed(WINNER, payouts=shares)) or (None,)
     exact = [Decimal(str(each)) for each in shares if str(each).isdigit() and str(each).isascii()]
-    told = sorted(exact) in ([0, 1_000_000], [500_000, 500_000]) and len(shares) == 2
-    assert found is None or told or found.payouts is None
+    is_final = sorted(exact) in ([0, 1_000_000], [500_000, 500_000]) and len(shares) == 2
+    assert found is None or is_final or found.payouts is None
 
 
 def test_the_recorded_row_without_payouts_is_not_final() -> None:

@@ -5,13 +5,13 @@ import pytest
 from actors.polymarket.channel import Decoded
 from tests.polymarket.feed_samples import (
     HASH,
-    PRINT,
     RECEIVED_MS,
     RECEIVED_NS,
+    TRADE,
     decode,
-    printed,
-    spoken,
-    wire,
+    encoded,
+    framed,
+    sample_trade,
 )
 
 
@@ -24,14 +24,14 @@ def reason_of(raw: bytes) -> str:
 
 
 def test_a_trade_is_exact() -> None:
-    assert decode(spoken(), RECEIVED_NS) == Decoded(
-        trades=(printed(),), kept=(spoken(),), exchange_ms=1_790_000_000_000
+    assert decode(framed(), RECEIVED_NS) == Decoded(
+        trades=(sample_trade(),), kept=(framed(),), exchange_ms=1_790_000_000_000
     )
 
 
 def test_a_trade_of_2024_had_no_transaction_hash() -> None:
-    assert decode(spoken(transaction_hash=None), RECEIVED_NS).trades == (
-        printed(transaction_hash=None),
+    assert decode(framed(transaction_hash=None), RECEIVED_NS).trades == (
+        sample_trade(transaction_hash=None),
     )
 
 
@@ -60,20 +60,20 @@ def test_a_trade_of_2024_had_no_transaction_hash() -> None:
         ),
     ],
 )
-def test_every_spelling_of_a_good_trade_is_taken(
+def test_every_spelling_of_a_valid_trade_is_read(
     changes: dict[str, object], expected: dict[str, object]
 ) -> None:
-    assert decode(spoken(**changes), RECEIVED_NS).trades == (printed(**expected),)
+    assert decode(framed(**changes), RECEIVED_NS).trades == (sample_trade(**expected),)
 
 
 @pytest.mark.parametrize("empty", ["transaction_hash", "fee_rate_bps"])
 def test_null_is_none(empty: str) -> None:
-    raw = wire({**PRINT, empty: None})
-    assert decode(raw, RECEIVED_NS).trades == (printed(**{empty: None}),)
+    raw = encoded({**TRADE, empty: None})
+    assert decode(raw, RECEIVED_NS).trades == (sample_trade(**{empty: None}),)
 
 
 def test_unknown_fields_are_kept_to_the_letter() -> None:
-    raw = spoken()[:-1] + b',"z":1.500,"big":' + b"9" * 77 + b"}"
+    raw = framed()[:-1] + b',"z":1.500,"big":' + b"9" * 77 + b"}"
     (trade,) = decode(raw, RECEIVED_NS).trades
     assert trade.extra == '{"big":' + "9" * 77 + ',"z":1.500}'
 
@@ -133,7 +133,7 @@ def test_unknown_fields_are_kept_to_the_letter() -> None:
 def test_what_is_wrong_with_a_trade_is_named_and_the_trade_is_kept(
     changes: dict[str, object], reason: str
 ) -> None:
-    assert reason_of(spoken(**changes)) == reason
+    assert reason_of(framed(**changes)) == reason
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_what_is_wrong_with_a_trade_is_named_and_the_trade_is_kept(
     ],
 )
 def test_what_a_database_cannot_hold_never_reaches_extra(value: bytes) -> None:
-    raw = spoken()[:-1] + b',"note":' + value + b"}"
+    raw = framed()[:-1] + b',"note":' + value + b"}"
     assert reason_of(raw) in {"unknown field cannot be kept", "nested too deeply", "not JSON"}
 
 
-def test_a_hash_is_told_in_lower_case() -> None:
-    assert decode(spoken(transaction_hash=HASH.upper().replace("X", "x")), RECEIVED_NS).trades == (
-        printed(),
+def test_a_hash_is_in_lower_case() -> None:
+    assert decode(framed(transaction_hash=HASH.upper().replace("X", "x")), RECEIVED_NS).trades == (
+        sample_trade(),
     )

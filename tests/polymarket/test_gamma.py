@@ -80,7 +80,7 @@ def test_a_market_of_v2_has_its_positions_as_tokens_and_a_padded_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "at"),
+    ("value", "at"),
     [
         ("2026-05-01T12:00:00Z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
         ("2026-05-01T12:00:00.5Z", datetime(2026, 5, 1, 12, 0, 0, 500_000, tzinfo=UTC)),
@@ -95,12 +95,12 @@ def test_a_market_of_v2_has_its_positions_as_tokens_and_a_padded_id() -> None:
         (None, None),
     ],
 )
-def test_times_are_read_in_every_format_or_not_at_all(told: object, at: datetime | None) -> None:
-    assert gamma.parse_market(changed(ACTIVE, endDate=told)).end_at == at
+def test_times_are_read_in_every_format_or_not_at_all(value: object, at: datetime | None) -> None:
+    assert gamma.parse_market(changed(ACTIVE, endDate=value)).end_at == at
 
 
 @pytest.mark.parametrize(
-    ("told", "volume"),
+    ("value", "volume"),
     [
         ("12.5", Decimal("12.5")),
         (12.5, Decimal("12.5")),
@@ -114,8 +114,8 @@ def test_times_are_read_in_every_format_or_not_at_all(told: object, at: datetime
         ({}, None),
     ],
 )
-def test_the_volume_is_an_exact_amount_or_unknown(told: object, volume: Decimal | None) -> None:
-    assert gamma.parse_market(changed(ACTIVE, volume=told)).volume == volume
+def test_the_volume_is_an_exact_amount_or_unknown(value: object, volume: Decimal | None) -> None:
+    assert gamma.parse_market(changed(ACTIVE, volume=value)).volume == volume
 
 
 def test_the_volume_is_taken_from_its_number_when_its_text_is_missing() -> None:
@@ -176,7 +176,7 @@ def test_what_is_no_object_is_rejected_by_name(raw: bytes, reason: str) -> None:
     assert gamma.resolved_at_ms(raw) is None
 
 
-def test_text_that_no_database_holds_is_replaced() -> None:
+def test_text_that_the_database_cannot_store_is_replaced() -> None:
     market = gamma.parse_market(changed(ACTIVE, question="a\0b", outcomes=["\0", "No"]))
     assert market.question == "a�b"
     assert "\0" not in market.assets[0].outcome
@@ -186,7 +186,7 @@ def test_text_that_no_database_holds_is_replaced() -> None:
     assert len(payload) <= 2_000
 
 
-def test_the_evidence_shows_what_the_word_was_taken_from() -> None:
+def test_the_evidence_shows_the_fields_that_were_read() -> None:
     payload = json.loads(gamma.observe(FINAL, MARKET, AT_MS).payload)
     assert payload == {
         "closed": True,
@@ -202,7 +202,7 @@ def test_closed_time_is_read_in_its_own_format() -> None:
     assert gamma.resolved_at_ms(ACTIVE) is None
 
 
-def test_a_key_that_is_said_twice_is_not_final() -> None:
+def test_a_duplicate_key_is_not_final() -> None:
     raw = FINAL.replace(b'"closed": true', b'"closed":false,"closed":true')
     assert gamma.observe(raw, MARKET, AT_MS).reason == "duplicate keys"
     nested = FINAL[:-1] + b',"x":[{"a":1,"a":2}]}'
@@ -217,7 +217,7 @@ def test_no_bytes_raise_anything_else_or_are_final(raw: bytes) -> None:
 
 
 @given(st.data())
-def test_a_damaged_answer_is_final_only_if_it_still_says_the_same(data: st.DataObject) -> None:
+def test_a_damaged_answer_is_final_only_with_the_same_outcome(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(FINAL) - 1))
     raw = FINAL[:at] + data.draw(st.binary(max_size=3)) + FINAL[at + 1 :]
     found = gamma.observe(raw, MARKET, AT_MS)
@@ -256,15 +256,15 @@ def _recorded() -> Path:
         ("gamma_market_sports_market_money_line", "", None),
     ],
 )
-def test_recorded_markets_get_the_word_they_deserve(
+def test_recorded_markets_give_the_right_observation(
     name: str, reason: str, shares: list[int] | None
 ) -> None:
     raw = (_recorded() / "gamma" / f"{name}.json").read_bytes()
     market = gamma.parse_market(raw)
     found = gamma.observe(raw, market, AT_MS)
     assert found.reason == reason
-    told = json.loads(json.loads(raw)["outcomePrices"])
-    assert in_order(found, market) == (None if reason else [Decimal(price) for price in told])
+    prices = json.loads(json.loads(raw)["outcomePrices"])
+    assert in_order(found, market) == (None if reason else [Decimal(price) for price in prices])
     assert shares is None or in_order(found, market) == shares
 
 

@@ -48,7 +48,7 @@ def test_a_peer_that_drips_is_cut_at_the_deadline(start: bytes) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_a_peer_that_says_nothing_is_cut_at_the_deadline() -> None:
+def test_a_silent_peer_is_cut_at_the_deadline() -> None:
     def silent(_request: str, ended: threading.Event) -> Iterable[bytes]:
         ended.wait(10)
         return []
@@ -91,7 +91,7 @@ def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA, tmp_
             assert time.monotonic() - began < 5
 
 
-def test_a_certificate_that_nobody_vouches_for_is_rejected(authority: trustme.CA) -> None:
+def test_a_certificate_of_an_unknown_authority_is_rejected(authority: trustme.CA) -> None:
     with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
         with pytest.raises(SourceUnavailable, match="certificate"):
             quick(5).get(peer.url)
@@ -173,7 +173,7 @@ def test_a_chunked_body_is_given_whole() -> None:
         b"",
     ],
 )
-def test_a_torn_answer_is_no_answer(part: bytes) -> None:
+def test_an_incomplete_answer_is_no_answer(part: bytes) -> None:
     with Peer(lambda _request, _ended: [part]) as peer, pytest.raises(SourceUnavailable):
         quick(5).get(peer.url)
 

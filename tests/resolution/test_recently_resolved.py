@@ -28,7 +28,7 @@ def test_a_pass_begins_at_every_interval() -> None:
 def test_the_pass_goes_on_until_it_reaches_what_is_known() -> None:
     resolved = started()
     assert resolved.listing is not None
-    resolved.listing.turn("next")
+    resolved.listing.advance("next")
     assert resolved.add_page([(ONE, WALL + 5), (TWO, WALL)], WALL + 10) == (ONE, TWO)
     assert resolved.listing is not None
     old = WALL - OVERLAP_MS - 1
@@ -54,7 +54,7 @@ def test_a_closing_in_the_future_does_not_move_the_watermark() -> None:
 def test_a_page_without_times_ends_the_pass_but_names_its_markets() -> None:
     resolved = started()
     assert resolved.listing is not None
-    resolved.listing.turn("next")
+    resolved.listing.advance("next")
     assert resolved.add_page([(ONE, None), (None, None)], WALL) == (ONE,)
     assert resolved.listing is None
 
@@ -62,7 +62,7 @@ def test_a_page_without_times_ends_the_pass_but_names_its_markets() -> None:
 def test_a_pass_that_failed_is_repeated_from_the_same_watermark() -> None:
     resolved = started()
     assert resolved.listing is not None
-    resolved.listing.turn("next")
+    resolved.listing.advance("next")
     resolved.add_page([(ONE, WALL + OVERLAP_MS * 5)], WALL + OVERLAP_MS * 5)
     resolved.failed()
     resolved.tick(60.0, WALL + OVERLAP_MS * 5)

@@ -1,12 +1,12 @@
 from actors.model.trade import TokenId, Trade
 from actors.writer.feed_comparison import MOST_AT_ONCE, FeedComparison
-from tests.polymarket.feed_samples import printed
+from tests.polymarket.feed_samples import sample_trade
 
 ONE, OTHER = "a-0000", "b-0003"
 
 
 def at(ms: int, **changes: object) -> Trade:
-    return printed(traded_at_ms=1_790_000_000_000 + ms, **changes)
+    return sample_trade(traded_at_ms=1_790_000_000_000 + ms, **changes)
 
 
 def test_a_trade_that_both_feeds_report_is_nobodys_fault() -> None:

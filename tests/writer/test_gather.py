@@ -8,7 +8,7 @@ from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import Rejection, TokenId, trade_hash
 from actors.writer.gather import FindingsBatch, TradeBatch, batch, replay
-from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, printed, spoken
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
@@ -27,7 +27,7 @@ def frames(
         connection="a",
         received_at_ns=RECEIVED_NS,
         occurrences=occurrences,
-        raws=(spoken(), spoken(side="SELL")) if raws is None else raws,
+        raws=(framed(), framed(side="SELL")) if raws is None else raws,
         hashes=hashes,
     )
 
@@ -45,7 +45,7 @@ def test_nothing_is_gathered_at_first() -> None:
 
 def test_told_and_read_frames_are_gathered_alike() -> None:
     told, read = TradeBatch(), TradeBatch()
-    trades = (printed(), printed(side="SELL", occurrence=3))
+    trades = (sample_trade(), sample_trade(side="SELL", occurrence=3))
     told.frames(4, "a", trades, tuple(map(trade_hash, trades)))
     read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
@@ -70,14 +70,14 @@ def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
 ) -> None:
     read = TradeBatch()
     read.entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
-    assert read.hashes == [trade_hash(printed()), trade_hash(printed(side="SELL"))]
+    assert read.hashes == [trade_hash(sample_trade()), trade_hash(sample_trade(side="SELL"))]
 
 
 def test_records_in_a_row_are_one_stretch() -> None:
     gathered = TradeBatch()
-    gathered.frames(4, "a", (printed(), printed(side="SELL")), (11, 12))
+    gathered.frames(4, "a", (sample_trade(), sample_trade(side="SELL")), (11, 12))
     gathered.fact(5, STOPPED)
-    gathered.frames(7, "a", (printed(),), (13,))
+    gathered.frames(7, "a", (sample_trade(),), (13,))
 
     assert gathered.stretches == [(4, 5), (7, 7)]
     assert gathered.records == 3
@@ -109,7 +109,7 @@ def test_a_fact_is_gathered_from_the_journal_too() -> None:
 
 def test_trades_and_rejections_of_an_earlier_process_are_counted_as_recovered() -> None:
     gathered = TradeBatch()
-    bad = b"[" + spoken() + b"," + spoken(price="7") + b"]"
+    bad = b"[" + framed() + b"," + framed(price="7") + b"]"
     gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
     gathered.entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
     gathered.entry(entry(6, frames(1, 1)), opened_at_seq=6)
@@ -140,14 +140,14 @@ def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
         connection="a",
         received_at_ns=RECEIVED_NS,
         occurrences=(0, 3),
-        raw=b"[" + spoken() + b"," + spoken(side="SELL") + b",{}]",
+        raw=b"[" + framed() + b"," + framed(side="SELL") + b",{}]",
         hashes=(11,),
     )
     gathered = TradeBatch()
     gathered.entry(entry(4, old), opened_at_seq=5)
 
-    assert gathered.trades == [printed(side="SELL", occurrence=3)]
-    assert gathered.hashes == [trade_hash(printed(side="SELL", occurrence=3))]
+    assert gathered.trades == [sample_trade(side="SELL", occurrence=3)]
+    assert gathered.hashes == [trade_hash(sample_trade(side="SELL", occurrence=3))]
     assert [aside.rejection.payload for aside in gathered.rejections] == [b"{}"]
 
 
@@ -185,7 +185,7 @@ def test_a_replay_gives_rejections_verbatim() -> None:
 
 def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
     gathered, knowledge = TradeBatch(), FindingsBatch()
-    gathered.frames(4, "a", (printed(),), (trade_hash(printed()),), (rejection(),))
+    gathered.frames(4, "a", (sample_trade(),), (trade_hash(sample_trade()),), (rejection(),))
     gathered.fact(9, STOPPED)
     gathered.fact(2, ALIVE)
     market = Market(
@@ -222,8 +222,8 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
     made = batch(gathered, knowledge, (event,), 10)
 
     assert made == Batch(
-        trades=(printed(),),
-        hashes=(trade_hash(printed()),),
+        trades=(sample_trade(),),
+        hashes=(trade_hash(sample_trade()),),
         rejections=(RejectedRow(seq=4, index=0, connection="a", rejection=rejection()),),
         facts=((2, ALIVE), (9, STOPPED)),
         events=(event,),
