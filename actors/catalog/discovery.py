@@ -5,7 +5,7 @@
 3. Markets that the last sweep did not list: have they closed?
 4. The next page of the sweep through everything, at start and every 30 minutes.
 
-Times are monotonic seconds, except for the watermark of the polls, which is wall clock.
+Times are monotonic seconds, except for the latest start of the polls, which is wall clock.
 """
 
 import heapq
@@ -88,7 +88,7 @@ class Discovery:
         """Note the time and start what is due; return whether a sweep starts."""
         self._now, self._wall = now, wall
         if self._newest is None and not self._filters.markets and now >= self._newest_at:
-            # A clock that was ahead and is set back has left the watermark in the future.
+            # A clock that was ahead and is set back has left the latest start in the future.
             since = min(self._latest_start.since, wall - OVERLAP)
             self._newest = newest(since, tags=self._tags)
             self._newest_at = now + self._discovery_s
