@@ -314,8 +314,8 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
 
     Attributes:
         busy: Its busiest tokens, a few.
-        unheard: Tokens that were asked for again and again, and no `book` came.
-        deaf: It was found deaf once too often: another connection had better take over.
+        unanswered: Tokens that were subscribed several times, and no `book` came.
+        misses_trades: It has missed trades too often and should be replaced.
         wakes_at: When it is to be told the time again, at the latest; 0.0: soon.
     """
 
@@ -334,8 +334,8 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
     proven_until_ns: int
     unknown_total: int
     busy: Busiest = ()
-    unheard: tuple[TokenId, ...] = ()
-    deaf: bool = False
+    unanswered: tuple[TokenId, ...] = ()
+    misses_trades: bool = False
     wakes_at: float = 0.0
 
 

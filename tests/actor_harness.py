@@ -64,7 +64,7 @@ def removed(*numbers: int) -> UniverseChanged:
 
 
 def connection_report(
-    child: str, incarnation: int, state: str, epoch: int, **said: Any
+    child: str, incarnation: int, state: str, epoch: int, **figures: Any
 ) -> ConnectionReport:
     counts: dict[str, Any] = dict.fromkeys(
         (
@@ -85,12 +85,12 @@ def connection_report(
         now=0.0,
         state=state,
         epoch=epoch,
-        **{**counts, "last_data_at": 0.0, **said},
+        **{**counts, "last_data_at": 0.0, **figures},
     )
 
 
 class MeasuredFakeJournal(FakeJournal):
-    """A journal in memory that can be asked how it is, and whose disk can break."""
+    """A journal in memory with figures, and a disk that can break."""
 
     broken: JournalFailed | None = None
 
@@ -134,11 +134,11 @@ class House:
     def __init__(
         self, *, per_connection: int = 2, starts_per_tick: int = 100, redundancy: int = 1
     ) -> None:
-        self.writer, self.told_writer = Address(), Box()
+        self.writer, self.writer_box = Address(), Box()
         self.journal = MeasuredFakeJournal()
-        self.births: list[tuple[str, FakeRef]] = []
+        self.starts: list[tuple[str, FakeRef]] = []
         self.specs: list[ConnectionSpec] = []
-        self.unborn: dict[str, Exception] = {}
+        self.start_errors: dict[str, Exception] = {}
         self.mute: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
         self.beats = 0
@@ -162,7 +162,7 @@ class House:
             ),
             children=self.children,
             plan=Plan(redundancy=redundancy, per_connection=per_connection, seed=0),
-            recorder=Recorder(self.journal, self.told_writer, inflight_max=1_000_000),
+            recorder=Recorder(self.journal, self.writer_box, inflight_max=1_000_000),
             health=health,
             journal=self.journal,
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
@@ -177,33 +177,33 @@ class House:
     def _vital(self, name: str, silence_s: float, address: Address) -> VitalChild:
         return VitalChild(
             spec=ChildSpec(id=name, vital=True, silence_s=silence_s, stop_s=5.0),
-            start=lambda _incarnation, _at: self._bear(name),
+            start=lambda _incarnation, _at: self._start(name),
             address=address,
         )
 
     def _start_connection(
         self, spec: ConnectionSpec, _incarnation: int, _at: Tick
     ) -> "pykka.ActorRef[Any]":
-        ref = self._bear(spec.name)
+        ref = self._start(spec.name)
         self.specs.append(spec)
         return ref
 
-    def _bear(self, name: str) -> "pykka.ActorRef[Any]":
-        if name in self.unborn:
-            raise self.unborn[name]
+    def _start(self, name: str) -> "pykka.ActorRef[Any]":
+        if name in self.start_errors:
+            raise self.start_errors[name]
         ref = FakeRef()
-        self.births.append((name, ref))
+        self.starts.append((name, ref))
         return cast("pykka.ActorRef[Any]", ref)
 
-    def born(self) -> list[str]:
-        return [name for name, _ in self.births]
+    def started(self) -> list[str]:
+        return [name for name, _ in self.starts]
 
     def ref(self, name: str) -> FakeRef:
-        """Return the latest life of a child."""
-        return [ref for born, ref in self.births if born == name][-1]
+        """Return the latest incarnation of a child."""
+        return [ref for started, ref in self.starts if started == name][-1]
 
     def incarnation(self, name: str) -> int:
-        return self.born().count(name)
+        return self.started().count(name)
 
     # ----------------------------------------------------------------- time
 
@@ -213,12 +213,12 @@ class House:
         return self
 
     def tick(self, after_s: float = 1.0) -> "House":
-        """Let time pass in one step; who lives reports afterwards."""
+        """Let time pass in one step; children that run report afterwards."""
         self.now += after_s
         self.wall_ns += int(after_s * 1e9)
         self.actor.on_receive(Tick(now=self.now, wall_ns=self.wall_ns))
         drain(self.actor)
-        for name in dict.fromkeys(self.born()):
+        for name in dict.fromkeys(self.started()):
             if name not in self.mute and self.ref(name).alive:
                 self.report(name)
         return self
@@ -229,7 +229,7 @@ class House:
         return self
 
     def begin(self, *numbers: int) -> "House":
-        """Let everybody be born who listens to these markets."""
+        """Start all children, and connections that listen to these markets."""
         self.tick()
         if numbers:
             self.tell(added(*numbers))
@@ -238,8 +238,8 @@ class House:
     # -------------------------------------------------------------- reports
 
     def report(self, name: str, *, incarnation: int = 0, epoch: int = 0) -> None:
-        life = incarnation or self.incarnation(name)
-        who: dict[str, Any] = {"child": name, "incarnation": life, "now": self.now}
+        number = incarnation or self.incarnation(name)
+        who: dict[str, Any] = {"child": name, "incarnation": number, "now": self.now}
         match name:
             case "writer":
                 self.tell(WriterReport(**who, state="live", waiting=0))
@@ -255,14 +255,14 @@ class House:
                 counts: dict[str, Any] = {"recorded_total": 3, "conflicts_total": 0, "waiting": 0}
                 self.tell(ResolutionReport(**who, **counts, pending=(), sources=()))
             case _:
-                self.tell(connection_report(name, life, "listening", epoch or self.epoch(name)))
+                self.tell(connection_report(name, number, "listening", epoch or self.epoch(name)))
 
     def epoch(self, name: str) -> int:
-        """Return the epoch of the present life, a number of its own."""
-        return 10_000 + self.births.index((name, self.ref(name)))
+        """Return the epoch of the current incarnation, a number of its own."""
+        return 10_000 + self.starts.index((name, self.ref(name)))
 
     def end(self, name: str, reason: str, *, retry_after_s: float | None = None) -> None:
-        """Let a connection end as it does when that was to be expected."""
+        """Let a connection end in an expected way."""
         self.tell(
             ConnectionEnded(
                 child=name,
@@ -291,12 +291,12 @@ class House:
     # ------------------------------------------------------------------ seen
 
     def facts(self, kind: type[F]) -> list[F]:
-        said = [decode(body) for body in self.journal.bodies.values()]
-        return [one for one in said if isinstance(one, kind)]
+        records = [decode(body) for body in self.journal.bodies.values()]
+        return [one for one in records if isinstance(one, kind)]
 
     def noted(self, connection: str) -> list[tuple[str, str]]:
-        """Return (event, reason) of this connection, in all lives of the writer."""
-        refs = [ref for name, ref in self.births if name == "writer"]
+        """Return (event, reason) of this connection, in all incarnations of the writer."""
+        refs = [ref for name, ref in self.starts if name == "writer"]
         notes = [note for ref in refs for note in ref.of(ConnectionNoted)]
         return [(note.event, note.reason) for note in notes if note.connection == connection]
 

@@ -314,8 +314,8 @@ class ConnectionActor(BaseActor):
             now,
             self._coverage,
             self._socket,
-            unheard=self._subscription.unanswered,
-            deaf=self._missed_tokens.too_many(now, self._coverage.waiting),
+            unanswered=self._subscription.unanswered,
+            misses_trades=self._missed_tokens.too_many(now, self._coverage.waiting),
             wakes_at=self._wakes_at(),
         )
         self._to.supervisor.tell(report)

@@ -151,7 +151,10 @@ class FeedConnections:
                 proven_until_ns=report.proven_until_ns,
             )
             handover.reported(
-                report.child, state, unconfirmed=report.unheard, misses_trades=report.deaf
+                report.child,
+                state,
+                unanswered=report.unanswered,
+                misses_trades=report.misses_trades,
             )
 
     def ended(self, connection: str) -> None:

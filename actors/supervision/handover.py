@@ -81,7 +81,7 @@ class Handover:
         self._complete_since: tuple[float, int] | None = None  # (monotonic s, wall clock ns)
         self._states: dict[str, MemberState] = {}
         self._tried: frozenset[TokenId] = frozenset()
-        self._unconfirmed: frozenset[TokenId] = frozenset()
+        self._unanswered: frozenset[TokenId] = frozenset()
         self._misses_trades = False
 
     @property
@@ -96,7 +96,7 @@ class Handover:
         connection: str,
         state: MemberState,
         *,
-        unconfirmed: tuple[TokenId, ...],
+        unanswered: tuple[TokenId, ...],
         misses_trades: bool,
     ) -> None:
         """Take the report of one of the two.
@@ -104,18 +104,18 @@ class Handover:
         Args:
             connection: Its name.
             state: Its state.
-            unconfirmed: Tokens whose subscription the exchange never confirmed.
+            unanswered: Tokens whose subscriptions the exchange never confirmed.
             misses_trades: It keeps missing trades that another feed received.
         """
         self._states[connection] = state
         if connection == self.active:
-            self._unconfirmed, self._misses_trades = frozenset(unconfirmed), misses_trades
+            self._unanswered, self._misses_trades = frozenset(unanswered), misses_trades
 
     def ended(self, connection: str) -> None:
         """Forget the state of one of the two; its incarnation is over."""
         self._states.pop(connection, None)
         if connection == self.active:
-            self._unconfirmed, self._misses_trades = frozenset(), False
+            self._unanswered, self._misses_trades = frozenset(), False
 
     # ----------------------------------------------------------------- start
 
@@ -132,7 +132,7 @@ class Handover:
             return ""
         if self._misses_trades:
             return "token_missed"
-        if self._unconfirmed - self._tried:
+        if self._unanswered - self._tried:
             return "unconfirmed"
         return "scheduled" if now >= self._due_at else ""
 
@@ -141,7 +141,7 @@ class Handover:
         self._serial += 1
         self.successor, self.reason = f"{self.slot}.{self._serial}", reason
         self._started_at, self._complete_since = now, None
-        self._tried |= self._unconfirmed
+        self._tried |= self._unanswered
         return self.successor
 
     # ------------------------------------------------------------------- end
@@ -169,7 +169,7 @@ class Handover:
         predecessor, self.active, self.successor = self.active, self.successor, ""
         self._states.pop(predecessor, None)
         self._due_at = due_at
-        self._unconfirmed, self._misses_trades = frozenset(), False
+        self._unanswered, self._misses_trades = frozenset(), False
         return predecessor
 
     def abandon(self, now: float) -> str:

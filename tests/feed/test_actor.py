@@ -408,7 +408,7 @@ def test_it_rests_though_a_token_was_asked_for_in_vain_again_and_again() -> None
     house.hear(a_book(YES))
     for _ in range(95):
         house.tick(1)
-    assert house.supervisor.last(ConnectionReport).unheard == (NO,)
+    assert house.supervisor.last(ConnectionReport).unanswered == (NO,)
     house.tick(5)
 
     assert wakes_in(house) > 0.0

@@ -62,10 +62,10 @@ def test_a_token_that_was_asked_for_twice_in_vain_is_reported() -> None:
         house.tick()
 
     said = house.supervisor.last(ConnectionReport)
-    assert (said.unheard, said.confirmed) == ((NO,), 1)
+    assert (said.unanswered, said.confirmed) == ((NO,), 1)
     house.hear(a_book(NO))
     house.tick()
-    assert house.supervisor.last(ConnectionReport).unheard == ()
+    assert house.supervisor.last(ConnectionReport).unanswered == ()
 
 
 def test_nobody_is_asked_again_while_the_whole_exchange_is_silent() -> None:
@@ -184,7 +184,7 @@ def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
     assert (closed.reason, ended(house)) == ("exchange_silent", "reset")
 
 
-# ------------------------------------------------------------------------ deaf
+# --------------------------------------------------------------- missed trades
 
 
 def seen(token: str, at_ms: int) -> Trade:
@@ -241,7 +241,7 @@ def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
     house.actor.on_receive(doubt)
 
     assert len(house.facts(facts.TokensReleased)) == 1
-    assert not house.supervisor.last(ConnectionReport).deaf
+    assert not house.supervisor.last(ConnectionReport).misses_trades
 
 
 def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
@@ -251,7 +251,7 @@ def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
     house.actor.on_receive(RecheckCoverage(trades=(seen(YES, now_ms - 10_000),)))
     house.tick()
 
-    assert house.supervisor.last(ConnectionReport).deaf
+    assert house.supervisor.last(ConnectionReport).misses_trades
 
 
 def test_a_connection_that_has_ended_has_no_doubts() -> None:

@@ -1,4 +1,4 @@
-"""The supervisor, unstarted: its household, time, the stop, health."""
+"""The supervisor, unstarted: its children, time, the stop, health."""
 
 import pytest
 
@@ -19,14 +19,14 @@ from tests.actor_harness import SLOT, START, House, added, connection_report
 from tests.clocks import DAY_S, HOUR_S
 
 
-def test_the_first_tick_brings_the_vital_children_and_the_lifecycle_connection() -> None:
+def test_the_first_tick_starts_the_vital_children_and_the_lifecycle_connection() -> None:
     house = House().tick()
 
-    assert sorted(house.born()) == ["catalog", "lifecycle", "resolution", "writer"]
+    assert sorted(house.started()) == ["catalog", "lifecycle", "resolution", "writer"]
     assert house.specs[0].lifecycle
 
 
-def test_time_is_passed_on_once_a_second() -> None:
+def test_time_is_sent_on_once_a_second() -> None:
     house = House().begin()
     house.ref("writer").clear()
     for _ in range(8):
@@ -35,38 +35,38 @@ def test_time_is_passed_on_once_a_second() -> None:
     assert len(house.ref("writer").of(Tick)) == 2
 
 
-def test_a_sign_of_life_is_journalled_every_5_s() -> None:
+def test_process_alive_is_journalled_every_5_s() -> None:
     house = House().ticks(11)
 
     assert len(house.facts(facts.ProcessAlive)) == 3
 
 
-# Faults of a clock that steps: no sign of life until it is caught up, one at every tick, or a
-# child that is taken for dead.
+# Faults that a step of the clock may cause: no ProcessAlive until the time is caught up, one at
+# every Tick, or a child that is taken for dead.
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
-def test_signs_of_life_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
+def test_process_alive_comes_by_the_monotonic_clock_and_shows_the_wall_clock(step_s: float) -> None:
     house = House().begin(1)
-    before, born = len(house.facts(facts.ProcessAlive)), house.born()
+    before, started = len(house.facts(facts.ProcessAlive)), house.started()
     house.wall_ns += int(step_s * 1e9)
     shown_ns = house.wall_ns
     house.ticks(60)
 
-    signs = house.facts(facts.ProcessAlive)[before:]
-    assert len(signs) == 12
-    assert all(shown_ns < sign.at_ns <= house.wall_ns for sign in signs)
-    assert house.born() == born
+    records = house.facts(facts.ProcessAlive)[before:]
+    assert len(records) == 12
+    assert all(shown_ns < record.at_ns <= house.wall_ns for record in records)
+    assert house.started() == started
     assert house.health().uptime_s == house.now - START
 
 
-def test_it_beats_only_when_it_has_come_to_the_end_of_a_tick() -> None:
+def test_it_beats_only_at_the_end_of_a_tick() -> None:
     house = House().begin()
     before = house.beats
     house.tick(0.25).tick(0.25)
     assert house.beats == before + 2
 
-    house.unborn["resolution"] = SystemError("a bug of ours")
+    house.start_errors["resolution"] = SystemError("a bug of ours")
     house.crash("resolution")
     with pytest.raises(SystemError):
         house.ticks(10)
@@ -88,27 +88,27 @@ def test_a_stop_ends_every_connection_at_once() -> None:
     assert not house.ref("writer").of(Retire)
 
 
-def test_nobody_is_born_while_stopping() -> None:
+def test_nothing_starts_while_stopping() -> None:
     house = House().begin(1)
     house.tell(StopListening(), added(2))
-    born = house.born()
+    started = house.started()
     house.end(SLOT, "stopped")
     house.crash("writer")
     house.ticks(100)
 
-    assert house.born() == born
+    assert house.started() == started
 
 
-def test_a_connection_that_waits_for_its_birth_is_forgotten_at_the_stop() -> None:
+def test_a_connection_that_waits_for_its_start_is_removed_at_the_stop() -> None:
     house = House(starts_per_tick=1).begin()
     house.tell(added(1, 2, 3), StopListening())
 
     assert house.tell().actor.on_receive(GetListening()) == 1
     house.ticks(5)
-    assert not [name for name in house.born() if name.startswith("feed")]
+    assert not [name for name in house.started() if name.startswith("feed")]
 
 
-def test_the_stop_is_told_of_each_connection_though_time_stands_still() -> None:
+def test_the_stop_learns_of_each_end_without_ticks() -> None:
     house = House().begin(1)
     house.tell(StopListening())
     assert house.actor.on_receive(GetListening()) == 2
@@ -119,7 +119,7 @@ def test_the_stop_is_told_of_each_connection_though_time_stands_still() -> None:
     assert house.noted(SLOT)[-1] == ("disconnected", "stopped")
 
 
-def test_health_says_that_we_are_stopping() -> None:
+def test_health_says_that_it_stops() -> None:
     assert House().begin().tell(StopListening()).health().state == "stopping"
 
 
@@ -183,7 +183,7 @@ def test_the_death_of_the_writer_leaves_the_count_of_commits_unsure() -> None:
     assert (accounting.balanced, accounting.adjusted) == (True, -1)
 
 
-def test_before_time_begins_there_is_no_health() -> None:
+def test_before_the_first_tick_there_is_no_health() -> None:
     with pytest.raises(TimeoutError):
         House().tell(GetHealth())
 

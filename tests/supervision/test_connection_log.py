@@ -1,4 +1,4 @@
-"""What people find in `connection_events`."""
+"""The rows of `connection_events`."""
 
 from tests.actor_harness import SLOT, House
 
@@ -19,18 +19,18 @@ def test_an_opening_after_an_end_is_called_reconnected_with_the_reason_of_the_en
     ]
 
 
-def test_a_connection_is_told_to_be_open_once() -> None:
+def test_a_connection_is_recorded_as_open_once() -> None:
     assert len(House().begin(1).ticks(5).noted(SLOT)) == 1
 
 
-def test_lives_that_never_listened_are_called_failed_once_for_each_reason() -> None:
+def test_incarnations_that_never_listened_are_called_failed_once_for_each_reason() -> None:
     house = House().tick()
     house.mute.add(SLOT)
     house.begin(1)
     for reason in ("dns", "dns", "http_429", "dns"):
-        lives = house.incarnation(SLOT)
+        starts = house.incarnation(SLOT)
         house.end(SLOT, reason)
-        while house.incarnation(SLOT) == lives:
+        while house.incarnation(SLOT) == starts:
             house.tick()
 
     assert house.noted(SLOT) == [("failed", "dns"), ("failed", "http_429"), ("failed", "dns")]

@@ -1,4 +1,4 @@
-"""The supervisor, unstarted: who dies, who is born again, and when the process ends instead."""
+"""The supervisor, unstarted: deaths, restarts, and when the process ends instead."""
 
 from actors.errors import JournalFailed
 from actors.messages import ChildDied, ConnectionEnded, Retire, Tick
@@ -14,7 +14,7 @@ def closed(house: House) -> list[facts.ListeningClosed]:
 # ------------------------------------------------------------------- expected
 
 
-def test_a_connection_that_ends_as_expected_is_born_again_after_a_backoff() -> None:
+def test_a_connection_that_ends_as_expected_is_restarted_after_a_backoff() -> None:
     house = House().begin(1)
     house.end(SLOT, "disconnected")
     house.tick(0.25)
@@ -29,13 +29,13 @@ def test_a_connection_that_ends_as_expected_is_born_again_after_a_backoff() -> N
 def test_backoff_doubles_to_a_minute_and_never_gives_up() -> None:
     house = House().begin(1)
     for _ in range(12):
-        lives = house.incarnation(SLOT)
+        starts = house.incarnation(SLOT)
         house.end(SLOT, "http_503")
         house.tick(1)
         for _ in range(61):
-            if house.incarnation(SLOT) == lives:
+            if house.incarnation(SLOT) == starts:
                 house.tick(1)
-        assert house.incarnation(SLOT) == lives + 1
+        assert house.incarnation(SLOT) == starts + 1
 
     assert house.fatal == []
 
@@ -50,7 +50,7 @@ def test_the_wait_that_a_server_asked_for_is_honoured() -> None:
     assert house.incarnation(SLOT) == 2
 
 
-def test_an_end_that_was_told_closes_no_epoch_twice() -> None:
+def test_an_end_that_was_reported_closes_no_epoch_twice() -> None:
     house = House().begin(1)
     house.end(SLOT, "disconnected")
     house.ticks(3)
@@ -61,7 +61,7 @@ def test_an_end_that_was_told_closes_no_epoch_twice() -> None:
 # ----------------------------------------------------------------- unexpected
 
 
-def test_a_crashed_connection_is_born_at_once_and_its_epoch_is_closed_exactly_once() -> None:
+def test_a_crashed_connection_is_restarted_at_once_and_its_epoch_is_closed_exactly_once() -> None:
     house = House().begin(1)
     epoch = house.epoch(SLOT)
     house.crash(SLOT)
@@ -74,7 +74,7 @@ def test_a_crashed_connection_is_born_at_once_and_its_epoch_is_closed_exactly_on
     assert house.health().restarts.children == {SLOT: 1}
 
 
-def test_the_close_of_the_dead_is_journalled_as_soon_as_there_is_room() -> None:
+def test_the_close_of_a_dead_connection_is_journalled_as_soon_as_there_is_space() -> None:
     house = House().begin(1)
     house.journal.full = True
     house.crash(SLOT)
@@ -101,8 +101,8 @@ def test_a_crash_loop_is_slowed_to_one_try_in_five_minutes_and_harms_nobody_else
     assert house.fatal == []
 
 
-def test_the_last_word_may_come_after_death_was_seen() -> None:
-    """An actor counts as dead before its shell tells why."""
+def test_the_reason_may_arrive_after_the_death_was_found() -> None:
+    """An actor counts as dead before it reports why."""
     house = House().begin(1)
     house.ref(SLOT).alive = False
     house.tick(0.25)
@@ -114,15 +114,15 @@ def test_the_last_word_may_come_after_death_was_seen() -> None:
     assert house.noted(SLOT)[1] == ("disconnected", "disconnected")
 
 
-def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
+def test_a_reason_counts_however_many_ticks_stand_before_it() -> None:
     house = House().begin(1)
     incarnation = house.incarnation(SLOT)
     house.ref(SLOT).alive = False
-    word = ConnectionEnded(
+    ended = ConnectionEnded(
         child=SLOT, incarnation=incarnation, epoch=0, reason="reset", detail="", retry_after_s=None
     )
-    house.actor.actor_ref.tell(word)
-    for _ in range(40):  # they were told before, and the supervisor is far behind
+    house.actor.actor_ref.tell(ended)
+    for _ in range(40):  # they were sent before, and the supervisor is far behind
         house.now += 0.25
         house.actor.on_receive(Tick(now=house.now, wall_ns=house.wall_ns))
     drain(house.actor)
@@ -132,10 +132,10 @@ def test_a_last_word_counts_however_many_ticks_stand_before_it() -> None:
     assert house.noted(SLOT)[1] == ("disconnected", "reset")
 
 
-def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
+def test_many_ends_that_are_reported_late_do_not_end_the_process() -> None:
     numbers = range(1, 31)
     house = House().begin(*numbers)
-    names = [name for name in house.born() if name[1:2] == "-"]
+    names = [name for name in house.started() if name[1:2] == "-"]
     for name in names:
         house.ref(name).alive = False
     house.tick(0.25)
@@ -146,7 +146,7 @@ def test_many_ends_that_are_told_too_late_do_not_end_the_process() -> None:
     assert house.fatal == []
 
 
-def test_a_death_without_a_word_is_found_within_5_s() -> None:
+def test_a_death_without_a_reason_is_found_within_5_s() -> None:
     house = House().begin(1)
     house.ref(SLOT).alive = False
     house.ticks(5)
@@ -168,7 +168,7 @@ def test_silence_counts_as_death() -> None:
     assert [close.epoch for close in closed(house)] == [epoch]
 
 
-def test_an_abandoned_life_is_asked_to_end_should_it_wake() -> None:
+def test_an_abandoned_incarnation_is_asked_to_end_in_case_it_wakes() -> None:
     house = House().begin(1)
     abandoned = house.ref(SLOT)
     house.mute.add(SLOT)
@@ -178,9 +178,9 @@ def test_an_abandoned_life_is_asked_to_end_should_it_wake() -> None:
     assert abandoned.asked_to_stop
 
 
-def test_an_abandoned_life_has_no_say() -> None:
+def test_reports_of_an_abandoned_incarnation_change_nothing() -> None:
     house = House().begin(1)
-    house.crash(SLOT)  # so that the next birth is not at once
+    house.crash(SLOT)  # so that the next start is not at once
     house.tick(0.25)
     epoch = house.epoch(SLOT)
     house.mute.add(SLOT)
@@ -195,7 +195,7 @@ def test_an_abandoned_life_has_no_say() -> None:
     assert [close.epoch for close in closed(house)][1:] == [epoch]
 
 
-def test_a_report_of_an_earlier_life_is_not_taken_for_the_present_one() -> None:
+def test_a_report_of_an_earlier_incarnation_is_not_taken_for_the_current_one() -> None:
     house = House().begin(1)
     house.crash(SLOT)
     house.tick(0.25)
@@ -206,7 +206,7 @@ def test_a_report_of_an_earlier_life_is_not_taken_for_the_present_one() -> None:
     assert house.noted(SLOT) == noted
 
 
-def test_a_pause_of_the_whole_process_is_nobodys_silence() -> None:
+def test_a_pause_of_the_whole_process_is_no_silence() -> None:
     house = House().begin(1)
     house.tick(600)
     house.ticks(2)
@@ -217,7 +217,7 @@ def test_a_pause_of_the_whole_process_is_nobodys_silence() -> None:
 
 def test_threads_that_stay_stuck_end_the_process() -> None:
     house = House().begin(1, 2, 3, 4)
-    house.mute.update(name for name in house.born() if name[1:2] == "-")
+    house.mute.update(name for name in house.started() if name[1:2] == "-")
     house.ticks(48)
 
     assert house.fatal[0] == (70, "too many threads are stuck")
@@ -225,7 +225,7 @@ def test_threads_that_stay_stuck_end_the_process() -> None:
 
 def test_threads_that_woke_and_ended_are_not_stuck() -> None:
     house = House().begin(1, 2, 3, 4)
-    names = [name for name in house.born() if name[1:2] == "-"]
+    names = [name for name in house.started() if name[1:2] == "-"]
     for name in names:
         stuck = house.ref(name)
         house.mute.add(name)
@@ -241,9 +241,9 @@ def test_threads_that_woke_and_ended_are_not_stuck() -> None:
 
 def test_a_vital_child_that_dies_three_times_in_a_minute_ends_the_process() -> None:
     house = House().begin()
-    for lives in (1, 2, 3):
+    for starts in (1, 2, 3):
         assert house.fatal == []
-        assert house.incarnation("writer") == lives
+        assert house.incarnation("writer") == starts
         house.crash("writer")
         house.ticks(4)
 
@@ -257,7 +257,7 @@ def test_an_exit_code_is_passed_on() -> None:
     assert house.fatal == [(78, "ValueError: boom")]
 
 
-def test_what_no_life_can_survive_counts_though_the_dead_are_buried() -> None:
+def test_an_error_that_ends_every_incarnation_counts_after_the_restart_too() -> None:
     house = House().begin()
     house.ref("writer").alive = False
     house.ticks(5)
@@ -286,14 +286,14 @@ def test_the_death_of_the_supervisor_ends_the_process() -> None:
     assert house.fatal == [(70, "the supervisor died: ValueError: boom")]
 
 
-def test_without_threads_a_connection_waits_for_its_birth_and_others_live_on() -> None:
+def test_without_threads_a_connection_waits_for_its_start_and_others_go_on() -> None:
     house = House()
-    house.unborn[SLOT] = RuntimeError("can't start new thread")
+    house.start_errors[SLOT] = RuntimeError("can't start new thread")
     house.begin(1).ticks(5)
-    assert SLOT not in house.born()
+    assert SLOT not in house.started()
     assert house.incarnation("writer") == 1
 
-    del house.unborn[SLOT]
+    del house.start_errors[SLOT]
     house.ticks(61)
-    assert SLOT in house.born()
+    assert SLOT in house.started()
     assert house.fatal == []

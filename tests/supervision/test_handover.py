@@ -24,10 +24,10 @@ def report(
     name: str,
     reported: MemberState,
     *,
-    unconfirmed: tuple[TokenId, ...] = (),
+    unanswered: tuple[TokenId, ...] = (),
     misses_trades: bool = False,
 ) -> None:
-    handover.reported(name, reported, unconfirmed=unconfirmed, misses_trades=misses_trades)
+    handover.reported(name, reported, unanswered=unanswered, misses_trades=misses_trades)
 
 
 def step(handover: Handover, now: float) -> HandoverStep:
@@ -125,14 +125,14 @@ def test_a_connection_that_misses_trades_is_replaced_at_once() -> None:
 def test_for_tokens_without_a_book_a_slot_is_replaced_once() -> None:
     a, b = TokenId("1"), TokenId("2")
     handover = new_handover()
-    report(handover, SLOT, state(3), unconfirmed=(a,))
+    report(handover, SLOT, state(3), unanswered=(a,))
     assert handover.due(10.0) == "unconfirmed"
     new = handover.start(10.0, "unconfirmed")
     report(handover, new, state(3))
     handover.complete(due_at=5_000.0)
-    report(handover, new, state(3), unconfirmed=(a,))
+    report(handover, new, state(3), unanswered=(a,))
     assert handover.due(100.0) == ""
-    report(handover, new, state(2), unconfirmed=(a, b))
+    report(handover, new, state(2), unanswered=(a, b))
     assert handover.due(200.0) == "unconfirmed"
 
 

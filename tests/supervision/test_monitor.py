@@ -1,4 +1,4 @@
-"""What reports mean for connections: canaries, replacements, silence, deafness, splitting."""
+"""What reports mean for connections: canaries, handovers, silence, missed trades, splitting."""
 
 from decimal import Decimal
 
@@ -19,20 +19,20 @@ from tests.actor_harness import SLOT, House, added, connection_report, market, r
 NEXT = f"{SLOT}.1"
 
 
-def well(house: House, name: str, **said: object) -> None:
-    """Let a connection say that it hears all of its tokens, up to now."""
-    figures: dict[str, object] = {
+def well(house: House, name: str, **figures: object) -> None:
+    """Let a connection report that it listens to all of its tokens, up to now."""
+    reported: dict[str, object] = {
         "tokens": 2,
         "confirmed": 2,
         "proven_until_ns": house.wall_ns,
-        **said,
+        **figures,
     }
-    life = house.incarnation(name)
-    house.tell(connection_report(name, life, "listening", house.epoch(name), **figures))
+    number = house.incarnation(name)
+    house.tell(connection_report(name, number, "listening", house.epoch(name), **reported))
 
 
 def replaced(house: House) -> list[str]:
-    return [name for name in house.born() if "." in name]
+    return [name for name in house.started() if "." in name]
 
 
 def retired(house: House, name: str) -> list[str]:
@@ -40,18 +40,18 @@ def retired(house: House, name: str) -> list[str]:
 
 
 def serve(house: House, names: tuple[str, ...], seconds: int) -> House:
-    """Let time pass in which these hear everything."""
+    """Let time pass in which these listen to everything."""
     house.mute.update(names)
     for _ in range(seconds):
         house.tick()
         for name in names:
-            if name in house.born() and house.ref(name).alive:
+            if name in house.started() and house.ref(name).alive:
                 well(house, name)
     house.mute.difference_update(names)
     return house
 
 
-# ----------------------------------------------------------------- replacement
+# -------------------------------------------------------------------- handover
 
 
 def test_a_connection_is_replaced_about_every_six_hours() -> None:
@@ -67,7 +67,7 @@ def test_a_connection_is_replaced_about_every_six_hours() -> None:
 
 
 def aged(*numbers: int, **options: int) -> House:
-    """Return a house in which every connection has served its time, and its successor is born."""
+    """Return a house in which every connection has a successor, because of its age."""
     house = House(**options).begin(*numbers)
     house.tick(1.3 * 21_600)
     for _ in range(3):
@@ -75,7 +75,7 @@ def aged(*numbers: int, **options: int) -> House:
     return house
 
 
-def test_the_old_connection_retires_when_its_successor_hears_everything() -> None:
+def test_the_old_connection_retires_when_its_successor_listens_to_everything() -> None:
     house = aged(1)
     assert retired(house, SLOT) == []
     serve(house, (SLOT, NEXT), 4)
@@ -97,7 +97,7 @@ def test_the_status_counts_the_successor_alone_afterwards() -> None:
     assert house.health().assets.covered == 2
 
 
-def test_while_it_is_replaced_a_slot_is_told_of_changes_twice() -> None:
+def test_during_a_handover_both_connections_receive_changes() -> None:
     house = aged(1, per_connection=6)
     house.tell(added(2), removed(1))
 
@@ -106,7 +106,7 @@ def test_while_it_is_replaced_a_slot_is_told_of_changes_twice() -> None:
         assert [one.tokens for one in house.ref(name).of(Unsubscribe)] == [market(1).token_ids]
 
 
-def test_a_slot_that_closes_while_it_is_replaced_lets_both_go() -> None:
+def test_a_slot_that_closes_during_a_handover_retires_both() -> None:
     house = aged(1)
     house.tell(removed(1))
 
@@ -114,32 +114,32 @@ def test_a_slot_that_closes_while_it_is_replaced_lets_both_go() -> None:
     for name in (SLOT, NEXT):
         house.end(name, "released")
     house.ticks(100)
-    assert house.born().count(NEXT) == 1
+    assert house.started().count(NEXT) == 1
 
 
-def test_the_two_of_a_replacement_are_told_the_time_every_second_however_many_there_are() -> None:
+def test_both_connections_of_a_handover_receive_the_time_every_second_among_many() -> None:
     house = House().begin(*range(1, 401))
     names = ("a-0000", "a-0001")
-    house.mute.update(house.born())
-    for name in house.born():
+    house.mute.update(house.started())
+    for name in house.started():
         if name[1:2] == "-":
             well(house, name, wakes_at=house.now + 1e6)
     house.ticks(5)
     house.mute.add("a-0000.1")
-    well(house, "a-0000", deaf=True, wakes_at=house.now + 1e6)
+    well(house, "a-0000", misses_trades=True, wakes_at=house.now + 1e6)
     house.ticks(2)
     assert replaced(house) == ["a-0000.1"]
-    told = [len(house.ref(name).of(Tick)) for name in names]
+    ticks = [len(house.ref(name).of(Tick)) for name in names]
     for _ in range(8):
         house.tick()
         well(house, "a-0000", wakes_at=house.now + 1e6)
 
     after = [len(house.ref(name).of(Tick)) for name in names]
-    assert after[0] - told[0] == 8
-    assert after[1] - told[1] < 8
+    assert after[0] - ticks[0] == 8
+    assert after[1] - ticks[1] < 8
 
 
-def test_a_successor_that_hears_nothing_for_a_minute_goes_again() -> None:
+def test_a_successor_that_receives_too_little_for_a_minute_retires() -> None:
     house = aged(1)
     house.mute.update((SLOT, NEXT))
     for _ in range(62):
@@ -151,7 +151,7 @@ def test_a_successor_that_hears_nothing_for_a_minute_goes_again() -> None:
     assert [line.id for line in house.health().connections.each] == [SLOT, "lifecycle"]
 
 
-def test_one_that_ends_while_it_is_replaced_is_not_born_again() -> None:
+def test_one_that_ends_during_its_handover_is_not_restarted() -> None:
     house = aged(1)
     house.end(SLOT, "reset")
     serve(house, (NEXT,), 70)
@@ -180,18 +180,20 @@ def test_two_feeds_of_a_market_are_never_replaced_at_the_same_time() -> None:
     assert replaced(house) == ["a-0000.1", "b-0000.1"]
 
 
-@pytest.mark.parametrize("said", [{"deaf": True}, {"unheard": (TokenId("12"),), "confirmed": 1}])
-def test_a_connection_that_does_not_hear_all_is_replaced(said: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "figures", [{"misses_trades": True}, {"unanswered": (TokenId("12"),), "confirmed": 1}]
+)
+def test_a_connection_that_does_not_receive_all_is_replaced(figures: dict[str, object]) -> None:
     house = House().begin(1)
     house.mute.add(SLOT)
     for _ in range(3):
         house.tick()
-        well(house, SLOT, **said)
+        well(house, SLOT, **figures)
 
     assert replaced(house) == [NEXT]
 
 
-def test_nobody_is_replaced_while_we_stop() -> None:
+def test_nothing_is_replaced_during_the_stop() -> None:
     house = House().begin(1)
     house.actor._stopping = True
     house.tick(1.3 * 21_600).ticks(3)
@@ -206,7 +208,7 @@ def busy(house: House, name: str, busiest: Busiest) -> None:
     well(house, name, busy=busiest)
 
 
-def test_a_newborn_connection_carries_a_busy_token_of_another_as_its_canary() -> None:
+def test_a_new_connection_carries_a_busy_token_of_another_as_its_canary() -> None:
     house = House().begin(1, 2)
     assert [spec.canary for spec in house.specs] == [(), (), ()]
     house.mute.add("a-0001")
@@ -234,7 +236,7 @@ def heard_at(house: House, names: tuple[str, ...], at: float) -> None:
         well(house, name, last_data_at=at)
 
 
-def test_a_silence_of_most_connections_is_told_to_all_and_one_is_replaced_every_30_s() -> None:
+def test_of_a_silent_exchange_all_are_informed_and_one_is_replaced_every_30_s() -> None:
     house = House().begin(1, 2, 3, 4)
     names = tuple(f"a-{number:04}" for number in range(4))
     house.mute.update(names)
@@ -255,7 +257,7 @@ def test_a_silence_of_most_connections_is_told_to_all_and_one_is_replaced_every_
     assert not house.ref("a-0003").of(Tick)[-1].exchange_silent
 
 
-# ---------------------------------------------------------------------- deafness
+# ---------------------------------------------------------------- missed trades
 
 
 def a_trade(number: int) -> Trade:
@@ -270,7 +272,7 @@ def a_trade(number: int) -> Trade:
     )
 
 
-def test_the_feed_that_did_not_report_a_trade_is_asked_and_nobody_else() -> None:
+def test_only_the_feed_that_did_not_report_a_trade_is_asked_to_recheck() -> None:
     house = House(redundancy=2).begin(1)
     house.tell(TradesMissed(missed=(MissedTrade(a_trade(1), ("b-0000",)),)))
 
@@ -278,17 +280,17 @@ def test_the_feed_that_did_not_report_a_trade_is_asked_and_nobody_else() -> None
     assert house.ref("b-0000").of(RecheckCoverage) == []
 
 
-def test_trades_of_markets_that_left_the_plan_are_nobodys_fault() -> None:
+def test_trades_of_markets_that_left_the_plan_are_rechecked_by_none() -> None:
     house = House(redundancy=2).begin(1)
     house.tell(TradesMissed(missed=(MissedTrade(a_trade(2), ("b-0000",)),)))
 
     assert house.ref("a-0000").of(RecheckCoverage) == []
 
 
-# --------------------------------------------------------------------- crowding
+# --------------------------------------------------------------------- overload
 
 
-def test_the_hottest_market_of_a_connection_that_carried_too_much_gets_its_own() -> None:
+def test_the_busiest_market_of_an_overloaded_connection_gets_its_own() -> None:
     house = House(per_connection=6).begin(1, 2, 3)
     busy(house, SLOT, ((TokenId("22"), 90), (TokenId("11"), 3)))
     house.end(SLOT, "closed_1013")
@@ -299,14 +301,14 @@ def test_the_hottest_market_of_a_connection_that_carried_too_much_gets_its_own()
     assert slots["a-0001"] == ("21", "22")
 
 
-def test_nothing_is_planned_anew_while_we_stop() -> None:
+def test_the_plan_does_not_change_during_the_stop() -> None:
     house = House(per_connection=6).begin(1, 2)
     busy(house, SLOT, ((TokenId("22"), 90),))
     house.tell(StopListening())
     house.end(SLOT, "closed_1013")
     house.ticks(3)
 
-    assert house.born().count("a-0001") == 0
+    assert house.started().count("a-0001") == 0
     assert "a-0001" not in house.children.by_id
 
 
@@ -317,7 +319,7 @@ def test_a_connection_with_one_market_cannot_carry_less() -> None:
     house.ticks(5)
 
     assert house.incarnation(SLOT) == 2
-    assert [name for name in house.born() if name[1:2] == "-"] == [SLOT, SLOT]
+    assert [name for name in house.started() if name[1:2] == "-"] == [SLOT, SLOT]
 
 
 # -------------------------------------------------------------------- resolution

@@ -1,4 +1,4 @@
-"""The plan carried out: who is told what, and what is written down before."""
+"""The plan carried out: which messages are sent, and what is journalled before."""
 
 from random import Random
 
@@ -18,8 +18,8 @@ from tests.actor_harness import SLOT, House, added, market, removed
 from tests.fakes_box import FakeRef
 
 
-def said(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
-    """Return what is journalled of wanted and unwanted tokens, in order."""
+def journalled(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
+    """Return the journalled facts about wanted and unwanted tokens, in order."""
     found = []
     for body in house.journal.bodies.values():
         match facts.decode(body):
@@ -35,30 +35,30 @@ def orders(ref: FakeRef) -> list[object]:
 
 
 def slots_in(house: House) -> list[str]:
-    """Return the slots that somebody is in charge of."""
+    """Return the slots that have a connection."""
     names = [each.id for each in house.health().connections.each]
     return sorted(name for name in names if name[1:2] == "-")
 
 
-def test_tokens_are_journalled_as_wanted_before_anyone_listens() -> None:
+def test_tokens_are_journalled_as_wanted_before_any_connection_listens() -> None:
     house = House().tick()
-    before = house.born()
+    before = house.started()
     house.tell(added(1))
 
-    assert said(house) == [("want", ("11", "12"))]
-    assert house.born() == before
+    assert journalled(house) == [("want", ("11", "12"))]
+    assert house.started() == before
 
 
-def test_tokens_are_journalled_as_wanted_before_a_living_connection_is_told() -> None:
+def test_tokens_are_journalled_as_wanted_before_a_running_connection_is_sent_them() -> None:
     house = House(per_connection=4).begin(1)
-    told_when: list[int] = []
-    house.ref(SLOT).on_tell = lambda: told_when.append(len(said(house)))
+    journalled_then: list[int] = []
+    house.ref(SLOT).on_tell = lambda: journalled_then.append(len(journalled(house)))
     house.tell(added(2))
 
-    assert told_when == [2]
+    assert journalled_then == [2]
 
 
-def test_opened_slots_are_born_a_few_per_tick() -> None:
+def test_connections_of_new_slots_start_a_few_per_tick() -> None:
     house = House(starts_per_tick=2).tick().tick()
     house.tell(added(*range(1, 8)))
     counts = [len(house.tick(0.25).specs) for _ in range(5)]
@@ -72,7 +72,7 @@ def test_a_slot_that_is_full_is_followed_by_another_one() -> None:
     assert [spec.tokens for spec in house.specs[1:]] == [("11", "12"), ("21", "22")]
 
 
-def test_a_living_connection_is_told_of_more_tokens_and_others_are_not() -> None:
+def test_a_running_connection_is_sent_more_tokens_and_others_are_not() -> None:
     house = House(per_connection=4).begin(1, 2, 3)
     house.tell(added(4))
 
@@ -80,7 +80,7 @@ def test_a_living_connection_is_told_of_more_tokens_and_others_are_not() -> None
     assert orders(house.ref(SLOT)) == []
 
 
-def test_a_connection_that_is_born_later_takes_its_tokens_as_they_are_then() -> None:
+def test_a_connection_that_starts_later_takes_its_tokens_as_they_are_then() -> None:
     house = House(per_connection=6).tick().tick()
     house.tell(added(1, 2), added(3), removed(2))
     house.tick()
@@ -89,7 +89,7 @@ def test_a_connection_that_is_born_later_takes_its_tokens_as_they_are_then() -> 
     assert orders(house.ref(SLOT)) == []
 
 
-def test_a_connection_that_is_born_again_takes_its_tokens_as_they_are_then() -> None:
+def test_a_connection_that_restarts_takes_its_tokens_as_they_are_then() -> None:
     house = House(per_connection=6).begin(1)
     house.end(SLOT, "disconnected", retry_after_s=5)
     house.tick()
@@ -100,7 +100,7 @@ def test_a_connection_that_is_born_again_takes_its_tokens_as_they_are_then() -> 
     assert orders(house.ref(SLOT)) == []
 
 
-def test_a_market_that_goes_is_let_go_where_it_was_heard() -> None:
+def test_a_market_that_is_removed_is_unsubscribed_where_it_was() -> None:
     house = House(per_connection=4).begin(1, 2, 3)
     house.tell(removed(1))
 
@@ -108,10 +108,10 @@ def test_a_market_that_goes_is_let_go_where_it_was_heard() -> None:
         Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=house.wall_ns)
     ]
     assert orders(house.ref("a-0001")) == []
-    assert said(house)[-1] == ("unwant", ("11", "12"))
+    assert journalled(house)[-1] == ("unwant", ("11", "12"))
 
 
-def test_a_slot_that_becomes_empty_hears_its_tokens_to_the_end_and_retires() -> None:
+def test_the_connection_of_an_empty_slot_listens_to_the_end_of_its_tokens_and_retires() -> None:
     house = House().begin(1, 2)
     house.tell(removed(1))
     ref = house.ref(SLOT)
@@ -123,7 +123,7 @@ def test_a_slot_that_becomes_empty_hears_its_tokens_to_the_end_and_retires() -> 
     assert [line.id for line in house.health().connections.each] == ["a-0001", "lifecycle"]
 
 
-def test_a_retired_slot_hears_time_until_it_ends_and_is_not_born_again() -> None:
+def test_one_that_retires_receives_the_time_until_it_ends_and_is_not_restarted() -> None:
     house = House().begin(1)
     house.tell(removed(1))
     house.ref(SLOT).clear()
@@ -136,7 +136,7 @@ def test_a_retired_slot_hears_time_until_it_ends_and_is_not_born_again() -> None
     assert house.noted(SLOT)[-1] == ("disconnected", "released")
 
 
-def test_a_slot_too_many_is_emptied_while_the_other_feed_hears_its_tokens() -> None:
+def test_a_surplus_slot_is_emptied_while_the_other_feed_listens_to_its_tokens() -> None:
     house = House(per_connection=10, redundancy=2).begin(*range(1, 11))
     house.tell(removed(*range(1, 5), *range(7, 11)))
     assert slots_in(house) == ["a-0000", "a-0001", "b-0000"]
@@ -144,9 +144,9 @@ def test_a_slot_too_many_is_emptied_while_the_other_feed_hears_its_tokens() -> N
     house.ticks(60)
     assert slots_in(house) == ["a-0001", "b-0000"]
     assert Subscribe(tokens=market(5).token_ids) in orders(house.ref("a-0001"))
-    (let_go, retired) = orders(house.ref("a-0000"))[-2:]
-    assert isinstance(let_go, Unsubscribe)
-    assert (let_go.tokens, retired) == (market(5).token_ids, Retire(reason="released"))
+    (unsubscribed, retired) = orders(house.ref("a-0000"))[-2:]
+    assert isinstance(unsubscribed, Unsubscribe)
+    assert (unsubscribed.tokens, retired) == (market(5).token_ids, Retire(reason="released"))
 
 
 def test_with_one_feed_no_market_moves() -> None:
@@ -156,27 +156,27 @@ def test_with_one_feed_no_market_moves() -> None:
     assert slots_in(house) == ["a-0000", "a-0001"]
 
 
-def test_a_slot_that_closes_before_its_birth_is_never_born() -> None:
+def test_a_slot_that_closes_before_its_connection_starts_never_has_one() -> None:
     house = House().tick().tick()
     house.tell(added(1), removed(1))
     house.ticks(3)
 
-    assert SLOT not in house.born()
-    assert said(house) == [("want", ("11", "12")), ("unwant", ("11", "12"))]
+    assert SLOT not in house.started()
+    assert journalled(house) == [("want", ("11", "12")), ("unwant", ("11", "12"))]
 
 
 def test_tokens_that_only_an_earlier_process_knew_are_journalled_as_unwanted() -> None:
     house = House().begin(1)
     house.tell(UniverseChanged(added=(), removed=(), unwanted=(TokenId("91"), TokenId("92"))))
 
-    assert said(house)[-1] == ("unwant", ("91", "92"))
+    assert journalled(house)[-1] == ("unwant", ("91", "92"))
 
 
-def test_a_market_that_is_told_again_changes_nothing() -> None:
+def test_a_market_that_is_added_again_changes_nothing() -> None:
     house = House().begin(1)
     house.tell(added(1))
 
-    assert len(said(house)) == 1
+    assert len(journalled(house)) == 1
     assert orders(house.ref(SLOT)) == []
 
 
@@ -184,19 +184,19 @@ def test_many_tokens_are_journalled_in_records_of_a_thousand() -> None:
     house = House(per_connection=500).tick()
     house.tell(added(*range(1, 1_202)))
 
-    assert [len(tokens) for _, tokens in said(house)] == [1_000, 1_000, 402]
+    assert [len(tokens) for _, tokens in journalled(house)] == [1_000, 1_000, 402]
 
 
-def test_facts_wait_in_order_until_the_journal_has_room() -> None:
+def test_facts_wait_in_order_until_the_journal_has_space() -> None:
     house = House(per_connection=4).begin(1)
     house.journal.full = True
     house.tell(added(2), removed(1), added(3))
     house.ticks(3)
-    assert len(said(house)) == 1
+    assert len(journalled(house)) == 1
 
     house.journal.full = False
     house.tick()
-    assert said(house)[1:] == [
+    assert journalled(house)[1:] == [
         ("want", ("21", "22")),
         ("unwant", ("11", "12")),
         ("want", ("31", "32")),
@@ -207,16 +207,16 @@ def test_the_universe_is_left_alone_while_stopping() -> None:
     house = House(per_connection=4).begin(1)
     house.tell(StopListening(), added(2))
 
-    assert len(said(house)) == 1
+    assert len(journalled(house)) == 1
 
 
-def heard(house: House) -> dict[str, list[TokenId]]:
-    """Return what each living slot listens to, from its birth and what it was told since."""
+def listened(house: House) -> dict[str, list[TokenId]]:
+    """Return the tokens of each running connection: those at its start and all changes since."""
     found = {}
-    births = [(name, ref) for name, ref in house.births if name in house.children.by_id]
-    lives = {name: ref for name, ref in births if name[1:2] == "-" and ref.alive}
+    starts = [(name, ref) for name, ref in house.starts if name in house.children.by_id]
+    running = {name: ref for name, ref in starts if name[1:2] == "-" and ref.alive}
     specs = {spec.name: spec.tokens for spec in house.specs}
-    for name, ref in lives.items():
+    for name, ref in running.items():
         tokens = dict.fromkeys(specs[name])
         for message in ref.told:
             if isinstance(message, Subscribe):
@@ -230,7 +230,9 @@ def heard(house: House) -> dict[str, list[TokenId]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_comes_and_goes_and_dies_everyone_hears_what_is_planned(seed: int) -> None:
+def test_after_any_changes_and_deaths_connections_listen_to_what_is_planned(
+    seed: int,
+) -> None:
     chance = Random(seed)
     house = House(per_connection=6, starts_per_tick=2).begin()
     wanted: set[int] = set()
@@ -242,16 +244,16 @@ def test_whatever_comes_and_goes_and_dies_everyone_hears_what_is_planned(seed: i
         elif number in wanted:
             house.tell(removed(number))
             wanted.discard(number)
-        slots = [name for name in heard(house) if chance.random() < 0.1]
+        slots = [name for name in listened(house) if chance.random() < 0.1]
         for name in slots:
             house.end(name, "disconnected", retry_after_s=chance.randrange(5))
-        for name, ref in list(house.births):
+        for name, ref in list(house.starts):
             if ref.alive and ref.of(Retire):
                 house.end(name, "released")
         house.tick(chance.choice((0.25, 1.0)))
     house.ticks(400)
 
-    assert sorted(t for tokens in heard(house).values() for t in tokens) == sorted(
+    assert sorted(t for tokens in listened(house).values() for t in tokens) == sorted(
         token for number in wanted for token in market(number).token_ids
     )
     assert house.fatal == []
