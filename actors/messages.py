@@ -186,20 +186,20 @@ class StoreLost(Message, frozen=True, kw_only=True):
 
 
 class MarketsRestored(Message, frozen=True, kw_only=True):
-    """Writer → catalogue, resolution: markets of earlier days that have no resolution yet."""
+    """Writer → catalog, resolution: stored markets that have no resolution yet."""
 
     markets: tuple[Market, ...]
 
 
 class RequestMarkets(Message, frozen=True, kw_only=True):
-    """Catalogue, resolution → writer, in every life but the first: say `MarketsRestored` again.
+    """Catalog, resolution → writer: send `MarketsRestored` again.
 
-    What was told to the life before died with it.
+    Every incarnation but the first needs it: what the one before received is lost with it.
     """
 
 
 class MarketsSeen(Message, frozen=True, kw_only=True):
-    """Catalogue → writer: write these down, then say `TicketsStored`."""
+    """Catalog → writer: store these, then send `TicketsStored`."""
 
     ticket: int
     markets: tuple[Market, ...]
@@ -260,29 +260,29 @@ class ResolutionConflict(Message, frozen=True, kw_only=True):
 
 
 class TicketsStored(Message, frozen=True, kw_only=True):
-    """Writer → catalogue or resolution: what these tickets carried is committed."""
+    """Writer → catalog or resolution: the messages with these tickets are committed."""
 
     tickets: tuple[int, ...]
 
 
 class NewMarketSeen(Message, frozen=True, kw_only=True):
-    """Connection → catalogue: the feed announced a market."""
+    """Connection → catalog: the feed announced a market."""
 
     condition_id: ConditionId
 
 
 class ResolutionHint(Message, frozen=True, kw_only=True):
-    """Connection → resolution: the feed says that this market resolved; look soon."""
+    """Connection → resolution: the feed reports that this market resolved; poll it soon."""
 
     condition_id: ConditionId
 
 
 class UniverseChanged(Message, frozen=True, kw_only=True):
-    """Catalogue → supervisor, resolution: markets to watch from now on, and to let go.
+    """Catalog → supervisor, resolution: markets to watch from now on, and to stop watching.
 
     Attributes:
-        unwanted: Tokens of removed markets that an earlier process wanted and
-            this one never asked for, so that nobody else knows which they are.
+        unwanted: Tokens of removed markets that an earlier process wanted and this
+            one never subscribed to, so that the receiver cannot know them.
     """
 
     added: tuple[Market, ...]
@@ -291,7 +291,7 @@ class UniverseChanged(Message, frozen=True, kw_only=True):
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):
-    """Resolution → catalogue: the resolutions of these are stored; stop watching them."""
+    """Resolution → catalog: the resolutions of these are stored; stop watching them."""
 
     condition_ids: tuple[ConditionId, ...]
 
@@ -361,7 +361,7 @@ class WriterReport(Message, frozen=True, kw_only=True):
 
 
 class CatalogReport(Message, frozen=True, kw_only=True):
-    """Catalogue → supervisor, on Tick."""
+    """Catalog → supervisor, on Tick."""
 
     child: str
     incarnation: int
