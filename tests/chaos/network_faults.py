@@ -194,7 +194,7 @@ FAULTS = (
         "tests/transport/test_connect.py::test_an_unknown_authority_is_rejected",
         "tests/transport/test_connect.py::test_a_certificate_for_another_name_is_rejected",
         "tests/transport/test_connect.py::test_a_server_without_tls_is_rejected",
-        "tests/transport/test_connect.py::test_a_wire_verifies_by_default",
+        "tests/transport/test_connect.py::test_an_open_websocket_verifies_by_default",
     ),
     _proof(
         "F52",

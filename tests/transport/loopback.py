@@ -1,4 +1,4 @@
-"""The other end of a socket: a raw loopback server, its handshake, its frames."""
+"""The other end of a connection: a raw server on loopback, its handshake, its frames."""
 
 import base64
 import contextlib
@@ -19,7 +19,7 @@ WAIT_S = 20.0  # no wait of a test is longer
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
     """Return the settings of a client that trusts this authority alone.
 
-    What the library takes for granted differs by how Python was built.
+    The minimum version is set because its default depends on how Python was built.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -36,7 +36,7 @@ def frame(payload: bytes = b"", first: int = 0x81) -> bytes:
     return bytes([first, 127]) + size.to_bytes(8, "big") + payload
 
 
-def goodbye(code: int, reason: str = "") -> bytes:
+def close_frame(code: int, reason: str = "") -> bytes:
     return frame(code.to_bytes(2, "big") + reason.encode(), first=0x88)
 
 
@@ -90,7 +90,7 @@ def answer_to(request: str, *extra: str) -> bytes:
 
 
 class RawServer:
-    """Accepts on a loopback port and lets `behave` do with each connection what it likes."""
+    """Accepts on a port of loopback, and calls `behave` with each connection."""
 
     def __init__(
         self, behave: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None
@@ -102,7 +102,7 @@ class RawServer:
         self._socks: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
         self.requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.gone = threading.Event()  # set when a test is over: drips and stalls end then
+        self.gone = threading.Event()  # set at the end of a test; ends slow answers
 
     def __enter__(self) -> Self:
         self._spawn(self._accept)
@@ -121,8 +121,8 @@ class RawServer:
         for sock in [self._listener, *self._socks]:
             sock.close()
 
-    def drip(self, conn: socket.socket, data: bytes) -> None:
-        """Send a byte now and then, often enough for a timeout of each single read."""
+    def send_slowly(self, conn: socket.socket, data: bytes) -> None:
+        """Send one byte every 20 ms, so that no single read reaches its timeout."""
         for byte in data:
             if self.gone.wait(0.02):
                 return
@@ -144,7 +144,7 @@ class RawServer:
             self._spawn(lambda conn=conn: self._serve(conn))  # type: ignore[misc]
 
     def _serve(self, conn: socket.socket) -> None:
-        # The client may leave at any time: that is what these tests are about.
+        # The client may disconnect at any time: many tests are about that.
         with contextlib.suppress(OSError, EOFError):
             if self._tls is not None:
                 conn = self._tls.wrap_socket(conn, server_side=True)

@@ -1,4 +1,4 @@
-"""A reactor to put sockets into, and the owners of those who own them."""
+"""A reactor that adopts sockets, and owners that record what it hands to them."""
 
 import queue
 import socket
@@ -26,36 +26,36 @@ def trade(number: int) -> bytes:
 
 
 def secured(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
-    """Shake hands with `localhost` at the other end."""
+    """Do the TLS handshake with `localhost` at the other end."""
     secure = TlsSocket(sock, context, "localhost")
     secure.handshake(lambda: WAIT_S)
     return secure
 
 
 class Clock:
-    """Seconds that a test moves."""
+    """Monotonic seconds that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.asked = threading.Semaphore(0)
+        self.calls = threading.Semaphore(0)
 
     def __call__(self) -> float:
-        self.asked.release()
+        self.calls.release()
         return self.now
 
 
 class Owner:
-    """What a line's owner hears, in order; and the end, which comes once and last."""
+    """Records what the reactor hands to an owner, in order, and the end: once and last."""
 
     def __init__(self) -> None:
-        self.heard: queue.SimpleQueue[tuple[int, tuple[bytes, ...]]] = queue.SimpleQueue()
+        self.received: queue.SimpleQueue[tuple[int, tuple[bytes, ...]]] = queue.SimpleQueue()
         self.ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self.late = False
         self.count = 0
 
     def on_frames(self, at_ns: int, frames: tuple[bytes, ...]) -> None:
         self.late = self.late or not self.ends.empty()
-        self.heard.put((at_ns, frames))
+        self.received.put((at_ns, frames))
 
     def on_end(self, reason: str, detail: str) -> None:
         self.count += 1
@@ -64,7 +64,7 @@ class Owner:
     def messages(self, count: int) -> list[bytes]:
         got: list[bytes] = []
         while len(got) < count:
-            got += self.heard.get(timeout=WAIT_S)[1]
+            got += self.received.get(timeout=WAIT_S)[1]
         return got
 
     def end(self) -> tuple[str, str]:
@@ -72,21 +72,21 @@ class Owner:
         assert not self.late
         return ended
 
-    def rest(self) -> list[bytes]:
+    def remaining(self) -> list[bytes]:
         got: list[bytes] = []
-        while not self.heard.empty():
-            got += self.heard.get_nowait()[1]
+        while not self.received.empty():
+            got += self.received.get_nowait()[1]
         return got
 
 
 class Pair(NamedTuple):
-    line: ReactorSocket
+    connection: ReactorSocket
     owner: Owner
     peer: socket.socket
 
 
 class ReactorHarness:
-    """A reactor whose wall clock stands at 42 ns, and lines with both their ends."""
+    """A reactor whose wall clock is always 42 ns, and connections with both their ends."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""RFC 6455 from the server's side: frames, faults, and a plain judge of whole streams."""
+"""RFC 6455: frames of a server, violations, and a plain parser of whole streams for reference."""
 
 
 def frame(payload: bytes = b"", *, first: int = 0x81, mask: int = 0, wide: int = 0) -> bytes:
@@ -11,7 +11,7 @@ def frame(payload: bytes = b"", *, first: int = 0x81, mask: int = 0, wide: int =
     return bytes([first, mask | size]) + payload
 
 
-FAULTS = {
+VIOLATIONS = {
     "reserved_bits": frame(b"x", first=0xC1),
     "reserved_opcode": frame(b"x", first=0x83),
     "masked": frame(b"x", mask=0x80),
@@ -25,8 +25,8 @@ FAULTS = {
 }
 
 
-class Judge:
-    """Reads a whole stream at once, frame by frame, as the RFC tells it."""
+class Reference:
+    """Parses a whole stream at once, frame by frame, as the RFC describes it."""
 
     def __init__(self, stream: bytes, cap: int) -> None:
         self.data: list[bytes] = []
@@ -44,7 +44,7 @@ class Judge:
             if len(stream) < 2:
                 return
             fin, opcode = stream[0] >> 7, stream[0] & 15
-            self.violation = self._header_fault(stream[0], stream[1])
+            self.violation = self._header_violation(stream[0], stream[1])
             width = {126: 2, 127: 8}.get(stream[1] & 127, 0)
             if self.violation or len(stream) < 2 + width:
                 return
@@ -61,8 +61,8 @@ class Judge:
             self._frame(fin, opcode, stream[2 + width : 2 + width + size])
             stream = stream[2 + width + size :]
 
-    # A list of faults has as many ends as it has faults.
-    def _header_fault(self, first: int, second: int) -> str | None:  # noqa: PLR0911
+    # One return for each violation.
+    def _header_violation(self, first: int, second: int) -> str | None:  # noqa: PLR0911
         opcode = first & 15
         if first & 0x70:
             return "reserved_bits"

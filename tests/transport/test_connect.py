@@ -32,10 +32,10 @@ def call(
 
 
 def addresses(*pairs: tuple[str, int]) -> Resolve:
-    """Answer a lookup of any name with these; an address in figures is no name."""
+    """Return a resolver that answers any name with these, and knows no numeric addresses."""
 
-    def resolve(*asked: Any) -> list[Any]:
-        if asked[5:] == (socket.AI_NUMERICHOST,):
+    def resolve(*arguments: Any) -> list[Any]:
+        if arguments[5:] == (socket.AI_NUMERICHOST,):
             raise socket.gaierror
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", pair) for pair in pairs]
 
@@ -43,12 +43,12 @@ def addresses(*pairs: tuple[str, int]) -> Resolve:
 
 
 def stay(_: socket.socket) -> None:
-    """Accept, and say nothing."""
+    """Accept, and send nothing."""
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port at which a new connection is never answered: its queue is full."""
+def silent_port() -> Iterator[int]:
+    """Return a port that never answers a new connection: its queue is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -79,8 +79,8 @@ def test_a_name_that_is_none_is_lost_to_dns() -> None:
 def test_a_lookup_that_hangs_is_left_at_the_deadline() -> None:
     over = threading.Event()
 
-    def resolve(*asked: Any) -> list[Any]:
-        if asked[5:] == (socket.AI_NUMERICHOST,):
+    def resolve(*arguments: Any) -> list[Any]:
+        if arguments[5:] == (socket.AI_NUMERICHOST,):
             raise socket.gaierror
         over.wait(WAIT_S)
         return []
@@ -98,8 +98,8 @@ def test_lookups_that_hang_are_bounded_in_number() -> None:
     over = threading.Event()
     running = threading.Semaphore(0)
 
-    def resolve(*asked: Any) -> list[Any]:
-        if asked[5:] == (socket.AI_NUMERICHOST,):
+    def resolve(*arguments: Any) -> list[Any]:
+        if arguments[5:] == (socket.AI_NUMERICHOST,):
             raise socket.gaierror
         running.release()
         over.wait(WAIT_S)
@@ -133,15 +133,15 @@ def test_a_port_without_a_server_rejects() -> None:
     assert caught.value.reason == "rejected"
 
 
-def test_an_address_that_never_answers_is_left_at_the_deadline(deaf_port: int) -> None:
+def test_an_address_that_never_answers_is_left_at_the_deadline(silent_port: int) -> None:
     with pytest.raises(FeedLost) as caught:
-        call(deaf_port, timeout_s=0.2)
+        call(silent_port, timeout_s=0.2)
     assert caught.value.reason == "connect_timeout"
 
 
-def test_an_address_that_never_answers_leaves_time_for_the_next_one(deaf_port: int) -> None:
+def test_an_address_that_never_answers_leaves_time_for_the_next_one(silent_port: int) -> None:
     with RawServer(stay) as server:
-        resolve = addresses(("127.0.0.1", deaf_port), ("127.0.0.1", server.port))
+        resolve = addresses(("127.0.0.1", silent_port), ("127.0.0.1", server.port))
         sock = call(443, host="feed.example", timeout_s=2.0, resolve=resolve)
         assert sock.getpeername() == ("127.0.0.1", server.port)
         sock.close()
@@ -198,7 +198,7 @@ def test_a_trusted_certificate_is_accepted(authority: trustme.CA, trusting: ssl.
         sock.close()
 
 
-def test_a_wire_verifies_by_default(authority: trustme.CA) -> None:
+def test_an_open_websocket_verifies_by_default(authority: trustme.CA) -> None:
     server = RawServer(stay, certified(authority, "localhost"))
     with server, pytest.raises(FeedLost, match=r"tls: .*certificate verify failed"):
         open_websocket(f"wss://localhost:{server.port}/", user_agent="x")
@@ -227,9 +227,9 @@ def test_a_server_that_hangs_up_in_the_handshake_has_reset_it(trusting: ssl.SSLC
 
 def test_a_dripping_tls_handshake_is_cut_off_at_the_deadline(trusting: ssl.SSLContext) -> None:
     endless = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(16000)  # a ServerHello
-    dripping = RawServer(lambda conn: dripping.drip(conn, endless))
+    slow = RawServer(lambda conn: slow.send_slowly(conn, endless))
     began = time.monotonic()
-    assert tls_lost(dripping, trusting, timeout_s=0.3).reason == "handshake_timeout"
+    assert tls_lost(slow, trusting, timeout_s=0.3).reason == "handshake_timeout"
     assert 0.25 < time.monotonic() - began < 5.0
 
 

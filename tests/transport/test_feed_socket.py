@@ -59,7 +59,7 @@ def test_skipped_book_noise_is_data_and_short_control_text_is_not(pair: Pair) ->
     assert (pair.connection.frames_total, pair.connection.bytes_total) == (3, 8 + len(frame(NOISE)))
 
 
-def test_a_frame_that_drips_has_been_stalled_since_its_first_byte(pair: Pair) -> None:
+def test_a_frame_that_arrives_slowly_has_been_stalled_since_its_first_byte(pair: Pair) -> None:
     whole = frame(NOISE)
     assert pair.receive(whole[:1], 1.0).stalled_since == 1.0
     assert pair.receive(whole[1:50], 2.0).stalled_since == 1.0

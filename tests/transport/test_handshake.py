@@ -47,7 +47,7 @@ def lost(behave: Behave, *, timeout_s: float = WAIT_S) -> FeedLost:
 # ------------------------------------------------------------ the handshake
 
 
-def test_an_open_wire_is_non_blocking_and_lost_no_byte_that_followed_the_handshake() -> None:
+def test_an_open_websocket_is_non_blocking_and_no_byte_after_the_handshake_is_lost() -> None:
     together = threading.Event()
 
     def behave(conn: socket.socket) -> None:
@@ -65,7 +65,7 @@ def test_an_open_wire_is_non_blocking_and_lost_no_byte_that_followed_the_handsha
         assert opened.sock.fileno() == -1
 
 
-def test_the_request_says_who_we_are_and_offers_no_compression() -> None:
+def test_the_request_has_a_user_agent_and_offers_no_compression() -> None:
     def behave(conn: socket.socket) -> None:
         request = read_request(conn)
         server.requests.put(request)
@@ -98,7 +98,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://", "127.0.0.1:80", "ws:///path"])
-def test_what_is_no_websocket_url_is_the_callers_mistake(url: str) -> None:
+def test_what_is_no_websocket_url_is_a_value_error(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         open_websocket(url, user_agent="x")
 
@@ -221,7 +221,7 @@ def test_a_silent_server_is_cut_off_at_the_deadline() -> None:
 def test_a_dripping_handshake_is_cut_off_at_the_deadline() -> None:
     def behave(conn: socket.socket) -> None:
         read_request(conn)
-        server.drip(conn, b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-A: b\r\n" * 1000)
+        server.send_slowly(conn, b"HTTP/1.1 101 Switching Protocols\r\n" + b"X-A: b\r\n" * 1000)
 
     with RawServer(behave) as server:
         assert_cut_off(server)
@@ -231,7 +231,7 @@ def test_a_dripping_error_page_is_cut_off_and_still_says_what_it_was() -> None:
     def behave(conn: socket.socket) -> None:
         read_request(conn)
         conn.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 3000\r\n\r\n")
-        server.drip(conn, b"x" * 3000)
+        server.send_slowly(conn, b"x" * 3000)
 
     with RawServer(behave) as server, pytest.raises(FeedLost) as caught:
         open_to(server, timeout_s=0.3)

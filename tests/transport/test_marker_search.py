@@ -21,7 +21,7 @@ def expected(buffer: bytes, markers: tuple[bytes, ...], at: int, end: int) -> in
     st.lists(st.integers(0, 400), max_size=6).map(sorted),
     st.integers(0, 5),
 )
-def test_the_next_marker_is_found_from_wherever_one_goes_on(
+def test_the_next_marker_is_found_from_any_place(
     buffer: bytes, markers: tuple[bytes, ...], places: list[int], behind: int
 ) -> None:
     end = max(len(buffer) - behind, 0)
@@ -31,7 +31,7 @@ def test_the_next_marker_is_found_from_wherever_one_goes_on(
         assert search.next == expected(buffer, markers, at, end)
 
 
-def test_a_new_buffer_is_searched_anew_and_for_other_markers() -> None:
+def test_a_new_buffer_is_searched_again_and_for_other_markers() -> None:
     search = MarkerSearch((b"last",))
     assert search.seek(bytearray(b"..last"), 0, 6) == 2
     search.begin((b"new",))
@@ -50,7 +50,9 @@ class Counting(bytearray):
 
 
 @pytest.mark.parametrize(("letters", "wholes"), [(0, 0), (5, 0), (15, 0), (16, 1), (400, 1)])
-def test_letters_in_vain_are_passed_by_unless_there_are_many(letters: int, wholes: int) -> None:
+def test_letters_without_their_marker_are_skipped_unless_there_are_many(
+    letters: int, wholes: int
+) -> None:
     buffer = Counting(b"l..." * letters + b"last_trade_price")
     assert MarkerSearch((b"last_trade_price",)).seek(buffer, 0, len(buffer)) == 4 * letters
     assert buffer.wholes == wholes

@@ -14,7 +14,7 @@ from actors.transport.noise import (
     run_skipper,
 )
 from actors.transport.skimmer import FrameSkimmer
-from tests.transport.rfc6455 import Judge, frame
+from tests.transport.rfc6455 import Reference, frame
 
 MARKER = b'"last_trade_price"'
 KEY = b'"price_changes"'
@@ -300,7 +300,7 @@ bodies = st.one_of(
         [
             b'{"event_type":"book","bids":[]}' + b" " * 270,
             json.dumps({"event_type": "last_trade_price", "pad": "." * 255}).encode(),
-            b'{"event_type":"stranger"}' + b" " * 275,
+            b'{"event_type":"other"}' + b" " * 275,
             b"[" + noise(300)[1:],
             b"PONG",
             b"",
@@ -327,7 +327,7 @@ def test_runs_are_handed_on_and_counted_as_single_frames_would_be(
     data: st.DataObject,
 ) -> None:
     stream = b"".join(each * times for each, times in runs)
-    judge = Judge(stream, 16 << 20)
+    reference = Reference(stream, 16 << 20)
     ends = [0, *accumulate(len(each) for each, times in runs for _ in range(times))]
     places = st.integers(0, len(stream)) | st.sampled_from(ends)
     cuts = sorted(data.draw(st.lists(places, max_size=9)))
@@ -338,9 +338,9 @@ def test_runs_are_handed_on_and_counted_as_single_frames_would_be(
         assert skipping.feed(chunk) == plain.feed(chunk)
         assert skipping.held == plain.held
     for walker in (plain, skipping):
-        assert walker.frames_total == judge.frames
-        assert walker.messages_total + walker.skipped_total == len(judge.data)
-        assert walker.data_total == sum(len(message) > 64 for message in judge.data)
+        assert walker.frames_total == reference.frames
+        assert walker.messages_total + walker.skipped_total == len(reference.data)
+        assert walker.data_total == sum(len(message) > 64 for message in reference.data)
     assert skipping.messages_total == plain.messages_total
-    handed_on_always = [m for m in judge.data if MARKER in m or len(m) <= 64]
+    handed_on_always = [m for m in reference.data if MARKER in m or len(m) <= 64]
     assert skipping.messages_total >= len(handed_on_always)

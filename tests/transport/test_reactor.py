@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.transport.loopback import WAIT_S, frame, goodbye, read_frame
+from tests.transport.loopback import WAIT_S, close_frame, frame, read_frame
 from tests.transport.reactor_harness import NOISE, Owner, ReactorHarness, trade
 
 pytestmark = pytest.mark.live
@@ -27,20 +27,20 @@ def test_a_message_cut_into_single_bytes_arrives_whole_with_its_time(
     pair = running.connect()
     for byte in frame(trade(1)):
         pair.peer.sendall(bytes([byte]))
-    assert pair.owner.heard.get(timeout=WAIT_S) == (42, (trade(1),))
+    assert pair.owner.received.get(timeout=WAIT_S) == (42, (trade(1),))
 
 
-def test_noise_calls_nobody(running: ReactorHarness) -> None:
+def test_noise_calls_no_callback(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(NOISE) * 50)
     pair.peer.sendall(frame(trade(1)))
     assert pair.owner.messages(1) == [trade(1)]
-    assert pair.owner.rest() == []
-    assert pair.line.frames_total == 51
-    assert pair.line.last_data_at == 100.0
+    assert pair.owner.remaining() == []
+    assert pair.connection.frames_total == 51
+    assert pair.connection.last_data_at == 100.0
 
 
-def test_many_lines_each_hear_their_own(running: ReactorHarness) -> None:
+def test_each_of_many_connections_receives_its_own_messages(running: ReactorHarness) -> None:
     pairs = [running.connect() for _ in range(200)]
     for number, pair in enumerate(pairs):
         pair.peer.sendall(frame(NOISE) + frame(trade(number)))
@@ -55,31 +55,33 @@ def test_a_message_larger_than_the_scratch_buffer_arrives(running: ReactorHarnes
     assert pair.owner.messages(2) == [large, trade(2)]
 
 
-def test_a_line_that_never_stops_does_not_starve_the_others(running: ReactorHarness) -> None:
-    loud, quiet = running.connect(), running.connect()
+def test_a_connection_that_never_stops_sending_does_not_delay_the_others(
+    running: ReactorHarness,
+) -> None:
+    busy, other = running.connect(), running.connect()
     enough = threading.Event()
 
-    def shout() -> None:
+    def send() -> None:
         while not enough.is_set():
-            loud.peer.sendall(frame(NOISE) * 500)
+            busy.peer.sendall(frame(NOISE) * 500)
 
-    shouter = threading.Thread(target=shout, daemon=True)
-    shouter.start()
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
     for number in range(20):
-        quiet.peer.sendall(frame(trade(number)))
-        assert quiet.owner.messages(1) == [trade(number)]
+        other.peer.sendall(frame(trade(number)))
+        assert other.owner.messages(1) == [trade(number)]
     enough.set()
-    shouter.join(WAIT_S)
-    assert not shouter.is_alive()
+    sender.join(WAIT_S)
+    assert not sender.is_alive()
 
 
 def test_protocol_pings_are_answered(running: ReactorHarness) -> None:
     pair = running.connect()
-    pair.peer.sendall(frame(b"are you there", first=0x89))
-    assert read_frame(pair.peer) == (0x8A, b"are you there")
+    pair.peer.sendall(frame(b"ping", first=0x89))
+    assert read_frame(pair.peer) == (0x8A, b"ping")
 
 
-# ------------------------------------------------------------ how lines end
+# ------------------------------------------------------------ ends
 
 
 def test_an_end_of_file_is_a_disconnect_after_the_last_message(running: ReactorHarness) -> None:
@@ -87,7 +89,7 @@ def test_an_end_of_file_is_a_disconnect_after_the_last_message(running: ReactorH
     pair.peer.sendall(frame(trade(1)))
     pair.peer.close()
     assert pair.owner.end() == ("disconnected", "end of file")
-    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.remaining() == [trade(1)]
     assert pair.owner.ends.empty()
 
 
@@ -102,40 +104,40 @@ def test_a_reset_is_named(running: ReactorHarness) -> None:
     assert owner.end()[0] == "reset"
 
 
-def test_a_goodbye_of_the_server_is_named_after_what_came_before_it(
+def test_a_close_of_the_server_is_reported_after_what_came_before_it(
     running: ReactorHarness,
 ) -> None:
     pair = running.connect()
-    pair.peer.sendall(frame(trade(1)) + goodbye(1013, "slow consumer") + frame(trade(2)))
+    pair.peer.sendall(frame(trade(1)) + close_frame(1013, "slow consumer") + frame(trade(2)))
     assert pair.owner.end() == ("closed_1013", "slow consumer")
-    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.remaining() == [trade(1)]
     assert read_frame(pair.peer)[0] == 0x88
 
 
-def test_a_violation_is_named_after_what_came_before_it(running: ReactorHarness) -> None:
+def test_a_violation_is_reported_after_what_came_before_it(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)) + b"\xf1\x00")
     assert pair.owner.end() == ("protocol", "reserved_bits")
-    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.remaining() == [trade(1)]
     assert read_frame(pair.peer) == (0x88, (1002).to_bytes(2, "big"))
 
 
-def test_our_goodbye_loses_nothing_that_comes_before_theirs(running: ReactorHarness) -> None:
+def test_our_close_loses_nothing_that_comes_before_theirs(running: ReactorHarness) -> None:
     pair = running.connect()
-    pair.line.close(1000, "retired")
+    pair.connection.close(1000, "retired")
     assert read_frame(pair.peer) == (0x88, b"\x03\xe8retired")
     numbers = range(300)
     for number in numbers:
         pair.peer.sendall(frame(trade(number)))
-    pair.peer.sendall(goodbye(1000))
+    pair.peer.sendall(close_frame(1000))
     assert pair.owner.end()[0] == "closed"
-    assert pair.owner.rest() == [trade(number) for number in numbers]
+    assert pair.owner.remaining() == [trade(number) for number in numbers]
     assert running.reactor._closing == {}
 
 
-def test_our_goodbye_is_not_waited_for_without_end(running: ReactorHarness) -> None:
+def test_the_answer_to_our_close_is_not_waited_for_without_end(running: ReactorHarness) -> None:
     pair = running.connect()
-    pair.line.close(1000, "")
+    pair.connection.close(1000, "")
     assert read_frame(pair.peer)[0] == 0x88
     running.clock.now += 1.9
     running.connect()
@@ -145,37 +147,37 @@ def test_our_goodbye_is_not_waited_for_without_end(running: ReactorHarness) -> N
     assert pair.owner.end() == ("closed", "no CLOSE in answer to ours")
 
 
-def test_a_server_that_only_hangs_up_after_our_goodbye_is_fine(running: ReactorHarness) -> None:
+def test_an_end_of_file_after_our_close_is_closed(running: ReactorHarness) -> None:
     pair = running.connect()
-    pair.line.close(1000, "")
+    pair.connection.close(1000, "")
     assert read_frame(pair.peer)[0] == 0x88
     pair.peer.close()
     assert pair.owner.end()[0] == "closed"
 
 
-def test_an_abort_from_another_thread_ends_the_line_once(running: ReactorHarness) -> None:
+def test_an_abort_from_another_thread_ends_the_connection_once(running: ReactorHarness) -> None:
     pair = running.connect()
-    threads = [threading.Thread(target=pair.line.abort, args=("frozen",)) for _ in range(5)]
+    threads = [threading.Thread(target=pair.connection.abort, args=("frozen",)) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
     assert pair.owner.end() == ("frozen", "")
     other = running.connect()
-    other.line.abort("x")
+    other.connection.abort("x")
     other.owner.end()
     assert pair.owner.ends.empty()
     assert pair.peer.recv(1) == b""
 
 
-def test_a_callback_that_raises_ends_its_own_line_only(running: ReactorHarness) -> None:
+def test_on_frames_that_raises_ends_its_own_connection_only(running: ReactorHarness) -> None:
     good, bad = running.connect(), running.connect()
     boom = RuntimeError("boom")
 
     def fail(_: int, __: tuple[bytes, ...]) -> None:
         raise boom
 
-    bad.line.on_frames = fail
+    bad.connection.on_frames = fail
     bad.peer.sendall(frame(trade(1)))
     assert bad.owner.end()[0] == "internal"
     assert running.errors == [boom]
@@ -183,17 +185,17 @@ def test_a_callback_that_raises_ends_its_own_line_only(running: ReactorHarness) 
     assert good.owner.messages(1) == [trade(2)]
 
 
-def test_an_end_that_raises_is_passed_on_too(running: ReactorHarness) -> None:
+def test_an_exception_of_on_end_is_reported_too(running: ReactorHarness) -> None:
     good, bad = running.connect(), running.connect()
     boom = RuntimeError("boom")
 
     def fail(_: str, __: str) -> None:
         raise boom
 
-    bad.line.on_end = fail
-    bad.line.abort("x")
+    bad.connection.on_end = fail
+    bad.connection.abort("x")
     good.peer.sendall(frame(trade(2)))
     assert good.owner.messages(1) == [trade(2)]
-    good.line.abort("x")
+    good.connection.abort("x")
     good.owner.end()
     assert running.errors == [boom]

@@ -1,4 +1,4 @@
-"""A line whose owner does not keep up is read no further, and loses nothing."""
+"""A connection whose owner does not keep up is read no further, and loses nothing."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ def running() -> Iterator[ReactorHarness]:
 
 
 class Sender:
-    """Sends much, from a thread of its own."""
+    """Sends all of MANY, from a thread of its own."""
 
     def __init__(self, peer: socket.socket, then: Callable[[], None] = lambda: None) -> None:
         self.sent = 0
@@ -47,98 +47,98 @@ class Sender:
         return not self._thread.is_alive()
 
 
-def paused(harness: ReactorHarness, loud: Pair) -> list[bytes]:
-    """Return what the owner of a loud line was told until the reactor stopped reading it."""
-    quiet = harness.connect()
+def paused(harness: ReactorHarness, busy: Pair) -> list[bytes]:
+    """Return what the owner of a busy connection received until the reactor paused it."""
+    other = harness.connect()
     number = 0
-    while not loud.line.paused:
-        quiet.peer.sendall(frame(trade(number)))
-        assert quiet.owner.messages(1) == [trade(number)]
+    while not busy.connection.paused:
+        other.peer.sendall(frame(trade(number)))
+        assert other.owner.messages(1) == [trade(number)]
         number += 1
-    return loud.owner.rest()
+    return busy.owner.remaining()
 
 
-def test_what_nobody_handles_stays_at_the_sender(running: ReactorHarness) -> None:
-    loud = running.connect()
-    sender = Sender(loud.peer)
-    heard = paused(running, loud)
-    heard += paused(running, loud)  # the others are served meanwhile
+def test_what_the_owner_does_not_handle_stays_at_the_sender(running: ReactorHarness) -> None:
+    busy = running.connect()
+    sender = Sender(busy.peer)
+    received = paused(running, busy)
+    received += paused(running, busy)  # the others are read meanwhile
 
-    assert HELD < sum(map(len, heard)) <= HELD + SCRATCH
+    assert HELD < sum(map(len, received)) <= HELD + SCRATCH
     assert sender.sent < ALL
-    while len(heard) < len(MANY):
-        loud.line.handled(loud.line.unhandled)
-        heard += loud.owner.messages(1)
-    assert heard == MANY
+    while len(received) < len(MANY):
+        busy.connection.handled(busy.connection.unhandled)
+        received += busy.owner.messages(1)
+    assert received == MANY
     assert sender.done()
 
 
-def test_half_of_it_handled_is_enough_to_go_on(running: ReactorHarness) -> None:
-    loud = running.connect()
-    sender = Sender(loud.peer)
-    heard = paused(running, loud)
-    loud.line.handled(loud.line.unhandled - HELD // 2 - 1)
-    paused(running, loud)
-    assert loud.owner.rest() == []
+def test_reading_goes_on_when_half_of_it_is_handled(running: ReactorHarness) -> None:
+    busy = running.connect()
+    sender = Sender(busy.peer)
+    received = paused(running, busy)
+    busy.connection.handled(busy.connection.unhandled - HELD // 2 - 1)
+    paused(running, busy)
+    assert busy.owner.remaining() == []
 
-    loud.line.handled(1)
-    heard += loud.owner.messages(1)
-    while len(heard) < len(MANY):
-        loud.line.handled(loud.line.unhandled)
-        heard += loud.owner.messages(1)
+    busy.connection.handled(1)
+    received += busy.owner.messages(1)
+    while len(received) < len(MANY):
+        busy.connection.handled(busy.connection.unhandled)
+        received += busy.owner.messages(1)
     assert sender.done()
-    assert heard == MANY
+    assert received == MANY
 
 
-def test_an_owner_that_keeps_up_never_stops_it(running: ReactorHarness) -> None:
-    loud = running.connect()
-    owner = loud.owner
+def test_an_owner_that_keeps_up_never_pauses_its_connection(running: ReactorHarness) -> None:
+    busy = running.connect()
+    owner = busy.owner
 
     def at_once(at_ns: int, frames: tuple[bytes, ...]) -> None:
         owner.on_frames(at_ns, frames)
-        loud.line.handled(sum(map(len, frames)))
+        busy.connection.handled(sum(map(len, frames)))
 
-    loud.line.on_frames = at_once
-    sender = Sender(loud.peer)
+    busy.connection.on_frames = at_once
+    sender = Sender(busy.peer)
     assert owner.messages(len(MANY)) == MANY
     assert sender.done()
-    assert not loud.line.paused
+    assert not busy.connection.paused
 
 
-def test_a_goodbye_waits_behind_what_was_sent_before(running: ReactorHarness) -> None:
-    loud = running.connect()
-    sender = Sender(loud.peer, then=loud.peer.close)
-    heard = paused(running, loud)
-    while len(heard) < len(MANY):
-        loud.line.handled(loud.line.unhandled)
-        heard += loud.owner.messages(1)
+def test_an_end_of_file_is_reported_after_what_was_sent_before(running: ReactorHarness) -> None:
+    busy = running.connect()
+    sender = Sender(busy.peer, then=busy.peer.close)
+    received = paused(running, busy)
+    while len(received) < len(MANY):
+        busy.connection.handled(busy.connection.unhandled)
+        received += busy.owner.messages(1)
     assert sender.done()
-    loud.line.handled(loud.line.unhandled)
-    assert loud.owner.end()[0] == "disconnected"
-    assert heard == MANY
+    busy.connection.handled(busy.connection.unhandled)
+    assert busy.owner.end()[0] == "disconnected"
+    assert received == MANY
 
 
-def test_a_reset_ends_it_though_nobody_handles_anything(running: ReactorHarness) -> None:
+def test_a_reset_ends_a_paused_connection(running: ReactorHarness) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
     theirs.settimeout(WAIT_S)
     owner = Owner()
-    loud = Pair(running.adopt(ours, owner), owner, theirs)
+    busy = Pair(running.adopt(ours, owner), owner, theirs)
     for message in MANY[:20]:
         theirs.sendall(frame(message))
-    paused(running, loud)
+    paused(running, busy)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     theirs.close()
     assert owner.end()[0] == "reset"
 
 
-def test_what_is_decrypted_already_is_not_forgotten(running: ReactorHarness) -> None:
+def test_what_is_decrypted_already_is_read_after_a_pause(running: ReactorHarness) -> None:
     authority = trustme.CA()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trusting(authority)
     authority.issue_cert("localhost").configure_cert(server)
     ours, theirs = socket.socketpair()
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def serve() -> None:
         with server.wrap_socket(theirs, server_side=True) as peer:
@@ -151,10 +151,10 @@ def test_what_is_decrypted_already_is_not_forgotten(running: ReactorHarness) -> 
     thread.start()
     ours.settimeout(WAIT_S)
     owner = Owner()
-    line = running.adopt(secured(ours, client), owner)
-    while len(heard) < len(MANY):
-        heard += owner.messages(1)
-        line.handled(line.unhandled)
+    connection = running.adopt(secured(ours, client), owner)
+    while len(received) < len(MANY):
+        received += owner.messages(1)
+        connection.handled(connection.unhandled)
     over.set()
     thread.join(WAIT_S)
-    assert heard == MANY
+    assert received == MANY

@@ -1,4 +1,4 @@
-"""A crowd of lines is read in rounds. The clock stands still, so each rest is a whole round."""
+"""Many connections are read in rounds. The clock does not move, so each pause is a whole round."""
 
 import threading
 
@@ -11,65 +11,65 @@ from tests.transport.reactor_harness import ReactorHarness, trade
 pytestmark = pytest.mark.live
 
 
-class Bed:
-    """Sleeps until the test lets it wake up."""
+class HeldSleep:
+    """A sleep that lasts until the test ends it."""
 
     def __init__(self) -> None:
-        self.asleep = threading.Semaphore(0)
-        self.awake = threading.Semaphore(0)
+        self.begun = threading.Semaphore(0)
+        self.ended = threading.Semaphore(0)
         self.slept_s: list[float] = []
 
     def __call__(self, seconds: float) -> None:
         self.slept_s.append(seconds)
-        self.asleep.release()
-        assert self.awake.acquire(timeout=WAIT_S)
+        self.begun.release()
+        assert self.ended.acquire(timeout=WAIT_S)
 
 
-def test_what_comes_during_a_rest_is_heard_together_after_it() -> None:
-    bed = Bed()
-    with ReactorHarness(sleep=bed) as harness:
+def test_what_arrives_during_a_pause_is_handed_on_together_after_it() -> None:
+    sleep = HeldSleep()
+    with ReactorHarness(sleep=sleep) as harness:
         pairs = [harness.connect() for _ in range(UNPACED + 1)]
         first, last = pairs[0], pairs[-1]
         harness.reactor.start()
-        assert bed.asleep.acquire(timeout=WAIT_S)  # after the round that adopted them
+        assert sleep.begun.acquire(timeout=WAIT_S)  # after the round that adopted them
 
         for number in (1, 2):
             first.peer.sendall(frame(trade(number)))
             last.peer.sendall(frame(trade(number)))
-        assert first.owner.heard.empty()
-        bed.awake.release()
+        assert first.owner.received.empty()
+        sleep.ended.release()
         for pair in (first, last):
-            assert pair.owner.heard.get(timeout=WAIT_S) == (42, (trade(1), trade(2)))
-        assert bed.slept_s[0] == pytest.approx((UNPACED + 1) * ROUND_S)
+            assert pair.owner.received.get(timeout=WAIT_S) == (42, (trade(1), trade(2)))
+        assert sleep.slept_s[0] == pytest.approx((UNPACED + 1) * ROUND_S)
 
-        for _ in range(len(pairs)):  # whatever rounds the stop takes
-            bed.awake.release()
+        for _ in range(len(pairs)):  # as many rounds as the stop may take
+            sleep.ended.release()
 
 
-def test_nobody_rests_while_a_line_brings_much() -> None:
-    bed = Bed()
-    with ReactorHarness(sleep=bed) as harness:
+def test_there_is_no_pause_while_a_connection_brings_much() -> None:
+    sleep = HeldSleep()
+    with ReactorHarness(sleep=sleep) as harness:
         pairs = [harness.connect() for _ in range(UNPACED + 1)]
         harness.reactor.start()
-        assert bed.asleep.acquire(timeout=WAIT_S)
+        assert sleep.begun.acquire(timeout=WAIT_S)
 
         pairs[0].peer.sendall(frame(b"x" * MUCH_BYTES))
         pairs[1].peer.sendall(frame(trade(1)))
-        bed.awake.release()
+        sleep.ended.release()
         assert pairs[1].owner.messages(1) == [trade(1)]
         pairs[1].peer.sendall(frame(trade(2)))  # nobody wakes the reactor: it must not sleep
         assert pairs[1].owner.messages(1) == [trade(2)]
         for _ in range(len(pairs)):
-            bed.awake.release()
+            sleep.ended.release()
 
 
-def test_few_lines_are_never_left_waiting() -> None:
-    bed = Bed()
-    with ReactorHarness(sleep=bed) as harness:
+def test_few_connections_are_read_without_a_pause() -> None:
+    sleep = HeldSleep()
+    with ReactorHarness(sleep=sleep) as harness:
         pairs = [harness.connect() for _ in range(UNPACED)]
         harness.reactor.start()
         for pair in pairs:
             pair.peer.sendall(frame(trade(1)))
         for pair in pairs:
             assert pair.owner.messages(1) == [trade(1)]
-    assert bed.slept_s == []
+    assert sleep.slept_s == []

@@ -14,8 +14,8 @@ from tests.transport.loopback import (
     WAIT_S,
     RawServer,
     answer_to,
+    close_frame,
     frame,
-    goodbye,
     read_frame,
     read_request,
     trusting,
@@ -49,7 +49,7 @@ def open_secure(server: RawServer, client: ssl.SSLContext) -> OpenWebSocket:
     return open_websocket(url, ssl_context=client, user_agent="x", timeout_s=WAIT_S)
 
 
-def test_frames_decrypted_together_with_the_handshake_are_heard(
+def test_frames_decrypted_together_with_the_handshake_are_handed_on(
     running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     def behave(conn: socket.socket) -> None:
@@ -73,24 +73,24 @@ def test_much_over_tls_arrives_whole_both_ways(
         conn.sendall(frame(large))
         for number in range(1, 2000):
             conn.sendall(frame(NOISE) * 3 + frame(trade(number)))
-        conn.sendall(goodbye(1000, "bye"))
+        conn.sendall(close_frame(1000, "bye"))
         sent.put(read_frame(conn)[1])
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        line = running.adopt(open_secure(server, tls[1]).sock, owner)
-        line.send_text("y" * 500_000)
+        connection = running.adopt(open_secure(server, tls[1]).sock, owner)
+        connection.send_text("y" * 500_000)
         assert sent.get(timeout=WAIT_S) == b"y" * 500_000
         assert owner.end() == ("closed_1000", "bye")
         assert sent.get(timeout=WAIT_S) == (1000).to_bytes(2, "big")
-    assert owner.rest() == [large, *(trade(number) for number in range(1, 2000))]
+    assert owner.remaining() == [large, *(trade(number) for number in range(1, 2000))]
 
 
 def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     # Four full records are nearly the longest frame that is waited for. With it in front there
-    # is no room for the fifth one: its end stays behind in the TLS layer, the socket is silent.
+    # is no space for the fifth one: its end stays in the TLS layer, and epoll reports nothing.
     scratch_bytes = TAIL_BYTES + 1000
     stream = frame(b"y" * 65535) + frame(b"x" * 5000) + frame(trade(1))
     sent = threading.Event()
@@ -116,21 +116,21 @@ def test_what_is_decrypted_and_did_not_fit_is_read_without_being_woken(
         server.join(WAIT_S)
 
 
-def test_a_goodbye_of_tls_is_an_end_though_the_socket_stays_open(
+def test_close_notify_is_an_end_though_the_socket_stays_open(
     running: ReactorHarness, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     def behave(conn: socket.socket) -> None:
         assert isinstance(conn, ssl.SSLSocket)
         conn.sendall(answer_to(read_request(conn)) + frame(trade(1)))
         with contextlib.suppress(OSError):
-            conn.unwrap()  # says it, and waits for the same
+            conn.unwrap()  # sends close_notify, and waits for ours
         server.gone.wait(2 * WAIT_S)
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
         running.adopt(open_secure(server, tls[1]).sock, owner)
         assert owner.end() == ("disconnected", "end of file")
-    assert owner.rest() == [trade(1)]
+    assert owner.remaining() == [trade(1)]
 
 
 def test_garbage_instead_of_tls_records_is_named(
@@ -146,4 +146,4 @@ def test_garbage_instead_of_tls_records_is_named(
     with RawServer(behave, tls[0]) as server:
         running.adopt(open_secure(server, tls[1]).sock, owner)
         assert owner.end()[0] == "tls"
-    assert owner.rest() == [trade(1)]
+    assert owner.remaining() == [trade(1)]

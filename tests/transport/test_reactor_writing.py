@@ -6,7 +6,7 @@ import pytest
 from actors.errors import FeedLost
 from actors.transport.feed_socket import UNSENT_BYTES
 from actors.transport.reactor import Reactor
-from tests.transport.loopback import WAIT_S, frame, goodbye, read_frame
+from tests.transport.loopback import WAIT_S, close_frame, frame, read_frame
 from tests.transport.reactor_harness import Owner, ReactorHarness, trade
 
 pytestmark = pytest.mark.live
@@ -21,7 +21,7 @@ def running() -> Iterator[ReactorHarness]:
 
 @pytest.fixture
 def harness() -> Iterator[ReactorHarness]:
-    """A reactor that is not started yet."""
+    """A reactor that is not started."""
     with ReactorHarness() as harness:
         yield harness
 
@@ -32,47 +32,51 @@ def harness() -> Iterator[ReactorHarness]:
 def test_text_is_sent_in_order_and_masked(running: ReactorHarness) -> None:
     pair = running.connect()
     for text in ("PING", "b", "ä"):
-        pair.line.send_text(text)
+        pair.connection.send_text(text)
     assert [read_frame(pair.peer)[1] for _ in range(3)] == [b"PING", b"b", "ä".encode()]
 
 
-def test_what_the_kernel_does_not_take_at_once_is_sent_when_there_is_room(
+def test_what_the_kernel_does_not_take_at_once_is_sent_later(
     running: ReactorHarness,
 ) -> None:
     pair = running.connect()
     texts = [str(number) * 60_000 for number in range(8)]
     for text in texts:
-        pair.line.send_text(text)
+        pair.connection.send_text(text)
     assert [read_frame(pair.peer)[1].decode() for _ in texts] == texts
     pair.peer.sendall(frame(trade(1)))
     assert pair.owner.messages(1) == [trade(1)]
 
 
-def test_a_peer_that_does_not_read_ends_the_line_at_the_bound(running: ReactorHarness) -> None:
+def test_a_peer_that_does_not_read_ends_the_connection_at_the_bound(
+    running: ReactorHarness,
+) -> None:
     pair = running.connect()
     pair.peer.sendall(frame(trade(1)))
     for _ in range(40):
-        pair.line.send_text("x" * (UNSENT_BYTES // 8))
+        pair.connection.send_text("x" * (UNSENT_BYTES // 8))
     assert pair.owner.end()[0] == "write_failed"
-    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.remaining() == [trade(1)]
 
 
-def test_what_a_dead_peer_said_before_is_heard_though_we_cannot_write(
+def test_what_a_dead_peer_sent_before_is_handed_on_though_we_cannot_write(
     harness: ReactorHarness,
 ) -> None:
     pair = harness.connect()
-    pair.peer.sendall(frame(trade(1)) + goodbye(1013, "slow consumer"))
+    pair.peer.sendall(frame(trade(1)) + close_frame(1013, "slow consumer"))
     pair.peer.close()
-    pair.line.send_text("PING")
+    pair.connection.send_text("PING")
     harness.reactor.start()
     assert pair.owner.end() == ("closed_1013", "slow consumer")
-    assert pair.owner.rest() == [trade(1)]
+    assert pair.owner.remaining() == [trade(1)]
 
 
 # ------------------------------------------------------------ the thread
 
 
-def test_a_stop_ends_all_lines_and_nothing_is_adopted_after_it(running: ReactorHarness) -> None:
+def test_a_stop_ends_all_connections_and_nothing_is_adopted_after_it(
+    running: ReactorHarness,
+) -> None:
     pairs = [running.connect() for _ in range(3)]
     assert running.reactor.stop(WAIT_S)
     assert not running.reactor._thread.is_alive()
@@ -81,7 +85,7 @@ def test_a_stop_ends_all_lines_and_nothing_is_adopted_after_it(running: ReactorH
     with theirs, pytest.raises(FeedLost, match="internal"):
         running.adopt(ours, Owner())
     assert ours.fileno() == -1
-    pairs[0].line.send_text("into the void")
+    pairs[0].connection.send_text("after the end")
 
 
 def test_a_reactor_that_was_never_started_stops_too(harness: ReactorHarness) -> None:
@@ -90,12 +94,12 @@ def test_a_reactor_that_was_never_started_stops_too(harness: ReactorHarness) -> 
     assert pair.owner.end()[0] == "closed"
 
 
-def test_an_idle_reactor_shows_that_it_lives(running: ReactorHarness) -> None:
+def test_an_idle_reactor_updates_alive_at(running: ReactorHarness) -> None:
     for now in (101.0, 102.0):
         running.clock.now = now
-        while running.clock.asked.acquire(blocking=False):
+        while running.clock.calls.acquire(blocking=False):
             pass
-        assert running.clock.asked.acquire(timeout=WAIT_S)
+        assert running.clock.calls.acquire(timeout=WAIT_S)
     assert running.reactor.alive_at >= 101.0
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.transport.frames import TAIL_BYTES
 from actors.transport.skimmer import FrameSkimmer, Skim
-from tests.transport.rfc6455 import FAULTS, Judge, frame
+from tests.transport.rfc6455 import VIOLATIONS, Reference, frame
 
 MARKER = b'"last_trade_price"'
 TOKEN = "7" * 77
@@ -25,7 +25,7 @@ BOOK = {"event_type": "book", "asset_id": TOKEN, "bids": [], "asks": [], "timest
 BEST = {"event_type": "best_bid_ask", "asset_id": TOKEN, "best_bid": "0.1", "best_ask": "0.2"}
 TICK = {"event_type": "tick_size_change", "asset_id": TOKEN, "new_tick_size": "0.001"}
 TRADE = {"event_type": "last_trade_price", "asset_id": TOKEN, "price": "0.5", "size": "3"}
-STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN, "market": "0x" + "cd" * 32}
+OTHER_EVENT = {"event_type": "auction_opened", "asset_id": TOKEN, "market": "0x" + "cd" * 32}
 
 
 def text(value: object) -> bytes:
@@ -53,9 +53,11 @@ def is_book_noise(message: bytes) -> bool:
     return bool(value) and all(event.get("event_type") in BOOK_KINDS for event in value)
 
 
-def expected(judge: Judge, markers: tuple[bytes, ...], sample_every: int) -> tuple[bytes, ...]:
+def expected(
+    reference: Reference, markers: tuple[bytes, ...], sample_every: int
+) -> tuple[bytes, ...]:
     handed, noise = [], 0
-    for message in judge.data:
+    for message in reference.data:
         skip = len(message) > 64 and not any(m in message for m in markers)
         if skip and is_book_noise(message):
             noise += 1
@@ -65,10 +67,10 @@ def expected(judge: Judge, markers: tuple[bytes, ...], sample_every: int) -> tup
     return tuple(handed)
 
 
-# ------------------------------------------------------------ streams by chance
+# ------------------------------------------------------------ random streams
 
 SIZES = [0, 1, 2, 63, 64, 65, 124, 125, 126, 127, 128, 300, 65535, 65536, 65537, 70000]
-events = st.sampled_from([PRICE_CHANGE, BOOK, BEST, TICK, TRADE, STRANGER])
+events = st.sampled_from([PRICE_CHANGE, BOOK, BEST, TICK, TRADE, OTHER_EVENT])
 padded = st.builds(
     lambda event, size: text({**event, "pad": "x" * size}), events, st.sampled_from(SIZES)
 )
@@ -85,8 +87,8 @@ controls = st.one_of(
     st.binary(max_size=125).map(lambda payload: frame(payload, first=0x8A)),
 )
 
-rows = st.lists(
-    st.sampled_from((TRADE, TRADE, TRADE, {**TRADE, "size": "1234.5"}, PRICE_CHANGE, STRANGER)),
+runs = st.lists(
+    st.sampled_from((TRADE, TRADE, TRADE, {**TRADE, "size": "1234.5"}, PRICE_CHANGE, OTHER_EVENT)),
     min_size=3,
     max_size=8,
 ).map(lambda some: b"".join(frame(text(each)) for each in some))
@@ -117,14 +119,14 @@ ends = st.one_of(
         st.integers(0, 65535),
         st.binary(max_size=123),
     ),
-    st.sampled_from(sorted(FAULTS.values())),
+    st.sampled_from(sorted(VIOLATIONS.values())),
     st.binary(max_size=12),
 )
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    parts = st.one_of(messages(), messages(), controls, rows)
+    parts = st.one_of(messages(), messages(), controls, runs)
     body = b"".join(draw(st.lists(parts, max_size=12)))
     return body + draw(ends) + draw(st.one_of(st.just(b""), messages()))
 
@@ -139,11 +141,11 @@ def chunkings(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return stream, [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
 
 
-def skim_all(walker: FrameSkimmer, chunks: list[bytes], room: int) -> Iterator[Skim]:
-    """Feed as the reactor does: through a scratch buffer full of what others left there."""
+def skim_all(walker: FrameSkimmer, chunks: list[bytes], gap: int) -> Iterator[Skim]:
+    """Feed as the reactor does: through a scratch buffer with old bytes of other connections."""
     scratch = bytearray(b"\x81\x05") * 250_000
     for chunk in chunks:
-        start = walker.held + room
+        start = walker.held + gap
         scratch[start : start + len(chunk)] = chunk
         yield walker.skim(scratch, start, start + len(chunk))
         assert walker.held <= TAIL_BYTES
@@ -162,23 +164,23 @@ def test_any_stream_in_any_chunks_gives_what_the_rfc_says(
     cap: int,
     markers: tuple[bytes, ...],
     sample_every: int,
-    room: int,
+    gap: int,
 ) -> None:
     stream, chunks = stream_and_chunks
-    judge = Judge(stream, cap)
+    reference = Reference(stream, cap)
     walker = skimmer(markers=markers, max_message_bytes=cap, sample_every=sample_every)
-    skims = list(skim_all(walker, chunks, room))
+    skims = list(skim_all(walker, chunks, gap))
     handed = tuple(message for skim in skims for message in skim.messages)
-    assert handed == expected(judge, markers, sample_every)
-    assert [ping for skim in skims for ping in skim.pings] == judge.pings
-    assert next((skim.close for skim in skims if skim.close), None) == judge.close
-    assert next((skim.violation for skim in skims if skim.violation), None) == judge.violation
-    assert walker.frames_total == judge.frames
+    assert handed == expected(reference, markers, sample_every)
+    assert [ping for skim in skims for ping in skim.pings] == reference.pings
+    assert next((skim.close for skim in skims if skim.close), None) == reference.close
+    assert next((skim.violation for skim in skims if skim.violation), None) == reference.violation
+    assert walker.frames_total == reference.frames
     assert walker.messages_total == len(handed)
-    assert walker.messages_total + walker.skipped_total == len(judge.data)
-    assert walker.data_total == sum(len(message) > 64 for message in judge.data)
-    if not judge.close and not judge.violation:
-        assert walker.frame_in_progress == judge.in_progress
+    assert walker.messages_total + walker.skipped_total == len(reference.data)
+    assert walker.data_total == sum(len(message) > 64 for message in reference.data)
+    if not reference.close and not reference.violation:
+        assert walker.frame_in_progress == reference.in_progress
         assert walker.bytes_total == len(stream)
 
 
@@ -199,8 +201,8 @@ def test_a_read_of_nothing_but_noise_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("other", [PRICE_CHANGE, BOOK, BEST, TICK])
-def test_an_array_of_book_events_is_noise_unless_a_stranger_is_among_them(other: object) -> None:
-    mixed = text([BOOK, other, STRANGER])
+def test_an_array_of_book_events_is_noise_unless_it_has_another_event(other: object) -> None:
+    mixed = text([BOOK, other, OTHER_EVENT])
     assert skimmer().feed(frame(text([BOOK, other])) + frame(mixed)).messages == (mixed,)
 
 
@@ -215,10 +217,10 @@ def test_an_array_with_a_marker_is_handed_on_whole() -> None:
         b"PONG",
         b"",
         b"[]",
-        text(STRANGER),
+        text(OTHER_EVENT),
         b"NO NEW ASSETS " * 10,
         b"\xff" * 200,
-        b" " * 90 + text(STRANGER),
+        b" " * 90 + text(OTHER_EVENT),
         text({"event_type": "x", "description": 'says "bids" and "price_change"' + "." * 60}),
     ],
 )
@@ -257,7 +259,7 @@ def test_a_requested_sample_may_come_in_pieces() -> None:
     assert walker.skipped_total == 2
 
 
-def test_a_requested_sample_survives_reads_without_a_message() -> None:
+def test_a_requested_sample_remains_due_after_reads_without_a_message() -> None:
     walker = skimmer()
     walker.request_sample()
     walker.feed(frame(b"", first=0x89))
@@ -281,10 +283,10 @@ def test_a_marker_cut_by_a_read_is_found() -> None:
         assert handed == (text(TRADE),), cut
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS))
-def test_a_fault_is_named_and_what_stood_before_it_is_handed_on(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(VIOLATIONS))
+def test_a_violation_is_named_and_what_came_before_it_is_handed_on(name: str) -> None:
     walker = skimmer()
-    skim = walker.feed(frame(text(TRADE)) + frame(b"a", first=0x89) + FAULTS[name])
+    skim = walker.feed(frame(text(TRADE)) + frame(b"a", first=0x89) + VIOLATIONS[name])
     assert skim == Skim(messages=(text(TRADE),), pings=(b"a",), violation=name)
     assert walker.feed(frame(text(TRADE))).messages == ()
     assert walker.held == 0
@@ -301,29 +303,29 @@ def test_fragments_are_rejected_at_the_fragment_that_passes_the_cap() -> None:
     assert walker.feed(frame(b"x" * 401, first=0x00)[:4]).violation == "too_big"
 
 
-def test_an_array_is_not_taken_for_the_object_that_it_resembles() -> None:
+def test_an_array_is_not_mistaken_for_a_similar_object() -> None:
     shorter = {**PRICE_CHANGE, "market": "0x" + "ab" * 31 + "a"}
-    mixed = text([shorter, STRANGER])
-    sign = b'"price_changes"'
-    assert mixed.index(sign) == text(PRICE_CHANGE).index(sign)
+    mixed = text([shorter, OTHER_EVENT])
+    key = b'"price_changes"'
+    assert mixed.index(key) == text(PRICE_CHANGE).index(key)
     walker = skimmer()
     assert walker.feed(frame(text(PRICE_CHANGE)) + frame(mixed)).messages == (mixed,)
 
 
-def test_a_message_is_not_proven_by_what_stands_in_the_next_one() -> None:
+def test_a_message_is_not_proven_noise_by_bytes_of_the_next_one() -> None:
     noise = text(PRICE_CHANGE)
-    sign = b'"price_changes"'
-    where = noise.index(sign)
-    stranger = text({"event_type": "x" * 48})
-    assert 64 < len(stranger) < where
-    # In the follower the sign stands just where it would be expected in the stranger.
-    follower = b"{" + b" " * (where - len(stranger) - 5) + noise[where:]
-    assert (stranger + frame(follower)).index(sign) == where
-    assert skimmer().feed(b"".join(map(frame, (noise, stranger, follower)))).messages == (stranger,)
+    key = b'"price_changes"'
+    where = noise.index(key)
+    unknown = text({"event_type": "x" * 48})
+    assert 64 < len(unknown) < where
+    # In the follower the key is just where it would be expected in the message before.
+    follower = b"{" + b" " * (where - len(unknown) - 5) + noise[where:]
+    assert (unknown + frame(follower)).index(key) == where
+    assert skimmer().feed(b"".join(map(frame, (noise, unknown, follower)))).messages == (unknown,)
 
 
 class CountingBuffer(bytearray):
-    """Notes what is searched in it."""
+    """Records what is searched in it."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -346,7 +348,7 @@ def test_each_marker_is_searched_once_a_buffer_and_once_more_for_each_find(
     assert len(buffer.searches) <= len(markers) + 5 + len((b"bids", b"price_changes"))
 
 
-def test_wanted_messages_in_a_row_that_end_alike_are_not_searched_one_by_one() -> None:
+def test_a_run_of_wanted_messages_that_end_alike_is_not_searched_one_by_one() -> None:
     trades = [text({"n": "1" * (number % 7), **TRADE}) for number in range(50)]
     noise = text(PRICE_CHANGE)
     buffer = CountingBuffer(b"".join(map(frame, (*trades, noise, *trades[:2], noise))))
@@ -356,13 +358,13 @@ def test_wanted_messages_in_a_row_that_end_alike_are_not_searched_one_by_one() -
     assert len(buffer.searches) <= 8
 
 
-def test_a_message_after_a_row_of_wanted_ones_is_judged_for_itself() -> None:
+def test_a_message_after_a_run_of_wanted_ones_is_judged_by_itself() -> None:
     trade = text(TRADE)
     tail = len(trade) - trade.index(MARKER)
     short = b"x" * 60
     other = text({**PRICE_CHANGE, "pad": "x" * tail})
-    stranger = text({**STRANGER, "pad": "x" * tail})
-    rest = [trade, trade, trade, other, trade, trade, short, trade, trade, stranger, trade]
+    unknown = text({**OTHER_EVENT, "pad": "x" * tail})
+    rest = [trade, trade, trade, other, trade, trade, short, trade, trade, unknown, trade]
     walker = skimmer()
     handed = [message for message in rest if message is not other]
     assert walker.feed(b"".join(map(frame, rest))).messages == tuple(handed)

@@ -17,11 +17,11 @@ from tests.transport.loopback import WAIT_S, trusting
 pytestmark = pytest.mark.live
 
 RECORD = 16384
-ROOM = 256 << 10
+BUFFER = 256 << 10
 
 
 class Server:
-    """The other end, whose ciphertext a test holds in its hands before it is sent."""
+    """The other end. A test gets its ciphertext, and sends it or not."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self.sock = sock
@@ -43,8 +43,8 @@ class Server:
         self._tls.write(data)
         return self._outgoing.read()
 
-    def goodbye(self) -> bytes:
-        """Return the record that says that nothing follows."""
+    def close_notify(self) -> bytes:
+        """Return the record of `close_notify`."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         return self._outgoing.read()
@@ -69,7 +69,7 @@ class Server:
 
 
 class Pair:
-    """Both ends of a connection on which hands are shaken; ours does not block."""
+    """Both ends of a connection after the TLS handshake; ours does not block."""
 
     def __init__(self, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
         ours, theirs = socket.socketpair()
@@ -91,18 +91,18 @@ class Pair:
         self.server.sock.close()
 
 
-def all_read(ours: TlsSocket, room: int) -> bytes:
-    """Read until nothing is there, in buffers with so much room."""
-    data, buffer = b"", bytearray(room)
-    quiet = 0
-    while quiet < 3:  # without room for a record, a read may bring a part of one
+def all_read(ours: TlsSocket, buffer_bytes: int) -> bytes:
+    """Read until nothing is there, with a buffer of so many bytes."""
+    data, buffer = b"", bytearray(buffer_bytes)
+    empty_reads = 0
+    while empty_reads < 3:  # with a buffer smaller than a record, a read may bring a part of one
         try:
             size = ours.recv_into(memoryview(buffer))
         except ssl.SSLWantReadError:
-            quiet += 1
+            empty_reads += 1
         else:
             assert size
-            quiet = 0
+            empty_reads = 0
             data += buffer[:size]
     return data
 
@@ -143,10 +143,10 @@ def lasting(
         st.sampled_from([1, 2, 100, 5000, RECORD - 1, RECORD, RECORD + 1, 40_000]), max_size=5
     ),
     st.lists(st.floats(0, 1), max_size=5),
-    st.sampled_from([1000, RECORD, 36_000, 37_000, 50_000, ROOM]),
+    st.sampled_from([1000, RECORD, 36_000, 37_000, 50_000, BUFFER]),
 )
-def test_no_byte_is_lost_however_the_records_are_cut_and_whatever_room_there_is(
-    lasting: Pair, sizes: list[int], cuts: list[float], room: int
+def test_no_byte_is_lost_however_the_records_are_cut_and_however_large_the_buffer_is(
+    lasting: Pair, sizes: list[int], cuts: list[float], buffer_bytes: int
 ) -> None:
     plain = b"".join(bytes([number + 1]) * size for number, size in enumerate(sizes))
     raw = b"".join(
@@ -156,7 +156,7 @@ def test_no_byte_is_lost_however_the_records_are_cut_and_whatever_room_there_is(
     got = b""
     for begin, end in pairwise(bounds):
         lasting.send(raw[begin:end])
-        got += all_read(lasting.ours, room)
+        got += all_read(lasting.ours, buffer_bytes)
     assert got == plain
     assert not lasting.ours.has_more
 
@@ -165,19 +165,19 @@ def test_single_bytes_make_whole_records(pair: Pair) -> None:
     got = b""
     for byte in pair.server.cipher(b"first") + pair.server.cipher(b"second"):
         pair.send(bytes([byte]))
-        got += all_read(pair.ours, ROOM)
+        got += all_read(pair.ours, BUFFER)
     assert got == b"firstsecond"
 
 
 def test_one_read_brings_many_records(pair: Pair) -> None:
-    all_read(pair.ours, ROOM)
+    all_read(pair.ours, BUFFER)
     for records in (5, 11):
         pair.send(pair.server.cipher(b"x" * records * RECORD))
-        assert pair.ours.recv_into(bytearray(ROOM)) == records * RECORD
+        assert pair.ours.recv_into(bytearray(BUFFER)) == records * RECORD
 
 
-def test_what_did_not_fit_is_told_of(pair: Pair) -> None:
-    all_read(pair.ours, ROOM)
+def test_has_more_is_true_for_what_did_not_fit(pair: Pair) -> None:
+    all_read(pair.ours, BUFFER)
     pair.send(pair.server.cipher(b"x" * 100))
     buffer = bytearray(60)
     with pytest.raises(ssl.SSLWantReadError):
@@ -188,55 +188,59 @@ def test_what_did_not_fit_is_told_of(pair: Pair) -> None:
     assert not pair.ours.has_more
 
 
-def test_room_behind_the_end_is_not_touched(pair: Pair) -> None:
-    all_read(pair.ours, ROOM)
+def test_bytes_behind_the_end_of_the_buffer_are_not_overwritten(pair: Pair) -> None:
+    all_read(pair.ours, BUFFER)
     pair.send(pair.server.cipher(b"x" * 100))
-    buffer = bytearray(b"." * ROOM)
-    assert pair.ours.recv_into(memoryview(buffer)[: ROOM - 10]) == 100
+    buffer = bytearray(b"." * BUFFER)
+    assert pair.ours.recv_into(memoryview(buffer)[: BUFFER - 10]) == 100
     assert buffer[-10:] == b"." * 10
 
 
 def test_records_without_data_are_nothing_to_read(pair: Pair) -> None:
     # The tickets that a server sends after the handshake.
-    assert all_read(pair.ours, ROOM) == b""
+    assert all_read(pair.ours, BUFFER) == b""
     with pytest.raises(ssl.SSLWantReadError):
-        pair.ours.recv_into(bytearray(ROOM))
+        pair.ours.recv_into(bytearray(BUFFER))
 
 
-# ------------------------------------------------------------ how it ends
+# ------------------------------------------------------------ ends
 
 
-@pytest.mark.parametrize("room", [1000, ROOM])
-def test_a_goodbye_comes_after_what_was_sent_before(pair: Pair, room: int) -> None:
-    all_read(pair.ours, ROOM)
-    pair.send(pair.server.cipher(b"last") + pair.server.goodbye() + b"whatever")
-    buffer = bytearray(room)
+@pytest.mark.parametrize("buffer_bytes", [1000, BUFFER])
+def test_close_notify_is_an_end_after_what_was_sent_before(pair: Pair, buffer_bytes: int) -> None:
+    all_read(pair.ours, BUFFER)
+    pair.send(pair.server.cipher(b"last") + pair.server.close_notify() + b"whatever")
+    buffer = bytearray(buffer_bytes)
     assert _next(pair.ours, buffer) == 4
     assert _next(pair.ours, buffer) == 0
     assert _next(pair.ours, buffer) == 0
 
 
-def test_a_goodbye_that_came_with_data_is_told_of(pair: Pair) -> None:
-    all_read(pair.ours, ROOM)
-    pair.send(pair.server.cipher(b"last") + pair.server.goodbye())
-    assert pair.ours.recv_into(bytearray(ROOM)) == 4
+def test_has_more_is_true_for_a_close_notify_that_came_with_data(pair: Pair) -> None:
+    all_read(pair.ours, BUFFER)
+    pair.send(pair.server.cipher(b"last") + pair.server.close_notify())
+    assert pair.ours.recv_into(bytearray(BUFFER)) == 4
     assert pair.ours.has_more
 
 
-@pytest.mark.parametrize("room", [1000, ROOM])
-def test_an_end_without_goodbye_is_an_end_even_within_a_record(pair: Pair, room: int) -> None:
-    all_read(pair.ours, ROOM)
+@pytest.mark.parametrize("buffer_bytes", [1000, BUFFER])
+def test_an_end_without_close_notify_is_an_end_even_within_a_record(
+    pair: Pair, buffer_bytes: int
+) -> None:
+    all_read(pair.ours, BUFFER)
     pair.send(pair.server.cipher(b"last") + pair.server.cipher(b"cut off")[:-1])
     pair.server.sock.close()
-    buffer = bytearray(room)
+    buffer = bytearray(buffer_bytes)
     assert _next(pair.ours, buffer) == 4
     assert _next(pair.ours, buffer) == 0
 
 
-@pytest.mark.parametrize("room", [1000, ROOM])
+@pytest.mark.parametrize("buffer_bytes", [1000, BUFFER])
 @pytest.mark.parametrize("bad", ["damaged", "no record", "too long"])
-def test_what_is_wrong_comes_after_what_was_right(pair: Pair, room: int, bad: str) -> None:
-    all_read(pair.ours, ROOM)
+def test_an_error_is_raised_after_the_data_before_it(
+    pair: Pair, buffer_bytes: int, bad: str
+) -> None:
+    all_read(pair.ours, BUFFER)
     good, damaged = pair.server.cipher(b"right"), bytearray(pair.server.cipher(b"wrong"))
     damaged[-1] ^= 1
     wrong = {
@@ -245,15 +249,15 @@ def test_what_is_wrong_comes_after_what_was_right(pair: Pair, room: int, bad: st
         "too long": b"\x17\x03\x03\xff\xff" + b"." * 100,
     }
     pair.send(good + wrong[bad])
-    buffer = bytearray(room)
+    buffer = bytearray(buffer_bytes)
     assert _next(pair.ours, buffer) == 5
-    assert room < ROOM or pair.ours.has_more
+    assert buffer_bytes < BUFFER or pair.ours.has_more
     with pytest.raises(ssl.SSLError, match=r"(?i)record|version|length|data"):
         _next(pair.ours, buffer)
 
 
 def _next(ours: TlsSocket, buffer: bytearray) -> int:
-    # Without room for a record its header is read first, and what there is of it.
+    # A buffer smaller than a record gets the header of the record first, then its data.
     for _ in range(3):
         with contextlib.suppress(ssl.SSLWantReadError):
             return ours.recv_into(buffer)
@@ -264,7 +268,7 @@ def _next(ours: TlsSocket, buffer: bytearray) -> int:
 
 
 def test_what_the_kernel_does_not_take_is_sent_when_it_is_repeated(pair: Pair) -> None:
-    all_read(pair.ours, ROOM)
+    all_read(pair.ours, BUFFER)
     data = bytearray(bytes(range(256)) * 16384)
     wanted = bytes(data)
     read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -290,14 +294,14 @@ def test_all_of_it_is_sent(pair: Pair) -> None:
     assert pair.server.read(len(data)) == data
 
 
-# ------------------------------------------------------------ shaking hands
+# ------------------------------------------------------------ the handshake
 
 
-def test_the_other_side_is_told_why_its_certificate_is_rejected(
+def test_an_alert_says_why_the_certificate_is_rejected(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     ours, theirs = socket.socketpair()
-    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+    received: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
         try:
@@ -305,7 +309,7 @@ def test_the_other_side_is_told_why_its_certificate_is_rejected(
             server.handshake()
             server.read(1)
         except ssl.SSLError as exc:
-            heard.put(str(exc))
+            received.put(str(exc))
 
     theirs.settimeout(WAIT_S)
     thread = threading.Thread(target=listen, daemon=True)
@@ -313,10 +317,10 @@ def test_the_other_side_is_told_why_its_certificate_is_rejected(
     with TlsSocket(ours, contexts[1], "elsewhere") as secure, theirs:
         with pytest.raises(ssl.SSLCertVerificationError):
             secure.handshake(lambda: WAIT_S)
-        assert "alert" in heard.get(timeout=WAIT_S).lower()
+        assert "alert" in received.get(timeout=WAIT_S).lower()
 
 
-def test_a_name_that_cannot_be_asked_for_is_rejected(
+def test_a_host_that_is_no_name_is_rejected(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     ours, theirs = socket.socketpair()
