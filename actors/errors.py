@@ -1,14 +1,14 @@
-"""Everything that can go wrong, split by who must act.
+"""All errors of the tracker, divided by who must act.
 
 TrackerError
-├── Retryable            the shell tries again, later
-│   ├── FeedLost             a WebSocket ended; the supervisor opens its successor
+├── Retryable            the caller tries again later
+│   ├── FeedLost             a WebSocket ended; the supervisor starts a connection again
 │   ├── StoreUnavailable     the database does not answer or rejects us for now
 │   ├── StorePoisoned        it rejects so many rows that the fault must be ours
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
-│   └── JournalFull          the disk or the cap leaves no room for one more record
-├── Rejected              one thing from outside is set aside and counted; nothing stops
-│   └── PayloadRejected       an answer that does not have the promised shape
+│   └── JournalFull          the disk or the cap leaves no space for one more record
+├── Rejected              one thing from outside is rejected and counted; nothing stops
+│   └── PayloadRejected       an answer that does not have the documented form
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
     ├── StateDirBusy         78: another tracker works on this state directory
@@ -16,7 +16,7 @@ TrackerError
     ├── JournalUnreadable    78: another format version, or no permission
     ├── JournalFailed        74: the disk does not take what was received
     ├── AddressTaken         74: a socket or port is in use
-    └── Internal             70: our own fault; systemd starts us again
+    └── Internal             70: a fault of the tracker; systemd starts it again
 
 The docstring of an error is its default message.
 """
@@ -37,7 +37,7 @@ class TrackerError(Exception):
 
 
 class Retryable(TrackerError):
-    """Not now; later may do."""
+    """It failed now and may succeed later."""
 
 
 class FeedLost(Retryable):
@@ -46,8 +46,8 @@ class FeedLost(Retryable):
     Args:
         reason: One stable word for logs, coverage and status, such as
             `disconnected`, `frozen` or `slow_consumer`.
-        detail: What was seen, for people; at most 500 characters are kept.
-        retry_after_s: What the server asked for, in seconds, or None.
+        detail: What was observed, as text for people; at most 500 characters are kept.
+        retry_after_s: Seconds to wait that the server requested, or None.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SourceUnavailable(Retryable):
 
 
 class JournalFull(Retryable):
-    """The journal has no room."""
+    """The journal has no space."""
 
 
 class Rejected(TrackerError):
@@ -88,7 +88,7 @@ class Rejected(TrackerError):
 
 
 class PayloadRejected(Rejected):
-    """The answer does not have the promised shape."""
+    """The answer does not have the documented form."""
 
 
 class Fatal(TrackerError):

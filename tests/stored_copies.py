@@ -1,8 +1,8 @@
 """Stored copies: what an earlier version wrote, and what it read from it, in plain values.
 
 The copies stand in tests/data/stored; the README there says how they were made. A value is
-compared by the names that stand here, so that a class or a field may be renamed: then the
-functions below change, the stored copies never.
+compared by the names that are written here, so that a class or a field may be renamed: then the
+functions below change, but never the stored copies.
 """
 
 import json
@@ -42,7 +42,7 @@ Plain = dict[str, Any]
 
 
 def values(name: str) -> Any:
-    """Return stored values; numbers with a point are kept as the text that they were."""
+    """Return stored values; numbers with a decimal point stay text."""
     return read_json((STORED / f"{name}.json").read_text())
 
 
@@ -54,7 +54,7 @@ def read_json(text: str) -> Any:
 
 
 class Booted(Disk):
-    """The real disk, on a machine that was started at some time."""
+    """The real disk, on a machine with the boot identity that a test gives it."""
 
     def __init__(self, boot: bytes) -> None:
         self._boot = boot
@@ -64,12 +64,12 @@ class Booted(Disk):
 
 
 def copied(folder: Path) -> Path:
-    """Copy the stored journal, so that it may be written on."""
+    """Copy the stored journal, so that a test may append to it."""
     return shutil.copytree(STORED / "journal", folder / "journal")
 
 
 def opened(directory: Path, boot: bytes = BOOT) -> Journal:
-    """Open a journal that syncs only when asked to."""
+    """Open a journal that syncs only when `sync` is called."""
     return Journal.open(
         directory,
         max_bytes=64 * MIB,
@@ -82,7 +82,7 @@ def opened(directory: Path, boot: bytes = BOOT) -> Journal:
 
 
 def numbers(journal: Journal) -> Plain:
-    """Return who the journal is and where its numbers stand."""
+    """Return the identity of the journal and its sequences."""
     return {
         "identity": str(journal.journal_id),
         "oldest": journal.oldest_seq,
@@ -93,7 +93,7 @@ def numbers(journal: Journal) -> Plain:
 
 
 def item(found: Entry | Hole) -> list[Any]:
-    """Return one thing that reading brings."""
+    """Return an entry or a hole in plain values."""
     if isinstance(found, Hole):
         return ["hole", found.first, found.last, found.bytes_lost, found.skipped]
     return ["entry", found.seq, blake2b(found.body, digest_size=8).hexdigest()]
@@ -132,13 +132,13 @@ def rejected(row: RejectedRow) -> Plain:
 
 
 def fact(row: Fact) -> list[Any]:
-    """Return a fact as its bytes in the journal say it: the kind, then the fields in order."""
-    said: list[Any] = msgspec.msgpack.decode(encode(row))
-    return said
+    """Return a fact as it is stored in the journal: the tag, then the fields in order."""
+    fields: list[Any] = msgspec.msgpack.decode(encode(row))
+    return fields
 
 
 def transactions(batches: Sequence[Batch]) -> Plain:
-    """Return what some transactions carried together."""
+    """Return the content of these transactions together."""
     return {
         "trades": [
             trade(row, number)
@@ -151,7 +151,7 @@ def transactions(batches: Sequence[Batch]) -> Plain:
     }
 
 
-# -------------------------------------------------------------------- remembered
+# ------------------------------------------------- what is read from the database
 
 
 def market(row: Market) -> Plain:
@@ -172,8 +172,8 @@ def market(row: Market) -> Plain:
     }
 
 
-def plain_evidence(said: StoredEvidence) -> Plain:
-    """Return what sources said last, where markets stood, and which were contradicted."""
+def plain_evidence(evidence: StoredEvidence) -> Plain:
+    """Return the last observations, the last states, and the markets with contradictions."""
     observations = [
         [
             each.condition_id,
@@ -182,13 +182,13 @@ def plain_evidence(said: StoredEvidence) -> Plain:
             each.payouts and [[token, str(payout)] for token, payout in each.payouts],
             each.reason,
         ]
-        for each in said.observations
+        for each in evidence.observations
     ]
-    states = [[market, state.value, at_ms] for market, state, at_ms in said.states]
+    states = [[market, state.value, at_ms] for market, state, at_ms in evidence.states]
     return {
         "observations": sorted(observations, key=lambda each: (each[0], each[1])),
         "states": sorted(states),
-        "contradicted": sorted(said.contradicted),
+        "contradicted": sorted(evidence.contradicted),
     }
 
 
@@ -210,7 +210,7 @@ def recheck(row: Recheck) -> Plain:
         "market": market(row.market),
         "recorded_at_ms": row.recorded_at_ms,
         "due_at_ms": row.due_at_ms,
-        "told": sorted([source.value, said] for source, said in row.contradicted_by),
+        "told": sorted([source.value, text] for source, text in row.contradicted_by),
     }
 
 
@@ -218,34 +218,36 @@ def transition(row: Transition) -> list[Any]:
     return [row.condition_id, row.at_ms, row.before.value, row.after.value, row.reason]
 
 
-def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
-    """Let a new process take over what a database remembers, and hear each source once more.
+def observed_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
+    """Let a new process read what a database holds, and observe each source once more.
 
-    Every source says what it said last. What follows is given in the order of the markets.
+    Every source reports what it reported last. The findings are in the order of the markets.
 
     Args:
         store: Open.
-        since_ms: From when on resolutions are looked at again.
-        now_ms: When all of this happens.
+        since_ms: From when on resolutions are checked again.
+        now_ms: The time of everything that happens.
     """
-    stretch = TimeWindow(since_ms, now_ms)
-    known = [each for chunk in store.resolutions_to_check(stretch) for each in chunk]
+    window = TimeWindow(since_ms, now_ms)
+    known = [each for chunk in store.resolutions_to_check(window) for each in chunk]
     waiting = [each for chunk in store.open_markets() for each in chunk]
     markets = {each.condition_id: each for each in (*waiting, *(each.market for each in known))}
-    said = store.stored_evidence(sorted(markets))
+    evidence = store.stored_evidence(sorted(markets))
     cases = CaseBook(poll_s=60, hold_s=HOLD_S)
-    cases.restore(said, now_ms)
+    cases.restore(evidence, now_ms)
     cases.add(waiting, now_ms)
     cases.restore_rechecks(known, now_ms)
-    told: list[Any] = []
-    for word in sorted(said.observations, key=lambda each: (each.condition_id, each.source)):
-        again = msgspec.structs.replace(word, observed_at_ms=now_ms)
-        findings = cases.observe(again, markets[word.condition_id], now_ms)
+    found: list[Any] = []
+    for observation in sorted(
+        evidence.observations, key=lambda each: (each.condition_id, each.source)
+    ):
+        again = msgspec.structs.replace(observation, observed_at_ms=now_ms)
+        findings = cases.observe(again, markets[observation.condition_id], now_ms)
         clash, step = findings.contradiction, findings.transition
-        told.append(
+        found.append(
             {
-                "condition_id": word.condition_id,
-                "source": word.source.value,
+                "condition_id": observation.condition_id,
+                "source": observation.source.value,
                 "new": findings.observation is not None,
                 "resolution": findings.resolution and resolution(findings.resolution),
                 "contradiction": clash and [clash.recorded, clash.observed, clash.source.value],
@@ -253,19 +255,19 @@ def heard_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
             }
         )
     ended = cases.end_round([markets[each] for each in sorted(markets)], now_ms)
-    return [*told, *map(transition, ended)]
+    return [*found, *map(transition, ended)]
 
 
 # ---------------------------------------------------------------------- catch-up
 
 
 def catch_up(journal: JournalPort, store: StorePort, *, records: int = 20_000) -> Mapping[str, int]:
-    """Let a writer read the journal to its end; give what became of it.
+    """Let a writer read the journal to its end; return the sums of what it reported.
 
     Args:
         journal: Open.
-        store: Whatever is written to. Closed afterwards.
-        records: How many records one transaction takes, about.
+        store: The store that it writes to; closed afterwards.
+        records: About how many records one transaction takes.
     """
     supervisor = Box()
     to = Addresses(supervisor=supervisor, catalog=Box(), resolution=Box())

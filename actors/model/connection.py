@@ -39,10 +39,7 @@ def slot_of(connection: str) -> str:
 
 
 class GapCause(StrEnum):
-    """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them.
-
-    `DEAF`: trades of the token were missed on one connection.
-    """
+    """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them."""
 
     NEVER_CONFIRMED = "never_confirmed"
     DISCONNECTED = "disconnected"

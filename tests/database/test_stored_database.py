@@ -19,7 +19,7 @@ from tests.stored_copies import (
     STORED,
     catch_up,
     copied,
-    heard_again,
+    observed_again,
     opened,
     plain_evidence,
     recheck,
@@ -173,11 +173,11 @@ def test_what_it_remembers_is_read_back(old: str) -> None:
 
 
 def test_a_new_process_goes_on_with_what_it_remembers(old: str) -> None:
-    expected = values("remembered")["heard_again"]
+    expected = values("remembered")["observed_again"]
     store = Store(old)
     try:
         store.open(SECOND)
-        told = heard_again(store, expected["since_ms"], expected["now_ms"])
+        told = observed_again(store, expected["since_ms"], expected["now_ms"])
     finally:
         store.close()
     assert told == expected["told"]
