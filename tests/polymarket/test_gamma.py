@@ -1,4 +1,4 @@
-"""Promise: Gamma's markets are read whole or rejected by name; only its final word is final."""
+"""Promise: Gamma's markets are read whole or rejected by name; only what is resolved is final."""
 
 import json
 from datetime import UTC, datetime
