@@ -146,7 +146,7 @@ def _connect_one(sock: socket.socket, address: Any, timeout_s: float) -> socket.
 
 def _connect_reason(exc: OSError) -> str:
     if isinstance(exc, ConnectionRefusedError):
-        return "rejected"
+        return "refused"
     if isinstance(exc, TimeoutError):
         return "connect_timeout"
     if isinstance(exc, ConnectionError):

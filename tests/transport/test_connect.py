@@ -130,7 +130,7 @@ def test_a_port_without_a_server_rejects() -> None:
         port = server.getsockname()[1]
     with pytest.raises(FeedLost) as caught:
         call(port)
-    assert caught.value.reason == "rejected"
+    assert caught.value.reason == "refused"
 
 
 def test_an_address_that_never_answers_is_left_at_the_deadline(silent_port: int) -> None:
