@@ -1,10 +1,10 @@
-"""How journal and database open_store: does this database know this journal as it is?
+"""Reading the journal back: open the database for it, and read a range for one transaction.
 
-A state directory that was restored from a copy is older than the database: what
-it is given next would bear numbers that the database believes to hold already,
-and be let go as stored. So such a journal takes another identity, under which
-all that it has is told once more: trades that were stored are found to be there,
-the others are not lost. Nobody has to act.
+Does this database know this journal as it is? A state directory that was restored from a
+copy is older than the database. Its next records would get sequences that the database
+believes to hold already, and would be dropped as stored. So such a journal takes another
+identity, under which all of it is sent once more: trades that were stored are found to be
+duplicates, the others are not lost. Nobody has to act.
 """
 
 import logging
@@ -26,10 +26,17 @@ log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
-    """The database, as the writer sees it."""
+    """The database, as the writer sees it. In the thread of the writer.
+
+    Every method but `close` raises `StoreUnavailable` when the database does not answer.
+    """
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
-        """Connect and read the mark; of a journal that is new here it is `first_seq`.
+        """Connect and return the watermark of this journal.
+
+        Args:
+            journal_id: The identity of the journal.
+            first_seq: The watermark of a journal that is new to this database.
 
         Raises:
             StoreUnavailable: Try again later.
@@ -37,28 +44,28 @@ class Store(Protocol):
         """
 
     def commit(self, batch: Batch) -> Committed:
-        """Store all of it and move the mark, in one transaction.
+        """Store all of it and move the watermark, in one transaction.
 
         Raises:
-            StoreUnavailable: It may or may not be committed; open again and ask the mark.
+            StoreUnavailable: It may or may not be committed; open again and see the watermark.
             StorePoisoned: Too many rows were rejected; nothing was stored. Open again, later.
         """
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Return the markets that have no resolution yet, in chunks."""
+        """Yield the markets that have no resolution yet, in chunks."""
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        """Return what earlier lives heard last of these markets."""
+        """Return the stored evidence on these markets."""
 
-    def resolutions_to_check(self, stretch: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Return the verdicts of which another look falls due, in chunks."""
+    def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
+        """Yield the resolutions whose recheck falls due in this time, in chunks."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
 
 def open_store(store: Store, journal: Journal) -> Opened:
-    """Open the database for this journal, under another identity if need be.
+    """Open the database for this journal, under a new identity of the journal if need be.
 
     Raises:
         StoreUnavailable: Try again later.
@@ -82,16 +89,13 @@ def open_store(store: Store, journal: Journal) -> Opened:
     return opened
 
 
-# MERGED: One stretch of the journal, read back for one transaction.
-
-
 def read_range(
     journal: Journal, watermark: Watermark, *, most_trades: int, most_records: int
 ) -> TradeBatch:
-    """Read from the mark what fits into one transaction; empty at the journal's end.
+    """Return from the watermark on what fits into one transaction; empty at the journal's end.
 
-    What cannot be read is stepped over, with a line in the log and a fact for
-    coverage: trades that stood there are lost, and must not count as heard.
+    What cannot be read is stepped over, with a log line and a fact for coverage: trades that
+    were recorded there are lost, and must not count as received.
     """
     gathered = TradeBatch()
     for entry in journal.read(watermark.seq):
@@ -102,10 +106,10 @@ def read_range(
             extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
             log.log(level, "journal_hole", extra=extra)
             if lost:
-                gathered.fact(entry.first, RangeLost(entry.first, entry.last))
+                gathered.add_fact(entry.first, RangeLost(entry.first, entry.last))
             continue
-        gathered.entry(entry, opened_at_seq=journal.opened_at_seq)
-        trades, records = gathered.full_of
+        gathered.add_entry(entry, opened_at_seq=journal.opened_at_seq)
+        trades, records = gathered.size
         if trades >= most_trades or records >= most_records:
             break
     return gathered

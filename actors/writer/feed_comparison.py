@@ -1,9 +1,8 @@
-"""The comparison: trades that one feed heard and another did not.
+"""Feed arbitration: trades that one feed received and another did not.
 
-Every token is on one slot of each feed, so a trade comes once from each. The
-comparison only finds who did not report; whether that connection claims to have
-listened then, and truly did not hear it, only the connection itself can say.
-`now` is monotonic seconds.
+Every token is on one slot of each feed, so a trade comes once from each. The comparison only
+finds which slots did not report it; whether their connection claims to have listened then, and
+really did not receive it, only the connection itself can tell. `now` is monotonic seconds.
 """
 
 from collections import deque
@@ -19,24 +18,24 @@ MOST_AT_ONCE: Final = 20
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Reported:
     at: float
     trade: Trade
     slots: tuple[str, ...]
 
 
 class FeedComparison:
-    """Compares what the feeds report.
+    """Compares what the feeds report. In the thread of the writer.
 
-    Only the first of identical trades is followed: one that the exchange sends
-    twice to one connection looks like twins, and would accuse the others.
+    Only the first of identical trades is followed: one that the exchange sends twice to one
+    connection looks like two identical trades, and would count as missed by the others.
 
     Args:
         feeds: How many slots should report each trade; with one there is nothing to compare.
         judged_s: How long after the first report the others must be there.
         window_s: How long a trade is remembered.
-        most: The most trades that are remembered, about 500 bytes each; beyond
-            that, new ones are not followed.
+        most: The most trades that are remembered, about 500 bytes each; beyond that, new
+            ones are not followed.
     """
 
     def __init__(
@@ -46,35 +45,34 @@ class FeedComparison:
         self._judged_s = judged_s
         self._window_s = window_s
         self._most = most
-        self._trades: dict[Key, _Heard] = {}
-        self._open: deque[_Heard] = deque()
+        self._trades: dict[Key, _Reported] = {}
+        self._open: deque[_Reported] = deque()
 
     def __len__(self) -> int:
         """Return how many trades are remembered."""
         return len(self._trades)
 
-    def heard(self, connection: str, trades: Iterable[Trade], now: float) -> None:
-        """A connection reported these."""
+    def add(self, connection: str, trades: Iterable[Trade], now: float) -> None:
+        """Note that a connection reported these trades."""
         if self._feeds < 2:
             return
         slot = slot_of(connection)
+        reported = self._trades
         for trade in trades:
-            if trade.occurrence == 1:
-                self._heard(slot, trade, now)
-
-    def _heard(self, slot: str, trade: Trade, now: float) -> None:
-        said = (trade.price, trade.size, trade.side, trade.transaction_hash)
-        key = (trade.token_id, trade.traded_at_ms, said)
-        found = self._trades.get(key)
-        if found is not None:
-            if slot not in found.slots:
-                found.slots = (*found.slots, slot)
-        elif len(self._trades) < self._most:
-            self._trades[key] = found = _Heard(now, trade, (slot,))
-            self._open.append(found)
+            if trade.occurrence != 1:
+                continue
+            content = (trade.price, trade.size, trade.side, trade.transaction_hash)
+            key = (trade.token_id, trade.traded_at_ms, content)
+            found = reported.get(key)
+            if found is not None:
+                if slot not in found.slots:
+                    found.slots = (*found.slots, slot)
+            elif len(reported) < self._most:
+                reported[key] = found = _Reported(now, trade, (slot,))
+                self._open.append(found)
 
     def forget(self) -> None:
-        """Reports may have passed by: what is remembered proves nothing any more."""
+        """Forget all trades: reports may have been dropped, so they would prove nothing."""
         self._trades.clear()
         self._open.clear()
 
@@ -87,7 +85,7 @@ class FeedComparison:
             del self._trades[key]
         found: dict[TokenId, MissedTrade] = {}
         while self._open and now - self._open[0].at >= self._judged_s:
-            one = self._open.popleft()
-            if len(one.slots) < self._feeds and len(found) < MOST_AT_ONCE:
-                found[one.trade.token_id] = MissedTrade(one.trade, one.slots)
+            reported = self._open.popleft()
+            if len(reported.slots) < self._feeds and len(found) < MOST_AT_ONCE:
+                found[reported.trade.token_id] = MissedTrade(reported.trade, reported.slots)
         return tuple(found.values())

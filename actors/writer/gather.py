@@ -1,4 +1,8 @@
-"""What the next transaction will carry, gathered from messages or from the journal."""
+"""What the next transaction will carry, gathered from messages or from the journal.
+
+`TradeBatch` gathers what is in the journal, `FindingsBatch` what is not; `to_batch` makes one
+transaction of both. `replay` decodes journalled frames again.
+"""
 
 from collections.abc import Sequence
 
@@ -15,12 +19,12 @@ Evidence = Observation | Transition | Resolution | Contradiction
 
 
 class TradeBatch:
-    """Prints, rejections and facts with the journal sequences they came under.
+    """Gathers trades, rejections and facts with the journal sequences of their records.
 
     Attributes:
         hashes: The `trade_hash` of each trade.
-        stretches: First and last sequence of records in a row.
-        records: How many there are in all.
+        ranges: First and last sequence of records that follow each other.
+        records: How many records there are in all.
         recovered: Trades and rejections that an earlier process journalled.
     """
 
@@ -29,12 +33,12 @@ class TradeBatch:
         self.hashes: list[int] = []
         self.rejections: list[RejectedRow] = []
         self.facts: list[tuple[int, facts.Fact]] = []
-        self.stretches: list[tuple[int, int]] = []
+        self.ranges: list[tuple[int, int]] = []
         self.records = 0
         self.recovered = 0
         self._tokens = 0
 
-    def frames(
+    def add_frames(
         self,
         seq: int,
         connection: str,
@@ -43,66 +47,71 @@ class TradeBatch:
         rejections: Sequence[Rejection] = (),
     ) -> None:
         """Add what the frames of one record held, with the `trade_hash` of each trade."""
-        self._count(seq)
+        self._add_record(seq)
         self.trades.extend(trades)
         self.hashes.extend(hashes)
-        self.rejections.extend(
-            RejectedRow(seq=seq, index=index, connection=connection, rejection=rejection)
-            for index, rejection in enumerate(rejections)
-        )
+        if rejections:
+            self.rejections.extend(
+                RejectedRow(seq=seq, index=index, connection=connection, rejection=rejection)
+                for index, rejection in enumerate(rejections)
+            )
 
-    def fact(self, seq: int, fact: facts.Fact) -> None:
+    def add_fact(self, seq: int, fact: facts.Fact) -> None:
         """Add one fact about coverage."""
-        self._count(seq)
+        self._add_record(seq)
         self.facts.append((seq, fact))
         self._tokens += len(getattr(fact, "tokens", ()))
 
-    def entry(self, entry: facts.Entry, *, opened_at_seq: int) -> None:
-        """Add a record as the journal gives it back; one that says nothing is set aside."""
+    def add_entry(self, entry: facts.Entry, *, opened_at_seq: int) -> None:
+        """Add a record as read from the journal; one that cannot be decoded becomes a rejection.
+
+        Args:
+            opened_at_seq: The first sequence that this process journalled.
+        """
         before, ours = self._weight, entry.seq >= opened_at_seq
         try:
-            said = facts.decode(entry.body)
+            record = facts.decode(entry.body)
         except msgspec.DecodeError:
-            unread = Rejection(
+            undecoded = Rejection(
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
             )
-            self.frames(entry.seq, "journal", (), (), (unread,))
+            self.add_frames(entry.seq, "journal", (), (), (undecoded,))
         else:
-            self._read(entry.seq, said, ours=ours)
+            self._add_decoded(entry.seq, record, ours=ours)
         if not ours:
             self.recovered += self._weight - before
 
-    def _read(self, seq: int, said: facts.Record, *, ours: bool) -> None:
-        if isinstance(said, facts.FrameSeen):
-            said = said.as_frames
-        if not isinstance(said, facts.FramesSeen):
-            self.fact(seq, said)
+    def _add_decoded(self, seq: int, record: facts.Record, *, ours: bool) -> None:
+        if isinstance(record, facts.FrameSeen):
+            record = record.as_frames
+        if not isinstance(record, facts.FramesSeen):
+            self.add_fact(seq, record)
             return
-        trades, rejections = replay(said)
-        # What another version found in the frames, this one may read otherwise.
-        known = ours and not rejections and len(said.hashes) == len(trades)
-        hashes = said.hashes if known else trade_hashes(trades)
-        self.frames(seq, said.connection, trades, hashes, rejections)
+        trades, rejections = replay(record)
+        # Another version may have decoded other trades from the same frames.
+        known = ours and not rejections and len(record.hashes) == len(trades)
+        hashes = record.hashes if known else trade_hashes(trades)
+        self.add_frames(seq, record.connection, trades, hashes, rejections)
 
-    def _count(self, seq: int) -> None:
+    def _add_record(self, seq: int) -> None:
         self.records += 1
         first = seq
-        if self.stretches and self.stretches[-1][1] == seq - 1:
-            first, _ = self.stretches.pop()
-        self.stretches.append((first, seq))
+        if self.ranges and self.ranges[-1][1] == seq - 1:
+            first, _ = self.ranges.pop()
+        self.ranges.append((first, seq))
 
     @property
     def _weight(self) -> int:
         return len(self.trades) + len(self.rejections)
 
     @property
-    def full_of(self) -> tuple[int, int]:
-        """Return (trades, records); a record that names tokens is a row of each of them too."""
+    def size(self) -> tuple[int, int]:
+        """Return (trades, records); each token that a record names counts as one more record."""
         return len(self.trades), self.records + self._tokens
 
 
 class FindingsBatch:
-    """Facts that the journal does not carry, with the tickets of who told them."""
+    """Gathers what the journal does not hold, with the tickets of its senders."""
 
     def __init__(self) -> None:
         self.markets: list[Market] = []
@@ -113,8 +122,8 @@ class FindingsBatch:
         self.catalog_tickets: list[int] = []
         self.resolution_tickets: list[int] = []
 
-    def keep(self, ticket: int, evidence: Evidence) -> None:
-        """Add what resolution told."""
+    def add(self, ticket: int, evidence: Evidence) -> None:
+        """Add what the resolution actor sent."""
         self.resolution_tickets.append(ticket)
         match evidence:
             case Observation():
@@ -130,8 +139,11 @@ class FindingsBatch:
         return bool(self.catalog_tickets or self.resolution_tickets)
 
 
-def batch(
-    gathered: TradeBatch, knowledge: FindingsBatch, events: tuple[ConnectionEvent, ...], mark: int
+def to_batch(
+    gathered: TradeBatch,
+    findings: FindingsBatch,
+    events: tuple[ConnectionEvent, ...],
+    watermark: int,
 ) -> Batch:
     """Return one transaction; facts in the order of their sequence."""
     return Batch(
@@ -140,20 +152,21 @@ def batch(
         rejections=tuple(gathered.rejections),
         facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),
         events=events,
-        markets=tuple(knowledge.markets),
-        observations=tuple(knowledge.observations),
-        transitions=tuple(knowledge.transitions),
-        resolutions=tuple(knowledge.resolutions),
-        contradictions=tuple(knowledge.contradictions),
-        watermark=mark,
+        markets=tuple(findings.markets),
+        observations=tuple(findings.observations),
+        transitions=tuple(findings.transitions),
+        resolutions=tuple(findings.resolutions),
+        contradictions=tuple(findings.contradictions),
+        watermark=watermark,
     )
 
 
 def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
-    """Decode journalled frames again; their trades keep the occurrence they were given.
+    """Decode journalled frames again; return trades with their journalled occurrences.
 
-    A trade beyond the numbers (a decoder that finds more than the one that
-    journalled the frames) is the first of its kind.
+    A trade without a journalled occurrence (this decoder finds more than the one that
+    journalled the frames) is the first of its kind. Occurrence 0 leaves a trade out: it is
+    that of a canary.
     """
     decoded = channel.decode(frames.raws, frames.received_at_ns)
     if frames.occurrences.count(1) == len(frames.occurrences):

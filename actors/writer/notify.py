@@ -1,4 +1,4 @@
-"""What the writer has to say: to its neighbours and to the log."""
+"""What the writer reports: to the other actors and, in few lines, to the log."""
 
 import logging
 
@@ -14,21 +14,109 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.batch import Committed
-from actors.model.market import Market
-from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
+from actors.model.outcome import TimeWindow
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
 
 log = logging.getLogger(__name__)
-LINE_S = 10.0
+LOG_S = 10.0
+"""Least time between two log lines about what was written, in seconds."""
 
 
-# MERGED: Log lines about what happens often: one now and then, with all that it stands
-# for.
+class WriterNotifier:
+    """Reports the state of the database and what was stored in it. In the thread of the writer.
+
+    Args:
+        incarnation: Of the writer.
+        to: The actors that it sends to.
+    """
+
+    def __init__(self, incarnation: Incarnation, to: Addresses) -> None:
+        self._incarnation = incarnation
+        self._to = to
+        self._written = CommitSummary(every_s=LOG_S)
+
+    def opened(self, server: str, watermark: int) -> None:
+        """Report that the database answers; the journal is read from the watermark on."""
+        message = StoreOpened(server=server)
+        for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
+            address.tell(message)
+        log.info("database_opened", extra={"server": server, "watermark": watermark})
+
+    def lost(self, reason: str, retry_s: float) -> None:
+        """Report that the database is away; it is tried again after so many seconds."""
+        self._to.supervisor.tell(StoreLost(reason=reason))
+        log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+
+    def stopped(self, reason: str, retry_s: float) -> None:
+        """Report that the database rejects too much; nothing is stored for so many seconds."""
+        self._to.supervisor.tell(StoreLost(reason=reason))
+        log.error("storing_stopped", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+
+    def committed(
+        self, gathered: TradeBatch, findings: FindingsBatch, committed: Committed, wall_ns: int
+    ) -> None:
+        """Report what is in the database now, and to whom its tickets belong."""
+        self._to.catalog.tell(TicketsStored(tickets=tuple(findings.catalog_tickets)))
+        self._to.resolution.tell(TicketsStored(tickets=tuple(findings.resolution_tickets)))
+        oldest_ns = min((trade.received_at_ns for trade in gathered.trades), default=0)
+        self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
+        self._to.supervisor.tell(
+            BatchWritten(
+                stored=committed.stored,
+                duplicates=committed.duplicates,
+                rejected=committed.rejected,
+                recovered=gathered.recovered,
+                watermark=committed.watermark,
+                oldest_received_ns=oldest_ns,
+            )
+        )
+
+    def log_written(self, now: float, *, at_once: bool = False) -> None:
+        """Log what was committed since the last line, when a line is due."""
+        fields = self._written.take(now, at_once=at_once)
+        if fields:
+            log.info("batches_written", extra=fields)
+
+    def report(self, now: float, *, state: str, waiting: int) -> None:
+        """Report the state of the database and how many records wait for it."""
+        self._to.supervisor.tell(
+            WriterReport(
+                child=self._incarnation.child,
+                incarnation=self._incarnation.number,
+                now=now,
+                state=state,
+                waiting=waiting,
+            )
+        )
+
+    def send_open_markets(self, store: Store) -> None:
+        """Send the markets without a resolution, and the stored evidence on them.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        for markets in store.open_markets():
+            conditions = tuple(market.condition_id for market in markets)
+            evidence = store.stored_evidence(conditions)
+            self._to.resolution.tell(EvidenceRestored(evidence=evidence))
+            restored = MarketsRestored(markets=markets)
+            self._to.catalog.tell(restored)
+            self._to.resolution.tell(restored)
+
+    def send_rechecks(self, store: Store, window: TimeWindow) -> None:
+        """Send the resolutions whose recheck falls due in this time, then that these were all.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        for rechecks in store.resolutions_to_check(window):
+            self._to.resolution.tell(RechecksRestored(rechecks=rechecks))
+        self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=window.until_ms))
 
 
 class CommitSummary:
-    """What the writer's transactions held since the last line about them.
+    """Sums up what the writer's transactions held since the last log line about them.
 
     Args:
         every_s: Least time between two lines, in seconds.
@@ -44,10 +132,10 @@ class CommitSummary:
         self._lag_ns = 0
 
     def add(self, committed: Committed, *, oldest_received_ns: int, wall_ns: int) -> None:
-        """Note a transaction; one without trades and rejections is not worth a line.
+        """Add a transaction; one without trades and rejections is not worth a line.
 
         Args:
-            committed: What the database said.
+            committed: What was stored.
             oldest_received_ns: When its oldest trade was received; 0 without trades.
             wall_ns: When it was committed.
         """
@@ -77,106 +165,3 @@ class CommitSummary:
         }
         self._clear()
         return fields
-
-
-"""Least time between two lines about what was written, in seconds."""
-
-
-class WriterNotifier:
-    """Tells of the database and of what came to be stored in it.
-
-    Args:
-        incarnation: Of the writer.
-        to: The actors that it tells.
-    """
-
-    def __init__(self, incarnation: Incarnation, to: Addresses) -> None:
-        self._incarnation = incarnation
-        self._to = to
-        self._written = CommitSummary(every_s=LINE_S)
-
-    def opened(self, server: str, watermark: int) -> None:
-        """The database answers; the journal is read from the watermark on."""
-        news = StoreOpened(server=server)
-        for neighbour in (self._to.supervisor, self._to.catalog, self._to.resolution):
-            neighbour.tell(news)
-        log.info("database_opened", extra={"server": server, "watermark": watermark})
-
-    def lost(self, reason: str, retry_s: float) -> None:
-        """The database is away; it is tried again after so many seconds."""
-        self._to.supervisor.tell(StoreLost(reason=reason))
-        log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
-
-    def stopped(self, reason: str, retry_s: float) -> None:
-        """The database rejects too much; nothing is stored for so many seconds."""
-        self._to.supervisor.tell(StoreLost(reason=reason))
-        log.error("storing_stopped", extra={"reason": reason, "retry_s": round(retry_s, 1)})
-
-    def remembered(self, markets: tuple[Market, ...], said: StoredEvidence) -> None:
-        """Earlier days left these unresolved, with this said of them."""
-        self._to.resolution.tell(EvidenceRestored(evidence=said))
-        told = MarketsRestored(markets=markets)
-        self._to.catalog.tell(told)
-        self._to.resolution.tell(told)
-
-    def due_again(self, verdicts: tuple[Recheck, ...], *, until_ms: int | None = None) -> None:
-        """These verdicts want another look; with `until_ms`, that were all until then."""
-        self._to.resolution.tell(RechecksRestored(rechecks=verdicts, until_ms=until_ms))
-
-    def committed(
-        self, gathered: TradeBatch, knowledge: FindingsBatch, committed: Committed, wall_ns: int
-    ) -> None:
-        """All of this is in the database for good."""
-        self._to.catalog.tell(TicketsStored(tickets=tuple(knowledge.catalog_tickets)))
-        self._to.resolution.tell(TicketsStored(tickets=tuple(knowledge.resolution_tickets)))
-        oldest_ns = min((p.received_at_ns for p in gathered.trades), default=0)
-        self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
-        self._to.supervisor.tell(
-            BatchWritten(
-                stored=committed.stored,
-                duplicates=committed.duplicates,
-                rejected=committed.rejected,
-                recovered=gathered.recovered,
-                watermark=committed.watermark,
-                oldest_received_ns=oldest_ns,
-            )
-        )
-
-    def report(self, now: float, *, state: str, waiting: int) -> None:
-        """Return a sign of life: how the database is, how many records wait for it."""
-        self._to.supervisor.tell(
-            WriterReport(
-                child=self._incarnation.child,
-                incarnation=self._incarnation.number,
-                now=now,
-                state=state,
-                waiting=waiting,
-            )
-        )
-
-    def say_written(self, now: float, *, at_once: bool = False) -> None:
-        """Log what was committed since the last line, now and then."""
-        fields = self._written.take(now, at_once=at_once)
-        if fields:
-            log.info("batches_written", extra=fields)
-
-
-# MERGED: What the database remembers of earlier lives, told to those who ask.
-class Reader:
-    """Reads outcomes back. Every method raises what the store raises."""
-
-    def __init__(self, store: Store, notifier: WriterNotifier) -> None:
-        self._store = store
-        self._notifier = notifier
-
-    def unresolved(self) -> None:
-        """Return what earlier days left unresolved, and what was said of it."""
-        for markets in self._store.open_markets():
-            ids = tuple(market.condition_id for market in markets)
-            self._notifier.remembered(markets, self._store.stored_evidence(ids))
-
-    def verdicts(self, stretch: TimeWindow) -> None:
-        """Return which verdicts fall due for another look in this stretch."""
-        for verdicts in self._store.resolutions_to_check(stretch):
-            self._notifier.due_again(verdicts)
-        self._notifier.due_again((), until_ms=stretch.until_ms)

@@ -1,92 +1,98 @@
-"""Whether the database is there for us, and when to look again."""
+"""When the writer tries the database, and how much one transaction takes."""
 
 from random import Random
+from typing import Final
 
 from actors.backoff import Backoff
 from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
 
-STOPPED_S = 300.0
+STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
+LEAST_SHARE: Final = 1 / 64
+"""The smallest batch, as a share of a full one."""
 
 
 class DatabaseState:
-    """One of `away`, `stopped` (it is there, and we store nothing), `behind`, `live`.
+    """Keeps the state of the database as the writer sees it. In the thread of the writer.
 
     Args:
-        rng: Where the jitter of new tries comes from.
+        rng: Source of the jitter of retries.
+
+    Attributes:
+        state: One of those in `model/database_state.py`; `away` at first.
+        is_open: Whether something can be stored.
+        is_live: Whether messages can be stored as they come.
     """
 
     def __init__(self, rng: Random) -> None:
         self._backoff = Backoff(rng)
         self._try_at = 0.0
-        self.state = AWAY
+        self._enter(AWAY)
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether something can be stored."""
-        return self.state in (BEHIND, LIVE)
+    def _enter(self, state: str) -> None:
+        # Plain attributes: they are read for each message.
+        self.state = state
+        self.is_open = state in (BEHIND, LIVE)
+        self.is_live = state == LIVE
 
-    @property
-    def is_live(self) -> bool:
-        """Return whether what is told can be stored as it comes."""
-        return self.state == LIVE
+    def fell_behind(self) -> None:
+        """Enter `behind`: the journal is read until its end."""
+        self._enter(BEHIND)
+
+    def caught_up(self) -> None:
+        """Enter `live`: the journal was read to its end."""
+        self._enter(LIVE)
 
     def lost(self, now: float) -> float:
-        """It went away, or did not come; give how long to wait before the next try."""
+        """Enter `away`; return how many seconds to wait before the next try."""
         return self._wait(AWAY, now, self._backoff.delay_s())
 
     def stopped(self, now: float) -> float:
-        """It rejects what we bring; give how long to wait before the next try."""
+        """Enter `stopped`; return how many seconds to wait before the next try."""
         return self._wait(STOPPED, now, STOPPED_S)
 
     def _wait(self, state: str, now: float, delay_s: float) -> float:
-        self.state = state
+        self._enter(state)
         self._try_at = now + delay_s
         return delay_s
 
-    def due(self, now: float) -> bool:
-        """Return whether to try now; while it is there, note that it still is."""
+    def retry_due(self, now: float) -> bool:
+        """Return whether to try now; while the database is open, note that it still is."""
         if self.is_open:
             self._backoff.succeeded(now)
             return False
         return now >= self._try_at
 
 
-# MERGED: How much one transaction takes: less after one that was cut off, more with each
-# that held. A database that is too slow for a full batch within the time that is given to it
-# would else be asked for the same batch for ever.
-
-
-LEAST = 1 / 64
-
-
 class BatchSize:
-    """A share of the most that a transaction may carry.
+    """Bounds one transaction: less after one that was cut off, more with each that succeeded.
+
+    Otherwise a database that is too slow for a full batch within its time limit would be
+    given the same batch for ever.
 
     Args:
         most_trades: Trades of a full batch.
         most_records: Journal records of a full batch.
+
+    Attributes:
+        trades: How many trades the next batch may have; at least one.
+        records: How many journal records it may have; at least one.
     """
 
     def __init__(self, *, most_trades: int, most_records: int) -> None:
         self._most_trades = most_trades
         self._most_records = most_records
-        self._share = 1.0
+        self._set(1.0)
 
-    @property
-    def trades(self) -> int:
-        """Return how many trades the next batch may have; at least one."""
-        return max(1, int(self._most_trades * self._share))
-
-    @property
-    def records(self) -> int:
-        """Return how many journal records it may have; at least one."""
-        return max(1, int(self._most_records * self._share))
+    def _set(self, share: float) -> None:
+        self._share = share
+        self.trades = max(1, int(self._most_trades * share))
+        self.records = max(1, int(self._most_records * share))
 
     def failed(self) -> None:
-        """A batch did not come through."""
-        self._share = max(LEAST, self._share / 2)
+        """Halve the next batch."""
+        self._set(max(LEAST_SHARE, self._share / 2))
 
-    def held(self) -> None:
-        """One did."""
-        self._share = min(1.0, self._share * 2)
+    def succeeded(self) -> None:
+        """Double the next batch, up to a full one."""
+        self._set(min(1.0, self._share * 2))
