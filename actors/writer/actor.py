@@ -224,9 +224,7 @@ class WriterActor(BaseActor):
         self._report()
 
     def _report(self) -> None:
-        self._notifier.report(
-            self._now, state=self._database.state, waiting=self._gathered.records
-        )
+        self._notifier.report(self._now, state=self._database.state, waiting=self._gathered.records)
 
     # ---------------------------------------------------------------- gather
 

@@ -66,6 +66,7 @@ class TradeBatch:
         """Add a record as read from the journal; one that cannot be decoded becomes a rejection.
 
         Args:
+            entry: Where it stands in the journal, and its bytes.
             opened_at_seq: The first sequence that this process journalled.
         """
         before, ours = self._weight, entry.seq >= opened_at_seq

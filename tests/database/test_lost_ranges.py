@@ -22,7 +22,7 @@ from actors.model.facts import (
     encode,
 )
 from actors.writer.catchup import read_range
-from actors.writer.gather import FindingsBatch, batch
+from actors.writer.gather import FindingsBatch, to_batch
 from tests.database.samples import NO, YES, trade
 from tests.postgres import ask
 
@@ -186,9 +186,9 @@ def store_all(store: Store, journal: Journal) -> None:
         gathered = read_range(journal, watermark, most_trades=1_000, most_records=10)
         if not gathered.records:
             return
-        for first, last in gathered.stretches:
+        for first, last in gathered.ranges:
             watermark.done(first, last)
-        store.commit(batch(gathered, FindingsBatch(), (), watermark.seq))
+        store.commit(to_batch(gathered, FindingsBatch(), (), watermark.seq))
 
 
 def test_without_damage_all_that_was_heard_is_covered(
@@ -223,7 +223,7 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     journal.release(second)
     watermark = Watermark(store.open(journal.journal_id).watermark)
     gathered = read_range(journal, watermark, most_trades=1_000, most_records=1_000)
-    store.commit(batch(gathered, FindingsBatch(), (), watermark.seq))
+    store.commit(to_batch(gathered, FindingsBatch(), (), watermark.seq))
 
     assert gathered.facts[0] == (5, RangeLost(5, second - 1))
     assert covered(database) == [(2, 10)]

@@ -13,7 +13,7 @@ def test_each_failure_halves_it_and_each_success_doubles_it() -> None:
     batch_size.failed()
     assert (batch_size.trades, batch_size.records) == (1_250, 5_000)
 
-    batch_size.held()
+    batch_size.succeeded()
     assert (batch_size.trades, batch_size.records) == (2_500, 10_000)
 
 
@@ -24,5 +24,5 @@ def test_it_never_grows_beyond_a_full_batch_nor_shrinks_to_nothing() -> None:
     assert (batch_size.trades, batch_size.records) == (1, 1)
 
     for _ in range(50):
-        batch_size.held()
+        batch_size.succeeded()
     assert (batch_size.trades, batch_size.records) == (10, 10)

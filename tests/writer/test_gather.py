@@ -7,8 +7,8 @@ from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import Rejection, TokenId, trade_hash
-from actors.writer.gather import FindingsBatch, TradeBatch, batch, replay
-from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade
+from actors.writer.gather import FindingsBatch, TradeBatch, replay, to_batch
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, sample_trade, framed
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
@@ -40,25 +40,25 @@ def entry(seq: int, said: facts.Record) -> facts.Entry:
 
 
 def test_nothing_is_gathered_at_first() -> None:
-    assert TradeBatch().full_of == (0, 0)
+    assert TradeBatch().size == (0, 0)
 
 
 def test_told_and_read_frames_are_gathered_alike() -> None:
     told, read = TradeBatch(), TradeBatch()
     trades = (sample_trade(), sample_trade(side="SELL", occurrence=3))
-    told.frames(4, "a", trades, tuple(map(trade_hash, trades)))
-    read.entry(entry(4, frames(1, 3)), opened_at_seq=1)
+    told.add_frames(4, "a", trades, tuple(map(trade_hash, trades)))
+    read.add_entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
     assert told.trades == read.trades == list(trades)
     assert told.hashes == read.hashes == [trade_hash(each) for each in trades]
-    assert told.stretches == read.stretches == [(4, 4)]
-    assert told.full_of == read.full_of == (2, 1)
+    assert told.ranges == read.ranges == [(4, 4)]
+    assert told.size == read.size == (2, 1)
 
 
 def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
     read = TradeBatch()
-    read.entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
-    read.entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
+    read.add_entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
+    read.add_entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
     assert read.hashes == [11, 12, 13]
 
 
@@ -69,26 +69,26 @@ def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
     hashes: tuple[int, ...], opened_at_seq: int
 ) -> None:
     read = TradeBatch()
-    read.entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
+    read.add_entry(entry(4, frames(1, 1, hashes=hashes)), opened_at_seq=opened_at_seq)
     assert read.hashes == [trade_hash(sample_trade()), trade_hash(sample_trade(side="SELL"))]
 
 
 def test_records_in_a_row_are_one_stretch() -> None:
     gathered = TradeBatch()
-    gathered.frames(4, "a", (sample_trade(), sample_trade(side="SELL")), (11, 12))
-    gathered.fact(5, STOPPED)
-    gathered.frames(7, "a", (sample_trade(),), (13,))
+    gathered.add_frames(4, "a", (sample_trade(), sample_trade(side="SELL")), (11, 12))
+    gathered.add_fact(5, STOPPED)
+    gathered.add_frames(7, "a", (sample_trade(),), (13,))
 
-    assert gathered.stretches == [(4, 5), (7, 7)]
+    assert gathered.ranges == [(4, 5), (7, 7)]
     assert gathered.records == 3
-    assert gathered.full_of == (3, 3)
+    assert gathered.size == (3, 3)
     assert gathered.hashes == [11, 12, 13]
 
 
 def test_rejections_keep_their_place_in_the_journal() -> None:
     gathered = TradeBatch()
-    gathered.frames(4, "a", (), (), (rejection(b"1"), rejection(b"2")))
-    gathered.frames(5, "b", (), (), (rejection(b"3"),))
+    gathered.add_frames(4, "a", (), (), (rejection(b"1"), rejection(b"2")))
+    gathered.add_frames(5, "b", (), (), (rejection(b"3"),))
 
     assert gathered.rejections == [
         RejectedRow(seq=4, index=0, connection="a", rejection=rejection(b"1")),
@@ -99,37 +99,37 @@ def test_rejections_keep_their_place_in_the_journal() -> None:
 
 def test_a_fact_is_gathered_from_the_journal_too() -> None:
     gathered = TradeBatch()
-    gathered.fact(3, STOPPED)
-    gathered.entry(entry(2, ALIVE), opened_at_seq=9)
+    gathered.add_fact(3, STOPPED)
+    gathered.add_entry(entry(2, ALIVE), opened_at_seq=9)
 
     assert gathered.facts == [(3, STOPPED), (2, ALIVE)]
-    assert gathered.stretches == [(3, 3), (2, 2)]
+    assert gathered.ranges == [(3, 3), (2, 2)]
     assert gathered.recovered == 0
 
 
 def test_trades_and_rejections_of_an_earlier_process_are_counted_as_recovered() -> None:
     gathered = TradeBatch()
     bad = b"[" + framed() + b"," + framed(price="7") + b"]"
-    gathered.entry(entry(4, frames(1, 1)), opened_at_seq=6)
-    gathered.entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
-    gathered.entry(entry(6, frames(1, 1)), opened_at_seq=6)
+    gathered.add_entry(entry(4, frames(1, 1)), opened_at_seq=6)
+    gathered.add_entry(entry(5, frames(1, raws=(bad,))), opened_at_seq=6)
+    gathered.add_entry(entry(6, frames(1, 1)), opened_at_seq=6)
 
     assert gathered.recovered == 4
 
 
 def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
     gathered = TradeBatch()
-    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
+    gathered.add_entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
 
     (aside,) = gathered.rejections
     assert (aside.seq, aside.connection, aside.rejection.payload) == (4, "journal", b"\xc1")
-    assert gathered.stretches == [(4, 4)]
+    assert gathered.ranges == [(4, 4)]
 
 
 def test_a_record_that_says_nothing_balances_in_the_books() -> None:
     """It is rejected by this process, so it must have come from somewhere."""
     gathered = TradeBatch()
-    gathered.entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
+    gathered.add_entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
 
     assert gathered.recovered == len(gathered.rejections) == 1
 
@@ -144,7 +144,7 @@ def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
         hashes=(11,),
     )
     gathered = TradeBatch()
-    gathered.entry(entry(4, old), opened_at_seq=5)
+    gathered.add_entry(entry(4, old), opened_at_seq=5)
 
     assert gathered.trades == [sample_trade(side="SELL", occurrence=3)]
     assert gathered.hashes == [trade_hash(sample_trade(side="SELL", occurrence=3))]
@@ -185,9 +185,9 @@ def test_a_replay_gives_rejections_verbatim() -> None:
 
 def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> None:
     gathered, knowledge = TradeBatch(), FindingsBatch()
-    gathered.frames(4, "a", (sample_trade(),), (trade_hash(sample_trade()),), (rejection(),))
-    gathered.fact(9, STOPPED)
-    gathered.fact(2, ALIVE)
+    gathered.add_frames(4, "a", (sample_trade(),), (trade_hash(sample_trade()),), (rejection(),))
+    gathered.add_fact(9, STOPPED)
+    gathered.add_fact(2, ALIVE)
     market = Market(
         condition_id=CONDITION,
         question="?",
@@ -219,7 +219,7 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
     knowledge.resolutions.append(resolution)
     knowledge.contradictions.append(contradiction)
     event = ConnectionEvent(at_ns=1, connection="a", event="connected", reason="")
-    made = batch(gathered, knowledge, (event,), 10)
+    made = to_batch(gathered, knowledge, (event,), 10)
 
     assert made == Batch(
         trades=(sample_trade(),),
@@ -237,10 +237,10 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
 
 def test_two_facts_of_one_sequence_need_no_order_of_their_own() -> None:
     gathered = TradeBatch()
-    gathered.fact(2, STOPPED)
-    gathered.fact(2, ALIVE)
+    gathered.add_fact(2, STOPPED)
+    gathered.add_fact(2, ALIVE)
 
-    assert batch(gathered, FindingsBatch(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
+    assert to_batch(gathered, FindingsBatch(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
 
 
 def test_knowledge_is_there_as_soon_as_one_ticket_is() -> None:
