@@ -8,7 +8,7 @@ from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
 from actors.model.trade import Rejection, TokenId, trade_hash
 from actors.writer.gather import FindingsBatch, TradeBatch, replay, to_batch
-from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, sample_trade, framed
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
