@@ -127,7 +127,7 @@ class MeasuredFakeJournal(FakeJournal):
 class House:
     """The supervisor, the refs it was given, and a clock that only a test moves.
 
-    Every child reports once a second unless it stands in `mute`; a connection
+    Every child reports once a second unless it is in `mute`; a connection
     reports `listening` under an epoch of its own.
     """
 

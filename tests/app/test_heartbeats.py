@@ -1,4 +1,4 @@
-"""Who is watched, under which name, and the line for `systemctl status`."""
+"""Which threads are watched, under which names, and the line for `systemctl status`."""
 
 import socket
 import threading
@@ -23,14 +23,14 @@ LONG_AGO_S = STALE_S + 5
 
 @dataclass
 class Other:
-    """A thread that keeps its own time."""
+    """A thread that records when it last moved."""
 
     alive_at: float
     sync_alive_at: float
 
 
 class Watched:
-    """Heartbeats before a manager that listens."""
+    """Heartbeats, and the service manager that receives the pings."""
 
     def __init__(self, place: Path) -> None:
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,14 +52,14 @@ class Watched:
     def watch(self) -> None:
         self.beats.watch(**self.others)
 
-    def until(self, said: str) -> None:
-        """Wait until the manager is told this."""
-        heard: set[str] = set()
+    def until(self, expected: str) -> None:
+        """Wait until the manager receives this."""
+        received: set[str] = set()
         for _ in range(1_000):
-            heard.add(self.manager.recv(4096).decode())
-            if said in heard:
+            received.add(self.manager.recv(4096).decode())
+            if expected in received:
                 return
-        raise AssertionError(f"not told {said}, but {heard}")
+        raise AssertionError(f"not received: {expected}, but {received}")
 
 
 @pytest.fixture
@@ -70,29 +70,29 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     made.manager.close()
 
 
-def test_systemd_is_told_the_headline(watched: Watched) -> None:
+def test_systemd_receives_the_headline(watched: Watched) -> None:
     watched.watch()
     watched.until("WATCHDOG=1")
     watched.until(f"STATUS={headline(watched.health())}")
 
 
-def test_a_supervisor_that_has_no_time_is_said_to_be_busy(watched: Watched) -> None:
+def test_a_supervisor_that_does_not_answer_is_shown_as_busy(watched: Watched) -> None:
     watched.busy.set()
     watched.watch()
     watched.until("STATUS=the supervisor is busy")
 
 
 @pytest.mark.parametrize(
-    ("who", "named"), [("reactor", "reactor"), ("journal", "journal-sync"), ("status", "status")]
+    ("part", "named"), [("reactor", "reactor"), ("journal", "journal-sync"), ("status", "status")]
 )
-def test_each_thread_is_watched_under_its_own_name(watched: Watched, who: str, named: str) -> None:
+def test_each_thread_is_watched_under_its_own_name(watched: Watched, part: str, named: str) -> None:
     stale = time.monotonic() - LONG_AGO_S
-    watched.others[who] = Other(stale, stale)
+    watched.others[part] = Other(stale, stale)
     watched.watch()
     watched.until(f"STATUS=stuck: {named}")
 
 
-def test_main_thread_and_supervisor_are_stuck_when_they_beat_no_more(watched: Watched) -> None:
+def test_main_thread_and_supervisor_are_stuck_when_they_stop_beating(watched: Watched) -> None:
     watched.watch()
     watched.until("WATCHDOG=1")
     watched.beats._main_at = watched.beats._supervisor_at = time.monotonic() - LONG_AGO_S
@@ -104,7 +104,7 @@ def test_main_thread_and_supervisor_are_stuck_when_they_beat_no_more(watched: Wa
     watched.until("WATCHDOG=1")
 
 
-def test_a_stop_takes_its_time_and_systemd_waits(watched: Watched) -> None:
+def test_during_the_stop_systemd_waits(watched: Watched) -> None:
     watched.watch()
     watched.beats._main_at = time.monotonic() - LONG_AGO_S
     watched.until("STATUS=stuck: MainThread")

@@ -24,14 +24,14 @@ class Unstarted(Watchdog):
 
 @dataclass
 class Beating:
-    """Threads that keep their own time."""
+    """Threads that record when they last moved."""
 
     alive_at: float
     sync_alive_at: float
 
 
 class Beats:
-    """Heartbeats, all of them fresh, and those who beat."""
+    """Heartbeats, all of them fresh, and the threads that beat."""
 
     def __init__(self, held: Clocks) -> None:
         self._held = held
@@ -56,7 +56,7 @@ def _without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])
-def test_a_step_of_the_wall_clock_makes_nobody_stuck(step_s: float) -> None:
+def test_a_step_of_the_wall_clock_makes_no_thread_stuck(step_s: float) -> None:
     with clocks() as held:
         watched = Beats(held)
         held.run(1.0)
@@ -68,7 +68,7 @@ def test_a_step_of_the_wall_clock_makes_nobody_stuck(step_s: float) -> None:
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0])
-def test_a_clock_that_is_set_back_hides_nobody_who_is_stuck(step_s: float) -> None:
+def test_a_clock_that_is_set_back_hides_no_stuck_thread(step_s: float) -> None:
     with clocks() as held:
         watched = Beats(held)
         held.step(step_s)

@@ -1,4 +1,4 @@
-"""The loop that reads the clock for everyone, and what it writes down at start and stop.
+"""The loop that reads the clock for all actors, and the records at start and stop.
 
 Faults after a step of the wall clock: Ticks that come at once or no more, a run that ends early
 or never, a time that is not the clock's.
@@ -25,49 +25,49 @@ from tests.fakes import FakeJournal
 from tests.fakes_box import Box
 
 
-class Turns(threading.Event):
-    """A stop that is asked for after so many turns of the loop; each lets time pass.
+class Rounds(threading.Event):
+    """A stop event that is set after so many rounds of the loop; in each, time passes.
 
     Args:
-        steps: By turn, how far the wall clock is set forward in it, in seconds.
+        steps: By round, how far the wall clock is set forward in it, in seconds.
     """
 
     def __init__(self, held: Clocks, most: int, steps: Mapping[int, float]) -> None:
         super().__init__()
         self._held, self._most, self._steps = held, most, steps
-        self.turns = 0
+        self.rounds = 0
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.turns += 1
+        self.rounds += 1
         self._held.run(timeout or 0.0)
-        self._held.step(self._steps.get(self.turns, 0.0))
-        return self.turns > self._most
+        self._held.step(self._steps.get(self.rounds, 0.0))
+        return self.rounds > self._most
 
 
-class WellJournal(FakeJournal):
-    """A journal that is well."""
+class HealthyJournal(FakeJournal):
+    """A journal without faults."""
 
     failed = ""
 
     def sync(self) -> None:
-        """Everything is on disk as soon as it is told."""
+        """Do nothing: everything is on disk at once."""
 
 
 class Loop:
     """A tracker that was not started, with boxes for the supervisor and the writer."""
 
     def __init__(
-        self, held: Clocks, *, turns: int = 1, steps: Mapping[int, float] | None = None
+        self, held: Clocks, *, rounds: int = 1, steps: Mapping[int, float] | None = None
     ) -> None:
         self.tracker = Tracker(Config())
-        self.supervisor, self.writer, self.journal = Box(), Box(), WellJournal()
-        self.stop = Turns(held, turns, steps or {})
+        self.supervisor, self.writer, self.journal = Box(), Box(), HealthyJournal()
+        self.stop = Rounds(held, rounds, steps or {})
         self.tracker._stop = self.stop
         self.tracker._to = Addresses(supervisor=self.supervisor, writer=self.writer)
         self.tracker._journal = cast("Journal", self.journal)
 
     def times(self) -> list[tuple[float, datetime]]:
-        """Return what the supervisor was told of the clocks."""
+        """Return the times of all Ticks that the supervisor received."""
         return [
             (tick.now, datetime.fromtimestamp(tick.wall_ns / 1e9, UTC))
             for tick in self.supervisor.of(Tick)
@@ -78,15 +78,15 @@ class Loop:
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])
-def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float) -> None:
-    turns = 100
+def test_ticks_come_by_the_monotonic_clock_and_show_the_wall_clock(step_s: float) -> None:
+    rounds = 100
     with clocks(datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC)) as held:
-        loop = Loop(held, turns=turns, steps={50: step_s})
+        loop = Loop(held, rounds=rounds, steps={50: step_s})
         began = held.now
         loop.tracker._keep_time(None)
     times = loop.times()
-    assert len(loop.writer.of(Flush)) == turns
-    assert turns * FLUSH_S / TICK_S - 4 <= len(times) <= turns * FLUSH_S / TICK_S
+    assert len(loop.writer.of(Flush)) == rounds
+    assert rounds * FLUSH_S / TICK_S - 4 <= len(times) <= rounds * FLUSH_S / TICK_S
     gaps = [later - sooner for (sooner, _), (later, _) in pairwise(times)]
     assert all(TICK_S <= gap < 2 * TICK_S for gap in gaps)
     began_at = datetime(2028, 2, 29, 23, 59, 58, tzinfo=UTC).timestamp()
@@ -97,11 +97,11 @@ def test_ticks_come_by_the_monotonic_clock_and_tell_the_wall_clock(step_s: float
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, 0.0, HOUR_S, 400 * DAY_S])
-def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s: float) -> None:
+def test_a_run_lasts_its_duration_whatever_the_wall_clock_does(step_s: float) -> None:
     with clocks() as held:
-        loop = Loop(held, turns=10_000, steps={7: step_s})
+        loop = Loop(held, rounds=10_000, steps={7: step_s})
         loop.tracker._keep_time(5.0)
-    assert loop.stop.turns * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
+    assert loop.stop.rounds * FLUSH_S == pytest.approx(5.0, abs=2 * FLUSH_S)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_run_lasts_as_long_as_it_was_told_whatever_the_wall_clock_does(step_s:
     ],
     ids=["leap day", "year end", "new year"],
 )
-def test_start_and_stop_are_written_down_with_the_time_that_the_clock_shows(at: datetime) -> None:
+def test_start_and_stop_are_recorded_with_the_time_that_the_clock_shows(at: datetime) -> None:
     with clocks(at) as held:
         loop = Loop(held)
         loop.tracker._record_start()

@@ -1,4 +1,4 @@
-"""Every setting from every source; what is wrong is named, what is secret is never told."""
+"""Every setting from every source; errors name what is wrong, and no secret is printed."""
 
 import os
 from pathlib import Path
@@ -119,16 +119,16 @@ def test_a_relative_place_is_so_to_the_working_directory(
     )
 
 
-def test_the_status_socket_lies_in_the_state_directory_unless_told_otherwise() -> None:
+def test_the_status_socket_is_in_the_state_directory_by_default() -> None:
     assert loaded(TRACKER_STATE_DIR="/x").config.status_socket == Path("/x/tracker.sock")
     assert Config(state_dir=Path("/y")).status_socket == Path("/y/tracker.sock")
     assert loaded("--status-socket", "/z.sock").config.status_socket == Path("/z.sock")
 
 
 def test_a_socket_path_that_no_kernel_takes_is_rejected_with_its_length() -> None:
-    said = rejected(TRACKER_STATE_DIR="/" + "x" * 120)
-    assert "134 bytes" in said
-    assert "TRACKER_STATUS_SOCKET" in said
+    message = rejected(TRACKER_STATE_DIR="/" + "x" * 120)
+    assert "134 bytes" in message
+    assert "TRACKER_STATUS_SOCKET" in message
 
 
 def test_the_reader_of_the_socket_looks_where_the_tracker_puts_it() -> None:
@@ -193,7 +193,7 @@ def test_modes_that_make_no_sense_are_rejected(argv: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("REDUNDANCY", "0", "greater than or equal to 1"),
         ("REDUNDANCY", "5", "less than or equal to 4"),
@@ -221,19 +221,19 @@ def test_modes_that_make_no_sense_are_rejected(argv: tuple[str, ...]) -> None:
     ],
 )
 def test_a_wrong_value_is_rejected_with_its_place_and_what_would_be_right(
-    name: str, text: str, told: str
+    name: str, text: str, expected: str
 ) -> None:
-    said = rejected(**{f"TRACKER_{name}": text})
-    assert f"variable TRACKER_{name}" in said
-    assert told in said
-    assert "\n" not in said
+    message = rejected(**{f"TRACKER_{name}": text})
+    assert f"variable TRACKER_{name}" in message
+    assert expected in message
+    assert "\n" not in message
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
-    said = rejected("--redundancy", "9", TRACKER_MAX_ASSETS="-1").splitlines()
-    assert len(said) == 2
-    assert "flag --redundancy" in said[0]
-    assert "variable TRACKER_MAX_ASSETS" in said[1]
+def test_all_errors_are_reported_at_once() -> None:
+    message = rejected("--redundancy", "9", TRACKER_MAX_ASSETS="-1").splitlines()
+    assert len(message) == 2
+    assert "flag --redundancy" in message[0]
+    assert "variable TRACKER_MAX_ASSETS" in message[1]
 
 
 def test_a_mistyped_flag_is_rejected_with_the_likely_one() -> None:
@@ -250,7 +250,7 @@ def test_a_mistyped_variable_is_warned_of_and_those_of_tests_are_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("redundancy = 2\nredundncy = 3\n", "line 2: unknown key 'redundncy' (did you mean"),
         ("[tracker]\nredundancy = 3\n", "line 1: unknown key 'tracker'"),
@@ -263,11 +263,11 @@ def test_a_mistyped_variable_is_warned_of_and_those_of_tests_are_not() -> None:
         ("state_dir = []\n", "state_dir (file"),
     ],
 )
-def test_a_wrong_file_is_rejected_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_rejected_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
     file = written(tmp_path / "t.toml", text)
-    said = rejected("--config", str(file))
-    assert told in said
-    assert str(file) in said
+    message = rejected("--config", str(file))
+    assert expected in message
+    assert str(file) in message
 
 
 def test_a_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:

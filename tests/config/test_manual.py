@@ -1,4 +1,4 @@
-"""The help, the documentation and the effective values say what the declaration says."""
+"""The help, the documentation and the values in effect agree with the declaration."""
 
 from pathlib import Path
 

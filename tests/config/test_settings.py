@@ -18,7 +18,7 @@ def loaded(*argv: str, **environ: str) -> Invocation:
 # --------------------------------------------------------------------- defaults
 
 
-def test_with_nothing_said_the_defaults_of_the_design_hold() -> None:
+def test_without_any_source_the_defaults_apply() -> None:
     found = loaded().config
     assert found.database_url is None
     assert found.dsn is None
@@ -95,6 +95,6 @@ def test_everything_secret_is_named_for_the_log_scrubber() -> None:
     assert Config().secrets() == ()
 
 
-def test_a_password_is_named_as_written_and_as_meant() -> None:
+def test_a_password_is_a_secret_as_written_and_decoded() -> None:
     found = Config(database_url=SecretStr("postgresql://u:p%40ss%2Fword@h/d?sslpassword=other-one"))
     assert {"p%40ss%2Fword", "p@ss/word", "other-one"} <= set(found.secrets())

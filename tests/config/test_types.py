@@ -59,11 +59,11 @@ def test_no_malformed_url_is_repeated(tmp_path: Path, url: str, source: str) -> 
         argv = ["--config", str(written(tmp_path / "t.toml", f'database_url = "{toml}"'))]
     with pytest.raises(ConfigError) as caught:
         load(argv, environ)
-    told = "".join(traceback.format_exception(caught.value))
+    printed = "".join(traceback.format_exception(caught.value))
     # The traceback quotes this very file; only what the errors say counts.
-    said = f"{caught.value} {caught.value.__cause__} {caught.value.__cause__!r}"
-    assert PASSWORD not in said
-    assert PASSWORD not in told
+    shown = f"{caught.value} {caught.value.__cause__} {caught.value.__cause__!r}"
+    assert PASSWORD not in shown
+    assert PASSWORD not in printed
     assert "database_url" in str(caught.value)
 
 
@@ -84,14 +84,14 @@ def test_a_file_that_is_not_toml_is_not_quoted(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
 @given(st.text(max_size=60))
-def test_whatever_a_url_looks_like_it_is_taken_or_rejected_without_a_word_of_it(text: str) -> None:
+def test_any_url_is_accepted_or_rejected_without_being_repeated(text: str) -> None:
     marked = f"postgresql://u:{PASSWORD}{text}"
     try:
         found = load([], {"TRACKER_DATABASE_URL": marked}).config
-        told = repr(found) + describe(found)
+        printed = repr(found) + describe(found)
     except ConfigError as exc:
-        told = str(exc)
-    assert PASSWORD not in told
+        printed = str(exc)
+    assert PASSWORD not in printed
 
 
 def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["0/1", "2/1", "1/100", "1", "a/b", "1/2/3", "", " 1/2"])
-def test_a_share_that_nobody_has_is_rejected(text: str) -> None:
+def test_an_impossible_share_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="must be a share such as 2/3"):
         TypeAdapter(types.Share).validate_python(text)
 

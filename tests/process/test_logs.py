@@ -188,7 +188,7 @@ def test_console_lines_read_like_prose(stream: io.StringIO) -> None:
     assert stream.getvalue()[12:] == " WARNING store_lost reason=rejected\n"
 
 
-def test_auto_means_json_when_nobody_watches(stream: io.StringIO) -> None:
+def test_auto_means_json_without_a_terminal(stream: io.StringIO) -> None:
     logs.configure("INFO", "auto", stream)
     log.info("seen")
     assert lines(stream)[0]["event"] == "seen"
@@ -234,9 +234,7 @@ def test_undoing_the_hooks_brings_the_former_ones_back(stream: io.StringIO) -> N
 
 
 @pytest.mark.parametrize("name", ["traceback", "stacks"])
-def test_a_field_of_stacks_keeps_its_lines_and_its_telling_end(
-    stream: io.StringIO, name: str
-) -> None:
+def test_a_field_of_stacks_keeps_its_lines_and_its_end(stream: io.StringIO, name: str) -> None:
     logs.configure("INFO", "json", stream, secrets=[SECRET])
     text = "frame\n" * 500 + f"ValueError: {SECRET}"
     log.error("child_died", extra={name: text})
@@ -305,6 +303,6 @@ def test_every_timestamp_is_the_clock_cut_to_milliseconds(at: datetime) -> None:
     with freeze_time(at):
         log.info("seen")
     cut = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=UTC)
-    told = lines(stream)[0]["timestamp"]
-    assert datetime.fromisoformat(told) == cut
-    assert len(told) == len("2026-10-05T12:00:00.000Z")
+    written = lines(stream)[0]["timestamp"]
+    assert datetime.fromisoformat(written) == cut
+    assert len(written) == len("2026-10-05T12:00:00.000Z")

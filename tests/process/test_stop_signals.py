@@ -25,7 +25,7 @@ with stop_signals(stop.set):
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop.wait(10)
 late = Late()
-threading.late = late  # lives until the modules are taken down
+threading.late = late  # exists until the modules are taken down
 raise SystemExit(7)
 """
 
@@ -39,7 +39,7 @@ def signals_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.Signals) -> None:
+def test_a_signal_that_comes_while_its_lock_is_held_hangs_nothing(number: signal.Signals) -> None:
     lock, got, done = threading.Lock(), [], threading.Event()
 
     def act() -> None:
@@ -53,16 +53,16 @@ def test_a_signal_that_comes_while_its_lock_is_held_hangs_nobody(number: signal.
     assert got == [True]
 
 
-def test_each_signal_is_told_and_none_after_the_end() -> None:
-    told: list[int] = []
-    with stop_signals(lambda: told.append(threading.get_ident())):
+def test_act_is_called_for_each_signal_and_not_after_the_end() -> None:
+    calls: list[int] = []
+    with stop_signals(lambda: calls.append(threading.get_ident())):
         for _ in range(3):
             signal.raise_signal(signal.SIGTERM)
-    assert len(told) == 3
-    assert len(set(told) - {threading.get_ident()}) == 1
+    assert len(calls) == 3
+    assert len(set(calls) - {threading.get_ident()}) == 1
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGINT)
-    assert len(told) == 3
+    assert len(calls) == 3
 
 
 def test_a_signal_while_the_interpreter_ends_does_not_change_the_exit_code() -> None:

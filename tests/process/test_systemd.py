@@ -60,7 +60,7 @@ def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
     assert Notifier.from_environment({}).watchdog_s is None
 
 
-def test_the_watchdog_of_another_process_is_not_ours() -> None:
+def test_the_watchdog_of_another_process_is_ignored() -> None:
     usec = {"WATCHDOG_USEC": "30000000"}
     assert Notifier.from_environment(usec).watchdog_s == 30
     mine = {**usec, "WATCHDOG_PID": str(os.getpid())}
