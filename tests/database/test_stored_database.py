@@ -173,7 +173,7 @@ def test_what_it_remembers_is_read_back(old: str) -> None:
 
 
 def test_a_new_process_goes_on_with_what_it_remembers(old: str) -> None:
-    expected = values("remembered")["observed_again"]
+    expected = values("remembered")["heard_again"]
     store = Store(old)
     try:
         store.open(SECOND)
