@@ -49,11 +49,11 @@ class FeedDialler:
         on_end: Callable[[str, str], None],
     ) -> FeedSocket:
         """See `ports.Dialler`."""
-        wire = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
+        opened = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
         skimmer = FrameSkimmer(
             markers=markers, max_message_bytes=int(self._config.max_message_bytes)
         )
-        return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
+        return self._reactor.adopt(opened, skimmer, on_frames=on_frames, on_end=on_end)
 
 
 class ActorFactory:

@@ -132,16 +132,16 @@ class TlsSocket(socket.socket):
         # OpenSSL keeps the memory that it once needed for its input as long as the connection
         # lasts, so connections that read little pass their records in small pieces.
         most = _TWO_RECORDS if stop > _MUCH else _SMALL
-        at = lacks = end = 0
+        at = missing = end = 0
         read, feed = self._read, self._incoming.write
-        while lacks or stop - at >= _HEAD:
-            if not lacks:
-                lacks = _record_bytes(view, at)
-                if at + lacks > stop:
+        while missing or stop - at >= _HEAD:
+            if not missing:
+                missing = _record_bytes(view, at)
+                if at + missing > stop:
                     break
-            piece = at + (lacks if lacks < most else most)  # noqa: FURB136 - min() is a call
+            piece = at + (missing if missing < most else most)  # noqa: FURB136 - min() is a call
             feed(view[at:piece])
-            lacks -= piece - at
+            missing -= piece - at
             at = piece
             try:
                 got = read(_LONGEST, view[end:])
@@ -188,7 +188,7 @@ class TlsSocket(socket.socket):
 
     def _send_answer(self) -> None:
         # Send what OpenSSL answers to what was read. What the kernel does not take now goes with
-        # what is sent next; if the connection is broken, that raises.
+        # what is sent next, which raises if the connection is broken.
         if self._outgoing.pending:
             with contextlib.suppress(OSError):
                 self._send_ciphertext()

@@ -119,8 +119,8 @@ class PairDialler:
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
     ) -> ReactorSocket:
-        wire, skimmer = OpenWebSocket(self._ours, "pair"), FrameSkimmer(markers=markers)
-        return self._reactor.adopt(wire, skimmer, on_frames=on_frames, on_end=on_end)
+        opened, skimmer = OpenWebSocket(self._ours, "pair"), FrameSkimmer(markers=markers)
+        return self._reactor.adopt(opened, skimmer, on_frames=on_frames, on_end=on_end)
 
 
 class Tracker:

@@ -10,7 +10,7 @@ from tests.bench.reading import Reading
 
 def main() -> None:
     reading = Reading()
-    wire = open_websocket(reading.url, ssl_context=reading.tls, user_agent="bench")
+    opened = open_websocket(reading.url, ssl_context=reading.tls, user_agent="bench")
     reactor = Reactor()
     reactor.start()
     ended = threading.Event()
@@ -21,7 +21,7 @@ def main() -> None:
         line.handled(sum(map(len, frames)))
 
     line = reactor.adopt(
-        wire,
+        opened,
         FrameSkimmer(markers=(b"last_trade_price",)),
         on_frames=on_frames,
         on_end=lambda _reason, _detail: ended.set(),

@@ -66,7 +66,7 @@ def skimmer(pattern: NoisePattern, *, sample_every: int = 1_000_000) -> FrameSki
     return walker
 
 
-# ------------------------------------------------------------ one skipper
+# ------------------------------------------------------------ one match
 
 
 @given(
