@@ -1,10 +1,10 @@
 -- Roles of least privilege for the tracker's database.
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
---   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, adds, and updates where a
---                   row grows; it deletes nothing, makes no table, and cannot touch what is recorded.
---   tracker_reader  a group without login, to be granted to whoever reads: the public relations.
+--   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
+--                   that may change; it deletes nothing, creates no table, and cannot change records.
+--   tracker_reader  a group without login, to be granted to readers: the public relations.
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
--- each one; it may be repeated. It sets no passwords: `\password tracker_writer` in psql does.
+-- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
 --   psql -v ON_ERROR_STOP=1 -d polymarket -f sql/roles.sql
 do $$
 declare
@@ -24,20 +24,20 @@ end $$;
 revoke all on schema public from public;
 grant usage, create on schema public to tracker_owner;
 grant usage on schema public to tracker_writer, tracker_reader;
--- Functions are open to everyone unless said otherwise, and only these roles get in anyway.
+-- Functions stay executable by everyone: only these roles can connect.
 
 do $$
 declare
   kind "char";
   it text;
-  -- A row of these grows while it is current: names are learnt, marks move, listening ends.
+  -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
   growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
                                    'listening', 'wanted'];
   public_relations constant text[] := array[
     'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_observations',
     'resolution_conflicts', 'unresolved_markets', 'coverage', 'connection_events',
     'rejected_messages'];
-  -- coverage_gaps() reads these as whoever asks it.
+  -- coverage_gaps() reads these with the rights of its caller.
   of_coverage_gaps constant text[] := array['wanted', 'listening', 'epochs', 'process_life'];
 begin
   for it, kind in select c.relname, c.relkind from pg_class c

@@ -1,4 +1,4 @@
-"""A PostgreSQL server on which tests may make databases."""
+"""A PostgreSQL server on which tests may create databases."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ _numbers = count(1)
 
 
 class Server:
-    """A server, known by the address of a database from which others are made."""
+    """A server, given by the address of one of its databases."""
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
 
     @contextlib.contextmanager
     def database(self, template: str = "template0") -> Iterator[str]:
-        """Make a database for as long as the context lasts; give its address."""
+        """Create a database, yield its address, and drop it afterwards."""
         name = f"tracker_test_{os.getpid()}_{next(_numbers)}"
         command = sql.SQL("create database {} template {}")
         self._run(command.format(sql.Identifier(name), sql.Identifier(template)))
@@ -40,7 +40,7 @@ def name_of(dsn: str) -> str:
 
 
 def ask(dsn: str, query: str, *given: object) -> list[tuple[Any, ...]]:
-    """Return the rows of one query, asked on a connection of its own."""
+    """Return the rows of one query, run on a connection of its own."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         return connection.execute(query.encode(), given or None).fetchall()
 

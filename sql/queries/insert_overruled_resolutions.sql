@@ -1,5 +1,5 @@
 -- Stores resolutions that differ from the recorded one (from a second tracker, for example) as
--- conflicts with the source `verdict`. Runs after insert_resolutions.
+-- conflicts. Runs after insert_resolutions.
 -- Parameters: resolutions (JSON array of Resolution). Rows: none.
 insert into resolution_conflicts (condition_id, detected_at, recorded, observed, source)
 select r.condition_id, now(), coalesce('winner ' || r.winning_token_id, r.kind),

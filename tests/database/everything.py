@@ -15,7 +15,7 @@ from actors.model.facts import (
     TokensWanted,
 )
 from actors.model.trade import Rejection
-from tests.database.samples import NO, YES, market, ns, observation, trade, verdict
+from tests.database.samples import NO, YES, market, ns, observation, resolution, trade
 
 FACTS: tuple[Fact, ...] = (
     ProcessStarted(at_ns=ns(0), host="h", version="1"),
@@ -47,6 +47,6 @@ def everything() -> Batch:
         events=(ConnectionEvent(at_ns=ns(1), connection="c", event="opened", reason=""),),
         markets=(market(),),
         observations=(observation(),),
-        resolutions=(verdict(),),
+        resolutions=(resolution(),),
         watermark=20,
     )

@@ -1,4 +1,4 @@
-"""Prints, markets and facts for tests of the database."""
+"""Trades, markets, resolutions and observations for tests of the database."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -53,7 +53,7 @@ def market(
     return Market(**given | more)
 
 
-def verdict(**changes: Any) -> Resolution:
+def resolution(**changes: Any) -> Resolution:
     given: dict[str, Any] = {
         "condition_id": CONDITION,
         "kind": "winner",

@@ -29,7 +29,7 @@ IDENTITIES = """select table_name, column_name from information_schema.columns
 
 
 def snapshot(dsn: str) -> Iterator[str]:
-    """Fill a database without a schema; give the lines of the file that makes another like it."""
+    """Fill a database without a schema; yield the lines of a file that makes an equal one."""
     migrate.apply(dsn)
     store = Store(dsn)
     store.open(UUID(int=1))

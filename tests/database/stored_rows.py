@@ -1,7 +1,7 @@
 """The rows of a database in plain values, so that they can be stored and compared.
 
-Numbers that a database gives as it pleases (`asset_key`, `journal_key`) are told as what they
-stand for, and the times at which it took a row are left out.
+Numbers that differ from database to database (`asset_key`, `journal_key`) are replaced by the ids
+that they stand for, and the times at which the database stored a row are left out.
 """
 
 import json
@@ -16,21 +16,21 @@ Row = dict[str, Any]
 Table = list[Row]
 Names = Mapping[int, str]
 
-KNOWN = (
+NOT_FROM_JOURNAL = (
     "markets", "resolutions", "resolution_observations", "resolution_conflicts",
     "connection_events",
 )  # fmt: skip
-"""What no journal tells."""
-TOLD = (
+"""Relations that are not filled from a journal."""
+FROM_JOURNAL = (
     "trades", "candles_1m", "assets", "coverage", "rejected_messages", "unresolved_markets",
     "journal_progress", "process_life", "epochs", "listening", "wanted",
 )  # fmt: skip
-"""What changes when a journal is read."""
+"""Relations that are filled from a journal."""
 GAPS = """select a.token_id, g.gap, g.cause from assets a
     cross join lateral coverage_gaps(a.token_id, '2026-03-01 12:00+00', '2026-03-01 12:20+00') g"""
 TOKENS = "select asset_key, token_id from assets"
 JOURNALS = "select journal_key, journal_id::text from journals"
-TAKEN_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at"}
+STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at"}
 
 
 def rows(dsn: str, *names: str) -> dict[str, Table]:
@@ -51,7 +51,7 @@ def rows(dsn: str, *names: str) -> dict[str, Table]:
 
 def _plain(row: Row, tokens: Names, journals: Names) -> Row:
     key, journal = row.pop("asset_key", None), row.pop("journal_key", None)
-    row = {name: value for name, value in row.items() if name not in TAKEN_AT}
+    row = {name: value for name, value in row.items() if name not in STORED_AT}
     if key is not None:
         row["token_id"] = tokens[key]
     if journal is not None:
@@ -60,7 +60,7 @@ def _plain(row: Row, tokens: Names, journals: Names) -> Row:
 
 
 def packed(tables: Mapping[str, Table]) -> dict[str, Any]:
-    """Return tables with the names of their columns said once each."""
+    """Return tables with each column name given once, for compact storage."""
     return {
         name: {"columns": list(some[0]), "rows": [list(row.values()) for row in some]}
         for name, some in tables.items()
@@ -69,7 +69,7 @@ def packed(tables: Mapping[str, Table]) -> dict[str, Any]:
 
 
 def unpacked(stored: Mapping[str, Any], *names: str) -> dict[str, Table]:
-    """Return the tables that were packed; those without a row were left out."""
+    """Return the tables that were packed; a table without a row is not in `stored`."""
     found = {}
     for name in names:
         table = stored.get(name, {"columns": [], "rows": []})
@@ -78,7 +78,7 @@ def unpacked(stored: Mapping[str, Any], *names: str) -> dict[str, Table]:
 
 
 def as_stored(now: Mapping[str, Table], stored: Mapping[str, Table]) -> dict[str, Table]:
-    """Return tables of today with the columns that the stored ones have: there may be more."""
+    """Return current tables with only the columns that the stored ones have."""
     return {
         name: sorted(
             ({key: row[key] for key in row if key in stored[name][0]} for row in some),

@@ -1,4 +1,4 @@
-"""A row that the database cannot hold is set aside; the rest of its batch is stored."""
+"""A row that the database cannot hold is rejected; the rest of its batch is stored."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,12 +12,12 @@ from actors.errors import StorePoisoned
 from actors.model.batch import Batch, ConnectionEvent
 from actors.model.facts import ListeningOpened, TokensConfirmed
 from actors.model.trade import TokenId, Trade
-from tests.database.samples import CONDITION, YES, market, ns, observation, trade, verdict
+from tests.database.samples import CONDITION, YES, market, ns, observation, resolution, trade
 from tests.postgres import ask
 
 pytestmark = pytest.mark.db
 
-POISON: list[dict[str, Any]] = [
+BAD_FIELDS: list[dict[str, Any]] = [
     {"price": Decimal("1.01")},
     {"price": Decimal(0)},
     {"price": Decimal("NaN")},
@@ -43,11 +43,11 @@ POISON: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("poison", POISON, ids=repr)
-def test_a_poison_trade_is_set_aside_and_its_neighbours_are_stored(
-    store: Store, database: str, poison: dict[str, Any]
+@pytest.mark.parametrize("fields", BAD_FIELDS, ids=repr)
+def test_a_bad_trade_is_rejected_and_the_others_are_stored(
+    store: Store, database: str, fields: dict[str, Any]
 ) -> None:
-    trades = (*(trade(second) for second in range(5)), trade(9, **poison), trade(6))
+    trades = (*(trade(second) for second in range(5)), trade(9, **fields), trade(6))
     committed = store.commit(Batch(trades=trades, watermark=8))
     assert (committed.stored, committed.duplicates, committed.rejected) == (6, 0, 1)
     assert committed.watermark == 8
@@ -56,7 +56,7 @@ def test_a_poison_trade_is_set_aside_and_its_neighbours_are_stored(
     assert b"BUY" in payload or b"buy" in payload
 
 
-def test_a_poison_trade_told_again_is_set_aside_once(store: Store, database: str) -> None:
+def test_a_bad_trade_that_comes_again_is_rejected_once(store: Store, database: str) -> None:
     batch = Batch(trades=(trade(), trade(1, size=Decimal(-1))))
     store.commit(batch)
     again = store.commit(batch)
@@ -64,14 +64,14 @@ def test_a_poison_trade_told_again_is_set_aside_once(store: Store, database: str
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]
 
 
-def test_what_was_set_aside_holds_the_whole_print(store: Store, database: str) -> None:
-    poison = trade(price=Decimal("1.5"))
-    store.commit(Batch(trades=(poison,)))
+def test_a_rejection_holds_the_whole_trade(store: Store, database: str) -> None:
+    bad = trade(price=Decimal("1.5"))
+    store.commit(Batch(trades=(bad,)))
     ((payload,),) = ask(database, "select payload from rejected_messages")
-    assert msgspec.json.decode(payload, type=type(poison)) == poison
+    assert msgspec.json.decode(payload, type=type(bad)) == bad
 
 
-def test_many_poison_trades_in_a_large_batch_are_all_found(store: Store) -> None:
+def test_many_bad_trades_in_a_large_batch_are_all_found(store: Store) -> None:
     trades = tuple(
         trade(second, price=Decimal(2 if second % 101 == 0 else "0.5")) for second in range(1000)
     )
@@ -79,44 +79,44 @@ def test_many_poison_trades_in_a_large_batch_are_all_found(store: Store) -> None
     assert (committed.stored, committed.rejected) == (990, 10)
 
 
-def poisoned(*seconds: int) -> tuple[Trade, ...]:
+def bad_trades(*seconds: int) -> tuple[Trade, ...]:
     return tuple(trade(second, price=Decimal(2)) for second in seconds)
 
 
-def test_more_poison_than_one_in_a_hundred_is_our_fault_and_nothing_is_set_aside(
+def test_more_than_one_bad_row_in_a_hundred_stops_the_batch_and_nothing_is_rejected(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     good = tuple(trade(second) for second in range(98))
     with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
-        store.commit(Batch(trades=(*good, *poisoned(500, 501)), watermark=7))
+        store.commit(Batch(trades=(*good, *bad_trades(500, 501)), watermark=7))
 
     assert store.open(journal_id).watermark == 1
     assert ask(database, "select count(*) from prints") == [(0,)]
     assert ask(database, "select count(*) from rejected_messages") == [(0,)]
     more = tuple(trade(second) for second in range(200))
-    assert store.commit(Batch(trades=(*more, *poisoned(500, 501)), watermark=7)).rejected == 2
+    assert store.commit(Batch(trades=(*more, *bad_trades(500, 501)), watermark=7)).rejected == 2
 
 
-def test_a_few_poison_rows_of_a_small_batch_are_no_reason_to_stop(store: Store) -> None:
-    assert store.commit(Batch(trades=poisoned(*range(90)))).rejected == 90
+def test_bad_rows_of_a_small_batch_do_not_stop_it(store: Store) -> None:
+    assert store.commit(Batch(trades=bad_trades(*range(90)))).rejected == 90
 
 
-def test_more_than_a_hundred_in_a_row_are_too_many_whatever_the_batches(
+def test_more_than_a_hundred_rejections_in_a_row_are_too_many_in_batches_of_any_size(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     for start in (0, 25, 50, 75):
-        assert store.commit(Batch(trades=poisoned(*range(start, start + 25)))).rejected == 25
+        assert store.commit(Batch(trades=bad_trades(*range(start, start + 25)))).rejected == 25
     with pytest.raises(StorePoisoned, match="101 rows in a row"):
-        store.commit(Batch(trades=poisoned(200)))
+        store.commit(Batch(trades=bad_trades(200)))
     assert ask(database, "select count(*) from rejected_messages") == [(100,)]
 
     store.open(journal_id)
-    assert store.commit(Batch(trades=poisoned(200))).rejected == 1
+    assert store.commit(Batch(trades=bad_trades(200))).rejected == 1
 
 
-def test_a_row_that_passes_ends_the_row_of_poison(store: Store) -> None:
+def test_a_stored_row_ends_a_series_of_bad_rows(store: Store) -> None:
     for start in range(0, 300, 50):
-        store.commit(Batch(trades=(trade(1_000 + start), *poisoned(*range(start, start + 50)))))
+        store.commit(Batch(trades=(trade(1_000 + start), *bad_trades(*range(start, start + 50)))))
 
 
 def test_new_tokens_of_a_halved_batch_keep_their_numbers(store: Store, database: str) -> None:
@@ -132,7 +132,7 @@ def test_a_market_may_have_any_name(store: Store, database: str) -> None:
     assert ask(database, "select question, tags from markets") == [("a\ufffdb\ufffd", ["t\ufffd"])]
 
 
-def test_a_market_that_cannot_be_held_is_set_aside(store: Store, database: str) -> None:
+def test_a_market_that_cannot_be_stored_is_rejected(store: Store, database: str) -> None:
     other = market("0x" + "b2" * 32, ("3", "4"), volume=Decimal("1E+200000"))
     store.commit(Batch(markets=(other, market())))
     assert ask(database, "select condition_id from markets") == [(CONDITION,)]
@@ -140,7 +140,7 @@ def test_a_market_that_cannot_be_held_is_set_aside(store: Store, database: str) 
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("payload", "stored"),
     [
         ('{"a": "x\\u0000y"}', {"a": "x\ufffdy"}),
         ('{"a": "x\\\\u0000y"}', {"a": "x\\u0000y"}),
@@ -148,23 +148,23 @@ def test_a_market_that_cannot_be_held_is_set_aside(store: Store, database: str) 
         ("<html>\x00", "<html>\ufffd"),
     ],
 )
-def test_evidence_is_kept_even_if_it_is_not_json(
-    store: Store, database: str, told: str, kept: object
+def test_evidence_is_stored_even_if_it_is_not_json(
+    store: Store, database: str, payload: str, stored: object
 ) -> None:
-    store.commit(Batch(observations=(observation(payload=told), observation(observed_at_ms=5))))
+    store.commit(Batch(observations=(observation(payload=payload), observation(observed_at_ms=5))))
     query = "select payload from resolution_observations order by observed_at desc"
-    assert ask(database, query)[0] == (kept,)
+    assert ask(database, query)[0] == (stored,)
     assert ask(database, "select count(*) from resolution_observations") == [(2,)]
 
 
-def test_a_verdict_of_impossible_shape_is_set_aside(store: Store, database: str) -> None:
-    store.commit(Batch(resolutions=(verdict(kind="maybe"),), markets=(market(),)))
+def test_a_resolution_of_impossible_shape_is_rejected(store: Store, database: str) -> None:
+    store.commit(Batch(resolutions=(resolution(kind="maybe"),), markets=(market(),)))
     assert ask(database, "select count(*) from resolutions") == [(0,)]
     ((reason,),) = ask(database, "select reason from rejected_messages")
     assert "resolutions" in reason
 
 
-def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, database: str) -> None:
+def test_a_fact_that_cannot_be_stored_does_not_stop_the_others(store: Store, database: str) -> None:
     facts = (
         (1, ListeningOpened(ns(0), "a-0001", 0)),
         (2, TokensConfirmed(1, 10**30, (YES,))),
@@ -176,12 +176,12 @@ def test_a_fact_that_cannot_be_held_does_not_stop_the_others(store: Store, datab
     assert ask(database, "select count(*) from rejected_messages") == [(2,)]
 
 
-def test_one_fault_undoes_nothing_of_what_stands_beside_it(store: Store, database: str) -> None:
+def test_one_bad_row_does_not_undo_the_other_rows(store: Store, database: str) -> None:
     event = ConnectionEvent(at_ns=ns(0), connection="c", event="e", reason="")
     batch = Batch(
         trades=(trade(0), trade(1)),
         markets=(market(),),
-        resolutions=(verdict(kind="maybe"),),
+        resolutions=(resolution(kind="maybe"),),
         events=(event,),
         watermark=3,
     )

@@ -55,7 +55,7 @@ def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any
     assert len(copied) == len(FIELDS)
 
 
-def test_more_rows_than_are_written_at_once_arrive(store: Store, database: str) -> None:
+def test_more_rows_than_one_chunk_are_stored(store: Store, database: str) -> None:
     trades = tuple(trade(second) for second in range(3000))
     assert store.commit(Batch(trades=trades)).stored == 3000
     assert ask(database, "select count(*) from prints") == [(3000,)]

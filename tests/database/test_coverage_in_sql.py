@@ -1,7 +1,7 @@
-"""What was listened to, and what was not, with its cause.
+"""Coverage and its gaps with their causes, as the views report them.
 
-Times are seconds after a moment four minutes ago, so that a tracker may be alive
-in some tests (it said so less than 60 s ago) and dead in others.
+Times are seconds after a moment four minutes ago, so that a tracker counts as alive in some tests
+(its last sign of life is less than 60 s old) and as dead in others.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from actors.model.facts import (
     TokensWanted,
 )
 from actors.model.trade import TokenId
-from tests.database.samples import CONDITION, NO, YES, market, verdict
+from tests.database.samples import CONDITION, NO, YES, market, resolution
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
 
-NOW = 10_000  # stands for "until now": later than any second told here
+NOW = 10_000  # stands for "until now": later than any second used here
 Gap = tuple[float, float, str]
 
 
@@ -44,7 +44,7 @@ class Clock:
 
 @pytest.fixture(autouse=True)
 def _four_minutes_ago() -> None:
-    """Begin anew for each test: who is alive depends on how long ago it said so."""
+    """Set the clock for each test, since the age of the last sign of life decides who is alive."""
     Clock.zero = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=4)
 
 
@@ -53,40 +53,40 @@ def ns(second: float) -> int:
 
 
 class Journal:
-    """Numbers facts and stores them one by one, in order."""
+    """Gives sequences to facts and stores them one by one, in order."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.facts: list[tuple[int, Fact]] = []
 
-    def tell(self, *facts: Fact) -> int:
-        """Return the sequence of the last."""
+    def add(self, *facts: Fact) -> int:
+        """Store facts; return the sequence of the last."""
         for fact in facts:
             self.facts.append((len(self.facts) + 1, fact))
             self.store.commit(Batch(facts=(self.facts[-1],), watermark=len(self.facts) + 1))
         return len(self.facts)
 
     def start(self, second: float = 0) -> int:
-        return self.tell(ProcessStarted(ns(second), "host", "1"))
+        return self.add(ProcessStarted(ns(second), "host", "1"))
 
     def want(self, second: float = 0, token: TokenId = YES) -> int:
-        return self.tell(TokensWanted(ns(second), (token,)))
+        return self.add(TokensWanted(ns(second), (token,)))
 
     def listen(self, second: float, *, feed: int = 0, token: TokenId = YES) -> int:
-        """Open an epoch and confirm a token on it; give the epoch."""
-        epoch = self.tell(ListeningOpened(ns(second - 1), f"{'ab'[feed]}-0001", feed))
-        self.tell(TokensConfirmed(epoch, ns(second), (token,)))
+        """Open an epoch and confirm a token on it; return the epoch."""
+        epoch = self.add(ListeningOpened(ns(second - 1), f"{'ab'[feed]}-0001", feed))
+        self.add(TokensConfirmed(epoch, ns(second), (token,)))
         return epoch
 
     def prove(self, epoch: int, second: float) -> None:
-        self.tell(ListeningProven(((epoch, ns(second)),)))
+        self.add(ListeningProven(((epoch, ns(second)),)))
 
     def close(self, epoch: int, until: float | None, reason: str) -> None:
-        told = None if until is None else ns(until)
-        self.tell(ListeningClosed(epoch, ns((until or 0) + 3), told, reason))
+        until_ns = None if until is None else ns(until)
+        self.add(ListeningClosed(epoch, ns((until or 0) + 3), until_ns, reason))
 
     def alive(self, second: float) -> None:
-        self.tell(ProcessAlive(ns(second)))
+        self.add(ProcessAlive(ns(second)))
 
 
 def seconds(moment: datetime) -> float:
@@ -135,14 +135,14 @@ def test_proof_never_moves_back(journal: Journal, database: str) -> None:
     assert coverage(database) == [(10, 20)]
 
 
-def test_the_end_that_is_told_counts_beyond_the_last_mark(journal: Journal, database: str) -> None:
+def test_an_end_with_a_time_counts_beyond_the_last_proof(journal: Journal, database: str) -> None:
     epoch = journal.listen(10)
     journal.prove(epoch, 20)
     journal.close(epoch, 23, "disconnected")
     assert coverage(database) == [(10, 23)]
 
 
-def test_an_end_without_a_time_is_at_the_last_mark(journal: Journal, database: str) -> None:
+def test_an_end_without_a_time_is_at_the_last_proof(journal: Journal, database: str) -> None:
     epoch = journal.listen(10)
     journal.prove(epoch, 20)
     journal.close(epoch, None, "disconnected")
@@ -164,15 +164,15 @@ def test_coverage_is_the_union_of_the_feeds(journal: Journal, database: str) -> 
     assert coverage(database) == [(10, 40), (50, 60)]
 
 
-def test_a_released_token_is_not_covered_by_what_its_epoch_hears_later(
+def test_a_released_token_is_not_covered_by_later_proofs_of_its_epoch(
     journal: Journal, database: str
 ) -> None:
     epoch = journal.listen(10)
     journal.prove(epoch, 20)
-    journal.tell(TokensReleased(epoch, ns(17), (YES,), "moved"))
+    journal.add(TokensReleased(epoch, ns(17), (YES,), "moved"))
     journal.prove(epoch, 30)
     assert coverage(database) == [(10, 17)]
-    journal.tell(TokensConfirmed(epoch, ns(25), (YES,)))
+    journal.add(TokensConfirmed(epoch, ns(25), (YES,)))
     assert coverage(database) == [(10, 17), (25, 30)]
 
 
@@ -245,13 +245,13 @@ def test_a_release_gives_its_own_cause(journal: Journal, database: str) -> None:
     journal.start()
     journal.want(10)
     epoch = journal.listen(10)
-    journal.tell(TokensReleased(epoch, ns(50), (YES,), "deaf"))
+    journal.add(TokensReleased(epoch, ns(50), (YES,), "deaf"))
     journal.close(epoch, 90, "disk_full")
     journal.alive(230)
     assert gaps(database) == [(50, 230, "deaf")]
 
 
-def test_what_is_later_than_the_proof_of_a_live_listening_is_no_gap_yet(
+def test_the_time_after_the_proof_of_an_open_epoch_is_no_gap_yet(
     journal: Journal, database: str
 ) -> None:
     journal.start()
@@ -264,9 +264,7 @@ def test_what_is_later_than_the_proof_of_a_live_listening_is_no_gap_yet(
     assert gaps(database) == [(200, 230, "frozen")]
 
 
-def test_a_confirmed_token_that_has_no_mark_yet_is_no_gap_yet(
-    journal: Journal, database: str
-) -> None:
+def test_a_confirmed_token_without_proof_is_no_gap_yet(journal: Journal, database: str) -> None:
     journal.start()
     journal.want(10)
     journal.listen(20)
@@ -301,7 +299,7 @@ def test_a_stopped_tracker_makes_a_gap_until_now(journal: Journal, database: str
     epoch = journal.listen(10)
     journal.close(epoch, 210, "process_down")
     journal.alive(211)
-    journal.tell(ProcessStopped(ns(212)))
+    journal.add(ProcessStopped(ns(212)))
     assert gaps(database) == [(210, NOW, "process_down")]
 
 
@@ -333,55 +331,55 @@ def test_a_start_leaves_the_epochs_of_other_trackers_alone(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:
     journal.listen(10)
-    Journal(open_store(UUID(int=2))).tell(
+    Journal(open_store(UUID(int=2))).add(
         *[ProcessAlive(ns(1))] * 8, ProcessStarted(ns(20), "other", "1")
     )
     assert ask(database, "select reason from epochs") == [(None,)]
 
 
-def test_a_wish_that_was_taken_back_has_no_gap_after_it(journal: Journal, database: str) -> None:
+def test_a_token_that_is_not_wanted_any_more_has_no_gap(journal: Journal, database: str) -> None:
     journal.start()
     journal.want(10)
-    journal.tell(TokensUnwanted(ns(30), (YES,)))
+    journal.add(TokensUnwanted(ns(30), (YES,)))
     journal.want(60)
-    journal.tell(TokensUnwanted(ns(70), (YES,)))
+    journal.add(TokensUnwanted(ns(70), (YES,)))
     journal.alive(230)
     assert gaps(database) == [(10, 30, "never_confirmed"), (60, 70, "never_confirmed")]
 
 
-def test_a_later_wish_does_not_remember_what_was_heard_in_an_earlier_one(
+def test_a_token_that_is_wanted_again_starts_without_earlier_coverage(
     journal: Journal, database: str
 ) -> None:
     journal.start()
     journal.want(10)
     epoch = journal.listen(10)
     journal.close(epoch, 30, "frozen")
-    journal.tell(TokensUnwanted(ns(40), (YES,)))
+    journal.add(TokensUnwanted(ns(40), (YES,)))
     journal.want(60)
     journal.alive(230)
     assert gaps(database) == [(30, 40, "frozen"), (60, 230, "never_confirmed")]
 
 
-def test_a_wish_told_again_while_it_stands_changes_nothing(journal: Journal, database: str) -> None:
+def test_wanting_a_wanted_token_changes_nothing(journal: Journal, database: str) -> None:
     journal.want(10)
     journal.want(20)
     assert ask(database, "select wanted_seq, until_at from wanted") == [(1, None)]
 
 
-def test_a_wish_that_nobody_ended_ends_with_the_verdict(
+def test_a_token_counts_as_wanted_until_the_resolution_at_the_latest(
     journal: Journal, store: Store, database: str
 ) -> None:
     store.commit(Batch(markets=(market(),)))
     journal.start()
     journal.want(10)
     journal.prove(journal.listen(10), 50)
-    store.commit(Batch(resolutions=(verdict(),)))
+    store.commit(Batch(resolutions=(resolution(),)))
     query = """select upper(gap) = recorded_at, cause from resolutions
         cross join coverage_gaps(%s, '-infinity', 'infinity') where condition_id = %s"""
     assert ask(database, query, YES, CONDITION) == [(True, "process_down")]
 
 
-def test_gaps_are_cut_at_the_times_asked_for_and_keep_their_cause(
+def test_gaps_are_cut_at_the_given_times_and_keep_their_cause(
     journal: Journal, database: str
 ) -> None:
     journal.start()
@@ -397,7 +395,7 @@ def test_gaps_are_cut_at_the_times_asked_for_and_keep_their_cause(
     assert gaps(database, since=70, until=60) == []
 
 
-def test_a_dead_second_tracker_does_not_make_a_gap_of_what_the_living_one_has_not_proven_yet(
+def test_a_dead_second_tracker_makes_no_gap_of_what_the_running_one_has_not_proven_yet(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:
     dead = Journal(open_store(UUID(int=2)))
@@ -412,7 +410,7 @@ def test_a_dead_second_tracker_does_not_make_a_gap_of_what_the_living_one_has_no
     assert gaps(database) == []
 
 
-def test_a_living_tracker_that_does_not_want_the_token_has_no_say(
+def test_a_running_tracker_that_does_not_want_the_token_does_not_count(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:
     journal.start()
@@ -425,7 +423,7 @@ def test_a_living_tracker_that_does_not_want_the_token_has_no_say(
     assert gaps(database) == [(50, NOW, "process_down")]
 
 
-def test_a_new_life_that_is_not_alive_yet_counts_from_its_start(
+def test_a_start_without_a_sign_of_life_counts_from_its_own_time(
     journal: Journal, database: str
 ) -> None:
     journal.start()
@@ -468,11 +466,11 @@ def test_a_question_about_one_day_does_not_read_the_whole_history(
     assert touched < 500  # 5,000 intervals lie on more than that many pages of heap and index
 
 
-def test_a_fact_may_name_more_tokens_than_one_statement_takes(
+def test_a_fact_may_name_more_tokens_than_one_statement_carries(
     journal: Journal, database: str
 ) -> None:
     tokens = tuple(TokenId(str(10**9 + number)) for number in range(10_001))
-    epoch = journal.tell(ListeningOpened(ns(1), "a-0001", 0))
-    journal.tell(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
+    epoch = journal.add(ListeningOpened(ns(1), "a-0001", 0))
+    journal.add(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
     counts = "select (select count(*) from wanted), (select count(*) from listening)"
     assert ask(database, counts) == [(10_001, 10_001)]

@@ -24,7 +24,17 @@ from actors.model.facts import (
 )
 from actors.model.outcome import Contradiction, Source
 from actors.model.trade import ConditionId, Rejection
-from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
+from tests.database.samples import (
+    CONDITION,
+    NO,
+    YES,
+    at,
+    market,
+    ns,
+    observation,
+    resolution,
+    trade,
+)
 from tests.postgres import ask
 
 pytestmark = pytest.mark.db
@@ -63,11 +73,11 @@ RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
 
 @pytest.fixture
 def filled(database: str, store: Store) -> str:
-    """Return a database in which everything has happened once.
+    """Return a database with an example of everything.
 
-    A market resolved at 290 s. YES was wanted from 0 s and heard from 10 s to
-    100 s and from 130 s to 300 s; NO was wanted and never heard. Trades of YES at
-    20 s (two identical ones), 70 s, 140 s and, after it resolved, 295 s.
+    A market resolved at 290 s. YES was wanted from 0 s and covered from 10 s to 100 s and from
+    130 s to 300 s; NO was wanted and never covered. Trades of YES at 20 s (two identical ones),
+    70 s, 140 s and, after the resolution, 295 s.
     """
     store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), watermark=1))
     facts: list[Fact] = [
@@ -106,7 +116,7 @@ def filled(database: str, store: Store) -> str:
                 observation(),
                 observation(condition_id=OPEN, payouts=None, reason="not closed"),
             ),
-            resolutions=(verdict(resolved_at_ms=ns(290) // 1_000_000),),
+            resolutions=(resolution(resolved_at_ms=ns(290) // 1_000_000),),
             contradictions=(contradiction,),
             watermark=10,
         )
@@ -134,21 +144,21 @@ def test_a_relation_has_the_columns_that_are_named(database: str, name: str) -> 
            where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum""",
         name,
     )
-    told = [
+    documented = [
         (column, ask(database, "select %s::regtype::text", kind)[0][0])
         for column, kind in RELATIONS[name]
     ]
 
-    assert sorted(told) == sorted(there)
+    assert sorted(documented) == sorted(there)
 
 
 def test_the_function_gives_the_columns_that_are_named(database: str) -> None:
     ((result,),) = ask(
         database, "select pg_get_function_result(oid) from pg_proc where proname = 'coverage_gaps'"
     )
-    told = ", ".join(f"{column} {kind}" for column, kind in RELATIONS["coverage_gaps"])
+    documented = ", ".join(f"{column} {kind}" for column, kind in RELATIONS["coverage_gaps"])
 
-    assert result == f"TABLE({told})"
+    assert result == f"TABLE({documented})"
 
 
 def test_every_column_is_explained() -> None:
@@ -160,7 +170,7 @@ def test_every_column_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [(name, number) for name, said in RECIPES.items() for number in range(len(said))],
+    [(name, number) for name, some in RECIPES.items() for number in range(len(some))],
 )
 def test_a_recipe_runs_and_finds_something(filled: str, name: str, number: int) -> None:
     assert run(filled, RECIPES[name][number])
@@ -168,7 +178,7 @@ def test_a_recipe_runs_and_finds_something(filled: str, name: str, number: int) 
 
 def test_every_recipe_has_its_sql_and_no_sql_stands_elsewhere() -> None:
     assert all(RECIPES.values())
-    assert sum(len(said) for said in RECIPES.values()) == len(blocks(QUERY))
+    assert sum(len(some) for some in RECIPES.values()) == len(blocks(QUERY))
     assert blocks(DATA) == []
 
 
@@ -223,7 +233,7 @@ def test_a_market_that_was_contradicted_gives_no_labels(filled: str, store: Stor
     assert run(filled, block) == []
 
 
-def test_gaps_are_told_with_their_causes(filled: str) -> None:
+def test_gaps_are_shown_with_their_causes(filled: str) -> None:
     one, by_cause = RECIPES["Gaps and their causes"]
 
     assert run(filled, one) == [
@@ -236,7 +246,7 @@ def test_gaps_are_told_with_their_causes(filled: str) -> None:
     ]
 
 
-def test_the_share_of_a_span_that_was_heard_is_told_for_both_tokens(filled: str) -> None:
+def test_the_covered_share_of_a_span_is_shown_for_both_tokens(filled: str) -> None:
     _, share = RECIPES["Coverage of a token"]
 
     assert run(filled, share) == [
@@ -245,7 +255,7 @@ def test_the_share_of_a_span_that_was_heard_is_told_for_both_tokens(filled: str)
     ]
 
 
-def test_no_trades_is_told_apart_from_not_listened(filled: str) -> None:
+def test_no_trades_is_distinguished_from_not_listening(filled: str) -> None:
     count, _ = RECIPES['Is "no trades" real?']
     quiet = {"from": at(200).isoformat(), "to": at(230).isoformat()}
 
@@ -255,7 +265,7 @@ def test_no_trades_is_told_apart_from_not_listened(filled: str) -> None:
     assert run(filled, count) == [(5, False)]
 
 
-def test_a_series_is_zero_where_we_listened_and_null_where_not(filled: str) -> None:
+def test_a_series_is_zero_where_the_tracker_listened_and_null_elsewhere(filled: str) -> None:
     _, series = RECIPES['Is "no trades" real?']
 
     assert [shares for _, shares in run(filled, series)] == [
@@ -275,24 +285,26 @@ def test_identical_trades_are_counted(filled: str) -> None:
 
 
 def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:
-    by_reason, said = RECIPES["Rejected messages"]
+    by_reason, payloads = RECIPES["Rejected messages"]
 
     assert run(filled, by_reason) == [("price out of range", 1, at(30), at(30))]
-    assert run(filled, said)[0][-1] == "\\377{}"
+    assert run(filled, payloads)[0][-1] == "\\377{}"
 
 
-def test_unresolved_markets_are_listed_with_the_last_word_of_each_source(filled: str) -> None:
+def test_unresolved_markets_are_listed_with_the_last_observation_of_each_source(
+    filled: str,
+) -> None:
     ((_, state, reason, seen_at, _, condition),) = run(filled, *RECIPES["Unresolved markets"])
 
     assert (condition, state, reason) == (OPEN, "ended", "gamma: not closed")
     assert seen_at == at(0)
 
 
-def test_what_was_known_is_told_as_of_a_time(filled: str) -> None:
+def test_what_was_known_at_a_time_can_be_queried(filled: str) -> None:
     (block,) = RECIPES["What was known when"]
 
-    ((source, said, reason, _),) = run(filled, block)
-    assert (source, said, reason) == ("gamma", f"winner {YES}", "")
+    ((source, outcome, reason, _),) = run(filled, block)
+    assert (source, outcome, reason) == ("gamma", f"winner {YES}", "")
     assert run(filled, block, as_of="2020-01-01") == []
 
 

@@ -1,4 +1,4 @@
-"""An address is used whole and shown in part; of a malformed one nothing is shown."""
+"""An address is used completely and shown in part; nothing of a malformed one is shown."""
 
 import pytest
 
@@ -21,7 +21,7 @@ SECRET = "s3cretWORD"
         (f"  postgresql://ann:{SECRET}@h/t\n", "ann@h/t"),
     ],
 )
-def test_a_sound_address_is_shown_without_its_secrets(given: str, shown: str) -> None:
+def test_a_valid_address_is_shown_without_its_secrets(given: str, shown: str) -> None:
     checked = check_dsn(given)
     assert checked.shown == shown
     assert checked.dsn == given.strip()
@@ -53,11 +53,11 @@ def test_a_sound_address_is_shown_without_its_secrets(given: str, shown: str) ->
         f"postgresql://ann:\ud800{SECRET}@h/t",
     ],
 )
-def test_nothing_of_a_malformed_address_is_told(given: str) -> None:
+def test_nothing_of_a_malformed_address_is_shown(given: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_dsn(given)
-    told = str(caught.value)
-    assert SECRET not in told
+    message = str(caught.value)
+    assert SECRET not in message
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    assert "database" in told
+    assert "database" in message

@@ -1,4 +1,4 @@
-"""The embedded server starts, stops, survives and gives way; as root and as anyone."""
+"""The embedded server starts, stops and recovers; as root and as any other user."""
 
 import os
 import shlex
@@ -37,7 +37,7 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 def make(root: Path) -> Iterator[Callable[[], Embedded]]:
-    """Return what makes a server in `root`; all are stopped afterwards."""
+    """Return a function that makes a server in `root`; all are stopped afterwards."""
     made: list[Embedded] = []
 
     def make_one() -> Embedded:
@@ -83,16 +83,18 @@ def test_it_starts_makes_a_database_and_keeps_it_over_a_restart(
     assert ask(again.dsn(), "select * from kept") == [(42,)]
 
 
-def test_the_line_for_people_leads_into_the_database(make: Callable[[], Embedded]) -> None:
+def test_the_psql_command_opens_the_database(make: Callable[[], Embedded]) -> None:
     server = make()
     server.start()
     server.dsn()
-    line = [*shlex.split(server.psql_command()), "-Atc", "select current_database()"]
-    said = subprocess.run(line, capture_output=True, text=True, timeout=30, check=True)
-    assert said.stdout == "tracker\n"
+    command = [*shlex.split(server.psql_command()), "-Atc", "select current_database()"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "tracker\n"
 
 
-def test_nobody_comes_in_over_the_network(make: Callable[[], Embedded], root: Path) -> None:
+def test_the_server_does_not_listen_on_the_network(
+    make: Callable[[], Embedded], root: Path
+) -> None:
     server = make()
     server.start()
     assert ask(server.dsn("postgres"), "show listen_addresses") == [("",)]
@@ -100,7 +102,7 @@ def test_nobody_comes_in_over_the_network(make: Callable[[], Embedded], root: Pa
     assert (root / "data").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_second_tracker_in_the_same_folder_is_told_so(
+def test_a_second_tracker_in_the_same_folder_is_rejected(
     make: Callable[[], Embedded], root: Path
 ) -> None:
     server = make()
@@ -118,7 +120,7 @@ def test_stop_may_be_called_twice_and_without_start(make: Callable[[], Embedded]
     server.stop()
 
 
-def test_a_killed_tracker_takes_its_server_with_it(root: Path) -> None:
+def test_the_server_of_a_killed_tracker_stops(root: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from actors.database.embedded import Embedded;"
         "server = Embedded(Path(sys.argv[1])); server.start(); print('ready', flush=True);"
@@ -131,7 +133,7 @@ def test_a_killed_tracker_takes_its_server_with_it(root: Path) -> None:
         pid = pid_in(root)
         parent.kill()
         parent.wait(timeout=30)
-    wait_until(lambda: not is_running(pid), "the server outlived its tracker")
+    wait_until(lambda: not is_running(pid), "the server still runs after its tracker")
     assert not (root / "data" / "postmaster.pid").exists()
 
 
@@ -148,7 +150,7 @@ def test_a_crashed_server_recovers_at_the_next_start(
     assert ask(again.dsn(), "select * from kept") == [(42,)]
 
 
-def test_a_pid_that_now_belongs_to_a_stranger_does_not_hold_the_folder(
+def test_a_pid_of_another_program_does_not_block_the_folder(
     make: Callable[[], Embedded], root: Path
 ) -> None:
     server = make()
@@ -158,16 +160,16 @@ def test_a_pid_that_now_belongs_to_a_stranger_does_not_hold_the_folder(
     owner = pid_file.stat()
     server.stop()
     run_as = {"user": owner.st_uid} if os.geteuid() == 0 else {}
-    with subprocess.Popen(["sleep", "600"], **run_as) as stranger:  # type: ignore[call-overload]  # mypy cannot match the keyword by name
-        pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+    with subprocess.Popen(["sleep", "600"], **run_as) as other:  # type: ignore[call-overload]  # mypy cannot match the keyword by name
+        pid_file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
         os.chown(pid_file, owner.st_uid, owner.st_gid)
         again = make()
         again.start()
         assert ask(again.dsn("postgres"), "select 1") == [(1,)]
-        stranger.kill()
+        other.kill()
 
 
-def test_a_half_made_cluster_is_made_anew(make: Callable[[], Embedded], root: Path) -> None:
+def test_an_incomplete_cluster_is_created_again(make: Callable[[], Embedded], root: Path) -> None:
     (root / "data.new").mkdir(parents=True)
     (root / "data.new" / "PG_VERSION").write_text("18")
     server = make()
@@ -200,10 +202,10 @@ def test_a_path_too_long_for_a_socket_is_rejected_at_once() -> None:
 def test_a_folder_that_the_server_may_not_enter_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    stranger = ServerUser(name="somebody", uid=os.getuid() + 4242, gid=os.getgid() + 4242)
+    other = ServerUser(name="somebody", uid=os.getuid() + 4242, gid=os.getgid() + 4242)
     tmp_path.chmod(0o755)
     with pytest.raises(ConfigError, match=r"somebody, who may not enter .*chmod o\+x"):
-        require_traversable(closed / "pg" / "data", stranger)
+        require_traversable(closed / "pg" / "data", other)
     require_traversable(closed / "pg" / "data", None)
 
 
@@ -215,14 +217,14 @@ def test_a_folder_of_binaries_without_a_server_is_rejected(
         find_binaries()
 
 
-def test_without_any_binaries_one_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_binaries_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRACKER_POSTGRES_BIN", raising=False)
     monkeypatch.setattr(postgres_binaries, "_candidates", list)
     with pytest.raises(ConfigError, match="TRACKER_DATABASE_URL"):
         find_binaries()
 
 
-def test_the_database_is_made_once(make: Callable[[], Embedded]) -> None:
+def test_the_database_is_created_once(make: Callable[[], Embedded]) -> None:
     server = make()
     server.start()
     assert server.dsn("odd name") == server.dsn("odd name")

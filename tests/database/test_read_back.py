@@ -1,4 +1,4 @@
-"""Promise: what was last said of outcomes survives the tracker, exactly as it was said."""
+"""Promise: the last evidence on outcomes survives a restart, exactly as it was stored."""
 
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from actors.model.outcome import (
     Transition,
 )
 from actors.model.trade import ConditionId
-from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, verdict
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, resolution
 from tests.postgres import ask
 
 pytestmark = pytest.mark.db
@@ -47,7 +47,7 @@ def clash(source: Source = Source.CLOB) -> Contradiction:
     )
 
 
-def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) -> None:
+def test_the_last_observation_of_each_source_reads_back_as_it_was_stored(store: Store) -> None:
     first = observation(observed_at_ms=T0, payouts=None, reason="proposed")
     last = observation(observed_at_ms=T0 + 1)
     chain = observation(source=Source.CHAIN, observed_at_ms=T0, payouts=None, reason="not reported")
@@ -57,14 +57,14 @@ def test_the_last_word_of_each_source_reads_back_as_it_was_said(store: Store) ->
             transitions=(step(T0, MarketState.PROPOSED), step(T0 + 1, MarketState.HOLDING)),
         )
     )
-    said = store.stored_evidence([CONDITION])
-    bare = {each.source: each for each in said.observations}
+    evidence = store.stored_evidence([CONDITION])
+    bare = {each.source: each for each in evidence.observations}
     assert set(bare) == {Source.GAMMA, Source.CHAIN}
     assert bare[Source.GAMMA].payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
     assert bare[Source.GAMMA].observed_at_ms == T0 + 1
     assert (bare[Source.CHAIN].payouts, bare[Source.CHAIN].reason) == (None, "not reported")
-    assert said.states == ((CONDITION, MarketState.HOLDING, T0 + 1),)
-    assert said.contradicted == ()
+    assert evidence.states == ((CONDITION, MarketState.HOLDING, T0 + 1),)
+    assert evidence.contradicted == ()
 
 
 def test_a_market_that_was_contradicted_is_named(store: Store) -> None:
@@ -74,7 +74,7 @@ def test_a_market_that_was_contradicted_is_named(store: Store) -> None:
 
 
 def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int]:
-    """Record verdicts; give their markets and when the database took them, in ms."""
+    """Record resolutions; return their markets and when the database stored them, in ms."""
     ids = [ConditionId(f"0x{number:064x}") for number in range(1, count + 1)]
     store.commit(
         Batch(
@@ -82,7 +82,7 @@ def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int
                 market(each, (f"{number}1", f"{number}2"), version="v2")
                 for number, each in enumerate(ids, start=1)
             ),
-            resolutions=tuple(verdict(condition_id=each) for each in ids),
+            resolutions=tuple(resolution(condition_id=each) for each in ids),
         )
     )
     ((at_ms,),) = ask(
@@ -92,16 +92,16 @@ def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int
 
 
 def due(store: Store, since_ms: int | None, until_ms: int) -> list[str]:
-    stretch = TimeWindow(since_ms, until_ms)
+    window = TimeWindow(since_ms, until_ms)
     return [
         each.resolution.condition_id
-        for chunk in store.resolutions_to_check(stretch)
+        for chunk in store.resolutions_to_check(window)
         for each in chunk
     ]
 
 
 @pytest.mark.parametrize("stage_ms", RECHECKS_MS)
-def test_a_verdict_falls_due_at_each_of_its_ages_and_at_no_other(
+def test_a_recheck_falls_due_at_each_age_and_at_no_other(
     store: Store, database: str, stage_ms: int
 ) -> None:
     ids, at_ms = recorded(store, database, 1)
@@ -111,7 +111,7 @@ def test_a_verdict_falls_due_at_each_of_its_ages_and_at_no_other(
     assert due(store, due_ms - 60_000, due_ms - 1_000) == []
 
 
-def test_what_falls_due_comes_in_chunks_and_each_once(
+def test_rechecks_come_in_pages_and_each_resolution_once(
     store: Store, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.database.store._PAGE_ROWS", 2)
@@ -122,9 +122,7 @@ def test_what_falls_due_comes_in_chunks_and_each_once(
     assert sizes == [2, 2, 1]
 
 
-def test_a_verdict_that_falls_due_comes_with_all_that_a_look_needs(
-    store: Store, database: str
-) -> None:
+def test_a_recheck_comes_with_market_and_contradictions(store: Store, database: str) -> None:
     ids, at_ms = recorded(store, database, 1)
     doubt = Contradiction(
         condition_id=ids[0],
@@ -135,24 +133,24 @@ def test_a_verdict_that_falls_due_comes_with_all_that_a_look_needs(
     )
     store.commit(Batch(contradictions=(doubt,)))
     ((found,),) = store.resolutions_to_check(TimeWindow(at_ms, at_ms + RECHECKS_MS[0] + 1_000))
-    assert found.resolution == verdict(condition_id=ids[0])
+    assert found.resolution == resolution(condition_id=ids[0])
     assert found.market.token_ids == ("11", "12")
     assert found.market.version == "v2"
     assert (found.recorded_at_ms, found.due_at_ms) == (at_ms, at_ms + RECHECKS_MS[0])
     assert found.contradicted_by == ((Source.CLOB, "winner 12"),)
 
 
-def test_a_new_life_begins_a_little_before_the_last_evidence_of_the_one_before(
+def test_a_new_process_starts_ten_minutes_before_the_last_stored_evidence(
     store: Store, database: str
 ) -> None:
     ids, at_ms = recorded(store, database, 1)
     first = at_ms + RECHECKS_MS[0]
-    assert due(store, None, first + 1_000) == []  # no evidence at all: there was no life before
+    assert due(store, None, first + 1_000) == []  # no evidence at all: no process ran before
     store.commit(Batch(observations=(observation(),)))
     assert due(store, None, first + 1_000) == ids
 
 
-def test_unresolved_markets_say_where_they_stand_and_why(store: Store, database: str) -> None:
+def test_unresolved_markets_have_their_state_and_a_reason(store: Store, database: str) -> None:
     third, fourth = (ConditionId("0x" + pair * 32) for pair in ("c3", "d4"))
     store.commit(
         Batch(
@@ -167,7 +165,7 @@ def test_unresolved_markets_say_where_they_stand_and_why(store: Store, database:
                 observation(source=Source.DATA, observed_at_ms=T0 + 7),
             ),
             transitions=(step(T0, MarketState.ENDED), step(T0 + 1, MarketState.PROPOSED)),
-            resolutions=(verdict(condition_id=fourth),),
+            resolutions=(resolution(condition_id=fourth),),
         )
     )
     rows = ask(
@@ -190,10 +188,10 @@ def test_unresolved_markets_say_where_they_stand_and_why(store: Store, database:
     assert ask(database, query, OTHER) == [(at(0), "agreed-holding")]  # it ended before its time
 
 
-def test_the_services_own_role_cannot_change_verdicts_and_neither_can_a_superuser(
+def test_neither_the_services_role_nor_a_superuser_can_change_resolutions(
     store: Store, database: str
 ) -> None:
-    store.commit(Batch(resolutions=(verdict(),), observations=(observation(),)))
+    store.commit(Batch(resolutions=(resolution(),), observations=(observation(),)))
     role = sql.Identifier("tracker_writer_of_a_test")
     with psycopg.connect(database, autocommit=True) as connection:
         run = connection.execute

@@ -28,7 +28,7 @@ from tests.postgres import ask
 
 pytestmark = pytest.mark.db
 
-Numbered = tuple[int, Fact]
+NumberedFact = tuple[int, Fact]
 TOKENS = tuple(TokenId(str(number)) for number in (7, 8, 9))
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 REASONS = ("frozen", "deaf", "disconnected")
@@ -40,13 +40,13 @@ LISTENING = """select epoch, token_id, confirmed_seq, released_seq, from_at, unt
     from listening join assets using (asset_key) where journal_key = %s order by 1, 2, 3"""
 WANTED = """select token_id, wanted_seq, unwanted_seq, from_at, until_at
     from wanted join assets using (asset_key) where journal_key = %s order by 1, 2"""
-LIFE = """select start_seq, started_at, alive_at, stopped_at from process_life
+PROCESSES = """select start_seq, started_at, alive_at, stopped_at from process_life
     where journal_key = %s order by 1"""
 COVERED = """select token_id, range_agg(tstzrange(
       l.from_at, greatest(l.from_at, coalesce(l.until_at, e.proven_until))))::text
     from listening l join assets using (asset_key) join epochs e using (journal_key, epoch)
     where l.journal_key = %s group by 1 order by 1"""
-WISHED = """select token_id, range_agg(tstzrange(from_at, until_at))::text
+WANTED_TIMES = """select token_id, range_agg(tstzrange(from_at, until_at))::text
     from wanted join assets using (asset_key) where journal_key = %s group by 1 order by 1"""
 
 
@@ -54,9 +54,9 @@ def ns(second: int) -> int:
     return round((ZERO + timedelta(seconds=second)).timestamp()) * 1_000_000_000
 
 
-def history(rng: random.Random, length: int = 60) -> list[Numbered]:
-    """Return a journal as trackers would write it that start, listen, lose and get killed."""
-    facts: list[Numbered] = []
+def history(rng: random.Random, length: int = 60) -> list[NumberedFact]:
+    """Return a journal of trackers that start, listen, lose connections and are killed."""
+    facts: list[NumberedFact] = []
     live: list[int] = []
 
     def epoch() -> int:
@@ -82,9 +82,9 @@ def history(rng: random.Random, length: int = 60) -> list[Numbered]:
         ),
     }
     weights = {"start": 1, "alive": 2, "stop": 1, "want": 3, "unwant": 2, "open": 4}
-    heard = {"confirm": 8, "release": 3, "prove": 8, "close": 3}
+    with_epochs = {"confirm": 8, "release": 3, "prove": 8, "close": 3}
     for seq in range(1, length + 1):
-        choices = weights | (heard if live else {})
+        choices = weights | (with_epochs if live else {})
         (kind,) = rng.choices(list(choices), list(choices.values()))
         fact = makers[kind if seq > 1 else "start"](ns(seq * 10))
         facts.append((seq, fact))
@@ -97,9 +97,9 @@ def history(rng: random.Random, length: int = 60) -> list[Numbered]:
     return facts
 
 
-def overlapping(rng: random.Random, facts: Sequence[Numbered]) -> list[Sequence[Numbered]]:
-    """Cut into batches, some of which begin again before the end of the last."""
-    batches: list[Sequence[Numbered]] = []
+def overlapping(rng: random.Random, facts: Sequence[NumberedFact]) -> list[Sequence[NumberedFact]]:
+    """Cut into batches, some of which start before the end of the batch before."""
+    batches: list[Sequence[NumberedFact]] = []
     start = 0
     while start < len(facts):
         end = min(len(facts), start + rng.randint(1, 25))
@@ -108,18 +108,18 @@ def overlapping(rng: random.Random, facts: Sequence[Numbered]) -> list[Sequence[
     return [*batches, facts[rng.randint(0, len(facts)) :], facts]
 
 
-def shuffled(rng: random.Random, facts: Sequence[Numbered]) -> list[Sequence[Numbered]]:
+def shuffled(rng: random.Random, facts: Sequence[NumberedFact]) -> list[Sequence[NumberedFact]]:
     mixed = rng.sample(list(facts), len(facts))
     return [mixed[start : start + 7] for start in range(0, len(mixed), 7)]
 
 
-class Teller:
+class Recorder:
     def __init__(self, database: str, open_store: Callable[[UUID], Store]) -> None:
         self._database = database
         self._open = open_store
 
-    def tell(self, batches: Iterable[Sequence[Numbered]]) -> int:
-        """Store these in a journal of their own; give its key."""
+    def store(self, batches: Iterable[Sequence[NumberedFact]]) -> int:
+        """Store these in a journal of their own; return its key."""
         journal_id = uuid4()
         store = self._open(journal_id)
         for batch in batches:
@@ -133,36 +133,36 @@ class Teller:
 
 
 @pytest.fixture
-def teller(database: str, open_store: Callable[[UUID], Store]) -> Teller:
-    return Teller(database, open_store)
+def recorder(database: str, open_store: Callable[[UUID], Store]) -> Recorder:
+    return Recorder(database, open_store)
 
 
-def test_replays_and_overlaps_change_nothing(teller: Teller) -> None:
+def test_replays_and_overlaps_change_nothing(recorder: Recorder) -> None:
     for seed in SEEDS:
         rng = random.Random(seed)
         facts = history(rng)
-        plain = teller.tell([[each] for each in facts])
-        again = teller.tell(overlapping(rng, facts))
-        for query in (EPOCHS, LISTENING, WANTED, LIFE):
-            assert teller.read(query, again) == teller.read(query, plain), (seed, query)
+        plain = recorder.store([[each] for each in facts])
+        again = recorder.store(overlapping(rng, facts))
+        for query in (EPOCHS, LISTENING, WANTED, PROCESSES):
+            assert recorder.read(query, again) == recorder.read(query, plain), (seed, query)
 
 
-def test_facts_out_of_order_tell_the_same_coverage_and_wishes(teller: Teller) -> None:
+def test_facts_out_of_order_lead_to_the_same_coverage_and_wanted_times(recorder: Recorder) -> None:
     for seed in SEEDS:
         rng = random.Random(seed)
         facts = history(rng)
-        plain = teller.tell([facts])
-        mixed = teller.tell(shuffled(rng, facts))
-        for query in (EPOCHS, COVERED, WISHED):
-            assert teller.read(query, mixed) == teller.read(query, plain), (seed, query)
+        plain = recorder.store([facts])
+        mixed = recorder.store(shuffled(rng, facts))
+        for query in (EPOCHS, COVERED, WANTED_TIMES):
+            assert recorder.read(query, mixed) == recorder.read(query, plain), (seed, query)
 
 
-def test_coverage_is_what_a_plain_reading_of_the_journal_says(teller: Teller) -> None:
+def test_coverage_equals_a_plain_reading_of_the_journal(recorder: Recorder) -> None:
     for seed in SEEDS:
         facts = history(random.Random(seed))
-        journal = teller.tell([facts])
-        said = [(token, text) for token, text in teller.read(COVERED, journal) if text != "{}"]
-        assert {token: _seconds(text) for token, text in said} == plain_coverage(facts), seed
+        journal = recorder.store([facts])
+        covered = [(token, text) for token, text in recorder.read(COVERED, journal) if text != "{}"]
+        assert {token: _seconds(text) for token, text in covered} == plain_coverage(facts), seed
 
 
 def _seconds(multirange: str) -> set[int]:
@@ -177,12 +177,12 @@ def _seconds(multirange: str) -> set[int]:
     return found
 
 
-def plain_coverage(facts: Sequence[Numbered]) -> dict[str, set[int]]:
+def plain_coverage(facts: Sequence[NumberedFact]) -> dict[str, set[int]]:
     """Read the journal in order, second by second: the oracle shares nothing with the SQL."""
     proven: dict[int, int] = {}
     for _, fact in facts:
-        for epoch, mark in _proofs(fact):
-            proven[epoch] = max(mark, proven.get(epoch, 0))
+        for epoch, proven_until in _proofs(fact):
+            proven[epoch] = max(proven_until, proven.get(epoch, 0))
     covered: dict[str, set[int]] = {}
     for epoch, token, since, until in _spans(facts):
         end = proven.get(epoch, since) if until is None else until
@@ -203,7 +203,7 @@ def _proofs(fact: Fact) -> tuple[tuple[int, int], ...]:
 Span = tuple[int, str, int, int | None]
 
 
-def _spans(facts: Sequence[Numbered]) -> list[Span]:
+def _spans(facts: Sequence[NumberedFact]) -> list[Span]:
     """Return epoch, token, from and until (None: to the end of the epoch)."""
     spans: list[Span] = []
     for _, fact in facts:

@@ -1,4 +1,4 @@
-"""sql/roles.sql: the tracker needs no more than it is given, and readers only read."""
+"""sql/roles.sql: the tracker needs no more than its role allows, and readers only read."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -26,7 +26,7 @@ READABLE = (
 
 @pytest.fixture(scope="module")
 def roles(server: Server) -> Iterator[None]:
-    """Take the roles away again: they belong to the whole server."""
+    """Remove the roles afterwards: they belong to the whole server."""
     already = {row[0] for row in ask(server.dsn, "select rolname from pg_roles")} & set(ROLES)
     yield
     for role in set(ROLES) - already:
@@ -35,8 +35,8 @@ def roles(server: Server) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def secured(server: Server, roles: None) -> Iterator[str]:
-    """Return a database as docs/how-to/maintain.md has it made: roles, migrations, roles."""
-    del roles  # only that they go away again
+    """Return a database prepared as docs/how-to/maintain.md says: roles, migrations, roles."""
+    del roles  # used for its cleanup only
     with server.database() as dsn:
         text = (SQL / "roles.sql").read_text()
         do(dsn, text)
@@ -115,7 +115,7 @@ def test_the_reader_may_not(secured: str, forbidden: str) -> None:
         do(as_role(secured, "tracker_reader"), forbidden)
 
 
-def test_the_reader_is_given_nothing_but_reading(secured: str) -> None:
+def test_the_reader_may_only_read(secured: str) -> None:
     granted = ask(
         secured,
         "select distinct privilege_type from information_schema.role_table_grants"
@@ -124,7 +124,7 @@ def test_the_reader_is_given_nothing_but_reading(secured: str) -> None:
     assert granted == [("SELECT",)]
 
 
-def test_strangers_are_not_let_in(secured: str) -> None:
+def test_other_roles_cannot_connect(secured: str) -> None:
     rows = ask(secured, "select has_database_privilege('public', %s, 'connect')", name_of(secured))
     assert rows == [(False,)]
 

@@ -1,4 +1,4 @@
-"""The public relations are a contract; schema.sql and the migrations tell the same."""
+"""The public relations are a contract; schema.sql and the migrations build the same schema."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_coverage_gaps_is_a_function_of_a_token_and_two_times(database: str) -> 
     ]
 
 
-def test_every_query_has_its_purpose_at_its_head() -> None:
+def test_each_query_says_its_purpose_at_its_head() -> None:
     files = sorted((SQL / "queries").glob("*.sql"))
     assert files
     for file in files:

@@ -1,4 +1,4 @@
-"""A session has its limits, durable commits, errors with a meaning, and a lifeline."""
+"""A session has limits and durable commits, translates errors, and can be aborted."""
 
 import socket
 import threading
@@ -15,8 +15,8 @@ from tests.postgres import Server, ask, do
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """Return a port that takes connections and never says a word."""
+def silent_port() -> Iterator[int]:
+    """Return a port that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
@@ -29,18 +29,18 @@ def setting(session: Session, name: str) -> str:
 
 @pytest.mark.db
 @pytest.mark.parametrize(
-    ("wish", "have"),
+    ("wanted", "actual"),
     [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")],
 )
-def test_commits_wait_for_the_disk(database: str, wish: str, have: str) -> None:
-    session = Session(make_conninfo(database, options=f"-c synchronous_commit={wish}"))
-    assert setting(session, "synchronous_commit") == have
+def test_commits_wait_for_the_disk(database: str, wanted: str, actual: str) -> None:
+    session = Session(make_conninfo(database, options=f"-c synchronous_commit={wanted}"))
+    assert setting(session, "synchronous_commit") == actual
     session.close()
 
 
 @pytest.mark.db
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_database_that_cannot_hold_every_text_is_rejected_before_anything_is_made(
+def test_a_database_that_cannot_hold_every_text_is_rejected_before_anything_is_created(
     server: Server, encoding: str
 ) -> None:
     name = f"tracker_test_{encoding.lower()}"
@@ -87,7 +87,7 @@ def test_a_read_only_server_is_not_written_to(database: str) -> None:
 
 
 @pytest.mark.db
-def test_lost_permission_is_for_later_and_says_what(database: str) -> None:
+def test_a_missing_permission_is_unavailable_and_says_which(database: str) -> None:
     session = Session(database)
     session.connection.execute("create role nobody_here")
     try:
@@ -104,7 +104,7 @@ def test_lost_permission_is_for_later_and_says_what(database: str) -> None:
 
 
 @pytest.mark.db
-def test_a_server_that_ends_our_session_is_away(database: str) -> None:
+def test_a_session_that_the_server_ends_is_unavailable(database: str) -> None:
     session = Session(database)
     pid = session.connection.info.backend_pid
     do(database, "select pg_terminate_backend(%s)", pid)
@@ -114,17 +114,17 @@ def test_a_server_that_ends_our_session_is_away(database: str) -> None:
 
 
 @pytest.mark.db
-def test_abort_from_another_thread_frees_who_waits(database: str) -> None:
+def test_abort_from_another_thread_ends_a_waiting_call(database: str) -> None:
     session = Session(database, statement_s=0)
     waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'PgSleep'"
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def wait() -> None:
         try:
             with translate_errors():
                 session.connection.execute("select pg_sleep(600)")
         except StoreUnavailable as exc:
-            told.append(exc)
+            errors.append(exc)
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -133,12 +133,12 @@ def test_abort_from_another_thread_frees_who_waits(database: str) -> None:
     session.abort()
     thread.join(timeout=10)
     assert not thread.is_alive()
-    assert len(told) == 1
+    assert len(errors) == 1
     session.close()
 
 
 @pytest.mark.db
-def test_abort_after_close_harms_nobody(database: str) -> None:
+def test_abort_after_close_touches_no_other_socket(database: str) -> None:
     session = Session(database)
     session.close()
     one, other = socket.socketpair()  # take the descriptor numbers that became free
@@ -149,7 +149,7 @@ def test_abort_after_close_harms_nobody(database: str) -> None:
             one.recv(1)
 
 
-def test_nobody_there_is_unavailable_and_the_password_stays_unsaid() -> None:
+def test_without_a_server_the_error_does_not_quote_the_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(StoreUnavailable) as caught:
@@ -157,18 +157,18 @@ def test_nobody_there_is_unavailable_and_the_password_stays_unsaid() -> None:
     assert "s3cretWORD" not in str(caught.value)
 
 
-def test_a_server_that_accepts_and_stays_silent_does_not_hold_us(deaf_port: int) -> None:
+def test_a_server_that_never_answers_is_unavailable(silent_port: int) -> None:
     with pytest.raises(StoreUnavailable):
-        Session(f"host=127.0.0.1 port={deaf_port} user=ann dbname=t")
+        Session(f"host=127.0.0.1 port={silent_port} user=ann dbname=t")
 
 
 @pytest.mark.parametrize("state", ["08006", "40001", "40P01", "53100", "53300", "55P03", "57P01"])
-def test_what_the_server_cannot_do_now_is_for_later(state: str) -> None:
+def test_temporary_errors_of_the_server_are_unavailable(state: str) -> None:
     with pytest.raises(StoreUnavailable) as caught, translate_errors():
         raise psycopg.errors.lookup(state)("words of the server")
     assert caught.value.sqlstate == state
 
 
-def test_our_own_mistakes_are_not_taken_for_a_database_that_is_away() -> None:
+def test_wrong_calls_of_the_driver_are_not_reported_as_unavailable() -> None:
     with pytest.raises(psycopg.ProgrammingError), translate_errors():
         raise psycopg.ProgrammingError("the query has 3 placeholders but 2 parameters were passed")

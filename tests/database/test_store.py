@@ -1,4 +1,4 @@
-"""Rows and the mark: stored exactly once, whatever is told again and whoever else writes."""
+"""Rows and watermark are stored exactly once, whatever comes again and whoever else writes."""
 
 import threading
 from collections.abc import Callable
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.db
 Opener = Callable[[UUID], Store]
 
 
-def mark_of(database: str, journal_id: UUID) -> int:
+def watermark_of(database: str, journal_id: UUID) -> int:
     query = "select mark from journal_progress join journals using (journal_key)"
     return int(ask(database, query + " where journal_id = %s", journal_id)[0][0])
 
 
-def test_a_trade_reads_back_as_it_was_printed(store: Store, database: str) -> None:
+def test_a_trade_reads_back_as_it_was_stored(store: Store, database: str) -> None:
     store.commit(Batch(trades=(trade(3, extra='{"new": [1]}', trade_id="t-1"),)))
     rows = ask(
         database,
@@ -42,13 +42,13 @@ def test_a_trade_reads_back_as_it_was_printed(store: Store, database: str) -> No
     ]
 
 
-def test_what_the_feed_did_not_tell_is_null(store: Store, database: str) -> None:
+def test_fields_that_the_feed_left_out_are_null(store: Store, database: str) -> None:
     store.commit(Batch(trades=(trade(fee_rate_bps=None, transaction_hash=None),)))
     query = "select fee_rate_bps, transaction_hash, trade_id, extra from trades"
     assert ask(database, query) == [(None, None, None, None)]
 
 
-def test_a_batch_told_twice_is_stored_once(store: Store, database: str) -> None:
+def test_a_batch_committed_twice_is_stored_once(store: Store, database: str) -> None:
     batch = Batch(trades=tuple(trade(second) for second in range(50)), watermark=51)
     assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, watermark=51)
     assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, watermark=51)
@@ -63,7 +63,7 @@ def test_the_same_trade_twice_in_one_batch_is_stored_once_with_its_first_receipt
     assert ask(database, "select received_at from trades") == [(at(2),)]
 
 
-def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> None:
+def test_an_equal_price_in_another_form_is_the_same_trade(store: Store) -> None:
     first, second = trade(price=Decimal("0.330")), trade(price=Decimal("0.33"))
     assert store.commit(Batch(trades=(first, second))).stored == 1
 
@@ -80,11 +80,13 @@ def test_an_equal_price_spelled_otherwise_is_the_same_print(store: Store) -> Non
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_real_twin_is_another_row(store: Store, change: dict[str, Any]) -> None:
+def test_a_trade_that_differs_in_one_field_is_another_row(
+    store: Store, change: dict[str, Any]
+) -> None:
     assert store.commit(Batch(trades=(trade(), trade(**change)))).stored == 2
 
 
-def test_feeds_may_tell_the_same_trades_in_any_order(store: Store) -> None:
+def test_the_same_trades_may_come_in_any_order(store: Store) -> None:
     trades = [trade(second) for second in range(20)]
     stored = [
         store.commit(Batch(trades=tuple(trades[10:]))).stored,
@@ -94,14 +96,14 @@ def test_feeds_may_tell_the_same_trades_in_any_order(store: Store) -> None:
     assert stored == [10, 10, 0]
 
 
-def test_the_mark_moves_with_the_rows_and_never_back(
+def test_the_watermark_moves_with_the_rows_and_never_back(
     store: Store, database: str, journal_id: UUID
 ) -> None:
-    assert mark_of(database, journal_id) == 1
+    assert watermark_of(database, journal_id) == 1
     assert store.commit(Batch(watermark=7)).watermark == 7
     assert store.commit(Batch(watermark=3)).watermark == 7
     assert store.commit(Batch()).watermark == 7
-    assert store.open(journal_id).watermark == mark_of(database, journal_id) == 7
+    assert store.open(journal_id).watermark == watermark_of(database, journal_id) == 7
 
 
 ALL_TRANSACTIONS = """
@@ -125,13 +127,13 @@ def test_a_batch_without_faults_costs_one_transaction_number(store: Store, datab
     assert len(ask(database, ALL_TRANSACTIONS)) == 1
 
 
-def test_every_journal_has_its_own_mark(store: Store, open_store: Opener) -> None:
+def test_each_journal_has_its_own_watermark(store: Store, open_store: Opener) -> None:
     store.commit(Batch(watermark=7))
     assert open_store(UUID(int=2)).commit(Batch(watermark=3)).watermark == 3
     assert store.commit(Batch()).watermark == 7
 
 
-def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
+def test_a_failed_batch_leaves_rows_and_watermark_unchanged(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     do(database, "alter table journal_progress add check (mark < 5)")
@@ -145,7 +147,7 @@ def test_a_batch_that_fails_leaves_neither_rows_nor_mark(
 def test_a_token_learned_in_a_failed_batch_is_numbered_again(
     store: Store, database: str, journal_id: UUID
 ) -> None:
-    test_a_batch_that_fails_leaves_neither_rows_nor_mark(store, database, journal_id)
+    test_a_failed_batch_leaves_rows_and_watermark_unchanged(store, database, journal_id)
     assert ask(database, "select token_id from trades") == [(YES,)]
 
 
@@ -153,23 +155,23 @@ def test_two_writers_of_one_journal_wait_for_each_other(
     open_store: Opener, journal_id: UUID
 ) -> None:
     stores = [open_store(journal_id), open_store(journal_id)]
-    told: list[Committed] = []
+    results: list[Committed] = []
 
     def write(store: Store) -> None:
         for start in range(0, 200, 20):
             trades = tuple(trade(second) for second in range(start, start + 20))
-            told.append(store.commit(Batch(trades=trades, watermark=start + 20)))
+            results.append(store.commit(Batch(trades=trades, watermark=start + 20)))
 
     threads = [threading.Thread(target=write, args=(each,)) for each in stores]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert sum(each.stored for each in told) == 200
-    assert sum(each.duplicates for each in told) == 200
+    assert sum(each.stored for each in results) == 200
+    assert sum(each.duplicates for each in results) == 200
 
 
-def test_two_trackers_may_meet_the_same_new_tokens_at_once(
+def test_two_trackers_may_store_the_same_new_tokens_at_once(
     open_store: Opener, database: str
 ) -> None:
     tokens = [TokenId(str(10**20 + number)) for number in range(300)]
@@ -199,21 +201,21 @@ def test_two_trackers_may_meet_the_same_new_tokens_at_once(
 def test_new_tokens_are_numbered_in_their_order_however_many_are_known(
     store: Store, database: str
 ) -> None:
-    # Else two trackers that meet the same new tokens may wait for each other crosswise.
+    # Otherwise two trackers with the same new tokens may deadlock.
     for known, new in ((0, 1000), (1000, 1010), (1010, 3000)):
         tokens = tuple(TokenId(f"{number * 7919 % 10007:05}") for number in range(new))
         store.commit(Batch(facts=((1, TokensWanted(at_ns=ns(0), tokens=tokens)),)))
         do(database, "analyze assets")
         query = f"select token_id from assets order by asset_key offset {known}"  # noqa: S608
-        told = [token for (token,) in ask(database, query)]
-        assert told == sorted(tokens[known:])
+        numbered = [token for (token,) in ask(database, query)]
+        assert numbered == sorted(tokens[known:])
 
 
 @pytest.mark.parametrize(("known", "named"), [(50, 10), (200, 20), (2000, 1500)])
-def test_known_tokens_are_taken_in_their_order_to_be_named(
+def test_known_tokens_are_locked_in_their_order_to_be_named(
     store: Store, database: str, known: int, named: int
 ) -> None:
-    # For the same reason. Whoever waits for one has taken all before it and none behind.
+    # For the same reason: a writer that waits for one has locked all before it and none after.
     tokens = [TokenId(f"{number:05}") for number in range(known)]
     for seq, some in enumerate((tokens[known // 2 :], tokens[: known // 2]), 1):
         store.commit(Batch(facts=((seq, TokensWanted(at_ns=ns(0), tokens=tuple(some))),)))
@@ -248,7 +250,7 @@ def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> N
     assert kept == [(at(1), "a-0001", "price out of range", payload)] * 2
 
 
-def test_an_event_told_again_after_a_commit_of_doubt_is_kept_once(
+def test_an_event_stored_again_after_a_broken_commit_is_kept_once(
     store: Store, database: str
 ) -> None:
     event = ConnectionEvent(
@@ -260,7 +262,9 @@ def test_an_event_told_again_after_a_commit_of_doubt_is_kept_once(
     assert rows == [(at(1), "c", "ended", "bad\ufffd\ufffd words")]
 
 
-def test_a_token_is_named_by_whoever_knows_it_first(store: Store, database: str) -> None:
+def test_a_token_gets_its_condition_from_the_first_row_that_names_it(
+    store: Store, database: str
+) -> None:
     query = "select condition_id, outcome, outcome_index from assets where token_id = %s"
     store.commit(Batch(facts=((1, TokensWanted(ns(0), (YES,))),)))
     assert ask(database, query, YES) == [(None, None, None)]
@@ -270,7 +274,7 @@ def test_a_token_is_named_by_whoever_knows_it_first(store: Store, database: str)
     assert ask(database, query, YES) == [(CONDITION, "Yes", 0)]
 
 
-def test_a_closed_store_says_so(store: Store) -> None:
+def test_a_closed_store_is_unavailable(store: Store) -> None:
     store.close()
     with pytest.raises(StoreUnavailable, match="not open"):
         store.commit(Batch())

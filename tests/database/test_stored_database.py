@@ -1,4 +1,4 @@
-"""A database and a journal that version 0.1.0 wrote are read as it read them, and written on."""
+"""A database and a journal of version 0.1.0 are read as that version read them, and extended."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +12,15 @@ from actors.journal.journal import Journal
 from actors.model.batch import Batch
 from actors.model.outcome import Source, TimeWindow
 from actors.model.trade import ConditionId, TokenId
-from tests.database.samples import NO, market, observation, trade, verdict
-from tests.database.stored_rows import KNOWN, TOLD, Table, as_stored, rows, unpacked
+from tests.database.samples import NO, market, observation, resolution, trade
+from tests.database.stored_rows import (
+    FROM_JOURNAL,
+    NOT_FROM_JOURNAL,
+    Table,
+    as_stored,
+    rows,
+    unpacked,
+)
 from tests.postgres import Server, ask, do
 from tests.stored_copies import (
     STORED,
@@ -30,8 +37,8 @@ from tests.stored_copies import market as plain_market
 pytestmark = pytest.mark.db
 
 FIRST, SECOND = UUID(int=0xA << 96), UUID(int=0xB << 96)
-"""The names of the stored journal: before it met a database that was ahead of it, and now."""
-ALL_TOLD = (*TOLD, "coverage_gaps")
+"""Ids of the stored journal: before it was opened with a newer database, and after."""
+ALL_FROM_JOURNAL = (*FROM_JOURNAL, "coverage_gaps")
 MINUTE_MS = 60_000
 
 OpenJournal = Callable[[], Journal]
@@ -55,7 +62,7 @@ def old(server: Server, old_template: str) -> Iterator[str]:
 
 @pytest.fixture
 def open_journal(tmp_path: Path) -> Iterator[OpenJournal]:
-    """Return what opens a fresh copy of the stored journal."""
+    """Return a function that opens a fresh copy of the stored journal."""
     journals: list[Journal] = []
 
     def open_one() -> Journal:
@@ -70,10 +77,10 @@ def open_journal(tmp_path: Path) -> Iterator[OpenJournal]:
 
 
 def went_on() -> dict[str, Table]:
-    return unpacked(values("rows")["went_on"]["rows"], *ALL_TOLD)
+    return unpacked(values("rows")["went_on"]["rows"], *ALL_FROM_JOURNAL)
 
 
-def told_by(dsn: str, stored: dict[str, Table]) -> dict[str, Table]:
+def rows_of(dsn: str, stored: dict[str, Table]) -> dict[str, Table]:
     return as_stored(rows(dsn, *stored), stored)
 
 
@@ -87,25 +94,25 @@ def test_the_journal_is_caught_up_into_an_empty_database(
     expected = values("rows")["caught_up"]
     written = catch_up(open_journal(), Store(database), records=records)
     assert written == expected["written"]
-    stored = unpacked(expected["rows"], *KNOWN, *ALL_TOLD)
-    assert told_by(database, stored) == stored
+    stored = unpacked(expected["rows"], *NOT_FROM_JOURNAL, *ALL_FROM_JOURNAL)
+    assert rows_of(database, stored) == stored
 
 
 @pytest.mark.parametrize("records", [20_000, 7])
-def test_the_journal_goes_on_where_the_old_database_stands(
+def test_the_journal_is_read_on_from_the_watermark_of_the_old_database(
     open_journal: OpenJournal, old: str, records: int
 ) -> None:
-    expected, known = values("rows")["went_on"], rows(old, *KNOWN)
+    expected, known = values("rows")["went_on"], rows(old, *NOT_FROM_JOURNAL)
     assert catch_up(open_journal(), Store(old), records=records) == expected["written"]
-    assert told_by(old, went_on()) == went_on()
-    assert rows(old, *KNOWN) == known
+    assert rows_of(old, went_on()) == went_on()
+    assert rows(old, *NOT_FROM_JOURNAL) == known
 
 
-def test_the_journal_told_again_from_its_beginning_doubles_nothing(
+def test_the_journal_read_again_from_its_beginning_stores_nothing_twice(
     open_journal: OpenJournal, old: str
 ) -> None:
     catch_up(open_journal(), Store(old))
-    before = rows(old, *KNOWN, *ALL_TOLD)
+    before = rows(old, *NOT_FROM_JOURNAL, *ALL_FROM_JOURNAL)
     again = open_journal()
     do(
         old,
@@ -117,10 +124,10 @@ def test_the_journal_told_again_from_its_beginning_doubles_nothing(
     written = catch_up(again, Store(old))
     whole = values("rows")["caught_up"]["written"]
     assert written == whole | {"stored": 0, "repeated": whole["stored"] + whole["repeated"]}
-    assert rows(old, *KNOWN, *ALL_TOLD) == before
+    assert rows(old, *NOT_FROM_JOURNAL, *ALL_FROM_JOURNAL) == before
 
 
-def test_a_copy_that_is_older_than_the_database_takes_another_name_and_doubles_no_trade(
+def test_a_journal_older_than_the_database_gets_a_new_id_and_stores_no_trade_twice(
     open_journal: OpenJournal, old: str
 ) -> None:
     catch_up(open_journal(), Store(old))
@@ -137,9 +144,9 @@ def test_a_copy_that_is_older_than_the_database_takes_another_name_and_doubles_n
 
 
 def _everything_in(dsn: str) -> dict[str, Table]:
-    """Return all rows as they stand, with the times at which the database took them."""
+    """Return all rows, with the times at which the database stored them."""
     found = {}
-    for name in (*KNOWN, *TOLD, "journals", "prints"):
+    for name in (*NOT_FROM_JOURNAL, *FROM_JOURNAL, "journals", "prints"):
         query = f"select to_jsonb(t) from {name} t order by to_jsonb(t)::text"  # noqa: S608 - a name from above
         found[name] = [row for (row,) in ask(dsn, query)]
     return found
@@ -155,7 +162,7 @@ def test_the_old_database_reads_the_same_once_it_is_up_to_date(server: Server) -
         assert as_stored(_everything_in(dsn), before) == as_stored(before, before)
 
 
-def test_what_it_remembers_is_read_back(old: str) -> None:
+def test_stored_evidence_is_read_back(old: str) -> None:
     expected = values("remembered")
     store = Store(old)
     try:
@@ -163,33 +170,33 @@ def test_what_it_remembers_is_read_back(old: str) -> None:
         markets = [plain_market(each) for chunk in store.open_markets() for each in chunk]
         assert markets == expected["open_markets"]
         everyone = sorted({each[0] for each in expected["last_words"]["observations"]})
-        said = store.stored_evidence([ConditionId(each) for each in everyone])
-        assert plain_evidence(said) == expected["last_words"]
-        for asked in expected["rechecks"]:
-            chunks = store.resolutions_to_check(TimeWindow(asked["since_ms"], asked["until_ms"]))
-            assert [recheck(each) for chunk in chunks for each in chunk] == asked["found"]
+        evidence = store.stored_evidence([ConditionId(each) for each in everyone])
+        assert plain_evidence(evidence) == expected["last_words"]
+        for window in expected["rechecks"]:
+            chunks = store.resolutions_to_check(TimeWindow(window["since_ms"], window["until_ms"]))
+            assert [recheck(each) for chunk in chunks for each in chunk] == window["found"]
     finally:
         store.close()
 
 
-def test_a_new_process_goes_on_with_what_it_remembers(old: str) -> None:
+def test_a_new_process_goes_on_with_the_stored_evidence(old: str) -> None:
     expected = values("remembered")["heard_again"]
     store = Store(old)
     try:
         store.open(SECOND)
-        told = observed_again(store, expected["since_ms"], expected["now_ms"])
+        results = observed_again(store, expected["since_ms"], expected["now_ms"])
     finally:
         store.close()
-    assert told == expected["told"]
+    assert results == expected["told"]
 
 
-def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None:
-    before = rows(old, *KNOWN, *TOLD)
+def test_what_is_stored_already_is_not_stored_again(old: str) -> None:
+    before = rows(old, *NOT_FROM_JOURNAL, *FROM_JOURNAL)
     again = Batch(
         trades=(trade(1), trade(2, token_id=NO)),
         markets=(market(),),
         observations=(observation(),),
-        resolutions=(verdict(),),
+        resolutions=(resolution(),),
         watermark=20,
     )
     store = Store(old)
@@ -199,14 +206,14 @@ def test_what_it_holds_is_stored_once_however_often_it_is_told(old: str) -> None
     finally:
         store.close()
     assert (committed.stored, committed.duplicates) == (0, 2)
-    assert rows(old, *KNOWN, *TOLD) == before
+    assert rows(old, *NOT_FROM_JOURNAL, *FROM_JOURNAL) == before
 
 
-def test_a_market_that_it_left_open_gets_its_outcome(old: str) -> None:
+def test_a_market_that_the_old_version_left_open_gets_its_outcome(old: str) -> None:
     known = values("remembered")["open_markets"]
     waits = next(each for each in known if each["slug"] == "snow-6")
     (token, outcome, _), _ = waits["tokens"]
-    decided = verdict(
+    decided = resolution(
         condition_id=ConditionId(waits["condition_id"]),
         winning_token_id=TokenId(token),
         winning_outcome=outcome,
@@ -223,8 +230,12 @@ def test_a_market_that_it_left_open_gets_its_outcome(old: str) -> None:
             " where condition_id = %s",
             decided.condition_id,
         )
-        stretch = TimeWindow(recorded_ms, recorded_ms + 11 * MINUTE_MS)
-        due = [recheck(each) for chunk in store.resolutions_to_check(stretch) for each in chunk]
+        window_of_first_recheck = TimeWindow(recorded_ms, recorded_ms + 11 * MINUTE_MS)
+        due = [
+            recheck(each)
+            for chunk in store.resolutions_to_check(window_of_first_recheck)
+            for each in chunk
+        ]
     finally:
         store.close()
     assert left == [each for each in known if each != waits]

@@ -1,4 +1,4 @@
-"""With TimescaleDB the same schema stands, as a hypertable with a continuous aggregate.
+"""With TimescaleDB the schema has a hypertable and a continuous aggregate.
 
 Needs TRACKER_TEST_TIMESCALE_URL: a server that preloads TimescaleDB 2.18 or newer.
 """
@@ -43,7 +43,7 @@ def test_trades_is_a_hypertable_with_explicit_columnstore_settings(timescale: st
     assert rows == [("prints", True)]
 
 
-def test_no_retention_throws_trades_away(timescale: str) -> None:
+def test_no_retention_policy_deletes_trades(timescale: str) -> None:
     jobs = "select proc_name from timescaledb_information.jobs where hypertable_name = 'prints'"
     assert "policy_retention" not in {name for (name,) in ask(timescale, jobs)}
 

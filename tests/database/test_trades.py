@@ -1,4 +1,4 @@
-"""What readers of trades and candles see."""
+"""Trades and candles as readers query them."""
 
 from decimal import Decimal
 

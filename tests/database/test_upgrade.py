@@ -20,12 +20,12 @@ PUBLIC = (
 )  # fmt: skip
 
 
-def test_the_version_at_hand_has_its_snapshot() -> None:
+def test_the_current_version_has_its_snapshot() -> None:
     assert f"{__version__}.sql" in {path.name for path in RELEASED}, "see Releasing"
 
 
 @pytest.mark.parametrize("file", RELEASED, ids=lambda path: path.stem)
-def test_what_it_holds_reads_the_same_after_the_upgrade(server: Server, file: Path) -> None:
+def test_every_row_reads_the_same_after_the_upgrade(server: Server, file: Path) -> None:
     with server.database() as dsn:
         do(dsn, file.read_text())
         before = {name: _rows(dsn, name) for name in PUBLIC}
@@ -33,7 +33,7 @@ def test_what_it_holds_reads_the_same_after_the_upgrade(server: Server, file: Pa
         migrate.apply(dsn)
         assert migrate.pending(dsn) == ()
         for name, rows in before.items():
-            # A newer version may add columns; those that there were say what they said.
+            # A newer version may add columns; the older columns keep their values.
             now = _rows(dsn, name)
             assert [
                 {key: new[key] for key in old} for old, new in zip(rows, now, strict=True)
@@ -41,7 +41,9 @@ def test_what_it_holds_reads_the_same_after_the_upgrade(server: Server, file: Pa
 
 
 @pytest.mark.parametrize("file", RELEASED, ids=lambda path: path.stem)
-def test_it_is_written_on_and_nothing_is_stored_twice(server: Server, file: Path) -> None:
+def test_an_upgraded_database_is_written_to_and_nothing_is_stored_twice(
+    server: Server, file: Path
+) -> None:
     with server.database() as dsn:
         do(dsn, file.read_text())
         migrate.apply(dsn)

@@ -1,4 +1,4 @@
-"""A connection that breaks while it commits: nobody knows, and nothing is doubled or lost."""
+"""A connection that breaks during COMMIT: nothing is stored twice and nothing is lost."""
 
 import socket
 import tempfile
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.db
 
 
 class Cutter:
-    """Stands between the store and the server, and cuts at the word COMMIT.
+    """A proxy between the store and the server that cuts the connection at COMMIT.
 
     Args:
-        heard: The server still gets to hear the word, but nobody its answer.
+        received: The server still receives the COMMIT, but its answer is lost.
     """
 
-    def __init__(self, folder: Path, dsn: str, *, heard: bool) -> None:
+    def __init__(self, folder: Path, dsn: str, *, received: bool) -> None:
         self._upstream = conninfo_to_dict(dsn)
-        self._heard = heard
+        self._received = received
         self.armed = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / ".s.PGSQL.5432"))
@@ -69,7 +69,7 @@ class Cutter:
             if self.armed.is_set() and b"COMMIT" in data:
                 self.armed.clear()
                 _shut(client)
-                if self._heard:
+                if self._received:
                     server.sendall(data)
                     server.shutdown(socket.SHUT_WR)
                 return
@@ -97,11 +97,11 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.parametrize("heard", [True, False])
-def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
-    database: str, folder: Path, journal_id: UUID, *, heard: bool
+@pytest.mark.parametrize("received", [True, False])
+def test_a_batch_committed_again_after_a_broken_commit_is_stored_exactly_once(
+    database: str, folder: Path, journal_id: UUID, *, received: bool
 ) -> None:
-    cutter = Cutter(folder, database, heard=heard)
+    cutter = Cutter(folder, database, received=received)
     store = Store(make_conninfo(database, host=str(folder), port=5432))
     store.open(journal_id)
     cutter.armed.set()
@@ -111,7 +111,7 @@ def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
     assert store.busy_since is None
     store.open(journal_id)
     again = store.commit(batch)
-    assert (again.stored, again.duplicates) == ((0, 2) if heard else (2, 0))
+    assert (again.stored, again.duplicates) == ((0, 2) if received else (2, 0))
     assert again.watermark == 3
     assert ask(database, "select count(*) from trades") == [(2,)]
     store.close()
@@ -121,13 +121,13 @@ def test_a_commit_in_doubt_told_again_is_stored_exactly_once(
 def test_abort_ends_a_commit_that_waits_for_a_lock(database: str, journal_id: UUID) -> None:
     store = Store(database)
     store.open(journal_id)
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def write() -> None:
         try:
             store.commit(Batch(watermark=2))
         except StoreUnavailable as exc:
-            told.append(exc)
+            errors.append(exc)
 
     with psycopg.connect(database) as other:
         other.execute("select * from journal_progress for update")
@@ -140,6 +140,6 @@ def test_abort_ends_a_commit_that_waits_for_a_lock(database: str, journal_id: UU
         store.abort()
         thread.join(timeout=4)  # the lock limit of the session is 5 s
         assert not thread.is_alive()
-    assert len(told) == 1
+    assert len(errors) == 1
     assert store.open(journal_id).watermark == 1
     store.close()

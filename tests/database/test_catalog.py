@@ -1,4 +1,4 @@
-"""Markets, verdicts and evidence."""
+"""Markets, resolutions and evidence are stored once and read back as they were stored."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,18 +11,28 @@ from actors.database.store import Store
 from actors.model.batch import Batch
 from actors.model.facts import TokensUnwanted, TokensWanted
 from actors.model.outcome import Contradiction, Source
-from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, trade, verdict
+from tests.database.samples import (
+    CONDITION,
+    NO,
+    YES,
+    at,
+    market,
+    ns,
+    observation,
+    resolution,
+    trade,
+)
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
 
 
-def remembered(store: Store) -> list[str]:
+def open_ids(store: Store) -> list[str]:
     return [each.condition_id for chunk in store.open_markets() for each in chunk]
 
 
-def test_a_market_reads_back_as_it_was_told(store: Store) -> None:
-    told = market(
+def test_a_market_reads_back_as_it_was_stored(store: Store) -> None:
+    full = market(
         gamma_id="501",
         end_at=datetime(2026, 4, 1, tzinfo=UTC),
         started_at=datetime(2026, 2, 1, 1, 2, 3, 456000, tzinfo=UTC),
@@ -33,20 +43,18 @@ def test_a_market_reads_back_as_it_was_told(store: Store) -> None:
         active=False,
     )
     bare = market("0x" + "b2" * 32, ("3", "4"))
-    store.commit(Batch(markets=(told, bare)))
-    assert list(store.open_markets()) == [(told, bare)]
+    store.commit(Batch(markets=(full, bare)))
+    assert list(store.open_markets()) == [(full, bare)]
 
 
-def test_the_last_word_about_a_market_counts(store: Store, database: str) -> None:
+def test_the_last_version_of_a_market_counts(store: Store, database: str) -> None:
     store.commit(Batch(markets=(market(question="old"), market(question="new"))))
     assert ask(database, "select question from markets") == [("new",)]
     store.commit(Batch(markets=(market(closed=True, slug="s"),)))
     assert ask(database, "select closed, slug from markets") == [(True, "s")]
 
 
-def test_a_market_told_again_without_news_does_not_touch_its_row(
-    store: Store, database: str
-) -> None:
+def test_an_unchanged_market_does_not_change_its_row(store: Store, database: str) -> None:
     query = "select m.xmin, a.xmin from markets m join assets a using (condition_id)"
     store.commit(Batch(markets=(market(),)))
     before = ask(database, query)
@@ -54,7 +62,7 @@ def test_a_market_told_again_without_news_does_not_touch_its_row(
     assert ask(database, query) == before
 
 
-def test_naming_a_few_tokens_does_not_read_the_table_of_all(database: str) -> None:
+def test_naming_a_few_tokens_does_not_read_the_whole_table(database: str) -> None:
     do(
         database,
         "insert into assets (token_id, condition_id) select n, n from generate_series(1, 100000) n",
@@ -75,26 +83,28 @@ def test_known_tokens_use_up_no_numbers(store: Store, database: str) -> None:
     assert ask(database, "select max(asset_key) from assets") == [(4,)]
 
 
-def test_open_markets_come_in_chunks_and_each_once(
+def test_open_markets_come_in_pages_and_each_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.database.store._PAGE_ROWS", 2)
-    told = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(1, 6))
-    store.commit(Batch(markets=told))
+    markets = tuple(
+        market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(1, 6)
+    )
+    store.commit(Batch(markets=markets))
     assert [len(chunk) for chunk in store.open_markets()] == [2, 2, 1]
-    assert tuple(each for chunk in store.open_markets() for each in chunk) == told
+    assert tuple(each for chunk in store.open_markets() for each in chunk) == markets
 
 
-def test_a_closed_market_is_remembered_while_a_token_of_it_is_wanted(store: Store) -> None:
+def test_a_closed_market_is_read_back_while_a_token_of_it_is_wanted(store: Store) -> None:
     store.commit(Batch(markets=(market(closed=True),)))
-    assert remembered(store) == []
+    assert open_ids(store) == []
     store.commit(Batch(facts=((1, TokensWanted(ns(0), (NO,))),)))
-    assert remembered(store) == [CONDITION]
+    assert open_ids(store) == [CONDITION]
     store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (NO,))),)))
-    assert remembered(store) == []
+    assert open_ids(store) == []
 
 
-def test_a_token_that_is_wanted_no_more_takes_no_memory_and_keeps_its_number(
+def test_a_token_that_is_not_wanted_any_more_takes_no_memory_and_keeps_its_number(
     store: Store, database: str
 ) -> None:
     store.commit(Batch(trades=(trade(0, token_id=YES),), facts=((1, TokensWanted(ns(0), (YES,))),)))
@@ -104,13 +114,13 @@ def test_a_token_that_is_wanted_no_more_takes_no_memory_and_keeps_its_number(
     assert ask(database, "select count(distinct asset_key), count(*) from prints") == [(1, 2)]
 
 
-def test_a_market_with_a_verdict_is_not_remembered(store: Store) -> None:
-    store.commit(Batch(markets=(market(),), resolutions=(verdict(),)))
-    assert remembered(store) == []
+def test_a_market_with_a_resolution_is_not_read_back(store: Store) -> None:
+    store.commit(Batch(markets=(market(),), resolutions=(resolution(),)))
+    assert open_ids(store) == []
 
 
-def test_a_verdict_stands_as_it_was_told(store: Store, database: str) -> None:
-    store.commit(Batch(resolutions=(verdict(),)))
+def test_a_resolution_reads_back_as_it_was_stored(store: Store, database: str) -> None:
+    store.commit(Batch(resolutions=(resolution(),)))
     rows = ask(
         database,
         "select condition_id, kind, winning_token_id, winning_outcome, payouts, resolved_at,"
@@ -123,19 +133,21 @@ def test_a_verdict_stands_as_it_was_told(store: Store, database: str) -> None:
 
 def test_a_split_has_no_winner(store: Store, database: str) -> None:
     half = Decimal("0.5")
-    split = verdict(kind="split", winning_token_id=None, winning_outcome=None, payouts=(half, half))
+    split = resolution(
+        kind="split", winning_token_id=None, winning_outcome=None, payouts=(half, half)
+    )
     store.commit(Batch(resolutions=(split,)))
     assert ask(database, "select kind, winning_token_id, payouts from resolutions") == [
         ("split", None, [half, half])
     ]
 
 
-def test_the_first_verdict_stays_and_another_one_is_shown_as_a_conflict(
+def test_the_first_resolution_stays_and_a_different_one_is_stored_as_a_conflict(
     store: Store, database: str
 ) -> None:
-    other = verdict(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
-    store.commit(Batch(resolutions=(verdict(),)))
-    store.commit(Batch(resolutions=(verdict(resolved_at_ms=9),)))
+    other = resolution(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
+    store.commit(Batch(resolutions=(resolution(),)))
+    store.commit(Batch(resolutions=(resolution(resolved_at_ms=9),)))
     assert ask(database, "select count(*) from resolution_conflicts") == [(0,)]
     for _ in range(2):
         store.commit(Batch(resolutions=(other,)))
@@ -144,9 +156,9 @@ def test_the_first_verdict_stays_and_another_one_is_shown_as_a_conflict(
     assert ask(database, query) == [(CONDITION, f"winner {YES}", f"winner {NO}", "verdict")]
 
 
-def test_two_verdicts_in_one_batch_do_not_both_stand(store: Store, database: str) -> None:
-    other = verdict(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
-    store.commit(Batch(resolutions=(verdict(), other)))
+def test_of_two_resolutions_in_one_batch_one_is_stored(store: Store, database: str) -> None:
+    other = resolution(winning_token_id=NO, winning_outcome="No", payouts=(Decimal(0), Decimal(1)))
+    store.commit(Batch(resolutions=(resolution(), other)))
     assert ask(database, "select winning_token_id from resolutions") == [(YES,)]
     assert ask(database, "select count(*) from resolution_conflicts") == [(1,)]
 
@@ -155,16 +167,16 @@ def test_two_verdicts_in_one_batch_do_not_both_stand(store: Store, database: str
 @pytest.mark.parametrize(
     "command", ["update {} set condition_id = 'x'", "delete from {}", "truncate {}"]
 )
-def test_verdicts_and_evidence_cannot_be_changed(
+def test_resolutions_and_evidence_cannot_be_changed(
     store: Store, database: str, table: str, command: str
 ) -> None:
-    store.commit(Batch(resolutions=(verdict(),), observations=(observation(),)))
+    store.commit(Batch(resolutions=(resolution(),), observations=(observation(),)))
     with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
         do(database, command.format(table))
     assert ask(database, f"select condition_id from {table}") == [(CONDITION,)]  # noqa: S608 - two constants
 
 
-def test_evidence_is_kept_once_with_its_verdict(store: Store, database: str) -> None:
+def test_evidence_is_stored_once_with_its_outcome(store: Store, database: str) -> None:
     final, open_ = (
         observation(),
         observation(source=Source.CLOB, payouts=None, reason="no winner flag", payload="[1]"),
@@ -182,18 +194,18 @@ def test_evidence_is_kept_once_with_its_verdict(store: Store, database: str) -> 
     ]
 
 
-def test_a_contradiction_is_kept_once_however_often_it_is_found(
+def test_a_contradiction_is_stored_once_however_often_it_is_found(
     store: Store, database: str
 ) -> None:
     for second in (1, 1, 2):
-        told = Contradiction(
+        contradiction = Contradiction(
             condition_id=CONDITION,
             detected_at_ms=ns(second) // 1_000_000,
             recorded="winner 1",
             observed="split",
             source=Source.CHAIN,
         )
-        store.commit(Batch(contradictions=(told,)))
+        store.commit(Batch(contradictions=(contradiction,)))
     assert ask(database, "select detected_at, source from resolution_conflicts") == [
         (at(1), "chain")
     ]
