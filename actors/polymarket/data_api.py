@@ -74,7 +74,7 @@ def observe_all(
 def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason = _payouts(row, market)
     if payouts and strict_json.has_duplicate_keys(raw):
-        payouts, reason = None, "duplicate keys"
+        payouts, reason = None, "twin keys"
     return Observation(
         condition_id=market.condition_id,
         source=Source.DATA,

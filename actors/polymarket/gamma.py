@@ -95,7 +95,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     else:
         payload = _evidence(found)
         reason = _why_not(found, market) or (
-            "duplicate keys" if strict_json.has_duplicate_keys(raw) else ""
+            "twin keys" if strict_json.has_duplicate_keys(raw) else ""
         )
         payouts = None if reason else _payouts(found)
         reason = reason if payouts or reason else "prices not final"

@@ -41,7 +41,7 @@ def test_each_state_is_read_as_it_is_meant(case: State) -> None:
 
 def test_a_duplicate_key_is_not_final() -> None:
     raw = state("clob_states", "winner").replace(b'"closed": true', b'"closed":false,"closed":true')
-    assert clob.observe(raw, MARKET, AT_MS).reason == "duplicate keys"
+    assert clob.observe(raw, MARKET, AT_MS).reason == "twin keys"
 
 
 @given(st.binary())

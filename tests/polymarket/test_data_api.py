@@ -92,7 +92,7 @@ def test_two_rows_of_one_market_that_differ_are_not_final_in_any_order() -> None
 
 def test_a_duplicate_key_is_not_final() -> None:
     (found,) = observe(WINNER.replace(b'"status": "', b'"status":"disputed","status": "'))
-    assert (found.payouts, found.reason) == (None, "duplicate keys")
+    assert (found.payouts, found.reason) == (None, "twin keys")
 
 
 @given(st.lists(st.binary(), max_size=3))

@@ -204,9 +204,9 @@ def test_closed_time_is_read_in_its_own_format() -> None:
 
 def test_a_duplicate_key_is_not_final() -> None:
     raw = FINAL.replace(b'"closed": true', b'"closed":false,"closed":true')
-    assert gamma.observe(raw, MARKET, AT_MS).reason == "duplicate keys"
+    assert gamma.observe(raw, MARKET, AT_MS).reason == "twin keys"
     nested = FINAL[:-1] + b',"x":[{"a":1,"a":2}]}'
-    assert gamma.observe(nested, MARKET, AT_MS).reason == "duplicate keys"
+    assert gamma.observe(nested, MARKET, AT_MS).reason == "twin keys"
 
 
 @given(st.binary())

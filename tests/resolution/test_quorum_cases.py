@@ -66,16 +66,16 @@ RAW: dict[tuple[Source, str], bytes | Facts] = {
     (C, "html"): b"<!DOCTYPE html><title>Just a moment...</title>",
     (C, "truncated"): state("clob_states", C_YES)[:-40],
     (C, "null"): b"null",
-    (C, "duplicate keys"): repeated(state("clob_states", C_YES), "closed", "false"),
+    (C, "twin keys"): repeated(state("clob_states", C_YES), "closed", "false"),
     (G, "truncated"): state("gamma_states", G_YES)[:-40],
-    (G, "duplicate keys"): repeated(
+    (G, "twin keys"): repeated(
         state("gamma_states", G_YES), "umaResolutionStatus", '"disputed"'
     ),
     (G, "number prices"): changed(state("gamma_states", G_YES), outcomePrices=[1, 0]),
     (G, "half a hair"): changed(
         state("gamma_states", G_HALF), outcomePrices='["0.5", "0.50000001"]'
     ),
-    (D, "duplicate keys"): repeated(state("data_states", D_YES), "status", '"proposed"'),
+    (D, "twin keys"): repeated(state("data_states", D_YES), "status", '"proposed"'),
     (D, "text payouts"): changed(state("data_states", D_YES), payouts=["1000000", "0"]),
     (D, "elsewhere"): changed(state("data_states", D_YES), condition_id="0x" + "9" * 64),
     (D, "reproposed"): changed(state("data_states", D_YES), status="reproposed", payouts=None),
@@ -127,7 +127,7 @@ CASES = [
     Case("three outcomes at one of three", twice(g="three outcomes", c=C_YES, d=D_YES), "Yes", "clob data"),
     Case("prices missing at one of three", twice(g="resolved, closed, prices missing", c=C_YES, x="yes"), "Yes", "chain clob"),
     Case("no token ids at one of three", twice(g="no tokens", c=C_YES, d=D_YES), "Yes", "clob data"),
-    Case("duplicate keys at one of three", twice(g="duplicate keys", c=C_YES, d=D_YES), "Yes", "clob data"),
+    Case("duplicate keys at one of three", twice(g="twin keys", c=C_YES, d=D_YES), "Yes", "clob data"),
     Case("a third source comes late", then({G: G_NO, D: D_NO}, {G: G_NO, D: D_NO, C: C_NO}), "No", "clob data gamma"),
     # ------------------------------------------------------------- not yet
     Case("nobody was asked", [{}], "not yet", "not asked"),
@@ -162,7 +162,7 @@ CASES = [
     Case("HTML everywhere", twice(c="html", x="html"), "not yet", "unreadable answer"),
     Case("half an answer", twice(c="truncated", d=D_YES), "not yet", "only data is final"),
     Case("null", twice(c="null", d=D_YES), "not yet", "only data is final"),
-    Case("duplicate keys at both", twice(d="duplicate keys", c="duplicate keys"), "not yet", "duplicate keys"),
+    Case("duplicate keys at both", twice(d="twin keys", c="twin keys"), "not yet", "twin keys"),
     Case("a chain that pays nobody", twice(x="nothing", c=C_YES), "not yet", "only clob is final"),
     Case("a condition that the chain does not know", twice(x="unknown", d=D_YES), "not yet", "only data is final"),
     Case("the chain alone", twice(x="yes"), "not yet", "only chain is final"),
