@@ -23,8 +23,8 @@ from actors.messages import (
 )
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import Record, decode
-from actors.model.journal_stats import JournalStats
 from actors.model.market import Asset, Market
+from actors.model.storage import JournalStats
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children

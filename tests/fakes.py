@@ -7,9 +7,9 @@ from uuid import UUID
 from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
 from actors.model.batch import Batch, Committed, Opened
 from actors.model.facts import Entry, Hole
-from actors.model.journal_stats import JournalStats
 from actors.model.market import Market
 from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
+from actors.model.storage import JournalStats
 from actors.model.trade import ConditionId, Trade
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")

@@ -33,8 +33,7 @@ from actors.health.document import (
     span,
 )
 from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
-from actors.model.database_state import AWAY, LIVE
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
 

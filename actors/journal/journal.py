@@ -51,7 +51,7 @@ from actors.journal.filesystem import Disk
 from actors.journal.marker_files import Reserve, UnacknowledgedSince
 from actors.journal.reader import Reader, Skipped
 from actors.model.facts import Entry, Hole
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import JournalStats
 
 MIB = 1024 * 1024
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})

@@ -11,7 +11,7 @@ from typing import Protocol
 from actors.health.state import HealthState
 from actors.messages import Retire, Tick
 from actors.model.connection import DISK_FULL
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import JournalStats
 from actors.supervision.children import Children
 
 log = logging.getLogger(__name__)

@@ -48,7 +48,7 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.batch import ConnectionEvent
-from actors.model.database_state import AWAY, BEHIND
+from actors.model.storage import AWAY, BEHIND
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Evidence, FindingsBatch, TradeBatch, to_batch

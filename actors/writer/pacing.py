@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from actors.backoff import Backoff
-from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, STOPPED
 
 STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
@@ -19,7 +19,7 @@ class DatabaseState:
         rng: Source of the jitter of retries.
 
     Attributes:
-        state: One of those in `model/database_state.py`; `away` at first.
+        state: One of those in `model/storage.py`; `away` at first.
         is_open: Whether something can be stored.
         is_live: Whether messages can be stored as they come.
     """

@@ -6,7 +6,7 @@ import msgspec
 
 from actors.health.state import HealthState
 from actors.messages import BatchWritten, ConnectionReport, StoreOpened
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import JournalStats
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]

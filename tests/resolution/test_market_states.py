@@ -3,7 +3,7 @@
 import pytest
 
 from actors.model.outcome import MarketState, Observation, Source
-from actors.resolution.market_states import MarketStates, state_of
+from actors.resolution.cases import MarketStates, state_of
 from actors.resolution.quorum import decide
 from tests.resolution.recorded_answers import CONDITION, MARKET, evidence_of, pays, seen
 

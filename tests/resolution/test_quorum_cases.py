@@ -68,9 +68,7 @@ RAW: dict[tuple[Source, str], bytes | Facts] = {
     (C, "null"): b"null",
     (C, "twin keys"): repeated(state("clob_states", C_YES), "closed", "false"),
     (G, "truncated"): state("gamma_states", G_YES)[:-40],
-    (G, "twin keys"): repeated(
-        state("gamma_states", G_YES), "umaResolutionStatus", '"disputed"'
-    ),
+    (G, "twin keys"): repeated(state("gamma_states", G_YES), "umaResolutionStatus", '"disputed"'),
     (G, "number prices"): changed(state("gamma_states", G_YES), outcomePrices=[1, 0]),
     (G, "half a hair"): changed(
         state("gamma_states", G_HALF), outcomePrices='["0.5", "0.50000001"]'

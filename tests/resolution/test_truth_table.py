@@ -7,7 +7,7 @@ import pytest
 
 from actors.model.outcome import RECHECKS_MS, MarketState, Observation, Source
 from actors.polymarket import ratelimit
-from actors.resolution.market_states import state_of
+from actors.resolution.cases import state_of
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import MARKET, Payouts, evidence_of, pays, seen
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.health.state import HealthState
 from actors.messages import Tick
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import JournalStats
 from actors.supervision.admission import DiskAdmission
 from actors.supervision.children import Children
 from actors.supervision.restart import Escalation

@@ -15,7 +15,7 @@ from actors.health.document import Journal
 from actors.health.metrics import families
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
-from actors.model.journal_stats import JournalStats
+from actors.model.storage import JournalStats
 from actors.supervision.admission import DiskAdmission
 from actors.supervision.children import Children
 from actors.supervision.restart import Escalation

@@ -1,6 +1,6 @@
 from random import Random
 
-from actors.model.database_state import AWAY, BEHIND, LIVE, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, STOPPED
 from actors.writer.pacing import DatabaseState
 
 

@@ -1,6 +1,15 @@
-"""The state of the journal in numbers."""
+"""The state of the database and of the journal, as values."""
 
 import msgspec
+
+AWAY = "away"
+"""It does not answer."""
+STOPPED = "stopped"
+"""It rejected so many rows that the writer does not write for a while."""
+BEHIND = "behind"
+"""The writer reads the journal, until it has caught up."""
+LIVE = "live"
+"""The writer commits what connections send it."""
 
 
 class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
