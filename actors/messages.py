@@ -1,8 +1,9 @@
-"""Every message that passes between actors, but for what children say of themselves (`reports.py`).
+"""Every message that passes between actors, by sender and receiver.
 
-Commands are imperatives, facts are past participles, questions begin with Get.
-All are immutable. `child` and `incarnation` name one life of one child of the
-supervisor. Times: `now` is monotonic seconds, `*_ns`/`*_ms` are wall clock.
+Commands are imperatives, facts are past participles, questions begin with Get; the answer to a
+question is what the handler returns. All are immutable. `child` and `incarnation` name one run
+of one child of the supervisor. `now` and `*_at` are monotonic seconds, `*_s` seconds, `*_ns`
+and `*_ms` wall clock (nanoseconds and milliseconds since 1970, UTC). `seq` is a journal sequence.
 """
 
 import msgspec
@@ -25,12 +26,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all messages."""
 
 
-# ------------------------------------------------------------------ commands
+# -------------------------------------- from the main thread and the status thread
 class Tick(Message, frozen=True, kw_only=True):
     """Main thread → supervisor → everyone: time went on. The only clock that actors have.
 
-    `exchange_silent`: the supervisor says that more than half of all connections
-    are without data at the same time.
+    Attributes:
+        exchange_silent: More than half of all connections receive no data at the same time,
+            as the supervisor sees it.
     """
 
     now: float
@@ -38,6 +40,27 @@ class Tick(Message, frozen=True, kw_only=True):
     exchange_silent: bool = False
 
 
+class StopListening(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor: end every connection in good order; start no child again."""
+
+
+class GetListening(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor: how many connections still run?"""
+
+
+class GetHealth(Message, frozen=True, kw_only=True):
+    """Status thread → supervisor: answer with a `health.Health`."""
+
+
+class Flush(Message, frozen=True, kw_only=True):
+    """Main thread → writer: the batch window is over; commit what is gathered."""
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Main thread → writer: commit all of the journal; was the database there?"""
+
+
+# ------------------------------------------------------- from an actor to itself
 class Connect(Message, frozen=True, kw_only=True):
     """Connection → itself: open the socket, shake hands, subscribe."""
 
@@ -46,57 +69,22 @@ class Open(Message, frozen=True, kw_only=True):
     """Writer → itself: reach the database."""
 
 
-class Flush(Message, frozen=True, kw_only=True):
-    """Writer → itself: the batch window is over; commit what is there."""
-
-
 class CatchUp(Message, frozen=True, kw_only=True):
-    """Writer → itself: commit one more stretch of the journal."""
+    """Writer → itself: commit one more range of the journal."""
 
 
 class Poll(Message, frozen=True, kw_only=True):
-    """Catalogue, resolution → themselves: one more bounded step of the work that is due."""
+    """Catalog, resolution → themselves: do one more bounded step of the work that is due."""
 
 
-class Subscribe(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: listen to these tokens too."""
+class MailboxDrained(Message, frozen=True, kw_only=True):
+    """Supervisor → itself, behind all messages of a run that is over: they were all handled."""
 
-    tokens: tuple[TokenId, ...]
-
-
-class Unsubscribe(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: these are unwanted since `since_ns`; hear them to that end."""
-
-    tokens: tuple[TokenId, ...]
-    cause: str
-    since_ns: int
+    child: str
+    incarnation: int
 
 
-class Retire(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: end in good order, with this reason.
-
-    `at_once`: do not wait for tokens that are still to be heard to their end.
-    """
-
-    reason: str
-    at_once: bool = False
-
-
-class RecheckCoverage(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: others heard these; take back what you claim and did not hear."""
-
-    trades: tuple[Trade, ...]
-
-
-class StopListening(Message, frozen=True, kw_only=True):
-    """Main thread → supervisor: end every connection in good order; nobody is born again."""
-
-
-class Drain(Message, frozen=True, kw_only=True):
-    """Main thread asks the writer: commit all of the journal; was the database there?"""
-
-
-# --------------------------------------------------------------------- facts
+# ---------------------------------------------------------- reactor → connection
 class FramesReceived(Message, frozen=True, kw_only=True, gc=False):
     """Reactor → connection: frames that may matter, oldest first, with their time of receipt."""
 
@@ -105,14 +93,57 @@ class FramesReceived(Message, frozen=True, kw_only=True, gc=False):
 
 
 class SocketClosed(Message, frozen=True, kw_only=True):
-    """Reactor → connection: the socket is gone, for this reason."""
+    """Reactor → connection: the socket is closed.
+
+    Attributes:
+        reason: A stable word, such as `reset` or `closed_1013`.
+        detail: For people, e.g. what the exchange wrote into its CLOSE frame.
+    """
 
     reason: str
     detail: str
 
 
+# ------------------------------------------------------- supervisor → connection
+class Subscribe(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: listen to these tokens too."""
+
+    tokens: tuple[TokenId, ...]
+
+
+class Unsubscribe(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: release these tokens once they are proven until `since_ns`.
+
+    Attributes:
+        cause: Why they are released, as it is written down.
+        since_ns: They are unwanted since then.
+    """
+
+    tokens: tuple[TokenId, ...]
+    cause: str
+    since_ns: int
+
+
+class RecheckCoverage(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: others received these; withdraw what you claim and did not."""
+
+    trades: tuple[Trade, ...]
+
+
+class Retire(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: end in good order, with this reason.
+
+    Attributes:
+        at_once: Do not wait for tokens whose release is not proven yet.
+    """
+
+    reason: str
+    at_once: bool = False
+
+
+# ----------------------------------------------- connection, supervisor → writer
 class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
-    """Connection → writer: a journal record with trades or rejections; commit, then acknowledge.
+    """Connection → writer: what one journal record holds; commit it, then move the watermark.
 
     Attributes:
         hashes: The `trade_hash` of each trade.
@@ -139,7 +170,7 @@ class ReadJournal(Message, frozen=True, kw_only=True):
 
 
 class ConnectionNoted(Message, frozen=True, kw_only=True):
-    """Supervisor → writer: something happened to a connection, for `connection_events`."""
+    """Supervisor → writer: an event of a connection, for the table `connection_events`."""
 
     at_ns: int
     connection: str
@@ -147,88 +178,46 @@ class ConnectionNoted(Message, frozen=True, kw_only=True):
     reason: str
 
 
-class BatchWritten(Message, frozen=True, kw_only=True):
-    """Writer → supervisor: one transaction committed.
+# --------------------------------------------- connection → catalog, resolution
+class NewMarketSeen(Message, frozen=True, kw_only=True):
+    """Connection → catalog: the feed announced a market."""
+
+    condition_id: ConditionId
+
+
+class ResolutionHint(Message, frozen=True, kw_only=True):
+    """Connection → resolution: the feed reports that this market resolved; poll it soon."""
+
+    condition_id: ConditionId
+
+
+# ---------------------------------------- catalog, resolution: which markets count
+class UniverseChanged(Message, frozen=True, kw_only=True):
+    """Catalog → supervisor, resolution: markets to watch from now on, and to stop watching.
 
     Attributes:
-        stored: Trades that are new in the table.
-        duplicates: Trades that were there already (the other feed, a replay).
-        rejected: Events set aside in `rejected_messages`.
-        recovered: How many of all these an earlier process had journalled.
-        watermark: Lowest journal sequence not yet committed.
-        oldest_received_ns: When the oldest of its trades was received; 0 without trades.
+        unwanted: Tokens of removed markets that an earlier process wanted and this
+            one never subscribed to, so that the receiver cannot know them.
     """
 
-    stored: int
-    duplicates: int
-    rejected: int
-    recovered: int
-    watermark: int
-    oldest_received_ns: int
+    added: tuple[Market, ...]
+    removed: tuple[ConditionId, ...]
+    unwanted: tuple[TokenId, ...] = ()
 
 
-class TradesMissed(Message, frozen=True, kw_only=True):
-    """Writer → supervisor: trades that fewer slots reported than should have."""
+class MarketsSettled(Message, frozen=True, kw_only=True):
+    """Resolution → catalog: the resolutions of these are stored; stop watching them."""
 
-    missed: tuple[MissedTrade, ...]
-
-
-class StoreOpened(Message, frozen=True, kw_only=True):
-    """Writer → supervisor, catalogue, resolution: the database answers; tell again what waits."""
-
-    server: str
+    condition_ids: tuple[ConditionId, ...]
 
 
-class StoreLost(Message, frozen=True, kw_only=True):
-    """Writer → supervisor: the database is away; the journal keeps everything meanwhile."""
-
-    reason: str
-
-
-class MarketsRestored(Message, frozen=True, kw_only=True):
-    """Writer → catalog, resolution: stored markets that have no resolution yet."""
-
-    markets: tuple[Market, ...]
-
-
-class RequestMarkets(Message, frozen=True, kw_only=True):
-    """Catalog, resolution → writer: send `MarketsRestored` again.
-
-    Every incarnation but the first needs it: what the one before received is lost with it.
-    """
-
-
+# ------------------------------------------------- catalog, resolution → writer
+# What carries a ticket is not in the journal: see `actor.Outbox`.
 class MarketsSeen(Message, frozen=True, kw_only=True):
     """Catalog → writer: store these, then send `TicketsStored`."""
 
     ticket: int
     markets: tuple[Market, ...]
-
-
-class EvidenceRestored(Message, frozen=True, kw_only=True):
-    """Writer → resolution: the stored evidence on markets that have no resolution.
-
-    Sent before the `MarketsRestored` of the same markets.
-    """
-
-    evidence: StoredEvidence
-
-
-class RequestRechecks(Message, frozen=True, kw_only=True):
-    """Resolution → writer: send the recorded resolutions whose recheck falls due in this time."""
-
-    window: TimeWindow
-
-
-class RechecksRestored(Message, frozen=True, kw_only=True):
-    """Writer → resolution: resolutions to recheck.
-
-    Attributes:
-        until_ms: All that fall due until then have been sent. None: more follow.
-    """
-
-    rechecks: tuple[Recheck, ...]
-    until_ms: int | None = None
 
 
 class MarketMoved(Message, frozen=True, kw_only=True):
@@ -259,69 +248,125 @@ class ResolutionConflict(Message, frozen=True, kw_only=True):
     contradiction: Contradiction
 
 
+class RequestMarkets(Message, frozen=True, kw_only=True):
+    """Catalog, resolution → writer: send `MarketsRestored` again.
+
+    Every incarnation but the first needs it: what the one before received is lost with it.
+    """
+
+
+class RequestRechecks(Message, frozen=True, kw_only=True):
+    """Resolution → writer: send the recorded resolutions whose recheck falls due in this time."""
+
+    window: TimeWindow
+
+
+# ------------------------------------------------------------- writer → the others
+class StoreOpened(Message, frozen=True, kw_only=True):
+    """Writer → supervisor, catalog, resolution: the database answers; send again what waits.
+
+    Attributes:
+        server: Its version and address for people, without secrets.
+    """
+
+    server: str
+
+
+class StoreLost(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: the database is away; the journal keeps everything meanwhile."""
+
+    reason: str
+
+
+class BatchWritten(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: one transaction was committed.
+
+    Attributes:
+        stored: Trades that are new in the table.
+        duplicates: Trades that were there already (the other feed, a replay).
+        rejected: Events stored in `rejected_messages`.
+        recovered: How many of all these an earlier process had journalled.
+        watermark: Lowest journal sequence not yet committed.
+        oldest_received_ns: When the oldest of its trades was received; 0 without trades.
+    """
+
+    stored: int
+    duplicates: int
+    rejected: int
+    recovered: int
+    watermark: int
+    oldest_received_ns: int
+
+
+class TradesMissed(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: trades that fewer slots reported than should have."""
+
+    missed: tuple[MissedTrade, ...]
+
+
 class TicketsStored(Message, frozen=True, kw_only=True):
     """Writer → catalog or resolution: the messages with these tickets are committed."""
 
     tickets: tuple[int, ...]
 
 
-class NewMarketSeen(Message, frozen=True, kw_only=True):
-    """Connection → catalog: the feed announced a market."""
+class MarketsRestored(Message, frozen=True, kw_only=True):
+    """Writer → catalog, resolution: stored markets that have no resolution yet."""
 
-    condition_id: ConditionId
-
-
-class ResolutionHint(Message, frozen=True, kw_only=True):
-    """Connection → resolution: the feed reports that this market resolved; poll it soon."""
-
-    condition_id: ConditionId
+    markets: tuple[Market, ...]
 
 
-class UniverseChanged(Message, frozen=True, kw_only=True):
-    """Catalog → supervisor, resolution: markets to watch from now on, and to stop watching.
+class EvidenceRestored(Message, frozen=True, kw_only=True):
+    """Writer → resolution: the stored evidence on markets that have no resolution.
 
-    Attributes:
-        unwanted: Tokens of removed markets that an earlier process wanted and this
-            one never subscribed to, so that the receiver cannot know them.
+    Sent before the `MarketsRestored` of the same markets.
     """
 
-    added: tuple[Market, ...]
-    removed: tuple[ConditionId, ...]
-    unwanted: tuple[TokenId, ...] = ()
+    evidence: StoredEvidence
 
 
-class MarketsSettled(Message, frozen=True, kw_only=True):
-    """Resolution → catalog: the resolutions of these are stored; stop watching them."""
-
-    condition_ids: tuple[ConditionId, ...]
-
-
-# ----------------------------------------------------------------- questions
-class GetListening(Message, frozen=True, kw_only=True):
-    """Main thread → supervisor: how many connections still live?"""
-
-
-class GetHealth(Message, frozen=True, kw_only=True):
-    """Status thread → supervisor: answer with a `health.Health`."""
-
-
-# MERGED: what children tell their supervisor of their own lives. `child` and
-# `incarnation` name one life of one child. `now` is monotonic seconds, `*_ns` wall clock.
-
-
-class ConnectionReport(Message, frozen=True, kw_only=True):
-    """Connection → supervisor, on Tick: how it is. Counters only rise within one epoch.
+class RechecksRestored(Message, frozen=True, kw_only=True):
+    """Writer → resolution: resolutions to recheck.
 
     Attributes:
-        busy: Its busiest tokens, a few.
-        unanswered: Tokens that were subscribed several times, and no `book` came.
-        misses_trades: It has missed trades too often and should be replaced.
-        wakes_at: When it is to be told the time again, at the latest; 0.0: soon.
+        until_ms: All that fall due until then have been sent. None: more follow.
+    """
+
+    rechecks: tuple[Recheck, ...]
+    until_ms: int | None = None
+
+
+# ---------------------------------------------------------- children → supervisor
+class Report(Message, frozen=True, kw_only=True):
+    """Child → supervisor, on Tick: how it is. A child that sends none is taken for stuck.
+
+    Attributes:
+        now: Of the Tick.
     """
 
     child: str
     incarnation: int
     now: float
+
+
+class ConnectionReport(Report, frozen=True, kw_only=True):
+    """Connection → supervisor, on Tick. Counters only rise within one epoch.
+
+    Attributes:
+        state: `subscribing`, `listening` or `ended`.
+        epoch: The journal sequence of its `ListeningOpened`; 0 before there is one.
+        tokens: Tokens that are subscribed.
+        confirmed: How many of them have received their first `book`.
+        bytes_total: Bytes received.
+        last_data_at: When the last data frame arrived; 0.0: never.
+        proven_until_ns: Until then everything was received; 0 while nothing is proven.
+        unknown_total: Events of unknown kinds.
+        busy: Its busiest tokens, a few.
+        unanswered: Tokens that were subscribed several times, and no `book` came.
+        misses_trades: It has missed trades too often and should be replaced.
+        wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
+    """
+
     state: str
     epoch: int
     tokens: int
@@ -339,8 +384,62 @@ class ConnectionReport(Message, frozen=True, kw_only=True):
     wakes_at: float = 0.0
 
 
+class WriterReport(Report, frozen=True, kw_only=True):
+    """Writer → supervisor, on Tick.
+
+    Attributes:
+        state: One of those in `model/database_state.py`.
+        waiting: Journal records that are gathered and not committed.
+    """
+
+    state: str
+    waiting: int
+
+
+class CatalogReport(Report, frozen=True, kw_only=True):
+    """Catalog → supervisor, on Tick.
+
+    Attributes:
+        markets: Markets that are watched.
+        last_sweep_at: When the last complete sweep ended; None: there was none.
+        last_error: Why the last request failed; empty when it succeeded.
+        waiting: Messages to the writer that are not stored.
+    """
+
+    markets: int
+    last_sweep_at: float | None
+    last_error: str
+    waiting: int
+
+
+class ResolutionReport(Report, frozen=True, kw_only=True):
+    """Resolution → supervisor, on Tick.
+
+    Attributes:
+        recorded_total: Resolutions that are stored.
+        conflicts_total: Contradictions that were found.
+        pending: (reason, markets without a stored resolution that wait for it).
+        sources: (source, `ok` or its last error).
+        waiting: Messages to the writer that are not stored.
+        requests: (source, requests since the start, requests of the last ten seconds).
+    """
+
+    recorded_total: int
+    conflicts_total: int
+    pending: tuple[tuple[str, int], ...]
+    sources: tuple[tuple[str, str], ...]
+    waiting: int
+    requests: tuple[tuple[str, int, int], ...] = ()
+
+
 class ConnectionEnded(Message, frozen=True, kw_only=True):
-    """Connection → supervisor: this life is over, in a way that was to be expected."""
+    """Connection → supervisor: this run ended for an expected reason.
+
+    Attributes:
+        reason: A stable word.
+        detail: For people.
+        retry_after_s: How long the next run should wait; None: as usual.
+    """
 
     child: str
     incarnation: int
@@ -350,51 +449,12 @@ class ConnectionEnded(Message, frozen=True, kw_only=True):
     retry_after_s: float | None
 
 
-class WriterReport(Message, frozen=True, kw_only=True):
-    """Writer → supervisor, on Tick."""
-
-    child: str
-    incarnation: int
-    now: float
-    state: str
-    waiting: int
-
-
-class CatalogReport(Message, frozen=True, kw_only=True):
-    """Catalog → supervisor, on Tick."""
-
-    child: str
-    incarnation: int
-    now: float
-    markets: int
-    last_sweep_at: float | None
-    last_error: str
-    waiting: int
-
-
-class ResolutionReport(Message, frozen=True, kw_only=True):
-    """Resolution → supervisor, on Tick.
+class ChildDied(Message, frozen=True, kw_only=True):
+    """Child → supervisor: an unexpected error ended this run.
 
     Attributes:
-        pending: (reason, markets without a stored resolution that wait for it).
-        requests: (source, requests since the start, requests of the last ten seconds).
-    """
-
-    child: str
-    incarnation: int
-    now: float
-    recorded_total: int
-    conflicts_total: int
-    pending: tuple[tuple[str, int], ...]
-    sources: tuple[tuple[str, str], ...]
-    waiting: int
-    requests: tuple[tuple[str, int, int], ...] = ()
-
-
-class ChildDied(Message, frozen=True, kw_only=True):
-    """A shell → supervisor: an unexpected error killed this life; `traceback` is for the log.
-
-    `exit_code` is set when the process cannot go on (`errors.Fatal`).
+        traceback: For the log.
+        exit_code: Set when the process cannot go on (`errors.Fatal`).
     """
 
     child: str
@@ -402,10 +462,3 @@ class ChildDied(Message, frozen=True, kw_only=True):
     reason: str
     traceback: str
     exit_code: int | None = None
-
-
-class MailboxDrained(Message, frozen=True, kw_only=True):
-    """Supervisor → itself, behind all that a life told which is over: now it has no more to say."""
-
-    child: str
-    incarnation: int

@@ -70,7 +70,7 @@ def test_a_subclass_of_a_known_message_is_unknown() -> None:
         Diligent(Box()).on_receive(type("Rush", (Flush,), {})())
 
 
-def test_a_death_is_told_with_its_reason_and_bounded_text() -> None:
+def test_an_unexpected_error_is_reported_with_its_reason_and_bounded_text() -> None:
     box = Box()
     actor = Diligent(box)
     with pytest.raises(ValueError, match="boom") as caught:
@@ -85,14 +85,14 @@ def test_a_death_is_told_with_its_reason_and_bounded_text() -> None:
     assert died.traceback.endswith("x\n")
 
 
-def test_a_fatal_death_tells_its_exit_code() -> None:
+def test_a_fatal_error_is_reported_with_its_exit_code() -> None:
     box = Box()
     Diligent(box).on_failure(SchemaMismatch, SchemaMismatch("newer"), None)
 
     assert box.last(ChildDied).exit_code == 78
 
 
-def test_what_an_actor_holds_is_let_go_when_it_dies_too() -> None:
+def test_what_an_actor_holds_is_released_after_an_error_too() -> None:
     actor = Diligent(Box())
     actor.on_failure(ValueError, ValueError("boom"), None)
 
@@ -113,7 +113,7 @@ class Unhurried(Diligent):
         return Later()
 
 
-def test_the_first_message_comes_before_all_that_others_tell() -> None:
+def test_the_first_message_comes_before_all_that_others_send() -> None:
     ref = Unhurried.start(Box())
     pykka.ActorRegistry.unregister(ref)
     ref.tell(Flush())
@@ -133,7 +133,7 @@ class Threadless(Diligent):
         return NoThread(target=self._actor_loop)
 
 
-def test_a_start_without_threads_leaves_no_ghost() -> None:
+def test_a_start_without_threads_leaves_no_registered_actor() -> None:
     with pytest.raises(RuntimeError, match="can't start new thread"):
         Threadless.start(Box())
 
@@ -143,7 +143,7 @@ def test_a_start_without_threads_leaves_no_ghost() -> None:
 # -------------------------------------------------------------------- address
 
 
-def test_what_is_told_to_nobody_is_lost() -> None:
+def test_a_message_to_nobody_is_lost() -> None:
     Address().tell(Flush())
 
 
@@ -152,7 +152,7 @@ def test_a_question_to_nobody_is_not_answered() -> None:
         Address().ask(GetListening(), timeout_s=1.0)
 
 
-def test_what_is_told_to_the_dead_is_lost() -> None:
+def test_a_message_to_an_ended_actor_is_lost() -> None:
     actor, address = Diligent(Box()), Address()
     address.move_to(actor.actor_ref)
     actor.actor_stopped.set()
@@ -162,7 +162,7 @@ def test_what_is_told_to_the_dead_is_lost() -> None:
     assert inbox.empty()
 
 
-def test_a_question_to_the_dead_is_not_answered() -> None:
+def test_a_question_to_an_ended_actor_is_not_answered() -> None:
     actor, address = Diligent(Box()), Address()
     address.move_to(actor.actor_ref)
     actor.actor_stopped.set()
@@ -181,7 +181,7 @@ def test_a_question_that_nobody_gets_to_times_out() -> None:
 
 @pytest.mark.live
 @pytest.mark.usefixtures("none_left")
-def test_a_question_to_the_living_is_answered() -> None:
+def test_a_question_to_a_running_actor_is_answered() -> None:
     address = Address()
     actor_ref = Diligent.start(Box())
     address.move_to(actor_ref)
@@ -189,7 +189,7 @@ def test_a_question_to_the_living_is_answered() -> None:
     assert address.ask(GetListening(), timeout_s=WAIT_S) == 1
 
 
-def test_an_address_leads_to_who_lives_there_now() -> None:
+def test_an_address_reaches_the_incarnation_that_runs_now() -> None:
     first, second, address = Diligent(Box()), Diligent(Box()), Address()
     address.move_to(first.actor_ref)
     address.tell(Flush())

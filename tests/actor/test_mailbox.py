@@ -26,7 +26,7 @@ def woken(of: BatchingMailbox) -> bool:
     return not of._bell.empty()
 
 
-def test_messages_come_out_as_they_were_told() -> None:
+def test_messages_come_out_in_the_order_in_which_they_were_put() -> None:
     told = inbox()
     put(told, CatchUp(), Flush(), CatchUp())
     assert told.qsize() == 3
@@ -52,13 +52,13 @@ def test_much_that_could_wait_wakes_the_owner() -> None:
     assert woken(told)
 
 
-def test_an_owner_who_is_busy_is_called_once() -> None:
+def test_an_owner_that_is_busy_is_woken_once() -> None:
     told = inbox()
     put(told, *[Flush()] * 1000)
     assert told._bell.qsize() == 1
 
 
-def test_nothing_is_left_and_nobody_sleeps_on_when_many_tell_at_once() -> None:
+def test_nothing_is_left_and_nobody_sleeps_on_when_many_put_at_once() -> None:
     told = inbox()
     heard: list[Message] = []
 

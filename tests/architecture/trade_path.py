@@ -62,7 +62,7 @@ class Figures(NamedTuple):
     back: int
 
 
-LIMIT = Figures(files=32, changes=63, back=31)
+LIMIT = Figures(files=32, changes=58, back=26)
 """What the second trade may pass at most; checked by `test_trade_path.py`. To be lowered only."""
 
 

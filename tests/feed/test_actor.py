@@ -187,7 +187,7 @@ def test_the_epoch_is_the_sequence_of_its_opening_record() -> None:
     assert house.writer.of(FactSeen)[0].seq == 2
 
 
-def test_a_trade_is_journalled_before_the_writer_hears_of_it() -> None:
+def test_a_trade_is_journalled_before_it_is_sent_to_the_writer() -> None:
     house = House().confirm()
     house.hear(a_trade())
 
@@ -199,7 +199,7 @@ def test_a_trade_is_journalled_before_the_writer_hears_of_it() -> None:
     assert house.journal.weights[told.seq] == 1
 
 
-def test_many_frames_are_written_down_in_bounded_pieces() -> None:
+def test_many_frames_are_journalled_in_bounded_records() -> None:
     house = House(inflight_max=10_000).confirm()
     house.hear(*(a_trade(at_ms=WALL_MS + number) for number in range(600)))
 
@@ -220,7 +220,7 @@ def test_more_is_read_only_when_what_came_is_journalled() -> None:
     assert house.socket.handled_bytes == done + sum(map(len, frames))
 
 
-def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
+def test_identical_trades_get_their_own_occurrence_and_survive_a_replay() -> None:
     house = House().confirm()
     house.hear(a_trade(), a_trade())
 
@@ -231,7 +231,7 @@ def test_twin_fills_get_their_own_occurrence_and_survive_a_replay() -> None:
     assert replay(again)[0] == told.trades
 
 
-def test_trades_of_a_canary_token_are_left_to_its_owner() -> None:
+def test_trades_of_a_canary_token_are_left_to_the_connection_that_records_it() -> None:
     house = House().confirm()
     mixed = b"[" + a_trade(CANARY) + b"," + a_trade(YES) + b"]"
     house.hear(a_trade(CANARY), mixed)
@@ -266,7 +266,7 @@ def test_the_first_book_of_a_token_begins_its_coverage_once() -> None:
     ]
 
 
-def test_books_are_asked_for_only_until_every_token_is_confirmed() -> None:
+def test_books_are_handed_on_only_until_every_token_is_confirmed() -> None:
     house = House().connect()
     assert b'"bids"' in house.socket.markers
     house.hear(a_book(YES))
@@ -275,7 +275,7 @@ def test_books_are_asked_for_only_until_every_token_is_confirmed() -> None:
     assert b'"bids"' not in house.socket.markers
 
 
-def test_marks_follow_the_exchange_time_of_what_was_handled() -> None:
+def test_proofs_follow_the_exchange_time_of_what_was_handled() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
     house.tick(5)
@@ -287,7 +287,7 @@ def test_marks_follow_the_exchange_time_of_what_was_handled() -> None:
     assert WALL_MS * MS - 2_000 * MS <= until_ns <= WALL_MS * MS
 
 
-def test_no_mark_is_written_when_nothing_new_was_proven() -> None:
+def test_no_proof_is_written_when_nothing_new_was_proven() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
     house.tick(5)
@@ -306,7 +306,7 @@ def marks(house: House) -> list[int]:
     ]
 
 
-def test_a_mark_that_is_due_waits_for_the_next_frame_that_proves_more() -> None:
+def test_a_proof_that_is_due_waits_for_the_next_frame_that_proves_more() -> None:
     house = House().confirm()
     house.tick(5)
     house.hear(a_change(house.wall_ms))
@@ -318,7 +318,7 @@ def test_a_mark_that_is_due_waits_for_the_next_frame_that_proves_more() -> None:
     assert marks(house) == [4_000, 9_100, 14_100, 19_100]
 
 
-def test_a_mark_that_is_due_waits_for_a_frame_until_the_next_turn_only() -> None:
+def test_a_proof_that_is_due_waits_for_a_frame_until_the_next_check_only() -> None:
     house = House().confirm()
     house.tick(5)
     house.hear(a_change(house.wall_ms))
@@ -331,7 +331,7 @@ def test_a_mark_that_is_due_waits_for_a_frame_until_the_next_turn_only() -> None
     assert marks(house) == [4_000, 7_000]
 
 
-def test_a_sample_of_what_was_skipped_proves_and_is_marked_at_once() -> None:
+def test_a_sample_of_what_was_skipped_proves_and_is_written_at_once() -> None:
     house = House().confirm()
     house.socket.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
     house.tick(5)
@@ -355,7 +355,7 @@ def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
     assert len(sent_tokens(house.socket)) > tokens
 
 
-def test_a_mark_waits_for_no_frame_when_much_was_proven() -> None:
+def test_a_proof_waits_for_no_frame_when_much_was_proven() -> None:
     house = House().confirm()
     house.tick(5)
     house.hear(a_change(house.wall_ms))
@@ -370,7 +370,7 @@ def wakes_in(house: House) -> float:
     return max(0.0, house.supervisor.last(ConnectionReport).wakes_at - house.now)
 
 
-def test_a_connection_that_hears_all_rests_until_its_next_mark() -> None:
+def test_a_connection_with_all_books_rests_until_its_next_proof() -> None:
     house = House().confirm()
     house.tick(5)
 
@@ -389,7 +389,7 @@ def test_it_is_woken_for_its_ping() -> None:
     assert house.socket.sent.count("PING") == 2
 
 
-def test_it_does_not_rest_while_it_waits_for_books_or_lets_tokens_go_or_is_silent() -> None:
+def test_it_does_not_rest_while_it_waits_for_books_or_releases_tokens_or_is_silent() -> None:
     house = House().connect()
     house.tick(5)
     assert wakes_in(house) == 0.0
@@ -403,7 +403,7 @@ def test_it_does_not_rest_while_it_waits_for_books_or_lets_tokens_go_or_is_silen
     assert wakes_in(house) == 0.0
 
 
-def test_it_rests_though_a_token_was_asked_for_in_vain_again_and_again() -> None:
+def test_it_rests_though_a_token_stays_unanswered() -> None:
     house = House().connect()
     house.hear(a_book(YES))
     for _ in range(95):
@@ -414,7 +414,7 @@ def test_it_rests_though_a_token_was_asked_for_in_vain_again_and_again() -> None
     assert wakes_in(house) > 0.0
 
 
-def test_a_lost_wire_closes_the_epoch_at_its_proof_and_stops() -> None:
+def test_a_lost_socket_closes_the_epoch_at_its_proof_and_stops() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS - 500))
     house.socket.on_end("reset", "Connection reset by peer")
@@ -439,7 +439,7 @@ def test_an_epoch_that_proved_nothing_ends_at_what_was_written() -> None:
     assert closed.until_ns is None
 
 
-def test_a_rejected_handshake_ends_with_the_wait_that_the_server_asked_for() -> None:
+def test_a_rejected_handshake_ends_with_the_wait_that_the_server_requested() -> None:
     house = House()
     house.dialler.fail_next = FeedLost("http_429", "Too Many Requests", retry_after_s=30)
     house.connect()
@@ -449,7 +449,7 @@ def test_a_rejected_handshake_ends_with_the_wait_that_the_server_asked_for() -> 
     assert house.records() == []
 
 
-def test_a_feed_that_is_silent_for_60_s_is_given_up_as_frozen() -> None:
+def test_a_connection_that_is_silent_for_60_s_ends_as_frozen() -> None:
     house = House().confirm()
     for _ in range(59):
         house.socket.last_byte_at = house.now + 1  # PONG arrives
@@ -475,7 +475,7 @@ def test_ping_is_sent_every_10_s_and_never_before_the_subscription() -> None:
     assert house.socket.sent[0] != "PING"
 
 
-def test_more_tokens_are_subscribed_on_the_same_line() -> None:
+def test_more_tokens_are_subscribed_on_the_same_socket() -> None:
     house = House().confirm()
     house.actor.on_receive(Subscribe(tokens=(TokenId("73"), TokenId("74"))))
 
@@ -483,7 +483,7 @@ def test_more_tokens_are_subscribed_on_the_same_line() -> None:
     assert b'"bids"' in house.socket.markers
 
 
-def test_a_token_is_let_go_only_after_it_was_heard_to_its_end() -> None:
+def test_a_token_is_released_only_after_it_is_proven_to_its_end() -> None:
     house = House().confirm()
     asked_ns = house.wall_ms * MS
     house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=asked_ns))
@@ -499,7 +499,7 @@ def test_a_token_is_let_go_only_after_it_was_heard_to_its_end() -> None:
     assert released.until_ns >= asked_ns
 
 
-def test_a_token_is_let_go_after_10_s_even_when_nothing_proves_its_end() -> None:
+def test_a_token_is_released_after_10_s_even_when_nothing_proves_its_end() -> None:
     house = House().confirm()
     house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=house.wall_ms * MS))
     for _ in range(10):
@@ -508,7 +508,7 @@ def test_a_token_is_let_go_after_10_s_even_when_nothing_proves_its_end() -> None
     assert sent_tokens(house.socket)[-1] == ("unsubscribe", [NO])
 
 
-def test_a_retired_slot_ends_when_its_last_token_was_heard_to_its_end() -> None:
+def test_a_retired_connection_ends_when_its_last_token_is_proven_to_its_end() -> None:
     house = House().confirm()
     house.actor.on_receive(
         Unsubscribe(tokens=(YES, NO), cause="released", since_ns=house.wall_ms * MS)
@@ -522,7 +522,7 @@ def test_a_retired_slot_ends_when_its_last_token_was_heard_to_its_end() -> None:
     assert house.supervisor.last(ConnectionEnded).reason == "released"
 
 
-def test_a_stop_ends_the_epoch_at_once_with_a_last_mark() -> None:
+def test_a_stop_ends_the_epoch_at_once_with_a_last_proof() -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
@@ -540,7 +540,7 @@ def ended_at(house: House) -> int | None:
 
 
 @pytest.mark.parametrize("how", ["stopped", "reset"])
-def test_what_was_skipped_since_the_last_tick_is_heard_before_the_end(how: str) -> None:
+def test_what_was_skipped_since_the_last_tick_is_taken_before_the_end(how: str) -> None:
     house = House().confirm()
     house.hear(a_change(WALL_MS))
     house.socket.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
@@ -567,7 +567,7 @@ def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "exchange_silent")
 
 
-def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_told() -> None:
+def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_sent() -> None:
     house = House().confirm()
     house.journal.full = True
     told = len(house.writer.told)
@@ -586,7 +586,7 @@ def test_what_could_not_be_journalled_is_not_proven() -> None:
     assert house.supervisor.last(ConnectionReport).proven_until_ns == 0
 
 
-def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> None:
+def test_when_too_much_is_in_flight_the_writer_is_sent_only_where_to_read() -> None:
     house = House(inflight_max=2).confirm()
     house.hear(a_trade())
 
@@ -594,7 +594,7 @@ def test_when_too_much_is_in_flight_the_writer_is_told_only_where_to_read() -> N
     assert house.writer.last(ReadJournal).seq == house.journal.next_seq - 1
 
 
-def test_lifecycle_events_go_to_catalogue_and_resolution() -> None:
+def test_lifecycle_events_go_to_catalog_and_resolution() -> None:
     house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect()
     assert json.loads(house.socket.sent[0])["custom_feature_enabled"] is True
     announced = {
@@ -631,7 +631,7 @@ def test_frames_after_the_end_are_not_recorded() -> None:
     assert house.journal.next_seq == before
 
 
-def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() -> None:
+def test_what_an_ended_connection_received_does_not_wait_for_the_garbage_collector() -> None:
     house = House().confirm()
     house.hear(a_trade())
     heard = weakref.ref(house.actor._ingest), weakref.ref(house.actor._coverage)
@@ -643,7 +643,7 @@ def test_what_a_dead_connection_heard_does_not_wait_for_the_garbage_collector() 
         gc.enable()
 
 
-def test_an_unknown_message_kills_the_actor() -> None:
+def test_an_unknown_message_ends_the_actor() -> None:
     house = House()
     with pytest.raises(UnknownMessage, match="received Drain"):
         house.actor.on_receive(Drain())
@@ -667,7 +667,7 @@ def test_rejected_messages_are_logged_by_reason_once_a_minute(
     assert said[0]["reasons"] == {"price out of range": 1, "side is not BUY or SELL": 1}
 
 
-def test_kinds_that_nobody_knows_are_logged_once_a_minute(
+def test_unknown_kinds_are_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().confirm()
@@ -680,7 +680,7 @@ def test_kinds_that_nobody_knows_are_logged_once_a_minute(
     assert said[0]["kinds"] == {"trade_v2": 1}
 
 
-def test_a_connection_that_ends_logs_what_it_has_not_said_yet(
+def test_a_connection_that_ends_logs_what_it_has_not_logged_yet(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().confirm()

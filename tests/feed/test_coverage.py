@@ -32,7 +32,7 @@ def test_a_token_is_confirmed_by_its_first_book_alone() -> None:
     assert (coverage.withdraw(A), coverage.withdraw(B)) == (NOW_NS, None)
 
 
-def test_a_book_that_was_not_asked_for_confirms_nothing_but_is_a_book() -> None:
+def test_a_book_that_was_not_requested_confirms_nothing_but_is_counted() -> None:
     coverage = CoverageBook(7)
     assert not coverage.add_book(C, NOW_NS)
     assert (coverage.requested_count, coverage.confirmed_count) == (0, 0)
@@ -62,14 +62,14 @@ def test_a_token_that_was_released_needs_a_new_book() -> None:
     assert coverage.withdraw(A) == NOW_NS + S
 
 
-def test_asking_again_does_not_undo_a_confirmation() -> None:
+def test_another_request_does_not_undo_a_confirmation() -> None:
     coverage = confirmed(A)
     coverage.add_requested([A], 5.0)
     assert coverage.confirmed_count == 1
     assert coverage.unconfirmed(100.0, 1.0) == ()
 
 
-def test_tokens_without_a_book_are_told_oldest_first() -> None:
+def test_tokens_without_a_book_are_returned_oldest_first() -> None:
     coverage = CoverageBook(7)
     coverage.add_requested([B], 0.0)
     coverage.add_requested([A], 10.0)
@@ -83,7 +83,7 @@ def test_tokens_without_a_book_are_told_oldest_first() -> None:
     assert coverage.unconfirmed(61.0, 30.0) == (C,)
 
 
-def test_nothing_is_proven_before_a_frame_tells_the_time() -> None:
+def test_nothing_is_proven_before_a_frame_carries_a_time() -> None:
     coverage = confirmed(A)
     coverage.advance(NOW_NS, None)
     assert coverage.take_proof() is None
@@ -125,7 +125,7 @@ def test_a_trade_that_is_a_little_older_than_the_last_lies_behind_the_proof() ->
     assert coverage.proven_until_ns < (NOW_MS - 120) * 1_000_000
 
 
-def test_a_mark_is_given_once() -> None:
+def test_a_proof_is_returned_once() -> None:
     coverage = CoverageBook(7)
     coverage.advance(NOW_NS, NOW_MS)
     assert coverage.take_proof() is not None
@@ -143,7 +143,7 @@ def test_a_mark_is_given_once() -> None:
         max_size=40,
     )
 )
-def test_marks_rise_and_lie_behind_receipt_and_exchange(
+def test_proofs_rise_and_are_behind_receipt_and_exchange(
     frames: list[tuple[int, int | None, bool]],
 ) -> None:
     coverage, exchange_ms = CoverageBook(7), NOW_MS
@@ -168,7 +168,7 @@ def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
     assert not coverage.claims(B, NOW_MS + 10_000)
 
 
-def test_a_doubted_token_was_heard_until_its_last_trade_and_waits_for_its_book_again() -> None:
+def test_a_withdrawn_token_was_received_until_its_last_trade_and_waits_for_its_book_again() -> None:
     coverage = confirmed(A, B)
     coverage.add_trades((sample_trade(A, NOW_MS + 7_000),))
     coverage.add_trades((sample_trade(A, NOW_MS + 6_900),))
@@ -181,7 +181,7 @@ def test_a_doubted_token_was_heard_until_its_last_trade_and_waits_for_its_book_a
     assert coverage.add_book(A, NOW_NS + 40 * S)
 
 
-def test_a_trade_of_tomorrow_does_not_stretch_what_is_left_of_a_doubted_token() -> None:
+def test_a_trade_of_tomorrow_does_not_extend_what_is_left_of_a_withdrawn_token() -> None:
     coverage = confirmed(A)
     coverage.add_trades((sample_trade(A, NOW_MS + 86_000_000),))
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
@@ -197,7 +197,7 @@ def test_a_trade_from_before_the_book_does_not_count_after_it() -> None:
     assert coverage.withdraw(A) == NOW_NS
 
 
-def test_what_is_not_marked_yet_is_known() -> None:
+def test_how_much_is_not_written_yet_is_known() -> None:
     coverage = confirmed(A)
     coverage.advance(NOW_NS, NOW_MS)
     coverage.take_proof()

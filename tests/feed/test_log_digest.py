@@ -21,7 +21,7 @@ def test_the_first_line_is_due_at_once_and_the_next_after_the_span() -> None:
     assert digest.take(110.0) == {"a": 2, "b": 1}
 
 
-def test_nothing_is_said_when_nothing_happened() -> None:
+def test_nothing_is_logged_when_nothing_happened() -> None:
     digest = LogDigest(every_s=10)
 
     assert digest.take(100.0) == {}

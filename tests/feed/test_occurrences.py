@@ -140,7 +140,7 @@ def test_the_kth_identical_trade_is_number_k_however_frames_are_cut(
         assert trade.occurrence == seen[identity]
 
 
-def test_a_trade_that_was_numbered_is_known_and_another_is_not() -> None:
+def test_a_trade_that_was_numbered_was_seen_and_another_was_not() -> None:
     counter = OccurrenceCounter()
     counter.number([at(0), at(0)])
     assert counter.seen(at(0, occurrence=2))

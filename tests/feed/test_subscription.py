@@ -45,7 +45,7 @@ def ended(house: House) -> str:
 # ----------------------------------------------------------------- unconfirmed
 
 
-def test_a_token_without_a_book_is_asked_for_again_after_30_s() -> None:
+def test_a_token_without_a_book_is_subscribed_again_after_30_s() -> None:
     house = House(ALONE).connect()
     house.hear(a_book(YES))
     for _ in range(31):
@@ -55,7 +55,7 @@ def test_a_token_without_a_book_is_asked_for_again_after_30_s() -> None:
     assert DEEP in house.socket.markers
 
 
-def test_a_token_that_was_asked_for_twice_in_vain_is_reported() -> None:
+def test_a_token_that_stays_unanswered_after_two_retries_is_reported() -> None:
     house = House(ALONE).connect()
     house.hear(a_book(YES))
     for _ in range(100):
@@ -68,7 +68,7 @@ def test_a_token_that_was_asked_for_twice_in_vain_is_reported() -> None:
     assert house.supervisor.last(ConnectionReport).unanswered == ()
 
 
-def test_nobody_is_asked_again_while_the_whole_exchange_is_silent() -> None:
+def test_nothing_is_subscribed_again_while_the_whole_exchange_is_silent() -> None:
     house = House(ALONE).connect()
     house.hear(a_book(YES))
     house.silence(100, exchange_silent=True)
@@ -79,7 +79,7 @@ def test_nobody_is_asked_again_while_the_whole_exchange_is_silent() -> None:
 # ----------------------------------------------------------------------- probe
 
 
-def test_a_silent_line_is_probed_with_its_canary_10_s_before_its_time() -> None:
+def test_a_silent_connection_is_probed_with_its_canary_10_s_before_it_would_end() -> None:
     house = House().confirm().silence(49)
     assert asked_since(house, 1) == []
     house.silence(1)
@@ -90,7 +90,7 @@ def test_a_silent_line_is_probed_with_its_canary_10_s_before_its_time() -> None:
     assert ended(house) == ""
 
 
-def test_without_a_canary_a_token_of_ones_own_is_asked_for_and_stays_covered() -> None:
+def test_without_a_canary_an_own_token_is_subscribed_and_stays_covered() -> None:
     house = House(ALONE).confirm().silence(50)
 
     assert asked_since(house, 1) == [("subscribe", [YES, NO])]
@@ -106,7 +106,7 @@ def test_a_token_that_waits_for_its_book_is_the_best_probe() -> None:
     assert asked_since(house, 1)[-1] == ("subscribe", [NO])
 
 
-def test_a_quiet_connection_that_answers_its_probes_lives_for_ever() -> None:
+def test_a_quiet_connection_whose_probes_are_answered_never_ends() -> None:
     house = House(ALONE).confirm()
     for _ in range(20):
         house.silence(50)
@@ -123,7 +123,7 @@ def test_a_failed_probe_is_frozen_in_time() -> None:
     assert ended(house) == "frozen"
 
 
-def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with() -> None:
+def test_a_connection_that_only_receives_new_markets_has_nothing_to_probe_with() -> None:
     house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
 
     assert len(sent_tokens(house.socket)) == 1
@@ -133,7 +133,7 @@ def test_a_connection_that_only_hears_of_new_markets_has_nothing_to_probe_with()
 # ------------------------------------------------------------- exchange silent
 
 
-def test_a_silence_of_the_whole_exchange_is_waited_for() -> None:
+def test_a_silence_of_the_whole_exchange_ends_no_connection() -> None:
     house = House().confirm().silence(54).silence(300, exchange_silent=True)
 
     assert ended(house) == ""
@@ -174,7 +174,7 @@ def test_data_after_an_answered_probe_proves_the_silence() -> None:
     assert house.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
 
 
-def test_a_line_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
+def test_a_socket_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
     house = House().confirm().silence(54).silence(30, exchange_silent=True)
     house.socket.on_end("reset", "Connection reset by peer")
     drain(house.actor)
@@ -200,7 +200,7 @@ def listening(house: House, *, after_s: int = 30) -> int:
     return house.wall_ms
 
 
-def test_a_token_whose_trades_do_not_come_is_covered_until_it_was_last_heard() -> None:
+def test_a_token_whose_trades_do_not_come_is_covered_until_it_was_last_received() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
@@ -214,7 +214,7 @@ def test_a_token_whose_trades_do_not_come_is_covered_until_it_was_last_heard() -
     assert len(house.facts(facts.TokensConfirmed)) == 2
 
 
-def test_a_trade_that_was_heard_is_no_reason_for_doubt() -> None:
+def test_a_trade_that_was_received_withdraws_nothing() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.hear(a_trade(NO, at_ms=now_ms - 10_000))
@@ -225,7 +225,7 @@ def test_a_trade_that_was_heard_is_no_reason_for_doubt() -> None:
 
 
 @pytest.mark.parametrize("at_ms", [-1_000, 4_000, 30_000], ids=["before", "just after", "not yet"])
-def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
+def test_a_trade_that_was_never_claimed_withdraws_nothing(at_ms: int) -> None:
     house = House(ALONE)
     listening(house)
     house.actor.on_receive(RecheckCoverage(trades=(seen(YES, WALL_MS + at_ms),)))
@@ -233,7 +233,7 @@ def test_what_was_never_claimed_is_no_reason_for_doubt(at_ms: int) -> None:
     assert house.facts(facts.TokensReleased) == []
 
 
-def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
+def test_the_coverage_of_a_waiting_or_released_token_cannot_be_withdrawn() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     doubt = RecheckCoverage(trades=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
@@ -244,7 +244,7 @@ def test_a_token_that_waits_or_was_let_go_cannot_be_doubted() -> None:
     assert not house.supervisor.last(ConnectionReport).misses_trades
 
 
-def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
+def test_a_second_miss_within_5_minutes_requests_a_successor() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
@@ -254,7 +254,7 @@ def test_a_second_deafness_within_5_minutes_asks_for_a_successor() -> None:
     assert house.supervisor.last(ConnectionReport).misses_trades
 
 
-def test_a_connection_that_has_ended_has_no_doubts() -> None:
+def test_a_connection_that_has_ended_withdraws_nothing() -> None:
     house = House(ALONE)
     now_ms = listening(house)
     house.actor.on_receive(Retire(reason="stopped", at_once=True))
@@ -274,7 +274,7 @@ def test_a_connection_names_its_busiest_tokens() -> None:
     assert house.supervisor.last(ConnectionReport).busy == ((NO, 2), (YES, 1))
 
 
-def test_trades_of_a_canary_that_became_ones_own_are_recorded() -> None:
+def test_trades_of_a_canary_that_became_an_own_token_are_recorded() -> None:
     house = House().confirm()
     house.actor.on_receive(Subscribe(tokens=(CANARY,)))
     house.hear(a_trade(CANARY))
@@ -282,7 +282,7 @@ def test_trades_of_a_canary_that_became_ones_own_are_recorded() -> None:
     assert [p.token_id for p in house.writer.last(TradesSeen).trades] == [TokenId(CANARY)]
 
 
-def test_a_feed_with_nothing_more_to_say_ends_the_connection_for_minutes() -> None:
+def test_a_connection_whose_markets_are_all_resolved_ends_for_minutes() -> None:
     house = House().confirm()
     house.socket.on_end("closed_1000", "all subscribed assets resolved")
     drain(house.actor)
@@ -291,7 +291,7 @@ def test_a_feed_with_nothing_more_to_say_ends_the_connection_for_minutes() -> No
     assert (found.reason, found.retry_after_s) == ("all_resolved", 300.0)
 
 
-def test_a_complaint_of_the_feed_is_logged_and_waited_for(
+def test_a_complaint_of_the_feed_is_logged_and_delays_the_next_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().confirm()
@@ -302,7 +302,7 @@ def test_a_complaint_of_the_feed_is_logged_and_waited_for(
     assert house.supervisor.last(ConnectionEnded).retry_after_s == 10.0
 
 
-def test_an_answer_to_a_probe_is_no_odd_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_to_a_probe_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     house = House().confirm()
     house.hear(b"NO NEW ASSETS", b"PONG", b"INVALID OPERATION")
 

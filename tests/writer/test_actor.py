@@ -120,7 +120,7 @@ class House:
         return list(self.store.trades.values())
 
 
-def test_told_trades_and_the_mark_are_committed_together() -> None:
+def test_received_trades_and_the_watermark_are_committed_together() -> None:
     house = House().open()
     house.tell(house.journal_trade(1), house.journal_trade(2))
     assert not house.stored()
@@ -139,7 +139,7 @@ def test_nothing_is_committed_when_nothing_waits() -> None:
     assert house.store.batches == []
 
 
-def test_the_mark_never_passes_what_was_not_told_yet() -> None:
+def test_the_watermark_never_passes_what_was_not_received_yet() -> None:
     house = House().open()
     first, second = house.journal_trade(1), house.journal_trade(2)
     house.tell(second)
@@ -163,7 +163,7 @@ def test_the_journal_keeps_what_was_overtaken() -> None:
     assert house.journal.watermark == 3
 
 
-def test_a_start_catches_up_from_the_committed_mark() -> None:
+def test_a_start_catches_up_from_the_committed_watermark() -> None:
     journal = FakeJournal()
     before = House(journal).open()
     for number in range(5):
@@ -177,7 +177,7 @@ def test_a_start_catches_up_from_the_committed_mark() -> None:
     assert after.supervisor.last(BatchWritten).recovered == 5
 
 
-def test_catching_up_goes_in_bounded_stretches_and_lets_other_work_through() -> None:
+def test_catching_up_goes_in_bounded_ranges_and_lets_other_work_through() -> None:
     journal = FakeJournal()
     house = House(journal, settings=WriterSettings(batch_trades=2))
     for number in range(5):
@@ -221,7 +221,7 @@ def test_a_database_that_is_away_loses_nothing_and_keeps_nothing_in_memory() -> 
     assert house.store.watermark == house.journal.next_seq
 
 
-def test_a_cut_in_the_middle_of_commit_is_settled_by_the_mark() -> None:
+def test_a_cut_in_the_middle_of_commit_is_settled_by_the_watermark() -> None:
     house = House().open()
     house.store.loses_answer = True
     house.tell(house.journal_trade(1))
@@ -247,7 +247,7 @@ def test_a_database_that_is_away_at_start_is_tried_again() -> None:
     assert house.supervisor.last(StoreOpened).server == "FakeSQL 1"
 
 
-def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
+def test_what_was_too_much_to_send_is_read_from_the_journal() -> None:
     house = House().open()
     house.tell(house.journal_trade(1))
     untold = house.journal_trade(2)
@@ -258,7 +258,7 @@ def test_what_was_too_much_to_tell_is_read_from_the_journal() -> None:
     assert house.store.watermark == 3
 
 
-def test_a_record_whose_teller_died_is_found_after_5_s() -> None:
+def test_a_record_whose_sender_died_is_found_after_5_s() -> None:
     house = House().open()
     house.journal_trade(1)
     house.tell(house.journal_trade(2))
@@ -282,7 +282,7 @@ def test_a_hole_in_the_journal_is_stepped_over() -> None:
     assert house.store.watermark == 6
 
 
-def test_an_unreadable_record_is_set_aside_and_does_not_block() -> None:
+def test_an_unreadable_record_is_rejected_and_does_not_block() -> None:
     house = House()
     house.journal.append(b"\xc1 not a record")
     house.journal_trade(1)
@@ -303,7 +303,7 @@ def test_facts_are_committed_in_the_order_of_the_journal() -> None:
     assert [seq for seq, _ in house.store.batches[-1].facts] == [first.seq, second.seq]
 
 
-def test_tickets_are_stored_before_their_owners_hear_so() -> None:
+def test_tickets_are_stored_before_it_is_reported_to_their_owners() -> None:
     house = House().open()
     observation = Observation(
         condition_id=CONDITION,
@@ -370,7 +370,7 @@ def test_many_trades_of_one_record_are_stored_with_the_hashes_they_came_with() -
     assert (house.store.watermark, len(house.stored())) == (3, 3)
 
 
-def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
+def test_tickets_sent_while_the_database_is_away_are_not_confirmed() -> None:
     house = House()
     house.store.away = True
     house.open()
@@ -380,7 +380,7 @@ def test_tickets_told_to_an_absent_database_are_not_confirmed() -> None:
     assert not house.catalog.of(TicketsStored)
 
 
-def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
+def test_an_opened_database_is_reported_to_those_who_hold_tickets() -> None:
     house = House()
     house.store.unresolved = (MARKET,)
     house.open()
@@ -391,7 +391,7 @@ def test_an_opened_database_is_announced_to_those_who_hold_tickets() -> None:
     assert house.resolution.last(MarketsRestored).markets == (MARKET,)
 
 
-def test_a_newborn_neighbour_can_ask_for_what_is_remembered() -> None:
+def test_a_restarted_actor_can_request_the_stored_markets() -> None:
     house = House().open()
     house.store.unresolved = (MARKET,)
     house.tell(RequestMarkets())
@@ -422,7 +422,7 @@ def test_a_drain_commits_the_whole_journal() -> None:
     assert len(house.stored()) == 2
 
 
-def test_a_drain_without_a_database_says_so() -> None:
+def test_a_drain_without_a_database_reports_it() -> None:
     house = House()
     house.store.away = True
     house.open()
@@ -447,7 +447,7 @@ def test_a_full_batch_is_committed_without_waiting_for_the_window() -> None:
     assert len(house.stored()) == 3
 
 
-def test_a_batch_is_full_when_every_feed_has_told_its_share() -> None:
+def test_a_batch_is_full_when_every_feed_has_reported_its_trades() -> None:
     house = House(settings=WriterSettings(batch_trades=3, feeds=2)).open()
     house.tell(*(house.journal_trade(number) for number in range(5)))
     assert len(house.stored()) == 0
@@ -500,7 +500,7 @@ def test_a_stop_logs_what_was_written_since_the_last_line(
     assert [vars(line)["stored"] for line in lines(caplog, "batches_written")] == [1, 1]
 
 
-def test_the_line_tells_how_long_trades_waited_for_a_database_that_was_away(
+def test_the_log_line_shows_how_long_trades_waited_for_a_database_that_was_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -518,7 +518,7 @@ def test_the_line_tells_how_long_trades_waited_for_a_database_that_was_away(
     assert vars(line)["lag_s"] == pytest.approx(90.0)
 
 
-def test_a_writer_without_trades_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_writer_without_trades_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house = House().open()
     house.tell(house.journal_fact(ProcessAlive(at_ns=NS)))
@@ -529,7 +529,7 @@ def test_a_writer_without_trades_says_nothing(caplog: pytest.LogCaptureFixture) 
     assert not lines(caplog, "batches_written")
 
 
-def test_too_much_poison_stops_the_storing_and_nothing_else(
+def test_too_many_rejected_rows_stop_the_storing_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House().open()
@@ -597,7 +597,7 @@ def two_feeds() -> House:
     return House(settings=WriterSettings(feeds=2)).open()
 
 
-def test_a_trade_that_one_feed_alone_reported_is_told_to_the_supervisor_once() -> None:
+def test_a_trade_that_only_one_feed_reported_is_sent_to_the_supervisor_once() -> None:
     house = two_feeds()
     house.tell(house.journal_trade(1))
     house.tick(4)
@@ -611,7 +611,7 @@ def test_a_trade_that_one_feed_alone_reported_is_told_to_the_supervisor_once() -
     ]
 
 
-def test_a_trade_that_both_feeds_reported_is_told_to_nobody() -> None:
+def test_a_trade_that_both_feeds_reported_is_sent_to_nobody() -> None:
     house = two_feeds()
     for name in ("a", "b"):
         house.tell(msgspec.structs.replace(house.journal_trade(1), connection=name))
@@ -620,7 +620,7 @@ def test_a_trade_that_both_feeds_reported_is_told_to_nobody() -> None:
     assert not house.supervisor.of(TradesMissed)
 
 
-def test_reports_that_passed_by_accuse_nobody() -> None:
+def test_trades_whose_reports_were_dropped_do_not_count_as_missed() -> None:
     house = two_feeds()
     house.tell(house.journal_trade(1), ReadJournal(seq=2))
     house.tick(6)
@@ -652,7 +652,7 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
     assert len(house.stored()) == 4
 
 
-def test_a_journal_that_has_passed_the_mark_before_they_met_is_told_whole_once_more() -> None:
+def test_a_journal_that_passed_the_watermark_before_the_acknowledgement_is_sent_again() -> None:
     house = restored(FakeJournal(), FakeStore())
     for number in range(30):
         house.journal_trade(number)
@@ -661,7 +661,9 @@ def test_a_journal_that_has_passed_the_mark_before_they_met_is_told_whole_once_m
     assert len(house.stored()) == 30
 
 
-def test_a_mark_that_grew_since_they_met_is_no_reason_for_another_identity() -> None:
+def test_a_watermark_that_grew_since_the_acknowledgement_is_no_reason_for_another_identity() -> (
+    None
+):
     house = House().open()
     house.tell(house.journal_trade(1))
     house.flush()
@@ -681,7 +683,7 @@ def test_a_commit_whose_answer_was_lost_is_no_reason_either() -> None:
     assert house.store.watermarks == {JOURNAL_ID: 2}
 
 
-def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
+def test_a_range_that_cannot_be_read_is_written_into_coverage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     house = House()
@@ -695,7 +697,7 @@ def test_a_stretch_that_cannot_be_read_is_told_to_coverage(
     assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
 
 
-def test_a_hole_at_the_end_of_the_journal_is_told_too() -> None:
+def test_a_hole_at_the_end_of_the_journal_is_written_too() -> None:
     house = House()
     for number in range(3):
         house.journal_trade(number)

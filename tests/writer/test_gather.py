@@ -43,7 +43,7 @@ def test_nothing_is_gathered_at_first() -> None:
     assert TradeBatch().size == (0, 0)
 
 
-def test_told_and_read_frames_are_gathered_alike() -> None:
+def test_received_and_read_frames_are_gathered_alike() -> None:
     told, read = TradeBatch(), TradeBatch()
     trades = (sample_trade(), sample_trade(side="SELL", occurrence=3))
     told.add_frames(4, "a", trades, tuple(map(trade_hash, trades)))
@@ -55,7 +55,7 @@ def test_told_and_read_frames_are_gathered_alike() -> None:
     assert told.size == read.size == (2, 1)
 
 
-def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
+def test_hashes_of_this_process_are_not_computed_again() -> None:
     read = TradeBatch()
     read.add_entry(entry(4, frames(1, 3, hashes=(11, 12))), opened_at_seq=4)
     read.add_entry(entry(5, frames(1, 0, hashes=(13,))), opened_at_seq=4)
@@ -65,7 +65,7 @@ def test_what_this_process_reckoned_is_not_reckoned_again() -> None:
 @pytest.mark.parametrize(
     ("hashes", "opened_at_seq"), [((11, 12), 5), ((), 1), ((11,), 1), ((11, 12, 13), 1)]
 )
-def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
+def test_hashes_of_another_process_or_that_do_not_fit_are_computed_again(
     hashes: tuple[int, ...], opened_at_seq: int
 ) -> None:
     read = TradeBatch()
@@ -73,7 +73,7 @@ def test_what_another_process_reckoned_or_does_not_fit_is_reckoned_anew(
     assert read.hashes == [trade_hash(sample_trade()), trade_hash(sample_trade(side="SELL"))]
 
 
-def test_records_in_a_row_are_one_stretch() -> None:
+def test_records_that_follow_each_other_are_one_range() -> None:
     gathered = TradeBatch()
     gathered.add_frames(4, "a", (sample_trade(), sample_trade(side="SELL")), (11, 12))
     gathered.add_fact(5, STOPPED)
@@ -117,7 +117,7 @@ def test_trades_and_rejections_of_an_earlier_process_are_counted_as_recovered() 
     assert gathered.recovered == 4
 
 
-def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
+def test_a_record_of_an_unknown_kind_is_rejected_verbatim() -> None:
     gathered = TradeBatch()
     gathered.add_entry(facts.Entry(4, b"\xc1"), opened_at_seq=1)
 
@@ -126,7 +126,7 @@ def test_a_record_that_says_nothing_is_set_aside_verbatim() -> None:
     assert gathered.ranges == [(4, 4)]
 
 
-def test_a_record_that_says_nothing_balances_in_the_books() -> None:
+def test_a_record_of_an_unknown_kind_balances_in_the_accounting() -> None:
     """It is rejected by this process, so it must have come from somewhere."""
     gathered = TradeBatch()
     gathered.add_entry(facts.Entry(4, b"\xc1"), opened_at_seq=5)
@@ -154,20 +154,20 @@ def test_a_frame_of_an_older_journal_is_read_like_frames() -> None:
 # ---------------------------------------------------------------------- replay
 
 
-def test_a_replay_keeps_the_given_numbers_and_leaves_out_what_is_anothers() -> None:
+def test_a_replay_keeps_the_given_occurrences_and_leaves_out_canaries() -> None:
     trades, rejections = replay(frames(0, 4))
 
     assert [(trade.side, trade.occurrence) for trade in trades] == [("SELL", 4)]
     assert rejections == ()
 
 
-def test_a_trade_beyond_the_numbers_is_the_first_of_its_kind() -> None:
+def test_a_trade_beyond_the_occurrences_is_the_first_of_its_kind() -> None:
     trades, _ = replay(frames(2))
 
     assert [trade.occurrence for trade in trades] == [2, 1]
 
 
-def test_numbers_beyond_the_trades_are_let_go() -> None:
+def test_occurrences_beyond_the_trades_are_dropped() -> None:
     trades, _ = replay(frames(1, 2, 3))
 
     assert [trade.occurrence for trade in trades] == [1, 2]
@@ -243,7 +243,7 @@ def test_two_facts_of_one_sequence_need_no_order_of_their_own() -> None:
     assert to_batch(gathered, FindingsBatch(), (), 3).facts == ((2, STOPPED), (2, ALIVE))
 
 
-def test_knowledge_is_there_as_soon_as_one_ticket_is() -> None:
+def test_findings_are_there_as_soon_as_one_ticket_is() -> None:
     assert not FindingsBatch()
     by_catalog, by_resolution = FindingsBatch(), FindingsBatch()
     by_catalog.catalog_tickets.append(1)

@@ -32,7 +32,7 @@ WORD = Observation(
     reason="proposed",
     payload="",
 )
-VERDICT = Recheck(
+RECHECK = Recheck(
     resolution=Resolution(
         condition_id=CONDITION,
         kind="winner",
@@ -48,7 +48,7 @@ VERDICT = Recheck(
 )
 
 
-def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
+def test_evidence_is_sent_before_the_markets_that_it_is_about() -> None:
     house = House()
     house.store.unresolved = (MARKET,)
     house.store.evidence = StoredEvidence(observations=(WORD,))
@@ -63,14 +63,14 @@ def test_evidence_is_remembered_before_the_markets_that_it_is_about() -> None:
     assert len(house.resolution.of(EvidenceRestored)) == 2
 
 
-def test_verdicts_that_fall_due_are_told_and_then_that_they_were_all() -> None:
+def test_rechecks_that_fall_due_are_sent_and_then_that_they_were_all() -> None:
     house = House().open()
-    house.store.rechecks = (VERDICT,)
+    house.store.rechecks = (RECHECK,)
     house.tell(RequestRechecks(window=STRETCH))
     first, last = house.resolution.of(RechecksRestored)
 
     assert house.store.windows == [STRETCH]
-    assert (first.rechecks, first.until_ms) == ((VERDICT,), None)
+    assert (first.rechecks, first.until_ms) == ((RECHECK,), None)
     assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
 
@@ -92,7 +92,7 @@ def test_a_database_that_goes_away_over_the_question_is_noticed() -> None:
     assert house.store.closed
 
 
-def test_a_step_of_a_market_is_kept_and_its_ticket_confirmed() -> None:
+def test_a_transition_of_a_market_is_stored_and_its_ticket_confirmed() -> None:
     house = House().open()
     step = Transition(
         condition_id=CONDITION,
