@@ -168,7 +168,7 @@ class BaseActor(pykka.ThreadingActor):
         except self.survives as error:
             return self.on_survived(error)
 
-    def on_survived(self, error: Exception) -> None:
+    def on_survived(self, error: Any) -> None:
         """React to an error that the subclass survives."""
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:

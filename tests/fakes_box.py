@@ -1,4 +1,4 @@
-"""Box: a mailbox that keeps what it was told; drain: an unstarted actor works off its own."""
+"""Box: an address that keeps what it receives; drain: let an unstarted actor empty its mailbox."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,28 +12,28 @@ M = TypeVar("M", bound=Message)
 
 
 class Box(Address):
-    """Keeps what it was told, oldest first."""
+    """Keeps what it receives, oldest first."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[Message] = []
+        self.received: list[Message] = []
 
     def tell(self, message: Message) -> None:
-        self.told.append(message)
+        self.received.append(message)
 
     def of(self, kind: type[M]) -> list[M]:
         """Return the messages of this kind, oldest first."""
-        return [message for message in self.told if isinstance(message, kind)]
+        return [message for message in self.received if isinstance(message, kind)]
 
     def last(self, kind: type[M]) -> M:
         return self.of(kind)[-1]
 
     def clear(self) -> None:
-        self.told.clear()
+        self.received.clear()
 
 
 class FakeRef(Box):
-    """A started actor as its parent sees it: it lives until a test says otherwise."""
+    """A started actor as its supervisor sees it; it runs until a test sets `alive` to False."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,23 +56,23 @@ class FakeRef(Box):
 
 
 def drain(actor: BaseActor, *, most: int = 10_000) -> int:
-    """Feed what the actor told itself to it until nothing is left; give how many there were.
+    """Handle what the actor sent itself until nothing is left; return how many messages.
 
-    An actor that never comes to rest fails the test.
+    An actor that always sends itself more fails the test.
     """
     inbox: Any = actor.actor_inbox
     for done in range(most):
         if inbox.empty():
             return done
         message = inbox.get_nowait().message
-        if type(message).__name__ == "_ActorStop":  # pykka's own: it told itself to stop
+        if type(message).__name__ == "_ActorStop":  # pykka's own: the actor stops itself
             continue
         actor.on_receive(message)
-    raise AssertionError(f"{actor.child} still tells itself things after {most} messages")
+    raise AssertionError(f"{actor.child} still sends itself messages after {most} messages")
 
 
 def step(actor: BaseActor) -> Message | None:
-    """Feed one message that the actor told itself; give it, or None."""
+    """Handle one message that the actor sent itself; return it, or None."""
     inbox: Any = actor.actor_inbox
     if inbox.empty():
         return None
@@ -82,7 +82,7 @@ def step(actor: BaseActor) -> Message | None:
 
 
 def waiting(actor: BaseActor) -> int:
-    """Return how many messages the actor has told itself."""
+    """Return how many messages the actor has sent itself."""
     inbox: Any = actor.actor_inbox
     count: int = inbox.qsize()
     return count

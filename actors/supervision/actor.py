@@ -81,6 +81,8 @@ class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
 class SupervisorActor(BaseActor):
     """The parent of all other actors."""
 
+    survives = (Fatal,)
+
     @staticmethod
     def _create_actor_inbox() -> BatchingMailbox:
         # Thousands of connections report; a report has no effect before the next Tick or question.
@@ -149,16 +151,12 @@ class SupervisorActor(BaseActor):
             GetHealth: self._get_health,
         }
 
-    def on_receive(self, message: Any) -> Any:
-        """See `BaseActor`; an error that is fatal ends the process with its own exit code.
+    def on_survived(self, error: Any) -> None:
+        """End the process, with the exit code of the error.
 
         The supervisor itself continues until then, so that connections end in good order.
         """
-        try:
-            return super().on_receive(message)
-        except Fatal as fatal:
-            self._on_fatal(fatal.exit_code, str(fatal))
-            return None
+        self._on_fatal(error.exit_code, str(error))
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """End the process: nothing restarts the other actors any more."""

@@ -65,6 +65,24 @@ def test_an_unknown_message_is_an_error_that_names_both() -> None:
         Diligent(Box()).on_receive(type("Birthday", (Message,), {})())
 
 
+class Enduring(Diligent):
+    """Survives the error of `Drain`."""
+
+    survives = (ValueError,)
+
+    def on_survived(self, error: Any) -> None:
+        self.heard.append(Flush())
+
+
+def test_an_error_that_is_survived_goes_to_its_hook_and_not_to_the_supervisor() -> None:
+    supervisor = Box()
+    actor = Enduring(supervisor)
+
+    assert actor.on_receive(Drain()) is None
+    assert actor.heard == [Flush()]
+    assert supervisor.received == []
+
+
 def test_a_subclass_of_a_known_message_is_unknown() -> None:
     with pytest.raises(UnknownMessage):
         Diligent(Box()).on_receive(type("Rush", (Flush,), {})())

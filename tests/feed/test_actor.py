@@ -570,10 +570,10 @@ def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
 def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_sent() -> None:
     house = House().confirm()
     house.journal.full = True
-    told = len(house.writer.told)
+    told = len(house.writer.received)
     house.hear(a_trade())
 
-    assert len(house.writer.told) == told
+    assert len(house.writer.received) == told
     assert house.supervisor.last(ConnectionEnded).reason == "disk_full"
     assert house.socket.ended == ("abort", "disk_full")
 

@@ -38,7 +38,7 @@ def test_nothing_is_sent_while_the_journal_is_full() -> None:
     setup.queue.add(closed(1))
 
     assert not setup.queue.write()
-    assert setup.writer.told == []
+    assert setup.writer.received == []
     assert len(setup.queue) == 1
 
 

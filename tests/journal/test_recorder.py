@@ -35,7 +35,7 @@ def test_a_fact_is_sent_with_the_sequence_of_its_record() -> None:
     assert seq == 2
     assert facts.decode(journal.bodies[2]) == ALIVE
     assert journal.weights[2] == 0
-    assert writer.told == [FactSeen(seq=2, fact=ALIVE)]
+    assert writer.received == [FactSeen(seq=2, fact=ALIVE)]
 
 
 def test_frames_are_sent_as_one_record_that_weighs_what_is_in_them() -> None:
@@ -68,7 +68,7 @@ def test_beyond_the_bound_the_writer_is_sent_only_the_sequence_to_read_to() -> N
     for _ in range(3):
         recorder.fact(ALIVE)
     record(recorder, frames(framed()))
-    assert [type(message) for message in writer.told] == [
+    assert [type(message) for message in writer.received] == [
         FactSeen,
         FactSeen,
         ReadJournal,
@@ -90,7 +90,7 @@ def test_what_finds_no_space_is_not_sent() -> None:
         recorder.fact(ALIVE)
     with pytest.raises(JournalFull):
         record(recorder, frames(framed()))
-    assert writer.told == []
+    assert writer.received == []
 
 
 def test_trades_count_for_the_bound_not_their_records() -> None:
@@ -98,4 +98,4 @@ def test_trades_count_for_the_bound_not_their_records() -> None:
     recorder = Recorder(journal, writer, inflight_max=3)
     record(recorder, frames(framed(), framed(), framed(price="7")))
     record(recorder, frames(framed(), framed(), framed(), framed()))
-    assert [type(message) for message in writer.told] == [TradesSeen, ReadJournal]
+    assert [type(message) for message in writer.received] == [TradesSeen, ReadJournal]

@@ -98,7 +98,7 @@ class Harness:
 
     def to_store(self) -> list[Message]:
         """Return what the writer is to store."""
-        return [each for each in self.writer.told if not isinstance(each, RequestRechecks)]
+        return [each for each in self.writer.received if not isinstance(each, RequestRechecks)]
 
     def resolutions(self) -> list[Resolution]:
         return [message.resolution for message in self.writer.of(MarketResolved)]
@@ -113,7 +113,7 @@ class Harness:
 
     def store_all(self) -> None:
         kinds = (ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict)
-        tickets = tuple(m.ticket for m in self.writer.told if isinstance(m, kinds))
+        tickets = tuple(m.ticket for m in self.writer.received if isinstance(m, kinds))
         self.actor.on_receive(TicketsStored(tickets=tickets))
 
     def settled(self) -> list[ConditionId]:
@@ -532,7 +532,7 @@ def test_a_resolution_is_sent_once_and_after_its_evidence() -> None:
     harness = watching(market)
     market.resolve(0)
     harness.run(7200)
-    kinds = [type(m) for m in harness.writer.told]
+    kinds = [type(m) for m in harness.writer.received]
     assert kinds.count(MarketResolved) == 1
     assert kinds.index(MarketResolved) > kinds.index(ResolutionObserved)
 

@@ -58,22 +58,26 @@ def test_the_observation_comes_first_then_the_transition_then_the_resolution() -
     box = Box()
     found = Findings(observation=OBSERVATION, transition=TRANSITION, resolution=RESOLUTION)
     FindingsOutbox(box, incarnation=1).add(found)
-    assert [type(each) for each in box.told] == [ResolutionObserved, MarketMoved, MarketResolved]
+    assert [type(each) for each in box.received] == [
+        ResolutionObserved,
+        MarketMoved,
+        MarketResolved,
+    ]
 
 
 def test_without_findings_nothing_is_sent() -> None:
     box = Box()
     FindingsOutbox(box, incarnation=1).add(Findings())
-    assert box.told == []
+    assert box.received == []
 
 
 def test_what_is_not_stored_is_sent_again_and_a_resolution_counts_once() -> None:
     box = Box()
     outbox = FindingsOutbox(box, incarnation=1)
     outbox.add(Findings(observation=OBSERVATION, resolution=RESOLUTION))
-    sent = list(box.told)
+    sent = list(box.received)
     outbox.resend()
-    assert box.told == sent * 2
+    assert box.received == sent * 2
     tickets = tuple(m.ticket for m in sent if isinstance(m, ResolutionObserved | MarketResolved))
     assert outbox.stored(tickets) == (ONE,)
     assert outbox.stored(tickets) == ()

@@ -139,7 +139,7 @@ def test_an_address_leads_to_the_current_incarnation() -> None:
     family.start_due(10.0)
     child.address.tell(Flush())
 
-    assert [len(ref.told) for ref in family.refs] == [1, 1]
+    assert [len(ref.received) for ref in family.refs] == [1, 1]
     assert family.started == [("a", 1), ("a", 2)]
 
 
@@ -153,7 +153,7 @@ def test_a_given_address_is_used() -> None:
     family.start_due()
     address.tell(Flush())
 
-    assert ref.told == [Flush()]
+    assert ref.received == [Flush()]
 
 
 def test_a_start_without_threads_is_tried_again_later_as_another_incarnation() -> None:
@@ -311,7 +311,7 @@ def test_a_child_that_retires_is_not_restarted() -> None:
     child = family.add("a")
     family.start_due()
     family.children.retire("a", Retire(reason="released"))
-    assert family.refs[0].told == [Retire(reason="released")]
+    assert family.refs[0].received == [Retire(reason="released")]
     family.refs[0].alive = False
     child.end_reason = "released"
 
@@ -338,7 +338,7 @@ def test_every_vital_child_that_runs_receives_the_time() -> None:
     now = Tick(now=100.0, wall_ns=1)
     family.children.tick_vital(now)
 
-    assert [ref.told for ref in family.refs] == [[], [now], []]
+    assert [ref.received for ref in family.refs] == [[], [now], []]
 
 
 def test_connections_that_run_receive_the_time_each_when_it_is_due() -> None:
@@ -381,7 +381,7 @@ def test_before_a_message_a_connection_receives_the_time() -> None:
     children.send("7", Flush())
     children.send("7", Flush())
 
-    assert family.refs[7].told == [now, Flush(), Flush()]
+    assert family.refs[7].received == [now, Flush(), Flush()]
 
 
 def test_a_message_to_one_that_does_not_run_is_lost() -> None:
@@ -392,4 +392,4 @@ def test_a_message_to_one_that_does_not_run_is_lost() -> None:
     family.refs[0].alive = False
     family.children.send("a", Flush())
 
-    assert family.refs[0].told == []
+    assert family.refs[0].received == []

@@ -31,7 +31,7 @@ def journalled(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
 
 
 def orders(ref: FakeRef) -> list[object]:
-    return [message for message in ref.told if not isinstance(message, Tick)]
+    return [message for message in ref.received if not isinstance(message, Tick)]
 
 
 def slots_in(house: House) -> list[str]:
@@ -218,7 +218,7 @@ def listened(house: House) -> dict[str, list[TokenId]]:
     specs = {spec.name: spec.tokens for spec in house.specs}
     for name, ref in running.items():
         tokens = dict.fromkeys(specs[name])
-        for message in ref.told:
+        for message in ref.received:
             if isinstance(message, Subscribe):
                 tokens.update(dict.fromkeys(message.tokens))
             elif isinstance(message, Unsubscribe):

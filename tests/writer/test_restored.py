@@ -54,7 +54,7 @@ def test_evidence_is_sent_before_the_markets_that_it_is_about() -> None:
     house.store.evidence = StoredEvidence(observations=(WORD,))
     house.open()
     kinds = (EvidenceRestored, MarketsRestored)
-    told = [message for message in house.resolution.told if isinstance(message, kinds)]
+    told = [message for message in house.resolution.received if isinstance(message, kinds)]
 
     assert [type(message) for message in told] == [EvidenceRestored, MarketsRestored]
     assert house.resolution.last(EvidenceRestored).evidence.observations == (WORD,)
