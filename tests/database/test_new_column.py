@@ -39,21 +39,24 @@ EDITS = {
     ),
     "actors/polymarket/events.py": (
         (
-            "    transaction_hash: str | None = None\n",
-            "    transaction_hash: str | None = None\n    venue: str | None = None\n",
+            "    fee_rate_bps: str | int | None = None\n",
+            "    fee_rate_bps: str | int | None = None\n    venue: str | None = None\n",
         ),
         (
             "        fee_rate_bps=fee,\n    )",
             '        fee_rate_bps=fee,\n        venue=_optional(members, "venue"),\n    )',
         ),
+    ),
+    "actors/polymarket/channel.py": (
+        ("hashes, fees = zip(", "hashes, fees, venues = zip("),
         (
-            "[event.transaction_hash for event in events]),\n",
-            (
-                "[event.transaction_hash for event in events]),\n"
-                "        [event.venue for event in events],\n"
-            ),
+            "        fields.transaction_hashes(hashes),\n",
+            "        fields.transaction_hashes(hashes),\n        venues,\n",
         ),
-        ("            extra=extra,\n", "            extra=extra,\n            venue=venue,\n"),
+        (
+            "            extra=extra,\n        )\n",
+            "            extra=extra,\n            venue=venue,\n        )\n",
+        ),
         ("fee, transaction_hash in columns", "fee, transaction_hash, venue in columns"),
     ),
     "actors/database/columns.py": (
