@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text()
 SOURCES = sorted((ROOT / "actors").rglob("*.py"))
 CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py"}
-"""Rooms that start programs: the embedded database, the demo."""
+"""Modules that start programs: the embedded database, the demo."""
 
 HOSTILE = (
     "'; drop table prints; --",
