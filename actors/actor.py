@@ -45,7 +45,7 @@ class Address:
         self._ref: pykka.ActorRef[Any] | None = None
 
     def move_to(self, ref: pykka.ActorRef[Any] | None) -> None:
-        """Reach this incarnation from now on; None: nobody."""
+        """Deliver to this incarnation from now on; None delivers to no actor."""
         self._ref = ref
 
     def tell(self, message: Message) -> None:

@@ -44,7 +44,7 @@ class Backoff:
         return delay_s
 
     def succeeded(self, now: float) -> None:
-        """Note that it works at `now`, monotonic seconds; to be called as long as it does.
+        """Record that it works at `now`, monotonic seconds; to be called as long as it does.
 
         One success proves little: a server that accepts a connection and drops it at
         once must not be called every second.

@@ -28,7 +28,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 # -------------------------------------- from the main thread and the status thread
 class Tick(Message, frozen=True, kw_only=True):
-    """Main thread → supervisor → everyone: time went on. The only clock that actors have.
+    """Main thread → supervisor → all actors: time went on. The only clock that actors have.
 
     Attributes:
         exchange_silent: More than half of all connections receive no data at the same time,

@@ -80,7 +80,7 @@ class Shutdown:
         return succeeded
 
     def _close_connections(self) -> None:
-        """Have every connection journal its last proof and end."""
+        """Make every connection journal its last proof and end."""
         self._to.supervisor.tell(StopListening())
         deadline = self._monotonic() + CLOSE_CONNECTIONS_S
         left: int | None = None

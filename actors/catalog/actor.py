@@ -114,7 +114,7 @@ class CatalogActor(BaseActor):
     # ------------------------------------------------------------------ time
 
     def _tick(self, tick: Tick) -> None:
-        """Note the time, start what is due, report."""
+        """Record the time, start what is due, report."""
         self._now = tick.now
         wall = datetime.fromtimestamp(tick.wall_ns / 1e9, UTC)
         if not self._ticked:

@@ -85,7 +85,7 @@ class Discovery:
         self._sweep_at = now + (RESTORE_WAIT_S if self._filters.max_assets else 0.0)
 
     def tick(self, now: float, wall: datetime) -> bool:
-        """Note the time and start what is due; return whether a sweep starts."""
+        """Record the time and start what is due; return whether a sweep starts."""
         self._now, self._wall = now, wall
         if self._newest is None and not self._filters.markets and now >= self._newest_at:
             # A clock that was ahead and is set back has left the latest start in the future.
@@ -135,7 +135,7 @@ class Discovery:
             self._newest = None
 
     def page_swept(self, *, end: bool) -> bool:
-        """Note that a page of the sweep was read; return whether the sweep is over.
+        """Record that a page of the sweep was read; return whether the sweep is over.
 
         Args:
             end: Whether to end the sweep here.
@@ -163,7 +163,7 @@ class Discovery:
         self._sweep_at = self._now
 
     def restored(self, chosen: Iterable[ConditionId] = ()) -> None:
-        """Note that the database answered: a first sweep that waited for it starts soon.
+        """Record that the database answered: a first sweep that waited for it starts soon.
 
         Args:
             chosen: Stored markets that are watched again. When the first sweep is

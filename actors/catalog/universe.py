@@ -281,7 +281,7 @@ class ClosedMarkets:
         return condition_id in self._since
 
     def restore(self, condition_id: ConditionId) -> None:
-        """Note that this market was chosen by an earlier process."""
+        """Record that this market was chosen by an earlier process."""
         self._restored.add(condition_id)
 
     def note(self, market: Market) -> None:

@@ -73,7 +73,7 @@ class TokenKeys:
         return self._fresh[token][0] if token in self._fresh else self._known[token]
 
     def conditions_stored(self, tokens: Iterable[str]) -> None:
-        """Note that the database now has the conditions of these tokens."""
+        """Record that the database now has the conditions of these tokens."""
         for token in tokens:
             if token in self._fresh or token in self._without_condition:
                 self._fresh[token] = (self._key(token), True)
@@ -145,10 +145,10 @@ class RecentTrades:
         return not self._careful_left
 
     def was_not_new(self) -> None:
-        """Note that a part of a batch was stored already: be careful for longer each time."""
+        """Record that a part of a batch was stored already: be careful for longer each time."""
         self._careful_length = min(max(2 * self._careful_length, 1), MAX_CAREFUL_BATCHES)
         self._careful_left = self._careful_length + 1
 
     def was_new(self) -> None:
-        """Note that all of a batch was new."""
+        """Record that all of a batch was new."""
         self._careful_length //= 2

@@ -210,7 +210,7 @@ class Store:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Note since when a call waits for the database; close the connection after any error."""
+        """Record since when a call waits for the database; close the connection after any error."""
         self.busy_since = self._monotonic()
         try:
             yield

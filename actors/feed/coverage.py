@@ -107,7 +107,7 @@ class CoverageBook:
         return True
 
     def add_trades(self, trades: Iterable[Trade]) -> None:
-        """Note that the tokens of these trades were received until then at least."""
+        """Record that the tokens of these trades were received until then at least."""
         confirmed, traded = self._confirmed, self._traded
         for trade in trades:
             token, at_ns = trade.token_id, trade.traded_at_ms * _MS
@@ -204,7 +204,7 @@ class PendingReleases:
         return bool(self._waiting)
 
     def add(self, release: PendingRelease) -> None:
-        """Let a release wait."""
+        """Keep a release waiting."""
         self._waiting.append(release)
 
     def due(self, now: float, proven_ns: int) -> list[PendingRelease]:

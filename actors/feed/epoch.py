@@ -40,7 +40,7 @@ class Epoch:
         return self._checked_at + self._proof_s
 
     def check(self, now: float) -> None:
-        """Let a proof be due after every `proof_s`; it is best written with the next frame.
+        """Make a proof due after every `proof_s`; it is best written with the next frame.
 
         That frame proves the time until now. A proof that moved long ago, or that was due
         at the last check already because no frame came, is written at once.

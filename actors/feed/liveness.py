@@ -59,7 +59,7 @@ class Liveness:
         self._suspected = False
 
     def subscribed(self, now: float) -> None:
-        """Note that the first subscription was sent; later calls change nothing."""
+        """Record that the first subscription was sent; later calls change nothing."""
         if self._subscribed_at is None:
             self._subscribed_at = self._pinged_at = now
 
@@ -165,7 +165,7 @@ class MissedTokenCounter:
         self._tokens: dict[TokenId, float] = {}
 
     def add(self, tokens: Iterable[TokenId], now: float) -> None:
-        """Note that these were missed and are subscribed again."""
+        """Record that these were missed and are subscribed again."""
         before, self._missed_at = self._missed_at, now
         self._repeatedly = self._repeatedly or (
             before is not None and now - before <= self._window_s

@@ -32,7 +32,7 @@ class FeedSocket(Protocol):
         """Return how many frames were received, skipped ones included."""
 
     def handled(self, size: int) -> None:
-        """Note that messages of so many bytes in all were handled: more may be handed on."""
+        """Record that messages of so many bytes in all were handled: more may be handed on."""
 
     def send_text(self, text: str) -> None:
         """Queue a text frame."""

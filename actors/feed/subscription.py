@@ -94,7 +94,7 @@ class Subscription:
             self.renew(overdue, now)
 
     def probe(self, now: float) -> None:
-        """Have a `book` sent, so that silence means something.
+        """Request a `book`, so that silence means something.
 
         Best that of a canary, or of a token that waits for it anyway. Otherwise confirmed
         tokens are subscribed once more without being unsubscribed: they stay covered.
@@ -109,7 +109,7 @@ class Subscription:
             self._send_subscribe(self._coverage.some(PROBES))
 
     def update_markers(self) -> None:
-        """Tell the socket what it is to hand on from now on."""
+        """Set which messages the socket passes on from now on."""
         if self._socket is not None:
             self._socket.set_markers(self.markers())
 

@@ -117,7 +117,7 @@ class ConnectionsHealth:
             entry.waiting_since = at
 
     def ended(self, connection: str, *, reason: str, at: float) -> None:
-        """Note that a connection ended, expectedly or not."""
+        """Record that a connection ended, expectedly or not."""
         entry = self._entries.get(connection)
         if entry is None:
             return

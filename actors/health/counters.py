@@ -184,7 +184,7 @@ class TradeAccounting:
         self._watermark = max(self._watermark, batch.watermark)
 
     def lost_count(self) -> None:
-        """Note that the writer's reports may differ from what it committed."""
+        """Record that the writer's reports may differ from what it committed."""
         self._uncertain = True
 
     @property

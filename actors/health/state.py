@@ -58,21 +58,21 @@ class DatabaseHealth:
     _committed_at_ns: int | None = None
 
     def opened(self, server: str) -> None:
-        """Note that the database answers."""
+        """Record that the database answers."""
         self._server, self._reason = server, ""
         self.away_since, self.ever_reached = None, True
         if self.state == AWAY:
             self.state = LIVE
 
     def lost(self, reason: str, at: float) -> None:
-        """Note that the database is away."""
+        """Record that the database is away."""
         self.state, self._reason = AWAY, reason[:LONGEST_REASON]
         self.ever_reached = self.ever_reached or bool(reason)
         if self.away_since is None:
             self.away_since = at
 
     def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
-        """Note a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""
+        """Record a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""
         self._lag_s = max(0, wall_ns - (oldest_ns or wall_ns)) / 1e9
         self._committed_at_ns = wall_ns
 
@@ -148,7 +148,7 @@ class HealthState:
         self._connections.reported(report, at)
 
     def connection_ended(self, child: str, *, reason: str, at: float) -> None:
-        """Note that a connection ended, expectedly or not."""
+        """Record that a connection ended, expectedly or not."""
         self._connections.ended(child, reason=reason, at=at)
 
     # ------------------------------------------------------ database and journal
@@ -158,11 +158,11 @@ class HealthState:
         self._database.state, self._database.waiting = state, waiting
 
     def store_opened(self, *, server: str) -> None:
-        """Note that the database answers."""
+        """Record that the database answers."""
         self._database.opened(server)
 
     def store_lost(self, *, reason: str, at: float) -> None:
-        """Note that the database is away; whether its last commit succeeded is uncertain."""
+        """Record that the database is away; whether its last commit succeeded is uncertain."""
         self._database.lost(reason, at)
         self._accounting.lost_count()
 
@@ -213,7 +213,7 @@ class HealthState:
         self._day.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
 
     def stopping(self) -> None:
-        """Note that the process is stopping."""
+        """Record that the process is stopping."""
         self._stopping = True
 
     # ---------------------------------------------------------------- document

@@ -192,7 +192,7 @@ class ActiveSegment:
         return (*self._full, *([self._segment] if self._segment is not None else []))
 
     def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
-        """Note that everything up to this sequence is synced; close those of them that are full."""
+        """Record that everything up to this sequence is synced; close those of them that are full."""
         self._forget(upto)
         for segment in segments:
             if segment in self._full:
@@ -232,7 +232,7 @@ class ActiveSegment:
             self._unsynced_bytes -= len(self._unsynced.popleft().record)
 
     def start_new(self) -> None:
-        """Let the next record begin a new segment. Everything must be synced."""
+        """Begin a new segment with the next record. Everything must be synced."""
         self._close_all()
         self._segment = None
         self._forget(self.used_seq)
@@ -240,7 +240,7 @@ class ActiveSegment:
     # ---------------------------------------------------------------- closing
 
     def segments_deleted(self) -> None:
-        """Note that the directory holds fewer segments."""
+        """Record that the directory holds fewer segments."""
         self.size = self._directory.bytes
 
     def close(self) -> None:

@@ -155,7 +155,7 @@ class Appender:
             self._active.start_new()
 
     def segments_deleted(self) -> None:
-        """Note that segments were deleted, which leaves space below the cap."""
+        """Record that segments were deleted, which leaves space below the cap."""
         with self._lock:
             self._active.segments_deleted()
 
@@ -214,7 +214,7 @@ class Syncer:
                 if self._sync():
                     self._times.append(self._monotonic() - began_at)
         except JournalFailed:
-            return  # everyone who appends gets the same error
+            return  # every caller that appends gets the same error
         except Exception as exc:
             self._on_fault(exc)
             raise

@@ -231,7 +231,7 @@ class Journal:
         return self.next_seq if since is None else since
 
     def acknowledge(self) -> None:
-        """Note that a database knows this journal as it is.
+        """Record that a database knows this journal as it is.
 
         Raises:
             JournalFailed: It could not be noted.

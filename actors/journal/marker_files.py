@@ -106,7 +106,7 @@ class FailedSyncMarker:
         self._directory = directory
 
     def set(self, seq: int) -> None:
-        """Note that records from this sequence on may be missing on the disk."""
+        """Record that records from this sequence on may be missing on the disk."""
         with contextlib.suppress(OSError):
             self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
 

@@ -50,7 +50,7 @@ class Journal(Protocol):
         """
 
     def acknowledge(self) -> None:
-        """Note that a database knows this journal as it is."""
+        """Record that a database knows this journal as it is."""
 
     def renew(self) -> None:
         """Take a new identity, so that a database sees another journal. Sequences go on."""

@@ -25,7 +25,7 @@ class Watermark:
         self._lasts: list[int] = []
 
     def done(self, first: int, last: int) -> int:
-        """Note that `first` to `last`, both included, are committed; return the watermark.
+        """Record that `first` to `last`, both included, are committed; return the watermark.
 
         Ranges may overlap those that were noted before.
 

@@ -96,7 +96,7 @@ class SourceBackoff:
         return not self._failing or now >= self._ready_at
 
     def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
-        """Note a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for."""
+        """Record a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for."""
         asked_s = failure.retry_after_s if isinstance(failure, SourceUnavailable) else None
         wait_s = self._backoff.delay_s(retry_after_s=asked_s)
         self._failing = True
@@ -149,13 +149,13 @@ class SourceGates:
         self._limits[source].spend(now)
 
     def answered(self, source: Source) -> None:
-        """Note that the source answered."""
+        """Record that the source answered."""
         self._backoffs[source].succeeded()
 
     def failed(
         self, source: Source, now: float, failure: SourceUnavailable | PayloadRejected
     ) -> float:
-        """Note that the source failed and return for how many seconds it is left alone."""
+        """Record that the source failed and return for how many seconds it is left alone."""
         return self._backoffs[source].failed(now, failure)
 
     def states(self) -> tuple[tuple[str, str], ...]:

@@ -61,7 +61,7 @@ class GcSchedule:
 
 
 def limit_automatic_gc(young_objects: int) -> None:
-    """Have Python collect only young objects by itself.
+    """Limit Python's automatic collection to young objects.
 
     Args:
         young_objects: Number of new objects that starts such a collection.
@@ -73,7 +73,7 @@ def limit_automatic_gc(young_objects: int) -> None:
 
 
 def use_one_malloc_arena() -> None:
-    """Have all threads allocate from one heap of the C library; call before starting threads.
+    """Make all threads allocate from one heap of the C library; call before starting threads.
 
     glibc gives threads up to eight heaps for each processor, so that they need not wait for
     each other, and each heap keeps the memory that it once had. Our threads wait for the
@@ -87,7 +87,7 @@ def use_one_malloc_arena() -> None:
 
 
 def pin_to_one_cpu(number: int) -> None:
-    """Have all threads, and those that are started later, run on one processor.
+    """Pin all threads, and those started later, to one processor.
 
     Where the kernel does not allow that, nothing changes; nor for child processes that
     were started before.

@@ -138,7 +138,7 @@ class ResolutionActor(BaseActor):
     # ------------------------------------------------------------------ time
 
     def _tick(self, tick: Tick) -> None:
-        """Note the time, start what is due, report."""
+        """Record the time, start what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
         if not self._ticked:
             self._first_tick()

@@ -150,7 +150,7 @@ class EvidenceBook:
         self._evidence[observation.condition_id] = evidence.add_stored(observation)
 
     def contradicted(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Note that sources contradicted each other until now at most: the hold starts again."""
+        """Record that sources contradicted each other until now at most: the hold starts again."""
         evidence = self._known(condition_id)
         until_ms = max(evidence.contradicted_until_ms, now_ms)
         self._evidence[condition_id] = msgspec.structs.replace(
@@ -158,7 +158,7 @@ class EvidenceBook:
         )
 
     def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
-        """Note when a market closed, as Gamma reports it; ignore an impossible time."""
+        """Record when a market closed, as Gamma reports it; ignore an impossible time."""
         if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
 
@@ -308,7 +308,7 @@ class CaseBook:
     # ---------------------------------------------------------- observations
 
     def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
-        """Note when this market closed, as Gamma reports it."""
+        """Record when this market closed, as Gamma reports it."""
         self._evidence.closed(condition_id, closed_ms, now_ms)
 
     def observe(self, observation: Observation, market: Market, now_ms: int) -> Findings:
@@ -355,7 +355,7 @@ class CaseBook:
             self._poll_at[condition_id] = decision.poll_at_ms
 
     def stored(self, condition_id: ConditionId) -> None:
-        """Note that the database has the resolution of this market."""
+        """Record that the database has the resolution of this market."""
         self._recorded.mark_stored(condition_id)
         self.schedule.wait_for(condition_id, RECORDED)
 

@@ -188,7 +188,7 @@ class PollRound:
                 self._requests.appendleft(Request(Source.GAMMA, rest))
 
     def unanswered(self, request: Request) -> None:
-        """Note that a request was not answered."""
+        """Record that a request was not answered."""
         self._unanswered.update(request.ids)
 
     @property
@@ -258,5 +258,5 @@ class RecentlyResolved:
         )
 
     def failed(self) -> None:
-        """Give this pass up; the next one reads back as far as this one would have."""
+        """Abandon this pass; the next one reads back as far as this one would have."""
         self.listing = None

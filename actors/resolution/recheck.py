@@ -57,7 +57,7 @@ class RecheckHorizon:
         self._asked_ms = 0
 
     def answered(self, until_ms: int) -> None:
-        """Note that all rechecks that fall due until then have arrived."""
+        """Record that all rechecks that fall due until then have arrived."""
         self.until_ms = max(self.until_ms, until_ms)
 
 
@@ -107,7 +107,7 @@ class RecordedResolutions:
         )
 
     def mark_stored(self, condition_id: ConditionId) -> None:
-        """Note that the database has this resolution."""
+        """Record that the database has this resolution."""
         if condition_id in self._recorded:
             self._recorded[condition_id].stored = True
 

@@ -113,7 +113,7 @@ class Schedule:
     # --------------------------------------------------------------- reasons
 
     def wait_for(self, condition_id: ConditionId, reason: str) -> None:
-        """Note what a market waits for."""
+        """Record what a market waits for."""
         entry = self._entries.get(condition_id)
         if entry is not None and entry.reason != reason:
             self._uncount(entry.reason)
@@ -181,7 +181,7 @@ class Schedule:
             self._set_next(condition_id, entry, at_ms)
 
     def note_change(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Note that a source changed what it reports: the intervals become short again."""
+        """Record that a source changed what it reports: the intervals become short again."""
         entry = self._entries.get(condition_id)
         if entry is not None:
             entry.changed_ms = now_ms

@@ -63,7 +63,7 @@ class Admin:
         return _json({"markets": [line_of(market) for market in self._world.universe]})
 
     async def fault(self, request: web.Request) -> web.Response:
-        """Bring a fault now: `{"fault": "drop:2"}` or `{"kind": "drop", "count": 2}`.
+        """Apply a fault now: `{"fault": "drop:2"}` or `{"kind": "drop", "count": 2}`.
 
         With `connection`, it hits that one.
         """

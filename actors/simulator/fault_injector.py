@@ -1,4 +1,4 @@
-"""Bring faults on connections and sources, and write each into the ledger.
+"""Apply faults to connections and sources, and write each into the ledger.
 
 Among them is garbage that no subscriber should fail on: text that is not JSON, trades that
 cannot be, unknown events.
@@ -168,7 +168,7 @@ class FaultInjector:
                 one.fall()
 
     def strike(self, fault: Fault, now: float, wall: int, *, at: int | None = None) -> list[int]:
-        """Bring a fault; gives the numbers of the connections that it hit.
+        """Apply a fault and return the numbers of the connections that it hit.
 
         Args:
             fault: Which.

@@ -283,7 +283,7 @@ def _wish(entry: Known, wall: int) -> Wish:
 
 
 def _take_gamma(raw: bytes, market: Market, universe: Markets) -> None:
-    """Let a market be found as its recorded Gamma object says: by id, open or closed."""
+    """Register a market as its recorded Gamma object describes it: by id, open or closed."""
     row = msgspec.json.decode(raw)
     universe.by_gamma.pop(market.gamma_id, None)
     market.gamma_id = str(row.get("id") or market.gamma_id)

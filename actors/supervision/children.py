@@ -257,7 +257,7 @@ class Children:
         return Death(child, "died without a reason", expected=False) if child.drained else None
 
     def _abandon(self, child: Child, ref: "pykka.ActorRef[Any]") -> None:
-        """Have a silent incarnation end when it wakes; a thread cannot be killed."""
+        """Make a silent incarnation end when it wakes; a thread cannot be killed."""
         if child.stop_message is not None:
             child.address.tell(child.stop_message)
         ref.stop(block=False)

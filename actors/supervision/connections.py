@@ -268,7 +268,7 @@ class PlanExecutor:
             self._carry_out(self._plan.add(added), time)
 
     def split(self, slot: str, token: TokenId, time: Tick) -> None:
-        """Give the market of this token a slot of its own, unless it has one.
+        """Move the market of this token to a slot of its own, unless it has one.
 
         Raises:
             JournalFailed: See `change`.

@@ -173,7 +173,7 @@ class Handover:
         return predecessor
 
     def abandon(self, now: float) -> str:
-        """Give the handover up for `RETRY_S` and return the successor, which has to retire."""
+        """Abandon the handover for `RETRY_S` and return the successor, which has to retire."""
         successor, self.successor = self.successor, ""
         self._states.pop(successor, None)
         self._not_before = now + RETRY_S

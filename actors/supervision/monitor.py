@@ -129,7 +129,7 @@ class ConnectionMonitor:
         return tick
 
     def trades_missed(self, message: TradesMissed) -> None:
-        """Have connections that should have reported a trade recheck the coverage they claim."""
+        """Make connections that missed a trade recheck the coverage they claim."""
         missed: dict[str, list[Trade]] = {}
         for each in message.missed:
             for slot in self._executor.slots_of(each.trade.condition_id):

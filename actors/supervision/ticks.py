@@ -41,7 +41,7 @@ class TickSchedule:
         self._requested.pop(connection, None)
 
     def request(self, connection: str, at: float) -> None:
-        """Have a Tick sent to a connection at this time, at the latest."""
+        """Request a Tick for a connection at this time, at the latest."""
         if connection in self._sent:
             self._requested[connection] = at
 

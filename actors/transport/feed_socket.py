@@ -208,7 +208,7 @@ class ReactorSocket:
         self.skimmer.set_markers(markers)
 
     def handled(self, size: int) -> None:
-        """Note that messages of `size` bytes in all are handled. By the owner, in its thread."""
+        """Record that messages of `size` bytes in all are handled. By the owner, in its thread."""
         self.handled_bytes += size
         if self.paused:
             self._commands.put(Command(Verb.RESUME, self))

@@ -177,7 +177,7 @@ class NoisePattern:
         self._seen: Counter[tuple[int, int]] = Counter()
 
     def learn(self, offset: int, size: int) -> None:
-        """Note that the key is `offset` bytes (1 at least) behind the beginning of a message."""
+        """Record that the key is `offset` bytes (1 at least) behind the beginning of a message."""
         self._seen[offset, size] += 1
         if self._seen.total() >= _SAMPLE:
             self.skipper = _learned(self._seen)

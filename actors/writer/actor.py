@@ -187,7 +187,7 @@ class WriterActor(BaseActor):
         return True
 
     def _lose(self, away: StoreUnavailable) -> None:
-        """Note that the database is away; try again later."""
+        """Record that the database is away; try again later."""
         self._drop_gathered()
         retry_s = self._database.lost(self._now)
         self._notifier.lost(str(away), retry_s)

@@ -53,7 +53,7 @@ class FeedComparison:
         return len(self._trades)
 
     def add(self, connection: str, trades: Iterable[Trade], now: float) -> None:
-        """Note that a connection reported these trades."""
+        """Record that a connection reported these trades."""
         if self._feeds < 2:
             return
         slot = slot_of(connection)
