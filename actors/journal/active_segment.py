@@ -192,7 +192,7 @@ class ActiveSegment:
         return (*self._full, *([self._segment] if self._segment is not None else []))
 
     def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
-        """Record that everything up to this sequence is synced; close those of them that are full."""
+        """Record that all up to this sequence is synced; close the full segments among them."""
         self._forget(upto)
         for segment in segments:
             if segment in self._full:
