@@ -23,6 +23,8 @@ from typing import Any, LiteralString
 import psycopg
 
 Key = tuple[str, int, Decimal, Decimal, str, str | None]
+TRADE_KINDS = ("trade", "print")
+"""Kinds of a trade's line; ledgers that an older simulator began call it a print."""
 """(token, exchange ms, price, size, side, transaction hash or None)."""
 
 
@@ -101,7 +103,7 @@ def _read_ledger(path: Path) -> tuple[Counter[Key], dict[str, str]]:
     sent: Counter[Key] = Counter()
     outcomes: dict[str, str] = {}
     for line in ledger_lines(path):
-        if line["kind"] == "trade":
+        if line["kind"] in TRADE_KINDS:
             sent[_key(line)] += 1
         elif line["kind"] == "outcome":
             outcomes[line["condition"]] = line["winning_token"] or "split"
