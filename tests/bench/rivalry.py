@@ -4,7 +4,6 @@ Each rival is installed by itself: one that cannot be is named, and the others r
 """
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 VENV = ROOT / ".venv-bench"
 PYTHON = VENV / "bin" / "python"
-SOURCES = os.pathsep.join(map(str, (ROOT, HERE, HERE / "rivals")))
+SOURCES = str(ROOT)
+"""PYTHONPATH of the scripts that run in a process of their own: they import `tests.bench`."""
 
 PACKAGES = (
     "polymarket-client==0.14.0",

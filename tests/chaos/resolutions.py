@@ -1,6 +1,6 @@
 """Thousands of markets end in every way, sources lag, fail and lie, and the tracker is killed.
 
-    python tests/chaos/resolutions.py --minutes 10 --markets 2000
+    python -m tests.chaos.resolutions --minutes 10 --markets 2000
 
 plays it with the real lags (1 s to 10 min), poll (60 s) and hold (120 s) of the
 defaults, which takes half an hour; `--pace 4` divides all of them by four and

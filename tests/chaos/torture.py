@@ -142,8 +142,9 @@ def _apart(fault: Fault, asked: argparse.Namespace) -> Outcome:
         outcome.result, outcome.notes = SKIP, [f"needs {missing}"]
         return outcome
     scale = 10.0 if asked.hours else 1.0
-    command = [sys.executable, __file__, "--one", fault.number, "--rounds", str(asked.rounds)]
-    command += ["--hours", str(asked.hours), *(["--keep"] if asked.keep else [])]
+    command = [sys.executable, "-m", "tests.chaos.torture", "--one", fault.number]
+    command += ["--rounds", str(asked.rounds), "--hours", str(asked.hours)]
+    command += ["--keep"] if asked.keep else []
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
     )
