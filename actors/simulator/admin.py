@@ -1,4 +1,4 @@
-"""The back door: faults, markets and trades on request, rates, and the books.
+"""The admin interface: faults, markets and trades on request, rates, and the summary of a run.
 
 JSON in, JSON out; a wrong request is answered by 400 and one line.
 """
@@ -10,15 +10,15 @@ from aiohttp import web
 
 from actors.simulator.faults import make_fault
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
-from actors.simulator.markets import Wish, line_of
-from actors.simulator.world import World
+from actors.simulator.markets import MarketSpec, ledger_line
+from actors.simulator.simulation import Simulation
 
 RATES = ("trades_per_second", "noise_per_second", "markets_per_second")
 
 
-def add_admin(app: web.Application, world: World) -> None:
+def add_admin(app: web.Application, simulation: Simulation) -> None:
     """Add the routes below `/admin` to an application."""
-    admin = Admin(world)
+    admin = Admin(simulation)
     app.router.add_get("/admin/summary", admin.summary)
     app.router.add_get("/admin/connections", admin.connections)
     app.router.add_get("/admin/markets", admin.markets)
@@ -29,18 +29,18 @@ def add_admin(app: web.Application, world: World) -> None:
 
 
 class Admin:
-    """Handlers of the back door.
+    """Handlers of the admin interface.
 
     Args:
-        world: What they look at and change.
+        simulation: What they read and change.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
 
     async def summary(self, _: web.Request) -> web.Response:
-        """Return the books of this run."""
-        return _json(self._world.summary())
+        """Return the summary of this run."""
+        return _json(self._simulation.summary())
 
     async def connections(self, _: web.Request) -> web.Response:
         """Return every open connection with its number, tokens and faults."""
@@ -54,106 +54,106 @@ class Admin:
                 "stalled": one.stalled,
                 "missed": sorted(one.missed),
             }
-            for one in self._world.channel.connections.values()
+            for one in self._simulation.channel.connections.values()
         ]
         return _json({"connections": rows})
 
     async def markets(self, _: web.Request) -> web.Response:
-        """Return every market with its whole plan, as in the ledger."""
-        return _json({"markets": [line_of(market) for market in self._world.universe]})
+        """Return every market with its planned lifetime, as in the ledger."""
+        return _json({"markets": [ledger_line(market) for market in self._simulation.markets]})
 
     async def fault(self, request: web.Request) -> web.Response:
         """Apply a fault now: `{"fault": "drop:2"}` or `{"kind": "drop", "count": 2}`.
 
-        With `connection`, it hits that one.
+        With `connection`, it hits the connection of that number.
         """
-        asked = await _asked(request)
-        at = asked.pop("connection", None)
-        kind = str(asked.pop("fault", None) or asked.pop("kind", ""))
+        body = await _body(request)
+        at = body.pop("connection", None)
+        kind = str(body.pop("fault", None) or body.pop("kind", ""))
         try:
-            fault = make_fault(kind, asked)
+            fault = make_fault(kind, body)
         except ValueError as exc:
             raise _bad(str(exc)) from exc
-        if at is not None and at not in self._world.channel.connections:
+        if at is not None and at not in self._simulation.channel.connections:
             raise _bad(f"no connection {at!r}")
-        world = self._world
-        hit = world.trouble.strike(fault, world.now(), world.wall(), at=at)
-        world.exchange.flush()
+        simulation = self._simulation
+        hit = simulation.injector.inject(fault, simulation.now(), simulation.wall(), at=at)
+        simulation.exchange.flush()
         return _json({"fault": fault.kind, "connections": hit})
 
     async def market(self, request: web.Request) -> web.Response:
         """Make a market: `{"fate": …, "winner": 0|1, "opens_in_s": …, "life_s": …, "v2": …}`."""
-        asked = await _asked(request)
-        wall = self._world.wall()
-        fate = asked.get("fate")
+        body = await _body(request)
+        wall = self._simulation.wall()
+        fate = body.get("fate")
         if fate is not None and fate not in (*FATES, *ENDLESS):
             raise _bad(f"unknown fate {fate!r}; known: {', '.join((*FATES, *ENDLESS))}")
-        odd = asked.get("odd")
+        odd = body.get("odd")
         if odd not in {None, "", *ODDITIES}:
             raise _bad(f"unknown oddity {odd!r}; known: {', '.join(ODDITIES)}")
-        winner = asked.get("winner")
+        winner = body.get("winner")
         if winner not in {None, 0, 1}:
             raise _bad("winner is 0 or 1")
-        opens = wall + int(_number(asked, "opens_in_s", 0) * 1000)
-        wish = Wish(
+        opens = wall + int(_number(body, "opens_in_s", 0) * 1000)
+        spec = MarketSpec(
             announced=wall,
             trades=opens,
-            ends=opens + int(_number(asked, "life_s", 10) * 1000),
+            ends=opens + int(_number(body, "life_s", 10) * 1000),
             fate=fate,
             winner=winner,
-            v2=bool(asked.get("v2", False)),
+            v2=bool(body.get("v2", False)),
             odd=odd,
         )
-        market = self._world.exchange.add(wish, wall)
-        self._world.exchange.flush()
-        return _json(line_of(market))
+        market = self._simulation.exchange.add(spec, wall)
+        self._simulation.exchange.flush()
+        return _json(ledger_line(market))
 
     async def trades(self, request: web.Request) -> web.Response:
-        """Trade now: `{"token", "price", "size", "side", "count"}`; count > 1: identical trades."""
-        asked = await _asked(request)
-        world = self._world
-        found = world.universe.by_token.get(str(asked.get("token")))
+        """Send trades now, identical ones: `{"token", "price", "size", "side", "count"}`."""
+        body = await _body(request)
+        simulation = self._simulation
+        found = simulation.markets.by_token.get(str(body.get("token")))
         if found is None:
             raise _bad("no such token")
         market, side = found
-        wall, tape = world.wall(), world.exchange.tape
-        first = tape.make(
+        wall, generator = simulation.wall(), simulation.exchange.generator
+        first = generator.create(
             market,
             side,
             ts=wall,
-            price=str(asked.get("price", "0.5")),
-            size=str(asked.get("size", "1")),
-            taker=str(asked.get("side", "BUY")),
+            price=str(body.get("price", "0.5")),
+            size=str(body.get("size", "1")),
+            taker=str(body.get("side", "BUY")),
         )
-        count = int(_number(asked, "count", 1))
-        trades = (first, *(tape.again(first) for _ in range(count - 1)))
-        world.exchange.show(trades, market, side, wall)
-        world.exchange.flush()
+        count = int(_number(body, "count", 1))
+        trades = (first, *(generator.repeat(first) for _ in range(count - 1)))
+        simulation.exchange.send_trades(trades, market, side, wall)
+        simulation.exchange.flush()
         return _json({"n": [trade.n for trade in trades]})
 
     async def rates(self, request: web.Request) -> web.Response:
-        """Change rates while it runs: any of trades_, noise_ and markets_per_second."""
-        asked = await _asked(request)
-        for name in asked:
+        """Change rates during the run: any of trades_, noise_ and markets_per_second."""
+        body = await _body(request)
+        for name in body:
             if name not in RATES:
                 raise _bad(f"unknown rate {name!r}; known: {', '.join(RATES)}")
-        for name in asked:
-            setattr(self._world.exchange, name, _number(asked, name, 0))
-        return _json({name: getattr(self._world.exchange, name) for name in RATES})
+        for name in body:
+            setattr(self._simulation.exchange, name, _number(body, name, 0))
+        return _json({name: getattr(self._simulation.exchange, name) for name in RATES})
 
 
-async def _asked(request: web.Request) -> dict[str, Any]:
+async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        asked = msgspec.json.decode(await request.read())
+        body = msgspec.json.decode(await request.read())
     except msgspec.DecodeError as exc:
         raise _bad(str(exc)) from exc
-    if not isinstance(asked, dict):
+    if not isinstance(body, dict):
         raise _bad("a JSON object is expected")
-    return asked
+    return body
 
 
-def _number(asked: dict[str, Any], name: str, default: float) -> float:
-    value = asked.get(name, default)
+def _number(body: dict[str, Any], name: str, default: float) -> float:
+    value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise _bad(f"{name} is a number from 0")
     return float(value)

@@ -1,12 +1,12 @@
 """The market channel: subscribers, what each is subscribed to, and the protocol's rules.
 
-Rules (docs/reference/simulator.md says where each was seen): the first message must be the
+Rules (docs/reference/simulator.md lists them): the first message must be the
 initial form; a PING before it ends the socket with 1008; a second initial form is answered by
 the text `INVALID OPERATION`; unknown and resolved tokens are ignored silently; an empty list
 with custom features subscribes to the announcements of all markets.
 
-A `Connection` holds what one subscriber asked for, the faults in force on it, and its bytes on
-the way out. Frames are kept in a list until `flush` and leave in one write. The buffer is
+A `Connection` has the subscriptions of one subscriber, the faults in force on it, and its
+outgoing bytes. Frames are collected until `flush` and leave in one write. The send buffer is
 bounded: a reader that is too slow is closed with 1013, as the exchange does. All calls are made
 on the event loop.
 """
@@ -20,20 +20,21 @@ from typing import Any
 
 import msgspec
 
-from actors.simulator.events import Churn, announcement, book, close_frame, frame
+from actors.simulator.events import LevelPool, book, close_frame, frame, frame_header
 from actors.simulator.ledger import Ledger
 from actors.simulator.markets import Markets
 
 PONG_TEXT = frame(b"PONG")
 INVALID = frame(b"INVALID OPERATION")
-NOTHING_NEW = frame(b"NO NEW ASSETS")
+NO_NEW_ASSETS = frame(b"NO NEW ASSETS")
 POLICY = 1008
-RESCUED = 0.55
-SUBSCRIPTION_BYTES = 200_000
-
-
 SLOW_CONSUMER = 1013
 LINGER_S = 1.0
+"""How long a close frame waits for its answer before the transport is aborted."""
+CURED_SHARE = 0.55
+"""Share of the tokens missed that a second subscription brings back."""
+SUBSCRIPTION_BYTES = 200_000
+"""On larger messages the real server was seen to drop the connection."""
 
 
 class Connection:
@@ -43,16 +44,18 @@ class Connection:
         number: Its number in the ledger, from 1.
         transport: Where bytes go; the WebSocket handshake is done.
         buffer_bytes: How much may wait for a slow reader.
+        now: Monotonic seconds.
 
     Attributes:
-        tokens: What it is subscribed to and exists.
-        custom: It asked for the custom features.
-        subscribed: Its first subscription was accepted.
-        live: Data written now would leave as whole frames.
-        frozen: No data for now, but PONG goes on.
-        missed: Tokens whose events it is not sent.
+        tokens: The known tokens that it is subscribed to.
+        custom: Whether it has the custom features.
+        subscribed: Whether its first subscription was accepted.
+        live: Whether data is written to it: it is neither frozen, stalled nor ended.
+        frozen: No data for now, but PONG continues (a fault).
+        stalled: Nothing is ever written to it again (a fault).
+        missed: Tokens whose events are not sent to it (a fault).
         ended: Why it ended, or None: (code, reason, by whom).
-        last_heard: When it last sent something (monotonic seconds).
+        last_received: When the last message of it came (monotonic seconds).
     """
 
     def __init__(
@@ -66,12 +69,12 @@ class Connection:
         self.frozen = False
         self.missed: set[str] = set()
         self.ended: tuple[int, str, str] | None = None
-        self.last_heard = now
+        self.last_received = now
         self.stalled = False
         self._transport = transport
         self._bytes = buffer_bytes
         self._queue: list[bytes] = []
-        self._drops: Iterator[int] = iter(())
+        self._drip: Iterator[int] = iter(())
 
     @property
     def waiting(self) -> int:
@@ -79,29 +82,29 @@ class Connection:
         return self._transport.get_write_buffer_size()
 
     def freeze(self, *, frozen: bool) -> None:
-        """Stop data, or let it flow again."""
+        """Stop the data, or let it continue."""
         self.frozen = frozen
-        self._weigh()
+        self._update_live()
 
-    def _weigh(self) -> None:
+    def _update_live(self) -> None:
         self.live = not (self.frozen or self.stalled or self.ended)
 
-    def hears(self, token: str) -> bool:
-        """Return whether an event of a token is written to it."""
+    def receives(self, token: str) -> bool:
+        """Return whether an event of a token would be written to it."""
         return self.live and token not in self.missed
 
     def send(self, data: bytes) -> None:
-        """Queue the bytes of whole frames, of data; nothing when it is not live."""
+        """Queue whole data frames; do nothing when it is not live."""
         if self.live:
             self._queue.append(data)
 
     def control(self, data: bytes) -> None:
-        """Queue a frame that also a frozen connection sends (PONG)."""
+        """Queue a frame that a frozen connection sends as well (PONG)."""
         if not (self.stalled or self.ended):
             self._queue.append(data)
 
     def flush(self) -> None:
-        """Write what is queued; close it with 1013 when too much waits already."""
+        """Write what is queued; close with 1013 when too much waits already."""
         if not self._queue:
             return
         data = self._queue[0] if len(self._queue) == 1 else b"".join(self._queue)
@@ -114,43 +117,40 @@ class Connection:
         self._transport.write(data)
 
     def close(self, code: int, reason: str, *, by: str) -> None:
-        """Send a close frame and end soon, also when the other side does not answer."""
+        """Send a close frame and end soon, even when the other side does not answer."""
         if not self.ended:
-            self.flush()
-        self._say_goodbye(code, reason, by)
-
-    def _say_goodbye(self, code: int, reason: str, by: str) -> None:
+            self.flush()  # may itself end the connection, as a slow consumer
         if self.ended:
             return
         self.ended = (code, reason, by)
-        self._weigh()
+        self._update_live()
         if not self.stalled:
             self._transport.write(close_frame(code, reason))
         loop = asyncio.get_running_loop()
         loop.call_later(LINGER_S, self._transport.abort)
 
     def finish(self, code: int, reason: str, *, by: str) -> None:
-        """Close the transport after what waits in it; the WebSocket is over already."""
+        """Close the transport once its buffer is written; close frames were exchanged."""
         self.ended = self.ended or (code, reason, by)
-        self._weigh()
+        self._update_live()
         self._transport.close()
 
     def cut(self, reason: str, *, by: str) -> None:
-        """End with a TCP reset, in the middle of whatever was being sent."""
+        """End with a TCP reset, even in the middle of a frame."""
         self.ended = self.ended or (1006, reason, by)
-        self._weigh()
+        self._update_live()
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def stall(self, data: bytes) -> None:
-        """Write some last bytes, not a whole frame, and never anything again."""
+        """Write some last bytes, not a whole frame, and nothing after them."""
         if not (self.stalled or self.ended):
             self.flush()
             self._transport.write(data)
             self.stalled = True
-            self._weigh()
+            self._update_live()
 
     def half_frame(self, payload: bytes) -> None:
         """Stall in the middle of a frame."""
@@ -158,52 +158,52 @@ class Connection:
         self.stall(whole[: len(whole) // 2])
 
     def drip(self, payload: bytes) -> None:
-        """Stall, and let one byte of a frame fall at each `fall`."""
+        """Stall; each `drip_next` then writes one byte of a frame."""
         self.stall(b"")
-        self._drops = iter(frame(payload))
+        self._drip = iter(frame(payload))
 
-    def fall(self) -> None:
-        """Write the next byte of what drips; nothing when nothing drips."""
-        drop = next(self._drops, None)
-        if drop is not None and not (self.ended or self._transport.is_closing()):
-            self._transport.write(bytes((drop,)))
+    def drip_next(self) -> None:
+        """Write the next byte of the frame that drips, if one does."""
+        byte = next(self._drip, None)
+        if byte is not None and not (self.ended or self._transport.is_closing()):
+            self._transport.write(bytes((byte,)))
 
     def oversize(self, size: int, filler: Iterable[bytes]) -> None:
-        """Announce a frame of `size` bytes, send a little of it, and stall."""
-        self.stall(announcement(size) + b"".join(filler))
-
-
-"""Larger messages were seen to make the real server drop the connection."""
+        """Send the header of a frame of `size` bytes and a little of its payload, and stall."""
+        self.stall(frame_header(size) + b"".join(filler))
 
 
 class Channel:
-    """All subscribers and what each hears.
+    """All connections and their subscriptions.
 
     Args:
-        universe: The markets.
-        ledger: Told of every connection.
-        churn: Sizes and hashes of books.
-        rng: Where chance comes from.
+        markets: The markets.
+        ledger: Gets a line for every connection and subscription.
+        pool: Sizes and hashes of books.
+        rng: Source of chance.
 
     Attributes:
+        connections: The open ones, by number.
         no_books: Subscriptions get no books (a fault).
-        frozen: Nobody gets data (a fault); PONG goes on.
+        frozen: Nobody gets data (a fault); PONG continues.
         opened: Connections so far.
-        on_subscribed: Told of every accepted subscription, after its books.
+        on_subscribed: Called for every accepted subscription, after its books.
     """
 
-    def __init__(self, universe: Markets, ledger: Ledger, churn: Churn, rng: random.Random) -> None:
+    def __init__(
+        self, markets: Markets, ledger: Ledger, pool: LevelPool, rng: random.Random
+    ) -> None:
         self.connections: dict[int, Connection] = {}
         self.no_books = False
         self.frozen = False
         self.opened = 0
         self.on_subscribed: Callable[[Connection], None] | None = None
-        self._universe = universe
+        self._markets = markets
         self._ledger = ledger
-        self._churn = churn
+        self._pool = pool
         self._rng = rng
-        self._listeners: dict[str, dict[int, Connection]] = {}
-        # First token of a market → who is subscribed to either; dropped on any change.
+        self._subscribers: dict[str, dict[int, Connection]] = {}
+        # First token of a market → subscribers of either token; dropped when they change.
         self._unions: dict[str, tuple[Connection, ...]] = {}
         self._dirty: dict[int, Connection] = {}
 
@@ -213,10 +213,10 @@ class Channel:
         self.connections[connection.number] = connection
         self._ledger.add("connection", event="open", connection=connection.number, ts=now)
 
-    def gone(self, connection: Connection, now: int) -> None:
-        """Forget a connection whose transport is closed."""
+    def closed(self, connection: Connection, now: int) -> None:
+        """Remove a connection whose transport is closed."""
         self.connections.pop(connection.number, None)
-        self._drop(connection, tuple(connection.tokens))
+        self._unsubscribe(connection, tuple(connection.tokens))
         code, reason, by = connection.ended or (1006, "", "client")
         self._ledger.add(
             "connection",
@@ -228,7 +228,7 @@ class Channel:
             by=by,
         )
 
-    def hear(self, connection: Connection, text: str, now: int) -> None:
+    def receive(self, connection: Connection, text: str, now: int) -> None:
         """Answer one text message of a subscriber."""
         if len(text) > SUBSCRIPTION_BYTES:
             connection.cut("subscription too large", by="server")
@@ -239,47 +239,49 @@ class Channel:
                 return
             self._control(connection, PONG_TEXT)
             return
-        asked = _decode(text)
+        message = _decode(text)
         if not connection.subscribed:
-            if asked is None or str(asked.get("type", "")).lower() != "market":
+            if message is None or str(message.get("type", "")).lower() != "market":
                 connection.close(POLICY, "invalid subscription payload", by="server")
                 return
             connection.subscribed = True
-            self._subscribe(connection, asked, now)
-        elif asked is None or asked.get("operation") not in {"subscribe", "unsubscribe"}:
+            self._subscribe(connection, message, now)
+        elif message is None or message.get("operation") not in {"subscribe", "unsubscribe"}:
             self._control(connection, INVALID)
-        elif asked["operation"] == "unsubscribe":
-            self._drop(connection, _ids(asked))
-            self._told(connection, "unsubscribe", len(_ids(asked)), now)
-        elif not _ids(asked):
-            self._control(connection, NOTHING_NEW)
+        elif message["operation"] == "unsubscribe":
+            self._unsubscribe(connection, _ids(message))
+            self._record_subscription(connection, "unsubscribe", len(_ids(message)), now)
+        elif not _ids(message):
+            self._control(connection, NO_NEW_ASSETS)
         else:
-            self._subscribe(connection, asked, now)
+            self._subscribe(connection, message, now)
 
-    def _subscribe(self, connection: Connection, asked: dict[str, Any], now: int) -> None:
-        ids = _ids(asked)
-        connection.custom = connection.custom or asked.get("custom_feature_enabled") is True
+    def _subscribe(self, connection: Connection, message: dict[str, Any], now: int) -> None:
+        ids = _ids(message)
+        connection.custom = connection.custom or message.get("custom_feature_enabled") is True
         books = []
         for token in dict.fromkeys(ids):
-            found = self._universe.by_token.get(token)
+            found = self._markets.by_token.get(token)
             if found is None or found[0].settled:
                 continue
             market, side = found
             connection.tokens.add(token)
             self._unions.pop(market.tokens[0], None)
-            self._listeners.setdefault(token, {})[connection.number] = connection
-            if token in connection.missed and self._rng.random() < RESCUED:
+            self._subscribers.setdefault(token, {})[connection.number] = connection
+            if token in connection.missed and self._rng.random() < CURED_SHARE:
                 connection.missed.discard(token)
-            if connection.hears(token):
-                books.append(book(market, side, now, self._churn, first=True))
-        self._told(connection, "subscribe", len(ids), now)
-        if asked.get("initial_dump") is not False and not (self.no_books or self.frozen):
+            if connection.receives(token):
+                books.append(book(market, side, now, self._pool, first=True))
+        self._record_subscription(connection, "subscribe", len(ids), now)
+        if message.get("initial_dump") is not False and not (self.no_books or self.frozen):
             connection.send(frame(b"[" + b",".join(books) + b"]"))
         if self.on_subscribed is not None:
             self.on_subscribed(connection)
-        self._touch(connection)
+        self._queue_flush(connection)
 
-    def _told(self, connection: Connection, event: str, count: int, now: int) -> None:
+    def _record_subscription(
+        self, connection: Connection, event: str, count: int, now: int
+    ) -> None:
         self._ledger.add(
             "connection",
             event=event,
@@ -289,44 +291,44 @@ class Channel:
             held=len(connection.tokens),
         )
 
-    def _drop(self, connection: Connection, tokens: Iterable[str]) -> None:
+    def _unsubscribe(self, connection: Connection, tokens: Iterable[str]) -> None:
         for token in tokens:
             connection.tokens.discard(token)
-            if token in self._universe.by_token:
-                self._unions.pop(self._universe.by_token[token][0].tokens[0], None)
-            heard = self._listeners.get(token)
-            if heard:
-                heard.pop(connection.number, None)
-                if not heard:
-                    del self._listeners[token]
+            if token in self._markets.by_token:
+                self._unions.pop(self._markets.by_token[token][0].tokens[0], None)
+            found = self._subscribers.get(token)
+            if found:
+                found.pop(connection.number, None)
+                if not found:
+                    del self._subscribers[token]
 
     def _control(self, connection: Connection, data: bytes) -> None:
         connection.control(data)
-        self._touch(connection)
+        self._queue_flush(connection)
 
-    def _touch(self, connection: Connection) -> None:
+    def _queue_flush(self, connection: Connection) -> None:
         self._dirty[connection.number] = connection
 
-    def listeners(self, token: str) -> list[Connection]:
-        """Return who hears a token now."""
-        heard = None if self.frozen else self._listeners.get(token)
-        return [one for one in heard.values() if one.hears(token)] if heard else []
+    def subscribers(self, token: str) -> list[Connection]:
+        """Return the connections that receive events of a token now."""
+        found = None if self.frozen else self._subscribers.get(token)
+        return [one for one in found.values() if one.receives(token)] if found else []
 
-    def tell(self, connections: Iterable[Connection], data: bytes) -> None:
-        """Queue the same bytes for all of them; for none in a freeze of everything."""
+    def send(self, connections: Iterable[Connection], data: bytes) -> None:
+        """Queue the same bytes for each; for none while everything is frozen."""
         if self.frozen:
             return
         for connection in connections:
             connection.send(data)
             self._dirty[connection.number] = connection
 
-    def of_market(self, tokens: tuple[str, str], *, custom: bool = False) -> list[Connection]:
-        """Return who hears at least one of two tokens, each once."""
+    def subscribers_of(self, tokens: tuple[str, str], *, custom: bool = False) -> list[Connection]:
+        """Return the connections that receive at least one of a market's tokens, each once."""
         if self.frozen:
             return []
         union = self._unions.get(tokens[0])
         if union is None:
-            held = [self._listeners.get(token, {}) for token in tokens]
+            held = [self._subscribers.get(token, {}) for token in tokens]
             union = tuple({**held[0], **held[1]}.values())
             self._unions[tokens[0]] = union
         return [
@@ -334,35 +336,35 @@ class Channel:
             for one in union
             if one.live
             and (one.custom or not custom)
-            and (not one.missed or _hears_one(one, tokens))
+            and (not one.missed or _receives_any(one, tokens))
         ]
 
-    def custom(self) -> list[Connection]:
-        """Return all who listen to the life of markets."""
+    def custom_subscribers(self) -> list[Connection]:
+        """Return the connections that receive the announcements of all markets."""
         if self.frozen:
             return []
         return [one for one in self.connections.values() if one.custom and one.live]
 
     def flush(self) -> None:
-        """Send all queued bytes; the ledger must have been flushed before."""
+        """Write all queued bytes; the ledger must be flushed before."""
         dirty, self._dirty = self._dirty, {}
         for connection in dirty.values():
             connection.flush()
 
 
-def _hears_one(connection: Connection, tokens: tuple[str, str]) -> bool:
-    return any(token in connection.tokens and connection.hears(token) for token in tokens)
+def _receives_any(connection: Connection, tokens: tuple[str, str]) -> bool:
+    return any(token in connection.tokens and connection.receives(token) for token in tokens)
 
 
 def _decode(text: str) -> dict[str, Any] | None:
     try:
-        asked = msgspec.json.decode(text)
+        message = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return None
-    if not isinstance(asked, dict) or not isinstance(asked.get("assets_ids"), list):
+    if not isinstance(message, dict) or not isinstance(message.get("assets_ids"), list):
         return None
-    return asked
+    return message
 
 
-def _ids(asked: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(token for token in asked["assets_ids"] if isinstance(token, str))
+def _ids(message: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(token for token in message["assets_ids"] if isinstance(token, str))

@@ -1,10 +1,9 @@
 """The events of the market channel as JSON bytes, the frames around them, and generated trades.
 
-Shapes and field order: the exchange's AsyncAPI page and recorded frames of 2026. JSON is built
-by hand because a run makes tens of thousands of events a second; `new_market` and
-`market_resolved` are rare and carry text, so those are encoded. Frames from server to client are
-never masked, so the bytes of one frame are built once for all readers. `Tape` draws each trade,
-and gives its text in the feed and its line in the ledger.
+Fields and their order are those of the exchange's AsyncAPI page and of frames recorded in 2026.
+JSON is built by hand because a run sends tens of thousands of events a second; `new_market` and
+`market_resolved` are rare and contain free text, so those are encoded. Frames from server to
+client are never masked, so the bytes of one frame are built once for all subscribers.
 """
 
 import json
@@ -15,18 +14,30 @@ from itertools import pairwise
 
 from actors.simulator.market import CENT, MIL, Market, digest, hex_id
 
-DEPTH = 6
-PRICES = {
-    CENT: tuple(f"{step / CENT:.2f}" for step in range(CENT + 1)),
-    MIL: tuple(f"{step / MIL:.3f}" for step in range(MIL + 1)),
-}
-
-
 TEXT = 0x1
 CONTINUATION = 0x0
 CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
+
+DEPTH = 6
+"""Price levels on each side of a book."""
+PRICES = {
+    CENT: tuple(f"{step / CENT:.2f}" for step in range(CENT + 1)),
+    MIL: tuple(f"{step / MIL:.3f}" for step in range(MIL + 1)),
+}
+"""Steps a dollar → the text of every price, since formatting floats costs most."""
+POOL_SIZE = 512
+
+SHARED_HASH = 0.05
+"""Share of the trades that have the transaction hash of the trade before them."""
+IDENTICAL = 0.001
+"""Share of the trades that are followed by an identical one."""
+LATE = 0.02
+LATE_MS = 150
+"""The share `LATE` of the trades carries a time that is up to so many milliseconds older."""
+COUNTED, KEPT = 4096, 1024
+"""Identical trades follow each other at once, so only the last keys are kept for counting."""
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
@@ -40,13 +51,13 @@ def frame(payload: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
     return struct.pack("!BBQ", first, 127, size) + payload
 
 
-def announcement(size: int) -> bytes:
-    """Return only the head of a text frame that promises `size` bytes."""
+def frame_header(size: int) -> bytes:
+    """Return only the header of a text frame of `size` bytes."""
     return struct.pack("!BBQ", 0x80 | TEXT, 127, size)
 
 
 def fragments(payload: bytes, pieces: int) -> bytes:
-    """Return one text message cut into `pieces` frames, at any byte, also inside a character."""
+    """Return one text message cut into `pieces` frames, even inside a character."""
     cuts = [len(payload) * piece // pieces for piece in range(pieces + 1)]
     return b"".join(
         frame(
@@ -60,112 +71,110 @@ def fragments(payload: bytes, pieces: int) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """Return a close frame with its code and its reason, at most 123 bytes of it."""
+    """Return a close frame; only the first 123 bytes of the reason are sent."""
     return frame(struct.pack("!H", code) + reason.encode()[:123], CLOSE)
 
 
-"""Steps a dollar → the text of every price, since formatting floats is what costs most."""
-CHURN = 512
-
-
-class Churn:
-    """Ready-made sizes and hashes, so that noise costs no digest each.
+class LevelPool:
+    """Sizes and hashes made in advance, so that a book event costs no digest.
 
     Args:
-        seed: What decides them.
+        seed: Decides them.
     """
 
     def __init__(self, seed: int) -> None:
         rng = random.Random(f"churn:{seed}")
-        self.sizes = [f"{rng.uniform(1, 9000):.{rng.choice((0, 1, 2, 6))}f}" for _ in range(CHURN)]
-        self.hashes = [digest("book", seed, number, size=20).hex() for number in range(CHURN)]
+        self.sizes = [
+            f"{rng.uniform(1, 9000):.{rng.choice((0, 1, 2, 6))}f}" for _ in range(POOL_SIZE)
+        ]
+        self.hashes = [digest("book", seed, number, size=20).hex() for number in range(POOL_SIZE)]
         self._at = 0
 
-    def turn(self) -> int:
-        """Return the next place in both lists."""
-        self._at = (self._at + 1) % CHURN
+    def advance(self) -> int:
+        """Return the next index into both lists."""
+        self._at = (self._at + 1) % POOL_SIZE
         return self._at
 
 
-def _levels(steps: range, ticks: int, churn: Churn) -> str:
-    prices, at = PRICES[ticks], churn.turn()
+def _levels(steps: range, ticks: int, pool: LevelPool) -> str:
+    prices, at = PRICES[ticks], pool.advance()
     return ",".join(
-        f'{{"price":"{prices[step]}","size":"{churn.sizes[(at + step) % CHURN]}"}}'
+        f'{{"price":"{prices[step]}","size":"{pool.sizes[(at + step) % POOL_SIZE]}"}}'
         for step in steps
     )
 
 
-def book(market: Market, side: int, ts: int, churn: Churn, *, first: bool = False) -> bytes:
-    """Return a book; bids rise and asks fall, so the best is the last of each.
+def book(market: Market, side: int, ts: int, pool: LevelPool, *, first: bool = False) -> bytes:
+    """Return a `book` event; bids rise and asks fall, so the best price of each is the last.
 
     Args:
         market: Whose book.
         side: 0 or 1, the token.
         ts: Exchange time, milliseconds.
-        churn: Sizes and hashes.
-        first: As it comes after a subscription, with tick size and last price.
+        pool: Sizes and hashes.
+        first: Add tick size and last price, as in the book after a subscription.
     """
-    here = market.price if side == 0 else market.ticks - market.price
-    bids = _levels(range(max(1, here - DEPTH), here), market.ticks, churn)
-    asks = _levels(range(min(market.ticks - 1, here + DEPTH), here, -1), market.ticks, churn)
-    more = ""
+    price = market.price if side == 0 else market.ticks - market.price
+    bids = _levels(range(max(1, price - DEPTH), price), market.ticks, pool)
+    asks = _levels(range(min(market.ticks - 1, price + DEPTH), price, -1), market.ticks, pool)
+    extra = ""
     if first:
-        more = (
+        extra = (
             f',"tick_size":"{1 / market.ticks:g}"'
             f',"last_trade_price":"{market.last_price[side]}"'
             + (',"version":"v2"' if market.v2 else "")
         )
     return (
         f'{{"market":"{market.condition}","asset_id":"{market.tokens[side]}","timestamp":"{ts}"'
-        f',"hash":"{churn.hashes[churn.turn()]}","bids":[{bids}],"asks":[{asks}]{more}'
+        f',"hash":"{pool.hashes[pool.advance()]}","bids":[{bids}],"asks":[{asks}]{extra}'
         f',"event_type":"book"}}'
     ).encode()
 
 
 def price_change(
-    market: Market, ts: int, offset: int, churn: Churn, *, gone: bool = False
+    market: Market, ts: int, offset: int, pool: LevelPool, *, gone: bool = False
 ) -> bytes:
-    """Return a change of one price level on both tokens, mirrored.
+    """Return a `price_change` event: one price level, mirrored on both tokens.
 
     Args:
         market: Whose books.
         ts: Exchange time, milliseconds.
-        offset: Distance of the level from the price, in steps, not 0.
-        churn: Sizes and hashes.
+        offset: Distance of the level from the price in steps, not 0; below it when negative.
+        pool: Sizes and hashes.
         gone: The level is removed (`"size":"0"`).
     """
     ticks, prices = market.ticks, PRICES[market.ticks]
     level = min(max(market.price + offset, 1), ticks - 1)
-    at = churn.turn()
-    size = "0" if gone else churn.sizes[at]
+    at = pool.advance()
+    size = "0" if gone else pool.sizes[at]
     bid, ask = max(market.price - 1, 0), min(market.price + 1, ticks)
-    one, two = ("BUY", "SELL") if offset < 0 else ("SELL", "BUY")
+    first, second = ("BUY", "SELL") if offset < 0 else ("SELL", "BUY")
     return (
         f'{{"market":"{market.condition}","price_changes":[{{"asset_id":"{market.tokens[0]}"'
-        f',"price":"{prices[level]}","size":"{size}","side":"{one}"'
-        f',"hash":"{churn.hashes[at]}","best_bid":"{prices[bid]}"'
+        f',"price":"{prices[level]}","size":"{size}","side":"{first}"'
+        f',"hash":"{pool.hashes[at]}","best_bid":"{prices[bid]}"'
         f',"best_ask":"{prices[ask]}"}},{{"asset_id":"{market.tokens[1]}"'
-        f',"price":"{prices[ticks - level]}","size":"{size}","side":"{two}"'
-        f',"hash":"{churn.hashes[at - 1]}","best_bid":"{prices[ticks - ask]}"'
+        f',"price":"{prices[ticks - level]}","size":"{size}","side":"{second}"'
+        f',"hash":"{pool.hashes[at - 1]}","best_bid":"{prices[ticks - ask]}"'
         f',"best_ask":"{prices[ticks - bid]}"}}],"timestamp":"{ts}","event_type":"price_change"}}'
     ).encode()
 
 
 def best_bid_ask(market: Market, side: int, ts: int) -> bytes:
-    """Return the best prices of one token; the spread is two steps."""
-    here = market.price if side == 0 else market.ticks - market.price
+    """Return a `best_bid_ask` event of one token; the spread is two steps."""
+    price = market.price if side == 0 else market.ticks - market.price
     prices = PRICES[market.ticks]
     return (
         f'{{"market":"{market.condition}","asset_id":"{market.tokens[side]}"'
-        f',"best_bid":"{prices[here - 1]}"'
-        f',"best_ask":"{prices[here + 1]}"'
+        f',"best_bid":"{prices[price - 1]}"'
+        f',"best_ask":"{prices[price + 1]}"'
         f',"spread":"{prices[2]}","timestamp":"{ts}"'
         f',"event_type":"best_bid_ask"}}'
     ).encode()
 
 
 def tick_size_change(market: Market, side: int, ts: int, old: int) -> bytes:
-    """Return a change of the price step of one token, from `old` steps a dollar to the present."""
+    """Return a `tick_size_change` event of one token; `old` is in steps a dollar."""
     return (
         f'{{"market":"{market.condition}","asset_id":"{market.tokens[side]}"'
         f',"old_tick_size":"{1 / old:g}","new_tick_size":"{1 / market.ticks:g}"'
@@ -174,7 +183,7 @@ def tick_size_change(market: Market, side: int, ts: int, old: int) -> bytes:
 
 
 def new_market(market: Market, ts: int) -> bytes:
-    """Return the broadcast of a new market; `game_start_time` is a string, often empty."""
+    """Return a `new_market` event; `game_start_time` is a string, often empty."""
     return json.dumps(
         {
             "id": market.gamma_id,
@@ -211,7 +220,10 @@ def new_market(market: Market, ts: int) -> bytes:
 
 
 def market_resolved(market: Market, ts: int) -> bytes:
-    """Return the resolution event; both winner fields are empty for a split (never recorded)."""
+    """Return a `market_resolved` event.
+
+    For a split both winner fields are empty: an assumption, no such event was recorded yet.
+    """
     winner = market.winner
     if market.odd == "wrong_hint" and winner is not None:
         winner = 1 - winner
@@ -232,15 +244,9 @@ def market_resolved(market: Market, ts: int) -> bytes:
     ).encode()
 
 
-SHARED_HASH = 0.05
-IDENTICAL = 0.001
-LATE = 0.02
-LATE_MS = 150
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One trade. `n` counts all trades of the run from 1, `occurrence` identical ones from 1."""
+    """One trade; `n` counts all trades of a run from 1, `occurrence` identical ones from 1."""
 
     n: int
     token: str
@@ -264,13 +270,16 @@ class Trade:
         ).encode()
 
 
-class Tape:
-    """Draws prints one after the other; every number it gives is used once.
+class TradeGenerator:
+    """Draws and numbers the trades of a run.
 
     Args:
-        seed: What decides the hashes.
-        run: The run they belong to.
-        rng: Where chance comes from.
+        seed: Decides the hashes.
+        run: Number of the run.
+        rng: Source of chance.
+
+    Attributes:
+        n: Number of the last trade; every number is used once.
     """
 
     def __init__(self, seed: int, run: int, rng: random.Random) -> None:
@@ -282,17 +291,17 @@ class Tape:
         self.n = 0
 
     def draw(self, market: Market, side: int, now: int) -> tuple[Trade, ...]:
-        """Print one trade of a market, seldom with an identical one behind it.
+        """Draw one trade of a market, seldom followed by an identical one.
 
         Args:
-            market: Whose price moves a step, perhaps.
+            market: Its price may move by a step.
             side: 0 or 1, the token.
-            now: Wall clock, milliseconds; a few trades carry a slightly older time.
+            now: Wall clock, milliseconds.
         """
-        self._walk(market)
+        self._move_price(market)
         rng = self._rng
         ts = now - rng.randint(1, LATE_MS) if rng.random() < LATE else now
-        first = self.make(
+        first = self.create(
             market,
             side,
             ts=ts,
@@ -302,12 +311,12 @@ class Tape:
         )
         if rng.random() >= IDENTICAL:
             return (first,)
-        return (first, self.again(first))
+        return (first, self.repeat(first))
 
-    def make(
+    def create(
         self, market: Market, side: int, *, ts: int, price: str, size: str, taker: str
     ) -> Trade:
-        """Number a trade; its time never steps back on its own token."""
+        """Return a trade with the next number; its time never goes back on its own token."""
         self.n += 1
         ts = max(ts, market.last_ts[side])
         market.last_ts[side] = ts
@@ -328,26 +337,25 @@ class Tape:
         )
         return replace(trade, occurrence=self._count(trade))
 
-    def again(self, trade: Trade) -> Trade:
-        """Return a trade identical to this one, with a number of its own."""
+    def repeat(self, trade: Trade) -> Trade:
+        """Return an identical trade with the next number."""
         self.n += 1
         return replace(trade, n=self.n, occurrence=self._count(trade))
 
     def _count(self, trade: Trade) -> int:
-        """Count identical trades; one hash lives for moments, so old keys are dropped."""
-        if len(self._seen) > 4096:
-            keep = list(self._seen.items())[-1024:]
-            self._seen = dict(keep)
+        """Return how many identical trades there were, with this one."""
+        if len(self._seen) > COUNTED:
+            self._seen = dict(list(self._seen.items())[-KEPT:])
         key = (trade.token, trade.price, trade.size, trade.side, str(trade.ts), trade.hash)
         self._seen[key] = self._seen.get(key, 0) + 1
         return self._seen[key]
 
-    def _walk(self, market: Market) -> None:
+    def _move_price(self, market: Market) -> None:
         step = self._rng.choice((-1, 0, 0, 0, 1))
         market.price = min(max(market.price + step, 2), market.ticks - 2)
 
     def _size(self) -> str:
-        """Draw a size as the exchange shows it: often 0.02, often whole, up to 6 decimals."""
+        """Draw a size like those of the exchange: often 0.02, often whole, up to 6 decimals."""
         rng = self._rng
         kind = rng.random()
         if kind < 0.16:
@@ -357,8 +365,8 @@ class Tape:
         return f"{rng.uniform(0.1, 4000):.{rng.randint(1, 6)}f}"
 
 
-def finer(market: Market) -> int | None:
-    """Change the price step near the edges; gives the steps a dollar before, if it changed."""
+def refine_tick(market: Market) -> int | None:
+    """Make the price step finer near 0 and 1; return the old steps a dollar if it changed."""
     share = market.price / market.ticks
     if market.ticks == CENT and not 0.04 <= share <= 0.96:
         market.ticks, market.price = MIL, market.price * 10

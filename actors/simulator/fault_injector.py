@@ -1,7 +1,7 @@
-"""Apply faults to connections and sources, and write each into the ledger.
+"""Inject faults into connections and sources, and write each to the ledger.
 
-Among them is garbage that no subscriber should fail on: text that is not JSON, trades that
-cannot be, unknown events.
+One of them is garbage that no subscriber may fail on: text that is not JSON, impossible trades,
+unknown events.
 """
 
 import random
@@ -10,28 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from actors.simulator.channel import Channel, Connection
-from actors.simulator.events import Churn, book, frame
+from actors.simulator.events import LevelPool, book, frame
 from actors.simulator.faults import LASTING, ActiveFaults, Fault
 from actors.simulator.ledger import Ledger
 from actors.simulator.markets import Markets
 
 FILLER = b" " * 65_536
-DROP_S = 1.0
+DRIP_S = 1.0
 BUSIEST = 10
-
+"""A missed token is one of so many of the busiest."""
 
 BAD_HASH = "0x" + "bad0" * 16
 BAD_TEXT = frame(b'{"event_type":"last_trade_price","asset_id":"\xff\xfe"}')
-"""A text frame that is not UTF-8; a strict reader has to end the connection."""
+"""A text frame that is not UTF-8; RFC 6455 has a client fail the connection."""
 BAD_FRAME = b"\x83\x02??"
 """A frame with an opcode that RFC 6455 reserves."""
 
 
 def garbage_pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
-    """Return one text frame for each kind of rubbish, aimed at a real token.
+    """Return one text frame for each kind of garbage, with the ids of a real market.
 
-    Each bad trade has exactly one thing wrong with it, and the transaction
-    hash BAD_HASH, so that none can be taken for one of the ledger's.
+    Each bad trade has exactly one wrong field, and the transaction hash BAD_HASH (unless that is
+    the wrong field), so that none can be mistaken for a trade of the ledger.
     """
     good = {
         "market": f'"{condition}"',
@@ -67,7 +67,7 @@ def garbage_pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         {"transaction_hash": "7"},
     )
     trades = [_object({**good, **change}) for change in wrong]
-    too_dear = _object({**good, "price": '"2"'})
+    price_above_1 = _object({**good, "price": '"2"'})
     texts = [
         "<html>502 Bad Gateway</html>",
         '{"event_type":"last_trade_price","asset_id":',
@@ -77,7 +77,7 @@ def garbage_pieces(token: str, condition: str, ts: int) -> tuple[bytes, ...]:
         "[null,1,{}]",
         f'{{"event_type":"moon_phase","asset_id":"{token}","phase":"full"}}',
         "[" * 5000,
-        f'[{too_dear},{{"event_type":"moon_phase"}}]',
+        f'[{price_above_1},{{"event_type":"moon_phase"}}]',
         *trades,
     ]
     return tuple(frame(text.encode()) for text in texts)
@@ -89,7 +89,7 @@ def _object(fields: dict[str, str | None]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Injection:
-    """What a fault brings upon each connection it hits, and when."""
+    """The values of a fault and its time, for each connection that it hits."""
 
     values: dict[str, float]
     now: float
@@ -97,42 +97,42 @@ class _Injection:
 
 
 class FaultInjector:
-    """Faults on schedule and on request.
+    """Injects faults on schedule and on request.
 
     Args:
         schedule: Ordered by `at`.
-        universe: The markets.
+        markets: The markets.
         channel: The subscribers.
-        ledger: What happened.
-        churn: Sizes and hashes of books.
-        rng: Chooses who is hit.
+        ledger: Gets every fault.
+        pool: Sizes and hashes of books.
+        rng: Chooses the connections that are hit.
 
     Attributes:
-        weather: The lasting faults, for the HTTP sides and the handshake.
+        active: The lasting faults in force, for HTTP sources and handshakes.
         counts: Faults so far, by kind.
     """
 
     def __init__(
         self,
         schedule: Sequence[Fault],
-        universe: Markets,
+        markets: Markets,
         channel: Channel,
         ledger: Ledger,
-        churn: Churn,
+        pool: LevelPool,
         rng: random.Random,
     ) -> None:
-        self._churn = churn
-        self.weather = ActiveFaults()
+        self._pool = pool
+        self.active = ActiveFaults()
         self.counts: Counter[str] = Counter()
         self._schedule = deque(schedule)
-        self._universe = universe
+        self._markets = markets
         self._channel = channel
         self._ledger = ledger
         self._rng = rng
         self._frozen: dict[Connection, float] = {}
         self._dripping: list[Connection] = []
-        self._next_drop = 0.0
-        self._blows: dict[str, Callable[[Connection, _Injection], None]] = {
+        self._next_drip = 0.0
+        self._actions: dict[str, Callable[[Connection, _Injection], None]] = {
             "drop": lambda one, _: one.cut("fault: drop", by="fault"),
             "close": self._close,
             "freeze": self._freeze,
@@ -146,7 +146,7 @@ class FaultInjector:
         }
 
     def turn(self, elapsed: float, now: float, wall: int) -> None:
-        """Do what the schedule says, and let pass what has lasted long enough.
+        """Inject what is due by the schedule, and end what has lasted long enough.
 
         Args:
             elapsed: Seconds since the start.
@@ -154,41 +154,41 @@ class FaultInjector:
             wall: Milliseconds since 1970.
         """
         while self._schedule and self._schedule[0].at <= elapsed:
-            self.strike(self._schedule.popleft(), now, wall)
-        self._channel.no_books = self.weather.rages("no_books", now) is not None
-        self._channel.frozen = self.weather.rages("freeze_all", now) is not None
+            self.inject(self._schedule.popleft(), now, wall)
+        self._channel.no_books = self.active.value("no_books", now) is not None
+        self._channel.frozen = self.active.value("freeze_all", now) is not None
         for one, until in tuple(self._frozen.items()):
             if until <= now:
                 del self._frozen[one]
                 one.freeze(frozen=False)
-        if now >= self._next_drop:
-            self._next_drop = now + DROP_S
+        if now >= self._next_drip:
+            self._next_drip = now + DRIP_S
             self._dripping = [one for one in self._dripping if not one.ended]
             for one in self._dripping:
-                one.fall()
+                one.drip_next()
 
-    def strike(self, fault: Fault, now: float, wall: int, *, at: int | None = None) -> list[int]:
+    def inject(self, fault: Fault, now: float, wall: int, *, at: int | None = None) -> list[int]:
         """Apply a fault and return the numbers of the connections that it hit.
 
         Args:
             fault: Which.
             now: Monotonic seconds.
             wall: Milliseconds since 1970.
-            at: Number of the connection to hit, or None for chance.
+            at: Number of the connection to hit; None chooses at random.
         """
         self.counts[fault.kind] += 1
         if fault.kind in LASTING:
-            self.weather.begin(fault, now)
-            self._note(fault, wall)
+            self.active.start(fault, now)
+            self._record(fault, wall)
             return []
         hit = self._choose(fault, at)
-        self._note(fault, wall, connections=[one.number for one in hit])
-        # The ledger goes first, as always: some faults write at once.
+        self._record(fault, wall, connections=[one.number for one in hit])
+        # Some faults write at once, and the ledger must be written before any socket.
         self._ledger.flush()
         self._channel.flush()
-        blow = _Injection(values=fault.values, now=now, wall=wall)
+        injection = _Injection(values=fault.values, now=now, wall=wall)
         for one in hit:
-            self._blows[fault.kind](one, blow)
+            self._actions[fault.kind](one, injection)
         return [one.number for one in hit]
 
     def _choose(self, fault: Fault, at: int | None) -> list[Connection]:
@@ -198,57 +198,59 @@ class FaultInjector:
         count = int(fault.values["count"])
         return self._rng.sample(live, min(count, len(live)))
 
-    def _note(self, fault: Fault, wall: int, **more: object) -> None:
+    def _record(self, fault: Fault, wall: int, **more: object) -> None:
         self._ledger.add("fault", fault=fault.kind, values=fault.values, ts=wall, **more)
 
-    def _close(self, one: Connection, blow: _Injection) -> None:
-        one.close(int(blow.values["code"]), "fault: close", by="fault")
+    def _close(self, one: Connection, injection: _Injection) -> None:
+        one.close(int(injection.values["code"]), "fault: close", by="fault")
 
-    def _freeze(self, one: Connection, blow: _Injection) -> None:
+    def _freeze(self, one: Connection, injection: _Injection) -> None:
         one.freeze(frozen=True)
-        if blow.values["seconds"]:
-            self._frozen[one] = blow.now + blow.values["seconds"]
+        if injection.values["seconds"]:
+            self._frozen[one] = injection.now + injection.values["seconds"]
 
-    def _miss_token(self, one: Connection, blow: _Injection) -> None:
+    def _miss_token(self, one: Connection, injection: _Injection) -> None:
         token = self._token(one)
         one.missed.add(token)
-        self._ledger.add("miss_token", connection=one.number, token=token, ts=blow.wall)
+        self._ledger.add("miss_token", connection=one.number, token=token, ts=injection.wall)
 
-    def _garbage(self, one: Connection, blow: _Injection) -> None:
+    def _garbage(self, one: Connection, injection: _Injection) -> None:
         token = self._token(one)
-        condition = self._universe.by_token[token][0].condition
-        self._litter(one, garbage_pieces(token, condition, blow.wall), blow)
+        condition = self._markets.by_token[token][0].condition
+        self._send_garbage(one, garbage_pieces(token, condition, injection.wall), injection)
 
-    def _bad_text(self, one: Connection, blow: _Injection) -> None:
-        self._litter(one, (BAD_TEXT,), blow)
+    def _bad_text(self, one: Connection, injection: _Injection) -> None:
+        self._send_garbage(one, (BAD_TEXT,), injection)
 
-    def _half_frame(self, one: Connection, blow: _Injection) -> None:
-        one.half_frame(self._book(one, blow))
+    def _half_frame(self, one: Connection, injection: _Injection) -> None:
+        one.half_frame(self._book(one, injection))
 
-    def _drip(self, one: Connection, blow: _Injection) -> None:
-        one.drip(self._book(one, blow))
+    def _drip(self, one: Connection, injection: _Injection) -> None:
+        one.drip(self._book(one, injection))
         self._dripping.append(one)
 
-    def _oversize(self, one: Connection, blow: _Injection) -> None:
-        one.oversize(int(blow.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
+    def _oversize(self, one: Connection, injection: _Injection) -> None:
+        one.oversize(int(injection.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
 
-    def _book(self, one: Connection, blow: _Injection) -> bytes:
-        market, side = self._universe.by_token[self._token(one)]
-        return book(market, side, blow.wall, self._churn)
+    def _book(self, one: Connection, injection: _Injection) -> bytes:
+        market, side = self._markets.by_token[self._token(one)]
+        return book(market, side, injection.wall, self._pool)
 
     def _token(self, one: Connection) -> str:
-        """Choose a token of a connection: one of the busiest that still trade, if there is one."""
-        # A token that nobody is told of any more would just be a quiet one.
+        """Choose a token of a connection, one of the busiest that still trade if there is one."""
+        # A token missed on every connection could not be told from a quiet one.
         missed = {token for other in self._channel.connections.values() for token in other.missed}
         held = sorted(one.tokens - missed) or sorted(one.tokens)
-        markets = {token: self._universe.by_token[token][0] for token in held}
+        markets = {token: self._markets.by_token[token][0] for token in held}
         busy = [token for token in held if not markets[token].ended] or held
         busy.sort(key=lambda token: -markets[token].volume)
         return self._rng.choice(busy[:BUSIEST])
 
-    def _litter(self, one: Connection, rubbish: Sequence[bytes], blow: _Injection) -> None:
-        self._ledger.add("garbage", connection=one.number, frames=len(rubbish), ts=blow.wall)
+    def _send_garbage(
+        self, one: Connection, pieces: Sequence[bytes], injection: _Injection
+    ) -> None:
+        self._ledger.add("garbage", connection=one.number, frames=len(pieces), ts=injection.wall)
         self._ledger.flush()
-        for piece in rubbish:
+        for piece in pieces:
             one.send(piece)
         one.flush()

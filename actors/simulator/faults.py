@@ -1,14 +1,14 @@
 """Faults: their grammar, and which of the lasting ones are in force.
 
-`AT:KIND[:VALUE[:VALUE]]`, AT in seconds from the start. See FAULTS for the
-meaning and the default of each value, and docs/reference/simulator.md for the words.
+`AT:KIND[:VALUE[:VALUE]]`, AT in seconds from the start. FAULTS has the name and the default of
+each value, docs/reference/simulator.md what each fault does.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 FAULTS: dict[str, dict[str, float]] = {
-    # on connections, chosen by chance
+    # on connections chosen at random
     "drop": {"count": 1},
     "close": {"code": 1011, "count": 1},
     "freeze": {"count": 1, "seconds": 0},
@@ -19,7 +19,7 @@ FAULTS: dict[str, dict[str, float]] = {
     "drip": {"count": 1},
     "oversize": {"count": 1, "mebibytes": 64},
     "bad_frame": {"count": 1},
-    # on everything, for a time
+    # on everything, for some seconds
     "freeze_all": {"seconds": 10},
     "no_books": {"seconds": 10},
     "reject_ws": {"seconds": 10, "status": 429},
@@ -42,7 +42,7 @@ LASTING = frozenset(kind for kind, values in FAULTS.items() if "count" not in va
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. `at` is in seconds from the start; `values` are complete, by name."""
+    """One fault: `at` in seconds from the start, `values` by name, with the defaults."""
 
     at: float
     kind: str
@@ -50,20 +50,20 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """Read `AT:KIND[:VALUE[:VALUE]]`.
+    """Return the fault that `AT:KIND[:VALUE[:VALUE]]` describes.
 
     Raises:
-        ValueError: With a line for people.
+        ValueError: The text is wrong; the message is one line for people.
     """
     at, _, rest = text.partition(":")
     return make_fault(rest, at=_number(at, text))
 
 
 def make_fault(text: str, named: Mapping[str, float] | None = None, *, at: float = 0.0) -> Fault:
-    """Read `KIND[:VALUE[:VALUE]]`, with values by name beside it.
+    """Return the fault that `KIND[:VALUE[:VALUE]]` and the named values describe.
 
     Raises:
-        ValueError: With a line for people.
+        ValueError: The text is wrong; the message is one line for people.
     """
     kind, *given = text.split(":")
     if kind not in FAULTS:
@@ -90,17 +90,17 @@ def _number(text: str, whole: str) -> float:
 
 
 class ActiveFaults:
-    """The lasting faults in force; time is passed in, monotonic seconds."""
+    """The lasting faults in force; `now` is monotonic seconds."""
 
     def __init__(self) -> None:
         self._until: dict[str, tuple[float, float]] = {}
 
-    def begin(self, fault: Fault, now: float) -> None:
-        """Put a lasting fault in force, or make it longer."""
+    def start(self, fault: Fault, now: float) -> None:
+        """Put a lasting fault in force from now on; 0 seconds end it."""
         seconds, *more = fault.values.values()
         self._until[fault.kind] = (now + seconds, more[0] if more else 0.0)
 
-    def rages(self, kind: str, now: float) -> float | None:
-        """Return the second value of a fault in force (0 when it has none), else None."""
+    def value(self, kind: str, now: float) -> float | None:
+        """Return the second value of a fault in force, 0 when it has none; else None."""
         until, value = self._until.get(kind, (0.0, 0.0))
         return value if now < until else None

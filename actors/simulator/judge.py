@@ -1,14 +1,14 @@
-"""Hold the simulator's ledger against the database, trade by trade and outcome by outcome.
+"""Compare the ledger with the database, trade by trade and outcome by outcome.
 
-In the spirit of Jepsen's set checker. It reads public relations only, so any
-change that breaks a promise of the tracker shows here:
+Like the set checker of Jepsen. It reads public relations only, so that every change that breaks
+a promise of the tracker is found here:
 
 - *missing*: sent, absent, and not inside a recorded gap;
-- *in gaps*: sent, absent, inside a recorded gap: announced, not pretended;
+- *in gaps*: sent, absent, inside a recorded gap: the loss is known;
 - *unwatched*: sent, absent, at a time when the token was not wanted;
 - *duplicates*: stored more often than sent;
 - *unexpected*: stored, never sent;
-- *uncovered*: absent although `coverage` claims the time: a lie, whatever else holds.
+- *uncovered*: absent although `coverage` claims the time; counted in *missing* as well.
 """
 
 import json
@@ -30,7 +30,7 @@ TRADE_KINDS = ("trade", "print")
 
 @dataclass(frozen=True)
 class Judgement:
-    """The comparison; every count is in trades, but for the resolutions."""
+    """The result of a comparison, counted in trades; `resolved_…` in markets."""
 
     sent: int
     stored: int
@@ -61,7 +61,7 @@ class Judgement:
 
 
 def ledger_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Return the ledger's objects; a last line cut by a kill is left out."""
+    """Yield the lines of a ledger as objects; an unfinished last line is left out."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.endswith("\n"):
@@ -131,7 +131,7 @@ def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key
 
 
 def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
-    """Return where the time of each absent trade lies."""
+    """Return how many absent trades lie in covered time, in gaps, and in neither."""
     fates: Counter[str] = Counter()
     by_token: dict[str, list[tuple[datetime, int]]] = {}
     for (token, ms, *_), count in absent.items():
@@ -164,7 +164,11 @@ def _ranges(
 
 
 def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
-    """A time that is neither covered nor a gap is unwatched only outside all watching."""
+    """Return what the time of an absent trade is.
+
+    A time that is neither covered nor in a gap is `unwatched` only before the first and after
+    the last of both; between them it is `missing`.
+    """
     if any(start <= at < end for start, end in covered):
         return "uncovered"
     if any(start <= at < end for start, end in gaps):

@@ -1,10 +1,9 @@
-"""The ledger: what was really sent and really decided, one JSON object a line.
+"""The ledger: what was sent and decided, one JSON object a line.
 
-`ledger.jsonl` is only ever appended to. Lines of one turn of the exchange are
-written with one `write` before any of that turn's bytes go to a socket, so a
-trade that somebody received is in the ledger even after kill -9. A torn last
-line (power loss) is closed by a newline when the file is opened again, and
-skipped by readers. Fields: docs/reference/simulator.md.
+`ledger.jsonl` is only appended to. The lines of a turn are written with one `write` before any
+byte of that turn goes to a socket, so that a trade that somebody received is in the ledger even
+after kill -9. An unfinished last line (power loss) is ended by a newline when the file is opened
+again, and skipped by readers. Fields: docs/reference/simulator.md.
 """
 
 import os
@@ -22,7 +21,7 @@ class Ledger:
     """An open ledger.
 
     Args:
-        directory: Made when it is not there.
+        directory: Made when it does not exist.
 
     Raises:
         OSError: The directory or file cannot be written.
@@ -42,7 +41,7 @@ class Ledger:
         self._lines.append(msgspec.json.encode({"kind": kind, **fields}))
 
     def flush(self) -> None:
-        """Write what was added, as whole lines."""
+        """Write the added lines."""
         if not self._lines:
             return
         data = memoryview(b"\n".join(self._lines) + b"\n")
@@ -57,7 +56,7 @@ class Ledger:
 
 
 def history(path: Path) -> Iterator[dict[str, Any]]:
-    """Return the lines of kind run, market and outcome, oldest first; torn lines are skipped."""
+    """Yield the lines of kind run, market and outcome, oldest first, without unfinished ones."""
     with path.open("rb") as lines:
         for line in lines:
             if line.startswith(_KEPT):

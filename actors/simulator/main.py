@@ -1,4 +1,4 @@
-"""Starts a world, says where it is, and ends it cleanly."""
+"""Start the simulator, print its addresses, and stop it cleanly."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
 from actors.simulator.replay import Unreadable
 from actors.simulator.server import Server, serve
-from actors.simulator.world import TURN_S, World
+from actors.simulator.simulation import TURN_S, Simulation
 
 EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
 PR_SET_PDEATHSIG = 1
@@ -24,7 +24,7 @@ BACKLOG = 4096
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the simulator; gives the exit code (0, 74 input and output, 78 options)."""
+    """Run the simulator and return the exit code (0, 74 input and output, 78 options)."""
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         if options.die_with_parent:
@@ -39,12 +39,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(line: str, code: int) -> int:
-    print(f"tracker-simulator: {line}", file=sys.stderr)  # noqa: T201 - the person's one line
+    print(f"tracker-simulator: {line}", file=sys.stderr)  # noqa: T201 - one line for people
     return code
 
 
-def _say(**fields: object) -> None:
-    """Print one JSON line; a reader that is gone is no reason to fail."""
+def _print_line(**fields: object) -> None:
+    """Print one JSON line; go on without output when nobody reads it any more."""
     try:
         sys.stdout.buffer.write(msgspec.json.encode(fields) + b"\n")
         sys.stdout.buffer.flush()
@@ -53,7 +53,7 @@ def _say(**fields: object) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to end us when the thread that started us ends."""
+    """Ask the kernel to end this process when the thread that started it ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
@@ -64,18 +64,18 @@ async def _run(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # The port comes first: a run that cannot be had must not be in the ledger.
+    # The port comes first: a run that cannot start must not be in the ledger.
     listening = socket.create_server((options.host, options.port), backlog=BACKLOG)
     try:
-        world = World(options)
+        simulation = Simulation(options)
     except BaseException:
         listening.close()
         raise
-    site = Server(world)
-    add_admin(site.app, world)
-    runner = await serve(site.app, listening)
+    server = Server(simulation)
+    add_admin(server.app, simulation)
+    runner = await serve(server.app, listening)
     place = f"{options.host}:{listening.getsockname()[1]}"
-    _say(
+    _print_line(
         ready=True,
         ws_url=f"ws://{place}/ws/market",
         gamma_url=f"http://{place}/gamma",
@@ -83,27 +83,27 @@ async def _run(options: Options) -> int:
         data_url=f"http://{place}/data",
         rpc_url=f"http://{place}/rpc",
         admin_url=f"http://{place}/admin",
-        ledger=str(world.ledger.path),
-        run=world.run,
+        ledger=str(simulation.ledger.path),
+        run=simulation.run,
         pid=os.getpid(),
     )
     try:
-        await _live(world, stop)
+        await _turn_until_stopped(simulation, stop)
     finally:
-        for one in tuple(world.channel.connections.values()):
+        for one in tuple(simulation.channel.connections.values()):
             one.close(1001, "going away", by="server")
-        world.exchange.flush()
+        simulation.exchange.flush()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(runner.cleanup(), CLEANUP_S)
-        world.ledger.add("summary", **world.summary(), ts=world.wall())
-        world.ledger.close()
-    _say(**world.summary())
+        simulation.ledger.add("summary", **simulation.summary(), ts=simulation.wall())
+        simulation.ledger.close()
+    _print_line(**simulation.summary())
     return EXIT_OK
 
 
-async def _live(world: World, stop: asyncio.Event) -> None:
-    """Turn the world until it is told to stop or its time is over."""
-    end = world.options.duration
-    while not stop.is_set() and (end is None or world.elapsed < end):
-        world.turn()
+async def _turn_until_stopped(simulation: Simulation, stop: asyncio.Event) -> None:
+    """Turn until a signal comes or the duration is over."""
+    end = simulation.options.duration
+    while not stop.is_set() and (end is None or simulation.elapsed < end):
+        simulation.turn()
         await asyncio.sleep(TURN_S)

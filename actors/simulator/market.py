@@ -1,34 +1,34 @@
-"""One market of the simulator: its ids, its planned life, and how each source describes it.
+"""One market of the simulator: its ids, its planned lifetime, and how each source describes it.
 
-Ids: a seed and a run decide all names (tokens, conditions, hashes). The same seed and run give
-the same names on every machine and Python; another run of the same seed gives other names, so
-two runs never collide in one database.
+Ids: a seed and a run decide all ids (tokens, conditions, hashes), alike on every machine and
+Python. Another run of the same seed has other ids, so that two runs never collide in one
+database.
 
-Fates (the ways of ending that were seen on the real exchange); a life is planned in full when
-the market is made:
+Fates are the ways of ending that were seen on the real exchange. The whole lifetime is planned
+when the market is made:
 
-clean           end, proposed, resolved; every source says so after its own lag
+clean           end, proposed, resolved; every source shows it after its own lag
 split           resolved 50/50: CLOB shows no winner, the others two halves
-proposed_first  proposed at 0.9995 while it is open and trading on, then resolved
+proposed_first  proposed at 0.9995 while it still trades, then resolved
 disputed        proposed for the wrong side, disputed, proposed again, resolved
 early_close     closed and priced 1/0 seconds before it is resolved
-no_status       closed and priced 1/0, but Gamma never gives a UMA status
+no_status       closed and priced 1/0, but Gamma never shows a UMA status
 stuck           proposed at 0.5/0.5 and never final
 long            does not end within its run
 
-Oddities (how sources were seen, or must be feared, to describe a market wrongly):
+Oddities are ways in which a source describes a market wrongly; some were seen, others may come:
 
 stale           every third answer of a source shows what was true a second lag ago
 reordered       the CLOB names the tokens in the other order
 texts           numbers as strings where they are numbers elsewhere, lists not inside strings
 wrong_echo      the CLOB answers with another market
 wrong_hint      `market_resolved` names the loser
-no_prices       Gamma is final and gives no prices
-empty_tokens    Gamma forgets the tokens of a market that closed
-three_outcomes  Gamma gives a third outcome once it closed
+no_prices       Gamma is final and shows no prices
+empty_tokens    Gamma shows no tokens of a market that closed
+three_outcomes  Gamma shows a third outcome once it closed
 scalar          paid out in parts: neither a winner nor a split
 zero            closed and priced 0/0, never paid out
-contradicted_…  that source, once final, names the other side for ever
+contradicted_…  that source, once final, names the other side forever
 """
 
 import json
@@ -39,15 +39,6 @@ from typing import Any
 
 import msgspec
 
-UNDECIDED = frozenset({"scalar", "zero"})
-MUTED = {
-    "wrong_echo": "clob",
-    "no_prices": "gamma",
-    "empty_tokens": "gamma",
-    "three_outcomes": "gamma",
-}
-
-
 SOURCES = ("gamma", "clob", "data", "chain")
 FATES = {
     "clean": 60,
@@ -57,8 +48,41 @@ FATES = {
     "early_close": 8,
     "no_status": 4,
 }
+"""Fate that ends → its weight in a draw."""
 ENDLESS = ("stuck", "long")
 NEVER = 2**62
+
+CONTRADICTED = "contradicted_"
+ODDITIES = (
+    "stale",
+    "reordered",
+    "texts",
+    "wrong_echo",
+    "wrong_hint",
+    "no_prices",
+    "empty_tokens",
+    "three_outcomes",
+    "scalar",
+    "zero",
+    "contradicted_gamma",
+    "contradicted_clob",
+    "contradicted_data",
+    "contradicted_chain",
+)
+UNDECIDED = frozenset({"scalar", "zero"})
+"""Oddities that leave a market without a true outcome."""
+MUTED = {
+    "wrong_echo": "clob",
+    "no_prices": "gamma",
+    "empty_tokens": "gamma",
+    "three_outcomes": "gamma",
+}
+"""Oddity → the source whose final answer cannot be used."""
+SCALAR = ("0.584", "0.416")
+
+CENT = 100
+MIL = 1000
+"""Price steps per dollar: of most markets, and near the edges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +99,16 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
-    """When what happens, in wall-clock milliseconds; NEVER when it does not.
+class Lifetime:
+    """The planned dates of a market in wall-clock milliseconds, NEVER for what does not happen.
 
     Attributes:
-        announced: `new_market` is broadcast; 0 when it was there before the run.
+        announced: `new_market` is broadcast; 0 when it existed before the run.
         trades: The first trade may come.
         ends: The last trade may come; also what `endDate` says.
-        stages: (when, UMA word, side that is proposed or None), in order.
-        closed: Trading is closed in the view without lag.
-        reported: The payout stands on the chain; cannot change any more.
+        stages: (when, UMA status, proposed side or None), in order.
+        closed: Sources show the market as closed, after their lag.
+        reported: The payout is on the chain and final.
         lags: Source → its delay.
     """
 
@@ -96,17 +120,17 @@ class Life:
     reported: int
     lags: dict[str, int]
 
-    def stage(self, at: int) -> tuple[str, int | None]:
-        """Return the UMA word and the proposed side at a time; the word is empty before."""
-        word: tuple[str, int | None] = ("", None)
-        for when, name, side in self.stages:
+    def stage_at(self, at: int) -> tuple[str, int | None]:
+        """Return the UMA status and the proposed side at a time; empty and None before any."""
+        stage: tuple[str, int | None] = ("", None)
+        for when, status, side in self.stages:
             if when <= at:
-                word = (name, side)
-        return word
+                stage = (status, side)
+        return stage
 
-    def words(self, at: int) -> tuple[str, ...]:
-        """Return all UMA words up to a time, oldest first."""
-        return tuple(name for when, name, _ in self.stages if when <= at)
+    def statuses(self, at: int) -> tuple[str, ...]:
+        """Return all UMA statuses up to a time, oldest first."""
+        return tuple(status for when, status, _ in self.stages if when <= at)
 
 
 def draw_fate(rng: random.Random) -> str:
@@ -114,17 +138,17 @@ def draw_fate(rng: random.Random) -> str:
     return rng.choices(tuple(FATES), tuple(FATES.values()))[0]
 
 
-def plan_life(
+def plan_lifetime(
     fate: str, winner: int | None, times: tuple[int, int, int], pace: Pace, rng: random.Random
-) -> Life:
-    """Plan a life.
+) -> Lifetime:
+    """Return the planned lifetime of a market.
 
     Args:
         fate: One of FATES or ENDLESS.
         winner: Side that will win, or None for a split.
         times: (announced, first trade, end).
         pace: How fast it settles.
-        rng: Where chance comes from.
+        rng: Source of chance.
     """
     announced, trades, ends = times
     unit = pace.settle
@@ -152,7 +176,7 @@ def plan_life(
             closed = ends + unit // 4
             reported += 2 * unit
         stages.append((reported, "resolved", winner))
-    return Life(
+    return Lifetime(
         announced=announced,
         trades=trades,
         ends=ends,
@@ -163,20 +187,20 @@ def plan_life(
     )
 
 
-def final_times(fate: str, life: Life, *, v2: bool) -> dict[str, int]:
-    """Return source → when its final word is to be seen; sources that never say one are absent."""
-    if life.reported == NEVER:
+def final_times(fate: str, lifetime: Lifetime, *, v2: bool) -> dict[str, int]:
+    """Return source → when it shows the final outcome; sources that never do are absent."""
+    if lifetime.reported == NEVER:
         return {}
     silent = {"clob"} if fate == "split" else set()
     if fate == "no_status" or v2:
         silent.add("gamma")
     if v2:
         silent.add("chain")
-    return {name: life.reported + life.lags[name] for name in SOURCES if name not in silent}
+    return {name: lifetime.reported + lifetime.lags[name] for name in SOURCES if name not in silent}
 
 
 def digest(*parts: object, size: int = 32) -> bytes:
-    """Return `size` bytes that depend on all parts and on nothing else."""
+    """Return `size` bytes that depend on the parts alone."""
     return blake2b("|".join(map(str, parts)).encode(), digest_size=size).digest()
 
 
@@ -198,13 +222,8 @@ def gamma_id(run: int, index: int) -> str:
 
 
 def hex_id(*parts: object, size: int = 32) -> str:
-    """Return `0x` and the hexadecimal digits of a digest, as hashes on the wire have them."""
+    """Return `0x` and the hexadecimal digits of a digest."""
     return f"0x{digest(*parts, size=size).hex()}"
-
-
-"""Oddity → the source whose final word cannot be used."""
-CENT = 100
-MIL = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -212,15 +231,15 @@ class Market:
     """A market with two tokens.
 
     Attributes:
-        run: The run that made it.
-        ticks: Price steps per dollar: 100, or 1000 near the edges.
+        run: Number of the run that made it.
+        ticks: Price steps per dollar: CENT or MIL.
         price: Price of the first token in steps; the second costs the rest.
-        last_ts: Exchange time of the last trade of each token, never backwards.
-        volume: Shares printed so far.
-        replayed: It is known from recordings and has no life of its own.
-        recorded: Source → payload that is served as it is instead of a made-up one.
-        odd: How sources tell of it strangely (`oddity.py`); empty for most.
-        views: How often any source was asked of it.
+        last_ts: Exchange time of the last trade of each token; never goes back.
+        volume: Shares traded so far.
+        replayed: It is known from recordings only.
+        recorded: Source → recorded payload that is served instead of a generated one.
+        odd: One of ODDITIES; empty for most.
+        views: Requests to any source about it so far.
     """
 
     run: int
@@ -236,7 +255,7 @@ class Market:
     tags: tuple[str, ...]
     fate: str
     winner: int | None
-    life: Life
+    lifetime: Lifetime
     ticks: int = CENT
     price: int = 50
     last_ts: list[int] = field(default_factory=lambda: [0, 0])
@@ -252,13 +271,13 @@ class Market:
 
     @property
     def final_at(self) -> dict[str, int]:
-        """Return source → time of its final word (milliseconds); empty when there is none."""
-        final = final_times(self.fate, self.life, v2=self.v2)
+        """Return source → when it shows the true outcome (milliseconds); empty without one."""
+        final = final_times(self.fate, self.lifetime, v2=self.v2)
         liar = self.odd.removeprefix("contradicted_")
-        # An honest CLOB says nothing of a split; one that lies names a winner.
+        # An honest CLOB shows nothing for a split; one that contradicts names a winner.
         if self.odd in UNDECIDED or liar in final or liar == "clob":
             return {}
-        late = self.life.lags if self.odd == "stale" else {}
+        late = self.lifetime.lags if self.odd == "stale" else {}
         return {
             name: at + late.get(name, 0)
             for name, at in final.items()
@@ -267,7 +286,7 @@ class Market:
 
     @property
     def true_outcome(self) -> str | None:
-        """Return `winner`, `split`, or None when it has no true outcome by its present plan."""
+        """Return `winner`, `split`, or None when its present plan has no true outcome."""
         if not self.final_at:
             return None
         return "split" if self.winner is None else "winner"
@@ -278,63 +297,46 @@ class Market:
         return f"{steps / self.ticks:.{2 if self.ticks == CENT else 3}f}"
 
     def view(self, source: str, now: int) -> int:
-        """Return the time whose state a source shows now: the present less its lag."""
-        lag = self.life.lags[source]
+        """Return the time whose state a source shows now: the present less its lag.
+
+        Every call counts as a request: `stale` markets show an older state in every third.
+        """
+        lag = self.lifetime.lags[source]
         self.views += 1
         return now - (2 * lag if self.odd == "stale" and self.views % 3 == 0 else lag)
 
     def payouts(self) -> tuple[int, int]:
-        """Return the payouts in micro-USDC, in outcome order."""
+        """Return the payouts in micro-USDC, in the order of the outcomes."""
         if self.winner is None:
             return (500_000, 500_000)
         return (1_000_000, 0) if self.winner == 0 else (0, 1_000_000)
 
 
-CONTRADICTED = "contradicted_"
-ODDITIES = (
-    "stale",
-    "reordered",
-    "texts",
-    "wrong_echo",
-    "wrong_hint",
-    "no_prices",
-    "empty_tokens",
-    "three_outcomes",
-    "scalar",
-    "zero",
-    "contradicted_gamma",
-    "contradicted_clob",
-    "contradicted_data",
-    "contradicted_chain",
-)
-SCALAR = ("0.584", "0.416")
-
-
 def draw_oddity(rng: random.Random, share: float) -> str:
-    """Return an oddity to a share (0..1) of the markets, and nothing to the others."""
+    """Return an oddity for a share (0..1) of the markets, an empty text for the others."""
     return rng.choice(ODDITIES) if rng.random() < share else ""
 
 
-def odd_winner(market: Market, source: str, *, lie: bool) -> int | None:
-    """Return the side that wins as a source tells it; None is a split."""
+def shown_winner(market: Market, source: str, *, lie: bool) -> int | None:
+    """Return the side that a source shows as winner; None is a split."""
     flipped = lie != (market.odd == CONTRADICTED + source)
     if not flipped:
         return market.winner
     return 0 if market.winner is None else 1 - market.winner
 
 
-def odd_numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
-    """Return what each side pays, as a source tells it, in thousandths: 1,000 in all, or 0."""
+def shown_numerators(market: Market, source: str, *, lie: bool) -> tuple[int, int]:
+    """Return what a source shows as payout of each side in thousandths; the sum is 1,000 or 0."""
     if market.odd == "scalar":
         return (584, 416)
     if market.odd == "zero":
         return (0, 0)
-    side = odd_winner(market, source, lie=lie)
+    side = shown_winner(market, source, lie=lie)
     return (500, 500) if side is None else (1000 * (side == 0), 1000 * (side == 1))
 
 
-def odd_gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
-    """Return Gamma's object as it is told of an odd market."""
+def apply_gamma_oddity(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str, Any]:
+    """Change Gamma's object as the oddity of its market demands, and return it."""
     odd = market.odd
     if odd == "texts":
         for name in ("outcomes", "outcomePrices", "clobTokenIds"):
@@ -353,8 +355,8 @@ def odd_gamma(row: dict[str, Any], market: Market, *, closed: bool) -> dict[str,
     return row
 
 
-def odd_clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
-    """Return the CLOB's object as it is told of an odd market."""
+def apply_clob_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
+    """Change the CLOB's object as the oddity of its market demands, and return it."""
     if market.odd == "reordered":
         row["tokens"].reverse()
     elif market.odd == "wrong_echo":
@@ -368,8 +370,8 @@ def odd_clob(row: dict[str, Any], market: Market) -> dict[str, Any]:
     return row
 
 
-def odd_data(row: dict[str, Any], market: Market) -> dict[str, Any]:
-    """Return the row of the Data API as it is told of an odd market."""
+def apply_data_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
+    """Change the row of the Data API as the oddity of its market demands, and return it."""
     if market.odd == "texts" and row["payouts"] is not None:
         row["payouts"] = [str(share) for share in row["payouts"]]
     elif market.odd == "zero":

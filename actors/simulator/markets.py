@@ -1,4 +1,4 @@
-"""All markets, found by token, condition and Gamma id; made from seed and run, or reloaded."""
+"""All markets by token, condition and Gamma id; made from seed and run, or read from the ledger."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -7,14 +7,14 @@ from typing import Any
 
 from actors.simulator.market import (
     NEVER,
-    Life,
+    Lifetime,
     Market,
     Pace,
     condition_id,
     draw_fate,
     draw_oddity,
     gamma_id,
-    plan_life,
+    plan_lifetime,
     token_id,
 )
 
@@ -28,8 +28,8 @@ SUBJECTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a new market shall be; None leaves it to chance. Times are milliseconds."""
+class MarketSpec:
+    """What a new market is to be like; None leaves it to chance. Times are milliseconds."""
 
     announced: int
     trades: int
@@ -48,10 +48,10 @@ class Markets:
     """The markets of this run and of the runs before it.
 
     Args:
-        seed: With the run, decides every name and every life.
+        seed: With the run, decides all ids and lifetimes.
         run: The number of this run.
         pace: How fast markets settle.
-        odd: Share of the markets of which sources tell strangely.
+        odd: Share of the markets of which sources send strangely.
     """
 
     def __init__(self, seed: int, run: int, pace: Pace, *, odd: float = 0.0) -> None:
@@ -70,25 +70,25 @@ class Markets:
     def __len__(self) -> int:
         return len(self.by_condition)
 
-    def make(self, wish: Wish) -> Market:
-        """Make the next market of this run and keep it."""
+    def make(self, spec: MarketSpec) -> Market:
+        """Make the next market of this run and add it."""
         index, self._made = self._made, self._made + 1
         rng = random.Random(f"market:{self.seed}:{self.run}:{index}")
         outcomes, question, tags = SUBJECTS[rng.randrange(len(SUBJECTS))]
         number = f"{self.run}-{index}"
-        fate, winner = self._end(wish, rng)
-        v2 = rng.random() < 0.08 if wish.v2 is None else wish.v2
+        fate, winner = self._end(spec, rng)
+        v2 = rng.random() < 0.08 if spec.v2 is None else spec.v2
         market = Market(
             run=self.run,
             index=index,
             gamma_id=gamma_id(self.run, index),
-            condition=wish.condition or condition_id(self.seed, self.run, index, v2=v2),
-            tokens=wish.tokens
+            condition=spec.condition or condition_id(self.seed, self.run, index, v2=v2),
+            tokens=spec.tokens
             or (
                 token_id(self.seed, self.run, index, 0),
                 token_id(self.seed, self.run, index, 1),
             ),
-            outcomes=wish.outcomes or outcomes,
+            outcomes=spec.outcomes or outcomes,
             question=question.format(n=number),
             slug=f"{tags[0]}-{number}",
             v2=v2,
@@ -97,42 +97,44 @@ class Markets:
             tags=tags,
             fate=fate,
             winner=winner,
-            life=plan_life(fate, winner, (wish.announced, wish.trades, wish.ends), self.pace, rng),
+            lifetime=plan_lifetime(
+                fate, winner, (spec.announced, spec.trades, spec.ends), self.pace, rng
+            ),
             price=rng.randint(8, 92),
-            replayed=wish.replayed,
-            odd=self._oddity(wish, index),
+            replayed=spec.replayed,
+            odd=self._oddity(spec, index),
         )
         self.keep(market)
         return market
 
-    def _end(self, wish: Wish, rng: random.Random) -> tuple[str, int | None]:
-        fate = draw_fate(rng) if wish.fate is None else wish.fate
-        winner = rng.randrange(2) if wish.winner is None else wish.winner
+    def _end(self, spec: MarketSpec, rng: random.Random) -> tuple[str, int | None]:
+        fate = draw_fate(rng) if spec.fate is None else spec.fate
+        winner = rng.randrange(2) if spec.winner is None else spec.winner
         return fate, None if fate in {"split", "stuck"} else winner
 
-    def _oddity(self, wish: Wish, index: int) -> str:
-        if wish.odd is not None:
-            return wish.odd
+    def _oddity(self, spec: MarketSpec, index: int) -> str:
+        if spec.odd is not None:
+            return spec.odd
         return draw_oddity(random.Random(f"odd:{self.seed}:{self.run}:{index}"), self.odd)
 
     def keep(self, market: Market) -> None:
-        """Make a market findable."""
+        """Add a market to the indexes, or update them."""
         self.by_condition[market.condition] = market
         self.by_gamma[market.gamma_id] = market
         for side, token in enumerate(market.tokens):
             self.by_token[token] = (market, side)
 
     def reload(self, lines: Iterable[dict[str, Any]], now: int) -> None:
-        """Take over the markets of earlier runs.
+        """Add the markets of earlier runs, from the lines of the ledger.
 
-        What was reported stays as it was. A market that was not is put on
-        with its life from where it stood, or gets an end within this run.
+        Resolved markets stay as they were. The others continue their lifetime, delayed until
+        now, or get an end within this run.
         """
         reported: set[str] = set()
         old: dict[str, Market] = {}
         for line in lines:
             if line["kind"] == "market":
-                old[line["condition"]] = market_of(line)
+                old[line["condition"]] = market_from_line(line)
             elif line["kind"] == "outcome":
                 reported.add(line["condition"])
         for number, market in enumerate(old.values()):
@@ -140,32 +142,32 @@ class Markets:
             market.ended = market.settled = market.condition in reported
             if not (market.ended or market.replayed):
                 rng = random.Random(f"again:{self.seed}:{self.run}:{market.condition}")
-                self._go_on(market, now, 3000 + 500 * (number % 40), rng)
+                self._continue(market, now, 3000 + 500 * (number % 40), rng)
             self.keep(market)
 
-    def _go_on(self, market: Market, now: int, ends_in: int, rng: random.Random) -> None:
-        life = market.life
-        if life.reported == NEVER:
+    def _continue(self, market: Market, now: int, ends_in: int, rng: random.Random) -> None:
+        lifetime = market.lifetime
+        if lifetime.reported == NEVER:
             market.fate = draw_fate(rng)
             market.winner = None if market.fate == "split" else rng.randrange(2)
             if market.fate == "split":
                 market.neg_risk = False
-            times = (life.announced, life.trades, now + ends_in)
-            market.life = plan_life(market.fate, market.winner, times, self.pace, rng)
+            times = (lifetime.announced, lifetime.trades, now + ends_in)
+            market.lifetime = plan_lifetime(market.fate, market.winner, times, self.pace, rng)
             return
-        late = max(0, now + 2000 - life.reported)
-        market.life = replace(
-            life,
-            ends=life.ends + late,
-            closed=life.closed + late,
-            reported=life.reported + late,
-            stages=tuple((when + late, word, side) for when, word, side in life.stages),
+        late = max(0, now + 2000 - lifetime.reported)
+        market.lifetime = replace(
+            lifetime,
+            ends=lifetime.ends + late,
+            closed=lifetime.closed + late,
+            reported=lifetime.reported + late,
+            stages=tuple((when + late, status, side) for when, status, side in lifetime.stages),
         )
 
 
-def line_of(market: Market) -> dict[str, Any]:
-    """Return a market as its line in the ledger, with its whole life."""
-    life = market.life
+def ledger_line(market: Market) -> dict[str, Any]:
+    """Return the line of a market in the ledger, with its planned lifetime."""
+    lifetime = market.lifetime
     return {
         "run": market.run,
         "index": market.index,
@@ -182,19 +184,19 @@ def line_of(market: Market) -> dict[str, Any]:
         "odd": market.odd,
         "true_outcome": market.true_outcome,
         "winner": market.winner,
-        "announced_at": life.announced,
-        "trades_at": life.trades,
-        "ends_at": life.ends,
-        "closed_at": None if life.closed == NEVER else life.closed,
-        "reported_at": None if life.reported == NEVER else life.reported,
+        "announced_at": lifetime.announced,
+        "trades_at": lifetime.trades,
+        "ends_at": lifetime.ends,
+        "closed_at": None if lifetime.closed == NEVER else lifetime.closed,
+        "reported_at": None if lifetime.reported == NEVER else lifetime.reported,
         "replayed": market.replayed,
-        "stages": life.stages,
-        "lags": life.lags,
+        "stages": lifetime.stages,
+        "lags": lifetime.lags,
         "price": market.price / market.ticks,
     }
 
 
-def market_of(line: dict[str, Any]) -> Market:
+def market_from_line(line: dict[str, Any]) -> Market:
     """Return the market of a ledger line."""
     return Market(
         run=line["run"],
@@ -213,11 +215,11 @@ def market_of(line: dict[str, Any]) -> Market:
         replayed=line["replayed"],
         odd=line.get("odd", ""),
         price=min(max(round(line["price"] * 100), 2), 98),
-        life=Life(
+        lifetime=Lifetime(
             announced=line["announced_at"],
             trades=line["trades_at"],
             ends=line["ends_at"],
-            stages=tuple((when, word, side) for when, word, side in line["stages"]),
+            stages=tuple((when, status, side) for when, status, side in line["stages"]),
             closed=NEVER if line["closed_at"] is None else line["closed_at"],
             reported=NEVER if line["reported_at"] is None else line["reported_at"],
             lags=line["lags"],

@@ -25,7 +25,7 @@ class BadOption(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What is served as recorded: files or folders, and how frames are sent."""
+    """Recordings to serve (files or folders), and how their frames are sent."""
 
     frames: tuple[Path, ...] = ()
     gamma: tuple[Path, ...] = ()
@@ -38,7 +38,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run is like; the words are those of `--help` and docs/reference/simulator.md."""
+    """The checked options; `--help` and docs/reference/simulator.md describe each."""
 
     host: str
     port: int
@@ -114,14 +114,14 @@ def _count(text: str) -> int:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="tracker-simulator",
-        description="A Polymarket to run against, on loopback: feed, HTTP sources, chain, faults.",
+        description="A simulated Polymarket on loopback: feed, HTTP sources, chain, faults.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=_count, default=0, help="port; 0 takes a free one")
     add("--dir", dest="directory", type=Path, required=True, help="where ledger.jsonl is kept")
-    add("--seed", type=_count, default=1, help="decides names, lives and prices")
+    add("--seed", type=_count, default=1, help="decides ids, lifetimes and prices")
     add("--run", type=_count, help="number of this run; default: the next free one")
     add("--markets", type=_count, help="markets at the start (200)")
     add("--trades-per-second", type=_number, help="(300)")
@@ -131,7 +131,7 @@ def _parser() -> _Parser:
     add("--life", type=_span, default=(5.0, 15.0), help="seconds a short market trades, LOW-HIGH")
     add("--ending", type=_share, default=0.5, help="share of --markets that end soon")
     add("--first-end", type=_number, default=3.0, help="seconds until the first of them ends")
-    add("--odd", type=_share, default=0.0, help="share of markets of which sources tell strangely")
+    add("--odd", type=_share, default=0.0, help="share of markets that sources describe wrongly")
     add("--duration", type=_number, help="seconds until it ends by itself; default: never")
     add("--settle", type=_number, default=1.0, help="seconds from end to resolution, about")
     for name in SOURCES:
@@ -149,20 +149,20 @@ def _parser() -> _Parser:
     _add_replay(parser)
     add("--send-buffer", type=_count, default=8 << 20, help="bytes kept for a slow reader")
     add("--subscribe-timeout", type=_number, default=30.0, help="seconds to the first subscription")
-    add("--idle-timeout", type=_number, default=125.0, help="seconds without a word from a client")
+    add("--idle-timeout", type=_number, default=125.0, help="seconds without a client message")
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("recorded payloads instead of made-up ones").add_argument
-    words = {
+    add = parser.add_argument_group("recorded payloads instead of generated ones").add_argument
+    helps = {
         "--replay": "market channel frames: files or folders of .json and .jsonl",
         "--replay-gamma": "Gamma markets, served as they are",
         "--replay-clob": "CLOB markets, served as they are",
         "--replay-data": "rows of /v2/resolutions, served as they are",
     }
-    for name, text in words.items():
+    for name, text in helps.items():
         add(name, type=Path, action="append", default=[], metavar="PATH", help=text)
     add("--minify", action="store_true", help="send frames without white space")
     add("--whole-arrays", action="store_true", help="send a JSON array as one frame, not as many")
@@ -170,10 +170,10 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(argv: list[str]) -> Options:
-    """Read the command line.
+    """Return the options of the command line.
 
     Raises:
-        BadOption: With one line for people.
+        BadOption: An option is wrong.
     """
     given = vars(_parser().parse_args(argv))
     settle = given.pop("settle")
@@ -193,7 +193,7 @@ def parse(argv: list[str]) -> Options:
     )
     defaults: Mapping[str, float] = GENERATED
     if replay.frames or replay.gamma or replay.clob or replay.data:
-        # A replay is quiet but for its recordings, unless a rate is asked for.
+        # A replay sends its recordings only, unless a rate is given.
         defaults = dict.fromkeys(GENERATED, 0)
     given.update({name: defaults[name] for name in GENERATED if given[name] is None})
     return Options(

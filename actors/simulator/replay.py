@@ -1,9 +1,8 @@
 """Replay recordings: each connection gets, once, the recorded frames of its tokens.
 
-Recorded payloads are read from files and kept byte by byte; tokens, markets and outcomes are
-learnt from them. A connection that comes again gets its frames again, as the second feed does;
-the ledger has each recorded trade once, when it is sent for the first time. Trades keep their
-recorded time.
+Recorded payloads are served byte by byte as they are; tokens, markets and outcomes are taken
+from them. A connection that is opened again gets its frames again, as each feed gets them; the
+ledger has each recorded trade once, when it is first sent. Trades keep their recorded time.
 """
 
 import json
@@ -16,20 +15,20 @@ from typing import Any
 import msgspec
 
 from actors.simulator.channel import Channel, Connection
-from actors.simulator.events import Tape, frame
+from actors.simulator.events import TradeGenerator, frame
 from actors.simulator.exchange import Exchange
 from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market, digest
-from actors.simulator.markets import Markets, Wish
+from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.options import Replay
 
 WAITING_BYTES = 1 << 20
+"""A connection with so much in its send buffer gets no more frames for now."""
 YEAR_MS = 365 * 86_400_000
-LIFE_MS = 5_000
-_TEXT = ("asset_id", "market", "price", "size", "side", "timestamp")
-
-
+LIFETIME_MS = 5_000
+"""How long a market trades whose resolution was recorded."""
 SUFFIXES = (".json", ".jsonl")
+_TEXT_FIELDS = ("asset_id", "market", "price", "size", "side", "timestamp")
 
 
 class Unreadable(Exception):
@@ -38,12 +37,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """One frame as it was recorded.
+    """One recorded frame.
 
     Attributes:
         data: Its bytes.
         events: The objects in it; empty when it is not JSON.
-        tokens: All tokens that it speaks of; empty means that it is for everyone.
+        tokens: All tokens that it names; empty means that every connection gets it.
     """
 
     data: bytes
@@ -52,21 +51,21 @@ class Recorded:
 
 
 @dataclass(slots=True, kw_only=True)
-class Known:
-    """What recorded frames tell of one condition, in order of appearance."""
+class KnownMarket:
+    """What recordings contain of one condition, in order of appearance."""
 
     condition: str
     tokens: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     winner: str = ""
 
-    def meet(self, tokens: Iterable[str]) -> None:
-        """Learn of tokens."""
+    def add_tokens(self, tokens: Iterable[str]) -> None:
+        """Add tokens that are new."""
         self.tokens += [token for token in tokens if token not in self.tokens]
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Return the files that paths name, folders walked in order of name.
+    """Return the files at these paths; those of a folder in order of name.
 
     Raises:
         Unreadable: There is no such file or folder.
@@ -81,11 +80,10 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def read_frames(paths: Iterable[Path], *, minify: bool, whole: bool) -> tuple[Recorded, ...]:
-    """Read market channel frames.
+    """Return the market channel frames of recordings.
 
-    A `.jsonl` file has a frame a line; any other file is one frame, or one for
-    each element when it is an array and `whole` is false. Files without any
-    event of the market channel are passed over.
+    A `.jsonl` file has a frame a line; any other file is one frame, or one for each element when
+    it is an array and `whole` is false. Files without an event of the market channel are skipped.
 
     Raises:
         Unreadable: There is no such file, or nothing in any of them.
@@ -127,7 +125,7 @@ def _frame(raw: bytes, *, minify: bool) -> Recorded:
 
 
 def tokens_of(event: dict[str, Any]) -> list[str]:
-    """Return the token ids of an event of either generation, without repeats."""
+    """Return the token ids that an event names, each once, in either format of `price_change`."""
     named = [event.get("asset_id"), *_list(event, "assets_ids")]
     named += [
         change.get("asset_id")
@@ -142,16 +140,16 @@ def _list(event: dict[str, Any], name: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def learn(recorded: Iterable[Recorded]) -> dict[str, Known]:
-    """Return condition → what all frames together tell of it."""
-    known: dict[str, Known] = {}
+def known_markets(recorded: Iterable[Recorded]) -> dict[str, KnownMarket]:
+    """Return condition → what all frames together contain of it."""
+    known: dict[str, KnownMarket] = {}
     for one in recorded:
         for event in one.events:
             condition = event.get("market")
             if not isinstance(condition, str):
                 continue
-            entry = known.setdefault(condition, Known(condition=condition))
-            entry.meet(tokens_of(event))
+            entry = known.setdefault(condition, KnownMarket(condition=condition))
+            entry.add_tokens(tokens_of(event))
             if event.get("event_type") == "market_resolved":
                 entry.winner = str(event.get("winning_asset_id") or "")
             outcomes = [name for name in _list(event, "outcomes") if isinstance(name, str)]
@@ -161,7 +159,7 @@ def learn(recorded: Iterable[Recorded]) -> dict[str, Known]:
 
 
 def read_payloads(paths: Iterable[Path], wrapper: str, key: str) -> dict[str, msgspec.Raw]:
-    """Read recorded objects of an HTTP source: key's value → the object's own bytes.
+    """Return recorded objects of an HTTP source: value of the key → bytes of the object.
 
     Args:
         paths: Files or folders; each file an object, an array, or a wrapped array.
@@ -193,7 +191,7 @@ def _objects(raw: bytes, wrapper: str) -> list[msgspec.Raw]:
 
 
 def gamma_tokens(raw: bytes) -> tuple[list[str], list[str]]:
-    """Return the tokens and outcomes of a Gamma market, both empty when it has none yet."""
+    """Return the tokens and outcomes of a Gamma market, empty lists where it has none yet."""
     row = msgspec.json.decode(raw)
     tokens = row.get("clobTokenIds") or row.get("positionIds") or []
     outcomes = row.get("outcomes") or []
@@ -208,52 +206,54 @@ def _native(value: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recordings:
-    """All that was recorded; `rows` is source → condition → the payload's own bytes."""
+    """All recordings; `rows` is source → condition → bytes of the payload."""
 
     frames: tuple[Recorded, ...]
     rows: dict[str, dict[str, msgspec.Raw]]
 
 
-def load(asked: Replay) -> Recordings:
-    """Read what the options name.
+def load(replay: Replay) -> Recordings:
+    """Return the recordings that the options name.
 
     Raises:
-        Unreadable: A file cannot be used; the text is one line for people.
+        Unreadable: A file cannot be used.
     """
     frames: tuple[Recorded, ...] = ()
-    if asked.frames:
-        frames = read_frames(asked.frames, minify=asked.minify, whole=asked.whole_arrays)
+    if replay.frames:
+        frames = read_frames(replay.frames, minify=replay.minify, whole=replay.whole_arrays)
     return Recordings(
         frames=frames,
         rows={
-            "gamma": read_payloads(asked.gamma, "markets", "conditionId"),
-            "clob": read_payloads(asked.clob, "data", "condition_id"),
-            "data": read_payloads(asked.data, "data", "condition_id"),
+            "gamma": read_payloads(replay.gamma, "markets", "conditionId"),
+            "clob": read_payloads(replay.clob, "data", "condition_id"),
+            "data": read_payloads(replay.data, "data", "condition_id"),
         },
     )
 
 
-def furnish(recordings: Recordings, universe: Markets, exchange: Exchange, wall: int) -> None:
-    """Make the markets that the recordings speak of, with recorded payloads where there are any."""
+def add_recorded_markets(
+    recordings: Recordings, markets: Markets, exchange: Exchange, wall: int
+) -> None:
+    """Make the markets that recordings name, with recorded payloads where there are any."""
     for entry in _known(recordings).values():
-        market = universe.by_condition.get(entry.condition)
+        market = markets.by_condition.get(entry.condition)
         if market is None:
-            market = exchange.add(_wish(entry, wall), wall)
+            market = exchange.add(_spec(entry, wall), wall)
         market.recorded = {
             source: rows[entry.condition]
             for source, rows in recordings.rows.items()
             if entry.condition in rows
         }
         if "gamma" in market.recorded:
-            _take_gamma(market.recorded["gamma"], market, universe)
+            _take_gamma(market.recorded["gamma"], market, markets)
 
 
-def _known(recordings: Recordings) -> dict[str, Known]:
-    """Put together what frames and payloads tell; the order of tokens is Gamma's."""
-    known = learn(recordings.frames)
+def _known(recordings: Recordings) -> dict[str, KnownMarket]:
+    """Combine frames and payloads; the order of a market's tokens is Gamma's."""
+    known = known_markets(recordings.frames)
     for rows in recordings.rows.values():
         for condition in rows:
-            known.setdefault(condition, Known(condition=condition))
+            known.setdefault(condition, KnownMarket(condition=condition))
     for condition, raw in recordings.rows["gamma"].items():
         entry = known[condition]
         tokens, outcomes = gamma_tokens(raw)
@@ -262,16 +262,16 @@ def _known(recordings: Recordings) -> dict[str, Known]:
     return known
 
 
-def _wish(entry: Known, wall: int) -> Wish:
-    """Describe a market as far as it is known; a token that no recording tells is made up."""
-    made_up = (_token(entry.condition, 0), _token(entry.condition, 1))
-    tokens = (*entry.tokens, *made_up[len(entry.tokens) :])[:2]
+def _spec(entry: KnownMarket, wall: int) -> MarketSpec:
+    """Describe a market as far as recordings do; a missing token id is generated."""
+    generated = (_token(entry.condition, 0), _token(entry.condition, 1))
+    tokens = (*entry.tokens, *generated[len(entry.tokens) :])[:2]
     outcomes = entry.outcomes if len(entry.outcomes) > 1 else ("Yes", "No")
     won = entry.winner in tokens
-    return Wish(
+    return MarketSpec(
         announced=0,
         trades=wall,
-        ends=wall + (LIFE_MS if won else YEAR_MS),
+        ends=wall + (LIFETIME_MS if won else YEAR_MS),
         fate="clean" if won else "long",
         winner=tokens.index(entry.winner) if won else 0,
         v2=False,
@@ -282,35 +282,35 @@ def _wish(entry: Known, wall: int) -> Wish:
     )
 
 
-def _take_gamma(raw: bytes, market: Market, universe: Markets) -> None:
-    """Register a market as its recorded Gamma object describes it: by id, open or closed."""
+def _take_gamma(raw: bytes, market: Market, markets: Markets) -> None:
+    """Take id, slug and whether it is closed from the recorded Gamma object of a market."""
     row = msgspec.json.decode(raw)
-    universe.by_gamma.pop(market.gamma_id, None)
+    markets.by_gamma.pop(market.gamma_id, None)
     market.gamma_id = str(row.get("id") or market.gamma_id)
     market.slug = str(row.get("slug") or market.slug)
-    market.life = replace(market.life, closed=0 if row.get("closed") is True else NEVER)
-    universe.keep(market)
+    market.lifetime = replace(market.lifetime, closed=0 if row.get("closed") is True else NEVER)
+    markets.keep(market)
 
 
 def _token(condition: str, side: int) -> str:
     return str(int.from_bytes(digest("replay", condition, side)))
 
 
-def _concerns(one: Recorded, connection: Connection) -> bool:
+def _is_for(one: Recorded, connection: Connection) -> bool:
     if connection.custom and any(event["event_type"] == "new_market" for event in one.events):
         return True
     return not one.tokens or bool(one.tokens & connection.tokens)
 
 
-class Reel:
-    """Sends recorded frames.
+class Player:
+    """Sends recorded frames to subscribers.
 
     Args:
         frames: In the order of sending.
-        per_second: To each connection.
+        per_second: Frames to each connection.
         channel: The subscribers.
         ledger: Gets each trade once.
-        tape: Numbers the trades.
+        generator: Numbers the trades.
     """
 
     def __init__(
@@ -319,37 +319,37 @@ class Reel:
         per_second: float,
         channel: Channel,
         ledger: Ledger,
-        tape: Tape,
+        generator: TradeGenerator,
     ) -> None:
         self._frames = frames
         self._per_second = per_second
         self._channel = channel
         self._ledger = ledger
-        self._tape = tape
+        self._generator = generator
         self._queues: dict[int, deque[int]] = {}
-        self._had: dict[int, set[int]] = {}
-        self._entered: set[int] = set()
+        self._queued: dict[int, set[int]] = {}
+        self._recorded: set[int] = set()
         self._occurrences: Counter[tuple[Any, ...]] = Counter()
         self._owed = 0.0
         channel.on_subscribed = self.subscribed
 
     def subscribed(self, connection: Connection) -> None:
-        """Queue the frames of its tokens that a connection has not had yet."""
-        had = self._had.setdefault(connection.number, set())
+        """Queue the frames of a connection's tokens that it did not get yet."""
+        queued = self._queued.setdefault(connection.number, set())
         queue = self._queues.setdefault(connection.number, deque())
         for index, one in enumerate(self._frames):
-            if index not in had and _concerns(one, connection):
-                had.add(index)
+            if index not in queued and _is_for(one, connection):
+                queued.add(index)
                 queue.append(index)
 
     def turn(self, passed: float) -> None:
-        """Send what is due after some seconds; a slow reader is waited for."""
+        """Send what is due after some seconds; a slow reader gets the rest later."""
         self._owed += self._per_second * passed
         count, self._owed = int(self._owed), self._owed % 1
         for number in tuple(self._queues):
             connection = self._channel.connections.get(number)
             if connection is None:
-                del self._queues[number], self._had[number]
+                del self._queues[number], self._queued[number]
                 continue
             queue = self._queues[number]
             for _ in range(min(count, len(queue))):
@@ -359,26 +359,26 @@ class Reel:
 
     def _send(self, index: int, connection: Connection) -> None:
         one = self._frames[index]
-        if index not in self._entered:
-            self._entered.add(index)
+        if index not in self._recorded:
+            self._recorded.add(index)
             for event in one.events:
-                self._enter(event, connection)
-        self._channel.tell((connection,), frame(one.data))
+                self._record(event, connection)
+        self._channel.send((connection,), frame(one.data))
 
-    def _enter(self, event: dict[str, Any], connection: Connection) -> None:
-        """Write a recorded trade into the ledger; one that is none is garbage."""
+    def _record(self, event: dict[str, Any], connection: Connection) -> None:
+        """Write a recorded trade to the ledger; one without its fields counts as garbage."""
         if event.get("event_type") != "last_trade_price":
             return
-        if not all(isinstance(event.get(name), str) for name in _TEXT):
+        if not all(isinstance(event.get(name), str) for name in _TEXT_FIELDS):
             self._ledger.add("garbage", connection=connection.number, frames=1)
             return
-        key = tuple(str(event.get(name)) for name in (*_TEXT, "transaction_hash"))
+        key = tuple(str(event.get(name)) for name in (*_TEXT_FIELDS, "transaction_hash"))
         self._occurrences[key] += 1
-        self._tape.n += 1
+        self._generator.n += 1
         self._ledger.add(
             "trade",
-            run=self._tape.run,
-            n=self._tape.n,
+            run=self._generator.run,
+            n=self._generator.n,
             token=event["asset_id"],
             condition=event["market"],
             price=event["price"],

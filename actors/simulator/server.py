@@ -1,6 +1,7 @@
 """The server: one port, WebSocket and HTTP on distinct paths, one event loop.
 
-`HttpFaults` makes answers of the HTTP sides late, rejected, wrong, cut short or endless.
+Every HTTP request passes `answer_under_faults`, which makes answers late, wrong, cut short or
+endless, or rejects the request, while such a fault is in force.
 """
 
 import asyncio
@@ -16,72 +17,77 @@ from aiohttp import WSMsgType, web
 from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
 from actors.simulator.gamma import Listing
+from actors.simulator.simulation import Simulation
 from actors.simulator.sources import chain_answer, clob_answer, data_answer
-from actors.simulator.world import World
-
-CLIENT_BYTES = 4 << 20
-
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-HttpFaults = Callable[[str], float | None]
+FaultValue = Callable[[str], float | None]
+"""Returns the value of a lasting fault while it is in force, else None."""
+
+CLIENT_BYTES = 4 << 20
+"""Largest message or body of a client."""
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 SIDES = frozenset({"gamma", "clob", "data", "rpc"})
+"""First parts of the paths of the exchange's HTTP sources."""
 BLOCK = b" " * 65_536
-DROP_S = 0.5
+DRIP_S = 0.5
 
 
-async def weather(request: web.Request, handler: Handler, rages: HttpFaults) -> web.StreamResponse:
-    """Answer a request as the faults in force will have it, else as its handler does.
+async def answer_under_faults(
+    request: web.Request, handler: Handler, fault_value: FaultValue
+) -> web.StreamResponse:
+    """Answer a request as the faults in force demand, else as its handler does.
 
     Args:
-        request: Of any path; only the HTTP sides of the exchange are struck.
-        handler: What answers when nothing rages.
-        rages: Gives a lasting fault's value while it is in force, else None.
+        request: Of any path; faults apply to the HTTP sources of the exchange only.
+        handler: Answers when no fault does.
+        fault_value: Of the lasting faults.
     """
     if request.path.split("/")[1] not in SIDES:
         return await handler(request)
+    # The real services reject the default agent of urllib with this code.
     if request.headers.get("User-Agent", "").startswith("Python-urllib"):
         return web.Response(status=403, text="error code: 1010")
-    delay = rages("slow_http")
+    delay = fault_value("slow_http")
     if delay is not None:
         await asyncio.sleep(delay)
-    rejected = _rejected(rages)
+    rejected = _rejection(fault_value)
     if rejected is not None:
         return rejected
     answer = await handler(request)
     if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-        return await _mangled(request, answer, answer.body, rages)
+        return await _damaged(request, answer, answer.body, fault_value)
     return answer
 
 
-def _rejected(rages: HttpFaults) -> web.Response | None:
-    """Return the answer of a source that does not even look at the question."""
-    after = rages("http_429")
+def _rejection(fault_value: FaultValue) -> web.Response | None:
+    """Return an answer that does not depend on the request, or None without such a fault."""
+    after = fault_value("http_429")
     if after is not None:
         headers = {"Retry-After": f"{after:g}"}
         return web.Response(status=429, text="error code: 1015", headers=headers)
-    if rages("http_500") is not None:
+    if fault_value("http_500") is not None:
         return web.json_response({"error": "internal server error"}, status=500)
-    share = rages("flaky_http")
+    share = fault_value("flaky_http")
     if share is not None and random.random() < share:
         return web.json_response({"error": "upstream timed out"}, status=503)
-    if rages("http_html") is not None:
+    if fault_value("http_html") is not None:
         return web.Response(text=HTML, content_type="text/html")
-    if rages("http_redirect") is not None:
+    if fault_value("http_redirect") is not None:
         return web.Response(status=302, headers={"Location": "http://127.0.0.2:9/elsewhere"})
     return None
 
 
-async def _mangled(
-    request: web.Request, answer: web.Response, body: bytes, rages: HttpFaults
+async def _damaged(
+    request: web.Request, answer: web.Response, body: bytes, fault_value: FaultValue
 ) -> web.StreamResponse:
-    """Return a good answer cut short, drop by drop, or behind a mountain of blanks."""
-    if rages("http_truncated") is not None:
+    """Return a good answer cut short, byte by byte, or behind many blanks."""
+    if fault_value("http_truncated") is not None:
         return web.Response(
             status=answer.status, body=body[: len(body) // 2], content_type="application/json"
         )
-    size = rages("http_huge")
-    if size is None and rages("http_drip") is None:
+    size = fault_value("http_huge")
+    if size is None and fault_value("http_drip") is None:
         return answer
     stream = web.StreamResponse(status=answer.status)
     stream.content_type = "application/json"
@@ -90,29 +96,32 @@ async def _mangled(
         for _ in range(int(size * (1 << 20)) // len(BLOCK)):
             await stream.write(BLOCK)
         await stream.write(body)
-    for drop in body if size is None else b"":
-        await stream.write(bytes((drop,)))
-        await asyncio.sleep(DROP_S)
+    else:
+        for byte in body:
+            await stream.write(bytes((byte,)))
+            await asyncio.sleep(DRIP_S)
     await stream.write_eof()
     return stream
 
 
 class Server:
-    """The aiohttp application of a world.
+    """The aiohttp application of a simulation.
 
     Args:
-        world: What is served.
+        simulation: What is served.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
         self._numbers = count(1)
-        self._listing = Listing(world.universe)
-        self.app = web.Application(middlewares=[self._storm], client_max_size=CLIENT_BYTES)
+        self._wall = simulation.wall
+        self._markets = simulation.markets
+        self._listing = Listing(simulation.markets)
+        self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
-        self.app.router.add_get("/gamma/markets", self._gamma_some)
-        self.app.router.add_get("/gamma/markets/{id}", self._gamma_one)
+        self.app.router.add_get("/gamma/markets", self._gamma_page)
+        self.app.router.add_get("/gamma/markets/{id}", self._gamma_by_id)
         self.app.router.add_get("/clob/markets/{condition}", self._clob)
         self.app.router.add_get("/data/v2/resolutions", self._data)
         self.app.router.add_post("/rpc", self._rpc)
@@ -120,52 +129,46 @@ class Server:
     # -- HTTP ---------------------------------------------------------------
 
     @web.middleware
-    async def _storm(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _with_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         side = request.path.split("/")[1]
         if side in SIDES:
-            self._world.traffic.note(side, self._world.now())
-        return await weather(request, handler, self._world.rages)
+            self._simulation.traffic.note(side, self._simulation.now())
+        return await answer_under_faults(request, handler, self._simulation.fault_value)
 
     def _lies(self, source: str) -> bool:
-        return self._world.rages(f"lie_{source}") is not None
+        return self._simulation.fault_value(f"lie_{source}") is not None
 
     async def _gamma_keyset(self, request: web.Request) -> web.Response:
-        world = self._world
-        query = {name: request.query.getall(name) for name in request.query}
-        return _json(*self._listing.keyset(query, world.wall(), lie=self._lies("gamma")))
+        return _json(*self._listing.keyset(_query(request), self._wall(), lie=self._lies("gamma")))
 
-    async def _gamma_some(self, request: web.Request) -> web.Response:
-        world = self._world
-        query = {name: request.query.getall(name) for name in request.query}
-        return _json(*self._listing.some(query, world.wall(), lie=self._lies("gamma")))
+    async def _gamma_page(self, request: web.Request) -> web.Response:
+        return _json(*self._listing.page(_query(request), self._wall(), lie=self._lies("gamma")))
 
-    async def _gamma_one(self, request: web.Request) -> web.Response:
-        world, name = self._world, request.match_info["id"]
-        return _json(*self._listing.one(name, world.wall(), lie=self._lies("gamma")))
+    async def _gamma_by_id(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        return _json(*self._listing.by_id(name, self._wall(), lie=self._lies("gamma")))
 
     async def _clob(self, request: web.Request) -> web.Response:
-        world, name = self._world, request.match_info["condition"]
-        return _json(*clob_answer(world.universe, name, world.wall(), lie=self._lies("clob")))
+        name = request.match_info["condition"]
+        return _json(*clob_answer(self._markets, name, self._wall(), lie=self._lies("clob")))
 
     async def _data(self, request: web.Request) -> web.Response:
-        world, text = self._world, request.query.get("condition", "")
-        return _json(*data_answer(world.universe, text, world.wall(), lie=self._lies("data")))
+        text = request.query.get("condition", "")
+        return _json(*data_answer(self._markets, text, self._wall(), lie=self._lies("data")))
 
     async def _rpc(self, request: web.Request) -> web.Response:
-        world = self._world
         try:
             asked = msgspec.json.decode(await request.read())
         except msgspec.DecodeError:
             error = {"code": -32700, "message": "parse error"}
             return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
-        return _json(
-            200, chain_answer(world.universe, asked, world.wall(), lie=self._lies("chain"))
-        )
+        answer = chain_answer(self._markets, asked, self._wall(), lie=self._lies("chain"))
+        return _json(200, answer)
 
     # -- market channel -----------------------------------------------------
 
     async def _market_channel(self, request: web.Request) -> web.StreamResponse:
-        rejected = self._world.rages("reject_ws")
+        rejected = self._simulation.fault_value("reject_ws")
         if rejected is not None:
             return web.Response(status=int(rejected), headers={"Retry-After": "1"})
         # Frames are written to the transport by Connection; aiohttp only reads.
@@ -176,27 +179,31 @@ class Server:
         transport = request.transport
         if transport is None:
             return ws
-        world = self._world
+        simulation = self._simulation
         connection = Connection(
-            next(self._numbers), transport, world.options.send_buffer_bytes, now=world.now()
+            next(self._numbers),
+            transport,
+            simulation.options.send_buffer_bytes,
+            now=simulation.now(),
         )
-        world.channel.open(connection, world.wall())
+        simulation.channel.open(connection, simulation.wall())
         try:
-            await self._converse(ws, connection)
+            await self._read_messages(ws, connection)
         finally:
-            world.channel.gone(connection, world.wall())
-            world.exchange.flush()
+            simulation.channel.closed(connection, simulation.wall())
+            simulation.exchange.flush()
+            # A stalled connection has an unfinished frame in its buffer that nobody reads.
             transport.abort() if connection.stalled else transport.close()
         return ws
 
-    async def _converse(self, ws: web.WebSocketResponse, connection: Connection) -> None:
-        """Read until the socket ends, by whichever side."""
-        world = self._world
+    async def _read_messages(self, ws: web.WebSocketResponse, connection: Connection) -> None:
+        """Read until either side ends the connection."""
+        simulation = self._simulation
         while True:
             message = await ws.receive()
-            connection.last_heard = world.now()
+            connection.last_received = simulation.now()
             if message.type is WSMsgType.TEXT:
-                world.channel.hear(connection, message.data, world.wall())
+                simulation.channel.receive(connection, message.data, simulation.wall())
             elif message.type is WSMsgType.PING:
                 connection.control(frame(message.data, PONG))
             elif message.type is WSMsgType.CLOSE:
@@ -207,8 +214,12 @@ class Server:
                 return
             elif message.type in {WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
                 return
-            world.exchange.flush()
+            simulation.exchange.flush()
             connection.flush()
+
+
+def _query(request: web.Request) -> dict[str, list[str]]:
+    return {name: request.query.getall(name) for name in request.query}
 
 
 def _json(status: int, body: Any) -> web.Response:
@@ -218,7 +229,7 @@ def _json(status: int, body: Any) -> web.Response:
 
 
 async def serve(app: web.Application, listening: socket.socket) -> web.AppRunner:
-    """Serve on a socket that listens already; the runner's `cleanup` closes it."""
+    """Serve on a listening socket; the runner's `cleanup` closes it."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, listening).start()

@@ -1,63 +1,79 @@
-"""Three sources of outcomes beside Gamma: the chain, the CLOB and the Data API.
+"""The three sources of outcomes beside Gamma: chain, CLOB and Data API.
 
-The chain is JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches; errors
-come as HTTP 200; V2 markets are not on this contract: no outcome slots, no payout. CLOB REST
-gives one market by condition, with its winner flags; a split has none. The Data API (v2) gives
-resolutions of markets of both versions.
+The chain answers JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches;
+errors come with HTTP 200; V2 markets are not on this contract: no outcome slots, no payout. The
+CLOB returns one market by condition, with winner flags; a split has none. The Data API (v2)
+returns resolutions of markets of both versions.
 """
 
 import re
 from typing import Any
 
 from actors.simulator.gamma import iso
-from actors.simulator.market import Market, hex_id, odd_clob, odd_data, odd_numerators, odd_winner
+from actors.simulator.market import (
+    Market,
+    apply_clob_oddity,
+    apply_data_oddity,
+    hex_id,
+    shown_numerators,
+    shown_winner,
+)
 from actors.simulator.markets import Markets
 
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
 DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
+"""Selectors of payoutDenominator, payoutNumerators and getOutcomeSlotCount."""
+MAX_IDS = 20
+"""Conditions in one request to the Data API."""
+UNSET = "69"
+"""What the Data API shows for a price that is not set."""
+_CONDITION = re.compile(r"0x[0-9a-f]{64}")
+
+Answer = tuple[int, Any]
+"""HTTP status and JSON body."""
 
 
-def chain_answer(universe: Markets, asked: Any, now: int, *, lie: bool = False) -> Any:
-    """Answer one request or a batch; an unusable request gives an error object."""
-    if isinstance(asked, list):
-        if not asked:
+def chain_answer(markets: Markets, request: Any, now: int, *, lie: bool = False) -> Any:
+    """Answer one JSON-RPC request or a batch; an invalid request gets an error object."""
+    if isinstance(request, list):
+        if not request:
             return _error(None, -32600, "empty batch")
-        return [chain_answer_one(universe, item, now, lie=lie) for item in asked]
-    return chain_answer_one(universe, asked, now, lie=lie)
+        return [chain_result(markets, item, now, lie=lie) for item in request]
+    return chain_result(markets, request, now, lie=lie)
 
 
-def chain_answer_one(universe: Markets, asked: Any, now: int, *, lie: bool) -> dict[str, Any]:
-    """Answer one request object."""
-    if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):
+def chain_result(markets: Markets, request: Any, now: int, *, lie: bool) -> dict[str, Any]:
+    """Answer one JSON-RPC request."""
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         return _error(None, -32600, "invalid request")
-    number, method = asked.get("id"), asked["method"]
+    number, method = request.get("id"), request["method"]
     simple = {"eth_chainId": "0x89", "eth_blockNumber": hex(now // 2000)}
     if method in simple:
         return _result(number, simple[method])
     if method != "eth_call":
         return _error(number, -32601, f"the method {method} does not exist/is not available")
-    return _eth_call(universe, asked, now, lie=lie)
+    return _eth_call(markets, request, now, lie=lie)
 
 
-def _eth_call(universe: Markets, asked: dict[str, Any], now: int, *, lie: bool) -> dict[str, Any]:
-    number = asked.get("id")
+def _eth_call(markets: Markets, request: dict[str, Any], now: int, *, lie: bool) -> dict[str, Any]:
+    number = request.get("id")
     try:
-        call = asked["params"][0]
+        call = request["params"][0]
         to, data = str(call["to"]).lower(), str(call.get("data") or call["input"]).lower()
     except (KeyError, IndexError, TypeError, AttributeError):
         return _error(number, -32602, "invalid argument")
     if to != CONTRACT:
         return _result(number, "0x")
-    value = _call(universe, data, now, lie=lie)
+    value = _call(markets, data, now, lie=lie)
     if value is None:
         return _error(number, 3, "execution reverted")
     return _result(number, f"0x{value:064x}")
 
 
-def _call(universe: Markets, data: str, now: int, *, lie: bool) -> int | None:
-    """Return the number that a call returns, or None when it reverts."""
+def _call(markets: Markets, data: str, now: int, *, lie: bool) -> int | None:
+    """Return the result of a contract call, or None when it reverts."""
     selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
-    market = universe.by_condition.get(condition)
+    market = markets.by_condition.get(condition)
     known = market is not None and not market.v2
     if selector == SLOTS:
         return 2 if known else 0
@@ -71,10 +87,12 @@ def _call(universe: Markets, data: str, now: int, *, lie: bool) -> int | None:
 
 
 def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
-    if market.life.reported > market.view("chain", now):
+    if market.lifetime.reported > market.view("chain", now):
         return (0, 0)
-    first, second = odd_numerators(market, "chain", lie=lie)
-    unit = max(min(first or second, second or first), 1)  # small numbers, as the oracle reports
+    first, second = shown_numerators(market, "chain", lie=lie)
+    unit = max(
+        min(first or second, second or first), 1
+    )  # 1 and 0, or 1 and 1, as the oracle reports
     return (first // unit, second // unit) if market.odd != "scalar" else (first, second)
 
 
@@ -86,29 +104,26 @@ def _error(number: Any, code: int, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
 
 
-Answer = tuple[int, Any]
-
-
-def clob_answer(universe: Markets, condition: str, now: int, *, lie: bool = False) -> Answer:
+def clob_answer(markets: Markets, condition: str, now: int, *, lie: bool = False) -> Answer:
     """Answer `/markets/{condition_id}`; a market too new for the CLOB is not found."""
-    market = universe.by_condition.get(condition)
-    if market is None or market.life.announced > market.view("clob", now):
+    market = markets.by_condition.get(condition)
+    if market is None or market.lifetime.announced > market.view("clob", now):
         return 404, {"error": "market not found"}
     return 200, market.recorded.get("clob") or clob_market(market, now, lie=lie)
 
 
 def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Return the market object of a time (milliseconds)."""
+    """Return the market object; `now` is milliseconds."""
     at = market.view("clob", now)
-    life = market.life
-    final = life.reported <= at
-    winner = odd_winner(market, "clob", lie=lie) if final else None
-    closed = life.closed <= at
+    lifetime = market.lifetime
+    final = lifetime.reported <= at
+    winner = shown_winner(market, "clob", lie=lie) if final else None
+    closed = lifetime.closed <= at
     prices = [market.price / market.ticks, 1 - market.price / market.ticks]
     if final:
         prices = [0.5, 0.5] if winner is None else [float(winner == 0), float(winner == 1)]
     row = {
-        "accepting_order_timestamp": iso(life.trades),
+        "accepting_order_timestamp": iso(lifetime.trades),
         "accepting_orders": not closed,
         "active": True,
         "archived": False,
@@ -116,9 +131,9 @@ def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any
         "condition_id": market.condition,
         "description": f"Simulated: {market.question}",
         "enable_order_book": not closed,
-        "end_date_iso": iso(life.ends),
+        "end_date_iso": iso(lifetime.ends),
         "fpmm": "",
-        "game_start_time": iso(life.trades) if "sports" in market.tags else None,
+        "game_start_time": iso(lifetime.trades) if "sports" in market.tags else None,
         "icon": "",
         "image": "",
         "is_50_50_outcome": False,
@@ -148,70 +163,66 @@ def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any
             )
         ],
     }
-    return odd_clob(row, market)
+    return apply_clob_oddity(row, market)
 
 
-ASKED = 20
-_CONDITION = re.compile(r"0x[0-9a-f]{64}")
-UNSET = "69"
+def data_answer(markets: Markets, text: str, now: int, *, lie: bool = False) -> Answer:
+    """Answer `/v2/resolutions?condition=a,b`: a row for each known condition.
 
-
-def data_answer(universe: Markets, text: str, now: int, *, lie: bool = False) -> Answer:
-    """Answer `/v2/resolutions?condition=a,b`: a row for each condition that is known.
-
-    Only 64-digit ids are taken, at most 20 of them.
+    Ids must have 64 digits; a request has at most 20.
     """
     ids = [part for part in text.split(",") if part]
-    if not ids or len(ids) > ASKED or not all(map(_CONDITION.fullmatch, ids)):
+    if not ids or len(ids) > MAX_IDS or not all(map(_CONDITION.fullmatch, ids)):
         return 400, {
             "error": "condition must be 1 to 20 ids of 0x and 64 hexadecimal digits",
             "code": "invalid_request",
             "retryable": False,
             "trace_id": hex_id("trace", text, size=8)[2:],
         }
-    markets = (universe.by_condition.get(condition) for condition in dict.fromkeys(ids))
+    known = (markets.by_condition.get(condition) for condition in dict.fromkeys(ids))
     rows = [
         market.recorded.get("data") or data_row(market, now, lie=lie)
-        for market in markets
-        if market is not None and market.life.announced <= market.view("data", now)
+        for market in known
+        if market is not None and market.lifetime.announced <= market.view("data", now)
     ]
     return 200, {"data": rows}
 
 
 def data_row(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Return the row of a market at a time (milliseconds)."""
+    """Return the row of a market; `now` is milliseconds."""
     at = market.view("data", now)
-    life = market.life
-    words = life.words(at)
-    final = life.reported <= at
-    payouts = [1000 * share for share in odd_numerators(market, "data", lie=lie)]
+    lifetime = market.lifetime
+    statuses = lifetime.statuses(at)
+    final = lifetime.reported <= at
+    payouts = [1000 * share for share in shown_numerators(market, "data", lie=lie)]
     row: dict[str, Any] = {
         "question_id": hex_id("question", market.condition),
         "condition_id": market.condition,
-        "status": _data_status(words),
+        "status": _data_status(statuses),
         "payouts": payouts if final else None,
         "resolution_source": "chainlink" if market.v2 else "uma",
-        "was_disputed": "disputed" in words,
+        "was_disputed": "disputed" in statuses,
         "extended_review": False,
         "proposed_price": UNSET,
         "reproposed_price": UNSET,
         "price": UNSET,
         "transaction_hash": hex_id("resolved", market.condition) if final else None,
         "log_index": "170" if final else None,
-        "resolved_block": 80_000_000 + life.reported // 2000 % 10_000_000 if final else None,
-        "resolved_at": life.reported // 1000 if final else None,
+        "resolved_block": 80_000_000 + lifetime.reported // 2000 % 10_000_000 if final else None,
+        "resolved_at": lifetime.reported // 1000 if final else None,
         "last_update_timestamp": str(
-            max([when for when, _, _ in life.stages if when <= at] or [life.trades]) // 1000
+            max([when for when, _, _ in lifetime.stages if when <= at] or [lifetime.trades]) // 1000
         ),
     }
     if final:
         row["price"] = {500_000: "0.5", 0: "0"}.get(payouts[0], "1")
     if market.v2:
         row["market_type"], row["reporter"] = "v2", hex_id("reporter", size=20)
-    return odd_data(row, market)
+    return apply_data_oddity(row, market)
 
 
-def _data_status(words: tuple[str, ...]) -> str:
-    if not words:
+def _data_status(statuses: tuple[str, ...]) -> str:
+    if not statuses:
         return "initialized"
-    return "reproposed" if words.count("proposed") > 1 and words[-1] == "proposed" else words[-1]
+    last = statuses[-1]
+    return "reproposed" if last == "proposed" and statuses.count("proposed") > 1 else last

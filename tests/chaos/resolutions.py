@@ -29,7 +29,7 @@ from actors.polymarket import ratelimit
 from actors.resolution.schedule import AGE_DIVISOR
 from actors.simulator.ledger import history
 from actors.simulator.market import CONTRADICTED, SOURCES, UNDECIDED, Market, final_times
-from actors.simulator.markets import market_of
+from actors.simulator.markets import market_from_line
 from tests.chaos.server import OwnServer
 from tests.live.stage import Process, Stage, stage, until
 
@@ -179,7 +179,7 @@ class Run:
         over_s = 0.0
         for one in markets(self._stage).values():
             final_s = max(one.final_at.values(), default=0) / 1000
-            poll_s = max(play.poll_s, (final_s - one.life.ends / 1000) / AGE_DIVISOR)
+            poll_s = max(play.poll_s, (final_s - one.lifetime.ends / 1000) / AGE_DIVISOR)
             over_s = max(over_s, final_s + play.hold_s + 2 * poll_s + GRACE_S)
         until("all is over", lambda: time.time() >= over_s, within_s=over_s - time.time() + 60)
 
@@ -195,7 +195,7 @@ def _pause(seconds: float) -> None:
 def markets(stage: Stage) -> dict[str, Market]:
     """Return every market with its plan, as the ledger has it."""
     lines = history(stage.ledger)
-    return {line["condition"]: market_of(line) for line in lines if line["kind"] == "market"}
+    return {line["condition"]: market_from_line(line) for line in lines if line["kind"] == "market"}
 
 
 def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def _told(
         row, two = rows.get(condition), len(market.final_at) >= 2
         truth = "split" if market.winner is None else market.tokens[market.winner]
         liar = market.odd.removeprefix(CONTRADICTED) if CONTRADICTED in market.odd else ""
-        final = final_times(market.fate, market.life, v2=market.v2)
+        final = final_times(market.fate, market.lifetime, v2=market.v2)
         disputed = liar in final and len(final) > 1
         if row is not None and (market.odd in UNDECIDED or not final):
             told["invented"] += 1
@@ -278,7 +278,7 @@ def _late(
     """Tell of the markets that two sources know and the tracker does not: how they came to end."""
     return [
         f"{condition}: {market.odd or market.fate}, final"
-        f" {', '.join(f'{name} +{(at - market.life.ends) / 1000:.0f} s' for name, at in told)},"
+        f" {', '.join(f'{name} +{(at - market.lifetime.ends) / 1000:.0f} s' for name, at in told)},"
         f" stands as {unresolved.get(condition, 'unknown')}"
         for condition, market in plans.items()
         if condition not in rows and len(told := sorted(market.final_at.items())) >= 2

@@ -15,7 +15,7 @@ from actors.simulator.admin import add_admin
 from actors.simulator.market import Market
 from actors.simulator.options import parse
 from actors.simulator.server import Server, serve
-from actors.simulator.world import World
+from actors.simulator.simulation import Simulation
 
 DEADLINE_S = 10.0
 START_S = 1_790_000_000.0
@@ -128,7 +128,7 @@ class Rehearsal:
 
     def __init__(self, folder: Path, *argv: str, later_s: float = 0.0) -> None:
         self._time = 1000.0
-        self.world = World(
+        self.simulation = Simulation(
             parse([f"--dir={folder}", *argv]),
             monotonic=lambda: self._time,
             clock=lambda: START_S + later_s,
@@ -143,18 +143,18 @@ class Rehearsal:
             raw.writer.transport.abort()
             with contextlib.suppress(OSError):
                 await raw.writer.wait_closed()
-        for one in tuple(self.world.channel.connections.values()):
+        for one in tuple(self.simulation.channel.connections.values()):
             one.cut("the test is over", by="server")
 
     def turn(self, seconds: float, step: float = 0.01) -> None:
         """Let time pass in steps."""
         for _ in range(max(1, round(seconds / step))):
             self._time += step
-            self.world.turn()
+            self.simulation.turn()
 
     def market(self, place: int = 0) -> Market:
         """Return a market by its place."""
-        return list(self.world.universe)[place]
+        return list(self.simulation.markets)[place]
 
     async def listener(self) -> Listener:
         """Connect a subscriber that asks for nothing yet."""
@@ -206,7 +206,7 @@ class Rehearsal:
 
     def ledger(self, kind: str) -> list[dict[str, Any]]:
         """Return the lines of one kind that are in the file now."""
-        lines = self.world.ledger.path.read_text().splitlines()
+        lines = self.simulation.ledger.path.read_text().splitlines()
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
 
@@ -216,8 +216,8 @@ async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIter
     stage = Rehearsal(folder, *argv, later_s=later_s)
     listening = socket.create_server(("127.0.0.1", 0))
     stage.port = listening.getsockname()[1]
-    site = Server(stage.world)
-    add_admin(site.app, stage.world)
+    site = Server(stage.simulation)
+    add_admin(site.app, stage.simulation)
     runner = await serve(site.app, listening)
     try:
         async with aiohttp.ClientSession() as stage.session:
@@ -225,7 +225,7 @@ async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIter
     finally:
         await stage.leave()
         await runner.cleanup()
-        stage.world.ledger.close()
+        stage.simulation.ledger.close()
 
 
 def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -341,7 +341,7 @@ def test_slow_reader_is_closed_with_1013_and_the_buffer_stays_bounded(tmp_path: 
             patient = await stage.listener()
             await patient.ask(one)
             (slow,) = (
-                each for each in stage.world.channel.connections.values() if each.number == 1
+                each for each in stage.simulation.channel.connections.values() if each.number == 1
             )
             await stage.post("/admin/rates", {"noise_per_second": 20_000})
             for _ in range(200):

@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from actors.simulator.events import CLOSE, announcement, close_frame, fragments, frame
+from actors.simulator.events import CLOSE, close_frame, fragments, frame, frame_header
 
 
 def unframe(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
@@ -50,4 +50,4 @@ def test_close_frame_holds_code_and_reason_within_its_limit() -> None:
 
 
 def test_announcement_promises_more_than_it_brings() -> None:
-    assert unframe(announcement(1 << 40)) == ([], announcement(1 << 40))
+    assert unframe(frame_header(1 << 40)) == ([], frame_header(1 << 40))

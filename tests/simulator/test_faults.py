@@ -50,12 +50,12 @@ def test_unknown_value_name_is_rejected() -> None:
 
 def test_lasting_fault_is_in_force_until_its_time_is_over() -> None:
     weather = ActiveFaults()
-    assert weather.rages("slow_http", 0.0) is None
-    weather.begin(make_fault("slow_http:10:3"), 100.0)
-    assert weather.rages("slow_http", 109.9) == 3.0
-    assert weather.rages("slow_http", 110.0) is None
-    weather.begin(make_fault("http_500:1"), 100.0)
-    assert weather.rages("http_500", 100.5) == 0.0
+    assert weather.value("slow_http", 0.0) is None
+    weather.start(make_fault("slow_http:10:3"), 100.0)
+    assert weather.value("slow_http", 109.9) == 3.0
+    assert weather.value("slow_http", 110.0) is None
+    weather.start(make_fault("http_500:1"), 100.0)
+    assert weather.value("http_500", 100.5) == 0.0
 
 
 def test_schedule_strikes_at_its_second_and_the_ledger_knows_whom(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cur
             assert {event["asset_id"] for event in two.of("last_trade_price")} == set(tokens)
             for _ in range(30):
                 await one.operate("subscribe", (lost,))
-                if not stage.world.channel.connections[1].missed:
+                if not stage.simulation.channel.connections[1].missed:
                     break
             await stage.post("/admin/trade", {"token": lost})
             await one.sync()
@@ -204,7 +204,7 @@ def test_half_frame_stalls_inside_a_frame_and_not_even_pong_comes(tmp_path: Path
             await stage.post("/admin/trade", {"token": tokens[0]})
             raw.send("PING")
             await stage.get("/admin/summary")
-            stage.world.channel.connections[1].cut("enough", by="server")
+            stage.simulation.channel.connections[1].cut("enough", by="server")
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await raw.frame()
             assert stage.ledger("trade")[0]["delivered"] == 0

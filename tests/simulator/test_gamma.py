@@ -90,7 +90,8 @@ def test_pages_hold_every_open_market_once(tmp_path: Path, order: dict[str, str]
             assert pages == 3
             assert len({row["id"] for row in rows}) == len(rows) == 230
             assert {row["conditionId"] for row in rows} == {
-                line.condition[:64] if line.v2 else line.condition for line in stage.world.universe
+                line.condition[:64] if line.v2 else line.condition
+                for line in stage.simulation.markets
             }
 
     play(scene)
@@ -255,7 +256,7 @@ def test_gamma_market_has_the_keys_and_formats_of_the_real_one(tmp_path: Path) -
 def test_clob_and_data_rows_have_the_keys_of_the_real_ones(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, "--markets=4") as stage:
-            ids = [market.condition for market in stage.world.universe]
+            ids = [market.condition for market in stage.simulation.markets]
             stage.turn(20, step=0.5)
             for condition in ids:
                 row = await stage.get(f"/clob/markets/{condition}")

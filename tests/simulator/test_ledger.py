@@ -36,7 +36,7 @@ def written(lines: list[dict[str, Any]], connection: int) -> Counter[Key]:
 
 
 async def all_tokens(stage: Rehearsal) -> list[str]:
-    return [token for market in stage.world.universe for token in market.tokens]
+    return [token for market in stage.simulation.markets for token in market.tokens]
 
 
 async def listen(stage: Rehearsal, listeners: list[Listener], turns: int) -> None:
@@ -143,14 +143,14 @@ class Witness(asyncio.Transport):
 
 def test_print_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> None:
     stage = Rehearsal(tmp_path, *LIVELY)
-    channel = stage.world.channel
-    witness = Witness(stage.world.ledger.path)
-    connection = Connection(1, witness, 1 << 20, now=stage.world.now())
+    channel = stage.simulation.channel
+    witness = Witness(stage.simulation.ledger.path)
+    connection = Connection(1, witness, 1 << 20, now=stage.simulation.now())
     channel.open(connection, 0)
-    tokens = [token for market in stage.world.universe for token in market.tokens]
-    channel.hear(connection, json.dumps({"assets_ids": tokens, "type": "market"}), 0)
+    tokens = [token for market in stage.simulation.markets for token in market.tokens]
+    channel.receive(connection, json.dumps({"assets_ids": tokens, "type": "market"}), 0)
     stage.turn(2)
-    stage.world.ledger.close()
+    stage.simulation.ledger.close()
     assert witness.trades > 700
 
 

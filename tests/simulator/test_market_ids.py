@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.simulator.market import condition_id, gamma_id, token_id
-from actors.simulator.markets import line_of
+from actors.simulator.markets import ledger_line
 from tests.simulator.harness import rehearsal
 
 DIGITS = re.compile(r"\d{76,78}")
@@ -14,7 +14,7 @@ CONDITION = re.compile(r"0x[0-9a-f]{64}")
 def names(folder: Path, *argv: str) -> list[dict[str, Any]]:
     async def scene() -> list[dict[str, Any]]:
         async with rehearsal(folder, "--markets=60", *argv) as stage:
-            return [line_of(market) for market in stage.world.universe]
+            return [ledger_line(market) for market in stage.simulation.markets]
 
     return asyncio.run(scene())
 

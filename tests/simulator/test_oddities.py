@@ -9,9 +9,9 @@ import pytest
 from actors.simulator import events, sources
 from actors.simulator.gamma import gamma_market
 from actors.simulator.market import ODDITIES, SOURCES, Market, Pace, draw_oddity
-from actors.simulator.markets import Markets, Wish, line_of, market_of
-from actors.simulator.sources import chain_answer_one, clob_market, data_row
-from actors.simulator.world import Traffic
+from actors.simulator.markets import Markets, MarketSpec, ledger_line, market_from_line
+from actors.simulator.simulation import Traffic
+from actors.simulator.sources import chain_result, clob_market, data_row
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
 LATE = 200_000
@@ -22,9 +22,9 @@ class Odd:
     """One market that side 1 wins, and what each source says of it."""
 
     def __init__(self, odd: str, fate: str = "clean", *, v2: bool = False) -> None:
-        self.universe = Markets(1, 1, PACE)
-        wish = Wish(announced=0, trades=1, ends=100_000, fate=fate, winner=1, odd=odd, v2=v2)
-        self.market: Market = self.universe.make(wish)
+        self.markets = Markets(1, 1, PACE)
+        wish = MarketSpec(announced=0, trades=1, ends=100_000, fate=fate, winner=1, odd=odd, v2=v2)
+        self.market: Market = self.markets.make(wish)
 
     def gamma(self, at: int = LATE) -> dict[str, Any]:
         return gamma_market(self.market, at)
@@ -41,7 +41,7 @@ class Odd:
         calls = [sources.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
         params = [{"to": sources.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
-        told = [chain_answer_one(self.universe, each, LATE, lie=False) for each in asked]
+        told = [chain_result(self.markets, each, LATE, lie=False) for each in asked]
         return [int(each["result"], 16) for each in told]
 
 
@@ -125,7 +125,7 @@ def test_oddities_are_drawn_for_a_share_of_the_markets() -> None:
 
 
 def test_an_oddity_survives_the_ledger() -> None:
-    assert market_of(json.loads(json.dumps(line_of(Odd("zero").market)))).odd == "zero"
+    assert market_from_line(json.loads(json.dumps(ledger_line(Odd("zero").market)))).odd == "zero"
 
 
 def test_traffic_is_the_most_in_any_ten_seconds() -> None:

@@ -237,7 +237,7 @@ def test_every_recorded_frame_at_hand_is_served_as_it_is(tmp_path: Path) -> None
     async def scene() -> None:
         async with rehearsal(tmp_path, f"--replay={fixtures}", "--whole-arrays") as stage:
             listener = await stage.listener()
-            tokens = [token for market in stage.world.universe for token in market.tokens]
+            tokens = [token for market in stage.simulation.markets for token in market.tokens]
             await listener.ask(tokens, custom_feature_enabled=True)
             stage.turn(2)
             await listener.sync()

@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 
-from actors.simulator.market import FATES, NEVER, SOURCES, Life, Pace, final_times, plan_life
+from actors.simulator.market import (
+    FATES,
+    NEVER,
+    SOURCES,
+    Lifetime,
+    Pace,
+    final_times,
+    plan_lifetime,
+)
 from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000
 
 
-def life(fate: str, winner: int | None = 1, seed: int = 1) -> Life:
-    return plan_life(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
+def life(fate: str, winner: int | None = 1, seed: int = 1) -> Lifetime:
+    return plan_lifetime(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
 
 
 @pytest.mark.parametrize("fate", [*FATES])
@@ -26,7 +34,7 @@ def test_every_ending_life_is_in_order(fate: str) -> None:
         assert made.stages[-1][1] == "resolved"
         assert made.closed <= made.reported
         assert made.reported > made.ends
-        assert made.words(made.reported)[-1] == "resolved"
+        assert made.statuses(made.reported)[-1] == "resolved"
         assert all(100 <= lag <= 400 for lag in made.lags.values())
 
 
@@ -137,9 +145,9 @@ def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
             truth = "split" if fate == "split" else 1
             for _ in range(56):
                 stage.turn(0.25, step=0.25)
-                if stage.world.wall() < line["trades_at"] + 2100:
+                if stage.simulation.wall() < line["trades_at"] + 2100:
                     continue
-                now = stage.world.wall()
+                now = stage.simulation.wall()
                 for source, word in final_word(line, await views(stage, line)).items():
                     assert word in {None, truth}
                     if word is not None:
@@ -207,7 +215,7 @@ def test_gamma_and_clob_show_a_market_closed_only_after_their_lags(tmp_path: Pat
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET, "--lag-gamma=3", "--lag-clob=1") as stage:
             _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
-            stage.turn((line["closed_at"] - stage.world.wall()) / 1000 + 0.5)
+            stage.turn((line["closed_at"] - stage.simulation.wall()) / 1000 + 0.5)
             seen = []
             for _ in range(3):
                 view = await views(stage, line)
@@ -242,7 +250,7 @@ def test_default_run_resolves_ten_markets_in_all_sources_within_25_seconds(tmp_p
                 line
                 for line in stage.ledger("outcome")
                 if {"gamma", "clob", "data"} <= set(line["final_at"])
-                and max(line["final_at"].values()) <= stage.world.wall()
+                and max(line["final_at"].values()) <= stage.simulation.wall()
             ]
             assert len(done) >= 10
             assert {line["true_outcome"] for line in stage.ledger("outcome")} == {"winner", "split"}
@@ -267,9 +275,9 @@ def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Pa
 
     async def second() -> None:
         async with rehearsal(tmp_path, *QUIET, later_s=100) as stage:
-            assert stage.world.run == 2
-            begun = stage.world.wall() + 1000
-            assert len(stage.world.universe) == len(markets)
+            assert stage.simulation.run == 2
+            begun = stage.simulation.wall() + 1000
+            assert len(stage.simulation.markets) == len(markets)
             for condition, line in settled.items():
                 flags = [
                     token["winner"]

@@ -1,7 +1,4 @@
-"""Everything that the server shows, built in one place, with its two clocks.
-
-`Traffic` counts how often each HTTP side was asked, and the most in any ten seconds.
-"""
+"""One run of the simulator: all its parts, built in one place, and its two clocks."""
 
 import random
 import time
@@ -10,23 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.simulator.channel import Channel
-from actors.simulator.events import Churn
+from actors.simulator.events import LevelPool
 from actors.simulator.exchange import LATEST_S, Exchange
 from actors.simulator.fault_injector import FaultInjector
 from actors.simulator.ledger import Ledger, history
 from actors.simulator.markets import Markets
 from actors.simulator.options import BadOption, Options
-from actors.simulator.replay import Reel, furnish, load
+from actors.simulator.replay import Player, add_recorded_markets, load
 
 TURN_S = 0.005
-TIDY_S = 0.5
-
-
+TIMEOUTS_S = 0.5
+"""How often timeouts of connections are looked for."""
 WINDOW_S = 10.0
+"""Over which the rate of requests is measured."""
 
 
 class Traffic:
-    """Requests by side (`gamma`, `clob`, `data`, `rpc`). `now` is monotonic seconds."""
+    """Counts requests by source (`gamma`, `clob`, `data`, `rpc`)."""
 
     def __init__(self) -> None:
         self._total: Counter[str] = Counter()
@@ -34,7 +31,7 @@ class Traffic:
         self._times: dict[str, deque[float]] = {}
 
     def note(self, side: str, now: float) -> None:
-        """Count a request."""
+        """Count a request; `now` is monotonic seconds."""
         times = self._times.setdefault(side, deque())
         times.append(now)
         while now - times[0] >= WINDOW_S:
@@ -43,18 +40,18 @@ class Traffic:
         self._most[side] = max(self._most.get(side, 0), len(times))
 
     def summary(self) -> dict[str, dict[str, int]]:
-        """Return side → total and the most in ten seconds."""
+        """Return source → total and the most in any ten seconds."""
         return {
             side: {"total": total, "most_in_10_s": self._most[side]}
             for side, total in sorted(self._total.items())
         }
 
 
-class World:
-    """A running exchange.
+class Simulation:
+    """A run of the simulator. Used on the event loop only.
 
     Args:
-        options: What the run is like.
+        options: Of the command line.
         monotonic: Seconds, for what is due.
         clock: Seconds since 1970, read once; wall time then follows `monotonic`,
             so that it never steps back.
@@ -79,82 +76,82 @@ class World:
         recordings = load(options.replay)
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
-        self.run = _run(options, lines)
-        self.universe = Markets(options.seed, self.run, options.pace, odd=options.odd)
+        self.run = _run_number(options, lines)
+        self.markets = Markets(options.seed, self.run, options.pace, odd=options.odd)
         rng = random.Random(f"exchange:{options.seed}:{self.run}")
-        churn = Churn(options.seed)
-        self.channel = Channel(self.universe, self.ledger, churn, rng)
-        self.exchange = Exchange(options, self.universe, self.channel, self.ledger, churn, rng)
-        self.trouble = FaultInjector(
-            options.faults, self.universe, self.channel, self.ledger, churn, rng
+        pool = LevelPool(options.seed)
+        self.channel = Channel(self.markets, self.ledger, pool, rng)
+        self.exchange = Exchange(options, self.markets, self.channel, self.ledger, pool, rng)
+        self.injector = FaultInjector(
+            options.faults, self.markets, self.channel, self.ledger, pool, rng
         )
         self.traffic = Traffic()
         self.ledger.add("run", run=self.run, seed=options.seed, ts=self.wall())
-        self.universe.reload(lines, self.wall())
+        self.markets.reload(lines, self.wall())
         self.exchange.populate(self.wall())
-        furnish(recordings, self.universe, self.exchange, self.wall())
-        self._reel = Reel(
+        add_recorded_markets(recordings, self.markets, self.exchange, self.wall())
+        self._player = Player(
             recordings.frames,
             options.replay.per_second,
             self.channel,
             self.ledger,
-            self.exchange.tape,
+            self.exchange.generator,
         )
-        self._turned = self._tidy_at = self._started
+        self._turned = self._timeouts_at = self._started
         self.ledger.flush()
 
     def wall(self) -> int:
-        """Return milliseconds since 1970."""
+        """Return the wall time in milliseconds since 1970."""
         return int((self.now() + self._offset) * 1000)
 
     @property
     def elapsed(self) -> float:
-        """Return seconds since the start."""
+        """Return the seconds since the start."""
         return self.now() - self._started
 
-    def rages(self, kind: str) -> float | None:
+    def fault_value(self, kind: str) -> float | None:
         """Return the value of a lasting fault in force, else None."""
-        return self.trouble.weather.rages(kind, self.now())
+        return self.injector.active.value(kind, self.now())
 
     def turn(self) -> None:
-        """Do what is due now."""
+        """Do what is due now: faults, replay, exchange, timeouts."""
         now, wall = self.now(), self.wall()
-        self.trouble.turn(now - self._started, now, wall)
-        self._reel.turn(min(now - self._turned, LATEST_S))
+        self.injector.turn(now - self._started, now, wall)
+        self._player.turn(min(now - self._turned, LATEST_S))
         self._turned = now
         self.exchange.turn(now, wall)
-        if now >= self._tidy_at:
-            self._tidy_at = now + TIDY_S
-            self._tidy(now)
+        if now >= self._timeouts_at:
+            self._timeouts_at = now + TIMEOUTS_S
+            self._end_idle(now)
 
-    def _tidy(self, now: float) -> None:
-        """End sockets that never subscribe or say nothing for long, as the exchange does."""
+    def _end_idle(self, now: float) -> None:
+        """End connections that never subscribe or send nothing for long, as the exchange does."""
         options = self.options
         for one in tuple(self.channel.connections.values()):
-            silent = now - one.last_heard
+            silent = now - one.last_received
             if not one.subscribed and silent > options.subscribe_timeout:
                 one.close(1008, "subscription timeout", by="server")
             elif silent > options.idle_timeout:
                 one.cut("idle", by="server")
 
     def summary(self) -> dict[str, Any]:
-        """Return the books of this run."""
+        """Return the counts of this run."""
         return {
             "run": self.run,
-            "sent": self.exchange.tape.n,
+            "sent": self.exchange.generator.n,
             "delivered": self.exchange.delivered,
             "noise": self.exchange.noise,
-            "markets": len(self.universe),
+            "markets": len(self.markets),
             "trading": len(self.exchange.calendar.trading),
             "resolved": self.exchange.calendar.resolved,
             "connections": {"open": len(self.channel.connections), "total": self.channel.opened},
-            "faults": dict(self.trouble.counts),
+            "faults": dict(self.injector.counts),
             "requests": self.traffic.summary(),
             "elapsed_s": round(self.elapsed, 3),
         }
 
 
-def _run(options: Options, lines: list[dict[str, Any]]) -> int:
+def _run_number(options: Options, lines: list[dict[str, Any]]) -> int:
     taken = {line["run"] for line in lines if line["kind"] == "run"}
     if options.run is None:
         return max(taken, default=0) + 1
