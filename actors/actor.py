@@ -55,7 +55,7 @@ class Address:
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(message)
 
-    def put(self, question: Message) -> "pykka.Future[Any] | None":
+    def ask_async(self, question: Message) -> "pykka.Future[Any] | None":
         """Put a question; return the future of its answer, or None when nobody is running.
 
         Getting the answer raises `pykka.Timeout`, each time that it is awaited too shortly,
@@ -118,12 +118,12 @@ class BaseActor(pykka.ThreadingActor):
     Attributes:
         handlers: What to call with each type of message.
         first: A message that is put into the mailbox before anyone else can reach it.
-        survives: Errors that do not end the actor; `on_survived` reacts to them.
+        handled_errors: Errors that do not end the actor; `on_handled_error` handles them.
     """
 
     handlers: Mapping[type[Message], Handler]
     first: Message | None = None
-    survives: tuple[type[Exception], ...] = ()
+    handled_errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, incarnation: Incarnation, supervisor: Mailbox) -> None:
         super().__init__()
@@ -165,11 +165,11 @@ class BaseActor(pykka.ThreadingActor):
             raise UnknownMessage(f"{type(self).__name__} received {type(message).__name__}")
         try:
             return handler(message)
-        except self.survives as error:
-            return self.on_survived(error)
+        except self.handled_errors as error:
+            return self.on_handled_error(error)
 
-    def on_survived(self, error: Any) -> None:
-        """React to an error that the subclass survives."""
+    def on_handled_error(self, error: Any) -> None:
+        """Handle an error of a type in `handled_errors`."""
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """Report the unexpected error to the supervisor, then release what the actor holds."""
@@ -194,24 +194,24 @@ class BatchingMailbox:
 
     Waking a thread costs more than handling most messages. An actor that collects messages
     until a later one need not be woken for them: they wait, in their order, until a message
-    comes that is not patient, or until `MOST_UNWOKEN` wait. One thread takes, any may put.
+    comes that is not deferrable, or until `MOST_UNWOKEN` wait. One thread takes, any may put.
 
     Args:
-        patient: Types of messages for which the owner is not woken.
+        deferrable: Types of messages for which the owner is not woken.
     """
 
-    def __init__(self, patient: AbstractSet[type[Message]]) -> None:
-        self._patient = patient
+    def __init__(self, deferrable: AbstractSet[type[Message]]) -> None:
+        self._deferrable = deferrable
         self._waiting: deque[Any] = deque()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def put(self, envelope: Any) -> None:
         """Append a message, and wake the owner if it is urgent."""
         self._waiting.append(envelope)
-        urgent = type(envelope.message) not in self._patient
-        # Ring after the append: an owner that wakes too early looks again, none sleeps on.
-        if (urgent or len(self._waiting) >= MOST_UNWOKEN) and self._bell.empty():
-            self._bell.put(None)
+        urgent = type(envelope.message) not in self._deferrable
+        # Signal after the append: an owner that wakes too early looks again, none sleeps on.
+        if (urgent or len(self._waiting) >= MOST_UNWOKEN) and self._wakeups.empty():
+            self._wakeups.put(None)
 
     def get(self) -> Any:
         """Return the oldest message; wait for one that wakes when there is none."""
@@ -219,10 +219,10 @@ class BatchingMailbox:
             try:
                 return self._waiting.popleft()
             except IndexError:
-                self._bell.get()
+                self._wakeups.get()
 
     def get_nowait(self) -> Any:
-        """Return the oldest message, patient or not.
+        """Return the oldest message, deferrable or not.
 
         Raises:
             queue.Empty: There is none.

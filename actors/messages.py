@@ -220,7 +220,7 @@ class MarketsSeen(Message, frozen=True, kw_only=True):
     markets: tuple[Market, ...]
 
 
-class MarketMoved(Message, frozen=True, kw_only=True):
+class MarketStateChanged(Message, frozen=True, kw_only=True):
     """Resolution → writer: a market changed its state; store it, then send `TicketsStored`."""
 
     ticket: int

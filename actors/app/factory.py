@@ -1,4 +1,7 @@
-"""Starts the actors: gives each its settings, its edges and the addresses of the others."""
+"""Start the actors, each with its settings, its resources and the addresses of the others.
+
+A resource is something outside of the actors that one uses: journal, reactor, database, HTTP.
+"""
 
 import random
 import threading
@@ -57,7 +60,7 @@ class FeedDialler:
 
 
 class ActorFactory:
-    """Starts actors, each with the edges and the other actors that it needs.
+    """Starts actors, each with the resources and the other actors that it needs.
 
     Args:
         to: Where each actor is reached; the supervisor fills the addresses in.

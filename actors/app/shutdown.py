@@ -1,8 +1,8 @@
 """The orderly stop: steps in an order that loses nothing, each with its deadline.
 
 Connections end and journal their last proof, the journal is synced, the writer commits all of it,
-the actors stop, the edges close. If a step fails, the others are still done; what hangs is left
-behind, and after `FORCED_EXIT_S` the process is ended by force.
+the actors stop, sockets, files and the database are closed. If a step fails, the others are still
+done; what hangs is left behind, and after `FORCED_EXIT_S` the process is ended by force.
 """
 
 import contextlib
@@ -84,7 +84,7 @@ class Shutdown:
         self._to.supervisor.tell(StopListening())
         deadline = self._monotonic() + CLOSE_CONNECTIONS_S
         left: int | None = None
-        while (future := self._to.supervisor.put(GetListening())) is not None:
+        while (future := self._to.supervisor.ask_async(GetListening())) is not None:
             listening = self._answer(future, deadline)
             if listening == 0:
                 return
@@ -102,7 +102,7 @@ class Shutdown:
 
     def _drained(self) -> bool:
         """Return whether the writer has committed all; a hurry or the deadline ends the wait."""
-        future = None if self._hurry.is_set() else self._to.writer.put(Drain())
+        future = None if self._hurry.is_set() else self._to.writer.ask_async(Drain())
         return future is not None and bool(self._answer(future, self._monotonic() + DRAIN_S))
 
     def _answer(self, future: "pykka.Future[Any]", deadline: float) -> Any:

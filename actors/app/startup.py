@@ -51,7 +51,7 @@ def database(
 ) -> SafeDsn:
     """Return the database to use; start the embedded one when none is configured.
 
-    Its stop is added to the end of the orderly stop with `at_end`.
+    `at_end` adds the stop of the embedded one to the steps of the orderly stop.
     """
     if config.dsn:
         return check_dsn(config.dsn)

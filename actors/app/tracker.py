@@ -1,4 +1,7 @@
-"""The composition root: configuration → edges → actors, started in order, stopped in reverse.
+"""The composition root: configuration → external resources → actors.
+
+Started in this order, stopped in reverse. The external resources are the journal, the status
+socket, the metrics port, the database and the reactor.
 
 Everything is built here and passed in; nothing is built at import. The main thread runs
 `Tracker.run`: it alone reads the clock for scheduling, and it ends the process when that
@@ -6,7 +9,7 @@ cannot continue.
 
 Order of the stop (all within 45 s, or the process is ended by force): connections journal their
 last proof and end, the journal is synced, the writer commits it for up to 15 s, actors stop,
-edges close.
+external resources close.
 """
 
 import logging
@@ -104,7 +107,10 @@ class Tracker:
     # ------------------------------------------------------------------ start
 
     def _start(self) -> None:
-        """Open every edge, then start the actors. Each part adds its own end to the stop."""
+        """Open the external resources, then start the actors.
+
+        Each part adds its own end to the stop.
+        """
         self._shutdown.at_end(self._heartbeats.stop)
         state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)

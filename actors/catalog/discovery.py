@@ -116,7 +116,7 @@ class Discovery:
                 self._missing.popleft()
             return
         self._lookup_at = self._now + LOOKUP_S
-        self.announced.found(market.condition_id for market in found)
+        self.announced.remove(market.condition_id for market in found)
         self.announced.tried(lookup.ids, self._now)
 
     def failed(self, request: Request) -> None:
@@ -222,8 +222,8 @@ class PendingLookups:
             heapq.heappush(self._heap, entry)
         return tuple(condition_id for _, condition_id in due)
 
-    def found(self, condition_ids: Iterable[ConditionId]) -> None:
-        """Remove markets that were found."""
+    def remove(self, condition_ids: Iterable[ConditionId]) -> None:
+        """Remove markets that need no look-up any more."""
         for condition_id in condition_ids:
             self._tries.pop(condition_id, None)
             self._next.pop(condition_id, None)
@@ -236,7 +236,7 @@ class PendingLookups:
                 continue
             self._tries[condition_id] += 1
             if self._tries[condition_id] >= len(LOOKUP_DELAYS_S):
-                self.found((condition_id,))
+                self.remove((condition_id,))
             else:
                 self._set_next(condition_id, now)
         self._drop_stale()

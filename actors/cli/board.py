@@ -121,7 +121,7 @@ def _coverage(health: Health) -> str:
     assets = health.assets
     return (
         f"{assets.covered:,} of {assets.wanted:,} tokens,"
-        f" {assets.never_confirmed:,} never confirmed; {_proven(health.coverage)}"
+        f" {assets.never_confirmed:,} unconfirmed > 1 min; {_proven(health.coverage)}"
     )
 
 
@@ -145,11 +145,14 @@ def _journal(health: Health) -> str:
 
 
 def _database(health: Health) -> str:
-    base = health.database
-    commit = f"last commit {base.last_commit_at}" if base.last_commit_at else "no commit yet"
-    if base.state in ("away", "stopped"):
-        return f"{base.state} for {_age(base.away_s)}: {base.reason or 'not reached yet'}; {commit}"
-    return f"{base.state}, {base.server}; {commit}, {_age(base.lag_s)} behind"
+    database = health.database
+    commit = (
+        f"last commit {database.last_commit_at}" if database.last_commit_at else "no commit yet"
+    )
+    if database.state in ("away", "stopped"):
+        reason = database.reason or "not reached yet"
+        return f"{database.state} for {_age(database.away_s)}: {reason}; {commit}"
+    return f"{database.state}, {database.server}; {commit}, {_age(database.lag_s)} behind"
 
 
 def _resolutions(health: Health) -> str:
@@ -193,10 +196,12 @@ def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
     """Return a table of connections, those in trouble first, then the busiest."""
     if not each:
         return
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for name in ("connection", "state", "data", "tokens", "minute", "hour", "back", "last reason"):
-        right = name in ("data", "tokens", "minute", "hour", "back")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="bold")
+    for name in ("connection", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("data", "tokens", "minute", "hour", "reconnects"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last reason", no_wrap=True)
     order = sorted(each, key=lambda one: (one.state == LISTENING, -one.last_hour, one.id))
     for one in order[:SHOWN_CONNECTIONS]:
         age = "never" if one.data_age_s is None else _age(one.data_age_s)

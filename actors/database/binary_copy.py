@@ -3,7 +3,7 @@
 The bytes are written here, field by field, because turning every field into an object of the
 driver costs more than the server needs for the row.
 
-The rows are sorted by the table's key, some hundred at a time: every writer uses the same order,
+The rows are sorted by the table's key, a few hundred at a time: every writer uses the same order,
 so trackers on one database wait for each other instead of deadlocking.
 
 Source: PostgreSQL 18 manual, COPY, "Binary Format"; `numeric_recv` and `timestamptz_recv` in its
@@ -63,7 +63,7 @@ _NO_ID_NO_EXTRA = 2 * _NULL
 def sorted_chunks(
     rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int], recent: RecentTrades
 ) -> Iterator[list[KeyedTrade]]:
-    """Yield the trades that were not stored recently, sorted by their keys, some hundred at a time.
+    """Yield the trades that were not stored recently, sorted by key, a few hundred at a time.
 
     Chunks are made one by one, so the first is written before the last is sorted. The rows of a
     chunk lie close together in the input, which is nearly in the order of time: memory that lies

@@ -12,7 +12,7 @@ from actors.database.session import Connection
 
 MAX_KEYS = 65_536
 """Keys of one generation: a minute of 1,000 trades a second; at most 12 MiB for both."""
-MAX_CAREFUL_BATCHES = 64
+MAX_COPY_PAUSE_BATCHES = 64
 """Batches after which COPY is tried again at the latest."""
 
 
@@ -119,7 +119,7 @@ class RecentTrades:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
         self._fresh: list[bytes] = []
-        self._careful_left = self._careful_length = 0
+        self._copy_paused_left = self._copy_pause_length = 0
 
     def add(self, keys: KeysView[bytes]) -> set[bytes]:
         """Add keys that this transaction stores; return those that are known to be stored."""
@@ -139,16 +139,16 @@ class RecentTrades:
         self._fresh.clear()
 
     def expect_new(self) -> bool:
-        """Return whether a batch is likely new to the database. Call it once per batch."""
-        if self._careful_left:
-            self._careful_left -= 1
-        return not self._careful_left
+        """Return whether COPY is not paused: the batch is likely new. Call it once per batch."""
+        if self._copy_paused_left:
+            self._copy_paused_left -= 1
+        return not self._copy_paused_left
 
     def was_not_new(self) -> None:
-        """Record that a part of a batch was stored already: be careful for longer each time."""
-        self._careful_length = min(max(2 * self._careful_length, 1), MAX_CAREFUL_BATCHES)
-        self._careful_left = self._careful_length + 1
+        """Record that a part of a batch was stored already: pause COPY for longer each time."""
+        self._copy_pause_length = min(max(2 * self._copy_pause_length, 1), MAX_COPY_PAUSE_BATCHES)
+        self._copy_paused_left = self._copy_pause_length + 1
 
     def was_new(self) -> None:
         """Record that all of a batch was new."""
-        self._careful_length //= 2
+        self._copy_pause_length //= 2

@@ -180,7 +180,7 @@ def quoted(row: Observation) -> Observation:
 
 
 def resolutions(rows: Sequence[Resolution]) -> Columns:
-    """Return the parameters of `insert_resolutions` and `insert_overruled_resolutions`."""
+    """Return the parameters of `insert_resolutions` and `insert_differing_resolutions`."""
     return {
         "resolutions": _json(
             [

@@ -50,7 +50,7 @@ SELECT_STORED_EVIDENCE = read("select_stored_evidence")
 SELECT_RESOLUTIONS_TO_CHECK = read("select_resolutions_to_check")
 INSERT_RESOLUTION_OBSERVATIONS = read("insert_resolution_observations")
 INSERT_RESOLUTIONS = read("insert_resolutions")
-INSERT_OVERRULED_RESOLUTIONS = read("insert_overruled_resolutions")
+INSERT_DIFFERING_RESOLUTIONS = read("insert_differing_resolutions")
 INSERT_RESOLUTION_CONFLICTS = read("insert_resolution_conflicts")
 
 START_PROCESS = read("start_process")

@@ -288,7 +288,7 @@ class Transaction:
     def _insert_resolutions(self, rows: Sequence[Resolution]) -> int:
         given = columns.resolutions(rows)
         stored = self._run(queries.INSERT_RESOLUTIONS, **given)
-        self._run(queries.INSERT_OVERRULED_RESOLUTIONS, **given)
+        self._run(queries.INSERT_DIFFERING_RESOLUTIONS, **given)
         return stored
 
     def _insert_contradictions(self, rows: Sequence[Contradiction]) -> int:

@@ -1,10 +1,11 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one socket, the occurrence counter and the coverage book of one epoch.
-Receives: Connect, Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick from the supervisor;
+Receives: Connect from itself; Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick from the
+supervisor;
 FramesReceived and SocketClosed from the reactor.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
-NewMarketSeen to the catalogue, ResolutionHint to resolution; reports to the supervisor.
+NewMarketSeen to the catalog, ResolutionHint to resolution; reports to the supervisor.
 Ends when: the feed ends, falls silent or breaks the protocol, with a named reason.
 Restarted: by the supervisor after a backoff; reconnecting is restarting.
 """
@@ -66,7 +67,7 @@ class ConnectionActor(BaseActor):
     """One run of one connection."""
 
     first = Connect()
-    survives = (JournalFull,)
+    handled_errors = (JournalFull,)
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class ConnectionActor(BaseActor):
             SocketClosed: self._socket_closed,
         }
 
-    def on_survived(self, error: Exception) -> None:
+    def on_handled_error(self, error: Exception) -> None:
         """End this connection when the disk is full: it never drops trades silently."""
         self._end(DISK_FULL, str(error), hard=True)
 
@@ -202,7 +203,7 @@ class ConnectionActor(BaseActor):
             socket.handled(sum(map(len, message.frames)))
 
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
-        """Do so for frames that become one record and one message to the writer."""
+        """Decode, journal and send on frames that become one record."""
         ingested = self._ingest.take(frames, at_ns)
         decoded = ingested.decoded
         if decoded.unknown or decoded.controls:

@@ -16,7 +16,7 @@ SLACK_S = 0.5
 
 
 def open_epoch(recorder: Recorder, spec: ConnectionSpec, at_ns: int) -> int:
-    """Write that the connection shook hands; return the number of its epoch."""
+    """Write that the connection completed its handshake; return the number of its epoch."""
     return recorder.fact(facts.ListeningOpened(at_ns=at_ns, connection=spec.name, feed=spec.feed))
 
 

@@ -140,8 +140,8 @@ class Liveness:
             return "stalled_frame"
         if now - max(socket.last_byte_at, since) >= self._transport_s:
             return "dead_transport"
-        bookless = coverage.requested_count > 0 and coverage.books_total == 0
-        if bookless and now - since >= self._books_s:
+        no_book_yet = coverage.requested_count > 0 and coverage.books_total == 0
+        if no_book_yet and now - since >= self._books_s:
             return "no_books"
         silent = now - max(socket.last_data_at, since) >= self._silence_s
         if silent and now - self._probed_at >= self._answer_s / 2:

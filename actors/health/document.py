@@ -95,7 +95,13 @@ class Connections(Part, frozen=True, kw_only=True):
 
 
 class Assets(Part, frozen=True, kw_only=True):
-    """Tokens: to be listened to, proven to be, and waiting for proof longer than a minute."""
+    """Tokens of the plan.
+
+    Attributes:
+        wanted: Tokens to listen to.
+        covered: Of these, those that are proven to be listened to.
+        never_confirmed: Of these, those that have been unconfirmed for more than a minute.
+    """
 
     wanted: int
     covered: int
@@ -136,7 +142,7 @@ class Journal(Part, frozen=True, kw_only=True):
         durable_lag: Records written and not yet synced to the disk.
         cap_bytes: The largest size that it may reach.
         free_bytes: Free space of its disk; None before the first measurement.
-        full: Reading has stopped because there is no space left.
+        full: Reading has stopped because the journal has no space (disk or cap).
     """
 
     pending_records: int
@@ -157,7 +163,7 @@ class Database(Part, frozen=True, kw_only=True):
             it answers and rejects so many rows that nothing is stored for now.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
-        waiting: Messages that the writer has received and not committed.
+        waiting: Journal records that the writer has gathered and not committed.
         away_s: Since it went away or storing stopped; else 0.
         reason: Why it is away or storing has stopped.
     """
@@ -215,10 +221,10 @@ class Catalog(Part, frozen=True, kw_only=True):
 
 
 class Restarts(Part, frozen=True, kw_only=True):
-    """Unexpected deaths of actors; a lost connection is none.
+    """Unexpected deaths of actors, each followed by a restart; a lost connection is none.
 
     Attributes:
-        looping: Actors that die again and again.
+        looping: Actors with repeated crashes: three within five minutes.
     """
 
     total: int
@@ -298,7 +304,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         starting_s: Seconds that a process may take to reach the database and the feed.
         down_s: Seconds that a connection may be down, or a token unconfirmed.
-        silent_s: Seconds that a connection may be without data.
+        silent_s: Seconds that a connection may be without data. The tracker always sets
+            nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
         failing_s: Seconds that a source of outcomes or markets may fail.
         lag_s: Seconds that a trade may wait for the database.
         journal_share: Share of its cap that the journal may reach.

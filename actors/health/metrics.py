@@ -103,8 +103,8 @@ def _info(health: Health) -> Metric:
     info = GaugeMetricFamily(
         "tracker_info", "Which tracker this is.", labels=["version", "host", "pid", "server"]
     )
-    base = health.database.server[:LONGEST_LABEL]
-    info.add_metric([health.version, health.host, str(health.pid), base], 1.0)
+    server = health.database.server[:LONGEST_LABEL]
+    info.add_metric([health.version, health.host, str(health.pid), server], 1.0)
     return info
 
 
@@ -148,19 +148,21 @@ GAUGES = (
     Number("coverage.gap_token_s", "today_gap_token_seconds", "Of that, not proven."),
     Number("coverage.blackout_s", "today_blackout_seconds", "No wanted token was listened to."),
     Number("last_reconnect.at", "last_reconnect_time_seconds", "When the last reconnect was."),
-    Number("journal.pending_records", "journal_pending_records", "Not yet committed."),
+    Number("journal.pending_records", "journal_pending_records", "Records not yet committed."),
     Number("journal.bytes", "journal_bytes", "Size of the journal."),
     Number("journal.cap_bytes", "journal_cap_bytes", "The largest size it may reach."),
-    Number("journal.durable_lag", "journal_unsynced_records", "Written, not yet synced."),
+    Number("journal.durable_lag", "journal_unsynced_records", "Records written, not yet synced."),
     Number("journal.oldest_s", "journal_oldest_seconds", "Age of the oldest pending record."),
     Number("journal.sync_p99_s", "journal_sync_p99_seconds", "Time of a sync to disk."),
     Number("journal.free_bytes", "disk_free_bytes", "Free space on the disk of the journal."),
-    Number("journal.full", "journal_full", "1 when reading has stopped because the disk is full."),
-    Number("database.state", "database_up", "1 unless it is away.", _database_up),
+    Number("journal.full", "journal_full",
+           "1 when reading has stopped because the journal has no space (disk or cap)."),
+    Number("database.state", "database_up", "1 while it answers, also when storing has stopped.",
+           _database_up),
     Number("database.last_commit_at", "database_last_commit_time_seconds", "Its last commit."),
     Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),
     Number("database.away_s", "database_away_seconds", "0 while it answers."),
-    Number("database.waiting", "writer_waiting", "Messages not committed."),
+    Number("database.waiting", "writer_waiting", "Journal records gathered, not committed."),
     Number("resolutions.recorded_today", "today_resolutions", "Recorded since midnight UTC."),
     Number("catalog.markets", "markets", "Markets that are watched."),
     Number("catalog.last_sweep_age_s", "catalog_sweep_age_seconds", "Since all were listed."),
@@ -177,7 +179,8 @@ COUNTERS = (
     Number("accounting.duplicates", "duplicates", "Trades that were stored before."),
     Number("accounting.rejected", "rejected", "Rejected events."),
     Number("connections.reconnects_total", "reconnects", "Reconnects of all connections."),
-    Number("restarts.total", "restarts", "Unexpected deaths of actors."),
+    Number("restarts.total", "restarts",
+           "Unexpected deaths of actors, each followed by a restart."),
     Number("drift.unknown_total", "unknown_events", "Events of unknown type."),
     Number("resolutions.recorded", "resolutions_recorded", "Resolutions recorded."),
     Number("resolutions.conflicts", "resolution_conflicts", "Contradictions about outcomes."),
@@ -195,9 +198,10 @@ NAMED = (
           _source_failing),
     Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",
           _source_requests, counts=True),
-    Named("restarts.children", "child_restarts", "Unexpected deaths of one actor.", "child",
+    Named("restarts.children", "child_restarts",
+          "Unexpected deaths of one actor, each followed by a restart.", "child",
           lambda h: h.restarts.children, counts=True),
-    Named("restarts.looping", "child_looping", "1 when it dies again and again.", "child",
+    Named("restarts.looping", "child_looping", "1 while it has repeated crashes.", "child",
           lambda h: dict.fromkeys(h.restarts.looping, 1.0)),
 )  # fmt: skip
 EACH = (

@@ -9,9 +9,10 @@ Rule = Callable[[Health, Limits], str]
 
 
 def _database_away(health: Health, _: Limits) -> str:
-    base = health.database
-    why = f": {base.reason}" if base.reason else ""
-    return f"database away for {base.away_s:.0f} s{why}" if base.state == "away" else ""
+    database = health.database
+    why = f": {database.reason}" if database.reason else ""
+    away = database.state == "away"
+    return f"database away for {database.away_s:.0f} s{why}" if away else ""
 
 
 def _poison(health: Health, _: Limits) -> str:
@@ -20,8 +21,8 @@ def _poison(health: Health, _: Limits) -> str:
 
 
 def _writer_late(health: Health, limits: Limits) -> str:
-    there = health.database.state not in ("away", "stopped")
-    late = there and health.database.lag_s > limits.lag_s
+    reachable = health.database.state not in ("away", "stopped")
+    late = reachable and health.database.lag_s > limits.lag_s
     return f"database is {health.database.lag_s:.0f} s behind" if late else ""
 
 
@@ -86,7 +87,7 @@ def _catalog_failing(health: Health, limits: Limits) -> str:
 
 def _restart_loop(health: Health, _: Limits) -> str:
     looping = health.restarts.looping[:5]
-    return f"{', '.join(looping)} dies again and again" if looping else ""
+    return f"repeated crashes: {', '.join(looping)}" if looping else ""
 
 
 def _drift(health: Health, _: Limits) -> str:

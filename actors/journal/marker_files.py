@@ -23,7 +23,7 @@ from uuid import UUID
 from actors.journal.filesystem import Disk
 
 IDENTITY = "journal-id"
-UNMET = "unmet"
+UNMET = "unmet"  # an old name that stays: journals on disk have it
 SUSPECT = "suspect-"
 RESERVE = "reserve"
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})

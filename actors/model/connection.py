@@ -39,7 +39,10 @@ def slot_of(connection: str) -> str:
 
 
 class GapCause(StrEnum):
-    """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them."""
+    """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them.
+
+    `CLOCK_STEP` is reserved; it is not written today.
+    """
 
     NEVER_CONFIRMED = "never_confirmed"
     DISCONNECTED = "disconnected"
@@ -56,7 +59,6 @@ _CAUSES: Final[Mapping[str, GapCause]] = {
     "dead_transport": GapCause.DISCONNECTED,
     "stalled_frame": GapCause.FROZEN,
     "no_books": GapCause.NEVER_CONFIRMED,
-    "journal_full": GapCause.DISK_FULL,
     "stopped": GapCause.PROCESS_DOWN,
 }
 _NOT_THE_EXCHANGE: Final = frozenset({GapCause.DISK_FULL, GapCause.PROCESS_DOWN})

@@ -80,6 +80,9 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     """A final observation that differs from the recorded resolution or from another source.
 
+    With nothing recorded yet, a contradiction between two sources is stored in the same form:
+    `recorded` then holds what the other sources report.
+
     Attributes:
         recorded: The recorded outcome, or what the other sources report.
         observed: What `source` reports.

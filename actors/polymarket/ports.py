@@ -1,4 +1,4 @@
-"""The HTTP sources as the catalogue and the resolution actor see them.
+"""The HTTP sources as the catalog and the resolution actor see them.
 
 `app/factory.py` hands in `polymarket/client.py`; tests hand in fakes. A call takes 20 s
 at most. Every call raises `SourceUnavailable` when there is no usable answer, and

@@ -14,7 +14,7 @@ from actors.model.outcome import Source
 
 WINDOW_S = 10.0
 GAMMA_LISTINGS = 100
-"""For the catalogue. With a restart within ten seconds it may be used up twice."""
+"""For the catalog. With a restart within ten seconds it may be used up twice."""
 GAMMA_OUTCOMES = 80
 CLOB = 1_000
 DATA = 200

@@ -3,7 +3,7 @@
 Owns: the open cases, the schedule of polls, the findings that are not stored yet.
 Receives: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRestored,
 MarketsRestored, RechecksRestored, StoreOpened, TicketsStored. Sends:
-ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict, RequestMarkets
+ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets
 and RequestRechecks to the writer, MarketsSettled to the catalog,
 ResolutionReport to the supervisor. Fails on unexpected errors only; a source that
 does not answer is an expected one. Restarted by the supervisor; the new
@@ -25,10 +25,10 @@ from actors.actor import Addresses, BaseActor, Incarnation, Mailbox, Outbox
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
-    MarketMoved,
     MarketResolved,
     MarketsRestored,
     MarketsSettled,
+    MarketStateChanged,
     Poll,
     RechecksRestored,
     RequestMarkets,
@@ -68,7 +68,7 @@ OUTBOX_MAX = 10_000
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
 
-Ticketed = ResolutionObserved | MarketMoved | MarketResolved | ResolutionConflict
+Ticketed = ResolutionObserved | MarketStateChanged | MarketResolved | ResolutionConflict
 
 
 class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -372,7 +372,7 @@ class FindingsOutbox:
 
     def add_transition(self, transition: Transition) -> None:
         """Send a change of the state of a market."""
-        self._send(lambda n: MarketMoved(ticket=n, transition=transition))
+        self._send(lambda n: MarketStateChanged(ticket=n, transition=transition))
 
     def resend(self) -> None:
         """Send again what is not stored, in the order in which it was sent."""

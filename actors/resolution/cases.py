@@ -1,8 +1,8 @@
 """The open cases: evidence, state and schedule of every market that waits for its outcome.
 
-A market passes the states open → ended → proposed ⇄ disputed → agreed-holding → recorded, with
-conflict beside all of them. States may be left out, and a source that withdraws what it reported
-leads back; the table is in docs/explanation/resolutions.md.
+A market passes through the states open → ended → proposed ⇄ disputed → agreed-holding → recorded,
+with conflict beside all of them. States may be left out, and a source that withdraws what it
+reported leads back; the table is in docs/explanation/resolutions.md.
 
 `CaseBook.observe` leads from one observation to its findings: what is to be stored
 and reported. `CaseBook.end_round` sets when each market is polled again. Nothing

@@ -1,7 +1,7 @@
 """The supervisor actor: children, the subscription plan, health.
 
 Owns: all other actors as data, the subscription plan, the health state.
-Receives: Tick from the main thread; UniverseChanged from the catalogue; reports,
+Receives: Tick from the main thread; UniverseChanged from the catalog; reports,
 ConnectionEnded and ChildDied from its children; BatchWritten, TradesMissed, StoreOpened and
 StoreLost from the writer; GetHealth, GetListening, StopListening.
 Sends: Tick to all children; Subscribe, Unsubscribe, Retire, RecheckCoverage to connections;
@@ -59,7 +59,7 @@ ALIVE_S: Final = 5.0
 
 
 class VitalChild(msgspec.Struct, frozen=True, kw_only=True):
-    """A child of which there is exactly one: the writer, the catalogue, resolution."""
+    """A child of which there is exactly one: the writer, the catalog, resolution."""
 
     spec: ChildSpec
     start: Start
@@ -81,7 +81,7 @@ class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
 class SupervisorActor(BaseActor):
     """The parent of all other actors."""
 
-    survives = (Fatal,)
+    handled_errors = (Fatal,)
 
     @staticmethod
     def _create_actor_inbox() -> BatchingMailbox:
@@ -151,7 +151,7 @@ class SupervisorActor(BaseActor):
             GetHealth: self._get_health,
         }
 
-    def on_survived(self, error: Any) -> None:
+    def on_handled_error(self, error: Any) -> None:
         """End the process, with the exit code of the error.
 
         The supervisor itself continues until then, so that connections end in good order.

@@ -1,4 +1,4 @@
-"""Which tokens trade much just now, and the canary that each connection gets.
+"""Measure which tokens trade most at present, and pick a canary for each connection.
 
 A connection whose own tokens do not trade for minutes is silent for a good reason. It
 therefore also subscribes to a **canary**: a busy token of another connection. When it
@@ -18,7 +18,7 @@ _POOL_SIZE: Final = 256
 _CALLS_PER_PLACEMENT: Final = 1 / 64
 
 TokenActivity = Callable[[TokenId], int]
-"""How much a token traded lately, in any unit; 0 when it did not."""
+"""Returns how much a token traded lately, in any unit; 0 when it did not."""
 
 
 class Activity:
@@ -61,8 +61,8 @@ class CanaryPicker:
     A canary must be busy, but not one of the busiest: thousands of connections carry
     one, and the busiest markets fill a connection by themselves.
 
-    To find the pool, every token is looked at. That is done once in as many choices as
-    a 64th of the number of markets.
+    Finding the pool reads the activity of every token. So it is found again only after as
+    many choices as a 64th of the number of markets.
     """
 
     def __init__(self, placements: Mapping[ConditionId, Placement]) -> None:

@@ -204,7 +204,7 @@ class Children:
     # ---------------------------------------------------------------- deaths
 
     def reap(self, now: float) -> Iterator[Death]:
-        """Find the children that died or went silent, and decide when each is restarted."""
+        """Find the children that died or became unresponsive, and decide when each is restarted."""
         self._excuse_pause(now)
         for child in list(self.by_id.values()):
             death = self._death_of(child, now)
@@ -237,7 +237,7 @@ class Children:
             return self._explained(child, now)
         if now - child.reported_at > child.spec.silence_s:
             self._abandon(child, child.ref)
-            return Death(child, "silent", expected=False)
+            return Death(child, "unresponsive", expected=False)
         return None
 
     def _explained(self, child: Child, now: float) -> Death | None:
@@ -257,7 +257,7 @@ class Children:
         return Death(child, "died without a reason", expected=False) if child.drained else None
 
     def _abandon(self, child: Child, ref: "pykka.ActorRef[Any]") -> None:
-        """Make a silent incarnation end when it wakes; a thread cannot be killed."""
+        """Make an unresponsive incarnation end when it wakes; a thread cannot be killed."""
         if child.stop_message is not None:
             child.address.tell(child.stop_message)
         ref.stop(block=False)

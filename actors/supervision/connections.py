@@ -105,7 +105,7 @@ class FeedConnections:
             ),
             lambda incarnation, tick: policy.start(spec(), incarnation, tick),
             now=time.now,
-            stop_message=Retire(reason="silent", at_once=True),
+            stop_message=Retire(reason="unresponsive", at_once=True),
         )
         self._health.connection_wanted(connection, feed=feed, at=time.now)
 

@@ -1,7 +1,7 @@
 """Handover: replaces the connection of one slot without a gap.
 
 A successor listens beside the active connection until it receives at least as much. Only
-then it becomes active and its predecessor retires. So there is no gap, even with a single
+then does it become active and its predecessor retire. So there is no gap, even with a single
 feed, and no trade is stored twice. Identical trades are told apart by their occurrence,
 which each connection counts on its own. The predecessor therefore stays until it has
 handled all that the exchange sent before the successor's last `book`. Then all trades of
@@ -33,7 +33,7 @@ class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     proven_until_ns: int
 
     @property
-    def complete(self) -> bool:
+    def fully_confirmed(self) -> bool:
         """Return whether it listens to all of its tokens."""
         return self.state == LISTENING and self.confirmed >= self.tokens
 
@@ -58,7 +58,7 @@ class Handover:
         due_at: When the active connection is to be replaced because of its age.
         listen_s: How long a successor may take to listen to everything.
         overlap_s: How long the predecessor may take to prove that it received all
-            that was sent before the successor was complete.
+            that was sent before the successor was fully confirmed.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Handover:
         self._serial = 0
         self._started_at = 0.0
         self._not_before = float("-inf")
-        self._complete_since: tuple[float, int] | None = None  # (monotonic s, wall clock ns)
+        self._confirmed_since: tuple[float, int] | None = None  # (monotonic s, wall clock ns)
         self._states: dict[str, MemberState] = {}
         self._tried: frozenset[TokenId] = frozenset()
         self._unanswered: frozenset[TokenId] = frozenset()
@@ -140,7 +140,7 @@ class Handover:
         """Start a handover and return the name of the successor."""
         self._serial += 1
         self.successor, self.reason = f"{self.slot}.{self._serial}", reason
-        self._started_at, self._complete_since = now, None
+        self._started_at, self._confirmed_since = now, None
         self._tried |= self._unanswered
         return self.successor
 
@@ -155,12 +155,12 @@ class Handover:
             return HandoverStep.COMPLETE
         late = now - self._started_at >= self._listen_s
         equal = late and new is not None and new.confirmed >= old.confirmed
-        if new is None or not (new.complete or (equal and new.state == LISTENING)):
-            self._complete_since = None
+        if new is None or not (new.fully_confirmed or (equal and new.state == LISTENING)):
+            self._confirmed_since = None
             return HandoverStep.ABANDON if late else HandoverStep.WAIT
-        if self._complete_since is None:
-            self._complete_since = (now, wall_ns)
-        since, since_ns = self._complete_since
+        if self._confirmed_since is None:
+            self._confirmed_since = (now, wall_ns)
+        since, since_ns = self._confirmed_since
         proven = old.proven_until_ns >= since_ns or now - since >= self._overlap_s
         return HandoverStep.COMPLETE if proven else HandoverStep.WAIT
 

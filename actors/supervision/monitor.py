@@ -19,24 +19,24 @@ class SilenceDetector:
 
     The exchange restarts every week for about 90 s. Then all connections are silent at
     once, and replacing all of them would only create a storm of connects. So they wait,
-    and one at a time is replaced as a probe. Seconds are monotonic.
+    and one at a time is replaced as a trial. Seconds are monotonic.
 
     Args:
         silence_s: How long a connection may be without data. It counts as silent
             shortly before that, when its own probe has not been answered.
-        probe_s: How often one connection is replaced, to see whether that helps.
+        trial_s: How often one connection is replaced, to see whether that helps.
         minimum: With fewer connections than this, nothing is concluded.
 
     Attributes:
         exchange_silent: The last result of `update`.
     """
 
-    def __init__(self, *, silence_s: float = 60.0, probe_s: float = 30.0, minimum: int = 3) -> None:
+    def __init__(self, *, silence_s: float = 60.0, trial_s: float = 30.0, minimum: int = 3) -> None:
         self._silent_s = silence_s * 0.9
-        self._probe_s = probe_s
+        self._trial_s = trial_s
         self._minimum = minimum
         self._data_at: dict[str, float] = {}
-        self._probed_at: float | None = None
+        self._trial_at: float | None = None
         self.exchange_silent = False
 
     def reported(self, connection: str, *, listens: bool, data_at: float) -> None:
@@ -56,19 +56,19 @@ class SilenceDetector:
         count = len(self._data_at)
         exchange_silent = count >= self._minimum and silent * 2 > count
         if exchange_silent and not self.exchange_silent:
-            self._probed_at = now
+            self._trial_at = now
         self.exchange_silent = exchange_silent
         return exchange_silent
 
-    def probe(self, now: float) -> str | None:
-        """Return the connection that has been silent longest, when a probe is due."""
+    def trial(self, now: float) -> str | None:
+        """Return the connection that has been silent longest, when a trial is due."""
         if (
             not self.exchange_silent
-            or self._probed_at is None
-            or now - self._probed_at < self._probe_s
+            or self._trial_at is None
+            or now - self._trial_at < self._trial_s
         ):
             return None
-        self._probed_at = now
+        self._trial_at = now
         return min(self._data_at, key=lambda name: (self._data_at[name], name), default=None)
 
 
@@ -120,9 +120,9 @@ class ConnectionMonitor:
         elif before and not silent:
             log.warning("exchange_resumed")
         tick = msgspec.structs.replace(time, exchange_silent=silent)
-        probe = self._silence.probe(time.now)
-        if probe is not None and probe in self._children.by_id:
-            self._children.send(probe, Retire(reason="exchange_silent", at_once=True))
+        trial = self._silence.trial(time.now)
+        if trial is not None and trial in self._children.by_id:
+            self._children.send(trial, Retire(reason="exchange_silent", at_once=True))
         self._connections.check(tick)
         if not silent:
             self._executor.compact(tick)

@@ -33,7 +33,7 @@ _BOOK_EVENTS = (
     b'"event_type":"best_bid_ask"',
     b'"event_type":"tick_size_change"',
 )
-_LETTERS = frozenset(
+_NOISE_BYTES = frozenset(
     b'"market":"0x0123456789abcdef","price_changes":[{"asset_id":"1","price":"0.5","size":"2",'
     b'"side":"BUY SELL","hash":"","best_bid":"0","best_ask":"1"}],"timestamp":"",'
     b'"event_type":"price_change book","bids":[],"asks":[]'
@@ -82,9 +82,9 @@ def is_book_noise(buffer: bytes | bytearray, at: int, stop: int, offset: int) ->
     return 0 if any(find(key, at, stop) >= 0 for key in _OTHER_BOOK_KEYS) else -1
 
 
-def rare_letter(marker: bytes) -> int:
-    """Return the index of the first letter in a marker that book noise never has, or -1."""
-    return next((at for at, letter in enumerate(marker) if letter not in _LETTERS), -1)
+def rare_byte(marker: bytes) -> int:
+    """Return the index of the first byte in a marker that book noise never has, or -1."""
+    return next((at for at, byte in enumerate(marker) if byte not in _NOISE_BYTES), -1)
 
 
 class RunSkipper(NamedTuple):

@@ -8,7 +8,7 @@ not search it at all in a run of wanted messages (`take_run`).
 A complete message is handed on when it contains a marker, or is short, or is not provably book
 noise, or is the sample that is due.
 
-The reader shares one scratch buffer between all sockets. The skimmer keeps only what is
+The reactor shares one scratch buffer between all sockets. The skimmer keeps only what is
 unfinished: the first bytes of a small frame are copied back in front of the next read, and a long
 frame is collected by the parser (`frames.py`).
 
@@ -19,9 +19,9 @@ are handed on.
 from typing import NamedTuple
 
 from actors.transport.frames import PLAIN_TEXT, FrameParser
-from actors.transport.noise import NoisePattern, RunSkipper, is_book_noise, rare_letter
+from actors.transport.noise import NoisePattern, RunSkipper, is_book_noise, rare_byte
 
-_TRIES = 16  # unsuccessful finds of a letter before the whole marker is searched
+_TRIES = 16  # unsuccessful finds of a byte before the whole marker is searched
 
 
 class Skim(NamedTuple):
@@ -69,7 +69,7 @@ class MarkerSearch:
         """Begin with a new buffer, and search these markers in it."""
         if markers is not self.markers:
             self.markers = markers
-            self._rare = tuple(map(rare_letter, markers))
+            self._rare = tuple(map(rare_byte, markers))
         self.next = -1
         self.found = b""
         self._places = [-1] * len(markers)
@@ -89,13 +89,13 @@ class MarkerSearch:
 
 
 def _find(buffer: bytearray, marker: bytes, rare: int, at: int, end: int) -> int:
-    # Where a marker is, or `end`. The letter that noise does not have is found far sooner than
+    # Where a marker is, or `end`. The byte that noise does not have is found far sooner than
     # the marker, and nearly always belongs to one; otherwise it is the length of a frame.
     where = at
     if rare >= 0:
-        letter = marker[rare]
+        byte = marker[rare]
         for _ in range(_TRIES):
-            where = buffer.find(letter, where + rare, end) - rare
+            where = buffer.find(byte, where + rare, end) - rare
             if where < at:
                 return end
             if buffer.startswith(marker, where, end):

@@ -2,12 +2,12 @@
 
 Owns: the store, the watermark, the batch that is being gathered.
 Receives: TradesSeen, FactSeen, ReadJournal from connections and the supervisor;
-ConnectionNoted from the supervisor; MarketsSeen and RequestMarkets from the catalogue;
-ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict, RequestMarkets and
+ConnectionNoted from the supervisor; MarketsSeen and RequestMarkets from the catalog;
+ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets and
 RequestRechecks from resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open and CatchUp from itself.
 Sends: BatchWritten, TradesMissed, StoreOpened, StoreLost and reports to the supervisor;
-StoreOpened, MarketsRestored, TicketsStored to catalogue and resolution; EvidenceRestored and
+StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; EvidenceRestored and
 RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
@@ -33,9 +33,9 @@ from actors.messages import (
     Drain,
     FactSeen,
     Flush,
-    MarketMoved,
     MarketResolved,
     MarketsSeen,
+    MarketStateChanged,
     Message,
     Open,
     ReadJournal,
@@ -51,14 +51,14 @@ from actors.model.batch import ConnectionEvent
 from actors.model.storage import AWAY, BEHIND
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
-from actors.writer.gather import Evidence, FindingsBatch, TradeBatch, to_batch
+from actors.writer.gather import Finding, FindingsBatch, TradeBatch, to_batch
 from actors.writer.notify import WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
 
 GATHERED: frozenset[type[Message]] = frozenset(
     {
         *(TradesSeen, FactSeen, ConnectionNoted, MarketsSeen),
-        *(MarketMoved, ResolutionObserved, MarketResolved, ResolutionConflict),
+        *(MarketStateChanged, ResolutionObserved, MarketResolved, ResolutionConflict),
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
@@ -135,7 +135,7 @@ class WriterActor(BaseActor):
             RequestMarkets: self._request_markets,
             RequestRechecks: self._request_rechecks,
             MarketsSeen: self._markets_seen,
-            MarketMoved: lambda moved: self._add_finding(moved.ticket, moved.transition),
+            MarketStateChanged: lambda moved: self._add_finding(moved.ticket, moved.transition),
             ResolutionObserved: lambda seen: self._add_finding(seen.ticket, seen.observation),
             MarketResolved: lambda found: self._add_finding(found.ticket, found.resolution),
             ResolutionConflict: lambda found: self._add_finding(found.ticket, found.contradiction),
@@ -261,7 +261,7 @@ class WriterActor(BaseActor):
             if len(self._findings.markets) >= self._batch_markets:
                 self._commit()
 
-    def _add_finding(self, ticket: int, finding: Evidence) -> None:
+    def _add_finding(self, ticket: int, finding: Finding) -> None:
         """Gather a finding of resolution; it too is sent again until it is stored."""
         if self._database.is_open:
             self._findings.add(ticket, finding)

@@ -84,7 +84,10 @@ def open_store(store: Store, journal: Journal) -> Opened:
         log.warning("journal_renewed", extra=extra)
         opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
         if opened.watermark > journal.unacknowledged_seq:
-            raise JournalFailed("the database knows a journal that has only just come to be")
+            raise JournalFailed(
+                "the database already has a watermark for the new journal id;"
+                " two trackers may use one state directory"
+            )
     journal.acknowledge()
     return opened
 

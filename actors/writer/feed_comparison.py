@@ -1,4 +1,4 @@
-"""Feed arbitration: trades that one feed received and another did not.
+"""Compare the feeds: trades that one received and another did not.
 
 Every token is on one slot of each feed, so a trade comes once from each. The comparison only
 finds which slots did not report it; whether their connection claims to have listened then, and

@@ -15,7 +15,7 @@ from actors.model.outcome import Contradiction, Observation, Resolution, Transit
 from actors.model.trade import Rejection, Trade, trade_hashes
 from actors.polymarket import channel
 
-Evidence = Observation | Transition | Resolution | Contradiction
+Finding = Observation | Transition | Resolution | Contradiction
 
 
 class TradeBatch:
@@ -123,18 +123,18 @@ class FindingsBatch:
         self.catalog_tickets: list[int] = []
         self.resolution_tickets: list[int] = []
 
-    def add(self, ticket: int, evidence: Evidence) -> None:
+    def add(self, ticket: int, finding: Finding) -> None:
         """Add what the resolution actor sent."""
         self.resolution_tickets.append(ticket)
-        match evidence:
+        match finding:
             case Observation():
-                self.observations.append(evidence)
+                self.observations.append(finding)
             case Transition():
-                self.transitions.append(evidence)
+                self.transitions.append(finding)
             case Resolution():
-                self.resolutions.append(evidence)
+                self.resolutions.append(finding)
             case Contradiction():
-                self.contradictions.append(evidence)
+                self.contradictions.append(finding)
 
     def __bool__(self) -> bool:
         return bool(self.catalog_tickets or self.resolution_tickets)

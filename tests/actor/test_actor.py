@@ -68,9 +68,9 @@ def test_an_unknown_message_is_an_error_that_names_both() -> None:
 class Enduring(Diligent):
     """Survives the error of `Drain`."""
 
-    survives = (ValueError,)
+    handled_errors = (ValueError,)
 
-    def on_survived(self, error: ValueError) -> None:
+    def on_handled_error(self, error: ValueError) -> None:
         self.survived = str(error)[:4]
 
 

@@ -1,4 +1,4 @@
-"""The patient inbox: order is kept, and only what is urgent or much wakes the owner."""
+"""The batching mailbox: order is kept, and only what is urgent or much wakes the owner."""
 
 import queue
 import threading
@@ -23,7 +23,7 @@ def put(into: BatchingMailbox, *messages: Message) -> None:
 
 
 def woken(of: BatchingMailbox) -> bool:
-    return not of._bell.empty()
+    return not of._wakeups.empty()
 
 
 def test_messages_come_out_in_the_order_in_which_they_were_put() -> None:
@@ -55,7 +55,7 @@ def test_much_that_could_wait_wakes_the_owner() -> None:
 def test_an_owner_that_is_busy_is_woken_once() -> None:
     told = inbox()
     put(told, *[Flush()] * 1000)
-    assert told._bell.qsize() == 1
+    assert told._wakeups.qsize() == 1
 
 
 def test_nothing_is_left_and_nobody_sleeps_on_when_many_put_at_once() -> None:

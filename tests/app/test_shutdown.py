@@ -46,7 +46,7 @@ class FakeAddress:
     def tell(self, message: Message) -> None:
         self.received.append(message)
 
-    def put(self, question: Message) -> Answers | None:
+    def ask_async(self, question: Message) -> Answers | None:
         self.received.append(question)
         return self._futures.pop(0) if len(self._futures) > 1 else self._futures[0]
 

@@ -6,7 +6,7 @@ tracker gathers with two feeds.
 Every run has a database of its own on the same server. Raw COPY is given the very
 rows ready-made, with their keys and hashes, and removes no duplicates: it is the
 limit rather than a rival. Ours is given what connections tell it, trades and their
-hashes, of tokens that the catalogue has told of before. Python's collector looks as
+hashes, of tokens that the catalog has told of before. Python's collector looks as
 often as in the tracker (`command.YOUNG_OBJECTS`), for all of them.
 """
 
@@ -58,7 +58,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
     with server.fresh() as dsn:
         store = Store(dsn)
         store.open(uuid4())
-        store.commit(_catalogue(trades))
+        store.commit(_catalog(trades))
         began = time.perf_counter()
         stored = sum(
             store.commit(Batch(trades=some, hashes=theirs, watermark=mark)).stored
@@ -71,7 +71,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
     return rows / took
 
 
-def _catalogue(trades: Sequence[Trade]) -> Batch:
+def _catalog(trades: Sequence[Trade]) -> Batch:
     """Return what stands in the database before the first trade of these tokens can arrive."""
     conditions = {each.token_id: each.condition_id for each in trades}
     sides: dict[ConditionId, list[Asset]] = {}

@@ -32,7 +32,7 @@ def test_the_look_ups_of_one_market_end_after_a_few_minutes() -> None:
 def test_a_found_market_is_not_looked_up_again() -> None:
     pending = PendingLookups()
     pending.add(cid(1), 0.0)
-    pending.found([cid(1), cid(2)])
+    pending.remove([cid(1), cid(2)])
     assert not pending.has_due(1e9)
     assert pending.peek(1e9, 5) == ()
 
@@ -48,7 +48,7 @@ def test_a_market_announced_again_after_it_was_found_is_due_once() -> None:
     pending = PendingLookups()
     pending.add(cid(1), 0.0)
     pending.tried([cid(1)], 0.0)
-    pending.found([cid(1)])
+    pending.remove([cid(1)])
     pending.add(cid(1), 1.0)
     assert pending.peek(100.0, 5) == (cid(1),)
 

@@ -1,8 +1,8 @@
-"""Trades that were stored a moment ago are known, and a collision makes the store careful."""
+"""Trades that were stored a moment ago are known, and a collision pauses COPY."""
 
 from collections.abc import KeysView
 
-from actors.database.cache import MAX_CAREFUL_BATCHES, RecentTrades
+from actors.database.cache import MAX_COPY_PAUSE_BATCHES, RecentTrades
 
 
 def key(number: int) -> bytes:
@@ -46,7 +46,7 @@ def test_the_window_is_bounded_and_the_latest_stay() -> None:
     assert known(recent, *range(100)) == list(range(90, 100))
 
 
-def test_each_collision_makes_it_careful_for_longer() -> None:
+def test_each_collision_pauses_copy_for_longer() -> None:
     recent = RecentTrades()
     assert recent.expect_new()
     waits = []
@@ -54,10 +54,10 @@ def test_each_collision_makes_it_careful_for_longer() -> None:
         recent.was_not_new()
         waits.append(sum(1 for _ in iter(recent.expect_new, True)))
     assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64]
-    assert max(waits) == MAX_CAREFUL_BATCHES
+    assert max(waits) == MAX_COPY_PAUSE_BATCHES
 
 
-def test_new_batches_shorten_the_next_careful_time() -> None:
+def test_new_batches_shorten_the_next_pause() -> None:
     recent = RecentTrades()
     for _ in range(5):
         recent.was_not_new()

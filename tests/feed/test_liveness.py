@@ -137,7 +137,6 @@ def test_ping_keeps_coming_when_more_tokens_are_subscribed() -> None:
         ("reset", "disconnected"),
         ("protocol", "disconnected"),
         ("", "disconnected"),
-        ("journal_full", "disk_full"),
         *((cause.value, cause.value) for cause in GapCause),
     ],
 )

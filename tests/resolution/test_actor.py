@@ -11,10 +11,10 @@ from actors.actor import Addresses, Incarnation
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
-    MarketMoved,
     MarketResolved,
     MarketsRestored,
     MarketsSettled,
+    MarketStateChanged,
     Message,
     RechecksRestored,
     RequestMarkets,
@@ -94,7 +94,7 @@ class Harness:
         self.actor.on_receive(UniverseChanged(added=tuple(map(parsed, markets)), removed=()))
 
     def transitions(self) -> list[Transition]:
-        return [message.transition for message in self.writer.of(MarketMoved)]
+        return [message.transition for message in self.writer.of(MarketStateChanged)]
 
     def to_store(self) -> list[Message]:
         """Return what the writer is to store."""
@@ -112,7 +112,7 @@ class Harness:
         ]
 
     def store_all(self) -> None:
-        kinds = (ResolutionObserved, MarketMoved, MarketResolved, ResolutionConflict)
+        kinds = (ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict)
         tickets = tuple(m.ticket for m in self.writer.received if isinstance(m, kinds))
         self.actor.on_receive(TicketsStored(tickets=tickets))
 

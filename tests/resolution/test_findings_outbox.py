@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from actors.messages import (
-    MarketMoved,
     MarketResolved,
+    MarketStateChanged,
     ResolutionConflict,
     ResolutionObserved,
 )
@@ -60,7 +60,7 @@ def test_the_observation_comes_first_then_the_transition_then_the_resolution() -
     FindingsOutbox(box, incarnation=1).add(found)
     assert [type(each) for each in box.received] == [
         ResolutionObserved,
-        MarketMoved,
+        MarketStateChanged,
         MarketResolved,
     ]
 

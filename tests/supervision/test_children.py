@@ -35,7 +35,7 @@ class Family:
             return cast("pykka.ActorRef[Any]", self.refs[-1])
 
         spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, feed=feed)
-        return self.children.add(spec, start, now=0.0, stop_message=Retire(reason="silent"))
+        return self.children.add(spec, start, now=0.0, stop_message=Retire(reason="unresponsive"))
 
     def start_due(self, now: float = 0.0) -> list[str]:
         return [child.spec.id for child in self.children.start_due(Tick(now=now, wall_ns=1))]
@@ -243,15 +243,15 @@ def test_an_error_on_the_way_out_does_not_make_an_expected_end_unexpected() -> N
     assert family.reap(1.0) == [("a", "reset", True)]
 
 
-def test_a_silent_incarnation_is_asked_to_end_and_abandoned() -> None:
+def test_an_unresponsive_incarnation_is_asked_to_end_and_abandoned() -> None:
     family = Family()
     child = family.add("a", silence_s=10.0)
     family.start_due()
     for now in (4.0, 8.0, 10.0):
         assert family.reap(now) == []
 
-    assert family.reap(11.0) == [("a", "silent", False)]
-    assert family.refs[0].of(Retire) == [Retire(reason="silent")]
+    assert family.reap(11.0) == [("a", "unresponsive", False)]
+    assert family.refs[0].of(Retire) == [Retire(reason="unresponsive")]
     assert family.refs[0].asked_to_stop
     assert family.children.current("a", 1) is None
     assert family.start_due(11.0) == ["a"]
@@ -266,7 +266,7 @@ def test_a_pause_of_the_process_is_no_silence() -> None:
     family.reap(500.0)
     assert family.reap(502.0) == []
 
-    assert family.reap(503.0) == [("a", "silent", False)]
+    assert family.reap(503.0) == [("a", "unresponsive", False)]
 
 
 def test_four_stuck_threads_are_a_reason_to_give_up() -> None:

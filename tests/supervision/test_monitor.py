@@ -250,8 +250,8 @@ def test_of_a_silent_exchange_all_are_informed_and_one_is_replaced_every_30_s() 
         heard_at(house, names, at)
 
     assert house.ref(SLOT).of(Tick)[-1].exchange_silent
-    probes = [name for name in names if retired(house, name) == ["exchange_silent"]]
-    assert len(probes) == 1
+    trials = [name for name in names if retired(house, name) == ["exchange_silent"]]
+    assert len(trials) == 1
     heard_at(house, names, house.now)
     house.tick()
     assert not house.ref("a-0003").of(Tick)[-1].exchange_silent

@@ -40,18 +40,18 @@ def test_those_that_are_away_or_listen_to_nothing_do_not_count() -> None:
 def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_first() -> None:
     silence = SilenceDetector(silence_s=60)
     data(silence, a=100.0, b=99.0, c=100.0, d=100.0)
-    probes = []
+    trials = []
     for now in range(150, 230):
         silence.update(float(now))
-        name = silence.probe(float(now))
+        name = silence.trial(float(now))
         if name:
-            probes.append((now, name))
+            trials.append((now, name))
             silence.ended(name)
-    assert probes == [(184, "b"), (214, "a")]
+    assert trials == [(184, "b"), (214, "a")]
 
 
 def test_nothing_is_replaced_while_the_exchange_sends_data() -> None:
     silence = SilenceDetector(silence_s=60)
     data(silence, a=100.0, b=100.0, c=159.0, d=159.0)
     silence.update(161.0)
-    assert silence.probe(1_000.0) is None
+    assert silence.trial(1_000.0) is None

@@ -49,10 +49,10 @@ class Counting(bytearray):
         return super().find(sub, *bounds)
 
 
-@pytest.mark.parametrize(("letters", "wholes"), [(0, 0), (5, 0), (15, 0), (16, 1), (400, 1)])
-def test_letters_without_their_marker_are_skipped_unless_there_are_many(
-    letters: int, wholes: int
+@pytest.mark.parametrize(("bytes_found", "wholes"), [(0, 0), (5, 0), (15, 0), (16, 1), (400, 1)])
+def test_bytes_without_their_marker_are_skipped_unless_there_are_many(
+    bytes_found: int, wholes: int
 ) -> None:
-    buffer = Counting(b"l..." * letters + b"last_trade_price")
-    assert MarkerSearch((b"last_trade_price",)).seek(buffer, 0, len(buffer)) == 4 * letters
+    buffer = Counting(b"l..." * bytes_found + b"last_trade_price")
+    assert MarkerSearch((b"last_trade_price",)).seek(buffer, 0, len(buffer)) == 4 * bytes_found
     assert buffer.wholes == wholes

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from actors.messages import (
     EvidenceRestored,
-    MarketMoved,
     MarketsRestored,
+    MarketStateChanged,
     RechecksRestored,
     RequestMarkets,
     RequestRechecks,
@@ -101,7 +101,7 @@ def test_a_transition_of_a_market_is_stored_and_its_ticket_confirmed() -> None:
         after=MarketState.ENDED,
         reason="open",
     )
-    house.tell(MarketMoved(ticket=9, transition=step))
+    house.tell(MarketStateChanged(ticket=9, transition=step))
     house.flush()
 
     assert [each for batch in house.store.batches for each in batch.transitions] == [step]
