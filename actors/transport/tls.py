@@ -1,7 +1,7 @@
 """A TLS socket that finds the records itself: one call to the kernel brings many of them.
 
 `ssl.SSLSocket` calls the kernel twice for each record (16 KiB at most), once for its header. This
-one reads ciphertext into the reader's own buffer, passes it to OpenSSL record by record through
+one reads ciphertext into the reactor's own buffer, passes it to OpenSSL record by record through
 memory, and has it decrypted to where the ciphertext was. Plaintext is shorter, so nothing is
 overwritten that is still to be read.
 
