@@ -1,4 +1,4 @@
-"""What a dead tracker's journal holds: it was acknowledged, so it must be stored."""
+"""The trades in the journal of a killed tracker: acknowledged, so they must be stored."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _ROWS = """
 
 
 def journalled(directory: Path, read_to: int) -> tuple[set[Key], int]:
-    """Read a dead tracker's journal from a copy; give its trades and where it ends."""
+    """Read a copy of a killed tracker's journal; return its trades and the next sequence number."""
     if not directory.exists():
         return set(), read_to
     copy = directory.with_name("copy")
@@ -54,5 +54,5 @@ def _key(found: Trade, occurrence: int) -> Key:
 
 
 def stored_keys(server: OwnServer, dsn: str) -> set[Key]:
-    """Return what the database holds."""
+    """Return the key of every stored trade."""
     return {(row[0], row[1], row[2], row[3]) for row in server.ask(_ROWS, db=dsn)}

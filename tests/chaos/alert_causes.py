@@ -1,4 +1,4 @@
-"""What alerts are for: each context manager brings a fault, and ends it when it is left."""
+"""Causes of alerts: each context manager begins a fault on entry and ends it on exit."""
 
 import contextlib
 import subprocess
@@ -20,7 +20,7 @@ Bring = Callable[[Scene, Monitor], AbstractContextManager[None]]
 
 
 def _again(scene: Scene) -> None:
-    """Stop the tracker in order and start it anew, without whatever broke it."""
+    """Stop the tracker cleanly and start it again without the broken method."""
     assert scene.tracked is not None
     scene.tracked.stop()
     scene.tracker()
@@ -80,10 +80,10 @@ def exchange_silent(scene: Scene, _: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unconfirmed(scene: Scene, _: Monitor) -> Iterator[None]:
-    """Markets begin on connections that listen already, and nothing is said about them.
+    """Markets begin on connections that listen already, and no book of them is sent.
 
-    A connection without any book at all does not listen: that is another alert. Nobody
-    trades meanwhile: a book follows many a trade, and proves the token as well.
+    A connection without any book does not listen: that is another alert. Nobody trades
+    meanwhile: books follow many trades, and such a book confirms the token as well.
     """
     scene.quiet()
     with _lasting(scene, "no_books"):
@@ -106,7 +106,7 @@ def http_dead(scene: Scene, _: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unwanted(scene: Scene, _: Monitor) -> Iterator[None]:
-    """Nobody trades meanwhile: what is not wanted is no gap."""
+    """No token is wanted. Nobody trades meanwhile: a token that is not wanted has no gap."""
     assert scene.tracked is not None
     scene.quiet()
     scene.tracked.stop()
@@ -139,7 +139,7 @@ def behind(scene: Scene, _: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disk_low(scene: Scene, _: Monitor) -> Iterator[None]:
-    """As if another program had taken the space; it is only promised, never filled."""
+    """The disk becomes smaller, as if another program had filled it."""
     scene.strike()
     state = scene.folder / "state"
     _resized(state, LITTLE_MIB)
@@ -161,7 +161,7 @@ def disk_slow(scene: Scene, _: Monitor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def storing_stopped(scene: Scene, _: Monitor) -> Iterator[None]:
-    """Somebody changes the schema; after it is undone a restart spares five minutes of waiting."""
+    """Somebody changes the schema; once undone, a restart saves the wait of five minutes."""
     scene.strike()
     table = "alter table prints"
     scene.server.run(
@@ -172,12 +172,12 @@ def storing_stopped(scene: Scene, _: Monitor) -> Iterator[None]:
     _again(scene)
     rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
     scene.set_aside = int(rows[0][0])
-    scene.note(f"{scene.set_aside} trades were set aside before it stopped")
+    scene.note(f"{scene.set_aside} trades were rejected before it stopped")
 
 
 @contextlib.contextmanager
 def conflict(scene: Scene, _: Monitor) -> Iterator[None]:
-    """A contradiction is never over; the count begins anew with the process."""
+    """A contradiction never ends; only a restart sets its count to zero."""
     scene.strike()
     scene.admin("market", fate="clean", winner=0, life_s=4, odd="contradicted_clob")
     yield
@@ -191,7 +191,7 @@ def drift(scene: Scene, _: Monitor) -> Iterator[None]:
 
 
 def broken(target: str, action: str, times: int) -> Bring:
-    """Return what starts a tracker in which a method is broken so many times."""
+    """Return a cause that restarts the tracker with a method that fails so many times."""
 
     @contextlib.contextmanager
     def bring(scene: Scene, _: Monitor) -> Iterator[None]:
@@ -214,7 +214,7 @@ def broken(target: str, action: str, times: int) -> Bring:
 
 @contextlib.contextmanager
 def _lasting(scene: Scene, kind: str, **values: float) -> Iterator[None]:
-    """Bring a fault of the simulator that lasts for as long as this does."""
+    """Keep a fault of the simulator in force until exit."""
     scene.strike(kind, seconds=LONG_S, **values)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Alerts: each rule of `systemd/prometheus-alerts.yml` fires for its fault, and ceases after it.
+"""Alerts: each rule of `systemd/prometheus-alerts.yml` fires for its fault and ceases after it.
 
 Simulator, tracker and a real Prometheus; the times of the rules are divided by
-`monitor.FASTER`, the tracker's own limits are as they are.
+`monitor.FASTER`, the limits of the tracker are unchanged.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""F13-F16: faults of our own: hangs, exceptions, crash loops."""
+"""F13-F17: bugs of the tracker itself: hangs, exceptions, crash loops."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ MOMENTS = {
     "resolution": "actors.resolution.actor:ResolutionActor._tick",
     "reactor callback": "actors.journal.recorder:Recorder.frames",
 }
-"""Where a bug strikes once; each costs a life of one actor and nothing else."""
+"""Methods that fail once; each failure restarts one actor and nothing else."""
 
 HANGS = (
     ("F13", "the journal's", "actors.journal.appender:Appender.sync", "journal-sync"),
@@ -39,7 +39,7 @@ HANGS = (
 
 
 def start(scene: Scene, target: str, action: str, **env: str) -> Path:
-    """Start a tracker that can be broken; give the file that breaks it."""
+    """Start a tracker with a method that can be broken; return the file that breaks it."""
     if scene.simulated is None:
         scene.simulate()
     scene.sabotaged = True
@@ -51,11 +51,11 @@ def start(scene: Scene, target: str, action: str, **env: str) -> Path:
 
 
 def hung(scene: Scene, target: str, thread: str) -> None:
-    """Be systemd: hear the watchdog, end what is silent, start it again.
+    """Act as systemd: receive the watchdog pings, end the tracker without them, start it again.
 
     Args:
-        target: The method that never comes back.
-        thread: Who stands in it: must be named in the log.
+        target: The method that never returns.
+        thread: The thread that hangs in it; the log must name it.
     """
     place = scene.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -72,23 +72,23 @@ def hung(scene: Scene, target: str, thread: str) -> None:
         fuse.write_text("100")
         if thread == "status":
             scene.expect(scene.status() == {}, "a thread that hangs answered")
-        _hear_silence(manager)
+        _wait_for_silence(manager)
     scene.outcome.notice_s = time.time() - scene.at
     assert scene.tracked is not None
     os.kill(scene.tracked.process.pid, signal.SIGABRT)
     scene.tracked.process.wait(20)
-    told = [found for found in scene.tracked.events() if found["event"] == "stuck"]
-    named = any(f"thread {thread}:" in found["stacks"] for found in told)
-    scene.expect(named, "the log does not name who hangs")
-    scene.expect("Fatal Python error: Aborted" in scene.tracked.said(), "no stacks were told")
+    stuck = [found for found in scene.tracked.events() if found["event"] == "stuck"]
+    named = any(f"thread {thread}:" in found["stacks"] for found in stuck)
+    scene.expect(named, "the log does not name the thread that hangs")
+    scene.expect("Fatal Python error: Aborted" in scene.tracked.log_text(), "no stacks were logged")
     scene.over()
     scene.tracker()
     scene.flows()
     scene.outcome.recover_s = time.time() - scene.at - scene.outcome.notice_s
 
 
-def _hear_silence(manager: socket.socket) -> None:
-    """Wait until no ping has come for the watchdog's time, whatever else is said."""
+def _wait_for_silence(manager: socket.socket) -> None:
+    """Wait until no ping came for the time of the watchdog, whatever other messages come."""
     began = pinged = time.monotonic()
     while time.monotonic() - began < 60:
         with contextlib.suppress(TimeoutError):
@@ -96,11 +96,11 @@ def _hear_silence(manager: socket.socket) -> None:
                 pinged = time.monotonic()
         if time.monotonic() - pinged > WATCHDOG_S:
             return
-    raise AssertionError("the watchdog was fed all the time")
+    raise AssertionError("the watchdog pings did not stop")
 
 
 def bugs(scene: Scene) -> None:
-    """A bug once in each actor; between them everything is stopped in order."""
+    """One bug in each actor; between them everything is stopped cleanly."""
     slowest = 0.0
     for name, target in MOMENTS.items():
         fuse = start(scene, target, "raise")
@@ -123,12 +123,12 @@ def dead_at_start(scene: Scene) -> None:
     fuse.write_text("1")
     scene.strike("drop", count=1)
     died = scene.noticed("child_died", within_s=10)
-    scene.note(f"found by looking: {died['reason']}")
+    scene.note(f"found by the check of the supervisor: {died['reason']}")
     scene.recovered(within_s=60)
 
 
 def crash_loop(scene: Scene) -> None:
-    """One connection dies whenever it marks; the other feed hears its tokens."""
+    """One connection dies whenever a token is confirmed; the other feed receives its tokens."""
     fuse = start(scene, "actors.feed.epoch:Epoch.confirm", "raise")
     fuse.write_text("8")
     scene.strike("drop", count=1)
@@ -164,7 +164,7 @@ FAULTS = (
             number=number,
             name=f"{whose} thread hangs",
             how="test build; the runner is systemd: watchdog 8 s, SIGABRT",
-            expected="the watchdog is withheld, stacks are told, a restart recovers",
+            expected="no watchdog ping, stacks in the log, a restart recovers",
             play=partial(hung, target=target, thread=thread),
         )
         for number, whose, target, thread in HANGS
@@ -179,9 +179,9 @@ FAULTS = (
     ),
     Fault(
         number="F15",
-        name="an actor dies at its start without a word",
+        name="an actor dies at its start without a report",
         how="test build: exception in on_start",
-        expected="found by looking, within 5 s",
+        expected="found by the check of the supervisor, within 5 s",
         play=dead_at_start,
     ),
     Fault(
@@ -200,9 +200,9 @@ FAULTS = (
     ),
     Fault(
         number="F17",
-        name="RecursionError and rubbish in parsing",
+        name="RecursionError and garbage in parsing",
         how="crafted frames, also in F47",
-        expected="the frame is kept, the actor lives",
+        expected="the frame is kept, the actor continues",
         proof=("tests/live/test_bad_input.py", "tests/polymarket/test_channel.py"),
     ),
 )

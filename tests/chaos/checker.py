@@ -1,8 +1,8 @@
-"""Ledger against database: what was lost, doubled or pretended, and how long gaps are.
+"""Ledger against database: lost and duplicate trades, false coverage, and the length of gaps.
 
-The counts are the judge's (`actors.simulator.judge`). Gap seconds are token-seconds
-within the time in which the scene looked: recorded by the tracker, and of these
-false ones, in which a healthy connection had the token nevertheless.
+The counts are those of `actors.simulator.judge`. Gap seconds are token-seconds within the
+measured time: recorded by the tracker, and of these the false ones, in which a healthy connection
+received the token nevertheless.
 """
 
 from collections import defaultdict
@@ -62,16 +62,16 @@ def check(
     blind: Sequence[Span] = (),
     heard: Sequence[Span] = (),
 ) -> Checked:
-    """Compare, once everything has ended.
+    """Compare ledger and database, once everything has ended.
 
     Args:
         ledger: The simulator's.
         dsn: The database, to be read.
         looked: Between which two times gaps are measured.
-        blind: When something outside of the simulator kept the feed away, so that
-            its word for what arrived counts for nothing.
-        heard: When all was received for certain: what was sent then must be stored,
-            whatever gaps say.
+        blind: When something outside of the simulator blocked the feed, so that what the
+            ledger says about delivery does not count.
+        heard: When everything was received for certain: what was sent then must be stored,
+            whatever gaps there are.
     """
     judged = judge(ledger, dsn)
     gaps = gaps_of(dsn, looked)
@@ -102,7 +102,7 @@ def gaps_of(dsn: str, looked: Span) -> list[tuple[str, Span, str]]:
 
 
 def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
-    """Return whether the times of receipt are those of the feed, not those of the storing.
+    """Return how far the times of receipt are from the times at which trades were sent.
 
     Returns:
         How many trades have an earlier `received_at` than one that was sent before them for
@@ -129,7 +129,7 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
 
 
 def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
-    """Count the trades of these stretches that are not stored; identical ones count as one."""
+    """Count the trades of these spans that are not stored; identical ones count as one."""
     if not heard:
         return 0
     sent = {
@@ -147,11 +147,10 @@ def _shared(one: Span, other: Span) -> float:
 
 
 def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
-    """Return when each token was surely heard: between two trades of one connection to it.
+    """Return when each token was certainly received: between two of its trades on one connection.
 
-    The ledger says of each trade to which connections it was written. A connection
-    that was given the trade before and the one after, and to which nothing happened in
-    between, had the token all that time.
+    The ledger names the connections to which each trade was written. A connection that got one
+    trade and the next, and that no fault hit in between, received the token all that time.
     """
     last: dict[tuple[str, int], float] = {}
     sick: dict[int, float] = {}
@@ -168,7 +167,7 @@ def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
 
 
 def _note(line: dict[str, Any], at: float, sick: dict[int, float]) -> None:
-    """Remember when something happened to a connection."""
+    """Note when a fault or a subscription changed a connection."""
     if line["kind"] == "fault" and line["fault"] in _SICK:
         for number in line["connections"]:
             sick[number] = at

@@ -1,4 +1,4 @@
-"""F23-F26, F28: the journal after loss of power, torn, damaged, cut short and long."""
+"""F23-F26, F28: the journal after power loss, torn, damaged, incomplete and very long."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ MOST_MIB = 200.0
 
 
 def power_lost(scene: Scene) -> None:
-    """The medium as it is at one instant; what was received 0.5 s before must be on it."""
+    """The disk as it is at one instant; what was received 0.5 s before must be on it."""
     image = scene.folder / "disk"
     make_image(image, 256)
     with mounted(image, scene.folder / "state"):
@@ -61,7 +61,7 @@ def _backlog(scene: Scene, **settings: str) -> None:
     scene.play(trades=1000, TRACKER_REDUNDANCY="1", **settings)
     scene.server.stop()
     scene.noticed_database_away()
-    # Long enough for coverage to be marked behind what will be damaged.
+    # Long enough for a proof of coverage behind what will be damaged.
     time.sleep(8)
     os.kill(_pid(scene), signal.SIGKILL)
     assert scene.tracked is not None

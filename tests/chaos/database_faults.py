@@ -1,4 +1,4 @@
-"""F34-F40: the database is slow, full, unwilling, and its clock is wrong."""
+"""F34-F40: the database is slow, full, rejects work, and its clock is wrong."""
 
 import time
 
@@ -19,7 +19,7 @@ POISON = ("tests/database/test_bad_rows.py",)
 
 
 def clock_off(scene: Scene) -> None:
-    """What is stored is dated by us; the database's own clock dates nothing of it."""
+    """The tracker sets all stored times; the clock of the database sets none."""
     scene.simulate()
     scene.strike()
     for seconds in (DAY_S, -DAY_S):
@@ -44,8 +44,8 @@ def _stored(scene: Scene, more: int) -> None:
     scene.until_status("trades are stored", lambda found: found["trades"]["total"] > total + more)
 
 
-def unwilling(scene: Scene) -> None:
-    """The role loses its rights, its connections, its server's willingness to write."""
+def rejecting(scene: Scene) -> None:
+    """The role loses its rights, its connections, or the right to write."""
     server, db = scene.server, scene.plain_dsn
     name = conninfo_to_dict(db)["dbname"]
     role = f"writer_{time.time_ns()}"
@@ -69,20 +69,20 @@ def unwilling(scene: Scene) -> None:
         ("42P01", "alter table prints rename to hidden", "alter table hidden rename to trades"),
         ("57P01", "select 1", "select 1"),
     )
-    said = []
+    reasons = []
     for code, trouble, remedy in troubles:
         server.run(trouble, db=db)
         scene.strike()
         if code in ("25006", "53300", "57P01"):
             server.cut_off(role)
         away = scene.noticed("database_away", within_s=30)
-        said.append(f"{code}: {away['reason'][:40]}")
+        reasons.append(f"{code}: {away['reason'][:40]}")
         server.run(remedy, db=db)
         scene.over()
         scene.recovered(within_s=90)
     rejected = server.ask("select count(*) from rejected_messages", db=db)
-    scene.expect(rejected == [(0,)], f"{rejected} were taken for poison")
-    scene.outcome.figures["said"] = said
+    scene.expect(rejected == [(0,)], f"{rejected} were taken for bad rows")
+    scene.outcome.figures["reasons"] = reasons
     scene.note(f"{len(troubles)} rejections")
     scene.costs_nothing = True
 
@@ -98,15 +98,15 @@ def full_disk(scene: Scene) -> None:
     scene.server.revive()
     scene.recovered(within_s=90)
     rejected = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
-    scene.expect(rejected == [(0,)], f"{rejected} were taken for poison")
+    scene.expect(rejected == [(0,)], f"{rejected} were taken for bad rows")
     scene.costs_nothing = True
 
 
-def twice_told(scene: Scene) -> None:
-    """Two feeds send all of it twice, and `book` messages follow each reconnect."""
+def duplicates(scene: Scene) -> None:
+    """Two feeds send everything twice, and `book` messages follow each reconnect."""
     scene.play(trades=500)
     for _ in range(3):
-        time.sleep(PROOF_S)  # what the feed that stays has heard is proven once a second
+        time.sleep(PROOF_S)  # the feed that stays proves once a second what it received
         scene.strike("drop", count=1)
         scene.recovered(within_s=30)
     accounting = scene.status()["accounting"]
@@ -150,7 +150,7 @@ def password_changed(scene: Scene) -> None:
             "the status says why", lambda found: "password" in found["database"]["reason"]
         )
         scene.expect("database_away" in found["codes"], f"codes are {found['codes']}")
-        scene.expect("torture-secret" not in tracker.said(), "a password is in the log")
+        scene.expect("torture-secret" not in tracker.log_text(), "a password is in the log")
         scene.expect("torture-secret" not in str(found), "a password is in the status")
         server.run(f"alter role {role} password '{secret}'")
         scene.over()
@@ -168,7 +168,7 @@ FAULTS = (
     ),
     Fault(
         number="F35",
-        name="stored but not to be read again",
+        name="values that could be stored but not read",
         how="times beyond the range",
         expected="rejected before the database",
         proof=("tests/polymarket/test_events.py", *POISON),
@@ -177,8 +177,8 @@ FAULTS = (
         number="F36",
         name="42501, 25006, 53300, 42P01, 57P01",
         how="rights revoked, read-only, no connection left, table away, cut off",
-        expected="tried again, never taken for poison",
-        play=unwilling,
+        expected="tried again, never taken for bad rows",
+        play=rejecting,
         deadline_s=240,
     ),
     Fault(
@@ -193,10 +193,10 @@ FAULTS = (
     ),
     Fault(
         number="F37",
-        name="told twice: two feeds, reconnects",
+        name="duplicates: two feeds, reconnects",
         how="two feeds under 500 trades/s, three drops",
         expected="one row each, no gap",
-        play=twice_told,
+        play=duplicates,
     ),
     Fault(
         number="F38",

@@ -46,7 +46,7 @@ def full_without_database(scene: Scene) -> None:
     scene.strike()
     filler = fill(state)
     scene.degraded("journal_full", within_s=30)
-    # The connection for announcements has nothing to write down, and may go on.
+    # The connection for announcements writes nothing to the journal, and may go on.
     quiet = lambda found: found["connections"]["live"] <= 1  # noqa: E731
     scene.until_status("reading has stopped", quiet, within_s=20)
     filler.unlink()
@@ -71,10 +71,10 @@ def capped(scene: Scene) -> None:
     scene.expect("disk_full" in causes(scene), f"causes of gaps: {causes(scene)}")
 
 
-def born_full(scene: Scene) -> None:
-    """Killed with its journal at the cap, and started again and again while the database is away.
+def started_full(scene: Scene) -> None:
+    """Killed with its journal at the cap, and restarted many times while the database is away.
 
-    Every start writes something down, so that in the end not the least record has space.
+    Every start writes to the journal, until no record fits.
     """
     scene.play(trades=500, **SMALL_JOURNAL)
     scene.strike()
@@ -90,7 +90,7 @@ def born_full(scene: Scene) -> None:
         time.sleep(1)
         codes.append(run.process.poll())
         if codes[-1] is not None:
-            scene.note(" ".join(run.said().split())[-200:])
+            scene.note(" ".join(run.log_text().split())[-200:])
             break
     scene.expect(set(codes) == {None}, f"it did not start: exit codes {codes}")
     scene.over()
@@ -119,7 +119,7 @@ def sync_fails(scene: Scene) -> None:
 
 def sync_fails_for_good(scene: Scene) -> None:
     """No new segment can be synced either: exit 74, and all is there at the next start."""
-    scene.sabotaged = True  # the actors' last words come with their tracebacks
+    scene.sabotaged = True  # the deaths of actors are logged with tracebacks
     tracker = scene.play(trades=500)
     scene.strike()
     with tracer.attached(tracker.process.pid, "fdatasync,fsync:error=EIO"):
@@ -144,7 +144,7 @@ def slow_sync(scene: Scene) -> None:
         time.sleep(14)
     scene.note(f"fdatasync p99 {found['journal']['sync_p99_s']:.1f} s")
     scene.expect(found["journal"]["sync_p99_s"] >= 1.5, "the status does not show it")
-    scene.expect('"stuck"' not in tracker.said(), "the watchdog took it for stuck")
+    scene.expect('"stuck"' not in tracker.log_text(), "the watchdog took it for stuck")
     scene.over()
     scene.recovered(within_s=30)
     scene.costs_nothing = True
@@ -156,11 +156,11 @@ def not_writable(scene: Scene) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
     run = scene.tracker()
     code = run.process.wait(20)
-    said = run.said().strip()
+    said = run.log_text().strip()
     scene.expect(code == 78, f"exit code {code}")
-    scene.expect("TRACKER_STATE_DIR" in said, "it does not say what to change")
-    scene.expect('"started"' not in said, "it said that it had started")
-    scene.note(said.splitlines()[-1][:120] if said else "nothing was said")
+    scene.expect("TRACKER_STATE_DIR" in said, "it does not name the setting to change")
+    scene.expect('"started"' not in said, "it logged that it had started")
+    scene.note(said.splitlines()[-1][:120] if said else "nothing was logged")
     scene.tracked = None
     scene.admin("rates", trades_per_second=0)
     scene.ledger.unlink()
@@ -198,7 +198,7 @@ FAULTS = (
         name="started with a journal at its cap, database down",
         how="as F19b, then kill -9 and a new start",
         expected="it starts, waits, and goes on by itself; nothing acknowledged is lost",
-        play=born_full,
+        play=started_full,
         deadline_s=240,
     ),
     Fault(

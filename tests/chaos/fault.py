@@ -1,4 +1,4 @@
-"""What a fault is, and what is written down of it."""
+"""A fault of the torture, and the outcome of playing it."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,13 +17,13 @@ class Fault:
     Attributes:
         number: Such as `F43`.
         name: In a few words.
-        how: How it is brought about here.
-        expected: What must come of it.
-        play: Brings it and says to the scene what it saw; None when `proof` does it all.
-        proof: Node ids of tests that prove it (instead, or as well).
+        how: How it is caused here.
+        expected: What must happen.
+        play: Causes it and notes in the scene what it saw; None when `proof` does everything.
+        proof: Node ids of tests that prove it, instead of `play` or as well.
         needs: What the machine must have: `root`, or the name of a program.
         deadline_s: After which the run of this fault is given up.
-        server_mib: Size of the disk that the database server gets; 0: as it comes.
+        server_mib: Size of the disk of the database server; 0: no disk of its own.
     """
 
     number: str
@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What came of one fault. Counts are in trades; None: does not apply."""
+    """The outcome of one fault. Counts are in trades; None: does not apply."""
 
     number: str
     name: str
@@ -64,11 +64,11 @@ class Outcome:
     figures: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it for the report."""
+        """Return it for the report."""
         return asdict(self)
 
     def line(self) -> str:
-        """Give it for people: one line."""
+        """Return it as one line for people."""
         figures = [
             f"{word} {value}"
             for word, value in (

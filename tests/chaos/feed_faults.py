@@ -1,4 +1,4 @@
-"""F43, F44, F46-F49, F55, F56: what comes over the feed: silence, nonsense, too much, goodbyes."""
+"""F43, F44, F46-F49, F55, F56: the feed is silent, invalid, too large, too fast or closed."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def frozen_beside(scene: Scene) -> None:
 
 
 def tokens_missed(scene: Scene) -> None:
-    """Three tokens, each on one feed, say nothing; the other feed tells that they trade."""
+    """Three tokens, each on one feed, are silent; the other feed shows that they trade."""
     scene.play(trades=400)
     time.sleep(PROOF_S)
     scene.strike("miss_token", count=3)
@@ -47,9 +47,9 @@ def tokens_missed(scene: Scene) -> None:
 
 
 def bookless(scene: Scene) -> None:
-    """Subscriptions are answered by silence: nothing is claimed until they are made anew.
+    """No book answers a subscription: no coverage is claimed until it is sent again.
 
-    A trade brings a book as well, so few tokens trade meanwhile.
+    Books follow trades as well, so few tokens trade meanwhile.
     """
     sparse = ("--noise-per-second", "0", "--zipf", "3")
     scene.simulate(*STEADY, *sparse, trades=3)
@@ -70,7 +70,9 @@ def bookless(scene: Scene) -> None:
     gaps = gaps_of(scene.plain_dsn, (scene.at, over))
     unclaimed = {token for token, _, cause in gaps if cause == "never_confirmed"}
     scene.expect(len(unclaimed) >= 40, f"only {len(unclaimed)} tokens were never confirmed")
-    scene.note(f"{len(early)} claimed by a trade, {len(unclaimed)} asked for again on their lines")
+    scene.note(
+        f"{len(early)} claimed by a trade, {len(unclaimed)} subscribed again on their connections"
+    )
 
 
 def oversize(scene: Scene) -> None:
@@ -91,10 +93,10 @@ def garbage(scene: Scene) -> None:
     scene.strike("garbage", count=3)
     scene.admin("fault", kind="bad_text", count=3)
     rejected = lambda found: found["accounting"]["rejected"] > 0  # noqa: E731
-    scene.until_status("some are set aside", rejected)
+    scene.until_status("some are rejected", rejected)
     scene.recovered(within_s=30)
     rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
-    scene.note(f"{rows[0][0]} set aside")
+    scene.note(f"{rows[0][0]} rejected")
     scene.expect(scene.status()["accounting"]["balanced"], "the accounting does not balance")
     scene.expect(scene.status()["restarts"]["total"] == 0, "an actor died of it")
     scene.costs_nothing = True
@@ -224,7 +226,7 @@ FAULTS = (
         "F44b",
         "no book after the subscription",
         "no books for 40 s from the start, one feed",
-        "trades stored, nothing claimed; asked for again on the same line",
+        "trades stored, nothing claimed; subscribed again on the same connection",
         bookless,
     ),
     _fault(
@@ -246,7 +248,7 @@ FAULTS = (
         "F47",
         "garbage, bad UTF-8, unknown and wrong events",
         "some thirty frames on each of three connections",
-        "set aside and counted; nobody dies; no gap",
+        "rejected and counted; no actor dies; no gap",
         garbage,
     ),
     _fault(
@@ -259,14 +261,14 @@ FAULTS = (
     _fault(
         "F49",
         "429, 403, 503 on upgrade",
-        "one connection dropped, handshakes rejected until it has met a rejection",
+        "one connection dropped, handshakes rejected until it got a rejection",
         "backs off and comes back; no gap with two feeds",
         rejected,
     ),
     _fault(
         "F55",
         "markets come and go while connections are cut",
-        "two new markets a second, lives of 4-10 s, a drop every 2 s",
+        "two new markets a second that trade for 4-10 s, a drop every 2 s",
         "every trade stored or in a gap",
         changing,
     ),

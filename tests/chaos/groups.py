@@ -13,7 +13,7 @@ MEMORY = Path("/sys/fs/cgroup/memory")
 
 @contextlib.contextmanager
 def grouped(root: Path, *pids: int) -> Iterator[Path]:
-    """Return the folder of a new group that holds these processes; gone with the last of them."""
+    """Yield the folder of a new group with these processes; the group is removed at the end."""
     group = root / f"tracker-torture-{os.getpid()}"
     group.mkdir()
     try:

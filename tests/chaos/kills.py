@@ -1,4 +1,4 @@
-"""kill -9 at random instants, over and over; what the journal had must be in the database."""
+"""kill -9 at random instants, many times; what the journal had must be in the database."""
 
 import os
 import random
@@ -11,22 +11,22 @@ from tests.chaos.scene import Scene
 from tests.live.stage import until
 
 EARLY_SHARE, EARLY_S = 0.25, (0.2, 1.5)
-"""Of so many lives the end comes so many seconds after the start of the process."""
+"""This share of the runs is killed so many seconds after the start of the process."""
 TRADES_BYTES, LATER_S = 20_000, 0.6
-"""The others end so soon after so much was journalled."""
+"""The others are killed at most so long after so much was journalled."""
 SERVER_EVERY = 10
 TEAR_EVERY = 3
 
 
 def rounds(scene: Scene) -> None:
-    """Kill, look at what the journal has, restart; at the end compare with the database."""
+    """Kill, read the journal, restart; at the end compare with the database."""
     rng = random.Random(7)
     scene.overrides = {"TRACKER_ASSETS_PER_CONNECTION": "200"}
     scene.simulate(trades=300)
     struck = torn = 0
     began = time.monotonic()
     for number in range(1, scene.rounds + 1):
-        _one_life(scene, rng, restart=number % SERVER_EVERY == 0)
+        _one_run(scene, rng, restart=number % SERVER_EVERY == 0)
         before = len(scene.acknowledged)
         scene.died()
         struck += len(scene.acknowledged) > before
@@ -47,8 +47,8 @@ def rounds(scene: Scene) -> None:
     )
 
 
-def _one_life(scene: Scene, rng: random.Random, *, restart: bool) -> None:
-    """Start a tracker and kill it: in its start, or a little after its first trades."""
+def _one_run(scene: Scene, rng: random.Random, *, restart: bool) -> None:
+    """Start a tracker and kill it: during its start, or soon after its first trades."""
     tracker = scene.tracker()
     if rng.random() < EARLY_SHARE:
         time.sleep(rng.uniform(*EARLY_S))

@@ -43,9 +43,9 @@ def quickened(rules: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody has, below those that the kernel hands out.
+    """Return a free port of the loopback, below those that the kernel assigns by itself.
 
-    It is to stay free until the tracker takes it, and between two trackers.
+    It has to stay free until the tracker takes it, and between two trackers.
     """
     while True:
         port = random.randrange(10_000, 30_000)
@@ -120,7 +120,7 @@ class Monitor:
         return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 
     def fired(self, names: Collection[str], *, within_s: float) -> dict[str, float]:
-        """Wait until each of these has fired; give after how many seconds."""
+        """Wait until each of these has fired; return after how many seconds."""
         return self._seen(names, within_s, firing=True)
 
     def resolved(self, names: Collection[str], *, within_s: float) -> dict[str, float]:

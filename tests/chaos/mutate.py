@@ -1,4 +1,4 @@
-"""Take the promises' mechanisms away, one at a time, and show that the tests go red.
+"""Remove the mechanisms behind the promises, one at a time, and show that tests fail.
 
     python tests/chaos/mutate.py [NAME ...]
 
@@ -59,13 +59,13 @@ MUTATIONS = (
         ("tests/journal/test_durability.py", MACHINE),
     ),
     Mutation(
-        "mark in the transaction",
+        "watermark in the transaction",
         "actors/database/transaction.py",
         "        with self._connection.transaction():\n"
         "            watermark = self._move_watermark(batch.watermark)\n",
         "        watermark = self._move_watermark(batch.watermark)\n"
         "        with self._connection.transaction():\n",
-        ("tests/chaos/test_mark.py",),
+        ("tests/chaos/test_watermark.py",),
     ),
     Mutation(
         "no proof before what is older is handled",
@@ -104,7 +104,7 @@ MUTATIONS = (
         (MACHINE,),
     ),
     Mutation(
-        "journal before the writer is told",
+        "journal before the message to the writer",
         "actors/journal/recorder.py",
         "        seq = self._journal.append(facts.encode(record), weight=weight)\n",
         "        seq = self._journal.next_seq\n",
@@ -114,7 +114,7 @@ MUTATIONS = (
 
 
 def main(names: Sequence[str]) -> int:
-    """Try those that are named, or all; give the exit code."""
+    """Try the named mutations, or all; return the exit code."""
     chosen = [each for each in MUTATIONS if not names or each.name in names]
     with tempfile.TemporaryDirectory(prefix="tracker-mutate-") as home:
         Path(home).chmod(0o755)
@@ -142,7 +142,7 @@ def _copied(home: Path) -> Path:
 
 
 def _dies(tree: Path, mutation: Mutation) -> bool:
-    """Make one mutation, look at its tests, take it back."""
+    """Make one mutation, run its tests, undo it."""
     place = tree / mutation.file
     whole = place.read_text()
     if whole.count(mutation.old) != 1:

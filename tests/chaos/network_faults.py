@@ -1,4 +1,4 @@
-"""F41, F42, F45, F50-F54: the network: cut, swallowed, stalled, rejected and redirected."""
+"""F41, F42, F45, F50-F54: the network is cut, stalled, rejects, redirects or loses everything."""
 
 import time
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def stalled(scene: Scene) -> None:
 
 
 def stalled_handshake(scene: Scene) -> None:
-    """The connection is taken and nothing is said, then all is well again."""
+    """Connections are accepted and get no answer, until the fault ends."""
     scene.simulate()
     proxy = scene.feed
     scene.play()
@@ -79,7 +79,7 @@ def _is_of_the_handshake(event: dict[str, object]) -> bool:
 
 
 def storm(scene: Scene) -> None:
-    """Forty connections cut at once; they come back one after another."""
+    """Forty connections are cut at once; they are opened again one after another."""
     scene.simulate("--markets-per-second", "0", "--life", "90000-100000", markets=200)
     proxy = scene.feed
     scene.play(trades=400, TRACKER_ASSETS_PER_CONNECTION="20")
@@ -99,7 +99,7 @@ def storm(scene: Scene) -> None:
         f"{count} connections, {proxy.accepted - accepted} tries, over"
         f" {opened[-1] - opened[0]:.1f} s, {closest} within 10 ms of the one before"
     )
-    scene.expect(scene.outcome.recover_s is not None, "they did not come back in 60 s")
+    scene.expect(scene.outcome.recover_s is not None, "they were not opened again in 60 s")
 
 
 def crowd(scene: Scene) -> None:
@@ -127,7 +127,7 @@ def crowd(scene: Scene) -> None:
 
 
 def slow_and_cut(scene: Scene) -> None:
-    """A line of 300 kB/s with 200 ms, in small pieces; then cut after so many bytes."""
+    """300 kB/s and 20 ms of latency, in small pieces; then cut after so many bytes."""
     scene.simulate()
     proxy = scene.feed
     scene.play()
@@ -176,7 +176,7 @@ FAULTS = (
     _fault(
         "F45b",
         "stall in the handshake",
-        "the proxy takes the connection and says nothing",
+        "the proxy accepts the connection and sends nothing",
         "given up at its deadline, connected again afterwards",
         stalled_handshake,
     ),
@@ -216,7 +216,7 @@ FAULTS = (
         "F53b",
         "four hundred connections, read in rounds",
         "two tokens on each, two feeds; RST to all, later kill -9",
-        "what was heard is stored, the gaps are those of the cuts",
+        "what was received is stored, the gaps are those of the cuts",
         crowd,
     ),
     _proof(
@@ -227,9 +227,9 @@ FAULTS = (
     ),
     _fault(
         "slow",
-        "slow line, small pieces, cut in mid-frame",
+        "slow connection, small pieces, cut in mid-frame",
         "proxy: 300 kB/s, 20 ms, 700 bytes; then RST after 200 kB",
-        "nothing torn is taken for whole",
+        "no incomplete frame is taken for a whole one",
         slow_and_cut,
     ),
 )

@@ -20,7 +20,7 @@ def absent_at_start(scene: Scene) -> None:
     scene.tracker()
     found = scene.until_status("every token is heard", hears_all)
     scene.outcome.notice_s = time.time() - scene.at
-    scene.expect(found["state"] != "healthy", "it says that it is healthy")
+    scene.expect(found["state"] != "healthy", "it reports that it is healthy")
     scene.degraded("database_away", within_s=90)
     scene.began = time.time()
     scene.over()
@@ -30,7 +30,7 @@ def absent_at_start(scene: Scene) -> None:
 
 
 def down_for_long(scene: Scene) -> None:
-    """The outage; its length grows with the scale, its rate is 500 trades/s."""
+    """A long outage under 500 trades/s."""
     scene.play(trades=500)
     outage_s = 20.0 * scene.scale
     scene.strike()
@@ -61,7 +61,7 @@ def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
 
 
 def volume_of_an_hour(scene: Scene) -> None:
-    """The trades of an hour at 500/s, pressed into minutes, all of it while it is down.
+    """The trades of an hour at 500/s within minutes, all of them while it is down.
 
     One feed: then the order in which trades were received is the order in which they were sent.
     """
@@ -110,7 +110,7 @@ def killed_in_a_loop(scene: Scene) -> None:
 
 
 def cut_in_commit(scene: Scene) -> None:
-    """The words COMMIT arrive, the answer does not; and the other way round."""
+    """COMMIT arrives and its answer does not; and COMMIT does not arrive."""
     scene.simulate()
     proxy = scene.base
     scene.play(trades=500)

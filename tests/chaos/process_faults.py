@@ -1,4 +1,4 @@
-"""F1-F4, F9-F12: the process is killed and starved."""
+"""F1-F4, F9-F12: the process is killed, or lacks memory, threads or descriptors."""
 
 import resource
 import signal
@@ -31,7 +31,7 @@ def killed_once(scene: Scene) -> None:
 
 
 def killed_at(call: str) -> Callable[[Scene], None]:
-    """Return the play in which the tracker is killed as it enters a system call."""
+    """Return a play that kills the tracker as it enters a system call."""
 
     def play(scene: Scene) -> None:
         for _ in range(3):
@@ -76,7 +76,7 @@ def _events_of(scene: Scene) -> list[str]:
 
 
 def tear(scene: Scene, garbage: bytes = b"TRK1" + bytes(60)) -> Path:
-    """Put what is no record behind the last one; give the segment."""
+    """Append bytes that are no record to the last segment; return the segment."""
     last = max((scene.folder / "state" / "journal").glob("seg-*.log"))
     with last.open("ab") as file:
         file.write(garbage)
@@ -84,7 +84,7 @@ def tear(scene: Scene, garbage: bytes = b"TRK1" + bytes(60)) -> Path:
 
 
 def out_of_memory(scene: Scene) -> None:
-    """A group with a hard limit, a greedy neighbour in it, and the tracker first in line."""
+    """A memory group with a process that takes all of it, and the tracker first to be killed."""
     tracker = scene.play()
     with groups.grouped(groups.MEMORY, tracker.process.pid) as group:
         (group / "memory.limit_in_bytes").write_text("64M")
@@ -107,7 +107,7 @@ def out_of_memory(scene: Scene) -> None:
 
 
 def without_threads(scene: Scene) -> None:
-    """A group with as many tasks as there are (systemd's TasksMax=), then connections end."""
+    """A group without space for another task (systemd's TasksMax=), then connections end."""
     scene.sabotaged = True  # the failed start is logged with its traceback
     tracker = scene.play()
     pid = tracker.process.pid
@@ -118,7 +118,10 @@ def without_threads(scene: Scene) -> None:
         scene.noticed("child_not_started", within_s=30)
         found = scene.until_status("it answers all the same", bool)
         scene.note(f"{found['connections']['live']} of {found['connections']['wanted']} live")
-        scene.expect(found["connections"]["live"] < found["connections"]["wanted"], "a ghost")
+        scene.expect(
+            found["connections"]["live"] < found["connections"]["wanted"],
+            "a connection without a thread",
+        )
         (group / "pids.max").write_text("max")
         scene.over()
         scene.recovered(within_s=90)
@@ -162,7 +165,7 @@ FAULTS = (
         number="F1",
         name="kill -9",
         how="SIGKILL under 200 trades/s, then a new start",
-        expected="nothing received is lost or doubled; a gap from the last mark on",
+        expected="nothing received is lost or doubled; a gap from the last proof on",
         play=killed_once,
     ),
     Fault(
@@ -192,7 +195,7 @@ FAULTS = (
     Fault(
         number="F9",
         name="killed by the kernel for want of memory",
-        how="a memory cgroup of 64 MiB and a greedy neighbour in it",
+        how="a memory cgroup of 64 MiB and a process that fills it",
         expected="as F1",
         play=out_of_memory,
         needs=("root", str(groups.MEMORY)),
@@ -201,7 +204,7 @@ FAULTS = (
         number="F10",
         name="no thread can be started",
         how="pids cgroup as TasksMax=, two connections dropped, then lifted",
-        expected="no ghost; all well when it is lifted",
+        expected="no connection counts as live without a thread; recovers when it is lifted",
         play=without_threads,
         needs=("root", str(groups.PIDS)),
     ),

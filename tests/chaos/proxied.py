@@ -42,9 +42,9 @@ class ProxiedStage(Stage):
     Attributes:
         server: The database server.
         plain_dsn: Its address without a proxy.
-        blind: Stretches in which a proxy kept the feed away.
-        overrides: Settings that go before all others.
-        resources: What is closed with the scene.
+        blind: Spans in which a proxy blocked the feed.
+        overrides: Settings that override all others.
+        resources: Closed with the scene.
     """
 
     def __init__(self, folder: Path, server: OwnServer, dsn: str) -> None:
@@ -60,7 +60,7 @@ class ProxiedStage(Stage):
 
     @property
     def feed(self) -> Proxy:
-        """Return the proxy before the feed; asked for before the tracker starts."""
+        """Return the proxy before the feed; first used before the tracker starts."""
         if self._feed is None:
             self._feed = self.resources.enter_context(Proxy(self._place("ws_url")))
         return self._feed
@@ -100,13 +100,13 @@ class ProxiedStage(Stage):
         return {**found, **self.overrides}
 
     def feed_holes(self) -> None:
-        """Swallow what goes through the feed's proxy from now on, if there is one."""
+        """Let nothing through the proxy of the feed from now on, if there is one."""
         if self._feed is not None:
             self._feed.toxics = Toxics(hole=True)
             self.blind.append((time.time(), time.time() + 3600))
 
     def feed_heals(self) -> None:
-        """Hand it on again."""
+        """Let everything through again."""
         self.feed.toxics = CLEAN
         self.blind[-1] = (self.blind[-1][0], time.time())
 

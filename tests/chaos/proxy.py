@@ -16,7 +16,7 @@ from typing import Any, Self
 
 CHUNK = 64 * 1024
 STEP_S = 0.01
-"""How soon a change of the toxics is noticed by who waits, in seconds."""
+"""How soon a waiting connection notices a change of the toxics."""
 WAIT_S = 10.0
 
 Upstream = tuple[str, int] | str
@@ -30,11 +30,11 @@ class Toxics:
     Attributes:
         latency_s: Every chunk comes so much later, in both directions.
         bytes_per_s: Bandwidth of each direction of each connection; 0: no limit.
-        slice_bytes: Chunks are cut into pieces of this size; 0: as they come.
-        hole: Nothing is handed on, in neither direction, and nobody is told.
+        slice_bytes: Chunks are cut into pieces of this size; 0: not cut.
+        hole: Nothing is handed on in either direction, without an error.
         reject: New connections are reset at once.
         limit_bytes: A connection is reset after so many bytes to the client; 0: never.
-        cut_at: A connection is reset as soon as the client has said this.
+        cut_at: A connection is reset when the client sends this text.
         cut_after_s: So long after `cut_at` was handed on; below zero: instead of
             handing it on.
     """
@@ -108,7 +108,7 @@ class _Link:
     def reset(self) -> None:
         """End both sides with RST."""
         for writer in self._writers:
-            _linger_not(writer)
+            _reset_on_close(writer)
             writer.transport.abort()
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class _Link:
             writer.close()
 
 
-def _linger_not(writer: asyncio.StreamWriter) -> None:
+def _reset_on_close(writer: asyncio.StreamWriter) -> None:
     found = writer.get_extra_info("socket")
     if found is not None and found.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):
@@ -163,11 +163,11 @@ class Proxy:
         self._loop.close()
 
     def reset(self) -> int:
-        """End every connection with RST; give how many there were."""
+        """End every connection with RST; return how many there were."""
         return int(self._do(self._each(_Link.reset)))
 
     def close_all(self) -> int:
-        """End every connection with FIN; give how many there were."""
+        """End every connection with FIN; return how many there were."""
         return int(self._do(self._each(_Link.close)))
 
     @property
@@ -207,13 +207,13 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         if self.toxics.reject:
-            _linger_not(writer)
+            _reset_on_close(writer)
             writer.transport.abort()
             return
         try:
             there, back = await self._connect()
         except OSError:
-            _linger_not(writer)
+            _reset_on_close(writer)
             writer.transport.abort()
             return
         link = _Link(self, (writer, back))
@@ -224,7 +224,7 @@ class Proxy:
                 link.pump(there, writer, from_client=False),
             )
         except OSError:
-            link.reset()  # an end that one side has lost is lost for the other
+            link.reset()  # one side is lost, so the other is reset
         except asyncio.CancelledError:
             link.reset()
         finally:

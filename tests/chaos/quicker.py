@@ -1,10 +1,10 @@
-"""The tracker in a life that passes quicker: a test build without another build.
+"""The tracker with shorter times: a test build without another build.
 
     quicker.py FACTOR
 
-Sweeps come, and recorded resolutions are checked again, so many times sooner than they
-would. What a life of many hours holds in memory is thus there after minutes.
-Nothing in the tracker knows.
+Sweeps come, and recorded resolutions are checked again, so many times sooner than usual. What a
+run of many hours has in memory is thus there after minutes. The code of the tracker is
+unchanged.
 """
 
 import importlib
@@ -21,7 +21,7 @@ TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def hasten(factor: float) -> None:
-    """Shorten the times; before anybody has read them."""
+    """Shorten the times, before any module has read them."""
     archive = vars(importlib.import_module("actors.resolution.recheck"))
     archive["RECHECKS_MS"] = tuple(int(age / factor) for age in archive["RECHECKS_MS"])
     for place, names in TIMES:
@@ -31,7 +31,7 @@ def hasten(factor: float) -> None:
 
 
 def main() -> int:
-    """Shorten the times, then be the tracker."""
+    """Shorten the times, then run the tracker."""
     hasten(float(sys.argv[1]))
     command = importlib.import_module("actors.cli.main")
     return int(command.main(sys.argv[2:]))

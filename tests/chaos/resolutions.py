@@ -1,11 +1,10 @@
-"""Thousands of markets end in every way, sources lag, fail and lie, and the tracker is killed.
+"""Thousands of markets end in every way, sources lag, fail and contradict, the tracker is killed.
 
     python -m tests.chaos.resolutions --minutes 10 --markets 2000
 
-plays it with the real lags (1 s to 10 min), poll (60 s) and hold (120 s) of the
-defaults, which takes half an hour; `--pace 4` divides all of them by four and
-leaves the minutes and the markets. The last line is JSON: every figure that was
-promised and whether it was kept.
+With `--pace 1` it has the real lags (1 s to 10 min), poll (60 s) and hold (120 s) of the
+defaults, and takes half an hour; `--pace 4`, the default, divides all of them by four, not the
+minutes and the markets. The last line is JSON: every promised figure and whether it was kept.
 """
 
 import argparse
@@ -38,10 +37,10 @@ MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": rat
 """Requests in any ten seconds; of Gamma what it documents, for catalogue and outcomes."""
 GRACE_S = 5.0
 HEAD_START_S = 12.0
-"""What the tracker has to start and to find the markets before the first of them ends."""
+"""The time for the tracker to start and find the markets before the first of them ends."""
 LIES = ("lie_gamma", "lie_clob", "lie_data", "lie_chain")
 OUTAGES = ("http_500", "http_html", "http_429", "http_truncated", "http_redirect")
-TOLD = (
+COUNTS = (
     "right",
     "wrong",
     "missing",
@@ -61,7 +60,7 @@ where same and before is not null"""
 
 @dataclass(frozen=True)
 class Play:
-    """How it is played; seconds, but for `minutes`."""
+    """The size of a run; times are seconds, but for `minutes`."""
 
     minutes: float
     markets: int
@@ -83,7 +82,7 @@ class Play:
 
 
 class Run:
-    """One performance: simulator, tracker, trouble.
+    """One run: simulator, tracker and faults.
 
     Attributes:
         kills: How often the tracker was killed.
@@ -97,7 +96,7 @@ class Run:
         self.kills = 0
 
     def run(self) -> dict[str, Any]:
-        """Play it to the end; give the figures."""
+        """Run to the end and return the figures."""
         play, rng = self._play, self._rng
         simulator = self._simulator()
         tracker = self._tracker()
@@ -115,7 +114,7 @@ class Run:
                 tracker = self._tracker()
             if passed >= trouble_at:
                 trouble_at = passed + rng.uniform(0.5, 1.5) * play.poll_s
-                self._trouble()
+                self._inject_fault()
             _pause(0.2)
         self._wait()
         assert tracker.stop() == 0
@@ -149,8 +148,8 @@ class Run:
             TRACKER_DISCOVERY_SECONDS="5",
         )
 
-    def _trouble(self) -> None:
-        """Bring one trouble: a share of the answers fails, or all of them, or a source lies.
+    def _inject_fault(self) -> None:
+        """Inject one fault: a share of the answers fails, or all of them, or a source lies.
 
         Lies are shorter than a poll and further apart than two holds: with two
         sources that are wrong at once for longer nothing is promised.
@@ -199,7 +198,7 @@ def markets(stage: Stage) -> dict[str, Market]:
 
 
 def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
-    """Hold the plans against the database."""
+    """Compare the plans with the database."""
     with psycopg.connect(stage.dsn, autocommit=True) as base:
         base.execute("set time zone 'UTC'")
         known = {row[0] for row in base.execute("select condition_id from markets")}
@@ -219,7 +218,7 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
             for row in base.execute("select condition_id, state, reason from unresolved_markets")
         }
     plans = {each: market for each, market in markets(stage).items() if each in known}
-    told = _told(plans, rows, conflicts)
+    counts = _counts(plans, rows, conflicts)
     waits = [
         (rows[each][1] - sorted(market.final_at.values())[1]) / 1000
         for each, market in plans.items()
@@ -230,7 +229,7 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
     said = {
         "markets": len(plans),
         "unseen": len(markets(stage)) - len(plans),
-        **{name: told[name] for name in TOLD},
+        **{name: counts[name] for name in COUNTS},
         "evidence_repeated": repeated,
         "second_final_to_row_median_s": round(median, 1),
         "second_final_to_row_p99_s": round(statistics.quantiles(waits, n=100)[98], 1),
@@ -247,11 +246,11 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
     return {"kept": not broken and median <= said["allowed_median_s"], "broken": broken, **said}
 
 
-def _told(
+def _counts(
     plans: dict[str, Market], rows: dict[str, tuple[str, int]], conflicts: set[str]
 ) -> Counter[str]:
     """Count what became of each market."""
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for condition, market in plans.items():
         row, two = rows.get(condition), len(market.final_at) >= 2
         truth = "split" if market.winner is None else market.tokens[market.winner]
@@ -259,29 +258,29 @@ def _told(
         final = final_times(market.fate, market.lifetime, v2=market.v2)
         disputed = liar in final and len(final) > 1
         if row is not None and (market.odd in UNDECIDED or not final):
-            told["invented"] += 1
+            counts["invented"] += 1
         elif row is not None:
-            told["right" if row[0] == truth else "wrong"] += 1
+            counts["right" if row[0] == truth else "wrong"] += 1
         elif two:
-            told["missing"] += 1
+            counts["missing"] += 1
         else:
-            told["rightly_absent"] += 1
+            counts["rightly_absent"] += 1
         if disputed and (row is None or final[liar] + POLL_S * 1000 < row[1]):
-            told["contradicted"] += 1
-            told["conflicts_missed"] += condition not in conflicts
-    return told
+            counts["contradicted"] += 1
+            counts["conflicts_missed"] += condition not in conflicts
+    return counts
 
 
 def _late(
     plans: dict[str, Market], rows: dict[str, tuple[str, int]], unresolved: dict[str, str]
 ) -> list[str]:
-    """Tell of the markets that two sources know and the tracker does not: how they came to end."""
+    """Describe up to five markets that are final at two sources and unresolved in the tracker."""
     return [
         f"{condition}: {market.odd or market.fate}, final"
-        f" {', '.join(f'{name} +{(at - market.lifetime.ends) / 1000:.0f} s' for name, at in told)},"
+        f" {', '.join(f'{name} +{(at - market.lifetime.ends) / 1000:.0f} s' for name, at in seen)},"
         f" stands as {unresolved.get(condition, 'unknown')}"
         for condition, market in plans.items()
-        if condition not in rows and len(told := sorted(market.final_at.items())) >= 2
+        if condition not in rows and len(seen := sorted(market.final_at.items())) >= 2
     ][:5]
 
 

@@ -2,10 +2,10 @@
 
     sabotage.py FILE TARGET ACTION
 
-`TARGET` is `module:Class.method`, or `clock`. From the moment at which FILE is there,
-`raise` lets the method raise as many times as FILE says, `skip` do nothing so often,
-`hang` never lets it come back; the clock is off by as many seconds as FILE says.
-Nothing in the tracker knows.
+`TARGET` is `module:Class.method`, or `clock`. Once FILE exists,
+`raise` lets the method raise as many times as FILE says, `skip` lets it do nothing so often,
+`hang` never lets it return; the clock is off by as many seconds as FILE says. The code of the
+tracker is unchanged.
 """
 
 import importlib
@@ -23,7 +23,7 @@ Method = Callable[..., Any]
 
 
 class Fuse:
-    """What is left of the request in a file. For any thread."""
+    """How often the method still has to break. For any thread."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class Fuse:
             return 0.0
 
     def burns(self) -> bool:
-        """Return whether the method is to break now; counts as one time."""
+        """Return whether the method has to break now; counts as one time."""
         with self._lock:
             if self._used >= self.value:
                 return False
@@ -48,7 +48,7 @@ class Fuse:
 
 
 def break_method(target: str, action: str, fuse: Fuse) -> None:
-    """Replace a method by one that breaks while the fuse burns."""
+    """Replace a method by one that breaks as often as the fuse says."""
     place, _, name = target.partition(":")
     kind, method = name.split(".")
     owner = getattr(importlib.import_module(place), kind)
@@ -82,7 +82,7 @@ def shift_clock(fuse: Fuse) -> None:
 
 
 def main() -> int:
-    """Break it, then be the tracker."""
+    """Break the target, then run the tracker."""
     file, target, action = sys.argv[1:4]
     fuse = Fuse(Path(file))
     if target == "clock":

@@ -1,8 +1,8 @@
-"""One fault's scene: simulator, server, proxies and tracker, and what was seen of them.
+"""The scene of one fault: simulator, server, proxies and tracker, and what was observed.
 
-A fault is played by a function that takes a `Scene`: it starts the play (`play`),
-brings the fault, says what it sees (`noticed`, `recovered`, `expect`), and the
-runner judges at the end (`conclude`).
+A fault is played by a function that takes a `Scene`: it starts the processes (`play`), begins
+the fault (`strike`), notes what it observes (`noticed`, `recovered`, `expect`); the runner
+compares ledger and database at the end (`conclude`).
 """
 
 import contextlib
@@ -29,27 +29,27 @@ from tests.chaos.server import OwnServer
 from tests.live.stage import ROOT, Process, until
 
 STEADY = ("--markets-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
-"""No market begins or ends, and none is asleep: every second of every token can be judged."""
+"""No market begins or ends, and none is quiet: every second of every token can be judged."""
 QUIET_S = 0.6
 STOPPED_S = 60.0
 ARRIVAL_S = 1.5
-"""What was sent so long ago has been received: 150 ms of it is the age that a trade may have,
-the rest is for a busy machine. What the journal holds is compared to the last record."""
+"""What was sent so long ago has been received: a trade may be 150 ms old when it is sent, the
+rest is for a busy machine. What the journal holds is compared to the last record."""
 PROOF_S = 1.5
 """How far behind the last trade the last proof may be: a stop is no false gap."""
 
 
 class Scene(ProxiedStage):
-    """Everything that one fault is played with.
+    """All processes and observations of one fault.
 
     Attributes:
-        outcome: What was seen so far.
+        outcome: What was observed so far.
         scale: Long runs are so many times longer.
         rounds: How many kills.
-        at: Wall clock when the fault was brought.
-        heard: Stretches in which everything was received: all of it must be stored.
-        acknowledged: What journals of dead trackers held: it must be stored as well.
-        sabotaged: Whether tracebacks are ours.
+        at: Wall clock when the fault began.
+        heard: Spans in which everything was received: all of it must be stored.
+        acknowledged: What journals of killed trackers held: it must be stored as well.
+        sabotaged: Whether the test itself causes tracebacks.
         set_aside: Trades that the database was made to reject: kept, but not in `trades`.
         costs_nothing: Whether there must be no gap at all while the scene looks.
     """
@@ -84,14 +84,14 @@ class Scene(ProxiedStage):
         return self.simulated
 
     def play(self, *options: str, trades: float = 200, **settings: str) -> Process:
-        """Start simulator and tracker; print when every token is heard; go on when it flows."""
+        """Start simulator and tracker; let trades come once every token is heard and stored."""
         if self.simulated is None:
             self.simulate(*options)
         self.tracker(**settings)
         return self.trade(trades)
 
     def trade(self, trades: float) -> Process:
-        """Wait until the tracker hears all, then let trades be made; give the tracker."""
+        """Wait until the tracker hears every token, then let trades come; return the tracker."""
         self.until_status("every token is heard", hears_all)
         self.admin("rates", trades_per_second=trades)
         self.flows()
@@ -127,7 +127,7 @@ class Scene(ProxiedStage):
     # -------------------------------------------------------------------- see
 
     def strike(self, kind: str = "", **said: object) -> None:
-        """Note that the fault is brought now; with a kind, have the simulator bring it."""
+        """Note that the fault begins now; with a kind, have the simulator inject it."""
         self.at = time.time()
         if kind:
             self.admin("fault", kind=kind, **said)
@@ -139,26 +139,26 @@ class Scene(ProxiedStage):
     def noticed(
         self, *events: str, within_s: float, where: Callable[[dict[str, Any]], bool] = bool
     ) -> dict[str, Any]:
-        """Wait until the log says one of these after the fault; note how long it took."""
+        """Wait until the log has one of these events after the fault; note how long it took."""
         tracker = self._now()
 
-        def said() -> dict[str, Any]:
+        def logged() -> dict[str, Any]:
             for event in tracker.events():
                 if event.get("event") in events and at_of(event) >= self.at and where(event):
                     return event
             return {}
 
-        found: dict[str, Any] = until(f"one of {events} is said", said, within_s=within_s)
+        found: dict[str, Any] = until(f"one of {events} is logged", logged, within_s=within_s)
         self.outcome.notice_s = max(0.0, at_of(found) - self.at)
         return found
 
     def noticed_database_away(self) -> None:
-        """Wait until the tracker says so; no notice is taken of the time."""
+        """Wait until the status says that the database is away; the time does not count."""
         away = lambda found: found["database"]["state"] == "away"  # noqa: E731
         self.until_status("the database is away", away, within_s=30)
 
     def degraded(self, *codes: str, within_s: float) -> dict[str, Any]:
-        """Wait until the status names one of these; note how long that took, if nothing was."""
+        """Wait until the status has one of these codes; note how long it took, if not yet noted."""
         found = self.until_status(
             f"degraded by one of {codes}",
             lambda found: set(codes) & set(found["codes"]),
@@ -171,7 +171,7 @@ class Scene(ProxiedStage):
     def recovered(self, *, within_s: float) -> None:
         """Wait until all is heard and stored again; note how long it took since the fault ended."""
         since = self.ended_at or self.at
-        self.until_status("all is well again", _well, within_s=within_s)
+        self.until_status("it has recovered", _well, within_s=within_s)
         total = int(self.status()["trades"]["total"])
         self.until_status(
             "fresh trades are stored",
@@ -214,7 +214,7 @@ class Scene(ProxiedStage):
         self.heard.append((self.flowing_at, at - ARRIVAL_S))
 
     def kill(self) -> float:
-        """kill -9; give when. What was received before must be stored in the end."""
+        """Kill with SIGKILL and return when; what was received before must be stored in the end."""
         tracker = self._now()
         at = time.time()
         os.kill(tracker.process.pid, signal.SIGKILL)
@@ -224,12 +224,12 @@ class Scene(ProxiedStage):
         return at
 
     def quiet(self) -> None:
-        """Let no more trades be made, and the last of them arrive."""
+        """Stop the trades, and wait for the last of them to arrive."""
         self.admin("rates", trades_per_second=0)
         time.sleep(QUIET_S)
 
     def conclude(self) -> None:
-        """End everything in order and judge it."""
+        """Stop everything cleanly, and compare ledger and database."""
         quiet = time.time()
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.quiet()
@@ -239,8 +239,8 @@ class Scene(ProxiedStage):
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.simulated.stop()
         if self.tracked is not None:
-            told = self.tracked.said().count("Traceback (most recent")
-            self.expect(self.sabotaged or not told, "a traceback in the log")
+            tracebacks = self.tracked.log_text().count("Traceback (most recent")
+            self.expect(self.sabotaged or not tracebacks, "a traceback in the log")
         if self.ledger.exists():
             began = self.began or quiet
             self._judge((began, max(began, quiet - PROOF_S)))
@@ -258,7 +258,7 @@ class Scene(ProxiedStage):
         out.gap_s, out.false_gap_s = round(checked.gap_s, 2), round(checked.false_gap_s, 2)
         out.figures["longest_gap_s"] = round(checked.longest_gap_s, 2)
         out.figures["gap_causes"] = checked.causes
-        # Those set aside are missing, unless they were sent while something else made a gap.
+        # Rejected trades are missing, unless they were sent while something else made a gap.
         absent = max(found.missing - self.set_aside, 0)
         claimed = max(found.uncovered - self.set_aside, 0)
         explained = replace(found, missing=absent, uncovered=claimed)
@@ -268,7 +268,7 @@ class Scene(ProxiedStage):
         self.expect(not silent, f"{silent} trades were received before the end and are not stored")
         lost = self.acknowledged - stored_keys(self.server, self.plain_dsn)
         out.lost += len(lost)
-        self.expect(not lost, f"{len(lost)} trades of dead journals are not stored")
+        self.expect(not lost, f"{len(lost)} trades in journals of killed trackers are not stored")
         if self.acknowledged:
             out.figures["acknowledged"] = len(self.acknowledged)
         if self.costs_nothing:
@@ -292,7 +292,7 @@ def at_of(event: dict[str, Any]) -> float:
 
 
 def python(*arguments: str) -> list[str]:
-    """Return the command of the tracker, or of another script, as a test would start it."""
+    """Return the command that runs the tracker or another script."""
     return [sys.executable, *(arguments or (str(ROOT / "bin" / "tracker"),))]
 
 
@@ -300,7 +300,7 @@ def python(*arguments: str) -> list[str]:
 def scene(
     folder: Path, server: OwnServer, outcome: Outcome, *, scale: float = 1.0
 ) -> Iterator[Scene]:
-    """Return a scene with a fresh database; nothing of it stays."""
+    """Yield a scene with a new database; nothing of it stays."""
     with server.database() as dsn:
         found = Scene(folder, server, dsn, outcome, scale=scale)
         try:
@@ -312,7 +312,7 @@ def scene(
 
 
 def played(play: Callable[[Scene], None], found: Scene) -> None:
-    """Play and judge; what goes wrong is written down, and judged nevertheless."""
+    """Play and conclude; an error is noted in the outcome, and does not skip the conclusion."""
     began = time.monotonic()
     for step in (play, Scene.conclude):
         try:

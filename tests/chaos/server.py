@@ -1,6 +1,6 @@
-"""A PostgreSQL server of the torture's own: it can be stopped, killed, frozen and filled.
+"""A PostgreSQL server for the torture: it can be stopped, killed, frozen and filled.
 
-It is no child of any tracker, so that a tracker's death leaves it alone.
+It is no child of a tracker, so that it survives the death of a tracker.
 """
 
 import contextlib
@@ -71,12 +71,12 @@ class OwnServer(Server):
             self.start()
 
     def stop(self) -> None:
-        """Fast shutdown, as an operator does it."""
+        """Stop it by a fast shutdown, as an operator does."""
         self.up = False
         self._server.stop()
 
     def kill(self) -> None:
-        """Immediate shutdown: no checkpoint, no goodbye; the next start recovers."""
+        """Stop it by an immediate shutdown: no checkpoint; the next start recovers."""
         self.up = False
         child = self._server._child
         assert child is not None
@@ -104,7 +104,7 @@ class OwnServer(Server):
         return [pid for (pid,) in found]
 
     def revive(self) -> None:
-        """Start it when it has ended by itself; a server that runs is left alone."""
+        """Start it if it has ended by itself."""
         child = self._server._child
         if child is None or child.poll() is not None:
             self._server.stop()
@@ -120,7 +120,7 @@ class OwnServer(Server):
 
     @contextlib.contextmanager
     def asks_for_passwords(self, role: str) -> Iterator[None]:
-        """Have one role prove who it is, by scram."""
+        """Demand a password (SCRAM) of one role."""
         rules = self.root / "data" / "pg_hba.conf"
         before = rules.read_text()
         rules.write_text(f"local all {role} scram-sha-256\n{before}")
@@ -132,7 +132,7 @@ class OwnServer(Server):
             self.run("select pg_reload_conf()")
 
     def freeze_backend(self) -> Callable[[], None]:
-        """Stop the process that serves the tracker; give what lets it go on."""
+        """Stop the process that serves the tracker; return a function that continues it."""
         pids = until("the tracker is connected", self.backends)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

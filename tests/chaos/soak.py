@@ -1,14 +1,13 @@
-"""The soak: a long life in a short time, and nothing may grow.
+"""The soak: a long run in a short time, in which nothing may grow.
 
     make soak MINUTES=90        renews docs/evidence/soak.md and its picture
 
-Thousands of markets begin, trade, end and are resolved while connections, HTTP
-sources and the database fail again and again and the exchange has its weekly
-restart. The tracker is one process all the time. Every few seconds its memory,
-threads, descriptors and what waits in its journal are noted. Each fault is played
-three times, and resolutions are checked again 20 times sooner (`quicker.py`): in the
-first third each cause of memory has come once, and a line through the last two
-thirds must be flat. In the end ledger and database are compared.
+Thousands of markets begin, trade, end and are resolved while connections, HTTP sources and the
+database fail many times and the exchange has its weekly restart. The tracker is one process all
+the time. Every few seconds its memory, threads, descriptors and what waits in its journal are
+measured. Each fault is played three times, and resolutions are checked again 20 times sooner
+(`quicker.py`): in the first third everything that takes memory has come once, and a line through
+the last two thirds must be flat. At the end ledger and database are compared.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from tests.chaos.trend import Point, Trend, drawn, fit
 from tests.live.stage import ROOT
 
 LIFE_H = 12.0
-"""What one round of the faults stands for: each comes as often as in so many hours of hard life."""
+"""What one round of the faults stands for: each comes as often as in so many hard hours."""
 CYCLES = 3
 QUICKER = 20
 """So much sooner resolutions are checked again: six hours after 18 minutes, a day after 72."""
@@ -50,7 +49,7 @@ SERIES: dict[str, tuple[str, float, float]] = {
     "connections": ("connections wanted", 0.0, inf),
 }
 """Unit, and what a line may gain: a share of its mean, or at least so much. The last two
-are the world's doing and not judged."""
+depend on the exchange and are not judged."""
 
 
 def _weekly_restart(found: Scene) -> None:
@@ -86,7 +85,7 @@ STRIKES = CYCLES * len(FAULTS)
 
 
 class Soak:
-    """What was seen of one run."""
+    """The measurements of one run."""
 
     def __init__(self, found: Scene, seconds: float) -> None:
         self._scene = found
@@ -96,7 +95,7 @@ class Soak:
         self.last: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Live through it."""
+        """Cause the faults and measure until the time is over."""
         began = time.monotonic()
         every_s = self._seconds / (STRIKES + 1)
         while (passed := time.monotonic() - began) < self._seconds:
@@ -111,7 +110,7 @@ class Soak:
     def _sample(self, at: float) -> None:
         tracked = self._scene.tracked
         assert tracked is not None
-        assert tracked.process.poll() is None, f"the tracker ended: {tracked.said()[-500:]}"
+        assert tracked.process.poll() is None, f"the tracker ended: {tracked.log_text()[-500:]}"
         place = Path(f"/proc/{tracked.process.pid}")
         self.last = self._scene.status() or self.last
         connections = float(self.last["connections"]["wanted"])
@@ -136,7 +135,7 @@ class Soak:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Soak, judge, write the page; give 0 when all is flat and nothing is lost."""
+    """Run the soak and write the page; return 0 when all is flat and nothing is lost."""
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument(

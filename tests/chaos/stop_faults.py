@@ -1,4 +1,4 @@
-"""F5-F8: SIGTERM at good moments and bad ones."""
+"""F5-F8: SIGTERM at any moment."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def _stopped_well(scene: Scene, code: int) -> None:
     scene.expect(code == 0, f"exit code {code}")
     scene.expect(took <= CALM_STOP_S, f"the stop took longer than {CALM_STOP_S:.0f} s")
     assert scene.tracked is not None
-    scene.expect("forced_exit" not in scene.tracked.said(), "the exit was forced")
+    scene.expect("forced_exit" not in scene.tracked.log_text(), "the exit was forced")
 
 
 def stopped_without_database(scene: Scene) -> None:
@@ -57,7 +57,7 @@ def stopped_at_any_time(scene: Scene) -> None:
     assert scene.tracked is not None
     codes.append(_terminated_twice(scene.tracked.process.pid, scene.tracked.stop))
     scene.note(f"exit codes {codes}")
-    # Before Python has read the first line, a signal ends it as any other program.
+    # Before the first line of the script runs, the signal ends it like any program.
     scene.expect(set(codes) <= {0, -signal.SIGTERM}, "an unclean exit")
     scene.tracker()
     scene.flows()
@@ -68,7 +68,7 @@ def _terminated_twice(pid: int, stop: Callable[[], int]) -> int:
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
-        pass  # it has ended already; `stop` tells how
+        pass  # it has ended already; `stop` returns its code
     return stop()
 
 

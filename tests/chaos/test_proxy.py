@@ -42,7 +42,7 @@ def client(proxy: Proxy) -> Iterator[socket.socket]:
         yield made
 
 
-def said_back(client: socket.socket, size: int) -> bytes:
+def echoed(client: socket.socket, size: int) -> bytes:
     found = b""
     while len(found) < size and (chunk := client.recv(size - len(found))):
         found += chunk
@@ -52,7 +52,7 @@ def said_back(client: socket.socket, size: int) -> bytes:
 def test_without_toxics_bytes_pass_as_they_are(client: socket.socket) -> None:
     client.sendall(b"x" * 200_000)
 
-    assert said_back(client, 200_000) == b"x" * 200_000
+    assert echoed(client, 200_000) == b"x" * 200_000
 
 
 def test_latency_delays_both_ways(proxy: Proxy, client: socket.socket) -> None:
@@ -60,7 +60,7 @@ def test_latency_delays_both_ways(proxy: Proxy, client: socket.socket) -> None:
     began = time.monotonic()
     client.sendall(b"hello")
 
-    assert said_back(client, 5) == b"hello"
+    assert echoed(client, 5) == b"hello"
     assert time.monotonic() - began >= 0.2
 
 
@@ -69,11 +69,11 @@ def test_bandwidth_is_limited(proxy: Proxy, client: socket.socket) -> None:
     began = time.monotonic()
     client.sendall(b"x" * 20_000)
 
-    assert said_back(client, 20_000) == b"x" * 20_000
+    assert echoed(client, 20_000) == b"x" * 20_000
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_hole_swallows_and_gives_back_when_it_is_closed(
+def test_a_black_hole_holds_bytes_back_until_it_is_removed(
     proxy: Proxy, client: socket.socket
 ) -> None:
     proxy.toxics = Toxics(hole=True)
@@ -84,12 +84,12 @@ def test_a_hole_swallows_and_gives_back_when_it_is_closed(
     proxy.toxics = CLEAN
     client.settimeout(DEADLINE_S)
 
-    assert said_back(client, 5) == b"hello"
+    assert echoed(client, 5) == b"hello"
 
 
 def test_a_reset_is_a_reset(proxy: Proxy, client: socket.socket) -> None:
     client.sendall(b"hello")
-    assert said_back(client, 5) == b"hello"
+    assert echoed(client, 5) == b"hello"
 
     assert proxy.reset() == 1
     with pytest.raises(ConnectionResetError):
@@ -98,7 +98,7 @@ def test_a_reset_is_a_reset(proxy: Proxy, client: socket.socket) -> None:
 
 def test_a_close_is_an_end_of_file(proxy: Proxy, client: socket.socket) -> None:
     client.sendall(b"hello")
-    said_back(client, 5)
+    echoed(client, 5)
     proxy.close_all()
 
     assert client.recv(1) == b""
@@ -106,7 +106,7 @@ def test_a_close_is_an_end_of_file(proxy: Proxy, client: socket.socket) -> None:
 
 def test_a_rejection_hits_new_connections_only(proxy: Proxy, client: socket.socket) -> None:
     client.sendall(b"hello")
-    said_back(client, 5)
+    echoed(client, 5)
     proxy.toxics = Toxics(reject=True)
     with (  # the reset may come while connecting, too
         pytest.raises(ConnectionResetError),
@@ -115,20 +115,20 @@ def test_a_rejection_hits_new_connections_only(proxy: Proxy, client: socket.sock
         late.recv(1)
     client.sendall(b"again")
 
-    assert said_back(client, 5) == b"again"
+    assert echoed(client, 5) == b"again"
 
 
 def test_a_limit_cuts_after_so_many_bytes(proxy: Proxy, client: socket.socket) -> None:
     proxy.toxics = Toxics(limit_bytes=1000, slice_bytes=100)
     client.sendall(b"x" * 5000)
     with pytest.raises(ConnectionResetError):
-        said_back(client, 5000)
+        echoed(client, 5000)
 
     assert proxy.cuts == 1
 
 
 @pytest.mark.parametrize(("after_s", "handed_on"), [(0.05, True), (-1.0, False)])
-def test_a_cut_comes_behind_a_word_or_instead_of_it(
+def test_a_cut_comes_after_a_text_or_instead_of_it(
     proxy: Proxy, client: socket.socket, after_s: float, *, handed_on: bool
 ) -> None:
     proxy.toxics = Toxics(cut_at=b"COMMIT", cut_after_s=after_s)
@@ -139,7 +139,7 @@ def test_a_cut_comes_behind_a_word_or_instead_of_it(
     assert (proxy.bytes_total > before) is handed_on
 
 
-def test_nobody_upstream_is_a_reset() -> None:
+def test_no_server_upstream_is_a_reset() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[:2]
     with (

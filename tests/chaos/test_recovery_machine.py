@@ -1,7 +1,7 @@
 """Journal and writer together: any order of deaths, losses and faults stores each trade once.
 
-The disk is in memory and can lose its power; the writer is not started, so what it
-hears and when is the machine's choice; the database commits or forgets.
+The disk is in memory and can lose its power; the writer is not started, so that the machine
+chooses which messages it gets and when; the database commits, or loses the answer.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.numbers: dict[int, int] = {}
         self.bodies: dict[int, bytes] = {}
         self.durable: set[int] = set()
-        self.in_the_air: list[Message] = []
+        self.in_flight: list[Message] = []
         self.count = 0
         self.now = 100.0
         self.journal: Journal
@@ -59,7 +59,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        """A new process: journal, then writer."""
+        """Start a process: journal, then writer."""
         self.journal = Journal.open(
             Path("journal"),
             max_bytes=MIB,
@@ -69,10 +69,10 @@ class RecoveryMachine(RuleBasedStateMachine):
             disk=self.disk,
         )
         self.durable |= set(self.numbers)  # recovery has synced what it found
-        self.in_the_air.clear()
-        self.bear_writer()
+        self.in_flight.clear()
+        self.start_writer()
 
-    def bear_writer(self) -> None:
+    def start_writer(self) -> None:
         box = Box()
         self.writer = WriterActor(
             Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
@@ -82,10 +82,10 @@ class RecoveryMachine(RuleBasedStateMachine):
             settings=WriterSettings(batch_trades=5, batch_records=7, hole_s=5.0),
             rng=Random(1),
         )
-        self.hear(Open())
+        self.deliver(Open())
 
-    def hear(self, message: Message) -> None:
-        """Let the writer hear this, and all that it tells itself over it."""
+    def deliver(self, message: Message) -> None:
+        """Deliver a message to the writer, and the messages that it sends to itself."""
         try:
             self.writer.on_receive(message)
             drain(self.writer)
@@ -94,7 +94,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             self.open()
 
     def end(self) -> None:
-        """As a process dies: without a word; its kernel lives on."""
+        """End the process without a stop; the kernel keeps what was written."""
         self.note_durable()
         self.journal._syncer.stop()
         self.disk.kill()
@@ -102,11 +102,11 @@ class RecoveryMachine(RuleBasedStateMachine):
     def note_durable(self) -> None:
         self.durable |= {seq for seq in self.numbers if seq <= self.journal.durable_seq}
 
-    # ------------------------------------------------------------- the world
+    # ------------------------------------------------------------ the events
 
     @rule(times=st.integers(1, 6), crowded=st.booleans())
     def receive(self, times: int, *, crowded: bool) -> None:
-        """Prints come: journal first, then a message, which is still in the air."""
+        """Receive trades: first the journal, then a message that is still in flight."""
         for _ in range(times):
             self.count += 1
             raw = a_trade(at_ms=MS + self.count)
@@ -125,44 +125,46 @@ class RecoveryMachine(RuleBasedStateMachine):
             self.numbers[seq], self.bodies[seq] = self.count, body
             trades = channel.decode((raw,), NS).trades
             hashes = trade_hashes(trades)
-            told = TradesSeen(seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes)
-            self.in_the_air.append(ReadJournal(seq=seq) if crowded else told)
+            message = TradesSeen(
+                seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes
+            )
+            self.in_flight.append(ReadJournal(seq=seq) if crowded else message)
 
     @rule(data=st.data())
     def arrive(self, data: st.DataObject) -> None:
         """Messages of several connections arrive in any order."""
-        count = data.draw(st.integers(0, len(self.in_the_air)))
-        for _ in range(min(count, len(self.in_the_air))):
-            place = data.draw(st.integers(0, len(self.in_the_air) - 1))
-            self.hear(self.in_the_air.pop(place))
-            if not self.in_the_air:
+        count = data.draw(st.integers(0, len(self.in_flight)))
+        for _ in range(min(count, len(self.in_flight))):
+            place = data.draw(st.integers(0, len(self.in_flight) - 1))
+            self.deliver(self.in_flight.pop(place))
+            if not self.in_flight:
                 return
 
     @rule(data=st.data())
     def overtake(self, data: st.DataObject) -> None:
-        """One message arrives before those in front of it, and is committed."""
-        if self.in_the_air:
-            self.hear(self.in_the_air.pop(data.draw(st.integers(0, len(self.in_the_air) - 1))))
-            self.hear(Flush())
+        """Deliver one message before earlier ones, and commit it."""
+        if self.in_flight:
+            self.deliver(self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1))))
+            self.deliver(Flush())
 
     @rule(data=st.data())
     def get_lost(self, data: st.DataObject) -> None:
-        """What was in the mailbox of an actor that died is gone."""
-        if self.in_the_air:
-            self.in_the_air.pop(data.draw(st.integers(0, len(self.in_the_air) - 1)))
+        """Lose a message, as from the mailbox of an actor that died."""
+        if self.in_flight:
+            self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
 
     @rule()
     def flush(self) -> None:
-        self.hear(Flush())
+        self.deliver(Flush())
 
     @rule(after_s=st.sampled_from([0.25, 6.0, 70.0]))
     def tick(self, after_s: float) -> None:
         self.now += after_s
-        self.hear(Tick(now=self.now, wall_ns=NS))
+        self.deliver(Tick(now=self.now, wall_ns=NS))
 
     @rule()
     def write_back(self) -> None:
-        """The thread that syncs comes round."""
+        """Sync, as the thread for it does."""
         try:
             self.journal.sync()
         except JournalFailed:
@@ -182,7 +184,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     @rule()
     def kill_the_writer(self) -> None:
-        self.bear_writer()
+        self.start_writer()
 
     @rule(junk=st.binary(max_size=60))
     def crash(self, junk: bytes) -> None:
@@ -193,7 +195,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def lose_power(self, data: st.DataObject) -> None:
-        """Only what was synced is left for certain, and by luck some of the rest."""
+        """Keep what was synced, and a random part of the rest."""
         self.end()
         self.disk.lose_power(lambda size: data.draw(st.integers(0, size)))
         bytes_left = b"".join(bytes(inode.data) for inode in self.disk.files.values())
@@ -222,12 +224,12 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """All is well again: whatever the journal has taken is stored, once."""
+        """End all faults: everything that the journal has is then stored once."""
         self.disk.capacity = 1 << 40
         self.disk.faults.clear()
         self.store.away = self.store.loses_answer = False
         self.tick(70.0)
-        self.hear(Drain())
+        self.deliver(Drain())
         stored = self.store.stored()
         assert set(self.numbers.values()) <= set(stored), "a trade is lost"
         assert self.store.watermark == self.journal.next_seq
@@ -236,10 +238,10 @@ class RecoveryMachine(RuleBasedStateMachine):
     # ---------------------------------------------------------- the promises
 
     @invariant()
-    def nothing_below_the_mark_is_missing(self) -> None:
+    def nothing_below_the_watermark_is_missing(self) -> None:
         stored = set(self.store.stored())
         below = {number for seq, number in self.numbers.items() if seq < self.store.watermark}
-        assert below <= stored, "the mark has passed what is not stored"
+        assert below <= stored, "the watermark has passed what is not stored"
 
     @invariant()
     def what_is_not_stored_is_still_in_the_journal(self) -> None:
@@ -248,12 +250,12 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.disk.faults.pop("pread", None)
         read = {item.seq for item in self.journal.read(1) if isinstance(item, Entry)}
         stored = set(self.store.stored())
-        homeless = {
+        missing = {
             number
             for seq, number in self.numbers.items()
             if number not in stored and seq not in read
         }
-        assert not homeless, "neither in the database nor in the journal"
+        assert not missing, "neither in the database nor in the journal"
 
     @invariant()
     def every_trade_is_stored_once_and_none_is_made_up(self) -> None:

@@ -1,4 +1,4 @@
-"""What torture breaks is still there to be broken, and what mutations remove to be removed."""
+"""The methods that torture breaks and the code that mutations remove still exist."""
 
 import importlib
 import re

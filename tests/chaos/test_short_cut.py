@@ -1,4 +1,4 @@
-"""A short cut through the torture: one scene with real processes, most kinds of fault, judged."""
+"""A short torture: one scene with real processes and most kinds of fault."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ ROBBERY = """
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Return a folder with a short name that others may enter: as root, the server is not us."""
+    """Yield a folder that others may enter: under root, the server runs as another user."""
     found = Path(tempfile.mkdtemp(prefix="tracker-"))
     found.chmod(0o755)
     yield found
@@ -51,7 +51,7 @@ def found(folder: Path, own_server: OwnServer) -> Iterator[Scene]:
 
 
 def one_feed_at_a_time(found: Scene) -> None:
-    """What hits one feed, or the database, costs nothing at all."""
+    """A fault of one feed, or of the database, makes no gap and loses nothing."""
     found.simulate()
     base = found.base
     found.play(trades=300)
@@ -68,7 +68,7 @@ def one_feed_at_a_time(found: Scene) -> None:
     found.costs_nothing = True
 
 
-def deaths(found: Scene) -> None:
+def kills(found: Scene) -> None:
     """A kill with a torn tail, and one together with the database."""
     found.play(trades=300)
     found.kill()
@@ -83,7 +83,7 @@ def deaths(found: Scene) -> None:
     found.flows()
 
 
-def test_a_lost_feed_a_cut_commit_and_a_crashed_database_cost_nothing(found: Scene) -> None:
+def test_a_lost_feed_a_cut_commit_and_a_crashed_database_lose_nothing(found: Scene) -> None:
     played(one_feed_at_a_time, found)
 
     assert found.outcome.result == PASS, found.outcome.line()
@@ -97,7 +97,7 @@ def test_a_lost_feed_a_cut_commit_and_a_crashed_database_cost_nothing(found: Sce
 
 
 def test_kills_torn_tails_and_a_crashed_database_lose_and_double_nothing(found: Scene) -> None:
-    played(deaths, found)
+    played(kills, found)
 
     assert found.outcome.result == PASS, found.outcome.line()
     assert (found.outcome.sent or 0) > 300

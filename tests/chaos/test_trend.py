@@ -1,4 +1,4 @@
-"""What is called flat is flat, and what grows is not."""
+"""A flat series is reported as flat, and a growing one is not."""
 
 import xml.etree.ElementTree as ET
 
@@ -26,12 +26,12 @@ def test_what_shrinks_is_flat_enough() -> None:
     assert fit([(0.0, 9.0), (1.0, 8.0), (2.0, 7.0), (3.0, 6.0)]).flat(share=0, least=0)
 
 
-def test_too_few_points_are_said_to_be_so() -> None:
+def test_too_few_points_are_an_error() -> None:
     with pytest.raises(ValueError, match="too few"):
         fit([(0.0, 1.0)])
 
 
-def test_the_picture_is_one_and_names_every_series() -> None:
+def test_the_picture_is_valid_and_names_every_series() -> None:
     picture = drawn({"memory <MiB>": [(0.0, 1.0), (60.0, 2.0)]}, [(30.0, "drop & go")])
     root = ET.fromstring(picture)  # noqa: S314 - made here
     said = "".join(root.itertext())

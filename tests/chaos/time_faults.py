@@ -1,4 +1,4 @@
-"""F57, F58: the clock steps, and the machine stands still."""
+"""F57, F58: the clock steps, and the machine is suspended."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ HOUR_S = 3600
 
 
 def stepped(scene: Scene) -> None:
-    """One hour forward, back, one hour behind, back: nobody reconnects for it."""
+    """The clock goes an hour forward, back, an hour back, and forward; nothing reconnects."""
     fuse = start(scene, "clock", "shift")
     scene.strike()
     reconnects = scene.status()["connections"]["reconnects_total"]
@@ -44,7 +44,7 @@ def drifting(scene: Scene) -> None:
 
 
 def paused(scene: Scene) -> None:
-    """The process stands still, as when its machine is suspended."""
+    """The process is stopped, as when its machine is suspended."""
     seconds = 25.0 if scene.scale == 1.0 else 600.0
     tracker = scene.play()
     scene.strike()
@@ -61,9 +61,9 @@ def paused(scene: Scene) -> None:
 FAULTS = (
     Fault(
         number="F57",
-        name="wall clock steps by an hour, to and fro",
+        name="wall clock steps by an hour, both ways",
         how="test build whose wall clock is off",
-        expected="no reconnect, no wrong timeout, nothing claimed that was not heard",
+        expected="no reconnect, no wrong timeout, nothing claimed that was not received",
         play=stepped,
     ),
     Fault(
@@ -75,7 +75,7 @@ FAULTS = (
     ),
     Fault(
         number="F58",
-        name="the machine stands still",
+        name="the machine is suspended",
         how="SIGSTOP of the tracker for 25 s (10 min with HOURS)",
         expected="what was lost meanwhile is a gap; no actor is taken for dead",
         play=paused,

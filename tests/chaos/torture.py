@@ -1,12 +1,12 @@
-"""The torture: every fault, played with real processes and judged; one line each.
+"""The torture: every fault, played with real processes, with one line of result each.
 
     make torture                    all of it, some minutes
     make torture ONLY=F1,F43        these
     make torture HOURS=2            long outages, many rounds, again and again for two hours
     make torture JOBS=1             one at a time (default: one for each processor, 4 at most)
 
-Each fault runs in a process of its own (`--one`), so that one that hangs is
-ended at its deadline and harms no other. The report is `torture.json`.
+Each fault runs in a process of its own (`--one`), so that one that hangs is ended
+at its deadline and does not disturb the others. The report is `torture.json`.
 """
 
 import argparse
@@ -63,11 +63,11 @@ GROUPS = {"alerts": alert_faults.FAULTS}
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 PREFIX = "tracker-torture-"
 GRACE_S = 60.0
-"""What setting up, stopping and judging may take beyond a fault's own deadline."""
+"""What start, stop and comparison may take beyond the deadline of a fault."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; give the exit code."""
+    """Run the chosen faults; return the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.one:
         return _one(asked)
@@ -109,7 +109,7 @@ def select(only: str) -> list[Fault]:
 
 
 def _all(chosen: list[Fault], asked: argparse.Namespace) -> int:
-    """Play them, again and again when there are hours for it, and write the report."""
+    """Play the faults, repeatedly until the hours are over, and write the report."""
     end = time.monotonic() + asked.hours * 3600
     outcomes: list[Outcome] = []
     while True:
@@ -152,7 +152,7 @@ def _apart(fault: Fault, asked: argparse.Namespace) -> Outcome:
         said, _ = process.communicate(timeout=fault.deadline_s * scale + GRACE_S)
         return Outcome(**json.loads(said.splitlines()[-1]))
     except subprocess.TimeoutExpired:
-        outcome.broken = ["did not come to an end"]
+        outcome.broken = ["did not end"]
     except (IndexError, ValueError):
         outcome.broken = [f"the run ended with exit code {process.returncode}"]
     finally:

@@ -1,4 +1,4 @@
-"""strace as a saboteur of system calls: errors, delays, kills at a certain call."""
+"""strace injects faults into system calls: errors, delays, kills at a certain call."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ WAIT_S = 20.0
 
 
 def under(inject: str, command: list[str]) -> list[str]:
-    """Return the command that runs another one with this injection; the process is its own."""
+    """Return the command that runs another one with this injection, in its own process."""
     call = inject.split(":", 1)[0]
     tracer = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     return [*tracer, "-e", f"inject={inject}", *command]
@@ -20,7 +20,7 @@ def under(inject: str, command: list[str]) -> list[str]:
 
 @contextlib.contextmanager
 def attached(pid: int, inject: str) -> Iterator[None]:
-    """Have the calls of a running process tampered with for as long as this lasts."""
+    """Inject faults into the calls of a running process until exit."""
     call = inject.split(":", 1)[0]
     command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     tracer = subprocess.Popen(
@@ -42,7 +42,7 @@ def attached(pid: int, inject: str) -> Iterator[None]:
 
 
 def _traced(pid: int) -> bool:
-    """Return whether every thread is traced; a process that is gone was, too."""
+    """Return whether every thread is traced; true when the process has ended."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         words = [(task / "status").read_text() for task in tasks]

@@ -1,4 +1,4 @@
-"""Trends: whether a figure stays flat, and a picture of how it went."""
+"""Trends: whether a figure stays flat, and a picture of its course."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def fit(points: Sequence[Point]) -> Trend:
     """Fit the last two thirds of the time.
 
     Raises:
-        ValueError: They are fewer than two moments.
+        ValueError: There are fewer than two moments.
     """
     began, ended = points[0][0], points[-1][0]
     late = [point for point in points if point[0] >= began + (ended - began) / 3]

@@ -78,11 +78,11 @@ class Process:
                 self.process.stdout.close()
         return code
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text()
 
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
 
 
 def _bare_environment() -> dict[str, str]:
@@ -153,7 +153,7 @@ class Stage:
             for last in self._processes[-1:]:
                 if last.process.poll() not in (None, -signal.SIGKILL):
                     code = last.process.returncode
-                    raise AssertionError(f"ended with {code}: {last.said()[-500:]}")
+                    raise AssertionError(f"ended with {code}: {last.log_text()[-500:]}")
             return document if document and condition(document) else {}
 
         found: dict[str, Any] = until(what, asked, within_s=within_s)

@@ -28,7 +28,7 @@ def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
     output = process.process.stdout
     assert output is not None
     said = output.read()
-    return process.stop(within_s=20), said, process.said()
+    return process.stop(within_s=20), said, process.log_text()
 
 
 def complaint(code: int, said: str) -> str:
@@ -127,7 +127,7 @@ def test_a_missing_schema_is_rejected_when_migration_is_off(
 
 
 @pytest.mark.db
-def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
+def test_migrate_names_what_it_applied_and_then_that_nothing_is_left(
     scene: Stage, empty_database: str
 ) -> None:
     url = stage_url(empty_database)

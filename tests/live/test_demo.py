@@ -30,7 +30,7 @@ def demo(folder: Path, dsn: str, *arguments: str) -> Process:
 def conclusion(process: Process, *, within_s: float = 60.0) -> dict[str, Any]:
     assert process.process.stdout is not None
     lines = process.process.stdout.read().splitlines()
-    assert process.stop(within_s=within_s) == 0, process.said()
+    assert process.stop(within_s=within_s) == 0, process.log_text()
     found: dict[str, Any] = json.loads(lines[-1])
     return found
 
@@ -64,7 +64,7 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
         assert second[broken] == 0
 
 
-def test_a_demo_says_why_its_tracker_cannot_start(tmp_path: Path, empty_database: str) -> None:
+def test_a_demo_reports_why_its_tracker_cannot_start(tmp_path: Path, empty_database: str) -> None:
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(tmp_path / "s"))
         taken.listen()
@@ -72,4 +72,4 @@ def test_a_demo_says_why_its_tracker_cannot_start(tmp_path: Path, empty_database
         until("it ends", lambda: process.process.poll() is not None)
 
     assert process.stop() == 74
-    assert "tracker: " in process.said()
+    assert "tracker: " in process.log_text()

@@ -117,12 +117,12 @@ def nobody_left() -> Iterator[None]:
     pykka.ActorRegistry.stop_all(timeout=WAIT_S)
 
 
-def test_all_kinds_of_messages_of_all_children_are_spoiled() -> None:
+def test_the_messages_of_all_children_are_covered() -> None:
     assert len(EACH) > 35
 
 
 @pytest.mark.parametrize(("name", "kind"), EACH, ids=lambda part: getattr(part, "__name__", part))
-def test_a_bug_in_this_handler_is_the_end_of_one_actor_and_is_told(
+def test_a_bug_in_this_handler_ends_one_actor_and_is_reported(
     name: str, kind: type[Message]
 ) -> None:
     actor, box = CHILDREN[name]()
@@ -288,7 +288,7 @@ def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -
 @pytest.mark.parametrize(
     "kind", [Tick, FramesReceived, Subscribe], ids=lambda kind: str(kind.__name__)
 )
-def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
+def test_a_bug_in_a_connection_ends_its_epoch_and_a_restarted_one_listens(
     spoilt: Spoilt, kind: type[Message]
 ) -> None:
     house = spoilt(SLOT, kind)
@@ -309,7 +309,7 @@ def test_a_bug_in_a_connection_ends_its_epoch_and_another_life_listens(
     assert house.fatal == []
 
 
-def test_an_error_at_the_very_start_of_an_actor_is_found_though_nobody_tells(
+def test_an_error_at_the_start_of_an_actor_is_found_without_a_report(
     spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [2]
@@ -330,7 +330,7 @@ def test_an_error_at_the_very_start_of_an_actor_is_found_though_nobody_tells(
     assert house.fatal == []
 
 
-def test_a_system_without_threads_leaves_no_ghost_and_is_tried_again(
+def test_a_connection_without_a_thread_is_started_again(
     spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [3]
@@ -357,7 +357,7 @@ def test_a_system_without_threads_leaves_no_ghost_and_is_tried_again(
     assert house.fatal == []
 
 
-def test_a_life_that_was_given_up_still_has_its_trades_stored_when_it_wakes(
+def test_trades_of_a_replaced_connection_are_stored_when_it_wakes(
     spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = spoilt(SLOT, Tick, times=0)

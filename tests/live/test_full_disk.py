@@ -67,7 +67,7 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
     assert judgement.clean, judgement
     events = [event.get("event") for event in tracker.events()]
     assert events.count("reading_stopped") == events.count("reading_resumed") == 1
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
     causes = ask(
         empty_database,
         "select distinct g.cause from assets a,"

@@ -31,7 +31,7 @@ def manager(folder: Path) -> Iterator[tuple[socket.socket, str]]:
         yield listener, str(place)
 
 
-def test_whoever_is_told_that_it_is_ready_is_answered_at_once(scene: Stage) -> None:
+def test_the_status_socket_answers_as_soon_as_the_tracker_is_ready(scene: Stage) -> None:
     scene.simulator("--markets", "4")
     for _ in range(3):
         with manager(scene.folder) as (listener, place):
@@ -44,7 +44,7 @@ def test_whoever_is_told_that_it_is_ready_is_answered_at_once(scene: Stage) -> N
 
 
 @pytest.mark.parametrize("cpus", ["one", "all"])
-def test_a_tracker_keeps_itself_to_one_processor_unless_told_otherwise(
+def test_a_tracker_runs_on_one_processor_unless_a_setting_says_otherwise(
     scene: Stage, cpus: str
 ) -> None:
     scene.simulator("--markets", "4")

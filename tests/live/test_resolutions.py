@@ -10,7 +10,7 @@ from tests.live.stage import stage
 pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
 
 
-def test_every_way_to_end_gets_its_resolution_or_rightly_none_across_a_kill(
+def test_every_fate_gets_the_right_resolution_or_none_across_a_kill(
     tmp_path: Path, empty_database: str
 ) -> None:
     play = Play(minutes=0.1, markets=60, pace=100.0, kills=1, seed=3)

@@ -61,7 +61,7 @@ def silent_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_a_start_can_be_called_off_at_any_moment_and_leaves_nothing_half_done(
+def test_a_start_can_be_stopped_at_any_moment_and_leaves_nothing_half_done(
     scene: Stage,
 ) -> None:
     scene.simulator(*LIVELY)
@@ -73,13 +73,13 @@ def test_a_start_can_be_called_off_at_any_moment_and_leaves_nothing_half_done(
         # Before the first line of ours is read, the signal ends it as it does any program.
         assert code in (0, -signal.SIGTERM)
         assert took < CALM_S
-        assert "Traceback" not in tracker.said()
+        assert "Traceback" not in tracker.log_text()
     again = scene.tracker()
     flowing(scene, again)
     assert terminated(again)[0] == 0
 
 
-def test_a_start_with_the_embedded_database_can_be_called_off(scene: Stage) -> None:
+def test_a_start_with_the_embedded_database_can_be_stopped(scene: Stage) -> None:
     scene.simulator(*LIVELY)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         state = Path(place) / "state"
@@ -89,10 +89,10 @@ def test_a_start_with_the_embedded_database_can_be_called_off(scene: Stage) -> N
         code, took = terminated(tracker)
 
     assert (code, took < DRAIN_S) == (0, True)
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
 
 
-def test_a_stop_in_full_swing_takes_no_longer_than_it_may(scene: Stage) -> None:
+def test_a_stop_under_load_keeps_its_deadline(scene: Stage) -> None:
     simulator = scene.simulator("--markets", "40", "--trades-per-second", "500")
     tracker = scene.tracker()
     flowing(scene, tracker)
@@ -100,11 +100,11 @@ def test_a_stop_in_full_swing_takes_no_longer_than_it_may(scene: Stage) -> None:
     assert simulator.stop() == 0
 
     assert (code, took < CALM_S) == (0, True)
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
     assert judge(scene.ledger, scene.dsn).clean
 
 
-def test_a_stop_during_the_stop_changes_nothing_but_the_wait(scene: Stage) -> None:
+def test_a_second_signal_during_the_stop_only_shortens_the_wait(scene: Stage) -> None:
     simulator = scene.simulator(*LIVELY)
     tracker = scene.tracker()
     flowing(scene, tracker)
@@ -115,7 +115,7 @@ def test_a_stop_during_the_stop_changes_nothing_but_the_wait(scene: Stage) -> No
     flowing(scene, again)
     assert terminated(again)[0] == 0
     assert simulator.stop() == 0
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
     assert judge(scene.ledger, scene.dsn).clean
 
 
@@ -128,7 +128,7 @@ def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
     scene.until_status("trades wait", lambda found: found["accounting"]["in_journal"] > 50)
     code, took = terminated(tracker)
     assert (code, took < CALM_S) == (0, True)
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
     assert "not_drained" in [event["event"] for event in tracker.events()]
 
     again = scene.tracker()
@@ -154,11 +154,11 @@ def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, silent_url: st
     code, took = terminated(again)
 
     assert (code, took < CALM_S) == (0, True)
-    assert "Traceback" not in again.said()
-    assert "forced_exit" not in again.said()
+    assert "Traceback" not in again.log_text()
+    assert "forced_exit" not in again.log_text()
 
 
-def test_a_stop_does_not_wait_for_a_database_that_froze(scene: Stage, empty_database: str) -> None:
+def test_a_stop_does_not_wait_for_a_frozen_database(scene: Stage, empty_database: str) -> None:
     simulator = scene.simulator(*LIVELY)
     tracker = scene.tracker()
     flowing(scene, tracker)
@@ -176,7 +176,7 @@ def test_a_stop_does_not_wait_for_a_database_that_froze(scene: Stage, empty_data
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert (code, took < DRAIN_S) == (0, True)
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
 
     again = scene.tracker()
     flowing(scene, again)

@@ -187,7 +187,7 @@ def at(number: int) -> int:
     return START_NS // 1_000_000 - 60_000 + number
 
 
-def test_a_connection_that_dies_of_a_bug_while_dialling_is_born_again(house: House) -> None:
+def test_a_connection_that_dies_of_a_bug_while_dialling_is_restarted(house: House) -> None:
     house.diallers[SLOT].bugs = 2
     line = house.listen()
     house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
@@ -222,7 +222,7 @@ def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
     assert house.fatal[0] == (70, "too many unexpected deaths")
 
 
-def test_a_lost_line_is_replaced_and_counts_as_no_death(house: House) -> None:
+def test_a_lost_socket_is_replaced_and_counts_as_no_death(house: House) -> None:
     line = house.listen()
     line.on_end("reset", "Connection reset by peer")
     sockets = house.diallers[SLOT].sockets

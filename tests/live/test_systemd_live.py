@@ -47,7 +47,7 @@ def test_the_document_of_a_real_tracker_obeys_the_published_schema(machine: Mach
     assert faults(json.loads(said.stdout), SCHEMA, SCHEMA) == []
 
 
-def test_shares_of_the_work_run_beside_each_other(machine: Machine) -> None:
+def test_instances_with_shares_of_the_work_run_beside_each_other(machine: Machine) -> None:
     machine.run("systemctl", "stop", "tracker")
     names = ("tracker@1-2", "tracker@2-2")
     try:
@@ -140,7 +140,7 @@ def test_a_supervisor_that_hangs_is_named_and_its_process_is_started_again(
     assert said.count('"event": "started"') == 1
 
 
-def test_systemctl_status_says_how_it_goes(machine: Machine) -> None:
+def test_systemctl_status_shows_the_state(machine: Machine) -> None:
     machine.started()
     machine.until(lambda: " connections live | " in machine.show("StatusText"))
 
@@ -153,7 +153,7 @@ def test_a_killed_process_is_started_again_however_often(machine: Machine) -> No
         assert machine.show("NRestarts") == str(count)
 
 
-def test_a_wrong_setting_stays_down_and_is_said(machine: Machine) -> None:
+def test_a_wrong_setting_is_reported_and_not_restarted(machine: Machine) -> None:
     machine.started()
     machine.run("sh", "-c", "echo TRACKER_REDUNDANCY=99 > /run/more")
     try:

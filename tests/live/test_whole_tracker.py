@@ -50,7 +50,7 @@ def test_every_trade_and_every_outcome_of_a_run_is_in_the_database(scene: Stage)
     assert judgement.clean, judgement
     assert judgement.stored >= 2_000
     assert judgement.resolved_right >= 10
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()
 
 
 def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(scene: Stage) -> None:
@@ -72,9 +72,7 @@ def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(scene:
     assert judgement.stored >= 600
 
 
-def test_a_database_that_comes_late_gets_everything_from_the_journal(
-    scene: Stage, tmp_path: Path
-) -> None:
+def test_a_late_database_gets_everything_from_the_journal(scene: Stage, tmp_path: Path) -> None:
     simulator = scene.simulator(*LIVELY)
     absent = f"postgresql://nobody@/none?host={tmp_path}"
     before = scene.tracker(TRACKER_DATABASE_URL=absent)
@@ -101,7 +99,7 @@ def test_a_second_instance_on_the_same_state_directory_is_rejected(scene: Stage)
 
     assert second.process.wait(20) == 78
     assert first.process.poll() is None
-    assert "another tracker" in second.said().lower()
+    assert "another tracker" in second.log_text().lower()
 
 
 def test_a_second_sigterm_skips_the_drain(scene: Stage) -> None:
@@ -112,4 +110,4 @@ def test_a_second_sigterm_skips_the_drain(scene: Stage) -> None:
     tracker.process.send_signal(signal.SIGTERM)
 
     assert tracker.process.wait(20) == 0
-    assert "Traceback" not in tracker.said()
+    assert "Traceback" not in tracker.log_text()

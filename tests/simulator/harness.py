@@ -1,4 +1,4 @@
-"""A simulator inside the test's own event loop, with a clock that only the test moves."""
+"""A simulator in the event loop of the test, with a clock that only the test moves."""
 
 import asyncio
 import contextlib
@@ -41,12 +41,12 @@ class Listener:
         self.ended: tuple[int, str] | None = None
 
     async def ask(self, tokens: tuple[str, ...] | list[str], **fields: Any) -> list[Any]:
-        """Send the first subscription; gives the books."""
+        """Send the first subscription; return the books."""
         await self.ws.send_json({"assets_ids": list(tokens), "type": "market", **fields})
         return await self._books()
 
     async def operate(self, operation: str, tokens: tuple[str, ...], **fields: Any) -> list[str]:
-        """Send an operation; gives the texts that came back."""
+        """Send an operation; return the texts that came back."""
         await self.ws.send_json({"assets_ids": list(tokens), "operation": operation, **fields})
         return await self.sync()
 
@@ -55,7 +55,7 @@ class Listener:
         return [event for text in texts if text.startswith("[") for event in json.loads(text)]
 
     async def sync(self) -> list[str]:
-        """Return the texts that were sent to us until now: a PING is answered behind them."""
+        """Return the texts sent until now: the PONG for a PING comes after them."""
         before = len(self.texts)
         with contextlib.suppress(ConnectionResetError):
             await self.ws.send_str("PING")
@@ -63,7 +63,7 @@ class Listener:
         return self.texts[before:]
 
     async def close_code(self) -> int | None:
-        """Read until the end; gives the code of the close frame, None without one."""
+        """Read until the end; return the code of the close frame, None without one."""
         await self._read(until=None)
         return self.ended[0] if self.ended else None
 
@@ -98,7 +98,7 @@ class Listener:
 
 
 class Raw:
-    """A subscriber that sees bytes, for faults below the level of messages."""
+    """A subscriber that reads bytes, for faults below the level of messages."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -138,7 +138,7 @@ class Rehearsal:
         self.session: aiohttp.ClientSession
 
     async def leave(self) -> None:
-        """Close what sees bytes, and cut all others."""
+        """Close the raw subscribers, and cut all others."""
         for raw in self._raws:
             raw.writer.transport.abort()
             with contextlib.suppress(OSError):
@@ -157,7 +157,7 @@ class Rehearsal:
         return list(self.simulation.markets)[place]
 
     async def listener(self) -> Listener:
-        """Connect a subscriber that asks for nothing yet."""
+        """Connect a subscriber without a subscription."""
         ws = await self.session.ws_connect(
             f"http://127.0.0.1:{self.port}/ws/market",
             autoping=False,
@@ -167,7 +167,7 @@ class Rehearsal:
         return Listener(ws)
 
     async def raw(self) -> Raw:
-        """Connect a subscriber that sees bytes."""
+        """Connect a raw subscriber."""
         raw = Raw(*await asyncio.open_connection("127.0.0.1", self.port))
         self._raws.append(raw)
         raw.writer.write(UPGRADE)
@@ -192,20 +192,20 @@ class Rehearsal:
             return response.status, await response.json()
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """Post JSON; gives status and JSON."""
+        """Post JSON; return status and JSON."""
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.post(url, json=body) as response:
             return response.status, await response.json()
 
-    async def strike(self, fault: str, **more: Any) -> list[int]:
-        """Bring a fault now; gives the numbers of the connections that it hit."""
+    async def inject(self, fault: str, **more: Any) -> list[int]:
+        """Inject a fault now; return the numbers of the connections that it hit."""
         status, body = await self.post("/admin/fault", {"fault": fault, **more})
         assert status == 200, body
         hit: list[int] = body["connections"]
         return hit
 
     def ledger(self, kind: str) -> list[dict[str, Any]]:
-        """Return the lines of one kind that are in the file now."""
+        """Return the lines of one kind in the ledger now."""
         lines = self.simulation.ledger.path.read_text().splitlines()
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
@@ -216,9 +216,9 @@ async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIter
     stage = Rehearsal(folder, *argv, later_s=later_s)
     listening = socket.create_server(("127.0.0.1", 0))
     stage.port = listening.getsockname()[1]
-    site = Server(stage.simulation)
-    add_admin(site.app, stage.simulation)
-    runner = await serve(site.app, listening)
+    server = Server(stage.simulation)
+    add_admin(server.app, stage.simulation)
+    runner = await serve(server.app, listening)
     try:
         async with aiohttp.ClientSession() as stage.session:
             yield stage

@@ -9,7 +9,7 @@ CUSTOM = {"custom_feature_enabled": True}
 
 
 async def two_markets(stage: Rehearsal) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Make two markets that trade, and give their tokens."""
+    """Make two markets that trade, and return their tokens."""
     tokens = []
     for _ in range(2):
         status, line = await stage.post("/admin/market", {"life_s": 3600, "fate": "long"})
@@ -19,7 +19,7 @@ async def two_markets(stage: Rehearsal) -> tuple[tuple[str, str], tuple[str, str
     return tokens[0], tokens[1]
 
 
-def test_first_subscription_brings_an_array_of_books_with_tick_size_and_last_price(
+def test_first_subscription_returns_an_array_of_books_with_tick_size_and_last_price(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
@@ -86,7 +86,9 @@ def test_ping_is_answered_by_pong_in_text(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_second_first_form_is_an_invalid_operation_and_the_socket_lives(tmp_path: Path) -> None:
+def test_second_initial_subscription_is_invalid_and_the_connection_stays(
+    tmp_path: Path,
+) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             one, two = await two_markets(stage)
@@ -115,7 +117,7 @@ def test_operation_form_subscribes_and_unsubscribes(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_unknown_tokens_are_left_out_in_silence_and_none_known_gives_an_empty_array(
+def test_unknown_tokens_are_ignored_and_none_known_returns_an_empty_array(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
@@ -147,7 +149,9 @@ def test_operation_without_tokens_has_nothing_new_and_an_unknown_one_is_invalid(
     play(scene)
 
 
-def test_subscription_of_more_than_200_kb_ends_the_socket_without_a_word(tmp_path: Path) -> None:
+def test_subscription_of_more_than_200_kb_ends_it_without_a_close_frame(
+    tmp_path: Path,
+) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             listener = await stage.listener()
@@ -157,7 +161,7 @@ def test_subscription_of_more_than_200_kb_ends_the_socket_without_a_word(tmp_pat
     play(scene)
 
 
-def test_initial_dump_false_brings_no_books(tmp_path: Path) -> None:
+def test_initial_dump_false_sends_no_books(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             one, _ = await two_markets(stage)
@@ -168,7 +172,7 @@ def test_initial_dump_false_brings_no_books(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_empty_list_with_custom_features_hears_of_new_markets_and_of_no_trades(
+def test_empty_list_with_custom_features_receives_new_markets_and_no_trades(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
@@ -190,7 +194,7 @@ def test_empty_list_with_custom_features_hears_of_new_markets_and_of_no_trades(
     play(scene)
 
 
-def test_resolution_is_told_to_custom_subscribers_of_the_market_only(tmp_path: Path) -> None:
+def test_resolution_is_sent_to_custom_subscribers_of_the_market_only(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             keep, other = await two_markets(stage)
@@ -255,7 +259,7 @@ def test_socket_ends_with_1000_when_all_its_markets_are_resolved(tmp_path: Path)
     play(scene)
 
 
-def test_best_prices_are_told_only_with_custom_features(tmp_path: Path) -> None:
+def test_best_prices_are_sent_only_with_custom_features(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             one, _ = await two_markets(stage)

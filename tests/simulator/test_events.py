@@ -6,7 +6,7 @@ from actors.simulator.events import CLOSE, close_frame, fragments, frame, frame_
 
 
 def unframe(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """Read frames as RFC 6455 says; gives (first byte, payload) of each, and the rest."""
+    """Read frames as RFC 6455 says; return (first byte, payload) of each, and the rest."""
     found = []
     while len(data) >= 2:
         size, head = data[1], 2
@@ -49,5 +49,5 @@ def test_close_frame_holds_code_and_reason_within_its_limit() -> None:
     assert len(payload) == 125
 
 
-def test_announcement_promises_more_than_it_brings() -> None:
+def test_frame_header_names_a_size_and_has_no_payload() -> None:
     assert unframe(frame_header(1 << 40)) == ([], frame_header(1 << 40))

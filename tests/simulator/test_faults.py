@@ -58,7 +58,9 @@ def test_lasting_fault_is_in_force_until_its_time_is_over() -> None:
     assert weather.value("http_500", 100.5) == 0.0
 
 
-def test_schedule_strikes_at_its_second_and_the_ledger_knows_whom(tmp_path: Path) -> None:
+def test_scheduled_fault_comes_in_time_and_the_ledger_names_its_connections(
+    tmp_path: Path,
+) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET, "--fault=5:drop:2") as stage:
             _, listeners = await stage_with(stage, 3)
@@ -81,7 +83,7 @@ def test_drop_is_a_tcp_reset(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             _, raw = await raw_subscriber(stage)
-            await stage.strike("drop")
+            await stage.inject("drop")
             with pytest.raises(ConnectionResetError):
                 await raw.frame()
 
@@ -93,18 +95,18 @@ def test_close_sends_the_code_after_all_data_before_it(tmp_path: Path) -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (listener,) = await stage_with(stage, 1)
             await stage.post("/admin/trade", {"token": tokens[0]})
-            await stage.strike("close:1012")
+            await stage.inject("close:1012")
             assert await listener.close_code() == 1012
             assert len(listener.of("last_trade_price")) == 1
 
     play(scene)
 
 
-def test_freeze_stops_data_but_not_pong_and_thaws_in_time(tmp_path: Path) -> None:
+def test_freeze_stops_data_but_not_pong_and_ends_in_time(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (one, two) = await stage_with(stage, 2)
-            await stage.strike("freeze:1:5", connection=1)
+            await stage.inject("freeze:1:5", connection=1)
             await stage.post("/admin/trade", {"token": tokens[0]})
             stage.turn(4)
             await one.sync()
@@ -120,11 +122,11 @@ def test_freeze_stops_data_but_not_pong_and_thaws_in_time(tmp_path: Path) -> Non
     play(scene)
 
 
-def test_freeze_all_silences_everyone_and_nothing_counts_as_delivered(tmp_path: Path) -> None:
+def test_freeze_all_stops_all_data_and_nothing_counts_as_delivered(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, listeners = await stage_with(stage, 3)
-            await stage.strike("freeze_all:5")
+            await stage.inject("freeze_all:5")
             stage.turn(0.1)
             await stage.post("/admin/trade", {"token": tokens[0]})
             stage.turn(4)
@@ -142,8 +144,8 @@ def test_no_token_is_missed_on_two_connections(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, _ = await stage_with(stage, 2)
-            await stage.strike("miss_token", connection=1)
-            await stage.strike("miss_token", connection=2)
+            await stage.inject("miss_token", connection=1)
+            await stage.inject("miss_token", connection=2)
             assert {line["token"] for line in stage.ledger("miss_token")} == set(tokens)
 
     play(scene)
@@ -155,7 +157,7 @@ def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cur
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (one, two) = await stage_with(stage, 2)
-            await stage.strike("miss_token", connection=1)
+            await stage.inject("miss_token", connection=1)
             (line,) = stage.ledger("miss_token")
             lost = line["token"]
             (kept,) = set(tokens) - {lost}
@@ -176,11 +178,11 @@ def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cur
     play(scene)
 
 
-def test_garbage_is_ledgered_as_garbage_and_good_trades_go_on(tmp_path: Path) -> None:
+def test_garbage_is_in_the_ledger_as_garbage_and_good_trades_continue(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, (listener,) = await stage_with(stage, 1)
-            await stage.strike("garbage")
+            await stage.inject("garbage")
             await listener.sync()
             rubbish, listener.texts = listener.texts[1:], []
             (line,) = stage.ledger("garbage")
@@ -196,11 +198,11 @@ def test_garbage_is_ledgered_as_garbage_and_good_trades_go_on(tmp_path: Path) ->
     play(scene)
 
 
-def test_half_frame_stalls_inside_a_frame_and_not_even_pong_comes(tmp_path: Path) -> None:
+def test_half_frame_stalls_inside_a_frame_without_pong(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, raw = await raw_subscriber(stage)
-            await stage.strike("half_frame")
+            await stage.inject("half_frame")
             await stage.post("/admin/trade", {"token": tokens[0]})
             raw.send("PING")
             await stage.get("/admin/summary")
@@ -212,11 +214,11 @@ def test_half_frame_stalls_inside_a_frame_and_not_even_pong_comes(tmp_path: Path
     play(scene)
 
 
-def test_oversize_announces_what_nobody_should_wait_for(tmp_path: Path) -> None:
+def test_oversize_frame_has_a_huge_length_and_little_payload(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             _, raw = await raw_subscriber(stage)
-            await stage.strike("oversize:1:1048576")
+            await stage.inject("oversize:1:1048576")
             head = await asyncio.wait_for(raw.reader.readexactly(10), 5)
             assert head == b"\x81\x7f" + (1 << 40).to_bytes(8)
 
@@ -227,7 +229,7 @@ def test_bad_frame_breaks_the_protocol(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             _, (listener,) = await stage_with(stage, 1)
-            await stage.strike("bad_frame")
+            await stage.inject("bad_frame")
             message = await listener.ws.receive(timeout=5)
             assert message.type is aiohttp.WSMsgType.ERROR
 
@@ -238,7 +240,7 @@ def test_no_books_leaves_a_subscription_unconfirmed_but_trades_come(tmp_path: Pa
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, _ = await stage_with(stage, 0)
-            await stage.strike("no_books:60")
+            await stage.inject("no_books:60")
             stage.turn(0.1)
             listener = await stage.listener()
             assert await listener.ask(tokens) == []
@@ -252,7 +254,7 @@ def test_no_books_leaves_a_subscription_unconfirmed_but_trades_come(tmp_path: Pa
 def test_rejected_handshake_has_the_status_and_then_passes(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.strike("reject_ws:5:503")
+            await stage.inject("reject_ws:5:503")
             with pytest.raises(aiohttp.WSServerHandshakeError) as rejected:
                 await stage.listener()
             assert rejected.value.status == 503
@@ -272,7 +274,7 @@ def test_http_sources_answer_429_500_and_html_while_it_lasts(tmp_path: Path, pat
                 ("http_500:5", 500, "application/json"),
                 ("http_html:5", 200, "text/html"),
             ):
-                await stage.strike(fault)
+                await stage.inject(fault)
                 async with stage.session.get(url) as response:
                     assert (response.status, response.content_type) == (status, kind)
                     if status == 429:
@@ -285,32 +287,32 @@ def test_http_sources_answer_429_500_and_html_while_it_lasts(tmp_path: Path, pat
     play(scene)
 
 
-def test_answer_is_cut_short_sent_elsewhere_or_hidden_behind_blanks(tmp_path: Path) -> None:
+def test_answer_is_cut_short_redirected_or_behind_blanks(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
             async with stage.session.get(url) as response:
                 whole = await response.read()
-            await stage.strike("http_truncated:5")
+            await stage.inject("http_truncated:5")
             async with stage.session.get(url) as response:
                 assert await response.read() == whole[: len(whole) // 2]
             stage.turn(6)
-            await stage.strike("http_redirect:5")
+            await stage.inject("http_redirect:5")
             async with stage.session.get(url, allow_redirects=False) as response:
                 assert response.status == 302
                 assert response.headers["Location"].startswith("http://")
             stage.turn(6)
-            await stage.strike("http_huge:5:2")
+            await stage.inject("http_huge:5:2")
             async with stage.session.get(url) as response:
                 assert await response.read() == b" " * (2 << 20) + whole
 
     play(scene)
 
 
-def test_answer_comes_drop_by_drop(tmp_path: Path) -> None:
+def test_answer_comes_byte_by_byte(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.strike("http_drip:5")
+            await stage.inject("http_drip:5")
             url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
             async with stage.session.get(url) as response:
                 assert await response.content.readany() == b"{"
@@ -318,11 +320,11 @@ def test_answer_comes_drop_by_drop(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_frame_that_drips_keeps_bytes_coming_but_does_not_end(tmp_path: Path) -> None:
+def test_dripping_frame_sends_bytes_but_does_not_end(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             _, raw = await raw_subscriber(stage)
-            await stage.strike("drip")
+            await stage.inject("drip")
             stage.turn(5.5, step=0.25)
             head = await asyncio.wait_for(raw.reader.readexactly(5), 5)
             assert head[:2] == b"\x81\x7e"
@@ -332,11 +334,11 @@ def test_frame_that_drips_keeps_bytes_coming_but_does_not_end(tmp_path: Path) ->
     play(scene)
 
 
-def test_bad_text_is_not_utf_8_and_not_a_print(tmp_path: Path) -> None:
+def test_bad_text_is_not_utf_8_and_not_a_trade(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             tokens, raw = await raw_subscriber(stage)
-            await stage.strike("bad_text")
+            await stage.inject("bad_text")
             first, payload = await raw.frame()
             assert first == 0x81
             with pytest.raises(UnicodeDecodeError):
@@ -352,7 +354,7 @@ def test_bad_text_is_not_utf_8_and_not_a_print(tmp_path: Path) -> None:
 def test_slow_http_answers_late(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.strike("slow_http:5:30")
+            await stage.inject("slow_http:5:30")
             asked = asyncio.ensure_future(stage.get("/gamma/markets"))
             await stage.get("/admin/summary")
             assert not asked.done()
@@ -384,7 +386,7 @@ def test_every_fault_runs_with_its_defaults(tmp_path: Path) -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             await stage_with(stage, 8)
             for kind in FAULTS:
-                await stage.strike(kind)
+                await stage.inject(kind)
             assert (await stage.get("/admin/summary"))["faults"] == dict.fromkeys(FAULTS, 1)
             assert [line["fault"] for line in stage.ledger("fault")] == list(FAULTS)
 

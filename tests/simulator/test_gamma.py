@@ -69,7 +69,7 @@ FULL = ("--markets=230", "--markets-per-second=0", "--noise-per-second=0")
 
 
 async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], int]:
-    """Follow the cursors to the end; gives all rows and the number of pages."""
+    """Follow the cursors to the end; return all rows and the number of pages."""
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for page in range(1, 100):
@@ -97,7 +97,7 @@ def test_pages_hold_every_open_market_once(tmp_path: Path, order: dict[str, str]
     play(scene)
 
 
-def test_walk_by_volume_skips_nothing_while_volumes_move(tmp_path: Path) -> None:
+def test_pages_by_volume_skip_nothing_while_volumes_change(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *FULL, "--life=100-200") as stage:
             stage.turn(1)
@@ -115,7 +115,7 @@ def test_walk_by_volume_skips_nothing_while_volumes_move(tmp_path: Path) -> None
     play(scene)
 
 
-def test_page_is_20_unless_asked_and_the_wrong_name_of_the_cursor_is_ignored(
+def test_page_has_20_rows_by_default_and_a_wrong_cursor_parameter_is_ignored(
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
@@ -166,7 +166,7 @@ def test_wrong_query_is_answered_by_422(tmp_path: Path, params: dict[str, Any]) 
     play(scene)
 
 
-def test_closed_markets_are_hidden_unless_asked_for_even_by_id(tmp_path: Path) -> None:
+def test_closed_markets_are_hidden_unless_requested_even_by_id(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
@@ -198,7 +198,7 @@ def test_new_market_is_listed_and_known_to_the_clob_only_after_their_lags(tmp_pa
     play(scene)
 
 
-def test_markets_can_be_asked_for_by_slug_token_date_and_volume(tmp_path: Path) -> None:
+def test_markets_can_be_requested_by_slug_token_date_and_volume(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *FULL) as stage:
             stage.turn(2)
@@ -273,7 +273,7 @@ def test_clob_and_data_rows_have_the_keys_of_the_real_ones(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "condition", ["", "0x" + "1" * 62, "0x" + "A" * 64, ",".join(["0x" + "1" * 64] * 21)]
 )
-def test_data_api_rejects_what_are_not_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
+def test_data_api_rejects_anything_but_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             status, body = await stage.answer("/data/v2/resolutions", condition=condition)
@@ -283,7 +283,7 @@ def test_data_api_rejects_what_are_not_up_to_20_long_ids(tmp_path: Path, conditi
     play(scene)
 
 
-def test_data_api_gives_no_row_for_an_unknown_condition(tmp_path: Path) -> None:
+def test_data_api_returns_no_row_for_an_unknown_condition(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             unknown = "0x" + "1" * 64
@@ -316,7 +316,7 @@ def test_chain_answers_alone_in_batches_and_with_errors(tmp_path: Path) -> None:
     play(scene)
 
 
-def test_client_that_hides_behind_urllib_is_kept_out(tmp_path: Path) -> None:
+def test_the_default_agent_of_urllib_is_rejected(tmp_path: Path) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET) as stage:
             url = f"http://127.0.0.1:{stage.port}/gamma/markets"

@@ -141,7 +141,7 @@ class Witness(asyncio.Transport):
         return 0
 
 
-def test_print_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> None:
+def test_trade_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> None:
     stage = Rehearsal(tmp_path, *LIVELY)
     channel = stage.simulation.channel
     witness = Witness(stage.simulation.ledger.path)
@@ -174,7 +174,7 @@ def test_connections_are_in_the_ledger_from_open_to_close(tmp_path: Path) -> Non
     play(scene)
 
 
-def test_torn_last_line_is_closed_and_passed_over(tmp_path: Path) -> None:
+def test_torn_last_line_is_ended_and_skipped(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add("run", run=1)
     ledger.close()

@@ -55,7 +55,7 @@ def wait_gone(pid: int, deadline_s: float) -> bool:
 
 
 @pytest.mark.live
-def test_ready_line_tells_every_address_and_each_answers(tmp_path: Path) -> None:
+def test_ready_line_has_every_address_and_each_answers(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, ready):
         assert ready["ready"] is True
         assert ready["pid"] == process.pid
@@ -77,7 +77,7 @@ def test_ready_line_tells_every_address_and_each_answers(tmp_path: Path) -> None
 
 @pytest.mark.live
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_within_two_seconds_with_the_books_as_last_line(
+def test_signal_ends_it_within_two_seconds_with_the_summary_as_last_line(
     tmp_path: Path, number: int
 ) -> None:
     with (
@@ -104,7 +104,7 @@ def test_signal_ends_it_within_two_seconds_with_the_books_as_last_line(
 
 
 @pytest.mark.live
-def test_reader_of_the_last_line_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+def test_missing_reader_of_the_last_line_is_no_failure(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, _):
         assert process.stdout is not None
         process.stdout.close()
@@ -123,7 +123,7 @@ def test_duration_ends_it_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
         "child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)\n"
@@ -157,7 +157,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-def test_kill_leaves_a_ledger_that_the_next_run_goes_on_with(tmp_path: Path) -> None:
+def test_next_run_continues_the_ledger_of_a_killed_one(tmp_path: Path) -> None:
     with simulator(tmp_path) as (process, ready):
         assert ready["run"] == 1
         process.kill()
@@ -199,7 +199,7 @@ def test_missing_folder_option_is_exit_78(capsys: pytest.CaptureFixture[str]) ->
     assert "--dir" in capsys.readouterr().err
 
 
-def test_taken_port_is_exit_74_and_costs_no_run(
+def test_port_in_use_is_exit_74_and_uses_no_run_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

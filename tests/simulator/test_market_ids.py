@@ -19,7 +19,7 @@ def names(folder: Path, *argv: str) -> list[dict[str, Any]]:
     return asyncio.run(scene())
 
 
-def test_names_have_the_shape_of_real_ones() -> None:
+def test_ids_have_the_format_of_real_ones() -> None:
     for index in range(200):
         for side in (0, 1):
             assert DIGITS.fullmatch(token_id(5, 1, index, side))
@@ -29,7 +29,7 @@ def test_names_have_the_shape_of_real_ones() -> None:
         assert padded.endswith("00")
 
 
-def test_no_two_of_ten_thousand_names_are_equal() -> None:
+def test_no_two_of_ten_thousand_ids_are_equal() -> None:
     tokens = [
         token_id(seed, run, index, side)
         for seed in (1, 2)
@@ -42,7 +42,7 @@ def test_no_two_of_ten_thousand_names_are_equal() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_same_seed_and_run_give_the_same_markets_and_lives(tmp_path: Path) -> None:
+def test_same_seed_and_run_give_the_same_markets_and_lifetimes(tmp_path: Path) -> None:
     assert names(tmp_path / "a", "--seed=3", "--run=4") == names(
         tmp_path / "b", "--seed=3", "--run=4"
     )

@@ -21,14 +21,14 @@ PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000
 
 
-def life(fate: str, winner: int | None = 1, seed: int = 1) -> Lifetime:
+def lifetime(fate: str, winner: int | None = 1, seed: int = 1) -> Lifetime:
     return plan_lifetime(fate, winner, (0, 50_000, ENDS), PACE, random.Random(seed))
 
 
 @pytest.mark.parametrize("fate", [*FATES])
-def test_every_ending_life_is_in_order(fate: str) -> None:
+def test_the_dates_of_every_lifetime_that_ends_are_in_order(fate: str) -> None:
     for seed in range(50):
-        made = life(fate, seed=seed)
+        made = lifetime(fate, seed=seed)
         whens = [when for when, _, _ in made.stages]
         assert whens == sorted(whens)
         assert made.stages[-1][1] == "resolved"
@@ -39,14 +39,14 @@ def test_every_ending_life_is_in_order(fate: str) -> None:
 
 
 @pytest.mark.parametrize("fate", ["long", "stuck"])
-def test_endless_life_is_never_reported(fate: str) -> None:
-    made = life(fate)
+def test_endless_lifetime_is_never_reported(fate: str) -> None:
+    made = lifetime(fate)
     assert made.reported == made.closed == NEVER
     assert final_times(fate, made, v2=False) == {}
 
 
-def test_disputed_life_proposes_the_loser_first() -> None:
-    stages = life("disputed", winner=0).stages
+def test_disputed_lifetime_proposes_the_loser_first() -> None:
+    stages = lifetime("disputed", winner=0).stages
     assert [(word, side) for _, word, side in stages] == [
         ("proposed", 1),
         ("disputed", 1),
@@ -56,7 +56,7 @@ def test_disputed_life_proposes_the_loser_first() -> None:
 
 
 def test_proposal_comes_before_the_end_when_it_is_traded_on() -> None:
-    made = life("proposed_first")
+    made = lifetime("proposed_first")
     assert made.stages[0][0] < made.ends < made.reported
 
 
@@ -70,16 +70,16 @@ def test_proposal_comes_before_the_end_when_it_is_traded_on() -> None:
         ("split", True, {"gamma", "chain", "clob"}),
     ],
 )
-def test_sources_that_never_say_a_final_word_are_left_out(
+def test_sources_that_never_show_a_final_outcome_are_left_out(
     fate: str, v2: bool, silent: set[str]
 ) -> None:
     winner = None if fate == "split" else 1
-    times = final_times(fate, life(fate, winner), v2=v2)
+    times = final_times(fate, lifetime(fate, winner), v2=v2)
     assert set(times) == set(SOURCES) - silent
 
 
 async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
-    """Return what every source says of a market now."""
+    """Return what every source shows of a market now."""
     closed = [
         row
         for flag in ("false", "true")
@@ -108,7 +108,7 @@ async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
 
 
 def final_word(line: dict[str, Any], view: dict[str, Any]) -> dict[str, int | str | None]:
-    """Read the winner (its side, or `split`) that each source tells, None while it is not final.
+    """Return the winner (its side, or `split`) that each source shows, None while it is not final.
 
     The rules are those of the sources' own documentation.
     """
@@ -141,7 +141,7 @@ def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
             _, line = await stage.post(
                 "/admin/market", {"life_s": 3, "fate": fate, "winner": 1, "v2": v2}
             )
-            told: dict[str, int] = {}
+            shown: dict[str, int] = {}
             truth = "split" if fate == "split" else 1
             for _ in range(56):
                 stage.turn(0.25, step=0.25)
@@ -151,13 +151,13 @@ def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
                 for source, word in final_word(line, await views(stage, line)).items():
                     assert word in {None, truth}
                     if word is not None:
-                        told.setdefault(source, now)
+                        shown.setdefault(source, now)
             (outcome,) = stage.ledger("outcome")
             assert outcome["true_outcome"] == ("split" if fate == "split" else "winner")
             assert outcome["winning_token"] == (None if fate == "split" else line["tokens"][1])
-            assert told.keys() == outcome["final_at"].keys()
+            assert shown.keys() == outcome["final_at"].keys()
             for source, at in outcome["final_at"].items():
-                assert at <= told[source] <= at + 260
+                assert at <= shown[source] <= at + 260
 
     play(scene)
 
@@ -233,7 +233,7 @@ def test_lying_source_contradicts_the_others_while_it_lasts(tmp_path: Path, sour
             body = {"life_s": 1, "fate": "clean", "winner": 1}
             _, line = await stage.post("/admin/market", body)
             stage.turn(20, step=0.5)
-            await stage.strike(f"lie_{source}:5")
+            await stage.inject(f"lie_{source}:5")
             words = final_word(line, await views(stage, line))
             assert {name for name, word in words.items() if word == 0} == {source}
             stage.turn(6)
@@ -286,7 +286,7 @@ def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Pa
                 assert flags == [line["winner"] == 0, line["winner"] == 1]
             stage.turn(60, step=0.1)
             outcomes = [line["condition"] for line in stage.ledger("outcome")]
-            assert len(outcomes) == len(set(outcomes)), "an outcome is told once"
+            assert len(outcomes) == len(set(outcomes)), "an outcome is written once"
             for line in stage.ledger("outcome"):
                 if line["condition"] not in settled:
                     assert min(line["final_at"].values()) > begun, "nothing is final at once"

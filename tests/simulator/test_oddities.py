@@ -1,4 +1,4 @@
-"""Promise: an odd market is told of strangely where its oddity says so, and truly elsewhere."""
+"""Sources describe an odd market wrongly where its oddity says so, and rightly elsewhere."""
 
 import json
 import random
@@ -19,7 +19,7 @@ LATE = 200_000
 
 
 class Odd:
-    """One market that side 1 wins, and what each source says of it."""
+    """One market that side 1 wins, and what each source shows of it."""
 
     def __init__(self, odd: str, fate: str = "clean", *, v2: bool = False) -> None:
         self.markets = Markets(1, 1, PACE)
@@ -30,8 +30,8 @@ class Odd:
         return gamma_market(self.market, at)
 
     def clob_winner(self) -> str | None:
-        told = clob_market(self.market, LATE)["tokens"]
-        return next((side["token_id"] for side in told if side["winner"]), None)
+        shown = clob_market(self.market, LATE)["tokens"]
+        return next((side["token_id"] for side in shown if side["winner"]), None)
 
     def payouts(self) -> Any:
         return data_row(self.market, LATE)["payouts"]
@@ -41,12 +41,12 @@ class Odd:
         calls = [sources.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
         params = [{"to": sources.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
-        told = [chain_result(self.markets, each, LATE, lie=False) for each in asked]
-        return [int(each["result"], 16) for each in told]
+        shown = [chain_result(self.markets, each, LATE, lie=False) for each in asked]
+        return [int(each["result"], 16) for each in shown]
 
 
 @pytest.mark.parametrize("odd", ["", "stale", "reordered", "wrong_hint"])
-def test_the_winner_is_told_truly_by_token(odd: str) -> None:
+def test_the_winner_is_shown_right_by_token(odd: str) -> None:
     one = Odd(odd)
     assert one.clob_winner() == one.market.tokens[1]
     assert one.payouts() == [0, 1_000_000]
@@ -57,17 +57,17 @@ def test_the_winner_is_told_truly_by_token(odd: str) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_contradicted_market_has_one_source_that_names_the_other_side(source: str) -> None:
     one = Odd(f"contradicted_{source}")
-    told = {
+    shown = {
         "gamma": json.loads(one.gamma()["outcomePrices"]) == ["0", "1"],
         "clob": one.clob_winner() == one.market.tokens[1],
         "data": one.payouts() == [0, 1_000_000],
         "chain": one.numerators() == [0, 1],
     }
-    assert [name for name, right in told.items() if not right] == [source]
+    assert [name for name, right in shown.items() if not right] == [source]
     assert one.market.true_outcome is None
 
 
-def test_a_contradiction_by_a_source_that_never_speaks_is_none() -> None:
+def test_a_contradiction_by_a_source_without_final_outcome_is_none() -> None:
     one = Odd("contradicted_chain", v2=True)
     assert one.market.true_outcome == "winner"
     assert set(one.market.final_at) == {"clob", "data"}
@@ -98,7 +98,7 @@ def test_stale_answers_come_every_third_time() -> None:
     assert views == [LATE - 1000, LATE - 1000, LATE - 2000] * 2
 
 
-def test_what_gamma_forgets_it_forgets_only_once_the_market_closed() -> None:
+def test_gamma_leaves_fields_out_only_once_the_market_closed() -> None:
     for odd, name in (("no_prices", "outcomePrices"), ("empty_tokens", "clobTokenIds")):
         one = Odd(odd)
         assert len(json.loads(one.gamma(at=50_000)[name])) == 2
@@ -107,14 +107,14 @@ def test_what_gamma_forgets_it_forgets_only_once_the_market_closed() -> None:
     assert len(json.loads(Odd("three_outcomes").gamma()["outcomes"])) == 3
 
 
-def test_texts_and_wrong_ids_and_wrong_hints_are_told() -> None:
+def test_texts_wrong_ids_and_wrong_hints_are_shown() -> None:
     assert Odd("texts").payouts() == ["0", "1000000"]
     assert isinstance(Odd("texts").gamma()["clobTokenIds"], list)
     echoed = Odd("wrong_echo")
     assert clob_market(echoed.market, LATE)["condition_id"] != echoed.market.condition
     hinted = Odd("wrong_hint")
-    told = json.loads(events.market_resolved(hinted.market, LATE))
-    assert told["winning_asset_id"] == hinted.market.tokens[0]
+    shown = json.loads(events.market_resolved(hinted.market, LATE))
+    assert shown["winning_asset_id"] == hinted.market.tokens[0]
 
 
 def test_oddities_are_drawn_for_a_share_of_the_markets() -> None:

@@ -91,7 +91,7 @@ def test_array_is_one_frame_or_one_for_each_element(tmp_path: Path, whole: bool)
     play(scene)
 
 
-def test_lines_of_a_session_are_frames_also_those_that_are_not_json(tmp_path: Path) -> None:
+def test_lines_of_a_jsonl_file_are_frames_even_when_not_json(tmp_path: Path) -> None:
     async def scene() -> None:
         path = tmp_path / "session.jsonl"
         path.write_text(f"NO NEW ASSETS\n{json.dumps(PRINT)}\n")
@@ -198,7 +198,7 @@ def test_recorded_clob_and_data_rows_are_served_as_they_are(tmp_path: Path) -> N
     play(scene)
 
 
-def test_replay_is_quiet_unless_a_rate_is_asked_for(tmp_path: Path) -> None:
+def test_replay_sends_nothing_else_unless_a_rate_is_given(tmp_path: Path) -> None:
     async def scene() -> None:
         path = record(tmp_path / "in", "1.json", PRINT)
         async with rehearsal(tmp_path / "a", f"--replay={path}") as stage:
@@ -228,7 +228,7 @@ def test_recording_that_cannot_be_used_is_rejected_before_the_ledger_is_touched(
     play(scene)
 
 
-def test_every_recorded_frame_at_hand_is_served_as_it_is(tmp_path: Path) -> None:
+def test_every_recorded_frame_is_served_as_it_is(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     fixtures = Path(os.environ.get("TRACKER_FIXTURES") or root.parent / "shared" / "fixtures")
     if not fixtures.is_dir():

@@ -1,4 +1,4 @@
-"""The mark and the rows are one: neither is seen without the other, whichever fails."""
+"""Watermark and rows are committed together: neither is visible without the other."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.db
 MARK = "select mark from journal_progress join journals using (journal_key) where journal_id = %s"
 
 
-def test_rows_that_cannot_be_stored_hold_the_mark_back(
+def test_rows_that_cannot_be_stored_hold_the_watermark_back(
     store: Store, database: str, journal_id: UUID
 ) -> None:
     before = ask(database, MARK, journal_id)
