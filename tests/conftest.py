@@ -37,7 +37,7 @@ def server() -> Iterator[Server]:
     # Not tmp_path: its folders are for us alone, and as root the server is not us.
     root = Path(tempfile.mkdtemp(prefix="tracker-"))
     root.chmod(0o755)
-    # Nothing here outlives a power cut, so the disk need not be waited for.
+    # Nothing here has to survive a power loss, so commits do not wait for the disk.
     embedded = Embedded(root / "pg", options=("fsync=off", "full_page_writes=off"))
     try:
         embedded.start()

@@ -1,4 +1,4 @@
-"""`make bench`: the tracker beside its rivals, told as ratios, kept in bench.json."""
+"""`make bench`: the tracker beside its rivals, as ratios, kept in bench.json."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ from tests.bench import (
 )
 from tests.bench.duel import HEAD, Findings, table
 from tests.bench.rivalry import HERE, NAMES, PYTHON, ROOT, Rivalry, gather
-from tests.bench.surroundings import told
+from tests.bench.surroundings import surroundings
 
 Part = Callable[[Rivalry, Path, int], Findings]
 PARTS: dict[str, Part] = {
@@ -38,7 +38,7 @@ PARTS: dict[str, Part] = {
 
 
 def main() -> int:
-    """Run the parts that were asked for; give 1 when one of them failed."""
+    """Run the chosen parts; one that fails raises."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="", help="parts, with commas between them")
     parser.add_argument("--turns", type=int, default=5, help="how often each runs")
@@ -50,7 +50,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     rivalry = gather()
-    _say(*(f"{name:20} {value}" for name, value in told().items()))
+    _say(*(f"{name:20} {value}" for name, value in surroundings().items()))
     _say(*(f"{name:20} {rivalry.versions[name]}" for name in NAMES if rivalry.has(name)))
     _say(*(f"NOT INSTALLED {name}: {why}" for name, why in rivalry.absent.items()))
     found = [_run(name, rivalry, asked.turns) for name in names]
@@ -74,7 +74,7 @@ def _run(name: str, rivalry: Rivalry, turns: int) -> Findings:
 
 def _plot(path: Path, found: list[Findings]) -> None:
     """Draw what this run found, with the plotter of the rivals' venv."""
-    told = {
+    drawn = {
         "figures": [
             {**figure.as_json(), "wanted": figure.wanted}
             for each in found
@@ -83,7 +83,7 @@ def _plot(path: Path, found: list[Findings]) -> None:
         "growth": [row for each in found for row in each.growth],
     }
     command = [str(PYTHON), str(HERE / "rivals" / "plot.py"), str(path)]
-    subprocess.run(command, input=json.dumps(told), text=True, check=True)
+    subprocess.run(command, input=json.dumps(drawn), text=True, check=True)
 
 
 def _keep(path: Path, figures: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A crowd, a reader of it and a database, as processes; what the reader costs."""
+"""Load generator, reader and database as processes, and what the reader costs."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process has used.
+    """What a process has used so far.
 
     Attributes:
         cpu_s: Processor time so far.
@@ -39,7 +39,7 @@ class Cost:
 
 
 def cost_of(process: Process) -> Cost:
-    """Read it from the kernel.
+    """Return the cost of a process, from the kernel.
 
     Raises:
         RuntimeError: The process has ended.
@@ -59,7 +59,7 @@ def cost_of(process: Process) -> Cost:
 
 
 class Crowd:
-    """The load generator, and how to speak to it."""
+    """The load generator (`crowd.py`); commands go to its stdin."""
 
     def __init__(self, markets: int) -> None:
         self.process = subprocess.Popen(
@@ -73,26 +73,26 @@ class Crowd:
         self.ws = f"ws://127.0.0.1:{ports['ws']}/ws/market"
         self.http = f"http://127.0.0.1:{ports['gamma']}"
 
-    def ask(self, **wish: float) -> dict[str, Any]:
-        """Have something done, and wait for it."""
-        self.tell(**wish)
+    def ask(self, **command: float) -> dict[str, Any]:
+        """Send a command and return its answer."""
+        self.tell(**command)
         return self._line()
 
-    def tell(self, **wish: float) -> None:
-        """Have something done."""
+    def tell(self, **command: float) -> None:
+        """Send a command."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(wish) + "\n")
+        self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
 
     def _line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        told: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return told
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
 
 
 @contextlib.contextmanager
 def crowd(markets: int) -> Iterator[Crowd]:
-    """Return a crowd for one run."""
+    """Yield a load generator for one run."""
     found = Crowd(markets)
     try:
         yield found
@@ -103,15 +103,15 @@ def crowd(markets: int) -> Iterator[Crowd]:
 
 @contextlib.contextmanager
 def reader(command: list[str], settings: Mapping[str, str], log: Path) -> Iterator[Process]:
-    """Start a reader; end it in good order, or by force after a minute."""
+    """Start a reader; end it by SIGTERM, or by force after a minute."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")}
-    with log.open("w") as said:
+    with log.open("w") as output:
         process = subprocess.Popen(
             command,
             env={**bare, "PYTHONPATH": SOURCES, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             text=True,
         )
     try:
@@ -126,7 +126,7 @@ def reader(command: list[str], settings: Mapping[str, str], log: Path) -> Iterat
 
 
 def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str]:
-    """Return the tracker's settings for a run against this crowd."""
+    """Return the settings of the tracker for a run against this load generator."""
     return {
         "TRACKER_DATABASE_URL": "postgresql://?" + urllib.parse.urlencode(conninfo_to_dict(dsn)),
         "TRACKER_STATE_DIR": str(folder / "state"),
@@ -143,14 +143,14 @@ def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str
 
 
 def tracker() -> list[str]:
-    """Return the command of the tracker in a hurry."""
+    """Return the command of the tracker that connects at once (`hurried.py`)."""
     return [sys.executable, str(HERE / "hurried.py")]
 
 
 def stored(
     dsn: str, *, rows: int, within_s: float, table: str = "trades", every_s: float = 0.05
 ) -> float:
-    """Wait until so many rows are committed; give when that was (perf_counter).
+    """Wait until so many rows are committed; return when that was (perf_counter).
 
     Raises:
         TimeoutError: They are not.
@@ -169,7 +169,7 @@ def stored(
 
 
 def settled(process: Process, *, within_s: float) -> None:
-    """Wait until a reader has nothing to do any more."""
+    """Wait until a reader uses no processor time any more."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         before = cost_of(process).cpu_s

@@ -1,8 +1,8 @@
-"""Coverage: what it costs to ask for gaps when there are millions of stored intervals.
+"""Coverage: what a query for gaps costs with millions of stored intervals.
 
 Ten thousand tokens, each listened to on two feeds for sixty days and replaced about
-every six hours; now and then both feeds are away. The tables are filled directly:
-what is measured is the question, not the storing.
+every six hours; sometimes both feeds are away. The tables are filled directly:
+the query is measured, not the storing.
 """
 
 import time
@@ -29,7 +29,7 @@ FILL = (
        from generate_series(1, {tokens}) n""",
     """insert into wanted (journal_key, asset_key, wanted_seq, from_at)
        select 1, asset_key, 1, now() - make_interval(hours => {lives} * {hours}) from assets""",
-    # An epoch is one life of one connection; the last of them is open.
+    # An epoch is one run of one connection; the last of them is open.
     """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
                            closed_at, closed_seq, reason)
        select 1, epoch, chr(97 + feed) || '-' || line, feed, from_at,
@@ -61,7 +61,7 @@ ALL = """select count(*) from assets a,
 
 
 def measure(_: Rivalry, __: Path, turns: int) -> Findings:
-    """Fill, then ask for one token over thirty days, and for all of them over one day."""
+    """Fill the tables, then query one token over thirty days, and all tokens over one day."""
     sizes = {"tokens": TOKENS, "lives": LIVES, "feeds": FEEDS, "hours": HOURS}
     sizes["lines"] = TOKENS // PER_CONNECTION
     with (
@@ -75,8 +75,8 @@ def measure(_: Rivalry, __: Path, turns: int) -> Findings:
         filled_s = time.monotonic() - began
         ((intervals,),) = connection.execute("select count(*) from listening").fetchall()
         tokens = connection.execute(SOME, [ASKED]).fetchall()
-        one = [_asked(connection, ONE, token) for (token,) in tokens]
-        day = [_asked(connection, ALL) for _ in range(turns)]
+        one = [_queried(connection, ONE, token) for (token,) in tokens]
+        day = [_queried(connection, ALL) for _ in range(turns)]
     findings = Findings()
     findings.figures += [
         Figure("coverage_token_ms", "ms", [ms for ms, _ in one], wanted="< 100"),
@@ -92,7 +92,7 @@ def measure(_: Rivalry, __: Path, turns: int) -> Findings:
     return findings
 
 
-def _asked(
+def _queried(
     connection: psycopg.Connection[tuple[int, ...]], what: str, *given: str
 ) -> tuple[float, int]:
     """Return milliseconds and the number of gaps."""

@@ -1,8 +1,8 @@
 """A cheap market channel for thousands of connections, with a Gamma that lists its markets.
 
-One thread and one epoll for all sockets, frames ready-made where that is possible:
-what it sends is to cost the machine little beside the tracker that reads it. It
-says what it does, one JSON line each, and is told what to do in the same way:
+One thread and one epoll for all sockets, frames made in advance where that is possible: sending
+must cost the machine little beside the tracker that reads. Commands come as JSON lines, and each
+is answered by one:
 
     {"expect": 400}                                   wait for so many subscribed tokens
     {"rate": 28000, "trades": 0.02, "seconds": 20}    send at that rate
@@ -30,7 +30,7 @@ PAUSE_S = 0.002
 
 
 def token_of(number: int) -> str:
-    """Return the id of a token; two neighbours make a market."""
+    """Return the id of a token; each two make a market."""
     return str(10**76 + number)
 
 
@@ -60,11 +60,11 @@ def market_of(number: int) -> dict[str, Any]:
 
 
 class Peer:
-    """One connection: what it subscribed to and what waits for it."""
+    """One connection: its subscriptions and its buffers."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.heard = bytearray()
+        self.received = bytearray()
         self.out = bytearray()
         self.open = False
         self.tokens: list[int] = []
@@ -85,13 +85,13 @@ class Crowd:
         self._rng = random.Random("crowd")
         traffic = Traffic(seed=7)
         self._noise = [each for each in traffic.mix(NOISE, trades=0) if len(each) < 1 << 16]
-        self._printed = 0
+        self._traded = 0
         self.subscribed = 0
 
     # ---------------------------------------------------------------- sockets
 
     def turn(self, timeout_s: float) -> None:
-        """Accept, listen and send what is due."""
+        """Accept connections, read, and write what is queued."""
         for fd, event in self._epoll.poll(timeout_s):
             if fd == self._listener.fileno():
                 self._accept()
@@ -99,7 +99,7 @@ class Crowd:
             peer = self._peers[fd]
             try:
                 if event & ~select.EPOLLOUT:
-                    self._hear(peer)
+                    self._read(peer)
                 if event & select.EPOLLOUT:
                     self._flush(peer)
             except OSError:
@@ -126,30 +126,30 @@ class Crowd:
         if peer in self._readers:
             self._readers.remove(peer)
 
-    def _hear(self, peer: Peer) -> None:
+    def _read(self, peer: Peer) -> None:
         data = peer.sock.recv(1 << 18)
         if not data:
             raise ConnectionResetError
-        peer.heard += data
+        peer.received += data
         if not peer.open:
-            if b"\r\n\r\n" not in peer.heard:
+            if b"\r\n\r\n" not in peer.received:
                 return
-            self._say(peer, upgrade(bytes(peer.heard)))
-            peer.heard.clear()
+            self._send(peer, upgrade(bytes(peer.received)))
+            peer.received.clear()
             peer.open = True
-        while (message := _unmasked(peer.heard)) is not None:
+        while (message := _unmasked(peer.received)) is not None:
             self._answer(peer, message)
 
     def _answer(self, peer: Peer, message: bytes) -> None:
         if message == b"PING":
-            self._say(peer, frame(b"PONG"))
+            self._send(peer, frame(b"PONG"))
             return
         if not message.startswith(b"{"):
             raise ConnectionResetError  # CLOSE
-        told = json.loads(message)
-        if told.get("operation") == "unsubscribe":
+        request = json.loads(message)
+        if request.get("operation") == "unsubscribe":
             return
-        tokens = [int(token) - 10**76 for token in told["assets_ids"]]
+        tokens = [int(token) - 10**76 for token in request["assets_ids"]]
         fresh = [token for token in tokens if peer not in self._of_token.setdefault(token, [])]
         if fresh and not peer.tokens:
             self._readers.append(peer)
@@ -157,16 +157,16 @@ class Crowd:
             self._of_token[token].append(peer)
         peer.tokens += fresh
         self.subscribed += len(fresh)
-        self._say(peer, frame(b"[" + b",".join(map(_book, tokens)) + b"]"))
+        self._send(peer, frame(b"[" + b",".join(map(_book, tokens)) + b"]"))
 
-    def _say(self, peer: Peer, data: bytes) -> None:
+    def _send(self, peer: Peer, data: bytes) -> None:
         if not peer.out:
             try:
                 sent = peer.sock.send(data)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # the next turn hears of it
+                return  # the next turn closes it
             if sent == len(data):
                 return
             data = data[sent:]
@@ -187,26 +187,28 @@ class Crowd:
         return {"connections": len(self._readers), "tokens": self.subscribed}
 
     def send(self, rate: float, trades: float, seconds: float) -> dict[str, Any]:
-        """Send so many frames a second, each to one connection; a trade to all who asked."""
+        """Send so many frames a second, each to one connection; a trade to all subscribers."""
         rng, noise, readers = self._rng, self._noise, self._readers
-        frames = printed = 0
+        frames = traded = 0
         began = time.perf_counter()
         cpu_s = time.process_time()
         while (passed := time.perf_counter() - began) < seconds:
             due = int(passed * rate)
             while frames < due:
                 if rng.random() < trades:
-                    frames += self._print(rng.randrange(len(self._of_token)))
-                    printed += 1
+                    frames += self._trade(rng.randrange(len(self._of_token)))
+                    traded += 1
                 else:
-                    self._say(readers[int(rng.random() * len(readers))], noise[frames % len(noise)])
+                    self._send(
+                        readers[int(rng.random() * len(readers))], noise[frames % len(noise)]
+                    )
                     frames += 1
             self.turn(PAUSE_S)
         took = time.perf_counter() - began
         while any(peer.out for peer in readers):
             self.turn(0.1)
         return {
-            "trades": printed,
+            "trades": traded,
             "frames": frames,
             "wall_s": took,
             "cpu_s": time.process_time() - cpu_s,
@@ -216,15 +218,15 @@ class Crowd:
         """Send so many trades as fast as they are taken."""
         began = time.perf_counter()
         for number in range(trades):
-            self._print(number % len(self._of_token))
+            self._trade(number % len(self._of_token))
             if number % 200 == 0:
                 self.turn(0)
         while any(peer.out for peer in self._readers):
             self.turn(0.1)
         return {"trades": trades, "began": began, "wall_s": time.perf_counter() - began}
 
-    def _print(self, token: int) -> int:
-        self._printed += 1
+    def _trade(self, token: int) -> int:
+        self._traded += 1
         rng = self._rng
         raw = frame(
             b'{"market":"%s","asset_id":"%s","price":"0.%03d","size":"%d.%06d","fee_rate_bps":"0"'
@@ -236,14 +238,14 @@ class Crowd:
                 rng.randrange(1, 1000),
                 rng.randrange(1, 900),
                 rng.randrange(1_000_000),
-                b"BUY" if self._printed % 2 else b"SELL",
+                b"BUY" if self._traded % 2 else b"SELL",
                 time.time_ns() // 1_000_000,
-                self._printed,
+                self._traded,
             )
         )
         peers = self._of_token[token]
         for peer in peers:
-            self._say(peer, raw)
+            self._send(peer, raw)
         return len(peers)
 
 
@@ -255,20 +257,22 @@ def _book(token: int) -> bytes:
     )
 
 
-def _unmasked(heard: bytearray) -> bytes | None:
+def _unmasked(received: bytearray) -> bytes | None:
     # Take the first whole frame of a client.
-    if len(heard) < 6:
+    if len(received) < 6:
         return None
-    size, at = heard[1] & 0x7F, 2
+    size, at = received[1] & 0x7F, 2
     if size == 126:
-        size, at = int.from_bytes(heard[2:4], "big"), 4
+        size, at = int.from_bytes(received[2:4], "big"), 4
     elif size == 127:
-        size, at = int.from_bytes(heard[2:10], "big"), 10
-    if len(heard) < at + 4 + size:
+        size, at = int.from_bytes(received[2:10], "big"), 10
+    if len(received) < at + 4 + size:
         return None
-    mask = bytes(heard[at : at + 4]) * (size // 4 + 1)
-    body = int.from_bytes(heard[at + 4 : at + 4 + size], "big") ^ int.from_bytes(mask[:size], "big")
-    del heard[: at + 4 + size]
+    mask = bytes(received[at : at + 4]) * (size // 4 + 1)
+    body = int.from_bytes(received[at + 4 : at + 4 + size], "big") ^ int.from_bytes(
+        mask[:size], "big"
+    )
+    del received[: at + 4 + size]
     return body.to_bytes(size, "big")
 
 
@@ -283,12 +287,12 @@ def gamma(markets: int) -> ThreadingHTTPServer:
             whole = self.path.startswith("/markets/keyset") and asked.get("order") == ["createdAt"]
             start = int(asked.get("after_cursor", ["0"])[0]) if whole else markets
             end = min(start + PAGE, markets)
-            told: Any = {"markets": [market_of(number) for number in range(start, end)]}
+            answer: Any = {"markets": [market_of(number) for number in range(start, end)]}
             if end < markets:
-                told["next_cursor"] = str(end)
+                answer["next_cursor"] = str(end)
             if not self.path.startswith("/markets/keyset"):
-                told = {"data": []} if "resolutions" in self.path else []
-            body = json.dumps(told).encode()
+                answer = {"data": []} if "resolutions" in self.path else []
+            body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -304,12 +308,12 @@ def gamma(markets: int) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    """Serve, and do what stdin says, until it ends."""
+    """Serve and execute the commands of stdin until it ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--markets", type=int, default=100)
     asked = parser.parse_args()
     crowd, http = Crowd(), gamma(asked.markets)
-    _tell({"ws": crowd.port, "gamma": http.server_address[1]})
+    _print_line({"ws": crowd.port, "gamma": http.server_address[1]})
     wishes: list[dict[str, Any]] = []
     reader = threading.Thread(target=lambda: wishes.extend(map(json.loads, sys.stdin)), daemon=True)
     reader.start()
@@ -317,16 +321,16 @@ def main() -> None:
         crowd.turn(0.05)
         if not wishes:
             continue
-        wish = wishes.pop(0)
-        if "expect" in wish:
-            _tell(crowd.expect(wish["expect"]))
-        elif "burst" in wish:
-            _tell(crowd.burst(wish["burst"]))
+        command = wishes.pop(0)
+        if "expect" in command:
+            _print_line(crowd.expect(command["expect"]))
+        elif "burst" in command:
+            _print_line(crowd.burst(command["burst"]))
         else:
-            _tell(crowd.send(wish["rate"], wish["trades"], wish["seconds"]))
+            _print_line(crowd.send(command["rate"], command["trades"], command["seconds"]))
 
 
-def _tell(what: dict[str, Any]) -> None:
+def _print_line(what: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

@@ -14,26 +14,26 @@ from actors.database import migrate
 from actors.database.embedded import Embedded
 
 OPTIONS = ("shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=30min")
-"""No checkpoint falls into anybody's turn; fsync and synchronous_commit stay on."""
+"""No checkpoint falls into a run; fsync and synchronous_commit stay on."""
 
 _numbers = count(1)
 
 
 class Server:
-    """A server whose databases carry the tracker's schema, or none."""
+    """A server whose databases have the schema of the tracker, or none."""
 
     def __init__(self, embedded: Embedded) -> None:
         self._embedded = embedded
 
     def database(self, *, migrated: bool = True) -> str:
-        """Make a database; give its address."""
+        """Make a database; return its address."""
         dsn = self._embedded.dsn(f"bench_{next(_numbers)}")
         if migrated:
             migrate.apply(dsn)
         return dsn
 
     def drop(self, dsn: str) -> None:
-        """Drop a database that nobody uses any more, and write everything down."""
+        """Drop a database after its run, and checkpoint."""
         name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
         admin = make_conninfo(dsn, dbname="postgres")
         with psycopg.connect(admin, autocommit=True) as connection:
@@ -42,7 +42,7 @@ class Server:
 
     @contextlib.contextmanager
     def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """Make a database for one run."""
+        """Yield a database for one run."""
         dsn = self.database(migrated=migrated)
         try:
             yield dsn
@@ -52,9 +52,9 @@ class Server:
 
 @contextlib.contextmanager
 def served() -> Iterator[Server]:
-    """Return a server for one part of the benchmark."""
+    """Yield a server for one part of the benchmark."""
     root = Path(tempfile.mkdtemp(prefix="tracker-bench-"))
-    root.chmod(0o755)  # as root the server is another user
+    root.chmod(0o755)  # under root the server runs as another user
     embedded = Embedded(root / "pg", options=OPTIONS)
     try:
         embedded.start()

@@ -1,4 +1,4 @@
-"""Ours against a rival: turn by turn on the same input, told as a ratio of medians."""
+"""The tracker against a rival: in turns on the same input, as a ratio of medians."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ class Figure:
 
     @property
     def ratios(self) -> list[float]:
-        """Return ours by rival, turn by turn."""
+        """Return tracker by rival for each turn."""
         return [ours / rival for ours, rival in zip(self.ours, self.rivals, strict=True)]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `bench.json` says of it: medians, and null where there is no rival."""
+        """Return it for `bench.json`: medians, and null where there is no rival."""
         rivals = self.rivals
         return {
             "name": self.name,
@@ -44,7 +44,7 @@ class Figure:
         }
 
     def line(self) -> str:
-        """Give it for people: medians, then least, median and most of the ratio."""
+        """Return it for people: medians, then least, median and most of the ratio."""
         text = f"{self.name:28} {_short(median(self.ours)):>9}"
         if self.rivals:
             text += f" {_short(median(self.rivals)):>9} {_spread(self.ratios):>21}"
@@ -60,11 +60,11 @@ HEAD = (
 
 @dataclass
 class Findings:
-    """What a part found out.
+    """The results of a part.
 
     Attributes:
         figures: What goes to `bench.json`.
-        tables: Titles, headings and rows of what is only told.
+        tables: Titles, headings and rows of what is only printed.
         absent: Rivals and runs that could not take part, and why.
         growth: Connections, cores and MiB of runs that grow, for the plot.
     """
@@ -76,7 +76,7 @@ class Findings:
 
 
 def alternate(runs: dict[str, Run], turns: int) -> dict[str, list[float]]:
-    """Let everyone run in turn, so that what the machine does meanwhile hits all alike."""
+    """Run all in turns, so that other work of the machine affects them alike."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(turns):
         order = list(runs) if turn % 2 == 0 else list(reversed(runs))

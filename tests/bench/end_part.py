@@ -1,7 +1,7 @@
 """End to end at saturation: trades only, as fast as they are taken, until the last is committed.
 
-Ten connections of 100 tokens; the server waits where a reader is slow, so nobody
-is cut off. Rows a second from the first byte sent to the last row committed.
+Ten connections of 100 tokens; the server waits where a reader is slow, so that
+none is cut off. Rows a second from the first byte sent to the last row committed.
 """
 
 import tempfile
@@ -48,7 +48,7 @@ class Races:
     costs: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def tracker(self) -> float:
-        """Run the tracker; give rows a second."""
+        """Run the tracker; return rows a second."""
         place = Path(tempfile.mkdtemp(dir=self.folder))
         more = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION)}
         with (
@@ -59,7 +59,7 @@ class Races:
             return self._race("tracker", load, process, dsn, "trades")
 
     def ordinary(self) -> float:
-        """Run the rival; give rows a second."""
+        """Run the rival; return rows a second."""
         with self.server.fresh(migrated=False) as dsn, crowd(TOKENS // 2) as load:
             where = conninfo_to_dict(dsn)
             url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format(**where)
@@ -82,7 +82,7 @@ class Races:
 
 
 def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
-    """Race both; every row must arrive."""
+    """Run both in turns; every row must arrive."""
     findings = Findings()
     with served() as server:
         races = Races(server, folder)

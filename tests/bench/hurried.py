@@ -1,5 +1,5 @@
-"""The whole tracker, but for two things: it opens connections as fast as it can, and it
-notes for each trade how long it took from the exchange's time to the committed row.
+"""The whole tracker with two changes: it opens connections as fast as it can, and it notes
+for each trade how long it took from the exchange's time to the committed row.
 
 `HURRIED_NOTES` names the file for the notes, written at the end: milliseconds, sorted.
 """
@@ -26,7 +26,7 @@ class Noting(store.MigratingStore):
     """A store that notes when its batches were committed."""
 
     def commit(self, batch: Batch) -> Committed:
-        """Store it, then look at the clock."""
+        """Commit, then note the age of each trade."""
         committed = super().commit(batch)
         now_ms = time.time_ns() / 1e6
         _lags_ms.extend(now_ms - trade.traded_at_ms for trade in batch.trades)

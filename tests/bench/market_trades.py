@@ -1,4 +1,4 @@
-"""Prints by the hundred thousand: 3,000 tokens, a few of them hot, as in real life."""
+"""Many generated trades of 3,000 tokens, a few of them busy, as on the exchange."""
 
 import random
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _made(
 
 
 def on_two_feeds(trades: list[Trade], *, apart: int = 200) -> Iterator[Trade]:
-    """Give every trade twice, the second time so many trades later."""
+    """Yield every trade twice, the second time so many trades later."""
     for number, trade in enumerate(trades):
         yield trade
         if number >= apart:

@@ -1,6 +1,6 @@
-"""The daemon that a good engineer writes in an afternoon: asyncio, websockets, a queue, COPY.
+"""A simple recorder, as written in an afternoon: asyncio, websockets, a queue, COPY.
 
-No journal, no validation, no second feed, no resubscription; what waits, waits in memory.
+No journal, no validation, no second feed, no resubscription; its queue is in memory.
 It is the rival of `end_to_end`, and it is what most recorders look like.
 """
 
@@ -38,8 +38,8 @@ async def listen(url: str, tokens: list[str], rows: "asyncio.Queue[Row]") -> Non
             if "last_trade_price" not in message:
                 continue
             now = datetime.now(UTC)
-            told = json.loads(message)
-            for event in told if isinstance(told, list) else [told]:
+            decoded = json.loads(message)
+            for event in decoded if isinstance(decoded, list) else [decoded]:
                 if event["event_type"] == "last_trade_price":
                     rows.put_nowait(row_of(event, now))
 
@@ -60,7 +60,7 @@ def row_of(event: dict[str, str], now: datetime) -> Row:
 
 
 async def write(dsn: str, rows: "asyncio.Queue[Row]") -> None:
-    """Copy what waits, again and again."""
+    """Copy what is queued, forever."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(TABLE)
     while True:

@@ -15,7 +15,7 @@ SECONDS = "12"
 
 
 def measure(rivalry: Rivalry, folder: Path, _: int) -> Findings:
-    """Look at the tracker 200 times a second while it is at saturation."""
+    """Sample the tracker 200 times a second while it is saturated."""
     findings = Findings()
     if not rivalry.has("py-spy"):
         findings.absent.append("py-spy: not installed")
@@ -43,6 +43,6 @@ def measure(rivalry: Rivalry, folder: Path, _: int) -> Findings:
         stored(dsn, rows=2 * TRADES, within_s=WITHIN_S)
         if spy.wait(60):
             findings.absent.append("py-spy: it may not look at other processes here")
-        else:  # where it was measured is nobody's business
+        else:  # leaves out the path of the machine
             FLAMES.write_text(FLAMES.read_text().replace(f"{ROOT.resolve()}/", ""))
     return findings

@@ -1,4 +1,4 @@
-"""The tracker's reactor and skimmer as a reader."""
+"""Reactor and skimmer of the tracker as a reader."""
 
 import threading
 
@@ -18,17 +18,17 @@ def main() -> None:
     def on_frames(_: int, frames: tuple[bytes, ...]) -> None:
         for raw in frames:
             reading.take(raw)
-        line.handled(sum(map(len, frames)))
+        connection.handled(sum(map(len, frames)))
 
-    line = reactor.adopt(
+    connection = reactor.adopt(
         opened,
         FrameSkimmer(markers=(b"last_trade_price",)),
         on_frames=on_frames,
         on_end=lambda _reason, _detail: ended.set(),
     )
-    line.send_text(reading.subscription)
+    connection.send_text(reading.subscription)
     ended.wait()
-    raise SystemExit("the line ended before the last trade")
+    raise SystemExit("the connection ended before the last trade")
 
 
 if __name__ == "__main__":

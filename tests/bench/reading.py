@@ -1,7 +1,7 @@
 """What all readers of the benchmark have in common: its command line, its clock, its report.
 
-All readers filter by the same bytes before they decode, unless their library
-gives nobody a look at the bytes.
+All readers filter by the same bytes before they decode, unless their library does not
+provide the bytes.
 """
 
 import argparse
@@ -29,7 +29,7 @@ decode = msgspec.json.Decoder(Print | list[Print]).decode
 
 
 class Reading:
-    """One reader's task, from the subscription to the last trade.
+    """The task of a reader, from the subscription to the last trade.
 
     Attributes:
         url: Where to listen.

@@ -1,6 +1,6 @@
-"""The venv of the rivals, made when it is wanted, and kept.
+"""The venv of the rivals, made when needed, and kept.
 
-Each rival is installed by itself: one that cannot be is named, and the others run.
+Each rival is installed by itself: one that cannot be installed is named, and the others run.
 """
 
 import json
@@ -39,23 +39,23 @@ _LIST = (
 
 @dataclass
 class Rivalry:
-    """Who is there to compare with.
+    """The rivals that are installed.
 
     Attributes:
         versions: Of what is installed, by name.
-        absent: What could not be installed, and the last line that pip said about it.
+        absent: What could not be installed, and the last line of the output of pip.
     """
 
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Return whether a package is there."""
+        """Return whether a package is installed."""
         return name in self.versions
 
 
 def gather() -> Rivalry:
-    """Make the venv if need be and install who is missing."""
+    """Make the venv if needed and install the missing packages."""
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     rivalry = Rivalry(versions=_versions())
@@ -79,12 +79,12 @@ def gather() -> Rivalry:
             check=False,
         )
         if said.returncode:
-            rivalry.absent[package] = (said.stderr.strip().splitlines() or ["no word"])[-1]
+            rivalry.absent[package] = (said.stderr.strip().splitlines() or ["no message"])[-1]
     rivalry.versions = _versions()
     return rivalry
 
 
 def _versions() -> dict[str, str]:
-    told = subprocess.run([str(PYTHON), "-c", _LIST], capture_output=True, text=True, check=True)
-    found: dict[str, str] = json.loads(told.stdout)
+    done = subprocess.run([str(PYTHON), "-c", _LIST], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
     return found

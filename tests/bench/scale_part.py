@@ -107,7 +107,7 @@ def run(server: Server, folder: Path, size: Size, *, trades: float = 0.02) -> Se
 
 
 def measure(_: Rivalry, folder: Path, turns: int) -> Findings:
-    """Grow; the first size that is promised runs once more when there is time for it."""
+    """Run all sizes; the first promised one once more when there is time for it."""
     findings = Findings()
     seen: list[Seen] = []
     with served() as server:

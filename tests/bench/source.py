@@ -1,4 +1,4 @@
-"""A WebSocket server that pours ready-made bytes into every socket that subscribes.
+"""A WebSocket server that sends prepared bytes to every socket that subscribes.
 
 It costs little itself: the bytes stand in one buffer, and each send takes a
 quarter of a MiB of it. Blocking, one connection after the other.
@@ -32,7 +32,7 @@ def upgrade(head: bytes) -> bytes:
 
 
 def welcome(sock: socket.socket) -> None:
-    """Shake hands and wait for the subscription."""
+    """Complete the handshake and wait for the subscription."""
     head = b""
     while b"\r\n\r\n" not in head:
         more = sock.recv(4096)
@@ -45,7 +45,7 @@ def welcome(sock: socket.socket) -> None:
 
 
 def pour(sock: socket.socket, pieces: Iterator[memoryview]) -> None:
-    """Send all of it, then wait until the reader has gone."""
+    """Send all of it, then wait for the end of the reader."""
     for piece in pieces:
         sock.sendall(piece)
     while sock.recv(1 << 16):
@@ -86,7 +86,7 @@ def main() -> None:
                 welcome(sock)
                 pour(sock, _pieces(mix, last, asked.times))
             except OSError:
-                pass  # the reader ends as it likes
+                pass  # the reader may end in any way
 
 
 if __name__ == "__main__":

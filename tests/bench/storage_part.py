@@ -1,7 +1,7 @@
 """Storage: bytes a trade costs in its table and all indexes, beside the naive schema of text.
 
-The naive schema is that of `ordinary.py`; beside it stands what the unique key adds
-that it would need to be told twice without harm. With TRACKER_TEST_TIMESCALE_URL
+The naive schema is that of `ordinary.py`; beside it is what the unique key adds that it
+would need to reject duplicates. With TRACKER_TEST_TIMESCALE_URL
 also after compression.
 """
 

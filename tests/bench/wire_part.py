@@ -1,6 +1,6 @@
 """Wire: frames a reader takes in one second of its processor time.
 
-A server pours the same 20,000 frames again and again through one loopback socket,
+A server sends the same 20,000 frames repeatedly through one loopback socket,
 as fast as the reader takes them. Measured is the processor time of the reader's
 process, from its subscription to the last trade.
 """
@@ -31,7 +31,7 @@ RIVALS = {
     "polyws": ("read_polyws.py", "polyws", 1, ()),
     "polypulse": ("read_polypulse.py", "polypulse", 1, ()),
 }
-"""Name → script, package, how often the frames are sent, what else it is told."""
+"""Name → script, package, how often the frames are sent, more arguments."""
 
 
 class Course:
@@ -89,7 +89,7 @@ class Course:
 
 
 def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
-    """Run everyone in turn; with TLS only those who are near."""
+    """Run all in turns; with TLS only the fastest."""
     course = Course(folder)
     findings = Findings()
     ours = Path(sys.executable), "read_ours.py"

@@ -1,4 +1,4 @@
-"""`make fuzz SECONDS=600`: throw damaged inputs at everything that strangers can send us.
+"""`make fuzz SECONDS=600`: damaged inputs for everything that comes from outside.
 
 Hypothesis makes them, out of good ones and of nothing, with another seed in each
 round. Ends with a line a target and 0, or with the smallest input that crashes
@@ -66,12 +66,12 @@ class Run:
         }
 
     def round(self, number: int) -> None:
-        """Return each target a round of inputs that only this number gives."""
+        """Give each target a round of inputs; the number decides them."""
         for name in self.targets:
             self.play(name, number)
 
     def play(self, name: str, number: int) -> None:
-        """Return one target its round."""
+        """Give one target its round."""
         target, seeds = self.targets[name]
 
         @seed(number)
@@ -91,7 +91,7 @@ class Run:
 
 
 def main() -> int:
-    """Run for as long as the command line says; give the exit code."""
+    """Run for the given time; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -105,7 +105,7 @@ def main() -> int:
             run.round(number)
             number += 1
             memory.append(memory_bytes())
-    settled = memory[len(memory) // 4]  # by then everything that is kept once is there
+    settled = memory[len(memory) // 4]  # by then all caches are filled
     for name, count in run.count.items():
         print(f"{name:8} {count:9,} inputs, no crash")  # noqa: T201 - as above
     grown = max(memory) - settled

@@ -1,4 +1,4 @@
-"""Targets: each takes bytes that a stranger sent, and must neither raise nor keep too much.
+"""Targets: each takes bytes from outside, and must neither raise nor keep too much.
 
 What a target may raise is caught inside it; whatever comes out is a crash.
 """
@@ -123,14 +123,14 @@ def boards(data: bytes) -> None:
 
 @contextlib.contextmanager
 def http() -> Iterator[Target]:
-    """Return a target that answers an HTTP question with the bytes."""
-    said = b""
-    with Peer(lambda _request, _ended: [said]) as peer:
+    """Yield a target that answers an HTTP request with the bytes."""
+    answer = b""
+    with Peer(lambda _request, _ended: [answer]) as peer:
         client = Http("fuzz", deadline_s=2.0, max_bytes=CAP)
 
         def target(data: bytes) -> None:
-            nonlocal said
-            said = data
+            nonlocal answer
+            answer = data
             with contextlib.suppress(SourceUnavailable):
                 assert len(client.get(peer.url)) <= CAP
 
@@ -140,7 +140,7 @@ def http() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def status() -> Iterator[Target]:
-    """Return a target that sends the bytes to a status socket as a question."""
+    """Yield a target that sends the bytes to a status socket as a request."""
     document = json.dumps(health()).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.sock"
@@ -154,7 +154,7 @@ def status() -> Iterator[Target]:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     peer.sendall(data)
                     peer.shutdown(socket.SHUT_WR)
-                with contextlib.suppress(ConnectionResetError):  # we said more than it reads
+                with contextlib.suppress(ConnectionResetError):  # more was sent than it reads
                     reply = b"".join(iter(lambda: peer.recv(65536), b""))
                     assert ("error" in json.loads(reply)) != (reply[:-1] == document)
             assert len(data) > LONGEST_REQUEST or served.alive_at
@@ -180,7 +180,7 @@ def http_seeds() -> list[bytes]:
 
 
 def status_seeds() -> list[bytes]:
-    """Return questions to the status socket."""
+    """Return requests to the status socket."""
     return [
         b'{"get": "health"}\n',
         b'{"get": "health"}',

@@ -1,4 +1,4 @@
-"""A short fuzz of everything that strangers can send; `make fuzz SECONDS=600` is the long one."""
+"""A short fuzz of everything that comes from outside; `make fuzz SECONDS=600` is the long one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

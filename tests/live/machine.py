@@ -106,7 +106,7 @@ class Machine:
         self.until(lambda: self.run("systemctl", "is-system-running").stdout == "running\n")
 
     def halt(self) -> None:
-        """End PID 1, and with it everything."""
+        """End PID 1, and with it all processes."""
         if self._unshare is not None:
             self._unshare.kill()
             self._unshare.wait(LIMIT_S)
@@ -135,7 +135,7 @@ class Machine:
         return int(self.show("MainPID"))
 
     def again(self, pid: int) -> int:
-        """Wait until the unit is active with another process than this one; give its pid."""
+        """Wait until the unit is active with another process than this one; return its pid."""
         self.until(
             lambda: (
                 self.show("ActiveState") == "active" and self.show("MainPID") not in ("0", str(pid))
@@ -145,7 +145,7 @@ class Machine:
 
     @contextlib.contextmanager
     def breakable(self, target: str, root: str = INSTALLED) -> Iterator[str]:
-        """Have the unit run a tracker of which a method hangs once the file given here exists."""
+        """Let the unit run a tracker whose method hangs once the yielded file exists."""
         folder, fuse = "/run/systemd/system/tracker.service.d", "/run/fuse"
         script = f"{root}/{SABOTAGE.relative_to(ROOT)}"
         command = (
@@ -163,7 +163,7 @@ class Machine:
             self.run("systemctl", "daemon-reload")
 
     def log(self) -> str:
-        """Return what the tracker has said so far."""
+        """Return the log of the tracker so far."""
         file = self._place / "log/tracker"
         return file.read_text(errors="replace") if file.exists() else ""
 

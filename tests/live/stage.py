@@ -30,7 +30,7 @@ _clock = threading.Event()
 
 
 def until(what: str, condition: Callable[[], Any], *, within_s: float = 30.0) -> Any:
-    """Ask again and again until the answer is true; fail after the deadline."""
+    """Check repeatedly until the condition is true and return its value; fail at the deadline."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         found = condition()
@@ -46,7 +46,7 @@ def as_url(dsn: str) -> str:
 
 
 class Process:
-    """A child of the test; ends with it."""
+    """A child process of the test."""
 
     def __init__(self, name: str, arguments: list[str], env: dict[str, str], log: Path) -> None:
         self._log = log
@@ -112,7 +112,7 @@ class Stage:
         return process
 
     def admin(self, what: str, **said: object) -> None:
-        """Ask the simulator for a fault or another rate, now."""
+        """Send a request to the admin interface of the simulator."""
         request = urllib.request.Request(  # noqa: S310 - the simulator's own loopback address
             f"{self.urls['admin_url']}/{what}", data=json.dumps(said).encode()
         )
@@ -140,7 +140,7 @@ class Stage:
         }
 
     def status(self) -> dict[str, Any]:
-        """Return the status document, or an empty one while nobody answers."""
+        """Return the status document, or an empty one while the tracker does not answer."""
         with contextlib.suppress(status.Unreachable):
             return status.ask(self.socket)
         return {}
@@ -170,7 +170,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(folder: Path, dsn: str) -> Iterator[Stage]:
-    """Return a stage that leaves no process behind."""
+    """Yield a stage; end its processes at the end."""
     found = Stage(folder, dsn)
     try:
         yield found

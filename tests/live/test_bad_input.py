@@ -22,7 +22,7 @@ def scene(tmp_path: Path) -> Iterator[Stage]:
 
 
 def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
-    """Run the tracker to its end; give (code, standard output, standard error)."""
+    """Run the tracker to its end; return (code, standard output, standard error)."""
     env = {"TRACKER_STATE_DIR": str(scene.folder / "state"), **settings}
     process = Process("tracker", list(arguments), env, scene.folder / "errors")
     output = process.process.stdout

@@ -1,4 +1,4 @@
-"""`tracker --demo` plays, judges itself, says so in one line, and goes on where it left off."""
+"""`tracker --demo` runs, compares the result, reports it in one line, and continues next time."""
 
 import json
 import os

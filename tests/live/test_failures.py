@@ -1,4 +1,4 @@
-"""A bug in any handler of any actor kills that actor, is told, and costs nothing that was taken."""
+"""A bug in any handler ends that actor and is reported; no acknowledged trade is lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ EACH = [(name, kind) for name, make in CHILDREN.items() for kind in make()[0].ha
 
 
 def any_message(kind: type[Message]) -> Message:
-    """Return a message of a kind; nobody looks into it."""
+    """Return a message of a kind; its fields are not read."""
     needed = [field.encode_name for field in msgspec.structs.fields(kind) if field.required]
     return kind(**dict.fromkeys(needed))
 
@@ -99,16 +99,16 @@ def launch(actor: BaseActor) -> "pykka.ActorRef[Any]":
 
 
 class Ended:
-    """Hears when the last word is told."""
+    """Set when an actor reports its death."""
 
     def __init__(self, box: Box) -> None:
-        self.told = threading.Event()
-        self._tell, box.tell = box.tell, self._hear  # type: ignore[method-assign] # a tap
+        self.reported = threading.Event()
+        self._tell, box.tell = box.tell, self._receive  # type: ignore[method-assign] # a tap
 
-    def _hear(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         self._tell(message)
         if isinstance(message, ChildDied):
-            self.told.set()
+            self.reported.set()
 
 
 @pytest.fixture(autouse=True)
@@ -132,8 +132,8 @@ def test_a_bug_in_this_handler_ends_one_actor_and_is_reported(
     ref = launch(actor)
     ref.tell(any_message(kind))
     if kind in GATHERED:
-        ref.tell(Flush())  # as the clock does; what is gathered wakes nobody
-    assert ended.told.wait(WAIT_S)
+        ref.tell(Flush())  # as the clock does; a gathered message does not wake the actor
+    assert ended.reported.wait(WAIT_S)
 
     death = box.last(ChildDied)
     assert (death.child, death.incarnation) == (actor.child, actor.incarnation)
@@ -159,7 +159,7 @@ def test_a_bug_in_this_handler_of_the_supervisor_ends_the_process(kind: type[Mes
     ref = launch(house.actor)
     ref.tell(any_message(kind))
     if kind is ConnectionReport:
-        ref.tell(any_message(GetHealth))  # a report wakes nobody, a question does
+        ref.tell(any_message(GetHealth))  # a report does not wake the actor, a request does
     assert over.wait(WAIT_S)
 
     assert house.fatal == [(70, "the supervisor died: ZeroDivisionError: a bug of ours")]
@@ -179,11 +179,11 @@ def test_what_the_supervisor_cannot_survive_ends_the_process_with_its_own_code(
     assert house.fatal == [(74, "the disk is gone")]
 
 
-# ------------------------------------------------------------- a whole household
+# ------------------------------------------------------------ actors together
 
 
 class House(test_supervision.House):
-    """A household in which one kind of message is handled by a bug, some times."""
+    """Actors of which one handles one kind of message by a bug, some times."""
 
     def __init__(self, journal: Journal, child: str, kind: type[Message], *, times: int) -> None:
         self._child, self._kind = child, kind
@@ -240,7 +240,7 @@ Spoilt = Callable[..., House]
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> Iterator[Spoilt]:
-    """Return what makes a household with a bug; all of it ends with the test."""
+    """Return a function that starts actors with a bug; all are stopped after the test."""
     made: list[tuple[House, Journal]] = []
 
     def make(child: str, kind: type[Message], *, times: int = 1) -> House:
@@ -276,7 +276,7 @@ def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: typ
 
 def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -> None:
     house = spoilt("writer", ReadJournal)
-    house.recorder._in_flight = InFlight(0)  # everything is too much to be told
+    house.recorder._in_flight = InFlight(0)  # no message is small enough to be sent with its trades
     line = house.listen()
     house.say(line, a_trade("11", at_ms=at(1)))
     house.until(lambda: house.left == 0)
@@ -387,7 +387,7 @@ def test_trades_of_a_replaced_connection_are_stored_when_it_wakes(
 
     house.until(lambda: len(ends()) == 2)
 
-    # The supervisor's word comes first, so the late one has no say about coverage.
+    # The supervisor closed coverage first, so the late end changes nothing of it.
     assert [end.until_ns is None for end in ends()] == [True, False]
     assert line.ended is not None
     assert house.health().restarts.children == {SLOT: 1}

@@ -25,7 +25,7 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
 
 @contextmanager
 def closed(server: Server, database: str) -> Iterator[None]:
-    """Have the database let nobody in, for as long as the context lasts."""
+    """Let the database reject all connections until exit."""
     command = f'alter database "{name_of(database)}" allow_connections '
     do(server.dsn, command + "false")
     try:

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the tracker's metrics and works out the alerts."""
+"""A real Prometheus scrapes the metrics of the tracker and evaluates the alerts."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def metrics() -> Iterator[Metrics]:
 
 @pytest.fixture
 def ask(metrics: Metrics, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
-    """Run Prometheus with our rules; give what asks its API until it has an answer."""
+    """Run Prometheus with the shipped rules; yield a function that queries it until it answers."""
     port = _free_port()
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -77,7 +77,7 @@ def ask(metrics: Metrics, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
             answer = found.get("result") or found.get("groups")
             if answer:
                 return answer
-            time.sleep(0.2)  # the only way to ask again; the deadline above ends it
+            time.sleep(0.2)  # polling is the only way; the deadline above ends it
         pytest.fail(f"no answer to {path}: {(tmp_path / 'log').read_text()}")
 
     yield get

@@ -1,4 +1,4 @@
-"""From its first second on a tracker can say how it is."""
+"""A tracker answers status requests from its first second on."""
 
 import contextlib
 import os
@@ -64,7 +64,7 @@ def test_its_database_may_use_all_processors(scene: Stage) -> None:
     scene.simulator("--markets", "4")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         state = Path(place) / "state"
-        Path(place).chmod(0o711)  # a server of its own user's must get in
+        Path(place).chmod(0o711)  # the database server runs as another user
         with manager(scene.folder) as (listener, told_to):
             tracker = scene.tracker(
                 NOTIFY_SOCKET=told_to, TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state)

@@ -54,7 +54,7 @@ def as_row(event: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def replayed(scene: Stage, *folders: Path, expected: int) -> list[tuple[Any, ...]]:
-    """Have the simulator serve these folders; give what the tracker stored, sorted."""
+    """Let the simulator serve these folders; return what the tracker stored, sorted."""
     scene.simulator(*(word for folder in folders for word in ("--replay", str(folder))))
     tracker = scene.tracker()
     scene.until_status(
@@ -80,7 +80,7 @@ def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path
 @pytest.mark.parametrize(
     "folders",
     [
-        # A made-up payload gives a third token to a real condition; a market has two.
+        # A synthetic payload has a third token for a real condition; a market has two.
         ("nautilus_trader/ws",),
         (
             "nautilus_trader/ws_legacy_2024",

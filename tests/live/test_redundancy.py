@@ -1,4 +1,4 @@
-"""Silence, missed tokens and handovers against the simulator; judged trade by trade.
+"""Silence, missed tokens and handovers against the simulator, compared trade by trade.
 
 Trades begin when every token is listened to, so whatever is absent was lost.
 """
@@ -52,7 +52,7 @@ class Play:
         scene.admin("rates", trades_per_second=trades)
 
     def ended(self, reason: str) -> set[str]:
-        """Return the connections of which a life ended for this reason."""
+        """Return the connections that ended for this reason."""
         lines = self.tracker.events()
         return {
             line["child"]
@@ -70,7 +70,7 @@ class Play:
         return list(found["connections"] if isinstance(found, dict) else found)
 
     def end(self) -> Judgement:
-        """Let what is under way arrive, stop in order, judge."""
+        """Wait until all trades arrived, stop cleanly, and compare."""
         self.scene.admin("rates", trades_per_second=0)
         ended = datetime.now(UTC)
         self.scene.until_status(
@@ -83,7 +83,7 @@ class Play:
         return judge(self.scene.ledger, self.scene.dsn)
 
     def _prove(self, moment: datetime) -> None:
-        """Wait until every connection has proven that it heard everything up to a moment."""
+        """Wait until every connection has proven that it received everything up to a moment."""
         query = "select count(*) from epochs where closed_seq is null and proven_until < %s"
         until("all is proven", lambda: self._ask(query, moment) == 0)
         self.gaps = self._gaps(moment)
@@ -170,7 +170,7 @@ def test_a_missed_token_is_found_by_the_other_feed_and_resubscribed(scene: Stage
     play = Play(scene, trades=300, redundancy=2)
     play.scene.admin("fault", kind="miss_token", count=1)
     until(
-        "the connection takes back what it claimed",
+        "the connection withdraws its coverage",
         lambda: any(line["event"] == "tokens_missed" for line in play.tracker.events()),
         within_s=15,
     )
@@ -188,7 +188,7 @@ def test_exchange_silence_is_reported_and_reconnects_nothing(
     play = Play(scene, trades=100, redundancy=2)
     play.scene.admin("fault", kind="freeze_all", seconds=12)
     scene.until_status(
-        "it is told apart from ours",
+        "it is reported as exchange silence",
         lambda found: "exchange_silent" in found["codes"],
         within_s=SILENCE_S + 5,
     )

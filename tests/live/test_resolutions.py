@@ -1,4 +1,4 @@
-"""Half a minute of tests/chaos/resolutions.py: markets end in every way, and a kill in between."""
+"""Half a minute of tests/chaos/resolutions.py: markets end in every way, with a kill in between."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SIGTERM at bad moments: the tracker ends within its deadlines, with a code and no traceback."""
+"""SIGTERM at any moment: the tracker ends within its deadlines, with a code and no traceback."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
 
 
 def terminated(tracker: Process, *, times: int = 1) -> tuple[int, float]:
-    """Ask the tracker to end; give its exit code and how long that took."""
+    """Send SIGTERM; return the exit code and how long the stop took."""
     began = time.monotonic()
     for _ in range(times):
         with contextlib.suppress(ProcessLookupError):
@@ -54,7 +54,7 @@ def flowing(scene: Stage, tracker: Process) -> None:
 
 @pytest.fixture
 def silent_url() -> Iterator[str]:
-    """Return the address of a source that takes every question and never answers."""
+    """Yield the address of a source that accepts every request and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -70,7 +70,7 @@ def test_a_start_can_be_stopped_at_any_moment_and_leaves_nothing_half_done(
         _pace.wait(after_s)
         code, took = terminated(tracker)
 
-        # Before the first line of ours is read, the signal ends it as it does any program.
+        # Before the first line of the script runs, the signal ends it like any program.
         assert code in (0, -signal.SIGTERM)
         assert took < CALM_S
         assert "Traceback" not in tracker.log_text()
@@ -83,7 +83,7 @@ def test_a_start_with_the_embedded_database_can_be_stopped(scene: Stage) -> None
     scene.simulator(*LIVELY)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         state = Path(place) / "state"
-        Path(place).chmod(0o711)  # a server of its own user's must get in
+        Path(place).chmod(0o711)  # the database server runs as another user
         tracker = scene.tracker(TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state))
         until("its database is being made", (state / "postgres" / "data").exists)
         code, took = terminated(tracker)

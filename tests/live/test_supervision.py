@@ -1,6 +1,6 @@
-"""Real actors in real threads, a real journal: who crashes is born again and nothing is lost.
+"""Real actors in real threads, a real journal: an actor that dies is restarted, nothing is lost.
 
-Time is what the test tells; every wait has a deadline.
+The test sets the time; every wait has a deadline.
 """
 
 import threading
@@ -65,7 +65,7 @@ class Dialler(FakeDialler):
 
 
 class BuggyStore(FakeStore):
-    """A database whose driver breaks in a way that nobody foresaw."""
+    """A database whose driver raises an unexpected exception."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,11 +150,11 @@ class House:
                     line.last_byte_at = line.last_data_at = self.now
             self.supervisor.tell(Tick(now=self.now, wall_ns=self.wall_ns))
             self.writer.tell(Flush())
-            self.supervisor.ask(GetListening(), timeout_s=WAIT_S)  # it keeps up with time
+            self.supervisor.ask(GetListening(), timeout_s=WAIT_S)  # it has handled the Tick
             self.pace.wait(0.01)
 
     def listen(self) -> FakeSocket:
-        """Have one market listened to; return the socket of its connection."""
+        """Let one market be listened to; return the socket of its connection."""
         self.supervisor.tell(added(1))
         sockets = self.diallers[SLOT].sockets
         self.until(lambda: sockets and sockets[-1].sent)
@@ -173,7 +173,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """Return actors that have just been started; end them all."""
+    """Yield actors that have just been started; stop all at the end."""
     journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
     made = House(journal)
     yield made
@@ -202,7 +202,7 @@ def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
     house.store.bugs = 1
     house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
     house.until(lambda: house.store.bugs == 0)
-    for number in range(2, 40):  # told to nobody, or to whoever lives by then
+    for number in range(2, 40):  # received by no writer, or by the restarted one
         house.say(line, a_trade("12", at_ms=at(number)))
     house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
     house.until(lambda: house.store.watermark == house.journal.next_seq)

@@ -1,4 +1,4 @@
-"""The unit under a real systemd: started, hung, crashed, misconfigured, stopped, asked."""
+"""The unit under a real systemd: started, hung, crashed, misconfigured, stopped, queried."""
 
 import json
 from collections.abc import Iterator
@@ -57,10 +57,10 @@ def test_instances_with_shares_of_the_work_run_beside_each_other(machine: Machin
         for number in (1, 2):
             place = f"/run/tracker-{number}-2/tracker.sock"
             assert machine.run(*STATUS, "--socket", place).returncode == 1
-            told = machine.run(
+            shown = machine.run(
                 "systemctl", "show", names[number - 1], "-p", "Environment", "--value"
             ).stdout
-            assert f"TRACKER_SHARD={number}/2" in told.split()
+            assert f"TRACKER_SHARD={number}/2" in shown.split()
     finally:
         machine.run("systemctl", "stop", *names)
 

@@ -1,4 +1,4 @@
-"""The whole tracker against the simulator, as processes; ledger and database judged row by row."""
+"""The whole tracker against the simulator, as processes; every row is compared."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def stored(document: dict[str, Any]) -> int:
 
 
 def end(scene: Stage, simulator: Process, tracker: Process) -> Judgement:
-    """Stop in order and judge."""
+    """Stop cleanly and compare."""
     assert tracker.stop() == 0
     assert simulator.stop() == 0
     return judge(scene.ledger, scene.dsn)

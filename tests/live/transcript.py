@@ -1,4 +1,4 @@
-"""What a machine said, as blocks of a page: commands with their answers, lines of the log."""
+"""The output of a machine as blocks of a page: commands with their answers, lines of the log."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def quiet(machine: Machine, command: str) -> None:
 
 
 def shell(machine: Machine, *lines: str) -> str:
-    """Return what one shell says to these lines, as a block."""
+    """Return these lines and the answers of one shell to them, as a block."""
     said = [f"cd {SOURCE}; exec 2>&1; export LC_ALL=C.UTF-8"]
     for line in lines:
         said += [f"printf '\\036'; {{\n{line}\n}}; printf '\\037%d' $?"]
@@ -34,13 +34,13 @@ def shell(machine: Machine, *lines: str) -> str:
 
 
 def mark(machine: Machine) -> str:
-    """Return where the log stands now."""
+    """Return the present end of the log."""
     done = machine.run("journalctl", "-u", "tracker", "--lines=1", "--output=json", "--no-pager")
     return str(json.loads(done.stdout)["__CURSOR"])
 
 
 def told(machine: Machine, mark: str) -> str:
-    """Return what the log has said since then, as a block."""
+    """Return the lines of the log since then, as a block."""
     since = [f"--after-cursor={mark}"] if mark else []
     done = machine.run(
         "journalctl", "_SYSTEMD_UNIT=tracker.service", "+", "UNIT=tracker.service", *since,
@@ -51,7 +51,7 @@ def told(machine: Machine, mark: str) -> str:
 
 
 def _plain(lines: list[str]) -> Iterator[str]:
-    """Tell JSON in words; leave out the outer frames of stacks."""
+    """Turn JSON into a readable line; leave out the outer frames of stacks."""
     frames = 0
     for line in lines:
         if line.startswith("{"):

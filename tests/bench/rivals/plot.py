@@ -1,4 +1,4 @@
-"""Draws the ratios, and how the tracker grows, as one SVG."""
+"""Draw the ratios, and the growth of the tracker, as one SVG."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "bench"  # the same picture gives the same bytes
+mpl.rcParams["svg.hashsalt"] = "bench"  # the same picture always has the same bytes
 mpl.rcParams["svg.fonttype"] = "none"
 from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
 
 
 def ratios(axes: Any, figures: list[dict[str, Any]]) -> None:
-    """Draw ours by the rival, and what is wanted."""
+    """Draw tracker by rival, and the wanted ratio."""
     rows = [figure for figure in figures if figure["ratio"] and figure["wanted"]]
     rows.reverse()
     places = range(len(rows))
@@ -44,13 +44,13 @@ def growth(axes: Any, rows: list[dict[str, float]]) -> None:
 
 
 def main() -> None:
-    told = json.load(sys.stdin)
-    if told["growth"]:
+    found = json.load(sys.stdin)
+    if found["growth"]:
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
-        growth(right, told["growth"])
+        growth(right, found["growth"])
     else:  # the part that grows did not run
         figure, left = plt.subplots(figsize=(7, 3.6))
-    ratios(left, told["figures"])
+    ratios(left, found["figures"])
     figure.tight_layout()
     figure.savefig(sys.argv[1], metadata={"Date": None})
 

@@ -1,4 +1,4 @@
-"""polymarket-client, Polymarket's own: it decodes every message, and lets nobody filter."""
+"""polymarket-client, Polymarket's own: it decodes every message and offers no filter."""
 
 import asyncio
 import dataclasses

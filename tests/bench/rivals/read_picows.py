@@ -8,8 +8,8 @@ import uvloop
 from tests.bench.reading import MARKER, Reading
 
 
-class Ear(picows.WSListener):  # type: ignore[misc]  # not installed where this is checked
-    """Hears frames. A copy of each payload is the least that its API lets one search."""
+class Listener(picows.WSListener):  # type: ignore[misc]  # not installed where this is checked
+    """Reads frames. Its API offers no search of a payload without a copy."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -25,7 +25,7 @@ class Ear(picows.WSListener):  # type: ignore[misc]  # not installed where this 
 
 async def read(reading: Reading) -> None:
     transport, _ = await picows.ws_connect(
-        lambda: Ear(reading), reading.url, ssl_context=reading.tls
+        lambda: Listener(reading), reading.url, ssl_context=reading.tls
     )
     await transport.wait_disconnected()
 
