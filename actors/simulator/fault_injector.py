@@ -238,7 +238,7 @@ class FaultInjector:
 
     def _token(self, one: Connection) -> str:
         """Choose a token of a connection, one of the busiest that still trade if there is one."""
-        # A token missed on every connection could not be told from a quiet one.
+        # A token missed on every connection would look like a quiet one.
         missed = {token for other in self._channel.connections.values() for token in other.missed}
         held = sorted(one.tokens - missed) or sorted(one.tokens)
         markets = {token: self._markets.by_token[token][0] for token in held}

@@ -105,7 +105,7 @@ class Lifetime:
     Attributes:
         announced: `new_market` is broadcast; 0 when it existed before the run.
         trades: The first trade may come.
-        ends: The last trade may come; also what `endDate` says.
+        ends: The last trade may come; also shown as `endDate`.
         stages: (when, UMA status, proposed side or None), in order.
         closed: Sources show the market as closed, after their lag.
         reported: The payout is on the chain and final.

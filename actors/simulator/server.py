@@ -158,11 +158,11 @@ class Server:
 
     async def _rpc(self, request: web.Request) -> web.Response:
         try:
-            asked = msgspec.json.decode(await request.read())
+            call = msgspec.json.decode(await request.read())
         except msgspec.DecodeError:
             error = {"code": -32700, "message": "parse error"}
             return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
-        answer = chain_answer(self._markets, asked, self._wall(), lie=self._lies("chain"))
+        answer = chain_answer(self._markets, call, self._wall(), lie=self._lies("chain"))
         return _json(200, answer)
 
     # -- market channel -----------------------------------------------------
