@@ -66,7 +66,7 @@ def rejecting(scene: Scene) -> None:
             f"alter role {role} connection limit 0",
             f"alter role {role} connection limit -1",
         ),
-        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to trades"),
+        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to prints"),
         ("57P01", "select 1", "select 1"),
     )
     reasons = []
