@@ -52,6 +52,8 @@ class Address:
         """Put a message into the actor's mailbox; drop it when the actor is not running."""
         ref = self._ref
         if ref is not None:
+            # Pykka tests whether the actor lives and then puts: a message may still be lost between
+            # the two without an error. Nothing relies on its arrival.
             with contextlib.suppress(pykka.ActorDeadError):
                 ref.tell(message)
 
@@ -76,6 +78,8 @@ class Address:
         if ref is None:
             raise TimeoutError("nobody is there to answer")
         try:
+            # Never without a timeout: a question that is put behind the end of
+            # an actor gets no answer.
             return ref.ask(question, timeout=timeout_s)
         except (pykka.Timeout, pykka.ActorDeadError) as exc:
             raise TimeoutError("no answer in time") from exc
@@ -137,21 +141,28 @@ class BaseActor(pykka.ThreadingActor):
 
         A `Queue` wakes through conditions written in Python; thousands of actors wake often.
         """
+        # Without a bound: on a full inbox Pykka's `ask` and `stop` block whatever their timeout.
+        # Senders are bounded instead.
         inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         return inbox
 
     def _start_actor_loop(self) -> None:
         """Start the thread; unregister the actor when the system has no thread left."""
+        # Not from `on_start`: an error there would end the actor without calling any hook.
         if self.first is not None:
             self.actor_ref.tell(self.first)
         thread = self._thread()
         try:
             thread.start()
         except RuntimeError:
+            # Pykka registers before it starts the thread. Left there, the actor would seem alive,
+            # and `stop_all` would wait for it for ever.
             pykka.ActorRegistry.unregister(self.actor_ref)
             raise
 
     def _thread(self) -> threading.Thread:
+        # A daemon: a thread that hangs in a call of the system must not keep
+        # the process from ending.
         return threading.Thread(target=self._actor_loop, name=self.child, daemon=True)
 
     def on_receive(self, message: Any) -> Any:
@@ -173,6 +184,8 @@ class BaseActor(pykka.ThreadingActor):
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         """Report the unexpected error to the supervisor, then release what the actor holds."""
+        # Pykka calls this only for messages that were told: an error during `ask` goes to the
+        # asker, and the actor goes on. By now the actor counts as dead already.
         self.supervisor.tell(
             ChildDied(
                 child=self.child,
@@ -182,6 +195,7 @@ class BaseActor(pykka.ThreadingActor):
                 exit_code=getattr(exception_type, "exit_code", None),
             )
         )
+        # Pykka itself calls `on_stop` after an orderly stop only.
         self.on_stop()
 
 
@@ -210,6 +224,7 @@ class BatchingMailbox:
         self._waiting.append(envelope)
         urgent = type(envelope.message) not in self._deferrable
         # Signal after the append: an owner that wakes too early looks again, none sleeps on.
+        # One signal is enough: the owner takes all that waits before it sleeps again.
         if (urgent or len(self._waiting) >= MOST_UNWOKEN) and self._wakeups.empty():
             self._wakeups.put(None)
 

@@ -12,6 +12,7 @@ FIRST_S = 1.0
 LONGEST_S = 60.0
 RESET_S = 300.0
 """After so long a time of success the next failure counts as a first one again."""
+# One wrong header must not keep a source or a connection away for a day.
 MAX_RETRY_AFTER_S = 300.0
 """The longest wait that a server may ask for."""
 

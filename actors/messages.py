@@ -85,6 +85,7 @@ class MailboxDrained(Message, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------- reactor → connection
+# `gc=False`: in no reference cycle, and so many that the collector should not visit them.
 class FramesReceived(Message, frozen=True, kw_only=True, gc=False):
     """Reactor → connection: frames that may matter, oldest first, with their time of receipt."""
 

@@ -93,6 +93,8 @@ class ActorFactory:
         """Return the children that the supervisor has to start."""
         return ChildSpecs(
             vital=(
+                # One request to a source may take 20 s, and one call of the database is cut off by
+                # the query watchdog; each limit is well above its longest step.
                 self._vital("writer", self._to.writer, 60.0, self._start_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
                 self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
@@ -114,6 +116,8 @@ class ActorFactory:
 
     def _start_writer(self, incarnation: Incarnation) -> Ref:
         store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
+        # A server that froze can hold libpq beyond every timeout of its own; only closing the
+        # socket from another thread ends the call.
         self._query_watchdog.watch(store)
         return WriterActor.start(
             incarnation,

@@ -57,6 +57,7 @@ class Heartbeats:
 
     def watch(self, *, reactor: Beating, journal: Syncing, status: Beating) -> None:
         """Start to watch the threads without which nothing works."""
+        # The start may have taken long (a migration): the ages are counted from here on.
         self.main()
         self.supervisor()
         beats: dict[str, Callable[[], float]] = {

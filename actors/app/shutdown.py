@@ -118,10 +118,12 @@ class Shutdown:
 
     def stop_actors(self, supervisor: "pykka.ActorRef[Any]") -> None:
         """Stop the supervisor first, so that it restarts nothing, then all other actors."""
+        # First: an actor that waits for an HTTP answer does not see its stop before the answer.
         self._stop_http.set()
         with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
             supervisor.stop(timeout=STOP_S)
         deadline = self._monotonic() + STOP_S
+        # All are asked at once, so that they share one deadline.
         for ended in pykka.ActorRegistry.stop_all(block=False):
             with contextlib.suppress(pykka.ActorDeadError, pykka.Timeout):
                 ended.get(timeout=max(0.0, deadline - self._monotonic()))
@@ -133,6 +135,7 @@ def _close_journal(journal: Journal) -> None:
         journal.append(facts.encode(facts.ProcessStopped(at_ns=time.time_ns())))
         journal.sync()
     except (JournalFull, JournalFailed) as exc:
+        # Nothing is lost by it: the next start ends what it finds open, as after a crash.
         log.warning("stop_not_journalled", extra={"reason": str(exc)})
 
 
@@ -141,6 +144,7 @@ def force_exit_after(seconds: float) -> None:
 
     def force() -> None:
         log.critical("forced_exit", extra={"after_s": seconds})
+        # Without any cleanup: it would wait for the very thread that hangs.
         os._exit(EXIT_INTERNAL)
 
     timer = threading.Timer(seconds, force)

@@ -23,6 +23,8 @@ def prepare_state_dir(state_dir: Path) -> Path:
         ConfigError: It cannot be created or written.
     """
     try:
+        # 711: started by root, the embedded database runs as another user
+        # and must pass through here.
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
         probe = state_dir / ".writable"
         probe.write_bytes(b"")

@@ -111,10 +111,12 @@ class Tracker:
 
         Each part adds its own end to the stop.
         """
+        # Added first, so it is done last: until then the watchdog has to be pinged.
         self._shutdown.at_end(self._heartbeats.stop)
         state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.at_end(self._journal.close)
+        # Before the database: a migration may take long, and the status tells what is waited for.
         status = StatusSocket(self._config.status_socket, self._document, on_error=_status_failed)
         status.start()
         self._shutdown.at_end(status.close)
@@ -133,6 +135,7 @@ class Tracker:
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
+        # Before any connection: this record ends every epoch that an earlier process left open.
         self._record_start()
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
@@ -205,6 +208,7 @@ class Tracker:
             pid=os.getpid(),
             now=time.monotonic(),
             wall_ns=time.time_ns(),
+            # As the supervisor's `SilenceDetector`, so that both call the same connections silent.
             limits=Limits(silent_s=self._config.silence_seconds * 0.9),
         )
 
@@ -222,6 +226,8 @@ class Tracker:
                 ticked = now
                 gc_schedule.collect_if_due()
                 self._to.supervisor.tell(Tick(now=now, wall_ns=time.time_ns()))
+                # A failed sync is not tried again: the kernel may have dropped the pages and would
+                # then report success. A new process reads what is really on the disk.
                 if self._journal.failed:
                     self._give_up(EXIT_IO, f"the journal cannot be written: {self._journal.failed}")
                 if self._supervisor is not None and not self._supervisor.is_alive():

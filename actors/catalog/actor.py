@@ -120,6 +120,7 @@ class CatalogActor(BaseActor):
         if not self._ticked:
             self._ticked = True
             self._discovery.start(tick.now, wall)
+            # The writer sends them by itself only when it opens the database.
             if self.incarnation > 1:
                 self._writer.tell(RequestMarkets())
         self._release_closed()
@@ -154,6 +155,7 @@ class CatalogActor(BaseActor):
         request = self._discovery.next()
         if request is None or not self._may_ask():
             return
+        # Before it is sent: the server counts it, whether its answer arrives or not.
         self._rate_limit.spend(self._now)
         try:
             self._request(request)
@@ -241,6 +243,8 @@ class CatalogActor(BaseActor):
         restored = self._universe.restore(message.markets)
         self._send_added(restored.chosen)
         self._send_resolution(restored.closed)
+        # An earlier process may have journalled their tokens as wanted; without this they would
+        # count as a gap for ever.
         for chunk in chunks(restored.closed, CHANGED_CHUNK):
             self.supervisor.tell(_removed(chunk))
         for chunk in chunks(restored.rejected, CHANGED_CHUNK):
@@ -258,6 +262,7 @@ class CatalogActor(BaseActor):
 
     def _store_opened(self, _: StoreOpened) -> None:
         """Send the writer again what is not stored; sweep for what did not fit into the outbox."""
+        # Some of it may be stored already. Storing a market again changes nothing.
         for message in self._outbox.waiting():
             self._writer.tell(message)
         if self._overflowed:

@@ -112,6 +112,7 @@ class Discovery:
     def looked_up(self, lookup: Lookup, found: Iterable[Market]) -> None:
         """Take in the answer to a look-up; announced markets that were not found stay pending."""
         if lookup.closed:
+            # Found or not: what is still missing after the next sweep is looked up again then.
             for _ in lookup.ids:
                 self._missing.popleft()
             return
@@ -156,6 +157,8 @@ class Discovery:
         self._missing = deque(missing)
         self.swept_at = self._now
         pause_s = FREE_PLACES_SWEEP_S if free_places else SWEEP_S
+        # Named markets take a request or two, so they are listed as often as
+        # new ones are looked for.
         self._sweep_at = self._now + (self._discovery_s if self._filters.markets else pause_s)
 
     def sweep_soon(self) -> None:

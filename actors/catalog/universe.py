@@ -254,6 +254,8 @@ class Universe:
     def _places(self) -> int:
         """Return how many more markets may be chosen."""
         if self._filters.max_assets == 0:
+            # No limit: more than any listing holds, and still a number that
+            # slices and comparisons take.
             return MAX_SETTLED
         return self._filters.max_assets // ASSETS_PER_MARKET - len(self._chosen)
 
@@ -354,10 +356,13 @@ class Candidates:
             return
         volume = market.volume or _ZERO
         self._arrivals += 1
+        # Negative, so that of equal volumes the one that came last is the
+        # smallest and leaves first.
         self._entries[market.condition_id] = (volume, -self._arrivals, market)
         heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
         while len(self._entries) > max(places, 0):
             self.overflowed = True
+            # None: `remove` takes a market out of the entries alone, its place in the heap stays.
             self._entries.pop(heapq.heappop(self._smallest)[2], None)
 
     def remove(self, condition_id: ConditionId) -> None:
@@ -376,6 +381,8 @@ def fingerprint(market: Market) -> int:
     Only for this process: the hash of text differs in the next one.
     """
     return (
+        # Without the volume: it changes with every trade, so every sweep would
+        # store every market again.
         hash(
             (
                 market.question,
@@ -391,5 +398,6 @@ def fingerprint(market: Market) -> int:
                 market.tags,
             )
         )
+        # 0 is `_NOT_STORED`.
         or 1
     )

@@ -54,6 +54,7 @@ class Sparkline:
 
     def _bar(self, count: int, bars: str) -> str:
         most = max(self._counts)
+        # Rounded up, so that a minute with a single trade still shows.
         return bars[-(-count * (len(bars) - 1) // most)] if count > 0 else " "
 
 

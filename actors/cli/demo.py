@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 TRADES = 500
 """Trades per second, from the moment at which every token is listened to."""
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
+# As `RestartSec=` in systemd/tracker.service.
 RESTART_S = 2.0
 STOP_S = 60.0
 QUIET_S = 0.5
@@ -108,6 +109,7 @@ def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None) -> int:
         processes.tracker = _start_tracker(demo, processes.urls)
         code = _watch(demo, processes, stop, started, duration_s)
     finally:
+        # First, so that no trade is under way when the tracker stops.
         _ask_simulator(processes.urls["admin_url"], "rates", trades_per_second=0)
         threading.Event().wait(QUIET_S)
         tracker_code = _end(processes.tracker)
@@ -135,6 +137,7 @@ def _start_simulator(demo: DemoDir, number: int) -> Processes:
         "0",
         "--die-with-parent",
     ]
+    # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
     process = subprocess.Popen(  # noqa: S603 - our own script, no shell
         command, stdout=subprocess.PIPE, text=True, start_new_session=True
     )

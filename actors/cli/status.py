@@ -96,6 +96,7 @@ def main(
         sys.stderr.write(f"tracker-status: {exc}\n")
         return EXIT_CONFIG
     if hasattr(sys.stdout, "reconfigure"):
+        # A terminal without a character of the text must not end the program with a traceback.
         sys.stdout.reconfigure(errors="replace")
     try:
         if options.watch:

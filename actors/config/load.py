@@ -281,6 +281,7 @@ def _build(layers: Sequence[_Layer]) -> Config:
 
 
 def _errors(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
+    # The input may be a password.
     for error in exc.errors(include_input=False, include_context=False, include_url=False):
         text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
         name = str(error["loc"][0]) if error["loc"] else text.partition(":")[0]

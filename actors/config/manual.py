@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         prog="tracker",
         description="Record every trade of Polymarket and the final outcome of every market.",
         epilog=f"A value is taken from the first source that has it: {PRECEDENCE}.",
+        # A new flag would change what an abbreviation means, or make it an error.
         allow_abbrev=False,
         add_help=False,
     )

@@ -20,6 +20,7 @@ Origin = tuple[str, str]
 
 def state_dir(environ: Mapping[str, str]) -> Origin | None:
     """Return the directory that systemd created, or that of the platform; None: the default."""
+    # systemd separates several directories by colons; the unit of this project names one.
     systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if systemd:
         return systemd, "STATE_DIRECTORY"

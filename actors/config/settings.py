@@ -125,6 +125,7 @@ class Config(BaseSettings):
     redundancy: int = _setting(
         2, "Independent connections that listen to every token.", group="Feed", ge=1, le=4
     )
+    # Other collectors use 200 to 250. Above 500 first books were reported to stay away.
     assets_per_connection: int = _setting(
         200, "Maximum number of tokens on one connection.", group="Feed", ge=2, le=500
     )
@@ -142,6 +143,7 @@ class Config(BaseSettings):
         ge=5,
         le=604800,
     )
+    # One message may hold the books of a whole subscription, 3 to 17 kB each as recorded.
     max_message_bytes: ByteSize = _setting(
         ByteSize(16 << 20),
         "Largest message accepted from the feed, bytes (or 16MiB).",
@@ -253,6 +255,7 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the arguments of the constructor, then the sources in `layers`, first one first."""
+        # `actors.config.load` reads them itself: its messages name the place of each value.
         del env_settings, dotenv_settings, file_secret_settings
         given = dict(cast("InitSettingsSource", init_settings).init_kwargs)
         layers = given.pop("layers", ())

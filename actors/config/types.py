@@ -144,10 +144,13 @@ def secrets_of(url: str, *, whole: bool) -> set[str]:
     database = parts.scheme.startswith("postgres")
     for pair in parts.query.split("&"):
         name, _, value = pair.partition("=")
+        # Of a database URL passwords only: other values, such as `require`, are ordinary words that
+        # would be replaced in all log lines.
         if "pass" in name or not database:
             found |= {value, unquote(value)}
     if whole:
         found.add(url)
     if whole and not database:
+        # A key in the path of an endpoint; shorter pieces are words such as `v2`.
         found |= {piece for piece in parts.path.split("/") if len(piece) >= 16}
     return {text for text in found if len(text) >= SHORTEST_SECRET}

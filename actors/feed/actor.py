@@ -67,6 +67,7 @@ class ConnectionActor(BaseActor):
     """One run of one connection."""
 
     first = Connect()
+    # A full disk is expected. Unhandled it would count as a crash and spend the restart budget.
     handled_errors = (JournalFull,)
 
     def __init__(
@@ -90,6 +91,8 @@ class ConnectionActor(BaseActor):
         self._time = incarnation.at
         self._stats = ConnectionStats(incarnation, spec.name)
         self._missed_tokens = MissedTokenCounter()
+        # The reactor calls back from its own thread, perhaps after this actor has ended. Pykka's
+        # ref would raise ActorDeadError there; an Address drops the message.
         self._own_address = Address()
         self._own_address.move_to(self.actor_ref)
         self._releases = PendingReleases(settings.release_s)
@@ -148,6 +151,8 @@ class ConnectionActor(BaseActor):
             self._end(lost.reason, lost.detail, retry_after_s=lost.retry_after_s)
             return
         self._socket = socket
+        # Only now: a connection without a completed handshake proves nothing, and the sequence of
+        # this record becomes the number of the epoch.
         self._reset(open_epoch(self._recorder, self._spec, self._time.wall_ns))
         self._report("subscribing")  # whatever happens next, the epoch is known
         self._subscription.open(socket, self._time.now)
@@ -158,11 +163,15 @@ class ConnectionActor(BaseActor):
         """Listen to more tokens on the same socket."""
         if self._socket is None or self._ended:
             return
+        # Before the request is sent: a token that was the canary is
+        # recorded by this connection now.
         self._ingest.record_tokens(message.tokens)
         self._subscription.add(message.tokens, self._time.now)
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Release tokens once they are proven to have been listened to until now."""
+        # Not unsubscribed yet: the proof that completes its coverage needs data, and trades until
+        # then are still recorded.
         self._releases.add(
             PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
         )
@@ -170,6 +179,7 @@ class ConnectionActor(BaseActor):
     def _retire(self, message: Retire) -> None:
         """End in good order: last proof, close record, CLOSE frame."""
         self._retiring = message.reason
+        # Otherwise `_tick` ends the connection, once the pending releases are proven or too old.
         if message.at_once or not self._releases or self._socket is None:
             self._take_last_sample()
             self._epoch.write_proof()
@@ -179,11 +189,14 @@ class ConnectionActor(BaseActor):
         """Withdraw the coverage of tokens whose trades were missed; subscribe them again."""
         if self._socket is None or self._ended:
             return
+        # The writer only knows that this slot did not report them. They may have come late, or the
+        # writer may have dropped the message while it was behind.
         missed = {trade.token_id for trade in message.trades if self._ingest.missed(trade)}
         tokens = tuple(sorted(missed))
         if not tokens:
             return
         log.warning("tokens_missed", extra={"connection": self._spec.name, "tokens": tokens})
+        # Withdraw first: a token that still counts as confirmed would not wait for a new `book`.
         self._epoch.withdraw(tokens)
         self._missed_tokens.add(tokens, self._time.now)
         self._subscription.renew(tokens, self._time.now)
@@ -200,6 +213,8 @@ class ConnectionActor(BaseActor):
                 return
             self._take(frames, message.received_at_ns)
         if socket is not None:
+            # Pykka's mailbox has no bound. The socket hands on only so many bytes that are not
+            # handled, so this is what bounds the memory.
             socket.handled(sum(map(len, message.frames)))
 
     def _take(self, frames: Sequence[bytes], at_ns: int) -> None:
@@ -209,11 +224,15 @@ class ConnectionActor(BaseActor):
         if decoded.unknown or decoded.controls:
             self._stats.add_unused(decoded)
         if ingested.record is not None:
+            # Journal first, then the message to the writer: a mailbox loses what it holds when its
+            # actor ends. When this raises, nothing below counts the frames as received.
             self._recorder.frames(
                 ingested.record, ingested.trades, ingested.hashes, decoded.rejections
             )
             self._stats.add_recorded(ingested)
+        # After the journal has the trades: the proof says that all trades before it are kept.
         self._coverage.advance(at_ns, decoded.exchange_ms)
+        # Hints, which may get lost: the sweep and the schedule find the same markets later.
         for condition_id in decoded.announced:
             self._to.catalog.tell(NewMarketSeen(condition_id=condition_id))
         for condition_id in decoded.resolved:
@@ -264,12 +283,17 @@ class ConnectionActor(BaseActor):
         sample = socket.take_sample()  # before it is checked whether data comes again
         reason = self._keep_alive(tick, socket)
         if reason is not None:
+            # Hard: a peer that sends nothing would only delay the restart
+            # with its closing handshake.
             self._end(reason, "", hard=True)
             return
+        # Before the sample is taken: that frame then moves the proof which became
+        # due here, and writes it.
         self._epoch.check(tick.now)
         if sample is not None:
             at_ns, frame = sample
             self._take((frame,), at_ns)
+        # After the sample, which may complete the proof that a release waits for.
         self._release_due()
         if self._retiring and not self._releases:
             self._end(self._retiring, "asked to")
@@ -287,6 +311,8 @@ class ConnectionActor(BaseActor):
             return reason
         if self._liveness.ping_due(tick.now):
             socket.send_text(channel.PING)
+        # While the whole exchange is silent no answer can be expected: nothing is sent again, and
+        # no missing answer is held against this connection.
         if not silent:
             self._subscription.resubscribe(tick.now)
             if self._subscription.can_probe and self._liveness.probe_due(tick.now, socket):
@@ -302,6 +328,7 @@ class ConnectionActor(BaseActor):
     def _wakes_at(self) -> float:
         """Return when the next Tick is needed, monotonic seconds; 0.0: as soon as possible."""
         socket = self._socket
+        # A release waits for a proof, and a proof needs the samples that are taken on Ticks.
         if socket is None or self._releases or self._retiring:
             return 0.0
         if not self._subscription.is_answered:
@@ -336,14 +363,18 @@ class ConnectionActor(BaseActor):
         """
         if self._ended:
             return
+        # Closing the socket brings a SocketClosed, and a second end must change nothing.
         self._ended = True
         if self._socket is not None:
             self._socket.abort(reason) if hard else self._socket.close(1000, "")
         with contextlib.suppress(JournalFull):  # then coverage ends at the last proof
             cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
+            # The last Tick may be older than the proof, and an epoch cannot close before its proof.
             self._epoch.close(max(self._time.wall_ns, self._coverage.proven_until_ns), cause)
         self._stats.log_unused(self._time.now, at_once=True)
         self._report("ended")
+        # Before `stop`: by this message the supervisor tells an expected end from a crash. It
+        # polls, and may find the actor dead at any moment after that.
         self._to.supervisor.tell(
             ConnectionEnded(
                 child=self.child,

@@ -52,12 +52,15 @@ class CoverageBook:
         self.epoch = epoch
         self.proven_until_ns = 0
         self.books_total = 0
+        # 120 ms were recorded. A proof that lags too much costs a second of coverage, one that lags
+        # too little would claim a trade that was not received yet.
         self._disorder_ns = disorder_ms * _MS
         self._written_ns = 0
         # The token is in the value too: so the plan's own string is kept, and not the copy
         # that each `book` brings.
         self._waiting: dict[TokenId, tuple[TokenId, float]] = {}
         self._confirmed: dict[TokenId, int] = {}
+        # Only for `withdraw`: until when each token was certainly received.
         self._traded: dict[TokenId, int] = {}
 
     @property
@@ -141,6 +144,7 @@ class CoverageBook:
         since_ns = self._confirmed.pop(token, None)
         if since_ns is None:
             return None
+        # Never beyond the proof: a later time was not claimed, so it cannot be kept either.
         return min(max(since_ns, self._traded.pop(token, 0)), self.proven_until_ns or since_ns)
 
     def advance(self, received_at_ns: int, exchange_ms: int | None) -> None:
@@ -257,5 +261,7 @@ class ConfirmRetry:
             else:
                 self._tries[token] = self._tries.get(token, 0) + 1
                 again.append(token)
+        # A request restarts the wait, so this returns each unanswered token once in `rest_s`: the
+        # exchange may come to know it later.
         rested = coverage.unconfirmed(now, self._rest_s)
         return (*again, *(token for token in rested if token not in again))

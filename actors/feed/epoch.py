@@ -72,6 +72,7 @@ class Epoch:
         """Write that the coverage of these ends at the proof."""
         released = self._coverage.release(tokens)
         if released:
+            # At the proof and not now: whether something was lost after it is not known.
             self._write_release(released, self._coverage.proven_until_ns, cause)
 
     def withdraw(self, tokens: Iterable[TokenId]) -> None:

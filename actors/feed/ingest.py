@@ -107,6 +107,8 @@ class Ingest:
         if len(received) == len(trades):
             occurrences = tuple([trade.occurrence for trade in trades])
         else:
+            # A replay pairs numbers and trades by position, so a trade of a canary
+            # keeps its place, with 0.
             numbered = iter(trades)
             occurrences = tuple(
                 0 if trade.token_id in self._canary else next(numbered).occurrence
@@ -116,6 +118,7 @@ class Ingest:
         return FramesSeen(epoch, connection, received_at_ns, occurrences, raws, hashes)
 
 
+# Ten seconds each by default. Only whole slices are forgotten, so some counts stay 10 s longer.
 _SLICES: Final = 60
 
 
@@ -163,17 +166,22 @@ class OccurrenceCounter:
         """
         digests = trade_hashes(trades)
         counts = self._count(trades, digests)
+        # Nearly always. The hashes were computed for occurrence 1, so they are right already.
         if counts.count(1) == len(counts):
             return Numbered(tuple(trades), digests)
         numbered = tuple(
             trade if count == 1 else msgspec.structs.replace(trade, occurrence=count)
             for trade, count in zip(trades, counts, strict=True)
         )
+        # The occurrence is part of the hash, or the second of two identical trades would be dropped
+        # by the unique key.
         return Numbered(numbered, trade_hashes(numbered))
 
     def seen(self, trade: Trade) -> bool:
         """Return whether this trade, with its occurrence, is among those that are remembered."""
         counts = self._slices.get(trade.traded_at_ms // self._slice_ms, {})
+        # Trades are counted as decoded, before they have a number; all
+        # identical ones share that key.
         first = (msgspec.structs.replace(trade, occurrence=1),)
         (key,) = _keys(first, trade_hashes(first))
         return counts.get(key, 0) >= trade.occurrence

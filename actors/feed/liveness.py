@@ -40,9 +40,11 @@ class Liveness:
         self,
         *,
         silence_s: float = 60.0,
+        # More than one interval of PING: without data nothing arrives but PONG.
         transport_s: float = 15.0,
         stall_s: float = 10.0,
         books_s: float = 30.0,
+        # As Polymarket documents it; an idle socket without PING was dropped after about 125 s.
         ping_s: float = 10.0,
         answer_s: float = 10.0,
     ) -> None:
@@ -51,6 +53,7 @@ class Liveness:
         self._stall_s = stall_s
         self._books_s = books_s
         self._ping_s = ping_s
+        # Short silences are allowed for rehearsals; a probe still needs time for its answer.
         self._answer_s = min(answer_s, silence_s / 2)
         self._subscribed_at: float | None = None
         self._pinged_at = 0.0
@@ -102,6 +105,7 @@ class Liveness:
     def wakes_at(self, socket: FeedSocket) -> float:
         """Return when there is something to do or to judge next; 0.0: on every Tick."""
         since = self._subscribed_at
+        # A suspicion is to be confirmed or dropped on the very next Tick.
         if since is None or self._suspected or socket.stalled_since:
             return 0.0
         return min(
@@ -127,6 +131,7 @@ class Liveness:
         second, what waited in the buffers has been read.
         """
         reason = self._reason(now, socket, coverage)
+        # The other reasons count all the same: they show that this socket is broken.
         if exchange_silent and reason in ("frozen", "no_books"):
             reason = None
         held, self._suspected = self._suspected, reason is not None
@@ -144,6 +149,7 @@ class Liveness:
         if no_book_yet and now - since >= self._books_s:
             return "no_books"
         silent = now - max(socket.last_data_at, since) >= self._silence_s
+        # Never before the probe had time to be answered: after a late Tick it was sent late.
         if silent and now - self._probed_at >= self._answer_s / 2:
             return "frozen"
         return None
@@ -167,6 +173,7 @@ class MissedTokenCounter:
     def add(self, tokens: Iterable[TokenId], now: float) -> None:
         """Record that these were missed and are subscribed again."""
         before, self._missed_at = self._missed_at, now
+        # Stays set: only the handover that it causes ends this run in good order.
         self._repeatedly = self._repeatedly or (
             before is not None and now - before <= self._window_s
         )
@@ -183,6 +190,8 @@ class MissedTokenCounter:
         return self._repeatedly or any(now - at >= self._answer_s for at in self._tokens.values())
 
 
+# "Invalid subscription payload": what the next connection sends is built alike,
+# so haste would not help.
 _POLICY_VIOLATION: Final = "closed_1008"
 _POLICY_VIOLATION_S: Final = 10.0
 _RESOLVED_S: Final = 300.0

@@ -9,6 +9,7 @@ from actors.polymarket import channel
 
 TRADE_MARKERS = (b"last_trade_price",)
 LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")
+# Of all events only `book` has this key.
 BOOK_MARKER = b'"bids"'
 PROBES = 3
 """How many tokens a probe without a canary subscribes: one of them may have resolved."""
@@ -50,6 +51,7 @@ class Subscription:
 
     def markers(self) -> tuple[bytes, ...]:
         """Return what a message must contain to be handed on: books until all are confirmed."""
+        # It covers no tokens of its own, so it waits for no book.
         if self._spec.lifecycle:
             return LIFECYCLE_MARKERS
         requested = self._coverage.requested_count
@@ -60,6 +62,8 @@ class Subscription:
         """Send the first subscription in its initial form, the rest as operations."""
         self._socket = socket
         tokens = (*self._spec.tokens, *self._canary)
+        # The initial form is allowed once on a socket: a second one is answered INVALID OPERATION.
+        # Without tokens it is accepted when it asks for custom features (both reported).
         head, *rest = list(chunks(tokens, channel.TOKENS_AT_ONCE)) or [()]
         socket.send_text(channel.first_subscription(head, custom=self._spec.lifecycle))
         for chunk in rest:
@@ -82,6 +86,7 @@ class Subscription:
 
     def renew(self, tokens: tuple[TokenId, ...], now: float) -> None:
         """Unsubscribe and subscribe tokens that are not covered; await their first `book`."""
+        # A token that is subscribed already may be answered NO NEW ASSETS instead of a `book`.
         self.drop(tokens)
         self._send_subscribe(tokens)
         self._coverage.add_requested(tokens, now)

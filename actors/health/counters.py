@@ -55,8 +55,10 @@ class Ring:
         bucket = int(now // self._width_s)
         if bucket <= self._bucket:
             return
+        # An empty ring has nothing to clear, however long it was not used.
         if self._sum:
             slots = len(self._counts)
+            # After a long pause each bucket is cleared once, not once for each round that passed.
             for old in range(max(self._bucket, bucket - slots) + 1, bucket + 1):
                 self._sum -= self._counts[old % slots]
                 self._counts[old % slots] = 0
@@ -203,6 +205,8 @@ class TradeAccounting:
             duplicates=self._duplicates,
             rejected=self._rejected,
             in_journal=max(0, left),
+            # What is missing may be in the records that wait. What was stored
+            # too often is always wrong.
             balanced=self._uncertain or left == 0 or (left > 0 and self.pending_records > 0),
         )
 
@@ -212,6 +216,7 @@ class TradeAccounting:
         return came - self._stored - self._duplicates - self._rejected
 
     def _settle(self) -> None:
+        # A watermark of 0: no commit was reported yet, so nothing can be compared.
         if self._uncertain and self.pending_records == 0 and self._watermark:
             self._adjusted -= self._left
             self._uncertain = False

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from actors.errors import AddressTaken
 from actors.health.document import Connection, Health
 
+# Loopback only: whoever reaches the port may read, without a password.
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
@@ -228,6 +229,7 @@ class Metrics:
     """
 
     def __init__(self, port: int, answer: Callable[[], bytes]) -> None:
+        # Describing would collect at registration, when the tracker cannot answer yet.
         registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
         registry.register(_HealthCollector(answer))

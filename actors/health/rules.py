@@ -37,6 +37,7 @@ def _none_live(health: Health, _: Limits) -> str:
 
 def _some_down(health: Health, limits: Limits) -> str:
     connections = health.connections
+    # With none live `_none_live` says it.
     if connections.live == 0 or connections.down == 0:
         return ""
     count = f"{connections.down} of {connections.wanted}"
@@ -45,6 +46,7 @@ def _some_down(health: Health, limits: Limits) -> str:
 
 def _exchange_silent(health: Health, _: Limits) -> str:
     live, silent = health.connections.live, health.connections.silent
+    # The rule of `supervision.monitor.SilenceDetector`, so that both say the same.
     together = live >= 3 and silent * 2 > live
     return f"{silent} of {live} connections are silent together" if together else ""
 

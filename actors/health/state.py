@@ -61,6 +61,7 @@ class DatabaseHealth:
         """Record that the database answers."""
         self._server, self._reason = server, ""
         self.away_since, self.ever_reached = None, True
+        # Until the next report of the writer, which says whether it is still catching up.
         if self.state == AWAY:
             self.state = LIVE
 
@@ -260,6 +261,7 @@ class HealthState:
         )
         if self._stopping:
             return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
+        # Longer than that is no start any more but a fault, which the rules below name.
         if awaited and health.uptime_s < self._limits.starting_s:
             return msgspec.structs.replace(health, state="starting", reasons=awaited)
         wrong = rules.reasons(health, self._limits)
@@ -312,6 +314,7 @@ class HealthState:
 
     @property
     def _pending_s(self) -> float:
+        # The last record that waited may have been committed since the journal was measured.
         return self._oldest_pending_s if self._accounting.pending_records else 0.0
 
     def _resolutions(self, now: float) -> Resolutions:

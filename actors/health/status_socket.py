@@ -166,6 +166,7 @@ class StatusSocket:
         """Read some of the request and prepare the reply when it is complete; return False."""
         some = client.peer.recv(4 * LONGEST_REQUEST)
         client.request += some
+        # Nothing was read: the client has closed its side, which ends a request as a newline does.
         if some and b"\n" not in client.request and len(client.request) <= LONGEST_REQUEST:
             return False
         client.reply = memoryview(self._reply(client.request))
@@ -221,6 +222,7 @@ def _close(loop: _Loop) -> None:
 def _bound(path: Path) -> socket.socket:
     """Return a listening socket at this path, where a dead one may be replaced."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # A chmod after `bind` would leave a moment in which everybody may connect.
     umask = os.umask(_UMASK)
     try:
         _clear(path)
@@ -256,6 +258,8 @@ def _clear(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(REQUEST_S)
         try:
+            # Only a connect shows whether a tracker is there: the file
+            # outlives one that was killed.
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)

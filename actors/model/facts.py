@@ -195,6 +195,7 @@ def decode(body: bytes) -> Record:
     try:
         return _decoder.decode(body)
     except (UnicodeDecodeError, RecursionError) as exc:
+        # For some damaged bytes msgspec raises these instead of its own error.
         raise msgspec.DecodeError(str(exc)) from exc
 
 

@@ -94,6 +94,7 @@ def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
         for trade in trades
     ]
     digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    # Signed, as the column in the database is a bigint.
     return unpack(f">{len(digests)}q", b"".join(digests))
 
 

@@ -57,8 +57,10 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # Longest first, or of a secret that contains another one only that part would be replaced.
         longest_first = sorted({text for text in secrets if text}, key=len, reverse=True)
         self._longest = len(longest_first[0]) if longest_first else 0
+        # `(?!)` never matches; an empty pattern would match everywhere.
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def text(self, text: str, *, longest: int = LONGEST_TEXT) -> str:

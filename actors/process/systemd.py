@@ -95,6 +95,7 @@ class Watchdog:
         self._heartbeats = dict(heartbeats)
         self._on_stuck = on_stuck
         self._status = status
+        # Four pings in the time of the service manager, so that one may be lost.
         self._interval_s = min(interval_s, (notifier.watchdog_s or interval_s * 4) / 4)
         self._stale_s = stale_s
         self._stuck: set[str] = set()

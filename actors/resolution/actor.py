@@ -164,7 +164,11 @@ class ResolutionActor(BaseActor):
     def _first_tick(self) -> None:
         """Take in what arrived before the time was known."""
         self._ticked = True
+        # The process before may have used up the rate limits a moment ago: the gates
+        # stay shut for ten seconds.
         self._gates.begin(self._now)
+        # The writer sends them by itself only when it opens the database; then the first
+        # incarnation was there, and what it received is lost with it.
         if self.incarnation > 1:
             self._writer.tell(RequestMarkets())
         early, self._early = self._early, []
@@ -176,6 +180,7 @@ class ResolutionActor(BaseActor):
     def _poll(self, _: Poll) -> None:
         """Make one request to one source, then go on. Blocks for 20 s at most."""
         self._polling = False
+        # The listing first: it takes one request and names the markets that the next round polls.
         if self._readable_listing() is not None:
             if not self._guarded(Source.GAMMA, self._read_resolved_page):
                 self._recently_resolved.failed()
@@ -188,6 +193,8 @@ class ResolutionActor(BaseActor):
 
     def _go_on(self) -> None:
         """Send Poll to this actor when there is a request to make and a source to answer it."""
+        # One Poll at a time: otherwise each message that makes a market due would
+        # start another chain of them.
         if not self._polling and (self._readable_listing() is not None or self._may_advance()):
             self._polling = True
             self.actor_ref.tell(Poll())
@@ -224,6 +231,7 @@ class ResolutionActor(BaseActor):
 
     def _guarded(self, source: Source, work: Callable[[], None]) -> bool:
         """Do work that makes a request to a source; return False when it did not answer."""
+        # Counted before it is sent: the server counts it, whether its answer arrives or not.
         self._gates.asked(source, self._now)
         try:
             work()
@@ -279,6 +287,7 @@ class ResolutionActor(BaseActor):
         answer = send(request, self._sources, self._chain)
         observations = read_answer(request, answer, poll_round.markets, self._wall_ms)
         poll_round.answered(request, observations)
+        # Before the observations: one of them may decide a market, and is then dated by this time.
         for condition_id, closed_ms in closing_times(request, answer):
             self._cases.closed(condition_id, closed_ms, self._wall_ms)
         for observation in observations:
@@ -319,6 +328,8 @@ class ResolutionActor(BaseActor):
 
     def _store_opened(self, _: StoreOpened) -> None:
         """Send the writer again what is not stored."""
+        # What was in the mailbox or in the batch of the writer is lost. What did arrive is stored
+        # once all the same: the rows have unique keys.
         self._outbox.resend()
         self._horizon.ask_soon()
 
@@ -360,6 +371,7 @@ class FindingsOutbox:
 
     def add(self, findings: Findings) -> None:
         """Send what follows from an observation, the observation first."""
+        # In this order, so that the database never holds a resolution without its evidence.
         observation = findings.observation
         if observation is not None:
             self._send(lambda n: ResolutionObserved(ticket=n, observation=observation))

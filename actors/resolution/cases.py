@@ -67,6 +67,7 @@ def state_of(decision: Decision, evidence: Evidence | None, *, ended: bool) -> M
         return MarketState.HOLDING
     statements = evidence.statements if evidence else ()
     reasons = {each.reason for each in statements}
+    # The most doubtful report counts, from whichever source it comes.
     if reasons & DISPUTED_REASONS:
         return MarketState.DISPUTED
     if reasons & PROPOSED_REASONS:
@@ -184,6 +185,7 @@ class EvidenceBook:
         conflict was returned before.
         """
         prefix = f"{observation.source} says "
+        # The text of `quorum.decide`: one part for each final source.
         parts = conflict.reason.split("; ")
         known = self._conflicts.get(observation.condition_id) == conflict.reason
         if known or not any(each.startswith(prefix) for each in parts):
@@ -297,6 +299,7 @@ class CaseBook:
         """Take over stored resolutions whose recheck falls due."""
         for recheck in rechecks:
             condition_id = recheck.resolution.condition_id
+            # Without its tokens no observation of the market could be read.
             if condition_id in self._recorded or not recheck.market.assets:
                 continue
             self.schedule.add(recheck.market, now_ms)
@@ -330,6 +333,7 @@ class CaseBook:
             contradiction = self._evidence.contradiction(decision, observation)
             return Findings(observation=new, contradiction=contradiction)
         resolution = self._evidence.resolution(decision, market)
+        # Before the database has it: the next observation must not decide the market once more.
         self._recorded.record(resolution, now_ms)
         self.schedule.wait_for(condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
@@ -382,6 +386,7 @@ class CaseBook:
                 self._set_next_recheck(condition_id, now_ms)
                 continue
             poll_at_ms = self._poll_at.pop(condition_id, None)
+            # A time that is over means: after the shortest interval, see `Schedule.put_back`.
             if condition_id in missed:
                 poll_at_ms = now_ms
             self.schedule.put_back(condition_id, now_ms, poll_at_ms=poll_at_ms)
@@ -411,4 +416,5 @@ class CaseBook:
             self._recorded.remove(condition_id)
             self._states.remove(condition_id)
         else:
+            # Not stored yet, so the database could not bring it back for its next recheck.
             self.schedule.put_back(condition_id, now_ms)

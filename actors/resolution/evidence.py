@@ -106,6 +106,8 @@ def _continued(known: Statement | None, observation: Observation) -> Statement:
     """Return the statement of a source after one more observation of it."""
     payouts, at_ms = _payouts(observation), observation.observed_at_ms
     if known is not None and at_ms < known.last_ms:
+        # The source reported something else in between, so the run is only
+        # as old as its latest part.
         broken = payouts != known.payouts and at_ms >= known.since_ms
         return msgspec.structs.replace(known, since_ms=known.last_ms) if broken else known
     return Statement(

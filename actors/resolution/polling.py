@@ -21,6 +21,7 @@ from actors.polymarket.ports import Chain, Sources
 
 ROUND_MARKETS = 100
 GAMMA_IDS = 50
+# The most that `/v2/resolutions` takes in one request, as documented.
 DATA_IDS = 20
 CHAIN_IDS = 20
 CLOB_EXTRA = 5
@@ -147,6 +148,8 @@ class PollRound:
         self._observed: set[ConditionId] = set()
         self._unanswered: set[ConditionId] = set()
         self._clob_planned = False
+        # Closed ones first: Gamma lists either open or closed markets, and open ones when it is not
+        # told (since April 2026, for look-ups by id too).
         self._requests: deque[Request] = deque(
             Request(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
         )
@@ -250,6 +253,8 @@ class RecentlyResolved:
             self.listing.finished or not times_ms or min(times_ms) < known_ms
         ):
             self.listing = None
+            # Only at the end of a pass: one that failed has read the newest pages
+            # and nothing behind them.
             self._known_ms = self._latest_ms
         return tuple(
             condition_id

@@ -87,12 +87,14 @@ def decide(evidence: Evidence, market: Market, *, now_ms: int, hold_ms: int) -> 
     if reason := _misfit(evidence, market):
         return NotYet(reason=reason)
     final = [each for each in evidence.statements if _is_final(each, market)]
+    # Payouts carry token ids, so sources that order the outcomes differently still compare.
     if len({each.payouts for each in final}) > 1:
         parts = (f"{each.source} says {_outcome_text(each.payouts)}" for each in final)
         return Conflict(reason="; ".join(parts))
     if len(final) < 2:
         return NotYet(reason=_why_not(evidence, final))
     contradicted_ms = evidence.contradicted_until_ms
+    # The second of them to report it: only from then on did two sources agree.
     since_ms = max(contradicted_ms, sorted(each.since_ms for each in final)[1])
     if now_ms < since_ms + hold_ms:
         return NotYet(reason=HOLDING, poll_at_ms=since_ms + hold_ms)
@@ -179,6 +181,7 @@ def _outcome_text(payouts: frozenset[tuple[TokenId, Decimal]] | None) -> str:
 
 
 def _agreed(final: list[Statement], market: Market, since_ms: int) -> Winner | Split:
+    # Those of any source: `decide` has found all of them equal.
     shares = dict(final[0].payouts or ())
     payouts = tuple(shares[token_id] for token_id in market.token_ids)
     sources = tuple(each.source for each in final)

@@ -65,6 +65,7 @@ def due_ms(recheck: Recheck, now_ms: int) -> int:
     """Return when to poll the market; overdue ones are spread over ten minutes."""
     if recheck.due_at_ms > now_ms:
         return recheck.due_at_ms
+    # Ids of V1 markets are hashes, so their digits spread the polls evenly.
     return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
 
 
@@ -119,6 +120,7 @@ class RecordedResolutions:
     def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Return whether the first recheck of this resolution is over."""
         recorded = self._recorded.get(condition_id)
+        # At this age the second recheck falls due, so the first is over.
         return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
 
     def next_recheck_ms(
@@ -141,6 +143,7 @@ class RecordedResolutions:
     def remove(self, condition_id: ConditionId) -> None:
         """Stop checking this resolution; for a while it stays known that there is one."""
         if self._recorded.pop(condition_id, None) is not None:
+            # The catalog may still send this market, and has to learn that it is settled.
             self._done[condition_id] = None
             while len(self._done) > MAX_DONE:
                 del self._done[next(iter(self._done))]

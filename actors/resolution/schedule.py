@@ -161,6 +161,7 @@ class Schedule:
         next_ms = now_ms + self._interval_ms(entry, now_ms)
         if poll_at_ms is not None:
             next_ms = min(next_ms, poll_at_ms if poll_at_ms > now_ms else now_ms + self._poll_ms)
+        # `make_due` may have set an earlier time while the market was polled.
         if entry.next_ms == _TAKEN or next_ms < entry.next_ms:
             self._set_next(condition_id, entry, next_ms)
 
@@ -170,6 +171,7 @@ class Schedule:
         if entry is None:
             return False
         entry.changed_ms = now_ms
+        # Also while it is polled: the answers under way may be older than what made it due.
         if entry.next_ms > now_ms or entry.next_ms == _TAKEN:
             self._set_next(condition_id, entry, now_ms)
         return True
@@ -197,6 +199,8 @@ class Schedule:
     def _set_next(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
         if entry.next_ms != at_ms:
             entry.next_ms = at_ms
+            # The entry with the old time stays in the heap, where finding it would take a search;
+            # `_drop_stale` drops it when it comes to the front.
             heapq.heappush(self._heap, (at_ms, condition_id))
 
     def _drop_stale(self) -> None:

@@ -181,6 +181,8 @@ class SupervisorActor(BaseActor):
                 log.debug("child_started", extra=_names(child))
         if tick.now - self._checked_at >= CHECK_S:
             self._checked_at = tick.now
+            # While stopping nothing is judged: connections end one by one, and
+            # their silence means nothing.
             self._children.tick_vital(tick if self._stopping else self._monitor.check(tick))
             self._admission.enforce(tick)
         self._children.tick_connections(tick)
@@ -258,6 +260,8 @@ class SupervisorActor(BaseActor):
         """Return the child that reports, and record the time; None if it is not current."""
         found = self._children.current(child, incarnation)
         if found is not None:
+            # Our time, not that of the report: one that waited in the mailbox
+            # must not look like silence.
             found.reported_at = self._time.now
         return found
 
@@ -293,6 +297,7 @@ class SupervisorActor(BaseActor):
         """End every connection in good order, and start no more children."""
         self._stopping = True
         self._health.stopping()
+        # A copy, since `retire` removes a child that is not running.
         for child in list(self._children.by_id.values()):
             if not child.spec.vital:
                 self._children.retire(child.spec.id, Retire(reason="stopped", at_once=True))
@@ -310,6 +315,7 @@ class SupervisorActor(BaseActor):
 
     def _get_health(self, _: GetHealth) -> Health:
         if not self._time.wall_ns:
+            # This goes to the asker: an error during `ask` does not end an actor.
             raise TimeoutError("the first Tick has not arrived")
         self._admission.measure(self._time)
         return self._health.document(now=self._time.now, wall_ns=self._time.wall_ns)

@@ -84,6 +84,7 @@ class DiskAdmission:
             self.full = True
             log.error("reading_stopped", extra={"available_bytes": self._journal.available_bytes})
             self._journal.free_reserve()
+        # A higher limit than that of the stop, or reading would stop and resume again and again.
         elif self.full and self._journal.has_ample_space() and self._journal.rebuild_reserve():
             self.full = False
             log.info("reading_resumed", extra={"available_bytes": self._journal.available_bytes})

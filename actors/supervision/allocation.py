@@ -166,6 +166,7 @@ class Feed:
         if self.feed == 0:
             return
         needed = sum(len(placement.tokens) for placement in placements)
+        # Whole pairs: a single free place holds no market.
         free = sum(self._free(load) // _PAIR * _PAIR for load in self._with_space)
         while free < needed:
             self.open(diff)
@@ -220,6 +221,7 @@ class Feed:
     def surplus(self) -> int:
         """Return how many slots are not needed: without them a fifth of all space stays free."""
         used = sum(load.used for load in self._shared())
+        # Rounded up: the slots that hold `used` when each is filled to four fifths.
         return max(0, len(self._shared()) - max(1, -(-used * 5 // (self._capacity * 4))))
 
     def shrink(self, limit: int, diff: PlanDiffBuilder) -> None:

@@ -68,6 +68,7 @@ class CanaryPicker:
     def __init__(self, placements: Mapping[ConditionId, Placement]) -> None:
         self._placements = placements
         self._pool: list[tuple[Placement, TokenId]] = []
+        # So that the first choice finds the pool.
         self._calls: float = float("inf")
 
     def choose(self, slot_id: str, activity: TokenActivity) -> TokenId | None:

@@ -184,6 +184,7 @@ class Children:
             child.next_start_at = tick.now + child.backoff.delay_s()
             log.exception("child_not_started", extra={"child": child.spec.id})
             return False
+        # The actor has its first message already, which it put there itself before its thread ran.
         child.address.move_to(child.ref)
         if not child.spec.vital:
             self.ticks.add(child.spec.id)
@@ -210,10 +211,13 @@ class Children:
             death = self._death_of(child, now)
             if death is None:
                 continue
+            # Until the next start what is sent to it is dropped; a connection then takes its tokens
+            # from the plan.
             child.address.move_to(None)
             child.ref = None
             self.ticks.remove(child.spec.id)
             child.last_reason = death.reason
+            # It ended before it listened: perhaps the server rejects so many connects at a time.
             if not (child.spec.vital or child.epoch or child.retiring):
                 self.connect_rate.failed()
             if child.retiring:
@@ -233,6 +237,8 @@ class Children:
     def _death_of(self, child: Child, now: float) -> Death | None:
         if child.ref is None:
             return None
+        # Polled, since an error in `on_start` or outside of a handler ends an
+        # actor without a message.
         if not child.ref.is_alive():
             return self._explained(child, now)
         if now - child.reported_at > child.spec.silence_s:
@@ -250,6 +256,8 @@ class Children:
             child.unexplained_since = now
         if now - child.unexplained_since < EXPLANATION_S:
             return None
+        # The explanation may stand behind thousands of reports in our mailbox. Without waiting for
+        # them an ordinary end would count as a crash.
         if child.drained is None:
             child.drained = self.request_drain is None
             if self.request_drain is not None:
@@ -260,6 +268,7 @@ class Children:
         """Make an unresponsive incarnation end when it wakes; a thread cannot be killed."""
         if child.stop_message is not None:
             child.address.tell(child.stop_message)
+        # Not waited for: this thread would hang together with the one that does not respond.
         ref.stop(block=False)
         self._abandoned = [*(old for old in self._abandoned if old.is_alive()), ref]
 

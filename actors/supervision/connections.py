@@ -37,6 +37,7 @@ from actors.supervision.restart import ChildSpec
 
 log = logging.getLogger(__name__)
 
+# Each of them doubles the traffic of its slot for a while.
 MAX_HANDOVERS: Final = 8
 """Handovers at the same time."""
 COMPACT_S: Final = 60.0
@@ -213,6 +214,7 @@ class FeedConnections:
         return handover if handover is not None and connection in handover.connections else None
 
     def _due_at(self, time: Tick) -> float:
+        # Spread, since most connections start together and must not be replaced together.
         return time.now + self._policy.replace_s * self._children.rng.uniform(0.8, 1.2)
 
 
@@ -261,6 +263,7 @@ class PlanExecutor:
             JournalFailed: The change could not be journalled.
         """
         self._unwant(message.unwanted, time)
+        # First, so that the new markets find the space.
         if message.removed:
             self._carry_out(self._plan.remove(message.removed), time)
         if message.added:
@@ -293,10 +296,12 @@ class PlanExecutor:
     def _carry_out(self, diff: PlanDiff, time: Tick) -> None:
         self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, diff.wanted)
         self._unwant(diff.unwanted, time)
+        # Subscribed first, unsubscribed afterwards: a token that moves is listened to all the time.
         opened = {slot.id for slot in diff.opened}
         for slot in diff.opened:
             self.connections.open_slot(slot.id, slot.feed, time)
         for slot_id, tokens in diff.subscribed:
+            # The connection of a new slot takes its tokens from the plan when it starts.
             if slot_id not in opened:
                 self.connections.send(slot_id, Subscribe(tokens=tokens))
                 self.connections.wake(slot_id, time)

@@ -154,6 +154,8 @@ class Handover:
         if old is None:  # it ended by itself, so there is nothing to wait for
             return HandoverStep.COMPLETE
         late = now - self._started_at >= self._listen_s
+        # Some tokens are never confirmed, on the predecessor neither; do not
+        # wait for those for ever.
         equal = late and new is not None and new.confirmed >= old.confirmed
         if new is None or not (new.fully_confirmed or (equal and new.state == LISTENING)):
             self._confirmed_since = None
@@ -161,6 +163,7 @@ class Handover:
         if self._confirmed_since is None:
             self._confirmed_since = (now, wall_ns)
         since, since_ns = self._confirmed_since
+        # The time limit is for a predecessor that receives nothing any more and so proves nothing.
         proven = old.proven_until_ns >= since_ns or now - since >= self._overlap_s
         return HandoverStep.COMPLETE if proven else HandoverStep.WAIT
 

@@ -56,6 +56,7 @@ class SilenceDetector:
         count = len(self._data_at)
         exchange_silent = count >= self._minimum and silent * 2 > count
         if exchange_silent and not self.exchange_silent:
+            # Nothing is replaced before `trial_s` is over: most silences end by themselves.
             self._trial_at = now
         self.exchange_silent = exchange_silent
         return exchange_silent
@@ -122,8 +123,10 @@ class ConnectionMonitor:
         tick = msgspec.structs.replace(time, exchange_silent=silent)
         trial = self._silence.trial(time.now)
         if trial is not None and trial in self._children.by_id:
+            # At once: without data no proof comes for which it could wait.
             self._children.send(trial, Retire(reason="exchange_silent", at_once=True))
         self._connections.check(tick)
+        # A token that moves needs its first `book`, which a silent exchange does not send.
         if not silent:
             self._executor.compact(tick)
         return tick

@@ -63,6 +63,7 @@ class RestartBudget:
         self._died_at = now
         count = self._deaths.add(now)
         self.spent = self.spent or count >= self._deaths.limit
+        # 0, 1, 3, 7 s: a fault that passes costs next to nothing.
         return self._slow_s if self.spent else float(2 ** (count - 1) - 1)
 
 
@@ -84,6 +85,7 @@ class Escalation:
         vital_limit: int = 3,
         vital_period_s: float = 60.0,
     ) -> None:
+        # The limit itself is allowed; the deque keeps and counts no more than its length.
         self._all = _RecentDeaths(limit + 1, period_s)
         self._vital_limit = vital_limit
         self._vital_period_s = vital_period_s

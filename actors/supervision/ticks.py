@@ -33,6 +33,7 @@ class TickSchedule:
     def add(self, connection: str) -> None:
         """Add a connection that has just started and has received no Tick."""
         self.remove(connection)
+        # In front, where `due` begins: it stops at the first that received a Tick too lately.
         self._sent = {connection: -inf, **self._sent}
 
     def remove(self, connection: str) -> None:

@@ -118,6 +118,7 @@ class WriterActor(BaseActor):
         self._gathered = TradeBatch()
         self._findings = FindingsBatch()
         self._comparison = FeedComparison(settings.feeds)
+        # Neither in the journal nor under a ticket: they serve people only, so they may be lost.
         self._notes: deque[ConnectionEvent] = deque(maxlen=settings.notes_max)
         self.handlers = self._table()
 
@@ -155,8 +156,11 @@ class WriterActor(BaseActor):
         except StoreUnavailable as away:
             self._lose(away)
             return
+        # Only the database knows what is committed: the answer to the last
+        # commit may have been lost.
         self._watermark = Watermark(max(opened.watermark, 1))
         self._journal.release(self._watermark.seq)
+        # Even when nothing waits: only the end of the journal shows that no message was lost.
         self._fall_behind()
         self._notifier.opened(opened.server, self._watermark.seq)
         self._guarded(lambda: self._notifier.send_open_markets(self._store))
@@ -179,6 +183,8 @@ class WriterActor(BaseActor):
             self._lose(away)
             return False
         except StorePoisoned as poisoned:
+            # So many bad rows point to a fault of ours. Storing stops for minutes rather than that
+            # the whole stream goes into `rejected_messages`; the journal keeps it.
             self._drop_gathered()
             retry_s = self._database.stopped(self._now)
             self._notifier.stopped(str(poisoned), retry_s)
@@ -203,6 +209,7 @@ class WriterActor(BaseActor):
         """Read the journal from here on, until its end is reached."""
         self._gathered = TradeBatch()
         self._comparison.forget()
+        # One CatchUp at a time, since each sends the next one.
         if self._database.state != BEHIND:
             self._database.fell_behind()
             self.actor_ref.tell(CatchUp())
@@ -219,6 +226,8 @@ class WriterActor(BaseActor):
         stalled = self._stall.noticed(
             tick.now, watermark=self._watermark.seq, next_seq=self._journal.next_seq
         )
+        # A message dies with a mailbox, its record does not. A sequence that never came holds the
+        # watermark, and with it the deletion of segments, until it is read from the journal.
         if stalled and self._database.is_live:
             self._fall_behind()
         self._report()
@@ -230,6 +239,7 @@ class WriterActor(BaseActor):
 
     def _trades_seen(self, message: TradesSeen) -> None:
         """Gather trades; commit early when the batch is full."""
+        # Below the watermark: it was committed while the journal was read.
         if not self._database.is_live or message.seq < self._watermark.seq:
             return
         seq, connection, trades = message.seq, message.connection, message.trades
@@ -276,12 +286,17 @@ class WriterActor(BaseActor):
 
     def _commit(self) -> None:
         """Store what was gathered and move the watermark, in one transaction."""
+        # Emptied before the commit: if that fails, the journal and the
+        # senders bring all of it again.
         gathered, self._gathered = self._gathered, TradeBatch()
         findings, self._findings = self._findings, FindingsBatch()
         for first, last in gathered.ranges:
+            # Before the commit, as it goes into the same transaction. After a failure `_open` takes
+            # the watermark of the database instead.
             self._watermark.done(first, last)
         if self._guarded(lambda: self._transact(gathered, findings)):
             self._batch_size.succeeded()
+        # Not when storing was stopped: then the rows were at fault, not the size of the batch.
         elif self._database.state == AWAY:
             self._batch_size.failed()
 
@@ -289,6 +304,7 @@ class WriterActor(BaseActor):
         notes = tuple(self._notes)
         batch = to_batch(gathered, findings, notes, self._watermark.seq)
         committed = self._store.commit(batch)
+        # Only now: after a failed commit they wait for the next one.
         for _ in notes:
             self._notes.popleft()
         self._journal.release(self._watermark.seq)
@@ -296,6 +312,7 @@ class WriterActor(BaseActor):
 
     def _catch_up(self, _: CatchUp) -> None:
         """Commit one more range of the journal; go live at its end."""
+        # The database was lost, or a drain has read the journal, since this message was sent.
         if self._database.state != BEHIND:
             return
         self._gathered = read_range(
@@ -307,6 +324,8 @@ class WriterActor(BaseActor):
         if self._gathered.records:
             self._commit()
             if self._database.state == BEHIND:
+                # A message instead of a loop: Tick, Flush and stop get their
+                # turn between two ranges.
                 self.actor_ref.tell(CatchUp())
         else:
             self._database.caught_up()
@@ -317,6 +336,7 @@ class WriterActor(BaseActor):
             self._commit()
         if self._database.is_live:
             self._fall_behind()
+        # A loop here: the process ends, and nothing else is waited for in this mailbox.
         while self._database.state == BEHIND:
             self._catch_up(CatchUp())
         return self._database.is_live

@@ -103,6 +103,7 @@ def read_range(
     gathered = TradeBatch()
     for entry in journal.read(watermark.seq):
         if isinstance(entry, Hole):
+            # What was committed before it was damaged is not lost.
             lost = not entry.skipped and not watermark.covers(entry.first, entry.last)
             watermark.done(entry.first, entry.last)
             level = logging.INFO if entry.skipped else logging.ERROR

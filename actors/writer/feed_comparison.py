@@ -79,6 +79,7 @@ class FeedComparison:
     def missed(self, now: float) -> tuple[MissedTrade, ...]:
         """Return trades that too few slots reported: one of each token, `MOST_AT_ONCE` at most."""
         while self._trades:
+            # A dict keeps the order of insertion, so the oldest comes first.
             key, oldest = next(iter(self._trades.items()))
             if now - oldest.at < self._window_s:
                 break
@@ -87,5 +88,6 @@ class FeedComparison:
         while self._open and now - self._open[0].at >= self._judged_s:
             reported = self._open.popleft()
             if len(reported.slots) < self._feeds and len(found) < MOST_AT_ONCE:
+                # One trade of a token is enough to have its connections recheck it.
                 found[reported.trade.token_id] = MissedTrade(reported.trade, reported.slots)
         return tuple(found.values())

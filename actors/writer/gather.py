@@ -60,6 +60,8 @@ class TradeBatch:
         """Add one fact about coverage."""
         self._add_record(seq)
         self.facts.append((seq, fact))
+        # In the database a fact becomes a row for each of its tokens, of
+        # which it may name thousands.
         self._tokens += len(getattr(fact, "tokens", ()))
 
     def add_entry(self, entry: facts.Entry, *, opened_at_seq: int) -> None:
@@ -73,6 +75,8 @@ class TradeBatch:
         try:
             record = facts.decode(entry.body)
         except msgspec.DecodeError:
+            # Stored and stepped over: a record that stopped the reader
+            # would stop it at every start.
             undecoded = Rejection(
                 reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
             )
@@ -151,6 +155,7 @@ def to_batch(
         trades=tuple(gathered.trades),
         hashes=tuple(gathered.hashes),
         rejections=tuple(gathered.rejections),
+        # Connections append and send in parallel threads, so messages may arrive out of order.
         facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),
         events=events,
         markets=tuple(findings.markets),

@@ -57,6 +57,7 @@ class WriterNotifier:
         self, gathered: TradeBatch, findings: FindingsBatch, committed: Committed, wall_ns: int
     ) -> None:
         """Report what is in the database now, and to whom its tickets belong."""
+        # After the commit only: the senders forget what they read here.
         self._to.catalog.tell(TicketsStored(tickets=tuple(findings.catalog_tickets)))
         self._to.resolution.tell(TicketsStored(tickets=tuple(findings.resolution_tickets)))
         oldest_ns = min((trade.received_at_ns for trade in gathered.trades), default=0)
@@ -99,6 +100,8 @@ class WriterNotifier:
         for markets in store.open_markets():
             conditions = tuple(market.condition_id for market in markets)
             evidence = store.stored_evidence(conditions)
+            # Before the markets: what is polled without its stored evidence would look new and be
+            # stored once more.
             self._to.resolution.tell(EvidenceRestored(evidence=evidence))
             restored = MarketsRestored(markets=markets)
             self._to.catalog.tell(restored)
@@ -112,6 +115,7 @@ class WriterNotifier:
         """
         for rechecks in store.resolutions_to_check(window):
             self._to.resolution.tell(RechecksRestored(rechecks=rechecks))
+        # Without this last message resolution would ask for the same time again.
         self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=window.until_ms))
 
 
