@@ -36,6 +36,8 @@ _ROWS_PER_CHUNK = 256  # so that the server works while the next chunk is encode
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
 _key = struct.Struct(">QIQ").pack
 
+# Signature, flags, length of the extension of the header; the trailer is a field count of -1, NULL
+# a length of -1 (manual, COPY, "Binary Format").
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
@@ -43,6 +45,8 @@ _NULL = b"\xff\xff\xff\xff"
 _head = struct.Struct(">hiqiqiqiiii").pack
 _int4_field = struct.Struct(">ii").pack
 _size = struct.Struct(">i").pack
+# Length and head of a `numeric` with three groups: one before the point, two behind it. Groups of
+# zeros at either end are dropped by `numeric_recv` of the server.
 _three_groups = struct.Struct(">ihhHHHHH").pack
 _groups_head = struct.Struct(">ihhH").pack(14, 3, 0, 0)
 _GROUPS_BYTES = 4 + 14
@@ -127,6 +131,7 @@ def copy(connection: Connection, query: bytes, chunks: Iterable[Sequence[KeyedTr
         psycopg.Error: The database's error.
     """
     written = 0
+    # An exception in this block makes psycopg end the COPY with an error, so nothing is stored.
     with connection.cursor() as cursor, cursor.copy(query) as channel:
         channel.write(_HEADER)
         for rows in chunks:

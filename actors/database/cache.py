@@ -57,6 +57,9 @@ class TokenKeys:
         asked = sorted(token for token in wanted if self._is_news(token, token in conditions))
         if asked:
             given = {"tokens": asked, "conditions": [conditions.get(token) for token in asked]}
+            # Two statements: ON CONFLICT DO NOTHING returns no row for a token that is there
+            # already, and what another tracker has just committed is visible only to a new
+            # statement (manual, 13.2.1).
             connection.execute(queries.INSERT_ASSETS, given)
             ours = {token: token for token in asked}  # kept instead of the driver's copies
             for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
@@ -93,6 +96,7 @@ class TokenKeys:
         self._fresh.clear()
         self._discarded.clear()
         if len(self._known) > self._most:
+            # A dict keeps the order of insertion: these are the oldest.
             for token in tuple(islice(self._known, len(self._known) // 2)):
                 del self._known[token]
                 self._without_condition.discard(token)
@@ -146,7 +150,10 @@ class RecentTrades:
 
     def was_not_new(self) -> None:
         """Record that a part of a batch was stored already: pause COPY for longer each time."""
+        # A COPY that fails has written rows up to the error. They are invisible and take space
+        # until a VACUUM (manual, COPY, "Notes"), so it is not tried with every batch.
         self._copy_pause_length = min(max(2 * self._copy_pause_length, 1), MAX_COPY_PAUSE_BATCHES)
+        # One more, since `expect_new` counts down before it looks.
         self._copy_paused_left = self._copy_pause_length + 1
 
     def was_new(self) -> None:

@@ -14,6 +14,8 @@ from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution
 from actors.model.trade import Trade, trade_hashes
 from actors.model.wall_time import EPOCH, instant
 
+# The escape and not the text `\\u0000`: an even number of backslashes stands before it. jsonb
+# rejects it, because text cannot hold NUL (manual, "JSON Types").
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 T = TypeVar("T")
@@ -27,12 +29,16 @@ def clean(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
+        # Through UTF-16 two halves of a pair are joined to their character; only lone ones are
+        # replaced.
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 
 
 def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
     """Return the parameters of `insert_trades`."""
+    # Int4 and Int8: psycopg chooses the type of a plain int by its size, and each mix of types
+    # would be another prepared statement.
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],

@@ -108,6 +108,7 @@ class CoverageWriter:
     def _apply_process_or_wanted(self, seq: int, fact: Fact) -> None:
         match fact:
             case TokensWanted(at_ns, tokens):
+                # An earlier record that is still missing may end the wanted row that exists now.
                 complete = self._watermark is not None and seq < self._watermark
                 given = {"seq": seq, "at": instant(at_ns), "complete": complete}
                 self._run_by_tokens(queries.WANT_TOKENS, tokens, given)

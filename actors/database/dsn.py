@@ -74,6 +74,7 @@ def _reject_misplaced(parts: dict[str, str]) -> None:
 
 
 def _is_host(text: str) -> bool:
+    # The folder of a Unix socket, or an abstract one (libpq manual, parameter `host`).
     if text.startswith(("/", "@/")):
         return not re.search(r"[\x00-\x1f]", text)
     if _HOST.fullmatch(text):
@@ -86,6 +87,7 @@ def _is_host(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
+    # Cut, because int() raises for more than 4,300 digits.
     return text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536
 
 

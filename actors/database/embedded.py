@@ -54,6 +54,7 @@ class Embedded:
         self._child: subprocess.Popen[bytes] | None = None
         self._running_pid: int | None = None  # of a server that ran already
         self._lock: IO[bytes] | None = None
+        # The path of a socket has at most 108 bytes on Linux (unix(7)), 104 on macOS.
         longest = len(os.fsencode(self._socket / f".s.PGSQL.{_PORT}.lock"))
         if longest > 100:
             raise ConfigError(
@@ -88,6 +89,8 @@ class Embedded:
         """Stop the server with a fast shutdown; if that takes too long, an immediate one."""
         pid = self._child.pid if self._child else self._running_pid
         if pid is not None and not self._has_ended():
+            # SIGINT is a fast shutdown, SIGQUIT an immediate one (manual, "Shutting Down the
+            # Server").
             self._signal(pid, signal.SIGINT)
             if not _wait(self._has_ended, timeout_s):
                 self._signal(pid, signal.SIGQUIT)
@@ -158,11 +161,13 @@ class Embedded:
         new = self._root / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         self._initdb(new, int(ours))
+        # initdb ran with -N, which syncs nothing. The files must be on the disk before the name.
         os.sync()
         new.rename(self._data)
 
     def _initdb(self, folder: Path, version: int) -> None:
         command = [str(self._binaries / "initdb"), "-D", str(folder), "-U", "postgres", "-N"]
+        # Trust, because only those who may enter the folder of the socket (0700) reach the server.
         command += ["-A", "trust", "-E", "UTF8", "--data-checksums", "--locale=C.UTF-8"]
         if version >= 17:  # independent of the libc of the host
             command[-1:] = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -174,6 +179,7 @@ class Embedded:
             raise ConfigError(f"initdb could not create {folder}: {output}")
 
     def _run_as(self) -> dict[str, Any]:
+        # The server's user may not be allowed to enter our working directory.
         run_as: dict[str, Any] = {"env": postgres_binaries.ENVIRONMENT, "cwd": "/"}
         if self._user:
             run_as |= {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
@@ -223,6 +229,7 @@ class Embedded:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C must not reach it: it stops after the last commit
+                # Runs after the change of the user, which would clear the signal (prctl(2)).
                 preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 - system calls only, no lock
                 **self._run_as(),
             )
@@ -294,4 +301,5 @@ def _is_other_program(pid: int | None) -> bool:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+    # The name of a program may hold brackets itself (proc(5)), so the last one ends it.
     return stat[stat.index("(") + 1 : stat.rindex(")")] != "postgres"

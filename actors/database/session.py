@@ -38,6 +38,8 @@ the writer for dead; more than the 20 s after which the server itself cancels a 
 CHECK_EVERY_S = 1.0
 
 _CONNECT_OPTIONS: dict[str, Any] = {
+    # A host that vanished is noticed after 25 s of silence (10 and 3 times 5). While sent bytes are
+    # not acknowledged the kernel sends no keepalives: `tcp_user_timeout` ends that wait.
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -95,6 +97,8 @@ class Session:
         on_connected: "Callable[[Session], None] | None" = None,
     ) -> None:
         with translate_errors():
+            # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
+            # manual, "Transactions management"). `transaction()` still begins and commits one.
             self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
             # A second descriptor of the same socket: `abort` in another thread can never shut
             # down another file that was given the number of a closed descriptor.
@@ -114,6 +118,7 @@ class Session:
                 f"the database has the encoding {encoding} and cannot hold every text:"
                 " create it with `encoding 'UTF8' locale 'C.UTF-8' template template0`"
             )
+        # idle_ms: a tracker that is frozen within a transaction would keep its row locks.
         limits = {"statement_ms": statement_s, "lock_ms": lock_s, "idle_ms": 60}
         run = self.connection.execute
         run(queries.SET_SESSION, {name: str(round(s * 1000)) for name, s in limits.items()})
@@ -210,6 +215,8 @@ class QueryWatchdog:
     def abort_calls(self, longer_than_s: float = 0.0) -> None:
         """Abort the calls that have waited longer than this. From any thread."""
         with self._lock:
+            # A copy: the callbacks below must not hold the lock, and the set must not change
+            # meanwhile.
             watched = tuple(self._watched)
         for store in watched:
             since = store.busy_since

@@ -175,6 +175,7 @@ class Store:
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""
+        # Read once: the thread of the store may set it to None meanwhile.
         session = self._session
         if session is not None:
             session.abort()
@@ -197,6 +198,8 @@ class Store:
 
     def _pages(self, query: bytes, given: Mapping[str, Any]) -> Iterator[list[Row]]:
         """Yield the rows of a query that is sorted by its first column, one page per call."""
+        # By key, page for page: a cursor of the server would keep a transaction open between the
+        # calls.
         after = ""
         while True:
             page = {**given, "after": after, "limit": _PAGE_ROWS}

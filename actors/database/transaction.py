@@ -125,6 +125,8 @@ class Transaction:
 
     def _store(self, batch: Batch, rows: int) -> Committed:
         self._limit.start_batch(rows)
+        # The watermark is moved before anything is stored, because that locks the journal's row: a
+        # second writer of the same journal waits there and not between its trades.
         with self._connection.transaction():
             watermark = self._move_watermark(batch.watermark)
             stored = self._store_trades(batch)
@@ -201,6 +203,7 @@ class Transaction:
         if not self._careful:
             return store(rows)
         try:
+            # Within a transaction this is a savepoint (psycopg manual, "Transactions management").
             with self._connection.transaction():
                 stored = store(rows)
             self._limit.stored(len(rows))
@@ -264,6 +267,7 @@ class Transaction:
         """
         try:
             stored = binary_copy.copy(self._connection, queries.COPY_TRADES, chunks)
+        # Before DATA_FAULTS, because it is an IntegrityError too.
         except psycopg.errors.UniqueViolation as exc:
             self._recent.was_not_new()
             raise _NotAllNew from exc

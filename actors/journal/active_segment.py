@@ -20,6 +20,7 @@ from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
 from actors.journal.marker_files import NO_SPACE, Reserve
 from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Found, Segment, pack_record
 
+# All of it is kept in memory until it is synced, so this bounds memory as well as the loss.
 UNSYNCED_BYTES = 8 * 1024 * 1024
 """The most bytes of records that may be written and not synced."""
 
@@ -102,6 +103,8 @@ class ActiveSegment:
     def _settle(self, records: Sequence[Found], next_seq: int) -> None:
         """Carry over what the disk may lack; without space for it the marker stays."""
         for seq, at_ns, body, *_ in records:
+            # Packed again: the new segment may have another identity, and so another checksum seed,
+            # than the one in which the record was found.
             kept = Unsynced(seq, pack_record(seq, at_ns, body, self._directory.seed))
             self._unsynced.append(kept)
             self._unsynced_bytes += len(kept.record)
@@ -134,6 +137,7 @@ class ActiveSegment:
         Raises:
             JournalFull: The disk or the cap leaves no space; nothing has changed.
         """
+        # With a header, because the record may need a new segment.
         size = self.size + self._reserve.held_bytes + RECORD_BYTES + len(body) + HEADER_BYTES
         if size > self._limits.cap:
             raise JournalFull(f"the journal has reached its {self._limits.cap} bytes")
@@ -176,12 +180,15 @@ class ActiveSegment:
         """Cut off what was written of a record; a segment where that fails is suspect."""
         self.suspect = cause
         try:
+            # A full disk takes a part of the data before it reports ENOSPC (297,152 of 300,000
+            # bytes were seen), and the next record must not follow half of this one.
             if segment.fd is not None:
                 self._disk.truncate(segment.fd, segment.size)
         except OSError as exc:
             self.suspect = exc
             return
         if cause.errno in NO_SPACE:
+            # Space is missing, but the file is whole again and may be used when there is space.
             self.suspect = None
             raise JournalFull(f"no space for a record: {cause.strerror}") from cause
 
@@ -208,10 +215,12 @@ class ActiveSegment:
         try:
             created = self._create_successor(next_seq)
         except OSError as exc:
+            # These records were accepted already, so they may use the reserve.
             if exc.errno not in NO_SPACE or not self._reserve.held_bytes:
                 raise
             self._reserve.free()
             created = self._create_successor(next_seq)
+        # Only now: until the successor is on the disk, the old files are the only copy there.
         self._close_all()
         self._segment = created
         self._forget(self.used_seq)
@@ -222,6 +231,8 @@ class ActiveSegment:
         if not self._unsynced:
             return self._directory.create_segment(next_seq, after_seq=self.used_seq)
         first_seq = self._unsynced[0].seq
+        # A segment that begins with the same record is replaced by the new file, which has its
+        # name. What that one says was skipped on purpose must not become a hole.
         replaced = [s.after_seq for s in self._directory.segments if s.first_seq == first_seq]
         after_seq = replaced[0] if replaced else first_seq - 1
         carried = list(self._unsynced)

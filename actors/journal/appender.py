@@ -78,6 +78,8 @@ class Appender:
                 if failures > 1:
                     # It failed, moved to a new segment, and failed again.
                     raise self.fail(self._active.suspect)
+            # Outside of the lock: `sync` takes `_syncing` first, and the order of the locks must
+            # hold.
             self.sync()
 
     def _unusable(self) -> JournalFailed:
@@ -102,12 +104,16 @@ class Appender:
             with self._lock:
                 if self.failed is not None or self._closed:
                     raise self._unusable()
+                # Records that are appended during the sync may be on the disk too; they are not
+                # counted.
                 upto, segments = self.next_seq - 1, self._active.open_segments()
                 suspect = self._active.suspect is not None
                 if not suspect and upto == self.durable_seq:
                     return False
             synced = not suspect and self._sync_files(segments)
             with self._lock:
+                # An append may have failed while the files were synced; its segment is suspect
+                # since then.
                 if synced and self._active.suspect is None:
                     self._active.close_synced(segments, upto)
                     self.durable_seq = upto
@@ -123,6 +129,9 @@ class Appender:
                     self._directory.disk.sync_data(segment.fd)
         except OSError:
             # What it may have lost is carried over now or, if that fails, by the next process.
+            # After a failed fsync Linux may mark the pages clean, so that a second one succeeds
+            # although the bytes are gone. PostgreSQL panics for the same reason (manual,
+            # data_sync_retry).
             self._directory.failed_sync.set(self.durable_seq + 1)
             return False
         return True
@@ -143,6 +152,8 @@ class Appender:
             OSError: It could not be written; nothing has changed.
             JournalFailed: The records so far could not be synced.
         """
+        # Appends wait for all of this: whatever is in the old segment must be synced before records
+        # with the new identity begin.
         with self._syncing, self._lock:
             if self.failed is not None or self._closed:
                 raise self._unusable()
@@ -222,6 +233,7 @@ class Syncer:
     @property
     def p99_s(self) -> float:
         """Return the 99th percentile of the last 512 syncs in seconds; 0 before the first."""
+        # A copy, since iterating raises RuntimeError when the other thread appends meanwhile.
         times = sorted(self._times.copy())
         return times[math.ceil(len(times) * 0.99) - 1] if times else 0.0
 

@@ -74,6 +74,7 @@ class JournalDirectory:
 
     def _lock_and_load(self) -> None:
         try:
+            # First of all: the temporary files of a tracker that runs must not be deleted.
             self.disk.lock(self.fd)
         except BlockingIOError as exc:
             raise StateDirBusy(f"another tracker works on {self.path}") from exc
@@ -125,6 +126,8 @@ class JournalDirectory:
         kept: list[Segment] = []
         carried_to = 0
         for segment in loaded:
+            # A process that ended in `create_segment`, between the rename and the unlink, leaves
+            # both. The disk may lack a part of the old one; the copies were synced.
             if segment.first_seq <= carried_to:
                 self.disk.unlink(self.fd, segment.name)
                 continue
@@ -187,6 +190,8 @@ class JournalDirectory:
         fd = self.disk.open_append(self.fd, segment.name)
         try:
             self.disk.truncate(fd, end)
+            # Otherwise a loss of power could bring the old tail back behind records that are
+            # appended now.
             self.disk.sync(fd)
         finally:
             self.disk.close(fd)
@@ -197,6 +202,7 @@ class JournalDirectory:
         last = self.segments[-1] if self.segments else None
         if last is None or last.header is None or last.first_seq in self._unsynced:
             return None
+        # The checksums of all records in a file depend on the one identity in its header.
         if last.header.journal_id != self.journal_id.bytes:
             return None
         last.fd = self.disk.open_append(self.fd, last.name)
@@ -231,6 +237,7 @@ class JournalDirectory:
         parts = (header.pack(), *(record for _, record in carried))
         fd = self.write_file(file_name(first_seq), parts, stay_open=True)
         created = Segment(first_seq, header, sum(map(len, parts)), fd)
+        # One that begins with the same sequence has just been replaced by the rename.
         replaced = [s for s in self.segments if s.first_seq > first_seq]
         self.segments = [s for s in self.segments if s.first_seq < first_seq]
         self.segments.append(created)
@@ -247,6 +254,8 @@ class JournalDirectory:
         try:
             for part in parts:
                 write_all(self.disk, fd, part)
+            # Before the rename: else the name could lead to an empty file after a loss of power.
+            # After it the directory, since fsync of a file does not write its name (fsync(2)).
             self.disk.sync(fd)
             self.disk.rename(self.fd, temporary, name)
             self.disk.sync(self.fd)
@@ -265,6 +274,8 @@ class JournalDirectory:
         Raises:
             OSError: It is still there.
         """
+        # The directory is not synced: a file that comes back after a loss of power is below the
+        # watermark and is deleted again.
         with contextlib.suppress(FileNotFoundError):
             kept = sum(name.endswith(DAMAGED) for name in self.disk.names(self.fd))
             if segment.damaged and kept < DAMAGED_KEPT:

@@ -28,6 +28,7 @@ class Disk:
         """
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The name of a new directory is durable only when its parent is synced (fsync(2)).
             parent = os.open(path.parent, _DIRECTORY)
             try:
                 os.fsync(parent)
@@ -41,6 +42,8 @@ class Disk:
         Raises:
             BlockingIOError: Another process holds the lock.
         """
+        # The kernel releases it with the last descriptor, after kill -9 too, so no stale lock
+        # remains (flock(2)).
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def names(self, directory: int) -> list[str]:
@@ -65,6 +68,8 @@ class Disk:
 
     def write(self, fd: int, data: memoryview) -> int:
         """Append and return the number of bytes written, which may be less than all."""
+        # Not through a Python file: its buffer would report errors later, at a flush or at the
+        # close.
         return os.write(fd, data)
 
     def pread(self, fd: int, size: int, offset: int) -> bytes:
@@ -85,6 +90,7 @@ class Disk:
 
     def sync_data(self, fd: int) -> None:
         """Sync the bytes of a file to the disk. After an error, never call it again for it."""
+        # It also writes the size of the file, which reading the new bytes needs (fdatasync(2)).
         os.fdatasync(fd)
 
     def sync(self, fd: int) -> None:
@@ -102,6 +108,7 @@ class Disk:
     def free_bytes(self, directory: int) -> int:
         """Return the free space that a user without privileges may use."""
         state = os.fstatvfs(directory)
+        # f_bfree would include the blocks that are reserved for root (statvfs(3)).
         return state.f_bavail * state.f_frsize
 
     def boot_id(self) -> bytes:

@@ -126,6 +126,7 @@ class Journal:
             JournalUnreadable: It cannot be used, or holds a newer format.
             JournalFailed: The disk fails, or has no space for a new journal.
         """
+        # Only whole segments are deleted, so a small journal needs small ones to get space back.
         limits = Limits(
             max_bytes,
             max(min(segment_bytes, max_bytes // 4), 1),
@@ -188,6 +189,8 @@ class Journal:
         Raises:
             JournalFailed: A segment could not be deleted; it is deleted later.
         """
+        # First out of the list, then off the disk: a reading that meets a missing file sees that
+        # the list has changed, and looks again. Not under the lock, so that no append waits for it.
         deleted = self._reader.release(watermark)
         self.watermark = max(self.watermark, watermark)
         if not deleted:

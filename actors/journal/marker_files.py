@@ -86,6 +86,8 @@ class UnacknowledgedSince:
             OSError: The file may still be there; the next process then reads it.
         """
         if self.since is not None:
+            # Durable before the first commit: if the file came back after a loss of power, the next
+            # process would take our own watermark for that of another journal.
             with contextlib.suppress(FileNotFoundError):
                 self._disk.unlink(self._directory, UNMET)
             self._disk.sync(self._directory)
@@ -172,6 +174,7 @@ class Reserve:
         except FileExistsError:
             fd = self._disk.open_append(self._directory, RESERVE)
         try:
+            # The length alone would make a hole without blocks, which keeps no space (truncate(2)).
             self._disk.truncate(fd, self.size)
             self._disk.allocate(fd, self.size)
         finally:

@@ -85,6 +85,7 @@ class Replay:
                 return
             if seq > self.expected:
                 yield from self._hole_before(seq)
+            # Lower ones come first where the index pointed to an earlier record.
             if seq == self.expected:
                 self.expected = seq + 1
                 yield Entry(seq, body)
@@ -146,6 +147,8 @@ class Reader:
         with self._lock:
             segments = self._directory.segments
             at = bisect_right(segments, seq, key=lambda segment: segment.first_seq)
+            # With the sizes of this moment: what is appended later may be half written when it is
+            # read.
             return self._version(), [Span(s, s.size) for s in segments[max(at - 1, 0) :]]
 
     def _version(self) -> tuple[int, int]:

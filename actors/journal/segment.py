@@ -197,6 +197,7 @@ def write_all(disk: Disk, fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         written = disk.write(fd, view)
+        # The loop would never end otherwise.
         if written <= 0:
             raise OSError(errno.EIO, "the disk wrote nothing and reported no error")
         view = view[written:]
@@ -251,6 +252,7 @@ class Scan:
         # here. Otherwise text full of magics would cost the check of a body for each of them.
         if magic != _RECORD_MAGIC or length > MAX_BODY_BYTES or end > self._end:
             return None
+        # Each record takes RECORD_BYTES at least, so no more than so many can come before this one.
         if not self._first_seq <= seq <= self._first_seq + begin // RECORD_BYTES:
             return None
         at = self._load(begin, RECORD_BYTES + length) + RECORD_BYTES
@@ -266,6 +268,7 @@ class Scan:
             found = self._chunk.find(_RECORD_MAGIC, at)
             if found >= 0:
                 return self._base + found
+            # The next magic may begin in the last three bytes of this chunk.
             offset = max(offset + 1, self._base + len(self._chunk) - len(_RECORD_MAGIC) + 1)
         return self._end
 

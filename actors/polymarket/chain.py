@@ -84,6 +84,8 @@ def facts(raw: bytes, count: int) -> tuple[Facts, ...]:
     Raises:
         PayloadRejected: The node did not answer every call of the batch.
     """
+    # An error of a call comes with HTTP 200, as a member `error` in place of `result`. The order of
+    # the replies is free (JSON-RPC 2.0, section 6), so they are sorted by id.
     replies = {reply.id: reply.result or "" for reply in strict_json.read(raw, _replies)}
     asked = range(count * CALLS_PER_CONDITION)
     if any(not replies.get(number) for number in asked):
@@ -127,6 +129,8 @@ def _shares(found: Facts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
     if not all(_WORD.fullmatch(word) for word in words):
         return "unreadable answer", ()
     slots, denominator, *numerators = (int(word, 16) for word in words)
+    # All is zero for an id that was never prepared, as for one without a report: only the number of
+    # slots tells them apart.
     if slots != 2 or len(market.assets) != 2:
         return ("not two outcomes" if slots else "not prepared"), ()
     return _outcome(denominator, numerators)

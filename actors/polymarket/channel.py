@@ -38,10 +38,12 @@ from actors.polymarket.events import (
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""
+# Messages of 200 KB (2,600 ids) made the server drop the connection (reported 2026-04).
 TOKENS_AT_ONCE: Final = 100
 """Most tokens of one subscription message."""
 
 _CONTROL_BYTES: Final = 200
+# A frame of 16 MiB may hold millions of elements, and each could become a rejection.
 _MOST_EVENTS: Final = 100_000
 _SPACE: Final = b" \t\r\n"
 
@@ -161,6 +163,7 @@ def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
 
 
 def _read_event_by_event(raw: bytes, received_at_ns: int) -> Decoded:
+    # Empty frames, and frames with a line feed at the end, are in recordings of 2026-10.
     body = raw.strip(_SPACE)
     if not body:
         return Decoded()

@@ -75,6 +75,7 @@ class Polymarket:
             params: Filters and order, without the cursor.
             cursor: `next_cursor` of the page before, or None for the first.
         """
+        # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
         raw = self._http.get(f"{self._gamma_url}/markets/keyset", query)
         page = strict_json.read(raw, _keyset)
@@ -91,6 +92,8 @@ class Polymarket:
         _check_count(ids, MAX_IDS_GAMMA)
         if not ids:
             return ()
+        # The key is repeated: a list with commas is answered with 422. `closed` must be given:
+        # since 2026-04-09 it is false by default, also where ids are named.
         params = [("condition_ids", str(condition_id)) for condition_id in ids]
         params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
         markets = strict_json.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
@@ -155,6 +158,8 @@ class Chain:
         retry_after_s = None
         for url in self._urls:
             try:
+                # Never parts of two nodes: they may be at different blocks, and the numerators must
+                # belong to the denominator.
                 return chain.facts(self._http.post(url, body), len(condition_ids))
             except PayloadRejected as exc:
                 failures.append(f"{urlsplit(url).hostname}: {exc}")

@@ -90,6 +90,7 @@ def _payouts(row: _Row, market: Market) -> tuple[Payouts | None, str]:
     status = strict_json.text(row.status)
     if status != "resolved":
         return None, status if status in _UNDER_WAY else "unknown status"
+    # Rows of the UMA lifecycle carry `price` and no `payouts`.
     if bytes(row.payouts) in (b"null", b"[]"):
         return None, "no payouts"
     shares = strict_json.numbers(row.payouts) or ()

@@ -31,6 +31,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event_type"):
     """Base of the known kinds."""
 
 
+# A trade with an unknown field fails in `FRAME`. It is then read field by field, so that the field
+# is kept as `extra`.
 class TradeEvent(
     Event, frozen=True, kw_only=True, tag="last_trade_price", forbid_unknown_fields=True, gc=False
 ):
@@ -49,6 +51,7 @@ class TradeEvent(
 class BookEvent(Event, frozen=True, kw_only=True, tag="book"):
     """A snapshot of an order book. Its timestamp is not read: it is that of the last change."""
 
+    # Raw, here and below: a field of another type must not make the whole frame unreadable.
     asset_id: Raw = _NOTHING
 
 

@@ -26,6 +26,7 @@ _MOMENT_DIGITS: Final = 18
 _LONGEST_HASH: Final = 2 + 128
 _IDS: Final = 4_096  # at most 1 MiB
 _PRICES: Final = 4_096
+# The largest id is below 2**256, which has 78 digits.
 _token = re.compile(r"[0-9]{1,78}").fullmatch
 _condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
@@ -108,6 +109,7 @@ def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
     """Return a column of what `moment` returns."""
     texts = [value for value in values if type(value) is str]
     digits = "".join(texts)
+    # An empty text would vanish in the joined one, and isdigit alone takes digits of other scripts.
     usual = len(texts) == len(values) and all(texts) and digits.isascii() and digits.isdigit()
     if usual and max(map(len, texts)) <= _MOMENT_DIGITS:
         numbers = list(map(int, texts))
@@ -130,6 +132,8 @@ def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
     """Return a column of what `transaction_hash` returns."""
     present = [text for text in texts if text]
     usual = len(present) == len(texts) and set(map(len, present)) == _HASH_LENGTHS
+    # All have 66 characters, and the pattern takes 66 at a time: none can borrow from its
+    # neighbour.
     if usual and _hashes("".join(present)):
         return [text.lower() for text in present]
     return list(map(transaction_hash, texts))
@@ -154,6 +158,7 @@ def is_fee(value: object) -> TypeGuard[str | int | None]:
     return value is None
 
 
+# typed: True equals 1 and would get the cached answer for 1.
 @lru_cache(maxsize=64, typed=True)
 def fee(value: str | int | None) -> int | None:
     """Return basis points, or None when the feed gave none."""

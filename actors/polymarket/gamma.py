@@ -201,12 +201,15 @@ def _why_not(found: _Answer, market: Market) -> str:
 def _why_open(status: str, *, closed: bool) -> str:
     if status == "resolved":
         return "" if closed else "resolved but open"
+    # Recorded 2026-05-09: closed, prices 1 and 0, orders accepted, and no status at all.
     if not status:
         return "closed without status" if closed else "open"
     return status if status in _UNDER_WAY else "unknown status"
 
 
 def _payouts(found: _Answer) -> tuple[tuple[TokenId, Decimal], ...] | None:
+    # Only after the status: prices of 0.9995 and of ½ were recorded of markets that were proposed
+    # and open, one of them for ten months.
     prices = strict_json.numbers(found.outcome_prices) or ()
     if len(prices) != 2 or not is_outcome(prices):
         return None

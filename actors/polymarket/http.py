@@ -60,6 +60,7 @@ class Http:
         self._max_bytes = max_bytes
         self._stop = stop or threading.Event()
         self._session = requests.Session()
+        # Otherwise requests takes proxies and logins (.netrc) from the environment.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = user_agent
@@ -171,6 +172,7 @@ class _Watch:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Before the thread is stopped: an idle connection of the pool must not be cut any more.
         self._socket = None
         self._done.set()
         _watch.reset(self._token)
@@ -181,6 +183,8 @@ class _Watch:
         Raises:
             TimeoutError: The time is over already.
         """
+        # The socket is stored before the reason is read, and `_cut` does it the other way round. So
+        # one of the two threads sees what the other did, and no call stays uncut.
         self._socket = connected
         if self.cut_reason:  # it was cut before it had a socket
             raise TimeoutError(self.cut_reason)

@@ -17,6 +17,8 @@ from typing import Any
 from actors.errors import FeedLost
 from actors.transport.tls import TlsSocket
 
+# A network that swallows everything sends neither FIN nor RST. Without this limit the kernel sends
+# the same bytes again for 13 to 30 minutes before it gives up (tcp(7), tcp_retries2).
 _USER_TIMEOUT_MS = 15_000  # unacknowledged for so long, sent bytes end the connection
 _ADDRESSES = 8  # addresses of one name that are tried
 _LOOKUPS = threading.BoundedSemaphore(32)
@@ -50,6 +52,7 @@ def verifying_context() -> ssl.SSLContext:
     One for the process, since each holds all the certificates of the system.
     Unlike `ssl.create_default_context` it ignores SSLKEYLOGFILE.
     """
+    # This protocol verifies the certificate and the host name by default (Python manual, ssl).
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs()
@@ -85,18 +88,22 @@ def _is_safe(tls: ssl.SSLContext) -> bool:
 def _look_up(host: str, port: int, deadline: Deadline, resolve: Resolve) -> list[Any]:
     lookup = functools.partial(resolve, host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
+        # An address in digits needs no name server, and so no thread.
         return lookup(socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass  # a name: its lookup may hang, so it has a thread of its own
     except UnicodeError as exc:  # a label too long for IDNA
         raise FeedLost("dns", f"{host}: {exc}") from exc
+    # Unbounded: after the deadline nobody reads it, and a late thread must still be able to end.
     answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+    # Released by the thread and not when we stop waiting: a lookup that hangs still has its thread.
     if not _LOOKUPS.acquire(timeout=deadline.left_s("dns")):
         raise FeedLost("dns", "too many lookups hang")
     try:
         threading.Thread(
             target=_look_up_name, args=(lookup, answers), name="lookup", daemon=True
         ).start()
+    # "can't start new thread": a limit such as TasksMax of systemd is reached.
     except RuntimeError as exc:
         _LOOKUPS.release()
         raise FeedLost("dns", str(exc)) from exc
@@ -125,6 +132,7 @@ def _connect(addresses: list[Any], deadline: Deadline) -> socket.socket:
     for index, (family, kind, protocol, _, address) in enumerate(some):
         share_s = deadline.left_s("connect_timeout") / (len(some) - index)
         try:
+            # Inside the `try`, because the constructor raises EMFILE when no descriptor is left.
             return _connect_one(socket.socket(family, kind, protocol), address, share_s)
         except OSError as exc:
             lost = FeedLost(_connect_reason(exc), f"{address[0]}: {exc}")
@@ -134,6 +142,8 @@ def _connect(addresses: list[Any], deadline: Deadline) -> socket.socket:
 
 def _connect_one(sock: socket.socket, address: Any, timeout_s: float) -> socket.socket:
     try:
+        # Otherwise a small frame waits until the one before it is acknowledged (Nagle, RFC 9293
+        # 3.7.4).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
         sock.settimeout(timeout_s)
@@ -145,6 +155,7 @@ def _connect_one(sock: socket.socket, address: Any, timeout_s: float) -> socket.
 
 
 def _connect_reason(exc: OSError) -> str:
+    # First, because this class is a ConnectionError too.
     if isinstance(exc, ConnectionRefusedError):
         return "refused"
     if isinstance(exc, TimeoutError):

@@ -66,8 +66,11 @@ class CommandQueue:
     def put(self, command: Command) -> bool:
         """Add a command; return False if the reactor has stopped and will not execute it."""
         with self._lock:
+            # Under the lock until the write is done: `close` closes the descriptor, and its number
+            # may then belong to another file.
             if self._open:
                 self._commands.append(command)
+                # One write wakes the reactor for all that waits, since it takes everything at once.
                 if len(self._commands) == 1:
                     os.eventfd_write(self._event, 1)
             return self._open
@@ -81,6 +84,8 @@ class CommandQueue:
     def take(self) -> list[Command]:
         """Remove and return all commands, oldest first. In the reactor's thread."""
         with self._lock:
+            # The list and the event are emptied under one lock. If the event were read later, it
+            # could swallow the wake-up of a command that was put in between.
             commands, self._commands = self._commands, []
             with contextlib.suppress(BlockingIOError):  # nobody has written since the last read
                 os.eventfd_read(self._event)
@@ -91,6 +96,7 @@ class CommandQueue:
         commands = self.take()
         with self._lock:
             self._open = False
+            # `take` has released the lock, so more may have come.
             commands += self._commands
             self._commands = []
             os.close(self._event)
@@ -157,6 +163,8 @@ class ReactorSocket:
         self._leaving = False  # CLOSE was requested, or the end: nothing more is sent
         self._sample: tuple[int, bytes] | None = None
         self._sampled_at = 0.0
+        # Two counters instead of one difference: each is written by one thread only, so that no
+        # message needs a lock.
         self.handed_bytes = 0
         self.handled_bytes = 0
         self.paused = False  # written by the reactor's thread alone
@@ -200,6 +208,8 @@ class ReactorSocket:
         By the owner. None while a message that was handed on is not handled yet, since that
         message may be older than the sample.
         """
+        # First the sample, then the comparison. In the other order the reactor could hand on a
+        # message and store a younger sample between the two, and the message would be overtaken.
         sample, self._sample = self._sample, None
         return None if self.unhandled else sample
 
@@ -222,6 +232,8 @@ class ReactorSocket:
                 return
             self._unsent += len(frame)
             if self._unsent > UNSENT_BYTES:
+                # A server that reads nothing must not fill the memory, and a dropped subscription
+                # would be listening that never happens: the connection ends.
                 verb, frame, self._leaving = Verb.OVERFLOW, b"", True
         self._commands.put(Command(verb, self, data=frame))
 
@@ -262,6 +274,7 @@ class ReactorSocket:
             OSError: The connection is broken.
             OwnerFailedError: `on_frames` raised.
         """
+        # Leaves space in front, to which the skimmer copies the unfinished frame.
         start = self.skimmer.held
         try:
             size = self.sock.recv_into(view[start:] if start else view)
@@ -269,10 +282,13 @@ class ReactorSocket:
             return -1, NOTHING
         if not size:
             return 0, NOTHING
+        # Before the frames are walked, which may take milliseconds after a stall.
         at_ns = wall_ns()
         self.has_more = self.tls is not None and self.tls.has_more
         skim = self._skim(scratch, start, start + size, monotonic())
         if skim.messages:
+            # Before the owner is given them: it may have handled them before the next line runs
+            # here, and `handled_bytes` must never be ahead.
             self.handed_bytes += sum(map(len, skim.messages))
             try:
                 self.on_frames(at_ns, skim.messages)
@@ -295,6 +311,8 @@ class ReactorSocket:
         self.last_byte_at = now
         if skimmer.data_total != data:
             self.last_data_at = now
+        # Within a message in fragments only its end counts as progress. Control frames may come
+        # between the fragments (RFC 6455 5.4), and fragments can go on for ever.
         if not skimmer.frame_in_progress:
             self.stalled_since = 0.0
         elif (

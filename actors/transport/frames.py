@@ -94,9 +94,12 @@ class FrameParser:
         That is `lo` itself if the frame is incomplete or violates the protocol, or if the stream
         has ended.
         """
+        # After a CLOSE nothing may follow; bytes behind a violation have no reliable meaning.
         if end - lo < 2 or self.ended:
             return lo
         at, size = _payload(buffer, lo)
+        # Checked before the frame is whole: a server that stops after two wrong bytes must not be
+        # waited for.
         violation = self._header_violation(buffer[lo], buffer[lo + 1])
         if not violation and at <= end:
             violation = self._length_violation(size)
@@ -104,6 +107,7 @@ class FrameParser:
             self.violation = violation
             self._update_state()
             return lo
+        # The skimmer keeps what is that short; only longer frames are collected here.
         if at > end or end < at + size <= lo + TAIL_BYTES:
             return lo
         if at + size <= end:
@@ -116,10 +120,13 @@ class FrameParser:
 
     def _header_violation(self, first: int, second: int) -> str:
         opcode = first & 0x0F
+        # A server must not mask (RFC 6455 5.1).
         if second & 0x80:
             return _VIOLATIONS[first] or "masked"
+        # RFC 6455 5.5.
         if opcode >= _CLOSE and second > 125:
             return _VIOLATIONS[first] or "long_control"
+        # Fragments of two messages must not be mixed (RFC 6455 5.4).
         if opcode == _CONT and self._fragments is None:
             return _VIOLATIONS[first] or "orphan_continuation"
         if opcode in (_TEXT, _BINARY) and self._fragments is not None:
@@ -127,6 +134,7 @@ class FrameParser:
         return _VIOLATIONS[first]
 
     def _length_violation(self, size: int) -> str:
+        # The highest bit of a 64-bit length must be 0 (RFC 6455 5.2).
         if size >> 63:
             return "length_overflow"
         message_bytes = size + len(self._fragments or b"")
@@ -143,6 +151,7 @@ class FrameParser:
             self._take_data(bool(first & _FIN), payload)
 
     def _take_close(self, payload: bytes) -> None:
+        # The body of a CLOSE is empty or begins with a code of two bytes (RFC 6455 5.5.1).
         if len(payload) == 1:
             self.violation = "bad_close"
         else:
@@ -157,6 +166,8 @@ class FrameParser:
                 self.messages.append(bytes(self._fragments))
                 self._fragments = None
         elif final:
+            # Text is not checked to be UTF-8 here (RFC 6455 8.1 wants it): the decoder of the
+            # events does it in C. A check in pure Python allowed 49 messages/s of 53 kB.
             self.messages.append(payload)
         else:
             self._fragments = bytearray(payload)
@@ -170,10 +181,12 @@ class FrameParser:
 
 
 def _first_byte_violation(first: int) -> str:
+    # These bits belong to extensions, and none was offered (RFC 6455 5.2).
     if first & 0x70:
         return "reserved_bits"
     if first & 0x0F not in _OPCODES:
         return "reserved_opcode"
+    # RFC 6455 5.5.
     return "fragmented_control" if first & 0x0F >= _CLOSE and not first & _FIN else ""
 
 

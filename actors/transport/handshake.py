@@ -25,8 +25,10 @@ from actors.errors import FeedLost
 from actors.transport.connect import Deadline, connect, verifying_context
 
 _HEAD_BYTES = 64 << 10
+# websocket-client reads the whole body: 30 MB took 24 s, and all of it was in the exception's text.
 _BODY_BYTES = 4 << 10  # of an error page that are read, to be shown
 _CLOSE_REASON_BYTES = 123  # a control frame carries 125, 2 of them the code
+# A line may end with a bare LF too (RFC 9112 2.2).
 _HEAD_ENDS = (b"\n\r\n", b"\n\n")
 _STATUS = re.compile("[1-9][0-9][0-9]", re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -47,6 +49,7 @@ class OpenWebSocket:
 
     def abort(self) -> None:
         """End the connection now. Not after a reactor adopted it: see `ReactorSocket.abort`."""
+        # `close` alone does not wake a thread that waits in recv for this socket; `shutdown` does.
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
@@ -119,9 +122,13 @@ def _handshake(url: str, handshake_socket: "_HandshakeSocket", user_agent: str) 
         url,
         socket=handshake_socket,
         header=[f"User-Agent: {user_agent}"],
+        # Origin is for browsers (RFC 6455 4.1, item 8).
         suppress_origin=True,
+        # By default the library follows three redirects, to any host and scheme.
         redirect_limit=0,
     )
+    # The client must fail then (RFC 6455 4.1): with an extension the frames could mean other
+    # things.
     if (client.getheaders() or {}).get("sec-websocket-extensions"):
         raise FeedLost("handshake", "the server chose an extension that was not offered")
 
@@ -176,6 +183,8 @@ class _HandshakeSocket:
 
     def failure(self, exc: Exception) -> FeedLost:
         """Return why the handshake failed."""
+        # The status comes before the error: a server that answers 429 and closes at once must not
+        # look like a reset, and its Retry-After must be obeyed.
         line, status, headers = self._answer()
         if status in _REDIRECTS:
             return FeedLost("redirected", f"{status} to {headers.get('location', 'nowhere')}")
@@ -191,6 +200,7 @@ class _HandshakeSocket:
 
     def _answer(self) -> tuple[str, int | None, dict[str, str]]:
         # Status line, status and headers; no status unless the head is complete.
+        # Every byte is a character of Latin-1, so this cannot fail.
         line, *rest = self._head.decode("latin-1").splitlines() or [""]
         words = line.split(" ", 2)
         if not self._head.endswith(_HEAD_ENDS) or not _STATUS.fullmatch("".join(words[1:2])):

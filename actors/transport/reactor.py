@@ -215,6 +215,8 @@ class Reactor:
         if connection.ended:
             return
         connection.write_blocked = False
+        # A paused connection that is broken is read all the same. epoll reports the fault in every
+        # round whatever the interest is (epoll_ctl(2)), so the loop would spin until it is read.
         if event & ~_OUT and (not connection.paused or event & _BROKEN):
             self._read(connection)
         if connection.out or connection.paused or connection.interest != _IN:
@@ -290,6 +292,7 @@ class Reactor:
         self._resume(connection)
 
     def _resume(self, connection: ReactorSocket) -> None:
+        # Half of the bound, so that the connection is not paused again by its next message.
         if connection.paused and connection.unhandled <= self._held_bytes // 2:
             connection.paused = False
             self._again[connection.fd] = connection  # for what is decrypted already
@@ -300,9 +303,12 @@ class Reactor:
             self._send_close(connection, 1002)
             self._lose(connection, "protocol", skim.violation)
         elif skim.close:
+            # A CLOSE must be answered with one (RFC 6455 5.5.1).
             code, reason = skim.close
             self._send_close(connection, 1000)
             self._lose(connection, f"closed_{code}", reason)
+        # One PONG may answer all PINGs before it (RFC 6455 5.5.3). The bound is for a server that
+        # sends PINGs and reads nothing.
         elif not connection.closing_at and len(connection.out) < UNSENT_BYTES:
             connection.answer(pong_frame(skim.pings[-1]))  # the latest answers them all
 
@@ -374,6 +380,7 @@ class Reactor:
         if self._epoll.closed:
             return
         reason = "closed" if self._stopping else "internal"
+        # Adopted too late: the owners would wait for `on_end` for ever, and the sockets stay open.
         late = [x.connection for x in self._commands.close() if x.verb is Verb.ADOPT]
         for connection in [*self._connections.values(), *late]:
             self._end(connection, reason, "the reactor stopped")

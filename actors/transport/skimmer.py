@@ -226,6 +226,7 @@ class FrameSkimmer:
         """
         if not all(markers):
             raise ValueError("an empty marker would be found everywhere")
+        # One assignment, so that the reactor's thread sees the old tuple or the new one.
         self._markers = markers
 
     def request_sample(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 _HEAD = 5  # type, version, length (RFC 8446 5.1)
+# TLS 1.3 allows only 256 bytes more than the plaintext (RFC 8446 5.2), TLS 1.2 these 2,048.
 _LONGEST = 16384 + 2048  # payload of a record (RFC 5246 6.2.3)
 _TWO_RECORDS = 2 * (_HEAD + _LONGEST)
 _MUCH = 128 << 10  # bytes of a read that makes larger buffers in OpenSSL worth their memory
@@ -50,6 +51,8 @@ class TlsSocket(socket.socket):
         self._failed: ssl.SSLError | None = None
         self._closed_by_peer = False  # `close_notify` or the end of the stream was read
         timeout = sock.gettimeout()
+        # Last, since it takes the descriptor away from `sock`: whatever raises above leaves the
+        # socket to the caller. The new object does not inherit the timeout.
         super().__init__(sock.family, sock.type, sock.proto, sock.detach())
         self.settimeout(timeout)
 
@@ -73,6 +76,8 @@ class TlsSocket(socket.socket):
                 self._send_answer()  # the alert with the reason
                 raise
             else:
+                # The call that succeeds may have written our last message (Finished in TLS 1.3, RFC
+                # 8446 2).
                 self._send_ciphertext()
                 return
 
@@ -83,6 +88,8 @@ class TlsSocket(socket.socket):
     @property
     def has_more(self) -> bool:
         """Return whether there is something to read that the kernel has given already."""
+        # An end or a failure that was read together with data is reported by the next read. The
+        # kernel has nothing more to give then, so epoll would never cause that read.
         return self._tls.pending() > 0 or self._closed_by_peer or self._failed is not None
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
@@ -102,6 +109,8 @@ class TlsSocket(socket.socket):
             raise self._failed
         if self._closed_by_peer:
             return 0
+        # What is held is less than one record, so two records leave space to read into. With an
+        # empty slice recv returns 0, which would be taken for the end of the stream.
         if len(view) < _TWO_RECORDS or self._tls.pending():
             return self._recv_one(view)
         held = len(self._begun)
@@ -116,6 +125,9 @@ class TlsSocket(socket.socket):
         """Send some of it and return how much; after an exception, repeat with the same data."""
         if flags:
             raise ValueError("flags are not supported")
+        # Not encrypted a second time after BlockingIOError: the ciphertext is still in `_unsent`,
+        # and the server would get the same data twice. One record holds 16,384 bytes (RFC 8446
+        # 5.1).
         if not self._written:
             self._written = self._tls.write(bytes(data[:16384]))
         self._send_ciphertext()
@@ -151,11 +163,14 @@ class TlsSocket(socket.socket):
                 self._failed = exc
                 break
             end += got
+            # 0 is close_notify. What follows it must be ignored (RFC 8446 6.1).
             if not got:
                 self._closed_by_peer = True
                 break
+        # A copy, because the next connection overwrites the buffer.
         self._begun = bytes(view[at:stop])
         self._send_answer()
+        # What was decrypted before a failure is returned first; the next read raises.
         if end or self._closed_by_peer:
             return end
         raise self._failed or _want_read()
@@ -178,6 +193,7 @@ class TlsSocket(socket.socket):
         # complete. False: the stream has ended.
         more = super().recv(_record_bytes(self._begun) - len(self._begun))
         if not more:
+            # Otherwise OpenSSL would ask for more bytes for ever.
             self._incoming.write_eof()
             return False
         self._begun += more
