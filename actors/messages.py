@@ -389,7 +389,7 @@ class WriterReport(Report, frozen=True, kw_only=True):
     """Writer → supervisor, on Tick.
 
     Attributes:
-        state: One of those in `model/database_state.py`.
+        state: One of those in `model/storage.py`.
         waiting: Journal records that are gathered and not committed.
     """
 

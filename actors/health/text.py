@@ -3,9 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # `tracker-status` imports `clean` alone; the types of the document take long to load
+# `tracker-status` imports `clean` alone; the types of the document take long to load.
+if TYPE_CHECKING:
     from actors.health.document import Health
 
 _UNPRINTABLE = re.compile(
