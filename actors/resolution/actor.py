@@ -116,6 +116,7 @@ class ResolutionActor(BaseActor):
         self._round: PollRound | None = None
         self._early: list[EvidenceRestored | RechecksRestored] = []
         self._now, self._wall_ms = 0.0, 0
+        self._rounds_ended = 0  # since the last tick
         self._ticked = self._polling = False
         self.handlers = {
             Tick: self._tick,
@@ -140,6 +141,7 @@ class ResolutionActor(BaseActor):
     def _tick(self, tick: Tick) -> None:
         """Record the time, start what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
+        self._rounds_ended = 0
         if not self._ticked:
             self._first_tick()
         window = self._horizon.tick(self._wall_ms)
@@ -277,6 +279,7 @@ class ResolutionActor(BaseActor):
                 poll_round.unanswered(request)
             return
         self._round = None
+        self._rounds_ended += 1
         self._cases.horizon_ms = self._horizon.until_ms
         markets = poll_round.markets.values()
         for transition in self._cases.end_round(markets, self._wall_ms, missed=poll_round.missed):
@@ -285,7 +288,10 @@ class ResolutionActor(BaseActor):
     def _request(self, request: Request, poll_round: PollRound) -> None:
         """Send a request and take in the answer."""
         answer = send(request, self._sources, self._chain)
-        observations = read_answer(request, answer, poll_round.markets, self._wall_ms)
+        # A hint can bring a second round in one tick. Market, source and time are the key of a
+        # stored observation, so with equal times the second would be lost.
+        at_ms = self._wall_ms + self._rounds_ended
+        observations = read_answer(request, answer, poll_round.markets, at_ms)
         poll_round.answered(request, observations)
         # Before the observations: one of them may decide a market, and is then dated by this time.
         for condition_id, closed_ms in closing_times(request, answer):

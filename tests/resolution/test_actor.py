@@ -305,6 +305,23 @@ def test_a_hint_brings_a_poll_at_once() -> None:
     assert len(harness.resolutions()) == 1
 
 
+def test_observations_of_two_rounds_in_one_tick_have_times_of_their_own() -> None:
+    """Market, source and time are the key of a stored observation: with equal times one is lost."""
+    market = FakeMarket(1, end_ms=ENDED)
+    harness = watching(market)
+    harness.tick()
+    for winner in (0, 1, 0):
+        market.resolve(winner)
+        harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+        drain(harness.actor)
+    observed = [message.observation for message in harness.writer.of(ResolutionObserved)]
+    for source in (Source.GAMMA, Source.DATA, Source.CLOB):
+        times_ms = [each.observed_at_ms for each in observed if each.source is source]
+        assert len(times_ms) == 4, source
+        assert times_ms == sorted(set(times_ms))
+        assert times_ms[-1] < WALL_MS + 1_000 + len(times_ms)  # still the time of this tick
+
+
 def test_a_hint_alone_is_no_evidence() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     harness = watching(market)
