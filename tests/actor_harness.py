@@ -124,7 +124,7 @@ class MeasuredFakeJournal(FakeJournal):
         return True
 
 
-class House:
+class SupervisorHarness:
     """The supervisor, the refs it was given, and a clock that only a test moves.
 
     Every child reports once a second unless it is in `mute`; a connection
@@ -207,12 +207,12 @@ class House:
 
     # ----------------------------------------------------------------- time
 
-    def tell(self, *messages: object) -> "House":
+    def tell(self, *messages: object) -> "SupervisorHarness":
         for message in messages:
             self.actor.on_receive(message)
         return self
 
-    def tick(self, after_s: float = 1.0) -> "House":
+    def tick(self, after_s: float = 1.0) -> "SupervisorHarness":
         """Let time pass in one step; children that run report afterwards."""
         self.now += after_s
         self.wall_ns += int(after_s * 1e9)
@@ -223,12 +223,12 @@ class House:
                 self.report(name)
         return self
 
-    def ticks(self, seconds: int) -> "House":
+    def ticks(self, seconds: int) -> "SupervisorHarness":
         for _ in range(seconds):
             self.tick()
         return self
 
-    def begin(self, *numbers: int) -> "House":
+    def begin(self, *numbers: int) -> "SupervisorHarness":
         """Start all children, and connections that listen to these markets."""
         self.tick()
         if numbers:

@@ -1,4 +1,4 @@
-"""The house stays one that people find their way in: small folders, no import circles."""
+"""The tree stays one that people find their way in: small folders, no import circles."""
 
 import ast
 import graphlib

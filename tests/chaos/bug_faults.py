@@ -143,7 +143,7 @@ def crash_loop(scene: Scene) -> None:
 
 
 def fatal_loop(scene: Scene) -> None:
-    """The writer dies again and again: the process ends with 70 and is started anew."""
+    """The writer keeps dying: the process ends with 70 and is started anew."""
     fuse = start(scene, "actors.writer.actor:WriterActor._transact", "raise")
     scene.strike()
     fuse.write_text("1000")
@@ -186,14 +186,14 @@ FAULTS = (
     ),
     Fault(
         number="F16",
-        name="one connection dies again and again",
-        how="test build: exceptions again and again",
+        name="one connection keeps dying",
+        how="test build: one exception after another",
         expected="degraded; the others are unaffected",
         play=crash_loop,
     ),
     Fault(
         number="F16b",
-        name="the writer dies again and again",
+        name="the writer keeps dying",
         how="test build: exception in every transaction",
         expected="exit 70 after the third death; the next start stores all",
         play=fatal_loop,

@@ -11,7 +11,7 @@ from tests.live.stage import until
 
 SILENCE_S = 5
 TRANSPORT_S = 15.0
-BOOKLESS_S = 40
+WITHOUT_BOOKS_S = 40
 CLAIMS = "select token_id, extract(epoch from min(lower(during)))::float8 from coverage group by 1"
 
 
@@ -46,21 +46,21 @@ def tokens_missed(scene: Scene) -> None:
     scene.costs_nothing = True
 
 
-def bookless(scene: Scene) -> None:
+def without_books(scene: Scene) -> None:
     """No book answers a subscription: no coverage is claimed until it is sent again.
 
     Books follow trades as well, so few tokens trade meanwhile.
     """
     sparse = ("--noise-per-second", "0", "--zipf", "3")
     scene.simulate(*STEADY, *sparse, trades=3)
-    scene.strike("no_books", seconds=BOOKLESS_S)
+    scene.strike("no_books", seconds=WITHOUT_BOOKS_S)
     scene.began = scene.at
     scene.tracker(TRACKER_REDUNDANCY="1", TRACKER_SILENCE_SECONDS="120")
-    scene.flows(within_s=BOOKLESS_S + 60, stored=10)
-    scene.outcome.recover_s = time.time() - scene.at - BOOKLESS_S
+    scene.flows(within_s=WITHOUT_BOOKS_S + 60, stored=10)
+    scene.outcome.recover_s = time.time() - scene.at - WITHOUT_BOOKS_S
     reconnects = scene.status()["connections"]["reconnects_total"]
     scene.expect(reconnects == 0, f"{reconnects} connections were given up")
-    over = scene.at + BOOKLESS_S
+    over = scene.at + WITHOUT_BOOKS_S
     early = {
         token for token, at in scene.server.ask(CLAIMS, db=scene.plain_dsn) if at < over - PROOF_S
     }
@@ -227,7 +227,7 @@ FAULTS = (
         "no book after the subscription",
         "no books for 40 s from the start, one feed",
         "trades stored, nothing claimed; subscribed again on the same connection",
-        bookless,
+        without_books,
     ),
     _fault(
         "F46",

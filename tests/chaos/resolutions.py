@@ -34,7 +34,7 @@ from tests.live.stage import Process, Stage, stage, until
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
 MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": ratelimit.CHAIN}
-"""Requests in any ten seconds; of Gamma what it documents, for catalogue and outcomes."""
+"""Requests in any ten seconds; of Gamma what it documents, for the catalog and the outcomes."""
 GRACE_S = 5.0
 HEAD_START_S = 12.0
 """The time for the tracker to start and find the markets before the first of them ends."""

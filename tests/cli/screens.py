@@ -169,9 +169,9 @@ def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
     ending.stopping()
     add("stopping", ending)
     for code, spoil in SPOILS.items():
-        spoilt = busy()
-        spoil(spoilt)
-        add(f"degraded-{code}", spoilt)
+        with_trouble = busy()
+        spoil(with_trouble)
+        add(f"degraded-{code}", with_trouble)
     found["unreachable"] = ((), Text(unreachable()))
     return found
 

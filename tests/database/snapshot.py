@@ -45,7 +45,7 @@ def snapshot(dsn: str) -> Iterator[str]:
 
 def _rows(connection: "psycopg.Connection[tuple[str, ...]]") -> Iterator[str]:
     for (table,) in connection.execute(TABLES).fetchall():
-        query = f"select coalesce(json_agg(t), '[]')::text from \"{table}\" t"  # noqa: S608 - a name from the catalogue
+        query = f"select coalesce(json_agg(t), '[]')::text from \"{table}\" t"  # noqa: S608 - a name from the catalog
         ((rows,),) = connection.execute(query.encode()).fetchall()
         if json.loads(rows):
             quoted = rows.replace("'", "''")

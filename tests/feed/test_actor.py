@@ -91,7 +91,7 @@ def a_change(at_ms: int) -> bytes:
     return json.dumps(said).encode()
 
 
-class House:
+class ConnectionHarness:
     """A connection with its neighbours, its line and a clock."""
 
     def __init__(self, spec: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
@@ -120,7 +120,7 @@ class House:
     def tick_message(self) -> Tick:
         return Tick(now=self.now, wall_ns=self.wall_ms * MS)
 
-    def connect(self) -> "House":
+    def connect(self) -> "ConnectionHarness":
         self.actor.on_receive(Connect())
         return self
 
@@ -130,7 +130,7 @@ class House:
         self.socket.on_frames((self.wall_ms + after_ms) * MS, frames)
         drain(self.actor)
 
-    def confirm(self) -> "House":
+    def confirm(self) -> "ConnectionHarness":
         self.connect()
         self.hear(a_book(YES, NO))
         return self
@@ -145,7 +145,7 @@ class House:
         tick = self.tick_message()
         self.actor.on_receive(msgspec.structs.replace(tick, exchange_silent=exchange_silent))
 
-    def silence(self, seconds: int, *, exchange_silent: bool = False) -> "House":
+    def silence(self, seconds: int, *, exchange_silent: bool = False) -> "ConnectionHarness":
         """Let time pass in which nothing but PONG arrives."""
         for _ in range(seconds):
             self.socket.last_byte_at = self.now + 1
@@ -165,122 +165,122 @@ def sent_tokens(line: FakeSocket) -> list[tuple[str, list[str]]]:
 
 
 def test_a_connection_subscribes_to_its_tokens_and_its_canary() -> None:
-    house = House().connect()
+    harness = ConnectionHarness().connect()
 
-    assert sent_tokens(house.socket) == [("market", [YES, NO, CANARY])]
+    assert sent_tokens(harness.socket) == [("market", [YES, NO, CANARY])]
 
 
 def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
     tokens = tuple(TokenId(str(1000 + i)) for i in range(250))
-    house = House(ConnectionSpec(name="a", feed=0, tokens=tokens)).connect()
+    harness = ConnectionHarness(ConnectionSpec(name="a", feed=0, tokens=tokens)).connect()
 
-    kinds = [(kind, len(ids)) for kind, ids in sent_tokens(house.socket)]
+    kinds = [(kind, len(ids)) for kind, ids in sent_tokens(harness.socket)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
 
 
 def test_the_epoch_is_the_sequence_of_its_opening_record() -> None:
-    house = House()
-    house.journal.append(b"older")
-    house.connect()
+    harness = ConnectionHarness()
+    harness.journal.append(b"older")
+    harness.connect()
 
-    assert house.supervisor.last(ConnectionReport).epoch == 2
-    assert house.writer.of(FactSeen)[0].seq == 2
+    assert harness.supervisor.last(ConnectionReport).epoch == 2
+    assert harness.writer.of(FactSeen)[0].seq == 2
 
 
 def test_a_trade_is_journalled_before_it_is_sent_to_the_writer() -> None:
-    house = House().confirm()
-    house.hear(a_trade())
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade())
 
-    told = house.writer.last(TradesSeen)
-    frame = decode(house.journal.bodies[told.seq])
+    told = harness.writer.last(TradesSeen)
+    frame = decode(harness.journal.bodies[told.seq])
     assert isinstance(frame, FramesSeen)
     assert frame.raws == (a_trade(),)
     assert replay(frame)[0] == told.trades
-    assert house.journal.weights[told.seq] == 1
+    assert harness.journal.weights[told.seq] == 1
 
 
 def test_many_frames_are_journalled_in_bounded_records() -> None:
-    house = House(inflight_max=10_000).confirm()
-    house.hear(*(a_trade(at_ms=WALL_MS + number) for number in range(600)))
+    harness = ConnectionHarness(inflight_max=10_000).confirm()
+    harness.hear(*(a_trade(at_ms=WALL_MS + number) for number in range(600)))
 
-    told = house.writer.of(TradesSeen)
+    told = harness.writer.of(TradesSeen)
     assert [(each.seq, len(each.trades)) for each in told] == [(3, 256), (4, 256), (5, 88)]
     assert [trade.traded_at_ms - WALL_MS for each in told for trade in each.trades] == [*range(600)]
-    assert house.journal.next_seq == 6
+    assert harness.journal.next_seq == 6
 
 
 def test_more_is_read_only_when_what_came_is_journalled() -> None:
-    house = House().confirm()
-    done = house.socket.handled_bytes
+    harness = ConnectionHarness().confirm()
+    done = harness.socket.handled_bytes
     frames = (a_trade(), a_book(YES), b"PONG")
-    house.socket.on_frames(house.wall_ms * MS, frames)
+    harness.socket.on_frames(harness.wall_ms * MS, frames)
 
-    assert house.socket.handled_bytes == done
-    drain(house.actor)
-    assert house.socket.handled_bytes == done + sum(map(len, frames))
+    assert harness.socket.handled_bytes == done
+    drain(harness.actor)
+    assert harness.socket.handled_bytes == done + sum(map(len, frames))
 
 
 def test_identical_trades_get_their_own_occurrence_and_survive_a_replay() -> None:
-    house = House().confirm()
-    house.hear(a_trade(), a_trade())
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade(), a_trade())
 
-    (told,) = house.writer.of(TradesSeen)
+    (told,) = harness.writer.of(TradesSeen)
     assert [trade.occurrence for trade in told.trades] == [1, 2]
-    again = decode(house.journal.bodies[told.seq])
+    again = decode(harness.journal.bodies[told.seq])
     assert isinstance(again, FramesSeen)
     assert replay(again)[0] == told.trades
 
 
 def test_trades_of_a_canary_token_are_left_to_the_connection_that_records_it() -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     mixed = b"[" + a_trade(CANARY) + b"," + a_trade(YES) + b"]"
-    house.hear(a_trade(CANARY), mixed)
+    harness.hear(a_trade(CANARY), mixed)
 
-    (told,) = house.writer.of(TradesSeen)
+    (told,) = harness.writer.of(TradesSeen)
     assert [p.token_id for p in told.trades] == [YES]
-    frame = decode(house.journal.bodies[told.seq])
+    frame = decode(harness.journal.bodies[told.seq])
     assert isinstance(frame, FramesSeen)
     assert (frame.raws, frame.occurrences) == ((mixed,), (0, 1))
     assert replay(frame)[0] == told.trades
 
 
 def test_a_bad_event_is_kept_verbatim_and_its_sibling_is_stored() -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     bad = a_trade(price="1.5")
-    house.hear(b"[" + bad + b"," + a_trade() + b"]")
+    harness.hear(b"[" + bad + b"," + a_trade() + b"]")
 
-    told = house.writer.last(TradesSeen)
+    told = harness.writer.last(TradesSeen)
     assert len(told.trades) == 1
     assert [r.payload for r in told.rejections] == [bad]
-    assert house.journal.weights[told.seq] == 2
+    assert harness.journal.weights[told.seq] == 2
 
 
 def test_the_first_book_of_a_token_begins_its_coverage_once() -> None:
-    house = House().connect()
-    house.hear(a_book(YES), after_ms=3)
-    house.hear(a_book(YES), a_book(NO))
+    harness = ConnectionHarness().connect()
+    harness.hear(a_book(YES), after_ms=3)
+    harness.hear(a_book(YES), a_book(NO))
 
-    assert house.facts(TokensConfirmed) == [
+    assert harness.facts(TokensConfirmed) == [
         TokensConfirmed(epoch=1, at_ns=(WALL_MS + 3) * MS, tokens=(YES,)),
         TokensConfirmed(epoch=1, at_ns=WALL_MS * MS, tokens=(NO,)),
     ]
 
 
 def test_books_are_handed_on_only_until_every_token_is_confirmed() -> None:
-    house = House().connect()
-    assert b'"bids"' in house.socket.markers
-    house.hear(a_book(YES))
-    assert b'"bids"' in house.socket.markers
-    house.hear(a_book(NO))
-    assert b'"bids"' not in house.socket.markers
+    harness = ConnectionHarness().connect()
+    assert b'"bids"' in harness.socket.markers
+    harness.hear(a_book(YES))
+    assert b'"bids"' in harness.socket.markers
+    harness.hear(a_book(NO))
+    assert b'"bids"' not in harness.socket.markers
 
 
 def test_proofs_follow_the_exchange_time_of_what_was_handled() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
-    house.tick(5)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
+    harness.tick(5)
 
-    (mark,) = house.facts(ListeningProven)
+    (mark,) = harness.facts(ListeningProven)
     assert isinstance(mark, ListeningProven)
     ((epoch, until_ns),) = mark.proofs
     assert epoch == 1
@@ -288,315 +288,319 @@ def test_proofs_follow_the_exchange_time_of_what_was_handled() -> None:
 
 
 def test_no_proof_is_written_when_nothing_new_was_proven() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
-    house.tick(5)
-    house.tick(5)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
+    harness.tick(5)
+    harness.tick(5)
 
-    assert len(house.facts(ListeningProven)) == 1
+    assert len(harness.facts(ListeningProven)) == 1
 
 
-def marks(house: House) -> list[int]:
-    """Return the proofs that were written, milliseconds of the house's clock."""
+def marks(harness: ConnectionHarness) -> list[int]:
+    """Return the proofs that were written, milliseconds of the harness's clock."""
     return [
         until_ns // MS - WALL_MS
-        for one in house.facts(ListeningProven)
+        for one in harness.facts(ListeningProven)
         if isinstance(one, ListeningProven)
         for _, until_ns in one.proofs
     ]
 
 
 def test_a_proof_that_is_due_waits_for_the_next_frame_that_proves_more() -> None:
-    house = House().confirm()
-    house.tick(5)
-    house.hear(a_change(house.wall_ms))
+    harness = ConnectionHarness().confirm()
+    harness.tick(5)
+    harness.hear(a_change(harness.wall_ms))
     for _ in range(3):
-        house.tick(5)
-        house.hear(a_change(house.wall_ms), a_change(house.wall_ms + 100), after_ms=200)
-        house.hear(a_change(house.wall_ms + 2_000), after_ms=2_000)
+        harness.tick(5)
+        harness.hear(a_change(harness.wall_ms), a_change(harness.wall_ms + 100), after_ms=200)
+        harness.hear(a_change(harness.wall_ms + 2_000), after_ms=2_000)
 
-    assert marks(house) == [4_000, 9_100, 14_100, 19_100]
+    assert marks(harness) == [4_000, 9_100, 14_100, 19_100]
 
 
 def test_a_proof_that_is_due_waits_for_a_frame_until_the_next_check_only() -> None:
-    house = House().confirm()
-    house.tick(5)
-    house.hear(a_change(house.wall_ms))
-    house.hear(a_change(house.wall_ms + 3_000), after_ms=3_000)
-    house.tick(5)
-    assert marks(house) == [4_000]
-    house.hear(a_book(YES))
-    house.tick(5)
+    harness = ConnectionHarness().confirm()
+    harness.tick(5)
+    harness.hear(a_change(harness.wall_ms))
+    harness.hear(a_change(harness.wall_ms + 3_000), after_ms=3_000)
+    harness.tick(5)
+    assert marks(harness) == [4_000]
+    harness.hear(a_book(YES))
+    harness.tick(5)
 
-    assert marks(house) == [4_000, 7_000]
+    assert marks(harness) == [4_000, 7_000]
 
 
 def test_a_sample_of_what_was_skipped_proves_and_is_written_at_once() -> None:
-    house = House().confirm()
-    house.socket.sample = ((house.wall_ms + 4_500) * MS, a_change(house.wall_ms + 4_400))
-    house.tick(5)
-    assert marks(house) == [3_400]
-    assert house.socket.take_sample() is None
-    house.hear(a_change(house.wall_ms))
-    assert marks(house) == [3_400]
+    harness = ConnectionHarness().confirm()
+    harness.socket.sample = ((harness.wall_ms + 4_500) * MS, a_change(harness.wall_ms + 4_400))
+    harness.tick(5)
+    assert marks(harness) == [3_400]
+    assert harness.socket.take_sample() is None
+    harness.hear(a_change(harness.wall_ms))
+    assert marks(harness) == [3_400]
 
 
 def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
-    house = House().confirm()
-    house.hear(a_change(house.wall_ms))
-    house.silence(51).silence(15, exchange_silent=True)
-    tokens = len(sent_tokens(house.socket))
-    house.socket.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
-    house.tick()
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(harness.wall_ms))
+    harness.silence(51).silence(15, exchange_silent=True)
+    tokens = len(sent_tokens(harness.socket))
+    harness.socket.sample = ((harness.wall_ms + 900) * MS, a_change(harness.wall_ms + 800))
+    harness.tick()
 
-    (released,) = house.facts(TokensReleased)
+    (released,) = harness.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "frozen")
-    assert len(sent_tokens(house.socket)) > tokens
+    assert len(sent_tokens(harness.socket)) > tokens
 
 
 def test_a_proof_waits_for_no_frame_when_much_was_proven() -> None:
-    house = House().confirm()
-    house.tick(5)
-    house.hear(a_change(house.wall_ms))
-    house.hear(a_change(house.wall_ms + 6_000), after_ms=6_000)
-    house.tick(7)
+    harness = ConnectionHarness().confirm()
+    harness.tick(5)
+    harness.hear(a_change(harness.wall_ms))
+    harness.hear(a_change(harness.wall_ms + 6_000), after_ms=6_000)
+    harness.tick(7)
 
-    assert marks(house) == [4_000, 10_000]
+    assert marks(harness) == [4_000, 10_000]
 
 
-def wakes_in(house: House) -> float:
+def wakes_in(harness: ConnectionHarness) -> float:
     """Return after how long the connection is to be told the time, 0.0: soon."""
-    return max(0.0, house.supervisor.last(ConnectionReport).wakes_at - house.now)
+    return max(0.0, harness.supervisor.last(ConnectionReport).wakes_at - harness.now)
 
 
 def test_a_connection_with_all_books_rests_until_its_next_proof() -> None:
-    house = House().confirm()
-    house.tick(5)
+    harness = ConnectionHarness().confirm()
+    harness.tick(5)
 
-    assert wakes_in(house) == 5.0
+    assert wakes_in(harness) == 5.0
 
 
 def test_it_is_woken_for_its_ping() -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     for _ in range(2):
-        house.tick(5)
-    assert house.socket.sent.count("PING") == 1
-    house.tick(3)
-    house.tick(5)
-    assert wakes_in(house) == 2.0
-    house.tick(2)
-    assert house.socket.sent.count("PING") == 2
+        harness.tick(5)
+    assert harness.socket.sent.count("PING") == 1
+    harness.tick(3)
+    harness.tick(5)
+    assert wakes_in(harness) == 2.0
+    harness.tick(2)
+    assert harness.socket.sent.count("PING") == 2
 
 
 def test_it_does_not_rest_while_it_waits_for_books_or_releases_tokens_or_is_silent() -> None:
-    house = House().connect()
-    house.tick(5)
-    assert wakes_in(house) == 0.0
+    harness = ConnectionHarness().connect()
+    harness.tick(5)
+    assert wakes_in(harness) == 0.0
 
-    house = House().confirm()
-    house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=house.wall_ms * MS))
-    house.tick(5)
-    assert wakes_in(house) == 0.0
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(
+        Unsubscribe(tokens=(NO,), cause="released", since_ns=harness.wall_ms * MS)
+    )
+    harness.tick(5)
+    assert wakes_in(harness) == 0.0
 
-    house = House().confirm().silence(51)
-    assert wakes_in(house) == 0.0
+    harness = ConnectionHarness().confirm().silence(51)
+    assert wakes_in(harness) == 0.0
 
 
 def test_it_rests_though_a_token_stays_unanswered() -> None:
-    house = House().connect()
-    house.hear(a_book(YES))
+    harness = ConnectionHarness().connect()
+    harness.hear(a_book(YES))
     for _ in range(95):
-        house.tick(1)
-    assert house.supervisor.last(ConnectionReport).unanswered == (NO,)
-    house.tick(5)
+        harness.tick(1)
+    assert harness.supervisor.last(ConnectionReport).unanswered == (NO,)
+    harness.tick(5)
 
-    assert wakes_in(house) > 0.0
+    assert wakes_in(harness) > 0.0
 
 
 def test_a_lost_socket_closes_the_epoch_at_its_proof_and_stops() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS - 500))
-    house.socket.on_end("reset", "Connection reset by peer")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS - 500))
+    harness.socket.on_end("reset", "Connection reset by peer")
+    drain(harness.actor)
 
-    (closed,) = house.facts(ListeningClosed)
+    (closed,) = harness.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     assert closed.reason == "disconnected"
     assert closed.until_ns is not None
     assert closed.until_ns <= (WALL_MS - 500) * MS
-    ended = house.supervisor.last(ConnectionEnded)
+    ended = harness.supervisor.last(ConnectionEnded)
     assert (ended.reason, ended.detail) == ("reset", "Connection reset by peer")
 
 
 def test_an_epoch_that_proved_nothing_ends_at_what_was_written() -> None:
-    house = House().connect()
-    house.socket.on_end("disconnected", "")
-    drain(house.actor)
+    harness = ConnectionHarness().connect()
+    harness.socket.on_end("disconnected", "")
+    drain(harness.actor)
 
-    (closed,) = house.facts(ListeningClosed)
+    (closed,) = harness.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     assert closed.until_ns is None
 
 
 def test_a_rejected_handshake_ends_with_the_wait_that_the_server_requested() -> None:
-    house = House()
-    house.dialler.fail_next = FeedLost("http_429", "Too Many Requests", retry_after_s=30)
-    house.connect()
+    harness = ConnectionHarness()
+    harness.dialler.fail_next = FeedLost("http_429", "Too Many Requests", retry_after_s=30)
+    harness.connect()
 
-    ended = house.supervisor.last(ConnectionEnded)
+    ended = harness.supervisor.last(ConnectionEnded)
     assert (ended.reason, ended.retry_after_s, ended.epoch) == ("http_429", 30, 0)
-    assert house.records() == []
+    assert harness.records() == []
 
 
 def test_a_connection_that_is_silent_for_60_s_ends_as_frozen() -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     for _ in range(59):
-        house.socket.last_byte_at = house.now + 1  # PONG arrives
-        house.tick(1, data=False)
-    assert not house.supervisor.of(ConnectionEnded)
+        harness.socket.last_byte_at = harness.now + 1  # PONG arrives
+        harness.tick(1, data=False)
+    assert not harness.supervisor.of(ConnectionEnded)
     for _ in range(2):
-        house.socket.last_byte_at = house.now + 1
-        house.tick(1, data=False)
+        harness.socket.last_byte_at = harness.now + 1
+        harness.tick(1, data=False)
 
-    assert house.socket.ended == ("abort", "frozen")
-    assert house.supervisor.last(ConnectionEnded).reason == "frozen"
-    (closed,) = house.facts(ListeningClosed)
+    assert harness.socket.ended == ("abort", "frozen")
+    assert harness.supervisor.last(ConnectionEnded).reason == "frozen"
+    (closed,) = harness.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     assert closed.reason == "frozen"
 
 
 def test_ping_is_sent_every_10_s_and_never_before_the_subscription() -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     for _ in range(25):
-        house.tick(1)
+        harness.tick(1)
 
-    assert house.socket.sent.count("PING") == 2
-    assert house.socket.sent[0] != "PING"
+    assert harness.socket.sent.count("PING") == 2
+    assert harness.socket.sent[0] != "PING"
 
 
 def test_more_tokens_are_subscribed_on_the_same_socket() -> None:
-    house = House().confirm()
-    house.actor.on_receive(Subscribe(tokens=(TokenId("73"), TokenId("74"))))
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(Subscribe(tokens=(TokenId("73"), TokenId("74"))))
 
-    assert sent_tokens(house.socket)[-1] == ("subscribe", ["73", "74"])
-    assert b'"bids"' in house.socket.markers
+    assert sent_tokens(harness.socket)[-1] == ("subscribe", ["73", "74"])
+    assert b'"bids"' in harness.socket.markers
 
 
 def test_a_token_is_released_only_after_it_is_proven_to_its_end() -> None:
-    house = House().confirm()
-    asked_ns = house.wall_ms * MS
-    house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=asked_ns))
-    house.tick(1)
-    assert "unsubscribe" not in dict(sent_tokens(house.socket))
+    harness = ConnectionHarness().confirm()
+    asked_ns = harness.wall_ms * MS
+    harness.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=asked_ns))
+    harness.tick(1)
+    assert "unsubscribe" not in dict(sent_tokens(harness.socket))
 
-    house.hear(a_change(house.wall_ms + 2_000), after_ms=2_000)
-    house.tick(1)
+    harness.hear(a_change(harness.wall_ms + 2_000), after_ms=2_000)
+    harness.tick(1)
 
-    assert sent_tokens(house.socket)[-1] == ("unsubscribe", [NO])
-    (released,) = house.facts(TokensReleased)
+    assert sent_tokens(harness.socket)[-1] == ("unsubscribe", [NO])
+    (released,) = harness.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert released.until_ns >= asked_ns
 
 
 def test_a_token_is_released_after_10_s_even_when_nothing_proves_its_end() -> None:
-    house = House().confirm()
-    house.actor.on_receive(Unsubscribe(tokens=(NO,), cause="released", since_ns=house.wall_ms * MS))
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(
+        Unsubscribe(tokens=(NO,), cause="released", since_ns=harness.wall_ms * MS)
+    )
     for _ in range(10):
-        house.tick(1)
+        harness.tick(1)
 
-    assert sent_tokens(house.socket)[-1] == ("unsubscribe", [NO])
+    assert sent_tokens(harness.socket)[-1] == ("unsubscribe", [NO])
 
 
 def test_a_retired_connection_ends_when_its_last_token_is_proven_to_its_end() -> None:
-    house = House().confirm()
-    house.actor.on_receive(
-        Unsubscribe(tokens=(YES, NO), cause="released", since_ns=house.wall_ms * MS)
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(
+        Unsubscribe(tokens=(YES, NO), cause="released", since_ns=harness.wall_ms * MS)
     )
-    house.actor.on_receive(Retire(reason="released"))
-    assert not house.supervisor.of(ConnectionEnded)
+    harness.actor.on_receive(Retire(reason="released"))
+    assert not harness.supervisor.of(ConnectionEnded)
 
-    house.hear(a_change(house.wall_ms + 2_000), after_ms=2_000)
-    house.tick(1)
+    harness.hear(a_change(harness.wall_ms + 2_000), after_ms=2_000)
+    harness.tick(1)
 
-    assert house.supervisor.last(ConnectionEnded).reason == "released"
+    assert harness.supervisor.last(ConnectionEnded).reason == "released"
 
 
 def test_a_stop_ends_the_epoch_at_once_with_a_last_proof() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
-    house.actor.on_receive(Retire(reason="stopped", at_once=True))
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
+    harness.actor.on_receive(Retire(reason="stopped", at_once=True))
 
-    assert len(house.facts(ListeningProven)) == 1
-    assert len(house.facts(ListeningClosed)) == 1
-    assert house.socket.ended == ("close", "1000")
+    assert len(harness.facts(ListeningProven)) == 1
+    assert len(harness.facts(ListeningClosed)) == 1
+    assert harness.socket.ended == ("close", "1000")
 
 
-def ended_at(house: House) -> int | None:
-    """Return until when the closed epoch is proven, milliseconds of the house's clock."""
-    (closed,) = house.facts(ListeningClosed)
+def ended_at(harness: ConnectionHarness) -> int | None:
+    """Return until when the closed epoch is proven, milliseconds of the harness's clock."""
+    (closed,) = harness.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     return None if closed.until_ns is None else closed.until_ns // MS - WALL_MS
 
 
 @pytest.mark.parametrize("how", ["stopped", "reset"])
 def test_what_was_skipped_since_the_last_tick_is_taken_before_the_end(how: str) -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
-    house.socket.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
+    harness.socket.sample = ((WALL_MS + 900) * MS, a_change(WALL_MS + 800))
     if how == "stopped":
-        house.actor.on_receive(Retire(reason="stopped", at_once=True))
+        harness.actor.on_receive(Retire(reason="stopped", at_once=True))
     else:
-        house.socket.on_end("reset", "Connection reset by peer")
-        drain(house.actor)
+        harness.socket.on_end("reset", "Connection reset by peer")
+        drain(harness.actor)
 
-    assert ended_at(house) == -200
+    assert ended_at(harness) == -200
 
 
 def test_what_ends_a_silence_proves_nothing_of_it_at_the_end_either() -> None:
-    house = House().confirm()
-    house.hear(a_change(house.wall_ms))
-    house.silence(51).silence(15, exchange_silent=True)
-    house.socket.sample = ((house.wall_ms + 900) * MS, a_change(house.wall_ms + 800))
-    house.socket.last_data_at = house.now + 0.9
-    house.socket.on_end("reset", "Connection reset by peer")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(harness.wall_ms))
+    harness.silence(51).silence(15, exchange_silent=True)
+    harness.socket.sample = ((harness.wall_ms + 900) * MS, a_change(harness.wall_ms + 800))
+    harness.socket.last_data_at = harness.now + 0.9
+    harness.socket.on_end("reset", "Connection reset by peer")
+    drain(harness.actor)
 
-    (released,) = house.facts(TokensReleased)
+    (released,) = harness.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "exchange_silent")
 
 
 def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_sent() -> None:
-    house = House().confirm()
-    house.journal.full = True
-    told = len(house.writer.received)
-    house.hear(a_trade())
+    harness = ConnectionHarness().confirm()
+    harness.journal.full = True
+    told = len(harness.writer.received)
+    harness.hear(a_trade())
 
-    assert len(house.writer.received) == told
-    assert house.supervisor.last(ConnectionEnded).reason == "disk_full"
-    assert house.socket.ended == ("abort", "disk_full")
+    assert len(harness.writer.received) == told
+    assert harness.supervisor.last(ConnectionEnded).reason == "disk_full"
+    assert harness.socket.ended == ("abort", "disk_full")
 
 
 def test_what_could_not_be_journalled_is_not_proven() -> None:
-    house = House().confirm()
-    house.journal.full = True
-    house.hear(a_trade(at_ms=WALL_MS + 5_000), after_ms=5_000)
+    harness = ConnectionHarness().confirm()
+    harness.journal.full = True
+    harness.hear(a_trade(at_ms=WALL_MS + 5_000), after_ms=5_000)
 
-    assert house.supervisor.last(ConnectionReport).proven_until_ns == 0
+    assert harness.supervisor.last(ConnectionReport).proven_until_ns == 0
 
 
 def test_when_too_much_is_in_flight_the_writer_is_sent_only_where_to_read() -> None:
-    house = House(inflight_max=2).confirm()
-    house.hear(a_trade())
+    harness = ConnectionHarness(inflight_max=2).confirm()
+    harness.hear(a_trade())
 
-    assert not house.writer.of(TradesSeen)
-    assert house.writer.last(ReadJournal).seq == house.journal.next_seq - 1
+    assert not harness.writer.of(TradesSeen)
+    assert harness.writer.last(ReadJournal).seq == harness.journal.next_seq - 1
 
 
 def test_lifecycle_events_go_to_catalog_and_resolution() -> None:
-    house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect()
-    assert json.loads(house.socket.sent[0])["custom_feature_enabled"] is True
+    harness = ConnectionHarness(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect()
+    assert json.loads(harness.socket.sent[0])["custom_feature_enabled"] is True
     announced = {
         "event_type": "new_market",
         "id": "1",
@@ -616,37 +620,37 @@ def test_lifecycle_events_go_to_catalog_and_resolution() -> None:
         "winning_outcome": "Yes",
         "timestamp": str(WALL_MS),
     }
-    house.hear(json.dumps(announced).encode(), json.dumps(resolved).encode())
+    harness.hear(json.dumps(announced).encode(), json.dumps(resolved).encode())
 
-    assert house.catalog.last(NewMarketSeen).condition_id == CONDITION
-    assert house.resolution.last(ResolutionHint).condition_id == CONDITION
+    assert harness.catalog.last(NewMarketSeen).condition_id == CONDITION
+    assert harness.resolution.last(ResolutionHint).condition_id == CONDITION
 
 
 def test_frames_after_the_end_are_not_recorded() -> None:
-    house = House().confirm()
-    house.actor.on_receive(Retire(reason="stopped", at_once=True))
-    before = house.journal.next_seq
-    house.hear(a_trade())
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(Retire(reason="stopped", at_once=True))
+    before = harness.journal.next_seq
+    harness.hear(a_trade())
 
-    assert house.journal.next_seq == before
+    assert harness.journal.next_seq == before
 
 
 def test_what_an_ended_connection_received_does_not_wait_for_the_garbage_collector() -> None:
-    house = House().confirm()
-    house.hear(a_trade())
-    heard = weakref.ref(house.actor._ingest), weakref.ref(house.actor._coverage)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade())
+    heard = weakref.ref(harness.actor._ingest), weakref.ref(harness.actor._coverage)
     gc.disable()
     try:
-        house.actor.on_stop()
+        harness.actor.on_stop()
         assert [each() for each in heard] == [None, None]
     finally:
         gc.enable()
 
 
 def test_an_unknown_message_ends_the_actor() -> None:
-    house = House()
+    harness = ConnectionHarness()
     with pytest.raises(UnknownMessage, match="received Drain"):
-        house.actor.on_receive(Drain())
+        harness.actor.on_receive(Drain())
 
 
 def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, object]]:
@@ -656,10 +660,10 @@ def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, object
 def test_rejected_messages_are_logged_by_reason_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     for _ in range(130):
-        house.hear(a_trade(price="1.5"), a_trade(side="HOLD"))
-        house.tick(1)
+        harness.hear(a_trade(price="1.5"), a_trade(side="HOLD"))
+        harness.tick(1)
 
     said = lines(caplog, "messages_rejected")
     assert [line["rejected"] for line in said] == [2, 120, 120]
@@ -670,10 +674,10 @@ def test_rejected_messages_are_logged_by_reason_once_a_minute(
 def test_unknown_kinds_are_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house = House().confirm()
+    harness = ConnectionHarness().confirm()
     for _ in range(70):
-        house.hear(b'{"event_type": "trade_v2", "asset_id": "71"}')
-        house.tick(1)
+        harness.hear(b'{"event_type": "trade_v2", "asset_id": "71"}')
+        harness.tick(1)
 
     said = lines(caplog, "unknown_event_type")
     assert [line["events"] for line in said] == [1, 60]
@@ -683,12 +687,12 @@ def test_unknown_kinds_are_logged_once_a_minute(
 def test_a_connection_that_ends_logs_what_it_has_not_logged_yet(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house = House().confirm()
-    house.hear(a_trade(price="1.5"))
-    house.tick(1)
-    house.hear(a_trade(price="1.5"))
-    house.socket.on_end("reset", "")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade(price="1.5"))
+    harness.tick(1)
+    harness.hear(a_trade(price="1.5"))
+    harness.socket.on_end("reset", "")
+    drain(harness.actor)
 
     assert [line["rejected"] for line in lines(caplog, "messages_rejected")] == [1, 1]
 
@@ -699,52 +703,52 @@ def test_a_connection_that_ends_logs_what_it_has_not_logged_yet(
 HOUR_MS = 3_600_000
 
 
-def stepped(step_ms: int) -> tuple[House, int]:
+def stepped(step_ms: int) -> tuple[ConnectionHarness, int]:
     """Return a connection that heard up to a step of the clock; and the exchange's time then."""
-    house = House().confirm()
-    house.tick(5)
-    exchange_ms = house.wall_ms
-    house.hear(a_change(exchange_ms))
-    house.wall_ms += step_ms
-    return house, exchange_ms
+    harness = ConnectionHarness().confirm()
+    harness.tick(5)
+    exchange_ms = harness.wall_ms
+    harness.hear(a_change(exchange_ms))
+    harness.wall_ms += step_ms
+    return harness, exchange_ms
 
 
 @pytest.mark.parametrize("step_ms", [-400 * 24 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_a_step_of_the_clock_is_no_silence_and_hides_none(step_ms: int) -> None:
-    house, _ = stepped(step_ms)
-    house.silence(59)
-    assert not house.supervisor.of(ConnectionEnded)
-    house.silence(40)
-    assert house.supervisor.of(ConnectionEnded)
+    harness, _ = stepped(step_ms)
+    harness.silence(59)
+    assert not harness.supervisor.of(ConnectionEnded)
+    harness.silence(40)
+    assert harness.supervisor.of(ConnectionEnded)
 
 
 @pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_trades_are_taken_with_the_time_that_the_clock_shows(step_ms: int) -> None:
-    house, exchange_ms = stepped(step_ms)
-    house.tick(1)
-    house.hear(a_trade(at_ms=exchange_ms + 1_000))
+    harness, exchange_ms = stepped(step_ms)
+    harness.tick(1)
+    harness.hear(a_trade(at_ms=exchange_ms + 1_000))
 
-    (trade,) = house.writer.last(TradesSeen).trades
+    (trade,) = harness.writer.last(TradesSeen).trades
     assert trade.traded_at_ms == exchange_ms + 1_000
-    assert trade.received_at_ns == house.wall_ms * MS
+    assert trade.received_at_ns == harness.wall_ms * MS
 
 
 @pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_the_proof_does_not_go_back_with_the_clock_nor_ahead_of_the_exchange(step_ms: int) -> None:
-    house, exchange_ms = stepped(step_ms)
+    harness, exchange_ms = stepped(step_ms)
     for _ in range(30):
-        house.tick(1)
+        harness.tick(1)
         exchange_ms += 1_000
-        house.hear(a_change(exchange_ms))
-    house.actor.on_receive(Retire(reason="stopped", at_once=True))
+        harness.hear(a_change(exchange_ms))
+    harness.actor.on_receive(Retire(reason="stopped", at_once=True))
 
-    proofs = marks(house)
+    proofs = marks(harness)
     assert proofs == sorted(proofs)
     assert proofs[-1] <= exchange_ms - WALL_MS
-    (closed,) = house.facts(ListeningClosed)
+    (closed,) = harness.facts(ListeningClosed)
     assert isinstance(closed, ListeningClosed)
     assert closed.until_ns is not None
     assert closed.until_ns <= closed.at_ns
-    assert ended_at(house) == proofs[-1]
+    assert ended_at(harness) == proofs[-1]
     # Set back, the clock proves nothing new: no time later than the receipt is ever proven.
     assert proofs[-1] == (4_000 if step_ms < 0 else exchange_ms - WALL_MS - 1_000)

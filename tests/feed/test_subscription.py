@@ -21,7 +21,7 @@ from tests.feed.test_actor import (
     NO,
     WALL_MS,
     YES,
-    House,
+    ConnectionHarness,
     a_book,
     a_change,
     a_trade,
@@ -33,12 +33,12 @@ ALONE = ConnectionSpec(name="a-0001", feed=0, tokens=(YES, NO))
 DEEP = b'"bids"'
 
 
-def asked_since(house: House, count: int) -> list[tuple[str, list[str]]]:
-    return sent_tokens(house.socket)[count:]
+def asked_since(harness: ConnectionHarness, count: int) -> list[tuple[str, list[str]]]:
+    return sent_tokens(harness.socket)[count:]
 
 
-def ended(house: House) -> str:
-    found = house.supervisor.of(ConnectionEnded)
+def ended(harness: ConnectionHarness) -> str:
+    found = harness.supervisor.of(ConnectionEnded)
     return found[-1].reason if found else ""
 
 
@@ -46,142 +46,146 @@ def ended(house: House) -> str:
 
 
 def test_a_token_without_a_book_is_subscribed_again_after_30_s() -> None:
-    house = House(ALONE).connect()
-    house.hear(a_book(YES))
+    harness = ConnectionHarness(ALONE).connect()
+    harness.hear(a_book(YES))
     for _ in range(31):
-        house.tick()
+        harness.tick()
 
-    assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
-    assert DEEP in house.socket.markers
+    assert asked_since(harness, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
+    assert DEEP in harness.socket.markers
 
 
 def test_a_token_that_stays_unanswered_after_two_retries_is_reported() -> None:
-    house = House(ALONE).connect()
-    house.hear(a_book(YES))
+    harness = ConnectionHarness(ALONE).connect()
+    harness.hear(a_book(YES))
     for _ in range(100):
-        house.tick()
+        harness.tick()
 
-    said = house.supervisor.last(ConnectionReport)
+    said = harness.supervisor.last(ConnectionReport)
     assert (said.unanswered, said.confirmed) == ((NO,), 1)
-    house.hear(a_book(NO))
-    house.tick()
-    assert house.supervisor.last(ConnectionReport).unanswered == ()
+    harness.hear(a_book(NO))
+    harness.tick()
+    assert harness.supervisor.last(ConnectionReport).unanswered == ()
 
 
 def test_nothing_is_subscribed_again_while_the_whole_exchange_is_silent() -> None:
-    house = House(ALONE).connect()
-    house.hear(a_book(YES))
-    house.silence(100, exchange_silent=True)
+    harness = ConnectionHarness(ALONE).connect()
+    harness.hear(a_book(YES))
+    harness.silence(100, exchange_silent=True)
 
-    assert asked_since(house, 1) == []
+    assert asked_since(harness, 1) == []
 
 
 # ----------------------------------------------------------------------- probe
 
 
 def test_a_silent_connection_is_probed_with_its_canary_10_s_before_it_would_end() -> None:
-    house = House().confirm().silence(49)
-    assert asked_since(house, 1) == []
-    house.silence(1)
+    harness = ConnectionHarness().confirm().silence(49)
+    assert asked_since(harness, 1) == []
+    harness.silence(1)
 
-    assert asked_since(house, 1) == [("unsubscribe", [CANARY]), ("subscribe", [CANARY])]
-    house.hear(a_book(CANARY))
-    house.silence(40)
-    assert ended(house) == ""
+    assert asked_since(harness, 1) == [("unsubscribe", [CANARY]), ("subscribe", [CANARY])]
+    harness.hear(a_book(CANARY))
+    harness.silence(40)
+    assert ended(harness) == ""
 
 
 def test_without_a_canary_an_own_token_is_subscribed_and_stays_covered() -> None:
-    house = House(ALONE).confirm().silence(50)
+    harness = ConnectionHarness(ALONE).confirm().silence(50)
 
-    assert asked_since(house, 1) == [("subscribe", [YES, NO])]
-    assert house.facts(facts.TokensReleased) == []
+    assert asked_since(harness, 1) == [("subscribe", [YES, NO])]
+    assert harness.facts(facts.TokensReleased) == []
 
 
 def test_a_token_that_waits_for_its_book_is_the_best_probe() -> None:
-    house = House(ALONE).connect()
-    house.hear(a_book(YES))
-    house.tick(1)
-    house.silence(49)
+    harness = ConnectionHarness(ALONE).connect()
+    harness.hear(a_book(YES))
+    harness.tick(1)
+    harness.silence(49)
 
-    assert asked_since(house, 1)[-1] == ("subscribe", [NO])
+    assert asked_since(harness, 1)[-1] == ("subscribe", [NO])
 
 
 def test_a_quiet_connection_whose_probes_are_answered_never_ends() -> None:
-    house = House(ALONE).confirm()
+    harness = ConnectionHarness(ALONE).confirm()
     for _ in range(20):
-        house.silence(50)
-        house.hear(a_book(YES))
+        harness.silence(50)
+        harness.hear(a_book(YES))
 
-    assert ended(house) == ""
-    assert len(house.facts(facts.TokensConfirmed)) == 1
+    assert ended(harness) == ""
+    assert len(harness.facts(facts.TokensConfirmed)) == 1
 
 
 def test_a_failed_probe_is_frozen_in_time() -> None:
-    house = House().confirm().silence(60)
-    assert ended(house) == ""
-    house.silence(1)
-    assert ended(house) == "frozen"
+    harness = ConnectionHarness().confirm().silence(60)
+    assert ended(harness) == ""
+    harness.silence(1)
+    assert ended(harness) == "frozen"
 
 
 def test_a_connection_that_only_receives_new_markets_has_nothing_to_probe_with() -> None:
-    house = House(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)).connect().silence(500)
+    harness = (
+        ConnectionHarness(ConnectionSpec(name="lifecycle", feed=0, lifecycle=True))
+        .connect()
+        .silence(500)
+    )
 
-    assert len(sent_tokens(house.socket)) == 1
-    assert ended(house) == ""
+    assert len(sent_tokens(harness.socket)) == 1
+    assert ended(harness) == ""
 
 
 # ------------------------------------------------------------- exchange silent
 
 
 def test_a_silence_of_the_whole_exchange_ends_no_connection() -> None:
-    house = House().confirm().silence(54).silence(300, exchange_silent=True)
+    harness = ConnectionHarness().confirm().silence(54).silence(300, exchange_silent=True)
 
-    assert ended(house) == ""
-    assert house.facts(facts.TokensReleased) == []
+    assert ended(harness) == ""
+    assert harness.facts(facts.TokensReleased) == []
 
 
 def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
     proven_ns = (WALL_MS - 1_000) * MS
-    house.silence(54).silence(300, exchange_silent=True)
-    house.now += 0.2
-    house.hear(a_change(house.wall_ms))
+    harness.silence(54).silence(300, exchange_silent=True)
+    harness.now += 0.2
+    harness.hear(a_change(harness.wall_ms))
 
-    (cut,) = house.facts(facts.TokensReleased)
+    (cut,) = harness.facts(facts.TokensReleased)
     assert cut == facts.TokensReleased(
         epoch=1, until_ns=proven_ns, tokens=(YES, NO), cause="exchange_silent"
     )
-    assert asked_since(house, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
-    house.hear(a_book(YES, NO))
-    house.tick()
-    assert house.supervisor.last(ConnectionReport).confirmed == 2
-    assert len(house.facts(facts.TokensReleased)) == 1
+    assert asked_since(harness, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
+    harness.hear(a_book(YES, NO))
+    harness.tick()
+    assert harness.supervisor.last(ConnectionReport).confirmed == 2
+    assert len(harness.facts(facts.TokensReleased)) == 1
 
 
 def test_data_after_an_answered_probe_proves_the_silence() -> None:
-    house = House().confirm()
-    house.hear(a_change(WALL_MS))
-    house.silence(50)
-    house.now += 0.2
-    house.hear(a_book(CANARY))
-    house.silence(45)
-    now_ms = house.wall_ms
-    house.hear(a_change(now_ms))
-    house.tick()
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS))
+    harness.silence(50)
+    harness.now += 0.2
+    harness.hear(a_book(CANARY))
+    harness.silence(45)
+    now_ms = harness.wall_ms
+    harness.hear(a_change(now_ms))
+    harness.tick()
 
-    assert house.facts(facts.TokensReleased) == []
-    assert house.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
+    assert harness.facts(facts.TokensReleased) == []
+    assert harness.supervisor.last(ConnectionReport).proven_until_ns >= (now_ms - 1_000) * MS
 
 
 def test_a_socket_lost_in_such_a_silence_leaves_a_gap_with_that_cause() -> None:
-    house = House().confirm().silence(54).silence(30, exchange_silent=True)
-    house.socket.on_end("reset", "Connection reset by peer")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm().silence(54).silence(30, exchange_silent=True)
+    harness.socket.on_end("reset", "Connection reset by peer")
+    drain(harness.actor)
 
-    (closed,) = house.facts(facts.ListeningClosed)
+    (closed,) = harness.facts(facts.ListeningClosed)
     assert isinstance(closed, facts.ListeningClosed)
-    assert (closed.reason, ended(house)) == ("exchange_silent", "reset")
+    assert (closed.reason, ended(harness)) == ("exchange_silent", "reset")
 
 
 # --------------------------------------------------------------- missed trades
@@ -191,119 +195,119 @@ def seen(token: str, at_ms: int) -> Trade:
     return channel.decode((a_trade(token, at_ms=at_ms),), at_ms * MS).trades[0]
 
 
-def listening(house: House, *, after_s: int = 30) -> int:
+def listening(harness: ConnectionHarness, *, after_s: int = 30) -> int:
     """Let the connection hear both tokens for a while; give the exchange's time, ms."""
-    house.confirm()
-    house.hear(a_trade(NO, at_ms=WALL_MS + 2_000), after_ms=2_000)
-    house.tick(after_s)
-    house.hear(a_change(house.wall_ms))
-    return house.wall_ms
+    harness.confirm()
+    harness.hear(a_trade(NO, at_ms=WALL_MS + 2_000), after_ms=2_000)
+    harness.tick(after_s)
+    harness.hear(a_change(harness.wall_ms))
+    return harness.wall_ms
 
 
 def test_a_token_whose_trades_do_not_come_is_covered_until_it_was_last_received() -> None:
-    house = House(ALONE)
-    now_ms = listening(house)
-    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
+    harness = ConnectionHarness(ALONE)
+    now_ms = listening(harness)
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
-    (cut,) = house.facts(facts.TokensReleased)
+    (cut,) = harness.facts(facts.TokensReleased)
     assert cut == facts.TokensReleased(
         epoch=1, until_ns=(WALL_MS + 2_000) * MS, tokens=(NO,), cause="deaf"
     )
-    assert asked_since(house, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
-    house.hear(a_book(NO))
-    assert len(house.facts(facts.TokensConfirmed)) == 2
+    assert asked_since(harness, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
+    harness.hear(a_book(NO))
+    assert len(harness.facts(facts.TokensConfirmed)) == 2
 
 
 def test_a_trade_that_was_received_withdraws_nothing() -> None:
-    house = House(ALONE)
-    now_ms = listening(house)
-    house.hear(a_trade(NO, at_ms=now_ms - 10_000))
-    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
+    harness = ConnectionHarness(ALONE)
+    now_ms = listening(harness)
+    harness.hear(a_trade(NO, at_ms=now_ms - 10_000))
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
-    assert house.facts(facts.TokensReleased) == []
-    assert asked_since(house, 1) == []
+    assert harness.facts(facts.TokensReleased) == []
+    assert asked_since(harness, 1) == []
 
 
 @pytest.mark.parametrize("at_ms", [-1_000, 4_000, 30_000], ids=["before", "just after", "not yet"])
 def test_a_trade_that_was_never_claimed_withdraws_nothing(at_ms: int) -> None:
-    house = House(ALONE)
-    listening(house)
-    house.actor.on_receive(RecheckCoverage(trades=(seen(YES, WALL_MS + at_ms),)))
+    harness = ConnectionHarness(ALONE)
+    listening(harness)
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(YES, WALL_MS + at_ms),)))
 
-    assert house.facts(facts.TokensReleased) == []
+    assert harness.facts(facts.TokensReleased) == []
 
 
 def test_the_coverage_of_a_waiting_or_released_token_cannot_be_withdrawn() -> None:
-    house = House(ALONE)
-    now_ms = listening(house)
+    harness = ConnectionHarness(ALONE)
+    now_ms = listening(harness)
     doubt = RecheckCoverage(trades=(seen(NO, now_ms - 10_000), seen("73", now_ms - 10_000)))
-    house.actor.on_receive(doubt)
-    house.actor.on_receive(doubt)
+    harness.actor.on_receive(doubt)
+    harness.actor.on_receive(doubt)
 
-    assert len(house.facts(facts.TokensReleased)) == 1
-    assert not house.supervisor.last(ConnectionReport).misses_trades
+    assert len(harness.facts(facts.TokensReleased)) == 1
+    assert not harness.supervisor.last(ConnectionReport).misses_trades
 
 
 def test_a_second_miss_within_5_minutes_requests_a_successor() -> None:
-    house = House(ALONE)
-    now_ms = listening(house)
-    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
-    house.actor.on_receive(RecheckCoverage(trades=(seen(YES, now_ms - 10_000),)))
-    house.tick()
+    harness = ConnectionHarness(ALONE)
+    now_ms = listening(harness)
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(YES, now_ms - 10_000),)))
+    harness.tick()
 
-    assert house.supervisor.last(ConnectionReport).misses_trades
+    assert harness.supervisor.last(ConnectionReport).misses_trades
 
 
 def test_a_connection_that_has_ended_withdraws_nothing() -> None:
-    house = House(ALONE)
-    now_ms = listening(house)
-    house.actor.on_receive(Retire(reason="stopped", at_once=True))
-    house.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
+    harness = ConnectionHarness(ALONE)
+    now_ms = listening(harness)
+    harness.actor.on_receive(Retire(reason="stopped", at_once=True))
+    harness.actor.on_receive(RecheckCoverage(trades=(seen(NO, now_ms - 10_000),)))
 
-    assert house.facts(facts.TokensReleased) == []
+    assert harness.facts(facts.TokensReleased) == []
 
 
 # ---------------------------------------------------------------------- others
 
 
 def test_a_connection_names_its_busiest_tokens() -> None:
-    house = House(ALONE).confirm()
-    house.hear(a_trade(NO), a_trade(NO, at_ms=WALL_MS + 1), a_trade(YES))
-    house.tick()
+    harness = ConnectionHarness(ALONE).confirm()
+    harness.hear(a_trade(NO), a_trade(NO, at_ms=WALL_MS + 1), a_trade(YES))
+    harness.tick()
 
-    assert house.supervisor.last(ConnectionReport).busy == ((NO, 2), (YES, 1))
+    assert harness.supervisor.last(ConnectionReport).busy == ((NO, 2), (YES, 1))
 
 
 def test_trades_of_a_canary_that_became_an_own_token_are_recorded() -> None:
-    house = House().confirm()
-    house.actor.on_receive(Subscribe(tokens=(CANARY,)))
-    house.hear(a_trade(CANARY))
+    harness = ConnectionHarness().confirm()
+    harness.actor.on_receive(Subscribe(tokens=(CANARY,)))
+    harness.hear(a_trade(CANARY))
 
-    assert [p.token_id for p in house.writer.last(TradesSeen).trades] == [TokenId(CANARY)]
+    assert [p.token_id for p in harness.writer.last(TradesSeen).trades] == [TokenId(CANARY)]
 
 
 def test_a_connection_whose_markets_are_all_resolved_ends_for_minutes() -> None:
-    house = House().confirm()
-    house.socket.on_end("closed_1000", "all subscribed assets resolved")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm()
+    harness.socket.on_end("closed_1000", "all subscribed assets resolved")
+    drain(harness.actor)
 
-    found = house.supervisor.last(ConnectionEnded)
+    found = harness.supervisor.last(ConnectionEnded)
     assert (found.reason, found.retry_after_s) == ("all_resolved", 300.0)
 
 
 def test_a_complaint_of_the_feed_is_logged_and_delays_the_next_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house = House().confirm()
-    house.socket.on_end("closed_1008", "invalid subscription payload")
-    drain(house.actor)
+    harness = ConnectionHarness().confirm()
+    harness.socket.on_end("closed_1008", "invalid subscription payload")
+    drain(harness.actor)
 
     assert lines(caplog, "feed_complained")[0]["text"] == "invalid subscription payload"
-    assert house.supervisor.last(ConnectionEnded).retry_after_s == 10.0
+    assert harness.supervisor.last(ConnectionEnded).retry_after_s == 10.0
 
 
 def test_an_answer_to_a_probe_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    house = House().confirm()
-    house.hear(b"NO NEW ASSETS", b"PONG", b"INVALID OPERATION")
+    harness = ConnectionHarness().confirm()
+    harness.hear(b"NO NEW ASSETS", b"PONG", b"INVALID OPERATION")
 
     assert [line["text"] for line in lines(caplog, "feed_control")] == ["INVALID OPERATION"]

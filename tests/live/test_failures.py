@@ -35,8 +35,7 @@ from actors.messages import (
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import ListeningClosed
 from actors.writer.actor import GATHERED, WriterActor, WriterSettings
-from tests.actor_harness import House as Parent
-from tests.actor_harness import added
+from tests.actor_harness import SupervisorHarness, added
 from tests.catalog import test_actor as test_catalog
 from tests.fakes_box import Box
 from tests.fakes_http import FakePolymarket
@@ -57,23 +56,23 @@ def bug(_: object) -> None:
 
 
 def connection() -> tuple[BaseActor, Box]:
-    house = test_connection.House()
-    return house.actor, house.supervisor
+    harness = test_connection.ConnectionHarness()
+    return harness.actor, harness.supervisor
 
 
 def writer() -> tuple[BaseActor, Box]:
-    house = test_writer.House()
-    return house.actor, house.supervisor
+    harness = test_writer.WriterHarness()
+    return harness.actor, harness.supervisor
 
 
 def catalog() -> tuple[BaseActor, Box]:
-    house = test_catalog.Harness(FakePolymarket(), Filters())
-    return house.actor, house.supervisor
+    harness = test_catalog.Harness(FakePolymarket(), Filters())
+    return harness.actor, harness.supervisor
 
 
 def resolution() -> tuple[BaseActor, Box]:
-    house = test_resolution.Harness(FakePolymarket(), chain=True)
-    return house.actor, house.supervisor
+    harness = test_resolution.Harness(FakePolymarket(), chain=True)
+    return harness.actor, harness.supervisor
 
 
 CHILDREN = {
@@ -142,27 +141,27 @@ def test_a_bug_in_this_handler_ends_one_actor_and_is_reported(
     assert death.exit_code is None
 
 
-PARENTS = list(Parent().actor.handlers)
+PARENTS = list(SupervisorHarness().actor.handlers)
 
 
 @pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: str(kind.__name__))
 def test_a_bug_in_this_handler_of_the_supervisor_ends_the_process(kind: type[Message]) -> None:
-    house = Parent()
+    harness = SupervisorHarness()
     over = threading.Event()
 
     def on_fatal(code: int, reason: str) -> None:
-        house.fatal.append((code, reason))
+        harness.fatal.append((code, reason))
         over.set()
 
-    house.actor._on_fatal = on_fatal
-    house.actor.handlers = {**house.actor.handlers, kind: bug}
-    ref = launch(house.actor)
+    harness.actor._on_fatal = on_fatal
+    harness.actor.handlers = {**harness.actor.handlers, kind: bug}
+    ref = launch(harness.actor)
     ref.tell(any_message(kind))
     if kind is ConnectionReport:
         ref.tell(any_message(GetHealth))  # a report does not wake the actor, a request does
     assert over.wait(WAIT_S)
 
-    assert house.fatal == [(70, "the supervisor died: ZeroDivisionError: a bug of ours")]
+    assert harness.fatal == [(70, "the supervisor died: ZeroDivisionError: a bug of ours")]
 
 
 @pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: str(kind.__name__))
@@ -172,17 +171,17 @@ def test_what_the_supervisor_cannot_survive_ends_the_process_with_its_own_code(
     def broken(_: object) -> None:
         raise JournalFailed("the disk is gone")
 
-    house = Parent()
-    house.actor.handlers = {**house.actor.handlers, kind: broken}
-    house.actor.on_receive(any_message(kind))
+    harness = SupervisorHarness()
+    harness.actor.handlers = {**harness.actor.handlers, kind: broken}
+    harness.actor.on_receive(any_message(kind))
 
-    assert house.fatal == [(74, "the disk is gone")]
+    assert harness.fatal == [(74, "the disk is gone")]
 
 
 # ------------------------------------------------------------ actors together
 
 
-class House(test_supervision.House):
+class BuggyActors(test_supervision.StartedActors):
     """Actors of which one handles one kind of message by a bug, some times."""
 
     def __init__(self, journal: Journal, child: str, kind: type[Message], *, times: int) -> None:
@@ -235,22 +234,22 @@ class House(test_supervision.House):
         )
 
 
-Spoilt = Callable[..., House]
+MakeBuggy = Callable[..., BuggyActors]
 
 
 @pytest.fixture
-def spoilt(tmp_path: Path) -> Iterator[Spoilt]:
+def make_buggy(tmp_path: Path) -> Iterator[MakeBuggy]:
     """Return a function that starts actors with a bug; all are stopped after the test."""
-    made: list[tuple[House, Journal]] = []
+    made: list[tuple[BuggyActors, Journal]] = []
 
-    def make(child: str, kind: type[Message], *, times: int = 1) -> House:
+    def make(child: str, kind: type[Message], *, times: int = 1) -> BuggyActors:
         journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
-        made.append((House(journal, child, kind, times=times), journal))
+        made.append((BuggyActors(journal, child, kind, times=times), journal))
         return made[-1][0]
 
     yield make
-    for house, journal in made:
-        house.ref.stop(timeout=WAIT_S)
+    for harness, journal in made:
+        harness.ref.stop(timeout=WAIT_S)
         pykka.ActorRegistry.stop_all(timeout=WAIT_S)
         journal.close()
 
@@ -260,57 +259,61 @@ def spoilt(tmp_path: Path) -> Iterator[Spoilt]:
     [Open, Tick, Flush, CatchUp, TradesSeen, FactSeen, ConnectionNoted],
     ids=lambda kind: str(kind.__name__),
 )
-def test_a_bug_in_the_writer_loses_and_doubles_nothing(spoilt: Spoilt, kind: type[Message]) -> None:
-    house = spoilt("writer", kind)
-    line = house.listen()
+def test_a_bug_in_the_writer_loses_and_doubles_nothing(
+    make_buggy: MakeBuggy, kind: type[Message]
+) -> None:
+    harness = make_buggy("writer", kind)
+    line = harness.listen()
     for number in range(1, 30):
-        house.say(line, a_trade("11", at_ms=at(number)))
-    house.until(lambda: house.stored() == [at(number) for number in range(1, 30)])
-    house.until(lambda: house.left == 0)
-    house.until(lambda: house.store.watermark == house.journal.next_seq)
-    house.until(lambda: house.health().accounting.balanced)
+        harness.say(line, a_trade("11", at_ms=at(number)))
+    harness.until(lambda: harness.stored() == [at(number) for number in range(1, 30)])
+    harness.until(lambda: harness.left == 0)
+    harness.until(lambda: harness.store.watermark == harness.journal.next_seq)
+    harness.until(lambda: harness.health().accounting.balanced)
 
-    assert house.health().restarts.children == {"writer": 1}
-    assert house.fatal == []
+    assert harness.health().restarts.children == {"writer": 1}
+    assert harness.fatal == []
 
 
-def test_a_bug_where_the_journal_is_read_instead_loses_nothing(spoilt: Spoilt) -> None:
-    house = spoilt("writer", ReadJournal)
-    house.recorder._in_flight = InFlight(0)  # no message is small enough to be sent with its trades
-    line = house.listen()
-    house.say(line, a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.left == 0)
-    house.until(lambda: house.stored() == [at(1)])
+def test_a_bug_where_the_journal_is_read_instead_loses_nothing(make_buggy: MakeBuggy) -> None:
+    harness = make_buggy("writer", ReadJournal)
+    harness.recorder._in_flight = InFlight(
+        0
+    )  # no message is small enough to be sent with its trades
+    line = harness.listen()
+    harness.say(line, a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.left == 0)
+    harness.until(lambda: harness.stored() == [at(1)])
 
-    assert house.fatal == []
+    assert harness.fatal == []
 
 
 @pytest.mark.parametrize(
     "kind", [Tick, FramesReceived, Subscribe], ids=lambda kind: str(kind.__name__)
 )
 def test_a_bug_in_a_connection_ends_its_epoch_and_a_restarted_one_listens(
-    spoilt: Spoilt, kind: type[Message]
+    make_buggy: MakeBuggy, kind: type[Message]
 ) -> None:
-    house = spoilt(SLOT, kind)
-    line = house.listen()
+    harness = make_buggy(SLOT, kind)
+    line = harness.listen()
     if kind is Subscribe:
-        house.supervisor.tell(added(2))
-    house.say(line, a_book("11", "12"))
-    lines = house.diallers[SLOT].sockets
-    house.until(lambda: house.left == 0)
-    house.until(lambda: len(lines) == 2 and lines[1].sent)
-    house.say(lines[1], a_trade("11", at_ms=at(7)))
-    house.until(lambda: house.stored() == [at(7)])
-    facts = [fact for batch in house.store.batches for _, fact in batch.facts]
+        harness.supervisor.tell(added(2))
+    harness.say(line, a_book("11", "12"))
+    lines = harness.diallers[SLOT].sockets
+    harness.until(lambda: harness.left == 0)
+    harness.until(lambda: len(lines) == 2 and lines[1].sent)
+    harness.say(lines[1], a_trade("11", at_ms=at(7)))
+    harness.until(lambda: harness.stored() == [at(7)])
+    facts = [fact for batch in harness.store.batches for _, fact in batch.facts]
     closed = [fact for fact in facts if isinstance(fact, ListeningClosed)]
 
     assert [(fact.until_ns, fact.reason) for fact in closed] == [(None, "disconnected")]
-    assert house.health().restarts.children == {SLOT: 1}
-    assert house.fatal == []
+    assert harness.health().restarts.children == {SLOT: 1}
+    assert harness.fatal == []
 
 
 def test_an_error_at_the_start_of_an_actor_is_found_without_a_report(
-    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+    make_buggy: MakeBuggy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [2]
 
@@ -320,18 +323,18 @@ def test_an_error_at_the_start_of_an_actor_is_found_without_a_report(
             bug(self)
 
     monkeypatch.setattr(ConnectionActor, "on_start", on_start)
-    house = spoilt(SLOT, Tick, times=0)
-    line = house.listen()
-    house.say(line, a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+    harness = make_buggy(SLOT, Tick, times=0)
+    line = harness.listen()
+    harness.say(line, a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
 
     assert left == [0]
-    assert house.health().restarts.children == {SLOT: 2}
-    assert house.fatal == []
+    assert harness.health().restarts.children == {SLOT: 2}
+    assert harness.fatal == []
 
 
 def test_a_connection_without_a_thread_is_started_again(
-    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+    make_buggy: MakeBuggy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [3]
     plain = ConnectionActor._thread
@@ -347,23 +350,23 @@ def test_a_connection_without_a_thread_is_started_again(
         return plain(self)
 
     monkeypatch.setattr(ConnectionActor, "_thread", thread)
-    house = spoilt(SLOT, Tick, times=0)
-    line = house.listen()
-    house.say(line, a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+    harness = make_buggy(SLOT, Tick, times=0)
+    line = harness.listen()
+    harness.say(line, a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
 
     assert left == [0]
     assert len(pykka.ActorRegistry.get_by_class(ConnectionActor)) == 2
-    assert house.fatal == []
+    assert harness.fatal == []
 
 
 def test_trades_of_a_replaced_connection_are_stored_when_it_wakes(
-    spoilt: Spoilt, monkeypatch: pytest.MonkeyPatch
+    make_buggy: MakeBuggy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = spoilt(SLOT, Tick, times=0)
-    line = house.listen()
-    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+    harness = make_buggy(SLOT, Tick, times=0)
+    line = harness.listen()
+    harness.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
     awake = threading.Event()
     hung = threading.Event()
 
@@ -372,37 +375,37 @@ def test_trades_of_a_replaced_connection_are_stored_when_it_wakes(
         assert awake.wait(WAIT_S)
 
     monkeypatch.setattr(line, "take_sample", hang)
-    house.until(hung.is_set)
-    house.say(line, a_trade("11", at_ms=at(2)))
-    lines = house.diallers[SLOT].sockets
-    house.until(lambda: len(lines) == 2 and lines[1].sent)
+    harness.until(hung.is_set)
+    harness.say(line, a_trade("11", at_ms=at(2)))
+    lines = harness.diallers[SLOT].sockets
+    harness.until(lambda: len(lines) == 2 and lines[1].sent)
     awake.set()
-    house.until(lambda: house.stored() == [at(1), at(2)])
+    harness.until(lambda: harness.stored() == [at(1), at(2)])
 
     def ends() -> list[ListeningClosed]:
-        facts = [(seq, fact) for batch in house.store.batches for seq, fact in batch.facts]
+        facts = [(seq, fact) for batch in harness.store.batches for seq, fact in batch.facts]
         epoch = next(seq for seq, fact in facts if getattr(fact, "connection", "") == SLOT)
         closed = [fact for _, fact in facts if isinstance(fact, ListeningClosed)]
         return [fact for fact in closed if fact.epoch == epoch]
 
-    house.until(lambda: len(ends()) == 2)
+    harness.until(lambda: len(ends()) == 2)
 
     # The supervisor closed coverage first, so the late end changes nothing of it.
     assert [end.until_ns is None for end in ends()] == [True, False]
     assert line.ended is not None
-    assert house.health().restarts.children == {SLOT: 1}
+    assert harness.health().restarts.children == {SLOT: 1}
 
 
-def test_a_fourth_thread_that_hangs_ends_the_process(spoilt: Spoilt) -> None:
-    house = spoilt(SLOT, Tick, times=0)
-    dialler = house.diallers[SLOT]
+def test_a_fourth_thread_that_hangs_ends_the_process(make_buggy: MakeBuggy) -> None:
+    harness = make_buggy(SLOT, Tick, times=0)
+    dialler = harness.diallers[SLOT]
     dialler.hangs = 4
     dialler.open.clear()
     try:
-        house.supervisor.tell(added(1))
-        house.until(lambda: house.fatal)
+        harness.supervisor.tell(added(1))
+        harness.until(lambda: harness.fatal)
     finally:
         dialler.open.set()
 
-    assert house.fatal[0] == (70, "too many threads are stuck")
+    assert harness.fatal[0] == (70, "too many threads are stuck")
     assert dialler.asked == 4

@@ -78,7 +78,7 @@ class BuggyStore(FakeStore):
         return super().commit(batch)
 
 
-class House:
+class StartedActors:
     """A supervisor, a writer and connections, started."""
 
     def __init__(self, journal: Journal) -> None:
@@ -172,10 +172,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[StartedActors]:
     """Yield actors that have just been started; stop all at the end."""
     journal = Journal.open(tmp_path / "journal", sync_interval_s=0.01, max_bytes=1 << 28)
-    made = House(journal)
+    made = StartedActors(journal)
     yield made
     made.ref.stop(timeout=WAIT_S)
     pykka.ActorRegistry.stop_all(timeout=WAIT_S)
@@ -187,74 +187,76 @@ def at(number: int) -> int:
     return START_NS // 1_000_000 - 60_000 + number
 
 
-def test_a_connection_that_dies_of_a_bug_while_dialling_is_restarted(house: House) -> None:
-    house.diallers[SLOT].bugs = 2
-    line = house.listen()
-    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+def test_a_connection_that_dies_of_a_bug_while_dialling_is_restarted(
+    harness: StartedActors,
+) -> None:
+    harness.diallers[SLOT].bugs = 2
+    line = harness.listen()
+    harness.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
 
-    assert house.health().restarts.children == {SLOT: 2}
-    assert house.fatal == []
+    assert harness.health().restarts.children == {SLOT: 2}
+    assert harness.fatal == []
 
 
-def test_a_crash_of_the_writer_loses_nothing(house: House) -> None:
-    line = house.listen()
-    house.store.bugs = 1
-    house.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.store.bugs == 0)
+def test_a_crash_of_the_writer_loses_nothing(harness: StartedActors) -> None:
+    line = harness.listen()
+    harness.store.bugs = 1
+    harness.say(line, a_book("11", "12"), a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.store.bugs == 0)
     for number in range(2, 40):  # received by no writer, or by the restarted one
-        house.say(line, a_trade("12", at_ms=at(number)))
-    house.until(lambda: house.stored() == [at(number) for number in range(1, 40)])
-    house.until(lambda: house.store.watermark == house.journal.next_seq)
-    house.until(lambda: house.health().accounting.balanced)
+        harness.say(line, a_trade("12", at_ms=at(number)))
+    harness.until(lambda: harness.stored() == [at(number) for number in range(1, 40)])
+    harness.until(lambda: harness.store.watermark == harness.journal.next_seq)
+    harness.until(lambda: harness.health().accounting.balanced)
 
-    assert house.health().restarts.children == {"writer": 1}
-    assert house.store.opens == 2
-    assert house.fatal == []
-
-
-def test_a_writer_that_keeps_dying_ends_the_process(house: House) -> None:
-    line = house.listen()
-    house.store.bugs = 1_000
-    house.say(line, a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.fatal)
-
-    assert house.fatal[0] == (70, "too many unexpected deaths")
+    assert harness.health().restarts.children == {"writer": 1}
+    assert harness.store.opens == 2
+    assert harness.fatal == []
 
 
-def test_a_lost_socket_is_replaced_and_counts_as_no_death(house: House) -> None:
-    line = house.listen()
+def test_a_writer_that_keeps_dying_ends_the_process(harness: StartedActors) -> None:
+    line = harness.listen()
+    harness.store.bugs = 1_000
+    harness.say(line, a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.fatal)
+
+    assert harness.fatal[0] == (70, "too many unexpected deaths")
+
+
+def test_a_lost_socket_is_replaced_and_counts_as_no_death(harness: StartedActors) -> None:
+    line = harness.listen()
     line.on_end("reset", "Connection reset by peer")
-    sockets = house.diallers[SLOT].sockets
-    house.until(lambda: len(sockets) == 2 and sockets[1].sent)
-    house.say(sockets[1], a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+    sockets = harness.diallers[SLOT].sockets
+    harness.until(lambda: len(sockets) == 2 and sockets[1].sent)
+    harness.say(sockets[1], a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
 
-    events = [(e.event, e.reason) for b in house.store.batches for e in b.events]
+    events = [(e.event, e.reason) for b in harness.store.batches for e in b.events]
     assert ("disconnected", "reset") in events
-    assert house.health().restarts.total == 0
+    assert harness.health().restarts.total == 0
 
 
 def test_a_connection_that_hung_while_dialling_is_replaced_and_ends_when_it_wakes(
-    house: House,
+    harness: StartedActors,
 ) -> None:
-    dialler = house.diallers[SLOT]
+    dialler = harness.diallers[SLOT]
     dialler.open.clear()
-    line = house.listen()
+    line = harness.listen()
     assert dialler.asked == 2
     dialler.open.set()
-    house.until(lambda: len(dialler.sockets) == 2 and dialler.sockets[1].ended)
-    house.say(line, a_trade("11", at_ms=at(1)))
-    house.until(lambda: house.stored() == [at(1)])
+    harness.until(lambda: len(dialler.sockets) == 2 and dialler.sockets[1].ended)
+    harness.say(line, a_trade("11", at_ms=at(1)))
+    harness.until(lambda: harness.stored() == [at(1)])
 
     assert line.ended is None
-    assert house.health().restarts.children == {SLOT: 1}
+    assert harness.health().restarts.children == {SLOT: 1}
 
 
-def test_a_stop_ends_every_connection(house: House) -> None:
-    line = house.listen()
-    house.supervisor.tell(StopListening())
-    house.until(lambda: house.supervisor.ask(GetListening(), timeout_s=WAIT_S) == 0)
+def test_a_stop_ends_every_connection(harness: StartedActors) -> None:
+    line = harness.listen()
+    harness.supervisor.tell(StopListening())
+    harness.until(lambda: harness.supervisor.ask(GetListening(), timeout_s=WAIT_S) == 0)
 
     assert line.ended == ("close", "1000")
-    assert house.health().state == "stopping"
+    assert harness.health().state == "stopping"

@@ -14,14 +14,14 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.trade import TokenId
-from tests.actor_harness import SLOT, House, added, market, removed
+from tests.actor_harness import SLOT, SupervisorHarness, added, market, removed
 from tests.fakes_box import FakeRef
 
 
-def journalled(house: House) -> list[tuple[str, tuple[TokenId, ...]]]:
+def journalled(harness: SupervisorHarness) -> list[tuple[str, tuple[TokenId, ...]]]:
     """Return the journalled facts about wanted and unwanted tokens, in order."""
     found = []
-    for body in house.journal.bodies.values():
+    for body in harness.journal.bodies.values():
         match facts.decode(body):
             case facts.TokensWanted(tokens=tokens):
                 found.append(("want", tokens))
@@ -34,169 +34,169 @@ def orders(ref: FakeRef) -> list[object]:
     return [message for message in ref.received if not isinstance(message, Tick)]
 
 
-def slots_in(house: House) -> list[str]:
+def slots_in(harness: SupervisorHarness) -> list[str]:
     """Return the slots that have a connection."""
-    names = [each.id for each in house.health().connections.each]
+    names = [each.id for each in harness.health().connections.each]
     return sorted(name for name in names if name[1:2] == "-")
 
 
 def test_tokens_are_journalled_as_wanted_before_any_connection_listens() -> None:
-    house = House().tick()
-    before = house.started()
-    house.tell(added(1))
+    harness = SupervisorHarness().tick()
+    before = harness.started()
+    harness.tell(added(1))
 
-    assert journalled(house) == [("want", ("11", "12"))]
-    assert house.started() == before
+    assert journalled(harness) == [("want", ("11", "12"))]
+    assert harness.started() == before
 
 
 def test_tokens_are_journalled_as_wanted_before_a_running_connection_is_sent_them() -> None:
-    house = House(per_connection=4).begin(1)
+    harness = SupervisorHarness(per_connection=4).begin(1)
     journalled_then: list[int] = []
-    house.ref(SLOT).on_tell = lambda: journalled_then.append(len(journalled(house)))
-    house.tell(added(2))
+    harness.ref(SLOT).on_tell = lambda: journalled_then.append(len(journalled(harness)))
+    harness.tell(added(2))
 
     assert journalled_then == [2]
 
 
 def test_connections_of_new_slots_start_a_few_per_tick() -> None:
-    house = House(starts_per_tick=2).tick().tick()
-    house.tell(added(*range(1, 8)))
-    counts = [len(house.tick(0.25).specs) for _ in range(5)]
+    harness = SupervisorHarness(starts_per_tick=2).tick().tick()
+    harness.tell(added(*range(1, 8)))
+    counts = [len(harness.tick(0.25).specs) for _ in range(5)]
 
     assert counts == [3, 5, 7, 8, 8]
 
 
 def test_a_slot_that_is_full_is_followed_by_another_one() -> None:
-    house = House().begin(1, 2)
+    harness = SupervisorHarness().begin(1, 2)
 
-    assert [spec.tokens for spec in house.specs[1:]] == [("11", "12"), ("21", "22")]
+    assert [spec.tokens for spec in harness.specs[1:]] == [("11", "12"), ("21", "22")]
 
 
 def test_a_running_connection_is_sent_more_tokens_and_others_are_not() -> None:
-    house = House(per_connection=4).begin(1, 2, 3)
-    house.tell(added(4))
+    harness = SupervisorHarness(per_connection=4).begin(1, 2, 3)
+    harness.tell(added(4))
 
-    assert orders(house.ref("a-0001")) == [Subscribe(tokens=market(4).token_ids)]
-    assert orders(house.ref(SLOT)) == []
+    assert orders(harness.ref("a-0001")) == [Subscribe(tokens=market(4).token_ids)]
+    assert orders(harness.ref(SLOT)) == []
 
 
 def test_a_connection_that_starts_later_takes_its_tokens_as_they_are_then() -> None:
-    house = House(per_connection=6).tick().tick()
-    house.tell(added(1, 2), added(3), removed(2))
-    house.tick()
+    harness = SupervisorHarness(per_connection=6).tick().tick()
+    harness.tell(added(1, 2), added(3), removed(2))
+    harness.tick()
 
-    assert house.specs[-1].tokens == ("11", "12", "31", "32")
-    assert orders(house.ref(SLOT)) == []
+    assert harness.specs[-1].tokens == ("11", "12", "31", "32")
+    assert orders(harness.ref(SLOT)) == []
 
 
 def test_a_connection_that_restarts_takes_its_tokens_as_they_are_then() -> None:
-    house = House(per_connection=6).begin(1)
-    house.end(SLOT, "disconnected", retry_after_s=5)
-    house.tick()
-    house.tell(added(2))
-    house.ticks(6)
+    harness = SupervisorHarness(per_connection=6).begin(1)
+    harness.end(SLOT, "disconnected", retry_after_s=5)
+    harness.tick()
+    harness.tell(added(2))
+    harness.ticks(6)
 
-    assert house.specs[-1].tokens == ("11", "12", "21", "22")
-    assert orders(house.ref(SLOT)) == []
+    assert harness.specs[-1].tokens == ("11", "12", "21", "22")
+    assert orders(harness.ref(SLOT)) == []
 
 
 def test_a_market_that_is_removed_is_unsubscribed_where_it_was() -> None:
-    house = House(per_connection=4).begin(1, 2, 3)
-    house.tell(removed(1))
+    harness = SupervisorHarness(per_connection=4).begin(1, 2, 3)
+    harness.tell(removed(1))
 
-    assert orders(house.ref(SLOT)) == [
-        Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=house.wall_ns)
+    assert orders(harness.ref(SLOT)) == [
+        Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=harness.wall_ns)
     ]
-    assert orders(house.ref("a-0001")) == []
-    assert journalled(house)[-1] == ("unwant", ("11", "12"))
+    assert orders(harness.ref("a-0001")) == []
+    assert journalled(harness)[-1] == ("unwant", ("11", "12"))
 
 
 def test_the_connection_of_an_empty_slot_listens_to_the_end_of_its_tokens_and_retires() -> None:
-    house = House().begin(1, 2)
-    house.tell(removed(1))
-    ref = house.ref(SLOT)
+    harness = SupervisorHarness().begin(1, 2)
+    harness.tell(removed(1))
+    ref = harness.ref(SLOT)
 
     assert orders(ref) == [
-        Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=house.wall_ns),
+        Unsubscribe(tokens=market(1).token_ids, cause="released", since_ns=harness.wall_ns),
         Retire(reason="released"),
     ]
-    assert [line.id for line in house.health().connections.each] == ["a-0001", "lifecycle"]
+    assert [line.id for line in harness.health().connections.each] == ["a-0001", "lifecycle"]
 
 
 def test_one_that_retires_receives_the_time_until_it_ends_and_is_not_restarted() -> None:
-    house = House().begin(1)
-    house.tell(removed(1))
-    house.ref(SLOT).clear()
-    house.tick()
-    assert house.ref(SLOT).of(Tick)
+    harness = SupervisorHarness().begin(1)
+    harness.tell(removed(1))
+    harness.ref(SLOT).clear()
+    harness.tick()
+    assert harness.ref(SLOT).of(Tick)
 
-    house.end(SLOT, "released")
-    house.ticks(100)
-    assert house.incarnation(SLOT) == 1
-    assert house.noted(SLOT)[-1] == ("disconnected", "released")
+    harness.end(SLOT, "released")
+    harness.ticks(100)
+    assert harness.incarnation(SLOT) == 1
+    assert harness.noted(SLOT)[-1] == ("disconnected", "released")
 
 
 def test_a_surplus_slot_is_emptied_while_the_other_feed_listens_to_its_tokens() -> None:
-    house = House(per_connection=10, redundancy=2).begin(*range(1, 11))
-    house.tell(removed(*range(1, 5), *range(7, 11)))
-    assert slots_in(house) == ["a-0000", "a-0001", "b-0000"]
+    harness = SupervisorHarness(per_connection=10, redundancy=2).begin(*range(1, 11))
+    harness.tell(removed(*range(1, 5), *range(7, 11)))
+    assert slots_in(harness) == ["a-0000", "a-0001", "b-0000"]
 
-    house.ticks(60)
-    assert slots_in(house) == ["a-0001", "b-0000"]
-    assert Subscribe(tokens=market(5).token_ids) in orders(house.ref("a-0001"))
-    (unsubscribed, retired) = orders(house.ref("a-0000"))[-2:]
+    harness.ticks(60)
+    assert slots_in(harness) == ["a-0001", "b-0000"]
+    assert Subscribe(tokens=market(5).token_ids) in orders(harness.ref("a-0001"))
+    (unsubscribed, retired) = orders(harness.ref("a-0000"))[-2:]
     assert isinstance(unsubscribed, Unsubscribe)
     assert (unsubscribed.tokens, retired) == (market(5).token_ids, Retire(reason="released"))
 
 
 def test_with_one_feed_no_market_moves() -> None:
-    house = House(per_connection=10).begin(*range(1, 11))
-    house.tell(removed(*range(1, 5), *range(7, 11)))
-    house.ticks(180)
-    assert slots_in(house) == ["a-0000", "a-0001"]
+    harness = SupervisorHarness(per_connection=10).begin(*range(1, 11))
+    harness.tell(removed(*range(1, 5), *range(7, 11)))
+    harness.ticks(180)
+    assert slots_in(harness) == ["a-0000", "a-0001"]
 
 
 def test_a_slot_that_closes_before_its_connection_starts_never_has_one() -> None:
-    house = House().tick().tick()
-    house.tell(added(1), removed(1))
-    house.ticks(3)
+    harness = SupervisorHarness().tick().tick()
+    harness.tell(added(1), removed(1))
+    harness.ticks(3)
 
-    assert SLOT not in house.started()
-    assert journalled(house) == [("want", ("11", "12")), ("unwant", ("11", "12"))]
+    assert SLOT not in harness.started()
+    assert journalled(harness) == [("want", ("11", "12")), ("unwant", ("11", "12"))]
 
 
 def test_tokens_that_only_an_earlier_process_knew_are_journalled_as_unwanted() -> None:
-    house = House().begin(1)
-    house.tell(UniverseChanged(added=(), removed=(), unwanted=(TokenId("91"), TokenId("92"))))
+    harness = SupervisorHarness().begin(1)
+    harness.tell(UniverseChanged(added=(), removed=(), unwanted=(TokenId("91"), TokenId("92"))))
 
-    assert journalled(house)[-1] == ("unwant", ("91", "92"))
+    assert journalled(harness)[-1] == ("unwant", ("91", "92"))
 
 
 def test_a_market_that_is_added_again_changes_nothing() -> None:
-    house = House().begin(1)
-    house.tell(added(1))
+    harness = SupervisorHarness().begin(1)
+    harness.tell(added(1))
 
-    assert len(journalled(house)) == 1
-    assert orders(house.ref(SLOT)) == []
+    assert len(journalled(harness)) == 1
+    assert orders(harness.ref(SLOT)) == []
 
 
 def test_many_tokens_are_journalled_in_records_of_a_thousand() -> None:
-    house = House(per_connection=500).tick()
-    house.tell(added(*range(1, 1_202)))
+    harness = SupervisorHarness(per_connection=500).tick()
+    harness.tell(added(*range(1, 1_202)))
 
-    assert [len(tokens) for _, tokens in journalled(house)] == [1_000, 1_000, 402]
+    assert [len(tokens) for _, tokens in journalled(harness)] == [1_000, 1_000, 402]
 
 
 def test_facts_wait_in_order_until_the_journal_has_space() -> None:
-    house = House(per_connection=4).begin(1)
-    house.journal.full = True
-    house.tell(added(2), removed(1), added(3))
-    house.ticks(3)
-    assert len(journalled(house)) == 1
+    harness = SupervisorHarness(per_connection=4).begin(1)
+    harness.journal.full = True
+    harness.tell(added(2), removed(1), added(3))
+    harness.ticks(3)
+    assert len(journalled(harness)) == 1
 
-    house.journal.full = False
-    house.tick()
-    assert journalled(house)[1:] == [
+    harness.journal.full = False
+    harness.tick()
+    assert journalled(harness)[1:] == [
         ("want", ("21", "22")),
         ("unwant", ("11", "12")),
         ("want", ("31", "32")),
@@ -204,18 +204,18 @@ def test_facts_wait_in_order_until_the_journal_has_space() -> None:
 
 
 def test_the_universe_is_left_alone_while_stopping() -> None:
-    house = House(per_connection=4).begin(1)
-    house.tell(StopListening(), added(2))
+    harness = SupervisorHarness(per_connection=4).begin(1)
+    harness.tell(StopListening(), added(2))
 
-    assert len(journalled(house)) == 1
+    assert len(journalled(harness)) == 1
 
 
-def listened(house: House) -> dict[str, list[TokenId]]:
+def listened(harness: SupervisorHarness) -> dict[str, list[TokenId]]:
     """Return the tokens of each running connection: those at its start and all changes since."""
     found = {}
-    starts = [(name, ref) for name, ref in house.starts if name in house.children.by_id]
+    starts = [(name, ref) for name, ref in harness.starts if name in harness.children.by_id]
     running = {name: ref for name, ref in starts if name[1:2] == "-" and ref.alive}
-    specs = {spec.name: spec.tokens for spec in house.specs}
+    specs = {spec.name: spec.tokens for spec in harness.specs}
     for name, ref in running.items():
         tokens = dict.fromkeys(specs[name])
         for message in ref.received:
@@ -234,26 +234,26 @@ def test_after_any_changes_and_deaths_connections_listen_to_what_is_planned(
     seed: int,
 ) -> None:
     chance = Random(seed)
-    house = House(per_connection=6, starts_per_tick=2).begin()
+    harness = SupervisorHarness(per_connection=6, starts_per_tick=2).begin()
     wanted: set[int] = set()
     for _ in range(150):
         number = chance.randrange(20)
         if chance.random() < 0.5:
-            house.tell(added(number))
+            harness.tell(added(number))
             wanted.add(number)
         elif number in wanted:
-            house.tell(removed(number))
+            harness.tell(removed(number))
             wanted.discard(number)
-        slots = [name for name in listened(house) if chance.random() < 0.1]
+        slots = [name for name in listened(harness) if chance.random() < 0.1]
         for name in slots:
-            house.end(name, "disconnected", retry_after_s=chance.randrange(5))
-        for name, ref in list(house.starts):
+            harness.end(name, "disconnected", retry_after_s=chance.randrange(5))
+        for name, ref in list(harness.starts):
             if ref.alive and ref.of(Retire):
-                house.end(name, "released")
-        house.tick(chance.choice((0.25, 1.0)))
-    house.ticks(400)
+                harness.end(name, "released")
+        harness.tick(chance.choice((0.25, 1.0)))
+    harness.ticks(400)
 
-    assert sorted(t for tokens in listened(house).values() for t in tokens) == sorted(
+    assert sorted(t for tokens in listened(harness).values() for t in tokens) == sorted(
         token for number in wanted for token in market(number).token_ids
     )
-    assert house.fatal == []
+    assert harness.fatal == []

@@ -21,7 +21,7 @@ from actors.model.outcome import (
     TimeWindow,
     Transition,
 )
-from tests.writer.test_actor import CONDITION, MARKET, House
+from tests.writer.test_actor import CONDITION, MARKET, WriterHarness
 
 STRETCH = TimeWindow(since_ms=None, until_ms=1_790_000_000_000)
 WORD = Observation(
@@ -49,51 +49,51 @@ RECHECK = Recheck(
 
 
 def test_evidence_is_sent_before_the_markets_that_it_is_about() -> None:
-    house = House()
-    house.store.unresolved = (MARKET,)
-    house.store.evidence = StoredEvidence(observations=(WORD,))
-    house.open()
+    harness = WriterHarness()
+    harness.store.unresolved = (MARKET,)
+    harness.store.evidence = StoredEvidence(observations=(WORD,))
+    harness.open()
     kinds = (EvidenceRestored, MarketsRestored)
-    told = [message for message in house.resolution.received if isinstance(message, kinds)]
+    told = [message for message in harness.resolution.received if isinstance(message, kinds)]
 
     assert [type(message) for message in told] == [EvidenceRestored, MarketsRestored]
-    assert house.resolution.last(EvidenceRestored).evidence.observations == (WORD,)
-    assert not house.catalog.of(EvidenceRestored)
-    house.tell(RequestMarkets())
-    assert len(house.resolution.of(EvidenceRestored)) == 2
+    assert harness.resolution.last(EvidenceRestored).evidence.observations == (WORD,)
+    assert not harness.catalog.of(EvidenceRestored)
+    harness.tell(RequestMarkets())
+    assert len(harness.resolution.of(EvidenceRestored)) == 2
 
 
 def test_rechecks_that_fall_due_are_sent_and_then_that_they_were_all() -> None:
-    house = House().open()
-    house.store.rechecks = (RECHECK,)
-    house.tell(RequestRechecks(window=STRETCH))
-    first, last = house.resolution.of(RechecksRestored)
+    harness = WriterHarness().open()
+    harness.store.rechecks = (RECHECK,)
+    harness.tell(RequestRechecks(window=STRETCH))
+    first, last = harness.resolution.of(RechecksRestored)
 
-    assert house.store.windows == [STRETCH]
+    assert harness.store.windows == [STRETCH]
     assert (first.rechecks, first.until_ms) == ((RECHECK,), None)
     assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
 
 def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() -> None:
-    house = House()
-    house.store.away = True
-    house.open()
-    house.tell(RequestRechecks(window=STRETCH))
+    harness = WriterHarness()
+    harness.store.away = True
+    harness.open()
+    harness.tell(RequestRechecks(window=STRETCH))
 
-    assert not house.resolution.of(RechecksRestored)
+    assert not harness.resolution.of(RechecksRestored)
 
 
 def test_a_database_that_goes_away_over_the_question_is_noticed() -> None:
-    house = House().open()
-    house.store.away = True
-    house.tell(RequestRechecks(window=STRETCH))
+    harness = WriterHarness().open()
+    harness.store.away = True
+    harness.tell(RequestRechecks(window=STRETCH))
 
-    assert not house.resolution.of(RechecksRestored)
-    assert house.store.closed
+    assert not harness.resolution.of(RechecksRestored)
+    assert harness.store.closed
 
 
 def test_a_transition_of_a_market_is_stored_and_its_ticket_confirmed() -> None:
-    house = House().open()
+    harness = WriterHarness().open()
     step = Transition(
         condition_id=CONDITION,
         at_ms=1,
@@ -101,8 +101,8 @@ def test_a_transition_of_a_market_is_stored_and_its_ticket_confirmed() -> None:
         after=MarketState.ENDED,
         reason="open",
     )
-    house.tell(MarketStateChanged(ticket=9, transition=step))
-    house.flush()
+    harness.tell(MarketStateChanged(ticket=9, transition=step))
+    harness.flush()
 
-    assert [each for batch in house.store.batches for each in batch.transitions] == [step]
-    assert house.resolution.last(TicketsStored).tickets == (9,)
+    assert [each for batch in harness.store.batches for each in batch.transitions] == [step]
+    assert harness.resolution.last(TicketsStored).tickets == (9,)
