@@ -1,9 +1,10 @@
 """Every message that passes between actors, by sender and receiver.
 
-Commands are imperatives, facts are past participles, questions begin with Get; the answer to a
-question is what the handler returns. All are immutable. `child` and `incarnation` name one run
-of one child of the supervisor. `now` and `*_at` are monotonic seconds, `*_s` seconds, `*_ns`
-and `*_ms` wall clock (nanoseconds and milliseconds since 1970, UTC). `seq` is a journal sequence.
+Commands are imperatives, events are past participles, reports and hints are nouns. `GetHealth`
+and `Drain` are asked: their answer is what the handler returns. All are immutable. `child` and
+`incarnation` name one run of one child of the supervisor. `now` and `*_at` are monotonic seconds,
+`*_s` seconds, `*_ns` and `*_ms` wall clock (nanoseconds and milliseconds since 1970, UTC). `seq`
+is a journal sequence.
 """
 
 import msgspec

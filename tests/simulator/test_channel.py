@@ -342,19 +342,19 @@ def test_slow_reader_is_closed_with_1013_and_the_buffer_stays_bounded(tmp_path: 
             one, _ = await two_markets(stage)
             raw = await stage.raw()
             raw.send(json.dumps({"assets_ids": list(one), "type": "market"}))
-            patient = await stage.listener()
-            await patient.ask(one)
+            reading = await stage.listener()
+            await reading.ask(one)
             (slow,) = (
                 each for each in stage.simulation.channel.connections.values() if each.number == 1
             )
             await stage.post("/admin/rates", {"noise_per_second": 20_000})
             for _ in range(200):
                 stage.turn(0.1)
-                await patient.sync()
+                await reading.sync()
                 if slow.ended:
                     break
             assert slow.ended == (1013, "slow consumer: send buffer full", "server")
             assert slow.waiting < 2_000_000
-            assert patient.ended is None
+            assert reading.ended is None
 
     play(scene)
