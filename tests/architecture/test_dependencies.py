@@ -57,7 +57,11 @@ RUNNING = declared("options", "install_requires")
 EMBEDDED, SIMULATOR, DEV = (
     declared("options.extras_require", extra) for extra in ("embedded", "simulator", "dev")
 )
-LOCAL = {"actors", "tests"}
+
+
+def local(place: str) -> set[str]:
+    """Return what of ours may be imported there: an installed tracker has no `tests`."""
+    return {"actors", "tests"} if place.partition("/")[0] == "tests" else {"actors"}
 
 
 def named(node: ast.AST) -> Iterator[str]:
@@ -73,19 +77,30 @@ def named(node: ast.AST) -> Iterator[str]:
                     yield name
 
 
-def imported(*places: str, but: str = "nothing") -> set[str]:
-    """Return the modules of others that are imported below these places."""
-    paths = (path for place in places for path in (ROOT / place).rglob("*.py"))
-    sources = [path for path in paths if ROOT / but not in path.parents]
-    if "actors" in places:
-        sources += (ROOT / "bin").iterdir()
-    nodes = (node for path in sources for node in ast.walk(ast.parse(path.read_text())))
+def others(source: str, place: str) -> set[str]:
+    """Return the modules of others that a piece of source below this place imports."""
+    nodes = ast.walk(ast.parse(source))
     tops = {name.partition(".")[0] for node in nodes for name in named(node)}
-    return tops - LOCAL - sys.stdlib_module_names
+    return tops - local(place) - sys.stdlib_module_names
+
+
+def imported(place: str, *, but: str = "nothing") -> set[str]:
+    """Return the modules of others that are imported below this place."""
+    sources = [path for path in (ROOT / place).rglob("*.py") if ROOT / but not in path.parents]
+    if place == "actors":
+        sources += (ROOT / "bin").iterdir()
+    return set().union(*(others(path.read_text(), place) for path in sources))
 
 
 def test_what_a_tracker_imports_is_what_a_server_installs() -> None:
     assert imported("actors", but="actors/simulator") == modules(RUNNING | EMBEDDED)
+
+
+def test_of_the_project_itself_a_tracker_imports_only_what_is_installed() -> None:
+    source = "from actors import model\ndef f():\n    from tests.clocks import Clock\n"
+
+    assert others(source, "actors/feed") == {"tests"}
+    assert others(source, "tests/feed") == set()
 
 
 def test_what_the_simulator_imports_besides_is_what_its_extra_installs() -> None:
@@ -93,10 +108,8 @@ def test_what_the_simulator_imports_besides_is_what_its_extra_installs() -> None
 
 
 def test_what_tests_import_besides_is_what_a_developer_installs() -> None:
-    others = modules(RUNNING | EMBEDDED | SIMULATOR)
-    assert imported("tests", but="tests/bench/rivals") - others - modules(RIVALS) == modules(
-        DEV - RUN.keys()
-    )
+    known = modules(RUNNING | EMBEDDED | SIMULATOR | set(RIVALS))
+    assert imported("tests", but="tests/bench/rivals") - known == modules(DEV - RUN.keys())
     assert not RUN.keys() - DEV
 
 

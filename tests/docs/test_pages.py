@@ -117,7 +117,7 @@ def test_the_readme_itself_links_every_page_of_a_need(folder: str) -> None:
 
 
 def test_every_page_that_is_named_anywhere_is_there() -> None:
-    gone = [
+    missing = [
         f"{name_of(path)}: {named}"
         for path in files()
         if path != PLAYED
@@ -125,20 +125,48 @@ def test_every_page_that_is_named_anywhere_is_there() -> None:
         if fault(ROOT / "README.md", named)
     ]
 
-    assert gone == []
+    assert missing == []
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "architecture.md"], ids=name_of)
-def test_every_file_of_the_source_that_a_page_names_is_there(page: Path) -> None:
-    named = MODULE.findall(page.read_text()) if page != PLAYED else []
-    gone = [
+def drawn(picture: str) -> set[str]:
+    """Return the modules that the text of a picture names."""
+    return set(re.findall(r"\bactors/[\w/]+\.py\b", picture))
+
+
+def gone(page: Path, text: str) -> list[str]:
+    """Return the files that a text of this page names and that are not there.
+
+    Names begin at the root of the project, below `actors/`, or beside the page.
+    """
+    return [
         name
-        for name in named
+        for name in MODULE.findall(text)
         if "NNNN" not in name
         and not any((base / name).exists() for base in (ROOT, ROOT / "actors", page.parent))
     ]
 
-    assert gone == []
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != PLAYED], ids=name_of)
+def test_every_file_of_the_source_that_a_page_names_is_there(page: Path) -> None:
+    assert gone(page, page.read_text()) == []
+
+
+def test_a_file_of_the_source_that_is_not_there_is_found() -> None:
+    page = DOCS / "architecture.md"
+    text = "`feed/actor.py`, `actors/feed/actor.py`, `feed/gone.py`, `sql/queries/gone.sql`"
+
+    assert gone(page, text) == ["feed/gone.py", "sql/queries/gone.sql"]
+    assert len(MODULE.findall(page.read_text())) > 30
+
+
+@pytest.mark.parametrize("picture", sorted(DOCS.glob("evidence/*.svg")), ids=name_of)
+def test_every_file_of_the_source_that_a_picture_names_is_there(picture: Path) -> None:
+    assert [name for name in drawn(picture.read_text()) if not (ROOT / name).exists()] == []
+
+
+def test_a_flame_graph_names_files() -> None:
+    assert len(drawn((DOCS / "evidence" / "end_to_end.svg").read_text())) > 10
+    assert drawn("<title>run (actors/feed/gone.py:12)</title>") == {"actors/feed/gone.py"}
 
 
 def test_a_page_begins_with_its_title() -> None:
