@@ -35,7 +35,8 @@ check: $(READY)  ## ruff, mypy --strict, import contracts
 
 test: check  ## every check and every test but the long ones, which make torture plays
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
-	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)" --fail-under=95
+	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
+	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 
 torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
