@@ -4,12 +4,12 @@
 -- Parameters: tokens (text[]), conditions (text[], NULL where unknown). Rows: none.
 with given as (
   select * from unnest(%(tokens)s::text[], %(conditions)s::text[]) as g (token_id, condition_id)
-), nameless as (
+), without_condition as (
   select a.asset_key, g.condition_id from assets a join given g using (token_id)
   where a.condition_id is null and g.condition_id is not null
   order by token_id for no key update of a
-), named as (
-  update assets a set condition_id = n.condition_id from nameless n where a.asset_key = n.asset_key
+), completed as (
+  update assets a set condition_id = n.condition_id from without_condition n where a.asset_key = n.asset_key
 )
 insert into assets (token_id, condition_id)
 select g.token_id, g.condition_id from given g

@@ -3,7 +3,7 @@
 -- process, does not count: the connection had been given up by then.
 -- Parameters: journal; arrays of equal length: epochs, seqs (bigint), until (timestamptz).
 -- Rows: epoch, whether it has ended; one for each that moved.
-with told as (
+with proofs as (
   select m.epoch, max(m.until_at) as until_at
   from unnest(%(epochs)b::bigint[], %(seqs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, seq, until_at)
   left join epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
@@ -13,7 +13,7 @@ with told as (
   group by m.epoch
 )
 insert into epochs (journal_key, epoch, proven_until)
-select %(journal)s, epoch, until_at from told
+select %(journal)s, epoch, until_at from proofs
 order by epoch
 on conflict (journal_key, epoch) do update
 set proven_until = excluded.proven_until,

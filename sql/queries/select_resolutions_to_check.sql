@@ -1,22 +1,22 @@
--- Returns the resolutions whose next recheck falls due in a window of time. Without a start the
--- window starts ten minutes before the last evidence was written, at most 30 days ago.
+-- Returns the resolutions whose next recheck falls due in a period. Without a start the
+-- period starts ten minutes before the last evidence was written, at most 30 days ago.
 -- Parameters: since (timestamptz or NULL), until (timestamptz), stages (interval[]: ages of a
 -- resolution at which it is rechecked), after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, recorded_at (ms), due_at (ms), the resolution as JSON, the market as JSON,
 -- known contradictions as JSON (pairs of source and outcome); by condition_id.
-with stretch as (
+with period as (
   select greatest(%(until)s - interval '30 days',
                   coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
                            %(until)s)) as since
 ), due as (
-  select fallen.condition_id, min(fallen.at) as at
-  from stretch cross join unnest(%(stages)s::interval[]) as stage
+  select recheck.condition_id, min(recheck.at) as at
+  from period cross join unnest(%(stages)s::interval[]) as stage
   cross join lateral (    -- its own step, so that it is one range of resolutions_recorded_at
     select r.condition_id, r.recorded_at + stage as at from resolutions r
-    where r.recorded_at > stretch.since - stage and r.recorded_at <= %(until)s - stage
-    offset 0) as fallen
-  where fallen.condition_id > %(after)s
-  group by fallen.condition_id order by fallen.condition_id limit %(limit)s
+    where r.recorded_at > period.since - stage and r.recorded_at <= %(until)s - stage
+    offset 0) as recheck
+  where recheck.condition_id > %(after)s
+  group by recheck.condition_id order by recheck.condition_id limit %(limit)s
 )
 select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extract(epoch from due.at) * 1000)::bigint,
        json_build_object(
