@@ -76,18 +76,13 @@ def canonical_decimal(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def trade_hash(trade: Trade) -> int:
-    """Return the signed 64-bit digest of all that identifies a trade except token and time.
-
-    It is BLAKE2b over `price|size|side|transaction_hash|occurrence` in canonical spelling.
-    64 bits are enough, because they tell apart only trades of one token in one millisecond.
-    """
-    (digest,) = trade_hashes((trade,))
-    return digest
-
-
 def trade_hashes(trades: Sequence[Trade]) -> tuple[int, ...]:
-    """Return the `trade_hash` of each of these trades."""
+    """Return the `trade_hash` of each of these trades.
+
+    It is the signed 64-bit digest of all that identifies a trade except token and time: BLAKE2b
+    over `price|size|side|transaction_hash|occurrence` in canonical spelling. 64 bits are enough,
+    because they tell apart only trades of one token in one millisecond.
+    """
     texts = [
         f"{_price(trade.price)}|{canonical_decimal(trade.size)}|{trade.side}"
         f"|{trade.transaction_hash or ''}|{trade.occurrence}"

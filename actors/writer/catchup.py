@@ -107,7 +107,12 @@ def read_range(
             lost = not entry.skipped and not watermark.covers(entry.first, entry.last)
             watermark.done(entry.first, entry.last)
             level = logging.INFO if entry.skipped else logging.ERROR
-            extra = {"first": entry.first, "last": entry.last, "skipped": entry.skipped}
+            extra = {
+                "first": entry.first,
+                "last": entry.last,
+                "skipped": entry.skipped,
+                "bytes_lost": entry.bytes_lost,
+            }
             log.log(level, "journal_hole", extra=extra)
             if lost:
                 gathered.add_fact(entry.first, RangeLost(entry.first, entry.last))

@@ -32,7 +32,7 @@ from actors.model.batch import Batch
 from actors.model.chunks import chunks
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
-from actors.model.trade import ConditionId, Trade, trade_hash
+from actors.model.trade import ConditionId, Trade, trade_hashes
 from tests.bench.database import Server, served
 from tests.bench.duel import Figure, Findings, Run, alternate
 from tests.bench.market_trades import made, on_two_feeds
@@ -51,7 +51,7 @@ TYPES = (
 
 
 def _ours(server: Server, trades: Sequence[Trade], rows: int) -> float:
-    hashes = [trade_hash(each) for each in trades]
+    hashes = list(trade_hashes(trades))
     batch = BATCH * len(trades) // rows
     batches = zip(chunks(trades, batch), chunks(hashes, batch), strict=True)
     committed = [(tuple(some), tuple(theirs)) for some, theirs in batches]

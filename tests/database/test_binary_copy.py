@@ -13,7 +13,7 @@ from actors.database.binary_copy import sorted_chunks
 from actors.database.cache import RecentTrades
 from actors.database.store import Store
 from actors.model.batch import Batch
-from actors.model.trade import TokenId, Trade, trade_hash
+from actors.model.trade import TokenId, Trade, trade_hashes
 from tests.database.samples import trade
 from tests.postgres import ask
 
@@ -46,7 +46,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    some = sorted_chunks(rows, [*map(trade_hash, rows)], keys, RecentTrades())
+    some = sorted_chunks(rows, [*trade_hashes(rows)], keys, RecentTrades())
     assert binary_copy.copy(connection, queries.COPY_TRADES, some) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()

@@ -10,7 +10,7 @@ import pytest
 
 from actors.database.binary_copy import KeyedTrade, sorted_chunks
 from actors.database.cache import RecentTrades
-from actors.model.trade import ConditionId, TokenId, Trade, trade_hash
+from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 
 TOKEN = TokenId("7" * 77)
 START_MS = 1_785_000_000_000
@@ -34,7 +34,7 @@ def given(
     keys: Mapping[str, int] | None = None,
     recent: RecentTrades | None = None,
 ) -> list[list[KeyedTrade]]:
-    hashes = [trade_hash(row) for row in rows]
+    hashes = list(trade_hashes(rows))
     return list(sorted_chunks(rows, hashes, keys or {TOKEN: 1}, recent or RecentTrades()))
 
 

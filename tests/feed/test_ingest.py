@@ -3,7 +3,7 @@ import pytest
 from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Ingest, Ingested, portions
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen
-from actors.model.trade import Rejection, TokenId, Trade, trade_hash
+from actors.model.trade import Rejection, TokenId, Trade
 from actors.writer.gather import replay
 from tests.polymarket.feed_samples import (
     CONDITION,
@@ -12,6 +12,7 @@ from tests.polymarket.feed_samples import (
     encoded,
     framed,
     sample_trade,
+    trade_hash,
 )
 
 OTHER, CANARY = TokenId("72"), TokenId("99")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.feed.ingest import OccurrenceCounter
-from actors.model.trade import Trade, trade_hash
+from actors.model.trade import Trade, trade_hashes
 from tests.polymarket.feed_samples import HASH, sample_trade
 
 START_MS = 1_790_000_000_000
@@ -51,7 +51,7 @@ def test_nothing_but_the_number_changes() -> None:
     (first, second), hashes = OccurrenceCounter().number([at(0), at(0)])
     assert first == at(0)
     assert second == at(0, occurrence=2)
-    assert hashes == (trade_hash(first), trade_hash(second))
+    assert hashes == trade_hashes((first, second))
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_the_numbers_do_not_depend_on_what_is_numbered_together(
 
     assert once.trades == parts[0].trades + parts[1].trades
     assert once.hashes == parts[0].hashes + parts[1].hashes
-    assert once.hashes == tuple(map(trade_hash, once.trades))
+    assert once.hashes == trade_hashes(once.trades)

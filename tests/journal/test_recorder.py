@@ -8,7 +8,7 @@ from actors.journal.recorder import Recorder
 from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
 from actors.model.connection import ConnectionSpec
-from actors.model.trade import trade_hash
+from actors.model.trade import trade_hashes
 from tests.fakes import FakeJournal
 from tests.fakes_box import Box
 from tests.polymarket.feed_samples import RECEIVED_NS, framed
@@ -53,7 +53,7 @@ def test_frames_are_sent_as_one_record_that_weighs_what_is_in_them() -> None:
     (sent,) = writer.of(TradesSeen)
     assert (sent.seq, sent.connection) == (2, "a")
     assert sent.trades == taken.trades
-    assert sent.hashes == tuple(map(trade_hash, sent.trades))
+    assert sent.hashes == trade_hashes(sent.trades)
     assert [trade.occurrence for trade in sent.trades] == [1, 1, 2]
     assert [rejection.payload for rejection in sent.rejections] == [framed(price="7")]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.model.trade import canonical_decimal, trade_hash
-from tests.polymarket.feed_samples import HASH, sample_trade
+from actors.model.trade import canonical_decimal
+from tests.polymarket.feed_samples import HASH, sample_trade, trade_hash
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**12, places=6)
 

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from actors.model.trade import ConditionId, TokenId, Trade
+from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.polymarket.channel import Decoded
 
@@ -58,3 +58,9 @@ def sample_trade(**changes: object) -> Trade:
         "transaction_hash": HASH,
     }
     return Trade(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name the fields
+
+
+def trade_hash(trade: Trade) -> int:
+    """Return the `trade_hash` of one trade."""
+    (digest,) = trade_hashes((trade,))
+    return digest

@@ -694,7 +694,8 @@ def test_a_range_that_cannot_be_read_is_written_into_coverage(
 
     facts = [fact for batch in harness.store.batches for fact in batch.facts]
     assert facts == [(2, RangeLost(2, 3))]
-    assert vars(lines(caplog, "journal_hole")[0])["first"] == 2
+    hole = vars(lines(caplog, "journal_hole")[0])
+    assert (hole["first"], hole["last"], hole["bytes_lost"]) == (2, 3, 1)
 
 
 def test_a_hole_at_the_end_of_the_journal_is_written_too() -> None:

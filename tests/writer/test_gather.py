@@ -6,9 +6,9 @@ from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.market import Asset, Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Source
-from actors.model.trade import Rejection, TokenId, trade_hash
+from actors.model.trade import Rejection, TokenId, trade_hashes
 from actors.writer.gather import FindingsBatch, TradeBatch, replay, to_batch
-from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade, trade_hash
 
 ALIVE = facts.ProcessAlive(at_ns=7)
 STOPPED = facts.ProcessStopped(at_ns=9)
@@ -46,11 +46,11 @@ def test_nothing_is_gathered_at_first() -> None:
 def test_received_and_read_frames_are_gathered_alike() -> None:
     told, read = TradeBatch(), TradeBatch()
     trades = (sample_trade(), sample_trade(side="SELL", occurrence=3))
-    told.add_frames(4, "a", trades, tuple(map(trade_hash, trades)))
+    told.add_frames(4, "a", trades, trade_hashes(trades))
     read.add_entry(entry(4, frames(1, 3)), opened_at_seq=1)
 
     assert told.trades == read.trades == list(trades)
-    assert told.hashes == read.hashes == [trade_hash(each) for each in trades]
+    assert told.hashes == read.hashes == list(trade_hashes(trades))
     assert told.ranges == read.ranges == [(4, 4)]
     assert told.size == read.size == (2, 1)
 
