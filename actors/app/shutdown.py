@@ -37,7 +37,7 @@ class Shutdown:
     """Ends everything that was started. In the main thread.
 
     Args:
-        hurry: Set when the stop must not wait for the database any more.
+        skip_waits: Set when the stop must wait no longer for connections and the database.
         stop_http: Set here, to end requests that wait for an HTTP source.
         monotonic: Returns the time, in seconds, for the deadlines.
     """
@@ -46,13 +46,13 @@ class Shutdown:
         self,
         to: Addresses,
         *,
-        hurry: threading.Event,
+        skip_waits: threading.Event,
         stop_http: threading.Event,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._to = to
         self._monotonic = monotonic
-        self._hurry = hurry
+        self._skip_waits = skip_waits
         self._stop_http = stop_http
         self._closers: list[StopStep] = []
 
@@ -89,25 +89,28 @@ class Shutdown:
             if listening == 0:
                 return
             left = left if listening is None else listening
-            if listening is None or self._hurry.wait(POLL_S):
+            if listening is None or self._skip_waits.wait(POLL_S):
                 break
         log.warning("connections_left", extra={"left": left})
 
     def _drain(self, query_watchdog: QueryWatchdog) -> None:
-        """Commit what the journal holds, unless the database is away or there is a hurry."""
-        if not self._drained():
+        """Commit what the journal holds, unless it takes too long or `skip_waits` is set."""
+        if not self._wait_until_drained():
             log.warning("not_drained", extra={"note": "the rest stays in the journal"})
             # The writer may be waiting for a server that froze: have that call fail.
             query_watchdog.abort_calls()
 
-    def _drained(self) -> bool:
-        """Return whether the writer has committed all; a hurry or the deadline ends the wait."""
-        future = None if self._hurry.is_set() else self._to.writer.ask_async(Drain())
+    def _wait_until_drained(self) -> bool:
+        """Wait until the writer has committed all, and return whether it has.
+
+        `skip_waits` or the deadline ends the wait.
+        """
+        future = None if self._skip_waits.is_set() else self._to.writer.ask_async(Drain())
         return future is not None and bool(self._answer(future, self._monotonic() + DRAIN_S))
 
     def _answer(self, future: "pykka.Future[Any]", deadline: float) -> Any:
-        """Return an answer; None when a hurry, the deadline or the actor's death came first."""
-        while not self._hurry.is_set() and self._monotonic() < deadline:
+        """Return an answer; None if `skip_waits`, the deadline or the actor's death came first."""
+        while not self._skip_waits.is_set() and self._monotonic() < deadline:
             try:
                 return future.get(timeout=POLL_S)
             except pykka.Timeout:

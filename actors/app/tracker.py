@@ -60,7 +60,7 @@ FLUSH_S: Final = 0.05
 TICK_S: Final = 0.25
 ASK_S: Final = 1.2
 """Shorter than the wait of `tracker-status`, which can then show that the supervisor is busy."""
-HURRIED_S: Final = 5.0
+STOP_MAX_WAIT_S: Final = 5.0
 """Longest wait for the database during the stop."""
 
 
@@ -70,12 +70,12 @@ class Tracker:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = threading.Event()
-        self._hurry = threading.Event()
+        self._skip_waits = threading.Event()
         self._stop_http = threading.Event()
         self._failure: tuple[int, str] | None = None  # exit code and reason
         self._notifier = Notifier.from_environment(os.environ)
         self._to = Addresses()
-        self._shutdown = Shutdown(self._to, hurry=self._hurry, stop_http=self._stop_http)
+        self._shutdown = Shutdown(self._to, skip_waits=self._skip_waits, stop_http=self._stop_http)
         self._query_watchdog = QueryWatchdog(_database_cut, max_wait_s=self._max_wait_s)
         self._heartbeats = Heartbeats(self._notifier, self._current_health)
         self._supervisor: pykka.ActorRef[Any] | None = None
@@ -84,7 +84,7 @@ class Tracker:
     def request_stop(self) -> None:
         """Stop in good order; a second call ends the wait for the database. From one thread."""
         if self._stop.is_set():
-            self._hurry.set()
+            self._skip_waits.set()
         self._stop.set()
 
     def run(self, duration_s: float | None) -> int:
@@ -267,7 +267,7 @@ class Tracker:
 
     def _max_wait_s(self) -> float:
         """Return how long a call of the database may take. In the watchdog's thread."""
-        return HURRIED_S if self._stop.is_set() else MAX_WAIT_S
+        return STOP_MAX_WAIT_S if self._stop.is_set() else MAX_WAIT_S
 
     def _shut_down(self) -> None:
         """Stop in the order that loses nothing; each step has its deadline."""

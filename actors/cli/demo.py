@@ -24,7 +24,7 @@ import psycopg
 from rich.console import Console
 from rich.live import Live
 
-from actors.cli import board, status
+from actors.cli import status, status_table
 from actors.config.load import Config
 from actors.database.embedded import Embedded, end_with_parent
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, Internal
@@ -246,14 +246,14 @@ def _restart(demo: DemoDir, processes: Processes, stop: threading.Event) -> int 
     code = processes.tracker.returncode if processes.tracker else EXIT_INTERNAL
     processes.deaths.append(code)
     if code in {EXIT_CONFIG, EXIT_IO}:
-        _repeat_complaint(demo)
+        _repeat_errors(demo)
         return code
     stop.wait(RESTART_S)
     processes.tracker = _start_tracker(demo, processes.urls)
     return None
 
 
-def _repeat_complaint(demo: DemoDir) -> None:
+def _repeat_errors(demo: DemoDir) -> None:
     """Write the last error messages of the tracker to standard error."""
     lines = demo.log.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
@@ -270,7 +270,7 @@ def _screen(demo: DemoDir) -> Iterator[Callable[[dict[str, Any]], None]]:
         yield _line_printer(console)
         return
     with Live(console=console, refresh_per_second=2, transient=True) as live:
-        yield lambda document: live.update(board.render(document)) if document else None
+        yield lambda document: live.update(status_table.render(document)) if document else None
 
 
 def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
@@ -281,7 +281,7 @@ def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
         now = time.monotonic()
         if document and now - shown >= 5:
             shown = now
-            console.print(board.summary(document))
+            console.print(status_table.summary(document))
 
     return show
 

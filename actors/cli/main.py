@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         invocation = load(sys.argv[1:] if argv is None else argv, os.environ)
     except Fatal as exc:
-        return _complain(exc)
+        return _report_error(exc)
     for warning in invocation.warnings:
         _say(f"warning: {warning}")
     config = invocation.config
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _MODES[invocation.mode](invocation)
     except Fatal as exc:
         log.debug("fatal", exc_info=True)
-        return _complain(exc)
+        return _report_error(exc)
     except StoreUnavailable as exc:
         _say(f"tracker: database: {exc}; start it, or correct TRACKER_DATABASE_URL")
         return EXIT_CONFIG
@@ -125,7 +125,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
 }
 
 
-def _complain(exc: Fatal) -> int:
+def _report_error(exc: Fatal) -> int:
     for line in str(exc).splitlines():
         _say(f"tracker: {line}")
     return exc.exit_code

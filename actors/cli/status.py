@@ -35,7 +35,7 @@ Document = dict[str, Any]
 
 
 class Display(Protocol):
-    """What draws the document: `board.Display`."""
+    """What draws the document: `status_table.Display`."""
 
     @property
     def is_terminal(self) -> bool: ...
@@ -232,9 +232,9 @@ def _watch(
 
 
 def _display() -> Display:
-    from actors.cli import board  # noqa: PLC0415 - slow to import, not always needed
+    from actors.cli import status_table  # noqa: PLC0415 - slow to import, not always needed
 
-    return board.Display()
+    return status_table.Display()
 
 
 def _schema() -> int:

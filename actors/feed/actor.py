@@ -257,7 +257,7 @@ class ConnectionActor(BaseActor):
         """End: the reactor lost the socket."""
         self._take_last_sample()
         closed = close_reason(message.reason, message.detail)
-        if closed.complaint:
+        if closed.policy_violation:
             extra = {"connection": self._spec.name, "text": message.detail}
             log.warning("feed_complained", extra=extra)
         self._end(closed.reason, message.detail, retry_after_s=closed.retry_after_s)

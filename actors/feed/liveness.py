@@ -203,12 +203,12 @@ class CloseReason(msgspec.Struct, frozen=True):
     Attributes:
         reason: Why the connection ended, a stable word.
         retry_after_s: How long the next connection should wait; None: as usual.
-        complaint: The exchange objects to something that we sent.
+        policy_violation: The exchange closed the connection because of something that we sent.
     """
 
     reason: str
     retry_after_s: float | None = None
-    complaint: bool = False
+    policy_violation: bool = False
 
 
 def close_reason(reason: str, detail: str) -> CloseReason:
@@ -220,5 +220,5 @@ def close_reason(reason: str, detail: str) -> CloseReason:
     if reason == "closed_1000" and "resolved" in detail:
         return CloseReason(ALL_RESOLVED, _RESOLVED_S)
     if reason == _POLICY_VIOLATION:
-        return CloseReason(reason, _POLICY_VIOLATION_S, complaint=True)
+        return CloseReason(reason, _POLICY_VIOLATION_S, policy_violation=True)
     return CloseReason(reason)

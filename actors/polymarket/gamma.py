@@ -91,7 +91,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     try:
         found = strict_json.read(raw, _answer)
     except PayloadRejected:
-        payload = strict_json.scrap(raw)
+        payload = strict_json.excerpt(raw)
     else:
         payload = _evidence(found)
         reason = _why_not(found, market) or (

@@ -146,6 +146,6 @@ def evidence(fields: Mapping[str, Field]) -> str:
     return msgspec.json.encode({"cut": kept[: MAX_EVIDENCE_CHARS // 4]}).decode()
 
 
-def scrap(raw: bytes) -> str:
+def excerpt(raw: bytes) -> str:
     """Return evidence of an answer that could not be read: its beginning."""
     return evidence({"unreadable": clean(raw[:200].decode(errors="replace"))})

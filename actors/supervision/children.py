@@ -206,7 +206,7 @@ class Children:
 
     def reap(self, now: float) -> Iterator[Death]:
         """Find the children that died or became unresponsive, and decide when each is restarted."""
-        self._excuse_pause(now)
+        self._ignore_pause(now)
         for child in list(self.by_id.values()):
             death = self._death_of(child, now)
             if death is None:
@@ -226,7 +226,7 @@ class Children:
                 self._schedule_restart(child, death, now)
             yield death
 
-    def _excuse_pause(self, now: float) -> None:
+    def _ignore_pause(self, now: float) -> None:
         """Ignore the time for which the process stood still: nobody could report then."""
         gap = 0.0 if self._reaped_at is None else now - self._reaped_at
         self._reaped_at = now

@@ -70,7 +70,7 @@ def connect(
     """Connect, and do the TLS handshake if `tls` is given.
 
     Raises:
-        FeedLost: `dns`, `rejected`, `connect_timeout`, `unreachable`,
+        FeedLost: `dns`, `refused`, `connect_timeout`, `unreachable`,
             `no_descriptors`, `tls`, `handshake_timeout` or `reset`.
         ValueError: `tls` does not verify, or allows TLS 1.1.
     """

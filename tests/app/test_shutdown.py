@@ -61,13 +61,13 @@ class FakeQueryWatchdog:
 
 
 def drain(
-    supervisor: FakeAddress, writer: FakeAddress, *, hurry: threading.Event | None = None
+    supervisor: FakeAddress, writer: FakeAddress, *, skip_waits: threading.Event | None = None
 ) -> tuple[bool, FakeQueryWatchdog]:
     """Do the steps that need actors."""
     to = Addresses(supervisor=cast("Address", supervisor), writer=cast("Address", writer))
     shutdown_ = Shutdown(
         to,
-        hurry=hurry or threading.Event(),
+        skip_waits=skip_waits or threading.Event(),
         stop_http=threading.Event(),
         monotonic=lambda: float(next(seconds)),
     )
@@ -143,11 +143,11 @@ def test_a_writer_that_cannot_drain_leaves_the_rest_to_the_next_start(
     assert logged(caplog) == [("not_drained", None)] * 3
 
 
-def test_in_a_hurry_nothing_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    hurry = threading.Event()
-    hurry.set()
+def test_when_waits_are_skipped_nothing_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    skip_waits = threading.Event()
+    skip_waits.set()
     supervisor, writer = FakeAddress(Answers(9)), FakeAddress(Answers(True))
-    drain(supervisor, writer, hurry=hurry)
+    drain(supervisor, writer, skip_waits=skip_waits)
     assert supervisor.received == [StopListening(), GetListening()]
     assert writer.received == []
     assert [event for event, _ in logged(caplog)] == ["connections_left", "not_drained"]

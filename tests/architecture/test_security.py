@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from actors.cli import board
+from actors.cli import status_table
 from actors.database.store import Store
 from actors.health.metrics import Metrics
 from actors.journal.journal import Journal
 from actors.model.batch import Batch
 from actors.process import logs
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 from tests.database.samples import market
 from tests.postgres import ask
 
@@ -140,6 +140,6 @@ def test_a_market_of_hostile_texts_is_only_text(store: Store, database: str, tex
 
     shown = io.StringIO()
     Console(file=shown, width=80, force_terminal=True).print(
-        board.render(health(live=False, reason=text))
+        status_table.render(health(live=False, reason=text))
     )
     assert not re.search("[\x07\x9b\u202e\u2066\ud800]|\x1b\\[2J|\x1b\\]", shown.getvalue())

@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from actors.cli import status
-from actors.cli.board import render
+from actors.cli.status_table import render
 from actors.health.state import HealthState
 from tests.health.health_samples import (
     START,

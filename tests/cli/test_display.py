@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from actors.cli.board import Display
+from actors.cli.status_table import Display
 from actors.errors import PayloadRejected
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 
 
 def test_the_table_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:

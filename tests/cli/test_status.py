@@ -16,7 +16,7 @@ import pytest
 
 from actors.cli import status
 from actors.health.status_socket import StatusSocket
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 

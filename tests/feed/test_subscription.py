@@ -295,7 +295,7 @@ def test_a_connection_whose_markets_are_all_resolved_ends_for_minutes() -> None:
     assert (found.reason, found.retry_after_s) == ("all_resolved", 300.0)
 
 
-def test_a_complaint_of_the_feed_is_logged_and_delays_the_next_run(
+def test_a_policy_violation_is_logged_and_delays_the_next_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     harness = ConnectionHarness().confirm()

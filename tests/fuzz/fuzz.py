@@ -60,7 +60,7 @@ class Run:
             "events": (targets.events, targets.feed_seeds()),
             "answers": (targets.answers, targets.outcome_seeds()),
             "records": (targets.records, targets.record_seeds()),
-            "boards": (targets.boards, targets.board_seeds()),
+            "tables": (targets.tables, targets.table_seeds()),
             "http": (stack.enter_context(targets.http()), targets.http_seeds()),
             "status": (stack.enter_context(targets.status()), targets.status_seeds()),
         }

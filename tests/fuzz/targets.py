@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from actors.cli.board import render
+from actors.cli.status_table import render
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts
@@ -23,7 +23,7 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import chain, channel, clob, data_api, gamma
 from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 from tests.polymarket.http_peer import Peer
 
 DATA = Path(__file__).parents[1] / "data"
@@ -112,7 +112,7 @@ def records(data: bytes) -> None:
         facts.encode(facts.decode(data))
 
 
-def boards(data: bytes) -> None:
+def tables(data: bytes) -> None:
     """Show the bytes as a status document."""
     with contextlib.suppress(ValueError, RecursionError, PayloadRejected):
         document = json.loads(data)
@@ -199,6 +199,6 @@ def record_seeds() -> list[bytes]:
     ]
 
 
-def board_seeds() -> list[bytes]:
+def table_seeds() -> list[bytes]:
     """Return status documents."""
     return [json.dumps(health()).encode(), json.dumps(health(live=False)).encode()]

@@ -8,7 +8,7 @@ import pytest
 from tests.fuzz.fuzz import Run
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
-NAMES = ("frames", "events", "answers", "records", "boards", "http", "status")
+NAMES = ("frames", "events", "answers", "records", "tables", "http", "status")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from actors.cli import status
 from actors.health.document import schema
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 from tests.health.health_samples import START, WALL, document, outcomes, state, well
 from tests.health.schema_check import faults
 

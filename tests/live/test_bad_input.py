@@ -31,7 +31,7 @@ def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
     return process.stop(within_s=20), said, process.log_text()
 
 
-def complaint(code: int, said: str) -> str:
+def error_text(code: int, said: str) -> str:
     """Return the one line, after the checks that hold for each."""
     assert code in {74, 78}
     assert "Traceback" not in said
@@ -69,7 +69,7 @@ def test_a_wrong_setting_is_named_in_one_line(
     code, output, errors = run(scene, *arguments, **settings)
 
     assert code == 78
-    assert words in complaint(code, errors)
+    assert words in error_text(code, errors)
     assert SECRET not in output + errors
 
 
@@ -81,7 +81,7 @@ def test_a_status_socket_in_use_is_an_address_error(scene: Stage) -> None:
         code, _, errors = run(scene, TRACKER_STATUS_SOCKET=str(path))
 
     assert code == 74
-    assert str(path) in complaint(code, errors)
+    assert str(path) in error_text(code, errors)
 
 
 @pytest.mark.db
@@ -97,7 +97,7 @@ def test_a_metrics_port_in_use_is_an_address_error(scene: Stage, database: str) 
         )
 
     assert code == 74
-    assert str(port) in complaint(code, errors)
+    assert str(port) in error_text(code, errors)
 
 
 @pytest.mark.db
@@ -111,7 +111,7 @@ def test_a_newer_schema_is_rejected(scene: Stage, database: str) -> None:
         (scene.folder / "errors").unlink()
 
         assert code == 78
-        assert "9999_from_the_future.sql" in complaint(code, errors)
+        assert "9999_from_the_future.sql" in error_text(code, errors)
 
 
 @pytest.mark.db
@@ -123,7 +123,7 @@ def test_a_missing_schema_is_rejected_when_migration_is_off(
     )
 
     assert code == 78
-    assert "tracker --migrate" in complaint(code, errors)
+    assert "tracker --migrate" in error_text(code, errors)
 
 
 @pytest.mark.db

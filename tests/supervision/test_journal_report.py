@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from actors.cli import board
+from actors.cli import status_table
 from actors.health.document import Journal
 from actors.health.metrics import families
 from actors.health.state import Health, HealthState
@@ -124,7 +124,7 @@ def test_the_document_is_of_its_own_time() -> None:
 
 
 # Faults that a step of the clock may cause: an age below 0 or of years, in the document, on the
-# board or in a metric; a reason that is not true; an error.
+# status table or in a metric; a reason that is not true; an error.
 
 
 def negative(value: Any, path: str = "") -> list[str]:
@@ -139,7 +139,9 @@ def negative(value: Any, path: str = "") -> list[str]:
 
 def rendered(shown: Health) -> str:
     file = io.StringIO()
-    Console(width=200, file=file, highlight=False).print(board.render(msgspec.to_builtins(shown)))
+    Console(width=200, file=file, highlight=False).print(
+        status_table.render(msgspec.to_builtins(shown))
+    )
     return file.getvalue()
 
 

@@ -4,16 +4,16 @@ from typing import Any
 import pytest
 from rich.console import Console, ConsoleOptions
 
-from actors.cli import board
+from actors.cli import status_table
 from actors.errors import PayloadRejected
-from tests.cli.board_samples import health
+from tests.cli.status_samples import health
 
 
 def shown(document: Any, encoding: str = "utf-8") -> list[str]:
     """Return the lines of a table 80 columns wide."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(width=80, file=file, highlight=False)
-    console.print(board.render(document))
+    console.print(status_table.render(document))
     file.seek(0)
     return file.read().splitlines()
 
@@ -26,12 +26,12 @@ def fact(document: Any, name: str) -> str:
 
 
 def test_the_summary_is_one_line_with_the_main_figures() -> None:
-    text = board.summary(health(live=False))
+    text = status_table.summary(health(live=False))
     assert "\n" not in text
     assert text.startswith("degraded: none of 2")
     assert "1,234 trades" in text
     with pytest.raises(PayloadRejected):
-        board.summary({"state": "healthy"})
+        status_table.summary({"state": "healthy"})
 
 
 @pytest.mark.parametrize(("part", "name"), [("journal", "free_bytes"), ("trades", "total")])
@@ -39,7 +39,7 @@ def test_a_number_longer_than_64_bits_is_rejected(part: str, name: str) -> None:
     document = health()
     document[part][name] = 10**400
     with pytest.raises(PayloadRejected, match="longer than 64 bits"):
-        board.render(document)
+        status_table.render(document)
 
 
 def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
@@ -54,7 +54,7 @@ def test_many_connections_are_cut_to_those_in_trouble_and_the_busiest() -> None:
     assert lines[first + 1].split()[0] == "a-0007"
     assert lines[first + 2].split()[0] == "a-3999"
     assert "and 3,988 more" in lines[-1]
-    assert len(lines) - first == board.SHOWN_CONNECTIONS + 2
+    assert len(lines) - first == status_table.SHOWN_CONNECTIONS + 2
 
 
 def test_the_trades_of_the_last_hour_are_drawn_minute_by_minute() -> None:
@@ -104,7 +104,7 @@ def test_eighty_columns_are_enough_for_the_largest_numbers() -> None:
 def test_impossible_counts_are_drawn_all_the_same(minutes: list[int]) -> None:
     document = health()
     document["trades"]["minutes"] = minutes
-    bars = [str(line) for line in board.Sparkline(minutes).__rich_console__(*drawing())]
+    bars = [str(line) for line in status_table.Sparkline(minutes).__rich_console__(*drawing())]
     assert [len(bar) for bar in bars] == [3]
     assert bars[0].replace(" ", "").count("█") == (1 if max(minutes) > 0 else 0)
     assert shown(document)
