@@ -6,6 +6,7 @@ functions below change, but never the stored copies.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -40,10 +41,17 @@ HOLD_S = 120.0
 
 Plain = dict[str, Any]
 
+_BARE_CONDITION = re.compile(r'"(0x[0-9a-f]{62})"')
+
 
 def values(name: str) -> Any:
     """Return stored values; numbers with a decimal point stay text."""
     return read_json((STORED / f"{name}.json").read_text())
+
+
+def padded(found: Any) -> Any:
+    """Return what was decoded with its 62-digit condition ids padded: 0.1.0 did not pad them."""
+    return json.loads(_BARE_CONDITION.sub(r'"\g<1>00"', json.dumps(found)))
 
 
 def read_json(text: str) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
 from actors.health import status_client
-from actors.health.text import clean
+from actors.health.text import terminal_safe
 from actors.process import runtime
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]
@@ -196,7 +196,7 @@ def _once(
             text = json.dumps(document) if options.json else _field(document, options.field)
             sys.stdout.write(f"{text}\n")
     except (Unreachable, PayloadRejected, ConfigError) as exc:
-        sys.stderr.write(f"tracker-status: {clean(str(exc))}\n")
+        sys.stderr.write(f"tracker-status: {terminal_safe(str(exc))}\n")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
     sys.stdout.flush()
     return EXIT_HEALTHY if document["state"] == "healthy" else EXIT_UNHEALTHY
@@ -259,4 +259,4 @@ def _field(document: Document, path: str) -> str:
         if not isinstance(entries, dict) or step not in entries:
             raise ConfigError(f"the status has no field {path!r}; --json shows all of them")
         found = entries[step]
-    return clean(found) if isinstance(found, str) else json.dumps(found)
+    return terminal_safe(found) if isinstance(found, str) else json.dumps(found)

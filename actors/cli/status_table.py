@@ -11,7 +11,7 @@ from rich.text import Text
 
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
-from actors.health.text import clean, headline, state_line
+from actors.health.text import headline, state_line, terminal_safe
 from actors.model.connection import LISTENING
 
 SHOWN_CONNECTIONS = 12
@@ -30,7 +30,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, fact in _FACTS:
-        facts.add_row(name, Text(clean(fact(health))))
+        facts.add_row(name, Text(terminal_safe(fact(health))))
         if name == "trades":
             facts.add_row("", Sparkline(health.trades.minutes))
     head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
@@ -208,7 +208,7 @@ def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
         age = "never" if one.data_age_s is None else _age(one.data_age_s)
         counts = (f"{one.last_minute:,}", f"{one.last_hour:,}", f"{one.reconnects:,}")
         cells = (one.id, one.state, age, f"{one.confirmed}/{one.tokens}", *counts, one.last_reason)
-        table.add_row(*(Text(clean(cell)[:24]) for cell in cells))
+        table.add_row(*(Text(terminal_safe(cell)[:24]) for cell in cells))
     yield Text()
     yield table
     if len(each) > SHOWN_CONNECTIONS:
@@ -285,5 +285,5 @@ class Display:
             while True:
                 error = look(lambda document: live.update(render(document), refresh=True))
                 if error:
-                    live.update(Text(clean(error), style="bold red"), refresh=True)
+                    live.update(Text(terminal_safe(error), style="bold red"), refresh=True)
                 wait()

@@ -11,6 +11,7 @@ from psycopg.types.numeric import Int4, Int8
 from actors.model.batch import ConnectionEvent, RejectedRow
 from actors.model.market import Market
 from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
+from actors.model.text import storable_text
 from actors.model.trade import Trade, trade_hashes
 from actors.model.wall_time import EPOCH, instant
 
@@ -20,19 +21,6 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 T = TypeVar("T")
 Columns = dict[str, Any]
-
-
-def clean(text: str) -> str:
-    """Return a text that PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # Through UTF-16 two halves of a pair are joined to their character; only lone ones are
-        # replaced.
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
@@ -73,8 +61,8 @@ def rejections(rows: Sequence[RejectedRow]) -> Columns:
     """Return the parameters of `insert_rejections`; a negative sequence is stored as NULL."""
     return {
         "received": [_clamped(row.rejection.received_at_ns) for row in rows],
-        "connections": [clean(row.connection) for row in rows],
-        "reasons": [clean(row.rejection.reason) for row in rows],
+        "connections": [storable_text(row.connection) for row in rows],
+        "reasons": [storable_text(row.rejection.reason) for row in rows],
         "payloads": [row.rejection.payload for row in rows],
         "seqs": [None if row.seq < 0 else Int8(row.seq) for row in rows],
         "indexes": [None if row.seq < 0 else Int4(row.index) for row in rows],
@@ -101,9 +89,9 @@ def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
     """Return the parameters of `insert_connection_events`. Reasons are cut at 500 characters."""
     return {
         "times": [instant(row.at_ns) for row in rows],
-        "connections": [clean(row.connection) for row in rows],
-        "events": [clean(row.event) for row in rows],
-        "reasons": [clean(row.reason)[:500] for row in rows],
+        "connections": [storable_text(row.connection) for row in rows],
+        "events": [storable_text(row.event) for row in rows],
+        "reasons": [storable_text(row.reason)[:500] for row in rows],
     }
 
 
@@ -116,11 +104,12 @@ def markets(rows: Sequence[Market]) -> Columns:
 def _clean_market(market: Market) -> Market:
     return msgspec.structs.replace(
         market,
-        question=clean(market.question),
-        slug=clean(market.slug),
-        tags=tuple(clean(tag) for tag in market.tags),
+        question=storable_text(market.question),
+        slug=storable_text(market.slug),
+        tags=tuple(storable_text(tag) for tag in market.tags),
         assets=tuple(
-            msgspec.structs.replace(asset, outcome=clean(asset.outcome)) for asset in market.assets
+            msgspec.structs.replace(asset, outcome=storable_text(asset.outcome))
+            for asset in market.assets
         ),
     )
 
@@ -135,9 +124,9 @@ def observations(rows: Sequence[Observation]) -> Columns:
                     "source": row.source,
                     "observed_at_ms": row.observed_at_ms,
                     "verdict": outcome_text(row),
-                    "reason": clean(row.reason),
+                    "reason": storable_text(row.reason),
                     "payouts": row.payouts,
-                    "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", clean(row.payload)),
+                    "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", storable_text(row.payload)),
                 }
                 for row in rows
             ]
@@ -170,7 +159,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
                     "source": TRACKER,
                     "observed_at_ms": row.at_ms,
                     "verdict": row.after,
-                    "reason": clean(row.reason),
+                    "reason": storable_text(row.reason),
                     "payouts": None,
                     "payload": _json({"before": row.before}),
                 }
@@ -182,7 +171,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
 
 def quoted(row: Observation) -> Observation:
     """Return an observation whose payload is no JSON with the payload as a JSON string."""
-    return msgspec.structs.replace(row, payload=_json(clean(row.payload)))
+    return msgspec.structs.replace(row, payload=_json(storable_text(row.payload)))
 
 
 def resolutions(rows: Sequence[Resolution]) -> Columns:
@@ -192,7 +181,9 @@ def resolutions(rows: Sequence[Resolution]) -> Columns:
             [
                 row
                 if row.winning_outcome is None
-                else msgspec.structs.replace(row, winning_outcome=clean(row.winning_outcome))
+                else msgspec.structs.replace(
+                    row, winning_outcome=storable_text(row.winning_outcome)
+                )
                 for row in rows
             ]
         )
@@ -202,7 +193,9 @@ def resolutions(rows: Sequence[Resolution]) -> Columns:
 def contradictions(rows: Sequence[Contradiction]) -> Columns:
     """Return the parameters of `insert_resolution_conflicts`."""
     cleaned = [
-        msgspec.structs.replace(row, recorded=clean(row.recorded), observed=clean(row.observed))
+        msgspec.structs.replace(
+            row, recorded=storable_text(row.recorded), observed=storable_text(row.observed)
+        )
         for row in rows
     ]
     return {"contradictions": _json(cleaned)}

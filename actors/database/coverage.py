@@ -10,7 +10,6 @@ from psycopg.types.numeric import Int8
 
 from actors.database import queries
 from actors.database.cache import TokenKeys
-from actors.database.columns import clean
 from actors.database.session import Connection
 from actors.model.chunks import chunks
 from actors.model.facts import (
@@ -27,6 +26,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
+from actors.model.text import storable_text
 from actors.model.wall_time import instant
 
 NumberedFact = tuple[int, Fact]
@@ -87,11 +87,11 @@ class CoverageWriter:
     def _apply_one(self, seq: int, fact: Fact) -> None:
         match fact:
             case ListeningOpened(at_ns, connection, feed):
-                given = {"connection": clean(connection), "leg": feed, "at": instant(at_ns)}
+                given = {"connection": storable_text(connection), "leg": feed, "at": instant(at_ns)}
                 self._run(queries.OPEN_EPOCH, epoch=seq, **given)
             case ListeningClosed(epoch, at_ns, until_ns, reason):
                 until = None if until_ns is None else instant(until_ns)
-                given = {"at": instant(at_ns), "until": until, "reason": clean(reason)}
+                given = {"at": instant(at_ns), "until": until, "reason": storable_text(reason)}
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **given)
                 self._changed_epochs.add(epoch)
             case TokensConfirmed(epoch, at_ns, tokens):
@@ -99,7 +99,12 @@ class CoverageWriter:
                 self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, given)
                 self._changed_epochs.add(epoch)
             case TokensReleased(epoch, until_ns, tokens, cause):
-                given = {"epoch": epoch, "seq": seq, "at": instant(until_ns), "cause": clean(cause)}
+                given = {
+                    "epoch": epoch,
+                    "seq": seq,
+                    "at": instant(until_ns),
+                    "cause": storable_text(cause),
+                }
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
                 self._tokens.discard(tokens)
             case _:
@@ -117,7 +122,11 @@ class CoverageWriter:
                 self._run_by_tokens(queries.UNWANT_TOKENS, tokens, given)
                 self._tokens.discard(tokens)
             case ProcessStarted(at_ns, host, version):
-                given = {"at": instant(at_ns), "host": clean(host), "version": clean(version)}
+                given = {
+                    "at": instant(at_ns),
+                    "host": storable_text(host),
+                    "version": storable_text(version),
+                }
                 ended = self._run(queries.START_PROCESS, seq=seq, **given)
                 self._changed_epochs.update(epoch for (epoch,) in ended)
             case ProcessAlive(at_ns):

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-# `tracker-status` imports `clean` alone; the types of the document take long to load.
+# `tracker-status` imports `terminal_safe` alone; the types of the document take long to load.
 if TYPE_CHECKING:
     from actors.health.document import Health
 
@@ -12,7 +12,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def clean(text: str) -> str:
+def terminal_safe(text: str) -> str:
     """Return text from outside with `?` for each character that could drive a terminal."""
     return _UNPRINTABLE.sub("?", text)
 
@@ -20,7 +20,7 @@ def clean(text: str) -> str:
 def state_line(health: "Health") -> str:
     """Return the state and its reasons."""
     reasons = "; ".join(health.reasons)
-    return clean(f"{health.state}: {reasons}" if reasons else health.state)
+    return terminal_safe(f"{health.state}: {reasons}" if reasons else health.state)
 
 
 def headline(health: "Health") -> str:

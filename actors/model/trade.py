@@ -18,7 +18,7 @@ import msgspec
 TokenId = NewType("TokenId", str)
 """Decimal digits, 1 to 78 of them; never a number (77 digits do not fit a float)."""
 ConditionId = NewType("ConditionId", str)
-"""`0x` and 62 to 64 lower-case hexadecimal digits."""
+"""`0x` and 64 lower-case hexadecimal digits."""
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True, gc=False):

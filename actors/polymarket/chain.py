@@ -15,6 +15,7 @@ import msgspec
 from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source
+from actors.model.text import storable_text
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
 
@@ -151,8 +152,8 @@ def _outcome(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decima
 def _evidence(found: Facts) -> str:
     return strict_json.evidence(
         {
-            "slots": strict_json.clean(found.slots),
-            "denominator": strict_json.clean(found.denominator),
-            "numerators": [strict_json.clean(word) for word in found.numerators],
+            "slots": storable_text(found.slots),
+            "denominator": storable_text(found.denominator),
+            "numerators": [storable_text(word) for word in found.numerators],
         }
     )

@@ -9,6 +9,7 @@ import msgspec
 from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.outcome import ALL, NOTHING, Observation, Source
+from actors.model.text import storable_text
 from actors.model.trade import TokenId
 from actors.polymarket import strict_json
 
@@ -76,9 +77,7 @@ def _evidence(found: _Answer) -> str:
     return strict_json.evidence(
         {
             "closed": found.closed,
-            "tokenIds": [strict_json.clean(side.token_id) for side in found.tokens[:2]],
-            "winners": [
-                strict_json.clean(side.token_id) for side in found.tokens[:2] if side.winner
-            ],
+            "tokenIds": [storable_text(side.token_id) for side in found.tokens[:2]],
+            "winners": [storable_text(side.token_id) for side in found.tokens[:2] if side.winner],
         }
     )

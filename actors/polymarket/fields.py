@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Final, TypeGuard
 
 from actors.errors import PayloadRejected
-from actors.model.trade import ConditionId, TokenId
+from actors.model.trade import TokenId
+from actors.polymarket import ids
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000
@@ -28,7 +29,6 @@ _IDS: Final = 4_096  # at most 1 MiB
 _PRICES: Final = 4_096
 # The largest id is below 2**256, which has 78 digits.
 _token = re.compile(r"[0-9]{1,78}").fullmatch
-_condition = re.compile(r"0x[0-9a-fA-F]{62,64}").fullmatch
 _amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
@@ -44,12 +44,8 @@ def token(text: str) -> TokenId:
     return TokenId(text)
 
 
-@lru_cache(maxsize=_IDS)
-def condition(text: str) -> ConditionId:
-    """Return the condition id in lower case: 62 to 64 hexadecimal digits behind `0x`."""
-    if not _condition(text):
-        raise PayloadRejected("condition is malformed")
-    return ConditionId(text.lower())
+# A cache of the feed alone: listings name many more conditions than are traded at a time.
+condition = lru_cache(maxsize=_IDS)(ids.condition)
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ import msgspec
 from actors.errors import PayloadRejected
 from actors.model.market import Asset, Market
 from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
+from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
 from actors.model.wall_time import milliseconds
 from actors.polymarket import strict_json
@@ -184,7 +185,7 @@ def _slugs(found: _Answer) -> tuple[str, ...]:
     except PayloadRejected:
         return ()
     slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
-    return tuple(dict.fromkeys(strict_json.clean(slug).lower() for slug in slugs if slug))
+    return tuple(dict.fromkeys(storable_text(slug).lower() for slug in slugs if slug))
 
 
 def _why_not(found: _Answer, market: Market) -> str:
@@ -223,7 +224,7 @@ def _evidence(found: _Answer) -> str:
     return strict_json.evidence(
         {
             "closed": found.closed,
-            "umaResolutionStatus": strict_json.clean(found.uma_resolution_status or "") or None,
+            "umaResolutionStatus": storable_text(found.uma_resolution_status or "") or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],
             "tokenIds": _token_texts(found),
             "closedTime": strict_json.text(found.closed_time) or None,

@@ -15,14 +15,15 @@ import msgspec
 
 from actors.errors import PayloadRejected
 from actors.model.market import Market
+from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket import ids
 
 T = TypeVar("T")
 Field = str | bool | list[str] | None
 """What is kept of an answer as evidence."""
 
 MAX_EVIDENCE_CHARS = 2_000
-_CONDITION = re.compile(r"0x[0-9a-f]{62,64}")
 _TOKEN = re.compile(r"[0-9]{1,78}")
 _texts = msgspec.json.Decoder(list[str])
 _text = msgspec.json.Decoder(str)
@@ -63,13 +64,11 @@ def has_duplicate_keys(raw: bytes) -> bool:
 
 
 def condition(text: str) -> ConditionId | None:
-    """Return the canonical spelling of a condition id, or None if the text is none.
-
-    The 31-byte ids of V2 appear bare and padded to 64 digits; the padded form
-    is the one that the feed and the Data API use.
-    """
-    lower = text.lower()
-    return ConditionId(lower.ljust(66, "0")) if _CONDITION.fullmatch(lower) else None
+    """Return the canonical form of a condition id, or None if the text is none."""
+    try:
+        return ids.condition(text.lower())  # so `0X` is taken here, too
+    except PayloadRejected:
+        return None
 
 
 def tokens(texts: list[str]) -> tuple[TokenId, ...] | None:
@@ -79,15 +78,10 @@ def tokens(texts: list[str]) -> tuple[TokenId, ...] | None:
     return tuple(TokenId(text) for text in texts)
 
 
-def clean(text: str) -> str:
-    """Return the text with NUL replaced, since PostgreSQL cannot store it."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
 def text(raw: msgspec.Raw) -> str:
-    """Return a clean string value; empty for anything else."""
+    """Return a string value that can be stored; empty for anything else."""
     try:
-        return clean(read(bytes(raw), _text))
+        return storable_text(read(bytes(raw), _text))
     except PayloadRejected:
         return ""
 
@@ -99,7 +93,7 @@ def texts(raw: msgspec.Raw) -> list[str] | None:
         found = read(inner, _texts)
     except PayloadRejected:
         return None
-    return [clean(item) for item in found]
+    return [storable_text(item) for item in found]
 
 
 def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
@@ -148,4 +142,4 @@ def evidence(fields: Mapping[str, Field]) -> str:
 
 def excerpt(raw: bytes) -> str:
     """Return evidence of an answer that could not be read: its beginning."""
-    return evidence({"unreadable": clean(raw[:200].decode(errors="replace"))})
+    return evidence({"unreadable": storable_text(raw[:200].decode(errors="replace"))})

@@ -3,21 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from actors.database.columns import clean, outcome_text
+from actors.database.columns import outcome_text
 from actors.model.trade import TokenId
 from tests.database.samples import observation
-
-
-@given(st.text(st.characters()))
-def test_clean_text_can_always_be_stored_and_keeps_all_that_could_be(text: str) -> None:
-    cleaned = clean(text)
-    assert "\x00" not in cleaned
-    cleaned.encode()
-    if "\x00" not in text and not any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        assert cleaned == text
 
 
 @pytest.mark.parametrize(

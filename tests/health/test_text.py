@@ -2,7 +2,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health.text import clean, headline, state_line
+from actors.health.text import headline, state_line, terminal_safe
 from tests.health.health_samples import START, document, well
 
 
@@ -22,11 +22,11 @@ def test_what_is_wrong_comes_first_and_cannot_drive_the_terminal() -> None:
 
 
 def test_line_ends_and_colours_are_replaced() -> None:
-    assert clean("a\nb\u202ec\ud800\x1b[31m") == "a?b?c??[31m"
+    assert terminal_safe("a\nb\u202ec\ud800\x1b[31m") == "a?b?c??[31m"
 
 
 @given(st.text())
 def test_no_control_character_is_left_and_no_letter_is_lost(text: str) -> None:
-    plain = clean(text)
+    plain = terminal_safe(text)
     assert len(plain) == len(text)
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in plain)

@@ -37,6 +37,7 @@ from tests.stored_copies import (
     item,
     numbers,
     opened,
+    padded,
     transactions,
     values,
 )
@@ -87,7 +88,7 @@ either = pytest.mark.parametrize("when", BOOTS)
 
 @pytest.fixture(scope="module")
 def expected() -> Any:
-    return values("replay")
+    return padded(values("replay"))
 
 
 @pytest.fixture

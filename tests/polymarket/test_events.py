@@ -44,7 +44,7 @@ def test_a_trade_of_2024_had_no_transaction_hash() -> None:
         ({"size": "12345678901234567890.5"}, {"size": Decimal("12345678901234567890.5")}),
         ({"side": "SELL"}, {"side": "SELL"}),
         ({"asset_id": "0"}, {"token_id": "0"}),
-        ({"market": "0x" + "AB" * 31}, {"condition_id": "0x" + "ab" * 31}),
+        ({"market": "0x" + "AB" * 31}, {"condition_id": "0x" + "ab" * 31 + "00"}),
         ({"timestamp": 1790000000000}, {}),
         ({"timestamp": str(RECEIVED_MS)}, {"traded_at_ms": RECEIVED_MS}),
         ({"transaction_hash": ""}, {"transaction_hash": None}),

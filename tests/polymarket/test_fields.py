@@ -41,13 +41,6 @@ def test_a_token_is_ascii_digits(text: str) -> None:
         assert not good
 
 
-@pytest.mark.parametrize("length", [62, 63, 64])
-def test_a_condition_is_in_lower_case(length: int) -> None:
-    assert fields.condition("0x" + "AbC1"[:2] * (length // 2) + "F" * (length % 2)) == (
-        "0x" + "ab" * (length // 2) + "f" * (length % 2)
-    )
-
-
 def test_a_day_ahead_is_the_last_time_in_range() -> None:
     last_ms = NOW_NS // 1_000_000 + 86_400_000
     assert fields.moment(str(last_ms), NOW_NS) == last_ms
