@@ -19,6 +19,7 @@ from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import OVERLAP, LatestStart, Pagination, everything, named, newest
+from actors.polymarket.ports import MAX_GAMMA_MARKETS
 
 SWEEP_S = 1800.0
 FREE_PLACES_SWEEP_S = 300.0
@@ -27,7 +28,6 @@ RESTORE_WAIT_S = 15.0
 RESTORED_WAIT_S = 1.0
 """How long it still waits once the database has sent some."""
 LOOKUP_S = 1.0
-LOOKUP_IDS = 50
 LOOKUP_DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 MAX_LOOKUPS = 10_000
 
@@ -100,11 +100,11 @@ class Discovery:
     def next(self) -> Request | None:
         """Return the most urgent request. Nothing changes until it is answered."""
         if self._now >= self._lookup_at and self.announced.has_due(self._now):
-            return Lookup(self.announced.peek(self._now, LOOKUP_IDS), closed=False)
+            return Lookup(self.announced.peek(self._now, MAX_GAMMA_MARKETS), closed=False)
         if self._newest is not None:
             return NextPage(self._newest, sweep=False)
         if self._missing:
-            return Lookup(tuple(self._missing)[:LOOKUP_IDS], closed=True)
+            return Lookup(tuple(self._missing)[:MAX_GAMMA_MARKETS], closed=True)
         return NextPage(self._sweep[0], sweep=True) if self._sweep else None
 
     # --------------------------------------------------------------- answers

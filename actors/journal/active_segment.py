@@ -24,7 +24,8 @@ from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Found, Segment, p
 UNSYNCED_BYTES = 8 * 1024 * 1024
 """The most bytes of records that may be written and not synced."""
 
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors when the process or the machine has too many open files."""
 
 
 class Limits(NamedTuple):
@@ -164,9 +165,9 @@ class ActiveSegment:
         try:
             created = self._directory.create_segment(seq, after_seq=self.used_seq)
         except OSError as exc:
-            if exc.errno in _NO_DESCRIPTOR and before is not None:
+            if exc.errno in NO_DESCRIPTOR and before is not None:
                 return before  # a long segment is better than a lost record
-            if exc.errno in NO_SPACE | _NO_DESCRIPTOR:
+            if exc.errno in NO_SPACE | NO_DESCRIPTOR:
                 raise JournalFull(f"no space for a new segment: {exc.strerror}") from exc
             self.suspect = exc
             return None

@@ -44,7 +44,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from actors.errors import JournalFailed, JournalUnreadable, Retryable
-from actors.journal.active_segment import ActiveSegment, Limits
+from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment, Limits
 from actors.journal.appender import Appender, Syncer
 from actors.journal.directory import JournalDirectory
 from actors.journal.filesystem import Disk
@@ -54,7 +54,6 @@ from actors.model.facts import Entry, Hole
 from actors.model.storage import JournalStats
 
 MIB = 1024 * 1024
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
 
 
@@ -372,5 +371,5 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        kind = Retryable if exc.errno in _NO_DESCRIPTOR else JournalFailed
+        kind = Retryable if exc.errno in NO_DESCRIPTOR else JournalFailed
         raise kind(f"{what}: {exc.strerror or exc}") from exc

@@ -16,10 +16,8 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
+from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
 
-MAX_IDS_GAMMA = 100
-MAX_IDS_DATA = 20
-MAX_IDS_CHAIN = 20
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
@@ -89,7 +87,7 @@ class Polymarket:
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
         """Return Gamma's markets of at most 100 conditions, either the open or the closed ones."""
-        _check_count(ids, MAX_IDS_GAMMA)
+        _check_count(ids, MAX_GAMMA_IDS)
         if not ids:
             return ()
         # The key is repeated: a list with commas is answered with 422. `closed` must be given:
@@ -108,7 +106,7 @@ class Polymarket:
 
         Ids that it would reject (31 bytes) are left out of the request.
         """
-        _check_count(ids, MAX_IDS_DATA)
+        _check_count(ids, MAX_DATA_IDS)
         known = [each for each in ids if _CONDITION.fullmatch(each)]
         if not known:
             return ()
@@ -150,7 +148,7 @@ class Chain:
         Raises:
             SourceUnavailable: No node answers every call.
         """
-        _check_count(condition_ids, MAX_IDS_CHAIN)
+        _check_count(condition_ids, MAX_CHAIN_CONDITIONS)
         if not condition_ids:
             return ()
         body = chain.batch(condition_ids)

@@ -12,6 +12,15 @@ from actors.model.trade import ConditionId
 from actors.polymarket.chain import Facts
 from actors.polymarket.pagination import Params
 
+MAX_GAMMA_IDS = 100
+"""Condition ids in one request to Gamma."""
+MAX_GAMMA_MARKETS = MAX_GAMMA_IDS // 2
+"""Markets in one request to Gamma: some are asked for in two spellings."""
+MAX_DATA_IDS = 20
+"""Condition ids in one request to the Data API: the most that it documents."""
+MAX_CHAIN_CONDITIONS = 20
+"""Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
+
 
 class Page(Protocol):
     """One page of a listing."""

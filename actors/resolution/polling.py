@@ -17,13 +17,15 @@ from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.pagination import Pagination, resolved, spellings
-from actors.polymarket.ports import Chain, Sources
+from actors.polymarket.ports import (
+    MAX_CHAIN_CONDITIONS,
+    MAX_DATA_IDS,
+    MAX_GAMMA_MARKETS,
+    Chain,
+    Sources,
+)
 
 ROUND_MARKETS = 100
-GAMMA_IDS = 50
-# The most that `/v2/resolutions` takes in one request, as documented.
-DATA_IDS = 20
-CHAIN_IDS = 20
 CLOB_EXTRA = 5
 """Markets of a round that have ended, of which the CLOB is asked though no source is final."""
 OVERLAP_MS = 600_000
@@ -151,12 +153,12 @@ class PollRound:
         # Closed ones first: Gamma lists either open or closed markets, and open ones when it is not
         # told (since April 2026, for look-ups by id too).
         self._requests: deque[Request] = deque(
-            Request(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, GAMMA_IDS)
+            Request(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, MAX_GAMMA_MARKETS)
         )
-        self._requests.extend(Request(Source.DATA, chunk) for chunk in chunks(ids, DATA_IDS))
+        self._requests.extend(Request(Source.DATA, chunk) for chunk in chunks(ids, MAX_DATA_IDS))
         if with_chain:  # V2 markets are not on that contract
             self._requests.extend(
-                Request(Source.CHAIN, chunk) for chunk in chunks(v1_ids, CHAIN_IDS)
+                Request(Source.CHAIN, chunk) for chunk in chunks(v1_ids, MAX_CHAIN_CONDITIONS)
             )
 
     def next(self, is_able: Callable[[Source], bool]) -> Request | None:

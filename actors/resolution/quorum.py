@@ -16,6 +16,8 @@ from actors.resolution.evidence import Evidence, Statement
 
 HOLDING = "on hold"
 CONFIRMING = "to be confirmed"
+_REASON_ORDER = tuple(dict.fromkeys((Source.GAMMA, Source.DATA, *Source)))
+"""All sources; of those that report no final outcome, the first one's reason is given."""
 
 
 class Winner(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +167,7 @@ def _why_not(evidence: Evidence, final: list[Statement]) -> str:
     """Return why there is no quorum: the reason of the first source that reported one."""
     if final:
         return f"only {final[0].source} is final"
-    for source in (Source.GAMMA, Source.DATA, Source.CLOB, Source.CHAIN):
+    for source in _REASON_ORDER:
         if statement := evidence.statement(source):
             return statement.reason or "unusual payouts"
     return "not asked"

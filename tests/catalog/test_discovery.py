@@ -3,7 +3,6 @@ from decimal import Decimal
 
 from actors.catalog.discovery import (
     FREE_PLACES_SWEEP_S,
-    LOOKUP_IDS,
     RESTORE_WAIT_S,
     SWEEP_S,
     Discovery,
@@ -12,6 +11,7 @@ from actors.catalog.discovery import (
 )
 from actors.catalog.universe import Filters
 from actors.model.trade import ConditionId
+from actors.polymarket.ports import MAX_GAMMA_MARKETS
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)
 
@@ -101,11 +101,11 @@ def test_reading_the_next_request_changes_nothing() -> None:
 
 def test_look_ups_of_announced_markets_are_a_second_apart_so_that_one_asks_for_many() -> None:
     discovery = started(markets=frozenset({"none"}))
-    for number in range(LOOKUP_IDS + 5):
+    for number in range(MAX_GAMMA_MARKETS + 5):
         discovery.announced.add(cid(number), 0.0)
     first = discovery.next()
     assert isinstance(first, Lookup)
-    assert len(first.ids) == LOOKUP_IDS
+    assert len(first.ids) == MAX_GAMMA_MARKETS
     discovery.looked_up(first, ())
     assert discovery.next() is None
     at(discovery, 1.0)
