@@ -50,7 +50,7 @@ class GetListening(Message, frozen=True, kw_only=True):
 
 
 class GetHealth(Message, frozen=True, kw_only=True):
-    """Status thread → supervisor: answer with a `health.Health`."""
+    """Status, metrics, watchdog thread → supervisor: answer with a `health.document.Health`."""
 
 
 class Flush(Message, frozen=True, kw_only=True):

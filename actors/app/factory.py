@@ -51,7 +51,7 @@ class FeedDialler:
         on_frames: Callable[[int, tuple[bytes, ...]], None],
         on_end: Callable[[str, str], None],
     ) -> FeedSocket:
-        """See `ports.Dialler`."""
+        """Connect, and have the reactor read; arguments and errors as in `ports.Dialler`."""
         opened = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
         skimmer = FrameSkimmer(
             markers=markers, max_message_bytes=int(self._config.max_message_bytes)
@@ -67,7 +67,7 @@ class ActorFactory:
         stop_http: Set when HTTP requests must end.
     """
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each part
+    def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         config: Config,
         dsn: SafeDsn,

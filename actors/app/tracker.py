@@ -82,7 +82,10 @@ class Tracker:
         self._health_at_start = self._new_health()
 
     def request_stop(self) -> None:
-        """Stop in good order; a second call ends the wait for the database. From one thread."""
+        """Request an orderly stop; a second call ends the waits for connections and the database.
+
+        Always call it from the same thread.
+        """
         if self._stop.is_set():
             self._skip_waits.set()
         self._stop.set()

@@ -72,7 +72,7 @@ class CatalogActor(BaseActor):
 
     Args:
         incarnation: This incarnation.
-        to: The neighbours.
+        to: The other actors; it sends to the supervisor, the writer and resolution.
         gamma: The listings of Gamma; closed when the actor stops.
         settings: What is watched, and how often Gamma is asked.
     """
@@ -230,7 +230,7 @@ class CatalogActor(BaseActor):
                 self._rejected[str(rejection)] += 1
         return tuple(markets)
 
-    # ------------------------------------------------- messages of neighbours
+    # ---------------------------------------------- messages of other actors
 
     def _new_market_seen(self, message: NewMarketSeen) -> None:
         """Look up a market that the feed announced; Gamma lists it later."""
@@ -303,7 +303,7 @@ class CatalogActor(BaseActor):
 
 
 def _removed(markets: tuple[Market, ...]) -> UniverseChanged:
-    """Return the message that restored markets, which no neighbour may know, are not watched."""
+    """Return the message that restored markets, perhaps unknown to others, are not watched."""
     return UniverseChanged(
         added=(),
         removed=tuple(market.condition_id for market in markets),

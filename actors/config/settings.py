@@ -272,8 +272,12 @@ class Config(BaseSettings):
 
     @field_validator("status_socket", mode="after")
     @classmethod
-    def _bindable(cls, path: Path, info: ValidationInfo) -> Path:
-        """Place the socket in the state directory by default; check the length of its path."""
+    def _complete_socket_path(cls, path: Path, info: ValidationInfo) -> Path:
+        """Set the default, which is in the state directory, and check the length of the path.
+
+        Raises:
+            ValueError: The path is longer than the address of a Unix socket may be.
+        """
         if path == _NOT_SET:
             path = info.data.get("state_dir", _NOT_SET) / SOCKET_NAME
         length = len(bytes(path))

@@ -51,7 +51,9 @@ _CONNECT_OPTIONS: dict[str, Any] = {
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the driver's errors about a database that is away or unwilling into StoreUnavailable.
+    """Raise StoreUnavailable instead of the driver's errors about a connection or a statement.
+
+    An error that says that the driver was called wrongly is left as it is.
 
     Raises:
         StoreUnavailable: With the SQLSTATE, if the server sent one.

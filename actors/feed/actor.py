@@ -1,9 +1,8 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one socket, the occurrence counter and the coverage book of one epoch.
-Receives: Connect from itself; Subscribe, Unsubscribe, Retire, RecheckCoverage, Tick from the
-supervisor;
-FramesReceived and SocketClosed from the reactor.
+Receives: Connect from itself; Subscribe, Unsubscribe, Retire, RecheckCoverage and Tick from
+the supervisor; FramesReceived and SocketClosed from the reactor.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
 NewMarketSeen to the catalog, ResolutionHint to resolution; reports to the supervisor.
 Ends when: the feed ends, falls silent or breaks the protocol, with a named reason.
@@ -245,7 +244,7 @@ class ConnectionActor(BaseActor):
     def _notice_loss(self, socket: FeedSocket) -> None:
         """Restart the coverage of all tokens after a silence in which something was lost.
 
-        Before the frame is handled that would prove the silence.
+        To be called before the next frame is handled, which would prove the silence.
         """
         if self._liveness.resumed(self._time.now, socket):
             tokens = self._coverage.confirmed
@@ -254,7 +253,7 @@ class ConnectionActor(BaseActor):
             self._subscription.renew(tokens, self._time.now)
 
     def _socket_closed(self, message: SocketClosed) -> None:
-        """End: the reactor lost the socket."""
+        """End this actor, since its socket is closed."""
         self._take_last_sample()
         closed = close_reason(message.reason, message.detail)
         if closed.policy_violation:

@@ -73,8 +73,8 @@ class CoverageBook:
         """Return the tokens that are covered, oldest first."""
         return tuple(self._confirmed)
 
-    def some(self, most: int) -> tuple[TokenId, ...]:
-        """Return a few of the confirmed tokens."""
+    def oldest_confirmed(self, most: int) -> tuple[TokenId, ...]:
+        """Return the tokens that have been covered longest, at most so many."""
         return tuple(islice(self._confirmed, most))
 
     @property

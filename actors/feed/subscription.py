@@ -99,10 +99,11 @@ class Subscription:
             self.renew(overdue, now)
 
     def probe(self, now: float) -> None:
-        """Request a `book`, so that silence means something.
+        """Request a `book`, which arrives if the connection still works.
 
-        Best that of a canary, or of a token that waits for it anyway. Otherwise confirmed
-        tokens are subscribed once more without being unsubscribed: they stay covered.
+        That of a canary if there is one, else of tokens whose first `book` is awaited. Without
+        both, confirmed tokens are subscribed again without being unsubscribed, so that they stay
+        covered.
         """
         waiting = tuple(sorted(self._coverage.waiting))[:PROBES]
         if self._canary:
@@ -111,7 +112,7 @@ class Subscription:
         elif waiting:
             self.renew(waiting, now)
         else:
-            self._send_subscribe(self._coverage.some(PROBES))
+            self._send_subscribe(self._coverage.oldest_confirmed(PROBES))
 
     def update_markers(self) -> None:
         """Set which messages the socket passes on from now on."""

@@ -220,7 +220,12 @@ def _close(loop: _Loop) -> None:
 
 
 def _bound(path: Path) -> socket.socket:
-    """Return a listening socket at this path, where a dead one may be replaced."""
+    """Return a socket that listens at this path; one that nobody listens on is replaced.
+
+    Raises:
+        ConfigError: No socket can be made at this path.
+        AddressTaken: Another tracker listens there, or something else is in its place.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # A chmod after `bind` would leave a moment in which everybody may connect.
     umask = os.umask(_UMASK)

@@ -280,7 +280,10 @@ class Scan:
         return offset - self._base
 
     def _read(self, size: int, offset: int) -> bytes:
-        """Read. Pages that the disk cannot read are zeros, so their records fail the checksum."""
+        """Return bytes of the file, with zeros for each page that the disk cannot read.
+
+        The records in such a page then fail their checksum.
+        """
         try:
             return self._disk.pread(self._fd, size, offset)
         except OSError as exc:

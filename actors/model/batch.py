@@ -32,7 +32,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, note: object) -> "ConnectionEvent":
-        """Return the event that has its values in attributes of these names in `note`."""
+        """Make an event from an object that has an attribute of the same name for each field."""
         return msgspec.convert(note, cls, from_attributes=True)
 
 

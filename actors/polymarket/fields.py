@@ -38,7 +38,11 @@ _hashes = re.compile(r"(?:0x[0-9a-fA-F]{64})+").fullmatch
 
 @lru_cache(maxsize=_IDS)
 def token(text: str) -> TokenId:
-    """Return the token id: 1 to 78 digits."""
+    """Return the token id: 1 to 78 digits.
+
+    Raises:
+        PayloadRejected: Other characters or another number of them.
+    """
     if not _token(text):
         raise PayloadRejected("token is malformed")
     return TokenId(text)
@@ -50,7 +54,11 @@ condition = lru_cache(maxsize=_IDS)(ids.condition)
 
 @lru_cache(maxsize=8)
 def side(text: str) -> str:
-    """Return the taker's side."""
+    """Return the taker's side.
+
+    Raises:
+        PayloadRejected: Neither BUY nor SELL.
+    """
     if text not in ("BUY", "SELL"):
         raise PayloadRejected("side is not BUY or SELL")
     return text
@@ -62,6 +70,9 @@ def amount(text: str, field: str) -> Decimal:
     Args:
         text: The amount.
         field: Name for the error message.
+
+    Raises:
+        PayloadRejected: Not a plain decimal, too many digits, or zero.
     """
     if not _amount(text):
         fault = "has too many digits" if _longer_amount(text) else "is not a plain decimal"
@@ -73,7 +84,11 @@ def amount(text: str, field: str) -> Decimal:
 
 
 def sizes(texts: Sequence[str]) -> list[Decimal]:
-    """Return a column of sizes: amounts above zero."""
+    """Return a column of sizes: amounts above zero.
+
+    Raises:
+        PayloadRejected: One of them is no such amount.
+    """
     if all(map(_amount, texts)):
         values = list(map(Decimal, texts))
         if all(values):
@@ -83,7 +98,11 @@ def sizes(texts: Sequence[str]) -> list[Decimal]:
 
 @lru_cache(maxsize=_PRICES)
 def price(text: str) -> Decimal:
-    """Return a price: an amount of at most 1."""
+    """Return a price: an amount of at most 1.
+
+    Raises:
+        PayloadRejected: No amount above zero, or more than 1.
+    """
     value = amount(text, "price")
     if value > 1:
         raise PayloadRejected("price out of range")
@@ -91,7 +110,11 @@ def price(text: str) -> Decimal:
 
 
 def moment(value: object, received_at_ns: int) -> int:
-    """Return milliseconds since 1970, from 2020 to one day after the receipt."""
+    """Return milliseconds since 1970, from 2020 to one day after the receipt.
+
+    Raises:
+        PayloadRejected: Not milliseconds, or out of this range.
+    """
     if type(value) is str and len(value) <= _MOMENT_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is not int:  # isinstance would take True
@@ -102,7 +125,11 @@ def moment(value: object, received_at_ns: int) -> int:
 
 
 def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
-    """Return a column of what `moment` returns."""
+    """Return a column of what `moment` returns.
+
+    Raises:
+        PayloadRejected: One of them is no such time.
+    """
     texts = [value for value in values if type(value) is str]
     digits = "".join(texts)
     # An empty text would vanish in the joined one, and isdigit alone takes digits of other scripts.
@@ -116,7 +143,11 @@ def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
 
 
 def transaction_hash(text: str | None) -> str | None:
-    """Return the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none."""
+    """Return the hash in lower case, 1 to 64 bytes behind `0x`; None when there is none.
+
+    Raises:
+        PayloadRejected: Another text.
+    """
     if not text:
         return None
     if not _is_hash(text):
@@ -125,7 +156,11 @@ def transaction_hash(text: str | None) -> str | None:
 
 
 def transaction_hashes(texts: Sequence[str | None]) -> list[str | None]:
-    """Return a column of what `transaction_hash` returns."""
+    """Return a column of what `transaction_hash` returns.
+
+    Raises:
+        PayloadRejected: One of them is no hash.
+    """
     present = [text for text in texts if text]
     usual = len(present) == len(texts) and set(map(len, present)) == _HASH_LENGTHS
     # All have 66 characters, and the pattern takes 66 at a time: none can borrow from its
@@ -157,7 +192,11 @@ def is_fee(value: object) -> TypeGuard[str | int | None]:
 # typed: True equals 1 and would get the cached answer for 1.
 @lru_cache(maxsize=64, typed=True)
 def fee(value: str | int | None) -> int | None:
-    """Return basis points, or None when the feed gave none."""
+    """Return basis points, or None when the feed gave none.
+
+    Raises:
+        PayloadRejected: Not a whole number of at most nine digits.
+    """
     if not is_fee(value):
         raise PayloadRejected("fee_rate_bps is not a whole number")
     return None if value is None or value == "" else int(value)

@@ -69,7 +69,7 @@ class Scrubber:
         return _shortened(_CONTROL.sub(_escaped, cut), longest, whole=whole)
 
     def trace(self, text: str) -> str:
-        """Return the end of a traceback (the telling part), without secrets, with its lines."""
+        """Return the end of a traceback, which names the error, in lines and without secrets."""
         cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
         return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
 

@@ -107,7 +107,7 @@ def pin_to_one_cpu(number: int) -> None:
 
 @contextmanager
 def stop_signals(act: Callable[[], None]) -> Iterator[None]:
-    """While entered, have `act` called once for each SIGTERM or SIGINT, in a thread of its own.
+    """Call `act` in a thread of its own for each SIGTERM or SIGINT, as long as this is entered.
 
     After the exit these signals are ignored: Python gives them back to the kernel when the
     interpreter ends, and another one would then change the exit code of an orderly end to -15.

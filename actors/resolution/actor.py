@@ -88,7 +88,7 @@ class ResolutionActor(BaseActor):
 
     Args:
         incarnation: This incarnation.
-        to: The neighbours.
+        to: The other actors; it sends to the supervisor, the writer and the catalog.
         sources: Gamma, CLOB and Data API; closed when the actor stops.
         chain: The CTF contract, or None when it is not asked; closed likewise.
         settings: Poll interval and hold.
@@ -300,7 +300,7 @@ class ResolutionActor(BaseActor):
             market = poll_round.markets[observation.condition_id]
             self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
 
-    # ------------------------------------------------- messages of neighbours
+    # ---------------------------------------------- messages of other actors
 
     def _universe_changed(self, change: UniverseChanged) -> None:
         """Wait for the outcome of what is watched. What is removed stays here."""

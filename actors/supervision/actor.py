@@ -79,7 +79,20 @@ class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SupervisorActor(BaseActor):
-    """The parent of all other actors."""
+    """The parent of all other actors.
+
+    Args:
+        incarnation: This incarnation.
+        to: The other actors; it sends to the writer.
+        specs: All children that it starts.
+        children: Starts, watches and restarts them.
+        plan: Which connection has which tokens.
+        recorder: Appends facts to the journal.
+        health: What the status shows.
+        journal: Reports how much space is left.
+        on_fatal: Called with exit code and reason when the process must end.
+        beat: Called at the end of each Tick, for the watchdog.
+    """
 
     handled_errors = (Fatal,)
 
@@ -88,7 +101,7 @@ class SupervisorActor(BaseActor):
         # Thousands of connections report; a report has no effect before the next Tick or question.
         return BatchingMailbox({ConnectionReport})
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each part
+    def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         incarnation: Incarnation,
         *,

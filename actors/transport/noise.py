@@ -138,7 +138,7 @@ class FrameSkipper(NamedTuple):
     least: int
 
     def skip(self, buffer: bytearray, lo: int, limit: int, due: int) -> tuple[int, int]:
-        """See `RunSkipper.skip`."""
+        """Skip frames from `lo` on; arguments and result as of `RunSkipper.skip`."""
         unpack, least = self
         wanted_key, wanted_head, brace, shortest = PRICE_CHANGES, _WIDE_TEXT, _OBJECT, least - _HEAD
         skipped = 0

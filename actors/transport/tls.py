@@ -100,7 +100,11 @@ class TlsSocket(socket.socket):
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Read what has arrived, as much as fits; all of the buffer may be overwritten.
 
-        Several records at once if they fit. `nbytes` and `flags` must be 0.
+        Several records are read at once if they fit.
+
+        Raises:
+            ValueError: `nbytes` or `flags` is not 0.
+            OSError: The connection failed; `ssl.SSLWantReadError`: no whole record has arrived.
         """
         if nbytes or flags:
             raise ValueError("nbytes and flags are not supported")
@@ -122,7 +126,12 @@ class TlsSocket(socket.socket):
         return self._decrypt(view, held + got) if got else 0
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of it and return how much; after an exception, repeat with the same data."""
+        """Send some of it and return how much.
+
+        Raises:
+            ValueError: `flags` is not 0.
+            OSError: It failed. After a BlockingIOError call it again with the same data.
+        """
         if flags:
             raise ValueError("flags are not supported")
         # Not encrypted a second time after BlockingIOError: the ciphertext is still in `_unsent`,

@@ -1,4 +1,4 @@
-"""The catalog actor, not started: a test sends it messages and looks at its neighbours."""
+"""The catalog actor, not started: a test sends it messages and looks at what it sends."""
 
 import time
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ CLOSED_S = 10_000.0
 
 
 class Harness:
-    """A catalog with its neighbours and a clock."""
+    """A catalog with boxes for the other actors and a clock."""
 
     def __init__(self, web: FakePolymarket, filters: Filters, incarnation: int = 1) -> None:
         self.web = web

@@ -1,4 +1,4 @@
-"""The connection actor, unstarted: a scripted line, a journal in memory, boxes for neighbours."""
+"""The connection actor, unstarted: a scripted line, a journal in memory, boxes for other actors."""
 
 import gc
 import json
@@ -92,7 +92,7 @@ def a_change(at_ms: int) -> bytes:
 
 
 class ConnectionHarness:
-    """A connection with its neighbours, its line and a clock."""
+    """A connection with boxes for the other actors, its line and a clock."""
 
     def __init__(self, spec: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
         self.supervisor, self.writer = Box(), Box()

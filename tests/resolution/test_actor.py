@@ -1,4 +1,4 @@
-"""The resolution actor, not started: a test sends it messages and looks at its neighbours."""
+"""The resolution actor, not started: a test sends it messages and looks at what it sends."""
 
 import time
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ ENDED = WALL_MS - 1_000
 
 
 class Harness:
-    """A resolution actor with its neighbours and a clock."""
+    """A resolution actor with boxes for the other actors and a clock."""
 
     def __init__(
         self,

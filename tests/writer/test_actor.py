@@ -64,7 +64,7 @@ MARKET = Market(
 
 
 class WriterHarness:
-    """A writer with its neighbours; `connection` stands for whoever appends and tells."""
+    """A writer with boxes for other actors; `connection` is whoever appends and tells."""
 
     def __init__(
         self,
