@@ -66,7 +66,7 @@ installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.m
 	  || { rm -f docs/evidence/installation.new; exit 1; }
 
 docs: screens  ## renew every page that is made from the source: configuration, status schema, screens
-	@$(BIN)/python -m actors.config > docs/reference/configuration.new \
+	@$(BIN)/python -m actors.config.manual > docs/reference/configuration.new \
 	  && mv docs/reference/configuration.new docs/reference/configuration.md \
 	  || { rm -f docs/reference/configuration.new; exit 1; }
 	@$(BIN)/python bin/tracker-status --schema > docs/reference/status.schema.new \

@@ -5,6 +5,7 @@ All of it is generated from the declaration in `actors.config.settings`.
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
@@ -111,7 +112,7 @@ def markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "*Generated from `actors/config/settings.py` by `python -m actors.config`;",
+        "*Generated from `actors/config/settings.py` by `python -m actors.config.manual`;",
         "a test compares them.*",
         "",
         f"A value is taken from the first source that has it: {PRECEDENCE}.",
@@ -189,3 +190,7 @@ def _plain(value: object) -> str:
     if isinstance(value, SecretStr) or value is None:
         return "unset"
     return "empty" if value == () else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

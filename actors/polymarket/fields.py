@@ -18,7 +18,7 @@ from typing import Final, TypeGuard
 
 from actors.errors import PayloadRejected
 from actors.model.trade import TokenId
-from actors.polymarket import ids
+from actors.polymarket import strict_json
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 _DAY_MS: Final = 86_400_000
@@ -49,7 +49,7 @@ def token(text: str) -> TokenId:
 
 
 # A cache of the feed alone: listings name many more conditions than are traded at a time.
-condition = lru_cache(maxsize=_IDS)(ids.condition)
+condition = lru_cache(maxsize=_IDS)(strict_json.condition_id)
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,6 @@ from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import ids
 
 T = TypeVar("T")
 Field = str | bool | list[str] | None
@@ -25,6 +24,8 @@ Field = str | bool | list[str] | None
 
 MAX_EVIDENCE_CHARS = 2_000
 _TOKEN = re.compile(r"[0-9]{1,78}")
+_full = re.compile(r"0x[0-9a-fA-F]{64}").fullmatch
+_bare = re.compile(r"0x[0-9a-fA-F]{62}").fullmatch
 _texts = msgspec.json.Decoder(list[str])
 _text = msgspec.json.Decoder(str)
 _numbers = msgspec.json.Decoder(list[Decimal])
@@ -63,10 +64,26 @@ def has_duplicate_keys(raw: bytes) -> bool:
     return duplicates
 
 
+def condition_id(text: str) -> ConditionId:
+    """Return a condition id as `0x` and 64 hexadecimal digits in lower case.
+
+    The ids of V2 markets have 31 bytes. Gamma spells them bare (62 digits), the feed and the Data
+    API add a zero byte, and so do we.
+
+    Raises:
+        PayloadRejected: The text is no condition id.
+    """
+    if _full(text):
+        return ConditionId(text.lower())
+    if _bare(text):
+        return ConditionId(f"{text.lower()}00")
+    raise PayloadRejected("condition is malformed")
+
+
 def condition(text: str) -> ConditionId | None:
     """Return the canonical form of a condition id, or None if the text is none."""
     try:
-        return ids.condition(text.lower())  # so `0X` is taken here, too
+        return condition_id(text.lower())  # so `0X` is taken here, too
     except PayloadRejected:
         return None
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
-from actors.polymarket import fields, gamma, ids, strict_json
+from actors.polymarket import fields, gamma, strict_json
 from tests.polymarket.feed_samples import RECEIVED_NS, decode, encoded, framed
 
 BARE = "0x" + "aB" * 31
@@ -45,11 +45,11 @@ def test_another_number_of_digits_is_no_condition_id(digits: int) -> None:
 
 @given(st.from_regex(r"0x[0-9a-fA-F]{64}", fullmatch=True))
 def test_a_full_id_is_kept_in_lower_case(text: str) -> None:
-    assert ids.condition(text) == text.lower()
+    assert strict_json.condition_id(text) == text.lower()
     assert fields.condition(text) == strict_json.condition(text) == text.lower()
 
 
 @pytest.mark.parametrize("text", ["0x" + "g" * 64, "0X" + "a" * 64, FULL + "\n", BARE + " 0"])
 def test_other_characters_are_rejected(text: str) -> None:
     with pytest.raises(PayloadRejected):
-        ids.condition(text)
+        strict_json.condition_id(text)
