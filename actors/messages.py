@@ -9,6 +9,7 @@ is a journal sequence.
 
 import msgspec
 
+from actors.model.assumptions import Violations
 from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.outcome import (
@@ -344,11 +345,14 @@ class Report(Message, frozen=True, kw_only=True):
 
     Attributes:
         now: Of the Tick.
+        violations: How often each assumption about Polymarket was seen to be false, since
+            this incarnation began.
     """
 
     child: str
     incarnation: int
     now: float
+    violations: Violations = ()
 
 
 class ConnectionReport(Report, frozen=True, kw_only=True):

@@ -27,8 +27,9 @@ from rich.live import Live
 from actors.cli import status, status_table
 from actors.config.load import Config
 from actors.database.embedded import Embedded, end_with_parent
-from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, Internal
+from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
 from actors.process.runtime import stop_signals
+from actors.simulator.beliefs import parse_broken
 from actors.simulator.judge import judge
 
 ROOT = Path(__file__).parents[2]
@@ -88,8 +89,18 @@ class Processes:
     deaths: list[int] = field(default_factory=list)
 
 
-def run(config: Config, *, duration_s: float | None) -> int:
+def check_broken(broken: str) -> None:
+    """Raise ConfigError unless these are beliefs that the simulator can break."""
+    try:
+        parse_broken(broken)
+    except ValueError as exc:
+        raise ConfigError(f"--broken: {exc}") from exc
+
+
+def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
     """Run the demo until `duration_s` is over or a signal stops it; return the exit code.
+
+    `broken` names beliefs about Polymarket that are false in the simulator, with commas.
 
     The last line on stdout is one JSON object; its keys are those of
     `simulator.judge.Judgement` and `reconnects`, `restarts`, `seconds`.
@@ -99,12 +110,12 @@ def run(config: Config, *, duration_s: float | None) -> int:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
     stop = threading.Event()
     with stop_signals(stop.set):
-        return _run(demo, stop, duration_s)
+        return _run(demo, stop, duration_s, broken)
 
 
-def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None) -> int:
+def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken: str) -> int:
     started = time.monotonic()
-    processes = _start_simulator(demo, demo.next_run())
+    processes = _start_simulator(demo, demo.next_run(), broken)
     try:
         processes.tracker = _start_tracker(demo, processes.urls)
         code = _watch(demo, processes, stop, started, duration_s)
@@ -122,7 +133,7 @@ def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None) -> int:
 # --------------------------------------------------------------- the processes
 
 
-def _start_simulator(demo: DemoDir, number: int) -> Processes:
+def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
     """Start the simulator and wait until it prints its addresses."""
     command = [
         sys.executable,
@@ -136,6 +147,8 @@ def _start_simulator(demo: DemoDir, number: int) -> Processes:
         "--trades-per-second",
         "0",
         "--die-with-parent",
+        "--broken",
+        broken,
     ]
     # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
     process = subprocess.Popen(  # noqa: S603 - our own script, no shell

@@ -101,8 +101,9 @@ def _apply(dsn: str) -> int:
 
 
 def _demo(invocation: Invocation) -> int:
+    demo.check_broken(invocation.broken)
     prepare_state_dir(invocation.config.state_dir)
-    return demo.run(invocation.config, duration_s=invocation.duration_s)
+    return demo.run(invocation.config, duration_s=invocation.duration_s, broken=invocation.broken)
 
 
 def _version(_: Invocation) -> int:

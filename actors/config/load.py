@@ -14,7 +14,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -58,12 +58,14 @@ class Invocation:
     Attributes:
         config: The defaults when the mode is `version` or `help`.
         duration_s: Seconds after which the run ends by itself, or None.
+        broken: Of a demo: beliefs that are false in its simulator, names with commas.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
     config: Config
     mode: Mode
     duration_s: float | None = None
+    broken: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -92,9 +94,9 @@ def load(
     Raises:
         ConfigError: A source or a value is wrong; of values, one line for each error.
     """
-    flags, mode, file, duration = _command_line(argv)
-    if mode in (Mode.VERSION, Mode.HELP):
-        return Invocation(config=Config(), mode=mode)
+    flags, run, file = _command_line(argv)
+    if run.mode in (Mode.VERSION, Mode.HELP):
+        return run
     warnings: list[str] = [*_exposed(flags), *_unknown_variables(environ)]
     if credentials is None and environ.get("CREDENTIALS_DIRECTORY"):
         credentials = Path(environ["CREDENTIALS_DIRECTORY"])
@@ -106,8 +108,7 @@ def load(
         _file(Path(path), warnings) if path else _Layer(),
         _platform(environ),
     ]
-    config = _build(layers)
-    return Invocation(config=config, mode=mode, duration_s=duration, warnings=tuple(warnings))
+    return replace(run, config=_build(layers), warnings=tuple(warnings))
 
 
 def help_text() -> str:
@@ -131,13 +132,14 @@ def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return paths.usual_sockets(environ)
 
 
-def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float | None]:
+def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
+    """Return the settings given by flags, what is asked for (without settings), and the file."""
     known, unknown = parser().parse_known_args(list(argv))
     if unknown:
         raise ConfigError(_unknown_argument(unknown[0]))
     given = vars(known)
     modes = set(given.pop("modes") or [Mode.RUN])
-    file, duration = given.pop("config"), given.pop("duration")
+    file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
     if len(modes) > 1:
         both = " and ".join(f"--{mode}" for mode in sorted(modes))
         raise ConfigError(f"{both} exclude each other; give one of them")
@@ -145,7 +147,12 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Mode, str | None, float 
     layer = _Layer()
     for name, value in given.items():
         layer.put(name, value, f"flag {flag(name)}")
-    return layer, mode, file, _duration(duration, mode)
+    if broken is not None and mode is not Mode.DEMO:
+        raise ConfigError("--broken: only with --demo")
+    run = Invocation(
+        config=Config(), mode=mode, duration_s=_duration(duration, mode), broken=broken or ""
+    )
+    return layer, run, file
 
 
 def _duration(text: str | None, mode: Mode) -> float | None:

@@ -74,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
             *short, f"--{mode}", dest="modes", action="append_const", const=mode, help=text
         )
     made.add_argument("--duration", metavar="SECONDS", help="stop after this many seconds")
+    made.add_argument(
+        "--broken", metavar="NAME,…", help="with --demo: beliefs about Polymarket that are false"
+    )
     made.add_argument("--config", metavar="FILE", help="TOML file with settings")
     for group, names in grouped():
         section = made.add_argument_group(group)

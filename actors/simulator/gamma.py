@@ -28,6 +28,7 @@ SortKey = tuple[float, ...]
 
 PAGE = 100
 MAX_OFFSET = 10_000
+GONE: Answer = (404, {"type": "not found error", "error": "route not found"})
 WALK_MS, WALKS = 60_000, 16
 """How long, and how many, listings over several pages are kept."""
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
@@ -234,10 +235,12 @@ class Listing:
 
     Args:
         markets: The markets.
+        broken: Names of `beliefs.BREAKS` that are in force.
     """
 
-    def __init__(self, markets: Markets) -> None:
+    def __init__(self, markets: Markets, broken: frozenset[str] = frozenset()) -> None:
         self._markets = markets
+        self._broken = broken
         # Query → when its first page was requested, and its sorted markets then. Sorting
         # all of them for each of a thousand pages would delay the market channel, and
         # volumes that change meanwhile would make the listing skip markets.
@@ -252,6 +255,8 @@ class Listing:
 
     def page(self, query: Query, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets`: an array, by names or by offset."""
+        if "gamma_list_gone" in self._broken:
+            return GONE
         try:
             wanted = _read(query)
             limit = _whole(query, "limit", 20, 0, MAX_OFFSET)
@@ -263,10 +268,13 @@ class Listing:
 
     def keyset(self, query: Query, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets/keyset`: a page and, unless it is the last, the cursor to the next."""
+        if "keyset_gone" in self._broken:
+            return GONE
         try:
-            _without_offset(query)
+            _without(query, "offset", *(("order",) if "keyset_422" in self._broken else ()))
             wanted, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
-            key = _key_of(_first(query, "after_cursor", ""))
+            cursor = "" if "cursor_ignored" in self._broken else _first(query, "after_cursor", "")
+            key = _key_of(cursor)
         except _Rejected as exc:
             return _rejection(exc)
         walk = self._walk(query, wanted, now, first=key is None)
@@ -396,9 +404,10 @@ def _first(query: Query, name: str, default: str) -> str:
     return query[name][0] if query.get(name) else default
 
 
-def _without_offset(query: Query) -> None:
-    if "offset" in query:
-        raise _Rejected("offset is not supported with keyset pagination")
+def _without(query: Query, *names: str) -> None:
+    for name in names:
+        if name in query:
+            raise _Rejected(f"{name} is not supported with keyset pagination")
 
 
 def _whole(query: Query, name: str, default: int, low: int, high: int) -> int:

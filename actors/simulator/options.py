@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from actors.simulator.beliefs import in_force, parse_broken
 from actors.simulator.faults import Fault, parse_fault
 from actors.simulator.market import SOURCES, Pace
 
@@ -57,6 +58,7 @@ class Options:
     duration: float | None
     pace: Pace
     faults: tuple[Fault, ...]
+    broken: frozenset[str]
     replay: Replay
     send_buffer_bytes: int
     subscribe_timeout: float
@@ -83,6 +85,13 @@ def _span(text: str) -> tuple[float, float]:
 def _fault(text: str) -> Fault:
     try:
         return parse_fault(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _broken(text: str) -> frozenset[str]:
+    try:
+        return parse_broken(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 
@@ -146,6 +155,11 @@ def _parser() -> _Parser:
         default=[],
         help="AT:KIND[:VALUE[:VALUE]]",
     )
+    for name, text in (
+        ("--broken", "beliefs about Polymarket that are false, NAME,…"),
+        ("--intact", "beliefs that hold although they are doubtful by default, NAME,…"),
+    ):
+        add(name, type=_broken, default=frozenset(), metavar="NAME,…", help=text)
     _add_replay(parser)
     add("--send-buffer", type=_count, default=8 << 20, help="bytes kept for a slow reader")
     add("--subscribe-timeout", type=_number, default=30.0, help="seconds to the first subscription")
@@ -200,6 +214,7 @@ def parse(argv: list[str]) -> Options:
         replay=replay,
         send_buffer_bytes=given.pop("send_buffer"),
         pace=Pace(settle=max(4, int(settle * 1000)), lags=lags),
+        broken=in_force(given.pop("broken"), given.pop("intact")),
         faults=tuple(sorted(given.pop("faults"), key=lambda fault: fault.at)),
         **given,
     )

@@ -116,7 +116,7 @@ class Server:
         self._numbers = count(1)
         self._wall = simulation.wall
         self._markets = simulation.markets
-        self._listing = Listing(simulation.markets)
+        self._listing = Listing(simulation.markets, simulation.options.broken)
         self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)

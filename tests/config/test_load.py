@@ -173,6 +173,12 @@ def test_a_run_and_a_demo_may_end_by_themselves() -> None:
     assert loaded().duration_s is None
 
 
+def test_beliefs_are_broken_in_a_demo_only() -> None:
+    assert loaded("--demo", "--broken", "keyset_gone").broken == "keyset_gone"
+    assert loaded("--demo").broken == ""
+    assert "--broken: only with --demo" in rejected("--broken", "keyset_gone")
+
+
 @pytest.mark.parametrize(
     "argv",
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.health import metrics
-from actors.simulator import faults, options
+from actors.simulator import beliefs, faults, options
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from tests.health.test_metrics import ELSEWHERE
 from tests.health.test_schema import SCHEMA
@@ -216,6 +216,23 @@ def test_every_fault_of_the_simulator_is_explained_with_its_values() -> None:
             told[name] = values or shared
 
     assert told == {kind: list(values) for kind, values in faults.FAULTS.items()}
+
+
+def test_every_break_of_the_simulator_is_explained_as_the_code_has_it() -> None:
+    told = {
+        row["broken"].split()[0].strip("`"): (
+            "*default*" in row["broken"],
+            row["belief"],
+            row["certainty"],
+            row["what the simulator does"],
+        )
+        for row in tables("simulator.md", "Beliefs")
+    }
+
+    assert told == {
+        name: (name in beliefs.DEFAULTS, each.belief, each.certainty, each.effect)
+        for name, each in beliefs.BREAKS.items()
+    }
 
 
 def test_every_fate_and_oddity_of_the_simulator_is_explained() -> None:

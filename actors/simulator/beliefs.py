@@ -1,0 +1,73 @@
+"""What is believed about Polymarket, and the ways in which the simulator can differ from it.
+
+`BREAKS` names them, with the belief that each breaks and how sure that belief is; the options
+`--broken` and `--intact` choose. `DEFAULTS` are those that are the likely truth of today.
+docs/reference/simulator.md describes each, docs/explanation/polymarket.md the beliefs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One way to differ from a belief.
+
+    Attributes:
+        belief: What is believed.
+        certainty: `sure`, `good` or `weak`.
+        effect: What the simulator does instead.
+        group: Breaks of one group exclude each other; the one that is named wins over a default.
+    """
+
+    belief: str
+    certainty: str
+    effect: str
+    group: str = ""
+
+
+BREAKS: dict[str, Break] = {
+    "gamma_list_gone": Break(
+        "Gamma answers the list form /markets", "weak", "/markets is answered with 404"
+    ),
+    "keyset_gone": Break(
+        "Gamma answers /markets/keyset", "sure", "/markets/keyset is answered with 404"
+    ),
+    "keyset_422": Break(
+        "/markets/keyset takes our orders", "sure", "an order is answered with 422"
+    ),
+    "cursor_ignored": Break(
+        "/markets/keyset follows after_cursor", "sure", "every cursor brings the first page"
+    ),
+}
+DEFAULTS: frozenset[str] = frozenset()
+
+
+def parse_broken(text: str) -> frozenset[str]:
+    """Return the names in a list with commas.
+
+    Raises:
+        ValueError: A name is unknown, or two exclude each other; one line for people.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in BREAKS:
+            raise ValueError(f"unknown break {name!r}; known: {', '.join(BREAKS)}")
+    groups: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        group = BREAKS[name].group
+        if group and group in groups:
+            raise ValueError(f"{groups[group]} and {name} exclude each other")
+        groups[group] = name
+    return frozenset(names)
+
+
+def in_force(broken: Iterable[str], intact: Iterable[str] = ()) -> frozenset[str]:
+    """Return the breaks in force: the defaults but for `intact`, and those that are named.
+
+    A named one takes the place of a default of its group.
+    """
+    named = frozenset(broken)
+    taken = {BREAKS[name].group for name in named} - {""}
+    kept = frozenset(name for name in DEFAULTS if BREAKS[name].group not in taken)
+    return (kept - frozenset(intact)) | named

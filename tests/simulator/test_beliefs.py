@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.simulator import beliefs
+from actors.simulator.beliefs import BREAKS, Break, in_force, parse_broken
+from tests.simulator.harness import QUIET, play, rehearsal
+
+CERTAINTIES = {"sure", "good", "weak"}
+
+
+def test_every_break_has_a_belief_a_certainty_and_an_effect() -> None:
+    for name, each in BREAKS.items():
+        assert name == name.lower()
+        assert each.belief, name
+        assert each.certainty in CERTAINTIES, name
+        assert each.effect, name
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", set()),
+        ("keyset_gone", {"keyset_gone"}),
+        (" keyset_gone , cursor_ignored,", {"keyset_gone", "cursor_ignored"}),
+    ],
+)
+def test_names_are_read_from_a_list_with_commas(text: str, names: set[str]) -> None:
+    assert parse_broken(text) == names
+
+
+def test_an_unknown_name_is_rejected_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="unknown break 'keyset'; known: gamma_list_gone, "):
+        parse_broken("gamma_list_gone,keyset")
+
+
+def test_two_of_one_group_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {name: Break("belief", "weak", "effect", group="answer") for name in ("one", "two")}
+    monkeypatch.setattr(beliefs, "BREAKS", many)
+    with pytest.raises(ValueError, match="one and two exclude each other"):
+        parse_broken("one,two")
+
+
+def test_a_default_gives_way_to_one_of_its_group_and_to_intact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = {name: Break("belief", "weak", "effect", group="answer") for name in ("one", "two")}
+    monkeypatch.setattr(beliefs, "BREAKS", {**many, "three": Break("belief", "weak", "effect")})
+    monkeypatch.setattr(beliefs, "DEFAULTS", frozenset({"one", "three"}))
+    assert in_force(()) == {"one", "three"}
+    assert in_force({"two"}) == {"two", "three"}
+    assert in_force((), intact={"one"}) == {"three"}
+    assert in_force({"one"}, intact={"one", "three"}) == {"one"}
+
+
+LISTING = "/gamma/markets/keyset?closed=false&limit=5"
+
+
+@pytest.mark.parametrize(
+    ("broken", "path", "status"),
+    [
+        ("gamma_list_gone", "/gamma/markets?closed=false", 404),
+        ("keyset_gone", LISTING, 404),
+        ("keyset_422", f"{LISTING}&order=createdAt", 422),
+        ("keyset_422", LISTING, 200),
+        ("keyset_gone", "/gamma/markets?closed=false", 200),
+        ("gamma_list_gone", LISTING, 200),
+    ],
+)
+def test_a_route_that_is_gone_is_gone_alone(
+    tmp_path: Path, broken: str, path: str, status: int
+) -> None:
+    async def scene() -> None:
+        async with (
+            rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as stage,
+            stage.session.get(f"http://127.0.0.1:{stage.port}{path}") as answer,
+        ):
+            assert answer.status == status
+
+    play(scene)
+
+
+@pytest.mark.parametrize("broken", ["", "cursor_ignored"])
+def test_an_ignored_cursor_brings_the_first_page_again(tmp_path: Path, broken: str) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as stage:
+            first = await stage.get(LISTING)
+            second = await stage.get(f"{LISTING}&after_cursor={first['next_cursor']}")
+        same = json.dumps(first["markets"][0]["id"]) == json.dumps(second["markets"][0]["id"])
+        assert same is bool(broken)
+
+    play(scene)
