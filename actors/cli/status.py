@@ -1,6 +1,6 @@
 """`tracker-status`: asks the status socket, prints the answer and returns an exit code.
 
-0 healthy; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
+0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
 The socket is all it needs: no database, no configuration file. `--schema` prints
 docs/reference/status.schema.json. It answers or gives up within two seconds, so it imports
 only what the command line needs: settings, tables and types take long to import.
@@ -30,6 +30,9 @@ WHOLE_S = 1.8
 """Seconds since the process started after which it gives up; the rest of two s is for its end."""
 LEAST_S = 0.2
 """Seconds that a question always has, however slow the start was; a healthy tracker needs less."""
+
+WELL = ("healthy", "attention")
+"""States in which nothing is at risk."""
 
 Document = dict[str, Any]
 
@@ -123,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tracker-status",
         description="Ask the running tracker how it is.",
-        epilog="Exit code: 0 healthy, 1 degraded, starting or stopping, 2 unreachable.",
+        epilog="Exit code: 0 healthy or attention, 1 degraded, starting or stopping,"
+        " 2 unreachable.",
         allow_abbrev=False,
     )
     form = parser.add_mutually_exclusive_group()
@@ -199,7 +203,7 @@ def _once(
         sys.stderr.write(f"tracker-status: {terminal_safe(str(exc))}\n")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
     sys.stdout.flush()
-    return EXIT_HEALTHY if document["state"] == "healthy" else EXIT_UNHEALTHY
+    return _code(document)
 
 
 def _watch(
@@ -212,7 +216,7 @@ def _watch(
         nonlocal code
         try:
             document = _first_answer(sockets)
-            code = int(document["state"] != "healthy")
+            code = _code(document)
             show(document)
         except (Unreachable, PayloadRejected) as exc:
             code = EXIT_UNREACHABLE
@@ -229,6 +233,10 @@ def _watch(
             wait(options.watch)
     except KeyboardInterrupt:
         return code
+
+
+def _code(document: Document) -> int:
+    return EXIT_HEALTHY if document["state"] in WELL else EXIT_UNHEALTHY
 
 
 def _display() -> Display:

@@ -16,7 +16,8 @@ from actors.model.connection import LISTENING
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
-_COLOURS = {"healthy": "green", "degraded": "red", "starting": "yellow", "stopping": "yellow"}
+_COLOURS = {"healthy": "green", "degraded": "red"}
+"""Of the states; the others are yellow."""
 
 
 def render(document: Mapping[str, Any]) -> RenderableType:
@@ -33,7 +34,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         facts.add_row(name, Text(terminal_safe(fact(health))))
         if name == "trades":
             facts.add_row("", Sparkline(health.trades.minutes))
-    head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'white')}")
+    head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'yellow')}")
     return Group(head, facts, *_connections(health.connections.each))
 
 

@@ -9,12 +9,16 @@ made from the types and docstrings of this module (`bin/tracker-status --schema`
 import inspect
 import json
 import re
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from actors.model.wall_time import instant
 
+Level = Literal["attention", "degraded"]
+"""How bad a reason is: a person should look today, or data or labels are at risk now."""
+ATTENTION: Final = "attention"
+DEGRADED: Final = "degraded"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LONGEST_REASON = 200
 """Characters of a reason in the document; longer ones are cut off."""
@@ -269,15 +273,18 @@ class Health(Part, frozen=True, kw_only=True):
     """The whole document.
 
     Attributes:
-        state: `healthy`, `degraded`, `starting` or `stopping`.
-        reasons: Why it is not healthy, one sentence each.
+        state: `healthy`, `attention` (something is odd and nothing is at risk), `degraded`
+            (data or labels are at risk), `starting` or `stopping`.
+        reasons: Why it is not healthy, one sentence each; those that degrade come first.
         codes: One stable word for each reason, in the same order (`health/rules.py`).
+        levels: How bad each of them is, in the same order.
         at: When this document was made.
     """
 
-    state: Literal["healthy", "degraded", "starting", "stopping"]
+    state: Literal["healthy", "attention", "degraded", "starting", "stopping"]
     reasons: tuple[str, ...]
     codes: tuple[str, ...]
+    levels: tuple[Level, ...]
     version: str
     host: str
     pid: int

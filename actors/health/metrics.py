@@ -19,13 +19,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from actors.errors import AddressTaken
-from actors.health.document import Connection, Health
+from actors.health.document import ATTENTION, DEGRADED, Connection, Health, Level
 
 # Loopback only: whoever reaches the port may read, without a password.
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
-STATES = ("healthy", "degraded", "starting", "stopping")
+STATES = ("healthy", "attention", "degraded", "starting", "stopping")
 DATABASE_STATES = ("live", "behind", "away", "stopped")
 Labels = Mapping[str, float]
 
@@ -121,6 +121,11 @@ def _labelled(numbers: Named | Each, label: str, values: Labels) -> Metric:
     return family
 
 
+def _codes(health: Health, level: Level) -> Labels:
+    found = zip(health.codes, health.levels, strict=True)
+    return {code: 1.0 for code, its in found if its == level}
+
+
 def _database_up(health: Health) -> float:
     return float(health.database.state != "away")
 
@@ -189,8 +194,10 @@ COUNTERS = (
 NAMED = (
     Named("state", "state", "1 for the present state.", "state",
           lambda h: {state: float(state == h.state) for state in STATES}),
-    Named("codes", "degraded", "1 for each reason (a stable word).", "code",
-          lambda h: dict.fromkeys(h.codes, 1.0)),
+    Named("codes", "degraded", "1 for each reason that degrades (a stable word).", "code",
+          lambda h: _codes(h, DEGRADED)),
+    Named("levels", "attention", "1 for each reason that only needs attention.", "code",
+          lambda h: _codes(h, ATTENTION)),
     Named("database.state", "database_state", "1 for the present state.", "state",
           lambda h: {state: float(state == h.database.state) for state in DATABASE_STATES}),
     Named("resolutions.pending", "resolutions_pending", "Markets without outcome.", "reason",

@@ -1,11 +1,35 @@
-"""The rules that degrade health: each reads the status document alone."""
+"""The rules that judge health: each reads the status document alone.
+
+A rule has a level. `degraded`: data or labels are at risk now; someone is woken. `attention`:
+nothing is at risk yet; a person should look, today.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from actors.health.document import Health, Limits
+from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits
 
-Rule = Callable[[Health, Limits], str]
-"""Returns the reason as one sentence, or an empty text when all is well."""
+
+class Rule(NamedTuple):
+    """One rule.
+
+    Attributes:
+        code: The stable word of its reason.
+        level: How bad it is when the reason holds.
+        judge: Returns the reason as one sentence, or an empty text when all is well.
+    """
+
+    code: str
+    level: Level
+    judge: Callable[[Health, Limits], str]
+
+
+class Reason(NamedTuple):
+    """A rule that found something wrong, and its sentence."""
+
+    code: str
+    level: Level
+    text: str
 
 
 def _database_away(health: Health, _: Limits) -> str:
@@ -110,29 +134,30 @@ def _unbalanced(health: Health, _: Limits) -> str:
     )
 
 
-RULES: tuple[tuple[str, Rule], ...] = (
-    ("database_away", _database_away),
-    ("poison", _poison),
-    ("database_behind", _writer_late),
-    ("nothing_to_watch", _nothing_to_watch),
-    ("no_connection_live", _none_live),
-    ("connections_down", _some_down),
-    ("exchange_silent", _exchange_silent),
-    ("tokens_unconfirmed", _unconfirmed),
-    ("journal_full", _journal_full),
-    ("journal_filling", _journal_filling),
-    ("disk_low", _disk_low),
-    ("source_failing", _source_failing),
-    ("catalog_failing", _catalog_failing),
-    ("restart_loop", _restart_loop),
-    ("protocol_drift", _drift),
-    ("resolution_conflicts", _conflicts),
-    ("accounting_unbalanced", _unbalanced),
+RULES: tuple[Rule, ...] = (
+    Rule("database_away", DEGRADED, _database_away),
+    Rule("poison", DEGRADED, _poison),
+    Rule("database_behind", ATTENTION, _writer_late),
+    Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
+    Rule("no_connection_live", DEGRADED, _none_live),
+    Rule("connections_down", DEGRADED, _some_down),
+    Rule("exchange_silent", DEGRADED, _exchange_silent),
+    Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),
+    Rule("journal_full", DEGRADED, _journal_full),
+    Rule("journal_filling", DEGRADED, _journal_filling),
+    Rule("disk_low", DEGRADED, _disk_low),
+    Rule("source_failing", ATTENTION, _source_failing),
+    Rule("catalog_failing", DEGRADED, _catalog_failing),
+    Rule("restart_loop", DEGRADED, _restart_loop),
+    Rule("protocol_drift", ATTENTION, _drift),
+    Rule("resolution_conflicts", DEGRADED, _conflicts),
+    Rule("accounting_unbalanced", DEGRADED, _unbalanced),
 )
-"""(code, rule): each rule that returns a reason degrades health."""
+"""In the order of the runbook."""
 
 
-def reasons(health: Health, limits: Limits) -> tuple[tuple[str, str], ...]:
-    """Return (code, sentence) for all that is wrong, in the order of the table."""
-    found = ((code, rule(health, limits)) for code, rule in RULES)
-    return tuple((code, text) for code, text in found if text)
+def reasons(health: Health, limits: Limits) -> tuple[Reason, ...]:
+    """Return all that is wrong: what degrades health first, else in the order of the table."""
+    judged = (Reason(code, level, judge(health, limits)) for code, level, judge in RULES)
+    found = [reason for reason in judged if reason.text]
+    return tuple(sorted(found, key=lambda reason: reason.level != DEGRADED))

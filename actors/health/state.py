@@ -18,6 +18,8 @@ from actors.health.counters import (
     Windows,
 )
 from actors.health.document import (
+    ATTENTION,
+    DEGRADED,
     LONGEST_REASON,
     Assets,
     Catalog,
@@ -227,6 +229,7 @@ class HealthState:
                 state="healthy",
                 reasons=(),
                 codes=(),
+                levels=(),
                 version=version,
                 host=host,
                 pid=pid,
@@ -267,8 +270,14 @@ class HealthState:
         wrong = rules.reasons(health, self._limits)
         if not wrong:
             return health
-        codes, texts = zip(*wrong, strict=True)
-        return msgspec.structs.replace(health, state="degraded", reasons=texts, codes=codes)
+        codes, levels, texts = zip(*wrong, strict=True)
+        return msgspec.structs.replace(
+            health,
+            state=DEGRADED if DEGRADED in levels else ATTENTION,
+            reasons=texts,
+            codes=codes,
+            levels=levels,
+        )
 
     def _covered_once(self, assets: Assets) -> bool:
         """Return whether 90 % of the tokens have been covered at one time since the start.

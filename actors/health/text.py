@@ -18,8 +18,14 @@ def terminal_safe(text: str) -> str:
 
 
 def state_line(health: "Health") -> str:
-    """Return the state and its reasons."""
-    reasons = "; ".join(health.reasons)
+    """Return the state and its reasons; what only needs attention is marked in a worse state."""
+    # While it starts or stops, reasons have no level.
+    known = len(health.levels) == len(health.reasons)
+    levels = health.levels if known else (health.state,) * len(health.reasons)
+    reasons = "; ".join(
+        text if level == health.state else f"{level}: {text}"
+        for text, level in zip(health.reasons, levels, strict=True)
+    )
     return terminal_safe(f"{health.state}: {reasons}" if reasons else health.state)
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from actors.cli import status
 from actors.cli.status_table import render
+from actors.health import rules
 from actors.health.state import HealthState
 from tests.health.health_samples import (
     START,
@@ -171,9 +172,15 @@ def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
     for code, spoil in SPOILS.items():
         with_trouble = busy()
         spoil(with_trouble)
-        add(f"degraded-{code}", with_trouble)
+        add(named(code), with_trouble)
     found["unreachable"] = ((), Text(unreachable()))
     return found
+
+
+def named(code: str) -> str:
+    """Return the name of the screen of a reason: its level and its code."""
+    (level,) = (rule.level for rule in rules.RULES if rule.code == code)
+    return f"{level}-{code}"
 
 
 def unreachable() -> str:
@@ -210,6 +217,8 @@ def picture(name: str, shown: RenderableType) -> str:
 def main() -> int:
     """Write all of them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.iterdir():
+        old.unlink()
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, (_, shown) in screens().items():
         (FOLDER / f"{name}.txt").write_text(text(shown))

@@ -57,6 +57,22 @@ def test_a_degraded_tracker_gives_1_and_its_reason(
     assert "reset" in out
 
 
+def test_a_tracker_that_only_needs_attention_gives_0_and_its_reason(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = {"state": "attention", "reasons": ["odd"], "codes": ["x"], "levels": ["attention"]}
+    environ = serve(health() | odd)
+    assert status.main([], environ=environ) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "attention: odd"
+    assert status.main(["--field", "levels.0"], environ=environ) == 0
+    assert capsys.readouterr().out == "attention\n"
+
+    def wait(_: float) -> None:
+        raise KeyboardInterrupt
+
+    assert status.main(["--watch", "--json"], environ=environ, wait=wait) == 0
+
+
 def test_a_missing_tracker_gives_2_and_one_line_with_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -197,7 +197,13 @@ def test_the_fields_of_batches_written_are_those_that_are_gathered() -> None:
 def test_every_reason_code_has_its_entry_in_the_runbook_in_order() -> None:
     headings = re.findall(r"^### `(\w+)`$", section(RUNBOOK, "Runbook"), re.MULTILINE)
 
-    assert headings == [code for code, _ in rules.RULES]
+    assert headings == [rule.code for rule in rules.RULES]
+
+
+def test_the_runbook_says_the_level_of_each_reason() -> None:
+    told = re.findall(r"^### `(\w+)`\n\n\*(\w+)\.\* ", section(RUNBOOK, "Runbook"), re.MULTILINE)
+
+    assert told == [(rule.code, rule.level) for rule in rules.RULES]
 
 
 def test_no_entry_of_the_runbook_is_empty() -> None:

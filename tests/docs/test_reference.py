@@ -72,7 +72,7 @@ def _each(inner: dict[str, Any], entry: str, whole: str, what: str) -> Iterator[
     if "$ref" in inner:
         yield from leaves(inner, entry)
     else:
-        yield whole, f"{what} {PLAIN[inner['type']]}"
+        yield whole, f"{what} {'text' if 'enum' in inner else PLAIN[inner['type']]}"
 
 
 FIELDS = dict(leaves(SCHEMA))

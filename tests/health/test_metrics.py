@@ -22,7 +22,7 @@ PROMTOOL = shutil.which("promtool")
 
 # Fields without a number of their own, and where else they are found.
 ELSEWHERE = {
-    "reasons": "sentences; tracker_degraded has their codes",
+    "reasons": "sentences; tracker_degraded and tracker_attention have their codes",
     "version": "tracker_info", "host": "tracker_info", "pid": "tracker_info",
     "database.server": "tracker_info",
     "trades.last_minute": "increase(tracker_trades_stored_total[1m])",
@@ -122,6 +122,22 @@ def test_times_of_day_are_seconds_since_1970_and_true_is_one() -> None:
     assert float(found["tracker_journal_full"]) == 0
     assert float(found['tracker_child_restarts_total{child="catalog"}']) == 3
     assert found['tracker_resolutions_pending{reason="not closed"}'] == "7.0"
+
+
+def test_reasons_stand_under_the_metric_of_their_level() -> None:
+    health = well()
+    health.connection_reported(connection(unknown_total=2), at=START + 5)
+    health.resolution_reported(outcomes(conflicts_total=1), at=START + 5)
+    said = text(document(health, START + 6))
+    assert re.findall(r"^tracker_degraded\S+ \S+$", said, re.MULTILINE) == [
+        'tracker_degraded{code="resolution_conflicts"} 1.0'
+    ]
+    assert re.findall(r"^tracker_attention\S+ \S+$", said, re.MULTILINE) == [
+        'tracker_attention{code="protocol_drift"} 1.0'
+    ]
+    odd = well()
+    odd.connection_reported(connection(unknown_total=2), at=START + 5)
+    assert 'tracker_state{state="attention"} 1.0' in text(document(odd, START + 6))
 
 
 def test_an_unknown_value_has_no_metric() -> None:

@@ -46,11 +46,12 @@ def _drop(health: HealthState, *children: str) -> None:
         ("accounting_unbalanced", lambda h: sample(h, weight_appended=-1)),
     ],
 )
-def test_each_of_these_degrades_health_at_once(code: str, spoil: Any) -> None:
+def test_each_of_these_shows_at_once(code: str, spoil: Any) -> None:
     health = well()
     spoil(health)
     said = document(health, START + 6)
-    assert (said.state, said.codes) == ("degraded", (code,))
+    (level,) = (rule.level for rule in rules.RULES if rule.code == code)
+    assert (said.state, said.codes, said.levels) == (level, (code,), (level,))
 
 
 def test_connections_count_as_down_only_after_a_minute() -> None:
@@ -111,4 +112,4 @@ def test_silence_of_most_connections_together_is_not_taken_for_lost_connections(
 
 
 def test_every_rule_has_a_code_of_its_own() -> None:
-    assert len({code for code, _ in rules.RULES}) == len(rules.RULES)
+    assert len({rule.code for rule in rules.RULES}) == len(rules.RULES)

@@ -66,11 +66,31 @@ def test_a_started_tracker_that_loses_its_database_is_degraded_at_once_with_the_
     assert document(health, START + 23).state == "healthy"
 
 
+def test_what_only_needs_attention_does_not_degrade() -> None:
+    health = well()
+    health.connection_reported(connection(unknown_total=2), at=START + 5)
+    said = document(health, START + 6)
+    assert (said.state, said.codes, said.levels) == (
+        "attention", ("protocol_drift",), ("attention",),
+    )  # fmt: skip
+
+
+def test_what_degrades_comes_before_what_needs_attention() -> None:
+    health = well()
+    health.connection_reported(connection(unknown_total=2), at=START + 5)
+    health.resolution_reported(outcomes(conflicts_total=1), at=START + 5)
+    said = document(health, START + 6)
+    assert said.state == "degraded"
+    assert said.codes == ("resolution_conflicts", "protocol_drift")
+    assert said.levels == ("degraded", "attention")
+    assert len(said.reasons) == 2
+
+
 def test_the_document_is_json_with_stable_names() -> None:
     said = msgspec.json.decode(msgspec.json.encode(document(well(), START + 2)))
     assert list(said) == [
-        "state", "reasons", "codes", "version", "host", "pid", "at", "started_at", "uptime_s",
-        "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
+        "state", "reasons", "codes", "levels", "version", "host", "pid", "at", "started_at",
+        "uptime_s", "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
         "database", "resolutions", "catalog", "restarts", "accounting", "drift",
     ]  # fmt: skip
     assert said["connections"]["list"][0]["id"] == "a-0001"

@@ -21,6 +21,16 @@ def test_what_is_wrong_comes_first_and_cannot_drive_the_terminal() -> None:
     assert headline(wrong).startswith(f"{state_line(wrong)} | ")
 
 
+def test_what_only_needs_attention_is_marked_in_a_worse_state() -> None:
+    found = document(well(), START + 2)
+    shown = {"reasons": ("red", "odd"), "codes": ("a", "b"), "levels": ("degraded", "attention")}
+    both = msgspec.structs.replace(found, state="degraded", **shown)
+    assert state_line(both) == "degraded: red; attention: odd"
+    odd = {"reasons": ("odd",), "codes": ("b",), "levels": ("attention",)}
+    alone = msgspec.structs.replace(found, state="attention", **odd)
+    assert state_line(alone) == "attention: odd"
+
+
 def test_line_ends_and_colours_are_replaced() -> None:
     assert terminal_safe("a\nb\u202ec\ud800\x1b[31m") == "a?b?c??[31m"
 
