@@ -33,6 +33,7 @@ class FakeSocket:
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
         self.stalled_since = 0.0
+        self.unfinished_bytes = 0
         self.bytes_total = 0
         self.frames_total = 0
 

@@ -20,7 +20,7 @@ from actors.errors import FeedLost, JournalFull
 from actors.feed.coverage import PendingRelease, PendingReleases
 from actors.feed.epoch import Epoch, open_epoch
 from actors.feed.ingest import Ingest, portions
-from actors.feed.liveness import Liveness, MissedTokenCounter, close_reason
+from actors.feed.liveness import Liveness, MissedTokenCounter, close_reason, is_receiving
 from actors.feed.ports import Dialler, FeedSocket
 from actors.feed.report import ConnectionStats
 from actors.feed.subscription import Subscription
@@ -313,7 +313,9 @@ class ConnectionActor(BaseActor):
         # While the whole exchange is silent no answer can be expected: nothing is sent again, and
         # no missing answer is held against this connection.
         if not silent:
-            self._subscription.resubscribe(tick.now)
+            # The books that are awaited may be in the frame that is arriving.
+            if not is_receiving(socket):
+                self._subscription.resubscribe(tick.now)
             if self._subscription.can_probe and self._liveness.probe_due(tick.now, socket):
                 self._subscription.probe(tick.now)
         return None

@@ -19,8 +19,10 @@ import msgspec
 
 from actors.feed.coverage import CoverageBook
 from actors.feed.ports import FeedSocket
-from actors.model.connection import ALL_RESOLVED
+from actors.model.connection import ALL_RESOLVED, STALLED
 from actors.model.trade import TokenId
+
+_LARGE_BYTES: Final = 16 << 10
 
 
 class Liveness:
@@ -30,7 +32,7 @@ class Liveness:
         silence_s: How long data may stay away. A connection without a canary that only
             receives announcements of new markets needs longer than one with trades.
         transport_s: How long every byte may stay away, answers to PING included.
-        stall_s: How long one frame may take.
+        stall_s: How long a frame that has begun may make no progress.
         books_s: How long the first `book` may take, when tokens were subscribed.
         ping_s: How often PING is due.
         answer_s: How long before the end of `silence_s` it probes; half of it at most.
@@ -142,17 +144,23 @@ class Liveness:
         if since is None:
             return None
         if socket.stalled_since and now - socket.stalled_since >= self._stall_s:
-            return "stalled_frame"
+            return STALLED
         if now - max(socket.last_byte_at, since) >= self._transport_s:
             return "dead_transport"
         no_book_yet = coverage.requested_count > 0 and coverage.books_total == 0
-        if no_book_yet and now - since >= self._books_s:
+        if no_book_yet and now - since >= self._books_s and not is_receiving(socket):
             return "no_books"
         silent = now - max(socket.last_data_at, since) >= self._silence_s
         # Never before the probe had time to be answered: after a late Tick it was sent late.
         if silent and now - self._probed_at >= self._answer_s / 2:
-            return "frozen"
+            # A frame that goes on but too slowly to count as data.
+            return STALLED if socket.stalled_since else "frozen"
         return None
+
+
+def is_receiving(socket: FeedSocket) -> bool:
+    """Return whether a large frame is arriving, such as the books of many tokens."""
+    return socket.unfinished_bytes > _LARGE_BYTES
 
 
 class MissedTokenCounter:

@@ -17,11 +17,15 @@ class FeedSocket(Protocol):
 
     @property
     def last_data_at(self) -> float:
-        """Return when the last data frame arrived, handed on or skipped."""
+        """Return when the last data frame, handed on or skipped, or a large part of one arrived."""
 
     @property
     def stalled_since(self) -> float:
-        """Return since when a frame has been incomplete."""
+        """Return since when an incomplete frame has made no progress."""
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """Return how much of an incomplete frame has arrived; 0 when there is none."""
 
     @property
     def bytes_total(self) -> int:

@@ -64,7 +64,7 @@ class Subscription:
         tokens = (*self._spec.tokens, *self._canary)
         # The initial form is allowed once on a socket: a second one is answered INVALID OPERATION.
         # Without tokens it is accepted when it asks for custom features (both reported).
-        head, *rest = list(chunks(tokens, channel.TOKENS_AT_ONCE)) or [()]
+        head, *rest = list(chunks(tokens, self._spec.tokens_at_once)) or [()]
         socket.send_text(channel.first_subscription(head, custom=self._spec.lifecycle))
         for chunk in rest:
             self._send_subscribe(chunk)
@@ -81,7 +81,7 @@ class Subscription:
     def drop(self, tokens: tuple[TokenId, ...]) -> None:
         """Unsubscribe tokens; the exchange sends no answer."""
         if self._socket is not None:
-            for chunk in chunks(tokens, channel.TOKENS_AT_ONCE):
+            for chunk in chunks(tokens, self._spec.tokens_at_once):
                 self._socket.send_text(channel.unsubscription(chunk))
 
     def renew(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -121,5 +121,5 @@ class Subscription:
 
     def _send_subscribe(self, tokens: tuple[TokenId, ...]) -> None:
         if self._socket is not None:
-            for chunk in chunks(tokens, channel.TOKENS_AT_ONCE):
+            for chunk in chunks(tokens, self._spec.tokens_at_once):
                 self._socket.send_text(channel.subscription(chunk, custom=self._spec.lifecycle))

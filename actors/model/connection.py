@@ -8,6 +8,10 @@ import msgspec
 
 from actors.model.trade import TokenId
 
+# Messages of 200 KB (2,600 ids) made the server drop the connection (reported 2026-04).
+TOKENS_AT_ONCE: Final = 100
+"""The most tokens of one subscription message, as long as their books arrive."""
+
 
 class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The task of one connection, as the plan stands when the connection is started.
@@ -20,6 +24,8 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
         canary: Tokens that it subscribes to only so that silence means something; another
             connection records their trades.
         lifecycle: Whether it receives new markets and resolutions of all markets.
+        tokens_at_once: The most tokens of one subscription message. Their books come in one
+            frame, which a slow network takes long to bring.
     """
 
     name: str
@@ -27,6 +33,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[TokenId, ...] = ()
     canary: tuple[TokenId, ...] = ()
     lifecycle: bool = False
+    tokens_at_once: int = TOKENS_AT_ONCE
 
 
 def slot_of(connection: str) -> str:
@@ -54,10 +61,13 @@ class GapCause(StrEnum):
     CLOCK_STEP = "clock_step"
 
 
+STALLED: Final = "stalled_frame"
+"""The reason of an end when a frame began to arrive and did not end."""
+
 _CAUSES: Final[Mapping[str, GapCause]] = {
     **{cause.value: cause for cause in GapCause},
     "dead_transport": GapCause.DISCONNECTED,
-    "stalled_frame": GapCause.FROZEN,
+    STALLED: GapCause.FROZEN,
     "no_books": GapCause.NEVER_CONFIRMED,
     "stopped": GapCause.PROCESS_DOWN,
 }

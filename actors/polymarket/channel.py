@@ -38,9 +38,6 @@ from actors.polymarket.events import (
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""
-# Messages of 200 KB (2,600 ids) made the server drop the connection (reported 2026-04).
-TOKENS_AT_ONCE: Final = 100
-"""Most tokens of one subscription message."""
 
 _CONTROL_BYTES: Final = 200
 # A frame of 16 MiB may hold millions of elements, and each could become a rejection.

@@ -26,7 +26,13 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model import facts
-from actors.model.connection import ALL_RESOLVED, ConnectionSpec, slot_of
+from actors.model.connection import (
+    ALL_RESOLVED,
+    STALLED,
+    TOKENS_AT_ONCE,
+    ConnectionSpec,
+    slot_of,
+)
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity
@@ -40,6 +46,8 @@ log = logging.getLogger(__name__)
 # Each of them doubles the traffic of its slot for a while.
 MAX_HANDOVERS: Final = 8
 """Handovers at the same time."""
+MIN_TOKENS_AT_ONCE: Final = 5
+"""The fewest tokens of one subscription message, however slowly books arrive."""
 COMPACT_S: Final = 60.0
 """Time between two slots that are emptied because the others can take their markets."""
 LIFECYCLE: Final = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
@@ -87,6 +95,8 @@ class FeedConnections:
         self._spec = spec
         self._sharing = sharing
         self._handovers: dict[str, Handover] = {}
+        # By slot: fewer than usual, after a frame with the books of so many did not arrive.
+        self._tokens_at_once: dict[str, int] = {}
         self._replacing: set[str] = set()
 
     # ----------------------------------------------------------------- slots
@@ -118,6 +128,7 @@ class FeedConnections:
     def close_slot(self, slot: str) -> None:
         """Retire the connections of a slot, once they have listened to the end of their tokens."""
         handover = self._handovers.pop(slot)
+        self._tokens_at_once.pop(slot, None)
         self._replacing.discard(slot)
         for connection in handover.connections:
             self._retire(connection, "released")
@@ -158,11 +169,18 @@ class FeedConnections:
                 misses_trades=report.misses_trades,
             )
 
-    def ended(self, connection: str) -> None:
-        """Take the end of an incarnation of a connection."""
+    def ended(self, connection: str, reason: str) -> None:
+        """Take the end of an incarnation of a connection.
+
+        After a frame that did not arrive the slot asks for smaller ones: half as many tokens.
+        """
         handover = self._handover_of(connection)
-        if handover is not None:
-            handover.ended(connection)
+        if handover is None:
+            return
+        handover.ended(connection)
+        if reason == STALLED:
+            before = self._tokens_at_once.get(handover.slot, TOKENS_AT_ONCE)
+            self._tokens_at_once[handover.slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
 
     # ------------------------------------------------------------- handovers
 
@@ -203,7 +221,11 @@ class FeedConnections:
             self._replacing.discard(handover.slot)
 
     def _add(self, handover: Handover, connection: str, time: Tick) -> None:
-        self.add(connection, handover.feed, lambda: self._spec(handover.slot, connection), time)
+        self.add(connection, handover.feed, lambda: self._spec_of(handover.slot, connection), time)
+
+    def _spec_of(self, slot: str, connection: str) -> ConnectionSpec:
+        at_once = self._tokens_at_once.get(slot, TOKENS_AT_ONCE)
+        return msgspec.structs.replace(self._spec(slot, connection), tokens_at_once=at_once)
 
     def _retire(self, connection: str, reason: str) -> None:
         self._children.retire(connection, Retire(reason=reason))

@@ -105,7 +105,7 @@ class ConnectionMonitor:
         """Take the end of a connection; one that was overloaded loses its busiest market."""
         connection = death.child.spec.id
         self._silence.ended(connection)
-        self._connections.ended(connection)
+        self._connections.ended(connection, death.reason)
         busiest = self._activity.busiest(connection)
         if death.reason == SLOW_CONSUMER and busiest is not None:
             self._executor.split(slot_of(connection), busiest, time)

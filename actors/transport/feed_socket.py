@@ -22,6 +22,12 @@ UNSENT_BYTES = 1 << 20
 SAMPLE_S = 0.5
 """The age at which a sample is replaced by the next skipped message."""
 
+PROGRESS_BYTES = 1 << 10
+"""So many new bytes of an unfinished message are progress. Fewer in 10 s are as good as none."""
+
+DATA_BYTES = 64 << 10
+"""So many new bytes of an unfinished message count as data, as a whole message does."""
+
 OnFrames = Callable[[int, tuple[bytes, ...]], None]
 OnEnd = Callable[[str, str], None]
 
@@ -111,9 +117,11 @@ class ReactorSocket:
         skimmer: Walks the frames of this connection.
         last_byte_at: When the last byte arrived (monotonic seconds; the time of adoption before).
         last_data_at: When the last message arrived that was more than a short control text such
-            as PONG, handed on or skipped (monotonic seconds; 0.0: none yet).
-        stalled_since: Since when one frame, or message in fragments, has been incomplete
-            (monotonic seconds; 0.0: none is).
+            as PONG, handed on or skipped, or a large part of one (monotonic seconds; 0.0: none
+            yet).
+        stalled_since: Since when a frame, or message in fragments, that is incomplete has made no
+            progress (monotonic seconds; 0.0: none is incomplete).
+        unfinished_bytes: How much of it has arrived; 0 when none is incomplete.
         paused: Whether it is read no further until its owner has handled enough.
         handed_bytes: Bytes of all messages handed on. Written by the reactor's thread.
         handled_bytes: Bytes of all messages handled. Written by the owner's thread.
@@ -121,8 +129,10 @@ class ReactorSocket:
 
     __slots__ = (
         "_commands",
+        "_data_bytes",
         "_leaving",
         "_lock",
+        "_progress_bytes",
         "_sample",
         "_sampled_at",
         "_unsent",
@@ -144,6 +154,7 @@ class ReactorSocket:
         "sock",
         "stalled_since",
         "tls",
+        "unfinished_bytes",
         "write_blocked",
         "write_failed",
     )
@@ -173,6 +184,9 @@ class ReactorSocket:
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
         self.stalled_since = 0.0
+        self.unfinished_bytes = 0
+        # Of the unfinished message, when it last made progress, and when it last counted as data.
+        self._progress_bytes = self._data_bytes = 0
         # What follows belongs to the reactor's thread.
         self.sock = opened.sock
         self.tls = opened.sock if isinstance(opened.sock, TlsSocket) else None
@@ -311,17 +325,33 @@ class ReactorSocket:
         self.last_byte_at = now
         if skimmer.data_total != data:
             self.last_data_at = now
-        # Within a message in fragments only its end counts as progress. Control frames may come
-        # between the fragments (RFC 6455 5.4), and fragments can go on for ever.
         if not skimmer.frame_in_progress:
             self.stalled_since = 0.0
-        elif (
-            not self.stalled_since
-            or messages != skimmer.messages_total + skimmer.skipped_total
-            or (frames != skimmer.frames_total and not skimmer.in_fragments)
-        ):
-            self.stalled_since = now
+            self.unfinished_bytes = 0
+        else:
+            # Another one than before the read? Control frames may come between the fragments of
+            # the same message (RFC 6455 5.4).
+            another = (
+                not self.stalled_since
+                or messages != skimmer.messages_total + skimmer.skipped_total
+                or (frames != skimmer.frames_total and not skimmer.in_fragments)
+            )
+            self._note_unfinished(skimmer.unfinished_bytes, now, another=another)
         return skim
+
+    def _note_unfinished(self, size: int, now: float, *, another: bool) -> None:
+        # A large message may arrive slowly and must be read to its end: bytes are progress. But
+        # not every single byte, or a server that sends one a second would never end.
+        if another:
+            self.stalled_since = now
+            self._progress_bytes = self._data_bytes = size
+        elif size - self._progress_bytes >= PROGRESS_BYTES:
+            self.stalled_since = now
+            self._progress_bytes = size
+        if size - self._data_bytes >= DATA_BYTES:
+            self.last_data_at = now
+            self._data_bytes = size
+        self.unfinished_bytes = size
 
     def answer(self, frame: bytes) -> None:
         """Add a frame of the reactor's own to what waits to be sent."""

@@ -75,6 +75,11 @@ class FrameParser:
         self.violation: str | None = None
         self._update_state()
 
+    @property
+    def collected_bytes(self) -> int:
+        """Return how many bytes of an unfinished long frame or message in fragments are here."""
+        return len(self._long or b"") + len(self._fragments or b"")
+
     def continue_long_frame(self, buffer: bytearray, start: int, end: int) -> int:
         """Take the bytes that a long frame misses; return where the bytes after it begin."""
         long = self._long

@@ -240,6 +240,13 @@ class FrameSkimmer:
         return self.held > 0 or self._parser.missing_bytes > 0 or self._parser.in_fragments
 
     @property
+    def unfinished_bytes(self) -> int:
+        """Return how many bytes of that frame or message have arrived. In the owner's thread."""
+        # A control frame is no part of the message between whose fragments it comes.
+        is_control = bool(self._tail) and self._tail[0] & 0x08
+        return self._parser.collected_bytes + (0 if is_control else self.held)
+
+    @property
     def in_fragments(self) -> bool:
         """Return whether a message in fragments has begun and not ended."""
         return self._parser.in_fragments

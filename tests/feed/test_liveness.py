@@ -81,6 +81,20 @@ def test_a_frame_that_drips_is_stalled_although_bytes_arrive() -> None:
     )
 
 
+def test_no_book_is_missed_while_a_large_frame_arrives() -> None:
+    socket = Seen(byte=1e9, data=1e9, stalled=129.0)
+    socket.unfinished_bytes = 100_000
+    assert judge(subscribed(), 135.0, socket, confirmed(books=0)) is None
+    socket.unfinished_bytes = 100
+    assert judge(subscribed(), 135.0, socket, confirmed(books=0)) == "no_books"
+
+
+def test_a_frame_that_is_too_slow_to_count_as_data_is_stalled_not_frozen() -> None:
+    socket = Seen(byte=1e9, data=100.0, stalled=159.0)
+    assert judge(subscribed(), 159.9, socket) is None
+    assert judge(subscribed(), 160.0, socket) == "stalled_frame"
+
+
 def test_a_subscription_without_any_book_ends_the_connection() -> None:
     socket = Seen(byte=1e9, data=1e9)
     assert judge(subscribed(), 129.9, socket, confirmed(books=0)) is None

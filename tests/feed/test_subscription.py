@@ -42,6 +42,26 @@ def ended(harness: ConnectionHarness) -> str:
     return found[-1].reason if found else ""
 
 
+def test_a_subscription_message_has_no_more_tokens_than_the_spec_allows() -> None:
+    spec = ConnectionSpec(name="a-0001", feed=0, tokens=(YES, NO), tokens_at_once=1)
+    harness = ConnectionHarness(spec).connect()
+
+    assert [tokens for _, tokens in sent_tokens(harness.socket)] == [[YES], [NO]]
+
+
+def test_nothing_is_subscribed_again_while_a_large_frame_arrives() -> None:
+    harness = ConnectionHarness(ALONE).connect()
+    harness.hear(a_book(YES))
+    harness.socket.unfinished_bytes = 100_000
+    for _ in range(60):
+        harness.tick()
+        harness.socket.last_data_at = harness.socket.last_byte_at = harness.now
+    assert asked_since(harness, 1) == []
+    harness.socket.unfinished_bytes = 0
+    harness.tick()
+    assert asked_since(harness, 1) == [("unsubscribe", [NO]), ("subscribe", [NO])]
+
+
 # ----------------------------------------------------------------- unconfirmed
 
 

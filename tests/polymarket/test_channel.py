@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.model.chunks import chunks
+from actors.model.connection import TOKENS_AT_ONCE
 from actors.model.trade import Rejection, TokenId
 from actors.polymarket import channel
 from actors.polymarket.channel import Decoded
@@ -64,10 +65,10 @@ def test_later_messages_are_operations() -> None:
 
 def test_messages_name_at_most_a_hundred_tokens_and_none_is_left_out() -> None:
     tokens = [TokenId(str(n)) for n in range(201)]
-    parts = list(chunks(tokens, channel.TOKENS_AT_ONCE))
+    parts = list(chunks(tokens, TOKENS_AT_ONCE))
     assert [len(part) for part in parts] == [100, 100, 1]
     assert [token for part in parts for token in part] == tokens
-    assert list(chunks([], channel.TOKENS_AT_ONCE)) == []
+    assert list(chunks([], TOKENS_AT_ONCE)) == []
 
 
 # -------------------------------------------------------------------- frames

@@ -257,3 +257,17 @@ def test_after_any_changes_and_deaths_connections_listen_to_what_is_planned(
         token for number in wanted for token in market(number).token_ids
     )
     assert harness.fatal == []
+
+
+def test_after_a_frame_that_did_not_arrive_smaller_ones_are_asked_for() -> None:
+    harness = SupervisorHarness(redundancy=2).begin(1)
+    for _ in range(6):
+        harness.end(SLOT, "stalled_frame")
+        harness.ticks(70)
+    harness.end(SLOT, "reset")
+    harness.ticks(70)
+    sizes = [spec.tokens_at_once for spec in harness.specs if spec.name == SLOT]
+    others = {spec.tokens_at_once for spec in harness.specs if spec.name != SLOT}
+
+    assert sizes == [100, 50, 25, 12, 6, 5, 5, 5]
+    assert others == {100}

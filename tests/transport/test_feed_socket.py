@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.transport.feed_socket import SAMPLE_S, UNSENT_BYTES, CommandQueue, ReactorSocket, Verb
+from actors.transport.feed_socket import (
+    DATA_BYTES,
+    PROGRESS_BYTES,
+    SAMPLE_S,
+    UNSENT_BYTES,
+    CommandQueue,
+    ReactorSocket,
+    Verb,
+)
 from actors.transport.handshake import OpenWebSocket
 from actors.transport.skimmer import FrameSkimmer
 from tests.transport.loopback import frame
@@ -59,7 +67,52 @@ def test_skipped_book_noise_is_data_and_short_control_text_is_not(pair: Pair) ->
     assert (pair.connection.frames_total, pair.connection.bytes_total) == (3, 8 + len(frame(NOISE)))
 
 
-def test_a_frame_that_arrives_slowly_has_been_stalled_since_its_first_byte(pair: Pair) -> None:
+def test_a_large_frame_that_arrives_slowly_makes_progress_to_its_end(pair: Pair) -> None:
+    whole, step, now, stalled = frame(b"x" * 600_000), 40_000, 0.0, []
+    for at in range(0, len(whole), step):
+        now += 1.0
+        stalled.append(now - pair.receive(whole[at : at + step], now).stalled_since)
+    assert max(stalled[:-1]) == 0.0
+    assert (pair.connection.stalled_since, pair.connection.unfinished_bytes) == (0.0, 0)
+    assert pair.connection.frames_total == 1
+
+
+def test_a_large_frame_that_arrives_counts_as_data_and_a_few_bytes_of_it_do_not(
+    pair: Pair,
+) -> None:
+    whole = frame(b"x" * 600_000)
+    assert pair.receive(whole[:100], 1.0).last_data_at == 0.0
+    assert pair.receive(whole[100:DATA_BYTES], 2.0).last_data_at == 0.0
+    assert pair.receive(whole[DATA_BYTES : DATA_BYTES + 110], 3.0).last_data_at == 3.0
+    assert pair.receive(whole[DATA_BYTES + 110 : DATA_BYTES + 120], 4.0).last_data_at == 3.0
+
+
+@pytest.mark.parametrize("first", [0x81, 0x01])
+def test_a_frame_without_new_bytes_is_stalled_since_the_last_of_them(
+    pair: Pair, first: int
+) -> None:
+    whole = frame(b"x" * 600_000, first=first)
+    assert pair.receive(whole[:100_000], 1.0).stalled_since == 1.0
+    assert pair.receive(whole[100_000:150_000], 20.0).stalled_since == 20.0
+    assert pair.receive(whole[150_000:150_001], 25.0).stalled_since == 20.0
+    assert pair.receive(whole[150_001 : 150_000 + PROGRESS_BYTES], 30.0).stalled_since == 30.0
+
+
+def test_a_ping_between_fragments_is_no_progress_and_a_large_fragment_is(pair: Pair) -> None:
+    pair.receive(frame(b"a" * 5000, first=0x01), 1.0)
+    ping = frame(b"p" * 100, first=0x89)
+    pair.receive(ping[:50], 2.0)
+    pair.receive(ping[50:] + ping, 3.0)
+    assert pair.connection.stalled_since == 1.0
+    assert pair.connection.unfinished_bytes == 5000
+    fragment = frame(b"b" * 5000, first=0x00)
+    pair.receive(fragment[:3000], 4.0)
+    assert pair.connection.stalled_since == 4.0
+    pair.receive(fragment[3000:], 5.0)
+    assert pair.connection.stalled_since == 5.0
+
+
+def test_a_short_frame_that_drips_has_been_stalled_since_its_first_byte(pair: Pair) -> None:
     whole = frame(NOISE)
     assert pair.receive(whole[:1], 1.0).stalled_since == 1.0
     assert pair.receive(whole[1:50], 2.0).stalled_since == 1.0
@@ -74,7 +127,7 @@ def test_a_busy_connection_whose_reads_all_end_within_a_frame_is_not_stalled(pai
         assert pair.connection.stalled_since == now
 
 
-def test_endless_fragments_have_been_stalled_since_the_first_of_them(pair: Pair) -> None:
+def test_endless_small_fragments_have_been_stalled_since_the_first_of_them(pair: Pair) -> None:
     pair.receive(frame(b"a", first=0x01), 1.0)
     pair.receive(frame(b"b", first=0x00) + frame(b"", first=0x89), 2.0)
     assert pair.connection.stalled_since == 1.0
