@@ -127,8 +127,8 @@ class MeasuredFakeJournal(FakeJournal):
 class SupervisorHarness:
     """The supervisor, the refs it was given, and a clock that only a test moves.
 
-    Every child reports once a second unless it is in `mute`; a connection
-    reports `listening` under an epoch of its own.
+    Every child reports once a second unless it is in `mute`; a connection reports `listening`
+    under an epoch of its own and that something came, unless it is in `unserved`.
     """
 
     def __init__(
@@ -140,6 +140,7 @@ class SupervisorHarness:
         self.specs: list[ConnectionSpec] = []
         self.start_errors: dict[str, Exception] = {}
         self.mute: set[str] = set()
+        self.unserved: set[str] = set()
         self.fatal: list[tuple[int, str]] = []
         self.beats = 0
         self.now, self.wall_ns = START, START_NS
@@ -255,13 +256,17 @@ class SupervisorHarness:
                 counts: dict[str, Any] = {"recorded_total": 3, "conflicts_total": 0, "waiting": 0}
                 self.tell(ResolutionReport(**who, **counts, pending=(), sources=()))
             case _:
-                self.tell(connection_report(name, number, "listening", epoch or self.epoch(name)))
+                epoch = epoch or self.epoch(name)
+                frames = 0 if name in self.unserved else 1
+                self.tell(connection_report(name, number, "listening", epoch, frames_total=frames))
 
     def epoch(self, name: str) -> int:
         """Return the epoch of the current incarnation, a number of its own."""
         return 10_000 + self.starts.index((name, self.ref(name)))
 
-    def end(self, name: str, reason: str, *, retry_after_s: float | None = None) -> None:
+    def end(
+        self, name: str, reason: str, *, detail: str = "", retry_after_s: float | None = None
+    ) -> None:
         """Let a connection end in an expected way."""
         self.tell(
             ConnectionEnded(
@@ -269,7 +274,7 @@ class SupervisorHarness:
                 incarnation=self.incarnation(name),
                 epoch=0,
                 reason=reason,
-                detail="",
+                detail=detail,
                 retry_after_s=retry_after_s,
             )
         )

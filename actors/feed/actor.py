@@ -38,7 +38,8 @@ from actors.messages import (
     Tick,
     Unsubscribe,
 )
-from actors.model.connection import DISK_FULL, LISTENING, ConnectionSpec, gap_cause
+from actors.model.assumptions import Assumption
+from actors.model.connection import ALL_RESOLVED, DISK_FULL, LISTENING, ConnectionSpec, gap_cause
 from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
@@ -256,10 +257,21 @@ class ConnectionActor(BaseActor):
         """End this actor, since its socket is closed."""
         self._take_last_sample()
         closed = close_reason(message.reason, message.detail)
+        if closed.reason != ALL_RESOLVED:
+            self._note_unserved()
         if closed.policy_violation:
             extra = {"connection": self._spec.name, "text": message.detail}
             log.warning("feed_complained", extra=extra)
         self._end(closed.reason, message.detail, retry_after_s=closed.retry_after_s)
+
+    def _note_unserved(self) -> None:
+        """Count it when the exchange accepted this connection and then sent it nothing."""
+        socket = self._socket
+        if socket is None or self._ended or socket.last_data_at:
+            return
+        # Without tokens there may be no news for long: then any frame is service.
+        if self._spec.tokens or not socket.frames_total:
+            self._stats.violations.add(Assumption.SERVED)
 
     def _take_last_sample(self) -> None:
         """Take a frame that was skipped since the last Tick: no further Tick will do it."""
@@ -282,6 +294,7 @@ class ConnectionActor(BaseActor):
         sample = socket.take_sample()  # before it is checked whether data comes again
         reason = self._keep_alive(tick, socket)
         if reason is not None:
+            self._note_unserved()
             # Hard: a peer that sends nothing would only delay the restart
             # with its closing handshake.
             self._end(reason, "", hard=True)

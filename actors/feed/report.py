@@ -10,8 +10,10 @@ from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingested
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport
+from actors.model.assumptions import ViolationCounter
 from actors.model.trade import Busiest, TokenId
 from actors.polymarket import channel
+from actors.process.log_digest import LogDigest
 
 log = logging.getLogger(__name__)
 LOG_S = 60.0
@@ -22,13 +24,18 @@ _MOST_TOKENS = 1_000
 
 
 class ConnectionStats:
-    """Counts what came and what could not be used. In the thread of its actor."""
+    """Counts what came and what could not be used. In the thread of its actor.
+
+    Attributes:
+        violations: How often each assumption about the feed was seen to be false.
+    """
 
     def __init__(self, incarnation: Incarnation, connection: str) -> None:
         self._incarnation = incarnation
         self._connection = connection
         self._rejected, self._unknown = LogDigest(every_s=LOG_S), LogDigest(every_s=LOG_S)
         self._busy = BusyTokens()
+        self.violations = ViolationCounter()
         self._trades_total = self._rejected_total = self._unknown_total = 0
 
     def add_unused(self, decoded: channel.Decoded) -> None:
@@ -87,42 +94,9 @@ class ConnectionStats:
             last_data_at=socket.last_data_at if socket else 0.0,
             proven_until_ns=coverage.proven_until_ns,
             busy=self._busy.top(now),
+            violations=self.violations.totals(),
             **more,
         )
-
-
-class LogDigest:
-    """Counts by name until the next log line is due. The first one is due at once.
-
-    Args:
-        every_s: Least time between two lines, in seconds.
-        names_max: So many names are counted apart; the others together, as `other`.
-    """
-
-    def __init__(self, *, every_s: float, names_max: int = 10) -> None:
-        self._every_s = every_s
-        self._names_max = names_max
-        self._counts: Counter[str] = Counter()
-        self._taken_at = float("-inf")
-
-    def count(self, names: Iterable[str]) -> None:
-        """Count each of these once more."""
-        for name in names:
-            known = name in self._counts or len(self._counts) < self._names_max
-            self._counts[name if known else "other"] += 1
-
-    def take(self, now: float, *, at_once: bool = False) -> dict[str, int]:
-        """Return what was counted since the last line; nothing while no line is due.
-
-        Args:
-            now: Monotonic seconds.
-            at_once: Do not wait: there will be no later line.
-        """
-        if not self._counts or (now - self._taken_at < self._every_s and not at_once):
-            return {}
-        self._taken_at = now
-        counts, self._counts = dict(self._counts.most_common()), Counter()
-        return counts
 
 
 class BusyTokens:

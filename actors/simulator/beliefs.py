@@ -39,6 +39,11 @@ BREAKS: dict[str, Break] = {
     "cursor_ignored": Break(
         "/markets/keyset follows after_cursor", "sure", "every cursor brings the first page"
     ),
+    "accept_then_drop": Break(
+        "a connection that is accepted is served",
+        "weak",
+        "every WebSocket is accepted, and cut at its first message",
+    ),
 }
 DEFAULTS: frozenset[str] = frozenset()
 

@@ -202,6 +202,9 @@ class Server:
         while True:
             message = await ws.receive()
             connection.last_received = simulation.now()
+            if "accept_then_drop" in simulation.options.broken:
+                connection.cut("accept_then_drop", by="server")
+                return
             if message.type is WSMsgType.TEXT:
                 simulation.channel.receive(connection, message.data, simulation.wall())
             elif message.type is WSMsgType.PING:

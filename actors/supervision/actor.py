@@ -198,6 +198,7 @@ class SupervisorActor(BaseActor):
             # their silence means nothing.
             self._children.tick_vital(tick if self._stopping else self._monitor.check(tick))
             self._admission.enforce(tick)
+            self._connection_log.summarise(tick.now)
         self._children.tick_connections(tick)
         reason = self._children.give_up_reason(tick.now)
         if reason:
@@ -243,6 +244,7 @@ class SupervisorActor(BaseActor):
         child = self._children.current(message.child, message.incarnation)
         if child is not None:
             child.end_reason = message.reason
+            child.end_detail = message.detail
             child.retry_after_s = message.retry_after_s
 
     def _child_died(self, message: ChildDied) -> None:
@@ -282,7 +284,8 @@ class SupervisorActor(BaseActor):
         child = self._reporting(report.child, report.incarnation)
         if child is None:
             return
-        if self._children.listening(child, report.epoch):
+        child.epoch = child.epoch or report.epoch
+        if _is_served(report) and self._children.served(child):
             self._connection_log.opened(child, self._time)
         if report.state == LISTENING:
             child.backoff.succeeded(self._time.now)
@@ -332,6 +335,14 @@ class SupervisorActor(BaseActor):
             raise TimeoutError("the first Tick has not arrived")
         self._admission.measure(self._time)
         return self._health.document(now=self._time.now, wall_ns=self._time.wall_ns)
+
+
+def _is_served(report: ConnectionReport) -> bool:
+    """Return whether the exchange does more for a connection than accept it.
+
+    One without tokens may wait long for the news of a market: any frame will do.
+    """
+    return report.last_data_at > 0 or (report.tokens == 0 and report.frames_total > 0)
 
 
 def _names(child: Child) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pykka
 from actors.actor import Address
 from actors.backoff import Backoff
 from actors.messages import Message, Tick
+from actors.model.connection import ALL_RESOLVED
 from actors.supervision.restart import ChildSpec, ConnectRate, Escalation, RestartBudget
 from actors.supervision.ticks import TickSchedule
 
@@ -46,9 +47,12 @@ class Child:
         unexplained_since: Since when it has been dead without an explanation.
         drained: Whether all messages that it sent have been handled; None: not yet asked.
         retiring: It was asked to end and will not be restarted.
-        epoch: What this incarnation of a connection listens under; 0 before it listens.
-        listened: How many incarnations came to listen.
-        failing: Why incarnations before this one never listened, as last recorded.
+        end_detail: What was observed at the end, for people.
+        epoch: What this incarnation of a connection listens under; 0 before its handshake.
+        served: Whether this incarnation of a connection has received data.
+        listened: How many incarnations were served.
+        failures: How many incarnations in a row were not.
+        failing: Why incarnations before this one were not served, as last recorded.
     """
 
     spec: ChildSpec
@@ -68,8 +72,11 @@ class Child:
     unexplained_since: float | None = None
     drained: bool | None = None
     retiring: bool = False
+    end_detail: str = ""
     epoch: int = 0
+    served: bool = False
     listened: int = 0
+    failures: int = 0
     failing: str = ""
 
     def next_incarnation(self, now: float) -> None:
@@ -78,7 +85,9 @@ class Child:
         self.reported_at = now
         self.end_reason = self.crash = self.retry_after_s = self.unexplained_since = None
         self.drained = None
+        self.end_detail = ""
         self.epoch = 0
+        self.served = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,14 @@ class Death:
     reason: str
     expected: bool
     traceback: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it was a connection that was never served, though nobody ended it."""
+        child = self.child
+        wanted = not child.spec.vital and not child.retiring
+        # That its markets are resolved is an answer of the exchange.
+        return wanted and not child.served and self.reason != ALL_RESOLVED
 
 
 @dataclass
@@ -161,17 +178,19 @@ class Children:
     def start_due(self, tick: Tick) -> Iterator[Child]:
         """Start the children that are due and yield those that run.
 
-        Vital children start at once, connections a few at a time, those of feed A first:
-        it covers every token.
+        Vital children start at once, connections a few at a time: those that failed least, and of
+        these those of feed A first, since it covers every token. Without regard to failures a
+        feed that cannot be reached would keep the other one waiting.
         """
         due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
-        due.sort(key=lambda child: (not child.spec.vital, child.spec.feed, child.next_start_at))
-        left = 0 if self.vital_only else self.connect_rate.starts_per_tick
+        due.sort(key=lambda c: (not c.spec.vital, c.failures, c.spec.feed, c.next_start_at))
+        left = 0 if self.vital_only else self.connect_rate.allowed(tick.now)
         for child in due:
             if not child.spec.vital:
                 if left <= 0:
                     return
                 left -= 1
+                self.connect_rate.started(tick.now)
             if self._start(child, tick):
                 yield child
 
@@ -190,15 +209,13 @@ class Children:
             self.ticks.add(child.spec.id)
         return True
 
-    def listening(self, child: Child, epoch: int) -> bool:
-        """Record the epoch that a connection listens under, and return whether it is new.
-
-        0 means that it does not listen yet.
-        """
-        if not epoch or child.epoch:
+    def served(self, child: Child) -> bool:
+        """Record that a connection has received data, and return whether that is new."""
+        if child.served:
             return False
-        child.epoch = epoch
+        child.served = True
         child.listened += 1
+        child.failures = 0
         self.connect_rate.succeeded()
         return True
 
@@ -217,8 +234,9 @@ class Children:
             child.ref = None
             self.ticks.remove(child.spec.id)
             child.last_reason = death.reason
-            # It ended before it listened: perhaps the server rejects so many connects at a time.
-            if not (child.spec.vital or child.epoch or child.retiring):
+            # Perhaps the server rejects so many connects at a time.
+            if death.failed:
+                child.failures += 1
                 self.connect_rate.failed()
             if child.retiring:
                 del self.by_id[child.spec.id]

@@ -1,31 +1,42 @@
 """Records what happened to connections: for `connection_events`, the log and the journal."""
 
 import logging
+from typing import Final
 
 from actors.actor import Mailbox
 from actors.journal.recorder import FactQueue
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
 from actors.model.connection import DISK_FULL, gap_cause
+from actors.process.log_digest import LogDigest
 from actors.supervision.children import Child, Death
 
 log = logging.getLogger(__name__)
+
+
+LOG_S: Final = 60.0
+"""Least time between two log lines about connections that failed, in seconds."""
 
 
 class ConnectionLog:
     """Writes `connection_events`, and ends the coverage that a dead connection could not end.
 
     Events: `connected` the first time, `reconnected` with the reason of the end before,
-    `disconnected`, and `failed` for an incarnation that never listened: once for each
-    reason in a row, so that an outage of days leaves few rows.
+    `disconnected`, and `failed` for an incarnation that was never served: once for each
+    reason in a row, so that an outage of days leaves few rows. In the log, failures of all
+    connections are summed up.
     """
 
     def __init__(self, writer: Mailbox, fact_queue: FactQueue) -> None:
         self._writer = writer
         self._fact_queue = fact_queue
+        self._failures = LogDigest(every_s=LOG_S)
+        self._last_failure = ("", "")
+        self._logged: set[str] = set()  # reasons of the failures logged in the last minute
+        self._new_reason = False
 
     def opened(self, child: Child, time: Tick) -> None:
-        """Record that a connection listens."""
+        """Record that a connection receives data."""
         child.failing = ""
         extra = {"child": child.spec.id, "incarnation": child.incarnation}
         if child.listened == 1:
@@ -52,13 +63,39 @@ class ConnectionLog:
                 reason=gap_cause(death.reason if death.expected else "crashed"),
             )
             self._fact_queue.add(closed)
-        if child.epoch:
+        if death.failed:
+            self._failed(death, time)
+            return
+        if child.served:
             self._record(child, "disconnected", death.reason, time)
-        elif child.failing != death.reason:
-            child.failing = death.reason
-            self._record(child, "failed", death.reason, time)
         extra = {"child": child.spec.id, "incarnation": child.incarnation, "reason": death.reason}
         log.info("connection_ended", extra=extra)
+
+    def _failed(self, death: Death, time: Tick) -> None:
+        child = death.child
+        if child.failing != death.reason:
+            child.failing = death.reason
+            self._record(child, "failed", death.reason, time)
+        self._failures.count([death.reason])
+        self._new_reason |= death.reason not in self._logged
+        self._last_failure = (child.spec.id, child.end_detail)
+
+    def summarise(self, now: float) -> None:
+        """Log how many connections failed since the last line, when a line is due.
+
+        A reason that is in no line of the last minute is logged at once.
+        """
+        reasons = self._failures.take(now)
+        if reasons:
+            self._logged.clear()
+        elif self._new_reason:
+            reasons = self._failures.take(now, at_once=True)
+        self._logged.update(reasons)
+        self._new_reason = False
+        if reasons:
+            child, detail = self._last_failure
+            extra = {"failed": sum(reasons.values()), "reasons": reasons, "child": child}
+            log.warning("connections_failed", extra={**extra, "detail": detail})
 
     def _record(self, child: Child, event: str, reason: str, time: Tick) -> None:
         self._writer.tell(

@@ -16,12 +16,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-MIN_STARTS: Final = 1.0
-"""Connections per Tick of 250 ms: 4 a second."""
+_TICK_S: Final = 0.25
+FIRST_STARTS: Final = 1.0
+"""Connections per Tick of 250 ms at first: 4 a second."""
+MIN_STARTS: Final = 1 / 16
+"""Connections per Tick while all fail: one in 4 s, 60 in 240 s."""
 MAX_STARTS: Final = 10.0
 """Connections per Tick: 40 a second, so 1,500 in 38 s. Each handshake takes 5 ms of CPU time."""
 STARTS_INCREASE: Final = 0.25
-"""Added for each connection that listens: from minimum to maximum in 36 of them, about 4 s."""
+"""Added for each connection that receives data: from 1 to the maximum in 36 of them, about 4 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,24 +134,35 @@ class ConnectRate:
 
     With too many at once the server rejects them (HTTP 429); with too few, connections
     that were all lost together stay away for long, which costs trades. The server's
-    limit is not documented, so it is measured: each connection that reaches `listening`
-    raises the rate a little, each that ends before that halves it.
+    limit is not documented, so it is measured: each connection that receives data raises
+    the rate a little, each that ends before that halves it. A handshake alone proves
+    nothing: a server may accept connections and drop them.
+
+    Args:
+        minimum: Starts per Tick; less than 1: one start in so many Ticks.
+        maximum: Starts per Tick.
     """
 
     def __init__(self, *, minimum: float = MIN_STARTS, maximum: float = MAX_STARTS) -> None:
         self._minimum = minimum
         self._maximum = maximum
-        self._starts = minimum
+        self._starts = min(max(FIRST_STARTS, minimum), maximum)
+        self._started_at = float("-inf")
 
-    @property
-    def starts_per_tick(self) -> int:
+    def allowed(self, now: float) -> int:
         """Return how many connections may be started at this Tick."""
-        return int(self._starts)
+        if self._starts >= 1:
+            return int(self._starts)
+        return int(now - self._started_at >= _TICK_S / self._starts)
+
+    def started(self, now: float) -> None:
+        """Record that a connection was started."""
+        self._started_at = now
 
     def succeeded(self) -> None:
-        """Record that a connection listens."""
+        """Record that a connection receives data."""
         self._starts = min(self._starts + STARTS_INCREASE, self._maximum)
 
     def failed(self) -> None:
-        """Record that a connection ended before it listened."""
+        """Record that a connection ended before it received data."""
         self._starts = max(self._starts / 2, self._minimum)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from actors.simulator.judge import ledger_lines
 from tests.chaos.checker import gaps_of
 from tests.chaos.fault import Fault
-from tests.chaos.scene import PROOF_S, STEADY, Scene
+from tests.chaos.scene import PROOF_S, STEADY, Scene, reasons_of
 from tests.live.stage import until
 
 SILENCE_S = 5
@@ -127,9 +127,9 @@ def rejected(scene: Scene) -> None:
         scene.strike("reject_ws", seconds=90, status=status)
         scene.admin("fault", kind="drop", count=1)
         scene.noticed(
-            "connection_ended",
+            "connections_failed",
             within_s=60,  # after earlier failures it may wait before it tries
-            where=lambda event: str(status) in event["reason"],  # noqa: B023 - used at once
+            where=lambda event: str(status) in reasons_of(event),  # noqa: B023 - used at once
         )
         scene.admin("fault", kind="reject_ws", seconds=0, status=status)
         scene.over()

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 from actors.transport.reactor import UNPACED
 from tests.chaos.fault import Fault
 from tests.chaos.proxy import CLEAN, Toxics
-from tests.chaos.scene import PROOF_S, STEADY, Scene, at_of, hears_all
+from tests.chaos.scene import PROOF_S, STEADY, Scene, at_of, hears_all, reasons_of
 
 TRANSPORT_S = 15.0
 CROWD = 400
@@ -65,17 +66,17 @@ def stalled_handshake(scene: Scene) -> None:
     scene.feed_holes()
     proxy.reset()
     said = scene.noticed(
-        "connection_failed", "connection_ended", within_s=40, where=_is_of_the_handshake
+        "connections_failed", "connection_ended", within_s=40, where=_is_of_the_handshake
     )
-    scene.note(str(said["reason"]))
+    scene.note(reasons_of(said))
     scene.over()
     scene.feed_heals()
     proxy.reset()
     scene.recovered(within_s=90)
 
 
-def _is_of_the_handshake(event: dict[str, object]) -> bool:
-    return "handshake" in str(event.get("reason")) or "timeout" in str(event.get("reason"))
+def _is_of_the_handshake(event: dict[str, Any]) -> bool:
+    return "handshake" in reasons_of(event) or "timeout" in reasons_of(event)
 
 
 def storm(scene: Scene) -> None:

@@ -286,6 +286,11 @@ def _well(found: dict[str, Any]) -> bool:
     return hears_all(found) and found["database"]["state"] == "live"
 
 
+def reasons_of(event: dict[str, Any]) -> str:
+    """Return the reasons of a line about the ends of connections, one or several."""
+    return str(event.get("reason") or " ".join(event.get("reasons", ())))
+
+
 def at_of(event: dict[str, Any]) -> float:
     """Return the time of a log line in seconds since 1970."""
     return datetime.fromisoformat(event["timestamp"]).timestamp()

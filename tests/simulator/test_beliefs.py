@@ -91,3 +91,15 @@ def test_an_ignored_cursor_brings_the_first_page_again(tmp_path: Path, broken: s
         assert same is bool(broken)
 
     play(scene)
+
+
+def test_one_that_is_accepted_is_dropped_at_its_first_message(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--broken=accept_then_drop") as stage:
+            listener = await stage.listener()
+            await listener.ws.send_json({"assets_ids": ["1"], "type": "market"})
+            assert await listener.close_code() is None
+            assert listener.texts == []
+            assert [line["by"] for line in stage.ledger("connection") if "by" in line] == ["server"]
+
+    play(scene)

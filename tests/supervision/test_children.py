@@ -75,19 +75,17 @@ def test_the_first_feed_starts_before_the_second() -> None:
     assert family.start_due(4.0) == ["d", "c"]
 
 
-def test_more_start_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -> None:
+def test_more_start_at_a_time_when_all_are_served_and_few_when_they_fail() -> None:
     family = Family()
     family.children.connect_rate = ConnectRate()
     for number in range(120):
         family.add(f"c{number:03}")
-    listening = 0
     counts: list[int] = []
     while len(counts) < 8:
         started = family.start_due()
         counts.append(len(started))
         for name in started:
-            listening += 1
-            assert family.children.listening(family.children.by_id[name], listening)
+            assert family.children.served(family.children.by_id[name])
     assert counts == [1, 1, 1, 1, 2, 2, 3, 3]
 
     failed = family.children.by_id[family.start_due()[0]]
@@ -97,7 +95,7 @@ def test_more_start_at_a_time_when_all_come_to_listen_and_few_when_they_fail() -
     assert len(family.start_due()) == 2
 
 
-def test_the_end_of_one_that_listened_or_retires_slows_no_other_down() -> None:
+def test_the_end_of_one_that_was_served_or_retires_slows_no_other_down() -> None:
     family = Family()
     family.children.connect_rate = ConnectRate()
     for name in ("heard", "leaving", "next"):
@@ -105,7 +103,7 @@ def test_the_end_of_one_that_listened_or_retires_slows_no_other_down() -> None:
     for _ in range(36):
         family.children.connect_rate.succeeded()
     family.start_due()
-    family.children.listening(family.children.by_id["heard"], 7)
+    family.children.served(family.children.by_id["heard"])
     family.children.retire("leaving", Retire(reason="released"))
     for name in ("heard", "leaving"):
         family.children.by_id[name].end_reason = "reset"
@@ -113,17 +111,74 @@ def test_the_end_of_one_that_listened_or_retires_slows_no_other_down() -> None:
         ref.alive = False
     assert len(family.reap(1.0)) == 2
 
-    assert family.children.connect_rate.starts_per_tick == 10
+    assert family.children.connect_rate.allowed(1.0) == 10
 
 
-def test_an_incarnation_comes_to_listen_once() -> None:
+def test_one_that_is_accepted_and_ends_without_data_slows_all_down() -> None:
+    family = Family()
+    family.children.connect_rate = ConnectRate()
+    for _ in range(36):
+        family.children.connect_rate.succeeded()
+    child = family.add("a")
+    family.start_due()
+    child.epoch, child.end_reason, family.refs[0].alive = 7, "disconnected", False
+    family.reap(1.0)
+
+    assert family.children.connect_rate.allowed(1.0) == 5
+    assert child.failures == 1
+
+
+def test_a_connection_whose_markets_are_resolved_did_not_fail() -> None:
+    family = Family()
+    family.children.connect_rate = ConnectRate()
+    child = family.add("a")
+    family.start_due()
+    child.end_reason, family.refs[0].alive = "all_resolved", False
+    family.reap(1.0)
+
+    assert (family.children.connect_rate.allowed(1.0), child.failures) == (1, 0)
+
+
+def test_a_feed_that_fails_does_not_keep_the_other_one_waiting() -> None:
+    family = Family()
+    for name, feed in (("a", 0), ("b", 1), ("c", 1)):
+        family.add(name, feed=feed)
+    family.start_due()
+    family.children.by_id["a"].end_reason, family.refs[0].alive = "reset", False
+    family.reap(1.0)
+
+    assert [family.start_due(60.0) for _ in range(3)] == [["b"], ["c"], ["a"]]
+
+
+def test_an_incarnation_is_served_once() -> None:
     family = Family()
     child = family.add("a")
     family.start_due()
-    assert not family.children.listening(child, 0)
-    assert family.children.listening(child, 7)
-    assert not family.children.listening(child, 7)
-    assert (child.epoch, child.listened) == (7, 1)
+    assert family.children.served(child)
+    assert not family.children.served(child)
+    assert (child.listened, child.failures) == (1, 0)
+
+
+@pytest.mark.parametrize("connections", [5, 200, 4400])
+def test_a_server_that_accepts_and_drops_is_dialled_a_few_dozen_times_in_240_s(
+    connections: int,
+) -> None:
+    family = Family()
+    family.children.connect_rate = ConnectRate()
+    for number in range(connections):
+        family.add(f"c{number:04}")
+    by_minute = [0, 0, 0, 0]
+    for tick in range(240 * 4):
+        now = tick / 4
+        list(family.children.reap(now))
+        for name in family.start_due(now):
+            by_minute[tick // 240] += 1
+            child = family.children.by_id[name]
+            child.epoch, child.end_reason = 1, "disconnected"
+            family.refs[-1].alive = False
+
+    assert sum(by_minute) < 70
+    assert by_minute[3] <= 15
 
 
 def test_an_address_leads_to_the_current_incarnation() -> None:

@@ -1,5 +1,9 @@
 """The rows of `connection_events`."""
 
+import logging
+
+import pytest
+
 from tests.actor_harness import SLOT, SupervisorHarness
 
 
@@ -56,3 +60,65 @@ def test_a_connection_that_cannot_be_reopened_is_called_failed_after_disconnecte
     harness.ticks(3)
 
     assert harness.noted(SLOT)[1:] == [("disconnected", "reset"), ("failed", "reset")]
+
+
+def test_an_incarnation_that_was_accepted_and_not_served_is_called_failed() -> None:
+    harness = SupervisorHarness().tick()
+    harness.unserved.add(SLOT)
+    harness.begin(1).ticks(3)
+    harness.end(SLOT, "disconnected")
+    harness.ticks(3)
+
+    assert harness.noted(SLOT) == [("failed", "disconnected")]
+
+
+def test_failures_of_all_connections_are_summed_up_in_a_line_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = SupervisorHarness().tick()
+    slots = [f"a-{number:04}" for number in range(200)]
+    harness.mute.update(slots)
+    harness.begin(*range(1, 201))
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        failed = 0
+        for _ in range(150):
+            for slot in slots:
+                if harness.ref(slot).alive:
+                    failed += 1
+                    harness.end(slot, "refused", detail="127.0.0.1: Connection refused")
+            harness.tick()
+    lines = [vars(record) for record in caplog.records]
+
+    assert failed > 1_000
+    assert [line["message"] for line in lines] == ["connections_failed"] * 3
+    assert {line["levelname"] for line in lines} == {"WARNING"}
+    assert {tuple(line["reasons"]) for line in lines} == {("refused",)}
+    assert {line["detail"] for line in lines} == {"127.0.0.1: Connection refused"}
+    assert failed - 1_000 < sum(line["failed"] for line in lines) <= failed
+
+
+def test_another_reason_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    harness = SupervisorHarness().tick()
+    harness.mute.add(SLOT)
+    harness.begin(1)
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        for reason in ("dns", "dns", "http_429", "dns", "http_429"):
+            starts = harness.incarnation(SLOT)
+            harness.end(SLOT, reason)
+            while harness.incarnation(SLOT) == starts:
+                harness.tick()
+    lines = [vars(record)["reasons"] for record in caplog.records]
+
+    assert lines[:2] == [{"dns": 1}, {"dns": 1, "http_429": 1}]
+
+
+def test_one_that_was_served_has_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    harness = SupervisorHarness().begin(1)
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        harness.end(SLOT, "reset")
+        harness.ticks(3)
+
+    assert [record.message for record in caplog.records] == [
+        "connection_ended",
+        "connection_reopened",
+    ]
