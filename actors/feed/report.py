@@ -11,9 +11,9 @@ from actors.feed.ingest import Ingested
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport
 from actors.model.assumptions import ViolationCounter
+from actors.model.log_digest import LogDigest
 from actors.model.trade import Busiest, TokenId
 from actors.polymarket import channel
-from actors.process.log_digest import LogDigest
 
 log = logging.getLogger(__name__)
 LOG_S = 60.0

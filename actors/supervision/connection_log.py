@@ -8,7 +8,7 @@ from actors.journal.recorder import FactQueue
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
 from actors.model.connection import DISK_FULL, gap_cause
-from actors.process.log_digest import LogDigest
+from actors.model.log_digest import LogDigest
 from actors.supervision.children import Child, Death
 
 log = logging.getLogger(__name__)
