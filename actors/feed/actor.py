@@ -230,6 +230,8 @@ class ConnectionActor(BaseActor):
                 ingested.record, ingested.trades, ingested.hashes, decoded.rejections
             )
             self._stats.add_recorded(ingested)
+        if ingested.slipped:
+            self._epoch.slip(ingested.slipped)
         # After the journal has the trades: the proof says that all trades before it are kept.
         self._coverage.advance(at_ns, decoded.exchange_ms)
         # Hints, which may get lost: the sweep and the schedule find the same markets later.
@@ -238,7 +240,7 @@ class ConnectionActor(BaseActor):
         for condition_id in decoded.resolved:
             self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
         if ingested.confirmed:
-            self._epoch.confirm(ingested.confirmed, at_ns)
+            self._epoch.confirm(ingested.confirmed, ingested.since_ns)
             self._subscription.update_markers()
         self._epoch.frame_handled()
 

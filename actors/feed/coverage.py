@@ -10,7 +10,9 @@ been handled here. How the proof moves:
   trades behind it that are just as old.
 - Tokens are not ordered against each other: a trade may follow one that is 120 ms
   younger (recorded), so the proof stays `disorder_ms` behind E.
-- No time later than the receipt is ever proven, whatever E says.
+- No time later than the receipt is ever proven, whatever E says, unless the exchange's clock
+  shows that ours is behind (`ExchangeClock`). A token is covered from the later of
+  receipt and exchange time. Where that is known only after its `book`, its coverage begins again.
 - The proof never goes back. Silence leaves it where it is; the next frame with a time
   proves the silence too, because nothing was sent in between.
 
@@ -26,7 +28,7 @@ subscribed again.
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -35,6 +37,90 @@ from actors.model.trade import TokenId, Trade
 _MS: Final = 1_000_000
 SETTLED_MS: Final = 5_000
 """For so long after its `book` a token is not claimed against others: clocks differ a little."""
+TOLERANCE_MS: Final = 5_000
+"""So much two clocks may differ before one of them counts as wrong."""
+SLIP_MS: Final = 250
+"""So much later than assumed a token may have begun to be listened to: clocks that are kept by
+NTP differ less, and all else begins its coverage again."""
+_AGREEING: Final = 3
+
+
+class ExchangeClock:
+    """The difference between the exchange's clock and ours, as one connection sees it.
+
+    An event carries the exchange's time and arrives a little later. One that arrives before its
+    time shows that our clock is behind, or that this one event is wrong; so nothing is concluded
+    before three in a row agree. A clock that is ahead looks like an exchange that is late. Both
+    are harmless: coverage begins at the receipt then, and ends at a time of the exchange.
+
+    Attributes:
+        offset_ms: The exchange's clock minus ours; 0 while they differ by no more than
+            `TOLERANCE_MS`.
+        steps: How often our clock was found to be behind, by more than before.
+        known: A time of the exchange was compared and believed.
+        ahead_ms: How far the last such time was ahead of its receipt; usually less than 0.
+        samples: Times of the exchange that were compared.
+    """
+
+    def __init__(self) -> None:
+        self.offset_ms = 0
+        self.steps = 0
+        self.samples = 0
+        self.known = False
+        self.ahead_ms = 0
+        self._differing: list[int] = []
+
+    @property
+    def behind_ms(self) -> int:
+        """Return how far our clock is behind, as far as is known; never less than 0."""
+        return max(0, self.offset_ms, self.ahead_ms)
+
+    def compare(self, received_at_ns: int, exchange_ms: int) -> bool:
+        """Take a time of the exchange; return whether it is to be believed."""
+        self.samples += 1
+        ahead_ms = exchange_ms - received_at_ns // 1_000_000
+        differs_ms = ahead_ms - self.offset_ms
+        if -TOLERANCE_MS <= differs_ms <= TOLERANCE_MS:
+            self._differing.clear()
+            self.known, self.ahead_ms = True, ahead_ms
+            return True
+        self._differing.append(ahead_ms)
+        if len(self._differing) == _AGREEING:
+            self._settle()
+        return self.believes(received_at_ns, exchange_ms)
+
+    def _settle(self) -> None:
+        least, middle, most = sorted(self._differing)
+        if most - least > TOLERANCE_MS:
+            del self._differing[0]
+            return
+        before = max(0, self.offset_ms)
+        self.offset_ms = 0 if abs(middle) <= TOLERANCE_MS else middle
+        self._differing.clear()
+        self.known, self.ahead_ms = True, middle
+        if self.offset_ms > before:
+            self.steps += 1
+
+    def believes(self, received_at_ns: int, exchange_ms: int) -> bool:
+        """Return whether a time of the exchange is not too far beyond the present moment."""
+        return exchange_ms * 1_000_000 <= self.present_ns(received_at_ns) + TOLERANCE_MS * 1_000_000
+
+    def present_ns(self, received_at_ns: int) -> int:
+        """Return when this was received, or later: by the exchange's clock when ours is behind."""
+        return received_at_ns + max(0, self.offset_ms) * 1_000_000
+
+
+class Slip(NamedTuple):
+    """Tokens whose coverage began later than was assumed, as our clock is behind.
+
+    Attributes:
+        from_ns: The beginning that was assumed.
+        since_ns: The beginning by the exchange's clock.
+    """
+
+    tokens: tuple[TokenId, ...]
+    from_ns: int
+    since_ns: int
 
 
 class CoverageBook:
@@ -46,12 +132,17 @@ class CoverageBook:
         epoch: The journal sequence of its `ListeningOpened`; 0 before there is one.
         proven_until_ns: The proof, wall-clock nanoseconds; 0 while nothing is proven.
         books_total: Snapshots that arrived, those of canary tokens included.
+        clock: The exchange's clock against ours.
     """
 
     def __init__(self, epoch: int, *, disorder_ms: int = 1_000) -> None:
         self.epoch = epoch
         self.proven_until_ns = 0
         self.books_total = 0
+        self.clock = ExchangeClock()
+        # Confirmed since the last time of the exchange that is believed: (token, beginning,
+        # how far our clock was known to be behind then).
+        self._unsettled: list[tuple[TokenId, int, int]] = []
         # 120 ms were recorded. A proof that lags too much costs a second of coverage, one that lags
         # too little would claim a trade that was not received yet.
         self._disorder_ns = disorder_ms * _MS
@@ -98,6 +189,10 @@ class CoverageBook:
             if token not in self._confirmed:
                 self._waiting[token] = (token, now)
 
+    def begins_ns(self, received_at_ns: int) -> int:
+        """Return from when on a `book` that was received then covers its token."""
+        return received_at_ns + self.clock.behind_ms * _MS
+
     def add_book(self, token: TokenId, at_ns: int) -> bool:
         """Count a snapshot; return whether it confirms the token, from `at_ns` on."""
         self.books_total += 1
@@ -105,6 +200,7 @@ class CoverageBook:
         if requested is None:
             return False
         self._confirmed[requested[0]] = at_ns
+        self._unsettled.append((requested[0], at_ns, self.clock.behind_ms))
         if not self._waiting:
             self._waiting = {}  # an emptied dict keeps the memory of its largest size
         return True
@@ -154,10 +250,29 @@ class CoverageBook:
             received_at_ns: When its bytes arrived.
             exchange_ms: The latest "now" it carries, or None when it carries none.
         """
-        if exchange_ms is None:
+        # A time far beyond the present proves nothing: the event is wrong, or our clock is.
+        if exchange_ms is None or not self.clock.believes(received_at_ns, exchange_ms):
             return
-        proof_ns = min(received_at_ns, exchange_ms * _MS - self._disorder_ns)
+        present_ns = self.clock.present_ns(received_at_ns)
+        proof_ns = min(present_ns, exchange_ms * _MS - self._disorder_ns)
         self.proven_until_ns = max(self.proven_until_ns, proof_ns)
+
+    def compare_clocks(self, received_at_ns: int, exchange_ms: int) -> tuple[Slip, ...]:
+        """Compare our clock with a time of the exchange; return what began later than assumed.
+
+        Before `advance`, so that nothing is proven of a token before its coverage began.
+        """
+        if not self.clock.compare(received_at_ns, exchange_ms) or not self._unsettled:
+            return ()
+        unsettled, self._unsettled = self._unsettled, []
+        slipped: dict[tuple[int, int], list[TokenId]] = {}
+        for token, from_ns, assumed_ms in unsettled:
+            late_ms = self.clock.behind_ms - assumed_ms
+            # It may have been released since, or confirmed again.
+            if late_ms > SLIP_MS and self._confirmed.get(token) == from_ns:
+                since_ns = self._confirmed[token] = from_ns + late_ms * _MS
+                slipped.setdefault((from_ns, since_ns), []).append(token)
+        return tuple([Slip(tuple(tokens), *times) for times, tokens in slipped.items()])
 
     @property
     def unwritten_ns(self) -> int:

@@ -5,7 +5,7 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `journal.r
 
 from collections.abc import Iterable
 
-from actors.feed.coverage import CoverageBook
+from actors.feed.coverage import CoverageBook, Slip
 from actors.journal.recorder import Recorder
 from actors.model import facts
 from actors.model.connection import ConnectionSpec, GapCause
@@ -67,6 +67,13 @@ class Epoch:
     def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
         """Write that the coverage of these begins."""
         self._write(facts.TokensConfirmed(epoch=self._number, at_ns=at_ns, tokens=tokens))
+
+    def slip(self, slips: Iterable[Slip]) -> None:
+        """Write that the coverage of these began later than was written."""
+        for tokens, from_ns, since_ns in slips:
+            # What was written is ended where it began, so it holds no time.
+            self._write_release(tokens, from_ns, GapCause.CLOCK_STEP.value)
+            self.confirm(tokens, since_ns)
 
     def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
         """Write that the coverage of these ends at the proof."""

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.feed.coverage import CoverageBook
+from actors.feed.coverage import CoverageBook, Slip
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen
 from actors.model.trade import TokenId, Trade, trade_hashes
 from actors.polymarket import channel
+from actors.polymarket.fields import DAY_MS, LATEST_MS
 
 FRAMES_AT_ONCE: Final = 256
 """Most frames that are ingested together."""
@@ -44,6 +45,8 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
         trades: Each with its occurrence; those of canary tokens left out.
         hashes: The `trade_hash` of each.
         confirmed: Tokens whose first `book` is among them.
+        since_ns: From then on those are covered.
+        slipped: Tokens that were confirmed earlier, and are covered from later on than assumed.
     """
 
     decoded: channel.Decoded
@@ -51,6 +54,8 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
     trades: tuple[Trade, ...]
     hashes: tuple[int, ...]
     confirmed: tuple[TokenId, ...]
+    since_ns: int = 0
+    slipped: tuple[Slip, ...] = ()
 
 
 class Ingest:
@@ -64,15 +69,36 @@ class Ingest:
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
-        decoded = channel.decode(frames, received_at_ns)
+        coverage = self.coverage
+        # By the exchange's clock: no trade is refused because ours is wrong.
+        latest_ms = self.latest_ms(received_at_ns)
+        decoded = channel.decode(frames, received_at_ns, latest_ms)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
-        self.coverage.add_trades(trades)
-        confirmed = self._confirmed(decoded.books, received_at_ns) if decoded.books else ()
+        coverage.add_trades(trades)
+        slipped: tuple[Slip, ...] = ()
+        if decoded.exchange_ms is not None:
+            slipped = coverage.compare_clocks(received_at_ns, decoded.exchange_ms)
+        since_ns, confirmed = received_at_ns, tuple[TokenId, ...]()
+        if decoded.books:
+            since_ns = coverage.begins_ns(received_at_ns)
+            confirmed = self._confirmed(decoded.books, since_ns)
         record = None
         if trades or decoded.rejections:
-            record = self._record(decoded, trades, hashes, received_at_ns)
-        return Ingested(decoded, record, trades, hashes, confirmed)
+            record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
+        return Ingested(decoded, record, trades, hashes, confirmed, since_ns, slipped)
+
+    def latest_ms(self, received_at_ns: int) -> int:
+        """Return the last time that an event received then may carry: a day ahead of now.
+
+        Now is what the exchange's clock shows, as far as it is known. Before it is known every
+        time up to the year 2100 is taken: no trade is refused because our clock is wrong.
+        """
+        clock, proven_ns = self.coverage.clock, self.coverage.proven_until_ns
+        if not clock.known:
+            return LATEST_MS
+        present_ns = received_at_ns + max(0, clock.offset_ms) * 1_000_000
+        return max(present_ns, proven_ns) // 1_000_000 + DAY_MS
 
     def record_tokens(self, tokens: Iterable[TokenId]) -> None:
         """Record the trades of these from now on, though one may have been a canary."""
@@ -97,10 +123,11 @@ class Ingest:
         trades: tuple[Trade, ...],
         hashes: tuple[int, ...],
         received_at_ns: int,
+        latest_ms: int,
     ) -> FramesSeen:
         received, raws = decoded.trades, decoded.kept
         if len(received) > len(trades):  # frames with nothing but canaries are kept by others
-            parts = [channel.decode((raw,), received_at_ns) for raw in raws]
+            parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in raws]
             parts = [part for part in parts if part.rejections or self._own(part.trades)]
             raws = tuple(chain.from_iterable(part.kept for part in parts))
             received = tuple(chain.from_iterable(part.trades for part in parts))

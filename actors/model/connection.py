@@ -48,7 +48,7 @@ def slot_of(connection: str) -> str:
 class GapCause(StrEnum):
     """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them.
 
-    `CLOCK_STEP` is reserved; it is not written today.
+    `CLOCK_STEP`: our clock was behind, so listening began later than it showed.
     """
 
     NEVER_CONFIRMED = "never_confirmed"

@@ -126,40 +126,70 @@ def _text(message: dict[str, object]) -> str:
 # --------------------------------------------------------------------- frames
 
 
-def decode(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
+def decode(frames: Sequence[bytes], received_at_ns: int, latest_ms: int | None = None) -> Decoded:
     """Return what frames hold that arrived together.
 
     Each frame is an event, an array of events, a control text, or empty. The result does
     not depend on which frames are read together: they are read at once when all are
     well-formed, else in halves, down to the one that is not.
+
+    Args:
+        frames: Whole frames.
+        received_at_ns: When they arrived.
+        latest_ms: The last exchange time that is taken; None: a day after the receipt. Whoever
+            knows that our clock is wrong names another.
     """
+    if latest_ms is None:
+        latest_ms = fields.latest_moment(received_at_ns)
+    return _decode(frames, received_at_ns, latest_ms)
+
+
+def decode_numbered(frames: Sequence[bytes], received_at_ns: int, trades: int) -> Decoded:
+    """Return what frames hold of which so many trades were taken when they arrived.
+
+    More than `decode` finds: our clock was behind then, and later times were taken. Which ones
+    follows from their number: all trades up to some time were.
+    """
+    decoded = decode(frames, received_at_ns)
+    if len(decoded.trades) >= trades:
+        return decoded
+    decoded = decode(frames, received_at_ns, fields.LATEST_MS)
+    if len(decoded.trades) <= trades:
+        return decoded
+    times = sorted([trade.traded_at_ms for trade in decoded.trades])
+    return decode(frames, received_at_ns, times[trades - 1])
+
+
+def _decode(frames: Sequence[bytes], received_at_ns: int, latest_ms: int) -> Decoded:
     try:
-        return _read_well_formed(frames, received_at_ns)
+        return _read_well_formed(frames, received_at_ns, latest_ms)
     except (*UNREADABLE, PayloadRejected):
         if len(frames) == 1:
-            return _read_event_by_event(frames[0], received_at_ns)
+            return _read_event_by_event(frames[0], received_at_ns, latest_ms)
     middle = len(frames) // 2
-    return decode(frames[:middle], received_at_ns) + decode(frames[middle:], received_at_ns)
+    earlier = _decode(frames[:middle], received_at_ns, latest_ms)
+    return earlier + _decode(frames[middle:], received_at_ns, latest_ms)
 
 
-def _read_well_formed(frames: Sequence[bytes], received_at_ns: int) -> Decoded:
+def _read_well_formed(frames: Sequence[bytes], received_at_ns: int, latest_ms: int) -> Decoded:
     found = list(map(FRAME.decode, frames))
     lone_trades = [event for event in found if isinstance(event, TradeEvent)]
     if len(lone_trades) == len(found) > 0:  # nearly always, where much arrives at once
-        trades = trades_of(lone_trades, received_at_ns)
-        latest_ms = max([trade.traded_at_ms for trade in trades])
-        return Decoded(trades=tuple(trades), kept=tuple(frames), exchange_ms=latest_ms)
+        trades = trades_of(lone_trades, received_at_ns, latest_ms)
+        exchange_ms = max([trade.traded_at_ms for trade in trades])
+        return Decoded(trades=tuple(trades), kept=tuple(frames), exchange_ms=exchange_ms)
     events = [each if isinstance(each, list) else [each] for each in found]
     trade_events = [[each for each in some if isinstance(each, TradeEvent)] for some in events]
-    collector = _Collector(received_at_ns)
-    collector.add_trades(trades_of(list(chain.from_iterable(trade_events)), received_at_ns))
+    collector = _Collector(received_at_ns, latest_ms)
+    trades = trades_of(list(chain.from_iterable(trade_events)), received_at_ns, latest_ms)
+    collector.add_trades(trades)
     for event in chain.from_iterable(events):
         if not isinstance(event, TradeEvent):
             collector.add_event(event)
     return collector.decoded(compress(frames, trade_events))
 
 
-def _read_event_by_event(raw: bytes, received_at_ns: int) -> Decoded:
+def _read_event_by_event(raw: bytes, received_at_ns: int, latest_ms: int) -> Decoded:
     # Empty frames, and frames with a line feed at the end, are in recordings of 2026-10.
     body = raw.strip(_SPACE)
     if not body:
@@ -170,7 +200,7 @@ def _read_event_by_event(raw: bytes, received_at_ns: int) -> Decoded:
     events = tuple(islice(elements(body), _MOST_EVENTS + 1)) if array else (body,)
     if not 0 < len(events) <= _MOST_EVENTS:
         return _rejected("too many events" if events else "not JSON", raw, received_at_ns)
-    collector = _Collector(received_at_ns)
+    collector = _Collector(received_at_ns, latest_ms)
     for event in events:
         collector.add_raw(event)
     return collector.decoded((raw,) if collector.trades or collector.rejections else ())
@@ -197,10 +227,11 @@ def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
 class _Collector:
     """Collects what events hold that arrived together."""
 
-    def __init__(self, received_at_ns: int) -> None:
+    def __init__(self, received_at_ns: int, latest_ms: int) -> None:
         self.trades: list[Trade] = []
         self.rejections: list[Rejection] = []
         self._received_at_ns = received_at_ns
+        self._latest_ms = latest_ms
         self._books: list[TokenId] = []
         self._announced: list[ConditionId] = []
         self._resolved: list[ConditionId] = []
@@ -230,9 +261,9 @@ class _Collector:
             PayloadRejected: A trade or an announcement has a malformed field.
         """
         if isinstance(event, TradeEvent):
-            self.add_trades(trades_of((event,), self._received_at_ns, extra))
+            self.add_trades(trades_of((event,), self._received_at_ns, self._latest_ms, extra))
         elif isinstance(event, PriceEvent | QuoteEvent):
-            self._note_time(moment_of(event.timestamp, self._received_at_ns))
+            self._note_time(moment_of(event.timestamp, self._latest_ms))
         elif isinstance(event, BookEvent):
             token = token_of(event.asset_id)
             if token is not None:
@@ -271,9 +302,11 @@ class _Collector:
 
 
 def trades_of(
-    events: Sequence[TradeEvent], received_at_ns: int, extra: str | None = None
+    events: Sequence[TradeEvent], received_at_ns: int, latest_ms: int, extra: str | None = None
 ) -> list[Trade]:
     """Return the trades of events that arrived together, checked a column at a time.
+
+    None may be later than `latest_ms`.
 
     Raises:
         PayloadRejected: A field of one of them is malformed or out of range. Which field
@@ -288,7 +321,7 @@ def trades_of(
     columns = zip(  # lists, so that the first fault in this order is the one that is named
         list(map(fields.token, tokens)),
         list(map(fields.condition, conditions)),
-        fields.moments(times, received_at_ns),
+        fields.moments(times, latest_ms),
         list(map(fields.price, prices)),
         fields.sizes(sizes),
         list(map(fields.side, sides)),

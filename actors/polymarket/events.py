@@ -250,10 +250,10 @@ def condition_of(raw: Raw) -> ConditionId:
     return fields.condition(text_of(raw) or "")
 
 
-def moment_of(raw: Raw, received_at_ns: int) -> int | None:
+def moment_of(raw: Raw, latest_ms: int) -> int | None:
     """Return the exchange time in milliseconds, or None when it is absent or out of range."""
     try:
-        return fields.moment(_plain(raw), received_at_ns)
+        return fields.moment(_plain(raw), latest_ms)
     except PayloadRejected:
         return None
 

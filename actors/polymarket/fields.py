@@ -21,7 +21,9 @@ from actors.model.trade import TokenId
 from actors.polymarket import strict_json
 
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
+LATEST_MS: Final = 4_102_444_800_000
+"""2100-01-01: no time is later, whatever any clock shows. It refuses times in another unit."""
 _LARGEST_FEE: Final = 999_999_999
 _MOMENT_DIGITS: Final = 18
 _LONGEST_HASH: Final = 2 + 128
@@ -109,8 +111,13 @@ def price(text: str) -> Decimal:
     return value
 
 
-def moment(value: object, received_at_ns: int) -> int:
-    """Return milliseconds since 1970, from 2020 to one day after the receipt.
+def latest_moment(received_at_ns: int) -> int:
+    """Return the last moment that is taken by default: one day after the receipt."""
+    return received_at_ns // 1_000_000 + DAY_MS
+
+
+def moment(value: object, latest_ms: int) -> int:
+    """Return milliseconds since 1970, from 2020 to `latest_ms`.
 
     Raises:
         PayloadRejected: Not milliseconds, or out of this range.
@@ -119,12 +126,12 @@ def moment(value: object, received_at_ns: int) -> int:
         value = int(value)
     if type(value) is not int:  # isinstance would take True
         raise PayloadRejected("timestamp is not milliseconds")
-    if not _EARLIEST_MS <= value <= received_at_ns // 1_000_000 + _DAY_MS:
+    if not _EARLIEST_MS <= value <= latest_ms:
         raise PayloadRejected("timestamp out of range")
     return value
 
 
-def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
+def moments(values: Sequence[object], latest_ms: int) -> list[int]:
     """Return a column of what `moment` returns.
 
     Raises:
@@ -136,10 +143,9 @@ def moments(values: Sequence[object], received_at_ns: int) -> list[int]:
     usual = len(texts) == len(values) and all(texts) and digits.isascii() and digits.isdigit()
     if usual and max(map(len, texts)) <= _MOMENT_DIGITS:
         numbers = list(map(int, texts))
-        latest_ms = received_at_ns // 1_000_000 + _DAY_MS
         if min(numbers) >= _EARLIEST_MS and max(numbers) <= latest_ms:
             return numbers
-    return [moment(value, received_at_ns) for value in values]
+    return [moment(value, latest_ms) for value in values]
 
 
 def transaction_hash(text: str | None) -> str | None:

@@ -174,7 +174,7 @@ def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection
     journalled the frames) is the first of its kind. Occurrence 0 leaves a trade out: it is
     that of a canary.
     """
-    decoded = channel.decode(frames.raws, frames.received_at_ns)
+    decoded = channel.decode_numbered(frames.raws, frames.received_at_ns, len(frames.occurrences))
     if frames.occurrences.count(1) == len(frames.occurrences):
         return decoded.trades, decoded.rejections
     numbers = (*frames.occurrences, *(1 for _ in decoded.trades[len(frames.occurrences) :]))

@@ -128,7 +128,8 @@ class Tracker:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         tick = Tick(now=NOW, wall_ns=NOW_MS * 1_000_000)
-        self._reactor = Reactor(monotonic=lambda: NOW)  # a fixed clock: the same steps each time
+        # Fixed clocks: the same steps each time.
+        self._reactor = Reactor(wall_ns=lambda: NOW_MS * 1_000_000, monotonic=lambda: NOW)
         stack.callback(self._reactor.stop, WAIT_S)
         self._dialler = PairDialler(self._reactor)
         stack.callback(self._dialler.peer.close)

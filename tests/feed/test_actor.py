@@ -201,11 +201,13 @@ def test_a_trade_is_journalled_before_it_is_sent_to_the_writer() -> None:
 
 def test_many_frames_are_journalled_in_bounded_records() -> None:
     harness = ConnectionHarness(inflight_max=10_000).confirm()
-    harness.hear(*(a_trade(at_ms=WALL_MS + number) for number in range(600)))
+    began_ms = WALL_MS - 600
+    harness.hear(*(a_trade(at_ms=began_ms + number) for number in range(600)))
 
     told = harness.writer.of(TradesSeen)
     assert [(each.seq, len(each.trades)) for each in told] == [(3, 256), (4, 256), (5, 88)]
-    assert [trade.traded_at_ms - WALL_MS for each in told for trade in each.trades] == [*range(600)]
+    times = [trade.traded_at_ms - began_ms for each in told for trade in each.trades]
+    assert times == [*range(600)]
     assert harness.journal.next_seq == 6
 
 
@@ -722,7 +724,7 @@ def test_a_step_of_the_clock_is_no_silence_and_hides_none(step_ms: int) -> None:
     assert harness.supervisor.of(ConnectionEnded)
 
 
-@pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
+@pytest.mark.parametrize("step_ms", [-48 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_trades_are_taken_with_the_time_that_the_clock_shows(step_ms: int) -> None:
     harness, exchange_ms = stepped(step_ms)
     harness.tick(1)
@@ -733,7 +735,7 @@ def test_trades_are_taken_with_the_time_that_the_clock_shows(step_ms: int) -> No
     assert trade.received_at_ns == harness.wall_ms * MS
 
 
-@pytest.mark.parametrize("step_ms", [-23 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
+@pytest.mark.parametrize("step_ms", [-48 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_the_proof_does_not_go_back_with_the_clock_nor_ahead_of_the_exchange(step_ms: int) -> None:
     harness, exchange_ms = stepped(step_ms)
     for _ in range(30):
@@ -750,5 +752,51 @@ def test_the_proof_does_not_go_back_with_the_clock_nor_ahead_of_the_exchange(ste
     assert closed.until_ns is not None
     assert closed.until_ns <= closed.at_ns
     assert ended_at(harness) == proofs[-1]
-    # Set back, the clock proves nothing new: no time later than the receipt is ever proven.
-    assert proofs[-1] == (4_000 if step_ms < 0 else exchange_ms - WALL_MS - 1_000)
+    # The exchange's clock goes on, so it proves as before, however ours was set.
+    assert proofs[-1] == exchange_ms - WALL_MS - 1_000
+
+
+@pytest.mark.parametrize("behind_ms", [30_000, 48 * HOUR_MS])
+def test_a_clock_that_is_behind_claims_nothing_unheard_and_refuses_no_trade(
+    behind_ms: int,
+) -> None:
+    harness = ConnectionHarness()
+    harness.wall_ms -= behind_ms
+    harness.confirm()
+    began_ms = harness.wall_ms
+    for second in range(10):
+        harness.tick(1)
+        harness.hear(a_trade(at_ms=WALL_MS + second * 1_000 + 900))
+
+    told = harness.writer.of(TradesSeen)
+    assert [len(each.trades) for each in told] == [1] * 10
+    assert not [rejected for each in told for rejected in each.rejections]
+    (assumed, confirmed), (released,) = (
+        harness.facts(TokensConfirmed),
+        harness.facts(TokensReleased),
+    )
+    assert isinstance(assumed, TokensConfirmed)
+    assert isinstance(confirmed, TokensConfirmed)
+    assert isinstance(released, TokensReleased)
+    # What was written first holds no time: it ends where it began.
+    assert (assumed.at_ns, released.until_ns, released.cause) == (
+        began_ms * MS,
+        began_ms * MS,
+        "clock_step",
+    )
+    assert confirmed.tokens == released.tokens == (YES, NO)
+    assert WALL_MS * MS - 100 * MS <= confirmed.at_ns <= WALL_MS * MS + 100 * MS
+    assert 0 < marks(harness)[-1] <= 9_900
+
+
+def test_trades_of_a_clock_that_is_days_behind_survive_a_replay() -> None:
+    harness = ConnectionHarness()
+    harness.wall_ms -= 48 * HOUR_MS
+    harness.confirm()
+    harness.hear(a_trade(), a_trade(), a_trade(at_ms=WALL_MS + 1))
+
+    (told,) = harness.writer.of(TradesSeen)
+    (record,) = harness.facts(FramesSeen)
+    assert isinstance(record, FramesSeen)
+    assert replay(record) == (told.trades, ())
+    assert [trade.occurrence for trade in told.trades] == [1, 2, 1]

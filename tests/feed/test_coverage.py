@@ -113,8 +113,14 @@ def test_a_receipt_alone_never_moves_the_proof() -> None:
 
 def test_nothing_later_than_the_receipt_is_proven() -> None:
     coverage = CoverageBook(7)
-    coverage.advance(NOW_NS, NOW_MS + 3_600_000)
+    coverage.advance(NOW_NS, NOW_MS + 4_000)
     assert coverage.take_proof() == NOW_NS
+
+
+def test_a_time_far_beyond_the_present_proves_nothing() -> None:
+    coverage = CoverageBook(7)
+    coverage.advance(NOW_NS, NOW_MS + 3_600_000)
+    assert coverage.take_proof() is None
 
 
 def test_a_trade_that_is_a_little_older_than_the_last_lies_behind_the_proof() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.model.chunks import chunks
 from actors.model.connection import TOKENS_AT_ONCE
 from actors.model.trade import Rejection, TokenId
-from actors.polymarket import channel
+from actors.polymarket import channel, fields
 from actors.polymarket.channel import Decoded
 from tests.polymarket.feed_samples import (
     CONDITION,
@@ -300,9 +300,10 @@ def test_a_damaged_trade_is_read_or_kept_but_never_lost(raw: bytes, data: st.Dat
 @given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
 def test_an_array_gives_what_its_events_give_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
+    latest_ms = fields.latest_moment(RECEIVED_NS)
     parts = [
         channel._read_event_by_event(
-            event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS
+            event if event[:1] == b"{" else b"[" + event + b"]", RECEIVED_NS, latest_ms
         )
         for event in events
     ]
@@ -358,3 +359,25 @@ def test_the_result_does_not_depend_on_which_frames_are_read_together(frames: li
 def test_frames_with_a_trade_or_a_rejection_are_kept_and_no_others() -> None:
     frames = (BOOK, framed(), b"PONG", b"[]", framed(price="7"), b"[" + BOOK + b"]")
     assert channel.decode(frames, RECEIVED_NS).kept == (framed(), framed(price="7"))
+
+
+# A record of the journal says how many of its trades were taken. Its receipt may be that of a
+# clock that was days behind, and then a day after the receipt is not the last time that was taken.
+
+DAY_MS = 86_400_000
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-3, 20).map(lambda days: days * DAY_MS), min_size=1, max_size=6),
+    st.integers(1, 20),
+)
+def test_what_is_read_back_is_what_was_taken_whatever_our_clock_showed(
+    ahead_ms: list[int], latest_days: int
+) -> None:
+    received_ms = RECEIVED_NS // 1_000_000
+    frames = [framed(timestamp=str(received_ms + each)) for each in ahead_ms]
+    taken = channel.decode(frames, RECEIVED_NS, received_ms + latest_days * DAY_MS)
+    assert len(taken.trades) == sum(each <= latest_days * DAY_MS for each in ahead_ms)
+    again = channel.decode_numbered(frames, RECEIVED_NS, len(taken.trades))
+    assert (again.trades, again.rejections) == (taken.trades, taken.rejections)
