@@ -75,6 +75,11 @@ class Heartbeats:
         )
         self._watchdog.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread that watches runs."""
+        return self._watchdog is not None and self._watchdog.is_alive
+
     def ping_always(self) -> None:
         """Ping from now on, even if a thread stands still: the process stops."""
         if self._watchdog is not None:
@@ -90,6 +95,25 @@ class Heartbeats:
             return headline(self._health())
         except TimeoutError:
             return "the supervisor is busy"
+
+
+class RequiredThreads:
+    """The threads that are no actors and without which the process must not go on.
+
+    A heartbeat alone is not enough: without a service manager nobody acts on it. Nothing restarts
+    such a thread: its state is lost with it, and a new process starts from what is on disk.
+    """
+
+    def __init__(self) -> None:
+        self._alive: dict[str, Callable[[], bool]] = {}
+
+    def add(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """Require this thread, which runs already, from now on."""
+        self._alive[name] = is_alive
+
+    def ended(self) -> str:
+        """Return the name of one that has ended; empty while all run."""
+        return next((name for name, is_alive in self._alive.items() if not is_alive()), "")
 
 
 def _age(beat: Callable[[], float]) -> Callable[[], float]:

@@ -27,7 +27,7 @@ import pykka
 from actors import __version__
 from actors.actor import Addresses, Incarnation
 from actors.app.factory import ActorFactory
-from actors.app.heartbeats import Heartbeats
+from actors.app.heartbeats import Heartbeats, RequiredThreads
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.app.startup import check_schema, database, open_journal, prepare_state_dir
 from actors.config.load import Config
@@ -78,6 +78,7 @@ class Tracker:
         self._shutdown = Shutdown(self._to, skip_waits=self._skip_waits, stop_http=self._stop_http)
         self._query_watchdog = QueryWatchdog(_database_cut, max_wait_s=self._max_wait_s)
         self._heartbeats = Heartbeats(self._notifier, self._current_health)
+        self._threads = RequiredThreads()
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._health_at_start = self._new_health()
 
@@ -119,16 +120,20 @@ class Tracker:
         state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.at_end(self._journal.close)
+        self._threads.add("journal-sync", lambda: self._journal.sync_is_alive)
         # Before the database: a migration may take long, and the status tells what is waited for.
         status = StatusSocket(self._config.status_socket, self._document, on_error=_status_failed)
         status.start()
         self._shutdown.at_end(status.close)
+        self._threads.add("status", lambda: status.is_alive)
         if self._config.metrics_port:
             metrics = Metrics(self._config.metrics_port, self._document)
             self._shutdown.at_end(metrics.close)
+            self._threads.add("metrics", lambda: metrics.is_alive)
         dsn = database(self._config, state_dir, self._shutdown.at_end)
         self._query_watchdog.start()
         self._shutdown.at_end(self._query_watchdog.stop)
+        self._threads.add("query-watchdog", lambda: self._query_watchdog.is_alive)
         if self._stop.is_set():
             return
         if self._config.cpus == "one":  # after the embedded database, which may use all
@@ -138,12 +143,14 @@ class Tracker:
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
+        self._threads.add("reactor", lambda: self._reactor.is_alive)
         # Before any connection: this record ends every epoch that an earlier process left open.
         self._record_start()
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
         self._shutdown.at_end(lambda: self._shutdown.stop_actors(supervisor))
         self._heartbeats.watch(reactor=self._reactor, journal=self._journal, status=status)
+        self._threads.add("watchdog", lambda: self._heartbeats.is_alive)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
 
@@ -235,6 +242,11 @@ class Tracker:
                     self._give_up(EXIT_IO, f"the journal cannot be written: {self._journal.failed}")
                 if self._supervisor is not None and not self._supervisor.is_alive():
                     self._give_up(EXIT_INTERNAL, "the supervisor died")
+                # After the journal, whose thread ends when the disk fails. The traceback of what
+                # ended a thread is logged by the hook of the process (`process/logs.py`).
+                ended = self._threads.ended()
+                if ended:
+                    self._give_up(EXIT_INTERNAL, f"the thread {ended} has ended")
             if duration_s is not None and now - began >= duration_s:
                 return
 

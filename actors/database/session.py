@@ -204,6 +204,11 @@ class QueryWatchdog:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self, timeout_s: float = 2.0) -> None:
         """Stop the thread."""
         self._stopping.set()

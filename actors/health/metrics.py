@@ -253,6 +253,11 @@ class Metrics:
         """Return the TCP port."""
         return self._server.server_port
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop serving."""
         self._server.shutdown()

@@ -108,6 +108,11 @@ class StatusSocket:
         )
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop serving and remove the socket, unless another tracker has replaced it."""
         if self._thread is None or self._wake is None:

@@ -218,6 +218,11 @@ class Syncer:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         try:
             while not self._stopping.wait(self._interval_s):

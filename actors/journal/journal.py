@@ -267,6 +267,11 @@ class Journal:
         """Return the monotonic seconds when the thread that syncs last began a round."""
         return self._syncer.alive_at
 
+    @property
+    def sync_is_alive(self) -> bool:
+        """Return whether the thread that syncs runs."""
+        return self._syncer.is_alive
+
     def stats(self) -> JournalStats:
         """Return the figures of this moment. Reads up to a MiB when the watermark has moved."""
         return JournalStats(

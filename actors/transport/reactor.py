@@ -125,6 +125,11 @@ class Reactor:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self, timeout_s: float) -> bool:
         """End all connections with `closed`; return whether the thread ended in time."""
         self._stopping = True

@@ -137,3 +137,28 @@ def test_before_there_is_a_supervisor_the_status_is_of_this_moment() -> None:
         stepped = loop.tracker._current_health()
     assert (shown.started_at, shown.at) == ("2026-12-31T23:59:59.000Z", "2027-01-01T00:00:01.000Z")
     assert (stepped.at, stepped.uptime_s) == ("2026-12-31T00:00:01.000Z", 2.0)
+
+
+@pytest.mark.parametrize("name", ["reactor", "journal-sync", "status", "metrics"])
+def test_a_thread_that_ends_ends_the_process_at_the_next_tick(name: str) -> None:
+    with clocks() as held:
+        loop = Loop(held, rounds=100)
+        for each in ("reactor", "journal-sync", "status", "metrics"):
+            answers = iter([True, True, each != name])
+            loop.tracker._threads.add(each, answers.__next__)
+        loop.tracker._stop.set = lambda: setattr(loop.stop, "rounds", 1_000)  # type: ignore[method-assign]
+        loop.tracker._keep_time(None)
+
+    assert loop.tracker._failure == (70, f"the thread {name} has ended")
+    assert len(loop.times()) == 3
+
+
+def test_a_journal_that_failed_is_the_reason_rather_than_its_thread_that_ended() -> None:
+    with clocks() as held:
+        loop = Loop(held, rounds=10)
+        loop.tracker._threads.add("journal-sync", lambda: False)
+        loop.journal.failed = "the disk does not take it"
+        loop.tracker._keep_time(None)
+
+    assert loop.tracker._failure is not None
+    assert loop.tracker._failure[0] == 74
