@@ -183,6 +183,12 @@ def _restarts(health: Health) -> str:
     return f"{health.restarts.total:,}{f' ({children})' if children else ''}"
 
 
+def _assumptions(health: Health) -> str:
+    found = {name: seen.last_hour for name, seen in health.assumptions.items() if seen.last_hour}
+    false = ", ".join(f"{name} {count:,} times" for name, count in _largest(found))
+    return f"false in the last hour: {false}" if false else "all held in the last hour"
+
+
 def _accounting(health: Health) -> str:
     accounting = health.accounting
     adjusted = f" {accounting.adjusted:+,} adjusted" if accounting.adjusted else ""
@@ -247,6 +253,7 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("resolutions", _resolutions),
     ("sources", _sources),
     ("catalog", _catalog),
+    ("assumptions", _assumptions),
     ("restarts", _restarts),
     ("accounting", _accounting),
 )

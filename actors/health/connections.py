@@ -81,6 +81,10 @@ class ConnectionsHealth:
         """Drop a connection that the plan has no more."""
         self._entries.pop(connection, None)
 
+    def has(self, connection: str) -> bool:
+        """Return whether the plan has a connection."""
+        return connection in self._entries
+
     def reported(self, report: ConnectionReport, at: float) -> None:
         """Take a report; one of an earlier incarnation comes too late and is ignored."""
         entry = self._entries.get(report.child)

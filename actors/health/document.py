@@ -269,6 +269,18 @@ class Drift(Part, frozen=True, kw_only=True):
     unknown_total: int
 
 
+class AssumptionCount(Part, frozen=True, kw_only=True):
+    """How often an assumption about Polymarket was seen to be false.
+
+    Attributes:
+        age_s: Since the last time; None when it never was.
+    """
+
+    total: int
+    last_hour: int
+    age_s: float | None
+
+
 class Health(Part, frozen=True, kw_only=True):
     """The whole document.
 
@@ -279,6 +291,7 @@ class Health(Part, frozen=True, kw_only=True):
         codes: One stable word for each reason, in the same order (`health/rules.py`).
         levels: How bad each of them is, in the same order.
         at: When this document was made.
+        assumptions: By the name of each assumption (`model/assumptions.py`).
     """
 
     state: Literal["healthy", "attention", "degraded", "starting", "stopping"]
@@ -303,6 +316,7 @@ class Health(Part, frozen=True, kw_only=True):
     restarts: Restarts
     accounting: Accounting
     drift: Drift
+    assumptions: dict[str, AssumptionCount]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,6 +138,15 @@ def _source_requests(health: Health) -> Labels:
     return {name: source.requests for name, source in health.resolutions.sources.items()}
 
 
+def _violated(health: Health) -> Labels:
+    return {name: found.total for name, found in health.assumptions.items()}
+
+
+def _violation_ages(health: Health) -> Labels:
+    found = health.assumptions.items()
+    return {name: seen.age_s for name, seen in found if seen.age_s is not None}
+
+
 GAUGES = (
     Number("at", "time_seconds", "When this was measured."),
     Number("started_at", "start_time_seconds", "When the process started."),
@@ -206,6 +215,11 @@ NAMED = (
           _source_failing),
     Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",
           _source_requests, counts=True),
+    Named("assumptions.total", "assumption_violations",
+          "How often an assumption about Polymarket was seen to be false.", "assumption",
+          _violated, counts=True),
+    Named("assumptions.age_s", "assumption_violation_age_seconds",
+          "Since it was last seen to be false.", "assumption", _violation_ages),
     Named("restarts.children", "child_restarts",
           "Unexpected deaths of one actor, each followed by a restart.", "child",
           lambda h: h.restarts.children, counts=True),

@@ -8,6 +8,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits
+from actors.model.assumptions import Assumption
+
+DRIFT = (Assumption.SPELLING, Assumption.EVENT_NAMES, Assumption.CLEAN_PAGES)
+"""Assumptions about how things are written; what has one meaning is taken all the same."""
+LATE_SHARE = 0.01
+"""Share of the trades of an hour that may be late before a person should look."""
+DISAGREEING, DISAGREEING_SHARE = 10, 0.001
+"""So many trades of an hour, and such a share of them, may be told differently by the feeds."""
+SKEW_S = 300.0
+"""Seconds for which a wrong clock counts after it was last seen."""
 
 
 class Rule(NamedTuple):
@@ -116,9 +126,48 @@ def _restart_loop(health: Health, _: Limits) -> str:
     return f"repeated crashes: {', '.join(looping)}" if looping else ""
 
 
+def _last_hour(health: Health, assumption: Assumption) -> int:
+    """Return how often an assumption was seen to be false in the last hour."""
+    return health.assumptions[assumption].last_hour
+
+
+def _list_failing(health: Health, _: Limits) -> str:
+    count = _last_hour(health, Assumption.GAMMA_LIST)
+    return f"Gamma's /markets did not answer {count} times in the last hour" if count else ""
+
+
+def _feed_only(health: Health, _: Limits) -> str:
+    count = _last_hour(health, Assumption.LISTED)
+    return f"{count} markets of the last hour are known from the feed only" if count else ""
+
+
 def _drift(health: Health, _: Limits) -> str:
-    count = health.drift.unknown_last_hour
-    return f"{count} events of unknown type in the last hour" if count else ""
+    unknown = health.drift.unknown_last_hour
+    found = [f"{unknown} events of unknown type"] if unknown else []
+    for assumption in DRIFT:
+        count = _last_hour(health, assumption)
+        # Events of unknown type are counted there, too.
+        count -= unknown if assumption is Assumption.EVENT_NAMES else 0
+        found += [f"{assumption} ({count})"] if count > 0 else []
+    return f"not as assumed in the last hour: {', '.join(found)}" if found else ""
+
+
+def _late(health: Health, _: Limits) -> str:
+    count = _last_hour(health, Assumption.ON_TIME)
+    often = count > LATE_SHARE * health.trades.last_hour
+    return f"{count} trades came late in the last hour" if often else ""
+
+
+def _feeds_disagree(health: Health, _: Limits) -> str:
+    count = _last_hour(health, Assumption.SENT_ONCE)
+    often = count >= DISAGREEING and count > DISAGREEING_SHARE * health.trades.last_hour
+    return f"the feeds told {count} trades differently in the last hour" if often else ""
+
+
+def _clock(health: Health, _: Limits) -> str:
+    age_s = health.assumptions[Assumption.CLOCK].age_s
+    wrong = age_s is not None and age_s < SKEW_S
+    return "the clock of this machine is wrong" if wrong else ""
 
 
 def _conflicts(health: Health, _: Limits) -> str:
@@ -148,8 +197,13 @@ RULES: tuple[Rule, ...] = (
     Rule("disk_low", DEGRADED, _disk_low),
     Rule("source_failing", ATTENTION, _source_failing),
     Rule("catalog_failing", DEGRADED, _catalog_failing),
+    Rule("gamma_list_failing", ATTENTION, _list_failing),
+    Rule("markets_known_from_feed_only", ATTENTION, _feed_only),
     Rule("restart_loop", DEGRADED, _restart_loop),
     Rule("protocol_drift", ATTENTION, _drift),
+    Rule("late_trades", ATTENTION, _late),
+    Rule("feeds_disagree", DEGRADED, _feeds_disagree),
+    Rule("clock_skew", DEGRADED, _clock),
     Rule("resolution_conflicts", DEGRADED, _conflicts),
     Rule("accounting_unbalanced", DEGRADED, _unbalanced),
 )

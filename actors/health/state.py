@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.health import document, rules
+from actors.health.assumptions import ViolationSums
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
     CumulativeCount,
@@ -34,7 +35,14 @@ from actors.health.document import (
     iso,
     span,
 )
-from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
+from actors.messages import (
+    BatchWritten,
+    CatalogReport,
+    ConnectionReport,
+    Report,
+    ResolutionReport,
+    WriterReport,
+)
 from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
@@ -129,6 +137,7 @@ class HealthState:
         self._recorded, self._conflicts = CumulativeCount(), CumulativeCount()
         self._failing: dict[str, float] = {}
         self._restarts = RestartCounts(self._limits)
+        self._violations = ViolationSums()
         self._stopping = False
         self._was_covered = False
 
@@ -145,10 +154,14 @@ class HealthState:
     def connection_removed(self, child: str) -> None:
         """Show a connection no more: the plan is without it."""
         self._connections.remove(child)
+        self._violations.forget(child)
 
     def connection_reported(self, report: ConnectionReport, *, at: float) -> None:
         """Take the report of a connection."""
         self._connections.reported(report, at)
+        # Of one that the plan has no more nothing would ever be forgotten.
+        if self._connections.has(report.child):
+            self._violated(report, at)
 
     def connection_ended(self, child: str, *, reason: str, at: float) -> None:
         """Record that a connection ended, expectedly or not."""
@@ -156,9 +169,10 @@ class HealthState:
 
     # ------------------------------------------------------ database and journal
 
-    def writer_reported(self, *, state: str, waiting: int) -> None:
-        """Take the report of the writer: `live`, `behind` (catching up), `away` or `stopped`."""
-        self._database.state, self._database.waiting = state, waiting
+    def writer_reported(self, report: WriterReport, *, at: float) -> None:
+        """Take the report of the writer."""
+        self._database.state, self._database.waiting = report.state, report.waiting
+        self._violated(report, at)
 
     def store_opened(self, *, server: str) -> None:
         """Record that the database answers."""
@@ -190,6 +204,7 @@ class HealthState:
     def catalog_reported(self, report: CatalogReport, *, at: float) -> None:
         """Take the report of the catalog; an empty error means that the last page came."""
         self._catalog = report
+        self._violated(report, at)
         if not report.last_error:
             self._catalog_failing = None
         elif self._catalog_failing is None:
@@ -198,10 +213,14 @@ class HealthState:
     def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
         """Take the report of the resolution actor; each source is `ok` or has its last error."""
         self._resolution = report
+        self._violated(report, at)
         self._day.recorded += self._recorded.counted(report.incarnation, report.recorded_total)
         self._conflicts.counted(report.incarnation, report.conflicts_total)
         failing = [name for name, state in report.sources if state != "ok"]
         self._failing = {name: self._failing.get(name, at) for name in failing}
+
+    def _violated(self, report: Report, at: float) -> None:
+        self._violations.reported(report.child, report.incarnation, report.violations, at)
 
     def child_died(self, child: str, *, at: float, writer: bool = False) -> None:
         """Count an unexpected death; `writer`: the dead actor is the one that counts commits."""
@@ -248,6 +267,7 @@ class HealthState:
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
                 drift=Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
+                assumptions=self._violations.assumptions(now),
             )
         )
 

@@ -294,7 +294,7 @@ class SupervisorActor(BaseActor):
 
     def _writer_reported(self, report: WriterReport) -> None:
         if self._reporting(report.child, report.incarnation):
-            self._health.writer_reported(state=report.state, waiting=report.waiting)
+            self._health.writer_reported(report, at=self._time.now)
 
     def _catalog_reported(self, report: CatalogReport) -> None:
         if self._reporting(report.child, report.incarnation):

@@ -20,6 +20,7 @@ from actors.cli import status
 from actors.cli.status_table import render
 from actors.health import rules
 from actors.health.state import HealthState
+from actors.model.assumptions import Assumption
 from tests.health.health_samples import (
     START,
     WALL,
@@ -30,6 +31,7 @@ from tests.health.health_samples import (
     outcomes,
     sample,
     state,
+    writer,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +61,7 @@ def busy() -> HealthState:
             health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
         commit(health, at=at, stored=count, duplicates=count - 3)
-    health.writer_reported(state="live", waiting=12)
+    health.writer_reported(writer(waiting=12), at=NOW)
     health.catalog_reported(catalog(), at=NOW - 1)
     pending = (("not closed", 312), ("proposed", 9), ("disputed", 1))
     sources = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
@@ -119,9 +121,13 @@ def _fail_catalog(health: HealthState) -> None:
         health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
 
 
+def _violate(health: HealthState, assumption: Assumption, count: int) -> None:
+    health.catalog_reported(catalog(violations=((assumption, count),)), at=NOW - 30)
+
+
 def _poison(health: HealthState) -> None:
     health.store_lost(reason="101 rows rejected in a row: numeric field overflow", at=NOW - 20)
-    health.writer_reported(state="stopped", waiting=0)
+    health.writer_reported(writer("stopped"), at=NOW)
 
 
 def _die(health: HealthState) -> None:
@@ -147,6 +153,11 @@ SPOILS: Mapping[str, Spoil] = {
     "protocol_drift": lambda h: h.connection_reported(
         connection("lifecycle", tokens=0, confirmed=0, last_data_at=NOW, unknown_total=3), at=NOW
     ),
+    "gamma_list_failing": lambda h: _violate(h, Assumption.GAMMA_LIST, 12),
+    "markets_known_from_feed_only": lambda h: _violate(h, Assumption.LISTED, 41),
+    "late_trades": lambda h: _violate(h, Assumption.ON_TIME, 9_217),
+    "feeds_disagree": lambda h: _violate(h, Assumption.SENT_ONCE, 1_804),
+    "clock_skew": lambda h: _violate(h, Assumption.CLOCK, 6),
     "resolution_conflicts": lambda h: h.resolution_reported(
         outcomes(recorded_total=41, conflicts_total=1), at=NOW
     ),

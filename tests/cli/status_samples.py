@@ -7,6 +7,7 @@ import msgspec
 from actors.health.state import HealthState
 from actors.messages import BatchWritten, ConnectionReport, StoreOpened
 from actors.model.storage import JournalStats
+from tests.health.health_samples import writer
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]
@@ -28,7 +29,7 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
     state.universe_planned(wanted=10)
     opened = StoreOpened(server="PostgreSQL 18.6")
     state.store_opened(server=opened.server)
-    state.writer_reported(state="live", waiting=0)
+    state.writer_reported(writer(), at=0.0)
     for child in ("a-0001", "b-0001"):
         state.connection_wanted(child, feed=int(child[3]), at=0.0)
         state.connection_reported(_report(child), at=1.0)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.health import metrics
+from actors.health import metrics, rules
+from actors.model.assumptions import Assumption
 from actors.simulator import beliefs, faults, options
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from tests.health.test_metrics import ELSEWHERE
@@ -91,6 +92,7 @@ def test_every_field_of_the_status_is_explained_with_its_type() -> None:
 
 def spelled(field: str) -> str:
     """Return how the pages write the field of a metric."""
+    field = re.sub(r"^assumptions\.", "assumptions.*.", field)
     field = re.sub(r"^connections\.list\.", "connections.list[].", field)
     return re.sub(r"^resolutions\.sources\.", "resolutions.sources.*.", field)
 
@@ -241,3 +243,15 @@ def test_every_fate_and_oddity_of_the_simulator_is_explained() -> None:
 
     assert fates == {*FATES, *ENDLESS}
     assert sorted(told) == sorted(ODDITIES)
+
+
+# -------------------------------------------------------------- the assumptions
+
+
+def test_every_assumption_is_explained_with_the_reason_that_it_gives() -> None:
+    rows = list(tables("../explanation/polymarket.md", "Assumptions"))
+    given = {name for row in rows for name in names(row["reason"])}
+
+    assert [name for row in rows for name in names(row["name"])] == list(Assumption)
+    assert given <= {rule.code for rule in rules.RULES}
+    assert all(row["reason"] == "counted" or names(row["reason"]) for row in rows)

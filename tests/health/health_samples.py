@@ -3,7 +3,13 @@
 from typing import Any
 
 from actors.health.state import Health, HealthState
-from actors.messages import BatchWritten, CatalogReport, ConnectionReport, ResolutionReport
+from actors.messages import (
+    BatchWritten,
+    CatalogReport,
+    ConnectionReport,
+    ResolutionReport,
+    WriterReport,
+)
 from tests.fakes import journal_stats
 
 START = 1_000.0
@@ -60,6 +66,11 @@ def sample(
     health.journal_sampled(stats, full=full, oldest_s=oldest_s)
 
 
+def writer(state: str = "live", **said: Any) -> WriterReport:
+    values: dict[str, Any] = {"child": "writer", "incarnation": 1, "now": 0.0, "waiting": 0}
+    return WriterReport(state=state, **{**values, **said})
+
+
 def outcomes(**said: Any) -> ResolutionReport:
     values: dict[str, Any] = {
         "child": "resolution",
@@ -74,7 +85,7 @@ def outcomes(**said: Any) -> ResolutionReport:
     return ResolutionReport(**{**values, **said})
 
 
-def catalog(error: str = "") -> CatalogReport:
+def catalog(error: str = "", **said: Any) -> CatalogReport:
     return CatalogReport(
         child="catalog",
         incarnation=1,
@@ -83,6 +94,7 @@ def catalog(error: str = "") -> CatalogReport:
         last_sweep_at=START,
         last_error=error,
         waiting=0,
+        **said,
     )
 
 
@@ -94,7 +106,7 @@ def well() -> HealthState:
         health.connection_wanted(child, feed=feed, at=START)
         health.connection_reported(connection(child), at=START + 1)
     health.store_opened(server="PostgreSQL 18")
-    health.writer_reported(state="live", waiting=0)
+    health.writer_reported(writer(), at=START)
     sample(health)
     health.catalog_reported(catalog(), at=START + 1)
     health.resolution_reported(outcomes(), at=START + 1)

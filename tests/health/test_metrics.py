@@ -38,6 +38,7 @@ ELSEWHERE = {
     "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
     "catalog.last_error": "text for people",
     "accounting.stored": "tracker_trades_stored_total",
+    "assumptions.last_hour": "increase(tracker_assumption_violations_total[1h])",
     "drift.unknown_last_hour": "increase(tracker_unknown_events_total[1h])",
     "connections.list.id": "the label connection",
     "connections.list.state": "tracker_connection_state",

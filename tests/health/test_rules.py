@@ -4,6 +4,7 @@ import pytest
 
 from actors.health import rules
 from actors.health.state import HealthState
+from actors.model.assumptions import Assumption
 from tests.health.health_samples import (
     START,
     WALL,
@@ -16,7 +17,13 @@ from tests.health.health_samples import (
     sample,
     state,
     well,
+    writer,
 )
+
+
+def _violate(health: HealthState, assumption: Assumption, count: int = 1) -> None:
+    said = connection(violations=((assumption, count),))
+    health.connection_reported(said, at=START + 5)
 
 
 def _drop(health: HealthState, *children: str) -> None:
@@ -32,7 +39,7 @@ def _drop(health: HealthState, *children: str) -> None:
         ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
         ("journal_filling", lambda h: sample(h, bytes=801)),
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
-        ("poison", lambda h: h.writer_reported(state="stopped", waiting=0)),
+        ("poison", lambda h: h.writer_reported(writer("stopped"), at=START)),
         ("database_behind", lambda h: sample(h, next_seq=9, oldest_s=61.0)),
         ("disk_low", lambda h: sample(h, free_bytes=1 << 20)),
         (
@@ -44,6 +51,14 @@ def _drop(health: HealthState, *children: str) -> None:
             lambda h: h.resolution_reported(outcomes(conflicts_total=1), at=START + 5),
         ),
         ("accounting_unbalanced", lambda h: sample(h, weight_appended=-1)),
+        ("gamma_list_failing", lambda h: _violate(h, Assumption.GAMMA_LIST)),
+        ("markets_known_from_feed_only", lambda h: _violate(h, Assumption.LISTED)),
+        ("protocol_drift", lambda h: _violate(h, Assumption.SPELLING)),
+        ("protocol_drift", lambda h: _violate(h, Assumption.EVENT_NAMES)),
+        ("protocol_drift", lambda h: _violate(h, Assumption.CLEAN_PAGES)),
+        ("late_trades", lambda h: _violate(h, Assumption.ON_TIME)),
+        ("feeds_disagree", lambda h: _violate(h, Assumption.SENT_ONCE, 10)),
+        ("clock_skew", lambda h: _violate(h, Assumption.CLOCK)),
     ],
 )
 def test_each_of_these_shows_at_once(code: str, spoil: Any) -> None:
@@ -109,6 +124,61 @@ def test_silence_of_most_connections_together_is_not_taken_for_lost_connections(
     said = document(health, START + 100)
     assert said.codes == ("exchange_silent",)
     assert [one.state for one in said.connections.each] == ["listening", *["silent"] * 3]
+
+
+@pytest.mark.parametrize(
+    "assumption",
+    [
+        Assumption.FRESH_ANSWERS, Assumption.REPEATED_BOOK, Assumption.DUMP_BY_DEFAULT,
+        Assumption.EMPTY_FIRST, Assumption.TOKENS_PER_CONNECTION, Assumption.SERVED,
+        Assumption.OLD_SOCKETS_DIE, Assumption.KEYSET,
+    ],
+)  # fmt: skip
+def test_what_is_only_counted_gives_no_reason(assumption: Assumption) -> None:
+    health = well()
+    _violate(health, assumption, 1_000)
+    said = document(health, START + 6)
+    assert (said.state, said.assumptions[assumption].last_hour) == ("healthy", 1_000)
+
+
+def test_the_sentence_of_drift_names_what_is_not_as_assumed() -> None:
+    health = well()
+    many = (
+        (Assumption.CLEAN_PAGES, 1), (Assumption.EVENT_NAMES, 3), (Assumption.SPELLING, 12),
+    )  # fmt: skip
+    health.connection_reported(connection(unknown_total=3, violations=many), at=START + 5)
+    (reason,) = document(health, START + 6).reasons
+    assert reason == (
+        "not as assumed in the last hour: 3 events of unknown type, spelling (12), clean_pages (1)"
+    )
+    assert codes(health, START + 3_700) == ()
+
+
+@pytest.mark.parametrize(
+    ("assumption", "stored", "few", "many", "code"),
+    [
+        (Assumption.ON_TIME, 10_000, 100, 101, "late_trades"),
+        (Assumption.SENT_ONCE, 100_000, 100, 101, "feeds_disagree"),
+        (Assumption.SENT_ONCE, 0, 9, 10, "feeds_disagree"),
+    ],
+)
+def test_a_few_odd_trades_are_counted_and_many_are_a_reason(
+    assumption: Assumption, stored: int, few: int, many: int, code: str
+) -> None:
+    health = well()
+    commit(health, at=START + 4, stored=stored)
+    sample(health, weight_appended=stored)
+    _violate(health, assumption, few)
+    assert codes(health, START + 6) == ()
+    _violate(health, assumption, many)
+    assert codes(health, START + 6) == (code,)
+
+
+def test_a_clock_that_was_set_right_is_no_reason_after_five_minutes() -> None:
+    health = well()
+    _violate(health, Assumption.CLOCK)
+    assert codes(health, START + 304) == ("clock_skew",)
+    assert codes(health, START + 306) == ()
 
 
 def test_every_rule_has_a_code_of_its_own() -> None:

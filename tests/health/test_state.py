@@ -92,6 +92,7 @@ def test_the_document_is_json_with_stable_names() -> None:
         "state", "reasons", "codes", "levels", "version", "host", "pid", "at", "started_at",
         "uptime_s", "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
         "database", "resolutions", "catalog", "restarts", "accounting", "drift",
+        "assumptions",
     ]  # fmt: skip
     assert said["connections"]["list"][0]["id"] == "a-0001"
     assert said["started_at"] == "2026-05-28T20:26:40.000Z"

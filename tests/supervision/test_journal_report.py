@@ -22,7 +22,7 @@ from actors.supervision.restart import Escalation
 from tests.actor_harness import START, START_NS
 from tests.clocks import DAY_S, HOUR_S, clocks
 from tests.fakes import journal_stats
-from tests.health.health_samples import batch, catalog, connection
+from tests.health.health_samples import batch, catalog, connection, writer
 
 
 class MeasuredJournal:
@@ -155,7 +155,7 @@ def test_a_clock_that_steps_makes_no_age_negative_and_no_lasting_trouble(step_s:
         health.connection_wanted("a-0001", feed=0, at=held.now)
         health.connection_reported(connection(last_data_at=held.now), at=held.now)
         health.store_opened(server="PostgreSQL 18")
-        health.writer_reported(state="live", waiting=0)
+        health.writer_reported(writer(), at=0.0)
         health.connection_ended("a-0001", reason="reset", at=held.now)
         held.run(1.0)
         health.connection_reported(connection(incarnation=2, last_data_at=held.now), at=held.now)
