@@ -155,6 +155,7 @@ class FakePolymarket:
     loops: bool = False
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     closed: int = 0
+    clock_errors: int = 0
 
     def add(self, market: FakeMarket) -> FakeMarket:
         self.markets[market.condition_id] = market
@@ -205,6 +206,10 @@ class FakePolymarket:
             return self.canned["data"]
         found = (self.markets.get(each) for each in ids)
         return tuple(each.data() for each in found if each is not None and each.data_status)
+
+    def take_clock_errors(self) -> int:
+        errors, self.clock_errors = self.clock_errors, 0
+        return errors
 
     def close(self) -> None:
         self.closed += 1

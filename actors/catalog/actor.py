@@ -39,6 +39,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.polymarket.gamma import parse_market
@@ -97,6 +98,7 @@ class CatalogActor(BaseActor):
         self._rejected: Counter[str] = Counter()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False
+        self._violations = ViolationCounter()
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
@@ -127,11 +129,13 @@ class CatalogActor(BaseActor):
         if self._discovery.tick(tick.now, wall):
             self._overflowed = False
         self._go_on()
+        self._violations.add(Assumption.CLOCK, self._gamma.take_clock_errors())
         self.supervisor.tell(
             CatalogReport(
                 child=self.child,
                 incarnation=self.incarnation,
                 now=tick.now,
+                violations=self._violations.totals(),
                 markets=len(self._universe),
                 last_sweep_at=self._discovery.swept_at,
                 last_error=self._backoff.error,

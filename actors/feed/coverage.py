@@ -56,16 +56,13 @@ class ExchangeClock:
     Attributes:
         offset_ms: The exchange's clock minus ours; 0 while they differ by no more than
             `TOLERANCE_MS`.
-        steps: How often our clock was found to be behind, by more than before.
         known: A time of the exchange was compared and believed.
         ahead_ms: How far the last such time was ahead of its receipt; usually less than 0.
-        samples: Times of the exchange that were compared.
     """
 
     def __init__(self) -> None:
         self.offset_ms = 0
-        self.steps = 0
-        self.samples = 0
+        self._errors = 0
         self.known = False
         self.ahead_ms = 0
         self._differing: list[int] = []
@@ -77,12 +74,12 @@ class ExchangeClock:
 
     def compare(self, received_at_ns: int, exchange_ms: int) -> bool:
         """Take a time of the exchange; return whether it is to be believed."""
-        self.samples += 1
         ahead_ms = exchange_ms - received_at_ns // 1_000_000
         differs_ms = ahead_ms - self.offset_ms
         if -TOLERANCE_MS <= differs_ms <= TOLERANCE_MS:
             self._differing.clear()
             self.known, self.ahead_ms = True, ahead_ms
+            self._errors += self.offset_ms > 0
             return True
         self._differing.append(ahead_ms)
         if len(self._differing) == _AGREEING:
@@ -94,12 +91,15 @@ class ExchangeClock:
         if most - least > TOLERANCE_MS:
             del self._differing[0]
             return
-        before = max(0, self.offset_ms)
         self.offset_ms = 0 if abs(middle) <= TOLERANCE_MS else middle
         self._differing.clear()
         self.known, self.ahead_ms = True, middle
-        if self.offset_ms > before:
-            self.steps += 1
+        self._errors += self.offset_ms > 0
+
+    def take_errors(self) -> int:
+        """Return how many times since the last call showed that our clock is behind."""
+        errors, self._errors = self._errors, 0
+        return errors
 
     def believes(self, received_at_ns: int, exchange_ms: int) -> bool:
         """Return whether a time of the exchange is not too far beyond the present moment."""

@@ -10,7 +10,7 @@ from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingested
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport
-from actors.model.assumptions import ViolationCounter
+from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.log_digest import LogDigest
 from actors.model.trade import Busiest, TokenId
 from actors.polymarket import channel
@@ -78,6 +78,7 @@ class ConnectionStats:
         **more: Any,
     ) -> ConnectionReport:
         """Return the report; `more` is what only the connection knows."""
+        self.violations.add(Assumption.CLOCK, coverage.clock.take_errors())
         return ConnectionReport(
             child=self._incarnation.child,
             incarnation=self._incarnation.number,

@@ -113,6 +113,10 @@ class Polymarket:
         raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
         return _copies(strict_json.read(raw, _rows).data)
 
+    def take_clock_errors(self) -> int:
+        """Return how many answers since the last call showed that our clock is wrong."""
+        return self._http.clock.take_errors()
+
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()

@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from actors.backoff import read_retry_after_s
 from actors.errors import SourceUnavailable
+from actors.polymarket.date_clock import DateClock
 
 DEADLINE_S = 20.0
 CONNECT_S = 5.0
@@ -46,6 +47,9 @@ class Http:
         deadline_s: For a whole call, from the connection to the last byte.
         max_bytes: Of a body, after decompression.
         stop: When set, calls under way are cut.
+
+    Attributes:
+        clock: Our clock against the `Date` of the answers.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Http:
         self._deadline_s = deadline_s
         self._max_bytes = max_bytes
         self._stop = stop or threading.Event()
+        self.clock = DateClock()
         self._session = requests.Session()
         # Otherwise requests takes proxies and logins (.netrc) from the environment.
         self._session.trust_env = False
@@ -104,8 +109,10 @@ class Http:
     ) -> tuple[int, bytes]:
         where = _shown(url, path=method == "GET")
         watch = _Watch(self._deadline_s, self._stop)
+        sent_s = time.time()
         try:
             with watch, self._send(method, url, kwargs) as response:
+                self.clock.add(response.headers, sent_s=sent_s, received_s=time.time())
                 body = self._read(response, where, whole=response.status_code in expected)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as exc:
             reason = watch.cut_reason or _innermost(exc)

@@ -44,6 +44,9 @@ class Closable(Protocol):
 class Gamma(Closable, Protocol):
     """The listings of Gamma."""
 
+    def take_clock_errors(self) -> int:
+        """Return how many answers since the last call showed that our clock is wrong."""
+
     def markets_page(self, params: Params, cursor: str | None) -> Page:
         """Return one page of at most 100 markets."""
 

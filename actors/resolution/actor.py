@@ -42,6 +42,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Resolution, Source, Transition
@@ -118,6 +119,7 @@ class ResolutionActor(BaseActor):
         self._now, self._wall_ms = 0.0, 0
         self._rounds_ended = 0  # since the last tick
         self._ticked = self._polling = False
+        self._violations = ViolationCounter()
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
@@ -149,11 +151,13 @@ class ResolutionActor(BaseActor):
             self._writer.tell(RequestRechecks(window=window))
         self._recently_resolved.tick(tick.now, self._wall_ms)
         self._go_on()
+        self._violations.add(Assumption.CLOCK, self._sources.take_clock_errors())
         self.supervisor.tell(
             ResolutionReport(
                 child=self.child,
                 incarnation=self.incarnation,
                 now=tick.now,
+                violations=self._violations.totals(),
                 recorded_total=self._outbox.recorded_total,
                 conflicts_total=self._outbox.conflicts_total,
                 pending=self._cases.pending(PENDING_REASONS),

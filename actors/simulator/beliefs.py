@@ -44,7 +44,27 @@ BREAKS: dict[str, Break] = {
         "weak",
         "every WebSocket is accepted, and cut at its first message",
     ),
+    "clock_+2d": Break(
+        "the clock of the tracker's machine is right",
+        "good",
+        "events and `Date` are stamped two days earlier: that clock is ahead",
+        group="clock",
+    ),
+    "clock_-30s": Break(
+        "the clock of the tracker's machine is right",
+        "good",
+        "events and `Date` are stamped 30 s later: that clock is behind",
+        group="clock",
+    ),
+    "clock_-2d": Break(
+        "the clock of the tracker's machine is right",
+        "good",
+        "events and `Date` are stamped two days later: that clock is behind",
+        group="clock",
+    ),
 }
+CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
+"""How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""
 DEFAULTS: frozenset[str] = frozenset()
 
 
@@ -65,6 +85,11 @@ def parse_broken(text: str) -> frozenset[str]:
             raise ValueError(f"{groups[group]} and {name} exclude each other")
         groups[group] = name
     return frozenset(names)
+
+
+def clock_ahead_s(broken: Iterable[str]) -> float:
+    """Return how far the clock of the tracker's machine is to seem ahead, in seconds."""
+    return sum(CLOCKS.get(name, 0.0) for name in broken)
 
 
 def in_force(broken: Iterable[str], intact: Iterable[str] = ()) -> frozenset[str]:

@@ -8,6 +8,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from itertools import count
 from typing import Any
 
@@ -133,7 +134,10 @@ class Server:
         side = request.path.split("/")[1]
         if side in SIDES:
             self._simulation.traffic.note(side, self._simulation.now())
-        return await answer_under_faults(request, handler, self._simulation.fault_value)
+        answer = await answer_under_faults(request, handler, self._simulation.fault_value)
+        if not answer.prepared:
+            answer.headers["Date"] = formatdate(self._wall() / 1000, usegmt=True)
+        return answer
 
     def _lies(self, source: str) -> bool:
         return self._simulation.fault_value(f"lie_{source}") is not None

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from actors.simulator.beliefs import clock_ahead_s
 from actors.simulator.channel import Channel
 from actors.simulator.events import LevelPool
 from actors.simulator.exchange import LATEST_S, Exchange
@@ -72,7 +73,7 @@ class Simulation:
         self.options = options
         self.now = monotonic
         self._started = monotonic()
-        self._offset = clock() - self._started
+        self._offset = clock() - clock_ahead_s(options.broken) - self._started
         recordings = load(options.replay)
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))

@@ -23,6 +23,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.assumptions import Assumption
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.ratelimit import GAMMA_LISTINGS
@@ -777,3 +778,11 @@ def test_its_session_is_closed_when_it_fails() -> None:
     harness = Harness(FakePolymarket(), Filters())
     harness.actor.on_failure(ValueError, ValueError("fault"), None)
     assert harness.web.closed == 1
+
+
+def test_answers_that_show_a_wrong_clock_are_counted() -> None:
+    harness = watching(web_of(3))
+    harness.web.clock_errors = 2
+    harness.tick()
+    harness.tick()
+    assert dict(harness.report().violations)[Assumption.CLOCK] == 2

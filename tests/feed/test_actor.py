@@ -26,6 +26,7 @@ from actors.messages import (
     TradesSeen,
     Unsubscribe,
 )
+from actors.model.assumptions import Assumption
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import (
     FramesSeen,
@@ -787,6 +788,9 @@ def test_a_clock_that_is_behind_claims_nothing_unheard_and_refuses_no_trade(
     assert confirmed.tokens == released.tokens == (YES, NO)
     assert WALL_MS * MS - 100 * MS <= confirmed.at_ns <= WALL_MS * MS + 100 * MS
     assert 0 < marks(harness)[-1] <= 9_900
+    harness.tick(1)
+    counted = dict(harness.supervisor.last(ConnectionReport).violations)
+    assert counted[Assumption.CLOCK] == 8, "from the third on that agrees"
 
 
 def test_trades_of_a_clock_that_is_days_behind_survive_a_replay() -> None:

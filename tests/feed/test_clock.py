@@ -26,7 +26,7 @@ def compared(*ahead_ms: int) -> ExchangeClock:
 @pytest.mark.parametrize("ahead_ms", [-60, -5_000, 0, 120, 5_000])
 def test_clocks_that_differ_a_little_are_right(ahead_ms: int) -> None:
     clock = compared(*[ahead_ms] * 10)
-    assert (clock.offset_ms, clock.steps) == (0, 0)
+    assert (clock.offset_ms, clock.take_errors()) == (0, 0)
     assert clock.behind_ms == max(0, ahead_ms)
 
 
@@ -35,26 +35,31 @@ def test_three_times_that_agree_show_that_our_clock_is_behind(behind_ms: int) ->
     clock = ExchangeClock()
     believed = [clock.compare(NOW_NS, NOW_MS + behind_ms + late) for late in (0, -150, -90)]
     assert believed == [False, False, True]
-    assert (clock.offset_ms, clock.steps) == (behind_ms - 90, 1)
+    assert (clock.offset_ms, clock.take_errors()) == (behind_ms - 90, 1)
     assert clock.present_ns(NOW_NS) == NOW_NS + (behind_ms - 90) * MS
 
 
 def test_single_wrong_times_show_nothing() -> None:
     clock = compared(-60, HOUR_MS, -80, DAY_MS, HOUR_MS, -70, *(HOUR_MS * n for n in range(1, 9)))
-    assert (clock.offset_ms, clock.steps) == (0, 0)
+    assert (clock.offset_ms, clock.take_errors()) == (0, 0)
     assert not clock.believes(NOW_NS, NOW_MS + HOUR_MS)
 
 
 def test_a_clock_that_is_ahead_is_no_present_and_its_times_are_believed() -> None:
     clock = compared(*[-2 * DAY_MS] * 5)
-    assert (clock.offset_ms, clock.steps, clock.behind_ms) == (-2 * DAY_MS, 0, 0)
+    assert (clock.offset_ms, clock.take_errors(), clock.behind_ms) == (-2 * DAY_MS, 0, 0)
     assert clock.present_ns(NOW_NS) == NOW_NS
     assert clock.believes(NOW_NS, NOW_MS)
 
 
 def test_a_clock_that_is_set_right_is_right_again() -> None:
     clock = compared(*[30_000] * 3, *[-60] * 3)
-    assert (clock.offset_ms, clock.steps, clock.behind_ms) == (0, 1, 0)
+    assert (clock.offset_ms, clock.take_errors(), clock.behind_ms) == (0, 1, 0)
+
+
+def test_every_time_that_shows_a_clock_behind_is_counted_once() -> None:
+    clock = compared(*[30_000] * 10)
+    assert (clock.take_errors(), clock.take_errors()) == (8, 0)
 
 
 # ------------------------------------------------------------------- coverage

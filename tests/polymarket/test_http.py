@@ -301,3 +301,13 @@ def test_a_closed_client_leaves_no_idle_connection_behind() -> None:
         assert not peer.hung_up.is_set()
         http.close()
         assert peer.hung_up.wait(5)
+
+
+def test_the_date_of_answers_shows_that_our_clock_is_wrong() -> None:
+    long_ago = "Date: Thu, 01 Jan 2026 00:00:00 GMT"
+    with Peer(answering(b"[]", "200 OK", long_ago)) as peer:
+        http_client = Http(AGENT)
+        for _ in range(3):
+            http_client.get(peer.url)
+    assert http_client.clock.is_wrong
+    assert http_client.clock.take_errors() == 1

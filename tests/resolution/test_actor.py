@@ -28,6 +28,7 @@ from actors.messages import (
     TicketsStored,
     UniverseChanged,
 )
+from actors.model.assumptions import Assumption
 from actors.model.market import Market
 from actors.model.outcome import (
     MarketState,
@@ -1080,3 +1081,11 @@ def test_its_sessions_are_closed_when_it_fails() -> None:
     harness = Harness(FakePolymarket(), chain=True)
     harness.actor.on_failure(ValueError, ValueError("fault"), None)
     assert harness.web.closed == 2
+
+
+def test_answers_that_show_a_wrong_clock_are_counted() -> None:
+    harness = Harness(FakePolymarket(), chain=False)
+    harness.web.clock_errors = 2
+    harness.tick()
+    harness.tick()
+    assert dict(harness.supervisor.last(ResolutionReport).violations)[Assumption.CLOCK] == 2

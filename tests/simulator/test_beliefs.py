@@ -1,11 +1,12 @@
 import json
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 
 from actors.simulator import beliefs
 from actors.simulator.beliefs import BREAKS, Break, in_force, parse_broken
-from tests.simulator.harness import QUIET, play, rehearsal
+from tests.simulator.harness import QUIET, START_S, play, rehearsal
 
 CERTAINTIES = {"sure", "good", "weak"}
 
@@ -101,5 +102,23 @@ def test_one_that_is_accepted_is_dropped_at_its_first_message(tmp_path: Path) ->
             assert await listener.close_code() is None
             assert listener.texts == []
             assert [line["by"] for line in stage.ledger("connection") if "by" in line] == ["server"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("broken", "behind_s"), [("clock_-30s", 30), ("clock_-2d", 172_800)])
+def test_a_clock_that_is_to_seem_behind_makes_the_exchange_stamp_later(
+    tmp_path: Path, broken: str, behind_s: int
+) -> None:
+    async def scene() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=2", f"--broken={broken}") as stage:
+            listener = await stage.listener()
+            tokens = stage.market().tokens
+            (book, _) = await listener.ask(list(tokens))
+            assert int(book["timestamp"]) / 1000 - START_S == pytest.approx(behind_s, abs=1)
+            path = f"http://127.0.0.1:{stage.port}{LISTING}"
+            async with stage.session.get(path) as answer:
+                date = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            assert date - START_S == pytest.approx(behind_s, abs=2)
 
     play(scene)
