@@ -190,6 +190,14 @@ def drift(scene: Scene, _: Monitor) -> Iterator[None]:
     yield
 
 
+@contextlib.contextmanager
+def odd(scene: Scene, _: Monitor) -> Iterator[None]:
+    """As `drift`; its reason holds for an hour, which a restart ends."""
+    scene.strike("garbage", count=3)
+    yield
+    _again(scene)
+
+
 def broken(target: str, action: str, times: int) -> Bring:
     """Return a cause that restarts the tracker with a method that fails so many times."""
 

@@ -91,7 +91,7 @@ FAULTS = (
            bring=causes.http_dead, fires_s=120, ceases_s=120),
     _fault("A9", "the database is stopped, journal cap 8 MiB", "TrackerDatabaseAway",
            "TrackerJournalGrowing", "TrackerJournalFillsSoon", "TrackerJournalFull",
-           bring=causes.database_away, fires_s=180),
+           "TrackerDegraded", bring=causes.database_away, fires_s=180),
     _fault("A10", "the database is slow", "TrackerDatabaseBehind", bring=causes.behind, fires_s=90),
     _fault("A11", "the disk has 600 MiB left", "TrackerDiskLow", bring=causes.disk_low,
            needs=("root",)),
@@ -107,4 +107,6 @@ FAULTS = (
     _fault("A17", "a commit is not counted", "TrackerAccountingUnbalanced",
            bring=broken("actors.health.counters:TradeAccounting.committed", "skip", 1)),
     _fault("A18", "a filter that no market passes", "TrackerNothingToWatch", bring=causes.unwanted),
+    _fault("A19", "events of unknown type, for long", "TrackerAttention", bring=causes.odd,
+           fires_s=120),
 )  # fmt: skip

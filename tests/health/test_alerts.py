@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.health import metrics
+from actors.health import metrics, rules
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
@@ -59,6 +59,38 @@ def test_only_metrics_that_exist_are_used(text: str) -> None:
     named = set(re.findall(r"\b(?:tracker|process)_[a-z0-9_]+\b", text))
     assert len(named) > 15
     assert named <= metric_names()
+
+
+OWN = {
+    "database_away": "TrackerDatabaseAway",
+    "poison": "TrackerStoringStopped",
+    "database_behind": "TrackerDatabaseBehind",
+    "nothing_to_watch": "TrackerNothingToWatch",
+    "no_connection_live": "TrackerDisconnected",
+    "connections_down": "TrackerConnectionsDown",
+    "exchange_silent": "TrackerExchangeSilent",
+    "tokens_unconfirmed": "TrackerTokensUnconfirmed",
+    "journal_full": "TrackerJournalFull",
+    "journal_filling": "TrackerJournalFillsSoon",
+    "disk_low": "TrackerDiskLow",
+    "source_failing": "TrackerSourceDead",
+    "catalog_failing": "TrackerCatalogDead",
+    "restart_loop": "TrackerRestartLoop",
+    "protocol_drift": "TrackerDrift",
+    "resolution_conflicts": "TrackerResolutionConflict",
+    "accounting_unbalanced": "TrackerAccountingUnbalanced",
+}
+"""The alerts that are raised for one reason, beside those of its level."""
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.code)
+def test_the_alerts_of_a_reason_are_as_severe_as_its_level(rule: rules.Rule) -> None:
+    severity = {"degraded": "page", "attention": "ticket"}[rule.level]
+    raised = [f"Tracker{rule.level.title()}", *([OWN[rule.code]] if rule.code in OWN else ())]
+    for name in raised:
+        _, found, after = RULES.partition(f"- alert: {name}\n")
+        assert found, name
+        assert f"severity: {severity}" in after.partition("- alert: ")[0], name
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
