@@ -33,7 +33,7 @@ check: $(READY)  ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## every check and every test but the long ones, which make torture plays
+test: check  ## every check and every test but the long ones, which make torture runs
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
@@ -60,7 +60,7 @@ fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECOND
 screens: $(READY)  ## renew docs/evidence/screens: tracker-status in every state; pictures of all go to build/screens
 	@$(BIN)/python -m tests.cli.screens
 
-installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.md played on a machine of its own (root)
+installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.md carried out on a machine of its own (root)
 	@$(BIN)/python -m tests.live.installation > docs/evidence/installation.new \
 	  && mv docs/evidence/installation.new docs/evidence/installation.md \
 	  || { rm -f docs/evidence/installation.new; exit 1; }

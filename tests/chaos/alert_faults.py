@@ -10,9 +10,9 @@ from functools import partial
 from tests.chaos import alert_causes as causes
 from tests.chaos.alert_causes import Bring, broken
 from tests.chaos.fault import Fault
+from tests.chaos.fault_run import FaultRun
 from tests.chaos.monitor import Monitor, free_port
 from tests.chaos.mounts import small_disk
-from tests.chaos.scene import Scene
 
 SETTINGS = {
     "TRACKER_REDUNDANCY": "1",
@@ -22,36 +22,36 @@ SETTINGS = {
 """One feed of four connections beside the one for announcements."""
 
 
-def _play(
-    scene: Scene, *, names: tuple[str, ...], bring: Bring, fires_s: float, ceases_s: float
+def _carry_out(
+    run: FaultRun, *, names: tuple[str, ...], bring: Bring, fires_s: float, ceases_s: float
 ) -> None:
     """Let the fault last until every alert has fired; then wait until all have ceased."""
     port = free_port()
-    scene.overrides.update(SETTINGS, TRACKER_METRICS_PORT=str(port))
-    scene.simulate()
-    scene.feed, scene.base  # noqa: B018 - asked for before the tracker starts
+    run.overrides.update(SETTINGS, TRACKER_METRICS_PORT=str(port))
+    run.simulate()
+    run.feed, run.base  # noqa: B018 - asked for before the tracker starts
     if bring is causes.disk_low:
-        scene.resources.enter_context(small_disk(scene.folder / "state", causes.FREE_MIB))
+        run.resources.enter_context(small_disk(run.folder / "state", causes.FREE_MIB))
     if bring is causes.unconfirmed:  # space for new tokens on the connections that there are
-        scene.overrides["TRACKER_ASSETS_PER_CONNECTION"] = "30"
+        run.overrides["TRACKER_ASSETS_PER_CONNECTION"] = "30"
     if bring is causes.database_away:
-        scene.overrides["TRACKER_JOURNAL_MAX_BYTES"] = "8MiB"
-    scene.play()
-    monitor = scene.resources.enter_context(Monitor(scene.folder / "prometheus", port))
+        run.overrides["TRACKER_JOURNAL_MAX_BYTES"] = "8MiB"
+    run.start()
+    monitor = run.resources.enter_context(Monitor(run.folder / "prometheus", port))
     monitor.resolved(names, within_s=60)  # some are true for a moment after a start
-    with bring(scene, monitor):
-        waited_s = time.time() - scene.at
+    with bring(run, monitor):
+        waited_s = time.time() - run.at
         fired = {
             name: waited_s + seconds
             for name, seconds in monitor.fired(names, within_s=fires_s).items()
         }
-        scene.outcome.notice_s = max(fired.values())
-    scene.over()
+        run.outcome.notice_s = max(fired.values())
+    run.fault_ends()
     ceased = monitor.resolved(names, within_s=ceases_s)
     for name in names:
-        scene.note(f"{name} fired after {fired[name]:.0f} s, ceased after {ceased[name]:.0f} s")
-    scene.outcome.figures.update(fired_s=fired, ceased_s=ceased)
-    scene.recovered(within_s=90)
+        run.note(f"{name} fired after {fired[name]:.0f} s, ceased after {ceased[name]:.0f} s")
+    run.outcome.figures.update(fired_s=fired, ceased_s=ceased)
+    run.recovered(within_s=90)
 
 
 def _fault(
@@ -63,7 +63,7 @@ def _fault(
         name=f"alerts: {how}"[:44],
         how=how,
         expected=f"{', '.join(names)}: fires, and ceases after it",
-        play=partial(_play, names=names, bring=bring, fires_s=fires_s, ceases_s=ceases_s),
+        run=partial(_carry_out, names=names, bring=bring, fires_s=fires_s, ceases_s=ceases_s),
         needs=("prometheus", *needs),
         deadline_s=fires_s + ceases_s + 240,
     )
@@ -71,8 +71,8 @@ def _fault(
 
 def names_of(fault: Fault) -> tuple[str, ...]:
     """Return the alerts that a fault raises."""
-    assert isinstance(fault.play, partial)
-    names: tuple[str, ...] = fault.play.keywords["names"]
+    assert isinstance(fault.run, partial)
+    names: tuple[str, ...] = fault.run.keywords["names"]
     return names
 
 

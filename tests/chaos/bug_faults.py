@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.chaos.fault import Fault
-from tests.chaos.scene import Scene, python
-from tests.live.stage import until
+from tests.chaos.fault_run import FaultRun, python
+from tests.live.processes import until
 
 SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
 WATCHDOG_S = 8.0
@@ -38,53 +38,53 @@ HANGS = (
 )
 
 
-def start(scene: Scene, target: str, action: str, **env: str) -> Path:
+def start(run: FaultRun, target: str, action: str, **env: str) -> Path:
     """Start a tracker with a method that can be broken; return the file that breaks it."""
-    if scene.simulated is None:
-        scene.simulate()
-    scene.sabotaged = True
-    fuse = scene.folder / "fuse"
+    if run.simulated is None:
+        run.simulate()
+    run.sabotaged = True
+    fuse = run.folder / "fuse"
     fuse.unlink(missing_ok=True)
-    scene.launch(python("-X", "faulthandler", SABOTAGE, str(fuse), target, action), env=env)
-    scene.trade(200)
+    run.launch(python("-X", "faulthandler", SABOTAGE, str(fuse), target, action), env=env)
+    run.trade(200)
     return fuse
 
 
-def hung(scene: Scene, target: str, thread: str) -> None:
+def hung(run: FaultRun, target: str, thread: str) -> None:
     """Act as systemd: receive the watchdog pings, end the tracker without them, start it again.
 
     Args:
         target: The method that never returns.
         thread: The thread that hangs in it; the log must name it.
     """
-    place = scene.folder / "notify"
+    place = run.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(place))
         manager.settimeout(WATCHDOG_S)
         fuse = start(
-            scene,
+            run,
             target,
             "hang",
             NOTIFY_SOCKET=str(place),
             WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)),
         )
-        scene.strike()
+        run.fault_begins()
         fuse.write_text("100")
         if thread == "status":
-            scene.expect(scene.status() == {}, "a thread that hangs answered")
+            run.expect(run.status() == {}, "a thread that hangs answered")
         _wait_for_silence(manager)
-    scene.outcome.notice_s = time.time() - scene.at
-    assert scene.tracked is not None
-    os.kill(scene.tracked.process.pid, signal.SIGABRT)
-    scene.tracked.process.wait(20)
-    stuck = [found for found in scene.tracked.events() if found["event"] == "stuck"]
+    run.outcome.notice_s = time.time() - run.at
+    assert run.tracked is not None
+    os.kill(run.tracked.process.pid, signal.SIGABRT)
+    run.tracked.process.wait(20)
+    stuck = [found for found in run.tracked.events() if found["event"] == "stuck"]
     named = any(f"thread {thread}:" in found["stacks"] for found in stuck)
-    scene.expect(named, "the log does not name the thread that hangs")
-    scene.expect("Fatal Python error: Aborted" in scene.tracked.log_text(), "no stacks were logged")
-    scene.over()
-    scene.tracker()
-    scene.flows()
-    scene.outcome.recover_s = time.time() - scene.at - scene.outcome.notice_s
+    run.expect(named, "the log does not name the thread that hangs")
+    run.expect("Fatal Python error: Aborted" in run.tracked.log_text(), "no stacks were logged")
+    run.fault_ends()
+    run.tracker()
+    run.flows()
+    run.outcome.recover_s = time.time() - run.at - run.outcome.notice_s
 
 
 def _wait_for_silence(manager: socket.socket) -> None:
@@ -99,63 +99,63 @@ def _wait_for_silence(manager: socket.socket) -> None:
     raise AssertionError("the watchdog pings did not stop")
 
 
-def bugs(scene: Scene) -> None:
+def bugs(run: FaultRun) -> None:
     """One bug in each actor; between them everything is stopped cleanly."""
     slowest = 0.0
     for name, target in MOMENTS.items():
-        fuse = start(scene, target, "raise")
-        scene.strike()
+        fuse = start(run, target, "raise")
+        run.fault_begins()
         fuse.write_text("1")
-        scene.noticed("child_died", within_s=30)
-        slowest = max(slowest, scene.outcome.notice_s or 0.0)
-        scene.recovered(within_s=60)
-        assert scene.tracked is not None
-        found = scene.status()
-        scene.expect(found["restarts"]["total"] == 1, f"{name}: {found['restarts']}")
-        scene.expect(found["accounting"]["balanced"], f"{name}: the accounting does not balance")
-        scene.expect(scene.tracked.stop() == 0, f"{name}: unclean stop")
-    scene.outcome.notice_s = slowest
-    scene.note(f"{len(MOMENTS)} bugs, one restart each")
+        run.noticed("child_died", within_s=30)
+        slowest = max(slowest, run.outcome.notice_s or 0.0)
+        run.recovered(within_s=60)
+        assert run.tracked is not None
+        found = run.status()
+        run.expect(found["restarts"]["total"] == 1, f"{name}: {found['restarts']}")
+        run.expect(found["accounting"]["balanced"], f"{name}: the accounting does not balance")
+        run.expect(run.tracked.stop() == 0, f"{name}: unclean stop")
+    run.outcome.notice_s = slowest
+    run.note(f"{len(MOMENTS)} bugs, one restart each")
 
 
-def dead_at_start(scene: Scene) -> None:
-    fuse = start(scene, "actors.feed.actor:ConnectionActor.on_start", "raise")
+def dead_at_start(run: FaultRun) -> None:
+    fuse = start(run, "actors.feed.actor:ConnectionActor.on_start", "raise")
     fuse.write_text("1")
-    scene.strike("drop", count=1)
-    died = scene.noticed("child_died", within_s=10)
-    scene.note(f"found by the check of the supervisor: {died['reason']}")
-    scene.recovered(within_s=60)
+    run.inject("drop", count=1)
+    died = run.noticed("child_died", within_s=10)
+    run.note(f"found by the check of the supervisor: {died['reason']}")
+    run.recovered(within_s=60)
 
 
-def crash_loop(scene: Scene) -> None:
+def crash_loop(run: FaultRun) -> None:
     """One connection dies whenever a token is confirmed; the other feed receives its tokens."""
-    fuse = start(scene, "actors.feed.epoch:Epoch.confirm", "raise")
+    fuse = start(run, "actors.feed.epoch:Epoch.confirm", "raise")
     fuse.write_text("8")
-    scene.strike("drop", count=1)
-    scene.noticed("child_died", within_s=15)
-    found = scene.degraded("restart_loop", within_s=60)
-    scene.note(f"looping: {found['restarts']['looping']}, {found['restarts']['total']} deaths")
+    run.inject("drop", count=1)
+    run.noticed("child_died", within_s=15)
+    found = run.degraded("restart_loop", within_s=60)
+    run.note(f"looping: {found['restarts']['looping']}, {found['restarts']['total']} deaths")
     before = int(found["trades"]["total"])
     grows = lambda said: said["trades"]["total"] > before  # noqa: E731
-    scene.until_status("the others go on", grows)
-    assert scene.tracked is not None
-    scene.expect(scene.tracked.process.poll() is None, "the process ended")
+    run.until_status("the others go on", grows)
+    assert run.tracked is not None
+    run.expect(run.tracked.process.poll() is None, "the process ended")
 
 
-def fatal_loop(scene: Scene) -> None:
+def fatal_loop(run: FaultRun) -> None:
     """The writer keeps dying: the process ends with 70 and is started anew."""
-    fuse = start(scene, "actors.writer.actor:WriterActor._transact", "raise")
-    scene.strike()
+    fuse = start(run, "actors.writer.actor:WriterActor._transact", "raise")
+    run.fault_begins()
     fuse.write_text("1000")
-    assert scene.tracked is not None
-    process = scene.tracked.process
+    assert run.tracked is not None
+    process = run.tracked.process
     until("it gives up", lambda: process.poll() is not None, within_s=60)
-    scene.outcome.notice_s = time.time() - scene.at
-    scene.expect(process.returncode == 70, f"exit code {process.returncode}")
-    scene.over()
-    scene.tracker()
-    scene.flows()
-    scene.outcome.recover_s = time.time() - (scene.ended_at or scene.at)
+    run.outcome.notice_s = time.time() - run.at
+    run.expect(process.returncode == 70, f"exit code {process.returncode}")
+    run.fault_ends()
+    run.tracker()
+    run.flows()
+    run.outcome.recover_s = time.time() - (run.ended_at or run.at)
 
 
 FAULTS = (
@@ -165,7 +165,7 @@ FAULTS = (
             name=f"{whose} thread hangs",
             how="test build; the runner is systemd: watchdog 8 s, SIGABRT",
             expected="no watchdog ping, stacks in the log, a restart recovers",
-            play=partial(hung, target=target, thread=thread),
+            run=partial(hung, target=target, thread=thread),
         )
         for number, whose, target, thread in HANGS
     ),
@@ -174,7 +174,7 @@ FAULTS = (
         name="a bug in each actor",
         how="test build: one exception in each of 7 places",
         expected="that actor alone is restarted; no trade is lost",
-        play=bugs,
+        run=bugs,
         deadline_s=240,
     ),
     Fault(
@@ -182,21 +182,21 @@ FAULTS = (
         name="an actor dies at its start without a report",
         how="test build: exception in on_start",
         expected="found by the check of the supervisor, within 5 s",
-        play=dead_at_start,
+        run=dead_at_start,
     ),
     Fault(
         number="F16",
         name="one connection keeps dying",
         how="test build: one exception after another",
         expected="degraded; the others are unaffected",
-        play=crash_loop,
+        run=crash_loop,
     ),
     Fault(
         number="F16b",
         name="the writer keeps dying",
         how="test build: exception in every transaction",
         expected="exit 70 after the third death; the next start stores all",
-        play=fatal_loop,
+        run=fatal_loop,
     ),
     Fault(
         number="F17",

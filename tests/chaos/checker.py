@@ -21,7 +21,7 @@ Span = tuple[float, float]
 """From, to: seconds since 1970."""
 
 SUBSCRIBED = frozenset({"subscribe", "unsubscribe"})
-_SICK = frozenset(
+_FAILING = frozenset(
     {"freeze", "miss_token", "half_frame", "drip", "oversize", "bad_frame", "drop", "close"}
 )
 _GAPS = """
@@ -47,7 +47,7 @@ class Checked:
     """The judgement and the gaps; seconds are token-seconds."""
 
     judged: Judgement
-    heard_and_absent: int
+    received_and_absent: int
     gap_s: float
     false_gap_s: float
     longest_gap_s: float
@@ -60,7 +60,7 @@ def check(
     looked: Span,
     *,
     blind: Sequence[Span] = (),
-    heard: Sequence[Span] = (),
+    received: Sequence[Span] = (),
 ) -> Checked:
     """Compare ledger and database, once everything has ended.
 
@@ -70,7 +70,7 @@ def check(
         looked: Between which two times gaps are measured.
         blind: When something outside of the simulator blocked the feed, so that what the
             ledger says about delivery does not count.
-        heard: When everything was received for certain: what was sent then must be stored,
+        received: When everything was received for certain: what was sent then must be stored,
             whatever gaps there are.
     """
     judged = judge(ledger, dsn)
@@ -85,7 +85,7 @@ def check(
     spans = [end - start for _, (start, end), _ in gaps]
     return Checked(
         judged=judged,
-        heard_and_absent=_absent(ledger, dsn, heard),
+        received_and_absent=_absent(ledger, dsn, received),
         gap_s=sum(spans),
         false_gap_s=false_s,
         longest_gap_s=max(spans, default=0.0),
@@ -128,14 +128,14 @@ def disorder(ledger: Path, dsn: str) -> tuple[int, float]:
     return inverted, longest_s
 
 
-def _absent(ledger: Path, dsn: str, heard: Sequence[Span]) -> int:
+def _absent(ledger: Path, dsn: str, received: Sequence[Span]) -> int:
     """Count the trades of these spans that are not stored; identical ones count as one."""
-    if not heard:
+    if not received:
         return 0
     sent = {
         (line["token"], line["ts"], line["hash"] or None, Decimal(line["size"]))
         for line in ledger_lines(ledger)
-        if line["kind"] == "trade" and any(a <= line["ts"] / 1000 < b for a, b in heard)
+        if line["kind"] == "trade" and any(a <= line["ts"] / 1000 < b for a, b in received)
     }
     with psycopg.connect(dsn, autocommit=True) as database:
         stored = database.execute(_STORED).fetchall()
@@ -153,39 +153,39 @@ def _healthy(ledger: Path, until: float) -> dict[str, list[Span]]:
     trade and the next, and that no fault hit in between, received the token all that time.
     """
     last: dict[tuple[str, int], float] = {}
-    sick: dict[int, float] = {}
+    failing: dict[int, float] = {}
     found: dict[str, list[Span]] = defaultdict(list)
     for line in ledger_lines(ledger):
         at = line.get("ts", 0) / 1000
         if at > until:
             continue
         if line["kind"] == "trade":
-            _stretch(line, at, last, sick, found)
+            _stretch(line, at, last, failing, found)
         else:
-            _note(line, at, sick)
+            _note(line, at, failing)
     return {token: _united(spans) for token, spans in found.items()}
 
 
-def _note(line: dict[str, Any], at: float, sick: dict[int, float]) -> None:
+def _note(line: dict[str, Any], at: float, failing: dict[int, float]) -> None:
     """Note when a fault or a subscription changed a connection."""
-    if line["kind"] == "fault" and line["fault"] in _SICK:
+    if line["kind"] == "fault" and line["fault"] in _FAILING:
         for number in line["connections"]:
-            sick[number] = at
+            failing[number] = at
     elif line["kind"] == "connection" and line["event"] in SUBSCRIBED:
-        sick[line["connection"]] = at
+        failing[line["connection"]] = at
 
 
 def _stretch(
     line: dict[str, Any],
     at: float,
     last: dict[tuple[str, int], float],
-    sick: dict[int, float],
+    failing: dict[int, float],
     found: dict[str, list[Span]],
 ) -> None:
     token = line["token"]
     for number in line["to"]:
         before = last.get((token, number))
-        if before is not None and before < at and sick.get(number, 0.0) < before:
+        if before is not None and before < at and failing.get(number, 0.0) < before:
             found[token].append((before, at))
         last[token, number] = at
 

@@ -1,11 +1,11 @@
-"""A fault of the torture, and the outcome of playing it."""
+"""A fault of the torture, and the outcome of its run."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.chaos.scene import Scene
+    from tests.chaos.fault_run import FaultRun
 
 PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
 
@@ -19,8 +19,8 @@ class Fault:
         name: In a few words.
         how: How it is caused here.
         expected: What must happen.
-        play: Causes it and notes in the scene what it saw; None when `proof` does everything.
-        proof: Node ids of tests that prove it, instead of `play` or as well.
+        run: Causes it and notes what it saw; None when `proof` does everything.
+        proof: Node ids of tests that prove it, instead of `run` or as well.
         needs: What the machine must have: `root`, or the name of a program.
         deadline_s: After which the run of this fault is given up.
         server_mib: Size of the disk of the database server; 0: no disk of its own.
@@ -30,7 +30,7 @@ class Fault:
     name: str
     how: str
     expected: str
-    play: "Callable[[Scene], None] | None" = None
+    run: "Callable[[FaultRun], None] | None" = None
     proof: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     deadline_s: float = 120.0

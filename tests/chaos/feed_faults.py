@@ -6,8 +6,8 @@ from collections.abc import Callable
 from actors.simulator.judge import ledger_lines
 from tests.chaos.checker import gaps_of
 from tests.chaos.fault import Fault
-from tests.chaos.scene import PROOF_S, STEADY, Scene, reasons_of
-from tests.live.stage import until
+from tests.chaos.fault_run import PROOF_S, STEADY, FaultRun, reasons_of
+from tests.live.processes import until
 
 SILENCE_S = 5
 TRANSPORT_S = 15.0
@@ -15,185 +15,185 @@ WITHOUT_BOOKS_S = 40
 CLAIMS = "select token_id, extract(epoch from min(lower(during)))::float8 from coverage group by 1"
 
 
-def frozen(scene: Scene) -> None:
-    scene.play(TRACKER_SILENCE_SECONDS=str(SILENCE_S), TRACKER_REDUNDANCY="1")
-    scene.strike("freeze", count=1, seconds=0)
-    said = scene.noticed("connection_ended", within_s=SILENCE_S + 30)
-    scene.expect(said["reason"].startswith("frozen"), f"reason was {said['reason']}")
-    late = (scene.outcome.notice_s or 0) > SILENCE_S + 5
-    scene.expect(not late, f"noticed later than {SILENCE_S} + 5 s")
-    scene.recovered(within_s=30)
+def frozen(run: FaultRun) -> None:
+    run.start(TRACKER_SILENCE_SECONDS=str(SILENCE_S), TRACKER_REDUNDANCY="1")
+    run.inject("freeze", count=1, seconds=0)
+    said = run.noticed("connection_ended", within_s=SILENCE_S + 30)
+    run.expect(said["reason"].startswith("frozen"), f"reason was {said['reason']}")
+    late = (run.outcome.notice_s or 0) > SILENCE_S + 5
+    run.expect(not late, f"noticed later than {SILENCE_S} + 5 s")
+    run.recovered(within_s=30)
 
 
-def frozen_beside(scene: Scene) -> None:
-    scene.play(TRACKER_SILENCE_SECONDS=str(SILENCE_S))
+def frozen_beside(run: FaultRun) -> None:
+    run.start(TRACKER_SILENCE_SECONDS=str(SILENCE_S))
     time.sleep(PROOF_S)
-    scene.strike("freeze", count=1, seconds=0)
-    scene.noticed("connection_ended", within_s=SILENCE_S + 30)
-    scene.recovered(within_s=30)
-    scene.costs_nothing = True
+    run.inject("freeze", count=1, seconds=0)
+    run.noticed("connection_ended", within_s=SILENCE_S + 30)
+    run.recovered(within_s=30)
+    run.costs_nothing = True
 
 
-def tokens_missed(scene: Scene) -> None:
+def tokens_missed(run: FaultRun) -> None:
     """Three tokens, each on one feed, are silent; the other feed shows that they trade."""
-    scene.play(trades=400)
+    run.start(trades=400)
     time.sleep(PROOF_S)
-    scene.strike("miss_token", count=3)
-    hears = lambda: not any(line["missed"] for line in scene.lines())  # noqa: E731
-    until("no connection misses a token", hears, within_s=150)
-    scene.outcome.recover_s = time.time() - scene.at
+    run.inject("miss_token", count=3)
+    none_missed = lambda: not any(line["missed"] for line in run.lines())  # noqa: E731
+    until("no connection misses a token", none_missed, within_s=150)
+    run.outcome.recover_s = time.time() - run.at
     time.sleep(PROOF_S)
-    scene.costs_nothing = True
+    run.costs_nothing = True
 
 
-def without_books(scene: Scene) -> None:
+def without_books(run: FaultRun) -> None:
     """No book answers a subscription: no coverage is claimed until it is sent again.
 
     Books follow trades as well, so few tokens trade meanwhile.
     """
     sparse = ("--noise-per-second", "0", "--zipf", "3")
-    scene.simulate(*STEADY, *sparse, trades=3)
-    scene.strike("no_books", seconds=WITHOUT_BOOKS_S)
-    scene.began = scene.at
-    scene.tracker(TRACKER_REDUNDANCY="1", TRACKER_SILENCE_SECONDS="120")
-    scene.flows(within_s=WITHOUT_BOOKS_S + 60, stored=10)
-    scene.outcome.recover_s = time.time() - scene.at - WITHOUT_BOOKS_S
-    reconnects = scene.status()["connections"]["reconnects_total"]
-    scene.expect(reconnects == 0, f"{reconnects} connections were given up")
-    over = scene.at + WITHOUT_BOOKS_S
-    early = {
-        token for token, at in scene.server.ask(CLAIMS, db=scene.plain_dsn) if at < over - PROOF_S
-    }
-    lines = [line for line in ledger_lines(scene.ledger) if line["kind"] == "trade"]
+    run.simulate(*STEADY, *sparse, trades=3)
+    run.inject("no_books", seconds=WITHOUT_BOOKS_S)
+    run.began = run.at
+    run.tracker(TRACKER_REDUNDANCY="1", TRACKER_SILENCE_SECONDS="120")
+    run.flows(within_s=WITHOUT_BOOKS_S + 60, stored=10)
+    run.outcome.recover_s = time.time() - run.at - WITHOUT_BOOKS_S
+    reconnects = run.status()["connections"]["reconnects_total"]
+    run.expect(reconnects == 0, f"{reconnects} connections were given up")
+    over = run.at + WITHOUT_BOOKS_S
+    early = {token for token, at in run.server.ask(CLAIMS, db=run.plain_dsn) if at < over - PROOF_S}
+    lines = [line for line in ledger_lines(run.ledger) if line["kind"] == "trade"]
     traded = {line["token"] for line in lines if line["ts"] / 1000 < over}
-    scene.expect(early <= traded, f"{len(early - traded)} tokens are claimed without a book")
-    gaps = gaps_of(scene.plain_dsn, (scene.at, over))
+    run.expect(early <= traded, f"{len(early - traded)} tokens are claimed without a book")
+    gaps = gaps_of(run.plain_dsn, (run.at, over))
     unclaimed = {token for token, _, cause in gaps if cause == "never_confirmed"}
-    scene.expect(len(unclaimed) >= 40, f"only {len(unclaimed)} tokens were never confirmed")
-    scene.note(
+    run.expect(len(unclaimed) >= 40, f"only {len(unclaimed)} tokens were never confirmed")
+    run.note(
         f"{len(early)} claimed by a trade, {len(unclaimed)} subscribed again on their connections"
     )
 
 
-def oversize(scene: Scene) -> None:
-    scene.play()
-    before = scene.memory_mib()
-    scene.strike("oversize", count=3, mebibytes=64)
-    scene.noticed("connection_ended", within_s=TRANSPORT_S + 10)
-    peak = max(before, scene.memory_mib())
-    scene.recovered(within_s=60)
-    peak = max(peak, scene.memory_mib())
-    scene.note(f"memory + {peak - before:.0f} MiB")
-    scene.expect(peak - before < 64, "memory grew by 64 MiB or more")
+def oversize(run: FaultRun) -> None:
+    run.start()
+    before = run.memory_mib()
+    run.inject("oversize", count=3, mebibytes=64)
+    run.noticed("connection_ended", within_s=TRANSPORT_S + 10)
+    peak = max(before, run.memory_mib())
+    run.recovered(within_s=60)
+    peak = max(peak, run.memory_mib())
+    run.note(f"memory + {peak - before:.0f} MiB")
+    run.expect(peak - before < 64, "memory grew by 64 MiB or more")
 
 
-def garbage(scene: Scene) -> None:
-    scene.play()
+def garbage(run: FaultRun) -> None:
+    run.start()
     time.sleep(PROOF_S)
-    scene.strike("garbage", count=3)
-    scene.admin("fault", kind="bad_text", count=3)
+    run.inject("garbage", count=3)
+    run.admin("fault", kind="bad_text", count=3)
     rejected = lambda found: found["accounting"]["rejected"] > 0  # noqa: E731
-    scene.until_status("some are rejected", rejected)
-    scene.recovered(within_s=30)
-    rows = scene.server.ask("select count(*) from rejected_messages", db=scene.plain_dsn)
-    scene.note(f"{rows[0][0]} rejected")
-    scene.expect(scene.status()["accounting"]["balanced"], "the accounting does not balance")
-    scene.expect(scene.status()["restarts"]["total"] == 0, "an actor died of it")
-    scene.costs_nothing = True
+    run.until_status("some are rejected", rejected)
+    run.recovered(within_s=30)
+    rows = run.server.ask("select count(*) from rejected_messages", db=run.plain_dsn)
+    run.note(f"{rows[0][0]} rejected")
+    run.expect(run.status()["accounting"]["balanced"], "the accounting does not balance")
+    run.expect(run.status()["restarts"]["total"] == 0, "an actor died of it")
+    run.costs_nothing = True
 
 
-def closed(scene: Scene) -> None:
-    scene.play()
+def closed(run: FaultRun) -> None:
+    run.start()
     for code in (1000, 1001, 1008, 1012, 1013):
         time.sleep(PROOF_S)
-        scene.strike("close", code=code, count=1)
-        scene.noticed(
+        run.inject("close", code=code, count=1)
+        run.noticed(
             "connection_ended",
             within_s=5,
             where=lambda event: str(code) in event["reason"],  # noqa: B023 - used at once
         )
-        scene.recovered(within_s=90)
+        run.recovered(within_s=90)
     time.sleep(PROOF_S)
-    scene.strike("bad_frame", count=1)
-    scene.noticed("connection_ended", within_s=5)
-    scene.recovered(within_s=60)
-    scene.costs_nothing = True
+    run.inject("bad_frame", count=1)
+    run.noticed("connection_ended", within_s=5)
+    run.recovered(within_s=60)
+    run.costs_nothing = True
 
 
-def rejected(scene: Scene) -> None:
-    scene.play()
+def rejected(run: FaultRun) -> None:
+    run.start()
     for status in (429, 403, 503):
         time.sleep(PROOF_S)
-        scene.strike("reject_ws", seconds=90, status=status)
-        scene.admin("fault", kind="drop", count=1)
-        scene.noticed(
+        run.inject("reject_ws", seconds=90, status=status)
+        run.admin("fault", kind="drop", count=1)
+        run.noticed(
             "connections_failed",
             within_s=60,  # after earlier failures it may wait before it tries
             where=lambda event: str(status) in reasons_of(event),  # noqa: B023 - used at once
         )
-        scene.admin("fault", kind="reject_ws", seconds=0, status=status)
-        scene.over()
-        scene.recovered(within_s=120)
-    scene.costs_nothing = True
+        run.admin("fault", kind="reject_ws", seconds=0, status=status)
+        run.fault_ends()
+        run.recovered(within_s=120)
+    run.costs_nothing = True
 
 
-def changing(scene: Scene) -> None:
+def changing(run: FaultRun) -> None:
     """Markets begin and end, connections are cut, and every trade is stored or in a gap."""
-    scene.simulate("--markets-per-second", "2", "--life", "4-10", markets=60)
-    scene.tracker()
-    scene.until_status("something is heard", lambda found: found["assets"]["covered"] > 40)
-    scene.admin("rates", trades_per_second=300)
-    for _ in range(round(8 * scene.scale)):
-        scene.strike("drop", count=1)
+    run.simulate("--markets-per-second", "2", "--life", "4-10", markets=60)
+    run.tracker()
+    run.until_status("something is received", lambda found: found["assets"]["covered"] > 40)
+    run.admin("rates", trades_per_second=300)
+    for _ in range(round(8 * run.scale)):
+        run.inject("drop", count=1)
         time.sleep(2)
-    found = scene.status()
-    scene.expect(found["assets"]["covered"] > 40, f"only {found['assets']} at the end")
-    scene.note(f"{found['assets']['wanted']} tokens wanted at the end")
-    scene.began = time.time()
+    found = run.status()
+    run.expect(found["assets"]["covered"] > 40, f"only {found['assets']} at the end")
+    run.note(f"{found['assets']['wanted']} tokens wanted at the end")
+    run.began = time.time()
 
 
-def burst(scene: Scene) -> None:
-    seconds = 20.0 * min(scene.scale, 3)
-    scene.play(trades=400)
+def burst(run: FaultRun) -> None:
+    seconds = 20.0 * min(run.scale, 3)
+    run.start(trades=400)
     time.sleep(PROOF_S)
-    scene.strike()
-    scene.admin("rates", trades_per_second=2000, noise_per_second=18_000)
+    run.fault_begins()
+    run.admin("rates", trades_per_second=2000, noise_per_second=18_000)
     lag, end = 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.5)
-        lag = max(lag, float(scene.status()["database"]["lag_s"]))
-    scene.admin("rates", trades_per_second=200, noise_per_second=300)
-    scene.over()
-    scene.recovered(within_s=60)
-    scene.note(f"20,000 messages/s for {seconds:.0f} s; trades waited {lag:.1f} s at most")
-    scene.costs_nothing = True
+        lag = max(lag, float(run.status()["database"]["lag_s"]))
+    run.admin("rates", trades_per_second=200, noise_per_second=300)
+    run.fault_ends()
+    run.recovered(within_s=60)
+    run.note(f"20,000 messages/s for {seconds:.0f} s; trades waited {lag:.1f} s at most")
+    run.costs_nothing = True
 
 
-def rolling(scene: Scene) -> None:
+def rolling(run: FaultRun) -> None:
     """Every connection is ended once, one after another, under 2,000 trades/s."""
-    scene.play(trades=2000)
-    scene.strike()
-    numbers = [line["connection"] for line in scene.lines()]
+    run.start(trades=2000)
+    run.fault_begins()
+    numbers = [line["connection"] for line in run.lines()]
     for number in numbers:
         time.sleep(PROOF_S)
-        scene.strike("close", code=1001, count=1, connection=number)
-        scene.noticed("connection_ended", within_s=5)
-        scene.recovered(within_s=30)
-    scene.note(f"{len(numbers)} connections replaced")
-    scene.costs_nothing = True
+        run.inject("close", code=1001, count=1, connection=number)
+        run.noticed("connection_ended", within_s=5)
+        run.recovered(within_s=30)
+    run.note(f"{len(numbers)} connections replaced")
+    run.costs_nothing = True
 
 
-def calm(scene: Scene) -> None:
+def calm(run: FaultRun) -> None:
     """Nothing happens; nothing may be called a gap."""
-    seconds = 30.0 if scene.scale == 1.0 else 3600.0
-    scene.play(trades=300)
+    seconds = 30.0 if run.scale == 1.0 else 3600.0
+    run.start(trades=300)
     time.sleep(seconds)
-    scene.note(f"{seconds:.0f} s")
-    scene.costs_nothing = True
+    run.note(f"{seconds:.0f} s")
+    run.costs_nothing = True
 
 
-def _fault(number: str, name: str, how: str, expected: str, play: Callable[[Scene], None]) -> Fault:
-    return Fault(number=number, name=name, how=how, expected=expected, play=play, deadline_s=240.0)
+def _fault(
+    number: str, name: str, how: str, expected: str, run: Callable[[FaultRun], None]
+) -> Fault:
+    return Fault(number=number, name=name, how=how, expected=expected, run=run, deadline_s=240.0)
 
 
 def _proof(number: str, name: str, expected: str, *proof: str) -> Fault:
@@ -291,7 +291,7 @@ FAULTS = (
         name="calm: nothing happens",
         how="two feeds, 300 trades/s, 30 s (an hour with HOURS)",
         expected="no gap at all",
-        play=calm,
+        run=calm,
         deadline_s=420,
     ),
 )

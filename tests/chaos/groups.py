@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.live.stage import until
+from tests.live.processes import until
 
 PIDS = Path("/sys/fs/cgroup/pids")
 MEMORY = Path("/sys/fs/cgroup/memory")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.live.stage import ROOT, until
+from tests.live.processes import ROOT, until
 
 RULES = ROOT / "systemd" / "prometheus-alerts.yml"
 FASTER = 30
@@ -27,7 +27,7 @@ _AGE = re.compile(rf"(tracker_(?:{_AGES})_seconds > )(\d+)")
 _AHEAD = re.compile(r"\b4 \* 3600\b")
 
 
-def quickened(rules: str) -> str:
+def with_shorter_times(rules: str) -> str:
     """Divide by `FASTER` what is time in rules: `for:`, windows, limits of ages, hours ahead.
 
     The time that a sync of the disk may take, and counts and bytes, stay as they are.
@@ -70,7 +70,7 @@ class Monitor:
 
     def __enter__(self) -> Self:
         self._folder.mkdir()
-        (self._folder / "rules.yml").write_text(quickened(RULES.read_text()))
+        (self._folder / "rules.yml").write_text(with_shorter_times(RULES.read_text()))
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yml"],

@@ -7,145 +7,145 @@ from typing import Any
 
 from actors.transport.reactor import UNPACED
 from tests.chaos.fault import Fault
+from tests.chaos.fault_run import PROOF_S, STEADY, FaultRun, at_of, reasons_of, receives_all
 from tests.chaos.proxy import CLEAN, Toxics
-from tests.chaos.scene import PROOF_S, STEADY, Scene, at_of, hears_all, reasons_of
 
 TRANSPORT_S = 15.0
-CROWD = 400
+CONNECTIONS = 400
 """Tokens, and with two feeds of two tokens each as many connections."""
 CALM_S = 5.0
 
 
-def reset(scene: Scene) -> None:
-    scene.simulate()
-    proxy = scene.feed
-    scene.play()
-    scene.strike()
+def reset(run: FaultRun) -> None:
+    run.simulate()
+    proxy = run.feed
+    run.start()
+    run.fault_begins()
     count = proxy.reset()
-    scene.noticed("connection_ended", within_s=5)
-    scene.recovered(within_s=30)
-    scene.note(f"{count} connections reset at once")
+    run.noticed("connection_ended", within_s=5)
+    run.recovered(within_s=30)
+    run.note(f"{count} connections reset at once")
 
 
-def black_hole(scene: Scene) -> None:
-    scene.simulate()
-    proxy = scene.feed
-    scene.play()
-    scene.strike()
-    scene.feed_holes()
-    said = scene.noticed("connection_ended", within_s=TRANSPORT_S + 15)
-    scene.expect(said["reason"].startswith("dead_transport"), f"reason was {said['reason']}")
-    late = (scene.outcome.notice_s or 0) > TRANSPORT_S + 5
-    scene.expect(not late, f"noticed later than {TRANSPORT_S:.0f} + 5 s")
-    scene.over()
+def black_hole(run: FaultRun) -> None:
+    run.simulate()
+    proxy = run.feed
+    run.start()
+    run.fault_begins()
+    run.feed_stalls()
+    said = run.noticed("connection_ended", within_s=TRANSPORT_S + 15)
+    run.expect(said["reason"].startswith("dead_transport"), f"reason was {said['reason']}")
+    late = (run.outcome.notice_s or 0) > TRANSPORT_S + 5
+    run.expect(not late, f"noticed later than {TRANSPORT_S:.0f} + 5 s")
+    run.fault_ends()
     proxy.reset()
-    scene.feed_heals()
-    scene.recovered(within_s=90)
+    run.feed_recovers()
+    run.recovered(within_s=90)
 
 
-def stalled(scene: Scene) -> None:
+def stalled(run: FaultRun) -> None:
     for kind in ("half_frame", "drip"):
-        scene.play(TRACKER_REDUNDANCY="1") if scene.tracked is None else scene.recovered(
-            within_s=60
-        )
+        run.start(TRACKER_REDUNDANCY="1") if run.tracked is None else run.recovered(within_s=60)
         time.sleep(PROOF_S)
-        scene.strike(kind, count=1)
-        said = scene.noticed("connection_ended", within_s=TRANSPORT_S + 15)
-        late = (scene.outcome.notice_s or 0) > TRANSPORT_S + 5
-        scene.expect(not late, f"{kind}: noticed later than {TRANSPORT_S:.0f} + 5 s")
-        scene.note(f"{kind}: {said['reason']}")
-    scene.recovered(within_s=60)
+        run.inject(kind, count=1)
+        said = run.noticed("connection_ended", within_s=TRANSPORT_S + 15)
+        late = (run.outcome.notice_s or 0) > TRANSPORT_S + 5
+        run.expect(not late, f"{kind}: noticed later than {TRANSPORT_S:.0f} + 5 s")
+        run.note(f"{kind}: {said['reason']}")
+    run.recovered(within_s=60)
 
 
-def stalled_handshake(scene: Scene) -> None:
+def stalled_handshake(run: FaultRun) -> None:
     """Connections are accepted and get no answer, until the fault ends."""
-    scene.simulate()
-    proxy = scene.feed
-    scene.play()
-    scene.strike()
-    scene.feed_holes()
+    run.simulate()
+    proxy = run.feed
+    run.start()
+    run.fault_begins()
+    run.feed_stalls()
     proxy.reset()
-    said = scene.noticed(
+    said = run.noticed(
         "connections_failed", "connection_ended", within_s=40, where=_is_of_the_handshake
     )
-    scene.note(reasons_of(said))
-    scene.over()
-    scene.feed_heals()
+    run.note(reasons_of(said))
+    run.fault_ends()
+    run.feed_recovers()
     proxy.reset()
-    scene.recovered(within_s=90)
+    run.recovered(within_s=90)
 
 
 def _is_of_the_handshake(event: dict[str, Any]) -> bool:
     return "handshake" in reasons_of(event) or "timeout" in reasons_of(event)
 
 
-def storm(scene: Scene) -> None:
+def many_cut_at_once(run: FaultRun) -> None:
     """Forty connections are cut at once; they are opened again one after another."""
-    scene.simulate("--markets-per-second", "0", "--life", "90000-100000", markets=200)
-    proxy = scene.feed
-    scene.play(trades=400, TRACKER_ASSETS_PER_CONNECTION="20")
+    run.simulate("--markets-per-second", "0", "--life", "90000-100000", markets=200)
+    proxy = run.feed
+    run.start(trades=400, TRACKER_ASSETS_PER_CONNECTION="20")
     accepted = proxy.accepted
-    scene.strike()
+    run.fault_begins()
     count = proxy.reset()
-    scene.noticed("connection_ended", within_s=5)
-    scene.recovered(within_s=60)
-    assert scene.tracked is not None
+    run.noticed("connection_ended", within_s=5)
+    run.recovered(within_s=60)
+    assert run.tracked is not None
     opened = sorted(
         at_of(event)
-        for event in scene.tracked.events()
-        if event.get("event") == "connection_reopened" and at_of(event) >= scene.at
+        for event in run.tracked.events()
+        if event.get("event") == "connection_reopened" and at_of(event) >= run.at
     )
     closest = sum(b - a < 0.01 for a, b in pairwise(opened))
-    scene.note(
+    run.note(
         f"{count} connections, {proxy.accepted - accepted} tries, over"
         f" {opened[-1] - opened[0]:.1f} s, {closest} within 10 ms of the one before"
     )
-    scene.expect(scene.outcome.recover_s is not None, "they were not opened again in 60 s")
+    run.expect(run.outcome.recover_s is not None, "they were not opened again in 60 s")
 
 
-def crowd(scene: Scene) -> None:
+def more_than_read_at_once(run: FaultRun) -> None:
     """More connections than are read at once: all are cut, then the tracker is killed."""
-    scene.simulate(*STEADY, markets=CROWD // 2)
-    proxy = scene.feed
-    scene.tracker(TRACKER_ASSETS_PER_CONNECTION="2")
-    found = scene.until_status("every token is heard", hears_all, within_s=120)
+    run.simulate(*STEADY, markets=CONNECTIONS // 2)
+    proxy = run.feed
+    run.tracker(TRACKER_ASSETS_PER_CONNECTION="2")
+    found = run.until_status("every token is received", receives_all, within_s=120)
     lines = found["connections"]["wanted"]
-    scene.expect(lines > UNPACED, f"{lines} connections are read at once")
-    scene.trade(trades=400)
+    run.expect(lines > UNPACED, f"{lines} connections are read at once")
+    run.trade(trades=400)
     time.sleep(CALM_S)
-    scene.strike()
+    run.fault_begins()
     count = proxy.reset()
-    scene.noticed("connection_ended", within_s=10)
-    scene.recovered(within_s=120)
-    took = scene.outcome.recover_s
-    scene.flows()
+    run.noticed("connection_ended", within_s=10)
+    run.recovered(within_s=120)
+    took = run.outcome.recover_s
+    run.flows()
     time.sleep(CALM_S)
-    scene.kill()
-    scene.tracker(TRACKER_ASSETS_PER_CONNECTION="2")
-    scene.recovered(within_s=120)
-    scene.outcome.recover_s = took
-    scene.note(f"{lines} connections in rounds, {count} cut at once, then kill -9")
+    run.kill()
+    run.tracker(TRACKER_ASSETS_PER_CONNECTION="2")
+    run.recovered(within_s=120)
+    run.outcome.recover_s = took
+    run.note(f"{lines} connections in rounds, {count} cut at once, then kill -9")
 
 
-def slow_and_cut(scene: Scene) -> None:
+def slow_and_cut(run: FaultRun) -> None:
     """300 kB/s and 20 ms of latency, in small pieces; then cut after so many bytes."""
-    scene.simulate()
-    proxy = scene.feed
-    scene.play()
-    scene.strike()
-    scene.blind.append((scene.at, scene.at + 120))  # what is sent arrives much later
+    run.simulate()
+    proxy = run.feed
+    run.start()
+    run.fault_begins()
+    run.blind.append((run.at, run.at + 120))  # what is sent arrives much later
     proxy.toxics = Toxics(latency_s=0.02, bytes_per_s=300_000, slice_bytes=700)
     time.sleep(8)
     proxy.toxics = Toxics(limit_bytes=200_000)
-    scene.until_status("some were cut", lambda _: proxy.cuts >= 3, within_s=60)
+    run.until_status("some were cut", lambda _: proxy.cuts >= 3, within_s=60)
     proxy.toxics = CLEAN
-    scene.over()
-    scene.recovered(within_s=90)
-    scene.note(f"{proxy.cuts} connections cut in mid-frame")
+    run.fault_ends()
+    run.recovered(within_s=90)
+    run.note(f"{proxy.cuts} connections cut in mid-frame")
 
 
-def _fault(number: str, name: str, how: str, expected: str, play: Callable[[Scene], None]) -> Fault:
-    return Fault(number=number, name=name, how=how, expected=expected, play=play, deadline_s=300.0)
+def _fault(
+    number: str, name: str, how: str, expected: str, run: Callable[[FaultRun], None]
+) -> Fault:
+    return Fault(number=number, name=name, how=how, expected=expected, run=run, deadline_s=300.0)
 
 
 def _proof(number: str, name: str, expected: str, *proof: str) -> Fault:
@@ -211,14 +211,14 @@ FAULTS = (
         "forty connections cut at once",
         "the proxy sends RST to all",
         "all back within 60 s, spread",
-        storm,
+        many_cut_at_once,
     ),
     _fault(
         "F53b",
         "four hundred connections, read in rounds",
         "two tokens on each, two feeds; RST to all, later kill -9",
         "what was received is stored, the gaps are those of the cuts",
-        crowd,
+        more_than_read_at_once,
     ),
     _proof(
         "F54",

@@ -4,8 +4,8 @@ import time
 
 from tests.chaos.checker import disorder
 from tests.chaos.fault import Fault
+from tests.chaos.fault_run import FaultRun, receives_all
 from tests.chaos.proxy import CLEAN, Toxics
-from tests.chaos.scene import Scene, hears_all
 
 MOST_GROWTH_MIB = 50.0
 WATCHDOG_S = 30.0
@@ -13,156 +13,156 @@ STALE_S = 30.0
 """A trade that waited in the journal for its database keeps the time at which it came."""
 
 
-def absent_at_start(scene: Scene) -> None:
-    scene.simulate(trades=200)
-    scene.server.stop()
-    scene.strike()
-    scene.tracker()
-    found = scene.until_status("every token is heard", hears_all)
-    scene.outcome.notice_s = time.time() - scene.at
-    scene.expect(found["state"] != "healthy", "it reports that it is healthy")
-    scene.degraded("database_away", within_s=90)
-    scene.began = time.time()
-    scene.over()
-    scene.server.start()
-    scene.recovered(within_s=90)
-    scene.costs_nothing = False
+def absent_at_start(run: FaultRun) -> None:
+    run.simulate(trades=200)
+    run.server.stop()
+    run.fault_begins()
+    run.tracker()
+    found = run.until_status("every token is received", receives_all)
+    run.outcome.notice_s = time.time() - run.at
+    run.expect(found["state"] != "healthy", "it reports that it is healthy")
+    run.degraded("database_away", within_s=90)
+    run.began = time.time()
+    run.fault_ends()
+    run.server.start()
+    run.recovered(within_s=90)
+    run.costs_nothing = False
 
 
-def down_for_long(scene: Scene) -> None:
+def down_for_long(run: FaultRun) -> None:
     """A long outage under 500 trades/s."""
-    scene.play(trades=500)
-    outage_s = 20.0 * scene.scale
-    scene.strike()
-    scene.server.stop()
-    scene.degraded("database_away", within_s=15)
-    wrong, growth = _watch_outage(scene, outage_s)
-    scene.expect(not wrong, f"{wrong} times the status did not say database_away")
-    scene.over()
-    scene.server.start()
-    scene.recovered(within_s=60 + outage_s)
-    scene.note(f"down {outage_s:.0f} s; memory + {growth:.0f} MiB")
-    scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
-    scene.costs_nothing = True
+    run.start(trades=500)
+    outage_s = 20.0 * run.scale
+    run.fault_begins()
+    run.server.stop()
+    run.degraded("database_away", within_s=15)
+    wrong, growth = _watch_outage(run, outage_s)
+    run.expect(not wrong, f"{wrong} times the status did not say database_away")
+    run.fault_ends()
+    run.server.start()
+    run.recovered(within_s=60 + outage_s)
+    run.note(f"down {outage_s:.0f} s; memory + {growth:.0f} MiB")
+    run.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
+    run.costs_nothing = True
 
 
-def _watch_outage(scene: Scene, seconds: float) -> tuple[int, float]:
+def _watch_outage(run: FaultRun, seconds: float) -> tuple[int, float]:
     """Return how often the status was wrong and how much memory grew, in MiB."""
-    course = [scene.memory_mib()]
+    course = [run.memory_mib()]
     wrong = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.25)
-        course.append(scene.memory_mib())
-        said = scene.status()
+        course.append(run.memory_mib())
+        said = run.status()
         wrong += bool(said) and "database_away" not in said["codes"]
-    scene.outcome.figures["memory_mib"] = [round(each) for each in course[:: len(course) // 20 + 1]]
+    run.outcome.figures["memory_mib"] = [round(each) for each in course[:: len(course) // 20 + 1]]
     return wrong, max(course) - course[0]
 
 
-def volume_of_an_hour(scene: Scene) -> None:
+def volume_of_an_hour(run: FaultRun) -> None:
     """The trades of an hour at 500/s within minutes, all of them while it is down.
 
     One feed: then the order in which trades were received is the order in which they were sent.
     """
     trades, rate = 1_800_000, 3_000
-    if scene.scale == 1.0:
+    if run.scale == 1.0:
         trades = 180_000
     one_feed = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": "40"}
-    scene.play(trades=500, **one_feed)
-    scene.strike()
-    scene.server.stop()
-    scene.degraded("database_away", within_s=15)
-    scene.admin("rates", trades_per_second=rate, noise_per_second=100)
-    wrong, growth = _watch_outage(scene, trades / rate)
-    scene.admin("rates", trades_per_second=200)
-    scene.expect(not wrong, f"{wrong} times the status did not say database_away")
-    scene.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
-    waiting = scene.status()["accounting"]["in_journal"]
-    scene.over()
-    scene.server.start()
+    run.start(trades=500, **one_feed)
+    run.fault_begins()
+    run.server.stop()
+    run.degraded("database_away", within_s=15)
+    run.admin("rates", trades_per_second=rate, noise_per_second=100)
+    wrong, growth = _watch_outage(run, trades / rate)
+    run.admin("rates", trades_per_second=200)
+    run.expect(not wrong, f"{wrong} times the status did not say database_away")
+    run.expect(growth <= MOST_GROWTH_MIB, f"memory grew by {growth:.0f} MiB")
+    waiting = run.status()["accounting"]["in_journal"]
+    run.fault_ends()
+    run.server.start()
     began = time.monotonic()
-    scene.recovered(within_s=600)
+    run.recovered(within_s=600)
     stored_s = time.monotonic() - began
-    scene.until_status("it is healthy", lambda found: found["state"] == "healthy", within_s=90)
-    scene.quiet()
-    scene.until_status("all is stored", lambda found: not found["accounting"]["in_journal"])
-    inverted, longest_s = disorder(scene.ledger, scene.plain_dsn)
-    scene.expect(not inverted, f"{inverted} trades were received before earlier ones")
-    scene.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")
-    scene.note(
+    run.until_status("it is healthy", lambda found: found["state"] == "healthy", within_s=90)
+    run.quiet()
+    run.until_status("all is stored", lambda found: not found["accounting"]["in_journal"])
+    inverted, longest_s = disorder(run.ledger, run.plain_dsn)
+    run.expect(not inverted, f"{inverted} trades were received before earlier ones")
+    run.expect(longest_s < STALE_S, f"a trade has a received_at {longest_s:.1f} s late")
+    run.note(
         f"{waiting} trades waited; memory + {growth:.0f} MiB;"
         f" stored in {stored_s:.0f} s ({waiting / stored_s:.0f}/s); order kept,"
         f" received at most {longest_s:.1f} s after they were made"
     )
-    scene.costs_nothing = True
+    run.costs_nothing = True
 
 
-def killed_in_a_loop(scene: Scene) -> None:
-    scene.play(trades=500)
-    scene.strike()
-    for _ in range(max(6, round(6 * scene.scale))):
-        scene.server.restart()
+def killed_in_a_loop(run: FaultRun) -> None:
+    run.start(trades=500)
+    run.fault_begins()
+    for _ in range(max(6, round(6 * run.scale))):
+        run.server.restart()
         time.sleep(1.0)
-    scene.over()
-    scene.recovered(within_s=60)
-    scene.costs_nothing = True
+    run.fault_ends()
+    run.recovered(within_s=60)
+    run.costs_nothing = True
 
 
-def cut_in_commit(scene: Scene) -> None:
+def cut_in_commit(run: FaultRun) -> None:
     """COMMIT arrives and its answer does not; and COMMIT does not arrive."""
-    scene.simulate()
-    proxy = scene.base
-    scene.play(trades=500)
-    scene.strike()
-    for after_s in (0.05, 0.0, -1.0) * max(2, round(2 * scene.scale)):
+    run.simulate()
+    proxy = run.base
+    run.start(trades=500)
+    run.fault_begins()
+    for after_s in (0.05, 0.0, -1.0) * max(2, round(2 * run.scale)):
         before = proxy.cuts
         proxy.toxics = Toxics(cut_at=b"COMMIT", cut_after_s=after_s)
-        _until_cut(scene, before)
+        _until_cut(run, before)
         proxy.toxics = CLEAN
         live = lambda found: found["database"]["state"] == "live"  # noqa: E731
-        scene.until_status("it commits again", live, within_s=90)
-    scene.over()
-    scene.recovered(within_s=60)
-    scene.note(f"{proxy.cuts} connections cut")
-    scene.costs_nothing = True
+        run.until_status("it commits again", live, within_s=90)
+    run.fault_ends()
+    run.recovered(within_s=60)
+    run.note(f"{proxy.cuts} connections cut")
+    run.costs_nothing = True
 
 
-def _until_cut(scene: Scene, before: int) -> None:
+def _until_cut(run: FaultRun, before: int) -> None:
     deadline = time.monotonic() + 30
-    while scene.base.cuts == before:
+    while run.base.cuts == before:
         if time.monotonic() > deadline:
             raise AssertionError("there was no COMMIT")
         time.sleep(0.005)
 
 
-def frozen_backend(scene: Scene) -> None:
-    scene.play(trades=500)
-    scene.strike()
-    thaw = scene.server.freeze_backend()
+def frozen_backend(run: FaultRun) -> None:
+    run.start(trades=500)
+    run.fault_begins()
+    thaw = run.server.freeze_backend()
     try:
-        scene.noticed("database_away", within_s=WATCHDOG_S + 30)
-        late = (scene.outcome.notice_s or 0) > WATCHDOG_S + 5
-        scene.expect(not late, f"noticed later than {WATCHDOG_S:.0f} + 5 s")
-        scene.over()
-        scene.recovered(within_s=90)
+        run.noticed("database_away", within_s=WATCHDOG_S + 30)
+        late = (run.outcome.notice_s or 0) > WATCHDOG_S + 5
+        run.expect(not late, f"noticed later than {WATCHDOG_S:.0f} + 5 s")
+        run.fault_ends()
+        run.recovered(within_s=90)
     finally:
         thaw()
-    scene.costs_nothing = True
+    run.costs_nothing = True
 
 
-def swallowed(scene: Scene) -> None:
+def swallowed(run: FaultRun) -> None:
     """A black hole in the middle of the traffic: no error, no end."""
-    scene.simulate()
-    proxy = scene.base
-    scene.play(trades=500)
-    scene.strike()
+    run.simulate()
+    proxy = run.base
+    run.start(trades=500)
+    run.fault_begins()
     proxy.toxics = Toxics(hole=True)
-    scene.noticed("database_away", within_s=WATCHDOG_S + 30)
-    scene.over()
+    run.noticed("database_away", within_s=WATCHDOG_S + 30)
+    run.fault_ends()
     proxy.toxics = CLEAN
-    scene.recovered(within_s=90)
-    scene.costs_nothing = True
+    run.recovered(within_s=90)
+    run.costs_nothing = True
 
 
 FAULTS = (
@@ -171,7 +171,7 @@ FAULTS = (
         name="database down at the start",
         how="server stopped, tracker started, server started",
         expected="listens all the same, degraded; stored afterwards",
-        play=absent_at_start,
+        run=absent_at_start,
         deadline_s=240,
     ),
     Fault(
@@ -179,7 +179,7 @@ FAULTS = (
         name="database down for long, under load",
         how="server stopped for 20 s (200 s with HOURS) under 500 trades/s",
         expected="memory flat, status right all the time, no gap, all stored after",
-        play=down_for_long,
+        run=down_for_long,
         deadline_s=180,
     ),
     Fault(
@@ -187,7 +187,7 @@ FAULTS = (
         name="database down, the volume of hours",
         how="3,000 trades/s: 180,000 (1,800,000 with HOURS: an hour at 500/s)",
         expected="as F30",
-        play=volume_of_an_hour,
+        run=volume_of_an_hour,
         deadline_s=240,
     ),
     Fault(
@@ -195,14 +195,14 @@ FAULTS = (
         name="immediate stops in a loop",
         how="postmaster gets SIGQUIT and is started again, 6 times",
         expected="exactly once",
-        play=killed_in_a_loop,
+        run=killed_in_a_loop,
     ),
     Fault(
         number="F32",
         name="cut during COMMIT",
         how="the proxy resets after COMMIT was handed on, or instead, 6 times",
         expected="exactly once",
-        play=cut_in_commit,
+        run=cut_in_commit,
         deadline_s=400,
     ),
     Fault(
@@ -210,7 +210,7 @@ FAULTS = (
         name="backend frozen by SIGSTOP",
         how="the process that serves the tracker is stopped",
         expected="the socket is shut from outside after 30 s; stored afterwards",
-        play=frozen_backend,
+        run=frozen_backend,
         deadline_s=240,
     ),
     Fault(
@@ -218,7 +218,7 @@ FAULTS = (
         name="black hole before the database",
         how="the proxy swallows all",
         expected="as F33",
-        play=swallowed,
+        run=swallowed,
         deadline_s=240,
     ),
 )

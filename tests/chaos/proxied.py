@@ -1,4 +1,4 @@
-"""A stage whose tracker reaches feed, sources and database through proxies."""
+"""Processes whose tracker reaches feed, sources and database through proxies."""
 
 import os
 import subprocess
@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.chaos.checker import Span
 from tests.chaos.proxy import CLEAN, Proxy, Toxics
 from tests.chaos.server import OwnServer
-from tests.live.stage import Process, Stage, as_url
+from tests.live.processes import Process, Processes, as_url
 
 
-class Run(Process):
+class CommandProcess(Process):
     """A process with a command of its own."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path, **popen: Any) -> None:
@@ -36,15 +36,15 @@ class Run(Process):
             )
 
 
-class ProxiedStage(Stage):
-    """A stage whose tracker may be led through proxies.
+class ProxiedProcesses(Processes):
+    """Processes whose tracker may be led through proxies.
 
     Attributes:
         server: The database server.
         plain_dsn: Its address without a proxy.
         blind: Spans in which a proxy blocked the feed.
         overrides: Settings that override all others.
-        resources: Closed with the scene.
+        resources: Closed with the run.
     """
 
     def __init__(self, folder: Path, server: OwnServer, dsn: str) -> None:
@@ -99,13 +99,13 @@ class ProxiedStage(Stage):
             )
         return {**found, **self.overrides}
 
-    def feed_holes(self) -> None:
+    def feed_stalls(self) -> None:
         """Let nothing through the proxy of the feed from now on, if there is one."""
         if self._feed is not None:
             self._feed.toxics = Toxics(hole=True)
             self.blind.append((time.time(), time.time() + 3600))
 
-    def feed_heals(self) -> None:
+    def feed_recovers(self) -> None:
         """Let everything through again."""
         self.feed.toxics = CLEAN
         self.blind[-1] = (self.blind[-1][0], time.time())

@@ -30,7 +30,7 @@ from actors.simulator.ledger import history
 from actors.simulator.market import CONTRADICTED, SOURCES, UNDECIDED, Market, final_times
 from actors.simulator.markets import market_from_line
 from tests.chaos.server import OwnServer
-from tests.live.stage import Process, Stage, stage, until
+from tests.live.processes import Process, Processes, processes_in, until
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
 MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": ratelimit.CHAIN}
@@ -59,7 +59,7 @@ where same and before is not null"""
 
 
 @dataclass(frozen=True)
-class Play:
+class RunSize:
     """The size of a run; times are seconds, but for `minutes`."""
 
     minutes: float
@@ -81,31 +81,31 @@ class Play:
         return LAG_S / self.pace
 
 
-class Run:
+class ResolutionRun:
     """One run: simulator, tracker and faults.
 
     Attributes:
         kills: How often the tracker was killed.
     """
 
-    def __init__(self, stage: Stage, play: Play) -> None:
-        self._stage = stage
-        self._play = play
-        self._rng = random.Random(play.seed)
+    def __init__(self, processes: Processes, size: RunSize) -> None:
+        self._processes = processes
+        self._size = size
+        self._rng = random.Random(size.seed)
         self._lie_at = 0.0
         self.kills = 0
 
     def run(self) -> dict[str, Any]:
         """Run to the end and return the figures."""
-        play, rng = self._play, self._rng
+        size, rng = self._size, self._rng
         simulator = self._simulator()
         tracker = self._tracker()
         began = time.monotonic()
         kill_at = sorted(
-            HEAD_START_S + rng.uniform(0.2, 0.9) * play.minutes * 60 for _ in range(play.kills)
+            HEAD_START_S + rng.uniform(0.2, 0.9) * size.minutes * 60 for _ in range(size.kills)
         )
-        trouble_at = HEAD_START_S + play.poll_s
-        while (passed := time.monotonic() - began) < HEAD_START_S + play.minutes * 60:
+        trouble_at = HEAD_START_S + size.poll_s
+        while (passed := time.monotonic() - began) < HEAD_START_S + size.minutes * 60:
             if kill_at and passed >= kill_at[0]:
                 kill_at.pop(0)
                 self.kills += 1
@@ -113,36 +113,36 @@ class Run:
                 tracker.process.wait(30)
                 tracker = self._tracker()
             if passed >= trouble_at:
-                trouble_at = passed + rng.uniform(0.5, 1.5) * play.poll_s
+                trouble_at = passed + rng.uniform(0.5, 1.5) * size.poll_s
                 self._inject_fault()
             _pause(0.2)
         self._wait()
         assert tracker.stop() == 0
         assert simulator.stop() == 0
-        return figures(self._stage, play, self.kills)
+        return figures(self._processes, size, self.kills)
 
     def _simulator(self) -> Process:
-        play = self._play
-        lag = f"{1 / play.pace:g}-{play.lag_s:g}"
+        size = self._size
+        lag = f"{1 / size.pace:g}-{size.lag_s:g}"
         lags = [word for name in SOURCES for word in (f"--lag-{name}", lag)]
-        return self._stage.simulator(
-            *("--markets", str(play.markets), "--ending", "1", "--odd", "0.35"),
+        return self._processes.simulator(
+            *("--markets", str(size.markets), "--ending", "1", "--odd", "0.35"),
             *("--markets-per-second", "0", "--trades-per-second", "0", "--noise-per-second", "20"),
             *(
                 "--first-end",
                 f"{HEAD_START_S:g}",
                 "--life",
-                f"{HEAD_START_S + play.minutes * 60:g}",
+                f"{HEAD_START_S + size.minutes * 60:g}",
             ),
-            *("--settle", f"{20 / play.pace:g}", *lags),
-            *("--seed", str(play.seed)),
+            *("--settle", f"{20 / size.pace:g}", *lags),
+            *("--seed", str(size.seed)),
         )
 
     def _tracker(self) -> Process:
-        play = self._play
-        return self._stage.tracker(
-            TRACKER_RESOLUTION_SECONDS=f"{play.poll_s:g}",
-            TRACKER_RESOLUTION_HOLD_SECONDS=f"{play.hold_s:g}",
+        size = self._size
+        return self._processes.tracker(
+            TRACKER_RESOLUTION_SECONDS=f"{size.poll_s:g}",
+            TRACKER_RESOLUTION_HOLD_SECONDS=f"{size.hold_s:g}",
             TRACKER_REDUNDANCY="1",
             TRACKER_ASSETS_PER_CONNECTION="200",
             TRACKER_DISCOVERY_SECONDS="5",
@@ -154,32 +154,32 @@ class Run:
         Lies are shorter than a poll and further apart than two holds: with two
         sources that are wrong at once for longer nothing is promised.
         """
-        rng, play = self._rng, self._play
-        seconds = round(rng.uniform(0.2, 0.8) * play.poll_s, 2)
+        rng, size = self._rng, self._size
+        seconds = round(rng.uniform(0.2, 0.8) * size.poll_s, 2)
         kind = rng.choice(("flaky_http", "flaky_http", "slow_http", rng.choice(OUTAGES), "lie"))
         more: dict[str, float] = {}
         if kind == "lie":
             if time.monotonic() < self._lie_at:
                 return
-            self._lie_at = time.monotonic() + 3 * play.hold_s
+            self._lie_at = time.monotonic() + 3 * size.hold_s
             kind = rng.choice(LIES)
         elif kind == "slow_http":
             seconds, more = min(seconds, 5.0), {"delay": 0.3}
         elif kind == "flaky_http":
             more = {"share": 0.3}
-        self._stage.admin("fault", kind=kind, seconds=seconds, **more)
+        self._processes.admin("fault", kind=kind, seconds=seconds, **more)
 
     def _wait(self) -> None:
         """Wait until every source is final, and for hold, two polls and a grace after it.
 
         A poll is the interval in force: of a market that ended long ago a tenth of its age.
         """
-        play = self._play
+        size = self._size
         over_s = 0.0
-        for one in markets(self._stage).values():
+        for one in markets(self._processes).values():
             final_s = max(one.final_at.values(), default=0) / 1000
-            poll_s = max(play.poll_s, (final_s - one.lifetime.ends / 1000) / AGE_DIVISOR)
-            over_s = max(over_s, final_s + play.hold_s + 2 * poll_s + GRACE_S)
+            poll_s = max(size.poll_s, (final_s - one.lifetime.ends / 1000) / AGE_DIVISOR)
+            over_s = max(over_s, final_s + size.hold_s + 2 * poll_s + GRACE_S)
         until("all is over", lambda: time.time() >= over_s, within_s=over_s - time.time() + 60)
 
 
@@ -191,15 +191,15 @@ def _pause(seconds: float) -> None:
 # ---------------------------------------------------------------- judgement
 
 
-def markets(stage: Stage) -> dict[str, Market]:
+def markets(processes: Processes) -> dict[str, Market]:
     """Return every market with its plan, as the ledger has it."""
-    lines = history(stage.ledger)
+    lines = history(processes.ledger)
     return {line["condition"]: market_from_line(line) for line in lines if line["kind"] == "market"}
 
 
-def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
+def figures(processes: Processes, size: RunSize, kills: int) -> dict[str, Any]:
     """Compare the plans with the database."""
-    with psycopg.connect(stage.dsn, autocommit=True) as base:
+    with psycopg.connect(processes.dsn, autocommit=True) as base:
         base.execute("set time zone 'UTC'")
         known = {row[0] for row in base.execute("select condition_id from markets")}
         rows = {
@@ -217,30 +217,30 @@ def figures(stage: Stage, play: Play, kills: int) -> dict[str, Any]:
             row[0]: f"{row[1]}: {row[2]}"
             for row in base.execute("select condition_id, state, reason from unresolved_markets")
         }
-    plans = {each: market for each, market in markets(stage).items() if each in known}
+    plans = {each: market for each, market in markets(processes).items() if each in known}
     counts = _counts(plans, rows, conflicts)
     waits = [
         (rows[each][1] - sorted(market.final_at.values())[1]) / 1000
         for each, market in plans.items()
         if each in rows and len(market.final_at) >= 2
     ]
-    requests = _requests(stage)
+    requests = _requests(processes)
     median = statistics.median(waits) if waits else 0.0
     said = {
         "markets": len(plans),
-        "unseen": len(markets(stage)) - len(plans),
+        "unseen": len(markets(processes)) - len(plans),
         **{name: counts[name] for name in COUNTS},
         "evidence_repeated": repeated,
         "second_final_to_row_median_s": round(median, 1),
         "second_final_to_row_p99_s": round(statistics.quantiles(waits, n=100)[98], 1),
-        "allowed_median_s": play.poll_s + play.hold_s + GRACE_S,
+        "allowed_median_s": size.poll_s + size.hold_s + GRACE_S,
         "kills": kills,
         "requests": requests,
         "over_budget": [side for side, most in MOST.items() if _most(requests, side) > most],
         "unresolved": dict(Counter(words.partition(":")[0] for words in unresolved.values())),
         "late": _late(plans, rows, unresolved),
         "ways": dict(Counter(market.odd or market.fate for market in plans.values())),
-        "pace": play.pace,
+        "pace": size.pace,
     }
     broken = [name for name in BROKEN if said[name]]
     return {"kept": not broken and median <= said["allowed_median_s"], "broken": broken, **said}
@@ -284,8 +284,8 @@ def _late(
     ][:5]
 
 
-def _requests(stage: Stage) -> dict[str, dict[str, int]]:
-    with stage.ledger.open("rb") as lines:
+def _requests(processes: Processes) -> dict[str, dict[str, int]]:
+    with processes.ledger.open("rb") as lines:
         last = next(line for line in reversed(lines.readlines()) if b'"summary"' in line)
     found: dict[str, dict[str, int]] = json.loads(last)["requests"]
     return found
@@ -296,14 +296,14 @@ def _most(requests: dict[str, dict[str, int]], side: str) -> int:
 
 
 def main() -> int:
-    """Play and print; exit code 1 when a promise was broken."""
+    """Run and print; exit code 1 when a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="in which the markets end")
     parser.add_argument("--markets", type=int, default=2_000)
     parser.add_argument("--pace", type=float, default=4, help="lags, poll and hold are divided")
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    play = Play(**vars(parser.parse_args()))
+    size = RunSize(**vars(parser.parse_args()))
     with (
         tempfile.TemporaryDirectory(prefix="resolutions-") as name,
         contextlib.ExitStack() as resources,
@@ -313,8 +313,8 @@ def main() -> int:
         server = OwnServer(folder / "base")
         resources.callback(server.stop)
         dsn = resources.enter_context(server.database())
-        with stage(folder, dsn) as found:
-            said = Run(found, play).run()
+        with processes_in(folder, dsn) as found:
+            said = ResolutionRun(found, size).run()
     sys.stdout.write(json.dumps(said) + "\n")
     return int(not said["kept"])
 

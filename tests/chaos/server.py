@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from actors.database import postgres_binaries
 from actors.database.embedded import Embedded
-from tests.live.stage import until
+from tests.live.processes import until
 from tests.postgres import Server
 
 TRACKER = "polymarket-tracker"

@@ -5,9 +5,9 @@
 Thousands of markets begin, trade, end and are resolved while connections, HTTP sources and the
 database fail many times and the exchange has its weekly restart. The tracker is one process all
 the time. Every few seconds its memory, threads, descriptors and what waits in its journal are
-measured. Each fault is played three times, and resolutions are checked again 20 times sooner
-(`quicker.py`): in the first third everything that takes memory has come once, and a line through
-the last two thirds must be flat. At the end ledger and database are compared.
+measured. Each fault occurs three times, and resolutions are checked again 20 times sooner
+(`shortened_timers.py`): in the first third everything that takes memory has come once, and a
+line through the last two thirds must be flat. At the end ledger and database are compared.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.fault import FAIL, Outcome
+from tests.chaos.fault_run import FaultRun, carry_out, fault_run, python
 from tests.chaos.mounts import own_mounts
-from tests.chaos.scene import Scene, played, python, scene
 from tests.chaos.server import OwnServer
 from tests.chaos.trend import Point, Trend, drawn, fit
-from tests.live.stage import ROOT
+from tests.live.processes import ROOT
 
 LIFE_H = 12.0
 """What one round of the faults stands for: each comes as often as in so many hard hours."""
 CYCLES = 3
-QUICKER = 20
+SHORTENED_BY = 20
 """So much sooner resolutions are checked again: six hours after 18 minutes, a day after 72."""
 SAMPLE_S = 5.0
 NEW_MARKETS, LIFE, MARKETS, TRADES = 4.0, "20-60", 150, 300
@@ -52,22 +52,22 @@ SERIES: dict[str, tuple[str, float, float]] = {
 depend on the exchange and are not judged."""
 
 
-def _weekly_restart(found: Scene) -> None:
+def _weekly_restart(found: FaultRun) -> None:
     found.admin("fault", kind="reject_ws", seconds=9, status=503)
     found.admin("fault", kind="close", code=1001, count=99)
 
 
-def _database_away(found: Scene) -> None:
+def _database_away(found: FaultRun) -> None:
     found.server.stop()
     time.sleep(8)
     found.server.start()
 
 
-def _of(kind: str, **values: float) -> Callable[[Scene], None]:
+def _of(kind: str, **values: float) -> Callable[[FaultRun], None]:
     return lambda found: found.admin("fault", kind=kind, **values)
 
 
-FAULTS: tuple[tuple[str, Callable[[Scene], None]], ...] = (
+FAULTS: tuple[tuple[str, Callable[[FaultRun], None]], ...] = (
     ("two connections reset", _of("drop", count=2)),
     ("a connection frozen", _of("freeze", count=1, seconds=0)),
     ("garbage", _of("garbage", count=2)),
@@ -81,14 +81,14 @@ FAULTS: tuple[tuple[str, Callable[[Scene], None]], ...] = (
     ("flaky HTTP", _of("flaky_http", seconds=15, share=0.3)),
     ("slow readers cut", _of("close", code=1013, count=2)),
 )
-STRIKES = CYCLES * len(FAULTS)
+FAULT_COUNT = CYCLES * len(FAULTS)
 
 
 class Soak:
     """The measurements of one run."""
 
-    def __init__(self, found: Scene, seconds: float) -> None:
-        self._scene = found
+    def __init__(self, found: FaultRun, seconds: float) -> None:
+        self._run = found
         self._seconds = seconds
         self.series: dict[str, list[Point]] = {name: [] for name in SERIES}
         self.marks: list[tuple[float, str]] = []
@@ -97,25 +97,25 @@ class Soak:
     def run(self) -> None:
         """Cause the faults and measure until the time is over."""
         began = time.monotonic()
-        every_s = self._seconds / (STRIKES + 1)
+        every_s = self._seconds / (FAULT_COUNT + 1)
         while (passed := time.monotonic() - began) < self._seconds:
             due = int(passed / every_s)
-            if 0 < due <= STRIKES and due > len(self.marks):
-                what, strike = FAULTS[len(self.marks) % len(FAULTS)]
+            if 0 < due <= FAULT_COUNT and due > len(self.marks):
+                what, inject = FAULTS[len(self.marks) % len(FAULTS)]
                 self.marks.append((passed, what))
-                strike(self._scene)
+                inject(self._run)
             self._sample(time.monotonic() - began)
             time.sleep(SAMPLE_S)
 
     def _sample(self, at: float) -> None:
-        tracked = self._scene.tracked
+        tracked = self._run.tracked
         assert tracked is not None
         assert tracked.process.poll() is None, f"the tracker ended: {tracked.log_text()[-500:]}"
         place = Path(f"/proc/{tracked.process.pid}")
-        self.last = self._scene.status() or self.last
+        self.last = self._run.status() or self.last
         connections = float(self.last["connections"]["wanted"])
         seen = {
-            "memory": self._scene.memory_mib(),
+            "memory": self._run.memory_mib(),
             "threads": len(list((place / "task").iterdir())) - connections,
             "descriptors": len(list((place / "fd").iterdir())) - connections,
             "waiting": float(self.last["journal"]["oldest_s"]),
@@ -146,11 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcome = Outcome(number="soak", name="soak", how="", expected="")
     runs: list[Soak] = []
 
-    def play(found: Scene) -> None:
+    def steps(found: FaultRun) -> None:
         words = ("--markets-per-second", str(NEW_MARKETS), "--life", LIFE)
         found.simulate(*words, markets=MARKETS)
-        found.launch(python(str(ROOT / "tests/chaos/quicker.py"), str(QUICKER)), env=SETTINGS)
-        found.until_status("something is heard", lambda said: said["assets"]["covered"] > 100)
+        found.launch(
+            python(str(ROOT / "tests/chaos/shortened_timers.py"), str(SHORTENED_BY)), env=SETTINGS
+        )
+        found.until_status("something is received", lambda said: said["assets"]["covered"] > 100)
         found.admin("rates", trades_per_second=TRADES)
         found.began = time.time()
         runs.append(Soak(found, asked.minutes * 60))
@@ -160,8 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.chmod(0o755)
     server = OwnServer(folder / "pg")
     try:
-        with scene(folder, server, outcome) as found:
-            played(play, found)
+        with fault_run(folder, server, outcome) as found:
+            carry_out(steps, found)
     finally:
         if server.up:
             server.stop()
@@ -183,8 +185,8 @@ Made by `make soak`; do not edit. One tracker, feeds A and B, for {minutes:.0f} 
 {new_markets:g} markets begin every second and trade for {life} s,
 {rate} trades and 300 other events come every
 second, and {faults} faults, as many as in {hours:.0f} hard hours. Resolutions are checked
-again {quicker} times sooner than usual. Measured every {sample:.0f} s; the line goes through the
-last two thirds, when each fault has occurred once.
+again {shortened_by} times sooner than usual. Measured every {sample:.0f} s; the line
+goes through the last two thirds, when each fault has occurred once.
 
 ![memory, threads, descriptors, what waits](soak.svg)
 
@@ -200,7 +202,7 @@ than are wanted.
 Ledger against database: sent {sent}, lost {lost}, duplicates {doubled},
 uncovered {uncovered}, in gaps {in_gaps}; {told}.
 
-Faults: {struck}.
+Faults: {occurred}.
 """
 
 
@@ -228,7 +230,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         faults=len(soak.marks),
         hours=CYCLES * LIFE_H,
         sample=SAMPLE_S,
-        quicker=QUICKER,
+        shortened_by=SHORTENED_BY,
         rows="\n".join(rows),
         markets=found["recorded"] + found["pending_total"],
         resolutions=found["recorded"],
@@ -242,7 +244,7 @@ def _page(soak: Soak, outcome: Outcome, minutes: float) -> tuple[str, bool]:
         uncovered=outcome.uncovered,
         in_gaps=outcome.in_gaps,
         told="; ".join([*outcome.broken, *outcome.notes]) or "nothing was broken",
-        struck=", ".join(f"{what} ({at / 60:.1f} min)" for at, what in soak.marks),
+        occurred=", ".join(f"{what} ({at / 60:.1f} min)" for at, what in soak.marks),
     )
     return page, all(good for _, good in trends.values())
 

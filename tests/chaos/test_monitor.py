@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import alert_faults
-from tests.chaos.monitor import FASTER, RULES, SECONDS, quickened
+from tests.chaos.monitor import FASTER, RULES, SECONDS, with_shorter_times
 from tests.chaos.torture import select
-from tests.live.stage import ROOT
+from tests.live.processes import ROOT
 
 TEXT = RULES.read_text()
 ALERTS = re.findall(r"- alert: (\w+)", TEXT)
@@ -18,7 +18,7 @@ SPAN = re.compile(r"(?:for: |\[)(\d+)(ms|s|m|h)\b")
 
 
 def test_every_duration_is_divided_and_nothing_else_is_changed() -> None:
-    quick = quickened(TEXT)
+    quick = with_shorter_times(TEXT)
     before = [int(number) * SECONDS[unit] for number, unit in SPAN.findall(TEXT)]
     after = [int(number) / 1000 for number, unit in SPAN.findall(quick) if unit == "ms"]
     assert after == [seconds / FASTER for seconds in before]
@@ -36,7 +36,7 @@ def test_every_duration_is_divided_and_nothing_else_is_changed() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_accepts_the_shortened_rules(tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text(quickened(TEXT))
+    (tmp_path / "rules.yml").write_text(with_shorter_times(TEXT))
     done = subprocess.run(
         ["promtool", "check", "rules", str(tmp_path / "rules.yml")],
         capture_output=True, text=True, check=False, timeout=60,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.proxy import CLEAN, Proxy, Toxics
-from tests.live.stage import until
+from tests.live.processes import until
 
 pytestmark = pytest.mark.live
 

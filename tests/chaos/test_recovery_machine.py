@@ -104,8 +104,8 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ the events
 
-    @rule(times=st.integers(1, 6), crowded=st.booleans())
-    def receive(self, times: int, *, crowded: bool) -> None:
+    @rule(times=st.integers(1, 6), only_stored=st.booleans())
+    def receive(self, times: int, *, only_stored: bool) -> None:
         """Receive trades: first the journal, then a message that is still in flight."""
         for _ in range(times):
             self.count += 1
@@ -128,7 +128,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             message = TradesSeen(
                 seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes
             )
-            self.in_flight.append(ReadJournal(seq=seq) if crowded else message)
+            self.in_flight.append(ReadJournal(seq=seq) if only_stored else message)
 
     @rule(data=st.data())
     def arrive(self, data: st.DataObject) -> None:

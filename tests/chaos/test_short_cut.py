@@ -1,4 +1,4 @@
-"""A short torture: one scene with real processes and most kinds of fault."""
+"""A short torture: one run with real processes and most kinds of fault."""
 
 import shutil
 import tempfile
@@ -10,15 +10,15 @@ import pytest
 
 from tests.chaos.checker import check
 from tests.chaos.fault import PASS, Outcome
+from tests.chaos.fault_run import PROOF_S, FaultRun, carry_out, fault_run
 from tests.chaos.process_faults import tear
 from tests.chaos.proxy import CLEAN, Toxics
-from tests.chaos.scene import PROOF_S, Scene, played, scene
 from tests.chaos.server import OwnServer
-from tests.live.stage import until
+from tests.live.processes import until
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
-ROBBERY = """
+DELETE_THREE = """
     delete from prints where ctid in (
       select ctid from prints order by traded_at
       offset (select count(*) / 2 from prints) limit 3)
@@ -43,20 +43,20 @@ def own_server(folder: Path) -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def found(folder: Path, own_server: OwnServer) -> Iterator[Scene]:
+def found(folder: Path, own_server: OwnServer) -> Iterator[FaultRun]:
     outcome = Outcome(number="cut", name="short cut", how="", expected="")
-    stage = Path(tempfile.mkdtemp(dir=folder))
-    with scene(stage, own_server, outcome) as made:
+    processes = Path(tempfile.mkdtemp(dir=folder))
+    with fault_run(processes, own_server, outcome) as made:
         yield made
 
 
-def one_feed_at_a_time(found: Scene) -> None:
+def one_feed_at_a_time(found: FaultRun) -> None:
     """A fault of one feed, or of the database, makes no gap and loses nothing."""
     found.simulate()
     base = found.base
-    found.play(trades=300)
+    found.start(trades=300)
     time.sleep(PROOF_S)
-    found.strike("drop", count=1)
+    found.inject("drop", count=1)
     found.noticed("connection_ended", within_s=10)
     found.recovered(within_s=30)
     base.toxics = Toxics(cut_at=b"COMMIT", cut_after_s=0.05)
@@ -68,9 +68,9 @@ def one_feed_at_a_time(found: Scene) -> None:
     found.costs_nothing = True
 
 
-def kills(found: Scene) -> None:
+def kills(found: FaultRun) -> None:
     """A kill with a torn tail, and one together with the database."""
-    found.play(trades=300)
+    found.start(trades=300)
     found.kill()
     found.expect(found.acknowledged, "the journal held nothing")
     tear(found)
@@ -83,21 +83,21 @@ def kills(found: Scene) -> None:
     found.flows()
 
 
-def test_a_lost_feed_a_cut_commit_and_a_crashed_database_lose_nothing(found: Scene) -> None:
-    played(one_feed_at_a_time, found)
+def test_a_lost_feed_a_cut_commit_and_a_crashed_database_lose_nothing(found: FaultRun) -> None:
+    carry_out(one_feed_at_a_time, found)
 
     assert found.outcome.result == PASS, found.outcome.line()
     assert (found.outcome.sent or 0) > 500
 
-    found.server.run(ROBBERY, db=found.plain_dsn)
-    robbed = check(found.ledger, found.plain_dsn, (found.began, found.began + 1)).judged
+    found.server.run(DELETE_THREE, db=found.plain_dsn)
+    checked = check(found.ledger, found.plain_dsn, (found.began, found.began + 1)).judged
 
-    assert robbed.uncovered == 3, "the checker does not see what was taken away"
-    assert not robbed.clean
+    assert checked.uncovered == 3, "the checker does not see what was deleted"
+    assert not checked.clean
 
 
-def test_kills_torn_tails_and_a_crashed_database_lose_and_double_nothing(found: Scene) -> None:
-    played(kills, found)
+def test_kills_torn_tails_and_a_crashed_database_lose_and_double_nothing(found: FaultRun) -> None:
+    carry_out(kills, found)
 
     assert found.outcome.result == PASS, found.outcome.line()
     assert (found.outcome.sent or 0) > 300

@@ -1,4 +1,4 @@
-"""The torture: every fault, played with real processes, with one line of result each.
+"""The torture: every fault, run with real processes, with one line of result each.
 
     make torture                    all of it, some minutes
     make torture ONLY=F1,F43        these
@@ -39,10 +39,10 @@ from tests.chaos import (
     time_faults,
 )
 from tests.chaos.fault import FAIL, PASS, SKIP, Fault, Outcome
+from tests.chaos.fault_run import carry_out, fault_run
 from tests.chaos.mounts import own_mounts, small_disk
-from tests.chaos.scene import played, scene
 from tests.chaos.server import OwnServer
-from tests.live.stage import ROOT
+from tests.live.processes import ROOT
 
 FAULTS: tuple[Fault, ...] = (
     *process_faults.FAULTS,
@@ -67,7 +67,7 @@ GRACE_S = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the chosen faults; return the exit code."""
+    """Execute the command line; return the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.one:
         return _one(asked)
@@ -109,7 +109,7 @@ def select(only: str) -> list[Fault]:
 
 
 def _all(chosen: list[Fault], asked: argparse.Namespace) -> int:
-    """Play the faults, repeatedly until the hours are over, and write the report."""
+    """Run the faults, repeatedly until the hours are over, and write the report."""
     end = time.monotonic() + asked.hours * 3600
     outcomes: list[Outcome] = []
     while True:
@@ -135,7 +135,7 @@ def _round(chosen: list[Fault], asked: argparse.Namespace) -> list[Outcome]:
 
 
 def _apart(fault: Fault, asked: argparse.Namespace) -> Outcome:
-    """Play one fault in a process of its own; end that at its deadline."""
+    """Run one fault in a process of its own; end that at its deadline."""
     outcome = _empty(fault)
     missing = lacking(fault)
     if missing:
@@ -193,19 +193,19 @@ def _empty(fault: Fault) -> Outcome:
 
 
 def _one(asked: argparse.Namespace) -> int:
-    """Play one fault here; the last line on stdout is its outcome."""
+    """Run one fault here; the last line on stdout is its outcome."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))
     fault = select(asked.one)[0]
     outcome = _empty(fault)
     if fault.proof:
         _prove(fault, outcome)
-    if fault.play is not None:
+    if fault.run is not None:
         own_mounts()
         with _folder(fault, keep=asked.keep) as folder, _served(folder, fault) as server:
             scale = 10.0 if asked.hours else 1.0
-            with scene(folder, server, outcome, scale=scale) as found:
+            with fault_run(folder, server, outcome, scale=scale) as found:
                 found.rounds = asked.rounds or round(20 * scale)
-                played(fault.play, found)
+                carry_out(fault.run, found)
     _say(json.dumps(outcome.as_dict()))
     return EXIT_OK
 

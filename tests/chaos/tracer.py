@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.live.stage import until
+from tests.live.processes import until
 
 WAIT_S = 20.0
 

@@ -1,4 +1,4 @@
-"""Play the ten lines of systemd/README.md on a bare machine, then the faults of a service.
+"""Run the ten lines of systemd/README.md on a bare machine, then the faults of a service.
 
     python -m tests.live.installation > docs/evidence/installation.md
 
@@ -35,7 +35,7 @@ mkdir -p /run/systemd/system/tracker.service.d
 cd {SOURCE} && /usr/bin/python3 -m tests.live.installation --addresses < /run/exchange \
   > /run/systemd/system/tracker.service.d/exchange.conf"""
 
-HEAD = """# The installation, played
+HEAD = """# The installation, carried out
 
 Made by `make installation`; do not edit. A machine with nothing but Debian 12 gets a tracker by
 the ten lines of [systemd/README.md](../../systemd/README.md), word for word, in a root shell in
@@ -43,7 +43,7 @@ the ten lines of [systemd/README.md](../../systemd/README.md), word for word, in
 
 What differs from a machine of yours, because this one has no network:
 
-- The packages of line 1 are there already, so that line is not played. What `postgresql` does
+- The packages of line 1 are there already, so that line is not run. What `postgresql` does
   when it is installed is: `{cluster}`.
 - pip takes the libraries, at the versions and checksums of `requirements.lock`, from a folder.
 - The exchange is `tracker-simulator`, started between lines 2 and 3; a drop-in for the unit
@@ -59,7 +59,7 @@ are shown as time, level, event and fields; what is longer than {width} characte
 
 
 def main() -> int:
-    """Play, and write the page; with `--addresses`, be the helper inside of the machine."""
+    """Install, and write the page; with `--addresses`, be the helper inside of the machine."""
     if sys.argv[1:] == ["--addresses"]:
         sys.stdout.write("".join(_addresses(json.loads(sys.stdin.readline()))))
         return 0
@@ -127,7 +127,7 @@ def _extra(root: Path) -> None:
     dpkg = root / "var" / "lib" / "dpkg"
     dpkg.mkdir(parents=True)
     shutil.copy("/var/lib/dpkg/status", dpkg)
-    wheels = root / "root" / "wheels"
+    wheels = root / "var" / "tmp" / "wheels"
     wheels.mkdir(parents=True)
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps",
@@ -143,7 +143,7 @@ def _page(machine: Machine) -> Iterator[str]:
     yield HEAD.format(source=SOURCE, cluster=CLUSTER, width=WIDTH, frames=FRAMES)
     lines = re.findall(r"^```\n(.+?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[0]
     first, second, *rest = lines.splitlines()
-    yield f"Line 1, not played: `{first}`\n\n"
+    yield f"Line 1, not run: `{first}`\n\n"
     yield transcript.shell(machine, PACKAGES)
     transcript.quiet(machine, CLUSTER)
     yield transcript.shell(machine, second)
@@ -155,8 +155,8 @@ def _page(machine: Machine) -> Iterator[str]:
     yield "Its log so far:\n\n"
     yield transcript.told(machine, "")
     yield from _asked(machine)
-    for play in (_stopped_in_its_tracks, _hung, _killed, _misconfigured, _ended):
-        yield from play(machine)
+    for show in (_frozen, _hung, _killed, _misconfigured, _ended):
+        yield from show(machine)
 
 
 def _asked(machine: Machine) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _asked(machine: Machine) -> Iterator[str]:
     )
 
 
-def _stopped_in_its_tracks(machine: Machine) -> Iterator[str]:
+def _frozen(machine: Machine) -> Iterator[str]:
     yield "## The whole process hangs\n\nsystemd's watchdog ends it, with all stacks:\n\n"
     pid, mark = machine.show("MainPID"), transcript.mark(machine)
     yield transcript.shell(machine, 'kill -STOP "$(systemctl show tracker -p MainPID --value)"')
@@ -208,11 +208,11 @@ def _misconfigured(machine: Machine) -> Iterator[str]:
     conf = "/etc/tracker/tracker.conf"
     yield transcript.shell(
         machine,
-        f"cp {conf} /root/before && echo 'redundancy = 99' >> {conf}",
+        f"cp {conf} /var/tmp/before && echo 'redundancy = 99' >> {conf}",
         "systemctl restart tracker",
         "systemctl show tracker -p ActiveState -p ExecMainStatus -p NRestarts",
         "journalctl -u tracker -o cat --no-pager --lines=1",
-        f"cp /root/before {conf} && systemctl restart tracker && systemctl is-active tracker",
+        f"cp /var/tmp/before {conf} && systemctl restart tracker && systemctl is-active tracker",
     )
 
 

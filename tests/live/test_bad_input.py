@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.database import migrate
-from tests.live.stage import Process, Stage, stage
+from tests.live.processes import Process, Processes, processes_in
 from tests.postgres import do
 
 pytestmark = [pytest.mark.live]
@@ -16,15 +16,15 @@ SECRET = "hunter2secret"
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Stage]:
-    with stage(tmp_path, "") as found:
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with processes_in(tmp_path, "") as found:
         yield found
 
 
-def run(scene: Stage, *arguments: str, **settings: str) -> tuple[int, str, str]:
+def run(processes: Processes, *arguments: str, **settings: str) -> tuple[int, str, str]:
     """Run the tracker to its end; return (code, standard output, standard error)."""
-    env = {"TRACKER_STATE_DIR": str(scene.folder / "state"), **settings}
-    process = Process("tracker", list(arguments), env, scene.folder / "errors")
+    env = {"TRACKER_STATE_DIR": str(processes.folder / "state"), **settings}
+    process = Process("tracker", list(arguments), env, processes.folder / "errors")
     output = process.process.stdout
     assert output is not None
     said = output.read()
@@ -64,34 +64,34 @@ def error_text(code: int, said: str) -> str:
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
-    scene: Stage, arguments: list[str], settings: dict[str, str], words: str
+    processes: Processes, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
-    code, output, errors = run(scene, *arguments, **settings)
+    code, output, errors = run(processes, *arguments, **settings)
 
     assert code == 78
     assert words in error_text(code, errors)
     assert SECRET not in output + errors
 
 
-def test_a_status_socket_in_use_is_an_address_error(scene: Stage) -> None:
-    path = scene.folder / "taken"
+def test_a_status_socket_in_use_is_an_address_error(processes: Processes) -> None:
+    path = processes.folder / "taken"
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
         taken.listen()
-        code, _, errors = run(scene, TRACKER_STATUS_SOCKET=str(path))
+        code, _, errors = run(processes, TRACKER_STATUS_SOCKET=str(path))
 
     assert code == 74
     assert str(path) in error_text(code, errors)
 
 
 @pytest.mark.db
-def test_a_metrics_port_in_use_is_an_address_error(scene: Stage, database: str) -> None:
+def test_a_metrics_port_in_use_is_an_address_error(processes: Processes, database: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, _, errors = run(
-            scene,
+            processes,
             TRACKER_METRICS_PORT=str(port),
-            TRACKER_DATABASE_URL=stage_url(database),
+            TRACKER_DATABASE_URL=url_of(database),
             TRACKER_MARKET_WS_URL="ws://127.0.0.1:1/",
             TRACKER_GAMMA_URL="http://127.0.0.1:1",
         )
@@ -101,14 +101,14 @@ def test_a_metrics_port_in_use_is_an_address_error(scene: Stage, database: str) 
 
 
 @pytest.mark.db
-def test_a_newer_schema_is_rejected(scene: Stage, database: str) -> None:
+def test_a_newer_schema_is_rejected(processes: Processes, database: str) -> None:
     do(
         database,
         "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_from_the_future.sql', 'x')",
     )
     for arguments in ([], ["--migrate"], ["--check"]):
-        code, _, errors = run(scene, *arguments, TRACKER_DATABASE_URL=stage_url(database))
-        (scene.folder / "errors").unlink()
+        code, _, errors = run(processes, *arguments, TRACKER_DATABASE_URL=url_of(database))
+        (processes.folder / "errors").unlink()
 
         assert code == 78
         assert "9999_from_the_future.sql" in error_text(code, errors)
@@ -116,10 +116,10 @@ def test_a_newer_schema_is_rejected(scene: Stage, database: str) -> None:
 
 @pytest.mark.db
 def test_a_missing_schema_is_rejected_when_migration_is_off(
-    scene: Stage, empty_database: str
+    processes: Processes, empty_database: str
 ) -> None:
     code, _, errors = run(
-        scene, TRACKER_MIGRATE="false", TRACKER_DATABASE_URL=stage_url(empty_database)
+        processes, TRACKER_MIGRATE="false", TRACKER_DATABASE_URL=url_of(empty_database)
     )
 
     assert code == 78
@@ -128,22 +128,24 @@ def test_a_missing_schema_is_rejected_when_migration_is_off(
 
 @pytest.mark.db
 def test_migrate_names_what_it_applied_and_then_that_nothing_is_left(
-    scene: Stage, empty_database: str
+    processes: Processes, empty_database: str
 ) -> None:
-    url = stage_url(empty_database)
-    code, output, _ = run(scene, "--migrate", TRACKER_DATABASE_URL=url)
+    url = url_of(empty_database)
+    code, output, _ = run(processes, "--migrate", TRACKER_DATABASE_URL=url)
     assert code == 0
     assert output.splitlines() == [f"applied {found.name}" for found in migrate.migrations()]
 
-    code, output, _ = run(scene, "--migrate", TRACKER_DATABASE_URL=url)
+    code, output, _ = run(processes, "--migrate", TRACKER_DATABASE_URL=url)
     assert (code, output) == (0, "the schema is up to date\n")
 
 
 @pytest.mark.db
-def test_check_prints_the_settings_in_force_without_secrets(scene: Stage, database: str) -> None:
-    url = stage_url(database) + f"&password={SECRET}"
+def test_check_prints_the_settings_in_force_without_secrets(
+    processes: Processes, database: str
+) -> None:
+    url = url_of(database) + f"&password={SECRET}"
     code, output, errors = run(
-        scene,
+        processes,
         "--check",
         TRACKER_DATABASE_URL=url,
         TRACKER_POLYGON_RPC_URLS=f"https://rpc.example/{SECRET}",
@@ -154,5 +156,5 @@ def test_check_prints_the_settings_in_force_without_secrets(scene: Stage, databa
     assert SECRET not in output + errors
 
 
-def stage_url(dsn: str) -> str:
-    return Stage(Path(), dsn).dsn
+def url_of(dsn: str) -> str:
+    return Processes(Path(), dsn).dsn

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.stage import Process, Stage, as_url, until
+from tests.live.processes import Process, Processes, as_url, until
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
@@ -45,7 +45,7 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
         assert first[broken] == 0
     assert first["reconnects"] >= 1
 
-    watched = Stage(tmp_path, empty_database)
+    watched = Processes(tmp_path, empty_database)
     running = demo(tmp_path, empty_database)
     found = watched.until_status(
         "trades flow again", lambda found: found["trades"]["total"] >= 300, within_s=40

@@ -8,7 +8,7 @@ import pytest
 
 from actors.database import migrate
 from actors.simulator.judge import judge
-from tests.live.stage import Stage, stage, until
+from tests.live.processes import Processes, processes_in, until
 from tests.postgres import Server, ask, do, name_of
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
@@ -18,8 +18,8 @@ CAP = 1 << 20
 
 
 @pytest.fixture
-def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
-    with stage(tmp_path, empty_database) as found:
+def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
+    with processes_in(tmp_path, empty_database) as found:
         yield found
 
 
@@ -34,35 +34,35 @@ def closed(server: Server, database: str) -> Iterator[None]:
         do(server.dsn, command + "true")
 
 
-def size(scene: Stage) -> int:
-    return sum(file.stat().st_size for file in (scene.folder / "state" / "journal").glob("*"))
+def size(processes: Processes) -> int:
+    return sum(file.stat().st_size for file in (processes.folder / "state" / "journal").glob("*"))
 
 
 def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
-    scene: Stage, server: Server, empty_database: str
+    processes: Processes, server: Server, empty_database: str
 ) -> None:
     migrate.apply(empty_database)
-    simulator = scene.simulator(*LIVELY)
+    simulator = processes.simulator(*LIVELY)
     with closed(server, empty_database):
-        tracker = scene.tracker(TRACKER_JOURNAL_MAX_BYTES=str(CAP))
-        found = scene.until_status("full", lambda found: "journal_full" in found["codes"])
-        found = scene.until_status(
+        tracker = processes.tracker(TRACKER_JOURNAL_MAX_BYTES=str(CAP))
+        found = processes.until_status("full", lambda found: "journal_full" in found["codes"])
+        found = processes.until_status(
             "nobody listens", lambda found: found["connections"]["live"] == 0
         )
         assert "database_away" in found["codes"]
-        heard = found["accounting"]["received"]
-        assert heard > 500
-        assert size(scene) <= CAP
-    scene.until_status(
+        received = found["accounting"]["received"]
+        assert received > 500
+        assert size(processes) <= CAP
+    processes.until_status(
         "it listens again", lambda found: found["connections"]["live"] >= 2, within_s=60
     )
-    found = scene.until_status(
-        "new trades are stored", lambda found: found["trades"]["total"] > heard + 500
+    found = processes.until_status(
+        "new trades are stored", lambda found: found["trades"]["total"] > received + 500
     )
     assert "journal_full" not in found["codes"]
     assert tracker.stop() == 0
     assert simulator.stop() == 0
-    judgement = judge(scene.ledger, scene.dsn)
+    judgement = judge(processes.ledger, processes.dsn)
 
     assert judgement.clean, judgement
     events = [event.get("event") for event in tracker.events()]
@@ -75,4 +75,4 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
         " where upper(g.gap) - lower(g.gap) > interval '1 second'",
     )
     assert ("disk_full",) in causes
-    until("the journal is small again", lambda: size(scene) < CAP // 2)
+    until("the journal is small again", lambda: size(processes) < CAP // 2)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from actors.cli import status
-from tests.live.stage import Stage, stage
+from tests.live.processes import Processes, processes_in
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
 
 @pytest.fixture
-def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
-    with stage(tmp_path, empty_database) as found:
+def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
+    with processes_in(tmp_path, empty_database) as found:
         yield found
 
 
@@ -31,25 +31,25 @@ def manager(folder: Path) -> Iterator[tuple[socket.socket, str]]:
         yield listener, str(place)
 
 
-def test_the_status_socket_answers_as_soon_as_the_tracker_is_ready(scene: Stage) -> None:
-    scene.simulator("--markets", "4")
+def test_the_status_socket_answers_as_soon_as_the_tracker_is_ready(processes: Processes) -> None:
+    processes.simulator("--markets", "4")
     for _ in range(3):
-        with manager(scene.folder) as (listener, place):
-            tracker = scene.tracker(NOTIFY_SOCKET=place)
+        with manager(processes.folder) as (listener, place):
+            tracker = processes.tracker(NOTIFY_SOCKET=place)
             while b"READY=1" not in listener.recv(4096):
                 pass
-            assert status.ask(scene.socket)["state"] in ("starting", "healthy")
+            assert status.ask(processes.socket)["state"] in ("starting", "healthy")
             assert tracker.stop() == 0
-        (scene.folder / "n").unlink()
+        (processes.folder / "n").unlink()
 
 
 @pytest.mark.parametrize("cpus", ["one", "all"])
 def test_a_tracker_runs_on_one_processor_unless_a_setting_says_otherwise(
-    scene: Stage, cpus: str
+    processes: Processes, cpus: str
 ) -> None:
-    scene.simulator("--markets", "4")
-    with manager(scene.folder) as (listener, place):
-        tracker = scene.tracker(NOTIFY_SOCKET=place, TRACKER_CPUS=cpus)
+    processes.simulator("--markets", "4")
+    with manager(processes.folder) as (listener, place):
+        tracker = processes.tracker(NOTIFY_SOCKET=place, TRACKER_CPUS=cpus)
         while b"READY=1" not in listener.recv(4096):
             pass
         threads = [int(each.name) for each in Path(f"/proc/{tracker.process.pid}/task").iterdir()]
@@ -60,13 +60,13 @@ def test_a_tracker_runs_on_one_processor_unless_a_setting_says_otherwise(
     assert len({frozenset(cpus) for cpus in allowed}) == 1
 
 
-def test_its_database_may_use_all_processors(scene: Stage) -> None:
-    scene.simulator("--markets", "4")
+def test_its_database_may_use_all_processors(processes: Processes) -> None:
+    processes.simulator("--markets", "4")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         state = Path(place) / "state"
         Path(place).chmod(0o711)  # the database server runs as another user
-        with manager(scene.folder) as (listener, told_to):
-            tracker = scene.tracker(
+        with manager(processes.folder) as (listener, told_to):
+            tracker = processes.tracker(
                 NOTIFY_SOCKET=told_to, TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state)
             )
             while b"READY=1" not in listener.recv(4096):
@@ -76,16 +76,16 @@ def test_its_database_may_use_all_processors(scene: Stage) -> None:
             assert tracker.stop() == 0
 
 
-def test_a_start_that_waits_for_a_database_says_so(scene: Stage) -> None:
-    scene.simulator("--markets", "4")
+def test_a_start_that_waits_for_a_database_says_so(processes: Processes) -> None:
+    processes.simulator("--markets", "4")
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         mute.settimeout(30.0)
         url = f"postgresql://tracker@127.0.0.1:{mute.getsockname()[1]}/pm?sslmode=disable"
-        tracker = scene.tracker(TRACKER_DATABASE_URL=url)
+        tracker = processes.tracker(TRACKER_DATABASE_URL=url)
         waiting, _ = mute.accept()
-        found = status.ask(scene.socket)
+        found = status.ask(processes.socket)
         waiting.close()
 
     assert found["state"] == "starting"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.stage import FIXTURES, Stage, stage
+from tests.live.processes import FIXTURES, Processes, processes_in
 from tests.postgres import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
@@ -21,8 +21,8 @@ COLUMNS = (
 
 
 @pytest.fixture
-def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
-    with stage(tmp_path, empty_database) as found:
+def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
+    with processes_in(tmp_path, empty_database) as found:
         yield found
 
 
@@ -53,19 +53,19 @@ def as_row(event: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def replayed(scene: Stage, *folders: Path, expected: int) -> list[tuple[Any, ...]]:
+def replayed(processes: Processes, *folders: Path, expected: int) -> list[tuple[Any, ...]]:
     """Let the simulator serve these folders; return what the tracker stored, sorted."""
-    scene.simulator(*(word for folder in folders for word in ("--replay", str(folder))))
-    tracker = scene.tracker()
-    scene.until_status(
+    processes.simulator(*(word for folder in folders for word in ("--replay", str(folder))))
+    tracker = processes.tracker()
+    processes.until_status(
         "all of them stored", lambda found: found["trades"]["total"] >= expected, within_s=40
     )
     assert tracker.stop() == 0
     query = f"SELECT {COLUMNS} FROM trades"  # noqa: S608 - a constant
-    return sorted(ask(scene.dsn, query), key=str)
+    return sorted(ask(processes.dsn, query), key=str)
 
 
-def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path) -> None:
+def test_synthetic_recordings_arrive_field_by_field(processes: Processes, tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()
     for path in [*SYNTHETIC.glob("last_trade_price*.json"), *SYNTHETIC.glob("book*.json")]:
@@ -73,7 +73,7 @@ def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path
     expected = recorded_trades(folder)
     assert len(expected) >= 2
 
-    assert replayed(scene, folder, expected=len(expected)) == expected
+    assert replayed(processes, folder, expected=len(expected)) == expected
 
 
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason=f"no recorded payloads at {FIXTURES}")
@@ -92,9 +92,11 @@ def test_synthetic_recordings_arrive_field_by_field(scene: Stage, tmp_path: Path
     ],
     ids=["made_up", "recorded"],
 )
-def test_recorded_payloads_arrive_field_by_field(scene: Stage, folders: tuple[str, ...]) -> None:
+def test_recorded_payloads_arrive_field_by_field(
+    processes: Processes, folders: tuple[str, ...]
+) -> None:
     paths = [FIXTURES / folder for folder in folders]
     expected = recorded_trades(*paths)
     assert expected
 
-    assert replayed(scene, *paths, expected=len(expected)) == expected
+    assert replayed(processes, *paths, expected=len(expected)) == expected

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.resolutions import Play, Run
-from tests.live.stage import stage
+from tests.chaos.resolutions import ResolutionRun, RunSize
+from tests.live.processes import processes_in
 
 pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
 
@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.long]
 def test_every_fate_gets_the_right_resolution_or_none_across_a_kill(
     tmp_path: Path, empty_database: str
 ) -> None:
-    play = Play(minutes=0.1, markets=60, pace=100.0, kills=1, seed=3)
-    with stage(tmp_path, empty_database) as scene:
-        said = Run(scene, play).run()
+    size = RunSize(minutes=0.1, markets=60, pace=100.0, kills=1, seed=3)
+    with processes_in(tmp_path, empty_database) as processes:
+        said = ResolutionRun(processes, size).run()
         log = (tmp_path / "tracker.log").read_text()
 
     assert said["broken"] == [], said

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors.simulator.judge import judge
-from tests.live.stage import Process, Stage, stage, until
+from tests.live.processes import Process, Processes, processes_in, until
 from tests.postgres import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
@@ -30,8 +30,8 @@ _BACKENDS = """
 
 
 @pytest.fixture
-def scene(tmp_path: Path, empty_database: str) -> Iterator[Stage]:
-    with stage(tmp_path, empty_database) as found:
+def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
+    with processes_in(tmp_path, empty_database) as found:
         yield found
 
 
@@ -45,8 +45,8 @@ def terminated(tracker: Process, *, times: int = 1) -> tuple[int, float]:
     return code, time.monotonic() - began
 
 
-def flowing(scene: Stage, tracker: Process) -> None:
-    scene.until_status(
+def flowing(processes: Processes, tracker: Process) -> None:
+    processes.until_status(
         "trades flow",
         lambda found: found["trades"]["total"] >= 50 and found["pid"] == tracker.process.pid,
     )
@@ -62,11 +62,11 @@ def silent_url() -> Iterator[str]:
 
 
 def test_a_start_can_be_stopped_at_any_moment_and_leaves_nothing_half_done(
-    scene: Stage,
+    processes: Processes,
 ) -> None:
-    scene.simulator(*LIVELY)
+    processes.simulator(*LIVELY)
     for after_s in (0.3, 0.6, 0.9, 1.2, 1.6, 2.4):
-        tracker = scene.tracker()
+        tracker = processes.tracker()
         _pace.wait(after_s)
         code, took = terminated(tracker)
 
@@ -74,17 +74,17 @@ def test_a_start_can_be_stopped_at_any_moment_and_leaves_nothing_half_done(
         assert code in (0, -signal.SIGTERM)
         assert took < CALM_S
         assert "Traceback" not in tracker.log_text()
-    again = scene.tracker()
-    flowing(scene, again)
+    again = processes.tracker()
+    flowing(processes, again)
     assert terminated(again)[0] == 0
 
 
-def test_a_start_with_the_embedded_database_can_be_stopped(scene: Stage) -> None:
-    scene.simulator(*LIVELY)
+def test_a_start_with_the_embedded_database_can_be_stopped(processes: Processes) -> None:
+    processes.simulator(*LIVELY)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         state = Path(place) / "state"
         Path(place).chmod(0o711)  # the database server runs as another user
-        tracker = scene.tracker(TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state))
+        tracker = processes.tracker(TRACKER_DATABASE_URL="", TRACKER_STATE_DIR=str(state))
         until("its database is being made", (state / "postgres" / "data").exists)
         code, took = terminated(tracker)
 
@@ -92,64 +92,64 @@ def test_a_start_with_the_embedded_database_can_be_stopped(scene: Stage) -> None
     assert "Traceback" not in tracker.log_text()
 
 
-def test_a_stop_under_load_keeps_its_deadline(scene: Stage) -> None:
-    simulator = scene.simulator("--markets", "40", "--trades-per-second", "500")
-    tracker = scene.tracker()
-    flowing(scene, tracker)
+def test_a_stop_under_load_keeps_its_deadline(processes: Processes) -> None:
+    simulator = processes.simulator("--markets", "40", "--trades-per-second", "500")
+    tracker = processes.tracker()
+    flowing(processes, tracker)
     code, took = terminated(tracker)
     assert simulator.stop() == 0
 
     assert (code, took < CALM_S) == (0, True)
     assert "Traceback" not in tracker.log_text()
-    assert judge(scene.ledger, scene.dsn).clean
+    assert judge(processes.ledger, processes.dsn).clean
 
 
-def test_a_second_signal_during_the_stop_only_shortens_the_wait(scene: Stage) -> None:
-    simulator = scene.simulator(*LIVELY)
-    tracker = scene.tracker()
-    flowing(scene, tracker)
+def test_a_second_signal_during_the_stop_only_shortens_the_wait(processes: Processes) -> None:
+    simulator = processes.simulator(*LIVELY)
+    tracker = processes.tracker()
+    flowing(processes, tracker)
     code, took = terminated(tracker, times=5)
     assert (code, took < CALM_S) == (0, True)
 
-    again = scene.tracker()
-    flowing(scene, again)
+    again = processes.tracker()
+    flowing(processes, again)
     assert terminated(again)[0] == 0
     assert simulator.stop() == 0
     assert "Traceback" not in tracker.log_text()
-    assert judge(scene.ledger, scene.dsn).clean
+    assert judge(processes.ledger, processes.dsn).clean
 
 
 def test_a_stop_without_a_database_leaves_everything_to_the_next_start(
-    scene: Stage, tmp_path: Path
+    processes: Processes, tmp_path: Path
 ) -> None:
-    simulator = scene.simulator(*LIVELY)
+    simulator = processes.simulator(*LIVELY)
     absent = f"postgresql://nobody@/none?host={tmp_path}"
-    tracker = scene.tracker(TRACKER_DATABASE_URL=absent)
-    scene.until_status("trades wait", lambda found: found["accounting"]["in_journal"] > 50)
+    tracker = processes.tracker(TRACKER_DATABASE_URL=absent)
+    processes.until_status("trades wait", lambda found: found["accounting"]["in_journal"] > 50)
     code, took = terminated(tracker)
     assert (code, took < CALM_S) == (0, True)
     assert "Traceback" not in tracker.log_text()
     assert "not_drained" in [event["event"] for event in tracker.events()]
 
-    again = scene.tracker()
-    flowing(scene, again)
+    again = processes.tracker()
+    flowing(processes, again)
     assert terminated(again)[0] == 0
     assert simulator.stop() == 0
-    assert judge(scene.ledger, scene.dsn).clean
+    assert judge(processes.ledger, processes.dsn).clean
 
 
-def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, silent_url: str) -> None:
-    scene.simulator(*LIVELY)
-    tracker = scene.tracker()
-    flowing(scene, tracker)
+def test_a_stop_does_not_wait_for_sources_that_hang(processes: Processes, silent_url: str) -> None:
+    processes.simulator(*LIVELY)
+    tracker = processes.tracker()
+    flowing(processes, tracker)
     assert terminated(tracker)[0] == 0
-    again = scene.tracker(
+    again = processes.tracker(
         TRACKER_GAMMA_URL=silent_url,
         TRACKER_CLOB_URL=silent_url,
         TRACKER_DATA_URL=silent_url,
         TRACKER_POLYGON_RPC_URLS=silent_url,
     )
-    scene.until_status("it runs", lambda found: found["pid"] == again.process.pid)
+    processes.until_status("it runs", lambda found: found["pid"] == again.process.pid)
     _pace.wait(1.0)
     code, took = terminated(again)
 
@@ -158,10 +158,12 @@ def test_a_stop_does_not_wait_for_sources_that_hang(scene: Stage, silent_url: st
     assert "forced_exit" not in again.log_text()
 
 
-def test_a_stop_does_not_wait_for_a_frozen_database(scene: Stage, empty_database: str) -> None:
-    simulator = scene.simulator(*LIVELY)
-    tracker = scene.tracker()
-    flowing(scene, tracker)
+def test_a_stop_does_not_wait_for_a_frozen_database(
+    processes: Processes, empty_database: str
+) -> None:
+    simulator = processes.simulator(*LIVELY)
+    tracker = processes.tracker()
+    flowing(processes, tracker)
     pids = [pid for (pid,) in ask(empty_database, _BACKENDS)]
     assert pids
     try:
@@ -178,8 +180,8 @@ def test_a_stop_does_not_wait_for_a_frozen_database(scene: Stage, empty_database
     assert (code, took < DRAIN_S) == (0, True)
     assert "Traceback" not in tracker.log_text()
 
-    again = scene.tracker()
-    flowing(scene, again)
+    again = processes.tracker()
+    flowing(processes, again)
     assert terminated(again)[0] == 0
     assert simulator.stop() == 0
-    assert judge(scene.ledger, scene.dsn).clean
+    assert judge(processes.ledger, processes.dsn).clean

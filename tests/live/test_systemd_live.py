@@ -80,7 +80,7 @@ def test_it_runs_as_a_user_of_its_own_with_no_rights(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("groups", "code", "told"),
     [("tracker-status", 1, ""), ("", 2, "permission denied")],
-    ids=["member", "stranger"],
+    ids=["member", "other"],
 )
 def test_members_of_the_group_are_answered_and_others_rejected(
     machine: Machine, groups: str, code: int, told: str

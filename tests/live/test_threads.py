@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.stage import ROOT, stage
+from tests.live.processes import ROOT, processes_in
 
 pytestmark = pytest.mark.live
 
@@ -29,19 +29,19 @@ NOTICED_S = 10.0
 def test_a_thread_that_dies_ends_the_process_with_70_and_a_traceback(
     tmp_path: Path, database: str, thread: str, target: str
 ) -> None:
-    with stage(tmp_path, database) as scene:
-        scene.simulator("--markets", "4", "--markets-per-second", "0")
+    with processes_in(tmp_path, database) as processes:
+        processes.simulator("--markets", "4", "--markets-per-second", "0")
         fuse, log = tmp_path / "fuse", tmp_path / "tracker.log"
         with log.open("wb") as out:
             tracker = subprocess.Popen(
                 [sys.executable, str(SABOTAGE), str(fuse), target, "raise"],
-                env={**os.environ, **scene.settings()},
+                env={**os.environ, **processes.settings()},
                 stderr=out,
             )
         try:
-            scene.until_status("it listens", lambda found: found["connections"]["live"])
+            processes.until_status("it listens", lambda found: found["connections"]["live"])
             fuse.write_text("1")
-            scene.status()  # a question wakes the thread of the status
+            processes.status()  # a question wakes the thread of the status
             code = tracker.wait(NOTICED_S + 30)
         finally:
             tracker.kill()

@@ -8,7 +8,7 @@ from tests.live.machine import Machine
 SOURCE = "/usr/local/src/tracker"
 WIDTH = 160
 FRAMES = 2
-ENVIRON = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/root/wheels", "SUDO_USER": "operator"}
+ENVIRON = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/var/tmp/wheels", "SUDO_USER": "operator"}
 
 
 def quiet(machine: Machine, command: str) -> None:

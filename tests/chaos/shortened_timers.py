@@ -1,6 +1,6 @@
 """The tracker with shorter times: a test build without another build.
 
-    quicker.py FACTOR
+    shortened_timers.py FACTOR
 
 Sweeps come, and recorded resolutions are checked again, so many times sooner than usual. What a
 run of many hours has in memory is thus there after minutes. The code of the tracker is
@@ -20,7 +20,7 @@ TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def hasten(factor: float) -> None:
+def shorten_timers(factor: float) -> None:
     """Shorten the times, before any module has read them."""
     archive = vars(importlib.import_module("actors.resolution.recheck"))
     archive["RECHECKS_MS"] = tuple(int(age / factor) for age in archive["RECHECKS_MS"])
@@ -32,7 +32,7 @@ def hasten(factor: float) -> None:
 
 def main() -> int:
     """Shorten the times, then run the tracker."""
-    hasten(float(sys.argv[1]))
+    shorten_timers(float(sys.argv[1]))
     command = importlib.import_module("actors.cli.main")
     return int(command.main(sys.argv[2:]))
 

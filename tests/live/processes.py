@@ -89,7 +89,7 @@ def _bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")}
 
 
-class Stage:
+class Processes:
     """One simulator, one state directory, one database, any number of trackers in turn."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
@@ -169,9 +169,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(folder: Path, dsn: str) -> Iterator[Stage]:
-    """Yield a stage; end its processes at the end."""
-    found = Stage(folder, dsn)
+def processes_in(folder: Path, dsn: str) -> Iterator[Processes]:
+    """Yield processes that have this folder; end them at the end."""
+    found = Processes(folder, dsn)
     try:
         yield found
     finally:

@@ -1,7 +1,7 @@
-"""The scene of one fault: simulator, server, proxies and tracker, and what was observed.
+"""The run of one fault: simulator, server, proxies and tracker, and what was observed.
 
-A fault is played by a function that takes a `Scene`: it starts the processes (`play`), begins
-the fault (`strike`), notes what it observes (`noticed`, `recovered`, `expect`); the runner
+A function that takes a `FaultRun` carries the fault out: it starts the processes (`start`), begins
+the fault (`inject`), notes what it observes (`noticed`, `recovered`, `expect`); the runner
 compares ledger and database at the end (`conclude`).
 """
 
@@ -24,9 +24,9 @@ import psycopg
 from tests.chaos.acknowledged import Key, journalled, stored_keys
 from tests.chaos.checker import Span, check
 from tests.chaos.fault import FAIL, Outcome
-from tests.chaos.proxied import ProxiedStage, Run
+from tests.chaos.proxied import CommandProcess, ProxiedProcesses
 from tests.chaos.server import OwnServer
-from tests.live.stage import ROOT, Process, until
+from tests.live.processes import ROOT, Process, until
 
 STEADY = ("--markets-per-second", "0", "--life", "90000-100000", "--zipf", "0.5")
 """No market begins or ends, and none is quiet: every second of every token can be judged."""
@@ -39,7 +39,7 @@ PROOF_S = 1.5
 """How far behind the last trade the last proof may be: a stop is no false gap."""
 
 
-class Scene(ProxiedStage):
+class FaultRun(ProxiedProcesses):
     """All processes and observations of one fault.
 
     Attributes:
@@ -47,11 +47,11 @@ class Scene(ProxiedStage):
         scale: Long runs are so many times longer.
         rounds: How many kills.
         at: Wall clock when the fault began.
-        heard: Spans in which everything was received: all of it must be stored.
+        received: Spans in which everything was received: all of it must be stored.
         acknowledged: What journals of killed trackers held: it must be stored as well.
         sabotaged: Whether the test itself causes tracebacks.
         set_aside: Trades that the database was made to reject: kept, but not in `trades`.
-        costs_nothing: Whether there must be no gap at all while the scene looks.
+        costs_nothing: Whether there must be no gap at all from the first to the last trade.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Scene(ProxiedStage):
         self.began = 0.0
         self.flowing_at = 0.0
         self.ended_at: float | None = None
-        self.heard: list[Span] = []
+        self.received: list[Span] = []
         self.acknowledged: set[Key] = set()
         self._read_to = 1
         self.set_aside = 0
@@ -74,7 +74,7 @@ class Scene(ProxiedStage):
         self.tracked: Process | None = None
         self.rounds = 20
 
-    # ------------------------------------------------------------------- play
+    # ------------------------------------------------------------------- start
 
     def simulate(self, *options: str, markets: int = 40, trades: float = 0) -> Process:
         """Start the simulator; nothing begins or ends in it unless `options` say so."""
@@ -83,16 +83,16 @@ class Scene(ProxiedStage):
         self.simulated = self.simulator(*words, *noise, *(options or STEADY))
         return self.simulated
 
-    def play(self, *options: str, trades: float = 200, **settings: str) -> Process:
-        """Start simulator and tracker; let trades come once every token is heard and stored."""
+    def start(self, *options: str, trades: float = 200, **settings: str) -> Process:
+        """Start simulator and tracker; let trades come once every token is received and stored."""
         if self.simulated is None:
             self.simulate(*options)
         self.tracker(**settings)
         return self.trade(trades)
 
     def trade(self, trades: float) -> Process:
-        """Wait until the tracker hears every token, then let trades come; return the tracker."""
-        self.until_status("every token is heard", hears_all)
+        """Wait until the tracker receives every token, then let trades come; return the tracker."""
+        self.until_status("every token is received", receives_all)
         self.admin("rates", trades_per_second=trades)
         self.flows()
         return self._now()
@@ -101,22 +101,26 @@ class Scene(ProxiedStage):
         self.tracked = super().tracker(**settings)
         return self.tracked
 
-    def launch(self, command: list[str], *, env: dict[str, str] | None = None, **popen: Any) -> Run:
+    def launch(
+        self, command: list[str], *, env: dict[str, str] | None = None, **popen: Any
+    ) -> CommandProcess:
         """Start the tracker in another way, such as under a tracer."""
-        run = Run(command, {**self.settings(), **(env or {})}, self.folder / "tracker.log", **popen)
-        self._processes.append(run)
-        self.tracked = run
-        return run
+        process = CommandProcess(
+            command, {**self.settings(), **(env or {})}, self.folder / "tracker.log", **popen
+        )
+        self._processes.append(process)
+        self.tracked = process
+        return process
 
     def flows(self, *, within_s: float = 30.0, stored: int = 50) -> None:
-        """Wait until this tracker hears every token and the database has trades of it."""
+        """Wait until this tracker receives every token and the database has trades of it."""
         tracker = self._now()
 
         def flowing(found: dict[str, Any]) -> bool:
             mine: bool = found["pid"] == tracker.process.pid
-            return mine and hears_all(found) and found["trades"]["total"] >= stored
+            return mine and receives_all(found) and found["trades"]["total"] >= stored
 
-        self.until_status("every token is heard and stored", flowing, within_s=within_s)
+        self.until_status("every token is received and stored", flowing, within_s=within_s)
         self.flowing_at = time.time()
         self.began = self.began or self.flowing_at
 
@@ -126,13 +130,16 @@ class Scene(ProxiedStage):
 
     # -------------------------------------------------------------------- see
 
-    def strike(self, kind: str = "", **said: object) -> None:
-        """Note that the fault begins now; with a kind, have the simulator inject it."""
+    def fault_begins(self) -> None:
+        """Note that the fault begins now: notice counts from here."""
         self.at = time.time()
-        if kind:
-            self.admin("fault", kind=kind, **said)
 
-    def over(self) -> None:
+    def inject(self, kind: str, **said: object) -> None:
+        """Have the simulator inject a fault now."""
+        self.fault_begins()
+        self.admin("fault", kind=kind, **said)
+
+    def fault_ends(self) -> None:
         """Note that the fault is over: recovery counts from here."""
         self.ended_at = time.time()
 
@@ -169,7 +176,7 @@ class Scene(ProxiedStage):
         return found
 
     def recovered(self, *, within_s: float) -> None:
-        """Wait until all is heard and stored again; note how long it took since the fault ended."""
+        """Wait until all is received and stored again; note how long after the fault."""
         since = self.ended_at or self.at
         self.until_status("it has recovered", _well, within_s=within_s)
         total = int(self.status()["trades"]["total"])
@@ -181,7 +188,7 @@ class Scene(ProxiedStage):
         self.outcome.recover_s = time.time() - since
 
     def expect(self, kept: object, promise: str) -> None:
-        """Note a promise that was not kept; the play goes on."""
+        """Note a promise that was not kept; the run goes on."""
         if not kept:
             self.outcome.broken.append(promise)
 
@@ -209,9 +216,9 @@ class Scene(ProxiedStage):
         found, self._read_to = journalled(directory, self._read_to)
         self.acknowledged |= found
 
-    def heard_until(self, at: float) -> None:
+    def received_until(self, at: float) -> None:
         """Note that everything from the last start on until then was received."""
-        self.heard.append((self.flowing_at, at - ARRIVAL_S))
+        self.received.append((self.flowing_at, at - ARRIVAL_S))
 
     def kill(self) -> float:
         """Kill with SIGKILL and return when; what was received before must be stored in the end."""
@@ -219,7 +226,7 @@ class Scene(ProxiedStage):
         at = time.time()
         os.kill(tracker.process.pid, signal.SIGKILL)
         tracker.process.wait(20)
-        self.heard_until(at)
+        self.received_until(at)
         self.died()
         return at
 
@@ -249,7 +256,9 @@ class Scene(ProxiedStage):
         if not self.server.up:
             self.server.start()
         out = self.outcome
-        checked = check(self.ledger, self.plain_dsn, looked, blind=self.blind, heard=self.heard)
+        checked = check(
+            self.ledger, self.plain_dsn, looked, blind=self.blind, received=self.received
+        )
         found = checked.judged
         out.sent, out.stored = found.sent, found.stored
         out.lost, out.uncovered = found.missing - found.uncovered, found.uncovered
@@ -263,7 +272,7 @@ class Scene(ProxiedStage):
         claimed = max(found.uncovered - self.set_aside, 0)
         explained = replace(found, missing=absent, uncovered=claimed)
         self.expect(explained.clean, "ledger and database differ")
-        silent = checked.heard_and_absent
+        silent = checked.received_and_absent
         out.lost += silent
         self.expect(not silent, f"{silent} trades were received before the end and are not stored")
         lost = self.acknowledged - stored_keys(self.server, self.plain_dsn)
@@ -276,14 +285,14 @@ class Scene(ProxiedStage):
             self.expect(out.gap_s == 0, f"a gap was recorded: {checked.causes}")
 
 
-def hears_all(found: dict[str, Any]) -> bool:
+def receives_all(found: dict[str, Any]) -> bool:
     """Return whether every connection is live and every token confirmed."""
     lines, tokens = found["connections"], found["assets"]
     return bool(tokens["covered"] >= tokens["wanted"] > 0 and lines["live"] >= lines["wanted"])
 
 
 def _well(found: dict[str, Any]) -> bool:
-    return hears_all(found) and found["database"]["state"] == "live"
+    return receives_all(found) and found["database"]["state"] == "live"
 
 
 def reasons_of(event: dict[str, Any]) -> str:
@@ -302,12 +311,12 @@ def python(*arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def scene(
+def fault_run(
     folder: Path, server: OwnServer, outcome: Outcome, *, scale: float = 1.0
-) -> Iterator[Scene]:
-    """Yield a scene with a new database; nothing of it stays."""
+) -> Iterator[FaultRun]:
+    """Yield a run with a new database; nothing of it stays."""
     with server.database() as dsn:
-        found = Scene(folder, server, dsn, outcome, scale=scale)
+        found = FaultRun(folder, server, dsn, outcome, scale=scale)
         try:
             yield found
         finally:
@@ -316,10 +325,10 @@ def scene(
                 server.start()
 
 
-def played(play: Callable[[Scene], None], found: Scene) -> None:
-    """Play and conclude; an error is noted in the outcome, and does not skip the conclusion."""
+def carry_out(steps: Callable[[FaultRun], None], found: FaultRun) -> None:
+    """Run the steps and conclude; an error of a step is noted and does not skip the conclusion."""
     began = time.monotonic()
-    for step in (play, Scene.conclude):
+    for step in (steps, FaultRun.conclude):
         try:
             step(found)
         except (
