@@ -67,6 +67,7 @@ class ConnectionsHealth:
         self._reconnects = 0
         self.received, self.unknown = Windows(fine=True), Windows()
         self.ever_live = False
+        self._no_trade_since: float | None = None
         self.last_reconnect: tuple[float, str, str] | None = None
 
     def planned(self, tokens: int) -> None:
@@ -95,6 +96,8 @@ class ConnectionsHealth:
         new_trades = report.trades_total - entry.trades
         entry.received.add(at, new_trades)
         self.received.add(at, new_trades)
+        if new_trades > 0:
+            self._no_trade_since = at
         self.unknown.add(at, report.unknown_total - entry.unknown)
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
@@ -129,6 +132,17 @@ class ConnectionsHealth:
         entry.confirmed, entry.waiting_since = 0, None
         if entry.down_since is None:
             entry.down_since = at
+
+    def time_passed(self, now: float) -> None:
+        """Note whether any token is listened to; called about once a second."""
+        if not any(one.tokens and one.down_since is None for one in self._entries.values()):
+            self._no_trade_since = None
+        elif self._no_trade_since is None:
+            self._no_trade_since = now
+
+    def no_trade_s(self, now: float) -> float:
+        """Return for how long connections have listened to tokens without a trade."""
+        return span(now, self._no_trade_since)
 
     def connections(self, now: float) -> Connections:
         """Return all connections, in order of their ids."""

@@ -49,6 +49,8 @@ class Trades(Part, frozen=True, kw_only=True):
         minutes: Each of the last 60 minutes, oldest first; the last is not over.
         received_last_minute, received_total: Trades received on all connections: a trade that
             arrives on two feeds counts twice.
+        absent_s: For how long connections have listened to tokens, and received no trade; 0
+            while none listens.
     """
 
     last_minute: int
@@ -58,6 +60,7 @@ class Trades(Part, frozen=True, kw_only=True):
     minutes: tuple[int, ...]
     received_last_minute: int
     received_total: int
+    absent_s: float
 
 
 class Connection(Part, frozen=True, kw_only=True):
@@ -328,6 +331,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         silent_s: Seconds that a connection may be without data. The tracker always sets
             nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
         failing_s: Seconds that a source of outcomes or markets may fail.
+        absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
         lag_s: Seconds that a trade may wait for the database.
         journal_share: Share of its cap that the journal may reach.
         free_bytes: Bytes of the disk that must be free.
@@ -338,6 +342,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     down_s: float = 60.0
     silent_s: float = 30.0
     failing_s: float = 300.0
+    absent_s: float = 300.0
+    many_tokens: int = 1_000
     lag_s: float = 60.0
     journal_share: float = 0.8
     free_bytes: int = 256 << 20

@@ -155,6 +155,7 @@ GAUGES = (
     Number("connections.live", "connections_live", "Connections that listen."),
     Number("connections.silent", "connections_silent", "Live ones without data."),
     Number("connections.down", "connections_down", "Not listening for over a minute."),
+    Number("trades.absent_s", "trades_absent_seconds", "Since the last trade, while listening."),
     Number("assets.wanted", "assets_wanted", "Tokens of the plan."),
     Number("assets.covered", "assets_covered", "Tokens proven to be listened to."),
     Number("assets.never_confirmed", "assets_never_confirmed", "Unconfirmed for over a minute."),

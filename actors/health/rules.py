@@ -85,6 +85,14 @@ def _exchange_silent(health: Health, _: Limits) -> str:
     return f"{silent} of {live} connections are silent together" if together else ""
 
 
+def _no_trades(health: Health, limits: Limits) -> str:
+    trades, wanted = health.trades, health.assets.wanted
+    # Of few tokens nobody may trade for hours; silent connections are another reason.
+    expected = wanted >= limits.many_tokens and not _exchange_silent(health, limits)
+    absent = expected and trades.absent_s > limits.absent_s
+    return f"not one trade of {wanted:,} tokens for {trades.absent_s:.0f} s" if absent else ""
+
+
 def _unconfirmed(health: Health, limits: Limits) -> str:
     count = health.assets.never_confirmed
     return f"{count} tokens unconfirmed for more than {limits.down_s:.0f} s" if count else ""
@@ -191,6 +199,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no_connection_live", DEGRADED, _none_live),
     Rule("connections_down", DEGRADED, _some_down),
     Rule("exchange_silent", DEGRADED, _exchange_silent),
+    Rule("no_trades", DEGRADED, _no_trades),
     Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),
     Rule("journal_full", DEGRADED, _journal_full),
     Rule("journal_filling", DEGRADED, _journal_filling),

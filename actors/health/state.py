@@ -230,6 +230,7 @@ class HealthState:
 
     def time_passed(self, now: float, wall_ns: int) -> None:
         """Measure the coverage of this moment; called about once a second."""
+        self._connections.time_passed(now)
         assets = self._connections.assets(now)
         self._covered_once(assets)
         self._day.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
@@ -317,6 +318,7 @@ class HealthState:
             minutes=stored.minutes(now),
             received_last_minute=received.minute(now),
             received_total=received.all,
+            absent_s=self._connections.no_trade_s(now),
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:

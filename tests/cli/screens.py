@@ -100,6 +100,16 @@ def _lose(health: HealthState, *names: str, reason: str = "disconnected") -> Non
         health.connection_ended(name, reason=reason, at=NOW - 95)
 
 
+def _no_trades(health: HealthState) -> None:
+    health.universe_planned(wanted=1_000)
+    _lose(health, *CONNECTIONS[:4], reason="frozen")
+    health.time_passed(NOW - 313, WALL)
+    for name in CONNECTIONS[:4]:
+        said = connection(name, tokens=500, confirmed=500, last_data_at=NOW - 1)
+        health.connection_reported(said, at=NOW - 313)
+    health.time_passed(NOW - 312, WALL)
+
+
 def _unconfirm(health: HealthState) -> None:
     for name in CONNECTIONS[:4]:
         said = connection(name, tokens=TOKENS, confirmed=TOKENS - 6, last_data_at=NOW - 1)
@@ -143,6 +153,7 @@ SPOILS: Mapping[str, Spoil] = {
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
     "exchange_silent": lambda h: _receive(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
+    "no_trades": _no_trades,
     "tokens_unconfirmed": _unconfirm,
     "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),

@@ -69,6 +69,7 @@ OWN = {
     "no_connection_live": "TrackerDisconnected",
     "connections_down": "TrackerConnectionsDown",
     "exchange_silent": "TrackerExchangeSilent",
+    "no_trades": "TrackerNoTrades",
     "tokens_unconfirmed": "TrackerTokensUnconfirmed",
     "journal_full": "TrackerJournalFull",
     "journal_filling": "TrackerJournalFillsSoon",

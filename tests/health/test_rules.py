@@ -181,5 +181,61 @@ def test_a_clock_that_was_set_right_is_no_reason_after_five_minutes() -> None:
     assert codes(health, START + 306) == ()
 
 
+def _busy(health: HealthState) -> None:
+    """Plan a thousand tokens, and let every connection have all of them."""
+    health.universe_planned(wanted=1_000)
+    _receive(health, START + 2)
+
+
+def _receive(health: HealthState, at: float, trades: int = 0) -> None:
+    for child in ("a-0001", "b-0001"):
+        said = connection(
+            child, tokens=1_000, confirmed=1_000, trades_total=trades, last_data_at=at
+        )  # fmt: skip
+        health.connection_reported(said, at=at)
+    health.time_passed(at, WALL)
+
+
+def test_many_tokens_without_a_trade_for_five_minutes_are_no_health() -> None:
+    health = well()
+    _busy(health)
+    _receive(health, START + 100, trades=1)
+    _receive(health, START + 399)
+    assert codes(health, START + 399) == ()
+    _receive(health, START + 401)
+    said = document(health, START + 401)
+    assert (said.state, said.codes) == ("degraded", ("no_trades",))
+    assert said.reasons == ("not one trade of 1,000 tokens for 301 s",)
+    _receive(health, START + 402, trades=2)
+    assert codes(health, START + 402) == ()
+
+
+def test_a_tracker_that_never_received_a_trade_is_not_healthy_either() -> None:
+    health = well()
+    _busy(health)
+    _receive(health, START + 400)
+    assert codes(health, START + 400) == ("no_trades",)
+
+
+def test_of_few_tokens_nobody_may_trade_for_hours() -> None:
+    health = well()
+    for child in ("a-0001", "b-0001"):
+        health.connection_reported(connection(child, last_data_at=START + 9_000), at=START + 9_000)
+    health.time_passed(START + 9_000, WALL)
+    said = document(health, START + 9_000)
+    assert (said.state, said.trades.absent_s) == ("healthy", 8_999.0)
+
+
+def test_time_in_which_nothing_was_listened_to_is_no_time_without_trades() -> None:
+    health = well()
+    _busy(health)
+    _drop(health, "a-0001", "b-0001")
+    health.time_passed(START + 6, WALL)
+    assert document(health, START + 1_000).trades.absent_s == 0.0
+    _receive(health, START + 1_000)
+    assert codes(health, START + 1_001) == ()
+    assert document(health, START + 1_001).trades.absent_s == 1.0
+
+
 def test_every_rule_has_a_code_of_its_own() -> None:
     assert len({rule.code for rule in rules.RULES}) == len(rules.RULES)
