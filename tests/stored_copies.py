@@ -58,6 +58,53 @@ def read_json(text: str) -> Any:
     return json.loads(text, parse_float=str)
 
 
+# ------------------------------------------------------- what is read since then
+
+
+def read_since() -> Any:
+    """Return what later versions find in the copies that version 0.1.0 had to reject.
+
+    `trades`: [place among all trades, trade]; `rejected`: their [sequence, index] then; `rows`:
+    of some tables the rows that went and that came.
+    """
+    return read_json((STORED.parent / "read_since.json").read_text())
+
+
+def transactions_now(then: Plain) -> Plain:
+    """Return the content of the transactions as it is found today."""
+    trades = list(then["trades"])
+    for place, each in read_since()["trades"]:
+        trades.insert(place, each)
+    return {**then, "trades": trades, "rejected": rejected_now(then["rejected"])}
+
+
+def written_now(then: Mapping[str, int]) -> dict[str, int]:
+    """Return the numbers of what is written to an empty database today."""
+    more = len(read_since()["trades"])
+    return {**then, "stored": then["stored"] + more, "rejected": then["rejected"] - more}
+
+
+def rejected_now(rows: Sequence[Plain]) -> list[Plain]:
+    """Return rejections, without those that are trades today and with the index of today."""
+    read = {tuple(each) for each in read_since()["rejected"]}
+    left = [dict(row) for row in rows if (row["seq"], row["index"]) not in read]
+    for row in left:
+        if row["seq"] is not None:
+            row["index"] -= sum(seq == row["seq"] and at < row["index"] for seq, at in read)
+    return left
+
+
+def tables_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
+    """Return the tables of a database that was caught up, as they are today."""
+    now = {**then, "rejected_messages": rejected_now(then["rejected_messages"])}
+    outcomes = {row["token_id"]: row["outcome"] for row in then["trades"]}
+    for name, rows in read_since()["rows"].items():
+        now[name] = [*(row for row in now[name] if row not in rows["went"]), *rows["came"]]
+    for row in now["trades"]:
+        row["outcome"] = outcomes.get(row["token_id"])
+    return {name: sorted(rows, key=json.dumps) for name, rows in now.items()}
+
+
 # --------------------------------------------------------------------- journal
 
 

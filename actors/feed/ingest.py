@@ -12,7 +12,7 @@ import msgspec
 
 from actors.feed.coverage import CoverageBook, Slip
 from actors.model.connection import ConnectionSpec
-from actors.model.facts import FramesSeen
+from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
 from actors.model.trade import TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.polymarket.fields import DAY_MS, LATEST_MS
@@ -66,6 +66,7 @@ class Ingest:
         self._spec = spec
         self._canary = frozenset(spec.canary)
         self._occurrences = OccurrenceCounter()
+        self._rejected = PayloadCounter()
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
@@ -125,12 +126,11 @@ class Ingest:
         received_at_ns: int,
         latest_ms: int,
     ) -> FramesSeen:
-        received, raws = decoded.trades, decoded.kept
-        if len(received) > len(trades):  # frames with nothing but canaries are kept by others
-            parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in raws]
+        if len(decoded.trades) > len(trades):  # frames with nothing but canaries are kept by others
+            parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in decoded.kept]
             parts = [part for part in parts if part.rejections or self._own(part.trades)]
-            raws = tuple(chain.from_iterable(part.kept for part in parts))
-            received = tuple(chain.from_iterable(part.trades for part in parts))
+            decoded = sum(parts, channel.Decoded())
+        received, raws = decoded.trades, decoded.kept
         if len(received) == len(trades):
             occurrences = tuple([trade.occurrence for trade in trades])
         else:
@@ -141,8 +141,15 @@ class Ingest:
                 0 if trade.token_id in self._canary else next(numbered).occurrence
                 for trade in received
             )
+        if decoded.rejections:
+            occurrences += self._rejected_numbers(decoded, received_at_ns)
         epoch, connection = self.coverage.epoch, self._spec.name
         return FramesSeen(epoch, connection, received_at_ns, occurrences, raws, hashes)
+
+    def _rejected_numbers(self, decoded: channel.Decoded, received_at_ns: int) -> tuple[int, ...]:
+        payloads = [rejection.payload for rejection in decoded.rejections]
+        numbers = self._rejected.number(payloads, received_at_ns)
+        return rejected_numbers(map(RejectedEvent, decoded.rejected_after, numbers))
 
 
 # Ten seconds each by default. Only whole slices are forgotten, so some counts stay 10 s longer.
@@ -247,6 +254,43 @@ class OccurrenceCounter:
             later = dict(islice(counts.items(), (len(counts) + 1) // 2, None))
             self._slices[place] = later
             self._keys = len(later)
+
+
+class PayloadCounter:
+    """Numbers rejected events with the same bytes, as `OccurrenceCounter` numbers trades.
+
+    A count is forgotten once its event did not come again for one to two times `window_s`, or
+    when more than `most_keys` others came since.
+
+    Args:
+        window_s: In seconds of the receipt.
+        most_keys: How many distinct events are remembered, twice, about 100 bytes each.
+    """
+
+    def __init__(self, *, window_s: int = 600, most_keys: int = 10_000) -> None:
+        self._window_ns = window_s * 1_000_000_000
+        self._most_keys = most_keys
+        self._since_ns = 0
+        self._now: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        """Return how many distinct events are remembered."""
+        return len(self._now) + len(self._before)
+
+    def number(self, payloads: Iterable[bytes], received_at_ns: int) -> list[int]:
+        """Return k for each that is the k-th of its kind."""
+        found = []
+        for payload in payloads:
+            late = received_at_ns - self._since_ns >= self._window_ns
+            if late or len(self._now) >= self._most_keys:
+                self._since_ns = received_at_ns
+                self._now, self._before = {}, self._now
+            key = hash(payload)
+            count = self._now.get(key) or self._before.get(key, 0)
+            self._now[key] = count + 1
+            found.append(count + 1)
+        return found
 
 
 def _keys(firsts: Sequence[Trade], digests: Sequence[int]) -> list[int]:

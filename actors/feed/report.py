@@ -40,6 +40,7 @@ class ConnectionStats:
 
     def add_unused(self, decoded: channel.Decoded) -> None:
         """Count the events of unknown kinds in some frames; log their control texts."""
+        self.violations.add(Assumption.EVENT_NAMES, len(decoded.unknown))
         self._unknown_total += len(decoded.unknown)
         self._unknown.count(decoded.unknown)
         for text in decoded.controls:
@@ -50,6 +51,8 @@ class ConnectionStats:
     def add_recorded(self, ingested: Ingested) -> None:
         """Count what of some frames is in the journal."""
         trades, rejections = ingested.trades, ingested.decoded.rejections
+        if ingested.decoded.respelled:
+            self.violations.add(Assumption.SPELLING, ingested.decoded.respelled)
         if trades:
             self._trades_total += len(trades)
             self._busy.add([trade.token_id for trade in trades])

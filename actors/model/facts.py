@@ -6,17 +6,39 @@ arrays: tags and the order of fields are stored, the names are not. All times ar
 nanoseconds since 1970 (UTC).
 
 Frames are kept as received, with the occurrences that were assigned to their trades. A replay
-decodes the frames again, but never assigns occurrences again.
+decodes the frames again, but never assigns occurrences again. Rejected events are numbered too:
+a later version may find a trade in one, and then knows its occurrence and those of the others.
 
 An *epoch* is the time for which one connection listens. Its number is the journal sequence of
 its `ListeningOpened` record, so it is unique in the journal and only grows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
 from actors.model.trade import TokenId
+
+
+class RejectedEvent(NamedTuple):
+    """An event of some frames that is no trade.
+
+    Attributes:
+        trades_before: How many trades of the same record stand in front of it.
+        occurrence: k for the k-th event with the same bytes on its connection.
+    """
+
+    trades_before: int
+    occurrence: int
+
+
+def rejected_numbers(events: Iterable[RejectedEvent]) -> tuple[int, ...]:
+    """Return rejected events as numbers below 0, two for each, for `FramesSeen.occurrences`."""
+    return tuple(
+        chain.from_iterable((-each.trades_before - 1, -each.occurrence) for each in events)
+    )
 
 
 class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=False):
@@ -24,7 +46,9 @@ class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=
 
     Attributes:
         occurrences: One for each trade that `polymarket.channel.decode` finds in `raws`, in
-            order; 0 for a trade that another connection records (of a canary token).
+            order; 0 for a trade that another connection records (of a canary token). Behind
+            them what `rejected_numbers` makes of the rejected events; versions that do not know
+            of it leave it out, as it is more than they find trades.
         hashes: The `trade_hash` of each of the others, as the process that appended the
             record computed it.
     """
@@ -35,6 +59,18 @@ class FramesSeen(msgspec.Struct, frozen=True, tag="frames", array_like=True, gc=
     occurrences: tuple[int, ...]
     raws: tuple[bytes, ...]
     hashes: tuple[int, ...] = ()
+
+    @property
+    def trade_occurrences(self) -> tuple[int, ...]:
+        """Return the occurrences of trades alone."""
+        return tuple([number for number in self.occurrences if number >= 0])
+
+    @property
+    def rejected(self) -> tuple[RejectedEvent, ...]:
+        """Return the rejected events, in order; none if the record is older than their numbers."""
+        numbers = [-number for number in self.occurrences if number < 0]
+        pairs = zip(numbers[::2], numbers[1::2], strict=False)
+        return tuple(RejectedEvent(place - 1, occurrence) for place, occurrence in pairs)
 
 
 class FrameSeen(msgspec.Struct, frozen=True, tag="frame", array_like=True, gc=False):

@@ -51,6 +51,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         trades: In the order of the frames. `occurrence` is 1: `OccurrenceCounter` numbers them.
         rejections: What could not be used, verbatim; events of unknown kinds among them.
+        rejected_after: For each rejection, how many of the trades stand in front of it.
         kept: The frames that hold trades or rejections, verbatim, in their order.
         books: Tokens of which a snapshot of the order book arrived.
         announced: Markets that were created.
@@ -58,18 +59,21 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         controls: Texts that are not JSON, such as PONG or INVALID OPERATION, at most
             200 bytes each.
         unknown: Unknown kinds, one entry for each event.
+        respelled: How many of the trades were not spelled as today.
         exchange_ms: The latest exchange time among the events whose timestamp
             means "now" (trades, price changes, quotes), or None.
     """
 
     trades: tuple[Trade, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    rejected_after: tuple[int, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
     announced: tuple[ConditionId, ...] = ()
     resolved: tuple[ConditionId, ...] = ()
     controls: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    respelled: int = 0
     exchange_ms: int | None = None
 
     def __add__(self, later: "Decoded") -> "Decoded":
@@ -78,12 +82,15 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Decoded(
             trades=self.trades + later.trades,
             rejections=self.rejections + later.rejections,
+            rejected_after=self.rejected_after
+            + tuple([len(self.trades) + place for place in later.rejected_after]),
             kept=self.kept + later.kept,
             books=self.books + later.books,
             announced=self.announced + later.announced,
             resolved=self.resolved + later.resolved,
             controls=self.controls + later.controls,
             unknown=self.unknown + later.unknown,
+            respelled=self.respelled + later.respelled,
             exchange_ms=max(times, default=None),
         )
 
@@ -221,7 +228,7 @@ def _read_text(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
 
 def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
     rejection = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
-    return Decoded(rejections=(rejection,), kept=(raw,))
+    return Decoded(rejections=(rejection,), rejected_after=(0,), kept=(raw,))
 
 
 class _Collector:
@@ -230,22 +237,25 @@ class _Collector:
     def __init__(self, received_at_ns: int, latest_ms: int) -> None:
         self.trades: list[Trade] = []
         self.rejections: list[Rejection] = []
+        self._rejected_after: list[int] = []
         self._received_at_ns = received_at_ns
         self._latest_ms = latest_ms
         self._books: list[TokenId] = []
         self._announced: list[ConditionId] = []
         self._resolved: list[ConditionId] = []
         self._unknown: list[str] = []
+        self._respelled = 0
         self._exchange_ms: int | None = None
 
     def add_raw(self, raw: bytes) -> None:
         """Read one event, and keep it verbatim if it cannot be used."""
         try:
-            event, extra = read(raw)
+            event, extra, respelled = read(raw, self._received_at_ns)
             self.add_event(event, extra)
         except PayloadRejected as rejection:
             self._reject(str(rejection), raw)
         else:
+            self._respelled += respelled
             if isinstance(event, UnknownEvent):
                 self._reject("unknown event_type", raw)
 
@@ -263,7 +273,7 @@ class _Collector:
         if isinstance(event, TradeEvent):
             self.add_trades(trades_of((event,), self._received_at_ns, self._latest_ms, extra))
         elif isinstance(event, PriceEvent | QuoteEvent):
-            self._note_time(moment_of(event.timestamp, self._latest_ms))
+            self._note_time(moment_of(event.timestamp, self._received_at_ns, self._latest_ms))
         elif isinstance(event, BookEvent):
             token = token_of(event.asset_id)
             if token is not None:
@@ -280,11 +290,13 @@ class _Collector:
         return Decoded(
             trades=tuple(self.trades),
             rejections=tuple(self.rejections),
+            rejected_after=tuple(self._rejected_after),
             kept=tuple(kept),
             books=tuple(self._books),
             announced=tuple(self._announced),
             resolved=tuple(self._resolved),
             unknown=tuple(self._unknown),
+            respelled=self._respelled,
             exchange_ms=self._exchange_ms,
         )
 
@@ -293,6 +305,7 @@ class _Collector:
             self._exchange_ms = max(exchange_ms, self._exchange_ms or 0)
 
     def _reject(self, reason: str, raw: bytes) -> None:
+        self._rejected_after.append(len(self.trades))
         self.rejections.append(
             Rejection(reason=reason, payload=bytes(raw), received_at_ns=self._received_at_ns)
         )

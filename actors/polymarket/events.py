@@ -6,18 +6,19 @@ wrong and keep unknown fields; `elements` cuts a damaged array into its events f
 
 Source: Polymarket's market channel, AsyncAPI page and recordings of 2024 to
 2026. All numbers are strings; `transaction_hash` is normally present, nullable.
+Other spellings: `spelling.py`.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from actors.errors import PayloadRejected
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import fields
+from actors.polymarket import fields, spelling
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64
@@ -124,25 +125,44 @@ _kinds: Final[Mapping[str, type[Event]]] = {
 _trade_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
 
 
-def read(raw: bytes) -> tuple[Event | UnknownEvent, str | None]:
-    """Return one event and, of a trade, its unknown fields as `extra`.
+class ReadEvent(NamedTuple):
+    """One event, read field by field.
+
+    Attributes:
+        event: Of a trade, its fields in today's spelling.
+        extra: The fields of a trade that we do not know, as the text of a JSON object.
+        respelled: It is a trade that was spelled otherwise.
+    """
+
+    event: Event | UnknownEvent
+    extra: str | None = None
+    respelled: bool = False
+
+
+def read(raw: bytes, received_at_ns: int) -> ReadEvent:
+    """Return one event.
 
     Raises:
-        PayloadRejected: The bytes are no event, or a trade with a field of the wrong type.
+        PayloadRejected: The bytes are no event, or a trade with a field that has no one meaning.
     """
-    members = _read_fields(raw)
+    members = read_fields(raw)
     kind = text_of(members.get("event_type", _NOTHING))
     if kind is None:
         raise PayloadRejected("event_type is missing")
     if kind == "last_trade_price":
-        return _read_trade(members)
+        return _read_trade(members, received_at_ns)
     known = _kinds.get(kind)
     if known is None:
-        return UnknownEvent(_printable(kind)), None
-    return known(**{k: members[k] for k in known.__struct_fields__ if k in members}), None
+        return ReadEvent(UnknownEvent(_printable(kind)))
+    return ReadEvent(known(**{k: members[k] for k in known.__struct_fields__ if k in members}))
 
 
-def _read_fields(raw: bytes) -> dict[str, Raw]:
+def read_fields(raw: bytes) -> dict[str, Raw]:
+    """Return the members of an event, undecoded.
+
+    Raises:
+        PayloadRejected: The bytes are no JSON object.
+    """
     try:
         return _fields.decode(raw)
     except msgspec.ValidationError as exc:
@@ -153,47 +173,45 @@ def _read_fields(raw: bytes) -> dict[str, Raw]:
         raise PayloadRejected("not JSON") from exc
 
 
-def _read_trade(members: Mapping[str, Raw]) -> tuple[TradeEvent, str | None]:
-    fee = _plain(members.get("fee_rate_bps", _NOTHING))
+def _read_trade(members: Mapping[str, Raw], received_at_ns: int) -> ReadEvent:
     unknown = {name: value for name, value in members.items() if name not in _trade_fields}
+    fee = _plain(members.get("fee_rate_bps", _NOTHING))
+    raw_time = members.get("timestamp", _NOTHING)
+    timestamp = _plain(raw_time)
+    respelled = not fields.is_fee(fee)
     if not fields.is_fee(fee):
         unknown["fee_rate_bps"] = members["fee_rate_bps"]
         fee = None
+    if not fields.is_milliseconds(timestamp):
+        respelled = True
+        timestamp, is_all = spelling.moment(raw_time, received_at_ns)
+        if not is_all:  # what a millisecond cannot hold is kept
+            unknown["timestamp"] = raw_time
+    texts = {
+        "asset_id": spelling.token(_of(members, "asset_id", "token")),
+        "market": spelling.condition(_of(members, "market", "condition")),
+        "price": spelling.amount(_of(members, "price"), "price"),
+        "size": spelling.amount(_of(members, "size"), "size"),
+        "side": spelling.side(_of(members, "side")),
+    }
+    spoken = spelling.transaction_hash(members.get("transaction_hash", _NOTHING))
     event = TradeEvent(
-        asset_id=_required(members, "asset_id", "token"),
-        market=_required(members, "market", "condition"),
-        price=_required(members, "price", "price"),
-        size=_required(members, "size", "size"),
-        side=_required(members, "side", "side"),
-        timestamp=_timestamp(members),
-        transaction_hash=_optional(members, "transaction_hash"),
+        **texts,
+        timestamp=timestamp,
+        transaction_hash=spoken,
         fee_rate_bps=fee,
     )
-    return event, _extra_text(unknown) if unknown else None
+    if spoken is not None:
+        texts["transaction_hash"] = spoken
+    respelled = respelled or any(text_of(members[name]) != text for name, text in texts.items())
+    return ReadEvent(event, _extra_text(unknown) if unknown else None, respelled)
 
 
-def _required(members: Mapping[str, Raw], name: str, field: str) -> str:
+def _of(members: Mapping[str, Raw], name: str, field: str = "") -> Raw:
     raw = members.get(name)
     if raw is None:
-        raise PayloadRejected(f"{field} is missing")
-    text = text_of(raw)
-    if text is None:
-        raise PayloadRejected(f"{field} is not a string")
-    return text
-
-
-def _optional(members: Mapping[str, Raw], name: str) -> str | None:
-    value = _plain(members.get(name, _NOTHING))
-    if value is None or isinstance(value, str):
-        return value
-    raise PayloadRejected(f"{name} is not a string")
-
-
-def _timestamp(members: Mapping[str, Raw]) -> str | int:
-    value = _plain(members.get("timestamp", _NOTHING))
-    if value is None or isinstance(value, bool) or not isinstance(value, str | int):
-        raise PayloadRejected("timestamp is not milliseconds")
-    return value
+        raise PayloadRejected(f"{field or name} is missing")
+    return raw
 
 
 def _extra_text(unknown: Mapping[str, Raw]) -> str:
@@ -250,10 +268,13 @@ def condition_of(raw: Raw) -> ConditionId:
     return fields.condition(text_of(raw) or "")
 
 
-def moment_of(raw: Raw, latest_ms: int) -> int | None:
+def moment_of(raw: Raw, received_at_ns: int, latest_ms: int) -> int | None:
     """Return the exchange time in milliseconds, or None when it is absent or out of range."""
+    value = _plain(raw)
     try:
-        return fields.moment(_plain(raw), latest_ms)
+        if not fields.is_milliseconds(value):
+            value, _ = spelling.moment(raw, received_at_ns)
+        return fields.moment(value, latest_ms)
     except PayloadRejected:
         return None
 

@@ -26,12 +26,14 @@ LATEST_MS: Final = 4_102_444_800_000
 """2100-01-01: no time is later, whatever any clock shows. It refuses times in another unit."""
 _LARGEST_FEE: Final = 999_999_999
 _MOMENT_DIGITS: Final = 18
+_MILLISECOND_DIGITS: Final = 13  # from 2001 to 2286
 _LONGEST_HASH: Final = 2 + 128
 _IDS: Final = 4_096  # at most 1 MiB
 _PRICES: Final = 4_096
 # The largest id is below 2**256, which has 78 digits.
 _token = re.compile(r"[0-9]{1,78}").fullmatch
-_amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?|\.[0-9]{1,12}").fullmatch
+# 30 decimals: a number that somebody else computed as a float may have more than 12.
+_amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,30})?|\.[0-9]{1,30}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
 _HASH_LENGTHS: Final = {66}
@@ -66,8 +68,13 @@ def side(text: str) -> str:
     return text
 
 
+def is_amount(text: str) -> bool:
+    """Return whether this is an amount in plain notation, of which `amount` says more."""
+    return _amount(text) is not None
+
+
 def amount(text: str, field: str) -> Decimal:
-    """Return an amount above zero: plain notation, at most 20 digits and 12 decimals.
+    """Return an amount above zero: plain notation, at most 20 digits and 30 decimals.
 
     Args:
         text: The amount.
@@ -114,6 +121,13 @@ def price(text: str) -> Decimal:
 def latest_moment(received_at_ns: int) -> int:
     """Return the last moment that is taken by default: one day after the receipt."""
     return received_at_ns // 1_000_000 + DAY_MS
+
+
+def is_milliseconds(value: object) -> TypeGuard[str | int]:
+    """Return whether this is a number of milliseconds, as text or not, since 2001 at least."""
+    if type(value) is str and value.isascii() and value.isdigit():
+        return len(value) == _MILLISECOND_DIGITS
+    return type(value) is int and len(str(value)) == _MILLISECOND_DIGITS
 
 
 def moment(value: object, latest_ms: int) -> int:

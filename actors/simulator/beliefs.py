@@ -62,6 +62,21 @@ BREAKS: dict[str, Break] = {
         "events and `Date` are stamped two days later: that clock is behind",
         group="clock",
     ),
+    "numbers": Break(
+        "price, size, fee and time of a trade are JSON strings", "good", "they are JSON numbers"
+    ),
+    "lower_side": Break("the side of a trade is BUY or SELL", "good", "it is buy or sell"),
+    "seconds": Break(
+        "the time of a trade is in milliseconds",
+        "good",
+        "it is in seconds; trades happen at whole seconds",
+    ),
+    "scientific": Break(
+        "price and size of a trade are plain decimals", "good", "they are written as 2.5e-2"
+    ),
+    "renamed_event": Break(
+        "events keep their names", "good", "a trade is a trade_executed instead of last_trade_price"
+    ),
 }
 CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
 """How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""

@@ -10,6 +10,7 @@ import json
 import random
 import struct
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import pairwise
 
 from actors.simulator.market import CENT, MIL, Market, digest, hex_id
@@ -36,6 +37,10 @@ IDENTICAL = 0.001
 LATE = 0.02
 LATE_MS = 150
 """The share `LATE` of the trades carries a time that is up to so many milliseconds older."""
+SPELLINGS = frozenset({"numbers", "lower_side", "seconds", "scientific", "renamed_event"})
+"""The breaks that change how a trade is spelled."""
+NEW_NAME = "trade_executed"
+"""The event type of a trade after `renamed_event`."""
 COUNTED, KEPT = 4096, 1024
 """Identical trades follow each other at once, so only the last keys are kept for counting."""
 
@@ -270,6 +275,32 @@ class Trade:
         ).encode()
 
 
+def spelled(trade: Trade, broken: frozenset[str]) -> bytes:
+    """Return the event of a trade as it is spelled with these breaks; what it says is the same."""
+    if not broken & SPELLINGS:
+        return trade.text
+    price, size, ts = trade.price, trade.size, str(trade.ts)
+    if "scientific" in broken:
+        price, size = scientific(price), scientific(size)
+    if "seconds" in broken:
+        ts = str(trade.ts // 1000)
+    side = trade.side.lower() if "lower_side" in broken else trade.side
+    quote = "" if "numbers" in broken else '"'
+    fee = f"{quote}{trade.fee}{quote}" if trade.fee else '""'
+    kind = NEW_NAME if "renamed_event" in broken else "last_trade_price"
+    return (
+        f'{{"market":"{trade.condition}","asset_id":"{trade.token}","price":{quote}{price}{quote}'
+        f',"size":{quote}{size}{quote},"fee_rate_bps":{fee},"side":"{side}"'
+        f',"timestamp":{quote}{ts}{quote},"event_type":"{kind}"'
+        f',"transaction_hash":"{trade.hash}"}}'
+    ).encode()
+
+
+def scientific(text: str) -> str:
+    """Return a decimal with one digit before the point and an exponent, as 2.5e-2."""
+    return f"{Decimal(text).normalize():e}"
+
+
 class TradeGenerator:
     """Draws and numbers the trades of a run.
 
@@ -277,14 +308,16 @@ class TradeGenerator:
         seed: Decides the hashes.
         run: Number of the run.
         rng: Source of chance.
+        step_ms: Times of trades are multiples of so many milliseconds.
 
     Attributes:
         n: Number of the last trade; every number is used once.
     """
 
-    def __init__(self, seed: int, run: int, rng: random.Random) -> None:
+    def __init__(self, seed: int, run: int, rng: random.Random, *, step_ms: int = 1) -> None:
         self._seed = seed
         self.run = run
+        self._step_ms = step_ms
         self._rng = rng
         self._last_hash = ""
         self._seen: dict[tuple[str, ...], int] = {}
@@ -318,7 +351,7 @@ class TradeGenerator:
     ) -> Trade:
         """Return a trade with the next number; its time never goes back on its own token."""
         self.n += 1
-        ts = max(ts, market.last_ts[side])
+        ts = max(ts - ts % self._step_ms, market.last_ts[side])
         market.last_ts[side] = ts
         market.last_price[side] = price
         market.volume += float(size)

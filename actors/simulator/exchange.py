@@ -21,6 +21,7 @@ from actors.simulator.events import (
     fragments,
     frame,
     refine_tick,
+    spelled,
 )
 from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market
@@ -195,7 +196,9 @@ class Exchange:
         self.trades_per_second = options.trades_per_second
         self.noise_per_second = options.noise_per_second
         self.markets_per_second = options.markets_per_second
-        self.generator = TradeGenerator(options.seed, markets.run, rng)
+        step_ms = 1000 if "seconds" in options.broken else 1
+        self.generator = TradeGenerator(options.seed, markets.run, rng, step_ms=step_ms)
+        self._broken = options.broken
         self.noise = 0
         self.delivered = 0
         self._options = options
@@ -294,7 +297,8 @@ class Exchange:
         for trade in trades:
             self._record(trade, subscribers)
             if subscribers:
-                self._channel.send(subscribers, self._frame_trade(trade.text, market, wall))
+                text = spelled(trade, self._broken)
+                self._channel.send(subscribers, self._frame_trade(text, market, wall))
         if subscribers and self._rng.random() < BOOK_AFTER_TRADE:
             self._book(market, side, wall)
         old = refine_tick(market)

@@ -4,6 +4,8 @@
 transaction of both. `replay` decodes journalled frames again.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -170,17 +172,56 @@ def to_batch(
 def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
     """Decode journalled frames again; return trades with their journalled occurrences.
 
-    A trade without a journalled occurrence (this decoder finds more than the one that
-    journalled the frames) is the first of its kind. Occurrence 0 leaves a trade out: it is
-    that of a canary.
+    Occurrence 0 leaves a trade out: it is that of a canary. Another version may have found other
+    trades in these frames; each of them keeps its occurrence, whatever this one finds beside it.
     """
-    decoded = channel.decode_numbered(frames.raws, frames.received_at_ns, len(frames.occurrences))
-    if frames.occurrences.count(1) == len(frames.occurrences):
+    numbers = frames.trade_occurrences
+    decoded = channel.decode_numbered(frames.raws, frames.received_at_ns, len(numbers))
+    if len(numbers) != len(decoded.trades):
+        numbers = _numbers(frames, decoded)
+    if numbers.count(1) == len(numbers):
         return decoded.trades, decoded.rejections
-    numbers = (*frames.occurrences, *(1 for _ in decoded.trades[len(frames.occurrences) :]))
     trades = tuple(
         msgspec.structs.replace(trade, occurrence=number)
-        for trade, number in zip(decoded.trades, numbers, strict=False)
+        for trade, number in zip(decoded.trades, numbers, strict=True)
         if number
     )
     return trades, decoded.rejections
+
+
+def _numbers(frames: facts.FramesSeen, decoded: channel.Decoded) -> tuple[int, ...]:
+    """Return the occurrence of each decoded trade."""
+    numbers, rejected = frames.trade_occurrences, frames.rejected
+    count, after = len(decoded.trades), decoded.rejected_after
+    if len(numbers) + len(rejected) == count + len(after):
+        events = list(numbers)
+        for event in reversed(rejected):
+            events.insert(event.trades_before, event.occurrence)
+        return tuple(events[place + bisect_right(after, place)] for place in range(count))
+    if len(frames.hashes) == len(numbers) - numbers.count(0):
+        return _numbers_by_hash(frames.hashes, set(numbers) - {0}, decoded.trades)
+    return (*numbers[:count], *(1 for _ in range(count - len(numbers))))
+
+
+def _numbers_by_hash(
+    hashes: Sequence[int], numbers: set[int], trades: Sequence[Trade]
+) -> tuple[int, ...]:
+    """Return the number with which each trade has one of these hashes.
+
+    The others were not found by the version that wrote the record, or are of a canary; each is
+    numbered among those of this record that are alike. One of a canary is stored already.
+    """
+    found = dict.fromkeys(range(len(trades)), 0)
+    left = Counter(hashes)
+    for number in sorted(numbers):
+        numbered = [msgspec.structs.replace(trade, occurrence=number) for trade in trades]
+        for place, digest in enumerate(trade_hashes(numbered)):
+            if not found[place] and left[digest]:
+                left[digest] -= 1
+                found[place] = number
+    others: Counter[Trade] = Counter()
+    for place, number in found.items():
+        if not number:
+            others[trades[place]] += 1
+            found[place] = others[trades[place]]
+    return tuple(found.values())

@@ -804,3 +804,14 @@ def test_trades_of_a_clock_that_is_days_behind_survive_a_replay() -> None:
     assert isinstance(record, FramesSeen)
     assert replay(record) == (told.trades, ())
     assert [trade.occurrence for trade in told.trades] == [1, 2, 1]
+
+
+def test_other_spellings_and_other_names_of_events_are_counted_in_the_report() -> None:
+    harness = ConnectionHarness().confirm()
+    renamed = json.dumps({"event_type": "trade_executed", "asset_id": YES}).encode()
+    harness.hear(a_trade(side="buy"), a_trade(size="1e1"), a_trade(size="2"), renamed)
+    harness.tick()
+
+    (*_, report) = harness.supervisor.of(ConnectionReport)
+    assert dict(report.violations) == {Assumption.SPELLING: 2, Assumption.EVENT_NAMES: 1}
+    assert (report.trades_total, report.rejected_total) == (3, 1)

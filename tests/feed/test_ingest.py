@@ -1,8 +1,15 @@
 import pytest
 
-from actors.feed.ingest import BYTES_AT_ONCE, FRAMES_AT_ONCE, Ingest, Ingested, portions
+from actors.feed.ingest import (
+    BYTES_AT_ONCE,
+    FRAMES_AT_ONCE,
+    Ingest,
+    Ingested,
+    PayloadCounter,
+    portions,
+)
 from actors.model.connection import ConnectionSpec
-from actors.model.facts import FramesSeen
+from actors.model.facts import FramesSeen, RejectedEvent
 from actors.model.trade import Rejection, TokenId, Trade
 from actors.writer.gather import replay
 from tests.polymarket.feed_samples import (
@@ -107,7 +114,8 @@ def test_frames_with_nothing_but_the_canary_are_left_out_of_the_record_of_others
     taken = ingest().take(frames, RECEIVED_NS)
 
     assert kept(taken).raws == (framed(), bad, mixed)
-    assert kept(taken).occurrences == (1, 0, 1)
+    assert kept(taken).trade_occurrences == (1, 0, 1)
+    assert kept(taken).rejected == (RejectedEvent(trades_before=1, occurrence=1),)
     assert replay(kept(taken)) == (taken.trades, taken.decoded.rejections)
 
 
@@ -115,13 +123,47 @@ def test_a_rejection_is_kept_and_counted() -> None:
     bad = framed(price="1.5")
     taken = ingest().take((together(bad, framed()),), RECEIVED_NS)
 
-    assert kept(taken).occurrences == (1,)
+    assert kept(taken).trade_occurrences == (1,)
     assert weight(taken) == 2
     assert [rejection.payload for rejection in taken.decoded.rejections] == [bad]
 
 
-def test_a_frame_of_rejections_alone_is_kept_without_numbers() -> None:
-    assert kept(ingest().take((b"{",), RECEIVED_NS)).occurrences == ()
+def test_rejected_events_are_numbered_like_trades_with_their_place_among_them() -> None:
+    bad, worse = framed(price="1.5"), framed(side="HOLD")
+    taking = ingest()
+    first = taking.take((together(bad, framed(), bad), worse), RECEIVED_NS)
+    second = taking.take((framed(), bad, b"{"), RECEIVED_NS)
+
+    assert kept(first).rejected == (
+        RejectedEvent(trades_before=0, occurrence=1),
+        RejectedEvent(trades_before=1, occurrence=2),
+        RejectedEvent(trades_before=1, occurrence=1),
+    )
+    assert kept(second).trade_occurrences == (2,)
+    assert kept(second).rejected == (
+        RejectedEvent(trades_before=1, occurrence=3),
+        RejectedEvent(trades_before=1, occurrence=1),
+    )
+
+
+def test_of_rejected_events_only_some_are_remembered() -> None:
+    counter = PayloadCounter(window_s=10, most_keys=2)
+
+    assert counter.number([b"a", b"b", b"a", b"c", b"a", b"d", b"e", b"b"], 0) == [
+        *(1, 1, 2, 1, 3, 1, 1, 1),
+    ]
+    assert len(counter) <= 4
+
+
+def test_a_rejected_event_is_counted_on_within_the_window() -> None:
+    counter = PayloadCounter(window_s=10)
+    seconds = [0, 9, 15, 24, 60, 71]
+    found = [counter.number([b"a"], at_s * 10**9 + 10**18) for at_s in seconds]
+
+    assert found == [[1], [2], [3], [4], [5], [6]]
+    assert counter.number([b"b"], 71 * 10**9 + 10**18) == [1]
+    assert counter.number([b"b"], 82 * 10**9 + 10**18) == [2]
+    assert counter.number([b"a"], 93 * 10**9 + 10**18) == [1]
 
 
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:

@@ -34,7 +34,7 @@ STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 def rejected(reason: str, payload: bytes) -> Decoded:
     rejection = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
-    return Decoded(rejections=(rejection,), kept=(payload,))
+    return Decoded(rejections=(rejection,), rejected_after=(0,), kept=(payload,))
 
 
 # -------------------------------------------------------------------- saying

@@ -180,6 +180,74 @@ def test_a_replay_gives_rejections_verbatim() -> None:
     assert [one.payload for one in rejections] == [b"{"]
 
 
+# -------------------------------------------- a replay by a version that reads more
+# `NEW` stands for an event that the version that journalled it rejected, and that is read now.
+
+NEW, BAD = framed(size=12.5), framed(price="7")
+SELL = framed(side="SELL")
+
+
+def together(*events: bytes) -> bytes:
+    return b"[" + b",".join(events) + b"]"
+
+
+def rejected(*events: tuple[int, int]) -> tuple[int, ...]:
+    return facts.rejected_numbers(facts.RejectedEvent(*event) for event in events)
+
+
+def numbered(frames: facts.FramesSeen) -> list[tuple[str, int]]:
+    trades, _ = replay(frames)
+    return [
+        ("new" if trade.size == Decimal("12.5") else trade.side, trade.occurrence)
+        for trade in trades
+    ]
+
+
+def test_one_trade_more_is_numbered_by_its_event_and_shifts_no_other() -> None:
+    raws = (together(framed(), NEW, BAD, SELL), NEW, framed())
+    journalled = frames(4, 2, 5, *rejected((1, 7), (1, 1), (2, 8)), raws=raws)
+
+    assert numbered(journalled) == [("BUY", 4), ("new", 7), ("SELL", 2), ("new", 8), ("BUY", 5)]
+
+
+def test_one_trade_more_in_front_of_a_canary_leaves_the_canary_out() -> None:
+    journalled = frames(0, 3, *rejected((0, 1)), raws=(NEW, framed(), SELL))
+
+    assert numbered(journalled) == [("new", 1), ("SELL", 3)]
+
+
+def test_what_is_still_rejected_changes_no_number() -> None:
+    journalled = frames(2, 3, *rejected((0, 1), (1, 1)), raws=(together(BAD, framed(), BAD, SELL),))
+
+    assert numbered(journalled) == [("BUY", 2), ("SELL", 3)]
+
+
+def test_numbers_of_rejected_events_are_beyond_the_trades_for_an_older_version() -> None:
+    journalled = frames(2, 3, *rejected((0, 1)))
+
+    assert journalled.occurrences[:2] == journalled.trade_occurrences == (2, 3)
+
+
+@pytest.mark.parametrize("more", [(), (NEW,), (NEW, NEW)])
+def test_in_a_record_without_numbers_of_rejected_events_each_trade_is_known_by_its_hash(
+    more: tuple[bytes, ...],
+) -> None:
+    known = (sample_trade(occurrence=4), sample_trade(side="SELL", occurrence=2), sample_trade())
+    hashes = tuple(map(trade_hash, known))
+    journalled = frames(4, 2, 1, raws=(*more, framed(), SELL, framed()), hashes=hashes)
+
+    found = numbered(journalled)
+    assert [each for each in found if each[0] == "new"] == [("new", 1), ("new", 2)][: len(more)]
+    assert sorted(found)[:3] == [("BUY", 1), ("BUY", 4), ("SELL", 2)]
+
+
+def test_in_a_record_without_numbers_a_canary_counts_as_the_first_of_its_kind() -> None:
+    hashes = (trade_hash(sample_trade(side="SELL", occurrence=3)),)
+    journalled = frames(0, 3, raws=(NEW, framed(), SELL), hashes=hashes)
+
+    assert numbered(journalled) == [("new", 1), ("BUY", 1), ("SELL", 3)]
+
+
 # ----------------------------------------------------------------------- batch
 
 
