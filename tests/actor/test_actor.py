@@ -22,20 +22,20 @@ from tests.fakes_box import Box
 WAIT_S = 10.0
 
 
-class Diligent(BaseActor):
-    """Notes what it is told; breaks on `Drain`."""
+class RecordingActor(BaseActor):
+    """Records what it receives; breaks on `Drain`."""
 
     first = Open()
 
     def __init__(self, supervisor: Box) -> None:
-        super().__init__(Incarnation("diligent", 3, Tick(now=1.0, wall_ns=1)), supervisor)
-        self.heard: list[Message] = []
+        super().__init__(Incarnation("recording", 3, Tick(now=1.0, wall_ns=1)), supervisor)
+        self.received: list[Message] = []
         self.let_go = threading.Event()
         self.handlers = {
-            Open: self.heard.append,
-            Flush: self.heard.append,
+            Open: self.received.append,
+            Flush: self.received.append,
             Drain: self._break,
-            GetListening: lambda _: len(self.heard),
+            GetListening: lambda _: len(self.received),
         }
 
     def _break(self, _: Drain) -> None:
@@ -53,19 +53,19 @@ def none_left() -> Iterator[None]:
 
 
 def test_a_message_goes_to_its_handler_and_an_answer_comes_back() -> None:
-    actor = Diligent(Box())
+    actor = RecordingActor(Box())
     actor.on_receive(Flush())
 
-    assert actor.heard == [Flush()]
+    assert actor.received == [Flush()]
     assert actor.on_receive(GetListening()) == 1
 
 
 def test_an_unknown_message_is_an_error_that_names_both() -> None:
-    with pytest.raises(UnknownMessage, match="Diligent received Birthday"):
-        Diligent(Box()).on_receive(type("Birthday", (Message,), {})())
+    with pytest.raises(UnknownMessage, match="RecordingActor received NotInHandlers"):
+        RecordingActor(Box()).on_receive(type("NotInHandlers", (Message,), {})())
 
 
-class Enduring(Diligent):
+class ActorThatHandlesErrors(RecordingActor):
     """Survives the error of `Drain`."""
 
     handled_errors = (ValueError,)
@@ -76,7 +76,7 @@ class Enduring(Diligent):
 
 def test_an_error_that_is_survived_goes_to_its_hook_and_not_to_the_supervisor() -> None:
     supervisor = Box()
-    actor = Enduring(supervisor)
+    actor = ActorThatHandlesErrors(supervisor)
 
     assert actor.on_receive(Drain()) is None
     assert actor.survived == "boom"
@@ -85,18 +85,18 @@ def test_an_error_that_is_survived_goes_to_its_hook_and_not_to_the_supervisor() 
 
 def test_a_subclass_of_a_known_message_is_unknown() -> None:
     with pytest.raises(UnknownMessage):
-        Diligent(Box()).on_receive(type("Rush", (Flush,), {})())
+        RecordingActor(Box()).on_receive(type("SubclassOfFlush", (Flush,), {})())
 
 
 def test_an_unexpected_error_is_reported_with_its_reason_and_bounded_text() -> None:
     box = Box()
-    actor = Diligent(box)
+    actor = RecordingActor(box)
     with pytest.raises(ValueError, match="boom") as caught:
         actor.on_receive(Drain())
     actor.on_failure(caught.type, caught.value, caught.tb)
 
     died = box.last(ChildDied)
-    assert (died.child, died.incarnation, died.exit_code) == ("diligent", 3, None)
+    assert (died.child, died.incarnation, died.exit_code) == ("recording", 3, None)
     assert died.reason.startswith("ValueError: boom")
     assert len(died.reason) == 500
     assert len(died.traceback) == 8_000
@@ -105,13 +105,13 @@ def test_an_unexpected_error_is_reported_with_its_reason_and_bounded_text() -> N
 
 def test_a_fatal_error_is_reported_with_its_exit_code() -> None:
     box = Box()
-    Diligent(box).on_failure(SchemaMismatch, SchemaMismatch("newer"), None)
+    RecordingActor(box).on_failure(SchemaMismatch, SchemaMismatch("newer"), None)
 
     assert box.last(ChildDied).exit_code == 78
 
 
 def test_what_an_actor_holds_is_released_after_an_error_too() -> None:
-    actor = Diligent(Box())
+    actor = RecordingActor(Box())
     actor.on_failure(ValueError, ValueError("boom"), None)
 
     assert actor.let_go.is_set()
@@ -120,19 +120,19 @@ def test_what_an_actor_holds_is_released_after_an_error_too() -> None:
 # ------------------------------------------------------------------- started
 
 
-class Unhurried(Diligent):
+class ActorWhoseThreadStartsLater(RecordingActor):
     """Its thread is started, but the system lets others run first."""
 
     def _thread(self) -> threading.Thread:
         class Later(threading.Thread):
             def start(self) -> None:
-                """Wait for another day."""
+                """Do not start."""
 
         return Later()
 
 
 def test_the_first_message_comes_before_all_that_others_send() -> None:
-    ref = Unhurried.start(Box())
+    ref = ActorWhoseThreadStartsLater.start(Box())
     pykka.ActorRegistry.unregister(ref)
     ref.tell(Flush())
 
@@ -140,7 +140,7 @@ def test_the_first_message_comes_before_all_that_others_send() -> None:
     assert [inbox.get_nowait().message for _ in range(inbox.qsize())] == [Open(), Flush()]
 
 
-class Threadless(Diligent):
+class ActorWithoutThread(RecordingActor):
     """Stands in for a system that has no thread left."""
 
     def _thread(self) -> threading.Thread:
@@ -153,9 +153,9 @@ class Threadless(Diligent):
 
 def test_a_start_without_threads_leaves_no_registered_actor() -> None:
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        Threadless.start(Box())
+        ActorWithoutThread.start(Box())
 
-    assert pykka.ActorRegistry.get_by_class(Threadless) == []
+    assert pykka.ActorRegistry.get_by_class(ActorWithoutThread) == []
 
 
 # -------------------------------------------------------------------- address
@@ -171,7 +171,7 @@ def test_a_question_to_nobody_is_not_answered() -> None:
 
 
 def test_a_message_to_an_ended_actor_is_lost() -> None:
-    actor, address = Diligent(Box()), Address()
+    actor, address = RecordingActor(Box()), Address()
     address.move_to(actor.actor_ref)
     actor.actor_stopped.set()
     address.tell(Flush())
@@ -181,7 +181,7 @@ def test_a_message_to_an_ended_actor_is_lost() -> None:
 
 
 def test_a_question_to_an_ended_actor_is_not_answered() -> None:
-    actor, address = Diligent(Box()), Address()
+    actor, address = RecordingActor(Box()), Address()
     address.move_to(actor.actor_ref)
     actor.actor_stopped.set()
 
@@ -190,7 +190,7 @@ def test_a_question_to_an_ended_actor_is_not_answered() -> None:
 
 
 def test_a_question_that_nobody_gets_to_times_out() -> None:
-    actor, address = Diligent(Box()), Address()
+    actor, address = RecordingActor(Box()), Address()
     address.move_to(actor.actor_ref)
 
     with pytest.raises(TimeoutError, match="no answer"):
@@ -201,14 +201,14 @@ def test_a_question_that_nobody_gets_to_times_out() -> None:
 @pytest.mark.usefixtures("none_left")
 def test_a_question_to_a_running_actor_is_answered() -> None:
     address = Address()
-    actor_ref = Diligent.start(Box())
+    actor_ref = RecordingActor.start(Box())
     address.move_to(actor_ref)
 
     assert address.ask(GetListening(), timeout_s=WAIT_S) == 1
 
 
 def test_an_address_reaches_the_incarnation_that_runs_now() -> None:
-    first, second, address = Diligent(Box()), Diligent(Box()), Address()
+    first, second, address = RecordingActor(Box()), RecordingActor(Box()), Address()
     address.move_to(first.actor_ref)
     address.tell(Flush())
     address.move_to(second.actor_ref)
@@ -225,7 +225,7 @@ def test_a_mailbox_in_which_nothing_waits_takes_next_to_no_memory() -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        kept = [Diligent._create_actor_inbox() for _ in range(100)]
+        kept = [RecordingActor._create_actor_inbox() for _ in range(100)]
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

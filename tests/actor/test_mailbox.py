@@ -60,11 +60,11 @@ def test_an_owner_that_is_busy_is_woken_once() -> None:
 
 def test_nothing_is_left_and_nobody_sleeps_on_when_many_put_at_once() -> None:
     told = inbox()
-    heard: list[Message] = []
+    received: list[Message] = []
 
     def own() -> None:
-        while len(heard) < 4 * 3001:
-            heard.append(told.get().message)
+        while len(received) < 4 * 3001:
+            received.append(told.get().message)
 
     def tell() -> None:
         for _ in range(3000):
@@ -76,4 +76,4 @@ def test_nothing_is_left_and_nobody_sleeps_on_when_many_put_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
-    assert len(heard) == 4 * 3001
+    assert len(received) == 4 * 3001

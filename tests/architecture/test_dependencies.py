@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.rivalry import NAMES as RIVALS
+from tests.bench.rivals_venv import NAMES as RIVALS
 
 ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
@@ -34,7 +34,7 @@ RUN = {
 }
 """Packages that are used and not imported: where, and by which words."""
 
-RUN_BY_BENCH = {"py-spy": ("tests/bench/rivalry.py", "py-spy")}
+RUN_BY_BENCH = {"py-spy": ("tests/bench/rivals_venv.py", "py-spy")}
 
 
 def module(package: str) -> str:

@@ -20,11 +20,11 @@ from tests.bench import (
     store_part,
     wire_part,
 )
-from tests.bench.duel import HEAD, Findings, table
-from tests.bench.rivalry import HERE, NAMES, PYTHON, ROOT, Rivalry, gather
+from tests.bench.comparison import HEAD, Findings, table
+from tests.bench.rivals_venv import HERE, NAMES, PYTHON, ROOT, InstalledRivals, install_rivals
 from tests.bench.surroundings import surroundings
 
-Part = Callable[[Rivalry, Path, int], Findings]
+Part = Callable[[InstalledRivals, Path, int], Findings]
 PARTS: dict[str, Part] = {
     "wire": wire_part.measure,
     "store": store_part.measure,
@@ -49,21 +49,21 @@ def main() -> int:
     unknown = set(names) - set(PARTS)
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    rivalry = gather()
+    rivals = install_rivals()
     _say(*(f"{name:20} {value}" for name, value in surroundings().items()))
-    _say(*(f"{name:20} {rivalry.versions[name]}" for name in NAMES if rivalry.has(name)))
-    _say(*(f"NOT INSTALLED {name}: {why}" for name, why in rivalry.absent.items()))
-    found = [_run(name, rivalry, asked.turns) for name in names]
+    _say(*(f"{name:20} {rivals.versions[name]}" for name in NAMES if rivals.has(name)))
+    _say(*(f"NOT INSTALLED {name}: {why}" for name, why in rivals.absent.items()))
+    found = [_run(name, rivals, asked.turns) for name in names]
     _keep(asked.out, [figure.as_json() for each in found for figure in each.figures])
     if asked.plot:
         _plot(asked.plot, found)
     return 0
 
 
-def _run(name: str, rivalry: Rivalry, turns: int) -> Findings:
+def _run(name: str, rivals: InstalledRivals, turns: int) -> Findings:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tracker-bench-") as folder:
-        findings = PARTS[name](rivalry, Path(folder), turns)
+        findings = PARTS[name](rivals, Path(folder), turns)
     _say("", *(table(*each) + "\n" for each in findings.tables))
     _say(*(f"ABSENT {each}" for each in findings.absent))
     if findings.figures:

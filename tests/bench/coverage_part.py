@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 
+from tests.bench.comparison import Figure, Findings
 from tests.bench.database import served
-from tests.bench.duel import Figure, Findings
-from tests.bench.rivalry import Rivalry
+from tests.bench.rivals_venv import InstalledRivals
 
 TOKENS, LIVES, FEEDS, HOURS = 10_000, 250, 2, 6
 PER_CONNECTION = 200
@@ -60,7 +60,7 @@ ALL = """select count(*) from assets a,
          coverage_gaps(a.token_id, now() - interval '1 day', now())"""
 
 
-def measure(_: Rivalry, __: Path, turns: int) -> Findings:
+def measure(_: InstalledRivals, __: Path, turns: int) -> Findings:
     """Fill the tables, then query one token over thirty days, and all tokens over one day."""
     sizes = {"tokens": TOKENS, "lives": LIVES, "feeds": FEEDS, "hours": HOURS}
     sizes["lines"] = TOKENS // PER_CONNECTION

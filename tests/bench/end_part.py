@@ -13,21 +13,21 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.bench.course import (
-    Crowd,
+from tests.bench.comparison import Figure, Findings, Run, alternate
+from tests.bench.database import Server, served
+from tests.bench.load_generator import token_of
+from tests.bench.processes import (
+    LoadGenerator,
     Process,
     cost_of,
-    crowd,
+    load_generator,
     reader,
     settings,
     settled,
     stored,
     tracker,
 )
-from tests.bench.crowd import token_of
-from tests.bench.database import Server, served
-from tests.bench.duel import Figure, Findings, Run, alternate
-from tests.bench.rivalry import HERE, PYTHON, Rivalry
+from tests.bench.rivals_venv import HERE, PYTHON, InstalledRivals
 
 TOKENS = 1000
 PER_CONNECTION = 100
@@ -53,14 +53,14 @@ class Races:
         more = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION)}
         with (
             self.server.fresh() as dsn,
-            crowd(TOKENS // 2) as load,
+            load_generator(TOKENS // 2) as load,
             reader(tracker(), settings(load, dsn, place, **more), place / "log") as process,
         ):
             return self._race("tracker", load, process, dsn, "trades")
 
     def ordinary(self) -> float:
         """Run the rival; return rows a second."""
-        with self.server.fresh(migrated=False) as dsn, crowd(TOKENS // 2) as load:
+        with self.server.fresh(migrated=False) as dsn, load_generator(TOKENS // 2) as load:
             where = conninfo_to_dict(dsn)
             url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format(**where)
             tokens = ",".join(token_of(number) for number in range(TOKENS))
@@ -69,7 +69,9 @@ class Races:
             with reader([*command, str(PER_CONNECTION)], {}, log) as process:
                 return self._race("ordinary", load, process, dsn, "trades")
 
-    def _race(self, name: str, load: Crowd, process: Process, dsn: str, table: str) -> float:
+    def _race(
+        self, name: str, load: LoadGenerator, process: Process, dsn: str, table: str
+    ) -> float:
         load.ask(expect=TOKENS)
         settled(process, within_s=20)
         before = cost_of(process)
@@ -81,13 +83,13 @@ class Races:
         return float(TRADES / (done - sent["began"]))
 
 
-def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
+def measure(rivals: InstalledRivals, folder: Path, turns: int) -> Findings:
     """Run both in turns; every row must arrive."""
     findings = Findings()
     with served() as server:
         races = Races(server, folder)
         runs: dict[str, Run] = {"tracker": races.tracker}
-        if rivalry.has("asyncpg") and rivalry.has("websockets"):
+        if rivals.has("asyncpg") and rivals.has("websockets"):
             runs["ordinary"] = races.ordinary
         else:
             findings.absent.append("ordinary: asyncpg or websockets is not installed")

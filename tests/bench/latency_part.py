@@ -6,16 +6,16 @@ read behind the commit; the exchange's time has milliseconds, so half of one is 
 
 from pathlib import Path
 
+from tests.bench.comparison import Figure, Findings
 from tests.bench.database import served
-from tests.bench.duel import Figure, Findings
-from tests.bench.rivalry import Rivalry
+from tests.bench.rivals_venv import InstalledRivals
 from tests.bench.scale_part import Size, run
 
 LOAD = Size(100, 1, 21_000, 15)
 TRADES = 1_000 / 21_000
 
 
-def measure(_: Rivalry, folder: Path, turns: int) -> Findings:
+def measure(_: InstalledRivals, folder: Path, turns: int) -> Findings:
     """Run the load a few times."""
     with served() as server:
         seen = [run(server, folder, LOAD, trades=TRADES) for _ in range(min(turns, 3))]

@@ -4,27 +4,27 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.bench.course import crowd, reader, settings, settled, stored, tracker
+from tests.bench.comparison import Findings
 from tests.bench.database import served
-from tests.bench.duel import Findings
 from tests.bench.end_part import PER_CONNECTION, TOKENS, TRADES, WITHIN_S
-from tests.bench.rivalry import ROOT, VENV, Rivalry
+from tests.bench.processes import load_generator, reader, settings, settled, stored, tracker
+from tests.bench.rivals_venv import ROOT, VENV, InstalledRivals
 
 FLAMES = ROOT / "docs" / "evidence" / "end_to_end.svg"
 SECONDS = "12"
 
 
-def measure(rivalry: Rivalry, folder: Path, _: int) -> Findings:
+def measure(rivals: InstalledRivals, folder: Path, _: int) -> Findings:
     """Sample the tracker 200 times a second while it is saturated."""
     findings = Findings()
-    if not rivalry.has("py-spy"):
+    if not rivals.has("py-spy"):
         findings.absent.append("py-spy: not installed")
         return findings
     more = {"TRACKER_REDUNDANCY": "1", "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION)}
     with (
         served() as server,
         server.fresh() as dsn,
-        crowd(TOKENS // 2) as load,
+        load_generator(TOKENS // 2) as load,
         reader(tracker(), settings(load, dsn, folder, **more), folder / "log") as process,
     ):
         load.ask(expect=TOKENS)

@@ -12,10 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.course import cost_of, crowd, reader, settings, settled, stored, tracker
+from tests.bench.comparison import Figure, Findings
 from tests.bench.database import Server, served
-from tests.bench.duel import Figure, Findings
-from tests.bench.rivalry import Rivalry
+from tests.bench.processes import (
+    cost_of,
+    load_generator,
+    reader,
+    settings,
+    settled,
+    stored,
+    tracker,
+)
+from tests.bench.rivals_venv import InstalledRivals
 
 PER_CONNECTION = 200
 
@@ -75,7 +83,7 @@ def run(server: Server, folder: Path, size: Size, *, trades: float = 0.02) -> Se
         "TRACKER_REDUNDANCY": str(size.feeds),
         "TRACKER_ASSETS_PER_CONNECTION": str(PER_CONNECTION),
     }
-    with server.fresh() as dsn, crowd(size.tokens // 2) as load:
+    with server.fresh() as dsn, load_generator(size.tokens // 2) as load:
         with reader(tracker(), settings(load, dsn, place, **more), place / "log") as process:
             time.sleep(1.5)
             base = cost_of(process).rss_mib
@@ -106,7 +114,7 @@ def run(server: Server, folder: Path, size: Size, *, trades: float = 0.02) -> Se
     )
 
 
-def measure(_: Rivalry, folder: Path, turns: int) -> Findings:
+def measure(_: InstalledRivals, folder: Path, turns: int) -> Findings:
     """Run all sizes; the first promised one once more when there is time for it."""
     findings = Findings()
     seen: list[Seen] = []

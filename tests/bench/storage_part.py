@@ -19,10 +19,10 @@ from actors.model.batch import Batch
 from actors.model.chunks import chunks
 from actors.model.trade import Trade
 from actors.model.wall_time import instant
+from tests.bench.comparison import Figure, Findings
 from tests.bench.database import Server, served
-from tests.bench.duel import Figure, Findings
 from tests.bench.market_trades import made
-from tests.bench.rivalry import Rivalry
+from tests.bench.rivals_venv import InstalledRivals
 
 ROWS = 200_000
 BATCH = 5_000
@@ -93,7 +93,7 @@ def _compressed(trades: Sequence[Trade]) -> tuple[float, float] | None:
         return before, _size(connection, "hypertable_size('prints')")
 
 
-def measure(_: Rivalry, __: Path, ___: int) -> Findings:
+def measure(_: InstalledRivals, __: Path, ___: int) -> Findings:
     """Store the same trades both ways."""
     trades = made(ROWS)
     with served() as server:

@@ -33,10 +33,10 @@ from actors.model.chunks import chunks
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, Trade, trade_hashes
+from tests.bench.comparison import Figure, Findings, Run, alternate
 from tests.bench.database import Server, served
-from tests.bench.duel import Figure, Findings, Run, alternate
 from tests.bench.market_trades import made, on_two_feeds
-from tests.bench.rivalry import HERE, PYTHON, SOURCES, Rivalry
+from tests.bench.rivals_venv import HERE, PYTHON, SOURCES, InstalledRivals
 
 ROWS = 60_000
 BATCH = 5_000
@@ -147,7 +147,7 @@ def _collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
+def measure(rivals: InstalledRivals, folder: Path, turns: int) -> Findings:
     """Store new rows, rows of which half are duplicates, and the same beside the rivals."""
     trades = made(ROWS)
     twice = list(on_two_feeds(trades))
@@ -158,7 +158,7 @@ def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
             "half": partial(_ours, server, twice, ROWS),
             "copy": partial(_copied, server, _ready(trades)),
         }
-        if rivalry.has("cryptofeed"):
+        if rivals.has("cryptofeed"):
             path = _written_down(trades, folder / "trades.json")
             runs["cryptofeed"] = partial(_cryptofeed, server, path)
         else:

@@ -16,8 +16,8 @@ from statistics import median
 
 import trustme
 
-from tests.bench.duel import Figure, Findings, Run, alternate
-from tests.bench.rivalry import HERE, PYTHON, SOURCES, Rivalry
+from tests.bench.comparison import Figure, Findings, Run, alternate
+from tests.bench.rivals_venv import HERE, PYTHON, SOURCES, InstalledRivals
 from tests.bench.traffic import Traffic
 
 FRAMES = 20_000
@@ -34,7 +34,7 @@ RIVALS = {
 """Name → script, package, how often the frames are sent, more arguments."""
 
 
-class Course:
+class WireRuns:
     """The frames on disk, and how a reader runs over them."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,23 +88,23 @@ class Course:
         return FRAMES * times / float(cost["cpu_s"])
 
 
-def measure(rivalry: Rivalry, folder: Path, turns: int) -> Findings:
+def measure(rivals: InstalledRivals, folder: Path, turns: int) -> Findings:
     """Run all in turns; with TLS only the fastest."""
-    course = Course(folder)
+    wire = WireRuns(folder)
     findings = Findings()
     ours = Path(sys.executable), "read_ours.py"
-    runs: dict[str, Run] = {"tracker": partial(course.run, *ours, 40)}
-    ciphered: dict[str, Run] = {"tracker": partial(course.run, *ours, 25, tls=True)}
+    runs: dict[str, Run] = {"tracker": partial(wire.run, *ours, 40)}
+    ciphered: dict[str, Run] = {"tracker": partial(wire.run, *ours, 25, tls=True)}
     for name, (script, package, times, more) in RIVALS.items():
-        if not rivalry.has(package):
+        if not rivals.has(package):
             findings.absent.append(f"{name}: not installed")
             continue
         theirs = PYTHON, f"rivals/{script}"
-        runs[name] = partial(course.run, *theirs, times, more)
+        runs[name] = partial(wire.run, *theirs, times, more)
         if package == "picows":
-            ciphered[name] = partial(course.run, *theirs, 15, more, tls=True)
+            ciphered[name] = partial(wire.run, *theirs, 15, more, tls=True)
     plain, tls = alternate(runs, turns), alternate(ciphered, turns)
-    findings.tables.append(_table(f"Wire, {course.frame_bytes:.0f} bytes a frame", plain))
+    findings.tables.append(_table(f"Wire, {wire.frame_bytes:.0f} bytes a frame", plain))
     findings.tables.append(_table("Wire with TLS", tls))
     for name, rival, found, wanted in (
         ("wire_picows", "picows", plain, ">= 2"),

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PLAYED = DOCS / "evidence" / "installation.md"
+INSTALLATION = DOCS / "evidence" / "installation.md"
 """The output of a machine on the day of the installation, with the paths of that day."""
 PAGES = (
     ROOT / "README.md",
@@ -120,7 +120,7 @@ def test_every_page_that_is_named_anywhere_is_there() -> None:
     missing = [
         f"{name_of(path)}: {named}"
         for path in files()
-        if path != PLAYED
+        if path != INSTALLATION
         for named in NAMED.findall(path.read_text(errors="replace"))
         if fault(ROOT / "README.md", named)
     ]
@@ -146,7 +146,7 @@ def gone(page: Path, text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != PLAYED], ids=name_of)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != INSTALLATION], ids=name_of)
 def test_every_file_of_the_source_that_a_page_names_is_there(page: Path) -> None:
     assert gone(page, page.read_text()) == []
 

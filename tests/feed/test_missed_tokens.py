@@ -12,7 +12,7 @@ def test_a_second_miss_within_five_minutes_is_one_too_many() -> None:
     assert counter.too_many(400.0, ())
 
 
-def test_misses_that_are_far_apart_are_forgiven() -> None:
+def test_misses_that_are_far_apart_do_not_add_up() -> None:
     counter = MissedTokenCounter()
     counter.add([A], 100.0)
     assert not counter.too_many(105.0, ())

@@ -68,9 +68,9 @@ class Run:
     def round(self, number: int) -> None:
         """Give each target a round of inputs; the number decides them."""
         for name in self.targets:
-            self.play(name, number)
+            self.run_one(name, number)
 
-    def play(self, name: str, number: int) -> None:
+    def run_one(self, name: str, number: int) -> None:
         """Give one target its round."""
         target, seeds = self.targets[name]
 

@@ -19,9 +19,9 @@ def run() -> Iterator[Run]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_damaged_input_crashes(run: Run, name: str) -> None:
-    run.play(name, 1)
+    run.run_one(name, 1)
     assert run.count[name] >= 60
 
 
-def test_every_target_is_played(run: Run) -> None:
+def test_every_target_is_run(run: Run) -> None:
     assert set(run.targets) == set(NAMES)

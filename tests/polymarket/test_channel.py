@@ -29,7 +29,7 @@ FIXTURES = Path(
     os.environ.get("TRACKER_FIXTURES", Path(__file__).parents[2].parent / "shared" / "fixtures")
 )
 FOREIGN = {"gamma", "clob", "http_legacy_2024", "py-sdk", "subscribe"}
-STRANGER = {"event_type": "auction_opened", "asset_id": TOKEN}
+UNKNOWN_EVENT = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 
 def rejected(reason: str, payload: bytes) -> Decoded:
@@ -117,9 +117,9 @@ def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
 
 
 def test_an_unknown_kind_is_kept_and_named() -> None:
-    rejection = rejected("unknown event_type", encoded(STRANGER))
+    rejection = rejected("unknown event_type", encoded(UNKNOWN_EVENT))
     expected = msgspec.structs.replace(rejection, unknown=("auction_opened",))
-    assert decode(encoded(STRANGER), RECEIVED_NS) == expected
+    assert decode(encoded(UNKNOWN_EVENT), RECEIVED_NS) == expected
 
 
 def test_the_name_of_an_unknown_kind_is_short_and_printable() -> None:
@@ -146,7 +146,7 @@ def test_two_trades_in_one_frame_keep_their_order() -> None:
         b'{"a":"\\q"}',
         b'{"a":"\xff","event_type":"last_trade_price"}',
         b'{"event_type":"last_trade_price","price":0.5}',
-        encoded(STRANGER),
+        encoded(UNKNOWN_EVENT),
         b"[" * 20_000 + b"]" * 20_000,
         b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
     ],
@@ -269,7 +269,7 @@ BAD = [
     b"NaN",
     b"{}",
     b'{"x":"\xff"}',
-    encoded(STRANGER),
+    encoded(UNKNOWN_EVENT),
     framed(price="2"),
     framed(side=None),
 ]
@@ -340,7 +340,7 @@ FRAMES = (
     *(
         BOOK,
         b"PONG",
-        encoded(STRANGER),
+        encoded(UNKNOWN_EVENT),
         framed()[:-1],
         b",".join((framed(), framed())),
         b"[" * 9_000,

@@ -36,7 +36,9 @@ def nothing(_: Request) -> list[Observation]:
     return []
 
 
-def play(poll_round: PollRound, answer: Answer, dead: tuple[Source, ...] = ()) -> list[Request]:
+def answer_all(
+    poll_round: PollRound, answer: Answer, dead: tuple[Source, ...] = ()
+) -> list[Request]:
     """Answer every request of a round; return the requests."""
     requests = []
     while (request := poll_round.next(lambda source: source not in dead)) is not None:
@@ -57,7 +59,7 @@ def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open(
             return [seen(market(1).condition_id, Source.GAMMA, final=False)]
         return []
 
-    requests = play(poll_round, answer)
+    requests = answer_all(poll_round, answer)
     assert [(each.source, each.ids, each.closed) for each in requests[:2]] == [
         (Source.GAMMA, (market(1).condition_id, market(2).condition_id), True),
         (Source.GAMMA, (market(2).condition_id,), False),
@@ -74,7 +76,7 @@ def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_
             return []
         return [seen(each, Source.DATA, final=True) for each in request.ids[:5]]
 
-    requests = play(poll_round, answer)
+    requests = answer_all(poll_round, answer)
     clob = [each.ids[0] for each in requests if each.source is Source.CLOB]
     assert clob[:10] == ended[:5] + ended[20:25]
     assert len(clob) == 10 + CLOB_EXTRA
@@ -83,12 +85,12 @@ def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_
 
 def test_what_has_not_ended_costs_no_request_to_the_clob() -> None:
     poll_round = PollRound([market(1)], ended=(), with_chain=False)
-    assert Source.CLOB not in {each.source for each in play(poll_round, nothing)}
+    assert Source.CLOB not in {each.source for each in answer_all(poll_round, nothing)}
 
 
 def test_every_source_is_asked_in_chunks_that_it_takes() -> None:
     poll_round = PollRound([market(n) for n in range(1, 71)], ended=(), with_chain=True)
-    assert sources(play(poll_round, nothing)) == [
+    assert sources(answer_all(poll_round, nothing)) == [
         (Source.GAMMA, 50),
         (Source.GAMMA, 50),
         (Source.GAMMA, 20),
@@ -102,13 +104,13 @@ def test_every_source_is_asked_in_chunks_that_it_takes() -> None:
 
 def test_v2_markets_are_not_looked_for_on_the_chain() -> None:
     poll_round = PollRound([market(1, "v2"), market(2)], ended=(), with_chain=True)
-    chain = [each.ids for each in play(poll_round, nothing) if each.source is Source.CHAIN]
+    chain = [each.ids for each in answer_all(poll_round, nothing) if each.source is Source.CHAIN]
     assert chain == [(market(2).condition_id,)]
 
 
 def test_a_source_that_is_not_able_is_left_out() -> None:
     poll_round = PollRound([market(1)], ended=[market(1).condition_id], with_chain=True)
-    requests = play(poll_round, nothing, dead=(Source.GAMMA, Source.DATA))
+    requests = answer_all(poll_round, nothing, dead=(Source.GAMMA, Source.DATA))
     assert [each.source for each in requests] == [Source.CHAIN, Source.CLOB]
 
 
@@ -119,10 +121,10 @@ def test_a_market_is_missed_when_no_source_answered_and_not_when_one_did() -> No
     def answer(request: Request) -> list[Observation]:
         return [seen(found.condition_id, Source.DATA, final=False)] if len(request.ids) == 2 else []
 
-    play(poll_round, answer, dead=(Source.GAMMA,))
+    answer_all(poll_round, answer, dead=(Source.GAMMA,))
     assert poll_round.missed == {missed.condition_id}
     all_answered = PollRound([unknown], ended=(), with_chain=False)
-    play(all_answered, nothing)
+    answer_all(all_answered, nothing)
     assert all_answered.missed == frozenset()
 
 

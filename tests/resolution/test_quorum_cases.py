@@ -1,6 +1,6 @@
 """Promise: every set of answers that was seen or is feared gives the decision beside it.
 
-Each case is played as it happens: rounds of answers, one hold apart, each read by the parser
+Each case runs as it happens: rounds of answers, one hold apart, each read by the parser
 of its source. `yes` and `no` are final answers of the chain; other texts name an answer of
 tests/data/outcome, or one of RAW.
 """

@@ -213,21 +213,21 @@ class Rehearsal:
 @contextlib.asynccontextmanager
 async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIterator[Rehearsal]:
     """Run a simulator on a free port until the block ends."""
-    stage = Rehearsal(folder, *argv, later_s=later_s)
+    harness = Rehearsal(folder, *argv, later_s=later_s)
     listening = socket.create_server(("127.0.0.1", 0))
-    stage.port = listening.getsockname()[1]
-    server = Server(stage.simulation)
-    add_admin(server.app, stage.simulation)
+    harness.port = listening.getsockname()[1]
+    server = Server(harness.simulation)
+    add_admin(server.app, harness.simulation)
     runner = await serve(server.app, listening)
     try:
-        async with aiohttp.ClientSession() as stage.session:
-            yield stage
+        async with aiohttp.ClientSession() as harness.session:
+            yield harness
     finally:
-        await stage.leave()
+        await harness.leave()
         await runner.cleanup()
-        stage.simulation.ledger.close()
+        harness.simulation.ledger.close()
 
 
-def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run_async(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a test's coroutine, with a deadline."""
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(asyncio.wait_for(steps(), 60))

@@ -6,7 +6,7 @@ import pytest
 
 from actors.simulator import beliefs
 from actors.simulator.beliefs import BREAKS, Break, in_force, parse_broken
-from tests.simulator.harness import QUIET, START_S, play, rehearsal
+from tests.simulator.harness import QUIET, START_S, rehearsal, run_async
 
 CERTAINTIES = {"sure", "good", "weak"}
 
@@ -72,53 +72,55 @@ LISTING = "/gamma/markets/keyset?closed=false&limit=5"
 def test_a_route_that_is_gone_is_gone_alone(
     tmp_path: Path, broken: str, path: str, status: int
 ) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with (
-            rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as stage,
-            stage.session.get(f"http://127.0.0.1:{stage.port}{path}") as answer,
+            rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as harness,
+            harness.session.get(f"http://127.0.0.1:{harness.port}{path}") as answer,
         ):
             assert answer.status == status
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize("broken", ["", "cursor_ignored"])
 def test_an_ignored_cursor_brings_the_first_page_again(tmp_path: Path, broken: str) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as stage:
-            first = await stage.get(LISTING)
-            second = await stage.get(f"{LISTING}&after_cursor={first['next_cursor']}")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=20", f"--broken={broken}") as harness:
+            first = await harness.get(LISTING)
+            second = await harness.get(f"{LISTING}&after_cursor={first['next_cursor']}")
         same = json.dumps(first["markets"][0]["id"]) == json.dumps(second["markets"][0]["id"])
         assert same is bool(broken)
 
-    play(scene)
+    run_async(steps)
 
 
 def test_one_that_is_accepted_is_dropped_at_its_first_message(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--broken=accept_then_drop") as stage:
-            listener = await stage.listener()
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--broken=accept_then_drop") as harness:
+            listener = await harness.listener()
             await listener.ws.send_json({"assets_ids": ["1"], "type": "market"})
             assert await listener.close_code() is None
             assert listener.texts == []
-            assert [line["by"] for line in stage.ledger("connection") if "by" in line] == ["server"]
+            assert [line["by"] for line in harness.ledger("connection") if "by" in line] == [
+                "server"
+            ]
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize(("broken", "behind_s"), [("clock_-30s", 30), ("clock_-2d", 172_800)])
 def test_a_clock_that_is_to_seem_behind_makes_the_exchange_stamp_later(
     tmp_path: Path, broken: str, behind_s: int
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--markets=2", f"--broken={broken}") as stage:
-            listener = await stage.listener()
-            tokens = stage.market().tokens
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=2", f"--broken={broken}") as harness:
+            listener = await harness.listener()
+            tokens = harness.market().tokens
             (book, _) = await listener.ask(list(tokens))
             assert int(book["timestamp"]) / 1000 - START_S == pytest.approx(behind_s, abs=1)
-            path = f"http://127.0.0.1:{stage.port}{LISTING}"
-            async with stage.session.get(path) as answer:
+            path = f"http://127.0.0.1:{harness.port}{LISTING}"
+            async with harness.session.get(path) as answer:
                 date = parsedate_to_datetime(answer.headers["Date"]).timestamp()
             assert date - START_S == pytest.approx(behind_s, abs=2)
 
-    play(scene)
+    run_async(steps)

@@ -6,23 +6,23 @@ import aiohttp
 import pytest
 
 from actors.simulator.faults import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
-from tests.simulator.harness import QUIET, Listener, Raw, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, Listener, Raw, Rehearsal, rehearsal, run_async
 
 
-async def stage_with(stage: Rehearsal, count: int) -> tuple[tuple[str, str], list[Listener]]:
+async def stage_with(harness: Rehearsal, count: int) -> tuple[tuple[str, str], list[Listener]]:
     """Make one market and connect listeners to it."""
-    _, line = await stage.post("/admin/market", {"life_s": 3600, "fate": "long"})
-    stage.turn(0.2)
+    _, line = await harness.post("/admin/market", {"life_s": 3600, "fate": "long"})
+    harness.turn(0.2)
     tokens = (line["tokens"][0], line["tokens"][1])
-    listeners = [await stage.listener() for _ in range(count)]
+    listeners = [await harness.listener() for _ in range(count)]
     for listener in listeners:
         await listener.ask(tokens, custom_feature_enabled=True)
     return tokens, listeners
 
 
-async def raw_subscriber(stage: Rehearsal) -> tuple[tuple[str, str], Raw]:
-    tokens, _ = await stage_with(stage, 0)
-    raw = await stage.raw()
+async def raw_subscriber(harness: Rehearsal) -> tuple[tuple[str, str], Raw]:
+    tokens, _ = await stage_with(harness, 0)
+    raw = await harness.raw()
     raw.send(json.dumps({"assets_ids": list(tokens), "type": "market"}))
     await raw.frame()
     return tokens, raw
@@ -61,13 +61,13 @@ def test_lasting_fault_is_in_force_until_its_time_is_over() -> None:
 def test_scheduled_fault_comes_in_time_and_the_ledger_names_its_connections(
     tmp_path: Path,
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--fault=5:drop:2") as stage:
-            _, listeners = await stage_with(stage, 3)
-            stage.turn(4)
-            assert stage.ledger("fault") == []
-            stage.turn(1)
-            (line,) = stage.ledger("fault")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--fault=5:drop:2") as harness:
+            _, listeners = await stage_with(harness, 3)
+            harness.turn(4)
+            assert harness.ledger("fault") == []
+            harness.turn(1)
+            (line,) = harness.ledger("fault")
             assert line["fault"] == "drop"
             assert len(line["connections"]) == 2
             for number, listener in enumerate(listeners, start=1):
@@ -76,292 +76,292 @@ def test_scheduled_fault_comes_in_time_and_the_ledger_names_its_connections(
                 else:
                     await listener.sync()
 
-    play(scene)
+    run_async(steps)
 
 
 def test_drop_is_a_tcp_reset(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, raw = await raw_subscriber(stage)
-            await stage.inject("drop")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, raw = await raw_subscriber(harness)
+            await harness.inject("drop")
             with pytest.raises(ConnectionResetError):
                 await raw.frame()
 
-    play(scene)
+    run_async(steps)
 
 
 def test_close_sends_the_code_after_all_data_before_it(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, (listener,) = await stage_with(stage, 1)
-            await stage.post("/admin/trade", {"token": tokens[0]})
-            await stage.inject("close:1012")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, (listener,) = await stage_with(harness, 1)
+            await harness.post("/admin/trade", {"token": tokens[0]})
+            await harness.inject("close:1012")
             assert await listener.close_code() == 1012
             assert len(listener.of("last_trade_price")) == 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_freeze_stops_data_but_not_pong_and_ends_in_time(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, (one, two) = await stage_with(stage, 2)
-            await stage.inject("freeze:1:5", connection=1)
-            await stage.post("/admin/trade", {"token": tokens[0]})
-            stage.turn(4)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, (one, two) = await stage_with(harness, 2)
+            await harness.inject("freeze:1:5", connection=1)
+            await harness.post("/admin/trade", {"token": tokens[0]})
+            harness.turn(4)
             await one.sync()
             await two.sync()
             assert not one.of("last_trade_price")
             assert len(two.of("last_trade_price")) == 1
-            assert stage.ledger("trade")[0]["to"] == [2]
-            stage.turn(2)
-            await stage.post("/admin/trade", {"token": tokens[0]})
+            assert harness.ledger("trade")[0]["to"] == [2]
+            harness.turn(2)
+            await harness.post("/admin/trade", {"token": tokens[0]})
             await one.sync()
             assert len(one.of("last_trade_price")) == 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_freeze_all_stops_all_data_and_nothing_counts_as_delivered(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, listeners = await stage_with(stage, 3)
-            await stage.inject("freeze_all:5")
-            stage.turn(0.1)
-            await stage.post("/admin/trade", {"token": tokens[0]})
-            stage.turn(4)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, listeners = await stage_with(harness, 3)
+            await harness.inject("freeze_all:5")
+            harness.turn(0.1)
+            await harness.post("/admin/trade", {"token": tokens[0]})
+            harness.turn(4)
             for listener in listeners:
                 assert await listener.sync() == []
-            assert stage.ledger("trade")[0]["delivered"] == 0
-            stage.turn(2)
-            await stage.post("/admin/trade", {"token": tokens[0]})
+            assert harness.ledger("trade")[0]["delivered"] == 0
+            harness.turn(2)
+            await harness.post("/admin/trade", {"token": tokens[0]})
             assert len(await listeners[0].sync()) >= 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_no_token_is_missed_on_two_connections(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, _ = await stage_with(stage, 2)
-            await stage.inject("miss_token", connection=1)
-            await stage.inject("miss_token", connection=2)
-            assert {line["token"] for line in stage.ledger("miss_token")} == set(tokens)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, _ = await stage_with(harness, 2)
+            await harness.inject("miss_token", connection=1)
+            await harness.inject("miss_token", connection=2)
+            assert {line["token"] for line in harness.ledger("miss_token")} == set(tokens)
 
-    play(scene)
+    run_async(steps)
 
 
 def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cures(
     tmp_path: Path,
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, (one, two) = await stage_with(stage, 2)
-            await stage.inject("miss_token", connection=1)
-            (line,) = stage.ledger("miss_token")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, (one, two) = await stage_with(harness, 2)
+            await harness.inject("miss_token", connection=1)
+            (line,) = harness.ledger("miss_token")
             lost = line["token"]
             (kept,) = set(tokens) - {lost}
             for token in tokens:
-                await stage.post("/admin/trade", {"token": token})
+                await harness.post("/admin/trade", {"token": token})
             await one.sync()
             await two.sync()
             assert [event["asset_id"] for event in one.of("last_trade_price")] == [kept]
             assert {event["asset_id"] for event in two.of("last_trade_price")} == set(tokens)
             for _ in range(30):
                 await one.operate("subscribe", (lost,))
-                if not stage.simulation.channel.connections[1].missed:
+                if not harness.simulation.channel.connections[1].missed:
                     break
-            await stage.post("/admin/trade", {"token": lost})
+            await harness.post("/admin/trade", {"token": lost})
             await one.sync()
             assert one.of("last_trade_price")[-1]["asset_id"] == lost
 
-    play(scene)
+    run_async(steps)
 
 
 def test_garbage_is_in_the_ledger_as_garbage_and_good_trades_continue(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, (listener,) = await stage_with(stage, 1)
-            await stage.inject("garbage")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, (listener,) = await stage_with(harness, 1)
+            await harness.inject("garbage")
             await listener.sync()
             rubbish, listener.texts = listener.texts[1:], []
-            (line,) = stage.ledger("garbage")
+            (line,) = harness.ledger("garbage")
             assert len(rubbish) == line["frames"] > 20
-            assert stage.ledger("trade") == []
+            assert harness.ledger("trade") == []
             joined = "\n".join(rubbish)
             for mark in ("<html>", "moon_phase", '"NaN"', '"HOLD"', '"1e400"', "[[[["):
                 assert mark in joined
-            await stage.post("/admin/trade", {"token": tokens[0]})
+            await harness.post("/admin/trade", {"token": tokens[0]})
             await listener.sync()
             assert len(listener.of("last_trade_price")) == 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_half_frame_stalls_inside_a_frame_without_pong(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, raw = await raw_subscriber(stage)
-            await stage.inject("half_frame")
-            await stage.post("/admin/trade", {"token": tokens[0]})
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, raw = await raw_subscriber(harness)
+            await harness.inject("half_frame")
+            await harness.post("/admin/trade", {"token": tokens[0]})
             raw.send("PING")
-            await stage.get("/admin/summary")
-            stage.simulation.channel.connections[1].cut("enough", by="server")
+            await harness.get("/admin/summary")
+            harness.simulation.channel.connections[1].cut("enough", by="server")
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await raw.frame()
-            assert stage.ledger("trade")[0]["delivered"] == 0
+            assert harness.ledger("trade")[0]["delivered"] == 0
 
-    play(scene)
+    run_async(steps)
 
 
 def test_oversize_frame_has_a_huge_length_and_little_payload(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, raw = await raw_subscriber(stage)
-            await stage.inject("oversize:1:1048576")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, raw = await raw_subscriber(harness)
+            await harness.inject("oversize:1:1048576")
             head = await asyncio.wait_for(raw.reader.readexactly(10), 5)
             assert head == b"\x81\x7f" + (1 << 40).to_bytes(8)
 
-    play(scene)
+    run_async(steps)
 
 
 def test_bad_frame_breaks_the_protocol(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, (listener,) = await stage_with(stage, 1)
-            await stage.inject("bad_frame")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, (listener,) = await stage_with(harness, 1)
+            await harness.inject("bad_frame")
             message = await listener.ws.receive(timeout=5)
             assert message.type is aiohttp.WSMsgType.ERROR
 
-    play(scene)
+    run_async(steps)
 
 
 def test_no_books_leaves_a_subscription_unconfirmed_but_trades_come(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, _ = await stage_with(stage, 0)
-            await stage.inject("no_books:60")
-            stage.turn(0.1)
-            listener = await stage.listener()
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, _ = await stage_with(harness, 0)
+            await harness.inject("no_books:60")
+            harness.turn(0.1)
+            listener = await harness.listener()
             assert await listener.ask(tokens) == []
-            await stage.post("/admin/trade", {"token": tokens[0]})
+            await harness.post("/admin/trade", {"token": tokens[0]})
             await listener.sync()
             assert len(listener.of("last_trade_price")) == 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_rejected_handshake_has_the_status_and_then_passes(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.inject("reject_ws:5:503")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            await harness.inject("reject_ws:5:503")
             with pytest.raises(aiohttp.WSServerHandshakeError) as rejected:
-                await stage.listener()
+                await harness.listener()
             assert rejected.value.status == 503
-            stage.turn(6)
-            await stage.listener()
+            harness.turn(6)
+            await harness.listener()
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize("path", ["/gamma/markets", "/clob/markets/0x1", "/data/v2/resolutions"])
 def test_http_sources_answer_429_500_and_html_while_it_lasts(tmp_path: Path, path: str) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            url = f"http://127.0.0.1:{stage.port}{path}"
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            url = f"http://127.0.0.1:{harness.port}{path}"
             for fault, status, kind in (
                 ("http_429:5:7", 429, "text/plain"),
                 ("http_500:5", 500, "application/json"),
                 ("http_html:5", 200, "text/html"),
             ):
-                await stage.inject(fault)
-                async with stage.session.get(url) as response:
+                await harness.inject(fault)
+                async with harness.session.get(url) as response:
                     assert (response.status, response.content_type) == (status, kind)
                     if status == 429:
                         assert response.headers["Retry-After"] == "7"
-                stage.turn(6)
-            async with stage.session.get(url) as response:
+                harness.turn(6)
+            async with harness.session.get(url) as response:
                 assert response.content_type == "application/json"
                 assert response.status in {200, 400, 404}
 
-    play(scene)
+    run_async(steps)
 
 
 def test_answer_is_cut_short_redirected_or_behind_blanks(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
-            async with stage.session.get(url) as response:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            url = f"http://127.0.0.1:{harness.port}/gamma/markets/keyset"
+            async with harness.session.get(url) as response:
                 whole = await response.read()
-            await stage.inject("http_truncated:5")
-            async with stage.session.get(url) as response:
+            await harness.inject("http_truncated:5")
+            async with harness.session.get(url) as response:
                 assert await response.read() == whole[: len(whole) // 2]
-            stage.turn(6)
-            await stage.inject("http_redirect:5")
-            async with stage.session.get(url, allow_redirects=False) as response:
+            harness.turn(6)
+            await harness.inject("http_redirect:5")
+            async with harness.session.get(url, allow_redirects=False) as response:
                 assert response.status == 302
                 assert response.headers["Location"].startswith("http://")
-            stage.turn(6)
-            await stage.inject("http_huge:5:2")
-            async with stage.session.get(url) as response:
+            harness.turn(6)
+            await harness.inject("http_huge:5:2")
+            async with harness.session.get(url) as response:
                 assert await response.read() == b" " * (2 << 20) + whole
 
-    play(scene)
+    run_async(steps)
 
 
 def test_answer_comes_byte_by_byte(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.inject("http_drip:5")
-            url = f"http://127.0.0.1:{stage.port}/gamma/markets/keyset"
-            async with stage.session.get(url) as response:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            await harness.inject("http_drip:5")
+            url = f"http://127.0.0.1:{harness.port}/gamma/markets/keyset"
+            async with harness.session.get(url) as response:
                 assert await response.content.readany() == b"{"
 
-    play(scene)
+    run_async(steps)
 
 
 def test_dripping_frame_sends_bytes_but_does_not_end(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, raw = await raw_subscriber(stage)
-            await stage.inject("drip")
-            stage.turn(5.5, step=0.25)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, raw = await raw_subscriber(harness)
+            await harness.inject("drip")
+            harness.turn(5.5, step=0.25)
             head = await asyncio.wait_for(raw.reader.readexactly(5), 5)
             assert head[:2] == b"\x81\x7e"
             assert head[4:] == b"{"
             assert int.from_bytes(head[2:4]) > 300
 
-    play(scene)
+    run_async(steps)
 
 
 def test_bad_text_is_not_utf_8_and_not_a_trade(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            tokens, raw = await raw_subscriber(stage)
-            await stage.inject("bad_text")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            tokens, raw = await raw_subscriber(harness)
+            await harness.inject("bad_text")
             first, payload = await raw.frame()
             assert first == 0x81
             with pytest.raises(UnicodeDecodeError):
                 payload.decode()
-            await stage.post("/admin/trade", {"token": tokens[0]})
+            await harness.post("/admin/trade", {"token": tokens[0]})
             assert b"last_trade_price" in (await raw.frame())[1]
-            assert len(stage.ledger("garbage")) == 1
-            assert len(stage.ledger("trade")) == 1
+            assert len(harness.ledger("garbage")) == 1
+            assert len(harness.ledger("trade")) == 1
 
-    play(scene)
+    run_async(steps)
 
 
 def test_slow_http_answers_late(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage.inject("slow_http:5:30")
-            asked = asyncio.ensure_future(stage.get("/gamma/markets"))
-            await stage.get("/admin/summary")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            await harness.inject("slow_http:5:30")
+            asked = asyncio.ensure_future(harness.get("/gamma/markets"))
+            await harness.get("/admin/summary")
             assert not asked.done()
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize(
@@ -371,23 +371,23 @@ def test_slow_http_answers_late(tmp_path: Path) -> None:
 def test_wrong_request_for_a_fault_is_answered_by_400(
     tmp_path: Path, body: dict[str, object]
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            status, answer = await stage.post("/admin/fault", body)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            status, answer = await harness.post("/admin/fault", body)
             assert status == 400
             assert answer["error"]
-            assert stage.ledger("fault") == []
+            assert harness.ledger("fault") == []
 
-    play(scene)
+    run_async(steps)
 
 
 def test_every_fault_runs_with_its_defaults(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            await stage_with(stage, 8)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            await stage_with(harness, 8)
             for kind in FAULTS:
-                await stage.inject(kind)
-            assert (await stage.get("/admin/summary"))["faults"] == dict.fromkeys(FAULTS, 1)
-            assert [line["fault"] for line in stage.ledger("fault")] == list(FAULTS)
+                await harness.inject(kind)
+            assert (await harness.get("/admin/summary"))["faults"] == dict.fromkeys(FAULTS, 1)
+            assert [line["fault"] for line in harness.ledger("fault")] == list(FAULTS)
 
-    play(scene)
+    run_async(steps)

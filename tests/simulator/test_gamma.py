@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, Rehearsal, rehearsal, run_async
 
 GAMMA_KEYS = {
     "id",
@@ -68,12 +68,12 @@ DATA_KEYS = {
 FULL = ("--markets=230", "--markets-per-second=0", "--noise-per-second=0")
 
 
-async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], int]:
+async def walk(harness: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], int]:
     """Follow the cursors to the end; return all rows and the number of pages."""
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     for page in range(1, 100):
-        body = await stage.get("/gamma/markets/keyset", **{**params, **cursor})
+        body = await harness.get("/gamma/markets/keyset", **{**params, **cursor})
         rows += body["markets"]
         if "next_cursor" not in body:
             return rows, page
@@ -83,63 +83,63 @@ async def walk(stage: Rehearsal, **params: Any) -> tuple[list[dict[str, Any]], i
 
 @pytest.mark.parametrize("order", [{}, {"order": "startDate,volumeNum", "ascending": "false"}])
 def test_pages_hold_every_open_market_once(tmp_path: Path, order: dict[str, str]) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL) as stage:
-            stage.turn(0.5)
-            rows, pages = await walk(stage, limit="100", **order)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            harness.turn(0.5)
+            rows, pages = await walk(harness, limit="100", **order)
             assert pages == 3
             assert len({row["id"] for row in rows}) == len(rows) == 230
             assert {row["conditionId"] for row in rows} == {
                 line.condition[:64] if line.v2 else line.condition
-                for line in stage.simulation.markets
+                for line in harness.simulation.markets
             }
 
-    play(scene)
+    run_async(steps)
 
 
 def test_pages_by_volume_skip_nothing_while_volumes_change(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL, "--life=100-200") as stage:
-            stage.turn(1)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL, "--life=100-200") as harness:
+            harness.turn(1)
             seen: list[str] = []
             cursor: dict[str, str] = {}
             while len(seen) < 230:
-                body = await stage.get(
+                body = await harness.get(
                     "/gamma/markets/keyset", order="volumeNum", ascending="false", **cursor
                 )
                 seen += [row["id"] for row in body["markets"]]
                 cursor = {"after_cursor": body.get("next_cursor", "")}
-                stage.turn(0.5)
+                harness.turn(0.5)
             assert len(set(seen)) == len(seen) == 230
 
-    play(scene)
+    run_async(steps)
 
 
 def test_page_has_20_rows_by_default_and_a_wrong_cursor_parameter_is_ignored(
     tmp_path: Path,
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL) as stage:
-            first = await stage.get("/gamma/markets/keyset")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            first = await harness.get("/gamma/markets/keyset")
             assert len(first["markets"]) == 20
-            ignored = await stage.get("/gamma/markets/keyset", cursor=first["next_cursor"])
+            ignored = await harness.get("/gamma/markets/keyset", cursor=first["next_cursor"])
             assert ignored["markets"][0]["id"] == first["markets"][0]["id"]
 
-    play(scene)
+    run_async(steps)
 
 
 def test_cursor_survives_a_market_that_closes_between_two_pages(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL, "--trades-per-second=0") as stage:
-            first = await stage.get("/gamma/markets/keyset", limit="100")
-            stage.turn(20, step=1)
-            left, _ = await walk(stage, limit="100", after_cursor=first["next_cursor"])
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL, "--trades-per-second=0") as harness:
+            first = await harness.get("/gamma/markets/keyset", limit="100")
+            harness.turn(20, step=1)
+            left, _ = await walk(harness, limit="100", after_cursor=first["next_cursor"])
             seen = {row["id"] for row in first["markets"]} | {row["id"] for row in left}
-            now, _ = await walk(stage, limit="100")
+            now, _ = await walk(harness, limit="100")
             assert 100 < len(now) < 230
             assert {row["id"] for row in now} <= seen
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize(
@@ -157,52 +157,52 @@ def test_cursor_survives_a_market_that_closes_between_two_pages(tmp_path: Path) 
     ],
 )
 def test_wrong_query_is_answered_by_422(tmp_path: Path, params: dict[str, Any]) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            status, body = await stage.answer("/gamma/markets/keyset", **params)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            status, body = await harness.answer("/gamma/markets/keyset", **params)
             assert status == 422
             assert body["type"] == "validation error"
 
-    play(scene)
+    run_async(steps)
 
 
 def test_closed_markets_are_hidden_unless_requested_even_by_id(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
-            stage.turn(10)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, line = await harness.post("/admin/market", {"life_s": 1, "fate": "clean"})
+            harness.turn(10)
             asked = {"condition_ids": [line["condition"]]}
-            assert await stage.get("/gamma/markets", **asked) == []
-            (row,) = await stage.get("/gamma/markets", **asked, closed="true")
+            assert await harness.get("/gamma/markets", **asked) == []
+            (row,) = await harness.get("/gamma/markets", **asked, closed="true")
             assert row["closedTime"].endswith("+00")
             assert " " in row["closedTime"]
-            assert (await stage.get(f"/gamma/markets/{line['gamma_id']}"))["id"] == row["id"]
+            assert (await harness.get(f"/gamma/markets/{line['gamma_id']}"))["id"] == row["id"]
 
-    play(scene)
+    run_async(steps)
 
 
 def test_new_market_is_listed_and_known_to_the_clob_only_after_their_lags(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=2", "--lag-clob=4") as stage:
-            _, line = await stage.post("/admin/market", {"opens_in_s": 1, "life_s": 60})
-            stage.turn(1)
-            assert await stage.get("/gamma/markets") == []
-            assert (await stage.answer(f"/gamma/markets/{line['gamma_id']}"))[0] == 404
-            stage.turn(1.5)
-            assert len(await stage.get("/gamma/markets")) == 1
-            status, body = await stage.answer(f"/clob/markets/{line['condition']}")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=2", "--lag-clob=4") as harness:
+            _, line = await harness.post("/admin/market", {"opens_in_s": 1, "life_s": 60})
+            harness.turn(1)
+            assert await harness.get("/gamma/markets") == []
+            assert (await harness.answer(f"/gamma/markets/{line['gamma_id']}"))[0] == 404
+            harness.turn(1.5)
+            assert len(await harness.get("/gamma/markets")) == 1
+            status, body = await harness.answer(f"/clob/markets/{line['condition']}")
             assert (status, body) == (404, {"error": "market not found"})
-            stage.turn(2)
-            assert (await stage.answer(f"/clob/markets/{line['condition']}"))[0] == 200
+            harness.turn(2)
+            assert (await harness.answer(f"/clob/markets/{line['condition']}"))[0] == 200
 
-    play(scene)
+    run_async(steps)
 
 
 def test_markets_can_be_requested_by_slug_token_date_and_volume(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL) as stage:
-            stage.turn(2)
-            every, _ = await walk(stage, limit="100")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            harness.turn(2)
+            every, _ = await walk(harness, limit="100")
             row = next(row for row in every if row["clobTokenIds"])
             (token, _) = json.loads(row["clobTokenIds"])
             for params in (
@@ -211,26 +211,26 @@ def test_markets_can_be_requested_by_slug_token_date_and_volume(tmp_path: Path) 
                 {"id": row["id"]},
                 {"condition_ids": row["conditionId"]},
             ):
-                (found,) = await stage.get("/gamma/markets", **params)
+                (found,) = await harness.get("/gamma/markets", **params)
                 assert found["id"] == row["id"]
-            busy, _ = await walk(stage, limit="100", volume_num_min="500")
+            busy, _ = await walk(harness, limit="100", volume_num_min="500")
             assert {row["id"] for row in busy} == {
                 row["id"] for row in every if row["volumeNum"] >= 500
             }
             assert 0 < len(busy) < 230
             late = sorted(row["endDate"] for row in every)[150]
-            found, _ = await walk(stage, limit="100", end_date_min=late)
+            found, _ = await walk(harness, limit="100", end_date_min=late)
             assert {row["id"] for row in found} == {
                 row["id"] for row in every if row["endDate"] >= late
             }
 
-    play(scene)
+    run_async(steps)
 
 
 def test_gamma_market_has_the_keys_and_formats_of_the_real_one(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *FULL) as stage:
-            rows, _ = await walk(stage, limit="100")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            rows, _ = await walk(harness, limit="100")
             for row in rows:
                 assert set(row) >= GAMMA_KEYS
                 assert len(json.loads(row["outcomes"])) == 2
@@ -247,62 +247,62 @@ def test_gamma_market_has_the_keys_and_formats_of_the_real_one(tmp_path: Path) -
                 assert len(row["conditionId"]) == 64
             assert len({row["outcomes"] for row in rows}) > 2
             assert any(row["negRisk"] and row["negRiskMarketID"] for row in rows)
-            (tagged,) = await stage.get("/gamma/markets", id=rows[0]["id"], include_tag="true")
+            (tagged,) = await harness.get("/gamma/markets", id=rows[0]["id"], include_tag="true")
             assert set(tagged["tags"][0]) == {"id", "label", "slug"}
 
-    play(scene)
+    run_async(steps)
 
 
 def test_clob_and_data_rows_have_the_keys_of_the_real_ones(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, "--markets=4") as stage:
-            ids = [market.condition for market in stage.simulation.markets]
-            stage.turn(20, step=0.5)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, "--markets=4") as harness:
+            ids = [market.condition for market in harness.simulation.markets]
+            harness.turn(20, step=0.5)
             for condition in ids:
-                row = await stage.get(f"/clob/markets/{condition}")
+                row = await harness.get(f"/clob/markets/{condition}")
                 assert set(row) >= CLOB_KEYS
                 assert set(row["tokens"][0]) == {"token_id", "outcome", "price", "winner"}
-            body = await stage.get("/data/v2/resolutions", condition=",".join(ids))
+            body = await harness.get("/data/v2/resolutions", condition=",".join(ids))
             assert [row["condition_id"] for row in body["data"]] == ids
             assert all(set(row) >= DATA_KEYS for row in body["data"])
             assert any(row["status"] == "resolved" for row in body["data"])
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize(
     "condition", ["", "0x" + "1" * 62, "0x" + "A" * 64, ",".join(["0x" + "1" * 64] * 21)]
 )
 def test_data_api_rejects_anything_but_up_to_20_long_ids(tmp_path: Path, condition: str) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            status, body = await stage.answer("/data/v2/resolutions", condition=condition)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            status, body = await harness.answer("/data/v2/resolutions", condition=condition)
             assert status == 400
             assert set(body) == {"error", "code", "retryable", "trace_id"}
 
-    play(scene)
+    run_async(steps)
 
 
 def test_data_api_returns_no_row_for_an_unknown_condition(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
             unknown = "0x" + "1" * 64
-            assert await stage.get("/data/v2/resolutions", condition=unknown) == {"data": []}
+            assert await harness.get("/data/v2/resolutions", condition=unknown) == {"data": []}
 
-    play(scene)
+    run_async(steps)
 
 
 def test_chain_answers_alone_in_batches_and_with_errors(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, line = await stage.post("/admin/market", {"life_s": 1})
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, line = await harness.post("/admin/market", {"life_s": 1})
             call = {"to": "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"}
             slots = {**call, "data": "0xd42dc0c2" + line["condition"][2:]}
             ask = {"jsonrpc": "2.0", "id": 7, "method": "eth_call", "params": [slots, "latest"]}
-            _, body = await stage.post("/rpc", ask)
+            _, body = await harness.post("/rpc", ask)
             assert body == {"jsonrpc": "2.0", "id": 7, "result": "0x" + format(2, "064x")}
             unknown = {**call, "data": "0xd42dc0c2" + "1" * 64}
-            _, body = await stage.post("/rpc", [{**ask, "params": [unknown]}, {**ask, "id": 8}])
+            _, body = await harness.post("/rpc", [{**ask, "params": [unknown]}, {**ask, "id": 8}])
             assert [(each["id"], int(each["result"], 16)) for each in body] == [(7, 0), (8, 2)]
             for wrong, code in (
                 ({**ask, "method": "eth_moon"}, -32601),
@@ -310,18 +310,18 @@ def test_chain_answers_alone_in_batches_and_with_errors(tmp_path: Path) -> None:
                 ({"id": 1}, -32600),
                 ([], -32600),
             ):
-                status, body = await stage.post("/rpc", wrong)
+                status, body = await harness.post("/rpc", wrong)
                 assert (status, body["error"]["code"]) == (200, code)
 
-    play(scene)
+    run_async(steps)
 
 
 def test_the_default_agent_of_urllib_is_rejected(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            url = f"http://127.0.0.1:{stage.port}/gamma/markets"
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            url = f"http://127.0.0.1:{harness.port}/gamma/markets"
             headers = {"User-Agent": "Python-urllib/3.11"}
-            async with stage.session.get(url, headers=headers) as response:
+            async with harness.session.get(url, headers=headers) as response:
                 assert response.status == 403
 
-    play(scene)
+    run_async(steps)

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.simulator.channel import Connection
 from actors.simulator.ledger import Ledger, history
-from tests.simulator.harness import QUIET, START_S, Listener, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, START_S, Listener, Rehearsal, rehearsal, run_async
 
 LIVELY = ("--markets=40", "--trades-per-second=400", "--noise-per-second=200", "--run=1")
 Key = tuple[str, str, str, str, str, str]
@@ -35,40 +35,40 @@ def written(lines: list[dict[str, Any]], connection: int) -> Counter[Key]:
     )
 
 
-async def all_tokens(stage: Rehearsal) -> list[str]:
-    return [token for market in stage.simulation.markets for token in market.tokens]
+async def all_tokens(harness: Rehearsal) -> list[str]:
+    return [token for market in harness.simulation.markets for token in market.tokens]
 
 
-async def listen(stage: Rehearsal, listeners: list[Listener], turns: int) -> None:
+async def listen(harness: Rehearsal, listeners: list[Listener], turns: int) -> None:
     for _ in range(turns):
-        stage.turn(0.25)
+        harness.turn(0.25)
         for listener in listeners:
             await listener.sync()
 
 
 def test_healthy_subscriber_received_exactly_what_the_ledger_says(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *LIVELY) as stage:
-            tokens = await all_tokens(stage)
-            whole, half = await stage.listener(), await stage.listener()
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *LIVELY) as harness:
+            tokens = await all_tokens(harness)
+            whole, half = await harness.listener(), await harness.listener()
             await whole.ask(tokens)
             await half.ask(tokens[::3], custom_feature_enabled=True)
-            await listen(stage, [whole, half], 40)
-            lines = stage.ledger("trade")
+            await listen(harness, [whole, half], 40)
+            lines = harness.ledger("trade")
             assert len(lines) > 3500
             assert heard(whole) == written(lines, 1)
             assert heard(half) == written(lines, 2)
             assert 0 < heard(half).total() < heard(whole).total()
             assert all(line["delivered"] == len(line["to"]) for line in lines)
 
-    play(scene)
+    run_async(steps)
 
 
 def test_trades_are_numbered_without_holes_and_identical_ones_are_counted(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *LIVELY) as stage:
-            stage.turn(20)
-            lines = stage.ledger("trade")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *LIVELY) as harness:
+            harness.turn(20)
+            lines = harness.ledger("trade")
             assert [line["n"] for line in lines] == list(range(1, len(lines) + 1))
             counted = Counter(
                 tuple(line[name] for name in ("token", "ts", "price", "size", "side", "hash"))
@@ -80,15 +80,15 @@ def test_trades_are_numbered_without_holes_and_identical_ones_are_counted(tmp_pa
             hashes = Counter(line["hash"] for line in lines if line["occurrence"] == 1)
             assert max(hashes.values()) > 1, "several trades of one transaction"
 
-    play(scene)
+    run_async(steps)
 
 
 def test_trades_have_the_oddities_of_the_feed(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *LIVELY) as stage:
-            listener = await stage.listener()
-            await listener.ask(await all_tokens(stage))
-            await listen(stage, [listener], 40)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *LIVELY) as harness:
+            listener = await harness.listener()
+            await listener.ask(await all_tokens(harness))
+            await listen(harness, [listener], 40)
             trades = listener.of("last_trade_price")
             assert {event["fee_rate_bps"] for event in trades} == {"0", ""}
             assert max(len(event["size"].partition(".")[2]) for event in trades) == 6
@@ -106,18 +106,18 @@ def test_trades_have_the_oddities_of_the_feed(tmp_path: Path) -> None:
             shares = Counter(event["market"] for event in trades).most_common()
             assert shares[0][1] > 5 * shares[-1][1], "some markets are hot"
 
-    play(scene)
+    run_async(steps)
 
 
 def test_rates_are_kept_over_time(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *LIVELY) as stage:
-            stage.turn(10, step=0.005)
-            summary = await stage.get("/admin/summary")
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *LIVELY) as harness:
+            harness.turn(10, step=0.005)
+            summary = await harness.get("/admin/summary")
             assert 3950 <= summary["sent"] <= 4050
             assert 1990 <= summary["noise"] <= 2000
 
-    play(scene)
+    run_async(steps)
 
 
 class Witness(asyncio.Transport):
@@ -142,27 +142,27 @@ class Witness(asyncio.Transport):
 
 
 def test_trade_is_in_the_file_before_its_bytes_are_written(tmp_path: Path) -> None:
-    stage = Rehearsal(tmp_path, *LIVELY)
-    channel = stage.simulation.channel
-    witness = Witness(stage.simulation.ledger.path)
-    connection = Connection(1, witness, 1 << 20, now=stage.simulation.now())
+    harness = Rehearsal(tmp_path, *LIVELY)
+    channel = harness.simulation.channel
+    witness = Witness(harness.simulation.ledger.path)
+    connection = Connection(1, witness, 1 << 20, now=harness.simulation.now())
     channel.open(connection, 0)
-    tokens = [token for market in stage.simulation.markets for token in market.tokens]
+    tokens = [token for market in harness.simulation.markets for token in market.tokens]
     channel.receive(connection, json.dumps({"assets_ids": tokens, "type": "market"}), 0)
-    stage.turn(2)
-    stage.simulation.ledger.close()
+    harness.turn(2)
+    harness.simulation.ledger.close()
     assert witness.trades > 700
 
 
 def test_connections_are_in_the_ledger_from_open_to_close(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            listener = await stage.listener()
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            listener = await harness.listener()
             await listener.ask(["1"])
             await listener.ws.close(code=1000, message=b"done")
-            while len(stage.ledger("connection")) < 3:  # noqa: ASYNC110 - bounded by play()
+            while len(harness.ledger("connection")) < 3:  # noqa: ASYNC110 - bounded by run_async()
                 await asyncio.sleep(0)
-            lines = stage.ledger("connection")
+            lines = harness.ledger("connection")
             assert [line["event"] for line in lines] == ["open", "subscribe", "close"]
             assert {line["connection"] for line in lines} == {1}
             assert (lines[-1]["code"], lines[-1]["reason"], lines[-1]["by"]) == (
@@ -171,7 +171,7 @@ def test_connections_are_in_the_ledger_from_open_to_close(tmp_path: Path) -> Non
                 "client",
             )
 
-    play(scene)
+    run_async(steps)
 
 
 def test_torn_last_line_is_ended_and_skipped(tmp_path: Path) -> None:

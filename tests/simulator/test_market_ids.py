@@ -12,11 +12,11 @@ CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
 def names(folder: Path, *argv: str) -> list[dict[str, Any]]:
-    async def scene() -> list[dict[str, Any]]:
-        async with rehearsal(folder, "--markets=60", *argv) as stage:
-            return [ledger_line(market) for market in stage.simulation.markets]
+    async def steps() -> list[dict[str, Any]]:
+        async with rehearsal(folder, "--markets=60", *argv) as harness:
+            return [ledger_line(market) for market in harness.simulation.markets]
 
-    return asyncio.run(scene())
+    return asyncio.run(steps())
 
 
 def test_ids_have_the_format_of_real_ones() -> None:

@@ -15,7 +15,7 @@ from actors.simulator.market import (
     final_times,
     plan_lifetime,
 )
-from tests.simulator.harness import QUIET, Rehearsal, play, rehearsal
+from tests.simulator.harness import QUIET, Rehearsal, rehearsal, run_async
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000
@@ -78,12 +78,12 @@ def test_sources_that_never_show_a_final_outcome_are_left_out(
     assert set(times) == set(SOURCES) - silent
 
 
-async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
+async def views(harness: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
     """Return what every source shows of a market now."""
     closed = [
         row
         for flag in ("false", "true")
-        for row in await stage.get("/gamma/markets", id=line["gamma_id"], closed=flag)
+        for row in await harness.get("/gamma/markets", id=line["gamma_id"], closed=flag)
     ]
     call = {"to": "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"}
     datas = ["0xdd34de67" + line["condition"][2:]] + [
@@ -98,11 +98,11 @@ async def views(stage: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
         }
         for n, data in enumerate(datas)
     ]
-    _, chain = await stage.post("/rpc", batch)
+    _, chain = await harness.post("/rpc", batch)
     return {
         "gamma": closed[0],
-        "clob": await stage.get(f"/clob/markets/{line['condition']}"),
-        "data": (await stage.get("/data/v2/resolutions", condition=line["condition"]))["data"][0],
+        "clob": await harness.get(f"/clob/markets/{line['condition']}"),
+        "data": (await harness.get("/data/v2/resolutions", condition=line["condition"]))["data"][0],
         "chain": [int(each.get("result", "0x0"), 16) for each in chain],
     }
 
@@ -136,56 +136,58 @@ def final_word(line: dict[str, Any], view: dict[str, Any]) -> dict[str, int | st
 def test_no_source_is_final_before_its_time_and_all_are_right_after_it(
     tmp_path: Path, fate: str, v2: bool
 ) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
-            _, line = await stage.post(
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
+            _, line = await harness.post(
                 "/admin/market", {"life_s": 3, "fate": fate, "winner": 1, "v2": v2}
             )
             shown: dict[str, int] = {}
             truth = "split" if fate == "split" else 1
             for _ in range(56):
-                stage.turn(0.25, step=0.25)
-                if stage.simulation.wall() < line["trades_at"] + 2100:
+                harness.turn(0.25, step=0.25)
+                if harness.simulation.wall() < line["trades_at"] + 2100:
                     continue
-                now = stage.simulation.wall()
-                for source, word in final_word(line, await views(stage, line)).items():
+                now = harness.simulation.wall()
+                for source, word in final_word(line, await views(harness, line)).items():
                     assert word in {None, truth}
                     if word is not None:
                         shown.setdefault(source, now)
-            (outcome,) = stage.ledger("outcome")
+            (outcome,) = harness.ledger("outcome")
             assert outcome["true_outcome"] == ("split" if fate == "split" else "winner")
             assert outcome["winning_token"] == (None if fate == "split" else line["tokens"][1])
             assert shown.keys() == outcome["final_at"].keys()
             for source, at in outcome["final_at"].items():
                 assert at <= shown[source] <= at + 260
 
-    play(scene)
+    run_async(steps)
 
 
 def test_proposed_market_is_open_at_almost_one_and_trades_on(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--trades-per-second=50") as stage:
+    async def steps() -> None:
+        async with rehearsal(
+            tmp_path, *QUIET, "--lag-gamma=0", "--trades-per-second=50"
+        ) as harness:
             body = {"life_s": 5, "fate": "proposed_first", "winner": 0}
-            _, line = await stage.post("/admin/market", body)
-            stage.turn(4)
-            gamma = (await views(stage, line))["gamma"]
+            _, line = await harness.post("/admin/market", body)
+            harness.turn(4)
+            gamma = (await views(harness, line))["gamma"]
             assert (gamma["closed"], gamma["umaResolutionStatus"]) == (False, "proposed")
             assert json.loads(gamma["outcomePrices"]) == ["0.9995", "0.0005"]
             assert gamma["acceptingOrders"] is True
-            before = (await stage.get("/admin/summary"))["sent"]
-            stage.turn(0.5)
-            assert (await stage.get("/admin/summary"))["sent"] > before
+            before = (await harness.get("/admin/summary"))["sent"]
+            harness.turn(0.5)
+            assert (await harness.get("/admin/summary"))["sent"] > before
 
-    play(scene)
+    run_async(steps)
 
 
 def test_early_closed_market_shows_one_and_zero_while_only_proposed(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--lag-clob=0") as stage:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0", "--lag-clob=0") as harness:
             body = {"life_s": 1, "fate": "early_close", "winner": 1}
-            _, line = await stage.post("/admin/market", body)
-            stage.turn(1.5)
-            view = await views(stage, line)
+            _, line = await harness.post("/admin/market", body)
+            harness.turn(1.5)
+            view = await views(harness, line)
             assert (view["gamma"]["closed"], view["gamma"]["umaResolutionStatus"]) == (
                 True,
                 "proposed",
@@ -194,102 +196,105 @@ def test_early_closed_market_shows_one_and_zero_while_only_proposed(tmp_path: Pa
             assert [token["winner"] for token in view["clob"]["tokens"]] == [False, False]
             assert view["data"]["payouts"] is None
 
-    play(scene)
+    run_async(steps)
 
 
 def test_stuck_market_shows_halves_and_stays_open(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0") as stage:
-            _, line = await stage.post("/admin/market", {"life_s": 2, "fate": "stuck"})
-            stage.turn(60, step=1)
-            view = await views(stage, line)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=0") as harness:
+            _, line = await harness.post("/admin/market", {"life_s": 2, "fate": "stuck"})
+            harness.turn(60, step=1)
+            view = await views(harness, line)
             assert json.loads(view["gamma"]["outcomePrices"]) == ["0.5", "0.5"]
             assert view["gamma"]["closed"] is False
             assert view["chain"] == [0, 0, 0]
-            assert stage.ledger("outcome") == []
+            assert harness.ledger("outcome") == []
 
-    play(scene)
+    run_async(steps)
 
 
 def test_gamma_and_clob_show_a_market_closed_only_after_their_lags(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=3", "--lag-clob=1") as stage:
-            _, line = await stage.post("/admin/market", {"life_s": 1, "fate": "clean"})
-            stage.turn((line["closed_at"] - stage.simulation.wall()) / 1000 + 0.5)
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--lag-gamma=3", "--lag-clob=1") as harness:
+            _, line = await harness.post("/admin/market", {"life_s": 1, "fate": "clean"})
+            harness.turn((line["closed_at"] - harness.simulation.wall()) / 1000 + 0.5)
             seen = []
             for _ in range(3):
-                view = await views(stage, line)
+                view = await views(harness, line)
                 seen.append((view["gamma"]["closed"], view["clob"]["closed"]))
-                stage.turn(1.4)
+                harness.turn(1.4)
             assert seen == [(False, False), (False, True), (True, True)]
 
-    play(scene)
+    run_async(steps)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_lying_source_contradicts_the_others_while_it_lasts(tmp_path: Path, source: str) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path, *QUIET) as stage:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET) as harness:
             body = {"life_s": 1, "fate": "clean", "winner": 1}
-            _, line = await stage.post("/admin/market", body)
-            stage.turn(20, step=0.5)
-            await stage.inject(f"lie_{source}:5")
-            words = final_word(line, await views(stage, line))
+            _, line = await harness.post("/admin/market", body)
+            harness.turn(20, step=0.5)
+            await harness.inject(f"lie_{source}:5")
+            words = final_word(line, await views(harness, line))
             assert {name for name, word in words.items() if word == 0} == {source}
-            stage.turn(6)
-            assert set(final_word(line, await views(stage, line)).values()) == {1}
+            harness.turn(6)
+            assert set(final_word(line, await views(harness, line)).values()) == {1}
 
-    play(scene)
+    run_async(steps)
 
 
 def test_default_run_resolves_ten_markets_in_all_sources_within_25_seconds(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with rehearsal(tmp_path) as stage:
-            stage.turn(25, step=0.05)
+    async def steps() -> None:
+        async with rehearsal(tmp_path) as harness:
+            harness.turn(25, step=0.05)
             done = [
                 line
-                for line in stage.ledger("outcome")
+                for line in harness.ledger("outcome")
                 if {"gamma", "clob", "data"} <= set(line["final_at"])
-                and max(line["final_at"].values()) <= stage.simulation.wall()
+                and max(line["final_at"].values()) <= harness.simulation.wall()
             ]
             assert len(done) >= 10
-            assert {line["true_outcome"] for line in stage.ledger("outcome")} == {"winner", "split"}
-            assert len(stage.ledger("trade")) >= 5000
-            born = [line for line in stage.ledger("market") if line["announced_at"]]
+            assert {line["true_outcome"] for line in harness.ledger("outcome")} == {
+                "winner",
+                "split",
+            }
+            assert len(harness.ledger("trade")) >= 5000
+            born = [line for line in harness.ledger("market") if line["announced_at"]]
             assert len(born) >= 10
 
-    play(scene)
+    run_async(steps)
 
 
 def test_next_run_serves_the_old_markets_and_resolves_what_was_open(tmp_path: Path) -> None:
     async def first() -> tuple[dict[str, Any], dict[str, Any]]:
-        async with rehearsal(tmp_path, "--markets=20") as stage:
-            stage.turn(8, step=0.05)
-            done = stage.ledger("outcome")
+        async with rehearsal(tmp_path, "--markets=20") as harness:
+            harness.turn(8, step=0.05)
+            done = harness.ledger("outcome")
             assert done
             settled = {line["condition"] for line in done}
-            markets = {line["condition"]: line for line in stage.ledger("market")}
+            markets = {line["condition"]: line for line in harness.ledger("market")}
             return markets, {cid: markets[cid] for cid in settled}
 
     markets, settled = asyncio.run(first())
 
     async def second() -> None:
-        async with rehearsal(tmp_path, *QUIET, later_s=100) as stage:
-            assert stage.simulation.run == 2
-            begun = stage.simulation.wall() + 1000
-            assert len(stage.simulation.markets) == len(markets)
+        async with rehearsal(tmp_path, *QUIET, later_s=100) as harness:
+            assert harness.simulation.run == 2
+            begun = harness.simulation.wall() + 1000
+            assert len(harness.simulation.markets) == len(markets)
             for condition, line in settled.items():
                 flags = [
                     token["winner"]
-                    for token in (await stage.get(f"/clob/markets/{condition}"))["tokens"]
+                    for token in (await harness.get(f"/clob/markets/{condition}"))["tokens"]
                 ]
                 assert flags == [line["winner"] == 0, line["winner"] == 1]
-            stage.turn(60, step=0.1)
-            outcomes = [line["condition"] for line in stage.ledger("outcome")]
+            harness.turn(60, step=0.1)
+            outcomes = [line["condition"] for line in harness.ledger("outcome")]
             assert len(outcomes) == len(set(outcomes)), "an outcome is written once"
-            for line in stage.ledger("outcome"):
+            for line in harness.ledger("outcome"):
                 if line["condition"] not in settled:
                     assert min(line["final_at"].values()) > begun, "nothing is final at once"
             assert set(outcomes) == set(markets)
 
-    play(second)
+    run_async(second)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.simulator.events import SPELLINGS, Trade, scientific, spelled
-from tests.simulator.harness import QUIET, play, rehearsal
+from tests.simulator.harness import QUIET, rehearsal, run_async
 
 TRADE = Trade(
     n=1,
@@ -59,7 +59,7 @@ def test_breaks_of_spelling_go_together() -> None:
 
 @pytest.mark.parametrize("broken", ["", "seconds,numbers"])
 def test_the_ledger_has_the_times_that_are_sent(tmp_path: Path, broken: str) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         options = (
             *QUIET,
             "--markets=1",
@@ -67,16 +67,16 @@ def test_the_ledger_has_the_times_that_are_sent(tmp_path: Path, broken: str) -> 
             "--trades-per-second=50",
             f"--broken={broken}",
         )
-        async with rehearsal(tmp_path, *options) as stage:
-            listener = await stage.listener()
-            await listener.ask(stage.market().tokens)
-            stage.turn(1.5)
+        async with rehearsal(tmp_path, *options) as harness:
+            listener = await harness.listener()
+            await listener.ask(harness.market().tokens)
+            harness.turn(1.5)
             await listener.sync()
-            lines = stage.ledger("trade")
+            lines = harness.ledger("trade")
         sent = [event for event in listener.events if "transaction_hash" in event]
         times = [int(event["timestamp"]) for event in sent]
         assert times
         assert times == [line["ts"] // (1000 if broken else 1) for line in lines]
         assert not broken or not any(line["ts"] % 1000 for line in lines)
 
-    play(scene)
+    run_async(steps)

@@ -70,8 +70,8 @@ class Peer:
         self.tokens: list[int] = []
 
 
-class Crowd:
-    """All connections."""
+class LoadServer:
+    """The market channel: all connections."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -312,22 +312,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--markets", type=int, default=100)
     asked = parser.parse_args()
-    crowd, http = Crowd(), gamma(asked.markets)
-    _print_line({"ws": crowd.port, "gamma": http.server_address[1]})
+    server, http = LoadServer(), gamma(asked.markets)
+    _print_line({"ws": server.port, "gamma": http.server_address[1]})
     wishes: list[dict[str, Any]] = []
     reader = threading.Thread(target=lambda: wishes.extend(map(json.loads, sys.stdin)), daemon=True)
     reader.start()
     while wishes or reader.is_alive():
-        crowd.turn(0.05)
+        server.turn(0.05)
         if not wishes:
             continue
         command = wishes.pop(0)
         if "expect" in command:
-            _print_line(crowd.expect(command["expect"]))
+            _print_line(server.expect(command["expect"]))
         elif "burst" in command:
-            _print_line(crowd.burst(command["burst"]))
+            _print_line(server.burst(command["burst"]))
         else:
-            _print_line(crowd.send(command["rate"], command["trades"], command["seconds"]))
+            _print_line(server.send(command["rate"], command["trades"], command["seconds"]))
 
 
 def _print_line(what: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.bench.rivalry import HERE, SOURCES
+from tests.bench.rivals_venv import HERE, SOURCES
 
 Process = subprocess.Popen[str]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -58,12 +58,12 @@ def cost_of(process: Process) -> Cost:
     )
 
 
-class Crowd:
-    """The load generator (`crowd.py`); commands go to its stdin."""
+class LoadGenerator:
+    """The load generator (`load_generator.py`); commands go to its stdin."""
 
     def __init__(self, markets: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "crowd.py"), "--markets", str(markets)],
+            [sys.executable, str(HERE / "load_generator.py"), "--markets", str(markets)],
             env={**os.environ, "PYTHONPATH": SOURCES},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,9 +91,9 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd(markets: int) -> Iterator[Crowd]:
+def load_generator(markets: int) -> Iterator[LoadGenerator]:
     """Yield a load generator for one run."""
-    found = Crowd(markets)
+    found = LoadGenerator(markets)
     try:
         yield found
     finally:
@@ -125,26 +125,26 @@ def reader(command: list[str], settings: Mapping[str, str], log: Path) -> Iterat
             process.wait()
 
 
-def settings(crowd: Crowd, dsn: str, folder: Path, **more: str) -> dict[str, str]:
+def settings(load: LoadGenerator, dsn: str, folder: Path, **more: str) -> dict[str, str]:
     """Return the settings of the tracker for a run against this load generator."""
     return {
         "TRACKER_DATABASE_URL": "postgresql://?" + urllib.parse.urlencode(conninfo_to_dict(dsn)),
         "TRACKER_STATE_DIR": str(folder / "state"),
         "TRACKER_STATUS_SOCKET": str(folder / "s"),
-        "TRACKER_MARKET_WS_URL": crowd.ws,
-        "TRACKER_GAMMA_URL": crowd.http,
-        "TRACKER_CLOB_URL": crowd.http,
-        "TRACKER_DATA_URL": crowd.http,
+        "TRACKER_MARKET_WS_URL": load.ws,
+        "TRACKER_GAMMA_URL": load.http,
+        "TRACKER_CLOB_URL": load.http,
+        "TRACKER_DATA_URL": load.http,
         "TRACKER_SILENCE_SECONDS": "600",
         "TRACKER_DISCOVERY_SECONDS": "3600",
-        "HURRIED_NOTES": str(folder / "lags.json"),
+        "LATENCY_FILE": str(folder / "lags.json"),
         **more,
     }
 
 
 def tracker() -> list[str]:
-    """Return the command of the tracker that connects at once (`hurried.py`)."""
-    return [sys.executable, str(HERE / "hurried.py")]
+    """Return the command of the tracker that connects at once (`measured_tracker.py`)."""
+    return [sys.executable, str(HERE / "measured_tracker.py")]
 
 
 def stored(

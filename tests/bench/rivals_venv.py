@@ -38,7 +38,7 @@ _LIST = (
 
 
 @dataclass
-class Rivalry:
+class InstalledRivals:
     """The rivals that are installed.
 
     Attributes:
@@ -54,14 +54,14 @@ class Rivalry:
         return name in self.versions
 
 
-def gather() -> Rivalry:
+def install_rivals() -> InstalledRivals:
     """Make the venv if needed and install the missing packages."""
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-    rivalry = Rivalry(versions=_versions())
+    rivals = InstalledRivals(versions=_versions())
     for package in PACKAGES:
         name, _, wanted = package.partition("==")
-        there = rivalry.versions.get(name)
+        there = rivals.versions.get(name)
         if there is not None and wanted in ("", there):
             continue
         said = subprocess.run(
@@ -79,9 +79,9 @@ def gather() -> Rivalry:
             check=False,
         )
         if said.returncode:
-            rivalry.absent[package] = (said.stderr.strip().splitlines() or ["no message"])[-1]
-    rivalry.versions = _versions()
-    return rivalry
+            rivals.absent[package] = (said.stderr.strip().splitlines() or ["no message"])[-1]
+    rivals.versions = _versions()
+    return rivals
 
 
 def _versions() -> dict[str, str]:

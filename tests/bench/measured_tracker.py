@@ -1,7 +1,7 @@
 """The whole tracker with two changes: it opens connections as fast as it can, and it notes
 for each trade how long it took from the exchange's time to the committed row.
 
-`HURRIED_NOTES` names the file for the notes, written at the end: milliseconds, sorted.
+`LATENCY_FILE` names the file for these times, written at the end: milliseconds, sorted.
 """
 
 import json
@@ -42,7 +42,7 @@ def main() -> int:
     try:
         return run_tracker()
     finally:
-        Path(os.environ["HURRIED_NOTES"]).write_text(json.dumps(sorted(_lags_ms)))
+        Path(os.environ["LATENCY_FILE"]).write_text(json.dumps(sorted(_lags_ms)))
 
 
 if __name__ == "__main__":
