@@ -17,12 +17,14 @@ from actors.config.load import Config
 from actors.database.dsn import SafeDsn
 from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
+from actors.errors import FeedLost
 from actors.feed.actor import ConnectionActor, ConnectionSettings
 from actors.feed.ports import FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
 from actors.model.connection import ConnectionSpec
+from actors.model.descriptors import DescriptorLimit
 from actors.model.market import Shard
 from actors.polymarket.client import Chain, Polymarket
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
@@ -35,15 +37,20 @@ from actors.transport.skimmer import FrameSkimmer
 from actors.writer.actor import WriterActor, WriterSettings
 
 STOP_ACTOR_S = 5.0
+CLOSING_SOCKETS = 16
+"""So many sockets may be closing beside those that are open; they are in the reserve."""
 Ref = pykka.ActorRef[Any]
 
 
 class FeedDialler:
     """Connects in the caller's thread, then hands the connection to the reactor."""
 
-    def __init__(self, config: Config, reactor: Reactor) -> None:
+    def __init__(self, config: Config, reactor: Reactor, most_sockets: int) -> None:
         self._config = config
         self._reactor = reactor
+        # A socket outlives its connection for as long as the closing handshake takes, so counting
+        # connections is not enough.
+        self._free = threading.Semaphore(most_sockets)
 
     def dial(
         self,
@@ -52,11 +59,22 @@ class FeedDialler:
         on_end: Callable[[str, str], None],
     ) -> FeedSocket:
         """Connect, and have the reactor read; arguments and errors as in `ports.Dialler`."""
-        opened = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
-        skimmer = FrameSkimmer(
-            markers=markers, max_message_bytes=int(self._config.max_message_bytes)
-        )
-        return self._reactor.adopt(opened, skimmer, on_frames=on_frames, on_end=on_end)
+        if not self._free.acquire(blocking=False):
+            raise FeedLost("no_descriptors", "the rest is kept for status, journal and database")
+
+        def ended(reason: str, detail: str) -> None:
+            self._free.release()
+            on_end(reason, detail)
+
+        try:
+            opened = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
+            skimmer = FrameSkimmer(
+                markers=markers, max_message_bytes=int(self._config.max_message_bytes)
+            )
+            return self._reactor.adopt(opened, skimmer, on_frames=on_frames, on_end=ended)
+        except BaseException:
+            self._free.release()
+            raise
 
 
 class ActorFactory:
@@ -74,6 +92,7 @@ class ActorFactory:
         *,
         journal: Journal,
         reactor: Reactor,
+        descriptors: DescriptorLimit,
         to: Addresses,
         rng: random.Random,
         stop_http: threading.Event,
@@ -85,6 +104,7 @@ class ActorFactory:
         self._dsn = dsn
         self._journal = journal
         self._reactor = reactor
+        self._descriptors = descriptors
         self._to = to
         self._rng = rng
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
@@ -176,7 +196,8 @@ class ActorFactory:
 
     def _start_connection(self) -> StartConnection:
         """Return the function that starts a connection."""
-        dialler = FeedDialler(self._config, self._reactor)
+        most_sockets = self._descriptors.connections + CLOSING_SOCKETS
+        dialler = FeedDialler(self._config, self._reactor, most_sockets)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
         def start(spec: ConnectionSpec, number: int, at: Tick) -> Ref:

@@ -45,8 +45,9 @@ from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
+from actors.model.descriptors import DescriptorLimit
 from actors.model.market import Shard
-from actors.process.runtime import GcSchedule, pin_to_one_cpu
+from actors.process.runtime import GcSchedule, pin_to_one_cpu, raise_descriptor_limit
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.children import Children
@@ -117,6 +118,7 @@ class Tracker:
         """
         # Added first, so it is done last: until then the watchdog has to be pinged.
         self._shutdown.at_end(self._heartbeats.stop)
+        self._descriptors = DescriptorLimit(raise_descriptor_limit())
         state_dir = prepare_state_dir(self._config.state_dir)
         self._journal = open_journal(self._config, state_dir)
         self._shutdown.at_end(self._journal.close)
@@ -184,24 +186,28 @@ class Tracker:
             dsn,
             journal=self._journal,
             reactor=self._reactor,
+            descriptors=self._descriptors,
             to=self._to,
             rng=rng,
             stop_http=self._stop_http,
             query_watchdog=self._query_watchdog,
         )
+        health = self._new_health()
+        health.descriptors_limited(self._descriptors)
+        most_connections = self._descriptors.connections
         now = Tick(now=time.monotonic(), wall_ns=time.time_ns())
         ref = SupervisorActor.start(
             Incarnation("supervisor", 1, now),
             to=self._to,
             specs=factory.child_specs(),
-            children=Children(rng=rng, escalation=Escalation()),
+            children=Children(rng=rng, escalation=Escalation(), most_connections=most_connections),
             plan=Plan(
                 redundancy=self._config.redundancy,
                 per_connection=self._config.assets_per_connection,
                 seed=0,
             ),
             recorder=factory.recorder,
-            health=self._new_health(),
+            health=health,
             journal=self._journal,
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,

@@ -157,6 +157,10 @@ class ConnectionsHealth:
             each=each,
         )
 
+    def slots(self) -> int:
+        """Return how many connections the plan has; those of one handover count once."""
+        return len({slot_of(name) for name in self._entries})
+
     def assets(self, now: float) -> Assets:
         """Return how many tokens are proven to be listened to: those of the best feed.
 

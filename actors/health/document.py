@@ -101,6 +101,20 @@ class Connections(Part, frozen=True, kw_only=True):
     each: tuple[Connection, ...] = msgspec.field(name="list")
 
 
+class Descriptors(Part, frozen=True, kw_only=True):
+    """File descriptors; every connection has one.
+
+    Attributes:
+        limit: How many the process may open (`LimitNOFILE=`).
+        connections: Of these, how many are for connections; the others are a reserve.
+        needed: The limit that all connections of the plan need.
+    """
+
+    limit: int
+    connections: int
+    needed: int
+
+
 class Assets(Part, frozen=True, kw_only=True):
     """Tokens of the plan.
 
@@ -309,6 +323,7 @@ class Health(Part, frozen=True, kw_only=True):
     uptime_s: float
     trades: Trades
     connections: Connections
+    descriptors: Descriptors
     assets: Assets
     coverage: Coverage
     last_reconnect: Reconnect | None

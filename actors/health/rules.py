@@ -78,6 +78,16 @@ def _some_down(health: Health, limits: Limits) -> str:
     return f"{count} connections down for more than {limits.down_s:.0f} s"
 
 
+def _descriptors_short(health: Health, _: Limits) -> str:
+    descriptors, wanted = health.descriptors, health.connections.wanted
+    if descriptors.needed <= descriptors.limit:
+        return ""
+    return (
+        f"the process may open {descriptors.limit} files and needs {descriptors.needed} for"
+        f" {wanted} connections: it opens {descriptors.connections} at most"
+    )
+
+
 def _exchange_silent(health: Health, _: Limits) -> str:
     live, silent = health.connections.live, health.connections.silent
     # The rule of `supervision.monitor.SilenceDetector`, so that both say the same.
@@ -198,6 +208,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, _none_live),
     Rule("connections_down", DEGRADED, _some_down),
+    Rule("descriptors_short", DEGRADED, _descriptors_short),
     Rule("exchange_silent", DEGRADED, _exchange_silent),
     Rule("no_trades", DEGRADED, _no_trades),
     Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),

@@ -24,6 +24,7 @@ from actors.health.document import (
     LONGEST_REASON,
     Assets,
     Catalog,
+    Descriptors,
     Drift,
     Health,
     Journal,
@@ -43,6 +44,7 @@ from actors.messages import (
     ResolutionReport,
     WriterReport,
 )
+from actors.model.descriptors import DescriptorLimit
 from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
@@ -124,6 +126,7 @@ class HealthState:
         self._began, self._began_ns = now, wall_ns
         self._limits = limits or Limits()
         self._connections = ConnectionsHealth(self._limits)
+        self._descriptors = DescriptorLimit()
         self._stored = Windows(fine=True)
         self._day = DayCoverage(wall_ns)
         self._accounting = TradeAccounting()
@@ -166,6 +169,10 @@ class HealthState:
     def connection_ended(self, child: str, *, reason: str, at: float) -> None:
         """Record that a connection ended, expectedly or not."""
         self._connections.ended(child, reason=reason, at=at)
+
+    def descriptors_limited(self, limit: DescriptorLimit) -> None:
+        """Take how many file descriptors the process may open."""
+        self._descriptors = limit
 
     # ------------------------------------------------------ database and journal
 
@@ -258,6 +265,7 @@ class HealthState:
                 uptime_s=span(now, self._began),
                 trades=self._trades(now),
                 connections=self._connections.connections(now),
+                descriptors=self._descriptors_part(),
                 assets=self._connections.assets(now),
                 coverage=self._day.coverage(),
                 last_reconnect=self._reconnect(now, wall_ns),
@@ -319,6 +327,14 @@ class HealthState:
             received_last_minute=received.minute(now),
             received_total=received.all,
             absent_s=self._connections.no_trade_s(now),
+        )
+
+    def _descriptors_part(self) -> Descriptors:
+        found = self._descriptors
+        return Descriptors(
+            limit=found.limit,
+            connections=found.connections,
+            needed=found.needed(self._connections.slots()),
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:

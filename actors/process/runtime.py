@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import resource
 import signal
 import threading
 import time
@@ -100,6 +101,17 @@ def pin_to_one_cpu(number: int) -> None:
     for thread in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):  # not allowed, or that thread has ended
             os.sched_setaffinity(int(thread.name), {allowed[-number % len(allowed)]})
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the limit of open files as far as the process may; return the one in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Most systems start a process with 1,024 and allow many more: programs that use select(2) fail
+    # with high descriptors (systemd.exec(5), LimitNOFILE). This one uses epoll and poll.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
 
 
 # ------------------------------------------------------------ signals and age

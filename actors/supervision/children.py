@@ -115,6 +115,7 @@ class Children:
     Attributes:
         connect_rate: How many connections may be started at a time.
         vital_only: Start no connections.
+        most_connections: So many may run at a time.
         request_drain: Called with a dead child and its incarnation; sets `Child.drained`
             once all messages that it sent have been handled. None: they are at once.
     """
@@ -123,6 +124,7 @@ class Children:
     escalation: Escalation
     connect_rate: ConnectRate = field(default_factory=ConnectRate)
     vital_only: bool = False
+    most_connections: int = 1 << 20
     by_id: dict[str, Child] = field(default_factory=dict)
     ticks: TickSchedule = field(default_factory=TickSchedule)
     request_drain: Callable[[str, int], None] | None = None
@@ -184,7 +186,9 @@ class Children:
         """
         due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
         due.sort(key=lambda c: (not c.spec.vital, c.failures, c.spec.feed, c.next_start_at))
-        left = 0 if self.vital_only else self.connect_rate.allowed(tick.now)
+        left = 0
+        if due and not self.vital_only:
+            left = min(self.connect_rate.allowed(tick.now), self.space())
         for child in due:
             if not child.spec.vital:
                 if left <= 0:
@@ -193,6 +197,11 @@ class Children:
                 self.connect_rate.started(tick.now)
             if self._start(child, tick):
                 yield child
+
+    def space(self) -> int:
+        """Return how many more connections may run."""
+        running = sum(c.ref is not None and not c.spec.vital for c in self.by_id.values())
+        return self.most_connections - running
 
     def _start(self, child: Child, tick: Tick) -> bool:
         child.next_incarnation(tick.now)

@@ -33,6 +33,7 @@ from actors.model.connection import (
     ConnectionSpec,
     slot_of,
 )
+from actors.model.descriptors import HANDOVERS
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity
@@ -44,7 +45,7 @@ from actors.supervision.restart import ChildSpec
 log = logging.getLogger(__name__)
 
 # Each of them doubles the traffic of its slot for a while.
-MAX_HANDOVERS: Final = 8
+MAX_HANDOVERS: Final = HANDOVERS
 """Handovers at the same time."""
 MIN_TOKENS_AT_ONCE: Final = 5
 """The fewest tokens of one subscription message, however slowly books arrive."""
@@ -191,7 +192,8 @@ class FeedConnections:
             for connection in self._handovers[slot].connections:
                 self._children.ticks.request(connection, 0.0)
             self._continue(self._handovers[slot], time)
-        if time.exchange_silent:
+        # Without space a successor would only wait in vain beside its predecessor.
+        if time.exchange_silent or self._children.space() <= 0:
             return
         for handover in self._handovers.values():
             if len(self._replacing) >= MAX_HANDOVERS:

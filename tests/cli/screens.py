@@ -21,6 +21,7 @@ from actors.cli.status_table import render
 from actors.health import rules
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption
+from actors.model.descriptors import DescriptorLimit
 from tests.health.health_samples import (
     START,
     WALL,
@@ -152,6 +153,7 @@ SPOILS: Mapping[str, Spoil] = {
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
+    "descriptors_short": lambda h: h.descriptors_limited(DescriptorLimit(64)),
     "exchange_silent": lambda h: _receive(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
     "no_trades": _no_trades,
     "tokens_unconfirmed": _unconfirm,

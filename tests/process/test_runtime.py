@@ -1,4 +1,6 @@
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +56,12 @@ def test_by_itself_the_collector_looks_at_what_is_young() -> None:
     limit_automatic_gc(10_000)
     assert gc.get_threshold()[0] == 10_000
     assert gc.get_threshold()[2] > 100_000
+
+
+def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    code = (
+        "import resource as r; from actors.process.runtime import raise_descriptor_limit as up;"
+        "r.setrlimit(r.RLIMIT_NOFILE, (50, 300)); print(up(), r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split(maxsplit=1) == ["300", "(300, 300)\n"]

@@ -448,3 +448,16 @@ def test_a_message_to_one_that_does_not_run_is_lost() -> None:
     family.children.send("a", Flush())
 
     assert family.refs[0].received == []
+
+
+def test_no_more_connections_run_than_may_be_open() -> None:
+    family = Family(starts_per_tick=9)
+    family.children.most_connections = 2
+    family.add("writer", vital=True)
+    for name in ("a", "b", "c"):
+        family.add(name)
+    assert family.start_due() == ["writer", "a", "b"]
+    assert family.start_due() == []
+    family.children.by_id["a"].end_reason, family.refs[1].alive = "reset", False
+    family.reap(1.0)
+    assert family.start_due(1.0) == ["c"]
