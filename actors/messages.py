@@ -425,7 +425,7 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
         recorded_total: Resolutions that are stored.
         conflicts_total: Contradictions that were found.
         pending: (reason, markets without a stored resolution that wait for it).
-        sources: (source, `ok` or its last error).
+        sources: (source, `ok`, its last error, or `unknown` before it answered).
         waiting: Messages to the writer that are not stored.
         requests: (source, requests since the start, requests of the last ten seconds).
     """

@@ -116,7 +116,9 @@ def _live(health: Health) -> str:
 def _reconnects(health: Health) -> str:
     last = health.last_reconnect
     latest = f"last {last.at} {last.connection} ({last.reason})" if last else "none yet"
-    return f"{health.connections.reconnects_total:,}, {latest}"
+    failure = health.connections.last_failure
+    failed = f"; last failure {failure}" if failure else ""
+    return f"{health.connections.reconnects_total:,}, {latest}{failed}"
 
 
 def _coverage(health: Health) -> str:

@@ -68,6 +68,8 @@ class ConnectionsHealth:
         self.received, self.unknown = Windows(fine=True), Windows()
         self.ever_live = False
         self._no_trade_since: float | None = None
+        # Why connections could not be opened, of those that do not listen since; the last is last.
+        self._failures: dict[str, str] = {}
         self.last_reconnect: tuple[float, str, str] | None = None
 
     def planned(self, tokens: int) -> None:
@@ -81,6 +83,7 @@ class ConnectionsHealth:
     def remove(self, connection: str) -> None:
         """Drop a connection that the plan has no more."""
         self._entries.pop(connection, None)
+        self._failures.pop(connection, None)
 
     def has(self, connection: str) -> bool:
         """Return whether the plan has a connection."""
@@ -111,6 +114,7 @@ class ConnectionsHealth:
         live = state == LISTENING
         if live and entry.down_since is not None:
             entry.down_since = None
+            self._failures.pop(connection, None)
             self.ever_live = True
             if entry.last_reason:
                 entry.reconnects += 1
@@ -123,11 +127,14 @@ class ConnectionsHealth:
         elif entry.waiting_since is None:
             entry.waiting_since = at
 
-    def ended(self, connection: str, *, reason: str, at: float) -> None:
-        """Record that a connection ended, expectedly or not."""
+    def ended(self, connection: str, *, reason: str, at: float, failure: str = "") -> None:
+        """Record that a connection ended; `failure`: why, when it had not received data."""
         entry = self._entries.get(connection)
         if entry is None:
             return
+        if failure:
+            self._failures.pop(connection, None)  # so that it becomes the last one
+            self._failures[connection] = failure[:LONGEST_REASON]
         entry.state, entry.last_reason = "waiting", reason[:LONGEST_REASON] or "unknown"
         entry.confirmed, entry.waiting_since = 0, None
         if entry.down_since is None:
@@ -154,6 +161,7 @@ class ConnectionsHealth:
             silent=sum(one.state == "silent" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
             reconnects_total=self._reconnects,
+            last_failure=next(reversed(self._failures.values()), ""),
             each=each,
         )
 

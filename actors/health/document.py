@@ -38,6 +38,11 @@ def iso(wall_ns: int) -> str:
     return instant(wall_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def because(what: str, why: str) -> str:
+    """Return a sentence with its cause, when that is known."""
+    return f"{what}: {why}" if why else what
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all parts of the document."""
 
@@ -91,13 +96,20 @@ class Connection(Part, frozen=True, kw_only=True):
 
 
 class Connections(Part, frozen=True, kw_only=True):
-    """All connections. `down` counts those that have not listened for longer than a minute."""
+    """All connections.
+
+    Attributes:
+        down: Those that have not listened for longer than a minute.
+        last_failure: Why a connection that does not listen could not be opened, or ended before
+            it received data: the latest of them; empty when there is none.
+    """
 
     wanted: int
     live: int
     silent: int
     down: int
     reconnects_total: int
+    last_failure: str
     each: tuple[Connection, ...] = msgspec.field(name="list")
 
 
@@ -202,7 +214,7 @@ class SourceState(Part, frozen=True, kw_only=True):
     """One source of outcomes.
 
     Attributes:
-        state: `ok`, or its last error.
+        state: `unknown` until it was asked, then `ok`, or its last error.
         failing_s: For how long it has failed; 0 when the last request succeeded.
         requests: Requests since the resolution actor started.
         requests_10s: Of these in the last ten seconds; `polymarket/ratelimit.py` has the limits.

@@ -7,7 +7,7 @@ nothing is at risk yet; a person should look, today.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits
+from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits, because
 from actors.model.assumptions import Assumption
 
 DRIFT = (Assumption.SPELLING, Assumption.EVENT_NAMES, Assumption.CLEAN_PAGES)
@@ -61,12 +61,14 @@ def _writer_late(health: Health, limits: Limits) -> str:
 
 
 def _nothing_to_watch(health: Health, _: Limits) -> str:
-    return "no token to listen to" if health.assets.wanted == 0 else ""
+    nothing = because("no token to listen to", health.catalog.last_error)
+    return nothing if health.assets.wanted == 0 else ""
 
 
 def _none_live(health: Health, _: Limits) -> str:
     none = health.connections.wanted > 0 and health.connections.live == 0
-    return f"none of {health.connections.wanted} connections is live" if none else ""
+    nothing = f"none of {health.connections.wanted} connections is live"
+    return because(nothing, health.connections.last_failure) if none else ""
 
 
 def _some_down(health: Health, limits: Limits) -> str:
@@ -75,10 +77,12 @@ def _some_down(health: Health, limits: Limits) -> str:
     if connections.live == 0 or connections.down == 0:
         return ""
     count = f"{connections.down} of {connections.wanted}"
-    return f"{count} connections down for more than {limits.down_s:.0f} s"
+    down = f"{count} connections down for more than {limits.down_s:.0f} s"
+    return because(down, connections.last_failure)
 
 
-def _descriptors_short(health: Health, _: Limits) -> str:
+def descriptors_short(health: Health, _: Limits) -> str:
+    """Return the reason that the process may open too few files; it holds from the start on."""
     descriptors, wanted = health.descriptors, health.connections.wanted
     if descriptors.needed <= descriptors.limit:
         return ""
@@ -208,7 +212,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, _none_live),
     Rule("connections_down", DEGRADED, _some_down),
-    Rule("descriptors_short", DEGRADED, _descriptors_short),
+    Rule("descriptors_short", DEGRADED, descriptors_short),
     Rule("exchange_silent", DEGRADED, _exchange_silent),
     Rule("no_trades", DEGRADED, _no_trades),
     Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),

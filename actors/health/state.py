@@ -33,6 +33,7 @@ from actors.health.document import (
     Resolutions,
     SourceState,
     Trades,
+    because,
     iso,
     span,
 )
@@ -166,9 +167,9 @@ class HealthState:
         if self._connections.has(report.child):
             self._violated(report, at)
 
-    def connection_ended(self, child: str, *, reason: str, at: float) -> None:
-        """Record that a connection ended, expectedly or not."""
-        self._connections.ended(child, reason=reason, at=at)
+    def connection_ended(self, child: str, *, reason: str, at: float, failure: str = "") -> None:
+        """Record that a connection ended, expectedly or not; see `ConnectionsHealth.ended`."""
+        self._connections.ended(child, reason=reason, at=at, failure=failure)
 
     def descriptors_limited(self, limit: DescriptorLimit) -> None:
         """Take how many file descriptors the process may open."""
@@ -218,12 +219,12 @@ class HealthState:
             self._catalog_failing = at
 
     def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
-        """Take the report of the resolution actor; each source is `ok` or has its last error."""
+        """Take the report of the resolution actor; it has the state of each source."""
         self._resolution = report
         self._violated(report, at)
         self._day.recorded += self._recorded.counted(report.incarnation, report.recorded_total)
         self._conflicts.counted(report.incarnation, report.conflicts_total)
-        failing = [name for name, state in report.sources if state != "ok"]
+        failing = [name for name, state in report.sources if state not in ("ok", "unknown")]
         self._failing = {name: self._failing.get(name, at) for name in failing}
 
     def _violated(self, report: Report, at: float) -> None:
@@ -286,8 +287,8 @@ class HealthState:
             text
             for text, there in (
                 ("waiting for the database", self._database.ever_reached),
-                ("waiting for the first connection", self._connections.ever_live),
-                (_awaited_tokens(health.assets), self._covered_once(health.assets)),
+                (_awaited_connection(health), self._connections.ever_live),
+                (_awaited_tokens(health), self._covered_once(health.assets)),
             )
             if not there
         )
@@ -295,7 +296,9 @@ class HealthState:
             return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
         # Longer than that is no start any more but a fault, which the rules below name.
         if awaited and health.uptime_s < self._limits.starting_s:
-            return msgspec.structs.replace(health, state="starting", reasons=awaited)
+            short = rules.descriptors_short(health, self._limits)
+            reasons = (*awaited, short) if short else awaited
+            return msgspec.structs.replace(health, state="starting", reasons=reasons)
         wrong = rules.reasons(health, self._limits)
         if not wrong:
             return health
@@ -396,7 +399,12 @@ class HealthState:
         )
 
 
-def _awaited_tokens(assets: Assets) -> str:
+def _awaited_connection(health: Health) -> str:
+    return because("waiting for the first connection", health.connections.last_failure)
+
+
+def _awaited_tokens(health: Health) -> str:
+    assets = health.assets
     if not assets.wanted:
-        return "waiting for the first tokens"
+        return because("waiting for the first tokens", health.catalog.last_error)
     return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"

@@ -87,7 +87,7 @@ class SourceBackoff:
 
     def __init__(self) -> None:
         self.error = ""
-        self._failing = False
+        self._failing = self._answered = False
         self._ready_at = 0.0
         self._backoff = Backoff()
 
@@ -107,13 +107,16 @@ class SourceBackoff:
     def succeeded(self) -> None:
         """Forget the failures."""
         self.error = ""
+        self._answered = True
         self._failing = False
         self._backoff.reset()
 
     @property
     def state(self) -> str:
-        """Return `ok`, or the last error."""
-        return self.error or ("failing" if self._failing else "ok")
+        """Return `unknown` before the first answer, then `ok`, or the last error."""
+        if self._failing:
+            return self.error or "failing"
+        return "ok" if self._answered else "unknown"
 
 
 class SourceGates:
@@ -159,7 +162,7 @@ class SourceGates:
         return self._backoffs[source].failed(now, failure)
 
     def states(self) -> tuple[tuple[str, str], ...]:
-        """Return (source, `ok` or its last error)."""
+        """Return (source, `unknown`, `ok` or its last error)."""
         return tuple((source.value, each.state) for source, each in self._backoffs.items())
 
     def requests(self, now: float) -> tuple[tuple[str, int, int], ...]:

@@ -18,6 +18,7 @@ import msgspec
 
 from actors.actor import Address, Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import EXIT_INTERNAL, Fatal
+from actors.health.document import because
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (
@@ -234,7 +235,12 @@ class SupervisorActor(BaseActor):
                 child.spec.id, at=self._time.now, writer=child.address is self._writer
             )
         if not child.spec.vital:
-            self._health.connection_ended(child.spec.id, reason=death.reason, at=self._time.now)
+            self._health.connection_ended(
+                child.spec.id,
+                reason=death.reason,
+                at=self._time.now,
+                failure=because(death.reason, child.end_detail) if death.failed else "",
+            )
             self._connection_log.ended(death, self._time)
             if not self._stopping:
                 self._monitor.ended(death, self._time)

@@ -81,3 +81,23 @@ def test_tokens_are_unconfirmed_only_when_neither_a_connection_nor_its_successor
     assert document(health, START + 90).assets.never_confirmed == 0
     health.connection_removed("b-0001.1")
     assert document(health, START + 90).assets.never_confirmed == 3
+
+
+def test_the_last_failure_to_open_a_connection_is_shown_until_that_one_listens() -> None:
+    health = well()
+    refused = "refused: 127.0.0.1: Connection refused"
+    assert document(health, START + 1).connections.last_failure == ""
+    health.connection_ended("a-0001", reason="refused", at=START + 2, failure=refused)
+    assert document(health, START + 3).connections.last_failure == refused
+    health.connection_reported(connection("b-0001"), at=START + 4)
+    health.connection_ended("b-0001", reason="reset", at=START + 4)
+    assert document(health, START + 4).connections.last_failure == refused
+    health.connection_reported(connection("a-0001", incarnation=2), at=START + 5)
+    assert document(health, START + 5).connections.last_failure == ""
+
+
+def test_the_failure_of_a_connection_that_left_the_plan_is_not_shown() -> None:
+    health = well()
+    health.connection_ended("a-0001", reason="dns", at=START + 2, failure="dns: no answer")
+    health.connection_removed("a-0001")
+    assert document(health, START + 3).connections.last_failure == ""

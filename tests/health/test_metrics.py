@@ -45,6 +45,7 @@ ELSEWHERE = {
     "connections.list.last_minute": "increase(tracker_connection_trades_total[1m])",
     "connections.list.last_hour": "increase(tracker_connection_trades_total[1h])",
     "connections.list.last_24h": "increase(tracker_connection_trades_total[1d])",
+    "connections.last_failure": "text for people",
     "connections.list.last_reason": "text for people",
 }  # fmt: skip
 

@@ -3,9 +3,11 @@
 import msgspec
 
 from actors.health.state import Health, HealthState, Limits
+from actors.model.descriptors import DescriptorLimit
 from tests.health.health_samples import (
     START,
     WALL,
+    catalog,
     commit,
     connection,
     document,
@@ -90,7 +92,8 @@ def test_the_document_is_json_with_stable_names() -> None:
     said = msgspec.json.decode(msgspec.json.encode(document(well(), START + 2)))
     assert list(said) == [
         "state", "reasons", "codes", "levels", "version", "host", "pid", "at", "started_at",
-        "uptime_s", "trades", "connections", "assets", "coverage", "last_reconnect", "journal",
+        "uptime_s", "trades", "connections", "descriptors", "assets", "coverage",
+        "last_reconnect", "journal",
         "database", "resolutions", "catalog", "restarts", "accounting", "drift",
         "assumptions",
     ]  # fmt: skip
@@ -163,3 +166,49 @@ def test_a_document_of_thousands_of_connections_is_small_enough_to_ask_every_sec
         health.connection_reported(connection(child, trades_total=3), at=START + 1)
     encoded = msgspec.json.encode(document(health, START + 2))
     assert len(encoded) < 4 << 20
+
+
+DNS = "dns: ws.example: Name or service not known"
+
+
+def test_a_start_that_reaches_nothing_says_why() -> None:
+    health = state()
+    health.connection_wanted("lifecycle", feed=0, at=START)
+    health.connection_ended("lifecycle", reason="dns", at=START + 1, failure=DNS)
+    health.catalog_reported(catalog("gamma.example: Name or service not known"), at=START + 1)
+    health.descriptors_limited(DescriptorLimit(64))
+    assert document(health, START + 2).reasons == (
+        "waiting for the database",
+        f"waiting for the first connection: {DNS}",
+        "waiting for the first tokens: gamma.example: Name or service not known",
+        "the process may open 64 files and needs 73 for 1 connections: it opens 32 at most",
+    )
+
+
+def test_when_nothing_is_reached_the_reasons_say_why() -> None:
+    health = well()
+    for child in ("a-0001", "b-0001"):
+        health.connection_ended(child, reason="dns", at=START + 1, failure=DNS)
+    health.universe_planned(wanted=0)
+    health.catalog_reported(catalog("gamma.example: refused"), at=START + 1)
+    assert document(health, START + 2).reasons == (
+        "no token to listen to: gamma.example: refused",
+        f"none of 2 connections is live: {DNS}",
+    )
+    health.connection_reported(connection("b-0001", incarnation=2), at=START + 3)
+    assert document(health, START + 90).reasons[1] == (
+        f"1 of 2 connections down for more than 60 s: {DNS}"
+    )
+
+
+def test_a_source_that_was_not_asked_is_unknown_and_not_failing() -> None:
+    health = well()
+    unasked = (("gamma", "unknown"), ("clob", "ok"), ("data", "503"))
+    health.resolution_reported(outcomes(sources=unasked), at=START + 1)
+    health.resolution_reported(outcomes(sources=unasked), at=START + 9)
+    said = document(health, START + 10).resolutions.sources
+    assert {name: (one.state, one.failing_s) for name, one in said.items()} == {
+        "gamma": ("unknown", 0.0),
+        "clob": ("ok", 0.0),
+        "data": ("503", 9.0),
+    }

@@ -46,3 +46,12 @@ def test_requests_are_counted_in_all_and_lately() -> None:
 
 def test_every_source_has_its_rate_limit() -> None:
     assert set(MOST) == set(Source)
+
+
+def test_a_source_is_unknown_until_it_has_answered() -> None:
+    gates = SourceGates([Source.GAMMA, Source.CLOB, Source.DATA])
+    gates.answered(Source.CLOB)
+    gates.failed(Source.DATA, 0.0, SourceUnavailable("refused"))
+    assert dict(gates.states()) == {"gamma": "unknown", "clob": "ok", "data": "refused"}
+    gates.answered(Source.DATA)
+    assert dict(gates.states())["data"] == "ok"

@@ -122,3 +122,14 @@ def test_one_that_was_served_has_a_line_of_its_own(caplog: pytest.LogCaptureFixt
         "connection_ended",
         "connection_reopened",
     ]
+
+
+def test_the_status_says_why_connections_fail() -> None:
+    harness = SupervisorHarness().tick()
+    harness.mute.add(SLOT)
+    harness.begin(1)
+    harness.end(SLOT, "dns", detail="ws.example: Name or service not known")
+    harness.tick()
+
+    failure = "dns: ws.example: Name or service not known"
+    assert harness.health().connections.last_failure == failure
