@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.stage import ROOT, stage
+from tests.live.processes import ROOT, processes_in
 
 pytestmark = pytest.mark.live
 
@@ -19,9 +19,9 @@ LIMIT = 64
 def test_too_few_descriptors_cost_connections_and_nothing_else(
     tmp_path: Path, database: str
 ) -> None:
-    with stage(tmp_path, database) as scene:
-        scene.simulator("--markets", "40", "--markets-per-second", "0", "--life", "900-1000")
-        settings = {**scene.settings(), "TRACKER_ASSETS_PER_CONNECTION": "2"}
+    with processes_in(tmp_path, database) as processes:
+        processes.simulator("--markets", "40", "--markets-per-second", "0", "--life", "900-1000")
+        settings = {**processes.settings(), "TRACKER_ASSETS_PER_CONNECTION": "2"}
         log = tmp_path / "tracker.log"
         with log.open("wb") as out:
             tracker = subprocess.Popen(
@@ -31,7 +31,7 @@ def test_too_few_descriptors_cost_connections_and_nothing_else(
             )
         resource.prlimit(tracker.pid, resource.RLIMIT_NOFILE, (50, LIMIT))
         try:
-            found = scene.until_status(
+            found = processes.until_status(
                 "it has what it can have",
                 lambda found: (
                     found["connections"]["live"] >= LIMIT // 2
@@ -41,8 +41,10 @@ def test_too_few_descriptors_cost_connections_and_nothing_else(
             )
             open_files = len(list(Path(f"/proc/{tracker.pid}/fd").iterdir()))
             stored = found["trades"]["total"]
-            scene.until_status("it goes on", lambda found: found["trades"]["total"] > stored + 50)
-            assert all(scene.status() for _ in range(100))
+            processes.until_status(
+                "it goes on", lambda found: found["trades"]["total"] > stored + 50
+            )
+            assert all(processes.status() for _ in range(100))
             resource.prlimit(tracker.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
             tracker.terminate()
             code = tracker.wait(60)

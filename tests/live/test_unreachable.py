@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.stage import stage, until
+from tests.live.processes import processes_in, until
 
 pytestmark = pytest.mark.live
 
@@ -22,10 +22,10 @@ URLS = {
 def test_a_network_without_anything_is_named_in_log_and_status(
     tmp_path: Path, database: str
 ) -> None:
-    with stage(tmp_path, database) as scene:
-        scene.urls = URLS
-        tracker = scene.tracker()
-        found = scene.until_status(
+    with processes_in(tmp_path, database) as processes:
+        processes.urls = URLS
+        tracker = processes.tracker()
+        found = processes.until_status(
             "it says why it does not start",
             lambda found: found["connections"]["last_failure"] and found["catalog"]["last_error"],
         )
