@@ -163,6 +163,8 @@ class ConnectionActor(BaseActor):
         """Listen to more tokens on the same socket."""
         if self._socket is None or self._ended:
             return
+        # One that was to be released is still subscribed, and stays so without a gap.
+        self._releases.cancel(message.tokens)
         # Before the request is sent: a token that was the canary is
         # recorded by this connection now.
         self._ingest.record_tokens(message.tokens)

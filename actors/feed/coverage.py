@@ -178,6 +178,10 @@ class CoverageBook:
         """Return how many of them have received their first `book`."""
         return len(self._confirmed)
 
+    def is_requested(self, token: TokenId) -> bool:
+        """Return whether a token was subscribed and not released."""
+        return token in self._confirmed or token in self._waiting
+
     def add_requested(self, tokens: Iterable[TokenId], now: float) -> None:
         """Wait for the first `book` of each; a new request restarts the wait.
 
@@ -325,6 +329,17 @@ class PendingReleases:
     def add(self, release: PendingRelease) -> None:
         """Keep a release waiting."""
         self._waiting.append(release)
+
+    def cancel(self, tokens: Iterable[TokenId]) -> None:
+        """Forget the releases of these tokens: they are wanted again."""
+        wanted = frozenset(tokens)
+        kept = [
+            msgspec.structs.replace(
+                each, tokens=tuple(token for token in each.tokens if token not in wanted)
+            )
+            for each in self._waiting
+        ]
+        self._waiting = [each for each in kept if each.tokens]
 
     def due(self, now: float, proven_ns: int) -> list[PendingRelease]:
         """Return, once, the releases that are proven to their end or have waited long enough."""

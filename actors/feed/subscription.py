@@ -72,10 +72,14 @@ class Subscription:
         self.update_markers()
 
     def add(self, tokens: tuple[TokenId, ...], now: float) -> None:
-        """Subscribe more tokens on the same socket; a canary becomes an own token."""
+        """Subscribe more tokens on the same socket; a canary becomes an own token.
+
+        Nothing is sent for those that are subscribed already.
+        """
         self._canary = tuple(token for token in self._canary if token not in tokens)
-        self._send_subscribe(tokens)
-        self._coverage.add_requested(tokens, now)
+        new = tuple(token for token in tokens if not self._coverage.is_requested(token))
+        self._send_subscribe(new)
+        self._coverage.add_requested(new, now)
         self.update_markers()
 
     def drop(self, tokens: tuple[TokenId, ...]) -> None:

@@ -53,6 +53,7 @@ class Child:
         listened: How many incarnations were served.
         failures: How many incarnations in a row were not.
         failing: Why incarnations before this one were not served, as last recorded.
+        woken: This incarnation was sent more tokens; it may have ended before it took them.
     """
 
     spec: ChildSpec
@@ -78,6 +79,7 @@ class Child:
     listened: int = 0
     failures: int = 0
     failing: str = ""
+    woken: bool = False
 
     def next_incarnation(self, now: float) -> None:
         """Count the next incarnation and forget what is known of the last one."""
@@ -87,7 +89,17 @@ class Child:
         self.drained = None
         self.end_detail = ""
         self.epoch = 0
-        self.served = False
+        self.served = self.woken = False
+
+    def wake(self, now: float) -> None:
+        """Let a connection that was given more tokens listen to them, though its others resolved.
+
+        One that ended because all had resolved starts now. One that is ending for this reason, and
+        whose end is not known yet, starts as soon as it is.
+        """
+        self.woken = self.ref is not None
+        if self.ref is None and self.last_reason == ALL_RESOLVED:
+            self.next_start_at = min(self.next_start_at, now)
 
 
 @dataclass(frozen=True)
@@ -300,11 +312,13 @@ class Children:
         self._abandoned = [*(old for old in self._abandoned if old.is_alive()), ref]
 
     def _schedule_restart(self, child: Child, death: Death, now: float) -> None:
-        if death.expected:
+        if child.woken and death.reason == ALL_RESOLVED:
+            child.next_start_at = now
+        elif death.expected:
             child.next_start_at = now + child.backoff.delay_s(retry_after_s=child.retry_after_s)
-            return
-        self.escalation.died(now, vital=child.spec.vital, child=child.spec.id)
-        child.next_start_at = now + child.budget.delay_s(now)
+        else:
+            self.escalation.died(now, vital=child.spec.vital, child=child.spec.id)
+            child.next_start_at = now + child.budget.delay_s(now)
 
     def give_up_reason(self, now: float) -> str:
         """Return why the process must end, or an empty text."""

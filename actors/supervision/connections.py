@@ -27,7 +27,6 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.connection import (
-    ALL_RESOLVED,
     STALLED,
     TOKENS_AT_ONCE,
     ConnectionSpec,
@@ -140,11 +139,9 @@ class FeedConnections:
             self._children.send(connection, message)
 
     def wake(self, slot: str, time: Tick) -> None:
-        """Restart a connection now if it waits because all of its markets had resolved."""
+        """Restart a connection now if it ended, or is ending, because all its markets resolved."""
         for connection in self._handovers[slot].connections:
-            child = self._children.by_id[connection]
-            if child.last_reason == ALL_RESOLVED:
-                child.next_start_at = min(child.next_start_at, time.now)
+            self._children.by_id[connection].wake(time.now)
 
     def active(self, slot: str) -> Child | None:
         """Return the connection of a slot, without its successor."""

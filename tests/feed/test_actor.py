@@ -515,6 +515,40 @@ def test_a_token_is_released_after_10_s_even_when_nothing_proves_its_end() -> No
     assert sent_tokens(harness.socket)[-1] == ("unsubscribe", [NO])
 
 
+def test_a_token_that_is_wanted_again_before_its_release_stays_subscribed_without_a_gap() -> None:
+    harness = ConnectionHarness().confirm()
+    before = sent_tokens(harness.socket)
+    harness.actor.on_receive(
+        Unsubscribe(tokens=(YES, NO), cause="released", since_ns=harness.wall_ms * MS)
+    )
+    harness.tick(1)
+    harness.actor.on_receive(Subscribe(tokens=(NO,)))
+    harness.hear(a_change(harness.wall_ms + 2_000), after_ms=2_000)
+    for _ in range(12):
+        harness.tick(1)
+
+    # Only the other one is let go, and nothing is asked for again.
+    assert sent_tokens(harness.socket) == [*before, ("unsubscribe", [YES])]
+    (released,) = harness.facts(TokensReleased)
+    assert isinstance(released, TokensReleased)
+    assert released.tokens == (YES,)
+    harness.hear(a_trade(NO, at_ms=harness.wall_ms))
+    assert harness.writer.last(TradesSeen).trades[0].token_id == NO
+
+
+def test_a_token_without_its_first_book_that_is_wanted_again_is_still_waited_for() -> None:
+    harness = ConnectionHarness().connect()
+    release = Unsubscribe(tokens=(YES, NO), cause="released", since_ns=harness.wall_ms * MS)
+    harness.actor.on_receive(release)
+    harness.actor.on_receive(Subscribe(tokens=(YES, NO)))
+    harness.hear(a_book(YES, NO))
+
+    (confirmed,) = harness.facts(TokensConfirmed)
+    assert isinstance(confirmed, TokensConfirmed)
+    assert confirmed.tokens == (YES, NO)
+    assert harness.supervisor.last(ConnectionReport).tokens == 2
+
+
 def test_a_retired_connection_ends_when_its_last_token_is_proven_to_its_end() -> None:
     harness = ConnectionHarness().confirm()
     harness.actor.on_receive(

@@ -13,6 +13,7 @@ from actors.messages import (
     Unsubscribe,
 )
 from actors.model import facts
+from actors.model.connection import ALL_RESOLVED
 from actors.model.trade import TokenId
 from tests.actor_harness import SLOT, SupervisorHarness, added, market, removed
 from tests.fakes_box import FakeRef
@@ -98,6 +99,37 @@ def test_a_connection_that_restarts_takes_its_tokens_as_they_are_then() -> None:
 
     assert harness.specs[-1].tokens == ("11", "12", "21", "22")
     assert orders(harness.ref(SLOT)) == []
+
+
+def test_new_markets_start_a_connection_again_whose_markets_had_all_resolved() -> None:
+    harness = SupervisorHarness(per_connection=6).begin(1)
+    harness.end(SLOT, ALL_RESOLVED, retry_after_s=300)
+    harness.ticks(5)
+    harness.tell(added(2))
+    harness.ticks(2)
+
+    assert harness.specs[-1].tokens == ("11", "12", "21", "22")
+
+
+def test_new_markets_that_come_while_such_an_end_is_not_known_yet_start_it_at_once() -> None:
+    harness = SupervisorHarness(per_connection=6).begin(1)
+    harness.tell(added(2))  # the exchange has closed the socket already
+    harness.end(SLOT, ALL_RESOLVED, retry_after_s=300)
+    harness.ticks(2)
+
+    assert harness.specs[-1].tokens == ("11", "12", "21", "22")
+    assert harness.incarnation(SLOT) == 2
+
+
+def test_without_new_markets_such_a_connection_waits() -> None:
+    harness = SupervisorHarness(per_connection=6).begin(1)
+    harness.tell(added(2))
+    harness.end(SLOT, ALL_RESOLVED, retry_after_s=300)
+    harness.ticks(2)
+    harness.end(SLOT, ALL_RESOLVED, retry_after_s=300)
+    harness.ticks(200)
+
+    assert harness.incarnation(SLOT) == 2
 
 
 def test_a_market_that_is_removed_is_unsubscribed_where_it_was() -> None:
