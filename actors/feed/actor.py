@@ -223,8 +223,8 @@ class ConnectionActor(BaseActor):
         """Decode, journal and send on frames that become one record."""
         ingested = self._ingest.take(frames, at_ns)
         decoded = ingested.decoded
-        if decoded.unknown or decoded.controls:
-            self._stats.add_unused(decoded)
+        if decoded.unknown or decoded.controls or ingested.left_out:
+            self._stats.add_unused(ingested)
         if ingested.record is not None:
             # Journal first, then the message to the writer: a mailbox loses what it holds when its
             # actor ends. When this raises, nothing below counts the frames as received.

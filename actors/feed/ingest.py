@@ -47,6 +47,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
         confirmed: Tokens whose first `book` is among them.
         since_ns: From then on those are covered.
         slipped: Tokens that were confirmed earlier, and are covered from later on than assumed.
+        left_out: How many messages that are no trades were not kept, as too many were.
     """
 
     decoded: channel.Decoded
@@ -56,6 +57,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
     confirmed: tuple[TokenId, ...]
     since_ns: int = 0
     slipped: tuple[Slip, ...] = ()
+    left_out: int = 0
 
 
 class Ingest:
@@ -67,6 +69,7 @@ class Ingest:
         self._canary = frozenset(spec.canary)
         self._occurrences = OccurrenceCounter()
         self._rejected = PayloadCounter()
+        self._strange = Allowance()
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
@@ -74,6 +77,9 @@ class Ingest:
         # By the exchange's clock: no trade is refused because ours is wrong.
         latest_ms = self.latest_ms(received_at_ns)
         decoded = channel.decode(frames, received_at_ns, latest_ms)
+        left_out = 0
+        if len(decoded.rejections) > len(decoded.doubts):
+            decoded, left_out = self._bounded(decoded, received_at_ns, latest_ms)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
         coverage.add_trades(trades)
@@ -87,7 +93,27 @@ class Ingest:
         record = None
         if trades or decoded.rejections:
             record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
-        return Ingested(decoded, record, trades, hashes, confirmed, since_ns, slipped)
+        return Ingested(decoded, record, trades, hashes, confirmed, since_ns, slipped, left_out)
+
+    def _bounded(
+        self, decoded: channel.Decoded, received_at_ns: int, latest_ms: int
+    ) -> tuple[channel.Decoded, int]:
+        """Leave out frames that hold no trade, not even perhaps, when too many are kept already.
+
+        Otherwise a new kind of event, as frequent as the changes of books, would fill the disk.
+        """
+        if self._strange.allows(len(decoded.rejections) - len(decoded.doubts), received_at_ns):
+            return decoded, 0
+        parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in decoded.kept]
+        kept = sum([part for part in parts if part.trades or part.doubts], channel.Decoded())
+        fewer = msgspec.structs.replace(
+            decoded,
+            rejections=kept.rejections,
+            rejected_after=kept.rejected_after,
+            doubts=kept.doubts,
+            kept=kept.kept,
+        )
+        return fewer, len(decoded.rejections) - len(kept.rejections)
 
     def latest_ms(self, received_at_ns: int) -> int:
         """Return the last time that an event received then may carry: a day ahead of now.
@@ -254,6 +280,30 @@ class OccurrenceCounter:
             later = dict(islice(counts.items(), (len(counts) + 1) // 2, None))
             self._slices[place] = later
             self._keys = len(later)
+
+
+class Allowance:
+    """Says whether more of something may be kept.
+
+    Args:
+        most: So many may be kept in each window.
+        window_s: In seconds of the receipt.
+    """
+
+    def __init__(self, *, most: int = 100, window_s: int = 600) -> None:
+        self._most = most
+        self._window_ns = window_s * 1_000_000_000
+        self._since_ns = 0
+        self._kept = 0
+
+    def allows(self, count: int, received_at_ns: int) -> bool:
+        """Return whether so many more may be kept; they count as kept then."""
+        if not 0 <= received_at_ns - self._since_ns < self._window_ns:
+            self._since_ns, self._kept = received_at_ns, 0
+        if self._kept >= self._most:
+            return False
+        self._kept += count
+        return True
 
 
 class PayloadCounter:

@@ -13,9 +13,10 @@ from actors.messages import ConnectionReport
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.log_digest import LogDigest
 from actors.model.trade import Busiest, TokenId
-from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
+NOT_KEPT = "no trade, and too many to be kept"
+"""The reason, in the log, of rejected messages that are not in `rejected_messages`."""
 LOG_S = 60.0
 """Least time between two log lines of one connection about the same, in seconds."""
 EXPECTED_TEXTS = frozenset({"PONG", "NO NEW ASSETS"})
@@ -38,8 +39,12 @@ class ConnectionStats:
         self.violations = ViolationCounter()
         self._trades_total = self._rejected_total = self._unknown_total = 0
 
-    def add_unused(self, decoded: channel.Decoded) -> None:
+    def add_unused(self, ingested: Ingested) -> None:
         """Count the events of unknown kinds in some frames; log their control texts."""
+        decoded = ingested.decoded
+        if ingested.left_out:
+            self._rejected_total += ingested.left_out
+            self._rejected.count([NOT_KEPT] * ingested.left_out)
         self.violations.add(Assumption.EVENT_NAMES, len(decoded.unknown))
         self._unknown_total += len(decoded.unknown)
         self._unknown.count(decoded.unknown)

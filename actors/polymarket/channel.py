@@ -10,7 +10,7 @@ Sections in the order of the data: messages, frames (`decode`), trades (`trades_
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, compress, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import astuple
@@ -34,15 +34,31 @@ from actors.polymarket.events import (
     moment_of,
     read,
     token_of,
+    trade_hidden_in,
 )
 
 PING: Final = "PING"
 """The heartbeat. Before the first subscription the server answers it by closing (1008)."""
 
+CONTROL_WORDS: Final = frozenset({"PONG", "NO NEW ASSETS", "INVALID OPERATION"})
+"""Texts that are known to be answers. Any other text is kept as a rejection, too."""
+
 _CONTROL_BYTES: Final = 200
 # A frame of 16 MiB may hold millions of elements, and each could become a rejection.
 _MOST_EVENTS: Final = 100_000
 _SPACE: Final = b" \t\r\n"
+
+
+class Doubt(NamedTuple):
+    """A rejected event that may be a trade.
+
+    Attributes:
+        trades_before: How many of the decoded trades stand in front of it.
+        token: Its token; None when that cannot be read, so it may be any.
+    """
+
+    trades_before: int
+    token: TokenId | None
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -52,12 +68,13 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         trades: In the order of the frames. `occurrence` is 1: `OccurrenceCounter` numbers them.
         rejections: What could not be used, verbatim; events of unknown kinds among them.
         rejected_after: For each rejection, how many of the trades stand in front of it.
+        doubts: The rejections that may be trades, in order.
         kept: The frames that hold trades or rejections, verbatim, in their order.
         books: Tokens of which a snapshot of the order book arrived.
         announced: Markets that were created.
         resolved: Markets that are reported to have resolved.
         controls: Texts that are not JSON, such as PONG or INVALID OPERATION, at most
-            200 bytes each.
+            200 bytes each; those that are not known are rejections, too.
         unknown: Unknown kinds, one entry for each event.
         respelled: How many of the trades were not spelled as today.
         exchange_ms: The latest exchange time among the events whose timestamp
@@ -67,6 +84,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trades: tuple[Trade, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     rejected_after: tuple[int, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
     announced: tuple[ConditionId, ...] = ()
@@ -84,6 +102,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             rejections=self.rejections + later.rejections,
             rejected_after=self.rejected_after
             + tuple([len(self.trades) + place for place in later.rejected_after]),
+            doubts=self.doubts
+            + tuple([Doubt(len(self.trades) + place, token) for place, token in later.doubts]),
             kept=self.kept + later.kept,
             books=self.books + later.books,
             announced=self.announced + later.announced,
@@ -214,21 +234,24 @@ def _read_event_by_event(raw: bytes, received_at_ns: int, latest_ms: int) -> Dec
 
 
 def _read_text(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
-    """Return a control text as such; reject JSON that is no object, and all else."""
+    """Return a control word as such; reject all else, and show a short text as well."""
     try:
         msgspec.json.decode(body)
     except UNREADABLE:
         text = body.decode(errors="replace") if len(body) <= _CONTROL_BYTES else ""
-        # A quote or bracket may be the rest of an event: that is kept as a rejection.
-        if text.isprintable() and text and not set(text) & set('"{}[]\ufffd'):
+        if text in CONTROL_WORDS:
             return Decoded(controls=(text,))
-        return _rejected("not JSON", raw, received_at_ns)
+        # A quote or bracket may be the rest of an event, which nobody needs to read in the log.
+        is_text = text.isprintable() and text and not set(text) & set('"{}[]\ufffd')
+        rejected = _rejected("not JSON", raw, received_at_ns)
+        return Decoded(controls=(text,)) + rejected if is_text else rejected
     return _rejected("not an object", raw, received_at_ns)
 
 
 def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
     rejection = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
-    return Decoded(rejections=(rejection,), rejected_after=(0,), kept=(raw,))
+    doubts = tuple([Doubt(0, token) for token in trade_hidden_in(raw)])
+    return Decoded(rejections=(rejection,), rejected_after=(0,), doubts=doubts, kept=(raw,))
 
 
 class _Collector:
@@ -238,6 +261,7 @@ class _Collector:
         self.trades: list[Trade] = []
         self.rejections: list[Rejection] = []
         self._rejected_after: list[int] = []
+        self._doubts: list[Doubt] = []
         self._received_at_ns = received_at_ns
         self._latest_ms = latest_ms
         self._books: list[TokenId] = []
@@ -291,6 +315,7 @@ class _Collector:
             trades=tuple(self.trades),
             rejections=tuple(self.rejections),
             rejected_after=tuple(self._rejected_after),
+            doubts=tuple(self._doubts),
             kept=tuple(kept),
             books=tuple(self._books),
             announced=tuple(self._announced),
@@ -306,6 +331,7 @@ class _Collector:
 
     def _reject(self, reason: str, raw: bytes) -> None:
         self._rejected_after.append(len(self.trades))
+        self._doubts += [Doubt(len(self.trades), token) for token in trade_hidden_in(raw)]
         self.rejections.append(
             Rejection(reason=reason, payload=bytes(raw), received_at_ns=self._received_at_ns)
         )

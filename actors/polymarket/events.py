@@ -122,6 +122,8 @@ _kinds: Final[Mapping[str, type[Event]]] = {
     "new_market": MarketEvent,
     "market_resolved": ResolvedEvent,
 }
+# What makes an event of another name a trade: whatever it is called, it is kept and counted.
+_likeness: Final = {"asset_id", "price", "size", "timestamp"}
 _trade_fields: Final = frozenset({"event_type", *TradeEvent.__struct_fields__})
 
 
@@ -171,6 +173,27 @@ def read_fields(raw: bytes) -> dict[str, Raw]:
         raise PayloadRejected("nested too deeply") from exc
     except ValueError as exc:
         raise PayloadRejected("not JSON") from exc
+
+
+def trade_hidden_in(raw: bytes) -> tuple[TokenId | None, ...]:
+    """Return the token of the trade that a rejected event may be.
+
+    None stands for a token that cannot be read, so it may be any. Nothing is returned for what is
+    no trade: an event of a known other kind, one without token, price, size and time, or a text
+    that is no part of an event.
+    """
+    try:
+        members = read_fields(raw)
+    except PayloadRejected:
+        # A part of an event has names and values.
+        return (None,) if b'"' in raw and b":" in raw else ()
+    kind = text_of(members.get("event_type", _NOTHING)) or ""
+    if kind in _kinds or (kind != "last_trade_price" and not members.keys() >= _likeness):
+        return ()
+    try:
+        return (fields.token(spelling.token(members.get("asset_id", _NOTHING))),)
+    except PayloadRejected:
+        return (None,)
 
 
 def _read_trade(members: Mapping[str, Raw], received_at_ns: int) -> ReadEvent:

@@ -849,3 +849,14 @@ def test_other_spellings_and_other_names_of_events_are_counted_in_the_report() -
     (*_, report) = harness.supervisor.of(ConnectionReport)
     assert dict(report.violations) == {Assumption.SPELLING: 2, Assumption.EVENT_NAMES: 1}
     assert (report.trades_total, report.rejected_total) == (3, 1)
+
+
+def test_strange_messages_that_are_not_kept_are_counted_as_rejected() -> None:
+    harness = ConnectionHarness().confirm()
+    strange = json.dumps({"event_type": "book_delta", "asset_id": YES}).encode()
+    harness.hear(*[strange] * 100)
+    harness.hear(*[strange] * 7)
+    harness.tick()
+
+    (*_, report) = harness.supervisor.of(ConnectionReport)
+    assert (report.rejected_total, report.unknown_total) == (107, 107)

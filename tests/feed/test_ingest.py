@@ -146,6 +146,27 @@ def test_rejected_events_are_numbered_like_trades_with_their_place_among_them() 
     )
 
 
+def test_a_flood_of_strange_messages_is_counted_and_not_kept_but_what_may_be_a_trade_is() -> None:
+    strange = encoded({"event_type": "book_delta", "asset_id": TOKEN})
+    bad, mixed = framed(price="7"), together(framed(), strange)
+    taking = ingest()
+    first = taking.take((strange,) * 100, RECEIVED_NS)
+    second = taking.take((strange, bad, b"<html>", mixed), RECEIVED_NS + 1)
+    third = taking.take((strange,), RECEIVED_NS + 2)
+    later = taking.take((strange,), RECEIVED_NS + 601 * 10**9)
+
+    assert (len(first.decoded.rejections), first.left_out) == (100, 0)
+    assert kept(second).raws == (bad, mixed)
+    assert [one.payload for one in second.decoded.rejections] == [bad, strange]
+    assert (second.left_out, len(second.decoded.unknown), second.decoded.controls) == (
+        *(2, 2),
+        ("<html>",),
+    )
+    assert replay(kept(second)) == (second.trades, second.decoded.rejections)
+    assert (third.record, third.left_out) == (None, 1)
+    assert (len(kept(later).raws), later.left_out) == (1, 0)
+
+
 def test_of_rejected_events_only_some_are_remembered() -> None:
     counter = PayloadCounter(window_s=10, most_keys=2)
 

@@ -85,8 +85,8 @@ def test_a_trailing_newline_changes_nothing() -> None:
     assert decode(raw, RECEIVED_NS) == alike
 
 
-@pytest.mark.parametrize("text", ["PONG", "INVALID OPERATION", "NO NEW ASSETS", "x" * 200])
-def test_a_short_text_is_a_control_frame(text: str) -> None:
+@pytest.mark.parametrize("text", ["PONG", "INVALID OPERATION", "NO NEW ASSETS"])
+def test_a_control_word_is_no_rejection(text: str) -> None:
     assert decode(text.encode() + b"\n", RECEIVED_NS) == Decoded(controls=(text,))
 
 
@@ -104,7 +104,82 @@ def test_a_short_text_is_a_control_frame(text: str) -> None:
     ],
 )
 def test_what_is_not_json_is_kept(raw: bytes) -> None:
-    assert decode(raw, RECEIVED_NS) == rejected("not JSON", raw)
+    decoded = decode(raw, RECEIVED_NS)
+    assert msgspec.structs.replace(decoded, doubts=()) == rejected("not JSON", raw)
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 200, "<html>502 Bad Gateway</html>", "Pong", "rate limited"]
+)
+def test_a_text_that_is_no_control_word_is_kept_verbatim_and_shown(text: str) -> None:
+    raw = text.encode() + b"\n"
+    assert decode(raw, RECEIVED_NS) == msgspec.structs.replace(
+        rejected("not JSON", raw), controls=(text,)
+    )
+
+
+def doubts(raw: bytes) -> list[tuple[int, TokenId | None]]:
+    return [(each.trades_before, each.token) for each in decode(raw, RECEIVED_NS).doubts]
+
+
+RENAMED = {**TRADE, "event_type": "trade_executed"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "token"),
+    [
+        (framed(price="7"), TOKEN),
+        (framed(side="HOLD", asset_id=int(TOKEN)), TOKEN),
+        (encoded(RENAMED), TOKEN),
+        (framed(event_type=None), TOKEN),
+        (framed(event_type=7), TOKEN),
+        (framed(asset_id=None), None),
+        (framed(asset_id="seventy"), None),
+        (b'{"event_type":"last_trade_price"}', None),
+        (framed()[:-1], None),
+        (b'"last_trade_price","price":"0.5"}', None),
+        (b"[[" + framed() + b"]]", None),
+    ],
+)
+def test_what_may_be_a_trade_casts_doubt_on_its_token_or_on_any(
+    raw: bytes, token: TokenId | None
+) -> None:
+    assert doubts(raw) == [(0, token)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<html><body>502 Bad Gateway</body></html>",
+        b"rate limited",
+        b"null",
+        b"[1]",
+        b"{}",
+        encoded(UNKNOWN_EVENT),
+        encoded({"event_type": "new_market", "market": "?"}),
+        framed(event_type="book"),
+    ],
+)
+def test_what_is_no_trade_casts_no_doubt(raw: bytes) -> None:
+    assert doubts(raw) == []
+
+
+def test_doubts_and_rejections_know_their_place_among_the_trades() -> None:
+    bad = framed(price="7")
+    mixed = b",".join((framed(), bad, encoded(UNKNOWN_EVENT)))
+    frames = (framed(), b"[" + mixed + b"]", b"{", bad)
+    decoded = channel.decode(frames, RECEIVED_NS)
+    assert decoded.rejected_after == (2, 2, 2, 2)
+    assert decoded.doubts == ((2, TOKEN), (2, TOKEN))
+
+
+def test_an_event_with_the_fields_of_a_trade_is_kept_whole_whatever_its_name() -> None:
+    raw = encoded(RENAMED)
+    decoded = decode(b"[" + raw + b"]", RECEIVED_NS)
+    assert [(one.reason, one.payload) for one in decoded.rejections] == [
+        ("unknown event_type", raw)
+    ]
+    assert decoded.unknown == ("trade_executed",)
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,20 @@ def test_an_array_of_book_events_is_noise_unless_it_has_another_event(other: obj
     assert skimmer().feed(frame(text([BOOK, other])) + frame(mixed)).messages == (mixed,)
 
 
+def test_a_trade_under_another_name_is_handed_on_out_of_the_commonest_noise() -> None:
+    renamed = text({**TRADE, "event_type": "trade_executed", "timestamp": "1757908892351"})
+    together = text([PRICE_CHANGE, {**TRADE, "event_type": "trade_executed"}])
+    skim = skimmer(sample_every=100_000)
+    noise = [{**PRICE_CHANGE, "timestamp": str(1757908892351 + n)} for n in range(2_000)]
+    skim.feed(b"".join(frame(text(each)) for each in noise))
+    assert skim.pattern.skipper is not None
+    stream = b"".join(
+        frame(text(each)) + (frame(renamed) + frame(together) if n % 100 == 0 else b"")
+        for n, each in enumerate(noise)
+    )
+    assert skim.feed(stream).messages == (renamed, together) * 20
+
+
 def test_an_array_with_a_marker_is_handed_on_whole() -> None:
     mixed = text([BOOK, TRADE, PRICE_CHANGE])
     assert skimmer().feed(frame(mixed)).messages == (mixed,)
