@@ -35,11 +35,13 @@ class Tick(Message, frozen=True, kw_only=True):
     Attributes:
         exchange_silent: More than half of all connections receive no data at the same time,
             as the supervisor sees it.
+        allowance_ms: How far proofs must stay behind, by what arrived late on any connection.
     """
 
     now: float
     wall_ns: int
     exchange_silent: bool = False
+    allowance_ms: int = 0
 
 
 class StopListening(Message, frozen=True, kw_only=True):
@@ -371,6 +373,8 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         unanswered: Tokens that were subscribed several times, and no `book` came.
         misses_trades: It has missed trades too often and should be replaced.
         wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
+        lateness: How many trades were late by how much; see `feed.lateness`.
+        allowance_ms: How far its proof stays behind because of them.
     """
 
     state: str
@@ -388,6 +392,8 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     unanswered: tuple[TokenId, ...] = ()
     misses_trades: bool = False
     wakes_at: float = 0.0
+    lateness: tuple[int, ...] = ()
+    allowance_ms: int = 0
 
 
 class WriterReport(Report, frozen=True, kw_only=True):

@@ -127,7 +127,7 @@ class ConnectionActor(BaseActor):
         """Start an epoch in which nothing was received yet."""
         spec, settings = self._spec, self._settings
         quiet = spec.lifecycle and not spec.canary
-        self._ingest = Ingest(spec, epoch)
+        self._ingest = Ingest(spec, epoch, self._stats.lateness)
         self._coverage = self._ingest.coverage
         self._epoch = Epoch(self._recorder, self._coverage, proof_s=settings.proof_s)
         self._subscription = Subscription(spec, self._coverage)
@@ -294,6 +294,7 @@ class ConnectionActor(BaseActor):
         socket = self._socket
         if socket is None or self._ended:
             return
+        self._stats.lateness.tick(tick.now, tick.allowance_ms)
         self._stats.log_unused(tick.now)
         sample = socket.take_sample()  # before it is checked whether data comes again
         reason = self._keep_alive(tick, socket)

@@ -9,7 +9,8 @@ been handled here. How the proof moves:
   without such a time proves nothing: it may have waited in a buffer for a minute, with
   trades behind it that are just as old.
 - Tokens are not ordered against each other: a trade may follow one that is 120 ms
-  younger (recorded), so the proof stays `disorder_ms` behind E.
+  younger (recorded), and seconds when the exchange is slow. So the proof stays as far
+  behind E as trades have been late (`lateness.Lateness`).
 - No time later than the receipt is ever proven, whatever E says, unless the exchange's clock
   shows that ours is behind (`ExchangeClock`). A token is covered from the later of
   receipt and exchange time. Where that is known only after its `book`, its coverage begins again.
@@ -26,12 +27,13 @@ wanted until their proof is complete; `ConfirmRetry` decides which unconfirmed t
 subscribed again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
 
+from actors.feed.lateness import BOUNDS_MS, Lateness
 from actors.model.trade import TokenId, Trade
 
 _MS: Final = 1_000_000
@@ -133,25 +135,24 @@ class CoverageBook:
         proven_until_ns: The proof, wall-clock nanoseconds; 0 while nothing is proven.
         books_total: Snapshots that arrived, those of canary tokens included.
         clock: The exchange's clock against ours.
+        lateness: How late trades arrive.
     """
 
-    def __init__(self, epoch: int, *, disorder_ms: int = 1_000) -> None:
+    def __init__(self, epoch: int, lateness: Lateness | None = None) -> None:
         self.epoch = epoch
         self.proven_until_ns = 0
         self.books_total = 0
         self.clock = ExchangeClock()
+        self.lateness = lateness or Lateness()
         # Confirmed since the last time of the exchange that is believed: (token, beginning,
         # how far our clock was known to be behind then).
         self._unsettled: list[tuple[TokenId, int, int]] = []
-        # 120 ms were recorded. A proof that lags too much costs a second of coverage, one that lags
-        # too little would claim a trade that was not received yet.
-        self._disorder_ns = disorder_ms * _MS
         self._written_ns = 0
         # The token is in the value too: so the plan's own string is kept, and not the copy
         # that each `book` brings.
         self._waiting: dict[TokenId, tuple[TokenId, float]] = {}
         self._confirmed: dict[TokenId, int] = {}
-        # Only for `withdraw`: until when each token was certainly received.
+        # Only for `withdraw`: until when each token was certainly received, in milliseconds.
         self._traded: dict[TokenId, int] = {}
 
     @property
@@ -209,13 +210,33 @@ class CoverageBook:
             self._waiting = {}  # an emptied dict keeps the memory of its largest size
         return True
 
-    def add_trades(self, trades: Iterable[Trade]) -> None:
+    def add_trades(self, trades: Sequence[Trade], received_at_ns: int) -> None:
         """Record that the tokens of these trades were received until then at least."""
+        if not trades:
+            return
         confirmed, traded = self._confirmed, self._traded
+        oldest_ms = trades[0].traded_at_ms
         for trade in trades:
-            token, at_ns = trade.token_id, trade.traded_at_ms * _MS
-            if token in confirmed and at_ns > traded.get(token, 0):
-                traded[token] = at_ns
+            token, at_ms = trade.token_id, trade.traded_at_ms
+            if token in confirmed and at_ms > traded.get(token, 0):
+                traded[token] = at_ms
+            if at_ms < oldest_ms:  # noqa: PLR1730 -- faster than min(), for each trade
+                oldest_ms = at_ms
+        now_ms = received_at_ns // _MS + self.clock.offset_ms
+        if now_ms - oldest_ms <= BOUNDS_MS[0] and oldest_ms * _MS > self.proven_until_ns:
+            self.lateness.counts[0] += len(trades)  # nearly always
+        else:
+            self._add_late(trades, now_ms)
+
+    def _add_late(self, trades: Sequence[Trade], now_ms: int) -> None:
+        """Count how late each trade is, and those whose time is proven already."""
+        for trade in trades:
+            self.lateness.add(now_ms - trade.traded_at_ms)
+            at_ns = trade.traded_at_ms * _MS
+            if at_ns <= self.proven_until_ns and at_ns >= self._confirmed.get(
+                trade.token_id, at_ns + 1
+            ):
+                self.lateness.beaten += 1
 
     def release(self, tokens: Iterable[TokenId]) -> tuple[TokenId, ...]:
         """Remove tokens; return the confirmed ones, whose coverage ends at the proof."""
@@ -245,7 +266,8 @@ class CoverageBook:
         if since_ns is None:
             return None
         # Never beyond the proof: a later time was not claimed, so it cannot be kept either.
-        return min(max(since_ns, self._traded.pop(token, 0)), self.proven_until_ns or since_ns)
+        traded_ns = self._traded.pop(token, 0) * _MS
+        return min(max(since_ns, traded_ns), self.proven_until_ns or since_ns)
 
     def advance(self, received_at_ns: int, exchange_ms: int | None) -> None:
         """Move the proof: a frame was handled, its trades are in the journal.
@@ -258,7 +280,7 @@ class CoverageBook:
         if exchange_ms is None or not self.clock.believes(received_at_ns, exchange_ms):
             return
         present_ns = self.clock.present_ns(received_at_ns)
-        proof_ns = min(present_ns, exchange_ms * _MS - self._disorder_ns)
+        proof_ns = min(present_ns, (exchange_ms - self.lateness.allowance_ms) * _MS)
         self.proven_until_ns = max(self.proven_until_ns, proof_ns)
 
     def compare_clocks(self, received_at_ns: int, exchange_ms: int) -> tuple[Slip, ...]:

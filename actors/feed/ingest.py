@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from actors.feed.coverage import CoverageBook, Slip
+from actors.feed.lateness import Lateness
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
 from actors.model.trade import TokenId, Trade, trade_hashes
@@ -63,8 +64,8 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 class Ingest:
     """Decodes frames, numbers identical trades, fills the coverage book; one for each epoch."""
 
-    def __init__(self, spec: ConnectionSpec, epoch: int) -> None:
-        self.coverage = CoverageBook(epoch)
+    def __init__(self, spec: ConnectionSpec, epoch: int, lateness: Lateness | None = None) -> None:
+        self.coverage = CoverageBook(epoch, lateness)
         self._spec = spec
         self._canary = frozenset(spec.canary)
         self._occurrences = OccurrenceCounter()
@@ -82,7 +83,7 @@ class Ingest:
             decoded, left_out = self._bounded(decoded, received_at_ns, latest_ms)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
-        coverage.add_trades(trades)
+        coverage.add_trades(trades, received_at_ns)
         slipped: tuple[Slip, ...] = ()
         if decoded.exchange_ms is not None:
             slipped = coverage.compare_clocks(received_at_ns, decoded.exchange_ms)

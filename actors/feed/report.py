@@ -8,6 +8,7 @@ from typing import Any
 from actors.actor import Incarnation
 from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingested
+from actors.feed.lateness import Lateness
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport
 from actors.model.assumptions import Assumption, ViolationCounter
@@ -29,6 +30,7 @@ class ConnectionStats:
 
     Attributes:
         violations: How often each assumption about the feed was seen to be false.
+        lateness: How late trades arrive.
     """
 
     def __init__(self, incarnation: Incarnation, connection: str) -> None:
@@ -37,6 +39,7 @@ class ConnectionStats:
         self._rejected, self._unknown = LogDigest(every_s=LOG_S), LogDigest(every_s=LOG_S)
         self._busy = BusyTokens()
         self.violations = ViolationCounter()
+        self.lateness = Lateness()
         self._trades_total = self._rejected_total = self._unknown_total = 0
 
     def add_unused(self, ingested: Ingested) -> None:
@@ -87,6 +90,7 @@ class ConnectionStats:
     ) -> ConnectionReport:
         """Return the report; `more` is what only the connection knows."""
         self.violations.add(Assumption.CLOCK, coverage.clock.take_errors())
+        self.violations.add(Assumption.ON_TIME, self.lateness.take_beaten())
         return ConnectionReport(
             child=self._incarnation.child,
             incarnation=self._incarnation.number,
@@ -104,6 +108,8 @@ class ConnectionStats:
             proven_until_ns=coverage.proven_until_ns,
             busy=self._busy.top(now),
             violations=self.violations.totals(),
+            lateness=tuple(self.lateness.counts),
+            allowance_ms=self.lateness.needed_ms,
             **more,
         )
 

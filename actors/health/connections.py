@@ -8,9 +8,20 @@ plan; the entry outlasts the incarnations of the actor, so its counters go on af
 from dataclasses import dataclass, field
 
 from actors.health.counters import Windows
-from actors.health.document import LONGEST_REASON, Assets, Connection, Connections, Limits, span
+from actors.health.document import (
+    LONGEST_REASON,
+    Assets,
+    Connection,
+    Connections,
+    Lateness,
+    Limits,
+    span,
+)
 from actors.messages import ConnectionReport
 from actors.model.connection import LISTENING, slot_of
+
+LATENESS = ("1", "2", "4", "6", "more")
+"""The names of the counts that a connection reports, in their order (`feed.lateness`)."""
 
 
 @dataclass
@@ -36,6 +47,8 @@ class _Entry:
     rejected: int = 0
     bytes: int = 0
     unknown: int = 0
+    lateness: tuple[int, ...] = ()
+    allowance_ms: int = 0
     rejected_before: int = 0
     bytes_before: int = 0
     reconnects: int = 0
@@ -48,6 +61,7 @@ class _Entry:
         self.bytes_before += self.bytes
         self.incarnation = incarnation
         self.trades = self.rejected = self.bytes = self.unknown = 0
+        self.lateness = ()
 
 
 class ConnectionsHealth:
@@ -70,6 +84,7 @@ class ConnectionsHealth:
         self._no_trade_since: float | None = None
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
+        self._late = dict.fromkeys(LATENESS, 0)
         self.last_reconnect: tuple[float, str, str] | None = None
 
     def planned(self, tokens: int) -> None:
@@ -102,11 +117,24 @@ class ConnectionsHealth:
         if new_trades > 0:
             self._no_trade_since = at
         self.unknown.add(at, report.unknown_total - entry.unknown)
+        self._arrived(entry, report)
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         self._follow(report.child, entry, report.state, at)
+
+    def _arrived(self, entry: _Entry, report: ConnectionReport) -> None:
+        """Add how late the trades were that arrived since the last report."""
+        before = entry.lateness or (0,) * len(report.lateness)
+        for name, was, now in zip(LATENESS, before, report.lateness, strict=False):
+            self._late[name] += now - was
+        entry.lateness, entry.allowance_ms = report.lateness, report.allowance_ms
+
+    def lateness(self) -> Lateness:
+        """Return how late trades arrive, and the most that a proof must stay behind for it."""
+        most_ms = max((entry.allowance_ms for entry in self._entries.values()), default=0)
+        return Lateness(trades=dict(self._late), allowance_s=most_ms / 1_000)
 
     def _follow(self, connection: str, entry: _Entry, state: str, at: float) -> None:
         """Keep since when the connection is down or waits for confirmation; count reconnects."""

@@ -298,6 +298,20 @@ class Drift(Part, frozen=True, kw_only=True):
     unknown_total: int
 
 
+class Lateness(Part, frozen=True, kw_only=True):
+    """How long after their time trades arrive, over all connections.
+
+    Attributes:
+        trades: Trades received, by seconds: up to so many and more than the number before;
+            `more` are later than all of them. A trade that arrives on two feeds counts twice.
+        allowance_s: How far proofs of listening stay behind the exchange's time because of
+            those of the last minutes.
+    """
+
+    trades: dict[str, int]
+    allowance_s: float
+
+
 class AssumptionCount(Part, frozen=True, kw_only=True):
     """How often an assumption about Polymarket was seen to be false.
 
@@ -346,6 +360,7 @@ class Health(Part, frozen=True, kw_only=True):
     restarts: Restarts
     accounting: Accounting
     drift: Drift
+    lateness: Lateness
     assumptions: dict[str, AssumptionCount]
 
 

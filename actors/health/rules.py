@@ -12,8 +12,8 @@ from actors.model.assumptions import Assumption
 
 DRIFT = (Assumption.SPELLING, Assumption.EVENT_NAMES, Assumption.CLEAN_PAGES)
 """Assumptions about how things are written; what has one meaning is taken all the same."""
-LATE_SHARE = 0.01
-"""Share of the trades of an hour that may be late before a person should look."""
+LATE_SHARE = 0.001
+"""Share of the trades of an hour that may arrive behind the proof before a person should look."""
 DISAGREEING, DISAGREEING_SHARE = 10, 0.001
 """So many trades of an hour, and such a share of them, may be told differently by the feeds."""
 SKEW_S = 300.0
@@ -177,7 +177,7 @@ def _drift(health: Health, _: Limits) -> str:
 def _late(health: Health, _: Limits) -> str:
     count = _last_hour(health, Assumption.ON_TIME)
     often = count > LATE_SHARE * health.trades.last_hour
-    return f"{count} trades came late in the last hour" if often else ""
+    return f"{count} trades of the last hour came after their time was proven" if often else ""
 
 
 def _feeds_disagree(health: Health, _: Limits) -> str:

@@ -276,6 +276,7 @@ class HealthState:
                 catalog=self._catalog_part(now),
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
+                lateness=self._connections.lateness(),
                 drift=Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
                 assumptions=self._violations.assumptions(now),
             )

@@ -44,6 +44,11 @@ BREAKS: dict[str, Break] = {
         "weak",
         "every WebSocket is accepted, and cut at its first message",
     ),
+    "late_3s": Break(
+        "a trade arrives within a second of its time",
+        "good",
+        "one trade in twenty is sent 3 s after its time",
+    ),
     "clock_+2d": Break(
         "the clock of the tracker's machine is right",
         "good",

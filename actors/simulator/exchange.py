@@ -8,6 +8,7 @@ costs only what is due in it.
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -39,6 +40,8 @@ RESOLVED_SENT = 0.8
 REBUILD_MS = 100
 """How often the weights of the trading markets are computed, at most."""
 DAY_MS = 86_400_000
+LATE_SHARE, LATE_MS = 0.05, 3_000
+"""Where trades are late: the share of them, and by how much."""
 EMPTY = frame(b"")
 
 
@@ -207,6 +210,8 @@ class Exchange:
         self._ledger = ledger
         self._pool = pool
         self._rng = rng
+        self._sends_late = "late_3s" in options.broken
+        self._late: deque[tuple[int, tuple[Trade, ...], Market, int]] = deque()
         self._owed: dict[str, float] = {}
         self._last: float | None = None
         self.calendar = Calendar(markets, channel, ledger, pool, rng, zipf=options.zipf)
@@ -255,6 +260,7 @@ class Exchange:
         for _ in range(self._due("market", self.markets_per_second, passed)):
             self._start_market(wall)
         self.calendar.turn(wall)
+        self._send_late_trades(wall)
         self._make_trades(self._due("trade", self.trades_per_second, passed), wall)
         self._send_noise(self._due("noise", self.noise_per_second, passed), wall)
         self._send_pings_and_empty_frames(passed)
@@ -289,7 +295,17 @@ class Exchange:
             if market.ended:
                 continue
             side = self._rng.getrandbits(1)
-            self.send_trades(self.generator.draw(market, side, wall), market, side, wall)
+            made = self.generator.draw(market, side, wall)
+            if self._sends_late and self._rng.random() < LATE_SHARE:
+                self._late.append((wall + LATE_MS, made, market, side))
+            else:
+                self.send_trades(made, market, side, wall)
+
+    def _send_late_trades(self, wall: int) -> None:
+        """Send what was held back, when its time has come; a market may have ended meanwhile."""
+        while self._late and self._late[0][0] <= wall:
+            _, trades, market, side = self._late.popleft()
+            self.send_trades(trades, market, side, wall)
 
     def send_trades(self, trades: tuple[Trade, ...], market: Market, side: int, wall: int) -> None:
         """Write trades to the ledger and queue them for the subscribers of their token."""

@@ -342,8 +342,10 @@ class Children:
 
     def tick_connections(self, tick: Tick) -> None:
         """Send the time to the connections that are due; to be called several times a second."""
-        silent = self._time is not None and self._time.exchange_silent
-        self._time = msgspec.structs.replace(tick, exchange_silent=silent)
+        known = self._time or tick  # what was found out about all connections together
+        self._time = msgspec.structs.replace(
+            tick, exchange_silent=known.exchange_silent, allowance_ms=known.allowance_ms
+        )
         for name in self.ticks.due(tick.now):
             self.by_id[name].address.tell(self._time)
 

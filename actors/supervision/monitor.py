@@ -1,6 +1,7 @@
 """Acts on the reports of all connections together: silence, missed trades, overload."""
 
 import logging
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,11 @@ from actors.supervision.children import Children, Death
 from actors.supervision.connections import PlanExecutor
 
 log = logging.getLogger(__name__)
+
+LEAST_ALLOWANCE_MS: Final = 1_000
+"""Every proof stays behind by so much."""
+ALLOWANCE_S: Final = 600.0
+"""For so long counts what a connection reported last, in seconds."""
 
 
 class SilenceDetector:
@@ -92,6 +98,9 @@ class ConnectionMonitor:
         self._children = children
         self._activity = activity
         self._silence = silence
+        # Of connections that need more than the others: (allowance, when they reported it).
+        self._allowances: dict[str, tuple[int, float]] = {}
+        self._now = 0.0
 
     def reported(self, report: ConnectionReport) -> None:
         """Take the report of a connection."""
@@ -100,6 +109,10 @@ class ConnectionMonitor:
         self._activity.reported(report.child, report.busy)
         listens = report.state == LISTENING and report.tokens > 0
         self._silence.reported(report.child, listens=listens, data_at=report.last_data_at)
+        if report.allowance_ms > LEAST_ALLOWANCE_MS:
+            self._allowances[report.child] = (report.allowance_ms, self._now)
+        else:
+            self._allowances.pop(report.child, None)
 
     def ended(self, death: Death, time: Tick) -> None:
         """Take the end of a connection; one that was overloaded loses its busiest market."""
@@ -114,13 +127,16 @@ class ConnectionMonitor:
 
     def check(self, time: Tick) -> Tick:
         """Check all connections, once a second; return the Tick to send, with `exchange_silent`."""
+        self._now = time.now
         before = self._silence.exchange_silent
         silent = self._silence.update(time.now)
         if silent and not before:
             log.warning("exchange_silent")
         elif before and not silent:
             log.warning("exchange_resumed")
-        tick = msgspec.structs.replace(time, exchange_silent=silent)
+        tick = msgspec.structs.replace(
+            time, exchange_silent=silent, allowance_ms=self._allowance(time.now)
+        )
         trial = self._silence.trial(time.now)
         if trial is not None and trial in self._children.by_id:
             # At once: without data no proof comes for which it could wait.
@@ -130,6 +146,16 @@ class ConnectionMonitor:
         if not silent:
             self._executor.compact(tick)
         return tick
+
+    def _allowance(self, now: float) -> int:
+        """Return how far proofs must stay behind, by what was late on any connection.
+
+        What one saw counts for all, also after its end: it is the exchange that is late.
+        """
+        old = [name for name, (_, at) in self._allowances.items() if now - at >= ALLOWANCE_S]
+        for name in old:
+            del self._allowances[name]
+        return max((most for most, _ in self._allowances.values()), default=0)
 
     def trades_missed(self, message: TradesMissed) -> None:
         """Make connections that missed a trade recheck the coverage they claim."""

@@ -91,13 +91,13 @@ def test_nothing_is_proven_before_a_frame_carries_a_time() -> None:
 
 
 def test_the_proof_stays_behind_the_time_of_the_exchange() -> None:
-    coverage = CoverageBook(7, disorder_ms=1_000)
+    coverage = CoverageBook(7)
     coverage.advance(NOW_NS, NOW_MS)
     assert coverage.take_proof() == NOW_NS - S
 
 
 def test_a_slow_reader_proves_only_what_it_has_reached() -> None:
-    coverage = CoverageBook(7, disorder_ms=1_000)
+    coverage = CoverageBook(7)
     coverage.advance(NOW_NS + 60 * S, NOW_MS)
     assert coverage.take_proof() == NOW_NS - S
 
@@ -176,8 +176,8 @@ def test_a_claim_begins_a_while_after_the_book_and_ends_at_the_proof() -> None:
 
 def test_a_withdrawn_token_was_received_until_its_last_trade_and_waits_for_its_book_again() -> None:
     coverage = confirmed(A, B)
-    coverage.add_trades((sample_trade(A, NOW_MS + 7_000),))
-    coverage.add_trades((sample_trade(A, NOW_MS + 6_900),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 7_000),), NOW_NS + 10 * S)
+    coverage.add_trades((sample_trade(A, NOW_MS + 6_900),), NOW_NS + 10 * S)
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS + 7 * S
     assert coverage.withdraw(B) == NOW_NS
@@ -189,7 +189,7 @@ def test_a_withdrawn_token_was_received_until_its_last_trade_and_waits_for_its_b
 
 def test_a_trade_of_tomorrow_does_not_extend_what_is_left_of_a_withdrawn_token() -> None:
     coverage = confirmed(A)
-    coverage.add_trades((sample_trade(A, NOW_MS + 86_000_000),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 86_000_000),), NOW_NS + 10 * S)
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS + 30 * S
 
@@ -197,7 +197,7 @@ def test_a_trade_of_tomorrow_does_not_extend_what_is_left_of_a_withdrawn_token()
 def test_a_trade_from_before_the_book_does_not_count_after_it() -> None:
     coverage = CoverageBook(7)
     coverage.add_requested([A], 0.0)
-    coverage.add_trades((sample_trade(A, NOW_MS + 9_000),))
+    coverage.add_trades((sample_trade(A, NOW_MS + 9_000),), NOW_NS + 10 * S)
     coverage.add_book(A, NOW_NS)
     coverage.advance(NOW_NS + 60 * S, NOW_MS + 31_000)
     assert coverage.withdraw(A) == NOW_NS

@@ -101,3 +101,19 @@ def test_the_failure_of_a_connection_that_left_the_plan_is_not_shown() -> None:
     health.connection_ended("a-0001", reason="dns", at=START + 2, failure="dns: no answer")
     health.connection_removed("a-0001")
     assert document(health, START + 3).connections.last_failure == ""
+
+
+def test_how_late_trades_arrive_is_summed_over_connections_and_their_restarts() -> None:
+    health = well()
+    health.connection_wanted("b-0001", feed=1, at=START)
+    for child, number, counts in (
+        ("a-0001", 1, (5, 1, 0, 0, 0)),
+        ("a-0001", 1, (7, 1, 1, 0, 0)),
+        ("a-0001", 2, (1, 0, 0, 0, 0)),
+        ("b-0001", 1, (0, 0, 0, 0, 2)),
+    ):
+        report = connection(child, incarnation=number, lateness=counts, allowance_ms=4_000)
+        health.connection_reported(report, at=START + 3)
+    said = document(health, START + 4).lateness
+    assert said.trades == {"1": 8, "2": 1, "4": 1, "6": 0, "more": 2}
+    assert said.allowance_s == 4.0

@@ -159,7 +159,7 @@ def test_the_sentence_of_drift_names_what_is_not_as_assumed() -> None:
 @pytest.mark.parametrize(
     ("assumption", "stored", "few", "many", "code"),
     [
-        (Assumption.ON_TIME, 10_000, 100, 101, "late_trades"),
+        (Assumption.ON_TIME, 10_000, 10, 11, "late_trades"),
         (Assumption.SENT_ONCE, 100_000, 100, 101, "feeds_disagree"),
         (Assumption.SENT_ONCE, 0, 9, 10, "feeds_disagree"),
     ],

@@ -124,3 +124,25 @@ def test_a_clock_that_is_to_seem_behind_makes_the_exchange_stamp_later(
             assert date - START_S == pytest.approx(behind_s, abs=2)
 
     run_async(steps)
+
+
+@pytest.mark.parametrize(("broken", "late"), [("", False), ("late_3s", True)])
+def test_some_trades_are_sent_3_s_after_their_time(tmp_path: Path, broken: str, late: bool) -> None:
+    async def steps() -> None:
+        trading = ("--markets=4", "--trades-per-second=100", f"--broken={broken}")
+        async with rehearsal(tmp_path, *QUIET, *trading) as harness:
+            listener = await harness.listener()
+            markets = [harness.market(place) for place in range(4)]
+            await listener.ask([token for market in markets for token in market.tokens])
+            began_ms = harness.simulation.wall()
+            harness.turn(4.0)
+            await listener.sync()
+        latest, found = 0, []
+        for trade in listener.of("last_trade_price"):
+            latest = max(latest, int(trade["timestamp"]))
+            found.append(latest - int(trade["timestamp"]))
+        assert latest > began_ms + 3_500
+        assert any(2_500 < behind <= 3_200 for behind in found) is late
+        assert (max(found) < 1_000) is not late
+
+    run_async(steps)

@@ -345,3 +345,29 @@ def test_a_connection_that_waits_for_other_reasons_is_not_woken() -> None:
     harness.ticks(10)
 
     assert harness.incarnation(SLOT) == 1
+
+
+# ----------------------------------------------------------------- late trades
+
+
+def test_what_is_late_on_one_connection_keeps_all_proofs_behind_for_ten_minutes() -> None:
+    harness = SupervisorHarness().begin(1)
+    harness.mute.add(SLOT)
+    well(harness, SLOT, allowance_ms=4_000)
+    harness.ticks(3)
+    assert harness.ref("lifecycle").last(Tick).allowance_ms == 4_000
+    harness.end(SLOT, "reset")
+    harness.tick(590)
+    harness.ticks(3)
+    assert harness.ref("lifecycle").last(Tick).allowance_ms == 4_000
+    harness.tick(20)
+    harness.ticks(3)
+    assert harness.ref("lifecycle").last(Tick).allowance_ms == 0
+
+
+def test_a_connection_on_which_nothing_is_late_any_more_keeps_no_proof_behind() -> None:
+    harness = SupervisorHarness().begin(1)
+    well(harness, SLOT, allowance_ms=4_000)
+    well(harness, SLOT, allowance_ms=1_000)
+    harness.ticks(3)
+    assert harness.ref("lifecycle").last(Tick).allowance_ms == 0
