@@ -37,13 +37,14 @@ class ConnectionStats:
         self._incarnation = incarnation
         self._connection = connection
         self._rejected, self._unknown = LogDigest(every_s=LOG_S), LogDigest(every_s=LOG_S)
+        self._controls = LogDigest(every_s=LOG_S)
         self._busy = BusyTokens()
         self.violations = ViolationCounter()
         self.lateness = Lateness()
         self._trades_total = self._rejected_total = self._unknown_total = 0
 
     def add_unused(self, ingested: Ingested) -> None:
-        """Count the events of unknown kinds in some frames; log their control texts."""
+        """Count the events of unknown kinds, and the control texts, in some frames."""
         decoded = ingested.decoded
         if ingested.left_out:
             self._rejected_total += ingested.left_out
@@ -51,10 +52,7 @@ class ConnectionStats:
         self.violations.add(Assumption.EVENT_NAMES, len(decoded.unknown))
         self._unknown_total += len(decoded.unknown)
         self._unknown.count(decoded.unknown)
-        for text in decoded.controls:
-            if text not in EXPECTED_TEXTS:
-                extra = {"connection": self._connection, "text": text}
-                log.warning("feed_control", extra=extra)
+        self._controls.count(text for text in decoded.controls if text not in EXPECTED_TEXTS)
 
     def add_recorded(self, ingested: Ingested) -> None:
         """Count what of some frames is in the journal."""
@@ -79,6 +77,10 @@ class ConnectionStats:
         if kinds:
             extra = {**connection, "events": sum(kinds.values()), "kinds": kinds}
             log.warning("unknown_event_type", extra=extra)
+        texts = self._controls.take(now, at_once=at_once)
+        if texts:
+            extra = {**connection, "count": sum(texts.values()), "texts": texts}
+            log.warning("feed_control", extra=extra)
 
     def report(
         self,

@@ -17,6 +17,8 @@ import math
 import re
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from textwrap import indent
@@ -25,12 +27,17 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
+log = logging.getLogger(__name__)
+
 LONGEST_TEXT = 500
 LONGEST_TRACE = 8_000
 LONGEST_SCRUBBED = 16_384
 MOST_ITEMS = 50
 DEEPEST = 4
 HIDDEN = "[secret]"
+MINUTE_S = 60.0
+MOST_LINES = 300
+"""So many lines of one event are written in a minute; the others are counted."""
 TRACES = frozenset({"traceback", "stacks"})
 """Fields that hold stacks: these keep their line breaks."""
 
@@ -146,15 +153,68 @@ class _Console(logging.Formatter):
         return f"{line}\n{indent(self._scrubber.trace(trace), '  ')}" if trace else line
 
 
+class _LineBudget:
+    """Counts the lines of each event, and those that are too many in a minute.
+
+    Args:
+        monotonic: Returns the time in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._lines: Counter[str] = Counter()
+
+    def allows(self, record: logging.LogRecord) -> bool:
+        """Count a line; return whether it may be written."""
+        if record.levelno >= logging.CRITICAL:  # it says why the process ends
+            return True
+        event = _event(record)
+        self._lines[event] += 1
+        return self._lines[event] <= MOST_LINES
+
+    def take_omitted(self) -> dict[str, int]:
+        """Return how many lines of which events were not written in the minute that is over."""
+        now = self._monotonic()
+        if now - self._began < MINUTE_S:
+            return {}
+        self._began = now
+        counts, self._lines = self._lines, Counter()
+        return {event: count - MOST_LINES for event, count in counts.items() if count > MOST_LINES}
+
+
 class _Stream(logging.StreamHandler[TextIO]):
-    """Writes to a stream that may be closed or full."""
+    """Writes to a stream that may be closed or full, of one event only so many lines a minute.
+
+    What happens often is summed up where it is logged. This is for what nobody thought of: a fault
+    that hits thousands of connections must not fill the disk of the log.
+    """
+
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float]) -> None:
+        super().__init__(stream)
+        self._budget = _LineBudget(monotonic)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless there were too many of its event; the lock is held."""
+        omitted = self._budget.take_omitted()
+        if omitted:
+            # Comes back to this method, which finds nothing omitted then; the lock is reentrant.
+            extra = {"omitted": sum(omitted.values()), "events": omitted}
+            log.warning("lines_omitted", extra=extra)
+        if self._budget.allows(record):
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Drop the line: there is nowhere to report the error."""
 
 
 def configure(
-    level: str, style: str, stream: TextIO | None = None, *, secrets: Iterable[str] = ()
+    level: str,
+    style: str,
+    stream: TextIO | None = None,
+    *,
+    secrets: Iterable[str] = (),
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
     """Send every log record of the process, scrubbed, to one stream.
 
@@ -163,12 +223,13 @@ def configure(
         style: `json`, `console`, or `auto`: console on a terminal, else json.
         stream: Where lines go; None: standard error.
         secrets: Texts that must not appear anywhere. Call again when more are known.
+        monotonic: Returns the time, in seconds, by which the lines of a minute are counted.
     """
     stream = sys.stderr if stream is None else stream
     if style == "auto":
         style = "console" if stream.isatty() else "json"
     scrubber = Scrubber(secrets)
-    handler = _Stream(stream)
+    handler = _Stream(stream, monotonic)
     handler.setFormatter(_Console(scrubber) if style == "console" else _Lines(scrubber))
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Stream)]:
@@ -226,15 +287,19 @@ def install_hooks() -> Callable[[], None]:
 def _head(record: logging.LogRecord) -> dict[str, Any]:
     """Return the first fields of every line. Free text of a library is `library_message`."""
     message = _message(record)
-    is_event = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
-    time = datetime.fromtimestamp(record.created, tz=UTC)
+    at = datetime.fromtimestamp(record.created, tz=UTC)
     return {
-        "timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": record.levelname,
-        "event": record.msg if is_event else "library_message",
+        "event": _event(record),
         "message": message,
         "logger": record.name,
     }
+
+
+def _event(record: logging.LogRecord) -> str:
+    is_event = isinstance(record.msg, str) and _EVENT.fullmatch(record.msg) is not None
+    return record.msg if is_event else "library_message"
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -1,5 +1,7 @@
 """A connection that has doubts: it asks again, it probes, it takes back what it claimed."""
 
+from typing import Any
+
 import pytest
 
 from actors.messages import (
@@ -329,5 +331,23 @@ def test_a_policy_violation_is_logged_and_delays_the_next_run(
 def test_an_answer_to_a_probe_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     harness = ConnectionHarness().confirm()
     harness.hear(b"NO NEW ASSETS", b"PONG", b"INVALID OPERATION")
+    harness.tick()
 
-    assert [line["text"] for line in lines(caplog, "feed_control")] == ["INVALID OPERATION"]
+    assert [line["texts"] for line in lines(caplog, "feed_control")] == [{"INVALID OPERATION": 1}]
+
+
+def test_thousands_of_odd_texts_are_summed_up_in_a_line_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = ConnectionHarness().confirm()
+    for second in range(125):
+        harness.hear(*[b"pong"] * 80, b"text %d" % second, a_book(YES))
+        harness.tick()
+    harness.socket.on_end("reset", "")
+    drain(harness.actor)
+    found: list[Any] = lines(caplog, "feed_control")
+
+    assert len(found) == 4
+    assert sum(line["texts"]["pong"] for line in found) == 10_000
+    assert sum(line["count"] for line in found) == 10_125
+    assert max(len(line["texts"]) for line in found) <= 11

@@ -306,3 +306,33 @@ def test_every_timestamp_is_the_clock_cut_to_milliseconds(at: datetime) -> None:
     written = lines(stream)[0]["timestamp"]
     assert datetime.fromisoformat(written) == cut
     assert len(written) == len("2026-10-05T12:00:00.000Z")
+
+
+def test_of_one_event_300_lines_a_minute_are_written_and_the_others_counted(
+    stream: io.StringIO,
+) -> None:
+    now = 100.0
+    logs.configure("INFO", "json", stream, monotonic=lambda: now)
+    for number in range(10_240):
+        log.warning("feed_control", extra={"number": number})
+        logging.getLogger("some.library").warning("number %d", number)
+    log.info("batches_written")
+    now = 159.9
+    log.warning("feed_control")
+    log.critical("giving_up")
+    assert len(lines(stream)) == 300 + 300 + 1 + 1
+    now = 160.0
+    log.info("batches_written")
+    log.warning("feed_control")
+    omitted, *written = lines(stream)[602:]
+
+    assert (omitted["event"], omitted["omitted"]) == ("lines_omitted", 2 * 9_940 + 1)
+    assert omitted["events"] == {"feed_control": 9_941, "library_message": 9_940}
+    assert [line["event"] for line in written] == ["batches_written", "feed_control"]
+
+
+def test_critical_lines_are_written_however_many_there_are(stream: io.StringIO) -> None:
+    logs.configure("INFO", "json", stream, monotonic=lambda: 100.0)
+    for _ in range(1_000):
+        log.critical("uncaught")
+    assert len(lines(stream)) == 1_000
