@@ -72,11 +72,24 @@ class StorePoisoned(Retryable):
 
 
 class SourceUnavailable(Retryable):
-    """The HTTP source did not answer as it should."""
+    """The HTTP source did not answer as it should.
 
-    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+    Args:
+        message: What happened.
+        retry_after_s: Seconds to wait that the server requested, or None.
+        status: Of the HTTP answer, or None when there was none in time.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.status = status
 
 
 class JournalFull(Retryable):

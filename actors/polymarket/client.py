@@ -14,15 +14,17 @@ import msgspec
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket import chain, strict_json
+from actors.polymarket import chain, damaged, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
-from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
+from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS, Route
 
+LIST_LOOKUPS = 50
+"""Look-ups that go by the list form before the keyset is tried again."""
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of markets; no `next_cursor` on the last one."""
+    """One page of markets, each verbatim; no `next_cursor` on the last one."""
 
     markets: tuple[bytes, ...]
     next_cursor: str | None
@@ -40,6 +42,28 @@ class _Rows(msgspec.Struct, frozen=True):
 _keyset = msgspec.json.Decoder(_Keyset)
 _rows = msgspec.json.Decoder(_Rows)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
+_cursor = msgspec.json.Decoder(str | None)
+
+
+class _LookupRoute:
+    """The route of look-ups by id: the keyset, or the list form for a while after it answered.
+
+    Without a lock: when two threads call at once, a request more takes the other route.
+    """
+
+    def __init__(self) -> None:
+        self._by_list = 0
+
+    def next(self) -> Route:
+        """Return the route to ask first."""
+        if self._by_list <= 0:
+            return Route.KEYSET
+        self._by_list -= 1
+        return Route.LIST
+
+    def answered(self, route: Route) -> None:
+        """Record that this route answered where the other did not."""
+        self._by_list = LIST_LOOKUPS if route is Route.LIST else 0
 
 
 class Polymarket:
@@ -63,30 +87,37 @@ class Polymarket:
         self._clob_url = clob_url.rstrip("/")
         self._data_url = data_url.rstrip("/")
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
+        self._lookups = _LookupRoute()
 
-    def markets_page(self, params: Sequence[tuple[str, str]], cursor: str | None) -> Page:
-        """Return one page of Gamma's `/markets/keyset`.
+    def markets_page(
+        self,
+        params: Sequence[tuple[str, str]],
+        cursor: str | None,
+        *,
+        route: Route = Route.KEYSET,
+    ) -> Page:
+        """Return one page of a listing of Gamma.
 
-        A cursor that Gamma returns unchanged ends the listing, since it would never end.
+        A page with a market that is no JSON is taken apart, so that it hides no other.
 
         Args:
             params: Filters and order, without the cursor.
             cursor: `next_cursor` of the page before, or None for the first.
+            route: By which the listing is read; a cursor belongs to its route.
         """
+        if route is Route.LIST:
+            return self._list_page(params, int(cursor or 0))
         # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
-        raw = self._http.get(f"{self._gamma_url}/markets/keyset", query)
-        page = strict_json.read(raw, _keyset)
-        next_cursor = page.next_cursor or None
-        return Page(
-            markets=_copies(page.markets),
-            next_cursor=None if next_cursor == cursor else next_cursor,
-        )
+        return _keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
-        """Return Gamma's markets of at most 100 conditions, either the open or the closed ones."""
+        """Return Gamma's markets of at most 100 conditions, either the open or the closed ones.
+
+        The keyset is asked first, or the list form while that is what answered last.
+        """
         _check_count(ids, MAX_GAMMA_IDS)
         if not ids:
             return ()
@@ -94,8 +125,30 @@ class Polymarket:
         # since 2026-04-09 it is false by default, also where ids are named.
         params = [("condition_ids", str(condition_id)) for condition_id in ids]
         params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
-        markets = strict_json.read(self._http.get(f"{self._gamma_url}/markets", params), _list)
-        return _copies(markets)
+        first = self._lookups.next()
+        try:
+            page = self.markets_page(params, None, route=first)
+        except (SourceUnavailable, PayloadRejected) as failure:
+            if not _may_be_the_route(failure):
+                raise
+            second = Route.LIST if first is Route.KEYSET else Route.KEYSET
+            try:
+                page = self.markets_page(params, None, route=second)
+            except (SourceUnavailable, PayloadRejected):
+                # Both fail, so it may be one of these ids: what the usual route says is told.
+                raise failure from None
+            self._lookups.answered(second)
+        return page.markets
+
+    def try_list_form(self) -> None:
+        """Ask for one market in the list form, to see whether it still answers."""
+        self._list_page((("closed", "false"), ("limit", "1")), 0)
+
+    def _list_page(self, params: Sequence[tuple[str, str]], offset: int) -> Page:
+        query = [*params, ("offset", str(offset))] if offset else list(params)
+        markets = _elements(self._http.get(f"{self._gamma_url}/markets", query))
+        behind = str(offset + len(markets)) if markets else None
+        return Page(markets=markets, next_cursor=behind)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         """Return the CLOB's market, or None when it does not know the condition."""
@@ -175,6 +228,39 @@ class Chain:
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
+
+
+def _keyset_page(raw: bytes) -> Page:
+    """Return a page of the keyset, whatever its markets hold."""
+    try:
+        page = strict_json.read(raw, _keyset)
+    except PayloadRejected as rejection:
+        if str(rejection) != "not JSON":
+            raise
+    else:
+        return Page(markets=_copies(page.markets), next_cursor=page.next_cursor or None)
+    members = dict(damaged.parts(raw))
+    if not members.get(b'"markets"', b"").startswith(b"["):
+        raise PayloadRejected("unexpected shape")
+    cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
+    return Page(markets=_elements(members[b'"markets"']), next_cursor=cursor or None)
+
+
+def _elements(raw: bytes) -> tuple[bytes, ...]:
+    """Return the elements of a list, whatever they hold."""
+    try:
+        return _copies(strict_json.read(raw, _list))
+    except PayloadRejected as rejection:
+        if str(rejection) != "not JSON" or not raw.lstrip().startswith(b"["):
+            raise
+    return tuple(element for _, element in damaged.parts(raw))
+
+
+def _may_be_the_route(failure: SourceUnavailable | PayloadRejected) -> bool:
+    """Return whether another route may answer: the server did, and not that it is overloaded."""
+    return isinstance(failure, PayloadRejected) or (
+        failure.retry_after_s is None and failure.status not in (None, 429, 503)
+    )
 
 
 def _copies(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:

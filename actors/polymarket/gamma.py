@@ -2,9 +2,15 @@
 
 Source: docs.polymarket.com (gamma `/markets`, `/markets/keyset`), and recorded
 answers of 2020-2026. Lists come as JSON in a string or native; V2 markets carry
-`positionIds` and no `clobTokenIds`; any field may be missing.
+`positionIds` and no `clobTokenIds`; any field may be missing, or have another type.
+
+Only what identifies a market (condition id, tokens, outcomes) can reject it. Any other field
+that cannot be read takes its default and is named, since a market without its question is
+still worth listening to. An outcome is stricter: it is never read from a damaged object.
 """
 
+import re
+from datetime import datetime
 from decimal import Decimal, DecimalException
 
 import msgspec
@@ -15,15 +21,19 @@ from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_out
 from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
 from actors.model.wall_time import milliseconds
-from actors.polymarket import strict_json
+from actors.polymarket import damaged, strict_json
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
 _UNDER_WAY = frozenset({"proposed", "disputed"})
+_FLAGS = {b"true": True, b"false": False}
+_LOOSE_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_CONDITION = re.compile(rb'"conditionId"\s*:\s*"(0[xX][0-9a-fA-F]{1,64})"')
+_ID = re.compile(rb'"id"\s*:\s*"?([0-9]{1,20})')
 
 
 class _Answer(msgspec.Struct, rename="camel", frozen=True):
-    condition_id: str = ""
+    condition_id: msgspec.Raw = _ABSENT
     id: msgspec.Raw = _ABSENT
     question: msgspec.Raw = _ABSENT
     slug: msgspec.Raw = _ABSENT
@@ -38,10 +48,21 @@ class _Answer(msgspec.Struct, rename="camel", frozen=True):
     volume: msgspec.Raw = _ABSENT
     volume_num: msgspec.Raw = _ABSENT
     tags: msgspec.Raw = _ABSENT
-    uma_resolution_status: str | None = None
-    closed: bool | None = None
-    active: bool | None = None
-    neg_risk: bool | None = None
+    uma_resolution_status: msgspec.Raw = _ABSENT
+    closed: msgspec.Raw = _ABSENT
+    active: msgspec.Raw = _ABSENT
+    neg_risk: msgspec.Raw = _ABSENT
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A market, and the fields of it that could not be read as they are documented.
+
+    Attributes:
+        drift: Their names as Gamma spells them.
+    """
+
+    market: Market
+    drift: tuple[str, ...]
 
 
 class _Tag(msgspec.Struct, frozen=True):
@@ -51,35 +72,56 @@ class _Tag(msgspec.Struct, frozen=True):
 _answer = msgspec.json.Decoder(_Answer)
 _tags = msgspec.json.Decoder(list[_Tag | str])
 _decimal = msgspec.json.Decoder(Decimal)
+_string = msgspec.json.Decoder(str)
+_KEYS = {
+    f'"{name}"'.encode(): name
+    for name in (field.encode_name for field in msgspec.structs.fields(_Answer))
+}
 
 
 def parse_market(raw: bytes) -> Market:
-    """Return the market that this object of Gamma describes.
+    """Return the market that this object of Gamma describes; raise as `read_market` does."""
+    return read_market(raw).market
+
+
+def read_market(raw: bytes) -> Reading:
+    """Return the market that this object of Gamma describes, and what of it could not be read.
 
     Raises:
         PayloadRejected: `not JSON`, `unexpected shape`, `no condition id`, `no
             tokens` (a market too young to trade, a placeholder), `token id is
             no digits`, `not two outcomes`, `same token twice`.
     """
-    found = strict_json.read(raw, _answer)
-    condition_id = strict_json.condition(found.condition_id)
+    found, drift = _open(raw)
+    condition_id = strict_json.condition(strict_json.text(found.condition_id))
     if condition_id is None:
         raise PayloadRejected("no condition id")
-    return Market(
+    closed = _flag(found.closed, "closed", drift)
+    active = _flag(found.active, "active", drift)
+    neg_risk = _flag(found.neg_risk, "negRisk", drift)
+    market = Market(
         condition_id=condition_id,
-        question=strict_json.text(found.question),
-        slug=strict_json.text(found.slug),
+        question=_text(found.question, "question", drift),
+        slug=_text(found.slug, "slug", drift),
         assets=_assets(found),
-        gamma_id=strict_json.text(found.id) or None,
-        end_at=strict_json.moment(found.end_date),
-        started_at=strict_json.moment(found.start_date),
-        closed=found.closed is True,
-        active=found.active is not False,
-        neg_risk=found.neg_risk is True,
+        gamma_id=_gamma_id(found.id, drift),
+        end_at=_moment(found.end_date, "endDate", drift),
+        started_at=_moment(found.start_date, "startDate", drift),
+        closed=closed is True,
+        active=active is not False,
+        neg_risk=neg_risk is True,
         version=_version(found),
-        volume=_volume(found),
-        tags=_slugs(found),
+        volume=_volume(found, drift),
+        tags=_slugs(found, drift),
     )
+    _text(found.uma_resolution_status, "umaResolutionStatus", drift)
+    return Reading(market=market, drift=tuple(drift))
+
+
+def name_of(raw: bytes) -> str:
+    """Return the condition id or else Gamma's id that these bytes seem to have, for a log line."""
+    found = _CONDITION.search(raw) or _ID.search(raw)
+    return found[1].decode() if found else "unknown"
 
 
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
@@ -90,7 +132,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """
     payouts, reason, payload = None, "unreadable answer", ""
     try:
-        found = strict_json.read(raw, _answer)
+        found = _strict(raw)
     except PayloadRejected:
         payload = strict_json.excerpt(raw)
     else:
@@ -113,7 +155,7 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
 def resolved_at_ms(raw: bytes) -> int | None:
     """Return `closedTime` in milliseconds since 1970, or None when there is none."""
     try:
-        at = strict_json.moment(strict_json.read(raw, _answer).closed_time)
+        at = strict_json.moment(_open(raw)[0].closed_time)
     except PayloadRejected:
         return None
     return None if at is None else milliseconds(at)
@@ -122,9 +164,88 @@ def resolved_at_ms(raw: bytes) -> int | None:
 def condition_of(raw: bytes) -> ConditionId | None:
     """Return the condition id of this object of Gamma, or None when it has none."""
     try:
-        return strict_json.condition(strict_json.read(raw, _answer).condition_id)
+        return strict_json.condition(strict_json.text(_open(raw)[0].condition_id))
     except PayloadRejected:
         return None
+
+
+# ------------------------------------------------------------------- one field
+
+
+def _open(raw: bytes) -> tuple[_Answer, list[str]]:
+    """Return the fields of an object, and the names of those that are no JSON."""
+    try:
+        return strict_json.read(raw, _answer), []
+    except PayloadRejected as rejection:
+        if str(rejection) != "not JSON" or raw.lstrip()[:1] != b"{":
+            raise
+    whole: dict[bytes, bytes] = {}
+    broken: set[bytes] = set()
+    for key, value in damaged.parts(raw):
+        if key not in _KEYS:
+            continue  # as in an undamaged object, nothing else is looked at
+        member = key + b":" + value
+        try:
+            strict_json.read(b"{" + member + b"}", _answer)
+        except PayloadRejected:
+            broken.add(key)
+        else:
+            whole[key] = member
+    # Of a key that is there twice, once damaged, nothing is known.
+    kept = (member for key, member in whole.items() if key not in broken)
+    names = sorted(_KEYS[key] for key in broken)
+    return strict_json.read(b"{" + b",".join(kept) + b"}", _answer), names
+
+
+def _strict(raw: bytes) -> _Answer:
+    """Return an answer about an outcome: all of what decides has its documented type."""
+    found = strict_json.read(raw, _answer)
+    for name in (found.condition_id, found.uma_resolution_status):
+        if _is_present(name) and bytes(name)[:1] != b'"':
+            raise PayloadRejected("unexpected shape")
+        if _is_present(name):
+            strict_json.read(bytes(name), _string)
+    if _is_present(found.closed) and bytes(found.closed) not in _FLAGS:
+        raise PayloadRejected("unexpected shape")
+    return found
+
+
+def _is_present(raw: msgspec.Raw) -> bool:
+    return bytes(raw) != b"null"
+
+
+def _text(raw: msgspec.Raw, name: str, drift: list[str]) -> str:
+    """Return a text; of anything else an empty one, named in `drift`."""
+    found = strict_json.text(raw)
+    if not found and _is_present(raw) and bytes(raw) != b'""':
+        drift.append(name)
+    return found
+
+
+def _gamma_id(raw: msgspec.Raw, drift: list[str]) -> str | None:
+    if bytes(raw).isdigit():  # a number means the same
+        return bytes(raw).decode()
+    return _text(raw, "id", drift) or None
+
+
+def _flag(raw: msgspec.Raw, name: str, drift: list[str]) -> bool | None:
+    """Return a truth value; one in another spelling is named in `drift`."""
+    if not _is_present(raw):
+        return None
+    if (native := _FLAGS.get(bytes(raw))) is not None:
+        return native
+    drift.append(name)
+    return _LOOSE_FLAGS.get((strict_json.text(raw) or bytes(raw).decode(errors="replace")).lower())
+
+
+def _moment(raw: msgspec.Raw, name: str, drift: list[str]) -> datetime | None:
+    at = strict_json.moment(raw)
+    if at is None and _is_present(raw) and bytes(raw) != b'""':
+        drift.append(name)
+    return at
+
+
+# ------------------------------------------------------------- tokens, outcomes
 
 
 def _token_texts(found: _Answer) -> list[str]:
@@ -163,7 +284,7 @@ def _version(found: _Answer) -> str:
     return "v1"
 
 
-def _volume(found: _Answer) -> Decimal | None:
+def _volume(found: _Answer, drift: list[str]) -> Decimal | None:
     for raw in (found.volume, found.volume_num):
         try:
             volume = strict_json.read(bytes(raw), _decimal)
@@ -171,6 +292,8 @@ def _volume(found: _Answer) -> Decimal | None:
             continue
         if volume.is_finite() and volume >= 0 and _is_small(volume):
             return volume
+    if any(_is_present(raw) and bytes(raw) != b'""' for raw in (found.volume, found.volume_num)):
+        drift.append("volume")
     return None
 
 
@@ -179,24 +302,29 @@ def _is_small(number: Decimal) -> bool:
     return abs(number.adjusted()) < 30 and len(number.as_tuple().digits) < 60
 
 
-def _slugs(found: _Answer) -> tuple[str, ...]:
+def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:
+    if not _is_present(found.tags):
+        return ()
     try:
         tags = strict_json.read(bytes(found.tags), _tags)
     except PayloadRejected:
+        drift.append("tags")
         return ()
     slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
     return tuple(dict.fromkeys(storable_text(slug).lower() for slug in slugs if slug))
 
 
 def _why_not(found: _Answer, market: Market) -> str:
-    if strict_json.condition(found.condition_id) != strict_json.condition(market.condition_id):
+    condition_id = strict_json.condition(strict_json.text(found.condition_id))
+    if condition_id != strict_json.condition(market.condition_id):
         return "wrong market echoed"
     tokens, outcomes = _token_texts(found), strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
         return "not two outcomes"
     sides = {TokenId(token): name for token, name in zip(tokens, outcomes, strict=True)}
-    status = found.uma_resolution_status or ""
-    return strict_json.same_sides(sides, market) or _why_open(status, closed=found.closed is True)
+    return strict_json.same_sides(sides, market) or _why_open(
+        strict_json.text(found.uma_resolution_status), closed=bytes(found.closed) == b"true"
+    )
 
 
 def _why_open(status: str, *, closed: bool) -> str:
@@ -223,8 +351,8 @@ def _evidence(found: _Answer) -> str:
     prices = strict_json.numbers(found.outcome_prices)
     return strict_json.evidence(
         {
-            "closed": found.closed,
-            "umaResolutionStatus": storable_text(found.uma_resolution_status or "") or None,
+            "closed": _FLAGS.get(bytes(found.closed)),
+            "umaResolutionStatus": strict_json.text(found.uma_resolution_status) or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],
             "tokenIds": _token_texts(found),
             "closedTime": strict_json.text(found.closed_time) or None,

@@ -127,6 +127,7 @@ class Http:
                     date=response.headers.get("Date"),
                     wall_s=time.time(),
                 ),
+                status=response.status_code,
             )
         return response.status_code, body
 

@@ -6,6 +6,7 @@ at most. Every call raises `SourceUnavailable` when there is no usable answer, a
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from actors.model.trade import ConditionId
@@ -22,6 +23,18 @@ MAX_CHAIN_CONDITIONS = 20
 """Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
 
 
+class Route(StrEnum):
+    """A way to ask Gamma for a listing.
+
+    Attributes:
+        KEYSET: `/markets/keyset`: the cursor of a page leads to the next.
+        LIST: `/markets`, announced to end: the cursor is the number of markets before the page.
+    """
+
+    KEYSET = "keyset"
+    LIST = "list form"
+
+
 class Page(Protocol):
     """One page of a listing."""
 
@@ -31,7 +44,7 @@ class Page(Protocol):
 
     @property
     def next_cursor(self) -> str | None:
-        """Return where the next page begins, or None behind the last."""
+        """Return where the next page begins, as the server says; None when it says nothing."""
 
 
 class Closable(Protocol):
@@ -47,13 +60,18 @@ class Gamma(Closable, Protocol):
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
 
-    def markets_page(self, params: Params, cursor: str | None) -> Page:
+    def markets_page(
+        self, params: Params, cursor: str | None, *, route: Route = Route.KEYSET
+    ) -> Page:
         """Return one page of at most 100 markets."""
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
     ) -> tuple[bytes, ...]:
         """Return those of at most 100 markets that are listed as closed, or as open."""
+
+    def try_list_form(self) -> None:
+        """Ask for one market in the list form, to see whether it still answers."""
 
 
 class Sources(Gamma, Protocol):

@@ -1,6 +1,7 @@
 """Promise: the documented requests are sent, and each market comes back as its own bytes."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, urlsplit
 
@@ -8,7 +9,8 @@ import pytest
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.client import Page, Polymarket
+from actors.polymarket.client import LIST_LOOKUPS, Page, Polymarket
+from actors.polymarket.ports import Route
 from tests.polymarket.http_peer import Peer, Script, answering
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
@@ -44,20 +46,57 @@ def test_a_cursor_goes_back_as_after_cursor() -> None:
         assert asked(peer)[1] == [("limit", "100"), ("after_cursor", "a+b/c==")]
 
 
-@pytest.mark.parametrize("cursor", ['"same"', '""', "null"])
-def test_a_cursor_that_comes_back_or_is_empty_ends_the_listing(cursor: str) -> None:
+@pytest.mark.parametrize("cursor", ['""', "null"])
+def test_an_empty_cursor_is_none(cursor: str) -> None:
     body = f'{{"markets":[],"next_cursor":{cursor}}}'.encode()
     with Peer(answering(body)) as peer:
         assert client(peer).markets_page((), "same").next_cursor is None
 
 
+def test_a_cursor_that_comes_back_is_left_to_the_caller_to_judge() -> None:
+    with Peer(answering(b'{"markets":[],"next_cursor":"same"}')) as peer:
+        assert client(peer).markets_page((), "same").next_cursor == "same"
+
+
+DAMAGED = [
+    b'{"id":"2","question":"\\ud83d half"}',
+    b'{"id":"2","question":"a\tb"}',
+    b'{"id":"2","volumeNum":NaN}',
+    b'{"id":"2","question":"\\q]},{"}',
+]
+
+
+@pytest.mark.parametrize("bad", DAMAGED)
+@pytest.mark.parametrize("route", list(Route))
+def test_a_damaged_market_hides_no_other_of_its_page(bad: bytes, route: Route) -> None:
+    listed = b'[{"id":"1"}, ' + bad + b' ,{"id":"3"}]'
+    whole = b'{"next_cursor":"c2", "markets" :' + listed + b"}"
+    with Peer(answering(listed if route is Route.LIST else whole)) as peer:
+        page = client(peer).markets_page((("limit", "3"),), None, route=route)
+    assert page.markets == (b'{"id":"1"}', bad, b'{"id":"3"}')
+    assert page.next_cursor == ("3" if route is Route.LIST else "c2")
+
+
+def test_the_list_form_goes_by_offset_and_ends_with_an_empty_page() -> None:
+    with Peer(
+        lambda request, _: answering(b"[]" if "offset=2" in request else b"[1,2]")("", _)
+    ) as (peer):
+        source = client(peer)
+        first = source.markets_page((("limit", "2"),), None, route=Route.LIST)
+        last = source.markets_page((("limit", "2"),), first.next_cursor, route=Route.LIST)
+        assert (first.next_cursor, last.next_cursor) == ("2", None)
+        assert peer.paths == ["/gamma/markets?limit=2", "/gamma/markets?limit=2&offset=2"]
+        source.try_list_form()
+        assert asked(peer) == ("/gamma/markets", [("closed", "false"), ("limit", "1")])
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_markets_are_looked_up_with_the_key_repeated(closed: bool) -> None:
-    with Peer(answering(b'[{"id":"1"}, {"id":"2"}]')) as peer:
+    with Peer(answering(b'{"markets":[{"id":"1"}, {"id":"2"}]}')) as peer:
         found = client(peer).markets_by_condition(IDS[:2], closed=closed)
         assert found == (b'{"id":"1"}', b'{"id":"2"}')
         assert asked(peer) == (
-            "/gamma/markets",
+            "/gamma/markets/keyset",
             [
                 ("condition_ids", IDS[0]),
                 ("condition_ids", IDS[1]),
@@ -65,6 +104,55 @@ def test_markets_are_looked_up_with_the_key_repeated(closed: bool) -> None:
                 ("limit", "2"),
             ],
         )
+
+
+def routes(**statuses: str) -> Script:
+    """Answer look-ups on both routes, each with its status."""
+    good = {"keyset": b'{"markets":[{"id":"k"}]}', "list": b'[{"id":"l"}]'}
+
+    def script(request: str, ended: threading.Event) -> Iterable[bytes]:
+        route = "keyset" if "/keyset" in request else "list"
+        status = statuses.get(route, "200 OK")
+        return answering(good[route] if status == "200 OK" else b"{}", status)(request, ended)
+
+    return script
+
+
+def test_a_list_form_that_is_gone_is_not_missed_by_look_ups() -> None:
+    with Peer(routes(list="404 Not Found")) as peer:
+        assert client(peer).markets_by_condition(IDS[:1], closed=False) == (b'{"id":"k"}',)
+        assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone", "422 No", "500 Oops"])
+def test_look_ups_go_by_the_list_form_while_the_keyset_does_not_answer(status: str) -> None:
+    with Peer(routes(keyset=status), one_request_each=False) as peer:
+        source = client(peer)
+        for _ in range(LIST_LOOKUPS + 1):
+            assert source.markets_by_condition(IDS[:1], closed=False) == (b'{"id":"l"}',)
+        assert len(peer.requests) == LIST_LOOKUPS + 2  # the keyset was asked once
+        source.markets_by_condition(IDS[:1], closed=False)
+        assert [("keyset" in path) for path in peer.paths[-2:]] == [True, False]
+        peer.script = routes(list="404 Not Found")
+        for _ in range(3):
+            assert source.markets_by_condition(IDS[:1], closed=False) == (b'{"id":"k"}',)
+        assert len(peer.requests) == LIST_LOOKUPS + 8
+
+
+@pytest.mark.parametrize("status", ["429 Many", "503 Busy"])
+def test_a_server_that_is_overloaded_is_not_asked_a_second_time(status: str) -> None:
+    with Peer(routes(keyset=status)) as peer, pytest.raises(SourceUnavailable, match=status[:3]):
+        client(peer).markets_by_condition(IDS[:1], closed=False)
+    assert len(peer.requests) == 1
+
+
+def test_a_look_up_that_fails_on_both_routes_tells_what_the_first_said() -> None:
+    with (
+        Peer(routes(keyset="500 Oops", list="404 Not Found")) as peer,
+        pytest.raises(SourceUnavailable) as caught,
+    ):
+        client(peer).markets_by_condition(IDS[:1], closed=False)
+    assert caught.value.status == 500
 
 
 def test_a_clob_market_is_given_or_not_known() -> None:
@@ -105,7 +193,7 @@ def test_no_ids_make_no_request_and_too_many_are_a_callers_mistake() -> None:
 
 
 def test_a_hundred_ids_fit_into_one_request() -> None:
-    with Peer(answering(b"[]")) as peer:
+    with Peer(answering(b'{"markets":[]}')) as peer:
         client(peer).markets_by_condition(IDS[:100], closed=False)
         assert [value for key, value in asked(peer)[1] if key == "condition_ids"] == [*IDS[:100]]
 

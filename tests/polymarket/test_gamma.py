@@ -1,5 +1,6 @@
 """Promise: Gamma's markets are read whole or rejected by name; only what is resolved is final."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -127,7 +128,8 @@ def test_the_volume_is_taken_from_its_number_when_its_text_is_missing() -> None:
     [
         ({"conditionId": ""}, "no condition id"),
         ({"conditionId": "0x12345"}, "no condition id"),
-        ({"conditionId": None}, "unexpected shape"),
+        ({"conditionId": None}, "no condition id"),
+        ({"conditionId": 5}, "no condition id"),
         ({"clobTokenIds": None}, "no tokens"),
         ({"clobTokenIds": ""}, "no tokens"),
         ({"clobTokenIds": "[]"}, "no tokens"),
@@ -142,7 +144,6 @@ def test_the_volume_is_taken_from_its_number_when_its_text_is_missing() -> None:
         ({"clobTokenIds": [YES, NO, "5"]}, "not two outcomes"),
         ({"outcomes": '["a","b","c"]'}, "not two outcomes"),
         ({"outcomes": None}, "not two outcomes"),
-        ({"closed": "yes"}, "unexpected shape"),
     ],
 )
 def test_what_is_no_market_of_two_tokens_is_rejected_by_name(
@@ -154,16 +155,97 @@ def test_what_is_no_market_of_two_tokens_is_rejected_by_name(
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "attribute", "read"),
+    [
+        ("negRisk", "false", "neg_risk", False),
+        ("negRisk", "true", "neg_risk", True),
+        ("active", 1, "active", True),
+        ("active", "no", "active", True),
+        ("closed", 0, "closed", False),
+        ("closed", "yes", "closed", False),
+        ("closed", {}, "closed", False),
+        ("question", ["a"], "question", ""),
+        ("slug", 1.5, "slug", ""),
+        ("endDate", 1_777_000_000, "end_at", None),
+        ("startDate", "soon", "started_at", None),
+        ("volume", {}, "volume", Decimal(7)),
+        ("tags", "weather", "tags", ()),
+        ("umaResolutionStatus", 5, "version", "v1"),
+    ],
+)
+def test_a_field_of_another_type_is_named_and_rejects_no_market(
+    field: str, value: object, attribute: str, read: object
+) -> None:
+    found = gamma.read_market(changed(ACTIVE, volumeNum=7, **{field: value}))
+    assert getattr(found.market, attribute) == read
+    assert found.drift == (() if field == "volume" else (field,))
+
+
+def test_usual_markets_show_no_drift() -> None:
+    for case in states("gamma_states"):
+        with contextlib.suppress(PayloadRejected):
+            if case.reason == "unreadable answer":
+                continue
+            assert gamma.read_market(bytes(case.answer)).drift == ()
+    native = changed(ACTIVE, outcomes=["Yes", "No"], endDate=None, id=900001)
+    assert gamma.read_market(native).drift == ()
+    assert gamma.read_market(native).market.gamma_id == "900001"
+
+
+BAD_VALUES = [b'"\\ud83d half"', b'"a\tb"', b"NaN", b'"\xff"', b"-Infinity", b"1_0", b'"\\q"']
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_one_damaged_value_takes_its_field_and_not_the_market(value: bytes) -> None:
+    for raw, drift in (
+        (ACTIVE[:-1] + b',"question":' + value + b"}", ("question",)),
+        (ACTIVE[:-1] + b',"description":' + value + b"}", ()),
+    ):
+        found = gamma.read_market(raw)
+        assert found.market.token_ids == (YES, NO)
+        assert found.market.slug == "rain-in-bern"
+        assert found.drift == drift
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_one_damaged_value_in_what_identifies_a_market_rejects_it(value: bytes) -> None:
+    raw = ACTIVE[:-1] + b',"outcomes":' + value + b"}"
+    with pytest.raises(PayloadRejected, match="not two outcomes"):
+        gamma.read_market(raw)
+    assert gamma.name_of(raw) == CONDITION
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
+def test_no_outcome_is_read_from_a_damaged_object(value: bytes) -> None:
+    raw = FINAL[:-1] + b',"closed":' + value + b"}"
+    assert gamma.observe(raw, MARKET, AT_MS).reason == "unreadable answer"
+    assert gamma.condition_of(raw) == CONDITION
+
+
+@pytest.mark.parametrize(
+    "fields", [{"closed": "true"}, {"closed": 1}, {"umaResolutionStatus": 5}, {"conditionId": 5}]
+)
+def test_no_outcome_is_read_from_fields_of_another_type(fields: dict[str, Any]) -> None:
+    assert gamma.observe(changed(FINAL, **fields), MARKET, AT_MS).reason == "unreadable answer"
+
+
+def test_a_rejected_market_is_named_by_what_id_it_has() -> None:
+    assert gamma.name_of(b'{"id": "12", "x": NaN}') == "12"
+    assert gamma.name_of(b"<html>") == "unknown"
+
+
+@pytest.mark.parametrize(
     ("raw", "reason"),
     [
         (b"", "not JSON"),
         (b"<html><body>502</body></html>", "not JSON"),
         (ACTIVE[:-5], "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        (b'{"umaResolutionStatus":"\xff"}', "not JSON"),
+        (b'{"umaResolutionStatus":"\xff"}', "no condition id"),
         (b'{"slug":' + b"[" * 100_000, "not JSON"),
         (b"[" * 100_000, "unexpected shape"),
-        (b'{"volume": NaN}', "not JSON"),
+        (b'{"volume": NaN}', "no condition id"),
+        (b'{"volume": NaN} 1', "not JSON"),
         (b"[]", "unexpected shape"),
         (b"null", "unexpected shape"),
     ],
