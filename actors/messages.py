@@ -414,14 +414,19 @@ class CatalogReport(Report, frozen=True, kw_only=True):
     Attributes:
         markets: Markets that are watched.
         last_sweep_at: When the last complete sweep ended; None: there was none.
-        last_error: Why the last request failed; empty when it succeeded.
+        last_error: Why markets cannot be listed; empty when they can.
         waiting: Messages to the writer that are not stored.
+        requests: (kind of request to Gamma, `ok` or its last error).
+        keyset_error: Why `/markets/keyset` does not lead through listings, so that they go
+            another way; empty when it does.
     """
 
     markets: int
     last_sweep_at: float | None
     last_error: str
     waiting: int
+    requests: tuple[tuple[str, str], ...] = ()
+    keyset_error: str = ""
 
 
 class ResolutionReport(Report, frozen=True, kw_only=True):

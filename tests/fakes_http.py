@@ -6,7 +6,7 @@ asked for, look-ups that honour `closed`, cursors, `closedTime` in its own forma
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import Facts
-from actors.polymarket.pagination import Params
+from actors.polymarket.pagination import Params, Route
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
 
@@ -131,6 +131,7 @@ class FakeMarket:
 class FakePage:
     markets: tuple[bytes, ...]
     next_cursor: str | None
+    answered_at: datetime | None = None
 
 
 @dataclass
@@ -142,6 +143,13 @@ class FakePolymarket:
         asked: (method, what was requested), in order.
         page_size: Largest page.
         stuck_cursor: A cursor that the firewall rejects for ever.
+        gone: Routes that answer 404.
+        ignoring: Routes that bring the first page whatever the cursor.
+        largest_offset: Of the list form.
+        orders: Whether an order is taken; else it is answered with 422.
+        failing: Markets of which every page and look-up is answered with 500.
+        damaged: Bytes in place of a market's question.
+        answered_at: The server's clock.
         loops: The last page has its own cursor as the next one.
         canned: Answers by method (lookup, clob, data) to every request.
         closed: How often `close` was called.
@@ -153,6 +161,13 @@ class FakePolymarket:
     page_size: int = 100
     stuck_cursor: str | None = None
     loops: bool = False
+    gone: set[Route] = field(default_factory=set)
+    ignoring: set[Route] = field(default_factory=set)
+    largest_offset: int = 10_000
+    orders: bool = True
+    failing: set[ConditionId] = field(default_factory=set)
+    damaged: dict[ConditionId, bytes] = field(default_factory=dict)
+    answered_at: datetime | None = None
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     closed: int = 0
     clock_errors: int = 0
@@ -165,17 +180,48 @@ class FakePolymarket:
         """Return how often this method was called."""
         return sum(name == method for name, _ in self.asked)
 
-    def markets_page(self, params: Params, cursor: str | None) -> FakePage:
+    def markets_page(
+        self, params: Params, cursor: str | None, *, route: Route = Route.KEYSET
+    ) -> FakePage:
         self._note("page", (params, cursor), "gamma")
+        if route in self.gone:
+            raise SourceUnavailable("HTTP 404", status=404)
         if cursor is not None and cursor == self.stuck_cursor:
-            raise SourceUnavailable("HTTP 403")
+            raise SourceUnavailable("HTTP 403", status=403)
+        if "order" in dict(params) and not self.orders:
+            raise SourceUnavailable("HTTP 422", status=422)
         limit = min(int(dict(params)["limit"]), self.page_size)
         found = self._listing(params)
-        at = int(cursor.partition(":")[2]) if cursor else 0
+        at = int(cursor.rpartition(":")[2]) if cursor and route not in self.ignoring else 0
+        if route is Route.LIST and at > self.largest_offset:
+            raise SourceUnavailable("HTTP 422", status=422)
         page = found[at : at + limit]
         more = at + limit < len(found)
-        next_cursor = f"{limit}:{at + limit}" if more else (cursor if self.loops else None)
-        return FakePage(tuple(market.gamma() for market in page), next_cursor)
+        if route is Route.LIST:
+            next_cursor = str(at + len(page)) if page else None
+        else:
+            next_cursor = f"{limit}:{at + limit}" if more else (cursor if self.loops else None)
+        return FakePage(self._objects(page), next_cursor, self.answered_at)
+
+    def try_list_form(self) -> None:
+        self._note("list form", None, "gamma")
+        if Route.LIST in self.gone:
+            raise SourceUnavailable("HTTP 404", status=404)
+
+    def _objects(self, markets: Iterable[FakeMarket]) -> tuple[bytes, ...]:
+        """Return the answer about these markets, or fail for all because of one."""
+        markets = list(markets)
+        if any(market.condition_id in self.failing for market in markets):
+            raise SourceUnavailable("HTTP 500", status=500)
+        return tuple(
+            market.gamma().replace(
+                f'"Question {market.number}?"'.encode(),
+                self.damaged.get(market.condition_id, b'"?"'),
+            )
+            if market.condition_id in self.damaged
+            else market.gamma()
+            for market in markets
+        )
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
@@ -184,8 +230,8 @@ class FakePolymarket:
         assert len(ids) <= 100
         if "lookup" in self.canned:
             return self.canned["lookup"]
-        return tuple(
-            market.gamma()
+        return self._objects(
+            market
             for market in self.markets.values()
             if market.listed
             and market.closed is closed
@@ -239,6 +285,7 @@ class FakePolymarket:
             and (not ids or market.condition_id in ids)
             and (not slugs or f"market-{market.number}" in slugs)
             and iso(market.start_ms) >= wanted.get("start_date_min", "")
+            and iso(market.start_ms) <= wanted.get("start_date_max", "9999")
         ]
         keys = {
             "startDate": lambda market: market.start_ms,
@@ -246,4 +293,5 @@ class FakePolymarket:
             "closedTime": lambda market: market.closed_ms or 0,
         }
         order = keys.get(wanted.get("order", ""))
-        return sorted(found, key=order, reverse=True) if order else found
+        falling = wanted.get("ascending", "true") == "false"
+        return sorted(found, key=order, reverse=falling) if order else found

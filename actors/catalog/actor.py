@@ -10,7 +10,8 @@ again.
 
 Each Poll makes one request to Gamma (`catalog/discovery.py` decides which), then
 the actor sends itself Poll again, so Tick and stop get through within the time of
-one answer.
+one answer. Each kind of request has its own backoff; the rate limit is common, and a
+wait that the server asks for holds for all.
 
 Every sweep sends all markets to resolution again, so that what was in the mailbox
 of an incarnation that failed is not lost for longer than that.
@@ -23,7 +24,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.actor import Addresses, BaseActor, Incarnation, Outbox
-from actors.catalog.discovery import Discovery, Lookup, Request
+from actors.backoff import LONGEST_S
+from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
@@ -42,8 +44,9 @@ from actors.messages import (
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
 from actors.model.market import Market
-from actors.polymarket.gamma import parse_market
-from actors.polymarket.pagination import Pagination, spellings
+from actors.polymarket.gamma import name_of, read_market
+from actors.polymarket.listings import spellings
+from actors.polymarket.pagination import Pagination, Route, Row, Trouble
 from actors.polymarket.ports import Gamma
 from actors.polymarket.ratelimit import GAMMA_LISTINGS, RateLimit, SourceBackoff
 
@@ -52,6 +55,17 @@ log = logging.getLogger(__name__)
 SEEN_CHUNK = 500
 CHANGED_CHUNK = 1_000
 OUTBOX_MAX = 200
+NARROWING_S = 4.0
+"""The longest wait while the one market that makes a request fail is looked for."""
+TELL_S = 600.0
+"""How long the log does not repeat what is wrong with a route."""
+MAX_NAMED = 10_000
+"""Unreadable markets of which the log has named one and names none again."""
+
+
+_USUAL = frozenset({"no tokens", "not two outcomes"})
+"""Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
+_ASSUMPTIONS = {Trouble.PASSED_OVER: Assumption.CLEAN_PAGES}
 
 
 class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +106,11 @@ class CatalogActor(BaseActor):
         self._gamma = gamma
         self._universe = Universe(settings.filters, closed_s=settings.closed_s)
         self._outbox = Outbox(incarnation=incarnation.number)
-        self._backoff = SourceBackoff()
+        self._backoffs = {kind: SourceBackoff() for kind in Kind}
+        self._pause_until = 0.0
+        self._violations = ViolationCounter()
+        self._named: set[str] = set()
+        self._told: dict[tuple[Trouble, Route], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)
         self._discovery = Discovery(settings.filters, settings.discovery_s)
         self._rejected: Counter[str] = Counter()
@@ -138,10 +156,17 @@ class CatalogActor(BaseActor):
                 violations=self._violations.totals(),
                 markets=len(self._universe),
                 last_sweep_at=self._discovery.swept_at,
-                last_error=self._backoff.error,
+                last_error=self._listing_error(),
                 waiting=len(self._outbox),
+                requests=tuple((kind.value, each.state) for kind, each in self._backoffs.items()),
+                keyset_error=self._discovery.keyset.fault,
+                violations=self._violations.totals(),
             )
         )
+
+    def _listing_error(self) -> str:
+        """Return why markets cannot be listed; empty while they can."""
+        return self._backoffs[Kind.NEWEST].error or self._backoffs[Kind.SWEEP].error
 
     def _release_closed(self) -> None:
         """Stop watching what closed long ago; resolution still waits for its outcome."""
@@ -156,7 +181,7 @@ class CatalogActor(BaseActor):
     def _poll(self, _: Poll) -> None:
         """Make one request to Gamma, then go on. Blocks for 20 s at most."""
         self._polling = False
-        request = self._discovery.next()
+        request = self._next()
         if request is None or not self._may_ask():
             return
         # Before it is sent: the server counts it, whether its answer arrives or not.
@@ -164,32 +189,86 @@ class CatalogActor(BaseActor):
         try:
             self._request(request)
         except (SourceUnavailable, PayloadRejected) as failure:
-            self._discovery.failed(request)
-            wait_s = self._backoff.failed(self._now, failure)
-            log.warning("catalog_request_failed", extra={"reason": str(failure), "retry_s": wait_s})
+            self._failed(request, failure)
         else:
-            self._backoff.succeeded()
+            self._backoffs[request.kind].succeeded()
+        if isinstance(request, NextPage):
+            self._report_findings(request)
+            self._end_page(request)
         self._go_on()
+
+    def _failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
+        """Wait before a request of this kind; before any, if the server asked for it."""
+        self._discovery.failed(request, failure)
+        if isinstance(request, NextPage):
+            narrowing = request.listing.narrowing
+        else:
+            narrowing = isinstance(request, Lookup) and len(request.ids) > 1
+        wait_s = self._backoffs[request.kind].failed(
+            self._now, failure, longest_s=NARROWING_S if narrowing else LONGEST_S
+        )
+        if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
+            self._pause_until = self._now + wait_s
+        if isinstance(request, ListFormTry):
+            self._violations.add(Assumption.GAMMA_LIST)
+        log.warning(
+            "catalog_request_failed",
+            extra={"request": request.kind.value, "reason": str(failure), "retry_s": wait_s},
+        )
+
+    def _report_findings(self, request: NextPage) -> None:
+        """Count and log what the pass of this request has met."""
+        for finding in request.listing.findings():
+            self._discovery.keyset.note(finding, self._now)
+            self._violations.add(_ASSUMPTIONS.get(finding.trouble, Assumption.KEYSET))
+            # What is wrong with a route is met with every pass.
+            what = (finding.trouble, finding.route)
+            if finding.trouble is not Trouble.PASSED_OVER and self._told.get(what, 0.0) > self._now:
+                continue
+            self._told[what] = self._now + TELL_S
+            log.warning(
+                "listing_trouble",
+                extra={
+                    "request": request.kind.value,
+                    "trouble": finding.trouble.value,
+                    "reason": finding.text,
+                },
+            )
 
     def _go_on(self) -> None:
         """Send Poll to this actor when there is a request and Gamma may be asked."""
-        if self._polling or not self._may_ask() or not self._discovery.next():
+        if self._polling or not self._may_ask() or not self._next():
             return
         self._polling = True
         self.actor_ref.tell(Poll())
 
+    def _next(self) -> Request | None:
+        return self._discovery.next(lambda kind: self._backoffs[kind].ready(self._now))
+
     def _may_ask(self) -> bool:
-        return self._backoff.ready(self._now) and self._rate_limit.ready(self._now)
+        return self._now >= self._pause_until and self._rate_limit.ready(self._now)
 
     def _request(self, request: Request) -> None:
         if isinstance(request, Lookup):
             self._look_up(request)
+        elif isinstance(request, ListFormTry):
+            self._gamma.try_list_form()
+            self._discovery.tried_list_form()
         elif request.sweep:
             self._sweep(request.listing)
         else:
             markets = self._read_page(request.listing)
             self._discovery.newest_read(markets)
             self._publish(self._universe.update(markets))
+
+    def _end_page(self, request: NextPage) -> None:
+        """Go on to the next pass, or end the poll or sweep; a failure can end a pass, too."""
+        if not request.sweep:
+            self._discovery.end_newest()
+            return
+        end = self._universe.can_end_sweep and not request.listing.finished
+        if self._discovery.page_swept(end=end):
+            self._end_sweep(cut_short=end)
 
     def _look_up(self, lookup: Lookup) -> None:
         """Read markets by id. One that does not trade yet counts as not listed."""
@@ -202,37 +281,56 @@ class CatalogActor(BaseActor):
         diff = self._universe.sweep(self._read_page(listing))
         self._publish(diff)
         self._send_resolution(diff.same)
-        end = self._universe.can_end_sweep and not listing.finished
-        if self._discovery.page_swept(end=end):
-            self._end_sweep(complete=not end)
 
-    def _end_sweep(self, *, complete: bool) -> None:
-        self._publish(UniverseDiff(added=self._universe.end_sweep(complete=complete)))
+    def _end_sweep(self, *, cut_short: bool) -> None:
+        complete = self._discovery.sweep_complete
+        self._publish(
+            UniverseDiff(added=self._universe.end_sweep(complete=complete and not cut_short))
+        )
         self._discovery.sweep_ended(
             self._universe.missing(), free_places=self._universe.has_free_places
         )
-        log.info(
-            "sweep_finished",
-            extra={"markets": len(self._universe), "rejected": dict(self._rejected)},
-        )
+        extra = {"markets": len(self._universe), "rejected": dict(self._rejected)}
+        if complete:
+            log.info("sweep_finished", extra=extra)
+        else:
+            log.warning("sweep_incomplete", extra=extra)
         self._rejected.clear()
 
     def _read_page(self, listing: Pagination) -> tuple[Market, ...]:
-        page = self._gamma.markets_page(listing.params, listing.cursor)
-        listing.advance(page.next_cursor)
-        if listing.repeated:
-            log.warning("cursor_repeated", extra={"pages": listing.pages})
-        return self._parse(page.markets)
+        cursor, route = listing.cursor, listing.route
+        page = self._gamma.markets_page(listing.params, cursor, route=route)
+        markets = self._parse(page.markets)
+        self._discovery.dated(page.answered_at)
+        rows = [Row(market.condition_id, market.started_at) for market in markets]
+        listing.advance(page.next_cursor, rows, count=len(page.markets))
+        if listing.route is route:
+            self._discovery.keyset.answered(route, behind_cursor=cursor is not None)
+        return markets
 
     def _parse(self, objects: tuple[bytes, ...]) -> tuple[Market, ...]:
         """Return the markets that can be read; the others are counted by reason."""
         markets: list[Market] = []
         for raw in objects:
             try:
-                markets.append(parse_market(raw))
+                reading = read_market(raw)
             except PayloadRejected as rejection:
                 self._rejected[str(rejection)] += 1
+                if str(rejection) not in _USUAL:
+                    self._unreadable(raw, str(rejection))
+            else:
+                markets.append(reading.market)
+                if reading.drift:
+                    self._unreadable(raw, ", ".join(reading.drift))
         return tuple(markets)
+
+    def _unreadable(self, raw: bytes, what: str) -> None:
+        """Count a market of which something is unreadable; name it in the log, once."""
+        self._violations.add(Assumption.CLEAN_PAGES)
+        market = name_of(raw)
+        if market not in self._named and len(self._named) < MAX_NAMED:
+            self._named.add(market)
+            log.warning("market_unreadable", extra={"market": market, "reason": what})
 
     # ---------------------------------------------- messages of other actors
 

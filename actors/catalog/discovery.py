@@ -4,21 +4,25 @@
 2. Markets that began since the last poll, every `discovery_s`.
 3. Markets that the last sweep did not list: have they closed?
 4. The next page of the sweep through everything, at start and every 30 minutes.
+5. Whether the list form, the other way for all of these, still answers, every 2 minutes.
 
+Each kind waits for itself after a failure, so that one that fails never holds up the others.
 Times are monotonic seconds, except for the latest start of the polls, which is wall clock.
 """
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import OVERLAP, LatestStart, Pagination, everything, named, newest
+from actors.polymarket.listings import OVERLAP, LatestStart, everything, named, newest
+from actors.polymarket.pagination import Finding, Pagination, Route, Trouble
 from actors.polymarket.ports import MAX_GAMMA_MARKETS
 
 SWEEP_S = 1800.0
@@ -27,9 +31,22 @@ RESTORE_WAIT_S = 15.0
 """With a limit, how long the first sweep waits for the stored markets."""
 RESTORED_WAIT_S = 1.0
 """How long it still waits once the database has sent some."""
+LIST_FORM_S = 120.0
+AVOID_S = 60.0
+"""How long listings do not try the keyset after it failed."""
 LOOKUP_S = 1.0
 LOOKUP_DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 MAX_LOOKUPS = 10_000
+
+
+class Kind(StrEnum):
+    """A kind of request to Gamma."""
+
+    LOOKUP = "lookup"
+    NEWEST = "newest"
+    CLOSED = "closed"
+    SWEEP = "sweep"
+    LIST_FORM = "list_form"
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -37,6 +54,11 @@ class Lookup(msgspec.Struct, frozen=True):
 
     ids: tuple[ConditionId, ...]
     closed: bool
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of this request."""
+        return Kind.CLOSED if self.closed else Kind.LOOKUP
 
 
 class NextPage(msgspec.Struct, frozen=True):
@@ -49,8 +71,50 @@ class NextPage(msgspec.Struct, frozen=True):
     listing: Pagination
     sweep: bool
 
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of this request."""
+        return Kind.SWEEP if self.sweep else Kind.NEWEST
 
-Request = Lookup | NextPage
+
+class ListFormTry(msgspec.Struct, frozen=True):
+    """A request that only finds out whether the list form answers."""
+
+    kind: Kind = Kind.LIST_FORM
+
+
+Request = Lookup | NextPage | ListFormTry
+
+
+class KeysetState:
+    """Whether the keyset leads through listings, as the passes have found. Seconds are monotonic.
+
+    Attributes:
+        fault: Why it does not; empty while it does.
+    """
+
+    def __init__(self) -> None:
+        self.fault = ""
+        self._avoided_until = 0.0
+        self._by_cursor = False
+
+    def note(self, finding: Finding, now: float) -> None:
+        """Take in what a pass has met."""
+        if finding.route is not Route.KEYSET:
+            return
+        if finding.trouble in (Trouble.GONE, Trouble.CURSOR):
+            self.fault = finding.text
+            self._by_cursor = finding.trouble is Trouble.CURSOR
+            self._avoided_until = now + AVOID_S
+
+    def answered(self, route: Route, *, behind_cursor: bool) -> None:
+        """Record a good page: one behind a cursor if the cursor was what failed."""
+        if route is Route.KEYSET and (behind_cursor or not self._by_cursor):
+            self.fault = ""
+
+    def avoided(self, now: float) -> tuple[Route, ...]:
+        """Return the routes with which no listing begins now."""
+        return (Route.KEYSET,) if self.fault and now < self._avoided_until else ()
 
 
 class Discovery:
@@ -58,7 +122,8 @@ class Discovery:
 
     Attributes:
         announced: The look-ups of markets that the feed announced.
-        swept_at: When the last sweep ended, or None before the first.
+        keyset: Whether the keyset leads through listings.
+        swept_at: When the last complete sweep ended, or None before the first.
     """
 
     def __init__(self, filters: Filters, discovery_s: float) -> None:
@@ -68,10 +133,16 @@ class Discovery:
         self._now = 0.0
         self._latest_start = LatestStart(datetime.fromtimestamp(0, UTC))
         self._wall = self._latest_start.at
-        self._newest: Pagination | None = None
+        self._newest: deque[Pagination] = deque()
+        self._newest_complete = True
         self._newest_at = self._sweep_at = self._lookup_at = 0.0
         self._sweep: deque[Pagination] = deque()
         self._missing: deque[ConditionId] = deque()
+        self._most = {Kind.LOOKUP: MAX_GAMMA_MARKETS, Kind.CLOSED: MAX_GAMMA_MARKETS}
+        self._list_form_at = 0.0
+        self._skew = timedelta(0)
+        self._complete = True
+        self.keyset = KeysetState()
         self.announced = PendingLookups()
         self.swept_at: float | None = None
 
@@ -80,6 +151,7 @@ class Discovery:
         self._now, self._wall = now, wall
         self._latest_start = LatestStart(wall)
         self._newest_at = now + self._discovery_s
+        self._list_form_at = now + LIST_FORM_S
         # With a limit, markets that were chosen earlier keep their places: wait for them,
         # but not longer when the database is away.
         self._sweep_at = now + (RESTORE_WAIT_S if self._filters.max_assets else 0.0)
@@ -87,30 +159,56 @@ class Discovery:
     def tick(self, now: float, wall: datetime) -> bool:
         """Record the time and start what is due; return whether a sweep starts."""
         self._now, self._wall = now, wall
-        if self._newest is None and not self._filters.markets and now >= self._newest_at:
+        if not self._newest and not self._filters.markets and now >= self._newest_at:
             # A clock that was ahead and is set back has left the latest start in the future.
-            since = min(self._latest_start.since, wall - OVERLAP)
-            self._newest = newest(since, tags=self._tags)
+            since = min(self._latest_start.since, self._exchange_now - OVERLAP)
+            avoid = self.keyset.avoided(now)
+            self._newest.append(newest(since, tags=self._tags, avoid=avoid, top=self._exchange_now))
+            self._newest_complete = True
             self._newest_at = now + self._discovery_s
         if self._sweep or now < self._sweep_at:
             return False
         self._sweep = deque(self._sweep_listings())
+        self._complete = True
         return True
 
-    def next(self) -> Request | None:
-        """Return the most urgent request. Nothing changes until it is answered."""
+    @property
+    def _exchange_now(self) -> datetime:
+        return self._wall + self._skew
+
+    def next(self, is_ready: Callable[[Kind], bool] = lambda _: True) -> Request | None:
+        """Return the most urgent request of a kind that is ready. Nothing changes until its answer.
+
+        Args:
+            is_ready: Whether a kind may be asked now.
+        """
+        return next((each for each in self._due() if is_ready(each.kind)), None)
+
+    def _due(self) -> Iterator[Request]:
         if self._now >= self._lookup_at and self.announced.has_due(self._now):
-            return Lookup(self.announced.peek(self._now, MAX_GAMMA_MARKETS), closed=False)
-        if self._newest is not None:
-            return NextPage(self._newest, sweep=False)
+            yield Lookup(self.announced.peek(self._now, self._most[Kind.LOOKUP]), closed=False)
+        if self._newest:
+            yield NextPage(self._newest[0], sweep=False)
         if self._missing:
-            return Lookup(tuple(self._missing)[:MAX_GAMMA_MARKETS], closed=True)
-        return NextPage(self._sweep[0], sweep=True) if self._sweep else None
+            yield Lookup(tuple(self._missing)[: self._most[Kind.CLOSED]], closed=True)
+        if self._sweep:
+            yield NextPage(self._sweep[0], sweep=True)
+        if self._now >= self._list_form_at:
+            yield ListFormTry()
 
     # --------------------------------------------------------------- answers
 
+    def dated(self, at: datetime | None) -> None:
+        """Take in the exchange's time of an answer; None when it carried none."""
+        if at is not None:
+            self._skew = at - self._wall
+
     def looked_up(self, lookup: Lookup, found: Iterable[Market]) -> None:
         """Take in the answer to a look-up; announced markets that were not found stay pending."""
+        self._most[lookup.kind] = min(MAX_GAMMA_MARKETS, self._most[lookup.kind] * 2)
+        self._over(lookup, found)
+
+    def _over(self, lookup: Lookup, found: Iterable[Market]) -> None:
         if lookup.closed:
             # Found or not: what is still missing after the next sweep is looked up again then.
             for _ in lookup.ids:
@@ -120,22 +218,37 @@ class Discovery:
         self.announced.remove(market.condition_id for market in found)
         self.announced.tried(lookup.ids, self._now)
 
-    def failed(self, request: Request) -> None:
+    def tried_list_form(self) -> None:
+        """Set the next try of the list form."""
+        self._list_form_at = self._now + LIST_FORM_S
+
+    def failed(self, request: Request, failure: Exception | None = None) -> None:
         """Leave a request that was not answered for later, so that it cannot block the others."""
         if isinstance(request, NextPage):
-            request.listing.failed()
-            if not request.sweep:
-                self._newest = None
+            request.listing.failed(failure)
+        elif isinstance(request, ListFormTry):
+            self._list_form_at = self._now  # its own backoff is the pause
+        elif len(request.ids) > 1:
+            # One of the ids may be what makes it fail: the others are asked without it.
+            self._most[request.kind] = len(request.ids) // 2
         else:
-            self.looked_up(request, ())
+            self._over(request, ())
 
     def newest_read(self, markets: Iterable[Market]) -> None:
         """Take in a page of the newest markets."""
-        self._latest_start.raise_to((market.started_at for market in markets), self._wall)
-        if self._newest is not None and self._newest.finished:
-            self._newest = None
+        self._latest_start.note(market.started_at for market in markets)
 
-    def page_swept(self, *, end: bool) -> bool:
+    def end_newest(self) -> None:
+        """Go on to the next pass of the poll for new markets, or end it."""
+        if not self._newest or not self._newest[0].finished:
+            return
+        read = self._newest.popleft()
+        self._newest_complete = self._newest_complete and read.complete
+        self._newest.extend(read.rest)
+        if not self._newest:
+            self._latest_start.finish(self._exchange_now, complete=self._newest_complete)
+
+    def page_swept(self, *, end: bool = False) -> bool:
         """Record that a page of the sweep was read; return whether the sweep is over.
 
         Args:
@@ -144,8 +257,15 @@ class Discovery:
         if end:
             self._sweep.clear()
         elif self._sweep and self._sweep[0].finished:
-            self._sweep.popleft()
+            swept = self._sweep.popleft()
+            self._complete = self._complete and swept.complete
+            self._sweep.extend(swept.rest)
         return not self._sweep
+
+    @property
+    def sweep_complete(self) -> bool:
+        """Return whether all listings of the sweep were read to their end."""
+        return self._complete
 
     def sweep_ended(self, missing: Iterable[ConditionId], *, free_places: bool) -> None:
         """Set the next sweep, which comes sooner while places are free.
@@ -154,9 +274,10 @@ class Discovery:
             missing: Markets that the sweep did not list.
             free_places: Whether places are free although candidates were left out.
         """
-        self._missing = deque(missing)
-        self.swept_at = self._now
-        pause_s = FREE_PLACES_SWEEP_S if free_places else SWEEP_S
+        if self._complete:
+            self._missing = deque(missing)
+            self.swept_at = self._now
+        pause_s = FREE_PLACES_SWEEP_S if free_places or not self._complete else SWEEP_S
         # Named markets take a request or two, so they are listed as often as
         # new ones are looked for.
         self._sweep_at = self._now + (self._discovery_s if self._filters.markets else pause_s)
@@ -179,10 +300,18 @@ class Discovery:
 
     def _sweep_listings(self) -> tuple[Pagination, ...]:
         filters = self._filters
+        avoid = self.keyset.avoided(self._now)
         if filters.markets:
-            return named(sorted(filters.markets), tags=self._tags)
-        limited = filters.max_assets > 0
-        return (everything(min_volume=filters.min_volume, by_volume=limited, tags=self._tags),)
+            return named(sorted(filters.markets), tags=self._tags, avoid=avoid)
+        return (
+            everything(
+                min_volume=filters.min_volume,
+                by_volume=filters.max_assets > 0,
+                tags=self._tags,
+                avoid=avoid,
+                top=self._exchange_now,
+            ),
+        )
 
 
 class PendingLookups:

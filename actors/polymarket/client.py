@@ -8,6 +8,7 @@ clients and closes them when it stops.
 import re
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -16,7 +17,8 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, damaged, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
-from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS, Route
+from actors.polymarket.pagination import Route
+from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
 
 LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
@@ -28,6 +30,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     markets: tuple[bytes, ...]
     next_cursor: str | None
+    answered_at: datetime | None = None
 
 
 class _Keyset(msgspec.Struct, frozen=True):
@@ -109,7 +112,8 @@ class Polymarket:
             return self._list_page(params, int(cursor or 0))
         # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
-        return _keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
+        body, at = self._http.get_dated(f"{self._gamma_url}/markets/keyset", query)
+        return msgspec.structs.replace(_keyset_page(body), answered_at=at)
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
@@ -146,9 +150,10 @@ class Polymarket:
 
     def _list_page(self, params: Sequence[tuple[str, str]], offset: int) -> Page:
         query = [*params, ("offset", str(offset))] if offset else list(params)
-        markets = _elements(self._http.get(f"{self._gamma_url}/markets", query))
+        body, at = self._http.get_dated(f"{self._gamma_url}/markets", query)
+        markets = _elements(body)
         behind = str(offset + len(markets)) if markets else None
-        return Page(markets=markets, next_cursor=behind)
+        return Page(markets=markets, next_cursor=behind, answered_at=at)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         """Return the CLOB's market, or None when it does not know the condition."""

@@ -1,4 +1,4 @@
-"""Cursor pagination of the listings of Gamma, and the queries of the listings that we read.
+"""Passes through the listings of Gamma, page by page to the end.
 
 The parameters are described in docs/explanation/polymarket.md (documented 2026-04,
 confirmed by clients of 2026-08): `closed` must be given, the cursor is sent as
@@ -8,10 +8,10 @@ firewall in front of Gamma rejects some cursors always.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
 
-from actors.model.chunks import chunks
-from actors.model.trade import ConditionId
+import msgspec
 
 Params = tuple[tuple[str, str], ...]
 
@@ -22,148 +22,349 @@ PAGE_SHRINK = 7
 CURSOR_FAILURES = 4
 # All open markets were about 2,200 pages in 2026-10.
 MAX_PAGES = 20_000
-MAX_RESOLVED_PAGES = 50
-OVERLAP = timedelta(minutes=2)
-OPEN: Params = (("active", "true"), ("closed", "false"))
+FAILURES = 2
+"""Failures of a page before something else is tried."""
+NARROWING_FAILURES = 60
+LONGEST_JUMP_S = 1 << 26
+LAST_TIME = datetime.max.replace(tzinfo=UTC)
+_ORDER_KEYS = frozenset({"order", "ascending"})
+_RISING: Params = (("order", "startDate"), ("ascending", "true"))
+_INVALID = frozenset({400, 422})
+_ROUTE_GONE = frozenset({404, 405, 410, 501})
+_OVERLOADED = frozenset({None, 429, 503})
+"""What says nothing about this page; None: there was no answer."""
+
+
+class Route(StrEnum):
+    """A way to ask Gamma for a listing.
+
+    Attributes:
+        KEYSET: `/markets/keyset`: the cursor of a page leads to the next.
+        LIST: `/markets`, announced to end: the cursor is the number of markets before the page.
+    """
+
+    KEYSET = "keyset"
+    LIST = "list form"
+
+
+class Trouble(StrEnum):
+    """What can be wrong with a listing."""
+
+    GONE = "no answer"
+    CURSOR = "cursor ignored"
+    ORDER = "order rejected"
+    PASSED_OVER = "passed over"
+    UNFINISHED = "not read to the end"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A trouble that a pass has met, and what it did about it, for people."""
+
+    trouble: Trouble
+    route: Route
+    text: str
+
+
+class Row(NamedTuple):
+    """What a pass looks at of each market of a page."""
+
+    name: str
+    started_at: datetime | None
 
 
 class Pagination:
-    """One pass through a listing.
+    """One pass through a listing, which reaches its end by whatever way the server leaves open.
 
-    A page that fails is requested again. When the same cursor fails four times in a
-    row, the pass begins again with smaller pages, which have other cursors.
+    A page that fails is requested again. What fails for ever is gone around:
+
+    - a route that is gone, or brings the first page again whatever the cursor: the other
+      route from its beginning; when both ignore their cursor, by start date alone;
+    - a page that fails (one market of it may be the cause): smaller ones, down to one
+      market; then the whole listing by start date, and at that market a jump to earlier
+      ones. What the jump left out is read from its other end, as a pass of its own (`rest`);
+    - a cursor that the firewall rejects: again from the beginning with smaller pages,
+      which have other cursors;
+    - an order that is rejected: without it.
 
     Attributes:
         cursor: Of the next page; None for the first.
-        pages: Pages read in this pass.
+        route: To ask for it.
+        pages: Pages read since it began, or began again.
         finished: Whether nothing is left to read.
-        repeated: Whether it ended because the server sent a cursor for the second time.
+        complete: Whether it was read to its end, as far as the server has it.
+        rest: Passes through what this one left out, until they are taken.
+
+    Args:
+        params: Filters and order.
+        max_pages: After so many it ends, not complete.
+        avoid: Routes that did not answer a moment ago.
+        top: The time now: markets begin at about this time or before.
     """
 
-    def __init__(self, params: Params, *, max_pages: int = MAX_PAGES) -> None:
-        self._params = params
+    def __init__(
+        self,
+        params: Params,
+        *,
+        max_pages: int = MAX_PAGES,
+        avoid: Iterable[Route] = (),
+        top: datetime = LAST_TIME,
+    ) -> None:
+        self._filters = tuple(pair for pair in params if pair[0] not in _ORDER_KEYS)
+        self._order = tuple(pair for pair in params if pair[0] in _ORDER_KEYS)
         self._max_pages = max_pages
-        self._limit = PAGE_SIZE
+        self._top = top
+        self._gone = set(avoid)
+        self._blind: set[Route] = set()  # routes that ignore their cursor
+        self._largest = self._limit = PAGE_SIZE
+        self._failures = 0  # of this page with this limit
+        self._row = 0  # of any page, since the last answer
+        self._dated = self._is_rest = self._order_rejected = False
+        self._until: datetime | None = None
+        self._oldest: datetime | None = None
+        self._bound: datetime | None = None
+        self._last = ""
+        self._jump_s = 0
+        self._findings: list[Finding] = []
         self._cursors: set[str] = set()
-        self._failures = 0
+        self._first: set[str] = set()  # names on the first page, and on the one before
+        self._previous: set[str] = set()
         self.cursor: str | None = None
+        self.rest: list[Pagination] = []
         self.pages = 0
         self.finished = False
-        self.repeated = False
+        self.complete = True
+        self._choose()
 
     @property
     def params(self) -> Params:
         """Return the query of the next page with its size, without its cursor."""
-        return (*self._params, ("limit", str(self._limit)))
+        dated: Params = ()
+        if self._dated:
+            dated = (("order", "startDate"), ("ascending", "false"))
+            if self._until is not None:
+                dated += (("start_date_max", iso(self._until)),)
+        return (*self._filters, *(dated or self._order), ("limit", str(self._limit)))
 
-    def advance(self, next_cursor: str | None) -> None:
-        """Go on to the page of this cursor; None or a repeated one ends the pass."""
+    @property
+    def narrowing(self) -> bool:
+        """Return whether it looks for what makes a page fail, while it has not failed for long."""
+        return self._row <= NARROWING_FAILURES and (self._limit < self._largest or self._jump_s > 0)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was met since the last call."""
+        found, self._findings = tuple(self._findings), []
+        return found
+
+    def advance(
+        self, next_cursor: str | None, rows: Sequence[Row] = (), *, count: int | None = None
+    ) -> None:
+        """Take in a page, and go on to the next.
+
+        Args:
+            next_cursor: As the server sent it.
+            rows: Its markets, as far as they can be read.
+            count: Of its markets, those that cannot be read included.
+        """
+        count = len(rows) if count is None else count
+        is_full = count >= self._limit
+        names = {row.name for row in rows}
         self.pages += 1
-        self._failures = 0
-        self.repeated = next_cursor is not None and next_cursor in self._cursors
-        if not next_cursor or self.repeated or self.pages >= self._max_pages:
+        seen = names & (self._first | self._previous)
+        if self.cursor is not None and 2 * len(seen) > len(names):
+            self._ignores_cursor()
+            return
+        self._first = self._first or names
+        self._previous = names
+        self._failures = self._row = 0
+        self._limit = min(self._largest, self._limit * 2)
+        self._note_starts(rows)
+        self._end_jump()
+        if self.pages >= self._max_pages:
+            self._give_up("too many pages")
+        elif self._by_date_alone:
+            self._next_window(more=is_full)
+        elif not next_cursor:
             self.finish()
-            return
-        self._cursors.add(next_cursor)
-        self.cursor = next_cursor
+        elif next_cursor in self._cursors:
+            # The last page may name itself as the next one; it holds fewer markets than a page.
+            if is_full:
+                self._ignores_cursor()
+            else:
+                self.finish()
+        else:
+            self._cursors.add(next_cursor)
+            self.cursor = next_cursor
 
-    def failed(self) -> None:
-        """Stay on this page, or begin again when its cursor seems to be rejected always."""
+    def failed(self, failure: Exception | None = None) -> None:
+        """Stay on this page, or go around what makes it fail."""
+        status = getattr(failure, "status", None)
         self._failures += 1
-        if self._failures < CURSOR_FAILURES or self.cursor is None:
+        self._row += 1
+        if status == 403 and self.cursor is not None:
+            if self._failures >= CURSOR_FAILURES:
+                self._largest = max(SMALLEST_PAGE, self._largest - PAGE_SHRINK)
+                self._begin()
+        elif self._failures < FAILURES or (status in _INVALID and self._answer_invalid()):
             return
-        self._limit = max(SMALLEST_PAGE, self._limit - PAGE_SHRINK)
-        self._cursors.clear()
-        self._failures = self.pages = 0
-        self.cursor = None
+        elif status in _ROUTE_GONE or str(failure) == "unexpected shape":
+            self._is_gone(str(failure))
+        elif self._limit > 1:
+            self._limit //= 2
+            self._failures = 0
+        elif status not in _OVERLOADED:
+            self._go_around()
 
     def finish(self) -> None:
         """End the pass: the markets that follow are known or not wanted."""
         self.finished = True
 
-
-class LatestStart:
-    """The latest start date that the polls of the newest markets have read.
-
-    It is never in the future: a market dated there would hide those that are
-    listed until then.
-    """
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def raise_to(self, times: Iterable[datetime | None], now: datetime) -> None:
-        """Move forward to the latest of these times that is not in the future."""
-        known = [time for time in times if time is not None]
-        if known:
-            self.at = max(self.at, min(max(known), now))
+    # -------------------------------------------------------------------- ways
 
     @property
-    def since(self) -> datetime:
-        """Return the start date to poll from: two minutes earlier, as listings are not in order."""
-        return self.at - OVERLAP
+    def _by_date_alone(self) -> bool:
+        return self._dated and self.route in self._blind
+
+    def _begin(self) -> None:
+        """Go back to the first page."""
+        self._forget_pages()
+        self._limit = self._largest
+        self._failures = self.pages = 0
+        self.cursor = None
+
+    def _choose(self) -> None:
+        """Begin with the best route that is left."""
+        sound = [each for each in Route if each not in self._gone | self._blind]
+        blind = [each for each in Route if each in self._blind - self._gone]
+        if not sound and not blind:
+            self._gone.clear()
+            sound = list(Route)
+        self.route = (sound or blind)[0]
+        if not sound:
+            self._begin_by_date()
+        else:
+            self._begin()
+
+    def _begin_by_date(self) -> None:
+        """Begin again, latest start first; not complete when the server rejects that order."""
+        if self._order_rejected or self._is_rest:
+            self._give_up("cannot be ordered")
+            return
+        self._dated = True
+        self._until = self._oldest = None
+        self._begin()
+
+    def _is_gone(self, why: str) -> None:
+        self._find(Trouble.GONE, why)
+        self._gone.add(self.route)
+        self._choose()
+
+    def _ignores_cursor(self) -> None:
+        self._find(Trouble.CURSOR, f"page {self.pages} came again")
+        self._blind.add(self.route)
+        self._choose()
+
+    def _answer_invalid(self) -> bool:
+        """Act on a query that is rejected as invalid; return whether that explains it."""
+        if self.cursor is None and (self._dated or self._order) and not self._jump_s:
+            self._find(Trouble.ORDER, "goes on without it")
+            self._order, self._order_rejected = (), True
+            if self._dated:
+                self._give_up("cannot be ordered")
+            self._begin()
+            return True
+        if self.cursor is None:
+            self._is_gone("query rejected")
+            return True
+        if self.route is Route.LIST:  # the largest offset is reached
+            if self._dated:
+                self._next_window(more=True)
+            else:
+                self._begin_by_date()
+            return True
+        return False
+
+    def _go_around(self) -> None:
+        """Go around the one market that makes even a page of one fail."""
+        if self._is_rest:
+            self._find(Trouble.PASSED_OVER, self._between())
+            self.finish()
+        elif not self._dated:
+            self._begin_by_date()
+        else:
+            self._jump_s = 2 * self._jump_s if 0 < self._jump_s < LONGEST_JUMP_S else 1
+            base = self._oldest or self._top
+            try:
+                self._until = base - timedelta(seconds=self._jump_s)
+            except OverflowError:
+                self._give_up("no earlier start date")
+            self.cursor = None
+            self._forget_pages()
+            self._failures = 0
+
+    def _end_jump(self) -> None:
+        """After a jump, leave what lies between to a pass from the other end."""
+        if not self._jump_s or self._until is None:
+            return
+        rest = Pagination(
+            (
+                *(pair for pair in self._filters if pair[0] != "start_date_min"),
+                *_RISING,
+                ("start_date_min", iso(self._until)),
+                *((("start_date_max", iso(_up(self._bound))),) if self._bound else ()),
+            ),
+            avoid=[each for each in Route if each is not self.route],
+        )
+        rest._is_rest = True
+        self.rest.append(rest)
+        self._jump_s = 0
+
+    def _next_window(self, *, more: bool) -> None:
+        """Go on with what began before the oldest that was seen."""
+        if not more or self._oldest is None:
+            self.finish()
+            return
+        until = _up(self._oldest)
+        if self._until is not None and until >= self._until:
+            # More markets began in this second than a page, or the largest offset, holds.
+            self._find(Trouble.PASSED_OVER, f"some of {iso(until)}")
+            until = self._until - timedelta(seconds=1)
+        self._until = until
+        self.cursor = None
+        self._forget_pages()
+        self._failures = 0
+
+    # ------------------------------------------------------------------ inside
+
+    def _forget_pages(self) -> None:
+        self._cursors, self._first, self._previous = set(), set(), set()
+
+    def _note_starts(self, rows: Sequence[Row]) -> None:
+        self._bound = self._oldest  # as it was before a jump
+        if rows:
+            self._last = rows[-1].name
+        starts = [row.started_at for row in rows if row.started_at is not None]
+        if starts:
+            self._oldest = min(starts) if self._oldest is None else min(self._oldest, *starts)
+
+    def _between(self) -> str:
+        bounds = dict(self._filters)
+        since, until = bounds.get("start_date_min", ""), bounds.get("start_date_max", "")
+        return f"between {self._last or since} and {until or 'the newest'}"
+
+    def _find(self, trouble: Trouble, text: str) -> None:
+        self._findings.append(Finding(trouble, self.route, f"{self.route}: {text}"))
+
+    def _give_up(self, why: str) -> None:
+        self._find(Trouble.UNFINISHED, why)
+        self.complete = False
+        self.finish()
 
 
-def newest(since: datetime, *, tags: bool) -> Pagination:
-    """Return the listing of the open markets that started since then, latest first."""
-    order = (
-        ("order", "startDate"),
-        ("ascending", "false"),
-        ("start_date_min", iso(since)),
-    )
-    return Pagination((*OPEN, *order, *_with_tags(tags=tags)))
-
-
-def everything(*, min_volume: Decimal, by_volume: bool, tags: bool) -> Pagination:
-    """Return the listing of all open markets, the latest or the largest first."""
-    order = (("order", "volumeNum" if by_volume else "createdAt"), ("ascending", "false"))
-    least = (("volume_num_min", format(min_volume, "f")),) if min_volume > 0 else ()
-    return Pagination((*OPEN, *order, *least, *_with_tags(tags=tags)))
-
-
-def resolved() -> Pagination:
-    """Return the listing of the resolved markets, latest closed first.
-
-    The reader stops at those that it knows.
-    """
-    return Pagination(
-        (
-            ("closed", "true"),
-            ("uma_resolution_status", "resolved"),
-            ("order", "closedTime"),
-            ("ascending", "false"),
-        ),
-        max_pages=MAX_RESOLVED_PAGES,
-    )
-
-
-def named(names: Sequence[str], *, tags: bool) -> tuple[Pagination, ...]:
-    """Return the listings of these open markets by condition id or slug, 100 names each."""
-    ids = sorted(name for name in names if name.startswith("0x"))
-    slugs = sorted(name for name in names if not name.startswith("0x"))
-    return tuple(
-        Pagination((*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)))
-        for key, group in (("condition_ids", ids), ("slug", slugs))
-        for chunk in chunks(group, PAGE_SIZE)
-    )
-
-
-def spellings(ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
-    """Return each id in the spellings in which Gamma may list it, at most two of each.
-
-    The feed and the tracker pad the 31-byte ids of V2 with two zeros, Gamma does not.
-    """
-    return tuple(
-        ConditionId(text)
-        for each in ids
-        for text in ((each, each[:64]) if len(each) == 66 and each.endswith("00") else (each,))
-    )
+def _up(at: datetime) -> datetime:
+    """Return the next whole second, since the filters of Gamma are sent in seconds."""
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def iso(at: datetime) -> str:
     """Spell a time as Gamma does: `2026-10-05T12:00:00Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _with_tags(*, tags: bool) -> Params:
-    return (("include_tag", "true"),) if tags else ()

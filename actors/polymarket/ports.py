@@ -6,12 +6,12 @@ at most. Every call raises `SourceUnavailable` when there is no usable answer, a
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
+from datetime import datetime
 from typing import Protocol
 
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import Facts
-from actors.polymarket.pagination import Params
+from actors.polymarket.pagination import Params, Route
 
 MAX_GAMMA_IDS = 100
 """Condition ids in one request to Gamma."""
@@ -21,18 +21,6 @@ MAX_DATA_IDS = 20
 """Condition ids in one request to the Data API: the most that it documents."""
 MAX_CHAIN_CONDITIONS = 20
 """Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
-
-
-class Route(StrEnum):
-    """A way to ask Gamma for a listing.
-
-    Attributes:
-        KEYSET: `/markets/keyset`: the cursor of a page leads to the next.
-        LIST: `/markets`, announced to end: the cursor is the number of markets before the page.
-    """
-
-    KEYSET = "keyset"
-    LIST = "list form"
 
 
 class Page(Protocol):
@@ -45,6 +33,10 @@ class Page(Protocol):
     @property
     def next_cursor(self) -> str | None:
         """Return where the next page begins, as the server says; None when it says nothing."""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """Return the time of the server's clock when it answered, or None if it said none."""
 
 
 class Closable(Protocol):

@@ -8,7 +8,7 @@ seconds: Gamma 300 for `/markets`, CLOB 9,000, Data API 800 (docs of 2026-04 and
 from collections import deque
 from collections.abc import Iterable
 
-from actors.backoff import Backoff
+from actors.backoff import LONGEST_S, Backoff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.outcome import Source
 
@@ -95,10 +95,24 @@ class SourceBackoff:
         """Return whether the source may be asked."""
         return not self._failing or now >= self._ready_at
 
-    def failed(self, now: float, failure: SourceUnavailable | PayloadRejected) -> float:
-        """Record a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for."""
+    def failed(
+        self,
+        now: float,
+        failure: SourceUnavailable | PayloadRejected,
+        *,
+        longest_s: float = LONGEST_S,
+    ) -> float:
+        """Record a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for.
+
+        Args:
+            now: Monotonic seconds.
+            failure: What went wrong.
+            longest_s: The longest wait, unless the source asks for more.
+        """
         asked_s = failure.retry_after_s if isinstance(failure, SourceUnavailable) else None
         wait_s = self._backoff.delay_s(retry_after_s=asked_s)
+        if asked_s is None:
+            wait_s = min(wait_s, longest_s)
         self._failing = True
         self.error = str(failure)[:ERROR_CHARS]
         self._ready_at = now + wait_s

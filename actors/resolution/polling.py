@@ -16,7 +16,8 @@ from actors.model.market import Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
-from actors.polymarket.pagination import Pagination, resolved, spellings
+from actors.polymarket.listings import resolved, spellings
+from actors.polymarket.pagination import Pagination
 from actors.polymarket.ports import (
     MAX_CHAIN_CONDITIONS,
     MAX_DATA_IDS,

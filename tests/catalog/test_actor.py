@@ -1,7 +1,7 @@
 """The catalog actor, not started: a test sends it messages and looks at what it sends."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -26,6 +26,7 @@ from actors.messages import (
 from actors.model.assumptions import Assumption
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
+from actors.polymarket.pagination import Route
 from actors.polymarket.ratelimit import GAMMA_LISTINGS
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
@@ -251,6 +252,177 @@ def test_a_poll_that_always_fails_does_not_stop_the_sweep() -> None:
     web.dead.clear()
     harness.tick(2.0)
     assert harness.watched() == ids(range(250))
+
+
+# ------------------------------------------------------- a Gamma that has changed
+
+# Each belief about Gamma is broken alone. Expected: every market that Gamma can be brought to
+# name is watched, and the report tells what is wrong.
+
+CONTINUED_S = 300
+
+
+def run(harness: Harness, seconds: int = CONTINUED_S) -> None:
+    for _ in range(seconds):
+        harness.tick()
+
+
+def violations(harness: Harness) -> dict[Assumption, int]:
+    return dict(harness.report().violations)
+
+
+def announce(harness: Harness, *numbers: int) -> None:
+    for number in numbers:
+        harness.actor.on_receive(NewMarketSeen(condition_id=condition(number)))
+
+
+def test_look_ups_that_fail_hold_up_neither_the_sweep_nor_the_newest() -> None:
+    class NoLookups(FakePolymarket):
+        def markets_by_condition(
+            self, ids: Sequence[ConditionId], *, closed: bool
+        ) -> tuple[bytes, ...]:
+            self.asked.append(("lookup", (tuple(ids), closed)))
+            raise SourceUnavailable("HTTP 404", status=404)
+
+    web = NoLookups()
+    for number in range(385):
+        web.add(FakeMarket(number))
+    harness = watching(web)
+    announce(harness, *range(1_000, 1_050))
+    harness.tick()
+    assert harness.watched() == ids(range(385))
+    assert harness.report().last_error == ""
+    web.add(FakeMarket(700, start_ms=WALL_MS + 20_000))
+    harness.tick(DISCOVERY_S)
+    harness.tick()
+    assert condition(700) in harness.watched()
+    assert dict(harness.report().requests)["lookup"] == "HTTP 404"
+    assert dict(harness.report().requests)["sweep"] == "ok"
+    assert harness.report().last_error == ""
+
+
+def test_without_the_keyset_everything_is_found_and_the_report_says_so() -> None:
+    web = web_of(2_400)
+    web.gone = {Route.KEYSET}
+    harness = watching(web)
+    run(harness)
+    assert harness.watched() == ids(range(2_400))
+    assert harness.report().keyset_error == "keyset: HTTP 404"
+    assert harness.report().last_error == ""
+    assert violations(harness)[Assumption.KEYSET] >= 1
+    assert harness.report().last_sweep_at is not None
+    web.gone.clear()
+    run(harness, 120)
+    assert harness.report().keyset_error == ""
+
+
+def test_a_cursor_that_is_ignored_hides_no_market_and_the_report_says_so() -> None:
+    web = web_of(400)
+    web.ignoring = {Route.KEYSET}
+    harness = watching(web)
+    run(harness)
+    assert harness.watched() == ids(range(400))
+    assert "came again" in harness.report().keyset_error
+    assert violations(harness)[Assumption.KEYSET] >= 1
+
+
+def test_a_sweep_that_cannot_be_finished_is_not_called_finished(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    web = web_of(400)
+    web.ignoring, web.orders = set(Route), False
+    harness = watching(web)
+    with caplog.at_level("INFO"):
+        run(harness)
+    assert harness.report().last_sweep_at is None
+    events = [record.message for record in caplog.records]
+    assert "sweep_incomplete" in events
+    assert "sweep_finished" not in events
+    assert web.times("lookup") == 0  # nothing is taken for closed because it was not listed
+
+
+def test_an_order_that_is_rejected_is_left_out() -> None:
+    web = web_of(400)
+    web.orders = False
+    harness = watching(web)
+    run(harness, 60)
+    assert harness.watched() == ids(range(400))
+    assert violations(harness)[Assumption.KEYSET] >= 1
+    web.add(FakeMarket(700, start_ms=WALL_MS + 60_000))
+    run(harness, 60)
+    assert condition(700) in harness.watched()
+
+
+def test_a_market_that_makes_its_page_fail_hides_no_other_and_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    web = FakePolymarket()
+    for number in range(400):
+        web.add(FakeMarket(number, start_ms=WALL_MS - 3_600_000 - number * 60_000))
+    web.failing = {condition(255)}
+    harness = watching(web)
+    run(harness)
+    assert harness.watched() == ids(set(range(400)) - {255})
+    assert violations(harness)[Assumption.CLEAN_PAGES] >= 1
+    (passed,) = [r for r in caplog.records if getattr(r, "trouble", "") == "passed over"]
+    assert "between" in passed.__dict__["reason"]
+    assert harness.report().last_sweep_at is not None
+    assert web.times("page") < 200
+
+
+def test_a_market_that_makes_its_look_up_fail_hides_no_other() -> None:
+    web = FakePolymarket()
+    harness = watching(web)
+    harness.tick()
+    for number in range(40):
+        web.add(FakeMarket(number))
+    web.failing = {condition(11)}
+    announce(harness, *range(40))
+    run(harness, 60)
+    assert harness.watched() == ids(set(range(40)) - {11})
+
+
+@pytest.mark.parametrize("value", [b'"\\ud83d half"', b'"a\tb"', b"NaN", b'"\xff"', b"5"])
+def test_a_damaged_field_costs_no_market_and_is_counted_and_named_once(
+    value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    web = web_of(400)
+    web.damaged = {condition(256): value}
+    harness = watching(web)
+    harness.tick()
+    harness.tick(1_801.0)
+    harness.tick()
+    assert harness.watched() == ids(range(400))
+    assert violations(harness) == {Assumption.CLEAN_PAGES: 2}
+    (named,) = [r for r in caplog.records if r.message == "market_unreadable"]
+    assert named.__dict__["market"] == condition(256)
+    assert named.__dict__["reason"] == "question"
+
+
+def test_a_list_form_that_is_gone_is_noticed_though_nothing_needs_it() -> None:
+    web = web_of(40)
+    web.gone = {Route.LIST}
+    harness = watching(web)
+    run(harness, 180)
+    assert harness.watched() == ids(range(40))
+    assert dict(harness.report().requests)["list_form"] == "HTTP 404"
+    assert violations(harness)[Assumption.GAMMA_LIST] >= 2
+    assert (harness.report().last_error, harness.report().keyset_error) == ("", "")
+
+
+def test_a_page_of_the_newest_that_fails_hides_none_until_the_next_sweep() -> None:
+    web = web_of(3)
+    harness = watching(web)
+    harness.tick()
+    for number in range(400):
+        web.add(FakeMarket(500 + number, start_ms=WALL_MS + 20_000 - number * 10))
+    harness.tick(DISCOVERY_S, drained=False)
+    step(harness.actor)  # the first page
+    web.dead["gamma"] = SourceUnavailable("HTTP 500", status=500)
+    harness.tick()
+    web.dead.clear()
+    run(harness, 10)
+    assert harness.watched() == ids([*range(3), *range(500, 900)])
 
 
 # ------------------------------------------------------------------ discovery

@@ -1,16 +1,27 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from actors.catalog.discovery import (
+    AVOID_S,
     FREE_PLACES_SWEEP_S,
+    LIST_FORM_S,
     RESTORE_WAIT_S,
     SWEEP_S,
     Discovery,
+    KeysetState,
+    Kind,
+    ListFormTry,
     Lookup,
     NextPage,
+    Request,
 )
 from actors.catalog.universe import Filters
+from actors.errors import SourceUnavailable
+from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Finding, Route, Trouble, iso
 from actors.polymarket.ports import MAX_GAMMA_MARKETS
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)
@@ -30,9 +41,14 @@ def at(discovery: Discovery, now: float) -> bool:
     return discovery.tick(now, WALL + timedelta(seconds=now))
 
 
+def following(discovery: Discovery, *ready: Kind) -> Request | None:
+    """Return the next request of these kinds, or of all but the tries of the list form."""
+    return discovery.next(lambda kind: kind in (ready or set(Kind) - {Kind.LIST_FORM}))
+
+
 def sweep_through(discovery: Discovery, *, free_places: bool = False) -> None:
     """Answer the sweep that is under way with one page."""
-    request = discovery.next()
+    request = following(discovery)
     assert isinstance(request, NextPage)
     assert request.sweep
     request.listing.advance(None)
@@ -78,17 +94,17 @@ def test_the_announced_come_first_then_the_newest_then_the_missing_then_the_swee
     at(discovery, SWEEP_S)
     discovery.announced.add(cid(1), SWEEP_S)
     order = []
-    while (request := discovery.next()) is not None:
+    while (request := following(discovery)) is not None:
         if isinstance(request, Lookup):
             order.append("missing" if request.closed else "announced")
             discovery.looked_up(request, ())
-        else:
+        elif isinstance(request, NextPage):
             order.append("sweep" if request.sweep else "newest")
             request.listing.advance(None)
             if request.sweep:
                 discovery.page_swept(end=False)
             else:
-                discovery.newest_read(())
+                discovery.end_newest()
     assert order == ["announced", "newest", "missing", "sweep"]
 
 
@@ -96,59 +112,183 @@ def test_reading_the_next_request_changes_nothing() -> None:
     discovery = started()
     at(discovery, 0.0)
     discovery.announced.add(cid(1), 0.0)
-    assert discovery.next() == discovery.next()
+    assert following(discovery) == following(discovery)
 
 
 def test_look_ups_of_announced_markets_are_a_second_apart_so_that_one_asks_for_many() -> None:
     discovery = started(markets=frozenset({"none"}))
     for number in range(MAX_GAMMA_MARKETS + 5):
         discovery.announced.add(cid(number), 0.0)
-    first = discovery.next()
+    first = following(discovery)
     assert isinstance(first, Lookup)
     assert len(first.ids) == MAX_GAMMA_MARKETS
     discovery.looked_up(first, ())
-    assert discovery.next() is None
+    assert following(discovery) is None
     at(discovery, 1.0)
-    second = discovery.next()
+    second = following(discovery)
     assert isinstance(second, Lookup)
     assert len(second.ids) == 5
 
 
-def test_a_request_that_fails_does_not_block_the_others() -> None:
+def test_a_kind_that_waits_after_a_failure_does_not_block_the_others() -> None:
     discovery = started()
     at(discovery, 0.0)
     sweep_through(discovery)
     discovery.sweep_ended([cid(9)], free_places=False)
     at(discovery, SWEEP_S)
     discovery.announced.add(cid(1), SWEEP_S)
-    for _ in range(3):
-        request = discovery.next()
-        assert request is not None
-        assert not (isinstance(request, NextPage) and request.sweep)
-        discovery.failed(request)
-    last = discovery.next()
-    assert isinstance(last, NextPage)
-    assert last.sweep
+    ready = set(Kind)
+    order = []
+    while (request := following(discovery, *ready)) is not None:
+        discovery.failed(request, SourceUnavailable("500", status=500))
+        order.append(request.kind)
+        ready.discard(request.kind)
+        if not ready:
+            break
+    assert order == list(Kind)
 
 
-def test_a_failed_poll_starts_again_from_the_same_watermark() -> None:
-    discovery = started(markets=frozenset())
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_id_that_makes_its_look_up_fail_is_left_for_later_alone(closed: bool) -> None:
+    discovery = started()
+    kind = Kind.CLOSED if closed else Kind.LOOKUP
+    bad = cid(17)
+    if closed:
+        at(discovery, 0.0)
+        sweep_through(discovery)
+        discovery.sweep_ended(map(cid, range(40)), free_places=False)
+    else:
+        for number in range(40):
+            discovery.announced.add(cid(number), 0.0)
+    answered: set[ConditionId] = set()
+    for second in range(60):
+        at(discovery, float(second))
+        request = following(discovery, kind)
+        if not isinstance(request, Lookup):
+            break
+        if bad in request.ids:
+            discovery.failed(request, SourceUnavailable("500", status=500))
+        else:
+            answered.update(request.ids)
+            discovery.announced.remove(request.ids)
+            discovery.looked_up(request, ())
+    assert answered == {cid(number) for number in range(40)} - {bad}
+
+
+def test_a_failed_poll_goes_on_from_the_same_watermark() -> None:
+    discovery = started()
     at(discovery, 30.0)
-    first = discovery.next()
+    first = following(discovery)
     assert isinstance(first, NextPage)
     discovery.failed(first)
     at(discovery, 60.0)
-    second = discovery.next()
-    assert isinstance(second, NextPage)
-    assert not second.sweep
-    assert second.listing.params == first.listing.params
+    assert following(discovery) == first
+
+
+def read_newest(
+    discovery: Discovery, starts: list[datetime], cursor: str | None = None
+) -> NextPage:
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    request.listing.advance(cursor)
+    discovery.newest_read(market(number, at) for number, at in enumerate(starts))
+    discovery.end_newest()
+    return request
+
+
+def market(number: int, started_at: datetime) -> Market:
+    return Market(condition_id=cid(number), question="", slug="", assets=(), started_at=started_at)
+
+
+def since(discovery: Discovery) -> str:
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    return dict(request.listing.params)["start_date_min"]
+
+
+def test_the_watermark_moves_when_the_last_page_of_a_poll_is_read() -> None:
+    discovery = started()
+    at(discovery, 30.0)
+    read_newest(discovery, [WALL + timedelta(seconds=25)], "more")
+    failing = following(discovery, Kind.NEWEST)
+    assert failing is not None
+    discovery.failed(failing, SourceUnavailable("500", status=500))
+    at(discovery, 61.0)
+    assert since(discovery) == "2026-10-03T03:58:00Z"
+    read_newest(discovery, [WALL])
+    at(discovery, 91.0)
+    assert since(discovery) == "2026-10-03T03:58:25Z"
+
+
+@pytest.mark.parametrize("off_s", [-86_400.0, 0.0, 86_400.0])
+def test_the_watermark_never_passes_the_time_of_the_exchange(off_s: float) -> None:
+    discovery = started()
+    exchange = WALL + timedelta(seconds=off_s)
+    at(discovery, 29.0)
+    discovery.dated(exchange + timedelta(seconds=29))
+    at(discovery, 30.0)
+    read_newest(discovery, [exchange + timedelta(days=400)])
+    at(discovery, 60.0)
+    last = exchange + timedelta(seconds=30) if off_s >= 0 else exchange + timedelta(seconds=60)
+    assert since(discovery) == iso(last - timedelta(minutes=2))
+
+
+def test_a_sweep_that_was_not_read_to_its_end_counts_for_nothing() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    request = following(discovery)
+    assert isinstance(request, NextPage)
+    request.listing.complete = False
+    request.listing.finish()
+    assert discovery.page_swept()
+    discovery.sweep_ended([cid(9)], free_places=False)
+    assert discovery.swept_at is None
+    assert following(discovery, Kind.CLOSED) is None
+    assert at(discovery, FREE_PLACES_SWEEP_S)
+
+
+def finding(trouble: Trouble, route: Route = Route.KEYSET) -> Finding:
+    return Finding(trouble, route, trouble.value)
+
+
+def test_the_keyset_is_avoided_for_a_minute_and_its_fault_stands_until_it_answers() -> None:
+    state = KeysetState()
+    state.note(finding(Trouble.GONE, Route.LIST), 0.0)
+    state.note(finding(Trouble.PASSED_OVER), 0.0)
+    assert (state.fault, state.avoided(0.0)) == ("", ())
+    state.note(finding(Trouble.GONE), 0.0)
+    assert state.avoided(AVOID_S - 1) == (Route.KEYSET,)
+    assert state.avoided(AVOID_S) == ()
+    state.answered(Route.LIST, behind_cursor=True)
+    assert state.fault
+    state.answered(Route.KEYSET, behind_cursor=False)
+    assert state.fault == ""
+
+
+def test_a_first_page_does_not_prove_that_cursors_are_followed_again() -> None:
+    state = KeysetState()
+    state.note(finding(Trouble.CURSOR), 0.0)
+    state.answered(Route.KEYSET, behind_cursor=False)
+    assert state.fault
+    state.answered(Route.KEYSET, behind_cursor=True)
+    assert state.fault == ""
+
+
+def test_the_list_form_is_tried_every_two_minutes() -> None:
+    discovery = started()
+    at(discovery, LIST_FORM_S - 1)
+    assert following(discovery, Kind.LIST_FORM) is None
+    at(discovery, LIST_FORM_S)
+    assert following(discovery, Kind.LIST_FORM) == ListFormTry()
+    discovery.tried_list_form()
+    assert following(discovery, Kind.LIST_FORM) is None
 
 
 def test_a_sweep_can_be_ended_early() -> None:
     discovery = started(max_assets=2)
     at(discovery, RESTORE_WAIT_S)
-    request = discovery.next()
+    request = following(discovery)
     assert isinstance(request, NextPage)
     request.listing.advance("more")
     assert discovery.page_swept(end=True)
-    assert discovery.next() is None
+    assert following(discovery) is None

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket.client import LIST_LOOKUPS, Page, Polymarket
-from actors.polymarket.ports import Route
+from actors.polymarket.pagination import Route
 from tests.polymarket.http_peer import Peer, Script, answering
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
