@@ -131,7 +131,6 @@ class FakeMarket:
 class FakePage:
     markets: tuple[bytes, ...]
     next_cursor: str | None
-    answered_at: datetime | None = None
 
 
 @dataclass
@@ -149,7 +148,7 @@ class FakePolymarket:
         orders: Whether an order is taken; else it is answered with 422.
         failing: Markets of which every page and look-up is answered with 500.
         damaged: Bytes in place of a market's question.
-        answered_at: The server's clock.
+        clock_offset_s: The servers' clock minus ours.
         loops: The last page has its own cursor as the next one.
         canned: Answers by method (lookup, clob, data) to every request.
         closed: How often `close` was called.
@@ -167,7 +166,7 @@ class FakePolymarket:
     orders: bool = True
     failing: set[ConditionId] = field(default_factory=set)
     damaged: dict[ConditionId, bytes] = field(default_factory=dict)
-    answered_at: datetime | None = None
+    clock_offset_s: float = 0.0
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     closed: int = 0
     clock_errors: int = 0
@@ -201,7 +200,7 @@ class FakePolymarket:
             next_cursor = str(at + len(page)) if page else None
         else:
             next_cursor = f"{limit}:{at + limit}" if more else (cursor if self.loops else None)
-        return FakePage(self._objects(page), next_cursor, self.answered_at)
+        return FakePage(self._objects(page), next_cursor)
 
     def try_list_form(self) -> None:
         self._note("list form", None, "gamma")

@@ -46,7 +46,7 @@ from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.polymarket.gamma import name_of, read_market
 from actors.polymarket.listings import spellings
-from actors.polymarket.pagination import Pagination, Route, Row, Trouble
+from actors.polymarket.pagination import Pagination, Route, Row, Trouble, is_answer
 from actors.polymarket.ports import Gamma
 from actors.polymarket.ratelimit import GAMMA_LISTINGS, RateLimit, SourceBackoff
 
@@ -116,7 +116,6 @@ class CatalogActor(BaseActor):
         self._rejected: Counter[str] = Counter()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False
-        self._violations = ViolationCounter()
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
@@ -146,6 +145,8 @@ class CatalogActor(BaseActor):
         self._release_closed()
         if self._discovery.tick(tick.now, wall):
             self._overflowed = False
+        for kind in self._discovery.idle():
+            self._backoffs[kind].succeeded()  # what failed is gone, not waited for any more
         self._go_on()
         self._violations.add(Assumption.CLOCK, self._gamma.take_clock_errors())
         self.supervisor.tell(
@@ -160,7 +161,6 @@ class CatalogActor(BaseActor):
                 waiting=len(self._outbox),
                 requests=tuple((kind.value, each.state) for kind, each in self._backoffs.items()),
                 keyset_error=self._discovery.keyset.fault,
-                violations=self._violations.totals(),
             )
         )
 
@@ -209,7 +209,7 @@ class CatalogActor(BaseActor):
         )
         if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
             self._pause_until = self._now + wait_s
-        if isinstance(request, ListFormTry):
+        if isinstance(request, ListFormTry) and is_answer(failure):
             self._violations.add(Assumption.GAMMA_LIST)
         log.warning(
             "catalog_request_failed",
@@ -301,7 +301,7 @@ class CatalogActor(BaseActor):
         cursor, route = listing.cursor, listing.route
         page = self._gamma.markets_page(listing.params, cursor, route=route)
         markets = self._parse(page.markets)
-        self._discovery.dated(page.answered_at)
+        self._discovery.set_clock(self._gamma.clock_offset_s)
         rows = [Row(market.condition_id, market.started_at) for market in markets]
         listing.advance(page.next_cursor, rows, count=len(page.markets))
         if listing.route is route:

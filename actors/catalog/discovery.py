@@ -140,7 +140,7 @@ class Discovery:
         self._missing: deque[ConditionId] = deque()
         self._most = {Kind.LOOKUP: MAX_GAMMA_MARKETS, Kind.CLOSED: MAX_GAMMA_MARKETS}
         self._list_form_at = 0.0
-        self._skew = timedelta(0)
+        self._offset = timedelta(0)
         self._complete = True
         self.keyset = KeysetState()
         self.announced = PendingLookups()
@@ -174,7 +174,7 @@ class Discovery:
 
     @property
     def _exchange_now(self) -> datetime:
-        return self._wall + self._skew
+        return self._wall + self._offset
 
     def next(self, is_ready: Callable[[Kind], bool] = lambda _: True) -> Request | None:
         """Return the most urgent request of a kind that is ready. Nothing changes until its answer.
@@ -196,12 +196,21 @@ class Discovery:
         if self._now >= self._list_form_at:
             yield ListFormTry()
 
+    def idle(self) -> tuple[Kind, ...]:
+        """Return the kinds of which nothing waits to be asked, so that none of it can fail."""
+        waiting = {
+            Kind.LOOKUP: len(self.announced),
+            Kind.NEWEST: self._newest,
+            Kind.CLOSED: self._missing,
+            Kind.SWEEP: self._sweep,
+        }
+        return tuple(kind for kind, some in waiting.items() if not some)
+
     # --------------------------------------------------------------- answers
 
-    def dated(self, at: datetime | None) -> None:
-        """Take in the exchange's time of an answer; None when it carried none."""
-        if at is not None:
-            self._skew = at - self._wall
+    def set_clock(self, offset_s: float) -> None:
+        """Take the clock of the exchange minus ours, in seconds."""
+        self._offset = timedelta(seconds=offset_s)
 
     def looked_up(self, lookup: Lookup, found: Iterable[Market]) -> None:
         """Take in the answer to a look-up; announced markets that were not found stay pending."""

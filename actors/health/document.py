@@ -244,13 +244,36 @@ class Resolutions(Part, frozen=True, kw_only=True):
     sources: dict[str, SourceState]
 
 
+class RequestState(Part, frozen=True, kw_only=True):
+    """One kind of request to Gamma.
+
+    Attributes:
+        state: `ok`, or its last error.
+        failing_s: For how long it has failed; 0 when the last one succeeded.
+    """
+
+    state: str
+    failing_s: float
+
+
 class Catalog(Part, frozen=True, kw_only=True):
-    """The search for markets."""
+    """The search for markets.
+
+    Attributes:
+        keyset_error: Why `/markets/keyset` does not lead through listings, so that they are read
+            another way; empty while it does.
+        keyset_failing_s: For how long it has not; 0 while it does.
+        requests: By kind: `lookup` (what the feed announced), `newest`, `closed` (what the last
+            sweep did not list), `sweep`, and `list_form` (whether `/markets` still answers).
+    """
 
     markets: int
     last_sweep_age_s: float | None
     last_error: str
     failing_s: float
+    keyset_error: str
+    keyset_failing_s: float
+    requests: dict[str, RequestState]
 
 
 class Restarts(Part, frozen=True, kw_only=True):
@@ -374,6 +397,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
         failing_s: Seconds that a source of outcomes or markets may fail.
         absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
+        discovery_s: Seconds that one way to find markets may fail.
         lag_s: Seconds that a trade may wait for the database.
         journal_share: Share of its cap that the journal may reach.
         free_bytes: Bytes of the disk that must be free.
@@ -386,6 +410,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     failing_s: float = 300.0
     absent_s: float = 300.0
     many_tokens: int = 1_000
+    discovery_s: float = 120.0
     lag_s: float = 60.0
     journal_share: float = 0.8
     free_bytes: int = 256 << 20

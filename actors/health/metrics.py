@@ -130,6 +130,10 @@ def _database_up(health: Health) -> float:
     return float(health.database.state != "away")
 
 
+def _request_failing(health: Health) -> Labels:
+    return {name: found.failing_s for name, found in health.catalog.requests.items()}
+
+
 def _source_failing(health: Health) -> Labels:
     return {name: source.failing_s for name, source in health.resolutions.sources.items()}
 
@@ -188,6 +192,8 @@ GAUGES = (
     Number("catalog.markets", "markets", "Markets that are watched."),
     Number("catalog.last_sweep_age_s", "catalog_sweep_age_seconds", "Since all were listed."),
     Number("catalog.failing_s", "catalog_failing_seconds", "0 when Gamma answers."),
+    Number("catalog.keyset_failing_s", "catalog_keyset_failing_seconds",
+           "0 while the keyset leads through listings."),
     Number("accounting.balanced", "accounting_balanced", "1 when nothing is missing."),
     Number("accounting.in_journal", "journal_trades", "Trades and rejected events not committed."),
     Number("accounting.adjusted", "accounting_adjusted", "Correction after the writer lost count."),
@@ -219,6 +225,8 @@ NAMED = (
           lambda h: h.resolutions.pending),
     Named("resolutions.sources.failing_s", "source_failing_seconds", "0 when it answers.", "source",
           _source_failing),
+    Named("catalog.requests.failing_s", "catalog_request_failing_seconds", "0 when it succeeds.",
+          "request", _request_failing),
     Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",
           _source_requests, counts=True),
     Named("lateness.trades", "trades_by_lateness",

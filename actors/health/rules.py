@@ -143,6 +143,19 @@ def _catalog_failing(health: Health, limits: Limits) -> str:
     return f"markets cannot be listed: {catalog.last_error}" if failing else ""
 
 
+def _discovery_failing(health: Health, limits: Limits) -> str:
+    catalog = health.catalog
+    if catalog.failing_s > limits.failing_s:
+        return ""  # `_catalog_failing` says it
+    long = catalog.keyset_failing_s > limits.discovery_s
+    found = [catalog.keyset_error] if long else []
+    for name in ("lookup", "closed"):
+        request = catalog.requests.get(name)
+        if request is not None and request.failing_s > limits.discovery_s:
+            found.append(f"{name}: {request.state}")
+    return f"markets are found late or not at all: {', '.join(found)}" if found else ""
+
+
 def _restart_loop(health: Health, _: Limits) -> str:
     looping = health.restarts.looping[:5]
     return f"repeated crashes: {', '.join(looping)}" if looping else ""
@@ -221,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     Rule("disk_low", DEGRADED, _disk_low),
     Rule("source_failing", ATTENTION, _source_failing),
     Rule("catalog_failing", DEGRADED, _catalog_failing),
+    Rule("discovery_failing", DEGRADED, _discovery_failing),
     Rule("gamma_list_failing", ATTENTION, _list_failing),
     Rule("markets_known_from_feed_only", ATTENTION, _feed_only),
     Rule("restart_loop", DEGRADED, _restart_loop),

@@ -30,6 +30,7 @@ from actors.health.document import (
     Journal,
     Limits,
     Reconnect,
+    RequestState,
     Resolutions,
     SourceState,
     Trades,
@@ -49,6 +50,8 @@ from actors.model.descriptors import DescriptorLimit
 from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
+
+_LISTING, _KEYSET = "listing", "keyset"
 
 
 @dataclass
@@ -136,7 +139,7 @@ class HealthState:
         self._journal_full = False
         self._oldest_pending_s = 0.0
         self._catalog: CatalogReport | None = None
-        self._catalog_failing: float | None = None
+        self._catalog_failing: dict[str, float] = {}
         self._resolution: ResolutionReport | None = None
         self._recorded, self._conflicts = CumulativeCount(), CumulativeCount()
         self._failing: dict[str, float] = {}
@@ -213,10 +216,11 @@ class HealthState:
         """Take the report of the catalog; an empty error means that the last page came."""
         self._catalog = report
         self._violated(report, at)
-        if not report.last_error:
-            self._catalog_failing = None
-        elif self._catalog_failing is None:
-            self._catalog_failing = at
+        errors = {_LISTING: report.last_error, _KEYSET: report.keyset_error}
+        errors |= {name: "" if state == "ok" else state for name, state in report.requests}
+        self._catalog_failing = {
+            name: self._catalog_failing.get(name, at) for name, error in errors.items() if error
+        }
 
     def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
         """Take the report of the resolution actor; it has the state of each source."""
@@ -396,7 +400,16 @@ class HealthState:
             markets=report.markets if report else 0,
             last_sweep_age_s=None if swept_at is None else span(now, swept_at),
             last_error=report.last_error[:LONGEST_REASON] if report else "",
-            failing_s=span(now, self._catalog_failing),
+            failing_s=span(now, self._catalog_failing.get(_LISTING)),
+            keyset_error=report.keyset_error[:LONGEST_REASON] if report else "",
+            keyset_failing_s=span(now, self._catalog_failing.get(_KEYSET)),
+            requests={
+                name: RequestState(
+                    state=state[:LONGEST_REASON],
+                    failing_s=span(now, self._catalog_failing.get(name)),
+                )
+                for name, state in (report.requests if report else ())
+            },
         )
 
 

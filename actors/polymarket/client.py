@@ -8,7 +8,6 @@ clients and closes them when it stops.
 import re
 import threading
 from collections.abc import Sequence
-from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -17,7 +16,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, damaged, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
-from actors.polymarket.pagination import Route
+from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
 
 LIST_LOOKUPS = 50
@@ -30,7 +29,6 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     markets: tuple[bytes, ...]
     next_cursor: str | None
-    answered_at: datetime | None = None
 
 
 class _Keyset(msgspec.Struct, frozen=True):
@@ -112,8 +110,7 @@ class Polymarket:
             return self._list_page(params, int(cursor or 0))
         # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
-        body, at = self._http.get_dated(f"{self._gamma_url}/markets/keyset", query)
-        return msgspec.structs.replace(_keyset_page(body), answered_at=at)
+        return _keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
@@ -133,7 +130,7 @@ class Polymarket:
         try:
             page = self.markets_page(params, None, route=first)
         except (SourceUnavailable, PayloadRejected) as failure:
-            if not _may_be_the_route(failure):
+            if not is_answer(failure):
                 raise
             second = Route.LIST if first is Route.KEYSET else Route.KEYSET
             try:
@@ -150,10 +147,9 @@ class Polymarket:
 
     def _list_page(self, params: Sequence[tuple[str, str]], offset: int) -> Page:
         query = [*params, ("offset", str(offset))] if offset else list(params)
-        body, at = self._http.get_dated(f"{self._gamma_url}/markets", query)
-        markets = _elements(body)
+        markets = _elements(self._http.get(f"{self._gamma_url}/markets", query))
         behind = str(offset + len(markets)) if markets else None
-        return Page(markets=markets, next_cursor=behind, answered_at=at)
+        return Page(markets=markets, next_cursor=behind)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         """Return the CLOB's market, or None when it does not know the condition."""
@@ -170,6 +166,11 @@ class Polymarket:
             return ()
         raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
         return _copies(strict_json.read(raw, _rows).data)
+
+    @property
+    def clock_offset_s(self) -> float:
+        """Return the clock of the servers minus ours in seconds; 0 while it is not known."""
+        return self._http.clock.offset_s
 
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
@@ -259,13 +260,6 @@ def _elements(raw: bytes) -> tuple[bytes, ...]:
         if str(rejection) != "not JSON" or not raw.lstrip().startswith(b"["):
             raise
     return tuple(element for _, element in damaged.parts(raw))
-
-
-def _may_be_the_route(failure: SourceUnavailable | PayloadRejected) -> bool:
-    """Return whether another route may answer: the server did, and not that it is overloaded."""
-    return isinstance(failure, PayloadRejected) or (
-        failure.retry_after_s is None and failure.status not in (None, 429, 503)
-    )
 
 
 def _copies(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:

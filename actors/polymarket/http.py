@@ -11,11 +11,9 @@ The deadline does not cover the resolver: `getaddrinfo` takes no timeout.
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
@@ -82,20 +80,7 @@ class Http:
         Raises:
             SourceUnavailable: Anything else, too slow or too large.
         """
-        return self.get_dated(url, params)[0]
-
-    def get_dated(
-        self, url: str, params: Sequence[tuple[str, str]] = ()
-    ) -> tuple[bytes, datetime | None]:
-        """Return the body of a 200, and the server's time when it was sent.
-
-        The time is the header `Date`, and `Age` later if a cache kept the answer; None without.
-
-        Raises:
-            SourceUnavailable: Anything else, too slow or too large.
-        """
-        _, body, headers = self._call("GET", url, params=list(params))
-        return body, _sent_at(headers.get("Date"), headers.get("Age"))
+        return self._call("GET", url, params=list(params))[1]
 
     def find(self, url: str) -> bytes | None:
         """Return the body of a 200, or None for a 404.
@@ -103,7 +88,7 @@ class Http:
         Raises:
             SourceUnavailable: Anything else, too slow or too large.
         """
-        status, body, _ = self._call("GET", url, expected=(200, 404))
+        status, body = self._call("GET", url, expected=(200, 404))
         return body if status == 200 else None
 
     def post(self, url: str, body: bytes) -> bytes:
@@ -121,7 +106,7 @@ class Http:
 
     def _call(
         self, method: str, url: str, *, expected: tuple[int, ...] = (200,), **kwargs: Any
-    ) -> tuple[int, bytes, Mapping[str, str]]:
+    ) -> tuple[int, bytes]:
         where = _shown(url, path=method == "GET")
         watch = _Watch(self._deadline_s, self._stop)
         sent_s = time.time()
@@ -144,7 +129,7 @@ class Http:
                 ),
                 status=response.status_code,
             )
-        return response.status_code, body, response.headers
+        return response.status_code, body
 
     def _send(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
         return self._session.request(
@@ -260,15 +245,6 @@ class _WatchedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-
-
-def _sent_at(date: str | None, age: str | None) -> datetime | None:
-    try:
-        made = parsedate_to_datetime(date or "")
-        seconds = int(age) if age and age.isascii() and age.isdigit() else 0
-        return made.astimezone(UTC) + timedelta(seconds=seconds)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _shown(url: str, *, path: bool) -> str:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors.errors import PayloadRejected, SourceUnavailable
+
 Params = tuple[tuple[str, str], ...]
 
 PAGE_SIZE = 100
@@ -31,8 +33,7 @@ _ORDER_KEYS = frozenset({"order", "ascending"})
 _RISING: Params = (("order", "startDate"), ("ascending", "true"))
 _INVALID = frozenset({400, 422})
 _ROUTE_GONE = frozenset({404, 405, 410, 501})
-_OVERLOADED = frozenset({None, 429, 503})
-"""What says nothing about this page; None: there was no answer."""
+_OVERLOADED = frozenset({429, 503})
 
 
 class Route(StrEnum):
@@ -211,7 +212,7 @@ class Pagination:
         elif self._limit > 1:
             self._limit //= 2
             self._failures = 0
-        elif status not in _OVERLOADED:
+        elif is_answer(failure):
             self._go_around()
 
     def finish(self) -> None:
@@ -358,6 +359,13 @@ class Pagination:
         self._find(Trouble.UNFINISHED, why)
         self.complete = False
         self.finish()
+
+
+def is_answer(failure: Exception | None) -> bool:
+    """Return whether a failure says something about what was asked, not only about the server."""
+    if isinstance(failure, SourceUnavailable):
+        return failure.status is not None and failure.status not in _OVERLOADED
+    return isinstance(failure, PayloadRejected)
 
 
 def _up(at: datetime) -> datetime:

@@ -6,7 +6,6 @@ at most. Every call raises `SourceUnavailable` when there is no usable answer, a
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from actors.model.trade import ConditionId
@@ -34,10 +33,6 @@ class Page(Protocol):
     def next_cursor(self) -> str | None:
         """Return where the next page begins, as the server says; None when it says nothing."""
 
-    @property
-    def answered_at(self) -> datetime | None:
-        """Return the time of the server's clock when it answered, or None if it said none."""
-
 
 class Closable(Protocol):
     """Something that holds connections to a server."""
@@ -48,6 +43,10 @@ class Closable(Protocol):
 
 class Gamma(Closable, Protocol):
     """The listings of Gamma."""
+
+    @property
+    def clock_offset_s(self) -> float:
+        """Return the clock of the servers minus ours in seconds; 0 while it is not known."""
 
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""

@@ -225,7 +225,7 @@ def test_the_watermark_never_passes_the_time_of_the_exchange(off_s: float) -> No
     discovery = started()
     exchange = WALL + timedelta(seconds=off_s)
     at(discovery, 29.0)
-    discovery.dated(exchange + timedelta(seconds=29))
+    discovery.set_clock(off_s)
     at(discovery, 30.0)
     read_newest(discovery, [exchange + timedelta(days=400)])
     at(discovery, 60.0)

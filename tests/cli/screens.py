@@ -132,6 +132,11 @@ def _fail_catalog(health: HealthState) -> None:
         health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
 
 
+def _fail_keyset(health: HealthState) -> None:
+    for at in (NOW - 400, NOW - 1):
+        health.catalog_reported(catalog(keyset_error="keyset: HTTP 404 route not found"), at=at)
+
+
 def _violate(health: HealthState, assumption: Assumption, count: int) -> None:
     health.catalog_reported(catalog(violations=((assumption, count),)), at=NOW - 30)
 
@@ -162,6 +167,7 @@ SPOILS: Mapping[str, Spoil] = {
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
     "source_failing": _fail_source,
     "catalog_failing": _fail_catalog,
+    "discovery_failing": _fail_keyset,
     "restart_loop": _die,
     "protocol_drift": lambda h: h.connection_reported(
         connection("lifecycle", tokens=0, confirmed=0, last_data_at=NOW, unknown_total=3), at=NOW

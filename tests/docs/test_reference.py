@@ -94,7 +94,7 @@ def spelled(field: str) -> str:
     """Return how the pages write the field of a metric."""
     field = re.sub(r"^assumptions\.", "assumptions.*.", field)
     field = re.sub(r"^connections\.list\.", "connections.list[].", field)
-    return re.sub(r"^resolutions\.sources\.", "resolutions.sources.*.", field)
+    return re.sub(r"^(resolutions\.sources|catalog\.requests)\.", r"\1.*.", field)
 
 
 def in_source() -> dict[str, tuple[str, str, set[str]]]:

@@ -37,6 +37,8 @@ ELSEWHERE = {
     "resolutions.sources.state": "text for people; 0 of tracker_source_failing_seconds is ok",
     "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
     "catalog.last_error": "text for people",
+    "catalog.keyset_error": "text for people",
+    "catalog.requests.state": "text for people",
     "accounting.stored": "tracker_trades_stored_total",
     "assumptions.last_hour": "increase(tracker_assumption_violations_total[1h])",
     "drift.unknown_last_hour": "increase(tracker_unknown_events_total[1h])",
