@@ -102,6 +102,32 @@ def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> 
     assert codes(health, START + 313) == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"keyset_error": "keyset: HTTP 404"}, "keyset: HTTP 404"),
+        ({"requests": (("sweep", "ok"), ("lookup", "HTTP 404"))}, "lookup: HTTP 404"),
+    ],
+)
+def test_one_way_to_find_markets_may_fail_for_two_minutes(said: Any, text: str) -> None:
+    health = well()
+    for at in (START + 10, START + 100):
+        health.catalog_reported(catalog(**said), at=at)
+    assert codes(health, START + 130) == ()
+    wrong = document(health, START + 131)
+    assert wrong.codes == ("discovery_failing",)
+    assert wrong.reasons == (f"markets are found late or not at all: {text}",)
+    health.catalog_reported(catalog(), at=START + 132)
+    assert codes(health, START + 133) == ()
+
+
+def test_when_nothing_can_be_listed_one_reason_says_it() -> None:
+    health = well()
+    for at in (START + 10, START + 100):
+        health.catalog_reported(catalog("HTTP 404", keyset_error="keyset: HTTP 404"), at=at)
+    assert codes(health, START + 311) == ("catalog_failing",)
+
+
 def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
     health = well()
     for at in (0.0, 100.0):
