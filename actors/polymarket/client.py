@@ -14,7 +14,7 @@ import msgspec
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket import chain, damaged, strict_json
+from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
@@ -245,7 +245,7 @@ def _keyset_page(raw: bytes) -> Page:
             raise
     else:
         return Page(markets=_copies(page.markets), next_cursor=page.next_cursor or None)
-    members = dict(damaged.parts(raw))
+    members = dict(strict_json.parts(raw))
     if not members.get(b'"markets"', b"").startswith(b"["):
         raise PayloadRejected("unexpected shape")
     cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
@@ -259,7 +259,7 @@ def _elements(raw: bytes) -> tuple[bytes, ...]:
     except PayloadRejected as rejection:
         if str(rejection) != "not JSON" or not raw.lstrip().startswith(b"["):
             raise
-    return tuple(element for _, element in damaged.parts(raw))
+    return tuple(element for _, element in strict_json.parts(raw))
 
 
 def _copies(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_out
 from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
 from actors.model.wall_time import milliseconds
-from actors.polymarket import damaged, strict_json
+from actors.polymarket import strict_json
 
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
@@ -181,7 +181,7 @@ def _open(raw: bytes) -> tuple[_Answer, list[str]]:
             raise
     whole: dict[bytes, bytes] = {}
     broken: set[bytes] = set()
-    for key, value in damaged.parts(raw):
+    for key, value in strict_json.parts(raw):
         if key not in _KEYS:
             continue  # as in an undamaged object, nothing else is looked at
         member = key + b":" + value

@@ -1,7 +1,8 @@
 """Strict reading of the JSON that an HTTP source sent, and of the ids in it.
 
 A 77-digit id that arrives as a number has passed through a float and lost digits,
-so it is rejected and never repaired.
+so it is rejected and never repaired. `parts` takes apart what a parser rejects as a
+whole, so that one bad value hides no other.
 """
 
 import json
@@ -29,6 +30,10 @@ _bare = re.compile(r"0x[0-9a-fA-F]{62}").fullmatch
 _texts = msgspec.json.Decoder(list[str])
 _text = msgspec.json.Decoder(str)
 _numbers = msgspec.json.Decoder(list[Decimal])
+_SPACE = b" \t\r\n"
+_token = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},:]', re.DOTALL)
+_CLOSER = {b"[": b"]", b"{": b"}"}
+_CLOSERS = frozenset(_CLOSER.values())
 
 
 def read(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -160,3 +165,48 @@ def evidence(fields: Mapping[str, Field]) -> str:
 def excerpt(raw: bytes) -> str:
     """Return evidence of an answer that could not be read: its beginning."""
     return evidence({"unreadable": storable_text(raw[:200].decode(errors="replace"))})
+
+
+# --------------------------------------------------------------------- damage
+# A parser stops at the first wrong byte and loses all of a page. This one sees nothing but strings,
+# brackets, commas and colons, so whatever stands in a value (half of an emoji, a raw tab, NaN,
+# bytes that are no UTF-8) stays within it. Linear, and without recursion.
+
+
+def parts(raw: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return (key in quotes, value) of each member of an object, or (empty, element) of an array.
+
+    Keys and values are verbatim and not checked.
+
+    Raises:
+        PayloadRejected: `not JSON`: neither of the two, not closed, or brackets that do not match.
+    """
+    raw = raw.strip(_SPACE)
+    if raw[:1] not in _CLOSER:
+        raise PayloadRejected("not JSON")
+    found: list[tuple[bytes, bytes]] = []
+    open_: list[bytes] = []
+    start, colon = 1, -1
+    for match in _token.finditer(raw):
+        token, at = match[0], match.start()
+        if token in _CLOSER:
+            open_.append(_CLOSER[token])
+        elif token == b'"' or (token in _CLOSERS and (not open_ or open_.pop() != token)):
+            break  # a string without end, or the wrong bracket
+        if len(open_) == 1 and token == b":" and colon < 0 and raw[:1] == b"{":
+            colon = at
+        elif (len(open_) == 1 and token == b",") or not open_:
+            _add(found, raw[start:at], colon - start)
+            start, colon = at + 1, -1
+        if not open_:
+            if at + 1 < len(raw):
+                break
+            return tuple(found)
+    raise PayloadRejected("not JSON")
+
+
+def _add(found: list[tuple[bytes, bytes]], member: bytes, colon: int) -> None:
+    if colon >= 0:
+        found.append((member[:colon].strip(_SPACE), member[colon + 1 :].strip(_SPACE)))
+    elif member := member.strip(_SPACE):
+        found.append((b"", member))

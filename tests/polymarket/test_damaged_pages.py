@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
-from actors.polymarket.damaged import parts
+from actors.polymarket.strict_json import parts
 from tests.polymarket.test_damaged_arrays import VALUES
 
 
