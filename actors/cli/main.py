@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from actors import __version__
+from actors.app import look
 from actors.app.startup import prepare_state_dir
 from actors.app.tracker import Tracker
 from actors.cli import demo
@@ -69,7 +70,10 @@ def _run(invocation: Invocation) -> int:
 
 
 def _check(invocation: Invocation) -> int:
-    """Check everything that a start needs, and print the settings in force."""
+    """Check everything that a start needs, and print the settings in force.
+
+    Online also print what is seen of each assumption about Polymarket.
+    """
     config = invocation.config
     prepare_state_dir(config.state_dir)
     if config.dsn:
@@ -79,6 +83,9 @@ def _check(invocation: Invocation) -> int:
         schema = "embedded PostgreSQL, made at the first start"
     _print(describe(config))
     _print(f"database: {schema}\nall is well")
+    if invocation.online:
+        for line in look.as_text(look.look(config)):
+            _print(line)
     return EXIT_OK
 
 

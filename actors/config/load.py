@@ -59,6 +59,7 @@ class Invocation:
         config: The defaults when the mode is `version` or `help`.
         duration_s: Seconds after which the run ends by itself, or None.
         broken: Of a demo: beliefs that are false in its simulator, names with commas.
+        online: Of a check: also look at Polymarket.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -66,6 +67,7 @@ class Invocation:
     mode: Mode
     duration_s: float | None = None
     broken: str = ""
+    online: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -140,6 +142,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     given = vars(known)
     modes = set(given.pop("modes") or [Mode.RUN])
     file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
+    online = given.pop("online")
     if len(modes) > 1:
         both = " and ".join(f"--{mode}" for mode in sorted(modes))
         raise ConfigError(f"{both} exclude each other; give one of them")
@@ -149,8 +152,14 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         layer.put(name, value, f"flag {flag(name)}")
     if broken is not None and mode is not Mode.DEMO:
         raise ConfigError("--broken: only with --demo")
+    if online and mode is not Mode.CHECK:
+        raise ConfigError("--online: only with --check")
     run = Invocation(
-        config=Config(), mode=mode, duration_s=_duration(duration, mode), broken=broken or ""
+        config=Config(),
+        mode=mode,
+        duration_s=_duration(duration, mode),
+        broken=broken or "",
+        online=online,
     )
     return layer, run, file
 

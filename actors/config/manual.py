@@ -77,6 +77,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--broken", metavar="NAME,…", help="with --demo: beliefs about Polymarket that are false"
     )
+    made.add_argument(
+        "--online", action="store_true",
+        help="with --check: also look at Polymarket, for a minute, and say what is not as assumed",
+    )  # fmt: skip
     made.add_argument("--config", metavar="FILE", help="TOML file with settings")
     for group, names in grouped():
         section = made.add_argument_group(group)
@@ -120,7 +124,8 @@ def markdown() -> str:
         "",
         f"A value is taken from the first source that has it: {PRECEDENCE}.",
         "`tracker --check` validates everything and prints every value in effect with its source,",
-        "without secrets.",
+        "without secrets. `tracker --check --online` also",
+        "[looks at Polymarket](../explanation/polymarket.md#what-holds-today) for up to a minute.",
         "",
         *_RULES,
     ]

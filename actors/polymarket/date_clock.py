@@ -24,7 +24,12 @@ class DateClock:
     @property
     def offset_s(self) -> float:
         """Return the servers' clock minus ours in seconds; 0 before there are three answers."""
-        return median(self._offsets) if len(self._offsets) == self._offsets.maxlen else 0.0
+        return median(self._offsets) if self.is_known else 0.0
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether there are enough answers to tell."""
+        return len(self._offsets) == self._offsets.maxlen
 
     @property
     def is_wrong(self) -> bool:

@@ -179,6 +179,12 @@ def test_beliefs_are_broken_in_a_demo_only() -> None:
     assert "--broken: only with --demo" in rejected("--broken", "keyset_gone")
 
 
+def test_only_a_check_looks_at_the_real_exchange() -> None:
+    assert loaded("--check", "--online").online
+    assert not loaded("--check").online
+    assert "--online: only with --check" in rejected("--online")
+
+
 @pytest.mark.parametrize(
     "argv",
     [

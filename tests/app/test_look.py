@@ -1,0 +1,276 @@
+"""One look at Polymarket: each assumption that holds is `ok`, each that does not is named."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+
+from actors.app import look
+from actors.app.look import Arrival, FeedLook, Finding, SourcesLook, Urls, as_text
+from actors.errors import FeedLost, SourceUnavailable
+from actors.model.trade import TokenId
+from actors.polymarket.date_clock import DateClock
+from tests.fakes import FakeDialler, FakeSocket
+from tests.fakes_http import WALL_MS, FakeMarket
+from tests.polymarket.feed_samples import CONDITION, RECEIVED_MS, RECEIVED_NS, encoded, framed
+
+URLS = Urls("gamma", "clob", "data")
+TOKENS = [TokenId(str(10**70 + number)) for number in range(look.FIRST_TOKENS + look.LATER_TOKENS)]
+
+
+class FakeHttp:
+    """Gamma with 150 markets, CLOB and Data API; a test replaces the answer to a route."""
+
+    def __init__(self) -> None:
+        self.markets = [FakeMarket(number, volume=str(number)) for number in range(150)]
+        self.answers: dict[str, bytes | Exception] = {}
+
+    def get(self, url: str, params: Sequence[tuple[str, str]] = ()) -> bytes:
+        wanted = dict(params)
+        route = "clob" if url.startswith("clob") else url
+        answer = self.answers.get(route) or self._answer(route, wanted)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _answer(self, route: str, wanted: dict[str, str]) -> bytes:
+        if route == "gamma/markets/keyset":
+            at = int(wanted.get("after_cursor", "0"))
+            rows = [json.loads(each.gamma()) for each in self.markets[at : at + look.PAGE]]
+            return json.dumps({"markets": rows, "next_cursor": str(at + look.PAGE)}).encode()
+        found = [each for each in self.markets if each.condition_id == wanted.get("condition_ids")]
+        if route == "gamma/markets":
+            return json.dumps([json.loads(each.gamma()) for each in found]).encode()
+        return self.markets[0].clob() if route == "clob" else b'{"data": []}'
+
+
+def asked(http: FakeHttp, clock: DateClock | None = None) -> dict[str, str]:
+    return dict(SourcesLook(http, clock or DateClock(), URLS).findings())
+
+
+def known(offset_s: float) -> DateClock:
+    clock = DateClock()
+    for _ in range(3):
+        clock.add(
+            {"Date": "Sat, 03 Oct 2026 04:00:00 GMT"},
+            sent_s=WALL_MS / 1e3 - offset_s,
+            received_s=WALL_MS / 1e3 - offset_s,
+        )
+    return clock
+
+
+def test_sources_that_are_as_assumed_are_all_right() -> None:
+    found = asked(FakeHttp(), known(0.0))
+    assert list(found) == ["keyset", "clean_pages", "gamma_list", "clob", "data", "clock"]
+    assert set(found.values()) == {"ok"}
+
+
+def test_the_busiest_markets_are_asked_for_and_each_is_known_once() -> None:
+    http = FakeHttp()
+    http.markets[3].volume = "1000000"
+    sources = SourcesLook(http, DateClock(), URLS)
+    list(sources.findings())
+    assert sources.markets[0].condition_id == http.markets[3].condition_id
+    assert len(sources.markets) == 150
+
+
+GONE = SourceUnavailable("gamma/markets: HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("route", "answer", "name", "judgement"),
+    [
+        ("gamma/markets", GONE, "gamma_list", "differs: gamma/markets: HTTP 404"),
+        ("gamma/markets", b"[]", "gamma_list", "differs: it does not know a market that is listed"),
+        ("gamma/markets/keyset", GONE, "keyset", "differs: gamma/markets: HTTP 404"),
+        ("gamma/markets/keyset", b"<html>", "keyset", "differs: not JSON"),
+        ("gamma/markets/keyset", b'{"markets": []}', "keyset", "differs: 0 markets and no cursor"),
+        ("gamma/markets/keyset", GONE, "clob", "not seen: no market was listed"),
+        ("clob", SourceUnavailable("HTTP 404"), "clob", "differs: HTTP 404"),
+        ("clob", b"{}", "clob", "differs: a market without tokens"),
+        ("data/v2/resolutions", b"[]", "data", "differs: unexpected shape"),
+    ],
+)
+def test_a_route_that_differs_is_named(
+    route: str, answer: bytes | Exception, name: str, judgement: str
+) -> None:
+    http = FakeHttp()
+    http.answers[route] = answer
+    assert asked(http)[name] == judgement
+
+
+def test_a_cursor_that_is_ignored_is_noticed_though_a_few_markets_have_moved() -> None:
+    http = FakeHttp()
+    plain, moved = http._answer, count()
+
+    def first_page(route: str, wanted: dict[str, str]) -> bytes:
+        return plain(route, {**wanted, "after_cursor": str(5 * next(moved))})
+
+    http._answer = first_page  # type: ignore[method-assign]
+    assert asked(http)["keyset"] == "differs: the cursor brings the first page again"
+
+
+def test_a_market_that_is_odd_is_counted_and_a_placeholder_is_not() -> None:
+    http = FakeHttp()
+    http.markets[1].tokenless = True
+    assert asked(http)["clean_pages"] == "ok"
+    pages = json.loads(http._answer("gamma/markets/keyset", {}))
+    pages["markets"][2]["clobTokenIds"] = '["x", "y"]'
+    http.answers["gamma/markets/keyset"] = json.dumps(pages).encode()
+    found = asked(http)["clean_pages"]
+    assert found == "differs: of 100 markets 1 times token id is no digits"
+
+
+def test_a_clock_is_judged_when_three_answers_came_from_no_cache() -> None:
+    # A `Date` has whole seconds, so one is in doubt.
+    assert asked(FakeHttp())["clock"] == "not seen: too few answers that no cache gave"
+    assert asked(FakeHttp(), known(-30.0))["clock"] == "differs: ours is +29.0 s from theirs"
+
+
+# ----------------------------------------------------------------------- feed
+
+
+class Exchange:
+    """Answers each message at once; it is the inbox and the clock, so no test waits.
+
+    Attributes:
+        answer: Returns the frames that answer a message.
+        silent: Frames that come when nothing else does, once.
+    """
+
+    def __init__(self, answer: Callable[[dict[str, Any]], list[bytes]]) -> None:
+        self.answer = answer
+        self.silent: list[bytes] = []
+        self.now = 100.0
+        self.waiting: list[Arrival] = []
+        self.dialler = FakeDialler()
+        self._heard = 0
+
+    def put(self, item: Arrival, /) -> None:
+        self.waiting.append(item)
+
+    def take(self, seconds: float) -> Arrival | None:
+        (socket,) = self.dialler.sockets
+        for text in socket.sent[self._heard :]:
+            self._send(socket, self.answer(json.loads(text)))
+        self._heard = len(socket.sent)
+        if not self.waiting and self.silent:
+            self._send(socket, self.silent)
+            self.silent = []
+        if self.waiting:
+            return self.waiting.pop(0)
+        self.now += seconds
+        return None
+
+    def _send(self, socket: FakeSocket, frames: list[bytes]) -> None:
+        if frames:
+            socket.on_frames(RECEIVED_NS, tuple(frames))
+
+    def findings(self, until: float = 160.0) -> dict[str, str]:
+        looked = FeedLook(self.dialler, TOKENS, inbox=self, until=until, monotonic=lambda: self.now)
+        return dict(looked.findings())
+
+
+def books(message: dict[str, Any]) -> list[bytes]:
+    shared = {"event_type": "book", "market": CONDITION, "bids": [], "asks": [], "hash": "h"}
+    at = str(RECEIVED_MS)
+    return [
+        encoded({**shared, "asset_id": token, "timestamp": at}) for token in message["assets_ids"]
+    ]
+
+
+def trades(*, late_ms: int = 0, **fields: object) -> list[bytes]:
+    at = str(RECEIVED_MS - late_ms)
+    return [framed(asset_id=token, timestamp=at, **fields) for token in TOKENS[:20]]
+
+
+def test_a_feed_that_is_as_assumed_is_all_right() -> None:
+    exchange = Exchange(books)
+    exchange.silent = trades()
+    assert exchange.findings() == dict.fromkeys(
+        ["connection", "served", "dump_by_default", "repeated_book", "event_names", "spelling",
+         "on_time"], "ok",
+    )  # fmt: skip
+    (socket,) = exchange.dialler.sockets
+    assert socket.ended == ("close", "1000")
+    assert exchange.now == 100.0
+
+
+def test_a_connection_that_is_not_accepted_is_the_only_finding() -> None:
+    exchange = Exchange(books)
+    exchange.dialler.fail_next = FeedLost("dns", "no such name")
+    found = exchange.findings()
+    assert list(found) == ["connection"]
+    assert found["connection"].startswith("differs: ")
+    assert "no such name" in found["connection"]
+
+
+def test_a_server_that_accepts_and_drops_does_not_serve() -> None:
+    exchange = Exchange(lambda _: [])
+    exchange.put("closed_1013 slow")
+    found = exchange.findings()
+    assert found["served"] == "differs: 0 of 20 books in 0 s, then it ended: closed_1013 slow"
+    assert found["dump_by_default"] == found["repeated_book"] == "not seen"
+
+
+def test_of_many_tokens_a_few_may_have_resolved_meanwhile() -> None:
+    gone = {TOKENS[0], TOKENS[1], TOKENS[-1]}
+    exchange = Exchange(
+        lambda message: books({"assets_ids": [t for t in message["assets_ids"] if t not in gone]})
+    )
+    exchange.silent = trades()
+    found = exchange.findings()
+    assert set(found.values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "judgement"),
+    [
+        ([b"NO NEW ASSETS"], "differs: the answer is 'NO NEW ASSETS'"),
+        ([b"[]"], "differs: the answer is []"),
+        ([], "differs: no answer in 5 s"),
+    ],
+)
+def test_the_answer_to_a_repeated_subscription_is_told(answer: list[bytes], judgement: str) -> None:
+    seen: set[str] = set()
+
+    def once(message: dict[str, Any]) -> list[bytes]:
+        again = set(message["assets_ids"]) <= seen
+        seen.update(message["assets_ids"])
+        return answer if again else books(message)
+
+    assert Exchange(once).findings()["repeated_book"] == judgement
+
+
+def test_a_dump_that_must_be_asked_for_is_noticed() -> None:
+    found = Exchange(lambda message: books(message) if message.get("initial_dump") else [])
+    assert found.findings()["dump_by_default"] == "differs: no book in 5 s"
+
+
+def test_what_did_not_come_was_not_seen_and_the_look_ends_in_time() -> None:
+    exchange = Exchange(books)
+    found = exchange.findings()
+    assert (found["spelling"], found["on_time"]) == ("not seen in 15 s", "not seen in 15 s")
+    silent = Exchange(lambda _: [])
+    silent.findings(until=112.0)
+    assert silent.now == 112.0
+
+
+def test_late_misspelled_and_unknown_events_are_told() -> None:
+    exchange = Exchange(books)
+    exchange.silent = [
+        *trades(late_ms=3_000),
+        *trades(price="much")[:2],
+        encoded({"event_type": "last_trade", "asset_id": TOKENS[0]}),
+    ]
+    found = exchange.findings()
+    assert found["on_time"] == "differs: 20 of 20 trades more than 1 s after their time"
+    assert found["event_names"] == "differs: unknown: last_trade"
+    assert found["spelling"].startswith("differs: 2 rejected: ")
+
+
+def test_what_comes_from_outside_cannot_drive_the_terminal() -> None:
+    (line,) = as_text([Finding("clob", "differs: \x1b[31m")])
+    assert line == "clob             differs: ?[31m"
