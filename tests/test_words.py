@@ -135,8 +135,8 @@ ALLOWED = (
     ),
     (
         "refuse",
-        r"[\"`]refused[\"`]",
-        ("actors/transport/", "docs/reference/log-events.md", "tests/transport/"),
+        r"[\"`]refused[\"`]|\brefused: 127|\.example: refused",
+        ("actors/transport/", "docs/reference/log-events.md", "tests/"),
         "the reason of a connection that the system refused",
     ),
     ("leg", r"%\(leg\)s|\"leg\"|\bleg,|\bleg\b = excluded\.leg", COVERAGE, "a column of epochs"),

@@ -75,7 +75,7 @@ class Ingest:
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
         coverage = self.coverage
-        # By the exchange's clock: no trade is refused because ours is wrong.
+        # By the exchange's clock: no trade is rejected because ours is wrong.
         latest_ms = self.latest_ms(received_at_ns)
         decoded = channel.decode(frames, received_at_ns, latest_ms)
         left_out = 0
@@ -120,7 +120,7 @@ class Ingest:
         """Return the last time that an event received then may carry: a day ahead of now.
 
         Now is what the exchange's clock shows, as far as it is known. Before it is known every
-        time up to the year 2100 is taken: no trade is refused because our clock is wrong.
+        time up to the year 2100 is taken: no trade is rejected because our clock is wrong.
         """
         clock, proven_ns = self.coverage.clock, self.coverage.proven_until_ns
         if not clock.known:

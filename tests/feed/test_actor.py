@@ -792,7 +792,7 @@ def test_the_proof_does_not_go_back_with_the_clock_nor_ahead_of_the_exchange(ste
 
 
 @pytest.mark.parametrize("behind_ms", [30_000, 48 * HOUR_MS])
-def test_a_clock_that_is_behind_claims_nothing_unheard_and_refuses_no_trade(
+def test_a_clock_that_is_behind_claims_nothing_unheard_and_rejects_no_trade(
     behind_ms: int,
 ) -> None:
     harness = ConnectionHarness()

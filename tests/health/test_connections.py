@@ -85,13 +85,13 @@ def test_tokens_are_unconfirmed_only_when_neither_a_connection_nor_its_successor
 
 def test_the_last_failure_to_open_a_connection_is_shown_until_that_one_listens() -> None:
     health = well()
-    refused = "refused: 127.0.0.1: Connection refused"
+    failure = "refused: 127.0.0.1: Connection refused"
     assert document(health, START + 1).connections.last_failure == ""
-    health.connection_ended("a-0001", reason="refused", at=START + 2, failure=refused)
-    assert document(health, START + 3).connections.last_failure == refused
+    health.connection_ended("a-0001", reason="refused", at=START + 2, failure=failure)
+    assert document(health, START + 3).connections.last_failure == failure
     health.connection_reported(connection("b-0001"), at=START + 4)
     health.connection_ended("b-0001", reason="reset", at=START + 4)
-    assert document(health, START + 4).connections.last_failure == refused
+    assert document(health, START + 4).connections.last_failure == failure
     health.connection_reported(connection("a-0001", incarnation=2), at=START + 5)
     assert document(health, START + 5).connections.last_failure == ""
 
