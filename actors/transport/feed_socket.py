@@ -133,6 +133,7 @@ class ReactorSocket:
         "_leaving",
         "_lock",
         "_progress_bytes",
+        "_record_bytes",
         "_sample",
         "_sampled_at",
         "_unsent",
@@ -187,6 +188,7 @@ class ReactorSocket:
         self.unfinished_bytes = 0
         # Of the unfinished message, when it last made progress, and when it last counted as data.
         self._progress_bytes = self._data_bytes = 0
+        self._record_bytes = 0  # of the unfinished TLS record, when it last made progress
         # What follows belongs to the reactor's thread.
         self.sock = opened.sock
         self.tls = opened.sock if isinstance(opened.sock, TlsSocket) else None
@@ -293,6 +295,8 @@ class ReactorSocket:
         try:
             size = self.sock.recv_into(view[start:] if start else view)
         except (BlockingIOError, ssl.SSLWantReadError):
+            if self.tls is not None:
+                self._note_record(self.tls.held_bytes, monotonic)
             return -1, NOTHING
         if not size:
             return 0, NOTHING
@@ -338,6 +342,17 @@ class ReactorSocket:
             )
             self._note_unfinished(skimmer.unfinished_bytes, now, another=another)
         return skim
+
+    def _note_record(self, size: int, monotonic: Callable[[], float]) -> None:
+        # A record holds up to 16 KiB and is decrypted as a whole. On a slow network its bytes are
+        # all that shows for many seconds that something arrives.
+        if size - self._record_bytes >= PROGRESS_BYTES:
+            self.last_byte_at = monotonic()
+            if self.stalled_since:
+                self.stalled_since = self.last_byte_at
+            self._record_bytes = size
+        elif size < self._record_bytes:  # another record
+            self._record_bytes = size
 
     def _note_unfinished(self, size: int, now: float, *, another: bool) -> None:
         # A large message may arrive slowly and must be read to its end: bytes are progress. But

@@ -86,6 +86,11 @@ class TlsSocket(socket.socket):
         return self._tls.version()
 
     @property
+    def held_bytes(self) -> int:
+        """Return how many bytes of an incomplete record are here."""
+        return len(self._begun)
+
+    @property
     def has_more(self) -> bool:
         """Return whether there is something to read that the kernel has given already."""
         # An end or a failure that was read together with data is reported by the next read. The

@@ -1,4 +1,4 @@
-"""The exchange accepts connections and serves none: it is dialled less and less, and it is shown."""
+"""The exchange accepts connections and serves none: it is dialled less and less."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,6 @@
 import select
 import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -133,6 +134,30 @@ def test_endless_small_fragments_have_been_stalled_since_the_first_of_them(pair:
     assert pair.connection.stalled_since == 1.0
     pair.receive(frame(b"c", first=0x80) + frame(b"d", first=0x01), 3.0)
     assert pair.connection.stalled_since == 3.0
+
+
+class SlowTls:
+    """A TLS socket on which no record is whole yet."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self.has_more = False
+
+    def recv_into(self, _: object) -> int:
+        raise ssl.SSLWantReadError
+
+
+def test_a_tls_record_that_arrives_slowly_is_progress(pair: Pair) -> None:
+    connection, slow = pair.receive(frame(NOISE)[:50], 1.0), SlowTls()
+    connection.sock = connection.tls = slow  # type: ignore[assignment]
+    scratch, seen = bytearray(1 << 17), []
+    sizes = (100, 1024, 1025, 2048, 5, 1024, 1029)
+    for now, slow.held_bytes in enumerate(sizes, start=2):
+        got, _ = connection.receive(scratch, memoryview(scratch), lambda: 0, [now].pop)
+        assert got == -1
+        seen.append((connection.last_byte_at, connection.stalled_since))
+    assert [at for at, _ in seen] == [1, 3, 3, 5, 5, 5, 8]
+    assert all(byte_at == stalled for byte_at, stalled in seen)
 
 
 # ------------------------------------------------------------ what its owner calls
