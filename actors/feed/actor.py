@@ -234,8 +234,14 @@ class ConnectionActor(BaseActor):
             self._stats.add_recorded(ingested)
         if ingested.slipped:
             self._epoch.slip(ingested.slipped)
+        if ingested.withdrawn:
+            self._epoch.doubt(ingested.withdrawn)
         # After the journal has the trades: the proof says that all trades before it are kept.
         self._coverage.advance(at_ns, decoded.exchange_ms)
+        if self._coverage.doubted:
+            recovered = self._ingest.doubts.take_recovered()
+            if recovered:
+                self._epoch.confirm(recovered, self._coverage.proven_until_ns)
         # Hints, which may get lost: the sweep and the schedule find the same markets later.
         for condition_id in decoded.announced:
             self._to.catalog.tell(NewMarketSeen(condition_id=condition_id))

@@ -22,13 +22,16 @@ other tokens do. Then the proof claims too much for it, and only a trade that an
 connection received shows that. Its coverage here ends at the last of its trades that
 arrived.
 
+An event that cannot be read may be a trade: while its token is in doubt (`doubts.py`) it is not
+covered.
+
 `CoverageBook` keeps this for one epoch. `PendingReleases` holds tokens that are no longer
 wanted until their proof is complete; `ConfirmRetry` decides which unconfirmed tokens are
 subscribed again.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -136,6 +139,8 @@ class CoverageBook:
         books_total: Snapshots that arrived, those of canary tokens included.
         clock: The exchange's clock against ours.
         lateness: How late trades arrive.
+        doubted: Tokens that had their `book` and are not covered for now, with what `doubts.py`
+            knows of each.
     """
 
     def __init__(self, epoch: int, lateness: Lateness | None = None) -> None:
@@ -154,6 +159,7 @@ class CoverageBook:
         self._confirmed: dict[TokenId, int] = {}
         # Only for `withdraw`: until when each token was certainly received, in milliseconds.
         self._traded: dict[TokenId, int] = {}
+        self.doubted: dict[TokenId, int] = {}
 
     @property
     def waiting(self) -> frozenset[TokenId]:
@@ -162,26 +168,26 @@ class CoverageBook:
 
     @property
     def confirmed(self) -> tuple[TokenId, ...]:
-        """Return the tokens that are covered, oldest first."""
-        return tuple(self._confirmed)
+        """Return the tokens that had their `book`, oldest first; at last those in doubt."""
+        return (*self._confirmed, *self.doubted)
 
     def oldest_confirmed(self, most: int) -> tuple[TokenId, ...]:
         """Return the tokens that have been covered longest, at most so many."""
-        return tuple(islice(self._confirmed, most))
+        return tuple(islice(chain(self._confirmed, self.doubted), most))
 
     @property
     def requested_count(self) -> int:
         """Return how many tokens were subscribed and not released."""
-        return len(self._waiting) + len(self._confirmed)
+        return len(self._waiting) + self.confirmed_count
 
     @property
     def confirmed_count(self) -> int:
         """Return how many of them have received their first `book`."""
-        return len(self._confirmed)
+        return len(self._confirmed) + len(self.doubted)
 
     def is_requested(self, token: TokenId) -> bool:
         """Return whether a token was subscribed and not released."""
-        return token in self._confirmed or token in self._waiting
+        return token in self._confirmed or token in self.doubted or token in self._waiting
 
     def add_requested(self, tokens: Iterable[TokenId], now: float) -> None:
         """Wait for the first `book` of each; a new request restarts the wait.
@@ -191,7 +197,7 @@ class CoverageBook:
             now: Monotonic seconds.
         """
         for token in tokens:
-            if token not in self._confirmed:
+            if token not in self._confirmed and token not in self.doubted:
                 self._waiting[token] = (token, now)
 
     def begins_ns(self, received_at_ns: int) -> int:
@@ -244,6 +250,7 @@ class CoverageBook:
         for token in tokens:
             self._waiting.pop(token, None)
             self._traded.pop(token, None)
+            self.doubted.pop(token, None)
             if self._confirmed.pop(token, None) is not None:
                 released.append(token)
         return tuple(released)
@@ -268,6 +275,21 @@ class CoverageBook:
         # Never beyond the proof: a later time was not claimed, so it cannot be kept either.
         traded_ns = self._traded.pop(token, 0) * _MS
         return min(max(since_ns, traded_ns), self.proven_until_ns or since_ns)
+
+    def withdraw_all(self) -> tuple[tuple[TokenId, ...], int]:
+        """Take back every claim; return the tokens, and until when they were received.
+
+        That is the last trade of any of them: one socket is one ordered stream.
+        """
+        tokens, traded_ns = tuple(self._confirmed), max(self._traded.values(), default=0) * _MS
+        self._confirmed, self._traded = {}, {}
+        return tokens, min(traded_ns, self.proven_until_ns)
+
+    def cover_again(self, tokens: Iterable[TokenId]) -> None:
+        """Claim tokens in doubt again, from the proof on."""
+        for token in tokens:
+            del self.doubted[token]
+            self._confirmed[token] = self.proven_until_ns
 
     def advance(self, received_at_ns: int, exchange_ms: int | None) -> None:
         """Move the proof: a frame was handled, its trades are in the journal.

@@ -6,6 +6,7 @@ Every method that writes raises `JournalFull` or `JournalFailed`, see `journal.r
 from collections.abc import Iterable
 
 from actors.feed.coverage import CoverageBook, Slip
+from actors.feed.doubts import Withdrawn
 from actors.journal.recorder import Recorder
 from actors.model import facts
 from actors.model.connection import ConnectionSpec, GapCause
@@ -88,6 +89,11 @@ class Epoch:
             until_ns = self._coverage.withdraw(token)
             if until_ns is not None:
                 self._write_release((token,), until_ns, GapCause.TOKEN_MISSED.value)
+
+    def doubt(self, withdrawn: Iterable[Withdrawn]) -> None:
+        """Write that the coverage of these ended: an event that may be a trade was not read."""
+        for tokens, until_ns in withdrawn:
+            self._write_release(tokens, until_ns, GapCause.REJECTED.value)
 
     def close(self, at_ns: int, cause: str) -> None:
         """Write the end of the epoch; one that was never opened needs none."""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from actors.feed.coverage import CoverageBook, Slip
+from actors.feed.doubts import Doubts, Withdrawn
 from actors.feed.lateness import Lateness
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
@@ -48,6 +49,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
         confirmed: Tokens whose first `book` is among them.
         since_ns: From then on those are covered.
         slipped: Tokens that were confirmed earlier, and are covered from later on than assumed.
+        withdrawn: Tokens that are in doubt: a message that may be their trade was not read.
         left_out: How many messages that are no trades were not kept, as too many were.
     """
 
@@ -59,6 +61,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
     since_ns: int = 0
     slipped: tuple[Slip, ...] = ()
     left_out: int = 0
+    withdrawn: tuple[Withdrawn, ...] = ()
 
 
 class Ingest:
@@ -69,6 +72,7 @@ class Ingest:
         self._spec = spec
         self._canary = frozenset(spec.canary)
         self._occurrences = OccurrenceCounter()
+        self.doubts = Doubts(self.coverage)
         self._rejected = PayloadCounter()
         self._strange = Allowance()
 
@@ -83,7 +87,11 @@ class Ingest:
             decoded, left_out = self._bounded(decoded, received_at_ns, latest_ms)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
-        coverage.add_trades(trades, received_at_ns)
+        withdrawn: tuple[Withdrawn, ...] = ()
+        if decoded.doubts:
+            withdrawn = self.doubts.take(decoded, self._canary, received_at_ns)
+        else:
+            coverage.add_trades(trades, received_at_ns)
         slipped: tuple[Slip, ...] = ()
         if decoded.exchange_ms is not None:
             slipped = coverage.compare_clocks(received_at_ns, decoded.exchange_ms)
@@ -94,7 +102,17 @@ class Ingest:
         record = None
         if trades or decoded.rejections:
             record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
-        return Ingested(decoded, record, trades, hashes, confirmed, since_ns, slipped, left_out)
+        return Ingested(
+            decoded,
+            record,
+            trades,
+            hashes,
+            confirmed,
+            since_ns=since_ns,
+            slipped=slipped,
+            left_out=left_out,
+            withdrawn=withdrawn,
+        )
 
     def _bounded(
         self, decoded: channel.Decoded, received_at_ns: int, latest_ms: int

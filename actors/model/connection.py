@@ -59,6 +59,7 @@ class GapCause(StrEnum):
     DISK_FULL = "disk_full"
     EXCHANGE_SILENT = "exchange_silent"
     CLOCK_STEP = "clock_step"
+    REJECTED = "rejected"
 
 
 STALLED: Final = "stalled_frame"

@@ -212,6 +212,7 @@ def test_a_token_that_nobody_wants_has_no_gaps(journal: Journal, database: str) 
         ("disk_full", "disk_full"),
         ("exchange_silent", "exchange_silent"),
         ("clock_step", "clock_step"),
+        ("rejected", "rejected"),
         ("process_down", "process_down"),
         ("slow_consumer", "disconnected"),
     ],

@@ -860,3 +860,18 @@ def test_strange_messages_that_are_not_kept_are_counted_as_rejected() -> None:
 
     (*_, report) = harness.supervisor.of(ConnectionReport)
     assert (report.rejected_total, report.unknown_total) == (107, 107)
+
+
+def test_a_rejected_trade_ends_the_coverage_of_its_token_until_the_next_proof() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade(at_ms=WALL_MS + 2_000), after_ms=2_000)
+    harness.hear(a_change(WALL_MS + 4_000), after_ms=4_000)
+    harness.hear(a_trade(at_ms=WALL_MS + 5_000, price="7"), after_ms=5_000)
+    harness.hear(a_change(WALL_MS + 7_000), after_ms=7_000)
+
+    released, (_, confirmed) = harness.facts(TokensReleased), harness.facts(TokensConfirmed)
+    assert released == [
+        TokensReleased(epoch=1, until_ns=(WALL_MS + 2_000) * MS, tokens=(YES,), cause="rejected")
+    ]
+    assert confirmed == TokensConfirmed(epoch=1, at_ns=(WALL_MS + 6_000) * MS, tokens=(YES,))
+    assert not [text for text in harness.socket.sent if "unsubscribe" in text]

@@ -168,6 +168,7 @@ def test_the_list_of_causes_is_closed() -> None:
         "disk_full",
         "exchange_silent",
         "clock_step",
+        "rejected",
     }
 
 
