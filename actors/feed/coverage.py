@@ -228,6 +228,8 @@ class CoverageBook:
                 traded[token] = at_ms
             if at_ms < oldest_ms:  # noqa: PLR1730 -- faster than min(), for each trade
                 oldest_ms = at_ms
+        if not self.clock.known:
+            return  # how late they are cannot be told yet
         now_ms = received_at_ns // _MS + self.clock.offset_ms
         if now_ms - oldest_ms <= BOUNDS_MS[0] and oldest_ms * _MS > self.proven_until_ns:
             self.lateness.counts[0] += len(trades)  # nearly always

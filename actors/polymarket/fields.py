@@ -23,7 +23,7 @@ from actors.polymarket import strict_json
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange existed
 DAY_MS: Final = 86_400_000
 LATEST_MS: Final = 4_102_444_800_000
-"""2100-01-01: no time is later, whatever any clock shows. It rejects times in another unit."""
+"""2100-01-01: no time is later, whatever any clock shows. Times in another unit are later."""
 _LARGEST_FEE: Final = 999_999_999
 _MOMENT_DIGITS: Final = 18
 _MILLISECOND_DIGITS: Final = 13  # from 2001 to 2286

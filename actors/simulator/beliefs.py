@@ -44,6 +44,18 @@ BREAKS: dict[str, Break] = {
         "weak",
         "every WebSocket is accepted, and cut at its first message",
     ),
+    "delivered_twice": Break(
+        "a trade is sent once to each connection",
+        "good",
+        "every trade is sent twice on one of its connections",
+        group="copies",
+    ),
+    "stamps_differ": Break(
+        "a trade has the same time on every connection",
+        "good",
+        "all connections but one get a trade dated 1 ms later",
+        group="copies",
+    ),
     "late_3s": Break(
         "a trade arrives within a second of its time",
         "good",

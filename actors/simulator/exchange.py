@@ -10,6 +10,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from actors.simulator import events
@@ -313,8 +314,7 @@ class Exchange:
         for trade in trades:
             self._record(trade, subscribers)
             if subscribers:
-                text = spelled(trade, self._broken)
-                self._channel.send(subscribers, self._frame_trade(text, market, wall))
+                self._send_trade(trade, subscribers, market, wall)
         if subscribers and self._rng.random() < BOOK_AFTER_TRADE:
             self._book(market, side, wall)
         old = refine_tick(market)
@@ -322,6 +322,20 @@ class Exchange:
             for which, token in enumerate(market.tokens):
                 change = events.tick_size_change(market, which, wall, old)
                 self._channel.send(self._channel.subscribers(token), frame(change))
+
+    def _send_trade(
+        self, trade: Trade, subscribers: Sequence[Connection], market: Market, wall: int
+    ) -> None:
+        data = self._frame_trade(spelled(trade, self._broken), market, wall)
+        first, others = subscribers[:1], subscribers[1:]
+        if "stamps_differ" in self._broken:
+            self._channel.send(first, data)
+            text = spelled(replace(trade, ts=trade.ts + 1), self._broken)
+            self._channel.send(others, self._frame_trade(text, market, wall))
+            return
+        self._channel.send(subscribers, data)
+        if "delivered_twice" in self._broken:
+            self._channel.send(first, data)
 
     def _record(self, trade: Trade, subscribers: Sequence[Connection]) -> None:
         self.delivered += len(subscribers)

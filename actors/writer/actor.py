@@ -47,11 +47,12 @@ from actors.messages import (
     TradesMissed,
     TradesSeen,
 )
+from actors.model.assumptions import Assumption
 from actors.model.batch import ConnectionEvent
 from actors.model.storage import AWAY, BEHIND
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
-from actors.writer.gather import Finding, FindingsBatch, TradeBatch, to_batch
+from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.notify import WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
 
@@ -223,6 +224,7 @@ class WriterActor(BaseActor):
         missed = self._comparison.missed(tick.now)
         if missed:
             self.supervisor.tell(TradesMissed(missed=missed))
+        self._notes.extend(map(mark, self._comparison.take_disputed()))
         stalled = self._stall.noticed(
             tick.now, watermark=self._watermark.seq, next_seq=self._journal.next_seq
         )
@@ -233,7 +235,13 @@ class WriterActor(BaseActor):
         self._report()
 
     def _report(self) -> None:
-        self._notifier.report(self._now, state=self._database.state, waiting=self._gathered.records)
+        disputed = self._comparison.disputed_total
+        self._notifier.report(
+            self._now,
+            state=self._database.state,
+            waiting=self._gathered.records,
+            violations=((Assumption.SENT_ONCE, disputed),) if disputed else (),
+        )
 
     # ---------------------------------------------------------------- gather
 

@@ -14,8 +14,9 @@ from actors.model import facts
 from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Rejection, Trade, trade_hashes
+from actors.model.trade import Rejection, Trade, canonical_decimal, trade_hashes
 from actors.polymarket import channel
+from actors.writer.feed_comparison import Disputed
 
 Finding = Observation | Transition | Resolution | Contradiction
 
@@ -166,6 +167,21 @@ def to_batch(
         resolutions=tuple(findings.resolutions),
         contradictions=tuple(findings.contradictions),
         watermark=watermark,
+    )
+
+
+def mark(disputed: Disputed) -> ConnectionEvent:
+    """Return the event by which a disputed trade is marked in the database.
+
+    Its reason names the row: token, milliseconds since 1970, occurrence, price, size.
+    """
+    trade = disputed.trade
+    amounts = f"{canonical_decimal(trade.price)} {canonical_decimal(trade.size)}"
+    return ConnectionEvent(
+        at_ns=trade.received_at_ns,
+        connection=disputed.slot,
+        event=disputed.how,
+        reason=f"{trade.token_id} {trade.traded_at_ms} {trade.occurrence} {amounts}",
     )
 
 

@@ -13,6 +13,7 @@ from actors.messages import (
     TicketsStored,
     WriterReport,
 )
+from actors.model.assumptions import Violations
 from actors.model.batch import Committed
 from actors.model.outcome import TimeWindow
 from actors.writer.catchup import Store
@@ -79,8 +80,8 @@ class WriterNotifier:
         if fields:
             log.info("batches_written", extra=fields)
 
-    def report(self, now: float, *, state: str, waiting: int) -> None:
-        """Report the state of the database and how many records wait for it."""
+    def report(self, now: float, *, state: str, waiting: int, violations: Violations) -> None:
+        """Report the state of the database, and how many records wait for it."""
         self._to.supervisor.tell(
             WriterReport(
                 child=self._incarnation.child,
@@ -88,6 +89,7 @@ class WriterNotifier:
                 now=now,
                 state=state,
                 waiting=waiting,
+                violations=violations,
             )
         )
 

@@ -24,6 +24,8 @@ from actors.model.facts import (
 )
 from actors.model.outcome import Contradiction, Source
 from actors.model.trade import ConditionId, Rejection
+from actors.writer.feed_comparison import Disputed
+from actors.writer.gather import mark
 from tests.database.samples import (
     CONDITION,
     NO,
@@ -94,6 +96,7 @@ def filled(database: str, store: Store) -> str:
         store.commit(Batch(facts=((seq, fact),), watermark=seq + 1))
     rejection = Rejection(reason="price out of range", payload=b"\xff{}", received_at_ns=ns(30))
     event = ConnectionEvent(at_ns=ns(5), connection="a-0001", event="connected", reason="")
+    disputed = mark(Disputed("sent_twice", trade(20, occurrence=2), "a-0001"))
     contradiction = Contradiction(
         condition_id=OPEN,
         source=Source.CLOB,
@@ -111,7 +114,7 @@ def filled(database: str, store: Store) -> str:
                 trade(295, price=Decimal("0.99")),
             ),
             rejections=(RejectedRow(seq=9, index=0, connection="a-0001", rejection=rejection),),
-            events=(event,),
+            events=(event, disputed),
             observations=(
                 observation(),
                 observation(condition_id=OPEN, payouts=None, reason="not closed"),
@@ -282,6 +285,12 @@ def test_identical_trades_are_counted(filled: str) -> None:
     ((*_, trades),) = run(filled, *RECIPES["Identical trades"])
 
     assert trades == 2
+
+
+def test_a_disputed_trade_is_found_by_its_mark(filled: str) -> None:
+    ((how, traded_at, token, *_, occurrence),) = run(filled, *RECIPES["Disputed trades"])
+
+    assert (how, traded_at, token, occurrence) == ("sent_twice", at(20), YES, 2)
 
 
 def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:

@@ -18,11 +18,18 @@ def listening(lateness: Lateness | None = None) -> CoverageBook:
     coverage = CoverageBook(7, lateness)
     coverage.add_requested((A,), 0.0)
     coverage.add_book(A, (NOW_MS - 60_000) * MS)
+    coverage.compare_clocks((NOW_MS - 59_000) * MS, NOW_MS - 59_100)
     return coverage
 
 
 def traded(at_ms: int, token: TokenId = A) -> Trade:
     return a_trade(token_id=token, traded_at_ms=at_ms)
+
+
+def test_before_the_clocks_were_compared_nothing_is_late() -> None:
+    coverage = CoverageBook(7)
+    coverage.add_trades((traded(NOW_MS - 172_800_000),), NOW_MS * MS)
+    assert (coverage.lateness.allowance_ms, sum(coverage.lateness.counts)) == (1_000, 0)
 
 
 @pytest.mark.parametrize(

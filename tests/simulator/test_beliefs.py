@@ -146,3 +146,27 @@ def test_some_trades_are_sent_3_s_after_their_time(tmp_path: Path, broken: str, 
         assert (max(found) < 1_000) is not late
 
     run_async(steps)
+
+
+@pytest.mark.parametrize(
+    ("broken", "copies", "apart_ms"),
+    [("", 1, {0}), ("delivered_twice", 2, {0}), ("stamps_differ", 1, {1})],
+)
+def test_two_connections_are_told_a_trade_alike_or_not(
+    tmp_path: Path, broken: str, copies: int, apart_ms: set[int]
+) -> None:
+    async def steps() -> None:
+        trading = ("--markets=1", "--trades-per-second=50", f"--broken={broken}")
+        async with rehearsal(tmp_path, *QUIET, *trading) as harness:
+            first, second = await harness.listener(), await harness.listener()
+            for listener in (first, second):
+                await listener.ask(list(harness.market().tokens))
+            harness.turn(1.0)
+            await first.sync()
+            await second.sync()
+        one = [int(trade["timestamp"]) for trade in first.of("last_trade_price")]
+        other = [int(trade["timestamp"]) for trade in second.of("last_trade_price")]
+        assert len(one) == len(other) * copies > 0
+        assert {b - a for a, b in zip(one[::copies], other, strict=True)} == apart_ms
+
+    run_async(steps)

@@ -31,6 +31,7 @@ from actors.messages import (
     TradesSeen,
     WriterReport,
 )
+from actors.model.assumptions import Assumption
 from actors.model.facts import (
     Fact,
     FramesSeen,
@@ -627,6 +628,22 @@ def test_trades_whose_reports_were_dropped_do_not_count_as_missed() -> None:
     drain(harness.actor)
     harness.tick(6)
 
+    assert not harness.supervisor.of(TradesMissed)
+
+
+def test_a_trade_that_one_feed_alone_has_twice_is_marked_and_counted() -> None:
+    harness = two_feeds()
+    once = harness.journal_trade(1)
+    again = tuple(msgspec.structs.replace(trade, occurrence=2) for trade in once.trades)
+    harness.tell(once, msgspec.structs.replace(once, seq=2, trades=again))
+    harness.tell(msgspec.structs.replace(once, seq=3, connection="b"))
+    harness.tick(20)
+    harness.flush()
+
+    (marked,) = [event for batch in harness.store.batches for event in batch.events]
+    assert (marked.connection, marked.event) == ("a", "sent_twice")
+    assert marked.reason == f"{again[0].token_id} 1790000000001 2 0.5 10"
+    assert harness.supervisor.last(WriterReport).violations == ((Assumption.SENT_ONCE, 1),)
     assert not harness.supervisor.of(TradesMissed)
 
 

@@ -1,5 +1,5 @@
 from actors.model.trade import TokenId, Trade
-from actors.writer.feed_comparison import MOST_AT_ONCE, FeedComparison
+from actors.writer.feed_comparison import MOST_AT_ONCE, MOST_DISPUTED, FeedComparison
 from tests.polymarket.feed_samples import sample_trade
 
 ONE, OTHER = "a-0000", "b-0003"
@@ -77,3 +77,100 @@ def test_what_may_be_incomplete_is_forgotten() -> None:
     comparison.add(ONE, [at(0)], 10.0)
     comparison.forget()
     assert (len(comparison), comparison.missed(15.0)) == (0, ())
+
+
+# ----------------------------------------------------- what the feeds tell otherwise
+
+
+def told(comparison: FeedComparison) -> list[tuple[str, int, int, str]]:
+    """Return what is disputed: how, which trade, by whom."""
+    found = comparison.take_disputed()
+    began_ms = at(0).traded_at_ms
+    return [
+        (one.how, one.trade.traded_at_ms - began_ms, one.trade.occurrence, one.slot)
+        for one in found
+    ]
+
+
+def test_what_one_feed_alone_has_twice_is_disputed_once() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(0, occurrence=2), at(0, occurrence=3)], 10.0)
+    comparison.add(OTHER, [at(0)], 10.2)
+    assert comparison.missed(29.9) == ()
+    assert told(comparison) == []
+    assert comparison.missed(30.0) == ()
+    assert told(comparison) == [("sent_twice", 0, 2, ONE), ("sent_twice", 0, 3, ONE)]
+    assert (told(comparison), comparison.disputed_total) == ([], 2)
+
+
+def test_identical_trades_that_both_feeds_have_so_often_are_not_disputed() -> None:
+    comparison = FeedComparison(2)
+    for name in (ONE, OTHER):
+        comparison.add(name, [at(0), at(0, occurrence=2)], 10.0)
+    comparison.missed(30.0)
+    assert (told(comparison), comparison.disputed_total) == ([], 0)
+
+
+def test_a_connection_and_its_successor_count_as_one_feed() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(0, occurrence=2)], 10.0)
+    comparison.add(f"{OTHER}.1", [at(0)], 10.0)
+    comparison.add(f"{OTHER}.2", [at(0), at(0, occurrence=2)], 10.0)
+    comparison.missed(30.0)
+    assert told(comparison) == []
+
+
+def test_what_the_other_feed_does_not_have_at_all_is_missed_and_not_disputed() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(0, occurrence=2)], 10.0)
+    assert len(comparison.missed(15.0)) == 1
+    comparison.missed(30.0)
+    assert told(comparison) == []
+
+
+def test_a_trade_that_the_feeds_date_apart_is_disputed_and_missed_by_none() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0)], 10.0)
+    comparison.add(OTHER, [at(1)], 10.3)
+    assert comparison.missed(15.0) == ()
+    assert comparison.missed(16.0) == ()
+    assert told(comparison) == [("dated_apart", 1, 1, OTHER)]
+    assert comparison.disputed_total == 1
+
+
+def test_two_trades_that_only_look_alike_are_missed() -> None:
+    for other in (
+        at(3_000),  # too far apart
+        at(1, transaction_hash="0x" + "77" * 32),
+        at(1, token_id=TokenId("7")),
+    ):
+        comparison = FeedComparison(2)
+        comparison.add(ONE, [at(0)], 10.0)
+        comparison.add(OTHER, [other], 10.0)
+        assert len(comparison.missed(15.0)) >= 1
+        assert told(comparison) == []
+
+
+def test_without_a_transaction_trades_of_another_time_are_other_trades() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0, transaction_hash=None)], 10.0)
+    comparison.add(OTHER, [at(1, transaction_hash=None)], 10.0)
+    assert len(comparison.missed(15.0)) == 1
+    assert told(comparison) == []
+
+
+def test_two_trades_of_one_feed_that_the_other_missed_are_no_pair() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(1)], 10.0)
+    assert len(comparison.missed(15.0)) == 1
+    assert told(comparison) == []
+
+
+def test_of_very_many_disputed_trades_some_are_named_and_all_counted() -> None:
+    comparison = FeedComparison(2)
+    many = [at(ms) for ms in range(MOST_DISPUTED + 5)]
+    comparison.add(ONE, [*many, *(at(ms, occurrence=2) for ms in range(len(many)))], 10.0)
+    comparison.add(OTHER, many, 10.0)
+    comparison.missed(30.0)
+    assert len(told(comparison)) == MOST_DISPUTED
+    assert comparison.disputed_total == MOST_DISPUTED + 5
