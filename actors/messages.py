@@ -369,6 +369,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         last_data_at: When the last data frame arrived; 0.0: never.
         proven_until_ns: Until then everything was received; 0 while nothing is proven.
         unknown_total: Events of unknown kinds.
+        doubtful_total: Rejected events that may be trades.
         busy: Its busiest tokens, a few.
         unanswered: Tokens that were subscribed several times, and no `book` came.
         misses_trades: It has missed trades too often and should be replaced.
@@ -388,6 +389,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     last_data_at: float
     proven_until_ns: int
     unknown_total: int
+    doubtful_total: int = 0
     busy: Busiest = ()
     unanswered: tuple[TokenId, ...] = ()
     misses_trades: bool = False

@@ -40,9 +40,6 @@ LATE_MS = 1_000
 _YOUNG = "no tokens"
 """Why a market without tokens is rejected: it is a placeholder, which is nothing odd."""
 
-_UNKNOWN = "unknown event_type"
-"""Why an event of unknown kind is rejected; it has a line of its own."""
-
 Judgement = str
 OK: Judgement = "ok"
 
@@ -353,7 +350,7 @@ class FeedLook:
         names = ", ".join(name for name, _ in unknown.most_common(5))
         yield Finding(Assumption.EVENT_NAMES, f"differs: unknown: {names}" if names else OK)
         odd = Counter(each.reason for each in self._seen.rejections)
-        del odd[_UNKNOWN]
+        del odd[channel.UNKNOWN_KIND]  # these have a line of their own
         found = [f"{count} rejected: {reason}" for reason, count in odd.most_common(3)]
         if self._seen.respelled:
             found.append(f"{self._seen.respelled} of {trades} trades in another spelling")

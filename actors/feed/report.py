@@ -42,6 +42,7 @@ class ConnectionStats:
         self.violations = ViolationCounter()
         self.lateness = Lateness()
         self._trades_total = self._rejected_total = self._unknown_total = 0
+        self._doubtful_total = 0
 
     def add_unused(self, ingested: Ingested) -> None:
         """Count the events of unknown kinds, and the control texts, in some frames."""
@@ -64,6 +65,7 @@ class ConnectionStats:
             self._busy.add([trade.token_id for trade in trades])
         if rejections:
             self._rejected_total += len(rejections)
+            self._doubtful_total += len(ingested.decoded.doubts)
             self._rejected.count([rejection.reason for rejection in rejections])
 
     def log_unused(self, now: float, *, at_once: bool = False) -> None:
@@ -104,6 +106,7 @@ class ConnectionStats:
             trades_total=self._trades_total,
             rejected_total=self._rejected_total,
             unknown_total=self._unknown_total,
+            doubtful_total=self._doubtful_total,
             frames_total=socket.frames_total if socket else 0,
             bytes_total=socket.bytes_total if socket else 0,
             last_data_at=socket.last_data_at if socket else 0.0,

@@ -1,15 +1,12 @@
-"""The status document: what the status socket answers, field by field, and its JSON Schema.
+"""The status document: what the status socket answers, field by field.
 
 The names are a contract with scripts and dashboards. Times of day are ISO 8601,
 UTC; ages and spans are seconds; what ends in `_total` only rises while the process
 runs. `connections.list` is in order of the ids. `docs/reference/status.schema.json` is
-made from the types and docstrings of this module (`bin/tracker-status --schema`).
+made from the types and docstrings of this module (`health/schema.py`).
 """
 
-import inspect
-import json
-import re
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -19,13 +16,8 @@ Level = Literal["attention", "degraded"]
 """How bad a reason is: a person should look today, or data or labels are at risk now."""
 ATTENTION: Final = "attention"
 DEGRADED: Final = "degraded"
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LONGEST_REASON = 200
 """Characters of a reason in the document; longer ones are cut off."""
-_FIELD = re.compile(
-    r"^    (\w+(?:, \w+)*): (.+?)(?=^    \w+(?:, \w+)*: |\Z)", re.MULTILINE | re.DOTALL
-)
-"""An entry of a docstring's `Attributes:`: its names and its text."""
 
 
 def span(now: float, since: float | None) -> float:
@@ -315,10 +307,17 @@ class Accounting(Part, frozen=True, kw_only=True):
 
 
 class Drift(Part, frozen=True, kw_only=True):
-    """Events of unknown type: the protocol may have changed."""
+    """Events that could not be used: the protocol may have changed.
+
+    Attributes:
+        unknown_last_hour, unknown_total: Of unknown type.
+        doubtful_last_hour, doubtful_total: Rejected, and perhaps a trade.
+    """
 
     unknown_last_hour: int
     unknown_total: int
+    doubtful_last_hour: int
+    doubtful_total: int
 
 
 class Lateness(Part, frozen=True, kw_only=True):
@@ -416,29 +415,3 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int = 256 << 20
     loop_deaths: int = 3
     loop_s: float = 300.0
-
-
-def schema() -> str:
-    """Return the JSON Schema of the document, with the docstrings as descriptions."""
-    made = msgspec.json.schema(Health)
-    for part in made["$defs"].values():
-        _describe(part)
-    titled = {"$schema": DIALECT, "title": "What tracker-status --json prints", **made}
-    return f"{json.dumps(titled, indent=1, ensure_ascii=False)}\n"
-
-
-def _describe(part: dict[str, Any]) -> None:
-    """Move the text of each attribute from the docstring of its class to the attribute."""
-    text = inspect.cleandoc(part.get("description", ""))
-    summary, _, attributes = text.partition("\n\nAttributes:\n")
-    part["description"] = _plain(summary)
-    for names, meaning in _FIELD.findall(attributes):
-        for name in names.split(", "):
-            found = part["properties"][name]
-            # The target of a reference describes itself; not every reader allows a key beside $ref.
-            if "$ref" not in found:
-                found["description"] = _plain(meaning)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())

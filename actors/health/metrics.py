@@ -209,6 +209,7 @@ COUNTERS = (
     Number("restarts.total", "restarts",
            "Unexpected deaths of actors, each followed by a restart."),
     Number("drift.unknown_total", "unknown_events", "Events of unknown type."),
+    Number("drift.doubtful_total", "doubtful_events", "Rejected, and perhaps trades."),
     Number("resolutions.recorded", "resolutions_recorded", "Resolutions recorded."),
     Number("resolutions.conflicts", "resolution_conflicts", "Contradictions about outcomes."),
 )  # fmt: skip

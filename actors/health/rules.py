@@ -16,6 +16,8 @@ LATE_SHARE = 0.001
 """Share of the trades of an hour that may arrive behind the proof before a person should look."""
 DISAGREEING, DISAGREEING_SHARE = 10, 0.001
 """So many trades of an hour, and such a share of them, may be told differently by the feeds."""
+REJECTED, REJECTED_SHARE = 10, 0.01
+"""So many events of an hour, as a share of its trades, may be rejected: the size of a gap."""
 SKEW_S = 300.0
 """Seconds for which a wrong clock counts after it was last seen."""
 
@@ -187,6 +189,12 @@ def _drift(health: Health, _: Limits) -> str:
     return f"not as assumed in the last hour: {', '.join(found)}" if found else ""
 
 
+def _rejected(health: Health, _: Limits) -> str:
+    count = health.drift.doubtful_last_hour
+    often = count >= REJECTED and count > REJECTED_SHARE * health.trades.last_hour
+    return f"{count} events of the last hour may be trades and were rejected" if often else ""
+
+
 def _late(health: Health, _: Limits) -> str:
     count = _last_hour(health, Assumption.ON_TIME)
     often = count > LATE_SHARE * health.trades.last_hour
@@ -239,6 +247,7 @@ RULES: tuple[Rule, ...] = (
     Rule("markets_known_from_feed_only", ATTENTION, _feed_only),
     Rule("restart_loop", DEGRADED, _restart_loop),
     Rule("protocol_drift", ATTENTION, _drift),
+    Rule("trades_rejected", DEGRADED, _rejected),
     Rule("late_trades", ATTENTION, _late),
     Rule("feeds_disagree", DEGRADED, _feeds_disagree),
     Rule("clock_skew", DEGRADED, _clock),

@@ -255,7 +255,7 @@ class HealthState:
 
     def document(self, now: float, wall_ns: int) -> Health:
         """Return the document of this moment."""
-        (version, host, pid), unknown = self._identity, self._connections.unknown
+        version, host, pid = self._identity
         return self._judged(
             Health(
                 state="healthy",
@@ -281,7 +281,7 @@ class HealthState:
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
                 lateness=self._connections.lateness(),
-                drift=Drift(unknown_last_hour=unknown.hour(now), unknown_total=unknown.all),
+                drift=self._drift(now),
                 assumptions=self._violations.assumptions(now),
             )
         )
@@ -343,6 +343,15 @@ class HealthState:
             limit=found.limit,
             connections=found.connections,
             needed=found.needed(self._connections.slots()),
+        )
+
+    def _drift(self, now: float) -> Drift:
+        unknown, doubtful = self._connections.unknown, self._connections.doubtful
+        return Drift(
+            unknown_last_hour=unknown.hour(now),
+            unknown_total=unknown.all,
+            doubtful_last_hour=doubtful.hour(now),
+            doubtful_total=doubtful.all,
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:

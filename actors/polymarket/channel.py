@@ -47,6 +47,8 @@ _CONTROL_BYTES: Final = 200
 # A frame of 16 MiB may hold millions of elements, and each could become a rejection.
 _MOST_EVENTS: Final = 100_000
 _SPACE: Final = b" \t\r\n"
+UNKNOWN_KIND: Final = "unknown event_type"
+"""Why an event of a kind that this version does not know is rejected."""
 
 
 class Doubt(NamedTuple):
@@ -281,7 +283,7 @@ class _Collector:
         else:
             self._respelled += respelled
             if isinstance(event, UnknownEvent):
-                self._reject("unknown event_type", raw)
+                self._reject(UNKNOWN_KIND, raw)
 
     def add_trades(self, trades: Sequence[Trade]) -> None:
         """Add trades."""

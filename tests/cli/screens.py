@@ -174,6 +174,10 @@ SPOILS: Mapping[str, Spoil] = {
     ),
     "gamma_list_failing": lambda h: _violate(h, Assumption.GAMMA_LIST, 12),
     "markets_known_from_feed_only": lambda h: _violate(h, Assumption.LISTED, 41),
+    "trades_rejected": lambda h: h.connection_reported(
+        connection("lifecycle", tokens=0, confirmed=0, last_data_at=NOW, doubtful_total=9_400),
+        at=NOW,
+    ),
     "late_trades": lambda h: _violate(h, Assumption.ON_TIME, 9_217),
     "feeds_disagree": lambda h: _violate(h, Assumption.SENT_ONCE, 1_804),
     "clock_skew": lambda h: _violate(h, Assumption.CLOCK, 6),

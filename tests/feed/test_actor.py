@@ -875,3 +875,17 @@ def test_a_rejected_trade_ends_the_coverage_of_its_token_until_the_next_proof() 
     ]
     assert confirmed == TokensConfirmed(epoch=1, at_ns=(WALL_MS + 6_000) * MS, tokens=(YES,))
     assert not [text for text in harness.socket.sent if "unsubscribe" in text]
+
+
+def test_rejected_events_that_may_be_trades_are_counted_apart() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.hear(
+        a_trade(price="much"),
+        a_trade(event_type="trade_v2"),
+        json.dumps({"event_type": "book_delta", "asset_id": YES}).encode(),
+        a_trade(),
+    )
+    harness.tick()
+
+    (*_, report) = harness.supervisor.of(ConnectionReport)
+    assert (report.rejected_total, report.unknown_total, report.doubtful_total) == (3, 2, 2)

@@ -61,6 +61,10 @@ def _drop(health: HealthState, *children: str) -> None:
         ("late_trades", lambda h: _violate(h, Assumption.ON_TIME)),
         ("feeds_disagree", lambda h: _violate(h, Assumption.SENT_ONCE, 10)),
         ("clock_skew", lambda h: _violate(h, Assumption.CLOCK)),
+        (
+            "trades_rejected",
+            lambda h: h.connection_reported(connection(doubtful_total=10), at=START + 5),
+        ),
     ],
 )
 def test_each_of_these_shows_at_once(code: str, spoil: Any) -> None:
@@ -200,6 +204,19 @@ def test_a_few_odd_trades_are_counted_and_many_are_a_reason(
     assert codes(health, START + 6) == ()
     _violate(health, assumption, many)
     assert codes(health, START + 6) == (code,)
+
+
+def test_a_few_events_that_cannot_be_read_are_counted_and_a_share_of_them_is_a_reason() -> None:
+    health = well()
+    commit(health, at=START + 4, stored=10_000)
+    sample(health, weight_appended=10_000)
+    for total, found in ((100, ()), (101, ("trades_rejected",))):
+        health.connection_reported(connection(doubtful_total=total), at=START + 5)
+        assert codes(health, START + 6) == found
+    # A new incarnation begins at 0.
+    health.connection_reported(connection(incarnation=2, doubtful_total=4), at=START + 6)
+    assert document(health, START + 7).drift.doubtful_total == 105
+    assert codes(health, START + 3_700) == ()
 
 
 def test_a_clock_that_was_set_right_is_no_reason_after_five_minutes() -> None:
