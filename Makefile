@@ -12,7 +12,7 @@ INSTALL_VENV ?= yes
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench torture path soak fuzz screens installation install install-venv lock docs clean
+.PHONY: help demo test check bench drift torture path soak fuzz screens installation install install-venv lock docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUN
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long and not live and not db" --hypothesis-profile=explore)
 	@$(BIN)/python -m tests.chaos.torture $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+
+drift: $(READY)  ## each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
+	@$(BIN)/python -m tests.chaos.drift $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS))
 
 bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
 	@$(BIN)/python -m tests.bench.bench $(if $(ONLY),--only $(ONLY)) \

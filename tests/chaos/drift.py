@@ -1,0 +1,251 @@
+"""Break each belief about Polymarket alone, and judge what the tracker stores and says of it.
+
+    make drift                     every break of the simulator, ten minutes each, two at a time
+    make drift ONLY=keyset_gone,numbers MINUTES=5 JOBS=1
+
+For each break: the trades that were sent after the time that is allowed to notice it (`ALLOWED_S`)
+and could have been had, and how many of them are stored or kept verbatim; what is absent outside
+of recorded gaps; which reason the status showed and after how many seconds, and that no reason was
+shown that is not permitted. The last line is JSON.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from actors.simulator.beliefs import BREAKS
+from actors.simulator.judge import Judgement, judge, ledger_lines
+from tests.chaos.server import OwnServer
+from tests.live.processes import Process, Processes, processes_in, until
+
+ALLOWED_S = 60.0
+"""Trades that were sent earlier than this after the start of the tracker do not count."""
+NOTICED_S = 300.0
+SHARE = 0.995
+QUIET_S = 6.0
+"""From the last trade to the stop, so that late ones arrive."""
+TRADES = ("--trades-per-second", "100", "--noise-per-second", "300", "--markets-per-second", "0.2")
+MARKETS = ("--markets", "150", "--ending", "0.1", "--first-end", "60", "--life", "60-240")
+SETTINGS = {"TRACKER_DISCOVERY_SECONDS": "5", "TRACKER_ASSETS_PER_CONNECTION": "60"}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the status must show while a belief is broken.
+
+    Attributes:
+        reasons: One of them within 300 s; none: it is counted only.
+        permitted: Further reasons that follow from the same cause.
+        nothing: No trade can be had at all.
+    """
+
+    reasons: frozenset[str] = frozenset()
+    permitted: frozenset[str] = frozenset()
+    nothing: bool = False
+
+
+def _shows(*reasons: str, permitted: tuple[str, ...] = (), nothing: bool = False) -> Expected:
+    return Expected(frozenset(reasons), frozenset(permitted), nothing=nothing)
+
+
+CLOCK = _shows("clock_skew", permitted=("late_trades",))
+DRIFT = _shows("protocol_drift")
+EXPECTED: dict[str, Expected] = {
+    "gamma_list_gone": _shows("gamma_list_failing"),
+    "keyset_gone": _shows("discovery_failing", permitted=("catalog_failing", "source_failing")),
+    "keyset_422": _shows("discovery_failing", permitted=("catalog_failing",)),
+    "cursor_ignored": _shows("discovery_failing", permitted=("catalog_failing",)),
+    "accept_then_drop": _shows(
+        "connections_down",
+        "no_connection_live",
+        permitted=("no_trades", "exchange_silent", "tokens_unconfirmed"),
+        nothing=True,
+    ),
+    "late_3s": _shows("late_trades"),
+    "clock_+2d": CLOCK,
+    "clock_-30s": CLOCK,
+    "clock_-2d": CLOCK,
+    "numbers": DRIFT,
+    "lower_side": DRIFT,
+    "seconds": DRIFT,
+    "scientific": DRIFT,
+    "renamed_event": _shows("protocol_drift", permitted=("no_trades",)),
+}
+"""By name of the break. A break without an entry is counted only, and permits no reason."""
+
+
+@dataclass
+class Result:
+    """What became of one break; seconds since the start of the tracker."""
+
+    name: str
+    could: int = 0
+    had: int = 0
+    judged: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, float] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """Return the result as one line."""
+        share = f"{self.had / self.could:.2%}" if self.could else "none"
+        shown = ", ".join(f"{code} {at:.0f} s" for code, at in self.seen.items()) or "none"
+        state = "FAIL" if self.wrong else "PASS"
+        judged = self.judged
+        figures = (
+            f"could {self.could} · had {self.had} ({share}) · in gaps {judged.get('in_gaps', 0)}"
+            f" · missing {judged.get('missing', 0)} · unwatched {judged.get('unwatched', 0)}"
+        )
+        counted = ", ".join(f"{name} {count}" for name, count in self.counted.items()) or "none"
+        wrong = f" | {'; '.join(self.wrong)}" if self.wrong else ""
+        return f"{self.name:18} {state} {figures} · shown: {shown} · counted: {counted}{wrong}"
+
+
+class BeliefRun:
+    """Simulator and tracker with one belief broken. In the thread of its job."""
+
+    def __init__(self, name: str, processes: Processes, minutes: float) -> None:
+        self._processes = processes
+        self._seconds = minutes * 60
+        self._expected = EXPECTED.get(name, Expected())
+        self._result = Result(name)
+        self._first = 0  # the first trade that counts
+
+    def run(self) -> Result:
+        """Run to the end and return the result."""
+        processes, result = self._processes, self._result
+        simulator = processes.simulator(*MARKETS, *TRADES, "--broken", result.name)
+        tracker = processes.tracker(**SETTINGS)
+        self._watch(tracker)
+        processes.admin("rates", trades_per_second=0, markets_per_second=0)
+        _pause(QUIET_S)
+        if tracker.stop() != 0:
+            result.wrong.append("the tracker did not end with 0")
+        simulator.stop()
+        if "Traceback" in tracker.log_text():
+            result.wrong.append("a traceback in the log")
+        self._judge()
+        return result
+
+    def _watch(self, tracker: Process) -> None:
+        """Note when each reason is first shown, until the time is over."""
+        result, began = self._result, time.monotonic()
+        while (passed := time.monotonic() - began) < self._seconds:
+            if tracker.process.poll() is not None:
+                result.wrong.append(f"the tracker ended with {tracker.process.returncode}")
+                return
+            if not self._first and passed >= ALLOWED_S:
+                self._first = self._sent()
+            document = self._processes.status()
+            for code in document.get("codes", ()):
+                result.seen.setdefault(code, round(passed, 1))
+            for name, counts in document.get("assumptions", {}).items():
+                if counts["total"]:
+                    result.counted[name] = counts["total"]
+            _pause(1.0)
+
+    def _sent(self) -> int:
+        """Return the number of the last trade that was sent."""
+        numbers = (
+            line["n"] for line in ledger_lines(self._processes.ledger) if line["kind"] == "trade"
+        )
+        return max(numbers, default=0)
+
+    def _judge(self) -> None:
+        result, expected = self._result, self._expected
+        judged = judge(self._processes.ledger, self._processes.dsn)
+        result.judged = judged.as_dict()
+        self._count_had()
+        result.wrong += _broken_promises(judged)
+        if not expected.nothing and result.had < SHARE * result.could:
+            result.wrong.append(f"less than {SHARE:.1%} of what could be had")
+        if not expected.nothing and not result.could:
+            result.wrong.append("no trade was sent after the time to notice")
+        shown = {code: at for code, at in result.seen.items() if code in expected.reasons}
+        if expected.reasons and min(shown.values(), default=NOTICED_S + 1) > NOTICED_S:
+            result.wrong.append(f"not shown: {' or '.join(sorted(expected.reasons))}")
+        others = result.seen.keys() - expected.reasons - expected.permitted
+        if others:
+            result.wrong.append(f"not permitted: {', '.join(sorted(others))}")
+        if not result.counted:
+            result.wrong.append("no assumption was counted as violated")
+
+    def _count_had(self) -> None:
+        """Count the trades that could be had, and those that are stored or kept verbatim."""
+        sent: Counter[tuple[Any, ...]] = Counter()
+        for line in ledger_lines(self._processes.ledger):
+            if line["kind"] == "trade" and line["n"] > self._first > 0:
+                price, size = Decimal(line["price"]), Decimal(line["size"])
+                key = (line["token"], int(line["ts"]), price, size, line["side"], line["hash"])
+                sent[(*key[:-1], key[-1] or None)] += 1
+        with psycopg.connect(self._processes.dsn, autocommit=True) as database:
+            rows = database.execute(
+                "select token_id, (extract(epoch from traded_at) * 1000)::bigint, price, size,"
+                " side, transaction_hash from trades"
+            ).fetchall()
+            kept = database.execute("select count(*) from rejected_messages").fetchall()[0][0]
+        stored = Counter(rows)
+        self._result.could = sent.total()
+        self._result.had = min(sent.total(), (sent & stored).total() + kept)
+
+
+def _pause(seconds: float) -> None:
+    at = time.monotonic() + seconds
+    until("a pause is over", lambda: time.monotonic() >= at, within_s=seconds + 5)
+
+
+def _broken_promises(judged: Judgement) -> list[str]:
+    counts = judged.as_dict()
+    names = ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong")
+    return [f"{counts[name]} {name}" for name in names if counts[name]]
+
+
+def _job(name: str, server: OwnServer, minutes: float) -> Result:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"tracker-drift-{name}-") as folder,
+        server.database() as dsn,
+        processes_in(Path(folder), dsn) as processes,
+    ):
+        return BeliefRun(name, processes, minutes).run()
+
+
+def main() -> int:
+    """Run the breaks and print the results; exit code 1 when one was not as expected."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(BREAKS), help="names of breaks, with commas")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each break")
+    parser.add_argument("--jobs", type=int, default=2, help="at a time")
+    given = parser.parse_args()
+    names = [name for name in given.only.split(",") if name]
+    if unknown := [name for name in names if name not in BREAKS]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(BREAKS)}")
+    results = []
+    with tempfile.TemporaryDirectory(prefix="tracker-drift-") as folder:
+        Path(folder).chmod(0o755)
+        server = OwnServer(Path(folder) / "base", durable=False)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
+                jobs = [pool.submit(_job, name, server, given.minutes) for name in names]
+                for job in concurrent.futures.as_completed(jobs):
+                    results.append(job.result())
+                    sys.stdout.write(results[-1].line() + "\n")
+                    sys.stdout.flush()
+        finally:
+            server.stop()
+    failed = [result.name for result in results if result.wrong]
+    sys.stdout.write(json.dumps({"failed": failed, "results": [asdict(r) for r in results]}) + "\n")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
