@@ -111,9 +111,14 @@ class SocketClosed(Message, frozen=True, kw_only=True):
 
 # ------------------------------------------------------- supervisor → connection
 class Subscribe(Message, frozen=True, kw_only=True):
-    """Supervisor → connection: listen to these tokens too."""
+    """Supervisor → connection: listen to these tokens too.
+
+    Attributes:
+        announced: Perhaps the exchange does not know them yet: ask for them again and again.
+    """
 
     tokens: tuple[TokenId, ...]
+    announced: bool = False
 
 
 class Unsubscribe(Message, frozen=True, kw_only=True):
@@ -185,9 +190,14 @@ class ConnectionNoted(Message, frozen=True, kw_only=True):
 
 # --------------------------------------------- connection → catalog, resolution
 class NewMarketSeen(Message, frozen=True, kw_only=True):
-    """Connection → catalog: the feed announced a market."""
+    """Connection → catalog: the feed announced a market.
+
+    Attributes:
+        market: What the event says of it, when that is enough to listen to it.
+    """
 
     condition_id: ConditionId
+    market: Market | None = None
 
 
 class ResolutionHint(Message, frozen=True, kw_only=True):
@@ -449,6 +459,12 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
     sources: tuple[tuple[str, str], ...]
     waiting: int
     requests: tuple[tuple[str, int, int], ...] = ()
+
+
+class AnnouncedConfirmed(Message, frozen=True, kw_only=True):
+    """Connection → supervisor: the first `book` of these announced tokens arrived."""
+
+    tokens: tuple[TokenId, ...]
 
 
 class ConnectionEnded(Message, frozen=True, kw_only=True):

@@ -275,7 +275,16 @@ class CatalogActor(BaseActor):
         raw = self._gamma.markets_by_condition(spellings(lookup.ids), closed=lookup.closed)
         found = tuple(market for market in self._parse(raw) if market.active or lookup.closed)
         self._discovery.looked_up(lookup, found)
+        if not lookup.closed:
+            self._note_unlisted(lookup, found)
         self._publish(self._universe.update(found))
+
+    def _note_unlisted(self, lookup: Lookup, found: tuple[Market, ...]) -> None:
+        """Count the markets that are watched and were looked up for the last time, in vain."""
+        listed = {market.condition_id for market in found}
+        given_up = (each for each in lookup.ids if each not in self._discovery.announced)
+        unlisted = self._universe.feed_only(each for each in given_up if each not in listed)
+        self._violations.add(Assumption.LISTED, unlisted)
 
     def _sweep(self, listing: Pagination) -> None:
         diff = self._universe.sweep(self._read_page(listing))
@@ -335,8 +344,10 @@ class CatalogActor(BaseActor):
     # ---------------------------------------------- messages of other actors
 
     def _new_market_seen(self, message: NewMarketSeen) -> None:
-        """Look up a market that the feed announced; Gamma lists it later."""
+        """Watch a market that the feed announced, and look it up; Gamma lists it later."""
         if message.condition_id not in self._universe:
+            if message.market is not None:
+                self._publish(self._universe.announce(message.market))
             self._discovery.announced.add(message.condition_id, self._now)
             self._go_on()
 
@@ -379,6 +390,8 @@ class CatalogActor(BaseActor):
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
         self._send_added(diff.added)
+        for chunk in chunks(diff.listed, CHANGED_CHUNK):
+            self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
         self._send_resolution(diff.changed)
         for chunk in chunks(diff.added + diff.changed, SEEN_CHUNK):
             self._store(chunk)

@@ -340,6 +340,9 @@ class PendingLookups:
     def __len__(self) -> int:
         return len(self._tries)
 
+    def __contains__(self, condition_id: object) -> bool:
+        return condition_id in self._tries
+
     def add(self, condition_id: ConditionId, now: float) -> bool:
         """Add a market that is due now; False when it is pending already or too many are."""
         if condition_id in self._tries or len(self._tries) >= MAX_LOOKUPS:

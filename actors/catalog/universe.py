@@ -23,6 +23,8 @@ from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
 MAX_SETTLED = 300_000
+MAX_FEED_ONLY = 50_000
+"""Markets known from the feed alone; beyond that Gamma is waited for."""
 _ZERO = Decimal(0)
 _NOT_STORED = 0
 
@@ -65,11 +67,13 @@ class UniverseDiff(msgspec.Struct, frozen=True, kw_only=True):
         added: Chosen now.
         changed: Chosen earlier; they differ from what was stored last.
         same: Chosen earlier; they are as they were stored last.
+        listed: Of `changed`, those that were known from the feed alone until now, and trade.
     """
 
     added: tuple[Market, ...] = ()
     changed: tuple[Market, ...] = ()
     same: tuple[Market, ...] = ()
+    listed: tuple[Market, ...] = ()
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,7 @@ class Universe:
         self._candidates = Candidates()
         self._settled: dict[ConditionId, None] = {}
         self._listed: set[ConditionId] = set()
+        self._feed_only: set[ConditionId] = set()  # chosen; no listing called them active
         self._all_fit = False  # the last sweep had a place for every candidate
 
     def __len__(self) -> int:
@@ -133,6 +138,23 @@ class Universe:
     def update(self, markets: Iterable[Market]) -> UniverseDiff:
         """Take in markets that were listed or looked up outside of a sweep."""
         return self._compare(tuple(markets), sweeping=False)
+
+    def announce(self, market: Market) -> UniverseDiff:
+        """Choose a market that the feed announced, if what its event says passes the filters.
+
+        What only Gamma tells, such as its volume, is waited for.
+        """
+        known = market.condition_id in self._chosen or market.condition_id in self._settled
+        place = self._filters.max_assets == 0 or (self._all_fit and self._places() > 0)
+        if known or not place or not self._filters.admits(market):
+            return UniverseDiff()
+        if len(self._feed_only) >= MAX_FEED_ONLY:
+            return UniverseDiff()
+        return UniverseDiff(added=(self._choose(market),))
+
+    def feed_only(self, condition_ids: Iterable[ConditionId]) -> int:
+        """Return how many of these are watched though no listing has called them active."""
+        return sum(each in self._feed_only for each in condition_ids)
 
     def missing(self) -> tuple[ConditionId, ...]:
         """Return what the finished sweep did not list and no listing called closed; call it once.
@@ -175,6 +197,7 @@ class Universe:
         gone = self._closed.release(now)
         for condition_id in gone:
             self._chosen.pop(condition_id, None)
+            self._feed_only.discard(condition_id)
         return gone
 
     def restore(self, markets: Iterable[Market]) -> Restored:
@@ -202,6 +225,7 @@ class Universe:
         for condition_id in gone:
             self._settled[condition_id] = None
             self._chosen.pop(condition_id, None)
+            self._feed_only.discard(condition_id)
             self._closed.remove(condition_id)
             self._candidates.remove(condition_id)
         while len(self._settled) > MAX_SETTLED:  # the oldest are no longer listed as open
@@ -220,9 +244,13 @@ class Universe:
         added: list[Market] = []
         changed: list[Market] = []
         same: list[Market] = []
+        listed: list[Market] = []
         for market in page:
             if market.condition_id in self._settled:
                 continue
+            if market.condition_id in self._feed_only and market.active and not market.closed:
+                self._feed_only.remove(market.condition_id)
+                listed.append(market)
             if market.condition_id in self._chosen:
                 (changed if self._has_changed(market) else same).append(market)
             elif not self._is_wanted(market):
@@ -231,13 +259,17 @@ class Universe:
                 self._candidates.add(market, places=self._places())
             elif self._filters.max_assets == 0 or (self._all_fit and self._places() > 0):
                 added.append(self._choose(market))
-        return UniverseDiff(added=tuple(added), changed=tuple(changed), same=tuple(same))
+        return UniverseDiff(
+            added=tuple(added), changed=tuple(changed), same=tuple(same), listed=tuple(listed)
+        )
 
     def _is_wanted(self, market: Market) -> bool:
         return market.active and not market.closed and self._filters.admits(market)
 
     def _choose(self, market: Market) -> Market:
         self._chosen[market.condition_id] = fingerprint(market)
+        if not market.active:
+            self._feed_only.add(market.condition_id)
         self._candidates.remove(market.condition_id)  # restored in the middle of a sweep
         self._closed.note(market)
         return market

@@ -26,6 +26,7 @@ from actors.feed.report import ConnectionStats
 from actors.feed.subscription import Subscription
 from actors.journal.recorder import Recorder
 from actors.messages import (
+    AnnouncedConfirmed,
     Connect,
     ConnectionEnded,
     FramesReceived,
@@ -126,7 +127,7 @@ class ConnectionActor(BaseActor):
     def _reset(self, epoch: int) -> None:
         """Start an epoch in which nothing was received yet."""
         spec, settings = self._spec, self._settings
-        quiet = spec.lifecycle and not spec.canary
+        quiet = not (spec.tokens or spec.canary)
         self._ingest = Ingest(spec, epoch, self._stats.lateness)
         self._coverage = self._ingest.coverage
         self._epoch = Epoch(self._recorder, self._coverage, proof_s=settings.proof_s)
@@ -168,7 +169,12 @@ class ConnectionActor(BaseActor):
         # Before the request is sent: a token that was the canary is
         # recorded by this connection now.
         self._ingest.record_tokens(message.tokens)
+        if message.announced:
+            self._subscription.add_announced(message.tokens, self._time.now)
+            return
         self._subscription.add(message.tokens, self._time.now)
+        if not self._spec.lifecycle:
+            self._liveness.expect_data(silence_s=self._settings.silence_s)
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Release tokens once they are proven to have been listened to until now."""
@@ -243,13 +249,19 @@ class ConnectionActor(BaseActor):
             if recovered:
                 self._epoch.confirm(recovered, self._coverage.proven_until_ns)
         # Hints, which may get lost: the sweep and the schedule find the same markets later.
-        for condition_id in decoded.announced:
-            self._to.catalog.tell(NewMarketSeen(condition_id=condition_id))
+        for market in decoded.announced:
+            known = market if market.assets else None
+            seen = NewMarketSeen(condition_id=market.condition_id, market=known)
+            self._to.catalog.tell(seen)
         for condition_id in decoded.resolved:
             self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
         if ingested.confirmed:
             self._epoch.confirm(ingested.confirmed, ingested.since_ns)
             self._subscription.update_markers()
+            answered = self._coverage.take_answered()
+            if answered:
+                self._liveness.expect_data(silence_s=self._settings.silence_s)
+                self._to.supervisor.tell(AnnouncedConfirmed(tokens=answered))
         self._epoch.frame_handled()
 
     def _notice_loss(self, socket: FeedSocket) -> None:
@@ -272,7 +284,10 @@ class ConnectionActor(BaseActor):
         if closed.policy_violation:
             extra = {"connection": self._spec.name, "text": message.detail}
             log.warning("feed_complained", extra=extra)
-        self._end(closed.reason, message.detail, retry_after_s=closed.retry_after_s)
+        retry_after_s = closed.retry_after_s
+        if closed.reason == ALL_RESOLVED and self._coverage.announced:
+            retry_after_s = None  # the exchange may come to know these at any moment
+        self._end(closed.reason, message.detail, retry_after_s=retry_after_s)
 
     def _note_unserved(self) -> None:
         """Count it when the exchange accepted this connection and then sent it nothing."""
@@ -340,6 +355,7 @@ class ConnectionActor(BaseActor):
             # The books that are awaited may be in the frame that is arriving.
             if not is_receiving(socket):
                 self._subscription.resubscribe(tick.now)
+            self._subscription.ask_announced(tick.now)
             if self._subscription.can_probe and self._liveness.probe_due(tick.now, socket):
                 self._subscription.probe(tick.now)
         return None
@@ -358,7 +374,9 @@ class ConnectionActor(BaseActor):
             return 0.0
         if not self._subscription.is_answered:
             return 0.0
-        return min(self._liveness.wakes_at(socket), self._epoch.wakes_at)
+        return min(
+            self._liveness.wakes_at(socket), self._epoch.wakes_at, self._subscription.wakes_at
+        )
 
     def _report(self, state: str) -> None:
         now = self._time.now

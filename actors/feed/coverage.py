@@ -157,6 +157,9 @@ class CoverageBook:
         # that each `book` brings.
         self._waiting: dict[TokenId, tuple[TokenId, float]] = {}
         self._confirmed: dict[TokenId, int] = {}
+        # Subscribed, and perhaps not known to the exchange yet: nothing is awaited of them.
+        self._announced: dict[TokenId, TokenId] = {}
+        self._answered: list[TokenId] = []
         # Only for `withdraw`: until when each token was certainly received, in milliseconds.
         self._traded: dict[TokenId, int] = {}
         self.doubted: dict[TokenId, int] = {}
@@ -189,6 +192,20 @@ class CoverageBook:
         """Return whether a token was subscribed and not released."""
         return token in self._confirmed or token in self.doubted or token in self._waiting
 
+    @property
+    def announced(self) -> frozenset[TokenId]:
+        """Return the announced tokens that have had no `book` yet."""
+        return frozenset(self._announced)
+
+    def add_announced(self, tokens: Iterable[TokenId]) -> None:
+        """Cover these from their first `book` on, and wait for none."""
+        self._announced.update((each, each) for each in tokens if not self.is_requested(each))
+
+    def take_answered(self) -> tuple[TokenId, ...]:
+        """Return, once, the announced tokens that were confirmed."""
+        answered, self._answered = self._answered, []
+        return tuple(answered)
+
     def add_requested(self, tokens: Iterable[TokenId], now: float) -> None:
         """Wait for the first `book` of each; a new request restarts the wait.
 
@@ -197,6 +214,7 @@ class CoverageBook:
             now: Monotonic seconds.
         """
         for token in tokens:
+            self._announced.pop(token, None)
             if token not in self._confirmed and token not in self.doubted:
                 self._waiting[token] = (token, now)
 
@@ -209,7 +227,11 @@ class CoverageBook:
         self.books_total += 1
         requested = self._waiting.pop(token, None)
         if requested is None:
-            return False
+            announced = self._announced.pop(token, None)
+            if announced is None:
+                return False
+            self._answered.append(announced)
+            requested = (announced, 0.0)
         self._confirmed[requested[0]] = at_ns
         self._unsettled.append((requested[0], at_ns, self.clock.behind_ms))
         if not self._waiting:
@@ -251,6 +273,7 @@ class CoverageBook:
         released = []
         for token in tokens:
             self._waiting.pop(token, None)
+            self._announced.pop(token, None)
             self._traded.pop(token, None)
             self.doubted.pop(token, None)
             if self._confirmed.pop(token, None) is not None:

@@ -63,6 +63,11 @@ class Liveness:
         self._unanswered = False
         self._suspected = False
 
+    def expect_data(self, *, silence_s: float) -> None:
+        """Allow data to stay away for so long from now on."""
+        self._silence_s = silence_s
+        self._answer_s = min(self._answer_s, silence_s / 2)
+
     def subscribed(self, now: float) -> None:
         """Record that the first subscription was sent; later calls change nothing."""
         if self._subscribed_at is None:

@@ -1,5 +1,6 @@
 """The subscription of one connection: what its socket asks for, and what it is to hand on."""
 
+from actors.feed.announced import AnnouncedRetry
 from actors.feed.coverage import ConfirmRetry, CoverageBook
 from actors.feed.ports import FeedSocket
 from actors.model.chunks import chunks
@@ -11,6 +12,8 @@ TRADE_MARKERS = (b"last_trade_price",)
 LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")
 # Of all events only `book` has this key.
 BOOK_MARKER = b'"bids"'
+ANSWER_S = 30.0
+"""So long the books of announced tokens are handed on after they were asked for."""
 PROBES = 3
 """How many tokens a probe without a canary subscribes: one of them may have resolved."""
 
@@ -26,6 +29,9 @@ class Subscription:
         self._coverage = coverage
         self._canary = spec.canary
         self._retry = ConfirmRetry()
+        self._announced = AnnouncedRetry()
+        self._asked_at = float("-inf")
+        self._books_awaited = False  # of announced tokens
         self._socket: FeedSocket | None = None
 
     @property
@@ -55,13 +61,13 @@ class Subscription:
         if self._spec.lifecycle:
             return LIFECYCLE_MARKERS
         requested = self._coverage.requested_count
-        confirmed = self._coverage.confirmed_count >= requested > 0
+        confirmed = self._coverage.confirmed_count >= requested > 0 and not self._books_awaited
         return TRADE_MARKERS if confirmed else (*TRADE_MARKERS, BOOK_MARKER)
 
     def open(self, socket: FeedSocket, now: float) -> None:
         """Send the first subscription in its initial form, the rest as operations."""
         self._socket = socket
-        tokens = (*self._spec.tokens, *self._canary)
+        tokens = (*self._spec.tokens, *self._spec.announced, *self._canary)
         # The initial form is allowed once on a socket: a second one is answered INVALID OPERATION.
         # Without tokens it is accepted when it asks for custom features (both reported).
         head, *rest = list(chunks(tokens, self._spec.tokens_at_once)) or [()]
@@ -69,6 +75,7 @@ class Subscription:
         for chunk in rest:
             self._send_subscribe(chunk)
         self._coverage.add_requested(self._spec.tokens, now)
+        self._await_announced(self._spec.announced, now)
         self.update_markers()
 
     def add(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -78,9 +85,43 @@ class Subscription:
         """
         self._canary = tuple(token for token in self._canary if token not in tokens)
         new = tuple(token for token in tokens if not self._coverage.is_requested(token))
+        # One that was announced until now may be subscribed, and would be answered by no `book`.
+        self.drop(tuple(token for token in new if token in self._coverage.announced))
         self._send_subscribe(new)
         self._coverage.add_requested(new, now)
         self.update_markers()
+
+    def add_announced(self, tokens: tuple[TokenId, ...], now: float) -> None:
+        """Subscribe tokens that the exchange may not know yet."""
+        new = tuple(token for token in tokens if not self._coverage.is_requested(token))
+        self._canary = tuple(token for token in self._canary if token not in new)
+        self._send_subscribe(new)
+        self._await_announced(new, now)
+        self.update_markers()
+
+    def ask_announced(self, now: float) -> None:
+        """Subscribe announced tokens again that are due."""
+        announced = self._coverage.announced
+        due = self._announced.due(now, announced)
+        if due:
+            self.drop(due)
+            self._send_subscribe(due)
+            self._await_announced(due, now)
+            self.update_markers()
+        elif self._books_awaited and (not announced or now - self._asked_at > ANSWER_S):
+            self._books_awaited = False
+            self.update_markers()
+
+    @property
+    def wakes_at(self) -> float:
+        """Return when an announced token is to be asked for; monotonic seconds."""
+        return self._announced.wakes_at
+
+    def _await_announced(self, tokens: tuple[TokenId, ...], now: float) -> None:
+        if tokens:
+            self._coverage.add_announced(tokens)
+            self._announced.asked(tokens, now)
+            self._asked_at, self._books_awaited = now, True
 
     def drop(self, tokens: tuple[TokenId, ...]) -> None:
         """Unsubscribe tokens; the exchange sends no answer."""

@@ -21,6 +21,8 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
             of the slot; `a-0003.1` and so on for those that replace it.
         feed: Which redundant copy of the subscription it belongs to: 0 is feed A.
         tokens: The tokens whose trades it records.
+        announced: More of them, which were only announced: perhaps the exchange does not know them
+            yet. They count as `tokens` from their first `book` on.
         canary: Tokens that it subscribes to only so that silence means something; another
             connection records their trades.
         lifecycle: Whether it receives new markets and resolutions of all markets.
@@ -31,6 +33,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     feed: int
     tokens: tuple[TokenId, ...] = ()
+    announced: tuple[TokenId, ...] = ()
     canary: tuple[TokenId, ...] = ()
     lifecycle: bool = False
     tokens_at_once: int = TOKENS_AT_ONCE

@@ -30,6 +30,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         assets: In outcome order; two of them in every market that trades.
         end_at: When trading is planned to end (aware UTC), or None when unknown.
         started_at: Gamma's startDate (aware UTC), or None.
+        active: Gamma says that it trades. False for a market that is known from the feed's
+            announcement alone.
         closed: Gamma reports that trading ended, which does not mean that it resolved.
         version: `v1` (CTF tokens) or `v2` (positions).
         volume: USDC traded so far as the source reports it, or None.

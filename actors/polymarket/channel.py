@@ -16,8 +16,10 @@ import msgspec
 from msgspec.structs import astuple
 
 from actors.errors import PayloadRejected
+from actors.model.market import Market
 from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 from actors.polymarket import fields
+from actors.polymarket.announcement import market_of
 from actors.polymarket.events import (
     FRAME,
     UNREADABLE,
@@ -73,7 +75,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         doubts: The rejections that may be trades, in order.
         kept: The frames that hold trades or rejections, verbatim, in their order.
         books: Tokens of which a snapshot of the order book arrived.
-        announced: Markets that were created.
+        announced: Markets that were created, as far as their events describe them.
         resolved: Markets that are reported to have resolved.
         controls: Texts that are not JSON, such as PONG or INVALID OPERATION, at most
             200 bytes each; those that are not known are rejections, too.
@@ -89,7 +91,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     doubts: tuple[Doubt, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
-    announced: tuple[ConditionId, ...] = ()
+    announced: tuple[Market, ...] = ()
     resolved: tuple[ConditionId, ...] = ()
     controls: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -267,7 +269,7 @@ class _Collector:
         self._received_at_ns = received_at_ns
         self._latest_ms = latest_ms
         self._books: list[TokenId] = []
-        self._announced: list[ConditionId] = []
+        self._announced: list[Market] = []
         self._resolved: list[ConditionId] = []
         self._unknown: list[str] = []
         self._respelled = 0
@@ -305,7 +307,7 @@ class _Collector:
             if token is not None:
                 self._books.append(token)
         elif isinstance(event, MarketEvent):
-            self._announced.append(condition_of(event.market))
+            self._announced.append(market_of(event))
         elif isinstance(event, ResolvedEvent):
             self._resolved.append(condition_of(event.market))
         elif isinstance(event, UnknownEvent):

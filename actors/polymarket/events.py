@@ -76,6 +76,15 @@ class MarketEvent(Event, frozen=True, kw_only=True, tag="new_market"):
     """A market was created; broadcast to every connection with custom features."""
 
     market: Raw = _NOTHING
+    condition_id: Raw = _NOTHING
+    assets_ids: Raw = _NOTHING
+    clob_token_ids: Raw = _NOTHING
+    outcomes: Raw = _NOTHING
+    question: Raw = _NOTHING
+    slug: Raw = _NOTHING
+    tags: Raw = _NOTHING
+    id: Raw = _NOTHING
+    active: Raw = _NOTHING
 
 
 class ResolvedEvent(Event, frozen=True, kw_only=True, tag="market_resolved"):

@@ -39,6 +39,11 @@ BREAKS: dict[str, Break] = {
     "cursor_ignored": Break(
         "/markets/keyset follows after_cursor", "sure", "every cursor brings the first page"
     ),
+    "v2_unlisted": Break(
+        "Gamma lists every market that trades",
+        "weak",
+        "no V2 market is listed; they are announced, trade and resolve",
+    ),
     "accept_then_drop": Break(
         "a connection that is accepted is served",
         "weak",

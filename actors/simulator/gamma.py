@@ -249,7 +249,7 @@ class Listing:
     def by_id(self, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets/{id}`."""
         market = self._markets.by_gamma.get(gamma_id)
-        if market is None or not _listed(market, now):
+        if market is None or not self._lists(market, now):
             return 404, {"type": "not found error", "error": "market not found"}
         return 200, _row(market, now, lie=lie, tags=True)
 
@@ -263,7 +263,7 @@ class Listing:
             offset = _whole(query, "offset", 0, 0, MAX_OFFSET)
         except _Rejected as exc:
             return _rejection(exc)
-        found = islice(_matching(self._markets, wanted, now), offset, offset + min(limit, PAGE))
+        found = islice(self._matching(wanted, now), offset, offset + min(limit, PAGE))
         return 200, [_row(market, now, lie=lie, tags=wanted.tags) for market in found]
 
     def keyset(self, query: Query, now: int, *, lie: bool = False) -> Answer:
@@ -296,9 +296,25 @@ class Listing:
         if first or kept is None or now - kept[0] > WALK_MS:
             if len(self._walks) >= WALKS:
                 self._walks.clear()
-            found = _matching(self._markets, wanted, now)
+            found = self._matching(wanted, now)
             kept = self._walks[name] = (now, [(wanted.sort_key(each), each) for each in found])
         return kept[1]
+
+    def _lists(self, market: Market, now: int) -> bool:
+        if market.v2 and "v2_unlisted" in self._broken:
+            return False
+        return market.lifetime.announced <= market.view("gamma", now)
+
+    def _matching(self, wanted: _Filter, now: int) -> list[Market]:
+        """Return the listed markets that fit, in the requested order."""
+        candidates = _candidates(self._markets, wanted.names)
+        found = [
+            market
+            for market in candidates
+            if self._lists(market, now) and _fits(market, wanted, now)
+        ]
+        found.sort(key=wanted.sort_key)
+        return found
 
 
 def _cursor(key: SortKey) -> str:
@@ -329,18 +345,6 @@ def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
 
 def _rejection(exc: _Rejected) -> Answer:
     return 422, {"type": "validation error", "error": str(exc)}
-
-
-def _listed(market: Market, now: int) -> bool:
-    return market.lifetime.announced <= market.view("gamma", now)
-
-
-def _matching(markets: Markets, wanted: _Filter, now: int) -> list[Market]:
-    """Return the listed markets that fit, in the requested order."""
-    candidates = _candidates(markets, wanted.names)
-    found = [market for market in candidates if _listed(market, now) and _fits(market, wanted, now)]
-    found.sort(key=wanted.sort_key)
-    return found
 
 
 def _candidates(markets: Markets, names: Mapping[str, frozenset[str]]) -> Iterable[Market]:

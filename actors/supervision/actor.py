@@ -1,7 +1,7 @@
 """The supervisor actor: children, the subscription plan, health.
 
 Owns: all other actors as data, the subscription plan, the health state.
-Receives: Tick from the main thread; UniverseChanged from the catalog; reports,
+Receives: Tick from the main thread; UniverseChanged from the catalog; AnnouncedConfirmed, reports,
 ConnectionEnded and ChildDied from its children; BatchWritten, TradesMissed, StoreOpened and
 StoreLost from the writer; GetHealth, GetListening, StopListening.
 Sends: Tick to all children; Subscribe, Unsubscribe, Retire, RecheckCoverage to connections;
@@ -22,6 +22,7 @@ from actors.health.document import because
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (
+    AnnouncedConfirmed,
     BatchWritten,
     CatalogReport,
     ChildDied,
@@ -149,6 +150,7 @@ class SupervisorActor(BaseActor):
         return {
             Tick: self._tick,
             UniverseChanged: self._universe_changed,
+            AnnouncedConfirmed: self._announced_confirmed,
             ConnectionReport: self._connection_reported,
             ConnectionEnded: self._connection_ended,
             WriterReport: self._writer_reported,
@@ -217,6 +219,11 @@ class SupervisorActor(BaseActor):
         """Bring the connections in line with the new universe."""
         if not self._stopping:
             self._executor.change(message, self._time)
+
+    def _announced_confirmed(self, message: AnnouncedConfirmed) -> None:
+        """Want what the feed announced and the exchange knows now."""
+        if not self._stopping:
+            self._executor.confirmed(message, self._time)
 
     # -------------------------------------------------------------- deaths
 

@@ -17,6 +17,7 @@ import pykka
 from actors.health.state import HealthState
 from actors.journal.recorder import FactQueue
 from actors.messages import (
+    AnnouncedConfirmed,
     ConnectionReport,
     Message,
     Retire,
@@ -35,6 +36,7 @@ from actors.model.connection import (
 from actors.model.descriptors import HANDOVERS
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
+from actors.supervision.announced import AnnouncedMarkets
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children
 from actors.supervision.handover import Handover, HandoverStep, MemberState
@@ -260,6 +262,7 @@ class PlanExecutor:
         self._fact_queue = fact_queue
         self._health = health
         self._activity = activity
+        self._announced = AnnouncedMarkets()
         self._compacted_at = 0.0
         self.connections = FeedConnections(
             children,
@@ -287,9 +290,36 @@ class PlanExecutor:
         # First, so that the new markets find the space.
         if message.removed:
             self._carry_out(self._plan.remove(message.removed), time)
+            for condition_id in message.removed:
+                self._announced.remove(condition_id)
+        for market in message.added:
+            if market.active:
+                self._want(market.condition_id, time)
+            elif not self._plan.slots_of(market.condition_id):
+                self._announced.add(market)
         if message.added:
             added = [(market.condition_id, market.token_ids) for market in message.added]
             self._carry_out(self._plan.add(added), time)
+
+    def confirmed(self, message: AnnouncedConfirmed, time: Tick) -> None:
+        """Want the markets of announced tokens, since the exchange knows them.
+
+        Raises:
+            JournalFailed: See `change`.
+        """
+        for condition_id in self._announced.of(message.tokens):
+            self._want(condition_id, time)
+        self._health.universe_planned(wanted=self._plan.token_count - len(self._announced))
+
+    def _want(self, condition_id: ConditionId, time: Tick) -> None:
+        """Treat a market that was announced like any other from now on."""
+        tokens = self._announced.remove(condition_id)
+        if not tokens:
+            return
+        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, tokens)
+        self._fact_queue.write()
+        for slot_id in self._plan.slots_of(condition_id):
+            self.connections.send(slot_id, Subscribe(tokens=tokens))
 
     def split(self, slot: str, token: TokenId, time: Tick) -> None:
         """Move the market of this token to a slot of its own, unless it has one.
@@ -315,7 +345,8 @@ class PlanExecutor:
             self._carry_out(self._plan.compact(1), time)
 
     def _carry_out(self, diff: PlanDiff, time: Tick) -> None:
-        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, diff.wanted)
+        wanted, _ = self._announced.split(diff.wanted)
+        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, wanted)
         self._unwant(diff.unwanted, time)
         # Subscribed first, unsubscribed afterwards: a token that moves is listened to all the time.
         opened = {slot.id for slot in diff.opened}
@@ -324,7 +355,7 @@ class PlanExecutor:
         for slot_id, tokens in diff.subscribed:
             # The connection of a new slot takes its tokens from the plan when it starts.
             if slot_id not in opened:
-                self.connections.send(slot_id, Subscribe(tokens=tokens))
+                self._subscribe(slot_id, tokens)
                 self.connections.wake(slot_id, time)
         for slot_id, tokens in diff.unsubscribed:
             self.connections.send(
@@ -332,7 +363,14 @@ class PlanExecutor:
             )
         for slot_id in diff.closed:
             self.connections.close_slot(slot_id)
-        self._health.universe_planned(wanted=self._plan.token_count)
+        self._health.universe_planned(wanted=self._plan.token_count - len(self._announced))
+
+    def _subscribe(self, slot_id: str, tokens: tuple[TokenId, ...]) -> None:
+        known, announced = self._announced.split(tokens)
+        if known:
+            self.connections.send(slot_id, Subscribe(tokens=known))
+        if announced:
+            self.connections.send(slot_id, Subscribe(tokens=announced, announced=True))
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
         """Journal that these tokens are no longer wanted, behind all facts that wait."""
@@ -340,10 +378,12 @@ class PlanExecutor:
         self._fact_queue.write()
 
     def _spec(self, slot: str, connection: str) -> ConnectionSpec:
+        known, announced = self._announced.split(self._plan.tokens_of(slot))
         return ConnectionSpec(
             name=connection,
             feed=self._plan.feed_of(slot),
-            tokens=self._plan.tokens_of(slot),
+            tokens=known,
+            announced=announced,
             canary=self._canary(slot),
         )
 

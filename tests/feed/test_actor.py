@@ -659,7 +659,10 @@ def test_lifecycle_events_go_to_catalog_and_resolution() -> None:
     }
     harness.hear(json.dumps(announced).encode(), json.dumps(resolved).encode())
 
-    assert harness.catalog.last(NewMarketSeen).condition_id == CONDITION
+    seen = harness.catalog.last(NewMarketSeen)
+    assert seen.condition_id == CONDITION
+    assert seen.market is not None
+    assert seen.market.token_ids == ("1", "2")
     assert harness.resolution.last(ResolutionHint).condition_id == CONDITION
 
 

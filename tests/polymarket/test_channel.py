@@ -269,7 +269,9 @@ def test_announcements_and_resolutions_name_their_market() -> None:
             {"event_type": "market_resolved", "market": CONDITION.upper().replace("X", "x")},
         ]
     )
-    assert decode(raw, RECEIVED_NS) == Decoded(announced=(CONDITION,), resolved=(CONDITION,))
+    decoded = decode(raw, RECEIVED_NS)
+    assert [each.condition_id for each in decoded.announced] == [CONDITION]
+    assert decoded == Decoded(announced=decoded.announced, resolved=(CONDITION,))
 
 
 def test_an_announcement_without_a_market_is_kept() -> None:
@@ -312,7 +314,8 @@ def check_sample(path: Path) -> str:
     kind: str = event["event_type"]
     assert len(decoded.trades) == (kind == "last_trade_price")
     assert decoded.books == ((event["asset_id"],) if kind == "book" else ())
-    assert decoded.announced == ((event["market"],) if kind == "new_market" else ())
+    announced = [(each.condition_id, list(each.token_ids)) for each in decoded.announced]
+    assert announced == ([(event["market"], event["assets_ids"])] if kind == "new_market" else [])
     assert decoded.resolved == ((event["market"],) if kind == "market_resolved" else ())
     tells_now = kind in {"last_trade_price", "price_change", "best_bid_ask"}
     assert decoded.exchange_ms == (int(event["timestamp"]) if tells_now else None)

@@ -30,7 +30,8 @@ def test_a_v2_market_has_one_id_in_listings_announcements_and_trades(spelling: s
     announced = encoded({"event_type": "new_market", "market": spelling})
 
     assert listed(BARE) == listed(spelling) == FULL
-    assert decode(announced, RECEIVED_NS).announced == (FULL,)
+    (market,) = decode(announced, RECEIVED_NS).announced
+    assert (market.condition_id, market.version) == (FULL, "v2")
     (trade,) = decode(framed(market=spelling), RECEIVED_NS).trades
     assert trade.condition_id == FULL
 

@@ -82,6 +82,24 @@ def test_a_route_that_is_gone_is_gone_alone(
     run_async(steps)
 
 
+@pytest.mark.parametrize("broken", ["", "v2_unlisted"])
+def test_v2_markets_are_announced_and_traded_though_gamma_lists_none(
+    tmp_path: Path, broken: str
+) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=5", f"--broken={broken}") as harness:
+            _, made = await harness.post("/admin/market", {"v2": True})
+            harness.turn(1)
+            ids = (made["condition"], made["condition"][:64])
+            listed = await harness.get(LISTING.replace("limit=5", "limit=100"))
+            named = await harness.get("/gamma/markets", condition_ids=list(ids))
+        assert made["version"] == "v2"
+        assert bool(named) is not bool(broken)
+        assert any(each["conditionId"] in ids for each in listed["markets"]) is not bool(broken)
+
+    run_async(steps)
+
+
 @pytest.mark.parametrize("broken", ["", "cursor_ignored"])
 def test_an_ignored_cursor_brings_the_first_page_again(tmp_path: Path, broken: str) -> None:
     async def steps() -> None:
