@@ -88,8 +88,8 @@ def test_v2_markets_are_announced_and_traded_though_gamma_lists_none(
 ) -> None:
     async def steps() -> None:
         async with rehearsal(tmp_path, *QUIET, "--markets=5", f"--broken={broken}") as harness:
-            _, made = await harness.post("/admin/market", {"v2": True})
-            harness.turn(1)
+            _, made = await harness.post("/admin/market", {"v2": True, "life_s": 9_000})
+            harness.turn(200, step=1)
             ids = (made["condition"], made["condition"][:64])
             listed = await harness.get(LISTING.replace("limit=5", "limit=100"))
             named = await harness.get("/gamma/markets", condition_ids=list(ids))
