@@ -17,11 +17,11 @@ import msgspec
 
 from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import FeedLost, JournalFull
-from actors.feed.coverage import PendingRelease, PendingReleases
 from actors.feed.epoch import Epoch, open_epoch
-from actors.feed.ingest import Ingest, portions
+from actors.feed.ingest import Ingest, Ingested, portions
 from actors.feed.liveness import Liveness, MissedTokenCounter, close_reason, is_receiving
 from actors.feed.ports import Dialler, FeedSocket
+from actors.feed.releases import PendingRelease, PendingReleases
 from actors.feed.report import ConnectionStats
 from actors.feed.subscription import Subscription
 from actors.journal.recorder import Recorder
@@ -248,6 +248,23 @@ class ConnectionActor(BaseActor):
             recovered = self._ingest.doubts.take_recovered()
             if recovered:
                 self._epoch.confirm(recovered, self._coverage.proven_until_ns)
+        if decoded.announced or decoded.resolved:
+            self._send_hints(decoded)
+        if ingested.confirmed:
+            self._confirm(ingested)
+        self._epoch.frame_handled()
+
+    def _confirm(self, ingested: Ingested) -> None:
+        """Begin the coverage of tokens whose first `book` arrived."""
+        self._epoch.confirm(ingested.confirmed, ingested.since_ns)
+        self._subscription.update_markers()
+        answered = self._coverage.take_answered()
+        if answered:
+            self._liveness.expect_data(silence_s=self._settings.silence_s)
+            self._to.supervisor.tell(AnnouncedConfirmed(tokens=answered))
+
+    def _send_hints(self, decoded: channel.Decoded) -> None:
+        """Tell catalog and resolution which markets were created, and which may have resolved."""
         # Hints, which may get lost: the sweep and the schedule find the same markets later.
         for market in decoded.announced:
             known = market if market.assets else None
@@ -255,14 +272,6 @@ class ConnectionActor(BaseActor):
             self._to.catalog.tell(seen)
         for condition_id in decoded.resolved:
             self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
-        if ingested.confirmed:
-            self._epoch.confirm(ingested.confirmed, ingested.since_ns)
-            self._subscription.update_markers()
-            answered = self._coverage.take_answered()
-            if answered:
-                self._liveness.expect_data(silence_s=self._settings.silence_s)
-                self._to.supervisor.tell(AnnouncedConfirmed(tokens=answered))
-        self._epoch.frame_handled()
 
     def _notice_loss(self, socket: FeedSocket) -> None:
         """Restart the coverage of all tokens after a silence in which something was lost.

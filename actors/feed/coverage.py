@@ -25,16 +25,13 @@ arrived.
 An event that cannot be read may be a trade: while its token is in doubt (`doubts.py`) it is not
 covered.
 
-`CoverageBook` keeps this for one epoch. `PendingReleases` holds tokens that are no longer
-wanted until their proof is complete; `ConfirmRetry` decides which unconfirmed tokens are
+`CoverageBook` keeps this for one epoch; `ConfirmRetry` decides which unconfirmed tokens are
 subscribed again.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
-
-import msgspec
 
 from actors.feed.lateness import BOUNDS_MS, Lateness
 from actors.model.trade import TokenId, Trade
@@ -363,63 +360,6 @@ class CoverageBook:
         """Return the tokens that have waited longer than this for their `book`, oldest first."""
         late = [(since, token) for token, since in self._waiting.values()]
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)
-
-
-class PendingRelease(msgspec.Struct, frozen=True):
-    """Tokens that are to be released.
-
-    Attributes:
-        cause: Why, as it is written down.
-        since_ns: They are unwanted since then, wall-clock nanoseconds.
-        requested_at: When the release was requested, monotonic seconds.
-    """
-
-    tokens: tuple[TokenId, ...]
-    cause: str
-    since_ns: int
-    requested_at: float
-
-
-class PendingReleases:
-    """Releases that wait until the tokens are proven to the end of their time.
-
-    Args:
-        wait_s: How long that proof may take; a connection that proves nothing more does
-            not keep its tokens for ever.
-    """
-
-    def __init__(self, wait_s: float) -> None:
-        self._wait_s = wait_s
-        self._waiting: list[PendingRelease] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, release: PendingRelease) -> None:
-        """Keep a release waiting."""
-        self._waiting.append(release)
-
-    def cancel(self, tokens: Iterable[TokenId]) -> None:
-        """Forget the releases of these tokens: they are wanted again."""
-        wanted = frozenset(tokens)
-        kept = [
-            msgspec.structs.replace(
-                each, tokens=tuple(token for token in each.tokens if token not in wanted)
-            )
-            for each in self._waiting
-        ]
-        self._waiting = [each for each in kept if each.tokens]
-
-    def due(self, now: float, proven_ns: int) -> list[PendingRelease]:
-        """Return, once, the releases that are proven to their end or have waited long enough."""
-        late = now - self._wait_s
-        due = [
-            each
-            for each in self._waiting
-            if each.since_ns <= proven_ns or each.requested_at <= late
-        ]
-        self._waiting = [each for each in self._waiting if each not in due]
-        return due
 
 
 class ConfirmRetry:

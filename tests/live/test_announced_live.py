@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -43,9 +44,13 @@ def covered_since(dsn: str, tokens: list[str]) -> dict[str, float]:
     return {token: at.timestamp() for token, at in found}
 
 
-def rows(dsn: str, query: str, *given: Any) -> list[Any]:
+def is_past(at: float) -> bool:
+    return datetime.now(UTC).timestamp() > at
+
+
+def rows(dsn: str, query: LiteralString, *given: Any) -> list[Any]:
     with psycopg.connect(dsn) as database:
-        return database.execute(query, given).fetchall()  # type: ignore[arg-type]
+        return database.execute(query, given).fetchall()
 
 
 def test_markets_that_gamma_never_lists_are_watched_from_their_announcement(
@@ -60,7 +65,7 @@ def test_markets_that_gamma_never_lists_are_watched_from_their_announcement(
     began = datetime.now(UTC).timestamp()
     for number in range(MARKETS):
         processes.admin("market", v2=True, opens_in_s=2, life_s=600)
-        until("0.2 s", lambda n=number: datetime.now(UTC).timestamp() > began + 0.2 * n)
+        until("some time is over", partial(is_past, began + 0.2 * number))
     tokens = announced(processes.ledger)
     assert len(tokens) == 2 * MARKETS
     until(
