@@ -19,7 +19,6 @@ from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 from actors.polymarket import fields
-from actors.polymarket.announcement import market_of
 from actors.polymarket.events import (
     FRAME,
     UNREADABLE,
@@ -31,6 +30,7 @@ from actors.polymarket.events import (
     ResolvedEvent,
     TradeEvent,
     UnknownEvent,
+    announced_market,
     condition_of,
     elements,
     moment_of,
@@ -307,7 +307,7 @@ class _Collector:
             if token is not None:
                 self._books.append(token)
         elif isinstance(event, MarketEvent):
-            self._announced.append(market_of(event))
+            self._announced.append(announced_market(event))
         elif isinstance(event, ResolvedEvent):
             self._resolved.append(condition_of(event.market))
         elif isinstance(event, UnknownEvent):

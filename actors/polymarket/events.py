@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Raw
 
 from actors.errors import PayloadRejected
+from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import fields, spelling
+from actors.polymarket import fields, spelling, strict_json
 
 _NOTHING: Final = Raw(b"null")
 _DEEPEST: Final = 64
@@ -309,6 +310,52 @@ def moment_of(raw: Raw, received_at_ns: int, latest_ms: int) -> int | None:
         return fields.moment(value, latest_ms)
     except PayloadRejected:
         return None
+
+
+# --------------------------------------------------------------- announcements
+
+
+def announced_market(event: MarketEvent) -> Market:
+    """Return the market that is announced; it is not `active` before Gamma says so.
+
+    Without tokens when they are not clear, or when the event says that it does not trade yet.
+
+    Raises:
+        PayloadRejected: The event names no condition id.
+    """
+    condition_id = _announced_condition(event)
+    return Market(
+        condition_id=condition_id,
+        question=strict_json.text(event.question),
+        slug=strict_json.text(event.slug),
+        assets=() if bytes(event.active) == b"false" else _announced_assets(event),
+        gamma_id=strict_json.text(event.id) or None,
+        active=False,
+        # The ids of V2 have 31 bytes; one in 256 of V1 ends so, too, until Gamma lists it.
+        version="v2" if condition_id.endswith("00") else "v1",
+        tags=tuple(
+            dict.fromkeys(tag.lower() for tag in strict_json.texts(event.tags) or () if tag)
+        ),
+    )
+
+
+def _announced_condition(event: MarketEvent) -> ConditionId:
+    try:
+        return condition_of(event.market)
+    except PayloadRejected:
+        return condition_of(event.condition_id)
+
+
+def _announced_assets(event: MarketEvent) -> tuple[Asset, ...]:
+    texts = strict_json.texts(event.assets_ids) or strict_json.texts(event.clob_token_ids) or []
+    tokens = strict_json.tokens(texts)
+    outcomes = strict_json.texts(event.outcomes) or []
+    if tokens is None or len(set(tokens)) != 2 or len(tokens) != 2 or len(outcomes) != 2:
+        return ()
+    return tuple(
+        Asset(token_id=token_id, outcome=outcome, outcome_index=index)
+        for index, (token_id, outcome) in enumerate(zip(tokens, outcomes, strict=True))
+    )
 
 
 # ------------------------------------------------------------- damaged arrays
