@@ -19,8 +19,8 @@ from typing import Final
 _TICK_S: Final = 0.25
 FIRST_STARTS: Final = 1.0
 """Connections per Tick of 250 ms at first: 4 a second."""
-MIN_STARTS: Final = 1 / 16
-"""Connections per Tick while all fail: one in 4 s, 60 in 240 s."""
+MIN_STARTS: Final = 1 / 32
+"""Connections per Tick while all fail: one in 8 s, 30 in 240 s."""
 MAX_STARTS: Final = 10.0
 """Connections per Tick: 40 a second, so 1,500 in 38 s. Each handshake takes 5 ms of CPU time."""
 STARTS_INCREASE: Final = 0.25
