@@ -216,6 +216,10 @@ class SourcesLook:
         return OK
 
     def _clock_judged(self) -> Judgement:
+        # Three answers are needed, and listings may all come from a cache.
+        for _ in range(2):
+            if not self._clock.is_known:
+                self._about_one(self._data)
         if not self._clock.is_known:
             return "not seen: too few answers that no cache gave"
         wrong = f"differs: ours is {-self._clock.offset_s:+.1f} s from theirs"
@@ -267,7 +271,8 @@ class FeedLook:
             return
         yield Finding("connection", OK)
         try:
-            yield from self._listen(socket)
+            if self._first:
+                yield from self._listen(socket)
         finally:
             socket.close(1000, "")
 
@@ -373,11 +378,7 @@ def look(config: Config) -> Iterator[Finding]:
         yield from sources.findings()
     finally:
         http.close()
-    yield from chain_findings(config, sources.markets)
     tokens = [market.assets[0].token_id for market in sources.markets]
-    if not tokens:
-        yield Finding("connection", "not seen: no market was listed, so there is no token")
-        return
     reactor = Reactor()
     reactor.start()
     try:
@@ -391,13 +392,18 @@ def look(config: Config) -> Iterator[Finding]:
         yield from feed.findings()
     finally:
         reactor.stop(STOP_ACTOR_S)
+    yield from chain_findings(config, sources.markets, until - time.monotonic())
 
 
-def chain_findings(config: Config, markets: Sequence[Market]) -> Iterator[Finding]:
-    """Ask the configured nodes, if any, about one market."""
+def chain_findings(config: Config, markets: Sequence[Market], left_s: float) -> Iterator[Finding]:
+    """Ask the configured nodes, if any, about one market; all together within what is left."""
     if not config.rpc_urls or not markets:
         return
-    nodes = Chain(config.rpc_urls, user_agent=config.user_agent, deadline_s=CALL_S)
+    deadline_s = min(CALL_S, left_s / len(config.rpc_urls))
+    if deadline_s <= 0:
+        yield Finding("chain", "not seen: no time was left")
+        return
+    nodes = Chain(config.rpc_urls, user_agent=config.user_agent, deadline_s=deadline_s)
     try:
         nodes.payouts([markets[0].condition_id])
         yield Finding("chain", OK)

@@ -129,6 +129,20 @@ def test_a_clock_is_judged_when_three_answers_came_from_no_cache() -> None:
     assert asked(FakeHttp(), known(-30.0))["clock"] == "differs: ours is +29.0 s from theirs"
 
 
+def test_the_clock_is_judged_though_listings_come_from_a_cache() -> None:
+    http, clock = FakeHttp(), DateClock()
+    plain = http._answer
+
+    def dated(route: str, wanted: dict[str, str]) -> bytes:
+        cached = {"Age": "200"} if route.startswith("gamma") else {}
+        headers = {"Date": "Sat, 03 Oct 2026 04:00:00 GMT", **cached}
+        clock.add(headers, sent_s=WALL_MS / 1e3, received_s=WALL_MS / 1e3)
+        return plain(route, wanted)
+
+    http._answer = dated  # type: ignore[method-assign]
+    assert asked(http, clock)["clock"] == "ok"
+
+
 # ----------------------------------------------------------------------- feed
 
 
@@ -205,6 +219,13 @@ def test_a_connection_that_is_not_accepted_is_the_only_finding() -> None:
     assert list(found) == ["connection"]
     assert found["connection"].startswith("differs: ")
     assert "no such name" in found["connection"]
+
+
+def test_without_a_listed_market_only_the_connection_is_looked_at() -> None:
+    exchange = Exchange(books)
+    looked = FeedLook(exchange.dialler, [], inbox=exchange, until=160.0)
+    assert list(looked.findings()) == [Finding("connection", "ok")]
+    assert exchange.dialler.sockets[0].sent == []
 
 
 def test_a_server_that_accepts_and_drops_does_not_serve() -> None:
