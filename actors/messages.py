@@ -140,6 +140,26 @@ class RecheckCoverage(Message, frozen=True, kw_only=True):
     trades: tuple[Trade, ...]
 
 
+class ChangeCanary(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: your canary trades no more; take this one."""
+
+    token: TokenId
+
+
+class HeardElsewhere(Message, frozen=True, kw_only=True):
+    """Supervisor → connection, which is silent: other connections received these trades.
+
+    Attributes:
+        trades: (token, exchange time in milliseconds).
+    """
+
+    trades: tuple[tuple[TokenId, int], ...]
+
+
+class Renew(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: subscribe the tokens again whose coverage a silence ended."""
+
+
 class Retire(Message, frozen=True, kw_only=True):
     """Supervisor → connection: end in good order, with this reason.
 
@@ -383,6 +403,9 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         busy: Its busiest tokens, a few.
         unanswered: Tokens that were subscribed several times, and no `book` came.
         misses_trades: It has missed trades too often and should be replaced.
+        heard: (token, exchange time in milliseconds) of a few trades since the last report,
+            those of canaries included.
+        awaits_renewal: A silence ended the coverage of tokens, and it waits for `Renew`.
         wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
         lateness: How many trades were late by how much; see `feed.lateness`.
         allowance_ms: How far its proof stays behind because of them.
@@ -403,6 +426,8 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     busy: Busiest = ()
     unanswered: tuple[TokenId, ...] = ()
     misses_trades: bool = False
+    heard: tuple[tuple[TokenId, int], ...] = ()
+    awaits_renewal: bool = False
     wakes_at: float = 0.0
     lateness: tuple[int, ...] = ()
     allowance_ms: int = 0

@@ -10,7 +10,7 @@ from actors.model.facts import Entry, Hole
 from actors.model.market import Market
 from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import JournalStats
-from actors.model.trade import ConditionId, Trade
+from actors.model.trade import ConditionId, TokenId, Trade
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
 
@@ -63,6 +63,12 @@ class FakeDialler:
     def __init__(self) -> None:
         self.sockets: list[FakeSocket] = []
         self.fail_next: FeedLost | None = None
+        self.changes: dict[TokenId, int] | None = {}
+        self.questions: list[tuple[TokenId, ...]] = []
+
+    def last_changes(self, tokens: Sequence[TokenId]) -> dict[TokenId, int] | None:
+        self.questions.append(tuple(tokens))
+        return self.changes
 
     def dial(
         self,

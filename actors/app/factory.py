@@ -5,7 +5,7 @@ A resource is something outside of the actors that one uses: journal, reactor, d
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pykka
@@ -18,15 +18,16 @@ from actors.database.dsn import SafeDsn
 from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
 from actors.errors import FeedLost
-from actors.feed.actor import ConnectionActor, ConnectionSettings
-from actors.feed.ports import FeedSocket
+from actors.feed.actor import ConnectionActor
+from actors.feed.ports import ConnectionSettings, FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
 from actors.model.connection import ConnectionSpec
 from actors.model.descriptors import DescriptorLimit
 from actors.model.market import Shard
-from actors.polymarket.client import Chain, Polymarket
+from actors.model.trade import TokenId
+from actors.polymarket.client import BookTimes, Chain, Polymarket
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.supervision.actor import ChildSpecs, VitalChild
 from actors.supervision.connections import ConnectionPolicy, StartConnection
@@ -45,12 +46,19 @@ Ref = pykka.ActorRef[Any]
 class FeedDialler:
     """Connects in the caller's thread, then hands the connection to the reactor."""
 
-    def __init__(self, config: Config, reactor: Reactor, most_sockets: int) -> None:
+    def __init__(
+        self, config: Config, reactor: Reactor, most_sockets: int, books: BookTimes | None = None
+    ) -> None:
         self._config = config
         self._reactor = reactor
+        self._books = books
         # A socket outlives its connection for as long as the closing handshake takes, so counting
         # connections is not enough.
         self._free = threading.Semaphore(most_sockets)
+
+    def last_changes(self, tokens: Sequence[TokenId]) -> Mapping[TokenId, int] | None:
+        """See `ports.Dialler`."""
+        return {} if self._books is None else self._books.last_changes(tokens)
 
     def dial(
         self,
@@ -197,7 +205,10 @@ class ActorFactory:
     def _start_connection(self) -> StartConnection:
         """Return the function that starts a connection."""
         most_sockets = self._descriptors.connections + CLOSING_SOCKETS
-        dialler = FeedDialler(self._config, self._reactor, most_sockets)
+        books = BookTimes(
+            self._config.clob_url, user_agent=self._config.user_agent, stop=self._stop_http
+        )
+        dialler = FeedDialler(self._config, self._reactor, most_sockets, books)
         settings = ConnectionSettings(silence_s=self._config.silence_seconds)
 
         def start(spec: ConnectionSpec, number: int, at: Tick) -> Ref:

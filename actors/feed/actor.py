@@ -1,11 +1,11 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one socket, the occurrence counter and the coverage book of one epoch.
-Receives: Connect from itself; Subscribe, Unsubscribe, Retire, RecheckCoverage and Tick from
-the supervisor; FramesReceived and SocketClosed from the reactor.
+Receives: Connect from itself; Subscribe, Unsubscribe, ChangeCanary, Renew, Retire, RecheckCoverage,
+HeardElsewhere and Tick from the supervisor; FramesReceived and SocketClosed from the reactor.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
 NewMarketSeen to the catalog, ResolutionHint to resolution; reports to the supervisor.
-Ends when: the feed ends, falls silent or breaks the protocol, with a named reason.
+Ends when: the feed ends, breaks the protocol or is shown to lose events, with a named reason.
 Restarted: by the supervisor after a backoff; reconnecting is restarting.
 """
 
@@ -13,26 +13,32 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-import msgspec
-
 from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import FeedLost, JournalFull
 from actors.feed.epoch import Epoch, open_epoch
 from actors.feed.ingest import Ingest, Ingested, portions
-from actors.feed.liveness import Liveness, MissedTokenCounter, close_reason, is_receiving
-from actors.feed.ports import Dialler, FeedSocket
+from actors.feed.liveness import (
+    GIVE_UP_FACTOR,
+    Liveness,
+    MissedTokenCounter,
+    close_reason,
+    is_receiving,
+)
+from actors.feed.ports import ConnectionSettings, Dialler, FeedSocket
+from actors.feed.questions import Questions
 from actors.feed.releases import PendingRelease, PendingReleases
-from actors.feed.report import ConnectionStats
+from actors.feed.report import ConnectionStats, send_hints
 from actors.feed.subscription import Subscription
 from actors.journal.recorder import Recorder
 from actors.messages import (
     AnnouncedConfirmed,
+    ChangeCanary,
     Connect,
     ConnectionEnded,
     FramesReceived,
-    NewMarketSeen,
+    HeardElsewhere,
     RecheckCoverage,
-    ResolutionHint,
+    Renew,
     Retire,
     SocketClosed,
     Subscribe,
@@ -41,27 +47,10 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption
 from actors.model.connection import ALL_RESOLVED, DISK_FULL, LISTENING, ConnectionSpec, gap_cause
+from actors.model.trade import TokenId
 from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
-
-QUIET_FACTOR = 10
-"""A connection that only receives new markets, without a canary, may be silent so much longer."""
-
-
-class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The times of a connection, in seconds.
-
-    Attributes:
-        silence_s: How long data may stay away.
-        proof_s: Between two proofs of coverage that are written.
-        release_s: How long an unwanted token may wait for the proof that it was listened to
-            until it became unwanted.
-    """
-
-    silence_s: float = 60.0
-    proof_s: float = 5.0
-    release_s: float = 10.0
 
 
 class ConnectionActor(BaseActor):
@@ -105,6 +94,9 @@ class ConnectionActor(BaseActor):
             Unsubscribe: self._unsubscribe,
             Retire: self._retire,
             RecheckCoverage: self._recheck_coverage,
+            HeardElsewhere: lambda each: self._questions.heard_elsewhere(each, self._time.now),
+            ChangeCanary: self._change_canary,
+            Renew: lambda _: self._subscription.renew_waiting(self._time.now),
             Tick: self._tick,
             FramesReceived: self._frames_received,
             SocketClosed: self._socket_closed,
@@ -127,12 +119,16 @@ class ConnectionActor(BaseActor):
     def _reset(self, epoch: int) -> None:
         """Start an epoch in which nothing was received yet."""
         spec, settings = self._spec, self._settings
-        quiet = not (spec.tokens or spec.canary)
         self._ingest = Ingest(spec, epoch, self._stats.lateness)
         self._coverage = self._ingest.coverage
         self._epoch = Epoch(self._recorder, self._coverage, proof_s=settings.proof_s)
         self._subscription = Subscription(spec, self._coverage)
-        self._liveness = Liveness(silence_s=settings.silence_s * (QUIET_FACTOR if quiet else 1))
+        silence_s = settings.silence_s
+        quiet = spec.lifecycle or not (spec.tokens or spec.canary)
+        give_up_s = silence_s * GIVE_UP_FACTOR if quiet else None
+        self._liveness = Liveness(silence_s=silence_s, give_up_s=give_up_s)
+        parts = (self._ingest, self._subscription, self._liveness, self._epoch.silent)
+        self._questions = Questions(self._dialler, parts, self._stats.violations, silence_s)
 
     # ------------------------------------------------------------- commands
 
@@ -174,7 +170,7 @@ class ConnectionActor(BaseActor):
             return
         self._subscription.add(message.tokens, self._time.now)
         if not self._spec.lifecycle:
-            self._liveness.expect_data(silence_s=self._settings.silence_s)
+            self._liveness.expect_data()
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Release tokens once they are proven to have been listened to until now."""
@@ -203,11 +199,20 @@ class ConnectionActor(BaseActor):
         tokens = tuple(sorted(missed))
         if not tokens:
             return
+        self._withdraw(tokens)
+
+    def _withdraw(self, tokens: tuple[TokenId, ...]) -> None:
+        """Withdraw the coverage of tokens whose events are missed; subscribe them again."""
         log.warning("tokens_missed", extra={"connection": self._spec.name, "tokens": tokens})
         # Withdraw first: a token that still counts as confirmed would not wait for a new `book`.
         self._epoch.withdraw(tokens)
         self._missed_tokens.add(tokens, self._time.now)
         self._subscription.renew(tokens, self._time.now)
+
+    def _change_canary(self, message: ChangeCanary) -> None:
+        """Subscribe another canary, unless it is an own token by now."""
+        if self._socket is not None and not self._ended:
+            self._questions.change_canary(message.token, self._time.now)
 
     # ------------------------------------------------------------- the feed
 
@@ -238,74 +243,63 @@ class ConnectionActor(BaseActor):
                 ingested.record, ingested.trades, ingested.hashes, decoded.rejections
             )
             self._stats.add_recorded(ingested)
+        elif decoded.trades:
+            self._stats.add_heard(decoded.trades)
         if ingested.slipped:
             self._epoch.slip(ingested.slipped)
         if ingested.withdrawn:
             self._epoch.doubt(ingested.withdrawn)
         # After the journal has the trades: the proof says that all trades before it are kept.
-        self._coverage.advance(at_ns, decoded.exchange_ms)
-        if self._coverage.doubted:
-            recovered = self._ingest.doubts.take_recovered()
-            if recovered:
-                self._epoch.confirm(recovered, self._coverage.proven_until_ns)
+        believed_ms = self._coverage.advance(at_ns, decoded.exchange_ms)
+        if self._socket is not None and believed_ms:
+            self._questions.event_at = self._socket.last_data_at
+            self._questions.event_ms = believed_ms
         if decoded.announced or decoded.resolved:
-            self._send_hints(decoded)
-        if ingested.confirmed:
+            send_hints(self._to, decoded)
+        if ingested.confirmed or decoded.changes or self._coverage.doubted:
             self._confirm(ingested)
         self._epoch.frame_handled()
 
     def _confirm(self, ingested: Ingested) -> None:
-        """Begin the coverage of tokens whose first `book` arrived."""
+        """Write of which tokens coverage begins, or begins again."""
+        recovered = self._ingest.doubts.take_recovered() if self._coverage.doubted else ()
+        if recovered:
+            self._epoch.confirm(recovered, self._coverage.proven_until_ns)
+        if self._socket is not None:
+            self._questions.answered(ingested.decoded.changes, self._socket.last_data_at)
+        if not ingested.confirmed:
+            return
         self._epoch.confirm(ingested.confirmed, ingested.since_ns)
         self._subscription.update_markers()
         answered = self._coverage.take_answered()
         if answered:
-            self._liveness.expect_data(silence_s=self._settings.silence_s)
+            self._liveness.expect_data()
             self._to.supervisor.tell(AnnouncedConfirmed(tokens=answered))
 
-    def _send_hints(self, decoded: channel.Decoded) -> None:
-        """Tell catalog and resolution which markets were created, and which may have resolved."""
-        # Hints, which may get lost: the sweep and the schedule find the same markets later.
-        for market in decoded.announced:
-            known = market if market.assets else None
-            seen = NewMarketSeen(condition_id=market.condition_id, market=known)
-            self._to.catalog.tell(seen)
-        for condition_id in decoded.resolved:
-            self._to.resolution.tell(ResolutionHint(condition_id=condition_id))
-
     def _notice_loss(self, socket: FeedSocket) -> None:
-        """Restart the coverage of all tokens after a silence in which something was lost.
+        """End the coverage of all tokens after a silence that is in doubt.
 
-        To be called before the next frame is handled, which would prove the silence.
+        To be called before the next frame is handled, which would prove the silence. The tokens
+        are subscribed again at `Renew`: after a silence all connections want that.
         """
-        if self._liveness.resumed(self._time.now, socket):
+        if self._questions.silence.resumed(socket.last_data_at):
             tokens = self._coverage.confirmed
             cause = gap_cause("frozen", exchange_silent=self._time.exchange_silent)
             self._epoch.release(tokens, cause)
-            self._subscription.renew(tokens, self._time.now)
+            self._subscription.renew_later(tokens)
 
     def _socket_closed(self, message: SocketClosed) -> None:
         """End this actor, since its socket is closed."""
         self._take_last_sample()
         closed = close_reason(message.reason, message.detail)
-        if closed.reason != ALL_RESOLVED:
-            self._note_unserved()
+        if closed.reason != ALL_RESOLVED and not self._ended:
+            self._stats.add_unserved(self._spec, self._socket)
         if closed.policy_violation:
-            extra = {"connection": self._spec.name, "text": message.detail}
-            log.warning("feed_complained", extra=extra)
+            self._stats.add_complaint(self._spec, message.detail)
         retry_after_s = closed.retry_after_s
         if closed.reason == ALL_RESOLVED and self._coverage.announced:
             retry_after_s = None  # the exchange may come to know these at any moment
         self._end(closed.reason, message.detail, retry_after_s=retry_after_s)
-
-    def _note_unserved(self) -> None:
-        """Count it when the exchange accepted this connection and then sent it nothing."""
-        socket = self._socket
-        if socket is None or self._ended or socket.last_data_at:
-            return
-        # Without tokens there may be no news for long: then any frame is service.
-        if self._spec.tokens or not socket.frames_total:
-            self._stats.violations.add(Assumption.SERVED)
 
     def _take_last_sample(self) -> None:
         """Take a frame that was skipped since the last Tick: no further Tick will do it."""
@@ -329,13 +323,11 @@ class ConnectionActor(BaseActor):
         sample = socket.take_sample()  # before it is checked whether data comes again
         reason = self._keep_alive(tick, socket)
         if reason is not None:
-            self._note_unserved()
-            # Hard: a peer that sends nothing would only delay the restart
-            # with its closing handshake.
+            self._stats.add_unserved(self._spec, self._socket)
+            # Hard: a silent peer would only delay the restart with its closing handshake.
             self._end(reason, "", hard=True)
             return
-        # Before the sample is taken: that frame then moves the proof which became
-        # due here, and writes it.
+        # Before the sample is taken, which then moves and writes the proof that is due here.
         self._epoch.check(tick.now)
         if sample is not None:
             at_ns, frame = sample
@@ -352,7 +344,11 @@ class ConnectionActor(BaseActor):
         self._notice_loss(socket)
         silent = tick.exchange_silent
         reason = self._liveness.reason_to_end(
-            tick.now, socket, self._coverage, exchange_silent=silent
+            tick.now,
+            socket,
+            self._coverage,
+            frozen=self._check_silence(tick, socket),
+            exchange_silent=silent,
         )
         if reason is not None:
             return reason
@@ -360,14 +356,22 @@ class ConnectionActor(BaseActor):
             socket.send_text(channel.PING)
         # While the whole exchange is silent no answer can be expected: nothing is sent again, and
         # no missing answer is held against this connection.
+        # The books that are awaited may be in the frame that is arriving.
+        if not silent and not is_receiving(socket):
+            overdue = self._subscription.resubscribe(tick.now)
+            self._stats.violations.add(Assumption.DUMP_BY_DEFAULT, overdue)
         if not silent:
-            # The books that are awaited may be in the frame that is arriving.
-            if not is_receiving(socket):
-                self._subscription.resubscribe(tick.now)
             self._subscription.ask_announced(tick.now)
-            if self._subscription.can_probe and self._liveness.probe_due(tick.now, socket):
-                self._subscription.probe(tick.now)
+        self._subscription.check_canary(self._ingest.canary_confirmed, tick.now)
         return None
+
+    def _check_silence(self, tick: Tick, socket: FeedSocket) -> bool:
+        """Ask for snapshots when data stays away; return whether this connection is frozen."""
+        lost = self._questions.check(tick, socket).lost
+        if lost and not (self._questions.silence.frozen or tick.exchange_silent):
+            # One token alone failed: its events do not arrive here any more.
+            self._withdraw(lost)
+        return self._questions.silence.ends(exchange_silent=tick.exchange_silent)
 
     def _release_due(self) -> None:
         """Unsubscribe what is proven to its end, or has waited long enough."""
@@ -384,7 +388,10 @@ class ConnectionActor(BaseActor):
         if not self._subscription.is_answered:
             return 0.0
         return min(
-            self._liveness.wakes_at(socket), self._epoch.wakes_at, self._subscription.wakes_at
+            self._liveness.wakes_at(socket),
+            self._epoch.wakes_at,
+            self._subscription.wakes_at,
+            self._questions.wakes_at(socket),
         )
 
     def _report(self, state: str) -> None:
@@ -396,6 +403,7 @@ class ConnectionActor(BaseActor):
             self._socket,
             unanswered=self._subscription.unanswered,
             misses_trades=self._missed_tokens.too_many(now, self._coverage.waiting),
+            awaits_renewal=self._subscription.awaits_renewal,
             wakes_at=self._wakes_at(),
         )
         self._to.supervisor.tell(report)

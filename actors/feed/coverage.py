@@ -30,7 +30,6 @@ subscribed again.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from actors.feed.lateness import BOUNDS_MS, Lateness
@@ -171,10 +170,6 @@ class CoverageBook:
         """Return the tokens that had their `book`, oldest first; at last those in doubt."""
         return (*self._confirmed, *self.doubted)
 
-    def oldest_confirmed(self, most: int) -> tuple[TokenId, ...]:
-        """Return the tokens that have been covered longest, at most so many."""
-        return tuple(islice(chain(self._confirmed, self.doubted), most))
-
     @property
     def requested_count(self) -> int:
         """Return how many tokens were subscribed and not released."""
@@ -313,19 +308,23 @@ class CoverageBook:
             del self.doubted[token]
             self._confirmed[token] = self.proven_until_ns
 
-    def advance(self, received_at_ns: int, exchange_ms: int | None) -> None:
+    def advance(self, received_at_ns: int, exchange_ms: int | None) -> int:
         """Move the proof: a frame was handled, its trades are in the journal.
 
         Args:
             received_at_ns: When its bytes arrived.
             exchange_ms: The latest "now" it carries, or None when it carries none.
+
+        Returns:
+            That "now"; 0 when there is none that is to be believed.
         """
         # A time far beyond the present proves nothing: the event is wrong, or our clock is.
         if exchange_ms is None or not self.clock.believes(received_at_ns, exchange_ms):
-            return
+            return 0
         present_ns = self.clock.present_ns(received_at_ns)
         proof_ns = min(present_ns, (exchange_ms - self.lateness.allowance_ms) * _MS)
         self.proven_until_ns = max(self.proven_until_ns, proof_ns)
+        return exchange_ms
 
     def compare_clocks(self, received_at_ns: int, exchange_ms: int) -> tuple[Slip, ...]:
         """Compare our clock with a time of the exchange; return what began later than assumed.

@@ -3,10 +3,11 @@
 Every method that writes raises `JournalFull` or `JournalFailed`, see `journal.recorder`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from actors.feed.coverage import CoverageBook, Slip
 from actors.feed.doubts import Withdrawn
+from actors.feed.silence import SilentTokens
 from actors.journal.recorder import Recorder
 from actors.model import facts
 from actors.model.connection import ConnectionSpec, GapCause
@@ -26,11 +27,15 @@ class Epoch:
 
     Args:
         proof_s: Seconds between two proofs that are written.
+
+    Attributes:
+        silent: What snapshots prove beyond the proof.
     """
 
     def __init__(self, recorder: Recorder, coverage: CoverageBook, *, proof_s: float = 5.0) -> None:
         self._recorder = recorder
         self._coverage = coverage
+        self.silent = SilentTokens()
         self._proof_s = proof_s
         self._checked_at = 0.0
         self._proof_due = False
@@ -77,7 +82,8 @@ class Epoch:
             self.confirm(tokens, since_ns)
 
     def release(self, tokens: tuple[TokenId, ...], cause: str) -> None:
-        """Write that the coverage of these ends at the proof."""
+        """Write that the coverage of these ends at the proof, or with their proven silence."""
+        self._end_silence(cause, set(tokens))
         released = self._coverage.release(tokens)
         if released:
             # At the proof and not now: whether something was lost after it is not known.
@@ -97,6 +103,7 @@ class Epoch:
 
     def close(self, at_ns: int, cause: str) -> None:
         """Write the end of the epoch; one that was never opened needs none."""
+        self._end_silence(cause, set(self._coverage.confirmed))
         if self._number:
             until_ns = self._coverage.proven_until_ns or None
             self._write(
@@ -104,6 +111,11 @@ class Epoch:
                     epoch=self._number, at_ns=at_ns, until_ns=until_ns, reason=cause
                 )
             )
+
+    def _end_silence(self, cause: str, tokens: Collection[TokenId]) -> None:
+        """Write that tokens whose silence is proven beyond the proof end where that does."""
+        for until_ns, silent in self.silent.take(tokens, self._coverage.proven_until_ns).items():
+            self._write_release(self._coverage.release(silent), until_ns, cause)
 
     @property
     def _number(self) -> int:

@@ -65,7 +65,13 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ingest:
-    """Decodes frames, numbers identical trades, fills the coverage book; one for each epoch."""
+    """Decodes frames, numbers identical trades, fills the coverage book; one for each epoch.
+
+    Attributes:
+        coverage: The coverage book.
+        canary_confirmed: Canaries that have received their first `book`.
+        dumped_ms: The latest change before the first snapshots; 0: none is known.
+    """
 
     def __init__(self, spec: ConnectionSpec, epoch: int, lateness: Lateness | None = None) -> None:
         self.coverage = CoverageBook(epoch, lateness)
@@ -75,6 +81,8 @@ class Ingest:
         self.doubts = Doubts(self.coverage)
         self._rejected = PayloadCounter()
         self._strange = Allowance()
+        self.canary_confirmed: frozenset[TokenId] = frozenset()
+        self.dumped_ms = 0
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
@@ -98,7 +106,7 @@ class Ingest:
         since_ns, confirmed = received_at_ns, tuple[TokenId, ...]()
         if decoded.books:
             since_ns = coverage.begins_ns(received_at_ns)
-            confirmed = self._confirmed(decoded.books, since_ns)
+            confirmed = self._confirmed(decoded, since_ns)
         record = None
         if trades or decoded.rejections:
             record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
@@ -149,6 +157,15 @@ class Ingest:
     def record_tokens(self, tokens: Iterable[TokenId]) -> None:
         """Record the trades of these from now on, though one may have been a canary."""
         self._canary = self._canary.difference(tokens)
+        self.canary_confirmed = self.canary_confirmed.difference(tokens)
+
+    def add_canary(self, token: TokenId) -> None:
+        """Leave the trades of a token to the connection that records them."""
+        self._canary |= {token}
+
+    def drop_canary(self, token: TokenId) -> None:
+        """Forget that a canary was confirmed; its last trades are still left out."""
+        self.canary_confirmed -= {token}
 
     def missed(self, trade: Trade) -> bool:
         """Return whether this connection claims to have received a trade that never arrived."""
@@ -160,8 +177,15 @@ class Ingest:
             return received
         return tuple([trade for trade in received if trade.token_id not in self._canary])
 
-    def _confirmed(self, books: tuple[TokenId, ...], at_ns: int) -> tuple[TokenId, ...]:
-        return tuple([token for token in books if self.coverage.add_book(token, at_ns)])
+    def _confirmed(self, decoded: channel.Decoded, at_ns: int) -> tuple[TokenId, ...]:
+        own = tuple([token for token in decoded.books if self.coverage.add_book(token, at_ns)])
+        canaries = self._canary.intersection(decoded.books) - self.canary_confirmed
+        if own or canaries:
+            first = canaries.union(own)
+            self.canary_confirmed |= canaries
+            changed = [at_ms for token, at_ms in decoded.changes if token in first]
+            self.dumped_ms = max(self.dumped_ms, *changed, 0)
+        return own
 
     def _record(
         self,

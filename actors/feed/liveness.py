@@ -2,12 +2,9 @@
 
 A PONG proves that the transport works, never that data flows: connections have answered
 pings for hours without a single event. So bytes and data are judged apart. Quiet markets
-are silent for good reason, so before silence counts against a connection it is *probed*:
-a token is subscribed again, and its `book` is data. Where that `book` is overdue, something
-was lost, perhaps more than the answer: when data comes again later, it does not prove that
-silence.
+are silent for good reason: silence alone never ends a connection, see `silence.py`.
 
-`Liveness` judges the silence, `MissedTokenCounter` the tokens that fail alone, and
+`Liveness` judges the transport, `MissedTokenCounter` the tokens that fail alone, and
 `close_reason` reads how the other side ended the connection. All seconds are monotonic and
 passed in.
 """
@@ -22,51 +19,49 @@ from actors.feed.ports import FeedSocket
 from actors.model.connection import ALL_RESOLVED, STALLED
 from actors.model.trade import TokenId
 
+GIVE_UP_FACTOR: Final = 10
+"""A connection that only receives new markets may be silent so much longer than others."""
 _LARGE_BYTES: Final = 16 << 10
 
 
 class Liveness:
-    """Judges one connection by its silence.
+    """Judges one connection by what it receives at all.
 
     Args:
-        silence_s: How long data may stay away. A connection without a canary that only
-            receives announcements of new markets needs longer than one with trades.
+        silence_s: How long one frame may keep data away.
+        give_up_s: How long data may stay away from a connection that nothing is lost on: one
+            that only receives announcements of new markets. None: for ever.
         transport_s: How long every byte may stay away, answers to PING included.
         stall_s: How long a frame that has begun may make no progress.
         books_s: How long the first `book` may take, when tokens were subscribed.
         ping_s: How often PING is due.
-        answer_s: How long before the end of `silence_s` it probes; half of it at most.
     """
 
     def __init__(
         self,
         *,
         silence_s: float = 60.0,
+        give_up_s: float | None = None,
         # More than one interval of PING: without data nothing arrives but PONG.
         transport_s: float = 15.0,
         stall_s: float = 10.0,
         books_s: float = 30.0,
         # As Polymarket documents it; an idle socket without PING was dropped after about 125 s.
         ping_s: float = 10.0,
-        answer_s: float = 10.0,
     ) -> None:
         self._silence_s = silence_s
+        self._give_up_s = float("inf") if give_up_s is None else give_up_s
         self._transport_s = transport_s
         self._stall_s = stall_s
         self._books_s = books_s
         self._ping_s = ping_s
-        # Short silences are allowed for rehearsals; a probe still needs time for its answer.
-        self._answer_s = min(answer_s, silence_s / 2)
         self._subscribed_at: float | None = None
         self._pinged_at = 0.0
-        self._probed_at = float("-inf")
-        self._unanswered = False
         self._suspected = False
 
-    def expect_data(self, *, silence_s: float) -> None:
-        """Allow data to stay away for so long from now on."""
-        self._silence_s = silence_s
-        self._answer_s = min(self._answer_s, silence_s / 2)
+    def expect_data(self) -> None:
+        """Do not give up for silence from now on: `silence.py` judges it."""
+        self._give_up_s = float("inf")
 
     def subscribed(self, now: float) -> None:
         """Record that the first subscription was sent; later calls change nothing."""
@@ -83,31 +78,10 @@ class Liveness:
         self._pinged_at = now
         return True
 
-    def probe_due(self, now: float, socket: FeedSocket) -> bool:
-        """Return whether to subscribe a token again, to see whether data comes.
-
-        True once in each silence; it counts as done.
-        """
-        if self._subscribed_at is None:
-            return False
-        silent_since = max(socket.last_data_at, self._subscribed_at)
-        early = now - silent_since < self._silence_s - self._answer_s
-        if early or self._probed_at > silent_since:
-            return False
-        self._probed_at = now
-        return True
-
-    def resumed(self, now: float, socket: FeedSocket) -> bool:
-        """Return True, once, when data comes again after a probe whose answer was overdue.
-
-        To be called on every Tick, and before a frame is handled.
-        """
-        if socket.last_data_at < self._probed_at:
-            overdue = now - self._probed_at >= self._answer_s
-            self._unanswered = self._unanswered or overdue
-            return False
-        unanswered, self._unanswered = self._unanswered, False
-        return unanswered
+    def silent_since(self, socket: FeedSocket) -> float | None:
+        """Return since when there is no data; None before the first subscription."""
+        since = self._subscribed_at
+        return None if since is None else max(socket.last_data_at, since)
 
     def wakes_at(self, socket: FeedSocket) -> float:
         """Return when there is something to do or to judge next; 0.0: on every Tick."""
@@ -118,7 +92,6 @@ class Liveness:
         return min(
             self._pinged_at + self._ping_s,
             max(socket.last_byte_at, since) + self._transport_s,
-            max(socket.last_data_at, since) + self._silence_s - self._answer_s,
         )
 
     def reason_to_end(
@@ -127,11 +100,19 @@ class Liveness:
         socket: FeedSocket,
         coverage: CoverageBook,
         *,
+        frozen: bool = False,
         exchange_silent: bool = False,
     ) -> str | None:
         """Return the reason to end this connection, or None; to be called on every Tick.
 
         While the whole exchange is silent, silence is no reason.
+
+        Args:
+            now: Monotonic seconds.
+            socket: Of the connection.
+            coverage: Of the connection.
+            frozen: It was shown that the connection does not receive what it should.
+            exchange_silent: No connection receives anything.
 
         A reason must hold on two Ticks in a row. When the process itself was stopped for a
         while, the first Tick after it sees nothing but silence on every socket; by the
@@ -141,6 +122,7 @@ class Liveness:
         # The other reasons count all the same: they show that this socket is broken.
         if exchange_silent and reason in ("frozen", "no_books"):
             reason = None
+        reason = "frozen" if frozen else reason
         held, self._suspected = self._suspected, reason is not None
         return reason if held else None
 
@@ -155,12 +137,12 @@ class Liveness:
         no_book_yet = coverage.requested_count > 0 and coverage.books_total == 0
         if no_book_yet and now - since >= self._books_s and not is_receiving(socket):
             return "no_books"
-        silent = now - max(socket.last_data_at, since) >= self._silence_s
-        # Never before the probe had time to be answered: after a late Tick it was sent late.
-        if silent and now - self._probed_at >= self._answer_s / 2:
-            # A frame that goes on but too slowly to count as data.
-            return STALLED if socket.stalled_since else "frozen"
-        return None
+        silent_s = now - max(socket.last_data_at, since)
+        # A frame that goes on but too slowly to count as data.
+        if socket.stalled_since and silent_s >= self._silence_s:
+            return STALLED
+        silent = silent_s >= self._give_up_s
+        return "frozen" if silent else None
 
 
 def is_receiving(socket: FeedSocket) -> bool:

@@ -1,7 +1,29 @@
-"""What a connection needs of the network, as protocols; `transport` and `app` implement them."""
+"""What a connection needs of the network, as protocols; `transport` and `app` implement them.
 
-from collections.abc import Callable
+`ConnectionSettings` are its times.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+import msgspec
+
+from actors.model.trade import TokenId
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of a connection, in seconds.
+
+    Attributes:
+        silence_s: How long data may stay away.
+        proof_s: Between two proofs of coverage that are written.
+        release_s: How long an unwanted token may wait for the proof that it was listened to
+            until it became unwanted.
+    """
+
+    silence_s: float = 60.0
+    proof_s: float = 5.0
+    release_s: float = 10.0
 
 
 class FeedSocket(Protocol):
@@ -58,7 +80,15 @@ class FeedSocket(Protocol):
 
 
 class Dialler(Protocol):
-    """Opens connections: a blocking handshake, then the reactor reads."""
+    """Opens connections: a blocking handshake, then the reactor reads. Asks beside them, too."""
+
+    def last_changes(self, tokens: Sequence[TokenId]) -> Mapping[TokenId, int] | None:
+        """Return when the order book of each token changed last, exchange milliseconds.
+
+        Tokens without a book are left out, and all when there is no answer now. None: it is
+        not this connection's turn, and it may ask again soon. Blocks for 5 s at most, for
+        each 100 tokens.
+        """
 
     def dial(
         self,

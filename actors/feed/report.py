@@ -2,18 +2,20 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from actors.actor import Incarnation
+from actors.actor import Addresses, Incarnation
 from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingested
 from actors.feed.lateness import Lateness
 from actors.feed.ports import FeedSocket
-from actors.messages import ConnectionReport
+from actors.messages import ConnectionReport, NewMarketSeen, ResolutionHint
 from actors.model.assumptions import Assumption, ViolationCounter
+from actors.model.connection import ConnectionSpec
 from actors.model.log_digest import LogDigest
-from actors.model.trade import Busiest, TokenId
+from actors.model.trade import Busiest, TokenId, Trade
+from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
 NOT_KEPT = "no trade, and too many to be kept"
@@ -23,6 +25,18 @@ LOG_S = 60.0
 EXPECTED_TEXTS = frozenset({"PONG", "NO NEW ASSETS"})
 """Control texts that answer what we send, a PING and a probe."""
 _MOST_TOKENS = 1_000
+_MOST_HEARD = 8
+
+
+def send_hints(to: Addresses, decoded: channel.Decoded) -> None:
+    """Tell catalog and resolution which markets were created, and which may have resolved."""
+    # Hints, which may get lost: the sweep and the schedule find the same markets later.
+    for market in decoded.announced:
+        known = market if market.assets else None
+        seen = NewMarketSeen(condition_id=market.condition_id, market=known)
+        to.catalog.tell(seen)
+    for condition_id in decoded.resolved:
+        to.resolution.tell(ResolutionHint(condition_id=condition_id))
 
 
 class ConnectionStats:
@@ -39,6 +53,7 @@ class ConnectionStats:
         self._rejected, self._unknown = LogDigest(every_s=LOG_S), LogDigest(every_s=LOG_S)
         self._controls = LogDigest(every_s=LOG_S)
         self._busy = BusyTokens()
+        self._heard: dict[TokenId, int] = {}
         self.violations = ViolationCounter()
         self.lateness = Lateness()
         self._trades_total = self._rejected_total = self._unknown_total = 0
@@ -58,6 +73,7 @@ class ConnectionStats:
     def add_recorded(self, ingested: Ingested) -> None:
         """Count what of some frames is in the journal."""
         trades, rejections = ingested.trades, ingested.decoded.rejections
+        self.add_heard(ingested.decoded.trades)
         if ingested.decoded.respelled:
             self.violations.add(Assumption.SPELLING, ingested.decoded.respelled)
         if trades:
@@ -67,6 +83,29 @@ class ConnectionStats:
             self._rejected_total += len(rejections)
             self._doubtful_total += len(ingested.decoded.doubts)
             self._rejected.count([rejection.reason for rejection in rejections])
+
+    def add_heard(self, trades: Sequence[Trade]) -> None:
+        """Remember the last of some trades: a few are enough to show what others miss."""
+        if trades:
+            last = trades[-1]
+            # Deleted first, so that it moves to the end.
+            self._heard.pop(last.token_id, None)
+            self._heard[last.token_id] = last.traded_at_ms
+            if len(self._heard) > _MOST_HEARD:
+                del self._heard[next(iter(self._heard))]
+
+    def add_complaint(self, spec: ConnectionSpec, text: str) -> None:
+        """Log that the exchange objects to what was sent; an empty subscription may be why."""
+        self.violations.add(Assumption.EMPTY_FIRST, int(not (spec.tokens or spec.canary)))
+        log.warning("feed_complained", extra={"connection": spec.name, "text": text})
+
+    def add_unserved(self, spec: ConnectionSpec, socket: FeedSocket | None) -> None:
+        """Count it when nothing was sent on a connection that was accepted."""
+        if socket is None:
+            return
+        # Without tokens there may be no news for long: then any frame is service.
+        if not socket.last_data_at and (spec.tokens or not socket.frames_total):
+            self.violations.add(Assumption.SERVED)
 
     def log_unused(self, now: float, *, at_once: bool = False) -> None:
         """Log what could not be used since the last line, when a line is due."""
@@ -95,6 +134,7 @@ class ConnectionStats:
         """Return the report; `more` is what only the connection knows."""
         self.violations.add(Assumption.CLOCK, coverage.clock.take_errors())
         self.violations.add(Assumption.ON_TIME, self.lateness.take_beaten())
+        heard, self._heard = tuple(self._heard.items()), {}
         return ConnectionReport(
             child=self._incarnation.child,
             incarnation=self._incarnation.number,
@@ -112,6 +152,7 @@ class ConnectionStats:
             last_data_at=socket.last_data_at if socket else 0.0,
             proven_until_ns=coverage.proven_until_ns,
             busy=self._busy.top(now),
+            heard=heard,
             violations=self.violations.totals(),
             lateness=tuple(self.lateness.counts),
             allowance_ms=self.lateness.needed_ms,

@@ -1,5 +1,7 @@
 """The subscription of one connection: what its socket asks for, and what it is to hand on."""
 
+from collections.abc import Collection
+
 from actors.feed.announced import AnnouncedRetry
 from actors.feed.coverage import ConfirmRetry, CoverageBook
 from actors.feed.ports import FeedSocket
@@ -14,8 +16,8 @@ LIFECYCLE_MARKERS = (*TRADE_MARKERS, b"new_market", b"market_resolved")
 BOOK_MARKER = b'"bids"'
 ANSWER_S = 30.0
 """So long the books of announced tokens are handed on after they were asked for."""
-PROBES = 3
-"""How many tokens a probe without a canary subscribes: one of them may have resolved."""
+CANARY_S = 30.0
+"""How long books are handed on for the first one of a canary."""
 
 
 class Subscription:
@@ -28,11 +30,19 @@ class Subscription:
         self._spec = spec
         self._coverage = coverage
         self._canary = spec.canary
+        self._canary_since: float | None = None
+        self._answers_awaited = False
+        self._to_renew: tuple[TokenId, ...] = ()
         self._retry = ConfirmRetry()
         self._announced = AnnouncedRetry()
         self._asked_at = float("-inf")
         self._books_awaited = False  # of announced tokens
         self._socket: FeedSocket | None = None
+
+    @property
+    def awaits_renewal(self) -> bool:
+        """Return whether tokens wait for `renew_waiting`."""
+        return bool(self._to_renew)
 
     @property
     def is_listening(self) -> bool:
@@ -50,19 +60,16 @@ class Subscription:
         waiting = self._coverage.requested_count - self._coverage.confirmed_count
         return waiting <= len(self._retry.unanswered)
 
-    @property
-    def can_probe(self) -> bool:
-        """Return whether there is a token that could be subscribed again."""
-        return bool(self._canary) or self._coverage.requested_count > 0
-
     def markers(self) -> tuple[bytes, ...]:
-        """Return what a message must contain to be handed on: books until all are confirmed."""
-        # It covers no tokens of its own, so it waits for no book.
-        if self._spec.lifecycle:
-            return LIFECYCLE_MARKERS
+        """Return what a message must contain to be handed on: books while some are awaited."""
+        found = LIFECYCLE_MARKERS if self._spec.lifecycle else TRADE_MARKERS
         requested = self._coverage.requested_count
-        confirmed = self._coverage.confirmed_count >= requested > 0 and not self._books_awaited
-        return TRADE_MARKERS if confirmed else (*TRADE_MARKERS, BOOK_MARKER)
+        confirmed = self._coverage.confirmed_count >= requested > 0
+        # A lifecycle connection covers no tokens of its own, so it waits for no book of them.
+        awaited = not confirmed and not self._spec.lifecycle
+        awaited = awaited or self._answers_awaited or self._books_awaited
+        awaited = awaited or self._canary_since is not None
+        return (*found, BOOK_MARKER) if awaited else found
 
     def open(self, socket: FeedSocket, now: float) -> None:
         """Send the first subscription in its initial form, the rest as operations."""
@@ -76,6 +83,7 @@ class Subscription:
             self._send_subscribe(chunk)
         self._coverage.add_requested(self._spec.tokens, now)
         self._await_announced(self._spec.announced, now)
+        self._canary_since = now if self._canary else None
         self.update_markers()
 
     def add(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -125,6 +133,7 @@ class Subscription:
 
     def drop(self, tokens: tuple[TokenId, ...]) -> None:
         """Unsubscribe tokens; the exchange sends no answer."""
+        self._to_renew = tuple(token for token in self._to_renew if token not in tokens)
         if self._socket is not None:
             for chunk in chunks(tokens, self._spec.tokens_at_once):
                 self._socket.send_text(channel.unsubscription(chunk))
@@ -137,27 +146,48 @@ class Subscription:
         self._coverage.add_requested(tokens, now)
         self.update_markers()
 
-    def resubscribe(self, now: float) -> None:
-        """Renew the tokens whose `book` is overdue."""
+    def renew_later(self, tokens: tuple[TokenId, ...]) -> None:
+        """Keep tokens that are not covered any more for `renew_waiting`."""
+        self._to_renew = (*self._to_renew, *tokens)
+
+    def renew_waiting(self, now: float) -> None:
+        """Renew the tokens that wait for it."""
+        tokens, self._to_renew = self._to_renew, ()
+        if tokens:
+            self.renew(tokens, now)
+
+    def resubscribe(self, now: float) -> int:
+        """Renew the tokens whose `book` is overdue; return how many are."""
         overdue = self._retry.due(now, self._coverage)
         if overdue:
             self.renew(overdue, now)
+        return len(overdue)
 
-    def probe(self, now: float) -> None:
-        """Request a `book`, which arrives if the connection still works.
+    def ask(self, tokens: tuple[TokenId, ...]) -> None:
+        """Subscribe tokens once more, without unsubscribing them: they stay covered."""
+        self._send_subscribe(tokens)
 
-        That of a canary if there is one, else of tokens whose first `book` is awaited. Without
-        both, confirmed tokens are subscribed again without being unsubscribed, so that they stay
-        covered.
-        """
-        waiting = tuple(sorted(self._coverage.waiting))[:PROBES]
-        if self._canary:
-            self.drop(self._canary)
-            self._send_subscribe(self._canary)
-        elif waiting:
-            self.renew(waiting, now)
-        else:
-            self._send_subscribe(self._coverage.oldest_confirmed(PROBES))
+    def await_answers(self, *, awaited: bool) -> None:
+        """Have books handed on, or not, because they answer a question."""
+        if awaited != self._answers_awaited:
+            self._answers_awaited = awaited
+            self.update_markers()
+
+    def change_canary(self, token: TokenId, now: float) -> tuple[TokenId, ...]:
+        """Subscribe another canary; return those that are unsubscribed for it."""
+        old, self._canary = self._canary, (token,)
+        self._send_subscribe(self._canary)
+        self.drop(old)
+        self._canary_since = now
+        self.update_markers()
+        return old
+
+    def check_canary(self, confirmed: Collection[TokenId], now: float) -> None:
+        """End the wait for the first `book` of the canary when it came, or comes no more."""
+        since = self._canary_since
+        if since is not None and (now - since >= CANARY_S or confirmed):
+            self._canary_since = None
+            self.update_markers()
 
     def update_markers(self) -> None:
         """Set which messages the socket passes on from now on."""

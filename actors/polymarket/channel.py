@@ -75,6 +75,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         doubts: The rejections that may be trades, in order.
         kept: The frames that hold trades or rejections, verbatim, in their order.
         books: Tokens of which a snapshot of the order book arrived.
+        changes: (token, when its book changed last, in exchange time) of those whose snapshot
+            says so.
         announced: Markets that were created, as far as their events describe them.
         resolved: Markets that are reported to have resolved.
         controls: Texts that are not JSON, such as PONG or INVALID OPERATION, at most
@@ -91,6 +93,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     doubts: tuple[Doubt, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
+    changes: tuple[tuple[TokenId, int], ...] = ()
     announced: tuple[Market, ...] = ()
     resolved: tuple[ConditionId, ...] = ()
     controls: tuple[str, ...] = ()
@@ -110,6 +113,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             + tuple([Doubt(len(self.trades) + place, token) for place, token in later.doubts]),
             kept=self.kept + later.kept,
             books=self.books + later.books,
+            changes=self.changes + later.changes,
             announced=self.announced + later.announced,
             resolved=self.resolved + later.resolved,
             controls=self.controls + later.controls,
@@ -141,7 +145,13 @@ def first_subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
 def subscription(tokens: Sequence[TokenId], *, custom: bool) -> str:
     """Return the message that adds tokens; only their first `book` confirms it."""
     return _text(
-        {"assets_ids": list(tokens), "operation": "subscribe", "custom_feature_enabled": custom}
+        {
+            "assets_ids": list(tokens),
+            "operation": "subscribe",
+            # Documented as the default, but without it some tokens never got a book (reported).
+            "initial_dump": True,
+            "custom_feature_enabled": custom,
+        }
     )
 
 
@@ -269,6 +279,7 @@ class _Collector:
         self._received_at_ns = received_at_ns
         self._latest_ms = latest_ms
         self._books: list[TokenId] = []
+        self._changes: list[tuple[TokenId, int]] = []
         self._announced: list[Market] = []
         self._resolved: list[ConditionId] = []
         self._unknown: list[str] = []
@@ -306,6 +317,9 @@ class _Collector:
             token = token_of(event.asset_id)
             if token is not None:
                 self._books.append(token)
+                changed_ms = moment_of(event.timestamp, self._received_at_ns, self._latest_ms)
+                if changed_ms is not None:
+                    self._changes.append((token, changed_ms))
         elif isinstance(event, MarketEvent):
             self._announced.append(announced_market(event))
         elif isinstance(event, ResolvedEvent):
@@ -322,6 +336,7 @@ class _Collector:
             doubts=tuple(self._doubts),
             kept=tuple(kept),
             books=tuple(self._books),
+            changes=tuple(self._changes),
             announced=tuple(self._announced),
             resolved=tuple(self._resolved),
             unknown=tuple(self._unknown),

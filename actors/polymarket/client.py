@@ -5,19 +5,24 @@ market as its own bytes; `gamma`, `clob` and `data_api` read them. Each actor ow
 clients and closes them when it stops.
 """
 
+import logging
 import re
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from actors.errors import PayloadRejected, SourceUnavailable
-from actors.model.trade import ConditionId
+from actors.model.chunks import chunks
+from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
+
+log = logging.getLogger(__name__)
 
 LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
@@ -270,3 +275,82 @@ def _copies(raws: list[msgspec.Raw]) -> tuple[bytes, ...]:
 def _check_count(condition_ids: Sequence[ConditionId], most: int) -> None:
     if len(condition_ids) > most:
         raise ValueError(f"{len(condition_ids)} ids, at most {most} are allowed")
+
+
+# ---------------------------------------------------------------------- books
+
+BOOKS_AT_ONCE = 100
+"""Tokens of one call: a book has 3 to 17 kB, and an answer may have 5 MB."""
+BOOKS_DEADLINE_S = 5.0
+FIRST_REST_S, LONGEST_REST_S = 10.0, 300.0
+"""How long nothing is asked after a call that failed, doubled from the first to the longest."""
+
+
+class _Book(msgspec.Struct, frozen=True):
+    asset_id: str
+    timestamp: str | int
+
+
+_book_list = msgspec.json.Decoder(list[_Book])
+
+
+class BookTimes:
+    """Asks the CLOB when books changed last, one call at a time for all connections. Any thread.
+
+    Documented: up to 500 tokens a call, 500 calls in 10 s; tokens without a book are left out;
+    the timestamp of a book is that of its last change.
+
+    Args:
+        clob_url: Of the CLOB.
+        user_agent: See `Http`.
+        stop: When set, calls under way are cut.
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self,
+        clob_url: str,
+        *,
+        user_agent: str,
+        stop: threading.Event | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = f"{clob_url.rstrip('/')}/books"
+        self._http = Http(user_agent, deadline_s=BOOKS_DEADLINE_S, stop=stop)
+        self._monotonic = monotonic
+        self._turn = threading.Lock()
+        self._not_before = float("-inf")
+        self._rest_s = FIRST_REST_S
+
+    def last_changes(self, tokens: Sequence[TokenId]) -> Mapping[TokenId, int] | None:
+        """Return the exchange time of the last change of each book, milliseconds.
+
+        Nothing while there is no answer to be had; None while another thread asks.
+        """
+        # Never waited for: thousands of connections may want to know at the same time.
+        if not self._turn.acquire(blocking=False):
+            return None
+        try:
+            if self._monotonic() < self._not_before:
+                return {}
+            return self._ask(tokens)
+        finally:
+            self._turn.release()
+
+    def _ask(self, tokens: Sequence[TokenId]) -> dict[TokenId, int]:
+        found: dict[TokenId, int] = {}
+        asked = frozenset(tokens)
+        try:
+            for some in chunks(tokens, BOOKS_AT_ONCE):
+                body = msgspec.json.encode([{"token_id": token} for token in some])
+                for each in strict_json.read(self._http.post(self._url, body), _book_list):
+                    token, text = TokenId(each.asset_id), str(each.timestamp)
+                    if token in asked and text.isascii() and text.isdigit():
+                        found[token] = int(text)
+        except (SourceUnavailable, PayloadRejected) as failure:
+            self._not_before = self._monotonic() + self._rest_s
+            self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
+            log.info("books_failed", extra={"error": str(failure)})
+            return {}
+        self._rest_s = FIRST_REST_S
+        return found

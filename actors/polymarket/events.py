@@ -51,10 +51,11 @@ class TradeEvent(
 
 
 class BookEvent(Event, frozen=True, kw_only=True, tag="book"):
-    """A snapshot of an order book. Its timestamp is not read: it is that of the last change."""
+    """A snapshot of an order book. Its timestamp is that of the last change, not "now"."""
 
     # Raw, here and below: a field of another type must not make the whole frame unreadable.
     asset_id: Raw = _NOTHING
+    timestamp: Raw = _NOTHING
 
 
 class PriceEvent(Event, frozen=True, kw_only=True, tag="price_change"):

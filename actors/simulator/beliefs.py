@@ -99,6 +99,43 @@ BREAKS: dict[str, Break] = {
     "renamed_event": Break(
         "events keep their names", "good", "a trade is a trade_executed instead of last_trade_price"
     ),
+    "repeat_book": Break(
+        "a repeated subscription is answered",
+        "weak",
+        "with the `book` of every token, as if it were new",
+        group="repeat",
+    ),
+    "repeat_text": Break(
+        "a repeated subscription brings a `book`",
+        "weak",
+        "tokens that are subscribed already get none; NO NEW ASSETS when no other is named",
+        group="repeat",
+    ),
+    "repeat_empty": Break(
+        "a repeated subscription brings a `book`",
+        "weak",
+        "tokens that are subscribed already get none; `[]` when no other is named",
+        group="repeat",
+    ),
+    "repeat_nothing": Break(
+        "a repeated subscription brings a `book`",
+        "weak",
+        "a token gets one dump on a socket, not even after an unsubscription another; no answer",
+        group="repeat",
+    ),
+    "dump_only_when_asked": Break(
+        "a subscription dumps books by default",
+        "weak",
+        "books come only where `initial_dump` is true",
+    ),
+    "empty_first_rejected": Break(
+        "an empty first subscription is accepted", "good", "it ends the socket with 1008"
+    ),
+    "frozen_for_good": Break(
+        "after a restart of the exchange old sockets die or go on",
+        "weak",
+        "sockets that were open in a `freeze_all` stay silent; PONG goes on, new sockets work",
+    ),
 }
 CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
 """How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""

@@ -54,6 +54,7 @@ class Connection:
         frozen: No data for now, but PONG continues (a fault).
         stalled: Nothing is ever written to it again (a fault).
         missed: Tokens whose events are not sent to it (a fault).
+        dumped: Tokens of which it was sent a book as the answer to a subscription.
         ended: Why it ended, or None: (code, reason, by whom).
         last_received: When the last message of it came (monotonic seconds).
     """
@@ -68,6 +69,7 @@ class Connection:
         self.live = True
         self.frozen = False
         self.missed: set[str] = set()
+        self.dumped: set[str] = set()
         self.ended: tuple[int, str, str] | None = None
         self.last_received = now
         self.stalled = False
@@ -181,6 +183,7 @@ class Channel:
         ledger: Gets a line for every connection and subscription.
         pool: Sizes and hashes of books.
         rng: Source of chance.
+        broken: Names of the beliefs that do not hold; see `beliefs.py`.
 
     Attributes:
         connections: The open ones, by number.
@@ -191,8 +194,14 @@ class Channel:
     """
 
     def __init__(
-        self, markets: Markets, ledger: Ledger, pool: LevelPool, rng: random.Random
+        self,
+        markets: Markets,
+        ledger: Ledger,
+        pool: LevelPool,
+        rng: random.Random,
+        broken: frozenset[str] = frozenset(),
     ) -> None:
+        self._broken = broken
         self.connections: dict[int, Connection] = {}
         self.no_books = False
         self.frozen = False
@@ -228,6 +237,13 @@ class Channel:
             by=by,
         )
 
+    def freeze(self, *, frozen: bool) -> None:
+        """Stop the data of everybody, or let it continue for those that it does continue for."""
+        self.frozen = frozen
+        if frozen and "frozen_for_good" in self._broken:
+            for connection in self.connections.values():
+                connection.freeze(frozen=True)
+
     def receive(self, connection: Connection, text: str, now: int) -> None:
         """Answer one text message of a subscriber."""
         if len(text) > SUBSCRIPTION_BYTES:
@@ -242,6 +258,9 @@ class Channel:
         message = _decode(text)
         if not connection.subscribed:
             if message is None or str(message.get("type", "")).lower() != "market":
+                connection.close(POLICY, "invalid subscription payload", by="server")
+                return
+            if "empty_first_rejected" in self._broken and not _ids(message):
                 connection.close(POLICY, "invalid subscription payload", by="server")
                 return
             connection.subscribed = True
@@ -259,7 +278,7 @@ class Channel:
     def _subscribe(self, connection: Connection, message: dict[str, Any], now: int) -> None:
         ids = _ids(message)
         connection.custom = connection.custom or message.get("custom_feature_enabled") is True
-        books = []
+        held, books = set(connection.tokens), []
         for token in dict.fromkeys(ids):
             found = self._markets.by_token.get(token)
             if found is None or found[0].settled:
@@ -270,14 +289,52 @@ class Channel:
             self._subscribers.setdefault(token, {})[connection.number] = connection
             if token in connection.missed and self._rng.random() < CURED_SHARE:
                 connection.missed.discard(token)
-            if connection.receives(token):
-                books.append(book(market, side, now, self._pool, first=True))
+            if connection.receives(token) and not self._is_repeated(connection, token, held):
+                changed = market.changed_at(side, now)
+                books.append((token, book(market, side, changed, self._pool, first=True)))
         self._record_subscription(connection, "subscribe", len(ids), now)
-        if message.get("initial_dump") is not False and not (self.no_books or self.frozen):
-            connection.send(frame(b"[" + b",".join(books) + b"]"))
+        self._answer(connection, message, books, repeated=held.issuperset(ids))
         if self.on_subscribed is not None:
             self.on_subscribed(connection)
         self._queue_flush(connection)
+
+    def _is_repeated(self, connection: Connection, token: str, held: set[str]) -> bool:
+        """Return whether a token gets no book because it is, or was, subscribed already."""
+        if "repeat_nothing" in self._broken:
+            return token in connection.dumped
+        return token in held and not self._broken.isdisjoint({"repeat_text", "repeat_empty"})
+
+    def _answer(
+        self,
+        connection: Connection,
+        message: dict[str, Any],
+        books: list[tuple[str, bytes]],
+        *,
+        repeated: bool,
+    ) -> None:
+        """Answer a subscription with its books, or as a belief that is broken demands.
+
+        Args:
+            connection: Whose subscription.
+            message: The subscription.
+            books: Token and event.
+            repeated: Every token of the message is subscribed already, and there is one.
+        """
+        if repeated and _ids(message) and not books:
+            # As a control: it shows that the server reads, and a frozen connection has it too.
+            if "repeat_text" in self._broken:
+                connection.control(NO_NEW_ASSETS)
+                return
+            if "repeat_empty" in self._broken:
+                connection.control(frame(b"[]"))
+                return
+        if "repeat_nothing" in self._broken and connection.dumped and not books:
+            return
+        dump = message.get("initial_dump")
+        asked = dump is True if "dump_only_when_asked" in self._broken else dump is not False
+        if asked and not (self.no_books or self.frozen):
+            connection.dumped.update(token for token, _ in books)
+            connection.send(frame(b"[" + b",".join(event for _, event in books) + b"]"))
 
     def _record_subscription(
         self, connection: Connection, event: str, count: int, now: int

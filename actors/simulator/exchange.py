@@ -129,6 +129,7 @@ class Calendar:
             self._settle(market, wall)
 
     def _empty_book(self, market: Market, wall: int) -> None:
+        market.changed = [wall, wall]
         subscribers = self._channel.subscribers_of(market.tokens)
         for offset in (-3, -2, -1, 1, 2, 3):
             change = events.price_change(market, wall, offset, self._pool, gone=True)
@@ -311,6 +312,7 @@ class Exchange:
     def send_trades(self, trades: tuple[Trade, ...], market: Market, side: int, wall: int) -> None:
         """Write trades to the ledger and queue them for the subscribers of their token."""
         subscribers = self._channel.subscribers(market.tokens[side])
+        market.changed[side] = wall
         for trade in trades:
             self._record(trade, subscribers)
             if subscribers:
@@ -360,6 +362,7 @@ class Exchange:
         """Frame a trade: mostly alone, sometimes in an array, fragmented or with a newline."""
         chance = self._rng.random()
         if chance < 0.05:
+            market.changed = [wall, wall]
             change = events.price_change(market, wall, 2, self._pool)
             return frame(b"[" + change + b"," + text + b"]")
         if chance < 0.07:
@@ -382,6 +385,7 @@ class Exchange:
         self.noise += count
         offsets = self._rng.choices((-3, -2, -1, 1, 2, 3), k=count)
         for market, offset in zip(self._draw_markets(count), offsets, strict=False):
+            market.changed = [wall, wall]
             subscribers = self._channel.subscribers_of(market.tokens)
             if subscribers:
                 change = events.price_change(market, wall, offset, self._pool)

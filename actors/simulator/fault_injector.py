@@ -156,7 +156,7 @@ class FaultInjector:
         while self._schedule and self._schedule[0].at <= elapsed:
             self.inject(self._schedule.popleft(), now, wall)
         self._channel.no_books = self.active.value("no_books", now) is not None
-        self._channel.frozen = self.active.value("freeze_all", now) is not None
+        self._channel.freeze(frozen=self.active.value("freeze_all", now) is not None)
         for one, until in tuple(self._frozen.items()):
             if until <= now:
                 del self._frozen[one]

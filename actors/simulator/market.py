@@ -235,6 +235,7 @@ class Market:
         ticks: Price steps per dollar: CENT or MIL.
         price: Price of the first token in steps; the second costs the rest.
         last_ts: Exchange time of the last trade of each token; never goes back.
+        changed: Exchange time of the last change of each token's book; 0: none yet.
         volume: Shares traded so far.
         replayed: It is known from recordings only.
         recorded: Source → recorded payload that is served instead of a generated one.
@@ -260,6 +261,7 @@ class Market:
     price: int = 50
     last_ts: list[int] = field(default_factory=lambda: [0, 0])
     last_price: list[str] = field(default_factory=lambda: ["", ""])
+    changed: list[int] = field(default_factory=lambda: [0, 0])
     volume: float = 0.0
     announced: bool = False
     ended: bool = False
@@ -268,6 +270,10 @@ class Market:
     recorded: dict[str, msgspec.Raw] = field(default_factory=dict)
     odd: str = ""
     views: int = 0
+
+    def changed_at(self, side: int, now: int) -> int:
+        """Return when the book of a token changed last; before any change: when it opened."""
+        return self.changed[side] or min(now, self.lifetime.trades)
 
     @property
     def final_at(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
 from actors.simulator.gamma import Listing
 from actors.simulator.simulation import Simulation
-from actors.simulator.sources import chain_answer, clob_answer, data_answer
+from actors.simulator.sources import books_answer, chain_answer, clob_answer, data_answer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FaultValue = Callable[[str], float | None]
@@ -124,6 +124,7 @@ class Server:
         self.app.router.add_get("/gamma/markets", self._gamma_page)
         self.app.router.add_get("/gamma/markets/{id}", self._gamma_by_id)
         self.app.router.add_get("/clob/markets/{condition}", self._clob)
+        self.app.router.add_post("/clob/books", self._books)
         self.app.router.add_get("/data/v2/resolutions", self._data)
         self.app.router.add_post("/rpc", self._rpc)
 
@@ -155,6 +156,15 @@ class Server:
     async def _clob(self, request: web.Request) -> web.Response:
         name = request.match_info["condition"]
         return _json(*clob_answer(self._markets, name, self._wall(), lie=self._lies("clob")))
+
+    async def _books(self, request: web.Request) -> web.Response:
+        try:
+            asked = msgspec.json.decode(await request.read(), type=list[dict[str, str]])
+        except msgspec.DecodeError:
+            return _json(400, {"error": "Invalid payload"})
+        tokens = [one.get("token_id", "") for one in asked]
+        pool = self._simulation.pool
+        return _json(*books_answer(self._markets, tokens, self._wall(), pool))
 
     async def _data(self, request: web.Request) -> web.Response:
         text = request.query.get("condition", "")

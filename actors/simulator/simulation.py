@@ -80,8 +80,8 @@ class Simulation:
         self.run = _run_number(options, lines)
         self.markets = Markets(options.seed, self.run, options.pace, odd=options.odd)
         rng = random.Random(f"exchange:{options.seed}:{self.run}")
-        pool = LevelPool(options.seed)
-        self.channel = Channel(self.markets, self.ledger, pool, rng)
+        self.pool = pool = LevelPool(options.seed)
+        self.channel = Channel(self.markets, self.ledger, pool, rng, options.broken)
         self.exchange = Exchange(options, self.markets, self.channel, self.ledger, pool, rng)
         self.injector = FaultInjector(
             options.faults, self.markets, self.channel, self.ledger, pool, rng

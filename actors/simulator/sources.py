@@ -7,8 +7,12 @@ returns resolutions of markets of both versions.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from actors.simulator.events import LevelPool, book
 from actors.simulator.gamma import iso
 from actors.simulator.market import (
     Market,
@@ -25,6 +29,8 @@ DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
 """Selectors of payoutDenominator, payoutNumerators and getOutcomeSlotCount."""
 MAX_IDS = 20
 """Conditions in one request to the Data API."""
+MAX_BOOKS = 500
+"""Tokens in one request for books."""
 UNSET = "69"
 """What the Data API shows for a price that is not set."""
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
@@ -110,6 +116,22 @@ def clob_answer(markets: Markets, condition: str, now: int, *, lie: bool = False
     if market is None or market.lifetime.announced > market.view("clob", now):
         return 404, {"error": "market not found"}
     return 200, market.recorded.get("clob") or clob_market(market, now, lie=lie)
+
+
+def books_answer(markets: Markets, tokens: Sequence[str], now: int, pool: LevelPool) -> Answer:
+    """Answer `POST /books`; tokens that are unknown or settled are left out.
+
+    The timestamp of a book is that of its last change.
+    """
+    if len(tokens) > MAX_BOOKS:
+        return 400, {"error": "Payload exceeds the limit"}
+    found = [markets.by_token[token] for token in tokens if token in markets.by_token]
+    books = [
+        book(market, side, market.changed_at(side, now), pool)
+        for market, side in found
+        if not market.settled
+    ]
+    return 200, [msgspec.Raw(one) for one in books]
 
 
 def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:

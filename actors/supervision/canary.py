@@ -7,7 +7,7 @@ receives nothing for the canary either, the connection is frozen.
 Only trades are counted: book updates are skipped without being parsed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -53,6 +53,58 @@ class Activity:
         """Return the busiest token that a connection reported."""
         busiest = self._reported.get(connection, ())
         return busiest[0][0] if busiest else None
+
+
+class Canaries:
+    """The canary of each connection, and which are to be changed.
+
+    Args:
+        check_s: How often each is checked.
+    """
+
+    def __init__(self, *, check_s: float = 60.0) -> None:
+        self._check_s = check_s
+        self._given: dict[str, TokenId | None] = {}
+        self._checked_at: dict[str, float] = {}
+        self._connections: dict[TokenId, set[str]] = {}
+
+    def given(self, connection: str, token: TokenId | None) -> None:
+        """Record the canary of a connection; None: it has none."""
+        self.forget(connection)
+        self._given[connection] = token
+        if token is not None:
+            self._connections.setdefault(token, set()).add(connection)
+
+    def forget(self, connection: str) -> None:
+        """Forget a connection that ended."""
+        token = self._given.pop(connection, None)
+        self._checked_at.pop(connection, None)
+        if token is not None:
+            holders = self._connections[token]
+            holders.discard(connection)
+            if not holders:
+                del self._connections[token]
+
+    def of(self, connection: str) -> TokenId | None:
+        """Return the canary of a connection."""
+        return self._given.get(connection)
+
+    def removed(self, tokens: Iterable[TokenId]) -> None:
+        """Have those changed at once whose market is no longer listened to."""
+        for token in tokens:
+            for connection in tuple(self._connections.get(token, ())):
+                self.given(connection, None)
+
+    def due(self, now: float) -> list[tuple[str, TokenId | None]]:
+        """Return the connections whose canary is to be checked, and count it as done."""
+        late = now - self._check_s
+        found = [
+            (connection, token)
+            for connection, token in self._given.items()
+            if self._checked_at.get(connection, float("-inf")) <= late
+        ]
+        self._checked_at.update((connection, now) for connection, _ in found)
+        return found
 
 
 class CanaryPicker:

@@ -18,6 +18,7 @@ from actors.health.state import HealthState
 from actors.journal.recorder import FactQueue
 from actors.messages import (
     AnnouncedConfirmed,
+    ChangeCanary,
     ConnectionReport,
     Message,
     Retire,
@@ -37,9 +38,9 @@ from actors.model.descriptors import HANDOVERS
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
 from actors.supervision.announced import AnnouncedMarkets
-from actors.supervision.canary import Activity
+from actors.supervision.canary import Activity, Canaries
 from actors.supervision.children import Child, Children
-from actors.supervision.handover import Handover, HandoverStep, MemberState
+from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
 from actors.supervision.plan import Plan
 from actors.supervision.restart import ChildSpec
 
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 # Each of them doubles the traffic of its slot for a while.
 MAX_HANDOVERS: Final = HANDOVERS
 """Handovers at the same time."""
+MAX_TRIALS: Final = 3
+"""Trials at the same time, see `Handover.trial_step`."""
 MIN_TOKENS_AT_ONCE: Final = 5
 """The fewest tokens of one subscription message, however slowly books arrive."""
 COMPACT_S: Final = 60.0
@@ -202,6 +205,15 @@ class FeedConnections:
             if reason and self._replacing.isdisjoint(self._sharing(handover.slot)):
                 self._start(handover, reason, time)
 
+    def start_trial(self, connection: str, time: Tick) -> bool:
+        """Start a connection beside a silent one, to see whether it receives events."""
+        handover = self._handover_of(connection)
+        trials = sum(self._handovers[slot].reason == TRIAL for slot in self._replacing)
+        if handover is None or handover.successor or trials >= MAX_TRIALS:
+            return False
+        self._start(handover, TRIAL, time)
+        return True
+
     def _start(self, handover: Handover, reason: str, time: Tick) -> None:
         successor = handover.start(time.now, reason)
         self._replacing.add(handover.slot)
@@ -210,7 +222,10 @@ class FeedConnections:
         log.info("handover_started", extra=extra)
 
     def _continue(self, handover: Handover, time: Tick) -> None:
-        step = handover.next_step(time.now, time.wall_ns)
+        if handover.reason == TRIAL:
+            step = handover.trial_step(time.now, exchange_silent=time.exchange_silent)
+        else:
+            step = handover.next_step(time.now, time.wall_ns)
         if step is HandoverStep.COMPLETE:
             self._retire(handover.complete(due_at=self._due_at(time)), "replaced")
         elif step is HandoverStep.ABANDON:
@@ -263,6 +278,8 @@ class PlanExecutor:
         self._health = health
         self._activity = activity
         self._announced = AnnouncedMarkets()
+        self._canaries = Canaries()
+        self._children = children
         self._compacted_at = 0.0
         self.connections = FeedConnections(
             children,
@@ -275,6 +292,26 @@ class PlanExecutor:
     def open_lifecycle(self, time: Tick) -> None:
         """Add the connection that receives announcements of new markets and of resolutions."""
         self.connections.add(LIFECYCLE.name, LIFECYCLE.feed, self._lifecycle_spec, time)
+
+    def tokens_of(self, connection: str) -> tuple[TokenId, ...]:
+        """Return the tokens of a connection, its canary included."""
+        canary = self._canaries.of(connection)
+        own = self._plan.tokens_of(slot_of(connection))
+        return own if canary is None else (*own, canary)
+
+    def ended(self, connection: str) -> None:
+        """Take the end of an incarnation of a connection."""
+        self._canaries.forget(connection)
+
+    def change_canaries(self, time: Tick) -> None:
+        """Change canaries that do not trade any more, where there is one that does."""
+        for connection, token in self._canaries.due(time.now):
+            if token is not None and self._activity.count(token) > 0:
+                continue
+            other = self._plan.canary(slot_of(connection), self._activity.count)
+            if other is not None and other != token and connection in self._children.by_id:
+                self._children.send(connection, ChangeCanary(token=other))
+                self._canaries.given(connection, other)
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
         """Return the slots that a market is on, one of each feed."""
@@ -374,6 +411,7 @@ class PlanExecutor:
 
     def _unwant(self, tokens: tuple[TokenId, ...], time: Tick) -> None:
         """Journal that these tokens are no longer wanted, behind all facts that wait."""
+        self._canaries.removed(tokens)
         self._fact_queue.add_tokens(facts.TokensUnwanted, time.wall_ns, tokens)
         self._fact_queue.write()
 
@@ -384,13 +422,19 @@ class PlanExecutor:
             feed=self._plan.feed_of(slot),
             tokens=known,
             announced=announced,
-            canary=self._canary(slot),
+            canary=self._canary(slot, connection),
         )
 
     def _lifecycle_spec(self) -> ConnectionSpec:
-        return msgspec.structs.replace(LIFECYCLE, canary=self._canary(LIFECYCLE.name))
+        canary = self._canary(LIFECYCLE.name, LIFECYCLE.name)
+        token = self._plan.any_token()
+        if not canary and token is not None:
+            # An empty first subscription may be rejected.
+            canary = (token,)
+        return msgspec.structs.replace(LIFECYCLE, canary=canary)
 
-    def _canary(self, slot: str) -> tuple[TokenId, ...]:
-        """Return a canary for a slot; none as long as no activity is known."""
+    def _canary(self, slot: str, connection: str) -> tuple[TokenId, ...]:
+        """Return a canary for a connection; none as long as no activity is known."""
         token = self._plan.canary(slot, self._activity.count)
+        self._canaries.given(connection, token)
         return () if token is None else (token,)

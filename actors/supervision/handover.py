@@ -22,6 +22,10 @@ from actors.model.trade import TokenId
 
 RETRY_S: Final = 600.0
 """Time between an abandoned handover and the next one of the same slot."""
+TRIAL: Final = "exchange_silent"
+"""The reason of a handover that is tried while all connections are silent."""
+TRIAL_S: Final = 120.0
+"""How long a trial may last."""
 
 
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +170,17 @@ class Handover:
         # The time limit is for a predecessor that receives nothing any more and so proves nothing.
         proven = old.proven_until_ns >= since_ns or now - since >= self._overlap_s
         return HandoverStep.COMPLETE if proven else HandoverStep.WAIT
+
+    def trial_step(self, now: float, *, exchange_silent: bool) -> HandoverStep:
+        """Return what has to be done now with a trial: it ends with the silence or its slot.
+
+        Its successor only shows whether a new connection receives events. If it does, the active
+        one is shown to be frozen and ends by itself.
+        """
+        if self.active not in self._states:
+            return HandoverStep.COMPLETE
+        late = now - self._started_at >= TRIAL_S
+        return HandoverStep.WAIT if exchange_silent and not late else HandoverStep.ABANDON
 
     def complete(self, *, due_at: float) -> str:
         """Make the successor active and return its predecessor, which has to retire."""

@@ -5,12 +5,21 @@ from typing import Final
 
 import msgspec
 
-from actors.messages import ConnectionReport, RecheckCoverage, Retire, Tick, TradesMissed
+from actors.messages import (
+    ConnectionReport,
+    HeardElsewhere,
+    RecheckCoverage,
+    Renew,
+    Retire,
+    Tick,
+    TradesMissed,
+)
 from actors.model.connection import LISTENING, SLOW_CONSUMER, slot_of
 from actors.model.trade import Trade
 from actors.supervision.canary import Activity
 from actors.supervision.children import Children, Death
-from actors.supervision.connections import PlanExecutor
+from actors.supervision.connections import LIFECYCLE, PlanExecutor
+from actors.supervision.evidence import HeardTrades, Pace
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +34,19 @@ class SilenceDetector:
 
     The exchange restarts every week for about 90 s. Then all connections are silent at
     once, and replacing all of them would only create a storm of connects. So they wait,
-    and one at a time is replaced as a trial. Seconds are monotonic.
+    and beside one or a few of them another is started as a trial. Seconds are monotonic.
 
     Args:
         silence_s: How long a connection may be without data. It counts as silent
-            shortly before that, when its own probe has not been answered.
-        trial_s: How often one connection is replaced, to see whether that helps.
+            shortly before that, when it has asked for snapshots.
+        trial_s: How often a trial is started.
         minimum: With fewer connections than this, nothing is concluded.
 
     Attributes:
         exchange_silent: The last result of `update`.
     """
 
-    def __init__(self, *, silence_s: float = 60.0, trial_s: float = 30.0, minimum: int = 3) -> None:
+    def __init__(self, *, silence_s: float = 60.0, trial_s: float = 10.0, minimum: int = 3) -> None:
         self._silent_s = silence_s * 0.9
         self._trial_s = trial_s
         self._minimum = minimum
@@ -62,21 +71,28 @@ class SilenceDetector:
         count = len(self._data_at)
         exchange_silent = count >= self._minimum and silent * 2 > count
         if exchange_silent and not self.exchange_silent:
-            # Nothing is replaced before `trial_s` is over: most silences end by themselves.
-            self._trial_at = now
+            self._trial_at = None
         self.exchange_silent = exchange_silent
         return exchange_silent
 
+    def silent(self, now: float) -> list[str]:
+        """Return the connections that are without data."""
+        return [name for name, data_at in self._data_at.items() if self.is_late(data_at, now)]
+
+    def is_late(self, data_at: float, now: float) -> bool:
+        """Return whether a connection that received data then counts as silent."""
+        return now - data_at >= self._silent_s
+
     def trial(self, now: float) -> str | None:
-        """Return the connection that has been silent longest, when a trial is due."""
-        if (
-            not self.exchange_silent
-            or self._trial_at is None
-            or now - self._trial_at < self._trial_s
-        ):
+        """Return the connection that fell silent last, when a trial is due.
+
+        It is the busiest, so that a new one beside it hears something soon.
+        """
+        early = self._trial_at is not None and now - self._trial_at < self._trial_s
+        if not self.exchange_silent or early:
             return None
         self._trial_at = now
-        return min(self._data_at, key=lambda name: (self._data_at[name], name), default=None)
+        return max(self.silent(now), key=lambda name: (self._data_at[name], name), default=None)
 
 
 class ConnectionMonitor:
@@ -101,6 +117,12 @@ class ConnectionMonitor:
         # Of connections that need more than the others: (allowance, when they reported it).
         self._allowances: dict[str, tuple[int, float]] = {}
         self._now = 0.0
+        self._heard = HeardTrades()
+        self._frozen: set[str] = set()
+        self._frozen_pace = Pace()
+        self._awaiting_renewal: set[str] = set()
+        self._renewal_pace = Pace(first=4)
+        self._lifecycle_data_at = 0.0
 
     def reported(self, report: ConnectionReport) -> None:
         """Take the report of a connection."""
@@ -113,11 +135,20 @@ class ConnectionMonitor:
             self._allowances[report.child] = (report.allowance_ms, self._now)
         else:
             self._allowances.pop(report.child, None)
+        self._heard.reported(report.heard, self._now)
+        if report.child == LIFECYCLE.name:
+            self._lifecycle_data_at = report.last_data_at
+        if report.awaits_renewal:
+            self._awaiting_renewal.add(report.child)
 
     def ended(self, death: Death, time: Tick) -> None:
         """Take the end of a connection; one that was overloaded loses its busiest market."""
         connection = death.child.spec.id
+        if death.reason == "frozen" and self._silence.exchange_silent:
+            self._suspect_all(time)
         self._silence.ended(connection)
+        self._awaiting_renewal.discard(connection)
+        self._executor.ended(connection)
         self._connections.ended(connection, death.reason)
         busiest = self._activity.busiest(connection)
         if death.reason == SLOW_CONSUMER and busiest is not None:
@@ -139,8 +170,12 @@ class ConnectionMonitor:
         )
         trial = self._silence.trial(time.now)
         if trial is not None and trial in self._children.by_id:
-            # At once: without data no proof comes for which it could wait.
-            self._children.send(trial, Retire(reason="exchange_silent", at_once=True))
+            self._connections.start_trial(trial, tick)
+        self._show_what_is_missed(time)
+        self._replace_frozen(time)
+        if not silent:
+            self._renew()
+            self._executor.change_canaries(time)
         self._connections.check(tick)
         # A token that moves needs its first `book`, which a silent exchange does not send.
         if not silent:
@@ -156,6 +191,42 @@ class ConnectionMonitor:
         for name in old:
             del self._allowances[name]
         return max((most for most, _ in self._allowances.values()), default=0)
+
+    def _show_what_is_missed(self, time: Tick) -> None:
+        """Tell silent connections what others received that they should have received."""
+        silent = self._silence.silent(time.now)
+        self._heard.wait_for(time.now, silent=bool(silent))
+        for name in silent:
+            missed = self._heard.missed(self._executor.tokens_of(name), time.now)
+            if missed and name in self._children.by_id:
+                self._children.send(name, HeardElsewhere(trades=missed))
+
+    def _suspect_all(self, time: Tick) -> None:
+        """Have all silent connections replaced: a new one received what an old one did not."""
+        silent = self._silence.silent(time.now)
+        if not self._frozen and silent:
+            log.warning("connections_frozen", extra={"connections": len(silent)})
+        self._frozen.update(silent)
+        if self._silence.is_late(self._lifecycle_data_at, time.now):
+            self._frozen.add(LIFECYCLE.name)
+
+    def _replace_frozen(self, time: Tick) -> None:
+        """Replace those that are still silent, ever more at a time, those of feed A first."""
+        if not self._frozen:
+            return
+        self._frozen.intersection_update((*self._silence.silent(time.now), LIFECYCLE.name))
+        for name in self._frozen_pace.take(self._frozen):
+            self._frozen.discard(name)
+            if name in self._children.by_id:
+                # At once: without data no proof comes for which it could wait.
+                self._children.send(name, Retire(reason="frozen", at_once=True))
+
+    def _renew(self) -> None:
+        """Have tokens subscribed again after a silence, one feed after the other."""
+        for name in self._renewal_pace.take(self._awaiting_renewal):
+            self._awaiting_renewal.discard(name)
+            if name in self._children.by_id:
+                self._children.send(name, Renew())
 
     def trades_missed(self, message: TradesMissed) -> None:
         """Make connections that missed a trade recheck the coverage they claim."""

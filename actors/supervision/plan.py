@@ -148,6 +148,10 @@ class Plan:
         """Return a moderately busy token that is not on this slot; None when there is none."""
         return self._canaries.choose(slot_id, activity)
 
+    def any_token(self) -> TokenId | None:
+        """Return some token of the plan; None when it is empty."""
+        return next((placement.tokens[0] for placement in self._placements.values()), None)
+
     def _on(self, slot_id: str) -> Iterable[Placement]:
         _, load = self._find(slot_id)
         return load.placements.values() if load else ()

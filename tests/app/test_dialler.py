@@ -9,6 +9,7 @@ from actors.app import factory
 from actors.app.factory import FeedDialler
 from actors.config.load import Config
 from actors.errors import FeedLost
+from actors.polymarket.client import BookTimes
 from actors.transport.reactor import Reactor
 
 
@@ -35,7 +36,8 @@ class Dial:
         self.error: Exception | None = None
         self.ended: list[tuple[str, str]] = []
         monkeypatch.setattr(factory, "open_websocket", self._open)
-        self.dialler = FeedDialler(Config(), cast("Reactor", self.reactor), most)
+        books = BookTimes("http://127.0.0.1:9", user_agent="test")
+        self.dialler = FeedDialler(Config(), cast("Reactor", self.reactor), most, books)
 
     def _open(self, _: str, *, user_agent: str) -> str:
         assert user_agent

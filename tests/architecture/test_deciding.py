@@ -25,6 +25,7 @@ SORTED_PACKAGES = (
 NOT_DECIDING = {
     "feed.actor": "the actor itself",
     "feed.epoch": "writes to the journal",
+    "feed.questions": "asks over HTTP",
     "feed.report": "sends to actors, and logs",
     "catalog.actor": "the actor itself",
     "resolution.actor": "the actor itself",

@@ -9,7 +9,8 @@ import pytest
 
 from actors.actor import Addresses, Incarnation, UnknownMessage
 from actors.errors import FeedLost
-from actors.feed.actor import ConnectionActor, ConnectionSettings
+from actors.feed.actor import ConnectionActor
+from actors.feed.ports import ConnectionSettings
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
@@ -19,6 +20,7 @@ from actors.messages import (
     FactSeen,
     NewMarketSeen,
     ReadJournal,
+    Renew,
     ResolutionHint,
     Retire,
     Subscribe,
@@ -275,6 +277,17 @@ def test_books_are_handed_on_only_until_every_token_is_confirmed() -> None:
     harness.hear(a_book(YES))
     assert b'"bids"' in harness.socket.markers
     harness.hear(a_book(NO))
+    assert b'"bids"' in harness.socket.markers
+    harness.hear(a_book(CANARY))
+    harness.tick()
+    assert b'"bids"' not in harness.socket.markers
+
+
+def test_books_are_handed_on_for_30_s_at_most_for_a_canary() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.tick(29)
+    assert b'"bids"' in harness.socket.markers
+    harness.tick(2)
     assert b'"bids"' not in harness.socket.markers
 
 
@@ -355,7 +368,13 @@ def test_a_sample_that_ends_a_silence_proves_nothing_of_it() -> None:
     (released,) = harness.facts(TokensReleased)
     assert isinstance(released, TokensReleased)
     assert (released.until_ns // MS - WALL_MS, released.cause) == (-1_000, "frozen")
-    assert len(sent_tokens(harness.socket)) > tokens
+    assert harness.supervisor.last(ConnectionReport).awaits_renewal
+    assert len(sent_tokens(harness.socket)) == tokens
+    harness.actor.on_receive(Renew())
+    assert sent_tokens(harness.socket)[tokens:] == [
+        ("unsubscribe", [YES, NO]),
+        ("subscribe", [YES, NO]),
+    ]
 
 
 def test_a_proof_waits_for_no_frame_when_much_was_proven() -> None:
@@ -454,15 +473,13 @@ def test_a_rejected_handshake_ends_with_the_wait_that_the_server_requested() -> 
     assert harness.records() == []
 
 
-def test_a_connection_that_is_silent_for_60_s_ends_as_frozen() -> None:
+def test_a_connection_that_is_shown_to_lose_events_ends_as_frozen() -> None:
     harness = ConnectionHarness().confirm()
-    for _ in range(59):
-        harness.socket.last_byte_at = harness.now + 1  # PONG arrives
-        harness.tick(1, data=False)
+    harness.hear(a_change(WALL_MS))
+    harness.dialler.changes = {YES: WALL_MS + 20_000, NO: WALL_MS + 30_000}
+    harness.silence(49)
     assert not harness.supervisor.of(ConnectionEnded)
-    for _ in range(2):
-        harness.socket.last_byte_at = harness.now + 1
-        harness.tick(1, data=False)
+    harness.silence(3)
 
     assert harness.socket.ended == ("abort", "frozen")
     assert harness.supervisor.last(ConnectionEnded).reason == "frozen"
@@ -755,10 +772,11 @@ def stepped(step_ms: int) -> tuple[ConnectionHarness, int]:
 
 @pytest.mark.parametrize("step_ms", [-400 * 24 * HOUR_MS, -HOUR_MS, HOUR_MS, 400 * 24 * HOUR_MS])
 def test_a_step_of_the_clock_is_no_silence_and_hides_none(step_ms: int) -> None:
-    harness, _ = stepped(step_ms)
-    harness.silence(59)
+    harness, exchange_ms = stepped(step_ms)
+    harness.silence(120)
     assert not harness.supervisor.of(ConnectionEnded)
-    harness.silence(40)
+    harness.dialler.changes = {YES: exchange_ms + 20_000, NO: exchange_ms + 30_000}
+    harness.silence(250)
     assert harness.supervisor.of(ConnectionEnded)
 
 

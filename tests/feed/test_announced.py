@@ -16,8 +16,10 @@ from actors.model.facts import TokensConfirmed
 from actors.model.trade import TokenId
 from tests.fakes_box import drain
 from tests.feed.test_actor import (
+    CANARY,
     MS,
     NO,
+    WALL_MS,
     YES,
     ConnectionHarness,
     a_book,
@@ -59,6 +61,8 @@ def test_announced_tokens_are_subscribed_at_once_and_confirmed_by_their_first_bo
     assert confirmed(harness)[-1] == (UP, DOWN)
     assert harness.supervisor.last(AnnouncedConfirmed).tokens == (UP, DOWN)
     assert counts(harness) == (4, 4, ())
+    harness.hear(a_book(CANARY))
+    harness.tick(1)
     assert b'"bids"' not in harness.socket.markers
     for _ in range(30):
         harness.tick(1)
@@ -161,6 +165,9 @@ def test_one_with_nothing_but_announced_tokens_may_be_silent_until_one_trades() 
 
     harness.hear(a_book(UP, DOWN))
     harness.silence(90)
+    assert not harness.supervisor.of(ConnectionEnded)
+    harness.dialler.changes = {UP: WALL_MS + 100_000, DOWN: WALL_MS + 110_000}
+    harness.silence(200)
     assert harness.supervisor.last(ConnectionEnded).reason == "frozen"
 
 

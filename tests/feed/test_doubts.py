@@ -118,7 +118,7 @@ def test_a_token_in_doubt_keeps_its_place_and_can_be_released() -> None:
     coverage = taking.coverage
     coverage.add_requested((TOKEN,), 1.0)
     assert coverage.waiting == frozenset()
-    assert coverage.oldest_confirmed(3) == (OTHER, THIRD, TOKEN)
+    assert coverage.confirmed[:3] == (OTHER, THIRD, TOKEN)
     assert coverage.requested_count == 3
     assert coverage.is_requested(TOKEN)
     assert coverage.release((TOKEN, OTHER)) == (OTHER,)

@@ -8,11 +8,13 @@ from actors.messages import (
     ConnectionEnded,
     ConnectionReport,
     RecheckCoverage,
+    Renew,
     Retire,
     Subscribe,
     TradesSeen,
 )
 from actors.model import facts
+from actors.model.assumptions import Assumption
 from actors.model.connection import ConnectionSpec
 from actors.model.trade import TokenId, Trade
 from actors.polymarket import channel
@@ -101,31 +103,27 @@ def test_nothing_is_subscribed_again_while_the_whole_exchange_is_silent() -> Non
 # ----------------------------------------------------------------------- probe
 
 
-def test_a_silent_connection_is_probed_with_its_canary_10_s_before_it_would_end() -> None:
-    harness = ConnectionHarness().confirm().silence(49)
+def test_a_silent_connection_asks_for_books_that_stay_covered_10_s_before_the_limit() -> None:
+    harness = ConnectionHarness(ALONE).confirm().silence(49)
     assert asked_since(harness, 1) == []
     harness.silence(1)
 
-    assert asked_since(harness, 1) == [("unsubscribe", [CANARY]), ("subscribe", [CANARY])]
-    harness.hear(a_book(CANARY))
-    harness.silence(40)
-    assert ended(harness) == ""
-
-
-def test_without_a_canary_an_own_token_is_subscribed_and_stays_covered() -> None:
-    harness = ConnectionHarness(ALONE).confirm().silence(50)
-
     assert asked_since(harness, 1) == [("subscribe", [YES, NO])]
+    assert DEEP in harness.socket.markers
     assert harness.facts(facts.TokensReleased) == []
 
 
-def test_a_token_that_waits_for_its_book_is_the_best_probe() -> None:
+def test_a_token_without_a_book_is_never_asked_for_to_judge_the_connection() -> None:
     harness = ConnectionHarness(ALONE).connect()
     harness.hear(a_book(YES))
-    harness.tick(1)
-    harness.silence(49)
+    harness.silence(3_600)
 
-    assert asked_since(harness, 1)[-1] == ("subscribe", [NO])
+    probes = [each for each in asked_since(harness, 1) if each[1] != [NO]]
+    assert probes[0] == ("subscribe", [YES])
+    assert ended(harness) == ""
+    assert harness.supervisor.last(ConnectionReport).unanswered == (NO,)
+    violations = dict(harness.supervisor.last(ConnectionReport).violations)
+    assert violations[Assumption.DUMP_BY_DEFAULT] > 0
 
 
 def test_a_quiet_connection_whose_probes_are_answered_never_ends() -> None:
@@ -136,13 +134,6 @@ def test_a_quiet_connection_whose_probes_are_answered_never_ends() -> None:
 
     assert ended(harness) == ""
     assert len(harness.facts(facts.TokensConfirmed)) == 1
-
-
-def test_a_failed_probe_is_frozen_in_time() -> None:
-    harness = ConnectionHarness().confirm().silence(60)
-    assert ended(harness) == ""
-    harness.silence(1)
-    assert ended(harness) == "frozen"
 
 
 def test_a_connection_that_only_receives_new_markets_has_nothing_to_probe_with() -> None:
@@ -178,7 +169,9 @@ def test_data_after_a_probe_without_answer_does_not_prove_the_silence() -> None:
     assert cut == facts.TokensReleased(
         epoch=1, until_ns=proven_ns, tokens=(YES, NO), cause="exchange_silent"
     )
-    assert asked_since(harness, 3) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
+    before = len(sent_tokens(harness.socket))
+    harness.actor.on_receive(Renew())
+    assert asked_since(harness, before) == [("unsubscribe", [YES, NO]), ("subscribe", [YES, NO])]
     harness.hear(a_book(YES, NO))
     harness.tick()
     assert harness.supervisor.last(ConnectionReport).confirmed == 2

@@ -13,7 +13,8 @@ import pytest
 from actors.actor import Addresses, BaseActor, Incarnation
 from actors.catalog.universe import Filters
 from actors.errors import JournalFailed
-from actors.feed.actor import ConnectionActor, ConnectionSettings
+from actors.feed.actor import ConnectionActor
+from actors.feed.ports import ConnectionSettings
 from actors.journal.journal import Journal
 from actors.journal.recorder import InFlight
 from actors.messages import (

@@ -14,7 +14,8 @@ import pykka
 import pytest
 
 from actors.actor import Address, Addresses, Incarnation
-from actors.feed.actor import ConnectionActor, ConnectionSettings
+from actors.feed.actor import ConnectionActor
+from actors.feed.ports import ConnectionSettings
 from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder

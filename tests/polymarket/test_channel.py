@@ -55,6 +55,7 @@ def test_later_messages_are_operations() -> None:
     assert json.loads(channel.subscription([TokenId("1")], custom=False)) == {
         "assets_ids": ["1"],
         "operation": "subscribe",
+        "initial_dump": True,
         "custom_feature_enabled": False,
     }
     assert json.loads(channel.unsubscription([TokenId("1")])) == {
@@ -259,7 +260,8 @@ def test_books_are_named_by_their_token() -> None:
             {"event_type": "book", "asset_id": other, "last_trade_price": ""},
         ]
     )
-    assert decode(raw, RECEIVED_NS) == Decoded(books=(TOKEN, other))
+    changes = ((TOKEN, 1_789_999_000_000),)
+    assert decode(raw, RECEIVED_NS) == Decoded(books=(TOKEN, other), changes=changes)
 
 
 def test_announcements_and_resolutions_name_their_market() -> None:

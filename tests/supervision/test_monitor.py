@@ -5,7 +5,10 @@ from decimal import Decimal
 import pytest
 
 from actors.messages import (
+    ChangeCanary,
+    HeardElsewhere,
     RecheckCoverage,
+    Renew,
     Retire,
     StopListening,
     Subscribe,
@@ -208,6 +211,50 @@ def busy(harness: SupervisorHarness, name: str, busiest: Busiest) -> None:
     well(harness, name, busy=busiest)
 
 
+def trading(harness: SupervisorHarness, seconds: int, **busiest: str) -> None:
+    """Let time pass in which these connections, a0 to a2, trade these tokens alone."""
+    for _ in range(seconds):
+        harness.tick()
+        for number in range(3):
+            token = busiest.get(f"a{number}")
+            busy(harness, f"a-000{number}", ((TokenId(token), 7),) if token else ())
+
+
+def test_a_canary_that_trades_no_more_is_changed_for_one_that_does() -> None:
+    harness = SupervisorHarness().begin(1, 2, 3)
+    trading(harness, 62, a1="21")
+    assert harness.ref(SLOT).of(ChangeCanary) == [ChangeCanary(token=TokenId("21"))]
+    trading(harness, 62, a2="31")
+
+    assert harness.ref(SLOT).of(ChangeCanary)[-1] == ChangeCanary(token=TokenId("31"))
+
+
+def test_a_canary_whose_market_is_released_is_changed_at_once() -> None:
+    harness = SupervisorHarness().begin(1, 2, 3)
+    trading(harness, 62, a1="21")
+    trading(harness, 2, a1="21", a2="31")
+    harness.tell(removed(2))
+    trading(harness, 2, a2="31")
+
+    assert harness.ref(SLOT).of(ChangeCanary)[-1] == ChangeCanary(token=TokenId("31"))
+
+
+def test_a_canary_stays_while_nothing_trades() -> None:
+    harness = SupervisorHarness().begin(1, 2, 3)
+    trading(harness, 62, a1="21")
+    trading(harness, 200)
+
+    assert len(harness.ref(SLOT).of(ChangeCanary)) == 1
+
+
+def test_the_connection_for_announcements_begins_with_a_token_once_there_is_one() -> None:
+    harness = SupervisorHarness().begin(1)
+    harness.end("lifecycle", "closed_1008")
+    harness.ticks(3)
+
+    assert [spec.canary for spec in harness.specs if spec.lifecycle] == [(), ("11",)]
+
+
 def test_a_new_connection_carries_a_busy_token_of_another_as_its_canary() -> None:
     harness = SupervisorHarness().begin(1, 2)
     assert [spec.canary for spec in harness.specs] == [(), (), ()]
@@ -236,7 +283,7 @@ def heard_at(harness: SupervisorHarness, names: tuple[str, ...], at: float) -> N
         well(harness, name, last_data_at=at)
 
 
-def test_of_a_silent_exchange_all_are_informed_and_one_is_replaced_every_30_s() -> None:
+def test_of_a_silent_exchange_all_are_informed_and_none_is_replaced() -> None:
     harness = SupervisorHarness().begin(1, 2, 3, 4)
     names = tuple(f"a-{number:04}" for number in range(4))
     harness.mute.update(names)
@@ -250,11 +297,103 @@ def test_of_a_silent_exchange_all_are_informed_and_one_is_replaced_every_30_s() 
         heard_at(harness, names, at)
 
     assert harness.ref(SLOT).of(Tick)[-1].exchange_silent
-    trials = [name for name in names if retired(harness, name) == ["exchange_silent"]]
-    assert len(trials) == 1
+    assert [name for name in names if retired(harness, name)] == []
+    trials = replaced(harness)
+    assert 1 <= len(trials) <= 3
     heard_at(harness, names, harness.now)
     harness.tick()
     assert not harness.ref("a-0003").of(Tick)[-1].exchange_silent
+    harness.ticks(2)
+    assert [retired(harness, name) for name in trials] == [["abandoned"]] * len(trials)
+    assert [name for name in names if retired(harness, name)] == []
+
+
+def silent_all(count: int, *, redundancy: int = 2) -> tuple[SupervisorHarness, list[str], float]:
+    """Return a harness in which all connections have been silent for 54 s, and since when."""
+    harness = SupervisorHarness(redundancy=redundancy).begin(*range(1, count + 1))
+    names = [f"{feed}-{n:04}" for feed in "ab"[:redundancy] for n in range(count)]
+    harness.mute.update(names)
+    at = harness.now
+    for _ in range(54):
+        harness.tick()
+        heard_at(harness, tuple(names), at)
+    return harness, names, at
+
+
+def own_token(harness: SupervisorHarness, name: str) -> TokenId:
+    return next(spec.tokens[0] for spec in harness.specs if spec.name == name)
+
+
+@pytest.mark.parametrize("redundancy", [1, 2])
+def test_when_a_new_one_receives_what_old_ones_do_not_all_silent_ones_are_replaced(
+    redundancy: int,
+) -> None:
+    """20 sockets fell silent for good: within the silence and 30 s."""
+    harness, names, at = silent_all(20 // redundancy, redundancy=redundancy)
+    harness.ticks(3)
+    fresh = replaced(harness)[0]
+    token, victim = own_token(harness, fresh), fresh.partition(".")[0]
+    ended: dict[str, float] = {}
+    for _ in range(60):
+        for name in names:
+            if name not in ended:
+                heard_at(harness, (name,), at)
+                shown = name == victim and harness.ref(name).of(HeardElsewhere)
+                if shown or "frozen" in retired(harness, name):
+                    harness.end(name, "frozen")
+                    ended[name] = harness.now
+            else:
+                heard_at(harness, (name,), harness.now)
+        heard = ((token, 1_790_000_060_000),)
+        well(harness, fresh, last_data_at=harness.now, heard=heard)
+        harness.tick()
+
+    assert set(ended) == set(names)
+    assert max(ended.values()) - at <= 60 + 30
+    order = [name for name in ended if name != victim]
+    assert order == sorted(order)
+
+
+def test_what_a_silent_connection_should_have_received_is_shown_to_it() -> None:
+    harness = SupervisorHarness(redundancy=2).begin(1, 2)
+    names = ("a-0000", "a-0001", "b-0000", "b-0001")
+    harness.mute.update(names)
+    at = harness.now
+    for _ in range(60):
+        harness.tick()
+        heard_at(harness, names[1:], harness.now)
+        well(harness, "a-0000", last_data_at=at)
+    token = own_token(harness, "a-0000")
+    other = next(name for name in names[2:] if own_token(harness, name) == token)
+    well(harness, other, last_data_at=harness.now, heard=((token, 5),))
+    for _ in range(4):
+        harness.tick()
+        heard_at(harness, names[1:], harness.now)
+        well(harness, "a-0000", last_data_at=at)
+
+    told = harness.ref("a-0000").of(HeardElsewhere)
+    assert told
+    assert told[0] == HeardElsewhere(trades=((token, 5),))
+    assert [harness.ref(name).of(HeardElsewhere) for name in names[1:]] == [[], [], []]
+
+
+def test_after_a_silence_feed_a_subscribes_again_first_then_feed_b_paced() -> None:
+    harness = SupervisorHarness(redundancy=2).begin(*range(1, 9))
+    names = [f"{feed}-{n:04}" for feed in "ab" for n in range(8)]
+    harness.mute.update(names)
+    renewed: dict[str, float] = {}
+    for _ in range(8):
+        for name in names:
+            told = bool(harness.ref(name).of(Renew))
+            well(harness, name, last_data_at=harness.now, awaits_renewal=not told)
+            if told:
+                renewed.setdefault(name, harness.now)
+        harness.tick()
+
+    assert list(renewed) == names
+    times = [renewed[name] for name in names]
+    assert times == sorted(times)
+    assert max(times[:8]) < min(times[8:])
 
 
 # ---------------------------------------------------------------- missed trades

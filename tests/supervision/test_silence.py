@@ -37,17 +37,17 @@ def test_those_that_are_away_or_listen_to_nothing_do_not_count() -> None:
     assert not silence.update(160.0)
 
 
-def test_in_a_silence_one_connection_is_replaced_every_30_s_the_longest_silent_first() -> None:
+def test_in_a_silence_a_trial_is_due_every_10_s_first_of_the_one_that_fell_silent_last() -> None:
     silence = SilenceDetector(silence_s=60)
-    data(silence, a=100.0, b=99.0, c=100.0, d=100.0)
+    data(silence, a=100.0, b=99.0, c=100.0, d=101.0)
     trials = []
-    for now in range(150, 230):
+    for now in range(150, 170):
         silence.update(float(now))
         name = silence.trial(float(now))
         if name:
             trials.append((now, name))
             silence.ended(name)
-    assert trials == [(184, "b"), (214, "a")]
+    assert trials == [(154, "c"), (164, "d")]
 
 
 def test_nothing_is_replaced_while_the_exchange_sends_data() -> None:
