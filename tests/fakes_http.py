@@ -289,6 +289,7 @@ class FakePolymarket:
         keys = {
             "startDate": lambda market: market.start_ms,
             "volumeNum": lambda market: float(market.volume),
+            "id": lambda market: market.number,
             "closedTime": lambda market: market.closed_ms or 0,
         }
         order = keys.get(wanted.get("order", ""))

@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 SEEN_CHUNK = 500
 CHANGED_CHUNK = 1_000
 OUTBOX_MAX = 200
-NARROWING_S = 4.0
+NARROWING_S = 0.0
 """The longest wait while the one market that makes a request fail is looked for."""
 TELL_S = 600.0
 """How long the log does not repeat what is wrong with a route."""
@@ -211,6 +211,8 @@ class CatalogActor(BaseActor):
             self._pause_until = self._now + wait_s
         if isinstance(request, ListFormTry) and is_answer(failure):
             self._violations.add(Assumption.GAMMA_LIST)
+        if narrowing:
+            return  # the log names the market when it is found
         log.warning(
             "catalog_request_failed",
             extra={"request": request.kind.value, "reason": str(failure), "retry_s": wait_s},

@@ -27,13 +27,15 @@ MAX_PAGES = 20_000
 FAILURES = 2
 """Failures of a page before something else is tried."""
 NARROWING_FAILURES = 60
+PROOFS = 2
+"""In so many orders another market is asked for, to see whether the server is down."""
 LONGEST_JUMP_S = 1 << 26
 LAST_TIME = datetime.max.replace(tzinfo=UTC)
 _ORDER_KEYS = frozenset({"order", "ascending"})
 _RISING: Params = (("order", "startDate"), ("ascending", "true"))
 _INVALID = frozenset({400, 422})
 _ROUTE_GONE = frozenset({404, 405, 410, 501})
-_OVERLOADED = frozenset({429, 503})
+_OVERLOADED = frozenset({429, 502, 503, 504})
 
 
 class Route(StrEnum):
@@ -80,9 +82,11 @@ class Pagination:
 
     - a route that is gone, or brings the first page again whatever the cursor: the other
       route from its beginning; when both ignore their cursor, by start date alone;
-    - a page that fails (one market of it may be the cause): smaller ones, down to one
-      market; then the whole listing by start date, and at that market a jump to earlier
-      ones. What the jump left out is read from its other end, as a pass of its own (`rest`);
+    - a page that fails (one market of it may be the cause), while the server shows another
+      market: smaller ones, down to one market. By offset that one is passed over. By
+      cursor it cannot be: the whole listing by start date, and at that market a jump to
+      earlier ones. What the jump left out is read by offset, or else from its other end, as
+      a pass of its own (`rest`);
     - a cursor that the firewall rejects: again from the beginning with smaller pages,
       which have other cursors;
     - an order that is rejected: without it.
@@ -125,6 +129,9 @@ class Pagination:
         self._bound: datetime | None = None
         self._last = ""
         self._jump_s = 0
+        self._proofs = 0  # requests that prove that the server answers at all
+        self._proven = False  # and that it did so, since pages became smaller
+        self._resume: str | None = None
         self._findings: list[Finding] = []
         self._cursors: set[str] = set()
         self._first: set[str] = set()  # names on the first page, and on the one before
@@ -139,6 +146,10 @@ class Pagination:
     @property
     def params(self) -> Params:
         """Return the query of the next page with its size, without its cursor."""
+        if self._proofs:
+            # Two orders: the first market of one of them may be what fails.
+            order = (("order", "id"), ("ascending", "false")) if self._proofs % 2 == 0 else ()
+            return (("closed", "false"), *order, ("limit", "1"))
         dated: Params = ()
         if self._dated:
             dated = (("order", "startDate"), ("ascending", "false"))
@@ -148,8 +159,9 @@ class Pagination:
 
     @property
     def narrowing(self) -> bool:
-        """Return whether it looks for what makes a page fail, while it has not failed for long."""
-        return self._row <= NARROWING_FAILURES and (self._limit < self._largest or self._jump_s > 0)
+        """Return whether it looks for the market that fails, on a server that shows others."""
+        looking = self._proven or self._jump_s > 0
+        return looking and self._row <= NARROWING_FAILURES
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what was met since the last call."""
@@ -166,6 +178,9 @@ class Pagination:
             rows: Its markets, as far as they can be read.
             count: Of its markets, those that cannot be read included.
         """
+        if self._proofs:
+            self._end_proof()
+            return
         count = len(rows) if count is None else count
         is_full = count >= self._limit
         names = {row.name for row in rows}
@@ -178,6 +193,8 @@ class Pagination:
         self._previous = names
         self._failures = self._row = 0
         self._limit = min(self._largest, self._limit * 2)
+        if self._limit == self._largest:
+            self._proven = False
         self._note_starts(rows)
         self._end_jump()
         if self.pages >= self._max_pages:
@@ -201,18 +218,26 @@ class Pagination:
         status = getattr(failure, "status", None)
         self._failures += 1
         self._row += 1
-        if status == 403 and self.cursor is not None:
+        if self._proofs:
+            self._proofs += 1
+            if status in _INVALID:  # an answer, too
+                self._end_proof()
+        elif status == 403 and self.cursor is not None:
             if self._failures >= CURSOR_FAILURES:
                 self._largest = max(SMALLEST_PAGE, self._largest - PAGE_SHRINK)
                 self._begin()
-        elif self._failures < FAILURES or (status in _INVALID and self._answer_invalid()):
+        elif self._failures < (1 if self._proven and self._limit > 1 else FAILURES) or (
+            status in _INVALID and self._answer_invalid()
+        ):
             return
         elif status in _ROUTE_GONE or str(failure) == "unexpected shape":
             self._is_gone(str(failure))
+        elif not self._proven and not self._jump_s and is_answer(failure):
+            self._begin_proof()
         elif self._limit > 1:
             self._limit //= 2
             self._failures = 0
-        elif is_answer(failure):
+        elif self._proven or self._jump_s:
             self._go_around()
 
     def finish(self) -> None:
@@ -284,9 +309,25 @@ class Pagination:
             return True
         return False
 
+    def _begin_proof(self) -> None:
+        """Ask for one other market: while none comes either, the server is down, not this one."""
+        self._proofs, self._resume, self.cursor = 1, self.cursor, None
+
+    def _end_proof(self) -> None:
+        """Look for the market that fails; ask for the page again if the server was down."""
+        self.cursor = self._resume
+        # The first and the second may both have met a market that fails.
+        self._proven = self._proofs <= PROOFS
+        self._proofs = self._failures = 0
+
     def _go_around(self) -> None:
         """Go around the one market that makes even a page of one fail."""
-        if self._is_rest:
+        self._proven = False
+        if self.route is Route.LIST and self.route not in self._blind:
+            self._find(Trouble.PASSED_OVER, self._between())
+            self.cursor = str(int(self.cursor or 0) + 1)
+            self._failures = 0
+        elif self._is_rest:
             self._find(Trouble.PASSED_OVER, self._between())
             self.finish()
         elif not self._dated:
@@ -313,7 +354,8 @@ class Pagination:
                 ("start_date_min", iso(self._until)),
                 *((("start_date_max", iso(_up(self._bound))),) if self._bound else ()),
             ),
-            avoid=[each for each in Route if each is not self.route],
+            # By offset exactly one market is passed over.
+            avoid=self._gone | self._blind or {Route.KEYSET},
         )
         rest._is_rest = True
         self.rest.append(rest)
@@ -350,7 +392,7 @@ class Pagination:
     def _between(self) -> str:
         bounds = dict(self._filters)
         since, until = bounds.get("start_date_min", ""), bounds.get("start_date_max", "")
-        return f"between {self._last or since} and {until or 'the newest'}"
+        return f"between {self._last or since or 'the first'} and {until or 'the last'}"
 
     def _find(self, trouble: Trouble, text: str) -> None:
         self._findings.append(Finding(trouble, self.route, f"{self.route}: {text}"))

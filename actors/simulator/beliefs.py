@@ -44,6 +44,26 @@ BREAKS: dict[str, Break] = {
         "weak",
         "no V2 market is listed; they are announced, trade and resolve",
     ),
+    "poisoned_market": Break(
+        "a page of Gamma is clean JSON",
+        "good",
+        "one market in 40 has half of an emoji, a raw tab or NaN as its description",
+    ),
+    "market_500": Break(
+        "Gamma can show each market",
+        "good",
+        "one market in 75 makes every answer that would hold it a 500",
+    ),
+    "field_types": Break(
+        "the fields of Gamma's markets have the same types everywhere",
+        "good",
+        "negRisk is a text, active and a missing UMA status are numbers, outcomes and volume lists",
+    ),
+    "cached_300s": Break(
+        "an answer of Gamma is made when it is asked for",
+        "weak",
+        "an address that is asked for again within 300 s gets the same answer, with its Age",
+    ),
     "accept_then_drop": Break(
         "a connection that is accepted is served",
         "weak",

@@ -17,7 +17,16 @@ from typing import Any
 
 import msgspec
 
-from actors.simulator.market import NEVER, Market, apply_gamma_oddity, hex_id, shown_winner
+from actors.simulator.market import (
+    NEVER,
+    Market,
+    apply_gamma_oddity,
+    damage_gamma,
+    gamma_condition_id,
+    gamma_fails,
+    hex_id,
+    shown_winner,
+)
 from actors.simulator.markets import Markets
 
 Query = Mapping[str, Sequence[str]]
@@ -73,11 +82,6 @@ def gamma_status(market: Market, at: int) -> str:
     """Return the UMA status that Gamma shows of the state at a time, empty for none."""
     status, _ = market.lifetime.stage_at(at)
     return "" if market.v2 or market.fate == "no_status" else status
-
-
-def gamma_condition_id(market: Market) -> str:
-    """Return the condition id as Gamma spells it: for V2 only 31 bytes, without padding."""
-    return market.condition[:64] if market.v2 else market.condition
 
 
 def gamma_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
@@ -251,7 +255,7 @@ class Listing:
         market = self._markets.by_gamma.get(gamma_id)
         if market is None or not self._lists(market, now):
             return 404, {"type": "not found error", "error": "market not found"}
-        return 200, _row(market, now, lie=lie, tags=True)
+        return self._rows([market], now, lambda rows: rows[0], lie=lie, tags=True)
 
     def page(self, query: Query, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets`: an array, by names or by offset."""
@@ -264,7 +268,7 @@ class Listing:
         except _Rejected as exc:
             return _rejection(exc)
         found = islice(self._matching(wanted, now), offset, offset + min(limit, PAGE))
-        return 200, [_row(market, now, lie=lie, tags=wanted.tags) for market in found]
+        return self._rows(found, now, lambda rows: rows, lie=lie, tags=wanted.tags)
 
     def keyset(self, query: Query, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets/keyset`: a page and, unless it is the last, the cursor to the next."""
@@ -280,12 +284,23 @@ class Listing:
         walk = self._walk(query, wanted, now, first=key is None)
         start = 0 if key is None else bisect_right(walk, key, key=lambda step: step[0])
         page = [market for _, market in walk[start : start + limit]]
-        answer: dict[str, Any] = {
-            "markets": [_row(market, now, lie=lie, tags=wanted.tags) for market in page]
-        }
+        more: dict[str, Any] = {}
         if start + limit < len(walk):
-            answer["next_cursor"] = _cursor(walk[start + limit - 1][0])
-        return 200, answer
+            more["next_cursor"] = _cursor(walk[start + limit - 1][0])
+        return self._rows(
+            page, now, lambda rows: {"markets": rows, **more}, lie=lie, tags=wanted.tags
+        )
+
+    def _rows(
+        self, markets: Iterable[Market], now: int, body: Callable[[list[Any]], Any], **show: bool
+    ) -> Answer:
+        """Return the answer whose body is made of these markets."""
+        rows = []
+        for market in markets:
+            if gamma_fails(market, self._broken):
+                return 500, {"type": "internal error", "error": "internal server error"}
+            rows.append(damage_gamma(_row(market, now, **show), market, self._broken))
+        return 200, body(rows)
 
     def _walk(
         self, query: Query, wanted: _Filter, now: int, *, first: bool

@@ -79,6 +79,9 @@ MUTED = {
 }
 """Oddity → the source whose final answer cannot be used."""
 SCALAR = ("0.584", "0.416")
+POISONED_EACH, FAILING_EACH = 40, 75
+"""Of so many markets one is damaged, or fails, while such a break is in force."""
+_POISON = (b'"half of an emoji \\ud83d"', b'"a raw\ttab"', b"NaN")
 
 CENT = 100
 MIL = 1000
@@ -383,3 +386,34 @@ def apply_data_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
     elif market.odd == "zero":
         row["payouts"] = None
     return row
+
+
+def gamma_fails(market: Market, broken: frozenset[str]) -> bool:
+    """Return whether every answer that holds this market is 500."""
+    return "market_500" in broken and market.index % FAILING_EACH == 7
+
+
+def damage_gamma(row: dict[str, Any], market: Market, broken: frozenset[str]) -> Any:
+    """Return the object of a market as the breaks in force make it."""
+    if "field_types" in broken:
+        _change_types(row)
+    if "poisoned_market" in broken and market.index % POISONED_EACH == 11:
+        kind = market.index // POISONED_EACH % len(_POISON)
+        rest = msgspec.json.encode({name: row[name] for name in row if name != "description"})
+        return msgspec.Raw(b'{"description":' + _POISON[kind] + b"," + rest[1:])
+    return row
+
+
+def _change_types(row: dict[str, Any]) -> None:
+    row["negRisk"] = str(row["negRisk"]).lower()
+    row["active"] = int(row["active"])
+    row["outcomes"] = msgspec.json.decode(row["outcomes"])
+    row["gameStartTime"] = 0
+    row["volume"] = [row["volume"]]
+    if "umaResolutionStatus" not in row:
+        row["umaResolutionStatus"] = 5
+
+
+def gamma_condition_id(market: Market) -> str:
+    """Return the condition id as Gamma spells it: for V2 only 31 bytes, without padding."""
+    return market.condition[:64] if market.v2 else market.condition

@@ -32,6 +32,10 @@ SIDES = frozenset({"gamma", "clob", "data", "rpc"})
 """First parts of the paths of the exchange's HTTP sources."""
 BLOCK = b" " * 65_536
 DRIP_S = 0.5
+CACHE_MS = 300_000
+CACHED = 2_000
+Answer = tuple[int, Any]
+"""HTTP status and JSON body."""
 
 
 async def answer_under_faults(
@@ -105,6 +109,31 @@ async def _damaged(
     return stream
 
 
+class _Cache:
+    """Keeps each answer for 300 s, by the address that was asked for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[int, Answer]] = {}
+
+    def answer(self, address: str, now: int, make: Callable[[], Answer]) -> tuple[Answer, int]:
+        """Return the answer to an address and its age in milliseconds.
+
+        Args:
+            address: Path and query.
+            now: Wall clock, milliseconds.
+            make: Makes an answer now; only good ones are kept.
+        """
+        kept = self._kept.get(address)
+        if kept is not None and now - kept[0] < CACHE_MS:
+            return kept[1], now - kept[0]
+        made = make()
+        if made[0] == 200:
+            if len(self._kept) >= CACHED:
+                self._kept.clear()
+            self._kept[address] = (now, made)
+        return made, 0
+
+
 class Server:
     """The aiohttp application of a simulation.
 
@@ -118,6 +147,7 @@ class Server:
         self._wall = simulation.wall
         self._markets = simulation.markets
         self._listing = Listing(simulation.markets, simulation.options.broken)
+        self._gamma_cache = _Cache()
         self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
@@ -136,7 +166,7 @@ class Server:
         if side in SIDES:
             self._simulation.traffic.note(side, self._simulation.now())
         answer = await answer_under_faults(request, handler, self._simulation.fault_value)
-        if not answer.prepared:
+        if not answer.prepared and "Date" not in answer.headers:
             answer.headers["Date"] = formatdate(self._wall() / 1000, usegmt=True)
         return answer
 
@@ -144,10 +174,28 @@ class Server:
         return self._simulation.fault_value(f"lie_{source}") is not None
 
     async def _gamma_keyset(self, request: web.Request) -> web.Response:
-        return _json(*self._listing.keyset(_query(request), self._wall(), lie=self._lies("gamma")))
+        return self._listed(request, self._listing.keyset)
 
     async def _gamma_page(self, request: web.Request) -> web.Response:
-        return _json(*self._listing.page(_query(request), self._wall(), lie=self._lies("gamma")))
+        return self._listed(request, self._listing.page)
+
+    def _listed(self, request: web.Request, listing: Callable[..., Any]) -> web.Response:
+        now = self._wall()
+
+        def make() -> tuple[int, Any]:
+            answer: tuple[int, Any] = listing(_query(request), now, lie=self._lies("gamma"))
+            return answer
+
+        if "cached_300s" not in self._simulation.options.broken:
+            return _json(*make())
+        made, age_ms = self._gamma_cache.answer(request.path_qs, now, make)
+        answer = _json(*made)
+        answer.headers["Cache-Control"] = "public, max-age=300"
+        answer.headers["CF-Cache-Status"] = "HIT" if age_ms else "MISS"
+        if age_ms:
+            answer.headers["Age"] = str(age_ms // 1000)
+            answer.headers["Date"] = formatdate((now - age_ms) / 1000, usegmt=True)
+        return answer
 
     async def _gamma_by_id(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]

@@ -45,7 +45,7 @@ class Server:
         low = seconds(wanted.get("start_date_min", "1970-01-01T00:00:00Z"))
         high = seconds(wanted.get("start_date_max", "9000-01-01T00:00:00Z"))
         listed = [n for n, at in enumerate(self.starts) if low <= at.timestamp() <= high]
-        if "order" in wanted and wanted["ascending"] == "true":
+        if wanted.get("ascending", "true") == "true":
             listed.reverse()
         return listed
 
@@ -230,7 +230,7 @@ def test_a_market_that_makes_its_page_fail_is_passed_over_alone(market: int) -> 
     server, listing = world(400, failing={market}), everything()
     met = server.read(listing)
     assert server.lost == {market}
-    assert met == [(Trouble.PASSED_OVER, Route.KEYSET)]
+    assert met == [(Trouble.PASSED_OVER, Route.LIST)]
     assert listing.complete
     assert server.asked < 150
 
@@ -239,18 +239,41 @@ def test_markets_far_apart_that_make_their_pages_fail_are_passed_over_alone() ->
     server = world(900, failing={20, 250, 555, 899})
     met = server.read(everything())
     assert server.lost == server.failing
-    assert met == [(Trouble.PASSED_OVER, Route.KEYSET)] * 4
+    assert met == [(Trouble.PASSED_OVER, Route.LIST)] * 4
+
+
+def test_without_the_list_form_what_fails_is_reached_from_both_sides() -> None:
+    server = world(900, failing={20, 250, 555, 899}, gone={Route.LIST})
+    met = server.read(everything())
+    assert server.lost == server.failing
+    assert met.count((Trouble.PASSED_OVER, Route.KEYSET)) == 4
+
+
+def test_markets_that_fail_are_passed_over_alone_though_all_began_in_one_second() -> None:
+    server = world(400, step_s=0.0001, failing={7, 82, 157, 399})
+    assert server.read(everything()) == [(Trouble.PASSED_OVER, Route.LIST)] * 4
+    assert server.lost == server.failing
+
+
+def test_by_offset_two_neighbours_that_fail_are_passed_over_alone() -> None:
+    server = world(400, failing={7, 8}, gone={Route.KEYSET})
+    listing = everything()
+    met = server.read(listing)
+    assert met == [(Trouble.GONE, Route.KEYSET), *[(Trouble.PASSED_OVER, Route.LIST)] * 2]
+    assert (listing.complete, server.lost) == (True, {7, 8})
 
 
 def test_what_is_passed_over_is_named_by_what_is_next_to_it() -> None:
     server = world(400, failing={150})
     server.read(everything())
     # Up to the start of 149; 151 began a minute before the lower bound.
-    assert server.texts == ["keyset: between 2026-10-05T09:29:56Z and 2026-10-05T09:31:00Z"]
+    assert server.texts == ["list form: between 2026-10-05T09:29:56Z and 2026-10-05T09:31:00Z"]
 
 
-def test_a_server_that_fails_for_an_hour_makes_no_market_lost() -> None:
-    server, listing = world(400), everything()
+@pytest.mark.parametrize("route", list(Route))
+def test_a_server_that_fails_for_an_hour_makes_no_market_lost(route: Route) -> None:
+    server = world(400)
+    listing = Pagination(ORDERED, top=AT, avoid=set(Route) - {route})
     server.answer(listing)
     for _ in range(100):
         listing.failed(SourceUnavailable("500", status=500))

@@ -2,11 +2,12 @@ import json
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.simulator import beliefs
 from actors.simulator.beliefs import BREAKS, Break, in_force, parse_broken
-from tests.simulator.harness import QUIET, START_S, rehearsal, run_async
+from tests.simulator.harness import QUIET, START_S, Rehearsal, rehearsal, run_async
 
 CERTAINTIES = {"sure", "good", "weak"}
 
@@ -186,5 +187,74 @@ def test_two_connections_are_told_a_trade_alike_or_not(
         other = [int(trade["timestamp"]) for trade in second.of("last_trade_price")]
         assert len(one) == len(other) * copies > 0
         assert {b - a for a, b in zip(one[::copies], other, strict=True)} == apart_ms
+
+    run_async(steps)
+
+
+async def everything(harness: Rehearsal) -> bytes:
+    url = f"http://127.0.0.1:{harness.port}/gamma/markets/keyset?closed=false&limit=100"
+    async with harness.session.get(url) as answer:
+        assert answer.status == 200
+        body: bytes = await answer.read()
+        return body
+
+
+def test_a_poisoned_market_is_no_clean_json_and_its_neighbours_are(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with rehearsal(
+            tmp_path, *QUIET, "--markets=200", "--broken=poisoned_market"
+        ) as harness:
+            raw = await everything(harness)
+        assert sum(poison in raw for poison in (b'\\ud83d"', b"raw\ttab", b"NaN")) >= 2
+        with pytest.raises(msgspec.DecodeError):
+            msgspec.json.decode(raw)
+
+    run_async(steps)
+
+
+def test_a_market_that_cannot_be_shown_fails_every_answer_with_it_and_no_other(
+    tmp_path: Path,
+) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=20", "--broken=market_500") as harness:
+            bad = harness.market(7)
+            for market, status in ((bad, 500), (harness.market(8), 200)):
+                for path in ("/gamma/markets", "/gamma/markets/keyset"):
+                    answer = await harness.answer(
+                        path, condition_ids=[market.condition[:64], market.condition]
+                    )
+                    assert answer[0] == status
+                assert (await harness.answer(f"/gamma/markets/{market.gamma_id}"))[0] == status
+            assert (await harness.answer("/gamma/markets/keyset", limit="20"))[0] == 500
+
+    run_async(steps)
+
+
+def test_fields_of_other_types_are_in_every_market(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=20", "--broken=field_types") as harness:
+            (market, *_) = (await harness.get("/gamma/markets/keyset"))["markets"]
+        assert market["negRisk"] in ("true", "false")
+        assert market["active"] == 1
+        assert len(market["outcomes"]) == 2
+        assert market["umaResolutionStatus"] == 5
+
+    run_async(steps)
+
+
+def test_a_listing_out_of_the_cache_is_old_and_says_how_old(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *QUIET, "--markets=20", "--broken=cached_300s") as harness:
+            url = f"http://127.0.0.1:{harness.port}/gamma/markets/keyset"
+            bodies, ages = [], []
+            for wait_s in (0, 200, 101):
+                harness.turn(wait_s, step=1)
+                async with harness.session.get(url) as answer:
+                    bodies.append((await answer.json())["markets"][0]["updatedAt"])
+                    ages.append(answer.headers.get("Age"))
+            async with harness.session.get(f"{url}?limit=19") as answer:
+                other = (await answer.json())["markets"][0]["updatedAt"]
+        assert ages == [None, "200", None]
+        assert bodies[0] == bodies[1] != bodies[2] == other
 
     run_async(steps)
