@@ -38,7 +38,7 @@ def test_the_status_socket_answers_as_soon_as_the_tracker_is_ready(processes: Pr
             tracker = processes.tracker(NOTIFY_SOCKET=place)
             while b"READY=1" not in listener.recv(4096):
                 pass
-            assert status.ask(processes.socket)["state"] in ("starting", "healthy")
+            assert status.ask(processes.socket)["state"] in ("starting", *status.WELL)
             assert tracker.stop() == 0
         (processes.folder / "n").unlink()
 

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from actors.cli.status import WELL
 from actors.simulator.judge import Judgement, judge
 from tests.live.processes import Process, Processes, processes_in, until
 
@@ -194,7 +195,7 @@ def test_exchange_silence_is_reported_and_reconnects_nothing(
         lambda found: "exchange_silent" in found["codes"],
         within_s=SILENCE_S + 5,
     )
-    processes.until_status("it is over", lambda found: found["state"] == "healthy", within_s=20)
+    processes.until_status("it is over", lambda found: found["state"] in WELL, within_s=20)
     judgement = run.end()
 
     assert judgement.clean, judgement
