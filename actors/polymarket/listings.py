@@ -81,7 +81,7 @@ def everything(
     return Pagination((*OPEN, *order, *least, *_with_tags(tags=tags)), avoid=avoid, top=top)
 
 
-def resolved() -> Pagination:
+def resolved(*, avoid: Iterable[Route] = ()) -> Pagination:
     """Return the listing of the resolved markets, latest closed first.
 
     The reader stops at those that it knows.
@@ -94,6 +94,7 @@ def resolved() -> Pagination:
             ("ascending", "false"),
         ),
         max_pages=MAX_RESOLVED_PAGES,
+        avoid=avoid,
     )
 
 

@@ -256,8 +256,9 @@ class ResolutionActor(BaseActor):
         listing = self._recently_resolved.listing
         if listing is None:
             return
-        page = self._sources.markets_page(listing.params, listing.cursor)
-        listing.advance(page.next_cursor)
+        page = self._sources.markets_page(listing.params, listing.cursor, route=listing.route)
+        listing.advance(page.next_cursor, count=len(page.markets))
+        self._violations.add(Assumption.KEYSET, len(listing.findings()))
         rows = ((gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets)
         for condition_id in self._recently_resolved.add_page(rows, self._wall_ms):
             self._cases.poll_unresolved(condition_id, self._wall_ms)

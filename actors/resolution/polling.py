@@ -17,7 +17,7 @@ from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.listings import resolved, spellings
-from actors.polymarket.pagination import Pagination
+from actors.polymarket.pagination import Pagination, Route
 from actors.polymarket.ports import (
     MAX_CHAIN_CONDITIONS,
     MAX_DATA_IDS,
@@ -225,6 +225,7 @@ class RecentlyResolved:
     def __init__(self, poll_s: float) -> None:
         self._poll_s = poll_s
         self._due_at = 0.0
+        self._avoid: tuple[Route, ...] = ()
         self._known_ms: int | None = None
         self._latest_ms = 0
         self.listing: Pagination | None = None
@@ -239,7 +240,7 @@ class RecentlyResolved:
         if self._known_ms is None:
             self._known_ms = self._latest_ms = wall_ms
         if self.listing is None and now >= self._due_at:
-            self.listing = resolved()
+            self.listing = resolved(avoid=self._avoid)
             self._due_at = now + self._poll_s
 
     def add_page(
@@ -266,5 +267,7 @@ class RecentlyResolved:
         )
 
     def failed(self) -> None:
-        """Abandon this pass; the next one reads back as far as this one would have."""
+        """Abandon this pass; the next one reads as far back, by the other route."""
+        if self.listing is not None:
+            self._avoid = (self.listing.route,)
         self.listing = None

@@ -1,4 +1,5 @@
 from actors.model.trade import ConditionId
+from actors.polymarket.pagination import Route
 from actors.resolution.polling import OVERLAP_MS, RecentlyResolved
 
 WALL = 1_791_000_000_000
@@ -57,6 +58,21 @@ def test_a_page_without_times_ends_the_pass_but_names_its_markets() -> None:
     resolved.listing.advance("next")
     assert resolved.add_page([(ONE, None), (None, None)], WALL) == (ONE,)
     assert resolved.listing is None
+
+
+def test_a_pass_that_failed_is_followed_by_one_by_the_other_route() -> None:
+    resolved = RecentlyResolved(60.0)
+    routes = []
+    for turn, fails in enumerate((True, False, True, True)):
+        resolved.tick(60.0 * turn, 0)
+        assert resolved.listing is not None
+        routes.append(resolved.listing.route)
+        if fails:
+            resolved.failed()
+        else:
+            resolved.listing.finish()
+            resolved.add_page((), 0)
+    assert routes == [Route.KEYSET, Route.LIST, Route.LIST, Route.KEYSET]
 
 
 def test_a_pass_that_failed_is_repeated_from_the_same_watermark() -> None:
