@@ -73,6 +73,7 @@ class Questions:
         silent_since = self._liveness.silent_since(socket)
         if silent_since is None:
             return Findings()
+        self.silence.late_ms = max(LATENESS_MS, self._coverage.lateness.allowance_ms)
         if tick.exchange_silent:
             self.silence.exchange_is_silent()
         if tick.now >= self.silence.due_at(silent_since):
@@ -103,7 +104,8 @@ class Questions:
         heard_ms = self._heard_ms()
         if since is None or not heard_ms or now - since < self.silence.first_s:
             return
-        late = [token for token, at_ms in message.trades if at_ms > heard_ms + LATENESS_MS]
+        late_ms = self.silence.late_ms
+        late = [token for token, at_ms in message.trades if at_ms > heard_ms + late_ms]
         if not {*self._coverage.confirmed, *self._ingest.canary_confirmed}.isdisjoint(late):
             self.silence.heard_elsewhere()
 

@@ -24,7 +24,8 @@ import msgspec
 from actors.model.trade import TokenId
 
 LATENESS_MS: Final = 2_000
-"""An event may arrive so much later than its time, and the last one that was seen is so old."""
+"""An event may arrive so much later than its time, and the last one that was seen is so old; more
+where trades were later lately (`Silence.late_ms`)."""
 OLD_MS: Final = 10_000
 """A snapshot that is so much older than its answer shows that its time is not the answer's."""
 SPREAD_MS: Final = 200
@@ -76,6 +77,7 @@ class Silence:
     Attributes:
         question: The last question, while answers to it may come or wait to be judged.
         frozen: It was shown that this connection does not receive what it should.
+        late_ms: So much later than its time an event may arrive, by what was measured.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Silence:
         self._lost: set[TokenId] = set()
         self._varied = self._exchange_silent = self._proven = False
         self.question: Question | None = None
+        self.late_ms = LATENESS_MS
         self.frozen = self._heard_elsewhere = False
 
     @property
@@ -148,8 +151,8 @@ class Silence:
             return Findings()
         before_ms = question.heard_ms
         proven = [k for k, at in self._changes.items() if at <= before_ms + LATENESS_MS // 2]
-        late_ms = exchange_ms - LATENESS_MS
-        late = [k for k, at in self._changes.items() if before_ms + LATENESS_MS < at < late_ms]
+        due_ms = exchange_ms - self.late_ms
+        late = [k for k, at in self._changes.items() if before_ms + self.late_ms < at < due_ms]
         for token in (*proven, *late):
             del self._changes[token]
         # When events come again, a later change may be one of them.

@@ -205,6 +205,21 @@ def test_a_change_that_may_still_arrive_is_no_loss_until_it_is_late() -> None:
     assert ended(again) == "frozen"
 
 
+def test_while_trades_are_late_a_change_has_as_much_longer_to_arrive() -> None:
+    harness = listening(*MANY)
+    # 5 s after its time, and the proof stays 6 s behind.
+    harness.hear(a_trade(MANY[9], at_ms=WALL_MS - 5_000))
+    harness.silence(49)
+    harness.dialler.changes = {
+        **before(60, *MANY),
+        **dict.fromkeys(MANY[:5], harness.wall_ms + 500),
+    }
+    harness.silence(6)
+    assert ended(harness) == ""
+    harness.silence(8)
+    assert ended(harness) == "frozen"
+
+
 def test_a_server_that_stamps_snapshots_with_the_present_shows_no_loss() -> None:
     harness = listening(*MANY)
     for _ in range(600):
