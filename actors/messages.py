@@ -290,6 +290,15 @@ class RequestMarkets(Message, frozen=True, kw_only=True):
     """
 
 
+class RequestReview(Message, frozen=True, kw_only=True):
+    """Catalog → writer: which markets behind this condition id are not known or not resolved?
+
+    It answers with `MarketsReviewed` once the journal is stored, else not at all.
+    """
+
+    after: ConditionId
+
+
 class RequestRechecks(Message, frozen=True, kw_only=True):
     """Resolution → writer: send the recorded resolutions whose recheck falls due in this time."""
 
@@ -349,6 +358,19 @@ class MarketsRestored(Message, frozen=True, kw_only=True):
     """Writer → catalog, resolution: stored markets that have no resolution yet."""
 
     markets: tuple[Market, ...]
+
+
+class MarketsReviewed(Message, frozen=True, kw_only=True):
+    """Writer → catalog: conditions of one range that have tokens and no market.
+
+    Closed markets of the range without a resolution went to resolution as `MarketsRestored`.
+
+    Attributes:
+        until: The last condition id of the range. None: there is no further one.
+    """
+
+    unknown: tuple[ConditionId, ...]
+    until: ConditionId | None
 
 
 class EvidenceRestored(Message, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
-from actors.model.batch import Batch, Committed, Opened
+from actors.model.batch import Batch, Committed, Opened, Review
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market
 from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
@@ -157,6 +157,7 @@ class FakeStore:
         loses_answer: The next commit is stored, but its caller gets an error.
         unresolved: The markets to return.
         evidence, rechecks: What to return about them.
+        reviewed: What to return of a range; `reviews`: behind what it was asked for.
         windows: The time windows for which rechecks were requested.
     """
 
@@ -173,6 +174,8 @@ class FakeStore:
         self.evidence = StoredEvidence()
         self.rechecks: tuple[Recheck, ...] = ()
         self.windows: list[TimeWindow] = []
+        self.reviewed = Review()
+        self.reviews: list[ConditionId] = []
         self.closed = True
 
     @property
@@ -225,6 +228,12 @@ class FakeStore:
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         if self.unresolved:
             yield self.unresolved
+
+    def review(self, after: ConditionId) -> Review:
+        self.reviews.append(after)
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return self.reviewed
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         assert set(conditions) == {market.condition_id for market in self.unresolved}

@@ -26,16 +26,19 @@ import msgspec
 from actors.actor import Addresses, BaseActor, Incarnation, Outbox
 from actors.backoff import LONGEST_S
 from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
+from actors.catalog.review import Review
 from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     CatalogReport,
     MarketsRestored,
+    MarketsReviewed,
     MarketsSeen,
     MarketsSettled,
     NewMarketSeen,
     Poll,
     RequestMarkets,
+    RequestReview,
     StoreOpened,
     Tick,
     TicketsStored,
@@ -112,6 +115,7 @@ class CatalogActor(BaseActor):
         self._named: set[str] = set()
         self._told: dict[tuple[Trouble, Route], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)
+        self._review = Review()
         self._discovery = Discovery(settings.filters, settings.discovery_s)
         self._rejected: Counter[str] = Counter()
         self._now = 0.0
@@ -121,6 +125,7 @@ class CatalogActor(BaseActor):
             Poll: self._poll,
             NewMarketSeen: self._new_market_seen,
             MarketsRestored: self._markets_restored,
+            MarketsReviewed: self._markets_reviewed,
             MarketsSettled: self._markets_settled,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -143,6 +148,9 @@ class CatalogActor(BaseActor):
             if self.incarnation > 1:
                 self._writer.tell(RequestMarkets())
         self._release_closed()
+        after = self._review.due(tick.now)
+        if after is not None:
+            self._writer.tell(RequestReview(after=after))
         if self._discovery.tick(tick.now, wall):
             self._overflowed = False
         for kind in self._discovery.idle():
@@ -280,12 +288,19 @@ class CatalogActor(BaseActor):
         if not lookup.closed:
             self._note_unlisted(lookup, found)
         self._publish(self._universe.update(found))
+        self._store_unknown(found)
+
+    def _store_unknown(self, found: tuple[Market, ...]) -> None:
+        """Store what the database lacked, watched or not, and let its outcome be looked for."""
+        new = self._review.take(found)
+        self._send_resolution(new)  # what is watched was sent already, and changes nothing
+        for chunk in chunks(new, SEEN_CHUNK):
+            self._store(chunk)
 
     def _note_unlisted(self, lookup: Lookup, found: tuple[Market, ...]) -> None:
         """Count the markets that are watched and were looked up for the last time, in vain."""
-        listed = {market.condition_id for market in found}
-        given_up = (each for each in lookup.ids if each not in self._discovery.announced)
-        unlisted = self._universe.feed_only(each for each in given_up if each not in listed)
+        given_up = {each for each in lookup.ids if each not in self._discovery.announced}
+        unlisted = self._universe.feed_only(given_up - {each.condition_id for each in found})
         self._violations.add(Assumption.LISTED, unlisted)
 
     def _sweep(self, listing: Pagination) -> None:
@@ -367,6 +382,12 @@ class CatalogActor(BaseActor):
             self.supervisor.tell(change)
             self._resolution.tell(change)
         self._discovery.restored(market.condition_id for market in restored.chosen)
+
+    def _markets_reviewed(self, message: MarketsReviewed) -> None:
+        """Look up conditions of which the database has trades or tokens, and no market."""
+        self._review.answered(self._now, message.unknown, message.until)
+        self._discovery.look_for(message.unknown)
+        self._go_on()
 
     def _markets_settled(self, message: MarketsSettled) -> None:
         """Remove markets whose resolution is stored."""

@@ -307,6 +307,12 @@ class Discovery:
         else:
             self._missing.extend(chosen)
 
+    def look_for(self, unknown: Iterable[ConditionId]) -> None:
+        """Look these up among the open and among the closed markets."""
+        for condition_id in unknown:
+            self.announced.add(condition_id, self._now)
+            self._missing.append(condition_id)
+
     def _sweep_listings(self) -> tuple[Pagination, ...]:
         filters = self._filters
         avoid = self.keyset.avoided(self._now)

@@ -23,7 +23,7 @@ from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.transaction import RejectionLimit, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.batch import Batch, Committed, Opened
+from actors.model.batch import Batch, Committed, Opened, Review
 from actors.model.market import Market
 from actors.model.outcome import (
     RECHECKS_MS,
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5000
+_REVIEW_TOKENS = 2_000
+_NO_MARKET = (None, "end")
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
 _MARKET_STATES = frozenset(MarketState)
@@ -147,6 +149,21 @@ class Store:
         """
         for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
             yield tuple(_decode_market(text) for _, text in rows)
+
+    def review(self, after: ConditionId) -> Review:
+        """Return what is not known or not resolved of the next 2,000 tokens, by condition id.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            given = {"after": after, "limit": _REVIEW_TOKENS}
+            found = self._connection().execute(queries.SELECT_MARKETS_TO_REVIEW, given).fetchall()
+        return Review(
+            unknown=tuple(condition_id for condition_id, text in found if text is None),
+            unresolved=tuple(_decode_market(text) for _, text in found if text not in _NO_MARKET),
+            until=next((condition_id for condition_id, text in found if text == "end"), None),
+        )
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the last observation of each source about these markets, and their last state.

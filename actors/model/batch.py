@@ -5,7 +5,7 @@ import msgspec
 from actors.model.facts import Fact
 from actors.model.market import Market
 from actors.model.outcome import Contradiction, Observation, Resolution, Transition
-from actors.model.trade import Rejection, Trade
+from actors.model.trade import ConditionId, Rejection, Trade
 
 
 class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,3 +95,17 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     watermark: int
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """What one range of condition ids lacks.
+
+    Attributes:
+        unknown: Conditions with tokens and without a market, or whose tokens have no names.
+        unresolved: Closed markets without a resolution of which nothing is wanted.
+        until: The last condition id of the range. None: there is no further one.
+    """
+
+    unknown: tuple[ConditionId, ...] = ()
+    unresolved: tuple[Market, ...] = ()
+    until: ConditionId | None = None

@@ -2,13 +2,13 @@
 
 Owns: the store, the watermark, the batch that is being gathered.
 Receives: TradesSeen, FactSeen, ReadJournal from connections and the supervisor;
-ConnectionNoted from the supervisor; MarketsSeen and RequestMarkets from the catalog;
+ConnectionNoted from the supervisor; MarketsSeen, RequestMarkets and RequestReview from the catalog;
 ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets and
 RequestRechecks from resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open and CatchUp from itself.
 Sends: BatchWritten, TradesMissed, StoreOpened, StoreLost and reports to the supervisor;
-StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; EvidenceRestored and
-RechecksRestored to resolution.
+StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed to the
+catalog; EvidenceRestored and RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 
@@ -41,6 +41,7 @@ from actors.messages import (
     ReadJournal,
     RequestMarkets,
     RequestRechecks,
+    RequestReview,
     ResolutionConflict,
     ResolutionObserved,
     Tick,
@@ -135,6 +136,7 @@ class WriterActor(BaseActor):
             ReadJournal: self._read_journal,
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
             RequestMarkets: self._request_markets,
+            RequestReview: self._request_review,
             RequestRechecks: self._request_rechecks,
             MarketsSeen: self._markets_seen,
             MarketStateChanged: lambda moved: self._add_finding(moved.ticket, moved.transition),
@@ -170,6 +172,11 @@ class WriterActor(BaseActor):
         """Send the open markets; while the database is away, `_open` does so later."""
         if self._database.is_open:
             self._guarded(lambda: self._notifier.send_open_markets(self._store))
+
+    def _request_review(self, message: RequestReview) -> None:
+        """Answer while there is nothing to catch up with; else it is requested again."""
+        if self._database.is_live:
+            self._guarded(lambda: self._notifier.send_review(self._store, message.after))
 
     def _request_rechecks(self, message: RequestRechecks) -> None:
         """Send the rechecks that fall due; while the database is away, they are requested again."""

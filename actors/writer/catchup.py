@@ -15,7 +15,7 @@ from uuid import UUID
 from actors.errors import JournalFailed
 from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
-from actors.model.batch import Batch, Committed, Opened
+from actors.model.batch import Batch, Committed, Opened, Review
 from actors.model.facts import Hole, RangeLost
 from actors.model.market import Market
 from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
@@ -53,6 +53,9 @@ class Store(Protocol):
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets that have no resolution yet, in chunks."""
+
+    def review(self, after: ConditionId) -> Review:
+        """Return what is not known or not resolved of one range of condition ids."""
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the stored evidence on these markets."""

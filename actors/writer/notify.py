@@ -7,6 +7,7 @@ from actors.messages import (
     BatchWritten,
     EvidenceRestored,
     MarketsRestored,
+    MarketsReviewed,
     RechecksRestored,
     StoreLost,
     StoreOpened,
@@ -16,6 +17,7 @@ from actors.messages import (
 from actors.model.assumptions import Violations
 from actors.model.batch import Committed
 from actors.model.outcome import TimeWindow
+from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
 
@@ -108,6 +110,17 @@ class WriterNotifier:
             restored = MarketsRestored(markets=markets)
             self._to.catalog.tell(restored)
             self._to.resolution.tell(restored)
+
+    def send_review(self, store: Store, after: ConditionId) -> None:
+        """Send what is not known or not resolved of one range of condition ids.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        review = store.review(after)
+        if review.unresolved:
+            self._to.resolution.tell(MarketsRestored(markets=review.unresolved))
+        self._to.catalog.tell(MarketsReviewed(unknown=review.unknown, until=review.until))
 
     def send_rechecks(self, store: Store, window: TimeWindow) -> None:
         """Send the resolutions whose recheck falls due in this time, then that these were all.

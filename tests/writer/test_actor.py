@@ -17,10 +17,12 @@ from actors.messages import (
     Flush,
     MarketResolved,
     MarketsRestored,
+    MarketsReviewed,
     MarketsSeen,
     Open,
     ReadJournal,
     RequestMarkets,
+    RequestReview,
     ResolutionConflict,
     ResolutionObserved,
     StoreLost,
@@ -32,6 +34,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Assumption
+from actors.model.batch import Review
 from actors.model.facts import (
     Fact,
     FramesSeen,
@@ -398,6 +401,27 @@ def test_a_restarted_actor_can_request_the_stored_markets() -> None:
     harness.tell(RequestMarkets())
 
     assert harness.catalog.last(MarketsRestored).markets == (MARKET,)
+
+
+def test_a_range_of_the_review_goes_to_the_catalog_and_its_unresolved_to_resolution() -> None:
+    harness = WriterHarness().open()
+    unknown = ConditionId("0x" + "07" * 32)
+    harness.store.reviewed = Review(unknown=(unknown,), unresolved=(MARKET,), until=unknown)
+    harness.tell(RequestReview(after=ConditionId("")))
+
+    assert harness.catalog.last(MarketsReviewed) == MarketsReviewed(
+        unknown=(unknown,), until=unknown
+    )
+    assert harness.resolution.last(MarketsRestored).markets == (MARKET,)
+    assert not harness.catalog.of(MarketsRestored)
+
+
+def test_a_review_waits_while_the_database_is_away() -> None:
+    harness = WriterHarness()
+    harness.store.away = True
+    harness.tell(RequestReview(after=ConditionId("")))
+
+    assert harness.store.reviews == []
 
 
 def test_connection_events_wait_for_the_database() -> None:
