@@ -42,12 +42,16 @@ class Listener:
 
     async def ask(self, tokens: tuple[str, ...] | list[str], **fields: Any) -> list[Any]:
         """Send the first subscription; return the books."""
-        await self.ws.send_json({"assets_ids": list(tokens), "type": "market", **fields})
+        await self.ws.send_json(
+            {"assets_ids": list(tokens), "type": "market", "initial_dump": True, **fields}
+        )
         return await self._books()
 
     async def operate(self, operation: str, tokens: tuple[str, ...], **fields: Any) -> list[str]:
         """Send an operation; return the texts that came back."""
-        await self.ws.send_json({"assets_ids": list(tokens), "operation": operation, **fields})
+        await self.ws.send_json(
+            {"assets_ids": list(tokens), "operation": operation, "initial_dump": True, **fields}
+        )
         return await self.sync()
 
     async def _books(self) -> list[Any]:

@@ -57,9 +57,11 @@ def test_with_repeat_nothing_a_token_has_one_dump_on_a_socket(tmp_path: Path) ->
     run_async(scene)
 
 
-@pytest.mark.parametrize(("asked", "count"), [({}, 0), ({"initial_dump": True}, 2)])
+@pytest.mark.parametrize(
+    ("asked", "count"), [({"initial_dump": None}, 0), ({"initial_dump": True}, 2)]
+)
 def test_books_come_only_when_they_are_asked_for(
-    tmp_path: Path, asked: dict[str, bool], count: int
+    tmp_path: Path, asked: dict[str, bool | None], count: int
 ) -> None:
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET, "--broken=dump_only_when_asked") as stage:
@@ -77,7 +79,7 @@ def test_an_empty_first_subscription_may_be_rejected(tmp_path: Path, broken: str
     async def scene() -> None:
         async with rehearsal(tmp_path, *QUIET, f"--broken={broken}") as stage:
             listener = await stage.listener()
-            message = {"assets_ids": [], "type": "market", "custom_feature_enabled": True}
+            message = {"assets_ids": [], "type": "market", "initial_dump": True}
             await listener.ws.send_json(message)
             await listener.ws.send_str("PING")
             answer = (await listener.ws.receive()).data

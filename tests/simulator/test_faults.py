@@ -23,7 +23,7 @@ async def stage_with(harness: Rehearsal, count: int) -> tuple[tuple[str, str], l
 async def raw_subscriber(harness: Rehearsal) -> tuple[tuple[str, str], Raw]:
     tokens, _ = await stage_with(harness, 0)
     raw = await harness.raw()
-    raw.send(json.dumps({"assets_ids": list(tokens), "type": "market"}))
+    raw.send(json.dumps({"assets_ids": list(tokens), "type": "market", "initial_dump": True}))
     await raw.frame()
     return tokens, raw
 
@@ -155,7 +155,7 @@ def test_miss_token_hits_one_token_on_one_connection_and_resubscribing_often_cur
     tmp_path: Path,
 ) -> None:
     async def steps() -> None:
-        async with rehearsal(tmp_path, *QUIET) as harness:
+        async with rehearsal(tmp_path, *QUIET, "--broken=repeat_book") as harness:
             tokens, (one, two) = await stage_with(harness, 2)
             await harness.inject("miss_token", connection=1)
             (line,) = harness.ledger("miss_token")
