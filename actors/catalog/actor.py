@@ -285,8 +285,8 @@ class CatalogActor(BaseActor):
         raw = self._gamma.markets_by_condition(spellings(lookup.ids), closed=lookup.closed)
         found = tuple(market for market in self._parse(raw) if market.active or lookup.closed)
         self._discovery.looked_up(lookup, found)
-        if not lookup.closed:
-            self._note_unlisted(lookup, found)
+        overdue = self._discovery.announced.overdue(lookup.ids)
+        self._violations.add(Assumption.LISTED, self._universe.feed_only(overdue))
         self._publish(self._universe.update(found))
         self._store_unknown(found)
 
@@ -296,12 +296,6 @@ class CatalogActor(BaseActor):
         self._send_resolution(new)  # what is watched was sent already, and changes nothing
         for chunk in chunks(new, SEEN_CHUNK):
             self._store(chunk)
-
-    def _note_unlisted(self, lookup: Lookup, found: tuple[Market, ...]) -> None:
-        """Count the markets that are watched and were looked up for the last time, in vain."""
-        given_up = {each for each in lookup.ids if each not in self._discovery.announced}
-        unlisted = self._universe.feed_only(given_up - {each.condition_id for each in found})
-        self._violations.add(Assumption.LISTED, unlisted)
 
     def _sweep(self, listing: Pagination) -> None:
         diff = self._universe.sweep(self._read_page(listing))

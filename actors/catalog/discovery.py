@@ -36,6 +36,8 @@ AVOID_S = 60.0
 """How long listings do not try the keyset after it failed."""
 LOOKUP_S = 1.0
 LOOKUP_DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
+OVERDUE_TRIES = 7
+"""After so many look-ups, two minutes after its announcement, a market counts as not listed."""
 MAX_LOOKUPS = 10_000
 
 
@@ -390,6 +392,13 @@ class PendingLookups:
             else:
                 self._set_next(condition_id, now)
         self._drop_stale()
+
+    def overdue(self, condition_ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
+        """Return those of the markets looked up just now that have been missing for too long.
+
+        Each is returned once, after its seventh look-up.
+        """
+        return tuple(each for each in condition_ids if self._tries.get(each) == OVERDUE_TRIES)
 
     def _set_next(self, condition_id: ConditionId, now: float) -> None:
         at = now + LOOKUP_DELAYS_S[self._tries[condition_id]]
