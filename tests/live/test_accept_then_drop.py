@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.processes import processes_in
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.long]
 
 
 def test_a_server_that_accepts_and_drops_is_dialled_seldom_and_the_status_says_so(

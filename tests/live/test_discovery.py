@@ -33,13 +33,18 @@ def watched(processes: Processes, what: str, count: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("broken", "missing", "assumption"),
     [
-        ("gamma_list_gone", 0, ""),
+        pytest.param("gamma_list_gone", 0, "", marks=pytest.mark.long),
         ("keyset_gone", 0, "keyset"),
-        ("keyset_422", 0, "keyset"),
+        pytest.param("keyset_422", 0, "keyset", marks=pytest.mark.long),
         ("cursor_ignored", 0, "keyset"),
         ("poisoned_market", 0, ""),
-        ("field_types", 0, "clean_pages"),
-        ("market_500", len(range(7, MARKETS, FAILING_EACH)), "clean_pages"),
+        pytest.param("field_types", 0, "clean_pages", marks=pytest.mark.long),
+        pytest.param(
+            "market_500",
+            len(range(7, MARKETS, FAILING_EACH)),
+            "clean_pages",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_all_markets_are_watched_and_new_ones_found(

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.proxy import Proxy, Toxics
 from tests.live.processes import processes_in
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.long]
 
 SLOW = Toxics(bytes_per_s=2048, slice_bytes=256)
 

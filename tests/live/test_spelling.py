@@ -24,7 +24,9 @@ def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
         yield found
 
 
-@pytest.mark.parametrize("broken", ["numbers,lower_side,scientific", "seconds"])
+@pytest.mark.parametrize(
+    "broken", ["numbers,lower_side,scientific", pytest.param("seconds", marks=pytest.mark.long)]
+)
 def test_trades_in_another_spelling_are_all_stored_and_the_status_says_so(
     processes: Processes, broken: str
 ) -> None:

@@ -21,7 +21,12 @@ def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
 
 
 @pytest.mark.parametrize(
-    "broken", ["clock_-2d", "clock_+2d", pytest.param("clock_-30s", marks=pytest.mark.long)]
+    "broken",
+    [
+        "clock_-2d",
+        pytest.param("clock_+2d", marks=pytest.mark.long),
+        pytest.param("clock_-30s", marks=pytest.mark.long),
+    ],
 )
 def test_with_a_wrong_clock_every_trade_is_stored_and_no_time_is_claimed_unheard(
     processes: Processes, broken: str

@@ -305,7 +305,7 @@ def test_a_closed_client_leaves_no_idle_connection_behind() -> None:
 
 def test_the_date_of_answers_shows_that_our_clock_is_wrong() -> None:
     long_ago = "Date: Thu, 01 Jan 2026 00:00:00 GMT"
-    with Peer(answering(b"[]", "200 OK", long_ago)) as peer:
+    with Peer(answering(b"[]", "200 OK", long_ago, "Connection: close")) as peer:
         http_client = Http(AGENT)
         for _ in range(3):
             http_client.get(peer.url)
