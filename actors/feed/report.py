@@ -29,7 +29,7 @@ _MOST_HEARD = 8
 
 
 def send_hints(to: Addresses, decoded: channel.Decoded) -> None:
-    """Tell catalog and resolution which markets were created, and which may have resolved."""
+    """Send the catalog the markets that were created, resolution those that may have resolved."""
     # Hints, which may get lost: the sweep and the schedule find the same markets later.
     for market in decoded.announced:
         known = market if market.assets else None

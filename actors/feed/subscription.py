@@ -168,7 +168,7 @@ class Subscription:
         self._send_subscribe(tokens)
 
     def await_answers(self, *, awaited: bool) -> None:
-        """Have books handed on, or not, because they answer a question."""
+        """Set whether books are passed on because they answer a question."""
         if awaited != self._answers_awaited:
             self._answers_awaited = awaited
             self.update_markers()

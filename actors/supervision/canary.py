@@ -90,7 +90,7 @@ class Canaries:
         return self._given.get(connection)
 
     def removed(self, tokens: Iterable[TokenId]) -> None:
-        """Have those changed at once whose market is no longer listened to."""
+        """Mark connections as without a canary when theirs is no longer listened to."""
         for token in tokens:
             for connection in tuple(self._connections.get(token, ())):
                 self.given(connection, None)

@@ -193,7 +193,7 @@ class ConnectionMonitor:
         return max((most for most, _ in self._allowances.values()), default=0)
 
     def _show_what_is_missed(self, time: Tick) -> None:
-        """Tell silent connections what others received that they should have received."""
+        """Send silent connections what others received and they should have received, too."""
         silent = self._silence.silent(time.now)
         self._heard.wait_for(time.now, silent=bool(silent))
         for name in silent:
@@ -202,7 +202,7 @@ class ConnectionMonitor:
                 self._children.send(name, HeardElsewhere(trades=missed))
 
     def _suspect_all(self, time: Tick) -> None:
-        """Have all silent connections replaced: a new one received what an old one did not."""
+        """Mark all silent connections for replacement: a new one received what an old did not."""
         silent = self._silence.silent(time.now)
         if not self._frozen and silent:
             log.warning("connections_frozen", extra={"connections": len(silent)})
@@ -222,7 +222,7 @@ class ConnectionMonitor:
                 self._children.send(name, Retire(reason="frozen", at_once=True))
 
     def _renew(self) -> None:
-        """Have tokens subscribed again after a silence, one feed after the other."""
+        """Ask connections to subscribe again after a silence: feed A before feed B, paced."""
         for name in self._renewal_pace.take(self._awaiting_renewal):
             self._awaiting_renewal.discard(name)
             if name in self._children.by_id:
