@@ -429,7 +429,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
             those of canaries included.
         awaits_renewal: A silence ended the coverage of tokens, and it waits for `Renew`.
         wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
-        lateness: How many trades were late by how much; see `feed.lateness`.
+        lateness: How many trades were late by how much; see `feed.coverage`.
         allowance_ms: How far its proof stays behind because of them.
     """
 

@@ -26,9 +26,8 @@ from actors.feed.liveness import (
 )
 from actors.feed.ports import ConnectionSettings, Dialler, FeedSocket
 from actors.feed.questions import Questions
-from actors.feed.releases import PendingRelease, PendingReleases
 from actors.feed.report import ConnectionStats, send_hints
-from actors.feed.subscription import Subscription
+from actors.feed.subscription import PendingRelease, PendingReleases, Subscription
 from actors.journal.recorder import Recorder
 from actors.messages import (
     AnnouncedConfirmed,

@@ -10,7 +10,7 @@ been handled here. How the proof moves:
   trades behind it that are just as old.
 - Tokens are not ordered against each other: a trade may follow one that is 120 ms
   younger (recorded), and seconds when the exchange is slow. So the proof stays as far
-  behind E as trades have been late (`lateness.Lateness`).
+  behind E as trades have been late (`Lateness`).
 - No time later than the receipt is ever proven, whatever E says, unless the exchange's clock
   shows that ours is behind (`ExchangeClock`). A token is covered from the later of
   receipt and exchange time. Where that is known only after its `book`, its coverage begins again.
@@ -25,15 +25,79 @@ arrived.
 An event that cannot be read may be a trade: while its token is in doubt (`doubts.py`) it is not
 covered.
 
-`CoverageBook` keeps this for one epoch; `ConfirmRetry` decides which unconfirmed tokens are
-subscribed again.
+`CoverageBook` keeps this for one epoch.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from actors.feed.lateness import BOUNDS_MS, Lateness
 from actors.model.trade import TokenId, Trade
+
+BOUNDS_MS: Final = (1_000, 2_000, 4_000, 6_000)
+"""The proof stays behind by one of these. 120 ms were recorded, hence the least. The greatest is
+less than a release waits for its proof; a trade that is later still is counted."""
+_TURN_S: Final = 300.0
+
+
+class Lateness:
+    """Counts trades by how long after their time they arrived, and remembers the latest.
+
+    When a connection ends just before a trade that is late, the trade is lost, and must not lie
+    in time that is proven. So the proof stays behind by as much as trades have been late, within
+    bounds.
+
+    Attributes:
+        counts: Trades up to each of `BOUNDS_MS` and above the one before; the last count is
+            that of the later ones.
+        allowance_ms: How far the proof stays behind: what was needed in the last five to ten
+            minutes, here or anywhere (`tick`).
+        beaten: Trades that arrived although the proof had passed their time.
+    """
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_MS) + 1)
+        self.allowance_ms = BOUNDS_MS[0]
+        self.beaten = 0
+        self._now = self._before = 0
+        self._elsewhere_ms = 0
+        self._turned_at = float("-inf")
+
+    @property
+    def needed_ms(self) -> int:
+        """Return how far the proof must stay behind by what arrived here."""
+        return BOUNDS_MS[min(max(self._now, self._before), len(BOUNDS_MS) - 1)]
+
+    def add(self, late_ms: int, count: int = 1) -> None:
+        """Count trades that arrived so long after their time."""
+        place = 0
+        while place < len(BOUNDS_MS) and late_ms > BOUNDS_MS[place]:
+            place += 1
+        self.counts[place] += count
+        if place > self._now:
+            self._now = place
+            self._settle()
+
+    def tick(self, now: float, elsewhere_ms: int) -> None:
+        """Forget what was late long ago; take what other connections need.
+
+        Args:
+            now: Monotonic seconds.
+            elsewhere_ms: The most that any connection needs.
+        """
+        self._elsewhere_ms = min(elsewhere_ms, BOUNDS_MS[-1])
+        if now - self._turned_at >= _TURN_S:
+            self._turned_at = now
+            self._before, self._now = self._now, 0
+        self._settle()
+
+    def _settle(self) -> None:
+        self.allowance_ms = max(self.needed_ms, self._elsewhere_ms)
+
+    def take_beaten(self) -> int:
+        """Return how many trades since the last call arrived behind the proof."""
+        beaten, self.beaten = self.beaten, 0
+        return beaten
+
 
 _MS: Final = 1_000_000
 SETTLED_MS: Final = 5_000
@@ -359,47 +423,3 @@ class CoverageBook:
         """Return the tokens that have waited longer than this for their `book`, oldest first."""
         late = [(since, token) for token, since in self._waiting.values()]
         return tuple(token for since, token in sorted(late) if now - since > older_than_s)
-
-
-class ConfirmRetry:
-    """Which tokens of one connection are subscribed again because their `book` does not come.
-
-    A subscription is answered by nothing but the first `book` of the token, and some are
-    never answered: the exchange lost the request, or does not know the token.
-
-    Args:
-        answer_s: How long the first `book` may take after each try.
-        tries: How often a token is subscribed again before it counts as unanswered.
-        rest_s: How long between tries after that.
-    """
-
-    def __init__(self, *, answer_s: float = 30.0, tries: int = 2, rest_s: float = 300.0) -> None:
-        self._answer_s = answer_s
-        self._most = tries
-        self._rest_s = rest_s
-        self._tries: dict[TokenId, int] = {}
-        self._unanswered: dict[TokenId, None] = {}
-
-    @property
-    def unanswered(self) -> tuple[TokenId, ...]:
-        """Return the tokens that got no `book` after all tries, as of the last `due`."""
-        return tuple(self._unanswered)
-
-    def due(self, now: float, coverage: CoverageBook) -> tuple[TokenId, ...]:
-        """Return the tokens to subscribe again now; the caller then requests them again."""
-        waiting = coverage.waiting
-        if not waiting and not self._tries and not self._unanswered:
-            return ()
-        self._tries = {token: count for token, count in self._tries.items() if token in waiting}
-        self._unanswered = {token: None for token in self._unanswered if token in waiting}
-        again = []
-        for token in coverage.unconfirmed(now, self._answer_s):
-            if self._tries.get(token, 0) >= self._most:
-                self._unanswered[token] = None
-            else:
-                self._tries[token] = self._tries.get(token, 0) + 1
-                again.append(token)
-        # A request restarts the wait, so this returns each unanswered token once in `rest_s`: the
-        # exchange may come to know it later.
-        rested = coverage.unconfirmed(now, self._rest_s)
-        return (*again, *(token for token in rested if token not in again))

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.feed.coverage import CoverageBook, Slip
+from actors.feed.coverage import CoverageBook, Lateness, Slip
 from actors.feed.doubts import Doubts, Withdrawn
-from actors.feed.lateness import Lateness
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
 from actors.model.trade import TokenId, Trade, trade_hashes

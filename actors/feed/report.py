@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.actor import Addresses, Incarnation
-from actors.feed.coverage import CoverageBook
+from actors.feed.coverage import CoverageBook, Lateness
 from actors.feed.ingest import Ingested
-from actors.feed.lateness import Lateness
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport, NewMarketSeen, ResolutionHint
 from actors.model.assumptions import Assumption, ViolationCounter

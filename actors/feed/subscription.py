@@ -1,9 +1,15 @@
-"""The subscription of one connection: what its socket asks for, and what it is to hand on."""
+"""The subscription of one connection: what its socket asks for, how often, and what it hands on.
 
-from collections.abc import Collection
+`Subscription` sends. `ConfirmRetry` and `AnnouncedRetry` decide when a token is asked for again,
+`PendingReleases` until when one that is no longer wanted stays subscribed.
+"""
 
-from actors.feed.announced import AnnouncedRetry
-from actors.feed.coverage import ConfirmRetry, CoverageBook
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import msgspec
+
+from actors.feed.coverage import CoverageBook
 from actors.feed.ports import FeedSocket
 from actors.model.chunks import chunks
 from actors.model.connection import ConnectionSpec
@@ -18,6 +24,11 @@ ANSWER_S = 30.0
 """So long the books of announced tokens are handed on after they were asked for."""
 CANARY_S = 30.0
 """How long books are handed on for the first one of a canary."""
+OFTEN_S: Final = 1.0
+OFTEN: Final = 15
+"""So often an announced token is asked for every second: usually the exchange knows it."""
+SELDOM_S: Final = 86_400.0
+"""After that the wait doubles up to a day."""
 
 
 class Subscription:
@@ -198,3 +209,132 @@ class Subscription:
         if self._socket is not None:
             for chunk in chunks(tokens, self._spec.tokens_at_once):
                 self._socket.send_text(channel.subscription(chunk, custom=self._spec.lifecycle))
+
+
+class ConfirmRetry:
+    """Which tokens of one connection are subscribed again because their `book` does not come.
+
+    A subscription is answered by nothing but the first `book` of the token, and some are
+    never answered: the exchange lost the request, or does not know the token.
+
+    Args:
+        answer_s: How long the first `book` may take after each try.
+        tries: How often a token is subscribed again before it counts as unanswered.
+        rest_s: How long between tries after that.
+    """
+
+    def __init__(self, *, answer_s: float = 30.0, tries: int = 2, rest_s: float = 300.0) -> None:
+        self._answer_s = answer_s
+        self._most = tries
+        self._rest_s = rest_s
+        self._tries: dict[TokenId, int] = {}
+        self._unanswered: dict[TokenId, None] = {}
+
+    @property
+    def unanswered(self) -> tuple[TokenId, ...]:
+        """Return the tokens that got no `book` after all tries, as of the last `due`."""
+        return tuple(self._unanswered)
+
+    def due(self, now: float, coverage: CoverageBook) -> tuple[TokenId, ...]:
+        """Return the tokens to subscribe again now; the caller then requests them again."""
+        waiting = coverage.waiting
+        if not waiting and not self._tries and not self._unanswered:
+            return ()
+        self._tries = {token: count for token, count in self._tries.items() if token in waiting}
+        self._unanswered = {token: None for token in self._unanswered if token in waiting}
+        again = []
+        for token in coverage.unconfirmed(now, self._answer_s):
+            if self._tries.get(token, 0) >= self._most:
+                self._unanswered[token] = None
+            else:
+                self._tries[token] = self._tries.get(token, 0) + 1
+                again.append(token)
+        # A request restarts the wait, so this returns each unanswered token once in `rest_s`: the
+        # exchange may come to know it later.
+        rested = coverage.unconfirmed(now, self._rest_s)
+        return (*again, *(token for token in rested if token not in again))
+
+
+class AnnouncedRetry:
+    """When to ask again for each token that the feed announced: the exchange may not know it yet.
+
+    Seconds are monotonic.
+    """
+
+    def __init__(self) -> None:
+        self._asks: dict[TokenId, tuple[int, float]] = {}
+
+    def asked(self, tokens: Iterable[TokenId], now: float) -> None:
+        """Record that these were asked for."""
+        for token in tokens:
+            asks = self._asks.get(token, (0, 0.0))[0] + 1
+            wait_s = OFTEN_S if asks <= OFTEN else min(2.0 ** min(asks - OFTEN, 20), SELDOM_S)
+            self._asks[token] = (asks, now + wait_s)
+
+    def due(self, now: float, announced: frozenset[TokenId]) -> tuple[TokenId, ...]:
+        """Return the tokens to ask for now, of those that still have no `book`; forget others."""
+        if len(self._asks) > len(announced):
+            self._asks = {token: ask for token, ask in self._asks.items() if token in announced}
+        return tuple(token for token, (_, at) in self._asks.items() if at <= now)
+
+    @property
+    def wakes_at(self) -> float:
+        """Return when the next is due; infinite when none is."""
+        return min((at for _, at in self._asks.values()), default=float("inf"))
+
+
+class PendingRelease(msgspec.Struct, frozen=True):
+    """Tokens that are to be released.
+
+    Attributes:
+        cause: Why, as it is written down.
+        since_ns: They are unwanted since then, wall-clock nanoseconds.
+        requested_at: When the release was requested, monotonic seconds.
+    """
+
+    tokens: tuple[TokenId, ...]
+    cause: str
+    since_ns: int
+    requested_at: float
+
+
+class PendingReleases:
+    """Releases that wait until the tokens are proven to the end of their time.
+
+    Args:
+        wait_s: How long that proof may take; a connection that proves nothing more does
+            not keep its tokens for ever.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._waiting: list[PendingRelease] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, release: PendingRelease) -> None:
+        """Keep a release waiting."""
+        self._waiting.append(release)
+
+    def cancel(self, tokens: Iterable[TokenId]) -> None:
+        """Forget the releases of these tokens: they are wanted again."""
+        wanted = frozenset(tokens)
+        kept = [
+            msgspec.structs.replace(
+                each, tokens=tuple(token for token in each.tokens if token not in wanted)
+            )
+            for each in self._waiting
+        ]
+        self._waiting = [each for each in kept if each.tokens]
+
+    def due(self, now: float, proven_ns: int) -> list[PendingRelease]:
+        """Return, once, the releases that are proven to their end or have waited long enough."""
+        late = now - self._wait_s
+        due = [
+            each
+            for each in self._waiting
+            if each.since_ns <= proven_ns or each.requested_at <= late
+        ]
+        self._waiting = [each for each in self._waiting if each not in due]
+        return due

@@ -21,7 +21,7 @@ from actors.messages import ConnectionReport
 from actors.model.connection import LISTENING, slot_of
 
 LATENESS = ("1", "2", "4", "6", "more")
-"""The names of the counts that a connection reports, in their order (`feed.lateness`)."""
+"""The names of the counts that a connection reports, in their order (`feed.coverage`)."""
 
 
 @dataclass

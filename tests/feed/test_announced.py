@@ -2,7 +2,7 @@
 
 import json
 
-from actors.feed.announced import OFTEN, AnnouncedRetry
+from actors.feed.subscription import OFTEN, AnnouncedRetry
 from actors.messages import (
     AnnouncedConfirmed,
     ConnectionEnded,

@@ -1,4 +1,5 @@
-from actors.feed.coverage import ConfirmRetry, CoverageBook
+from actors.feed.coverage import CoverageBook
+from actors.feed.subscription import ConfirmRetry
 from actors.model.trade import TokenId
 
 A, B = TokenId("1"), TokenId("2")

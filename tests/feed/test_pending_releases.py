@@ -1,6 +1,6 @@
 """Releases wait for the proof, but not longer than a bound."""
 
-from actors.feed.releases import PendingRelease, PendingReleases
+from actors.feed.subscription import PendingRelease, PendingReleases
 from actors.model.trade import TokenId
 
 ONE = PendingRelease((TokenId("1"),), "released", since_ns=1_000, requested_at=50.0)
