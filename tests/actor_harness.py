@@ -29,8 +29,8 @@ from actors.model.trade import ConditionId, TokenId
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children
 from actors.supervision.connections import ConnectionPolicy
+from actors.supervision.pacing import ChildSpec, ConnectRate, Escalation
 from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
 from tests.fakes import FakeJournal, journal_stats
 from tests.fakes_box import Box, FakeRef, drain
 

@@ -51,8 +51,8 @@ from actors.process.runtime import GcSchedule, pin_to_one_cpu, raise_descriptor_
 from actors.process.systemd import Notifier
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.children import Children
+from actors.supervision.pacing import Escalation
 from actors.supervision.plan import Plan
-from actors.supervision.restart import Escalation
 from actors.transport.reactor import Reactor
 
 log = logging.getLogger(__name__)

@@ -43,14 +43,18 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.connection import LISTENING
-from actors.supervision.admission import DiskAdmission, MeasuredJournal
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children, Death, Start
 from actors.supervision.connection_log import ConnectionLog
 from actors.supervision.connections import ConnectionPolicy, PlanExecutor
-from actors.supervision.monitor import ConnectionMonitor, SilenceDetector
+from actors.supervision.monitor import (
+    ConnectionMonitor,
+    DiskAdmission,
+    MeasuredJournal,
+    SilenceDetector,
+)
+from actors.supervision.pacing import ChildSpec
 from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec
 
 log = logging.getLogger(__name__)
 

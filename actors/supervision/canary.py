@@ -1,10 +1,12 @@
-"""Measure which tokens trade most at present, and pick a canary for each connection.
+"""What makes the silence of one connection mean something: its canary, and what others received.
 
 A connection whose own tokens do not trade for minutes is silent for a good reason. It
-therefore also subscribes to a **canary**: a busy token of another connection. When it
-receives nothing for the canary either, the connection is frozen.
+therefore also subscribes to a **canary**: a busy token of another connection. It is shown to be
+frozen by a trade of its canary, or of a token of its own, that another connection received
+(`HeardTrades`). Snapshots show nothing of that, and a silence that all have in common shows
+nothing against any.
 
-Only trades are counted: book updates are skipped without being parsed.
+Only trades are counted: book updates are skipped without being parsed. Seconds are monotonic.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +18,11 @@ from actors.supervision.allocation import Placement
 
 _POOL_SIZE: Final = 256
 _CALLS_PER_PLACEMENT: Final = 1 / 64
+LATE_S: Final = 3.0
+"""So much later than elsewhere a trade may arrive before it counts as missed."""
+KEEP_S: Final = 60.0
+"""How long a trade is evidence."""
+MOST_AT_ONCE: Final = 20
 
 TokenActivity = Callable[[TokenId], int]
 """Returns how much a token traded lately, in any unit; 0 when it did not."""
@@ -154,3 +161,35 @@ class CanaryPicker:
 
 def _hash(slot_id: str) -> int:
     return int.from_bytes(blake2b(slot_id.encode(), digest_size=8).digest(), "big")
+
+
+class HeardTrades:
+    """The last trades that connections reported, while there is a connection to compare with."""
+
+    def __init__(self) -> None:
+        self._heard: dict[TokenId, tuple[int, float]] = {}
+        self._waited_for = False
+
+    def wait_for(self, now: float, *, silent: bool) -> None:
+        """Keep what is reported from now on if a connection is silent; forget what is old."""
+        self._waited_for = silent
+        self._heard = {
+            token: (at_ms, at)
+            for token, (at_ms, at) in self._heard.items()
+            if silent and now - at < KEEP_S
+        }
+
+    def reported(self, trades: Iterable[tuple[TokenId, int]], now: float) -> None:
+        """Take trades of a report: (token, exchange milliseconds)."""
+        if self._waited_for:
+            for token, at_ms in trades:
+                # The first of them stays: it is the one that is late the longest.
+                self._heard.setdefault(token, (at_ms, now))
+
+    def missed(self, tokens: Iterable[TokenId], now: float) -> tuple[tuple[TokenId, int], ...]:
+        """Return trades of these tokens that every connection should have received by now."""
+        if not self._heard:
+            return ()
+        heard = ((token, self._heard.get(token)) for token in tokens)
+        found = [(token, one[0]) for token, one in heard if one and now - one[1] >= LATE_S]
+        return tuple(found[:MOST_AT_ONCE])

@@ -1,8 +1,8 @@
 """The supervisor's children: started, watched, restarted, and sent the time.
 
 Children are data. A death is found by polling (the actor is gone, or its reports
-stopped) and only explained by messages. `supervision/restart.py` decides who is
-restarted and when; `supervision/ticks.py`, which connections receive a Tick.
+stopped) and only explained by messages. `supervision/pacing.py` decides who is
+restarted and when, and which connections receive a Tick.
 Everything here runs in the supervisor's thread.
 """
 
@@ -19,8 +19,13 @@ from actors.actor import Address
 from actors.backoff import Backoff
 from actors.messages import Message, Tick
 from actors.model.connection import ALL_RESOLVED
-from actors.supervision.restart import ChildSpec, ConnectRate, Escalation, RestartBudget
-from actors.supervision.ticks import TickSchedule
+from actors.supervision.pacing import (
+    ChildSpec,
+    ConnectRate,
+    Escalation,
+    RestartBudget,
+    TickSchedule,
+)
 
 log = logging.getLogger(__name__)
 

@@ -37,12 +37,11 @@ from actors.model.connection import (
 from actors.model.descriptors import HANDOVERS
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
-from actors.supervision.announced import AnnouncedMarkets
 from actors.supervision.canary import Activity, Canaries
 from actors.supervision.children import Child, Children
 from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
-from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec
+from actors.supervision.pacing import ChildSpec
+from actors.supervision.plan import AnnouncedMarkets, Plan
 
 log = logging.getLogger(__name__)
 

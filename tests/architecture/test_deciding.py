@@ -33,7 +33,6 @@ NOT_DECIDING = {
     "writer.catchup": "reads the journal",
     "writer.notify": "sends to actors, and logs",
     "supervision.actor": "the actor itself",
-    "supervision.admission": "sends to actors, and logs",
     "supervision.children": "starts and stops actors",
     "supervision.connection_log": "writes to the journal, and logs",
     "supervision.connections": "starts and stops actors",

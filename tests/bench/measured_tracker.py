@@ -16,7 +16,7 @@ from actors.cli.main import main as run_tracker
 from actors.database import store
 from actors.model.batch import Batch, Committed
 from actors.supervision.children import Children
-from actors.supervision.restart import ConnectRate
+from actors.supervision.pacing import ConnectRate
 
 STARTS_PER_TICK = 50
 _lags_ms: list[float] = []

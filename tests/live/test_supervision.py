@@ -25,8 +25,8 @@ from actors.model.connection import ConnectionSpec
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children
 from actors.supervision.connections import ConnectionPolicy
+from actors.supervision.pacing import ChildSpec, Escalation
 from actors.supervision.plan import Plan
-from actors.supervision.restart import ChildSpec, Escalation
 from actors.writer.actor import WriterActor, WriterSettings
 from tests.actor_harness import START, START_NS, added
 from tests.fakes import FakeDialler, FakeSocket, FakeStore

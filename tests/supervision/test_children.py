@@ -7,7 +7,7 @@ import pytest
 from actors.actor import Address
 from actors.messages import Flush, Retire, Tick
 from actors.supervision.children import Child, Children, Death
-from actors.supervision.restart import ChildSpec, ConnectRate, Escalation
+from actors.supervision.pacing import ChildSpec, ConnectRate, Escalation
 from tests.fakes_box import FakeRef
 
 

@@ -1,6 +1,6 @@
 """How many connections are opened at a time."""
 
-from actors.supervision.restart import ConnectRate
+from actors.supervision.pacing import ConnectRate
 
 
 def succeeded(rate: ConnectRate, times: int) -> ConnectRate:

@@ -16,9 +16,9 @@ from actors.health.metrics import families
 from actors.health.state import Health, HealthState
 from actors.messages import Tick
 from actors.model.storage import JournalStats
-from actors.supervision.admission import DiskAdmission
 from actors.supervision.children import Children
-from actors.supervision.restart import Escalation
+from actors.supervision.monitor import DiskAdmission
+from actors.supervision.pacing import Escalation
 from tests.actor_harness import START, START_NS
 from tests.clocks import DAY_S, HOUR_S, clocks
 from tests.fakes import journal_stats

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.backoff import Backoff
-from actors.supervision.restart import Escalation, RestartBudget
+from actors.supervision.pacing import Escalation, RestartBudget
 
 
 class Longest(Random):

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from actors.supervision.ticks import TickSchedule
+from actors.supervision.pacing import TickSchedule
 
 MANY = 1_500
 
