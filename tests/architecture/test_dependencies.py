@@ -27,8 +27,9 @@ RUN = {
     "coverage": ("Makefile", "$(BIN)/coverage report"),
     "import-linter": ("Makefile", "$(BIN)/lint-imports"),
     "mypy": ("Makefile", "$(BIN)/mypy"),
-    "pytest-cov": ("Makefile", '-m pytest -m "not long" --cov'),
+    "pytest-cov": ("Makefile", '"not long and not live" --cov'),
     "pytest-timeout": ("setup.cfg", "\ntimeout = "),
+    "pytest-xdist": ("Makefile", "TWO := -n 2"),
     "ruff": ("Makefile", "$(BIN)/ruff check"),
     "types-requests": ("actors/polymarket/http.py", "import requests"),  # its types, for mypy
 }

@@ -125,7 +125,7 @@ def tables(data: bytes) -> None:
 def http() -> Iterator[Target]:
     """Yield a target that answers an HTTP request with the bytes."""
     answer = b""
-    with Peer(lambda _request, _ended: [answer]) as peer:
+    with Peer(lambda _request, _ended: [answer], hangs_up=True) as peer:
         client = Http("fuzz", deadline_s=2.0, max_bytes=CAP)
 
         def target(data: bytes) -> None:

@@ -25,7 +25,7 @@ class _Handler(socketserver.StreamRequestHandler):
             except OSError:
                 peer.hung_up.set()
                 return
-            if "connection: keep" not in head.lower() or peer.one_request_each:
+            if peer.hangs_up or "connection: keep" not in head.lower():
                 return
         peer.hung_up.set()
 
@@ -58,14 +58,18 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Peer:
-    """Listens while it is entered; `requests` holds what it was asked."""
+    """Listens while it is entered; `requests` holds what it was asked.
+
+    One that hangs up ends the connection after each answer without having said so: the next
+    request of a client that has sent it by then is lost.
+    """
 
     def __init__(
-        self, script: Script, *, one_request_each: bool = True, tls: ssl.SSLContext | None = None
+        self, script: Script, *, hangs_up: bool = False, tls: ssl.SSLContext | None = None
     ) -> None:
         self.script = script
+        self.hangs_up = hangs_up
         self.tls = tls
-        self.one_request_each = one_request_each
         self.requests: list[str] = []
         self.ended = threading.Event()
         self.hung_up = threading.Event()

@@ -126,7 +126,7 @@ def test_a_list_form_that_is_gone_is_not_missed_by_look_ups() -> None:
 
 @pytest.mark.parametrize("status", ["404 Not Found", "410 Gone", "422 No", "500 Oops"])
 def test_look_ups_go_by_the_list_form_while_the_keyset_does_not_answer(status: str) -> None:
-    with Peer(routes(keyset=status), one_request_each=False) as peer:
+    with Peer(routes(keyset=status)) as peer:
         source = client(peer)
         for _ in range(LIST_LOOKUPS + 1):
             assert source.markets_by_condition(IDS[:1], closed=False) == (b'{"id":"l"}',)

@@ -260,7 +260,7 @@ def test_proxies_and_cookies_are_not_taken_from_outside(monkeypatch: pytest.Monk
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     client = Http(AGENT)
     cookie = answering(b"[]", "200 OK", "Set-Cookie: a=b")
-    with Peer(cookie, one_request_each=False) as peer:
+    with Peer(cookie) as peer:
         client.get(peer.url)
         client.get(peer.url)
         client.close()
@@ -271,7 +271,7 @@ def test_a_connection_is_used_again_and_a_cut_one_is_not() -> None:
     slow = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"x", 0.05)
     good = answering(b"[]")
     client = quick(0.5)
-    with Peer(good, one_request_each=False) as peer:
+    with Peer(good) as peer:
         assert client.get(peer.url) == b"[]"
         assert client.get(peer.url) == b"[]"
         peer.script = slow
@@ -295,7 +295,7 @@ def test_too_many_headers_are_no_answer() -> None:
 
 
 def test_a_closed_client_leaves_no_idle_connection_behind() -> None:
-    with Peer(answering(b"{}"), one_request_each=False) as peer:
+    with Peer(answering(b"{}")) as peer:
         http = Http(AGENT)
         http.get(peer.url)
         assert not peer.hung_up.is_set()

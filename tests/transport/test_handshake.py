@@ -250,6 +250,7 @@ def test_a_dripping_error_page_is_cut_off_and_still_says_what_it_was() -> None:
         (close_frame(1000, "bye"), 0x88, b"\x03\xe8bye"),
         (close_frame(1001, "ä" * 100), 0x88, b"\x03\xe9" + "ä".encode() * 61),
     ],
+    ids=["ping", "long text", "pong", "close", "long close"],
 )
 def test_frames_are_masked_and_whole(built: bytes, first: int, payload: bytes) -> None:
     ours, theirs = socket.socketpair()
