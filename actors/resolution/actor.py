@@ -61,7 +61,7 @@ from actors.resolution.polling import (
     read_answer,
     send,
 )
-from actors.resolution.recheck import RecheckHorizon
+from actors.resolution.schedule import RecheckHorizon
 
 log = logging.getLogger(__name__)
 

@@ -27,20 +27,19 @@ from actors.model.outcome import (
     Transition,
 )
 from actors.model.trade import ConditionId
-from actors.resolution.evidence import Evidence
 from actors.resolution.quorum import (
     CONFIRMING,
     HOLDING,
     Conflict,
     Decision,
+    Evidence,
     NotYet,
     Split,
     Winner,
     decide,
     resolution_of,
 )
-from actors.resolution.recheck import RecordedResolutions, due_ms
-from actors.resolution.schedule import Schedule
+from actors.resolution.schedule import RecordedResolutions, Schedule, due_ms
 
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "resolution to be stored"

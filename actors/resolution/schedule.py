@@ -1,4 +1,4 @@
-"""When each market is polled.
+"""When each market is polled: until it has its outcome, and again for seven days after that.
 
 A market is polled first when its trading is planned to end, or at once when it is
 reported as closed or resolved. From then on every `poll_s`, and after ten minutes
@@ -6,6 +6,13 @@ without a change at intervals of a tenth of the time without a change, one hour 
 most. Markets without a planned end: every six hours. All times are wall clock
 milliseconds since 1970, passed in; a clock that is set back delays polls and loses
 none.
+
+Recorded resolutions are compared with the sources at growing intervals (`RECHECKS_MS`). They
+never change; a source that contradicts one later is reported, once for each outcome that it
+reports. A resolution is kept here until its first recheck only. After that the database knows
+when the next one falls due, and is asked ten minutes ahead. So memory does not grow with the
+resolutions of a week, and a restart leaves none out: a new process begins a little before the
+last evidence of the one before.
 
 Memory: 220,000 markets wait here, so of each only what a decision needs is kept,
 in one object that the garbage collector need not visit, and its strings are those
@@ -19,7 +26,17 @@ from collections import Counter
 import msgspec
 
 from actors.model.market import Asset, Market
+from actors.model.outcome import (
+    RECHECKS_MS,
+    Contradiction,
+    Observation,
+    Recheck,
+    Resolution,
+    Source,
+    TimeWindow,
+)
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.quorum import contradiction_of
 
 AGE_DIVISOR = 10
 LONGEST_MS = 3_600_000
@@ -27,6 +44,13 @@ NO_END_MS = 6 * 3_600_000
 NOT_ENDED = "not ended"
 MAX_OUTCOMES = 20_000
 _TAKEN = -1
+AHEAD_MS = 600_000
+"""How far ahead the database is asked."""
+MARGIN_MS = 180_000
+"""It is asked again when what is known reaches less far."""
+RETRY_MS = 60_000
+SPREAD_MS = 600_000
+MAX_DONE = 5_000
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -230,3 +254,129 @@ class Schedule:
             next_ms=_TAKEN,
             reason=NOT_ENDED,
         )
+
+
+class RecheckHorizon:
+    """Until when the rechecks that fall due are known.
+
+    Attributes:
+        until_ms: 0 before the database has answered once.
+    """
+
+    def __init__(self) -> None:
+        self.until_ms = 0
+        self._asked_ms = 0
+
+    def tick(self, now_ms: int) -> TimeWindow | None:
+        """Return the time to ask the database about now, if any; repeat what it did not answer."""
+        if self.until_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
+            return None
+        self._asked_ms = now_ms
+        return TimeWindow(self.until_ms or None, now_ms + AHEAD_MS)
+
+    def ask_soon(self) -> None:
+        """Ask at the next tick, since the database answers again."""
+        self._asked_ms = 0
+
+    def answered(self, until_ms: int) -> None:
+        """Record that all rechecks that fall due until then have arrived."""
+        self.until_ms = max(self.until_ms, until_ms)
+
+
+def due_ms(recheck: Recheck, now_ms: int) -> int:
+    """Return when to poll the market; overdue ones are spread over ten minutes."""
+    if recheck.due_at_ms > now_ms:
+        return recheck.due_at_ms
+    # Ids of V1 markets are hashes, so their digits spread the polls evenly.
+    return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
+
+
+class _Recorded(msgspec.Struct):
+    resolution: Resolution
+    at_ms: int
+    stored: bool = False
+    contradicted_by: frozenset[tuple[Source, str]] = frozenset()
+
+
+class RecordedResolutions:
+    """The resolutions whose recheck is due soon.
+
+    Bounded by those that are recorded in ten minutes and those that fall due in
+    the next ten; of others only the last 5,000 ids are kept.
+    """
+
+    def __init__(self) -> None:
+        self._recorded: dict[ConditionId, _Recorded] = {}
+        self._done: dict[ConditionId, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    def __contains__(self, condition_id: object) -> bool:
+        return condition_id in self._recorded
+
+    def record(self, resolution: Resolution, now_ms: int) -> int:
+        """Keep a new resolution; return when its first recheck falls due."""
+        self._recorded[resolution.condition_id] = _Recorded(resolution, now_ms)
+        return now_ms + RECHECKS_MS[0]
+
+    def restore(self, recheck: Recheck) -> None:
+        """Keep a stored resolution, with the contradictions that are stored already."""
+        self._recorded[recheck.resolution.condition_id] = _Recorded(
+            recheck.resolution,
+            recheck.recorded_at_ms,
+            stored=True,
+            contradicted_by=frozenset(recheck.contradicted_by),
+        )
+
+    def mark_stored(self, condition_id: ConditionId) -> None:
+        """Record that the database has this resolution."""
+        if condition_id in self._recorded:
+            self._recorded[condition_id].stored = True
+
+    def is_stored(self, condition_id: ConditionId) -> bool:
+        """Return whether the database is known to have the resolution of this market."""
+        recorded = self._recorded.get(condition_id)
+        return recorded.stored if recorded else condition_id in self._done
+
+    def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether the first recheck of this resolution is over."""
+        recorded = self._recorded.get(condition_id)
+        # At this age the second recheck falls due, so the first is over.
+        return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
+
+    def next_recheck_ms(
+        self, condition_id: ConditionId, now_ms: int, horizon_ms: int
+    ) -> int | None:
+        """Return when to check again after a check; None: the database will bring it back.
+
+        Args:
+            condition_id: Of a resolution that is kept here.
+            now_ms: When the check ended; a hint may have brought it before its time.
+            horizon_ms: Until when the rechecks that fall due are known. Later ones
+                are read from the database in time.
+        """
+        recorded = self._recorded[condition_id]
+        first, *others = (recorded.at_ms + each for each in RECHECKS_MS)
+        if now_ms < first:
+            return first
+        return next((at_ms for at_ms in others if now_ms < at_ms <= horizon_ms), None)
+
+    def remove(self, condition_id: ConditionId) -> None:
+        """Stop checking this resolution; for a while it stays known that there is one."""
+        if self._recorded.pop(condition_id, None) is not None:
+            # The catalog may still send this market, and has to learn that it is settled.
+            self._done[condition_id] = None
+            while len(self._done) > MAX_DONE:
+                del self._done[next(iter(self._done))]
+
+    def check(self, observation: Observation) -> Contradiction | None:
+        """Return the contradiction to the recorded resolution, unless it is known already."""
+        recorded = self._recorded.get(observation.condition_id)
+        if recorded is None:
+            return None
+        found = contradiction_of(recorded.resolution, observation)
+        if found is None or (found.source, found.observed) in recorded.contradicted_by:
+            return None
+        recorded.contradicted_by |= {(found.source, found.observed)}
+        return found

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 TIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("actors.resolution.recheck", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
+    ("actors.resolution.schedule", ("AHEAD_MS", "MARGIN_MS", "RETRY_MS", "SPREAD_MS")),
     ("actors.catalog.discovery", ("SWEEP_S", "FREE_PLACES_SWEEP_S")),
 )
 
 
 def shorten_timers(factor: float) -> None:
     """Shorten the times, before any module has read them."""
-    archive = vars(importlib.import_module("actors.resolution.recheck"))
+    archive = vars(importlib.import_module("actors.resolution.schedule"))
     archive["RECHECKS_MS"] = tuple(int(age / factor) for age in archive["RECHECKS_MS"])
     for place, names in TIMES:
         namespace = vars(importlib.import_module(place))

@@ -12,7 +12,7 @@ import msgspec
 from actors.model.market import Asset, Market
 from actors.model.outcome import Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.evidence import Evidence
+from actors.resolution.quorum import Evidence
 
 CONDITION = ConditionId("0x" + "c0ffee" * 10 + "0001")
 YES = TokenId("7" * 76 + "1")

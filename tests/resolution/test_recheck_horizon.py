@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from actors.model.outcome import Recheck, Resolution, Source, TimeWindow
-from actors.resolution.recheck import (
+from actors.resolution.schedule import (
     AHEAD_MS,
     MARGIN_MS,
     RETRY_MS,
