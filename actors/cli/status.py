@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
-from actors.health import status_client
+from actors.health import status_socket
 from actors.health.text import terminal_safe
 from actors.process import runtime
 
@@ -59,7 +59,7 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
         Unreachable: Nobody answers, or the answer is not a status document; the text says which.
     """
     try:
-        found = json.loads(status_client.ask(path, timeout_s))
+        found = json.loads(status_socket.ask(path, timeout_s))
     except SourceUnavailable as exc:
         raise Unreachable(f"{path}: {exc}") from exc
     except (ValueError, RecursionError) as exc:

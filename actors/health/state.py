@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.health import document, rules
-from actors.health.assumptions import ViolationSums
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
     CumulativeCount,
     DayCoverage,
     RestartCounts,
     TradeAccounting,
+    ViolationSums,
     Windows,
 )
 from actors.health.document import (

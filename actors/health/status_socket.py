@@ -7,7 +7,9 @@ others.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
-`{"error": "…"}`. The client is in `status_client.py`.
+`{"error": "…"}`. `StatusSocket` serves, `ask` asks.
+
+`tracker-status` imports this module and must be quick: nothing here takes long to import.
 """
 
 import contextlib
@@ -19,31 +21,32 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.errors import AddressTaken, ConfigError
+from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 
 LONGEST_REQUEST = 1024
 REQUEST_S, REPLY_S = 1.0, 2.0
 MOST_CLIENTS = 8
 _TURN_S = 0.5
 _HOLD_S = 0.1
+REQUEST = b'{"get": "health"}\n'
+LARGEST_REPLY = 64 << 20
+_RETRY_S = 0.1
 _UMASK = 0o117
 """Leaves mode 0660: the owner and the group of the operators."""
 
 
-@dataclass
 class _Client:
     """One connection: first its request arrives, then the reply is sent."""
 
-    peer: socket.socket
-    deadline: float
-    request: bytes = b""
-    reply: memoryview | None = None
+    def __init__(self, peer: socket.socket, deadline: float) -> None:
+        self.peer = peer
+        self.deadline = deadline
+        self.request = b""
+        self.reply: memoryview | None = None
 
 
-@dataclass
 class _Loop:
     """The sockets of the thread.
 
@@ -51,10 +54,11 @@ class _Loop:
         stop: Becomes readable when the thread must end.
     """
 
-    listener: socket.socket
-    stop: socket.socket
-    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    clients: dict[int, _Client] = field(default_factory=dict)
+    def __init__(self, listener: socket.socket, stop: socket.socket) -> None:
+        self.listener = listener
+        self.stop = stop
+        self.selector = selectors.DefaultSelector()
+        self.clients: dict[int, _Client] = {}
 
 
 class StatusSocket:
@@ -279,3 +283,53 @@ def _clear(path: Path) -> None:
                 f"status socket {path}: {exc.strerror or 'does not answer'}"
             ) from exc
     raise AddressTaken(f"status socket {path}: another tracker answers there")
+
+
+def ask(path: Path, timeout_s: float = 2.0) -> bytes:
+    """Return the document of the tracker at a status socket, as JSON text.
+
+    Args:
+        path: Where the socket is.
+        timeout_s: Limit of the whole exchange.
+
+    Raises:
+        SourceUnavailable: Nobody answers there, or not in time. The text says why.
+    """
+    deadline = time.monotonic() + timeout_s
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            _connect(peer, path, deadline)
+            peer.sendall(REQUEST)
+            while size <= LARGEST_REPLY:
+                peer.settimeout(_left(deadline))
+                part = peer.recv(1 << 20)
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+                size += len(part)
+    except TimeoutError as exc:
+        raise SourceUnavailable(f"no answer within {timeout_s:.1f} s") from exc
+    except OSError as exc:
+        raise SourceUnavailable((exc.strerror or str(exc)).lower()) from exc
+    raise SourceUnavailable("the answer is too large")
+
+
+def _connect(peer: socket.socket, path: Path, deadline: float) -> None:
+    """Connect, and try again while the queue of the socket is full (EAGAIN comes at once)."""
+    while True:
+        peer.settimeout(_left(deadline))
+        try:
+            peer.connect(str(path))
+        except BlockingIOError:
+            time.sleep(min(_RETRY_S, _left(deadline)))
+        else:
+            return
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,6 +1,6 @@
 """Violated assumptions of all children, added up."""
 
-from actors.health.assumptions import ViolationSums
+from actors.health.counters import ViolationSums
 from actors.health.document import AssumptionCount
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption, Violations

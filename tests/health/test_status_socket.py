@@ -12,8 +12,7 @@ import pytest
 
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 from actors.health import status_socket
-from actors.health.status_client import REQUEST, ask
-from actors.health.status_socket import StatusSocket
+from actors.health.status_socket import REQUEST, StatusSocket, ask
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(30)]
 
