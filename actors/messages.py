@@ -11,9 +11,9 @@ import msgspec
 
 from actors.model.assumptions import Violations
 from actors.model.facts import Fact
-from actors.model.market import Market
-from actors.model.outcome import (
+from actors.model.market import (
     Contradiction,
+    Market,
     Observation,
     Recheck,
     Resolution,

@@ -5,11 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
-from actors.model.batch import Batch, Committed, Opened, Review
 from actors.model.facts import Entry, Hole
-from actors.model.market import Market
-from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
-from actors.model.storage import JournalStats
+from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
+from actors.model.storage import Batch, Committed, JournalStats, Opened, Review
 from actors.model.trade import ConditionId, TokenId, Trade
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")

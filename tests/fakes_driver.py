@@ -7,8 +7,8 @@ from uuid import UUID
 
 from actors.database.session import Session
 from actors.database.store import Store
-from actors.model.batch import Opened
 from actors.model.market import Market
+from actors.model.storage import Opened
 
 
 class Driver:

@@ -21,10 +21,9 @@ from actors.journal.filesystem import Disk
 from actors.journal.journal import MIB, Journal
 from actors.journal.recorder import Journal as JournalPort
 from actors.messages import BatchWritten, Open, StoreLost, Tick
-from actors.model.batch import Batch, RejectedRow
 from actors.model.facts import Entry, Fact, Hole, encode
-from actors.model.market import Market
-from actors.model.outcome import Recheck, Resolution, StoredEvidence, TimeWindow, Transition
+from actors.model.market import Market, Recheck, Resolution, StoredEvidence, TimeWindow, Transition
+from actors.model.storage import Batch, RejectedRow
 from actors.model.trade import Trade
 from actors.resolution.cases import CaseBook
 from actors.writer.actor import WriterActor, WriterSettings

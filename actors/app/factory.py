@@ -23,8 +23,7 @@ from actors.feed.ports import ConnectionSettings, FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
-from actors.model.connection import ConnectionSpec
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard
 from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Chain, Polymarket

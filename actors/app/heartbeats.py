@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from actors.health.document import Health
-from actors.health.text import headline
+from actors.health.rules import headline
 from actors.process.systemd import Notifier, Watchdog
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from actors.config.settings import Config
 from actors.errors import FeedLost, PayloadRejected, SourceUnavailable
 from actors.feed.ports import Dialler, FeedSocket
 from actors.feed.subscription import BOOK_MARKER, LIFECYCLE_MARKERS
-from actors.health.text import terminal_safe
 from actors.model.assumptions import Assumption
+from actors.model.conversion import terminal_safe
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import channel, gamma, strict_json

@@ -45,7 +45,7 @@ from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetHealth, Tick
 from actors.model import facts
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 from actors.model.market import Shard
 from actors.process.runtime import GcSchedule, pin_to_one_cpu, raise_descriptor_limit
 from actors.process.systemd import Notifier

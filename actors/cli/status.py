@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
 from actors.health import status_socket
-from actors.health.text import terminal_safe
+from actors.model.conversion import terminal_safe
 from actors.process import runtime
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]

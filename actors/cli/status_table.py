@@ -11,8 +11,9 @@ from rich.text import Text
 
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
-from actors.health.text import headline, state_line, terminal_safe
+from actors.health.rules import headline, state_line
 from actors.model.connection import LISTENING
+from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"

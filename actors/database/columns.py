@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 from psycopg.types.numeric import Int4, Int8
 
-from actors.model.batch import ConnectionEvent, RejectedRow
-from actors.model.market import Market
-from actors.model.outcome import TRACKER, Contradiction, Observation, Resolution, Transition
-from actors.model.text import storable_text
+from actors.model.conversion import EPOCH, instant, storable_text
+from actors.model.market import TRACKER, Contradiction, Market, Observation, Resolution, Transition
+from actors.model.storage import ConnectionEvent, RejectedRow
 from actors.model.trade import Trade, trade_hashes
-from actors.model.wall_time import EPOCH, instant
 
 # The escape and not the text `\\u0000`: an even number of backslashes stands before it. jsonb
 # rejects it, because text cannot hold NUL (manual, "JSON Types").

@@ -12,6 +12,7 @@ from actors.database import queries
 from actors.database.cache import TokenKeys
 from actors.database.session import Connection
 from actors.model.chunks import chunks
+from actors.model.conversion import instant, storable_text
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -26,8 +27,6 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
-from actors.model.text import storable_text
-from actors.model.wall_time import instant
 
 NumberedFact = tuple[int, Fact]
 """A fact with its journal sequence."""

@@ -23,11 +23,11 @@ from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.transaction import RejectionLimit, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.batch import Batch, Committed, Opened, Review
-from actors.model.market import Market
-from actors.model.outcome import (
+from actors.model.conversion import instant_of_ms
+from actors.model.market import (
     RECHECKS_MS,
     TRACKER,
+    Market,
     MarketState,
     Observation,
     Recheck,
@@ -36,8 +36,8 @@ from actors.model.outcome import (
     StoredEvidence,
     TimeWindow,
 )
+from actors.model.storage import Batch, Committed, Opened, Review
 from actors.model.trade import ConditionId, TokenId
-from actors.model.wall_time import instant_of_ms
 
 log = logging.getLogger(__name__)
 

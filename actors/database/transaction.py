@@ -22,10 +22,9 @@ from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import DATA_FAULTS, Connection, one_line
 from actors.errors import StorePoisoned
-from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.chunks import chunks
-from actors.model.market import Market
-from actors.model.outcome import Contradiction, Observation, Resolution, Transition
+from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, Trade, trade_hashes
 
 T = TypeVar("T")

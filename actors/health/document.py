@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from actors.model.wall_time import instant
+from actors.model.conversion import instant
 
 Level = Literal["attention", "degraded"]
 """How bad a reason is: a person should look today, or data or labels are at risk now."""

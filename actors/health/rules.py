@@ -1,4 +1,4 @@
-"""The rules that judge health: each reads the status document alone.
+"""Judge the status document: rules that read it alone, and their result in one line.
 
 A rule has a level. `degraded`: data or labels are at risk now; someone is woken. `attention`:
 nothing is at risk yet; a person should look, today.
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits, because
 from actors.model.assumptions import Assumption
+from actors.model.conversion import terminal_safe
 
 DRIFT = (Assumption.SPELLING, Assumption.EVENT_NAMES, Assumption.CLEAN_PAGES)
 """Assumptions about how things are written; what has one meaning is taken all the same."""
@@ -262,3 +263,25 @@ def reasons(health: Health, limits: Limits) -> tuple[Reason, ...]:
     judged = (Reason(code, level, judge(health, limits)) for code, level, judge in RULES)
     found = [reason for reason in judged if reason.text]
     return tuple(sorted(found, key=lambda reason: reason.level != DEGRADED))
+
+
+def state_line(health: Health) -> str:
+    """Return the state and its reasons; what only needs attention is marked in a worse state."""
+    # While it starts or stops, reasons have no level.
+    known = len(health.levels) == len(health.reasons)
+    levels = health.levels if known else (health.state,) * len(health.reasons)
+    reasons = "; ".join(
+        text if level == health.state else f"{level}: {text}"
+        for text, level in zip(health.reasons, levels, strict=True)
+    )
+    return terminal_safe(f"{health.state}: {reasons}" if reasons else health.state)
+
+
+def headline(health: Health) -> str:
+    """Return the state, the reasons for it and the main figures, in one line."""
+    trades, connections = health.trades, health.connections
+    return (
+        f"{state_line(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
+        f" | {connections.live} of {connections.wanted} connections live"
+        f" | {health.resolutions.recorded:,} resolutions"
+    )

@@ -46,7 +46,7 @@ from actors.messages import (
     ResolutionReport,
     WriterReport,
 )
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]

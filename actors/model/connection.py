@@ -1,4 +1,4 @@
-"""The task of one connection, its states, and the causes of the gaps that it leaves."""
+"""What a connection is: its task, how many there may be, its states, the gaps that it leaves."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,6 +11,10 @@ from actors.model.trade import TokenId
 # Messages of 200 KB (2,600 ids) made the server drop the connection (reported 2026-04).
 TOKENS_AT_ONCE: Final = 100
 """The most tokens of one subscription message, as long as their books arrive."""
+RESERVED: Final = 64
+"""Descriptors for all that is no connection; about 20 of them are used."""
+HANDOVERS: Final = 8
+"""Connections beyond the plan at a time: successors of others."""
 
 
 class ConnectionSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,3 +103,23 @@ ALL_RESOLVED: Final = "all_resolved"
 """The reason of an end when every market of the connection is resolved."""
 SLOW_CONSUMER: Final = "closed_1013"
 """The reason of an end when we read too slowly, or the connection carries too much."""
+
+
+class DescriptorLimit(msgspec.Struct, frozen=True):
+    """How many file descriptors the process may open: its `RLIMIT_NOFILE`.
+
+    A connection has one. Some are kept for everything else: status, metrics, journal, database,
+    HTTP, name servers. Without that reserve thousands of connections would leave none for them.
+    """
+
+    limit: int = 1 << 20
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections may be open at a time."""
+        # Of a very small limit half is kept, so that there are connections at all.
+        return max(self.limit - RESERVED, self.limit // 2)
+
+    def needed(self, slots: int) -> int:
+        """Return the limit that is needed for so many connections of the plan."""
+        return slots + HANDOVERS + RESERVED

@@ -1,18 +1,23 @@
-"""Markets and their tokens, and the share of all markets that is this tracker's.
+"""A market as values, from its listing to its recorded outcome.
 
-When several trackers divide the markets among themselves, each has a shard. The shard of a
-market is found by rendezvous hashing: of all shard numbers the one whose digest together with
-the market's id is greatest. Trackers need not know of each other, and when one is added, only
-the markets of its own shard change hands.
+Times are wall clock milliseconds since 1970, except where they are `datetime`. Payouts are shares
+of one dollar, exact decimals. docs/explanation/resolutions.md explains the rule that leads from
+observations to a resolution.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from hashlib import blake2b
 
 import msgspec
 
 from actors.model.trade import ConditionId, TokenId
+
+NOTHING = Decimal(0)
+HALF = Decimal("0.5")
+ALL = Decimal(1)
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,13 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """Shard `number` of `count`, counted from 1; shard 1 of 1 is everything."""
+    """The share of all markets that is this tracker's: shard `number` of `count`, from 1.
+
+    When several trackers divide the markets among themselves, each has a shard. The shard of a
+    market is found by rendezvous hashing: of all shard numbers the one whose digest together with
+    the market's id is greatest. Trackers need not know of each other, and when one is added, only
+    the markets of its own shard change hands.
+    """
 
     number: int = 1
     count: int = 1
@@ -88,3 +99,167 @@ class Shard(msgspec.Struct, frozen=True):
 def _weight(condition_id: ConditionId, number: int) -> bytes:
     """Return the digest; ids that differ only in the case of a digit are the same market."""
     return blake2b(f"{number}:{condition_id.lower()}".encode(), digest_size=8).digest()
+
+
+def is_outcome(payouts: Sequence[Decimal]) -> bool:
+    """Return whether these finite numbers are the payouts of a winner (1, 0) or a split (½, ½)."""
+    return sorted(payouts) in ([NOTHING, ALL], [HALF, HALF])
+
+
+# -------------------------------------------------------- what sources report
+
+
+class Source(StrEnum):
+    """A source that reports outcomes."""
+
+    GAMMA = "gamma"
+    CLOB = "clob"
+    DATA = "data"
+    CHAIN = "chain"
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source reported about one market at one time.
+
+    Attributes:
+        payouts: (token id, payout) of each token when the source reports a final
+            outcome: payouts in 0..1 that add up to 1. None when it is not final.
+        reason: Why it is not final, in one stable phrase; empty when it is.
+        payload: The part of the answer that shows it, as JSON text.
+    """
+
+    condition_id: ConditionId
+    source: Source
+    observed_at_ms: int
+    payouts: tuple[tuple[TokenId, Decimal], ...] | None
+    reason: str
+    payload: str
+
+
+# ----------------------------------------------------------- what is recorded
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a market, recorded once and never changed.
+
+    Attributes:
+        kind: `winner` or `split`.
+        winning_token_id, winning_outcome: None for a split.
+        payouts: In outcome order, sum 1.
+        resolved_at_ms: When the market resolved as the sources report it, or, when
+            none does, the time from which two of them agreed.
+        sources: Those that agreed, in alphabetical order.
+    """
+
+    condition_id: ConditionId
+    kind: str
+    winning_token_id: TokenId | None
+    winning_outcome: str | None
+    payouts: tuple[Decimal, ...]
+    resolved_at_ms: int
+    sources: tuple[Source, ...]
+
+
+class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
+    """A final observation that differs from the recorded resolution or from another source.
+
+    With nothing recorded yet, a contradiction between two sources is stored in the same form:
+    `recorded` then holds what the other sources report.
+
+    Attributes:
+        recorded: The recorded outcome, or what the other sources report.
+        observed: What `source` reports.
+    """
+
+    condition_id: ConditionId
+    detected_at_ms: int
+    recorded: str
+    observed: str
+    source: Source
+
+
+class MarketState(StrEnum):
+    """How far a market has come on its way to a resolution. The texts are stored."""
+
+    OPEN = "open"
+    ENDED = "ended"
+    PROPOSED = "proposed"
+    DISPUTED = "disputed"
+    HOLDING = "agreed-holding"
+    RECORDED = "recorded"
+    CONFLICT = "conflict"
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the state of a market.
+
+    Attributes:
+        at_ms: Later than the transition before of the same market.
+        reason: What the market waits for now, or what caused the change.
+    """
+
+    condition_id: ConditionId
+    at_ms: int
+    before: MarketState
+    after: MarketState
+    reason: str
+
+
+TRACKER = "tracker"
+"""The source with which transitions are stored, among the observations of the sources."""
+
+
+# ----------------------------------------- what is read back from the database
+
+
+class StoredEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored evidence on markets that have no resolution.
+
+    Attributes:
+        observations: The last one of each source, dated when that source first
+            reported it; without payload.
+        states: (market, its last state, since when).
+        contradicted: Markets about which sources contradicted each other at some time.
+    """
+
+    observations: tuple[Observation, ...] = ()
+    states: tuple[tuple[ConditionId, MarketState, int], ...] = ()
+    contradicted: tuple[ConditionId, ...] = ()
+
+
+RECHECKS_MS = (
+    600_000,
+    3_600_000,
+    6 * 3_600_000,
+    24 * 3_600_000,
+    3 * 24 * 3_600_000,
+    7 * 24 * 3_600_000,
+)
+"""Ages of a resolution at which the sources are asked about its market again."""
+
+
+class Recheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored resolution that is to be checked again.
+
+    Attributes:
+        recorded_at_ms: When the database stored the resolution.
+        due_at_ms: When the next recheck falls due.
+        contradicted_by: (source, what it reported) of each contradiction that is stored.
+    """
+
+    resolution: Resolution
+    market: Market
+    recorded_at_ms: int
+    due_at_ms: int
+    contradicted_by: tuple[tuple[Source, str], ...] = ()
+
+
+class TimeWindow(msgspec.Struct, frozen=True):
+    """The times after `since_ms` and until `until_ms`.
+
+    Attributes:
+        since_ms: None: from ten minutes before the last stored evidence.
+    """
+
+    since_ms: int | None
+    until_ms: int

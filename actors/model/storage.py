@@ -1,6 +1,114 @@
-"""The state of the database and of the journal, as values."""
+"""What the writer, the database and the journal tell each other about what is stored."""
 
 import msgspec
+
+from actors.model.facts import Fact
+from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.trade import ConditionId, Rejection, Trade
+
+
+class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A rejection and its position in the journal, so that a replay stores it once.
+
+    Attributes:
+        seq: Journal sequence of the record that holds it.
+        index: Its position among the rejections of that record, from 0.
+    """
+
+    seq: int
+    index: int
+    connection: str
+    rejection: Rejection
+
+
+class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a connection; kept for people who examine the past."""
+
+    at_ns: int
+    connection: str
+    event: str
+    reason: str
+
+    @classmethod
+    def of(cls, note: object) -> "ConnectionEvent":
+        """Make an event from an object that has an attribute of the same name for each field."""
+        return msgspec.convert(note, cls, from_attributes=True)
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is committed together; any of it may be empty.
+
+    Attributes:
+        hashes: The `trade_hash` of each trade, or nothing when they are not known.
+        facts: (journal sequence, fact), to be applied in the order of the sequences.
+        watermark: Lowest journal sequence that is not committed once this batch is. None leaves
+            the watermark of the database as it is; it never moves back.
+    """
+
+    trades: tuple[Trade, ...] = ()
+    hashes: tuple[int, ...] = ()
+    rejections: tuple[RejectedRow, ...] = ()
+    facts: tuple[tuple[int, Fact], ...] = ()
+    events: tuple[ConnectionEvent, ...] = ()
+    markets: tuple[Market, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    watermark: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of all kinds, without rejections."""
+        recorded = (self.trades, self.facts, self.events, self.markets)
+        resolved = (self.observations, self.transitions, self.resolutions, self.contradictions)
+        return sum(map(len, (*recorded, *resolved)))
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """An open database.
+
+    Attributes:
+        server: Its version and address as text, without secrets.
+        timescale: Whether the TimescaleDB extension is installed.
+        watermark: Lowest sequence of this journal that is not committed; 1 at first.
+    """
+
+    server: str
+    timescale: bool
+    watermark: int
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """A committed batch. stored + duplicates + rejected = its trades + its rejections.
+
+    Attributes:
+        stored: Trades that are new in the table.
+        duplicates: Trades that were there already.
+        rejected: Rejections, and trades that the database could not hold; all of them are in
+            `rejected_messages`.
+        watermark: The watermark of the database now.
+    """
+
+    stored: int
+    duplicates: int
+    rejected: int
+    watermark: int
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """What one range of condition ids lacks.
+
+    Attributes:
+        unknown: Conditions with tokens and without a market, or whose tokens have no names.
+        unresolved: Closed markets without a resolution of which nothing is wanted.
+        until: The last condition id of the range. None: there is no further one.
+    """
+
+    unknown: tuple[ConditionId, ...] = ()
+    unresolved: tuple[Market, ...] = ()
+    until: ConditionId | None = None
+
 
 AWAY = "away"
 """It does not answer."""

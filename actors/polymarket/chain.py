@@ -13,9 +13,8 @@ from decimal import Decimal
 import msgspec
 
 from actors.errors import PayloadRejected
-from actors.model.market import Market
-from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source
-from actors.model.text import storable_text
+from actors.model.conversion import storable_text
+from actors.model.market import ALL, HALF, NOTHING, Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
 

@@ -7,9 +7,8 @@ all, and a 50/50 shows as none either: no flag means unknown, never a split.
 import msgspec
 
 from actors.errors import PayloadRejected
-from actors.model.market import Market
-from actors.model.outcome import ALL, NOTHING, Observation, Source
-from actors.model.text import storable_text
+from actors.model.conversion import storable_text
+from actors.model.market import ALL, NOTHING, Market, Observation, Source
 from actors.model.trade import TokenId
 from actors.polymarket import strict_json
 

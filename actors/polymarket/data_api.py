@@ -10,8 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.errors import PayloadRejected
-from actors.model.market import Market
-from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
+from actors.model.market import ALL, HALF, NOTHING, Market, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
 

@@ -16,11 +16,9 @@ from decimal import Decimal, DecimalException
 import msgspec
 
 from actors.errors import PayloadRejected
-from actors.model.market import Asset, Market
-from actors.model.outcome import ALL, HALF, NOTHING, Observation, Source, is_outcome
-from actors.model.text import storable_text
+from actors.model.conversion import milliseconds, storable_text
+from actors.model.market import ALL, HALF, NOTHING, Asset, Market, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
-from actors.model.wall_time import milliseconds
 from actors.polymarket import strict_json
 
 _ABSENT = msgspec.Raw(b"null")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from actors.backoff import LONGEST_S, Backoff
 from actors.errors import PayloadRejected, SourceUnavailable
-from actors.model.outcome import Source
+from actors.model.market import Source
 
 WINDOW_S = 10.0
 GAMMA_LISTINGS = 100

@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from actors.errors import PayloadRejected
+from actors.model.conversion import storable_text
 from actors.model.market import Market
-from actors.model.text import storable_text
 from actors.model.trade import ConditionId, TokenId
 
 T = TypeVar("T")

@@ -44,8 +44,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
-from actors.model.market import Market
-from actors.model.outcome import Contradiction, Resolution, Source, Transition
+from actors.model.market import Contradiction, Market, Resolution, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
 from actors.polymarket.pagination import Pagination

@@ -16,9 +16,9 @@ from enum import Enum
 
 import msgspec
 
-from actors.model.market import Market
-from actors.model.outcome import (
+from actors.model.market import (
     Contradiction,
+    Market,
     MarketState,
     Observation,
     Recheck,

@@ -12,8 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 import msgspec
 
 from actors.model.chunks import chunks
-from actors.model.market import Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.listings import resolved, spellings

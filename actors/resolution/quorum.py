@@ -11,8 +11,15 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.model.market import Market
-from actors.model.outcome import ALL, Contradiction, Observation, Resolution, Source, is_outcome
+from actors.model.market import (
+    ALL,
+    Contradiction,
+    Market,
+    Observation,
+    Resolution,
+    Source,
+    is_outcome,
+)
 from actors.model.trade import ConditionId, TokenId
 
 

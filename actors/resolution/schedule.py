@@ -25,10 +25,11 @@ from collections import Counter
 
 import msgspec
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import (
+from actors.model.market import (
     RECHECKS_MS,
+    Asset,
     Contradiction,
+    Market,
     Observation,
     Recheck,
     Resolution,

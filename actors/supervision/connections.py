@@ -29,12 +29,12 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.connection import (
+    HANDOVERS,
     STALLED,
     TOKENS_AT_ONCE,
     ConnectionSpec,
     slot_of,
 )
-from actors.model.descriptors import HANDOVERS
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity, Canaries

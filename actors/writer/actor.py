@@ -49,8 +49,7 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.assumptions import Assumption
-from actors.model.batch import ConnectionEvent
-from actors.model.storage import AWAY, BEHIND
+from actors.model.storage import AWAY, BEHIND, ConnectionEvent
 from actors.writer.catchup import Store, open_store, read_range
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch

@@ -15,10 +15,9 @@ from uuid import UUID
 from actors.errors import JournalFailed
 from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
-from actors.model.batch import Batch, Committed, Opened, Review
 from actors.model.facts import Hole, RangeLost
-from actors.model.market import Market
-from actors.model.outcome import Recheck, StoredEvidence, TimeWindow
+from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
+from actors.model.storage import Batch, Committed, Opened, Review
 from actors.model.trade import ConditionId
 from actors.writer.gather import TradeBatch
 

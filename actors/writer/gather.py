@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.model import facts
-from actors.model.batch import Batch, ConnectionEvent, RejectedRow
-from actors.model.market import Market
-from actors.model.outcome import Contradiction, Observation, Resolution, Transition
+from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, Trade, canonical_decimal, trade_hashes
 from actors.polymarket import channel
 from actors.writer.feed_comparison import Disputed

@@ -15,8 +15,8 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Violations
-from actors.model.batch import Committed
-from actors.model.outcome import TimeWindow
+from actors.model.market import TimeWindow
+from actors.model.storage import Committed
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch

@@ -11,7 +11,7 @@ import pytest
 
 from actors.app.heartbeats import Heartbeats
 from actors.health.document import Health
-from actors.health.text import headline
+from actors.health.rules import headline
 from actors.process.systemd import STALE_S, Notifier
 from tests.health.health_samples import START, document, well
 

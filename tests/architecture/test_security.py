@@ -16,7 +16,7 @@ from actors.cli import status_table
 from actors.database.store import Store
 from actors.health.metrics import Metrics
 from actors.journal.journal import Journal
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from actors.process import logs
 from tests.cli.status_samples import health
 from tests.database.samples import market

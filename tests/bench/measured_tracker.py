@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.app import factory, tracker
 from actors.cli.main import main as run_tracker
 from actors.database import store
-from actors.model.batch import Batch, Committed
+from actors.model.storage import Batch, Committed
 from actors.supervision.children import Children
 from actors.supervision.pacing import ConnectRate
 

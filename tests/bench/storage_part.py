@@ -15,10 +15,10 @@ import psycopg
 
 from actors.database import migrate
 from actors.database.store import Store
-from actors.model.batch import Batch
 from actors.model.chunks import chunks
+from actors.model.conversion import instant
+from actors.model.storage import Batch
 from actors.model.trade import Trade
-from actors.model.wall_time import instant
 from tests.bench.comparison import Figure, Findings
 from tests.bench.database import Server, served
 from tests.bench.market_trades import made

@@ -28,10 +28,10 @@ from psycopg.conninfo import conninfo_to_dict
 from actors.cli.main import YOUNG_OBJECTS
 from actors.database import columns, queries
 from actors.database.store import Store
-from actors.model.batch import Batch
 from actors.model.chunks import chunks
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
+from actors.model.storage import Batch
 from actors.model.trade import ConditionId, Trade, trade_hashes
 from tests.bench.comparison import Figure, Findings, Run, alternate
 from tests.bench.database import Server, served

@@ -21,7 +21,7 @@ from actors.cli.status_table import render
 from actors.health import rules
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 from tests.health.health_samples import (
     START,
     WALL,

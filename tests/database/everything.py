@@ -1,6 +1,5 @@
 """A batch with something for every table."""
 
-from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -14,6 +13,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
+from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection
 from tests.database.samples import NO, YES, market, ns, observation, resolution, trade
 

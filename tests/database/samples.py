@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Observation, Resolution, Source
+from actors.model.market import Asset, Market, Observation, Resolution, Source
 from actors.model.trade import ConditionId, TokenId, Trade
 
 CONDITION = ConditionId("0x" + "a1" * 32)

@@ -9,8 +9,8 @@ import pytest
 
 from actors.database.store import Store
 from actors.errors import StorePoisoned
-from actors.model.batch import Batch, ConnectionEvent
 from actors.model.facts import ListeningOpened, TokensConfirmed
+from actors.model.storage import Batch, ConnectionEvent
 from actors.model.trade import TokenId, Trade
 from tests.database.samples import CONDITION, YES, market, ns, observation, resolution, trade
 from tests.postgres import ask

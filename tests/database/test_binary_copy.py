@@ -12,7 +12,7 @@ from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import sorted_chunks
 from actors.database.cache import RecentTrades
 from actors.database.store import Store
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from actors.model.trade import TokenId, Trade, trade_hashes
 from tests.database.samples import trade
 from tests.postgres import ask

@@ -8,9 +8,9 @@ import pytest
 
 from actors.database import columns, queries
 from actors.database.store import Store
-from actors.model.batch import Batch
 from actors.model.facts import TokensUnwanted, TokensWanted
-from actors.model.outcome import Contradiction, Source
+from actors.model.market import Contradiction, Source
+from actors.model.storage import Batch
 from tests.database.samples import (
     CONDITION,
     NO,

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from tests.database.samples import trade
 from tests.postgres import ask
 

@@ -12,7 +12,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database.store import Store
-from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -26,6 +25,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
+from actors.model.storage import Batch
 from actors.model.trade import TokenId
 from tests.database.samples import CONDITION, NO, YES, market, resolution
 from tests.postgres import ask, do

@@ -11,7 +11,6 @@ import pytest
 from psycopg import sql
 
 from actors.database.store import Store
-from actors.model.batch import Batch, ConnectionEvent, RejectedRow
 from actors.model.connection import GapCause
 from actors.model.facts import (
     Fact,
@@ -22,7 +21,8 @@ from actors.model.facts import (
     TokensConfirmed,
     TokensWanted,
 )
-from actors.model.outcome import Contradiction, Source
+from actors.model.market import Contradiction, Source
+from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import ConditionId, Rejection
 from actors.writer.feed_comparison import Disputed
 from actors.writer.gather import mark

@@ -13,7 +13,7 @@ import pytest
 from actors.database.session import QueryWatchdog
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from tests.database.samples import trade
 from tests.postgres import ask
 

@@ -10,7 +10,6 @@ import pytest
 from actors.database.store import Store
 from actors.journal.journal import MIB, Journal
 from actors.journal.watermark import Watermark
-from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -21,6 +20,7 @@ from actors.model.facts import (
     TokensConfirmed,
     encode,
 )
+from actors.model.storage import Batch
 from actors.writer.catchup import read_range
 from actors.writer.gather import FindingsBatch, to_batch
 from tests.database.samples import NO, YES, trade

@@ -93,7 +93,7 @@ import json, sys
 from uuid import UUID
 from actors.database.migrate import apply
 from actors.database.store import Store
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from actors.polymarket.channel import decode
 
 TOKEN, CONDITION = "1" * 77, "0x" + "a1" * 32

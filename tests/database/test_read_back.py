@@ -7,8 +7,7 @@ import pytest
 from psycopg import sql
 
 from actors.database.store import Store
-from actors.model.batch import Batch
-from actors.model.outcome import (
+from actors.model.market import (
     RECHECKS_MS,
     Contradiction,
     MarketState,
@@ -17,6 +16,7 @@ from actors.model.outcome import (
     TimeWindow,
     Transition,
 )
+from actors.model.storage import Batch
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, resolution
 from tests.postgres import ask

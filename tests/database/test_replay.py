@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from actors.database.store import Store
-from actors.model.batch import Batch
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -23,6 +22,7 @@ from actors.model.facts import (
     TokensUnwanted,
     TokensWanted,
 )
+from actors.model.storage import Batch
 from actors.model.trade import TokenId
 from tests.postgres import ask
 

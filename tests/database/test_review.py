@@ -3,8 +3,8 @@
 import pytest
 
 from actors.database.store import Store
-from actors.model.batch import Batch, Review
 from actors.model.facts import TokensWanted
+from actors.model.storage import Batch, Review
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, NO, YES, market, ns, resolution, trade
 from tests.postgres import do

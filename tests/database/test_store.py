@@ -11,8 +11,8 @@ import pytest
 
 from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.batch import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.facts import TokensWanted
+from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, TokenId
 from tests.database.samples import CONDITION, NO, YES, at, market, ns, trade
 from tests.postgres import ask, do

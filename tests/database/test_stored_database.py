@@ -9,8 +9,8 @@ import pytest
 from actors.database import migrate
 from actors.database.store import Store
 from actors.journal.journal import Journal
-from actors.model.batch import Batch
-from actors.model.outcome import Source, TimeWindow
+from actors.model.market import Source, TimeWindow
+from actors.model.storage import Batch
 from actors.model.trade import ConditionId, TokenId
 from tests.database.samples import NO, market, observation, resolution, trade
 from tests.database.stored_rows import (

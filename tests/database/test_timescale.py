@@ -11,7 +11,7 @@ import pytest
 
 from actors.database import migrate
 from actors.database.store import Store
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from tests.database.samples import at, trade
 from tests.postgres import Server, ask, do
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from actors.database.store import Store
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from tests.database.samples import NO, YES, at, market, trade
 from tests.postgres import ask
 

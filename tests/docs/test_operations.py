@@ -12,7 +12,7 @@ import pytest
 from actors import errors
 from actors.cli import status
 from actors.health import rules
-from actors.model.batch import Committed
+from actors.model.storage import Committed
 from actors.simulator import main as simulator
 from actors.writer.notify import CommitSummary
 

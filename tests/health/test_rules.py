@@ -5,7 +5,7 @@ import pytest
 from actors.health import rules
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 from tests.health.health_samples import (
     START,
     WALL,

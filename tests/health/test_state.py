@@ -3,7 +3,7 @@
 import msgspec
 
 from actors.health.state import Health, HealthState, Limits
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 from tests.health.health_samples import (
     START,
     WALL,

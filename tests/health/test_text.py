@@ -2,7 +2,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health.text import headline, state_line, terminal_safe
+from actors.health.rules import headline, state_line
+from actors.model.conversion import terminal_safe
 from tests.health.health_samples import START, document, well
 
 

@@ -20,8 +20,8 @@ from actors.health.state import Health, HealthState
 from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
-from actors.model.batch import Batch, Committed
 from actors.model.connection import ConnectionSpec
+from actors.model.storage import Batch, Committed
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children
 from actors.supervision.connections import ConnectionPolicy

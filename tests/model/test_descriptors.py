@@ -1,6 +1,6 @@
 import pytest
 
-from actors.model.descriptors import DescriptorLimit
+from actors.model.connection import DescriptorLimit
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Lines about what happens often come seldom and leave nothing out."""
 
-from actors.model.batch import Committed
 from actors.model.log_digest import LogDigest
+from actors.model.storage import Committed
 from actors.writer.notify import CommitSummary
 
 S = 1_000_000_000

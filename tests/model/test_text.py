@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.text import storable_text
+from actors.model.conversion import storable_text
 
 
 @given(st.text(st.characters()))

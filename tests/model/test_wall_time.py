@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.wall_time import instant, instant_of_ms, milliseconds
+from actors.model.conversion import instant, instant_of_ms, milliseconds
 
 
 def test_nanoseconds_are_cut_to_microseconds() -> None:

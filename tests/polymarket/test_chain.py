@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
-from actors.model.outcome import Observation, Source
+from actors.model.market import Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain
 from actors.polymarket.chain import Facts

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Source
+from actors.model.market import Asset, Market, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import clob
 from tests.resolution.recorded_answers import (

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.market import Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import data_api
 from tests.resolution.recorded_answers import (

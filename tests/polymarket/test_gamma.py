@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
-from actors.model.outcome import Source
+from actors.model.market import Source
 from actors.polymarket import gamma
 from tests.resolution.recorded_answers import (
     AT_MS,

@@ -1,7 +1,7 @@
 """Promise: a source that fails is left alone, one that is asked enough waits, the others go on."""
 
 from actors.errors import SourceUnavailable
-from actors.model.outcome import Source
+from actors.model.market import Source
 from actors.polymarket.ratelimit import CHAIN, MOST, SourceGates
 
 GONE = SourceUnavailable("HTTP 503", retry_after_s=30.0)

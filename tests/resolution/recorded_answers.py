@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.quorum import Evidence
 

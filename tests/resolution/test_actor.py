@@ -29,8 +29,8 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption
-from actors.model.market import Market
-from actors.model.outcome import (
+from actors.model.market import (
+    Market,
     MarketState,
     Observation,
     Recheck,

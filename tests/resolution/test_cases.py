@@ -3,8 +3,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import RECHECKS_MS, Observation, Source
+from actors.model.market import RECHECKS_MS, Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import CONTRADICTED, TO_BE_STORED, CaseBook
 

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.outcome import Observation, Source
+from actors.model.market import Observation, Source
 from actors.model.trade import ConditionId
 from actors.resolution.quorum import Conflict, Decision, Evidence, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import (

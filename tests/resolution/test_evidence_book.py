@@ -1,7 +1,6 @@
 from decimal import Decimal
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import EvidenceBook, Novelty
 from actors.resolution.quorum import Conflict, NotYet, Winner

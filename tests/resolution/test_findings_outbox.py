@@ -11,7 +11,7 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionObserved,
 )
-from actors.model.outcome import (
+from actors.model.market import (
     Contradiction,
     MarketState,
     Observation,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.model.outcome import MarketState, Observation, Source
+from actors.model.market import MarketState, Observation, Source
 from actors.resolution.cases import MarketStates, state_of
 from actors.resolution.quorum import decide
 from tests.resolution.recorded_answers import CONDITION, MARKET, evidence_of, pays, seen

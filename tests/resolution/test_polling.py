@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.polling import CLOB_EXTRA, PollRound, Request
 

@@ -5,8 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.model.market import Asset, Market
-from actors.model.outcome import Observation, Source, is_outcome
+from actors.model.market import Asset, Market, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.quorum import (
     Conflict,

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from actors.model.market import Market
-from actors.model.outcome import Observation, Source
+from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import Facts
 from actors.resolution.polling import Request, read_answer

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.model.outcome import Observation, Resolution, Source
+from actors.model.market import Observation, Resolution, Source
 from actors.polymarket import gamma
 from actors.resolution.cases import CaseBook
 from actors.resolution.quorum import Conflict, Decision, Evidence, NotYet, Split, Winner, decide

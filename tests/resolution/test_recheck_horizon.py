@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from actors.model.outcome import Recheck, Resolution, Source, TimeWindow
+from actors.model.market import Recheck, Resolution, Source, TimeWindow
 from actors.resolution.schedule import (
     AHEAD_MS,
     MARGIN_MS,

@@ -3,7 +3,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.model.outcome import RECHECKS_MS, Observation, Recheck, Resolution, Source
+from actors.model.market import RECHECKS_MS, Observation, Recheck, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.schedule import RecordedResolutions
 from tests.resolution.recorded_answers import MARKET

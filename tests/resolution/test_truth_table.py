@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.model.outcome import RECHECKS_MS, MarketState, Observation, Source
+from actors.model.market import RECHECKS_MS, MarketState, Observation, Source
 from actors.polymarket import ratelimit
 from actors.resolution.cases import state_of
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide

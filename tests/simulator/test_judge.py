@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.database.store import Store
-from actors.model.batch import Batch
+from actors.model.storage import Batch
 from actors.simulator.judge import judge
 from tests.database.samples import trade
 

@@ -34,7 +34,6 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Assumption
-from actors.model.batch import Review
 from actors.model.facts import (
     Fact,
     FramesSeen,
@@ -45,8 +44,8 @@ from actors.model.facts import (
     TokensWanted,
     encode,
 )
-from actors.model.market import Asset, Market
-from actors.model.outcome import Contradiction, Observation, Resolution, Source
+from actors.model.market import Asset, Contradiction, Market, Observation, Resolution, Source
+from actors.model.storage import Review
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterSettings

@@ -3,9 +3,8 @@ from decimal import Decimal
 import pytest
 
 from actors.model import facts
-from actors.model.batch import Batch, ConnectionEvent, RejectedRow
-from actors.model.market import Asset, Market
-from actors.model.outcome import Contradiction, Observation, Resolution, Source
+from actors.model.market import Asset, Contradiction, Market, Observation, Resolution, Source
+from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, TokenId, trade_hashes
 from actors.writer.gather import FindingsBatch, TradeBatch, replay, to_batch
 from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade, trade_hash

@@ -11,7 +11,7 @@ from actors.messages import (
     RequestRechecks,
     TicketsStored,
 )
-from actors.model.outcome import (
+from actors.model.market import (
     MarketState,
     Observation,
     Recheck,
