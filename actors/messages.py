@@ -177,6 +177,7 @@ class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         hashes: The `trade_hash` of each trade.
+        epoch: That of the connection.
     """
 
     seq: int
@@ -184,6 +185,7 @@ class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
     trades: tuple[Trade, ...]
     rejections: tuple[Rejection, ...]
     hashes: tuple[int, ...]
+    epoch: int = 0
 
 
 class FactSeen(Message, frozen=True, kw_only=True):

@@ -51,6 +51,9 @@ begin
     if it = any(growing) then
       execute format('grant update on public.%I to tracker_writer', it);
     end if;
+    if it = 'rejected_messages' then    -- what was kept stays as it was received
+      execute format('grant update (taken_in_at) on public.%I to tracker_writer', it);
+    end if;
     if it = any(public_relations || of_coverage_gaps) then
       execute format('grant select on public.%I to tracker_reader', it);
     end if;

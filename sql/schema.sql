@@ -175,11 +175,18 @@ create table rejected_messages (
   journal_key integer not null references journals,
   seq         bigint,               -- where in the journal; NULL when the database refused the row
   index       integer,
+  message_key bigint generated always as identity primary key,
+  epoch       bigint,                -- of its connection; NULL: it came from none
+  occurrence  integer not null check (occurrence > 0),
+  doubt       text,                  -- token of the trade that it may be, * for any; NULL: no trade
+  taken_in_at timestamptz,           -- when its trades were stored; NULL: not understood yet
   unique (journal_key, seq, index)
 );
 create unique index rejected_messages_once
   on rejected_messages (journal_key, sha256(payload)) where seq is null;
 create index rejected_messages_received_at on rejected_messages using brin (received_at);
+create index rejected_messages_kept on rejected_messages (message_key) where taken_in_at is null;
+create index rejected_messages_doubts on rejected_messages (journal_key, epoch, doubt, seq) where doubt is not null;
 
 -- coverage --------------------------------------------------------------
 

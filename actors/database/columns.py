@@ -17,6 +17,9 @@ from actors.model.trade import Trade, trade_hashes
 # rejects it, because text cannot hold NUL (manual, "JSON Types").
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
+ANYTHING = "*"
+"""What `rejected_messages.doubt` holds when the message may be a trade of any token."""
+
 T = TypeVar("T")
 Columns = dict[str, Any]
 
@@ -64,6 +67,9 @@ def rejections(rows: Sequence[RejectedRow]) -> Columns:
         "payloads": [row.rejection.payload for row in rows],
         "seqs": [None if row.seq < 0 else Int8(row.seq) for row in rows],
         "indexes": [None if row.seq < 0 else Int4(row.index) for row in rows],
+        "epochs": [Int8(row.epoch) if row.epoch else None for row in rows],
+        "occurrences": [Int4(row.rejection.occurrence) for row in rows],
+        "doubts": [row.doubts[0] or ANYTHING if row.doubts else None for row in rows],
     }
 
 

@@ -92,6 +92,8 @@ class Ingest:
         left_out = 0
         if len(decoded.rejections) > len(decoded.doubts):
             decoded, left_out = self._bounded(decoded, received_at_ns, latest_ms)
+        if decoded.rejections:
+            decoded = self._numbered(decoded, received_at_ns)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
         withdrawn: tuple[Withdrawn, ...] = ()
@@ -140,6 +142,13 @@ class Ingest:
             kept=kept.kept,
         )
         return fewer, len(decoded.rejections) - len(kept.rejections)
+
+    def _numbered(self, decoded: channel.Decoded, received_at_ns: int) -> channel.Decoded:
+        payloads = [rejection.payload for rejection in decoded.rejections]
+        numbers = self._rejected.number(payloads, received_at_ns)
+        pairs = zip(decoded.rejections, numbers, strict=True)
+        numbered = tuple([msgspec.structs.replace(each, occurrence=k) for each, k in pairs])
+        return msgspec.structs.replace(decoded, rejections=numbered)
 
     def latest_ms(self, received_at_ns: int) -> int:
         """Return the last time that an event received then may carry: a day ahead of now.
@@ -194,6 +203,7 @@ class Ingest:
         received_at_ns: int,
         latest_ms: int,
     ) -> FramesSeen:
+        rejected = [each.occurrence for each in decoded.rejections]
         if len(decoded.trades) > len(trades):  # frames with nothing but canaries are kept by others
             parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in decoded.kept]
             parts = [part for part in parts if part.rejections or self._own(part.trades)]
@@ -209,15 +219,11 @@ class Ingest:
                 0 if trade.token_id in self._canary else next(numbered).occurrence
                 for trade in received
             )
-        if decoded.rejections:
-            occurrences += self._rejected_numbers(decoded, received_at_ns)
+        if rejected:
+            # All rejections are kept, in their order, whatever was left out around them.
+            occurrences += rejected_numbers(map(RejectedEvent, decoded.rejected_after, rejected))
         epoch, connection = self.coverage.epoch, self._spec.name
         return FramesSeen(epoch, connection, received_at_ns, occurrences, raws, hashes)
-
-    def _rejected_numbers(self, decoded: channel.Decoded, received_at_ns: int) -> tuple[int, ...]:
-        payloads = [rejection.payload for rejection in decoded.rejections]
-        numbers = self._rejected.number(payloads, received_at_ns)
-        return rejected_numbers(map(RejectedEvent, decoded.rejected_after, numbers))
 
 
 # Ten seconds each by default. Only whole slices are forgotten, so some counts stay 10 s longer.

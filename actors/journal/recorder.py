@@ -132,6 +132,7 @@ class Recorder:
             trades=trades,
             rejections=rejections,
             hashes=hashes,
+            epoch=record.epoch,
         )
         self._send(seen, weight)
 

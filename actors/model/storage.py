@@ -4,7 +4,7 @@ import msgspec
 
 from actors.model.facts import Fact
 from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
-from actors.model.trade import ConditionId, Rejection, Trade
+from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 
 
 class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,12 +13,17 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seq: Journal sequence of the record that holds it.
         index: Its position among the rejections of that record, from 0.
+        epoch: That of its connection; 0: it came from none.
+        doubts: The token of the trade that it may be, None if that may be any; empty when it is
+            no trade.
     """
 
     seq: int
     index: int
     connection: str
     rejection: Rejection
+    epoch: int = 0
+    doubts: tuple[TokenId | None, ...] = ()
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):

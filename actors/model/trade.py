@@ -57,11 +57,14 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         reason: One stable phrase, e.g. `price out of range`.
         payload: The bytes as received (the whole frame, or the one event).
         received_at_ns: Our wall clock when the bytes arrived, nanoseconds since 1970.
+        occurrence: k for the k-th event with the same bytes on its connection. A trade that a
+            later version finds in it has this occurrence.
     """
 
     reason: str
     payload: bytes
     received_at_ns: int
+    occurrence: int = 1
 
 
 def canonical_decimal(value: Decimal) -> str:

@@ -257,7 +257,8 @@ class WriterActor(BaseActor):
         if not self._database.is_live or message.seq < self._watermark.seq:
             return
         seq, connection, trades = message.seq, message.connection, message.trades
-        self._gathered.add_frames(seq, connection, trades, message.hashes, message.rejections)
+        rejections, epoch = message.rejections, message.epoch
+        self._gathered.add_frames(seq, connection, trades, message.hashes, rejections, epoch)
         self._comparison.add(connection, trades, self._now)
         if len(self._gathered.trades) >= self._batch_size.trades:
             self._commit()

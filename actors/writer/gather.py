@@ -15,6 +15,7 @@ from actors.model.market import Contradiction, Market, Observation, Resolution, 
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, Trade, canonical_decimal, trade_hashes
 from actors.polymarket import channel
+from actors.polymarket.events import trade_hidden_in
 from actors.writer.feed_comparison import Disputed
 
 Finding = Observation | Transition | Resolution | Contradiction
@@ -47,6 +48,7 @@ class TradeBatch:
         trades: Sequence[Trade],
         hashes: Sequence[int],
         rejections: Sequence[Rejection] = (),
+        epoch: int = 0,
     ) -> None:
         """Add what the frames of one record held, with the `trade_hash` of each trade."""
         self._add_record(seq)
@@ -54,7 +56,14 @@ class TradeBatch:
         self.hashes.extend(hashes)
         if rejections:
             self.rejections.extend(
-                RejectedRow(seq=seq, index=index, connection=connection, rejection=rejection)
+                RejectedRow(
+                    seq=seq,
+                    index=index,
+                    connection=connection,
+                    rejection=rejection,
+                    epoch=epoch,
+                    doubts=trade_hidden_in(rejection.payload) if epoch else (),
+                )
                 for index, rejection in enumerate(rejections)
             )
 
@@ -98,7 +107,7 @@ class TradeBatch:
         # Another version may have decoded other trades from the same frames.
         known = ours and not rejections and len(record.hashes) == len(trades)
         hashes = record.hashes if known else trade_hashes(trades)
-        self.add_frames(seq, record.connection, trades, hashes, rejections)
+        self.add_frames(seq, record.connection, trades, hashes, rejections, record.epoch)
 
     def _add_record(self, seq: int) -> None:
         self.records += 1
@@ -185,33 +194,61 @@ def mark(disputed: Disputed) -> ConnectionEvent:
 
 
 def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
-    """Decode journalled frames again; return trades with their journalled occurrences.
+    """Decode journalled frames again; return trades and rejections with journalled occurrences.
 
     Occurrence 0 leaves a trade out: it is that of a canary. Another version may have found other
     trades in these frames; each of them keeps its occurrence, whatever this one finds beside it.
     """
     numbers = frames.trade_occurrences
     decoded = channel.decode_numbered(frames.raws, frames.received_at_ns, len(numbers))
+    rejections = decoded.rejections
+    if rejections:
+        rejections = _numbered(frames, decoded)
     if len(numbers) != len(decoded.trades):
         numbers = _numbers(frames, decoded)
     if numbers.count(1) == len(numbers):
-        return decoded.trades, decoded.rejections
+        return decoded.trades, rejections
     trades = tuple(
         msgspec.structs.replace(trade, occurrence=number)
         for trade, number in zip(decoded.trades, numbers, strict=True)
         if number
     )
-    return trades, decoded.rejections
+    return trades, rejections
+
+
+def _numbered(frames: facts.FramesSeen, decoded: channel.Decoded) -> tuple[Rejection, ...]:
+    """Return the rejections with their occurrences; what has none counts within this record."""
+    events, after = _events(frames, decoded), decoded.rejected_after
+    if events is not None:
+        numbers = [events[place + before] for place, before in enumerate(after)]
+    else:
+        counts: Counter[bytes] = Counter()
+        numbers = []
+        for rejection in decoded.rejections:
+            counts[rejection.payload] += 1
+            numbers.append(counts[rejection.payload])
+    return tuple(
+        msgspec.structs.replace(rejection, occurrence=number)
+        for rejection, number in zip(decoded.rejections, numbers, strict=True)
+    )
+
+
+def _events(frames: facts.FramesSeen, decoded: channel.Decoded) -> list[int] | None:
+    """Return the number of each event, trade or not; None if they are others than then."""
+    numbers, rejected = frames.trade_occurrences, frames.rejected
+    if len(numbers) + len(rejected) != len(decoded.trades) + len(decoded.rejected_after):
+        return None
+    events = list(numbers)
+    for event in reversed(rejected):
+        events.insert(event.trades_before, event.occurrence)
+    return events
 
 
 def _numbers(frames: facts.FramesSeen, decoded: channel.Decoded) -> tuple[int, ...]:
     """Return the occurrence of each decoded trade."""
-    numbers, rejected = frames.trade_occurrences, frames.rejected
+    numbers, events = frames.trade_occurrences, _events(frames, decoded)
     count, after = len(decoded.trades), decoded.rejected_after
-    if len(numbers) + len(rejected) == count + len(after):
-        events = list(numbers)
-        for event in reversed(rejected):
-            events.insert(event.trades_before, event.occurrence)
+    if events is not None:
         return tuple(events[place + bisect_right(after, place)] for place in range(count))
     if len(frames.hashes) == len(numbers) - numbers.count(0):
         return _numbers_by_hash(frames.hashes, set(numbers) - {0}, decoded.trades)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
@@ -248,6 +249,23 @@ def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> N
     store.commit(Batch(rejections=rows))
     kept = ask(database, "select received_at, connection, reason, payload from rejected_messages")
     assert kept == [(at(1), "a-0001", "price out of range", payload)] * 2
+
+
+def test_a_rejection_is_kept_with_what_a_later_version_must_know(
+    store: Store, database: str
+) -> None:
+    rejection = Rejection(reason="r", payload=b"{", received_at_ns=ns(1), occurrence=3)
+    row = RejectedRow(seq=9, index=0, connection="a-0001", rejection=rejection)
+    rows = (
+        row,
+        replace(row, index=1, epoch=7),
+        replace(row, index=2, epoch=7, doubts=(None,)),
+        replace(row, index=3, epoch=7, doubts=(YES,)),
+    )
+    store.commit(Batch(rejections=rows))
+    query = "select epoch, occurrence, doubt, taken_in_at from rejected_messages order by index"
+    kept = [(None, 3, None, None), (7, 3, None, None), (7, 3, "*", None), (7, 3, YES, None)]
+    assert ask(database, query) == kept
 
 
 def test_an_event_stored_again_after_a_broken_commit_is_kept_once(

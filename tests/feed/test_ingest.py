@@ -144,6 +144,8 @@ def test_rejected_events_are_numbered_like_trades_with_their_place_among_them() 
         RejectedEvent(trades_before=1, occurrence=3),
         RejectedEvent(trades_before=1, occurrence=1),
     )
+    sent = [[each.occurrence for each in taken.decoded.rejections] for taken in (first, second)]
+    assert sent == [[1, 2, 1], [3, 1]]
 
 
 def test_a_flood_of_strange_messages_is_counted_and_not_kept_but_what_may_be_a_trade_is() -> None:

@@ -96,6 +96,27 @@ def test_rejections_keep_their_place_in_the_journal() -> None:
     ]
 
 
+def test_a_rejected_event_is_kept_with_its_connection_its_number_and_what_it_may_be() -> None:
+    told, read = TradeBatch(), TradeBatch()
+    raws = (together(BAD, framed(), BAD, b'{"event_type":"news"}'), b"<html>")
+    journalled = frames(2, *rejected((0, 1), (1, 4), (1, 2), (1, 1)), raws=raws)
+    trades, rejections = replay(journalled)
+    told.add_frames(4, "a", trades, trade_hashes(trades), rejections, epoch=1)
+    read.add_entry(entry(4, journalled), opened_at_seq=1)
+
+    assert told.rejections == read.rejections
+    found = [(row.epoch, row.rejection.occurrence, row.doubts) for row in read.rejections]
+    token = trades[0].token_id
+    assert found == [(1, 1, (token,)), (1, 4, (token,)), (1, 2, ()), (1, 1, ())]
+
+
+def test_a_record_that_cannot_be_decoded_puts_no_token_in_doubt() -> None:
+    gathered = TradeBatch()
+    gathered.add_entry(facts.Entry(4, b'\xff"a": 1'), opened_at_seq=1)
+
+    assert [(row.epoch, row.doubts) for row in gathered.rejections] == [(0, ())]
+
+
 def test_a_fact_is_gathered_from_the_journal_too() -> None:
     gathered = TradeBatch()
     gathered.add_fact(3, STOPPED)
@@ -219,6 +240,19 @@ def test_what_is_still_rejected_changes_no_number() -> None:
     journalled = frames(2, 3, *rejected((0, 1), (1, 1)), raws=(together(BAD, framed(), BAD, SELL),))
 
     assert numbered(journalled) == [("BUY", 2), ("SELL", 3)]
+
+
+def test_what_is_still_rejected_keeps_its_number_whatever_is_read_beside_it() -> None:
+    raws = (together(NEW, BAD, framed(), BAD),)
+    _, kept = replay(frames(2, *rejected((0, 5), (0, 7), (1, 8)), raws=raws))
+
+    assert [each.occurrence for each in kept] == [7, 8]
+
+
+def test_rejected_events_of_a_record_without_numbers_count_within_it() -> None:
+    _, kept = replay(frames(2, raws=(together(BAD, framed(), BAD), b"<html>")))
+
+    assert [each.occurrence for each in kept] == [1, 2, 1]
 
 
 def test_numbers_of_rejected_events_are_beyond_the_trades_for_an_older_version() -> None:
