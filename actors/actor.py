@@ -9,6 +9,7 @@ that are not in the journal until the writer has stored them.
 import contextlib
 import queue
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -83,6 +84,31 @@ class Address:
             return ref.ask(question, timeout=timeout_s)
         except (pykka.Timeout, pykka.ActorDeadError) as exc:
             raise TimeoutError("no answer in time") from exc
+
+
+def ask_all(
+    addresses: Iterable[tuple[str, Address]], question: Message, *, timeout_s: float
+) -> tuple[list[Any], list[str]]:
+    """Put one question to many actors at once. Never from within an actor.
+
+    Returns:
+        The answers, and the names of those that did not answer in time; one that has ended
+        is in neither.
+    """
+    asked = [(name, address.ask_async(question)) for name, address in addresses]
+    deadline = time.monotonic() + timeout_s
+    answers: list[Any] = []
+    late: list[str] = []
+    for name, future in asked:
+        if future is None:
+            continue
+        try:
+            answers.append(future.get(timeout=max(0.0, deadline - time.monotonic())))
+        except pykka.Timeout:
+            late.append(name)
+        except pykka.ActorDeadError:
+            continue
+    return answers, late
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):

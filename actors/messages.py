@@ -1,7 +1,7 @@
 """Every message that passes between actors, by sender and receiver.
 
-Commands are imperatives, events are past participles, reports and hints are nouns. `GetHealth`
-and `Drain` are asked: their answer is what the handler returns. All are immutable. `child` and
+Commands are imperatives, events are past participles, reports and hints are nouns. `Get…` and
+`Drain` are asked: their answer is what the handler returns. All are immutable. `child` and
 `incarnation` name one run of one child of the supervisor. `now` and `*_at` are monotonic seconds,
 `*_s` seconds, `*_ns` and `*_ms` wall clock (nanoseconds and milliseconds since 1970, UTC). `seq`
 is a journal sequence.
@@ -54,6 +54,27 @@ class GetListening(Message, frozen=True, kw_only=True):
 
 class GetHealth(Message, frozen=True, kw_only=True):
     """Status, metrics, watchdog thread → supervisor: answer with a `health.document.Health`."""
+
+
+class GetConnections(Message, frozen=True, kw_only=True):
+    """Status thread → supervisor: answer with (name, address) of those that listen, or begin to."""
+
+
+class GetCoverage(Message, frozen=True, kw_only=True):
+    """Status thread → connection: answer with a `Covered`."""
+
+
+class Covered(Message, frozen=True, kw_only=True):
+    """The answer to `GetCoverage`: what one connection covers at this moment.
+
+    Attributes:
+        proven_until_ns: Until then everything was received; 0 while nothing is proven.
+        tokens: (covered since, digests of 8 bytes of the tokens, one after the other).
+    """
+
+    connection: str
+    proven_until_ns: int
+    tokens: tuple[tuple[int, bytes], ...]
 
 
 class Flush(Message, frozen=True, kw_only=True):

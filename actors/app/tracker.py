@@ -25,7 +25,7 @@ import msgspec
 import pykka
 
 from actors import __version__
-from actors.actor import Addresses, Incarnation
+from actors.actor import Addresses, Incarnation, ask_all
 from actors.app.factory import ActorFactory
 from actors.app.heartbeats import Heartbeats, RequiredThreads
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
@@ -43,7 +43,7 @@ from actors.errors import (
 from actors.health.metrics import Metrics
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
-from actors.messages import Flush, GetHealth, Tick
+from actors.messages import Flush, GetConnections, GetCoverage, GetHealth, Tick
 from actors.model import facts
 from actors.model.connection import DescriptorLimit
 from actors.model.market import Shard
@@ -124,7 +124,12 @@ class Tracker:
         self._shutdown.at_end(self._journal.close)
         self._threads.add("journal-sync", lambda: self._journal.sync_is_alive)
         # Before the database: a migration may take long, and the status tells what is waited for.
-        status = StatusSocket(self._config.status_socket, self._document, on_error=_status_failed)
+        status = StatusSocket(
+            self._config.status_socket,
+            self._document,
+            others={"coverage": self._coverage},
+            on_error=_status_failed,
+        )
         status.start()
         self._shutdown.at_end(status.close)
         self._threads.add("status", lambda: status.is_alive)
@@ -270,6 +275,24 @@ class Tracker:
             TimeoutError: The supervisor does not answer in time.
         """
         return msgspec.json.encode(self._current_health())
+
+    def _coverage(self) -> bytes:
+        """Return what every connection covers now, as JSON. In the status thread.
+
+        Raises:
+            TimeoutError: The supervisor does not answer in time.
+        """
+        if self._supervisor is None:
+            raise TimeoutError
+        connections = self._to.supervisor.ask(GetConnections(), timeout_s=ASK_S)
+        answered, unanswered = ask_all(connections, GetCoverage(), timeout_s=ASK_S)
+        return msgspec.json.encode(
+            {
+                "journal": str(self._journal.journal_id),
+                "connections": answered,
+                "unanswered": unanswered,
+            }
+        )
 
     def _current_health(self) -> Health:
         """Return the status document. In the status, metrics and watchdog threads.

@@ -1,6 +1,7 @@
 """`tracker-status`: asks the status socket, prints the answer and returns an exit code.
 
 0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
+`--wait takes-over-from SOCKET`: 0 that tracker may be stopped; 1 not in time; 2 one is unreachable.
 The socket is all it needs: no database, no configuration file. `--schema` prints
 docs/reference/status.schema.json. It answers or gives up within two seconds, so it imports
 only what the command line needs: settings, tables and types take long to import.
@@ -13,11 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TextIO
 
 from actors.config import paths
 from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
-from actors.health import status_socket
+from actors.health import status_socket, takeover
 from actors.model.conversion import terminal_safe
 from actors.process import runtime
 
@@ -80,6 +81,7 @@ def main(
     *,
     environ: Mapping[str, str] = os.environ,
     wait: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
     age_s: Callable[[], float] = lambda: 0.0,
 ) -> int:
     """Do what the command line names and return the exit code.
@@ -88,6 +90,7 @@ def main(
         argv: Arguments without the program's name; None for those of the process.
         environ: Environment variables that may name the socket.
         wait: Waits for so many seconds between two looks.
+        monotonic: Returns the time for `--timeout`.
         age_s: Returns the seconds since the process started.
     """
     try:
@@ -102,12 +105,13 @@ def main(
         # A terminal without a character of the text must not end the program with a traceback.
         sys.stdout.reconfigure(errors="replace")
     try:
+        if options.wait:
+            return _wait(options, sockets, wait, monotonic)
         if options.watch:
             return _watch(options, sockets, wait)
         plain = options.json or options.field is not None
-        display = None if plain else _display()
         limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
-        return _once(options, sockets, display, limit_s)
+        return _once(options, sockets, None if plain else _display(), limit_s)
     except BrokenPipeError:
         # The reader (`| head`) has ended; a flush at exit would fail with a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -127,13 +131,22 @@ def _parser() -> argparse.ArgumentParser:
         prog="tracker-status",
         description="Ask the running tracker how it is.",
         epilog="Exit code: 0 healthy or attention, 1 degraded, starting or stopping,"
-        " 2 unreachable.",
+        " 2 unreachable. With --wait: 0 it has taken over, 1 not in time, 2 one is unreachable.",
         allow_abbrev=False,
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the document verbatim")
     form.add_argument("--field", metavar="A.B.C", help="print one value, such as trades.total")
     form.add_argument("--schema", action="store_true", help="print the document's JSON Schema")
+    form.add_argument(
+        "--wait", metavar=("takes-over-from", "SOCKET"), nargs=2,
+        help="wait until this tracker covers every token that the one at SOCKET covers,"
+        " so that that one can be stopped without a gap",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=600.0,
+        help="of --wait (default: 600)",
+    )  # fmt: skip
     parser.add_argument(
         "--watch", metavar="SECONDS", nargs="?", const=2.0, type=_seconds,
         help="ask again and again (every 2 s) until Ctrl-C",
@@ -233,6 +246,122 @@ def _watch(
             wait(options.watch)
     except KeyboardInterrupt:
         return code
+
+
+# ------------------------------------------------------------ a restart without a gap
+
+TAKES_OVER = "takes-over-from"
+COVERAGE_S = 10.0
+"""Seconds for one answer about the coverage."""
+UNREACHABLE_S = 15.0
+"""For so long nobody may answer at a socket: a tracker that is started again needs some seconds."""
+LEAST_PAUSE_S, SHARE = 1.0, 0.05
+"""Least pause between two looks, and the largest share of time that the answers take."""
+FIRST_TELL_S = 5.0
+
+
+def _wait(
+    options: argparse.Namespace,
+    sockets: Sequence[Path],
+    wait: Callable[[float], None],
+    monotonic: Callable[[], float],
+) -> int:
+    """Wait until the tracker at `sockets` has taken over from another; return the exit code."""
+    what, other = options.wait[0], Path(options.wait[1])
+    if what != TAKES_OVER:
+        _tell(f"tracker-status: --wait knows {TAKES_OVER} SOCKET alone")
+        return EXIT_CONFIG
+    try:
+        return _follow(other, sockets, options.timeout, wait, monotonic)
+    except (ConfigError, Unreachable) as exc:
+        _tell(f"tracker-status: {exc}")
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
+    except KeyboardInterrupt:
+        return EXIT_UNHEALTHY
+
+
+def _follow(
+    other: Path,
+    sockets: Sequence[Path],
+    timeout_s: float,
+    wait: Callable[[float], None],
+    monotonic: Callable[[], float],
+) -> int:
+    """Look again and again how far the tracker at `sockets` has taken over; say so.
+
+    Raises:
+        ConfigError: Both are the same tracker.
+        Unreachable: One is of a version that cannot answer.
+    """
+    handover = takeover.Takeover()
+    began = reached = monotonic()
+    tell_s = FIRST_TELL_S
+    while True:
+        asked, code = monotonic(), EXIT_UNHEALTHY
+        try:
+            progress = _look(handover, other, sockets)
+            if progress.done:
+                took_s = monotonic() - began
+                _tell(f"taken over after {took_s:.0f} s: each of the {progress.total:,} tokens that"
+                      f" {other} covers is proven here beyond its proof; it can be stopped",
+                      sys.stdout)  # fmt: skip
+                return EXIT_HEALTHY
+            trouble, reached = str(progress), monotonic()
+        except takeover.OlderVersion as exc:
+            raise Unreachable(str(exc)) from exc  # nor will it say it later
+        except PayloadRejected as exc:  # somebody answers, and cannot say it now
+            trouble, reached = str(exc), monotonic()
+        except Unreachable as exc:
+            trouble, code = str(exc), EXIT_UNREACHABLE
+        now = monotonic()
+        if now - began >= timeout_s or now - reached > UNREACHABLE_S:
+            _tell(f"tracker-status: not taken over after {now - began:.0f} s: {trouble}")
+            return code
+        if now - began >= tell_s:
+            # Twice as late each time: a wait of a day is a dozen lines.
+            tell_s = 2 * (now - began)
+            _tell(f"waiting: {trouble}")
+        left_s = began + timeout_s - now
+        wait(min(left_s, max(LEAST_PAUSE_S, (now - asked) / SHARE)))
+
+
+def _look(handover: takeover.Takeover, other: Path, sockets: Sequence[Path]) -> takeover.Progress:
+    """Ask both trackers what they cover.
+
+    Raises:
+        Unreachable: Nobody answers at one of the sockets.
+        PayloadRejected: One of them does not say what it covers.
+        ConfigError: They are the same.
+    """
+    # The other first: what it has proven is then compared with what is proven here later.
+    theirs, ours = _coverage((other,)), _coverage(sockets)
+    if theirs.journal == ours.journal:
+        raise ConfigError(
+            f"{other} is the socket of the same tracker; name the new one's: --socket"
+        )
+    return handover.look(theirs, ours)
+
+
+def _coverage(sockets: Sequence[Path]) -> takeover.Listing:
+    """Return what the first tracker covers that answers at one of these sockets."""
+    failures: list[str] = []
+    for place in sockets:
+        try:
+            answer = status_socket.ask(place, COVERAGE_S, request=status_socket.COVERAGE_REQUEST)
+        except SourceUnavailable as exc:
+            failures.append(f"{place}: {exc}")
+            continue
+        try:
+            return takeover.read(answer)
+        except PayloadRejected as exc:
+            raise type(exc)(f"{place}: {exc}") from exc
+    raise Unreachable(f"no tracker answers ({'; '.join(failures)})")
+
+
+def _tell(text: str, to: TextIO | None = None) -> None:
+    stream = to or sys.stderr
+    stream.write(f"{terminal_safe(text)}\n")
+    stream.flush()
 
 
 def _code(document: Document) -> int:

@@ -1,8 +1,8 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one socket, the occurrence counter and the coverage book of one epoch.
-Receives: Connect from itself; Subscribe, Unsubscribe, ChangeCanary, Renew, Retire, RecheckCoverage,
-HeardElsewhere and Tick from the supervisor; FramesReceived and SocketClosed from the reactor.
+Receives: Connect from itself; GetCoverage; Subscribe, Unsubscribe, ChangeCanary, Renew, Retire,
+RecheckCoverage, HeardElsewhere and Tick from the supervisor; FramesReceived, SocketClosed.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
 NewMarketSeen to the catalog, ResolutionHint to resolution; reports to the supervisor.
 Ends when: the feed ends, breaks the protocol or is shown to lose events, with a named reason.
@@ -35,6 +35,7 @@ from actors.messages import (
     Connect,
     ConnectionEnded,
     FramesReceived,
+    GetCoverage,
     HeardElsewhere,
     RecheckCoverage,
     Renew,
@@ -97,6 +98,7 @@ class ConnectionActor(BaseActor):
             ChangeCanary: self._change_canary,
             Renew: lambda _: self._subscription.renew_waiting(self._time.now),
             Tick: self._tick,
+            GetCoverage: lambda _: self._coverage.covered(self.child),
             FramesReceived: self._frames_received,
             SocketClosed: self._socket_closed,
         }

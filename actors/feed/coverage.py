@@ -29,8 +29,10 @@ covered.
 """
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from actors.messages import Covered
 from actors.model.trade import TokenId, Trade
 
 BOUNDS_MS: Final = (1_000, 2_000, 4_000, 6_000)
@@ -365,6 +367,21 @@ class CoverageBook:
         tokens, traded_ns = tuple(self._confirmed), max(self._traded.values(), default=0) * _MS
         self._confirmed, self._traded = {}, {}
         return tokens, min(traded_ns, self.proven_until_ns)
+
+    def covered(self, connection: str) -> Covered:
+        """Return what is covered now, and since when; tokens in doubt are not.
+
+        A token has up to 78 digits; a digest of 8 bytes stands for it wherever it is compared.
+        """
+        since: dict[int, bytearray] = {}
+        for token, since_ns in self._confirmed.items():
+            digests = since.setdefault(since_ns, bytearray())
+            digests += blake2b(token.encode(), digest_size=8).digest()
+        return Covered(
+            connection=connection,
+            proven_until_ns=self.proven_until_ns,
+            tokens=tuple([(since_ns, bytes(digests)) for since_ns, digests in since.items()]),
+        )
 
     def cover_again(self, tokens: Iterable[TokenId]) -> None:
         """Claim tokens in doubt again, from the proof on."""

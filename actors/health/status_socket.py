@@ -7,7 +7,8 @@ others.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
-`{"error": "…"}`. `StatusSocket` serves, `ask` asks.
+`{"error": "…"}`. `{"get": "coverage"}` is answered with what every connection covers now
+(`takeover.py`): 11 bytes for each token on each feed. `StatusSocket` serves, `ask` asks.
 
 `tracker-status` imports this module and must be quick: nothing here takes long to import.
 """
@@ -20,7 +21,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
@@ -31,6 +32,7 @@ MOST_CLIENTS = 8
 _TURN_S = 0.5
 _HOLD_S = 0.1
 REQUEST = b'{"get": "health"}\n'
+COVERAGE_REQUEST = b'{"get": "coverage"}\n'
 LARGEST_REPLY = 64 << 20
 _RETRY_S = 0.1
 _UMASK = 0o117
@@ -68,6 +70,7 @@ class StatusSocket:
         path: Where to listen, at most 107 bytes.
         answer: Returns the document as JSON; called in the thread of the socket; may raise
             TimeoutError.
+        others: What answers other questions than `health`, likewise.
         on_error: Called with any other error of `answer`; the client gets an error text.
         monotonic: The clock of deadlines and of `alive_at`.
 
@@ -80,11 +83,12 @@ class StatusSocket:
         path: Path,
         answer: Callable[[], bytes],
         *,
+        others: Mapping[str, Callable[[], bytes]] | None = None,
         on_error: Callable[[Exception], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self._answer = answer
+        self._answers = {"health": answer, **(others or {})}
         self._on_error = on_error
         self._monotonic = monotonic
         self._thread: threading.Thread | None = None
@@ -196,10 +200,12 @@ class StatusSocket:
             question = json.loads(request)
         except (ValueError, RecursionError):
             return _error("the request is not JSON")
-        if question != {"get": "health"}:
+        asked = question.get("get") if isinstance(question, dict) and len(question) == 1 else None
+        answer = self._answers.get(asked) if isinstance(asked, str) else None
+        if answer is None:
             return _error('unknown request; try {"get": "health"}')
         try:
-            return self._answer() + b"\n"
+            return answer() + b"\n"
         except TimeoutError:
             return _error("supervisor busy")
         except Exception as exc:  # noqa: BLE001 - passed to on_error; other clients are still served
@@ -285,12 +291,13 @@ def _clear(path: Path) -> None:
     raise AddressTaken(f"status socket {path}: another tracker answers there")
 
 
-def ask(path: Path, timeout_s: float = 2.0) -> bytes:
+def ask(path: Path, timeout_s: float = 2.0, *, request: bytes = REQUEST) -> bytes:
     """Return the document of the tracker at a status socket, as JSON text.
 
     Args:
         path: Where the socket is.
         timeout_s: Limit of the whole exchange.
+        request: What is asked for.
 
     Raises:
         SourceUnavailable: Nobody answers there, or not in time. The text says why.
@@ -301,7 +308,7 @@ def ask(path: Path, timeout_s: float = 2.0) -> bytes:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             _connect(peer, path, deadline)
-            peer.sendall(REQUEST)
+            peer.sendall(request)
             while size <= LARGEST_REPLY:
                 peer.settimeout(_left(deadline))
                 part = peer.recv(1 << 20)

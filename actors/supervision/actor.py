@@ -3,7 +3,7 @@
 Owns: all other actors as data, the subscription plan, the health state.
 Receives: Tick from the main thread; UniverseChanged from the catalog; AnnouncedConfirmed, reports,
 ConnectionEnded and ChildDied from its children; BatchWritten, TradesMissed, StoreOpened and
-StoreLost from the writer; GetHealth, GetListening, StopListening.
+StoreLost from the writer; GetHealth, GetConnections, GetListening, StopListening.
 Sends: Tick to all children; Subscribe, Unsubscribe, Retire, RecheckCoverage to connections;
 ConnectionNoted and coverage facts to the writer.
 Ends when: it must not; if it does, the main thread ends the process.
@@ -28,6 +28,7 @@ from actors.messages import (
     ChildDied,
     ConnectionEnded,
     ConnectionReport,
+    GetConnections,
     GetHealth,
     GetListening,
     MailboxDrained,
@@ -168,6 +169,7 @@ class SupervisorActor(BaseActor):
             MailboxDrained: self._mailbox_drained,
             StopListening: self._stop_listening,
             GetListening: self._get_listening,
+            GetConnections: self._get_connections,
             GetHealth: self._get_health,
         }
 
@@ -345,6 +347,12 @@ class SupervisorActor(BaseActor):
             for child in self._children.by_id.values()
             if not child.spec.vital
         )
+
+    def _get_connections(self, _: GetConnections) -> tuple[tuple[str, Address], ...]:
+        """Return those that have an epoch: one that is being opened would not answer for long."""
+        children = self._children.by_id.values()
+        open_ = [each for each in children if each.epoch and each.ref is not None]
+        return tuple([(each.spec.id, each.address) for each in open_])
 
     def _get_health(self, _: GetHealth) -> Health:
         if not self._time.wall_ns:

@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 import pytest
 
-from actors.actor import Address, BaseActor, Incarnation, UnknownMessage
+from actors.actor import Address, BaseActor, Incarnation, UnknownMessage, ask_all
 from actors.errors import SchemaMismatch
 from actors.messages import (
     ChildDied,
@@ -50,6 +50,39 @@ def none_left() -> Iterator[None]:
     """End every actor that the test started."""
     yield
     pykka.ActorRegistry.stop_all(timeout=WAIT_S)
+
+
+class BusyActor(RecordingActor):
+    """Works on `Flush` until a test lets it go on."""
+
+    def __init__(self, supervisor: Box, busy: threading.Event, goes_on: threading.Event) -> None:
+        super().__init__(supervisor)
+
+        def work(_: Flush) -> None:
+            busy.set()
+            goes_on.wait(WAIT_S)
+
+        self.handlers = {**self.handlers, Flush: work}
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("none_left")
+def test_many_are_asked_at_once_and_each_answers_or_is_late_or_gone() -> None:
+    works, goes_on = threading.Event(), threading.Event()
+    refs: dict[str, pykka.ActorRef[Any]] = {
+        "quick": RecordingActor.start(Box()),
+        "busy": BusyActor.start(Box(), works, goes_on),
+        "gone": RecordingActor.start(Box()),
+    }
+    addresses = {name: Address() for name in (*refs, "never")}
+    for name, ref in refs.items():
+        addresses[name].move_to(ref)
+    refs["gone"].stop(block=True)
+    refs["busy"].tell(Flush())
+    assert works.wait(WAIT_S)
+    answers, late = ask_all(addresses.items(), GetListening(), timeout_s=0.2)
+    goes_on.set()
+    assert (answers, late) == ([1], ["busy"])
 
 
 def test_a_message_goes_to_its_handler_and_an_answer_comes_back() -> None:

@@ -18,6 +18,7 @@ from actors.messages import (
     ConnectionReport,
     Drain,
     FactSeen,
+    GetCoverage,
     NewMarketSeen,
     ReadJournal,
     Renew,
@@ -179,6 +180,17 @@ def test_many_tokens_are_subscribed_in_messages_of_a_hundred() -> None:
 
     kinds = [(kind, len(ids)) for kind, ids in sent_tokens(harness.socket)]
     assert kinds == [("market", 100), ("subscribe", 100), ("subscribe", 50)]
+
+
+def test_it_says_which_of_its_own_tokens_it_covers_since_when() -> None:
+    harness = ConnectionHarness().connect()
+    assert harness.actor.on_receive(GetCoverage()).tokens == ()
+    harness.hear(a_book(YES, CANARY), a_change(WALL_MS))
+
+    covered = harness.actor.on_receive(GetCoverage())
+    assert covered.connection == "a-0001"
+    assert covered.proven_until_ns == (WALL_MS - 1_000) * MS
+    assert [(since, len(digests)) for since, digests in covered.tokens] == [(WALL_MS * MS, 8)]
 
 
 def test_the_epoch_is_the_sequence_of_its_opening_record() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 from actors.health import status_socket
-from actors.health.status_socket import REQUEST, StatusSocket, ask
+from actors.health.status_socket import COVERAGE_REQUEST, REQUEST, StatusSocket, ask
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(30)]
 
@@ -55,6 +55,14 @@ def test_a_document_larger_than_any_buffer_arrives_whole(serve: Serve) -> None:
     large = json.dumps(["x" * 1000] * 5000).encode()
     made = serve(lambda: large)
     assert ask(made.path).strip() == large
+
+
+def test_each_question_has_its_answer(serve: Serve) -> None:
+    made = serve(others={"coverage": lambda: b'{"journal":"x"}'})
+    assert json.loads(ask(made.path)) == {"state": "healthy"}
+    assert json.loads(ask(made.path, request=COVERAGE_REQUEST)) == {"journal": "x"}
+    assert b"unknown request" in ask(made.path, request=b'{"get": "coverage", "more": 1}\n')
+    assert b"unknown request" in ask(made.path, request=b'{"get": ["coverage"]}\n')
 
 
 def test_only_owner_and_group_may_ask(serve: Serve) -> None:

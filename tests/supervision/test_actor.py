@@ -6,6 +6,7 @@ from actors.actor import UnknownMessage
 from actors.messages import (
     BatchWritten,
     Drain,
+    GetConnections,
     GetHealth,
     GetListening,
     Retire,
@@ -74,6 +75,30 @@ def test_it_beats_only_at_the_end_of_a_tick() -> None:
     with pytest.raises(SystemError):
         harness.tick()
     assert harness.beats == beats
+
+
+# ------------------------------------------------------------------- coverage
+
+
+def test_only_connections_that_listen_or_begin_to_are_named_to_be_asked() -> None:
+    harness = SupervisorHarness(starts_per_tick=2)
+
+    def named() -> list[str]:
+        return [name for name, _ in harness.actor.on_receive(GetConnections())]
+
+    assert named() == []
+    harness.begin(1)
+    assert named() == ["lifecycle", SLOT]
+    # One that opens its socket blocks for seconds and covers nothing.
+    harness.mute.add(SLOT)
+    harness.end(SLOT, "reset")
+    harness.tick()
+    assert named() == ["lifecycle"]
+    harness.ticks(3)
+    assert harness.started().count(SLOT) == 2
+    assert named() == ["lifecycle"]
+    harness.report(SLOT)
+    assert named() == ["lifecycle", SLOT]
 
 
 # ----------------------------------------------------------------------- stop
