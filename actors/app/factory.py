@@ -161,13 +161,7 @@ class ActorFactory:
             to=self._to,
             gamma=self._polymarket(),
             settings=CatalogSettings(
-                filters=Filters(
-                    min_volume=self._config.min_volume,
-                    tags=frozenset(self._config.tags),
-                    markets=frozenset(self._config.markets),
-                    max_assets=self._config.max_assets,
-                    shard=Shard.parse(self._config.shard),
-                ),
+                filters=filters_of(self._config),
                 discovery_s=self._config.discovery_seconds,
                 closed_s=self._config.closed_seconds,
             ),
@@ -221,3 +215,14 @@ class ActorFactory:
             )
 
         return start
+
+
+def filters_of(config: Config) -> Filters:
+    """Return which markets these settings want."""
+    return Filters(
+        min_volume=config.min_volume,
+        tags=frozenset(config.tags),
+        markets=frozenset(config.markets),
+        max_assets=config.max_assets,
+        shard=Shard.parse(config.shard),
+    )

@@ -18,7 +18,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.chunks import chunks
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import chain, strict_json
-from actors.polymarket.http import DEADLINE_S, Http
+from actors.polymarket.http import DEADLINE_S, Http, OnCall
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
 
@@ -115,7 +115,7 @@ class Polymarket:
             return self._list_page(params, int(cursor or 0))
         # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
-        return _keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
+        return keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
 
     def markets_by_condition(
         self, ids: Sequence[ConditionId], *, closed: bool
@@ -152,7 +152,7 @@ class Polymarket:
 
     def _list_page(self, params: Sequence[tuple[str, str]], offset: int) -> Page:
         query = [*params, ("offset", str(offset))] if offset else list(params)
-        markets = _elements(self._http.get(f"{self._gamma_url}/markets", query))
+        markets = elements(self._http.get(f"{self._gamma_url}/markets", query))
         behind = str(offset + len(markets)) if markets else None
         return Page(markets=markets, next_cursor=behind)
 
@@ -195,6 +195,7 @@ class Chain:
         user_agent: See `Http`.
         deadline_s: For each node.
         stop: When set, calls under way are cut.
+        on_call: See `Http`.
     """
 
     def __init__(
@@ -204,9 +205,10 @@ class Chain:
         user_agent: str,
         deadline_s: float = DEADLINE_S,
         stop: threading.Event | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         self._urls = tuple(urls)
-        self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
+        self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[chain.Facts, ...]:
         """Return the facts about each of at most 20 conditions, in their order.
@@ -241,7 +243,7 @@ class Chain:
         self._http.close()
 
 
-def _keyset_page(raw: bytes) -> Page:
+def keyset_page(raw: bytes) -> Page:
     """Return a page of the keyset, whatever its markets hold."""
     try:
         page = strict_json.read(raw, _keyset)
@@ -254,10 +256,10 @@ def _keyset_page(raw: bytes) -> Page:
     if not members.get(b'"markets"', b"").startswith(b"["):
         raise PayloadRejected("unexpected shape")
     cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
-    return Page(markets=_elements(members[b'"markets"']), next_cursor=cursor or None)
+    return Page(markets=elements(members[b'"markets"']), next_cursor=cursor or None)
 
 
-def _elements(raw: bytes) -> tuple[bytes, ...]:
+def elements(raw: bytes) -> tuple[bytes, ...]:
     """Return the elements of a list, whatever they hold."""
     try:
         return _copies(strict_json.read(raw, _list))

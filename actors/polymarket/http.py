@@ -11,14 +11,15 @@ The deadline does not cover the resolver: `getaddrinfo` takes no timeout.
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -39,6 +40,35 @@ _WATCH_S = 0.2
 _SHOWN_CHARS = 200
 
 
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call, for whoever watches them.
+
+    Attributes:
+        url: With its query. It may hold secrets.
+        body: What was sent; empty for a GET.
+        sent_s: Before the request was sent, seconds since 1970.
+        received_s: When the headers had arrived; 0 without an answer.
+        status: Of the answer; None when none came.
+        headers: Of the answer; names in any case.
+        answer: Its body as far as it was read, after decompression.
+        error: Why the answer is not used, for people; empty when it is.
+    """
+
+    method: str
+    url: str
+    body: bytes = b""
+    sent_s: float
+    received_s: float = 0.0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer: bytes = b""
+    error: str = ""
+
+
+OnCall = Callable[[Call], None]
+
+
 class Http:
     """A client of HTTP sources.
 
@@ -47,6 +77,7 @@ class Http:
         deadline_s: For a whole call, from the connection to the last byte.
         max_bytes: Of a body, after decompression.
         stop: When set, calls under way are cut.
+        on_call: Told of every call when it is over, in the thread of the call.
 
     Attributes:
         clock: Our clock against the `Date` of the answers.
@@ -59,7 +90,9 @@ class Http:
         deadline_s: float = DEADLINE_S,
         max_bytes: int = MAX_BYTES,
         stop: threading.Event | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
+        self._on_call = on_call
         self._deadline_s = deadline_s
         self._max_bytes = max_bytes
         self._stop = stop or threading.Event()
@@ -107,29 +140,44 @@ class Http:
     def _call(
         self, method: str, url: str, *, expected: tuple[int, ...] = (200,), **kwargs: Any
     ) -> tuple[int, bytes]:
-        where = _shown(url, path=method == "GET")
-        watch = _Watch(self._deadline_s, self._stop)
-        sent_s = time.time()
+        asked = f"{url}?{urlencode(kwargs['params'])}" if kwargs.get("params") else url
+        call = Call(method=method, url=asked, body=kwargs.get("data", b""), sent_s=time.time())
         try:
-            with watch, self._send(method, url, kwargs) as response:
-                self.clock.add(response.headers, sent_s=sent_s, received_s=time.time())
-                body = self._read(response, where, whole=response.status_code in expected)
+            return self._exchange(call, url, expected, kwargs)
+        except SourceUnavailable as exc:
+            call.error = str(exc)
+            raise
+        finally:
+            if self._on_call is not None:
+                self._on_call(call)
+
+    def _exchange(
+        self, call: Call, url: str, expected: tuple[int, ...], kwargs: dict[str, Any]
+    ) -> tuple[int, bytes]:
+        where = _shown(url, path=call.method == "GET")
+        watch = _Watch(self._deadline_s, self._stop)
+        try:
+            with watch, self._send(call.method, url, kwargs) as response:
+                call.status, call.headers = response.status_code, response.headers
+                call.received_s = time.time()
+                self.clock.add(call.headers, sent_s=call.sent_s, received_s=call.received_s)
+                call.answer = self._read(response, where, whole=call.status in expected)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as exc:
             reason = watch.cut_reason or _innermost(exc)
             raise SourceUnavailable(f"{where}: {reason}") from exc
         if watch.cut_reason:  # a cut connection looks like the end of a body without length
             raise SourceUnavailable(f"{where}: {watch.cut_reason}")
-        if response.status_code not in expected:
+        if call.status not in expected:
             raise SourceUnavailable(
-                f"{where}: HTTP {response.status_code} {_printable(body)}".rstrip(),
+                f"{where}: HTTP {call.status} {_printable(call.answer)}".rstrip(),
                 retry_after_s=read_retry_after_s(
-                    response.headers.get("Retry-After"),
-                    date=response.headers.get("Date"),
+                    call.headers.get("Retry-After"),
+                    date=call.headers.get("Date"),
                     wall_s=time.time(),
                 ),
-                status=response.status_code,
+                status=call.status,
             )
-        return response.status_code, body
+        return call.status, call.answer
 
     def _send(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
         return self._session.request(

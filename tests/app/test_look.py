@@ -2,22 +2,27 @@
 
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
 import pytest
 
-from actors.app import look
-from actors.app.look import Arrival, FeedLook, Finding, SourcesLook, Urls, as_text
+from actors.app.look import as_text, needs
+from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Arrival, FeedLook
+from actors.app.look_sources import CachedAnswers, Choice, Finding, SourcesLook, Urls
+from actors.catalog.universe import Filters
+from actors.config.load import load
 from actors.errors import FeedLost, SourceUnavailable
 from actors.model.trade import TokenId
 from actors.polymarket.date_clock import DateClock
+from actors.polymarket.pagination import PAGE_SIZE
 from tests.fakes import FakeDialler, FakeSocket
 from tests.fakes_http import WALL_MS, FakeMarket
 from tests.polymarket.feed_samples import CONDITION, RECEIVED_MS, RECEIVED_NS, encoded, framed
 
 URLS = Urls("gamma", "clob", "data")
-TOKENS = [TokenId(str(10**70 + number)) for number in range(look.FIRST_TOKENS + look.LATER_TOKENS)]
+TOKENS = [TokenId(str(10**70 + number)) for number in range(FIRST_TOKENS + LATER_TOKENS)]
 
 
 class FakeHttp:
@@ -38,8 +43,11 @@ class FakeHttp:
     def _answer(self, route: str, wanted: dict[str, str]) -> bytes:
         if route == "gamma/markets/keyset":
             at = int(wanted.get("after_cursor", "0"))
-            rows = [json.loads(each.gamma()) for each in self.markets[at : at + look.PAGE]]
-            return json.dumps({"markets": rows, "next_cursor": str(at + look.PAGE)}).encode()
+            rows = [json.loads(each.gamma()) for each in self.markets[at : at + PAGE_SIZE]]
+            more = (
+                {"next_cursor": str(at + PAGE_SIZE)} if at + PAGE_SIZE < len(self.markets) else {}
+            )
+            return json.dumps({"markets": rows, **more}).encode()
         found = [each for each in self.markets if each.condition_id == wanted.get("condition_ids")]
         if route == "gamma/markets":
             return json.dumps([json.loads(each.gamma()) for each in found]).encode()
@@ -47,7 +55,9 @@ class FakeHttp:
 
 
 def asked(http: FakeHttp, clock: DateClock | None = None) -> dict[str, str]:
-    return dict(SourcesLook(http, clock or DateClock(), URLS).findings())
+    cached = CachedAnswers()
+    cached.add({})
+    return dict(SourcesLook(http, clock or DateClock(), URLS, cached=cached).findings())
 
 
 def known(offset_s: float) -> DateClock:
@@ -63,14 +73,16 @@ def known(offset_s: float) -> DateClock:
 
 def test_sources_that_are_as_assumed_are_all_right() -> None:
     found = asked(FakeHttp(), known(0.0))
-    assert list(found) == ["keyset", "clean_pages", "gamma_list", "clob", "data", "clock"]
+    assert list(found) == [
+        "keyset", "clean_pages", "gamma_list", "clob", "data", "clock", "fresh_answers",
+    ]  # fmt: skip
     assert set(found.values()) == {"ok"}
 
 
 def test_the_busiest_markets_are_asked_for_and_each_is_known_once() -> None:
     http = FakeHttp()
     http.markets[3].volume = "1000000"
-    sources = SourcesLook(http, DateClock(), URLS)
+    sources = SourcesLook(http, DateClock(), URLS, cached=CachedAnswers())
     list(sources.findings())
     assert sources.markets[0].condition_id == http.markets[3].condition_id
     assert len(sources.markets) == 150
@@ -202,10 +214,10 @@ def trades(*, late_ms: int = 0, **fields: object) -> list[bytes]:
 
 def test_a_feed_that_is_as_assumed_is_all_right() -> None:
     exchange = Exchange(books)
-    exchange.silent = trades()
+    exchange.silent = [frame for late_ms in range(5) for frame in trades(late_ms=late_ms)]
     assert exchange.findings() == dict.fromkeys(
         ["connection", "served", "dump_by_default", "repeated_book", "event_names", "spelling",
-         "on_time"], "ok",
+         "on_time", "sent_once"], "ok",
     )  # fmt: skip
     (socket,) = exchange.dialler.sockets
     assert socket.ended == ("close", "1000")
@@ -290,6 +302,68 @@ def test_late_misspelled_and_unknown_events_are_told() -> None:
     assert found["on_time"] == "differs: 20 of 20 trades more than 1 s after their time"
     assert found["event_names"] == "differs: unknown: last_trade"
     assert found["spelling"].startswith("differs: 2 rejected: ")
+
+
+def test_without_an_answer_of_gamma_nothing_is_said_of_what_hangs_on_it() -> None:
+    http = FakeHttp()
+    http.answers["gamma/markets/keyset"] = SourceUnavailable("gamma: no such name")
+    sources = SourcesLook(http, DateClock(), URLS, cached=CachedAnswers())
+    unlisted = "not seen: no market was listed"
+    assert dict(sources.findings()) == {
+        "keyset": "differs: gamma: no such name",
+        "clean_pages": unlisted,
+        "gamma_list": unlisted,
+        "clob": unlisted,
+        "data": unlisted,
+        "clock": "not seen: too few answers that no cache gave",
+        "fresh_answers": "not seen: no answer",
+    }
+    assert sources.chosen(Filters()) == "no market was listed"
+
+
+# -------------------------------------------------------------------- filters
+
+
+def chosen(http: FakeHttp, filters: Filters, seconds: float = 0.0) -> Choice | str:
+    times = count(step=seconds)
+    sources = SourcesLook(
+        http, DateClock(), URLS, cached=CachedAnswers(), monotonic=lambda: next(times)
+    )
+    list(sources.findings())
+    return sources.chosen(filters)
+
+
+def test_the_markets_that_the_filters_choose_are_counted_up_to_a_thousand() -> None:
+    http = FakeHttp()
+    assert chosen(http, Filters()) == Choice(150, Decimal(sum(range(150))), exact=True)
+    http.markets = [FakeMarket(number) for number in range(1_001)]
+    assert chosen(http, Filters()) == Choice(1_000, Decimal(100_000), exact=False)
+    assert chosen(http, Filters(), 6.0) == Choice(100, Decimal(10_000), exact=False)
+
+
+def test_a_limit_of_tokens_makes_the_count_exact() -> None:
+    http = FakeHttp()
+    http.markets = [FakeMarket(number, volume=str(number)) for number in range(1_001)]
+    assert chosen(http, Filters(max_assets=5)) == Choice(2, Decimal(999 + 998), exact=True)
+
+
+def test_only_what_a_filter_admits_is_counted() -> None:
+    http = FakeHttp()
+    http.markets[7].tags = ("sports",)
+    assert chosen(http, Filters(tags=frozenset({"sports"}))) == Choice(1, Decimal(7), exact=True)
+    assert chosen(http, Filters(min_volume=Decimal(148))) == Choice(2, Decimal(297), exact=True)
+
+
+def test_what_is_needed_for_the_filters_is_told() -> None:
+    config = load(["--assets-per-connection", "100"], {}).config
+    exact = needs(config, Choice(150, Decimal(2_000), exact=True), 1.5)
+    assert exact == "150 markets, 300 tokens, 7 connections, 79 descriptors, about 6 kB/s"
+    least = needs(config, Choice(1_000, Decimal(0), exact=False), 0.0)
+    assert least == "at least 1000 markets, 2000 tokens, 41 connections, 113 descriptors"
+    assert needs(config, "HTTP 404", 0.0) == "not seen: HTTP 404"
+    much = needs(config, Choice(10**8, Decimal(0), exact=True), 0.0)
+    assert much.startswith("differs: 100000000 markets")
+    assert "; this process may open " in much
 
 
 def test_what_comes_from_outside_cannot_drive_the_terminal() -> None:

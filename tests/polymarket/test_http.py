@@ -1,7 +1,9 @@
 """Promise: a call ends in time, with a whole 200 of bounded size or with `SourceUnavailable`."""
 
+import errno
 import gzip
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -13,7 +15,7 @@ import pytest
 import trustme
 
 from actors.errors import SourceUnavailable
-from actors.polymarket.http import Http, _Watch
+from actors.polymarket.http import Call, Http, _Watch
 from tests.polymarket.http_peer import Peer, answering, dripping
 
 AGENT = "tracker/1 (+https://example.org)"
@@ -28,6 +30,31 @@ def test_a_200_gives_its_body_and_the_request_names_us() -> None:
         assert Http(AGENT).get(f"{peer.url}/markets", [("a", "1"), ("a", "2")]) == b"[1]"
     assert peer.paths == ["/markets?a=1&a=2"]
     assert f"User-Agent: {AGENT}" in peer.requests[0]
+
+
+def test_whoever_watches_is_told_of_each_call_and_of_its_answer() -> None:
+    calls: list[Call] = []
+    with Peer(answering(b"[1]", "200 OK", "Age: 7")) as peer:
+        Http(AGENT, on_call=calls.append).get(f"{peer.url}/markets", [("a", "1 2")])
+    (call,) = calls
+    assert (call.method, call.url) == ("GET", f"{peer.url}/markets?a=1+2")
+    assert (call.status, call.headers["age"], call.answer, call.error) == (200, "7", b"[1]", "")
+    assert call.sent_s <= call.received_s
+
+
+def test_whoever_watches_is_told_of_a_call_that_failed_and_why() -> None:
+    calls: list[Call] = []
+    with Peer(answering(b"gone", "404 Not Found")) as peer:
+        http = Http(AGENT, on_call=calls.append)
+        with pytest.raises(SourceUnavailable):
+            http.post(f"{peer.url}/key", b"{}")
+    with pytest.raises(SourceUnavailable):
+        http.get(peer.url)
+    found, unanswered = calls
+    assert (found.status, found.body, found.answer) == (404, b"{}", b"gone")
+    assert found.error == "127.0.0.1: HTTP 404 gone"
+    assert (unanswered.status, unanswered.received_s) == (None, 0.0)
+    assert os.strerror(errno.ECONNREFUSED) in unanswered.error
 
 
 @pytest.mark.parametrize(
