@@ -327,14 +327,17 @@ class CoverageBook:
                 self.lateness.beaten += 1
 
     def release(self, tokens: Iterable[TokenId]) -> tuple[TokenId, ...]:
-        """Remove tokens; return the confirmed ones, whose coverage ends at the proof."""
+        """Remove tokens; return those that had their `book`, whose coverage ends at the proof.
+
+        Of those in doubt it has ended already, and ends there if the doubt is removed later.
+        """
         released = []
         for token in tokens:
             self._waiting.pop(token, None)
             self._announced.pop(token, None)
             self._traded.pop(token, None)
-            self.doubted.pop(token, None)
-            if self._confirmed.pop(token, None) is not None:
+            doubted = self.doubted.pop(token, None)
+            if self._confirmed.pop(token, doubted) is not None:
                 released.append(token)
         return tuple(released)
 

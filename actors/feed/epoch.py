@@ -93,6 +93,10 @@ class Epoch:
         """Write that the coverage of each of these ended when it was last received."""
         for token in tokens:
             until_ns = self._coverage.withdraw(token)
+            if until_ns is None and self._coverage.doubted.pop(token, None) is not None:
+                # Its coverage has ended already. Written all the same: it must not go on when
+                # the doubt is removed.
+                until_ns = self._coverage.proven_until_ns
             if until_ns is not None:
                 self._write_release((token,), until_ns, GapCause.TOKEN_MISSED.value)
 

@@ -910,6 +910,20 @@ def test_a_rejected_trade_ends_the_coverage_of_its_token_until_the_next_proof() 
     assert not [text for text in harness.socket.sent if "unsubscribe" in text]
 
 
+def test_the_end_of_a_token_in_doubt_is_written_as_of_any_other() -> None:
+    """What is understood later is covered until that end, and no longer."""
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(WALL_MS + 4_000), after_ms=4_000)
+    harness.hear(a_trade(at_ms=WALL_MS + 5_000, price="7"), after_ms=5_000)
+    asked_ns = harness.wall_ms * MS
+    harness.actor.on_receive(Unsubscribe(tokens=(YES,), cause="released", since_ns=asked_ns))
+    harness.tick(1)
+
+    *_, released = harness.facts(TokensReleased)
+    until_ns = (WALL_MS + 3_000) * MS
+    assert released == TokensReleased(epoch=1, until_ns=until_ns, tokens=(YES,), cause="released")
+
+
 def test_rejected_events_that_may_be_trades_are_counted_apart() -> None:
     harness = ConnectionHarness().confirm()
     harness.hear(

@@ -121,7 +121,8 @@ def test_a_token_in_doubt_keeps_its_place_and_can_be_released() -> None:
     assert coverage.confirmed[:3] == (OTHER, THIRD, TOKEN)
     assert coverage.requested_count == 3
     assert coverage.is_requested(TOKEN)
-    assert coverage.release((TOKEN, OTHER)) == (OTHER,)
+    assert coverage.release((TOKEN, OTHER)) == (TOKEN, OTHER)
+    assert coverage.release((TOKEN, OTHER)) == ()
     assert coverage.confirmed == (THIRD,)
 
 

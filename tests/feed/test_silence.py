@@ -249,6 +249,22 @@ def test_a_loss_on_the_socket_is_shown_as_well() -> None:
     assert ended(harness) == "frozen"
 
 
+def test_a_token_in_doubt_that_lost_an_event_is_missed_like_any_other() -> None:
+    harness = listening(*MANY)
+    harness.hear(a_trade(MANY[0], at_ms=WALL_MS + 1_000, price="7"), after_ms=1_000)
+    harness.dialler.changes = {**before(60, *MANY), MANY[0]: WALL_MS + 20_000}
+    harness.silence(60)
+    harness.hear(a_change(harness.wall_ms))
+
+    doubted, missed = harness.facts(facts.TokensReleased)
+    assert isinstance(doubted, facts.TokensReleased)
+    assert isinstance(missed, facts.TokensReleased)
+    assert (doubted.cause, missed.cause) == ("rejected", "deaf")
+    assert doubted.tokens == missed.tokens == MANY[:1]
+    assert sent_tokens(harness.socket)[-1] == ("subscribe", [MANY[0]])
+    assert len(harness.facts(facts.TokensConfirmed)) == 1
+
+
 def test_while_all_are_silent_a_loss_ends_no_connection_but_its_coverage() -> None:
     harness = listening()
     harness.dialler.changes = {YES: WALL_MS + 20_000, NO: WALL_MS + 30_000}
