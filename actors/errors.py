@@ -5,6 +5,7 @@ TrackerError
 │   ├── FeedLost             a WebSocket ended; the supervisor starts a connection again
 │   ├── StoreUnavailable     the database does not answer or rejects us for now
 │   ├── StorePoisoned        it rejects so many rows that the fault must be ours
+│   ├── SchemaNewer          a newer version migrated it, and this one must not write to it
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
 │   └── JournalFull          the disk or the cap leaves no space for one more record
 ├── Rejected              one thing from outside is rejected and counted; nothing stops
@@ -69,6 +70,10 @@ class StoreUnavailable(Retryable):
 
 class StorePoisoned(Retryable):
     """The database rejects too many rows."""
+
+
+class SchemaNewer(Retryable):
+    """A newer version migrated the database, and this one must not write to it."""
 
 
 class SourceUnavailable(Retryable):

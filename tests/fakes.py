@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from actors.errors import FeedLost, JournalFull, StorePoisoned, StoreUnavailable
+from actors.errors import FeedLost, JournalFull, SchemaNewer, StorePoisoned, StoreUnavailable
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import Batch, Committed, JournalStats, Opened, Review
@@ -152,6 +152,7 @@ class FakeStore:
     """A database in memory: trades by key, and a watermark that moves with each batch.
 
     Attributes:
+        newer: Why this version must not write.
         loses_answer: The next commit is stored, but its caller gets an error.
         unresolved: The markets to return.
         evidence, rechecks: What to return about them.
@@ -167,6 +168,7 @@ class FakeStore:
         self.opens = 0
         self.away = False
         self.poisoned = False
+        self.newer = ""
         self.loses_answer = False
         self.unresolved: tuple[Market, ...] = ()
         self.evidence = StoredEvidence()
@@ -188,6 +190,8 @@ class FakeStore:
         self.opens += 1
         if self.away:
             raise StoreUnavailable("connection refused")
+        if self.newer:
+            raise SchemaNewer(self.newer)
         self.closed = False
         self.journal_id = journal_id
         self.watermarks.setdefault(journal_id, first_seq)
@@ -196,6 +200,8 @@ class FakeStore:
     def commit(self, batch: Batch) -> Committed:
         if self.away:
             raise StoreUnavailable("server closed the connection")
+        if self.newer:
+            raise SchemaNewer(self.newer)
         if self.poisoned:
             raise StorePoisoned("the database rejected 101 rows in a row: check violated")
         before = len(self.trades)

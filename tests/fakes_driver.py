@@ -28,7 +28,9 @@ class Driver:
         """Answer with a number for each token, or with the journal position that was given."""
         tokens: Sequence[str] = given.get("tokens", ())
         self._rows = [(token, number, True) for number, token in enumerate(tokens, 1)]
-        self._rows = self._rows or [(given.get("watermark", 1),)]
+        if "known" in given:  # no migration forbids to write
+            self._rows = [(given["watermark"], None)]
+        self._rows = self._rows or [(1,)]
         return self
 
     def fetchone(self) -> tuple[Any, ...]:

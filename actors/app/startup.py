@@ -10,7 +10,7 @@ from actors.database.dsn import SafeDsn, check_dsn
 from actors.database.embedded import Embedded
 from actors.database.session import QueryWatchdog
 from actors.database.store import MigratingStore
-from actors.errors import ConfigError, StoreUnavailable
+from actors.errors import ConfigError, SchemaMismatch, SchemaNewer, StoreUnavailable
 from actors.journal.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,12 @@ def check_schema(
 ) -> None:
     """Bring the schema up to date, or raise if a person must act.
 
-    A database that is away does not prevent the start.
+    A database that is away does not prevent the start. One that this version must not write to
+    does: who starts it can install the right one.
 
     Raises:
         SchemaMismatch: The schema is not that of the tracker, or lacks migrations that may not
-            be applied.
+            be applied, or is of a newer version.
     """
     store = MigratingStore(dsn.dsn, may_migrate=may_migrate)
     query_watchdog.watch(store)
@@ -87,5 +88,7 @@ def check_schema(
         store.open(journal.journal_id, first_seq=journal.oldest_seq)
     except StoreUnavailable as away:
         log.warning("database_away", extra={"reason": str(away), "retry_s": 0.0})
+    except SchemaNewer as newer:
+        raise SchemaMismatch(str(newer)) from newer
     finally:
         store.close()

@@ -1,20 +1,27 @@
 """Migrations: numbered files, each applied once, in a transaction, under a lock.
 
 The checksum of an applied file is recorded. A database that was migrated by a file with another
-text, or by a file that this version does not have, is not touched.
+text is not touched. A migration says at its head whether trackers of the versions before it may go
+on writing, and the database keeps that, so that they find it there: those that must not leave
+everything in their journals, from the moment on in which the migration begins.
 """
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import psycopg
 
 from actors.database import queries
 from actors.database.session import Connection, Session, one_line, translate_errors
-from actors.errors import SchemaMismatch
+from actors.errors import SchemaMismatch, SchemaNewer
 
-MIGRATIONS = queries.SQL / "migrations"
+MIGRATIONS: Final = queries.SQL / "migrations"
+MAY_WRITE: Final = b"-- Previous versions: may go on writing."
+MUST_NOT_WRITE: Final = b"-- Previous versions: must not write."
+"""One of these is a line at the head of each migration. The first eight are older than the rule,
+and forbid it."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -27,6 +34,14 @@ class Migration(msgspec.Struct, frozen=True):
     def checksum(self) -> str:
         """Return the sha256 of the file, hexadecimal."""
         return sha256(self.text).hexdigest()
+
+    @property
+    def previous_may_write(self) -> bool:
+        """Return whether a tracker that lacks this file may write during and after it.
+
+        That is every version before it, and not only the last one.
+        """
+        return MAY_WRITE in self.text.splitlines()
 
 
 def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
@@ -74,6 +89,7 @@ def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
     missing = _missing(connection, folder)
     if missing:
         connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
+        connection.execute(queries.COMPLETE_SCHEMA_MIGRATIONS)
     for each in missing:
         _apply_one(connection, each)
     return tuple(each.name for each in missing)
@@ -82,9 +98,15 @@ def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
 def _apply_one(connection: Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
+            if not migration.previous_may_write:
+                connection.execute(queries.STOP_WRITERS)
             # Without parameters psycopg sends a simple query, which may hold several statements.
             connection.execute(migration.text)
-            row = {"name": migration.name, "checksum": migration.checksum}
+            row = {
+                "name": migration.name,
+                "checksum": migration.checksum,
+                "previous_may_write": migration.previous_may_write,
+            }
             connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
     except psycopg.OperationalError:
         raise  # the database is away or busy: a later try may succeed
@@ -94,41 +116,84 @@ def _apply_one(connection: Connection, migration: Migration) -> None:
         ) from exc
 
 
-def verify(connection: Connection, folder: Path = MIGRATIONS) -> None:
-    """Check that the database has exactly the migrations of this version.
+def verify(connection: Connection, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+    """Check that this version may write; return the migrations of newer ones that allow it.
 
     Raises:
-        SchemaMismatch: It has not; the message says what to do.
+        SchemaMismatch: The database has not all migrations of this version as they are; the
+            message says what to do.
+        SchemaNewer: A newer version's migration forbids this one to write.
     """
-    missing = _missing(connection, folder)
-    if missing:
+    found = _compare(connection, folder)
+    if found.forbidding:
+        raise forbidden(found.forbidding[0])
+    if found.missing:
+        more = f" and {len(found.missing) - 1} more migrations" if len(found.missing) > 1 else ""
         raise SchemaMismatch(
-            f"the database lacks {missing[0].name}"
-            + (f" and {len(missing) - 1} more migrations" if len(missing) > 1 else "")
-            + ": run `bin/tracker --migrate`, or start the tracker with TRACKER_MIGRATE on"
+            f"the database lacks {found.missing[0].name}{more}"
+            ": run `bin/tracker --migrate`, or start the tracker with TRACKER_MIGRATE on"
         )
+    return found.allowing
+
+
+def forbidden(name: str) -> SchemaNewer:
+    """Return the error that a migration of this name forbids this version to write."""
+    return SchemaNewer(
+        f"the database has the migration {name}, which this version does not know and which "
+        "forbids it to write: install the version of the tracker that made it, or a newer one"
+    )
+
+
+class _Comparison(msgspec.Struct, frozen=True):
+    """The migrations of this version beside those of the database.
+
+    Attributes:
+        missing: The database lacks them.
+        allowing: This version lacks them, and may write all the same.
+        forbidding: This version lacks them, and must not write.
+    """
+
+    missing: tuple[Migration, ...]
+    allowing: tuple[str, ...] = ()
+    forbidding: tuple[str, ...] = ()
 
 
 def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
     """Return the migrations that the database lacks.
 
     Raises:
-        SchemaMismatch: It was migrated by files that differ from this version's.
+        SchemaMismatch: It was migrated by files that differ from this version's, or by a newer
+            version that forbids this one to write.
     """
-    found = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
-    if found is None or not found[0]:
-        return migrations(folder)
-    applied: dict[str, str] = dict(connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall())
+    found = _compare(connection, folder)
+    if found.forbidding:
+        raise SchemaMismatch(str(forbidden(found.forbidding[0])))
+    return found.missing
+
+
+def _compare(connection: Connection, folder: Path) -> _Comparison:
+    """Compare the migrations of the database with those of the folder.
+
+    Raises:
+        SchemaMismatch: One was edited after it was applied.
+    """
+    there = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
+    if there is None or not there[0]:
+        return _Comparison(missing=migrations(folder))
+    applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall()
     ours = {each.name: each for each in migrations(folder)}
-    for name, checksum in applied.items():
+    newer: dict[bool, list[str]] = {True: [], False: []}
+    for name, checksum, previous_may_write in applied:
         if name not in ours:
-            raise SchemaMismatch(
-                f"the database has the migration {name}, which this version does not know: "
-                "install the version of the tracker that made it, or a newer one"
-            )
-        if ours[name].checksum != checksum:
+            newer[previous_may_write].append(name)
+        elif ours[name].checksum != checksum:
             raise SchemaMismatch(
                 f"the migration {name} was edited after it was applied to the database: restore "
                 f"the file (sha256 {checksum}) and put the change into a new migration"
             )
-    return tuple(each for name, each in ours.items() if name not in applied)
+    have = {name for name, *_ in applied}
+    return _Comparison(
+        missing=tuple(each for name, each in ours.items() if name not in have),
+        allowing=tuple(newer[True]),
+        forbidding=tuple(newer[False]),
+    )

@@ -27,10 +27,12 @@ SET_TIMESCALE_LIMIT = read("set_timescale_limit")
 SELECT_SERVER = read("select_server")
 
 CREATE_SCHEMA_MIGRATIONS = read("create_schema_migrations")
+COMPLETE_SCHEMA_MIGRATIONS = read("complete_schema_migrations")
 FIND_SCHEMA_MIGRATIONS = read("find_schema_migrations")
 SELECT_SCHEMA_MIGRATIONS = read("select_schema_migrations")
 INSERT_SCHEMA_MIGRATION = read("insert_schema_migration")
 LOCK_MIGRATIONS = read("lock_migrations")
+STOP_WRITERS = read("stop_writers")
 
 INSERT_JOURNAL = read("insert_journal")
 SELECT_JOURNAL = read("select_journal")

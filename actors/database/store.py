@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +66,7 @@ class Store:
         dsn: Checked by `dsn.check_dsn`.
         monotonic: Clock for `busy_since`.
         wall_ns: Clock for the time of a database rejection of a row that has none.
+        folder: The migrations of this version.
     """
 
     def __init__(
@@ -73,8 +75,11 @@ class Store:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
+        folder: Path = migrate.MIGRATIONS,
     ) -> None:
         self._dsn = dsn
+        self._folder = folder
+        self._migrations = [each.name for each in migrate.migrations(folder)]
         self._monotonic = monotonic
         self._wall_ns = wall_ns
         self._session: Session | None = None
@@ -94,7 +99,8 @@ class Store:
 
         Raises:
             StoreUnavailable: The database does not answer or rejects the login.
-            SchemaMismatch: Its schema is missing, older, newer or edited.
+            SchemaMismatch: Its schema is missing, older or edited.
+            SchemaNewer: A newer version migrated it, and this one must not write.
             ConfigError: Its commits cannot be made durable, or it is not in UTF-8.
         """
         self.close()
@@ -102,7 +108,9 @@ class Store:
         with self._waiting():
             session = Session(self._dsn, on_connected=self._keep_session)
             run = session.connection.execute
-            migrate.verify(session.connection)
+            newer = migrate.verify(session.connection, self._folder)
+            if newer:
+                log.info("schema_newer", extra={"migrations": list(newer)})
             run(queries.INSERT_JOURNAL, {"journal_id": journal_id, "first": first_seq})
             row = run(queries.SELECT_JOURNAL, {"journal_id": journal_id}).fetchone()
             if row is None:
@@ -121,6 +129,8 @@ class Store:
                 stored; storing the batch again is harmless.
             StorePoisoned: So many rows were rejected that the fault must be the tracker's; nothing
                 was stored or rejected.
+            SchemaNewer: The database was migrated since it was opened, and this version must not
+                write any more; nothing was stored.
         """
         with self._waiting():
             try:
@@ -131,6 +141,7 @@ class Store:
                     recent=self._recent,
                     limit=self._rejection_limit,
                     wall_ns=self._wall_ns,
+                    migrations=self._migrations,
                 )
                 committed = transaction.run(batch)
             except BaseException:
@@ -286,8 +297,8 @@ def _recheck(row: Row) -> Recheck:
 class MigratingStore(Store):
     """A store that applies missing migrations when it is opened, if that is allowed."""
 
-    def __init__(self, dsn: str, *, may_migrate: bool) -> None:
-        super().__init__(dsn)
+    def __init__(self, dsn: str, *, may_migrate: bool, folder: Path = migrate.MIGRATIONS) -> None:
+        super().__init__(dsn, folder=folder)
         self._may_migrate = may_migrate
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
@@ -300,7 +311,7 @@ class MigratingStore(Store):
         except SchemaMismatch:
             if not self._may_migrate:
                 raise
-        applied = migrate.apply(self._dsn)
+        applied = migrate.apply(self._dsn, self._folder)
         if applied:
             log.info("schema_migrated", extra={"applied": list(applied)})
         return super().open(journal_id, first_seq=first_seq)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from actors.database import binary_copy, columns, queries
+from actors.database import binary_copy, columns, migrate, queries
 from actors.database.binary_copy import KeyedTrade, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
@@ -85,9 +85,10 @@ class Transaction:
         recent: Likewise. Trades that it knows are not stored a second time.
         limit: Decides how many rejected rows are too many.
         wall_ns: Clock for the time of the rejection of a row that has no time itself.
+        migrations: Names of those that this version has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         connection: Connection,
         journal_key: int,
@@ -96,6 +97,7 @@ class Transaction:
         recent: RecentTrades,
         limit: RejectionLimit,
         wall_ns: Callable[[], int],
+        migrations: Sequence[str],
     ) -> None:
         self._connection = connection
         self._journal_key = journal_key
@@ -103,6 +105,7 @@ class Transaction:
         self._recent = recent
         self._limit = limit
         self._wall_ns = wall_ns
+        self._migrations = list(migrations)
         self._rejected: list[RejectedRow] = []
         self._careful = False
 
@@ -111,6 +114,7 @@ class Transaction:
 
         Raises:
             StorePoisoned: Too many rows were rejected; nothing is stored.
+            SchemaNewer: This version must not write any more; nothing is stored.
         """
         rows = batch.rows
         try:
@@ -143,11 +147,19 @@ class Transaction:
         )
 
     def _move_watermark(self, watermark: int | None) -> int:
-        given = {"journal": self._journal_key, "watermark": watermark}
+        """Move the watermark and return it.
+
+        Raises:
+            SchemaNewer: The database was migrated, and this version must not write any more.
+        """
+        given = {"journal": self._journal_key, "watermark": watermark, "known": self._migrations}
         row = self._connection.execute(queries.MOVE_WATERMARK, given).fetchone()
         if row is None:
             raise LookupError("the journal has no row in journal_progress")
-        return int(row[0])
+        moved, forbidding = row
+        if forbidding is not None:
+            raise migrate.forbidden(forbidding)
+        return int(moved)
 
     def _store_trades(self, batch: Batch) -> int:
         rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)

@@ -184,13 +184,14 @@ class Database(Part, frozen=True, kw_only=True):
     """The database as the writer reports it.
 
     Attributes:
-        state: `live`, `behind` (catching up from the journal), `away`, or `stopped`:
-            it answers and rejects so many rows that nothing is stored for now.
+        state: `live`, `behind` (catching up from the journal), `away`, `stopped`: it answers
+            and rejects so many rows that nothing is stored for now, or `outdated`: a newer
+            version has migrated it, and this one must not write to it.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Journal records that the writer has gathered and not committed.
-        away_s: Since it went away or storing stopped; else 0.
-        reason: Why it is away or storing has stopped.
+        away_s: Since it went away or storing ended; else 0.
+        reason: Why it is away or nothing is stored.
     """
 
     state: str

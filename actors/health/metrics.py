@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
 STATES = ("healthy", "attention", "degraded", "starting", "stopping")
-DATABASE_STATES = ("live", "behind", "away", "stopped")
+DATABASE_STATES = ("live", "behind", "away", "stopped", "outdated")
 Labels = Mapping[str, float]
 
 
@@ -180,7 +180,7 @@ GAUGES = (
     Number("journal.free_bytes", "disk_free_bytes", "Free space on the disk of the journal."),
     Number("journal.full", "journal_full",
            "1 when reading has stopped because the journal has no space (disk or cap)."),
-    Number("database.state", "database_up", "1 while it answers, also when storing has stopped.",
+    Number("database.state", "database_up", "1 while it answers, also when nothing is stored.",
            _database_up),
     Number("database.last_commit_at", "database_last_commit_time_seconds", "Its last commit."),
     Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),

@@ -57,8 +57,13 @@ def _poison(health: Health, _: Limits) -> str:
     return f"nothing is stored: {health.database.reason}" if stopped else ""
 
 
+def _outdated(health: Health, _: Limits) -> str:
+    outdated = health.database.state == "outdated"
+    return f"this version must not store: {health.database.reason}" if outdated else ""
+
+
 def _writer_late(health: Health, limits: Limits) -> str:
-    reachable = health.database.state not in ("away", "stopped")
+    reachable = health.database.state not in ("away", "stopped", "outdated")
     late = reachable and health.database.lag_s > limits.lag_s
     return f"database is {health.database.lag_s:.0f} s behind" if late else ""
 
@@ -230,6 +235,7 @@ def _unbalanced(health: Health, _: Limits) -> str:
 RULES: tuple[Rule, ...] = (
     Rule("database_away", DEGRADED, _database_away),
     Rule("poison", DEGRADED, _poison),
+    Rule("version_outdated", DEGRADED, _outdated),
     Rule("database_behind", ATTENTION, _writer_late),
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, _none_live),

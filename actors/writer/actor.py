@@ -12,9 +12,10 @@ catalog; EvidenceRestored and RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 
-While the database is away, or while the journal is read, messages about journal records are
-dropped: the journal has them, and `_catch_up` reads them in order. What is not in the journal
-carries a ticket, and its sender sends it again until the ticket is stored.
+While the database is away, or a newer version has migrated it so that this one must not write, or
+while the journal is read, messages about journal records are dropped: the journal has them, and
+`_catch_up` reads them in order. What is not in the journal carries a ticket, and its sender sends
+it again until the ticket is stored.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ from random import Random
 import msgspec
 
 from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
-from actors.errors import StorePoisoned, StoreUnavailable
+from actors.errors import SchemaNewer, StorePoisoned, StoreUnavailable
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
@@ -158,6 +159,9 @@ class WriterActor(BaseActor):
         except StoreUnavailable as away:
             self._lose(away)
             return
+        except SchemaNewer as newer:
+            self._become_outdated(newer)
+            return
         # Only the database knows what is committed: the answer to the last
         # commit may have been lost.
         self._watermark = Watermark(max(opened.watermark, 1))
@@ -189,6 +193,9 @@ class WriterActor(BaseActor):
         except StoreUnavailable as away:
             self._lose(away)
             return False
+        except SchemaNewer as newer:
+            self._become_outdated(newer)
+            return False
         except StorePoisoned as poisoned:
             # So many bad rows point to a fault of ours. Storing stops for minutes rather than that
             # the whole stream goes into `rejected_messages`; the journal keeps it.
@@ -204,6 +211,13 @@ class WriterActor(BaseActor):
         self._drop_gathered()
         retry_s = self._database.lost(self._now)
         self._notifier.lost(str(away), retry_s)
+
+    def _become_outdated(self, newer: SchemaNewer) -> None:
+        """Leave everything in the journal to the version that migrated the database."""
+        self._drop_gathered()
+        retry_s = self._database.outdated(self._now)
+        self._notifier.outdated(str(newer), retry_s)
+        self._report()
 
     def _drop_gathered(self) -> None:
         """Forget what is in the journal or will be sent again."""

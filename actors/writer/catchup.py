@@ -39,6 +39,7 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: Try again later.
+            SchemaNewer: A newer version is to store the journal.
             SchemaMismatch: A person must act.
         """
 
@@ -48,6 +49,7 @@ class Store(Protocol):
         Raises:
             StoreUnavailable: It may or may not be committed; open again and see the watermark.
             StorePoisoned: Too many rows were rejected; nothing was stored. Open again, later.
+            SchemaNewer: It was migrated meanwhile; nothing was stored.
         """
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
@@ -71,6 +73,7 @@ def open_store(store: Store, journal: Journal) -> Opened:
 
     Raises:
         StoreUnavailable: Try again later.
+        SchemaNewer: A newer version is to store the journal.
         JournalFailed: The journal cannot take another identity.
     """
     opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)

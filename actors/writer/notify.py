@@ -56,6 +56,11 @@ class WriterNotifier:
         self._to.supervisor.tell(StoreLost(reason=reason))
         log.error("storing_stopped", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
+    def outdated(self, reason: str, retry_s: float) -> None:
+        """Report that a newer version is to store what this one writes to the journal."""
+        self._to.supervisor.tell(StoreLost(reason=reason))
+        log.error("version_outdated", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+
     def committed(
         self, gathered: TradeBatch, findings: FindingsBatch, committed: Committed, wall_ns: int
     ) -> None:

@@ -4,10 +4,12 @@ from random import Random
 from typing import Final
 
 from actors.backoff import Backoff
-from actors.model.storage import AWAY, BEHIND, LIVE, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, OUTDATED, STOPPED
 
 STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
+OUTDATED_S: Final = 60.0
+"""How often it is looked whether this version may write again (the database was restored)."""
 LEAST_SHARE: Final = 1 / 64
 """The smallest batch, as a share of a full one."""
 
@@ -50,6 +52,10 @@ class DatabaseState:
     def stopped(self, now: float) -> float:
         """Enter `stopped`; return how many seconds to wait before the next try."""
         return self._wait(STOPPED, now, STOPPED_S)
+
+    def outdated(self, now: float) -> float:
+        """Enter `outdated`; return how many seconds to wait before the next try."""
+        return self._wait(OUTDATED, now, OUTDATED_S)
 
     def _wait(self, state: str, now: float, delay_s: float) -> float:
         self._enter(state)

@@ -1,6 +1,13 @@
 -- Locks the journal's watermark until the end of the transaction, and moves it, never back:
--- two writers of one journal wait for each other here.
--- Parameters: journal (journal_key), watermark (journal sequence; null: it stays where it is).
--- Rows: one: the watermark after the move.
+-- two writers of one journal wait for each other here, and all for a migration that they must not
+-- write during.
+-- Parameters: journal (journal_key), watermark (journal sequence; null: it stays where it is),
+-- known (names of the migrations that this version has).
+-- Rows: one: the watermark after the move; the first migration that forbids this version to write,
+-- or NULL.
 update journal_progress set mark = greatest(mark, %(watermark)s), moved_at = now()
-where journal_key = %(journal)s returning mark
+where journal_key = %(journal)s
+returning mark,
+  (select min(m.name) from schema_migrations m
+   where m.name <> all(%(known)s::text[])
+     and not coalesce((to_jsonb(m) ->> 'previous_may_write')::boolean, false))

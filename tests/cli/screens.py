@@ -146,6 +146,14 @@ def _poison(health: HealthState) -> None:
     health.writer_reported(writer("stopped"), at=NOW)
 
 
+def _outdate(health: HealthState) -> None:
+    reason = (
+        "the database has the migration 0012_change_prints.sql, which this version does not know"
+    )
+    health.store_lost(reason=reason, at=NOW - 754)
+    health.writer_reported(writer("outdated"), at=NOW)
+
+
 def _die(health: HealthState) -> None:
     for ago in (200, 120, 40):
         health.child_died("catalog", at=NOW - ago)
@@ -154,6 +162,7 @@ def _die(health: HealthState) -> None:
 SPOILS: Mapping[str, Spoil] = {
     "database_away": lambda h: h.store_lost(reason="connection refused", at=NOW - 754),
     "poison": _poison,
+    "version_outdated": _outdate,
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),

@@ -595,6 +595,45 @@ def test_storing_is_tried_again_every_5_minutes() -> None:
     assert harness.supervisor.last(WriterReport).state == "live"
 
 
+def test_a_version_that_must_not_write_any_more_journals_on_until_it_is_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.store.newer = "the database has the migration 9000_add_note.sql"
+    harness.tell(harness.journal_trade(1))
+    harness.flush()
+
+    assert harness.supervisor.last(WriterReport).state == "outdated"
+    assert "9000_add_note.sql" in harness.supervisor.last(StoreLost).reason
+    assert vars(lines(caplog, "version_outdated")[0])["retry_s"] == 60.0
+    harness.tell(harness.journal_trade(2), MarketsSeen(ticket=7, markets=(MARKET,)))
+    harness.flush()
+    assert harness.actor._gathered.records == 0
+    assert harness.actor.on_receive(Drain()) is False
+    assert harness.journal.watermark == 1
+
+    replaced = WriterHarness(harness.journal, FakeStore()).open()
+    assert len(replaced.stored()) == 2
+
+
+def test_a_version_that_must_not_write_looks_every_minute_whether_it_may_again() -> None:
+    harness = WriterHarness()
+    harness.store.newer = "the database has the migration 9000_add_note.sql"
+    harness.open()
+    assert harness.supervisor.last(WriterReport).state == "outdated"
+    harness.tell(harness.journal_trade(1))
+    opens = harness.store.opens
+    for _ in range(59):
+        harness.tick()
+    assert harness.store.opens == opens
+
+    harness.store.newer = ""
+    harness.tick()
+    drain(harness.actor)
+    assert harness.store.opens == opens + 1
+    assert len(harness.stored()) == 1
+
+
 def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
     harness = WriterHarness(settings=WriterSettings(batch_trades=8)).open()
     harness.store.away = True

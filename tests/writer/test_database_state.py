@@ -1,6 +1,6 @@
 from random import Random
 
-from actors.model.storage import AWAY, BEHIND, LIVE, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, OUTDATED, STOPPED
 from actors.writer.pacing import DatabaseState
 
 
@@ -31,6 +31,16 @@ def test_a_database_that_rejects_too_much_is_tried_again_after_5_minutes() -> No
     assert not database.is_open
     assert not database.retry_due(399.9)
     assert database.retry_due(400.0)
+
+
+def test_a_database_of_a_newer_version_is_tried_again_after_a_minute() -> None:
+    database = DatabaseState(Random(1))
+
+    assert database.outdated(100.0) == 60.0
+    assert database.state == OUTDATED
+    assert not database.is_open
+    assert not database.retry_due(159.9)
+    assert database.retry_due(160.0)
 
 
 def test_while_it_is_open_nothing_is_due_and_after_5_minutes_the_delay_is_short_again() -> None:
