@@ -149,6 +149,7 @@ class FakePolymarket:
         failing: Markets of which every page and look-up is answered with 500.
         damaged: Bytes in place of a market's question.
         clock_offset_s: The servers' clock minus ours.
+        age_s: Of every answer.
         loops: The last page has its own cursor as the next one.
         canned: Answers by method (lookup, clob, data) to every request.
         closed: How often `close` was called.
@@ -170,6 +171,8 @@ class FakePolymarket:
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     closed: int = 0
     clock_errors: int = 0
+    age_s: float = 0.0
+    old_answers: int = 0
 
     def add(self, market: FakeMarket) -> FakeMarket:
         self.markets[market.condition_id] = market
@@ -256,6 +259,10 @@ class FakePolymarket:
         errors, self.clock_errors = self.clock_errors, 0
         return errors
 
+    def take_old_answers(self) -> int:
+        old, self.old_answers = self.old_answers, 0
+        return old
+
     def close(self) -> None:
         self.closed += 1
 
@@ -290,6 +297,7 @@ class FakePolymarket:
             "startDate": lambda market: market.start_ms,
             "volumeNum": lambda market: float(market.volume),
             "id": lambda market: market.number,
+            "createdAt": lambda market: market.number,
             "closedTime": lambda market: market.closed_ms or 0,
         }
         order = keys.get(wanted.get("order", ""))

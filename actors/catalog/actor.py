@@ -18,7 +18,6 @@ of an incarnation that failed is not lost for longer than that.
 """
 
 import logging
-from collections import Counter
 from datetime import UTC, datetime
 
 import msgspec
@@ -26,7 +25,7 @@ import msgspec
 from actors.actor import Addresses, BaseActor, Incarnation, Outbox
 from actors.backoff import LONGEST_S
 from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
-from actors.catalog.review import Review
+from actors.catalog.lookups import Review
 from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
@@ -47,8 +46,7 @@ from actors.messages import (
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
 from actors.model.market import Market
-from actors.polymarket.gamma import name_of, read_market
-from actors.polymarket.listings import spellings
+from actors.polymarket.listings import MarketReader, Reading, spellings
 from actors.polymarket.pagination import Pagination, Route, Row, Trouble, is_answer
 from actors.polymarket.ports import Gamma
 from actors.polymarket.ratelimit import GAMMA_LISTINGS, RateLimit, SourceBackoff
@@ -62,12 +60,6 @@ NARROWING_S = 0.0
 """The longest wait while the one market that makes a request fail is looked for."""
 TELL_S = 600.0
 """How long the log does not repeat what is wrong with a route."""
-MAX_NAMED = 10_000
-"""Unreadable markets of which the log has named one and names none again."""
-
-
-_USUAL = frozenset({"no tokens", "not two outcomes"})
-"""Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
 _ASSUMPTIONS = {Trouble.PASSED_OVER: Assumption.CLEAN_PAGES}
 
 
@@ -112,12 +104,11 @@ class CatalogActor(BaseActor):
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
         self._violations = ViolationCounter()
-        self._named: set[str] = set()
         self._told: dict[tuple[Trouble, Route], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)
         self._review = Review()
         self._discovery = Discovery(settings.filters, settings.discovery_s)
-        self._rejected: Counter[str] = Counter()
+        self._reader = MarketReader()
         self._now = 0.0
         self._ticked = self._polling = self._overflowed = False
         self.handlers = {
@@ -157,6 +148,7 @@ class CatalogActor(BaseActor):
             self._backoffs[kind].succeeded()  # what failed is gone, not waited for any more
         self._go_on()
         self._violations.add(Assumption.CLOCK, self._gamma.take_clock_errors())
+        self._violations.add(Assumption.FRESH_ANSWERS, self._gamma.take_old_answers())
         self.supervisor.tell(
             CatalogReport(
                 child=self.child,
@@ -267,9 +259,9 @@ class CatalogActor(BaseActor):
         elif request.sweep:
             self._sweep(request.listing)
         else:
-            markets = self._read_page(request.listing)
-            self._discovery.newest_read(markets)
-            self._publish(self._universe.update(markets))
+            page = self._read_page(request.listing)
+            self._discovery.newest_read(request.listing, page.markets, page.placeholders)
+            self._publish(self._universe.update(page.markets))
 
     def _end_page(self, request: NextPage) -> None:
         """Go on to the next pass, or end the poll or sweep; a failure can end a pass, too."""
@@ -283,9 +275,11 @@ class CatalogActor(BaseActor):
     def _look_up(self, lookup: Lookup) -> None:
         """Read markets by id. One that does not trade yet counts as not listed."""
         raw = self._gamma.markets_by_condition(spellings(lookup.ids), closed=lookup.closed)
-        found = tuple(market for market in self._parse(raw) if market.active or lookup.closed)
-        self._discovery.looked_up(lookup, found)
-        overdue = self._discovery.announced.overdue(lookup.ids)
+        read = self._parse(raw)
+        found = tuple(market for market in read.markets if market.active or lookup.closed)
+        overdue = self._discovery.looked_up(
+            lookup, found, placeholders=read.placeholders, age_s=self._gamma.age_s
+        )
         self._violations.add(Assumption.LISTED, self._universe.feed_only(overdue))
         self._publish(self._universe.update(found))
         self._store_unknown(found)
@@ -298,7 +292,7 @@ class CatalogActor(BaseActor):
             self._store(chunk)
 
     def _sweep(self, listing: Pagination) -> None:
-        diff = self._universe.sweep(self._read_page(listing))
+        diff = self._universe.sweep(self._read_page(listing).markets)
         self._publish(diff)
         self._send_resolution(diff.same)
 
@@ -310,47 +304,30 @@ class CatalogActor(BaseActor):
         self._discovery.sweep_ended(
             self._universe.missing(), free_places=self._universe.has_free_places
         )
-        extra = {"markets": len(self._universe), "rejected": dict(self._rejected)}
+        extra = {"markets": len(self._universe), "rejected": dict(self._reader.rejected)}
         if complete:
             log.info("sweep_finished", extra=extra)
         else:
             log.warning("sweep_incomplete", extra=extra)
-        self._rejected.clear()
+        self._reader.rejected.clear()
 
-    def _read_page(self, listing: Pagination) -> tuple[Market, ...]:
+    def _read_page(self, listing: Pagination) -> Reading:
         cursor, route = listing.cursor, listing.route
         page = self._gamma.markets_page(listing.params, cursor, route=route)
-        markets = self._parse(page.markets)
-        self._discovery.set_clock(self._gamma.clock_offset_s)
-        rows = [Row(market.condition_id, market.started_at) for market in markets]
+        read = self._parse(page.markets)
+        self._discovery.answered(offset_s=self._gamma.clock_offset_s, age_s=self._gamma.age_s)
+        self._discovery.placeholders.note(read.placeholders)
+        rows = [Row(market.condition_id, market.started_at) for market in read.markets]
         listing.advance(page.next_cursor, rows, count=len(page.markets))
         if listing.route is route:
             self._discovery.keyset.answered(route, behind_cursor=cursor is not None)
-        return markets
+        return read
 
-    def _parse(self, objects: tuple[bytes, ...]) -> tuple[Market, ...]:
-        """Return the markets that can be read; the others are counted by reason."""
-        markets: list[Market] = []
-        for raw in objects:
-            try:
-                reading = read_market(raw)
-            except PayloadRejected as rejection:
-                self._rejected[str(rejection)] += 1
-                if str(rejection) not in _USUAL:
-                    self._unreadable(raw, str(rejection))
-            else:
-                markets.append(reading.market)
-                if reading.drift:
-                    self._unreadable(raw, ", ".join(reading.drift))
-        return tuple(markets)
-
-    def _unreadable(self, raw: bytes, what: str) -> None:
-        """Count a market of which something is unreadable; name it in the log, once."""
-        self._violations.add(Assumption.CLEAN_PAGES)
-        market = name_of(raw)
-        if market not in self._named and len(self._named) < MAX_NAMED:
-            self._named.add(market)
-            log.warning("market_unreadable", extra={"market": market, "reason": what})
+    def _parse(self, objects: tuple[bytes, ...]) -> Reading:
+        """Return what these markets are; those that cannot be read are counted."""
+        read = self._reader.read(objects)
+        self._violations.add(Assumption.CLEAN_PAGES, read.unreadable)
+        return read
 
     # ---------------------------------------------- messages of other actors
 

@@ -1,7 +1,8 @@
 """What the catalog asks Gamma next, most urgent first.
 
-1. Markets that the feed announced and that are due for a look-up.
-2. Markets that began since the last poll, every `discovery_s`.
+1. Markets that the feed announced and that are due for a look-up; with them placeholders.
+2. Markets that began, and markets that were made, since the last poll, every `discovery_s`.
+   A market may be listed with an old start date.
 3. Markets that the last sweep did not list: have they closed?
 4. The next page of the sweep through everything, at start and every 30 minutes.
 5. Whether the list form, the other way for all of these, still answers, every 2 minutes.
@@ -10,18 +11,18 @@ Each kind waits for itself after a failure, so that one that fails never holds u
 Times are monotonic seconds, except for the latest start of the polls, which is wall clock.
 """
 
-import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
+from actors.catalog.lookups import PendingLookups, Placeholders
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.listings import OVERLAP, LatestStart, everything, named, newest
+from actors.polymarket.listings import OVERLAP, LatestStart, created, everything, named, newest
 from actors.polymarket.pagination import Finding, Pagination, Route, Trouble
 from actors.polymarket.ports import MAX_GAMMA_MARKETS
 
@@ -35,10 +36,8 @@ LIST_FORM_S = 120.0
 AVOID_S = 60.0
 """How long listings do not try the keyset after it failed."""
 LOOKUP_S = 1.0
-LOOKUP_DELAYS_S = (0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
-OVERDUE_TRIES = 7
-"""After so many look-ups, two minutes after its announcement, a market counts as not listed."""
-MAX_LOOKUPS = 10_000
+CREATED_PAGES = 5
+"""So many pages of the latest made markets are read by one poll."""
 
 
 class Kind(StrEnum):
@@ -124,6 +123,7 @@ class Discovery:
 
     Attributes:
         announced: The look-ups of markets that the feed announced.
+        placeholders: The look-ups of markets that cannot be traded yet.
         keyset: Whether the keyset leads through listings.
         swept_at: When the last complete sweep ended, or None before the first.
     """
@@ -137,15 +137,20 @@ class Discovery:
         self._wall = self._latest_start.at
         self._newest: deque[Pagination] = deque()
         self._newest_complete = True
-        self._newest_at = self._sweep_at = self._lookup_at = 0.0
+        self._newest_at = self._sweep_at = self._lookup_at = self._placeholders_at = 0.0
         self._sweep: deque[Pagination] = deque()
         self._missing: deque[ConditionId] = deque()
         self._most = {Kind.LOOKUP: MAX_GAMMA_MARKETS, Kind.CLOSED: MAX_GAMMA_MARKETS}
         self._list_form_at = 0.0
-        self._offset = timedelta(0)
+        self._offset = self._oldest_age = timedelta(0)
         self._complete = True
+        self._turn = self._sweeps = 0
+        self._created: Pagination | None = None
+        self._just_created: set[ConditionId] = set()  # what the last poll read of the latest made
+        self._known_created: set[ConditionId] = set()  # and the poll before
         self.keyset = KeysetState()
         self.announced = PendingLookups()
+        self.placeholders = Placeholders()
         self.swept_at: float | None = None
 
     def start(self, now: float, wall: datetime) -> None:
@@ -165,12 +170,28 @@ class Discovery:
             # A clock that was ahead and is set back has left the latest start in the future.
             since = min(self._latest_start.since, self._exchange_now - OVERLAP)
             avoid = self.keyset.avoided(now)
-            self._newest.append(newest(since, tags=self._tags, avoid=avoid, top=self._exchange_now))
+            self._newest.append(
+                newest(
+                    since - self._oldest_age,
+                    tags=self._tags,
+                    turn=self._turn,
+                    avoid=avoid,
+                    top=self._exchange_now,
+                )
+            )
+            self._created = created(tags=self._tags, turn=self._turn, avoid=avoid)
+            self._known_created, self._just_created = self._just_created, set()
+            self._newest.append(self._created)
+            self._turn += 1
             self._newest_complete = True
             self._newest_at = now + self._discovery_s
+        if now >= self._placeholders_at:
+            self._placeholders_at = now + self._discovery_s
+            self.placeholders.allow(self._most[Kind.LOOKUP])
         if self._sweep or now < self._sweep_at:
             return False
         self._sweep = deque(self._sweep_listings())
+        self._sweeps += 1
         self._complete = True
         return True
 
@@ -187,8 +208,12 @@ class Discovery:
         return next((each for each in self._due() if is_ready(each.kind)), None)
 
     def _due(self) -> Iterator[Request]:
-        if self._now >= self._lookup_at and self.announced.has_due(self._now):
-            yield Lookup(self.announced.peek(self._now, self._most[Kind.LOOKUP]), closed=False)
+        if self._now >= self._lookup_at:
+            most = self._most[Kind.LOOKUP]
+            ids = self.announced.peek(self._now, most)
+            ids += self.placeholders.peek(most - len(ids))
+            if ids:
+                yield Lookup(ids, closed=False)
         if self._newest:
             yield NextPage(self._newest[0], sweep=False)
         if self._missing:
@@ -201,7 +226,7 @@ class Discovery:
     def idle(self) -> tuple[Kind, ...]:
         """Return the kinds of which nothing waits to be asked, so that none of it can fail."""
         waiting = {
-            Kind.LOOKUP: len(self.announced),
+            Kind.LOOKUP: len(self.announced) + len(self.placeholders),
             Kind.NEWEST: self._newest,
             Kind.CLOSED: self._missing,
             Kind.SWEEP: self._sweep,
@@ -210,24 +235,48 @@ class Discovery:
 
     # --------------------------------------------------------------- answers
 
-    def set_clock(self, offset_s: float) -> None:
-        """Take the clock of the exchange minus ours, in seconds."""
+    def answered(self, *, offset_s: float, age_s: float) -> None:
+        """Take what an answer shows of the exchange.
+
+        Args:
+            offset_s: Its clock minus ours, in seconds.
+            age_s: Of the answer. What began later than it was made is not in it.
+        """
         self._offset = timedelta(seconds=offset_s)
+        self._oldest_age = max(self._oldest_age, timedelta(seconds=age_s))
 
-    def looked_up(self, lookup: Lookup, found: Iterable[Market]) -> None:
-        """Take in the answer to a look-up; announced markets that were not found stay pending."""
+    def looked_up(
+        self,
+        lookup: Lookup,
+        found: Iterable[Market],
+        *,
+        placeholders: Container[ConditionId] = (),
+        age_s: float = 0.0,
+    ) -> tuple[ConditionId, ...]:
+        """Take in the answer to a look-up; announced markets that were not found stay pending.
+
+        Args:
+            lookup: What was asked.
+            found: What can be traded.
+            placeholders: What is shown and cannot.
+            age_s: Of the answer.
+
+        Returns:
+            Announced markets that have not been listed for too long now, each once.
+        """
         self._most[lookup.kind] = min(MAX_GAMMA_MARKETS, self._most[lookup.kind] * 2)
-        self._over(lookup, found)
-
-    def _over(self, lookup: Lookup, found: Iterable[Market]) -> None:
         if lookup.closed:
-            # Found or not: what is still missing after the next sweep is looked up again then.
-            for _ in lookup.ids:
-                self._missing.popleft()
-            return
+            self._pop_missing(lookup)
+            return ()
         self._lookup_at = self._now + LOOKUP_S
         self.announced.remove(market.condition_id for market in found)
-        self.announced.tried(lookup.ids, self._now)
+        self.placeholders.tried(lookup.ids, placeholders)
+        return self.announced.tried(lookup.ids, self._now, age_s=age_s)
+
+    def _pop_missing(self, lookup: Lookup) -> None:
+        # Found or not: what is still missing after the next sweep is looked up again then.
+        for _ in lookup.ids:
+            self._missing.popleft()
 
     def tried_list_form(self) -> None:
         """Set the next try of the list form."""
@@ -236,26 +285,47 @@ class Discovery:
     def failed(self, request: Request, failure: Exception | None = None) -> None:
         """Leave a request that was not answered for later, so that it cannot block the others."""
         if isinstance(request, NextPage):
-            request.listing.failed(failure)
+            if request.listing is self._created:
+                request.listing.finish()  # never gone around: a sweep finds what is behind it
+            else:
+                request.listing.failed(failure)
         elif isinstance(request, ListFormTry):
             self._list_form_at = self._now  # its own backoff is the pause
         elif len(request.ids) > 1:
             # One of the ids may be what makes it fail: the others are asked without it.
             self._most[request.kind] = len(request.ids) // 2
+        elif request.closed:
+            self._pop_missing(request)
         else:
-            self._over(request, ())
+            self._lookup_at = self._now + LOOKUP_S
+            self.placeholders.tried(request.ids, request.ids)
+            self.announced.tried(request.ids, self._now)
 
-    def newest_read(self, markets: Iterable[Market]) -> None:
+    def newest_read(
+        self,
+        listing: Pagination,
+        markets: Iterable[Market],
+        placeholders: Iterable[ConditionId] = (),
+    ) -> None:
         """Take in a page of the newest markets."""
-        self._latest_start.note(market.started_at for market in markets)
+        if listing is not self._created:
+            self._latest_start.note(market.started_at for market in markets)
+            return
+        ids = {*(market.condition_id for market in markets), *placeholders}
+        self._just_created |= ids
+        # The first poll only learns where the listing is known.
+        known = not self._known_created or not ids.isdisjoint(self._known_created)
+        if known or listing.pages >= CREATED_PAGES:
+            listing.finish()
 
     def end_newest(self) -> None:
         """Go on to the next pass of the poll for new markets, or end it."""
         if not self._newest or not self._newest[0].finished:
             return
         read = self._newest.popleft()
-        self._newest_complete = self._newest_complete and read.complete
-        self._newest.extend(read.rest)
+        if read is not self._created:
+            self._newest_complete = self._newest_complete and read.complete
+            self._newest.extend(read.rest)
         if not self._newest:
             self._latest_start.finish(self._exchange_now, complete=self._newest_complete)
 
@@ -325,87 +395,8 @@ class Discovery:
                 min_volume=filters.min_volume,
                 by_volume=filters.max_assets > 0,
                 tags=self._tags,
+                turn=self._sweeps,
                 avoid=avoid,
                 top=self._exchange_now,
             ),
         )
-
-
-class PendingLookups:
-    """Markets that the feed announced and Gamma does not list yet, and when to look them up.
-
-    Gamma lags behind the feed by seconds to minutes, so a look-up is repeated at
-    growing intervals and given up after about five minutes: the next poll or sweep
-    finds the market anyway. At most 10,000; more are left to the sweep. Seconds are
-    monotonic.
-    """
-
-    def __init__(self) -> None:
-        self._tries: dict[ConditionId, int] = {}
-        self._next: dict[ConditionId, float] = {}
-        self._heap: list[tuple[float, ConditionId]] = []
-
-    def __len__(self) -> int:
-        return len(self._tries)
-
-    def __contains__(self, condition_id: object) -> bool:
-        return condition_id in self._tries
-
-    def add(self, condition_id: ConditionId, now: float) -> bool:
-        """Add a market that is due now; False when it is pending already or too many are."""
-        if condition_id in self._tries or len(self._tries) >= MAX_LOOKUPS:
-            return False
-        self._tries[condition_id] = 0
-        self._set_next(condition_id, now)
-        return True
-
-    def has_due(self, now: float) -> bool:
-        """Return whether a look-up is due."""
-        return bool(self._heap) and self._heap[0][0] <= now
-
-    def peek(self, now: float, limit: int) -> tuple[ConditionId, ...]:
-        """Return those that are due, the longest waiting first; they stay due until `tried`."""
-        due: list[tuple[float, ConditionId]] = []
-        while self.has_due(now) and len(due) < limit:
-            at, condition_id = heapq.heappop(self._heap)
-            if self._next.get(condition_id) == at:  # else it was found or tried meanwhile
-                due.append((at, condition_id))
-        for entry in due:
-            heapq.heappush(self._heap, entry)
-        return tuple(condition_id for _, condition_id in due)
-
-    def remove(self, condition_ids: Iterable[ConditionId]) -> None:
-        """Remove markets that need no look-up any more."""
-        for condition_id in condition_ids:
-            self._tries.pop(condition_id, None)
-            self._next.pop(condition_id, None)
-        self._drop_stale()
-
-    def tried(self, condition_ids: Iterable[ConditionId], now: float) -> None:
-        """Set the next look-up of those that were not found; after the last one remove them."""
-        for condition_id in condition_ids:
-            if condition_id not in self._tries:
-                continue
-            self._tries[condition_id] += 1
-            if self._tries[condition_id] >= len(LOOKUP_DELAYS_S):
-                self.remove((condition_id,))
-            else:
-                self._set_next(condition_id, now)
-        self._drop_stale()
-
-    def overdue(self, condition_ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
-        """Return those of the markets looked up just now that have been missing for too long.
-
-        Each is returned once, after its seventh look-up.
-        """
-        return tuple(each for each in condition_ids if self._tries.get(each) == OVERDUE_TRIES)
-
-    def _set_next(self, condition_id: ConditionId, now: float) -> None:
-        at = now + LOOKUP_DELAYS_S[self._tries[condition_id]]
-        self._next[condition_id] = at
-        heapq.heappush(self._heap, (at, condition_id))
-
-    def _drop_stale(self) -> None:
-        """Drop the heads of the heap whose market has another time now, or is gone."""
-        while self._heap and self._next.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -24,6 +25,8 @@ from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMM
 
 log = logging.getLogger(__name__)
 
+TRIED_LIMITS = 5
+"""So many limits are used in turn for the tries of the list form."""
 LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
@@ -94,6 +97,7 @@ class Polymarket:
         self._data_url = data_url.rstrip("/")
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
         self._lookups = _LookupRoute()
+        self._asked = count()
 
     def markets_page(
         self,
@@ -122,7 +126,8 @@ class Polymarket:
     ) -> tuple[bytes, ...]:
         """Return Gamma's markets of at most 100 conditions, either the open or the closed ones.
 
-        The keyset is asked first, or the list form while that is what answered last.
+        The keyset is asked first, or the list form while that is what answered last. The limit
+        differs from time to time, since a cache answers the same question with an old answer.
         """
         _check_count(ids, MAX_GAMMA_IDS)
         if not ids:
@@ -130,7 +135,8 @@ class Polymarket:
         # The key is repeated: a list with commas is answered with 422. `closed` must be given:
         # since 2026-04-09 it is false by default, also where ids are named.
         params = [("condition_ids", str(condition_id)) for condition_id in ids]
-        params += [("closed", "true" if closed else "false"), ("limit", str(len(ids)))]
+        limit = MAX_GAMMA_IDS - next(self._asked) % (MAX_GAMMA_IDS - len(ids) + 1)
+        params += [("closed", "true" if closed else "false"), ("limit", str(limit))]
         first = self._lookups.next()
         try:
             page = self.markets_page(params, None, route=first)
@@ -147,8 +153,9 @@ class Polymarket:
         return page.markets
 
     def try_list_form(self) -> None:
-        """Ask for one market in the list form, to see whether it still answers."""
-        self._list_page((("closed", "false"), ("limit", "1")), 0)
+        """Ask for a market or some in the list form, to see whether it still answers."""
+        limit = 1 + next(self._asked) % TRIED_LIMITS
+        self._list_page((("closed", "false"), ("limit", str(limit))), 0)
 
     def _list_page(self, params: Sequence[tuple[str, str]], offset: int) -> Page:
         query = [*params, ("offset", str(offset))] if offset else list(params)
@@ -177,9 +184,21 @@ class Polymarket:
         """Return the clock of the servers minus ours in seconds; 0 while it is not known."""
         return self._http.clock.offset_s
 
+    @property
+    def age_s(self) -> float:
+        """Return how old the last answer was when it arrived, as caches tell, in seconds.
+
+        For who makes one call at a time.
+        """
+        return self._http.clock.age_s
+
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
         return self._http.clock.take_errors()
+
+    def take_old_answers(self) -> int:
+        """Return how many answers since the last call came out of a cache, a second old or more."""
+        return self._http.clock.take_old()
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -1,10 +1,12 @@
-"""Our clock against the `Date` of HTTP answers."""
+"""When HTTP answers were made: our clock against their `Date`, and how long caches had them."""
 
 from collections import deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from statistics import median
 
+OLDEST_S = 900.0
+"""The most that is believed of the age of an answer, in seconds."""
 WRONG_S = 5.0
 """So much our clock may differ from that of the servers, in seconds."""
 _RESOLUTION_S = 1.0  # of `Date`
@@ -15,9 +17,14 @@ class DateClock:
     """The difference between the servers' clocks and ours: the median of the last three answers.
 
     An answer out of a cache is left out: its `Date` is that of an earlier moment.
+
+    Attributes:
+        age_s: How long before the last answer arrived it was made, in seconds; 0 without a cache.
     """
 
     def __init__(self) -> None:
+        self.age_s = 0.0
+        self._old = 0
         self._offsets: deque[float] = deque(maxlen=3)
         self._errors = 0
 
@@ -44,6 +51,8 @@ class DateClock:
             sent_s: Before the request was sent, seconds since 1970 by our clock.
             received_s: When the headers had arrived.
         """
+        self.age_s = self._age_s(headers, received_s)
+        self._old += self.age_s >= _RESOLUTION_S
         at_s = _made_at(headers)
         if at_s is None:
             return
@@ -54,19 +63,41 @@ class DateClock:
             self._offsets.append(min(0.0, at_s + _RESOLUTION_S - sent_s))
         self._errors += self.is_wrong
 
+    def take_old(self) -> int:
+        """Return how many answers since the last call were a second old or more."""
+        old, self._old = self._old, 0
+        return old
+
     def take_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
         errors, self._errors = self._errors, 0
         return errors
 
+    def _age_s(self, headers: Mapping[str, str], received_s: float) -> float:
+        """Return the age of an answer: what a cache says of it, or its `Date`, if that is more."""
+        if not _is_from_cache(headers):
+            return 0.0
+        text = headers.get("Age", "")
+        told_s = float(text) if text.isascii() and text.isdigit() else 0.0
+        date_s = _date_s(headers) if self.is_known else None
+        passed_s = 0.0 if date_s is None else received_s + self.offset_s - date_s
+        return min(max(told_s, passed_s - _RESOLUTION_S), OLDEST_S)
+
+
+def _is_from_cache(headers: Mapping[str, str]) -> bool:
+    """Return whether a cache may have given this answer."""
+    cached = f"{headers.get('CF-Cache-Status', '')} {headers.get('X-Cache', '')}".lower()
+    return "Age" in headers or any(word in cached for word in _STORED)
+
+
+def _date_s(headers: Mapping[str, str]) -> float | None:
+    """Return the `Date` of an answer in seconds since 1970, or None when there is none."""
+    try:
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
 
 def _made_at(headers: Mapping[str, str]) -> float | None:
     """Return when a server made this answer, or None when a cache may have given it."""
-    date = headers.get("Date")
-    cached = f"{headers.get('CF-Cache-Status', '')} {headers.get('X-Cache', '')}".lower()
-    if date is None or "Age" in headers or any(word in cached for word in _STORED):
-        return None
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return None if _is_from_cache(headers) else _date_s(headers)

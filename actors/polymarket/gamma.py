@@ -21,6 +21,8 @@ from actors.model.market import ALL, HALF, NOTHING, Asset, Market, Observation, 
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
 
+NO_TOKENS, NOT_TWO = "no tokens", "not two outcomes"
+"""Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
 _UNDER_WAY = frozenset({"proposed", "disputed"})
@@ -260,12 +262,12 @@ def _assets(found: _Answer) -> tuple[Asset, ...]:
     texts = _token_texts(found)
     numeric = strict_json.numbers(found.clob_token_ids) or strict_json.numbers(found.position_ids)
     if not texts and not numeric:
-        raise PayloadRejected("no tokens")
+        raise PayloadRejected(NO_TOKENS)
     if not texts or (tokens := strict_json.tokens(texts)) is None:
         raise PayloadRejected("token id is no digits")
     outcomes = strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
-        raise PayloadRejected("not two outcomes")
+        raise PayloadRejected(NOT_TWO)
     if tokens[0] == tokens[1]:
         raise PayloadRejected("same token twice")
     return tuple(

@@ -1,19 +1,35 @@
-"""The queries of the listings of Gamma that we read, and from which start date.
+"""The listings of Gamma that we read: their queries, and the markets on their pages.
 
 The parameters are described in docs/explanation/polymarket.md (documented 2026-04,
-confirmed by clients of 2026-08): `closed` must be given.
+confirmed by clients of 2026-08): `closed` must be given. Caches answer the same question with an
+old answer for up to 300 s, so what is asked again is asked with another size of the page.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import msgspec
+
+from actors.errors import PayloadRejected
 from actors.model.chunks import chunks
+from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket.gamma import NO_TOKENS, NOT_TWO, condition_of, name_of, read_market
 from actors.polymarket.pagination import LAST_TIME, PAGE_SIZE, Pagination, Params, Route, iso
+
+log = logging.getLogger(__name__)
 
 MAX_RESOLVED_PAGES = 50
 OVERLAP = timedelta(minutes=2)
+SIZES = 31
+"""So many sizes of a page are used in turn."""
+SHIFTS = 10
+"""Each time all sizes were used, the start date moves by a second, so many times in turn."""
+MAX_NAMED = 10_000
+"""Unreadable markets of which the log has named one and names none again."""
 OPEN: Params = (("active", "true"), ("closed", "false"))
 
 
@@ -55,16 +71,36 @@ def newest(
     since: datetime,
     *,
     tags: bool,
+    turn: int = 0,
     avoid: Iterable[Route] = (),
     top: datetime = LAST_TIME,
 ) -> Pagination:
-    """Return the listing of the open markets that started since then, latest first."""
+    """Return the listing of the open markets that started since then, latest first.
+
+    Args:
+        since: A start date.
+        tags: Whether tags are wanted.
+        turn: How often it was asked before.
+        avoid: See `Pagination`.
+        top: See `Pagination`.
+    """
+    shift = timedelta(seconds=turn // SIZES % SHIFTS)
     order = (
         ("order", "startDate"),
         ("ascending", "false"),
-        ("start_date_min", iso(since)),
+        ("start_date_min", iso(since + shift)),
     )
-    return Pagination((*OPEN, *order, *_with_tags(tags=tags)), avoid=avoid, top=top)
+    params = (*OPEN, *order, *_with_tags(tags=tags))
+    return Pagination(params, page_size=_page_size(turn), avoid=avoid, top=top)
+
+
+def created(*, tags: bool, turn: int = 0, avoid: Iterable[Route] = ()) -> Pagination:
+    """Return the listing of the markets that are not closed, placeholders too, latest made first.
+
+    The reader stops at those that it knows. Arguments: see `newest`.
+    """
+    params = (("closed", "false"), ("order", "createdAt"), ("ascending", "false"))
+    return Pagination((*params, *_with_tags(tags=tags)), page_size=_page_size(turn), avoid=avoid)
 
 
 def everything(
@@ -72,16 +108,18 @@ def everything(
     min_volume: Decimal,
     by_volume: bool,
     tags: bool,
+    turn: int = 0,
     avoid: Iterable[Route] = (),
     top: datetime = LAST_TIME,
 ) -> Pagination:
     """Return the listing of all open markets, the latest or the largest first."""
     order = (("order", "volumeNum" if by_volume else "createdAt"), ("ascending", "false"))
     least = (("volume_num_min", format(min_volume, "f")),) if min_volume > 0 else ()
-    return Pagination((*OPEN, *order, *least, *_with_tags(tags=tags)), avoid=avoid, top=top)
+    params = (*OPEN, *order, *least, *_with_tags(tags=tags))
+    return Pagination(params, page_size=_page_size(turn), avoid=avoid, top=top)
 
 
-def resolved(*, avoid: Iterable[Route] = ()) -> Pagination:
+def resolved(*, turn: int = 0, avoid: Iterable[Route] = ()) -> Pagination:
     """Return the listing of the resolved markets, latest closed first.
 
     The reader stops at those that it knows.
@@ -94,6 +132,7 @@ def resolved(*, avoid: Iterable[Route] = ()) -> Pagination:
             ("ascending", "false"),
         ),
         max_pages=MAX_RESOLVED_PAGES,
+        page_size=_page_size(turn),
         avoid=avoid,
     )
 
@@ -123,5 +162,71 @@ def spellings(ids: Iterable[ConditionId]) -> tuple[ConditionId, ...]:
     )
 
 
+def _page_size(turn: int) -> int:
+    return PAGE_SIZE - turn % SIZES
+
+
 def _with_tags(*, tags: bool) -> Params:
     return (("include_tag", "true"),) if tags else ()
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the markets of an answer are.
+
+    Attributes:
+        markets: Those that can be read.
+        placeholders: The ids of those that are shown and cannot be traded yet.
+        unreadable: How many could not be read at all or in part, but for those that are in order
+            and not for us.
+    """
+
+    markets: tuple[Market, ...]
+    placeholders: tuple[ConditionId, ...]
+    unreadable: int
+
+
+class MarketReader:
+    """Reads the markets of answers, and names in the log, once, those that it cannot read.
+
+    Attributes:
+        rejected: How many it could not read, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._named: set[str] = set()
+
+    def read(self, objects: Iterable[bytes]) -> Reading:
+        """Return what these objects of Gamma are."""
+        markets: list[Market] = []
+        placeholders: list[ConditionId | None] = []
+        unreadable = 0
+        for raw in objects:
+            try:
+                found = read_market(raw)
+            except PayloadRejected as rejection:
+                why = str(rejection)
+                self.rejected[why] += 1
+                if why == NO_TOKENS:
+                    placeholders.append(condition_of(raw))
+                elif why != NOT_TWO:
+                    self._name(raw, why)
+                    unreadable += 1
+                continue
+            markets.append(found.market)
+            if not found.market.active:
+                placeholders.append(found.market.condition_id)
+            if found.drift:
+                self._name(raw, ", ".join(found.drift))
+                unreadable += 1
+        return Reading(
+            markets=tuple(markets),
+            placeholders=tuple(each for each in placeholders if each is not None),
+            unreadable=unreadable,
+        )
+
+    def _name(self, raw: bytes, why: str) -> None:
+        market = name_of(raw)
+        if market not in self._named and len(self._named) < MAX_NAMED:
+            self._named.add(market)
+            log.warning("market_unreadable", extra={"market": market, "reason": why})

@@ -102,6 +102,8 @@ class Pagination:
     Args:
         params: Filters and order.
         max_pages: After so many it ends, not complete.
+        page_size: The largest page, 40 to 100. What is asked with another one is another question
+            to a cache.
         avoid: Routes that did not answer a moment ago.
         top: The time now: markets begin at about this time or before.
     """
@@ -111,6 +113,7 @@ class Pagination:
         params: Params,
         *,
         max_pages: int = MAX_PAGES,
+        page_size: int = PAGE_SIZE,
         avoid: Iterable[Route] = (),
         top: datetime = LAST_TIME,
     ) -> None:
@@ -120,7 +123,7 @@ class Pagination:
         self._top = top
         self._gone = set(avoid)
         self._blind: set[Route] = set()  # routes that ignore their cursor
-        self._largest = self._limit = PAGE_SIZE
+        self._largest = self._limit = page_size
         self._failures = 0  # of this page with this limit
         self._row = 0  # of any page, since the last answer
         self._dated = self._is_rest = self._order_rejected = False

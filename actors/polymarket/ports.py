@@ -48,8 +48,15 @@ class Gamma(Closable, Protocol):
     def clock_offset_s(self) -> float:
         """Return the clock of the servers minus ours in seconds; 0 while it is not known."""
 
+    @property
+    def age_s(self) -> float:
+        """Return how old the last answer was when it arrived, as caches tell, in seconds."""
+
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
+
+    def take_old_answers(self) -> int:
+        """Return how many answers since the last call came out of a cache, a second old or more."""
 
     def markets_page(
         self, params: Params, cursor: str | None, *, route: Route = Route.KEYSET

@@ -151,6 +151,7 @@ class ResolutionActor(BaseActor):
         self._recently_resolved.tick(tick.now, self._wall_ms)
         self._go_on()
         self._violations.add(Assumption.CLOCK, self._sources.take_clock_errors())
+        self._violations.add(Assumption.FRESH_ANSWERS, self._sources.take_old_answers())
         self.supervisor.tell(
             ResolutionReport(
                 child=self.child,

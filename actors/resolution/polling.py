@@ -225,6 +225,7 @@ class RecentlyResolved:
         self._poll_s = poll_s
         self._due_at = 0.0
         self._avoid: tuple[Route, ...] = ()
+        self._passes = 0
         self._known_ms: int | None = None
         self._latest_ms = 0
         self.listing: Pagination | None = None
@@ -239,7 +240,8 @@ class RecentlyResolved:
         if self._known_ms is None:
             self._known_ms = self._latest_ms = wall_ms
         if self.listing is None and now >= self._due_at:
-            self.listing = resolved(avoid=self._avoid)
+            self.listing = resolved(turn=self._passes, avoid=self._avoid)
+            self._passes += 1
             self._due_at = now + self._poll_s
 
     def add_page(

@@ -159,7 +159,7 @@ BREAKS: dict[str, Break] = {
 }
 CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
 """How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""
-DEFAULTS: frozenset[str] = frozenset({"repeat_text", "dump_only_when_asked"})
+DEFAULTS: frozenset[str] = frozenset({"cached_300s", "repeat_text", "dump_only_when_asked"})
 
 
 def parse_broken(text: str) -> frozenset[str]:

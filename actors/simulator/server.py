@@ -33,9 +33,9 @@ SIDES = frozenset({"gamma", "clob", "data", "rpc"})
 BLOCK = b" " * 65_536
 DRIP_S = 0.5
 CACHE_MS = 300_000
-CACHED = 2_000
-Answer = tuple[int, Any]
-"""HTTP status and JSON body."""
+CACHED_BYTES = 32 << 20
+Kept = tuple[int, bytes]
+"""HTTP status and body."""
 
 
 async def answer_under_faults(
@@ -110,12 +110,13 @@ async def _damaged(
 
 
 class _Cache:
-    """Keeps each answer for 300 s, by the address that was asked for."""
+    """Keeps each answer for 300 s, by the address that was asked for, as long as there is space."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[int, Answer]] = {}
+        self._kept: dict[str, tuple[int, Kept]] = {}  # the oldest comes first
+        self._bytes = 0
 
-    def answer(self, address: str, now: int, make: Callable[[], Answer]) -> tuple[Answer, int]:
+    def answer(self, address: str, now: int, make: Callable[[], Kept]) -> tuple[Kept, int]:
         """Return the answer to an address and its age in milliseconds.
 
         Args:
@@ -128,10 +129,16 @@ class _Cache:
             return kept[1], now - kept[0]
         made = make()
         if made[0] == 200:
-            if len(self._kept) >= CACHED:
-                self._kept.clear()
+            self._drop(address)
             self._kept[address] = (now, made)
+            self._bytes += len(made[1])
+            while self._bytes > CACHED_BYTES:
+                self._drop(next(iter(self._kept)))
         return made, 0
+
+    def _drop(self, address: str) -> None:
+        kept = self._kept.pop(address, None)
+        self._bytes -= 0 if kept is None else len(kept[1][1])
 
 
 class Server:
@@ -182,14 +189,14 @@ class Server:
     def _listed(self, request: web.Request, listing: Callable[..., Any]) -> web.Response:
         now = self._wall()
 
-        def make() -> tuple[int, Any]:
-            answer: tuple[int, Any] = listing(_query(request), now, lie=self._lies("gamma"))
-            return answer
+        def make() -> Kept:
+            status, body = listing(_query(request), now, lie=self._lies("gamma"))
+            return status, msgspec.json.encode(body)
 
         if "cached_300s" not in self._simulation.options.broken:
-            return _json(*make())
+            return _encoded(*make())
         made, age_ms = self._gamma_cache.answer(request.path_qs, now, make)
-        answer = _json(*made)
+        answer = _encoded(*made)
         answer.headers["Cache-Control"] = "public, max-age=300"
         answer.headers["CF-Cache-Status"] = "HIT" if age_ms else "MISS"
         if age_ms:
@@ -288,9 +295,11 @@ def _query(request: web.Request) -> dict[str, list[str]]:
 
 
 def _json(status: int, body: Any) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/json"
-    )
+    return _encoded(status, msgspec.json.encode(body))
+
+
+def _encoded(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
 
 
 async def serve(app: web.Application, listening: socket.socket) -> web.AppRunner:

@@ -435,7 +435,7 @@ def test_a_new_market_is_found_by_the_next_poll() -> None:
     web.add(FakeMarket(50, start_ms=WALL_MS + 5_000))
     harness.tick(DISCOVERY_S)
     assert condition(50) in harness.watched()
-    asked = [dict(what[0]) for name, what in web.asked if name == "page"][-1]
+    asked = [dict(what[0]) for name, what in web.asked if name == "page"][-2]
     assert asked["order"] == "startDate"
     assert asked["start_date_min"] == "2026-10-03T03:58:01Z"  # two minutes before the watermark
 
@@ -569,7 +569,7 @@ def test_while_the_database_is_away_memory_is_bounded_and_everything_is_watched(
     harness.writer.clear()
     for _ in range(6):
         harness.tick(10.0)
-    assert sorted(harness.stored()) == sorted(ids(range(OUTBOX_MAX * 2, OUTBOX_MAX * 2 + 10)))
+    assert sorted(harness.stored()) == sorted(ids(range(10)))  # the latest made are listed first
 
 
 def test_gamma_is_not_asked_more_often_than_its_rate_limit_allows() -> None:
@@ -908,7 +908,7 @@ def test_polls_and_sweeps_come_by_the_monotonic_clock(step_s: float) -> None:
         harness.tick()
         assert harness.web.times("page") == asked
         harness.tick(DISCOVERY_S)
-        assert harness.web.times("page") == asked + 1
+        assert harness.web.times("page") == asked + 2  # by start date, and by date of making
         harness.tick(1_800.0)
         assert harness.report().last_sweep_at == held.now - 1_831.0
         harness.tick()
@@ -933,7 +933,7 @@ def test_two_minutes_before_the_watermark_may_be_another_day_or_year(
         held.step(-1.0 if at.year > 1970 else 0.0)
         harness.tick(1.0 if at.year > 1970 else 0.0)
         harness.tick(DISCOVERY_S)
-        asked = [dict(what[0]) for name, what in harness.web.asked if name == "page"][-1]
+        asked = [dict(what[0]) for name, what in harness.web.asked if name == "page"][-2]
     assert asked["start_date_min"] == since
 
 
@@ -958,3 +958,53 @@ def test_answers_that_show_a_wrong_clock_are_counted() -> None:
     harness.tick()
     harness.tick()
     assert dict(harness.report().violations)[Assumption.CLOCK] == 2
+
+
+def test_old_answers_are_counted() -> None:
+    harness = watching(web_of(3))
+    harness.web.old_answers = 2
+    harness.tick()
+    harness.tick()
+    assert dict(harness.report().violations)[Assumption.FRESH_ANSWERS] == 2
+
+
+# ------------------------------------------- listed late, and what is traded later
+
+
+def test_a_market_that_is_listed_with_an_old_start_date_is_found_by_the_next_poll() -> None:
+    harness = watching(web_of(3))
+    harness.tick()
+    harness.tick(DISCOVERY_S)
+    harness.web.add(FakeMarket(50, start_ms=WALL_MS - 30 * 86_400_000))
+    harness.tick(DISCOVERY_S)
+    assert condition(50) in harness.watched()
+
+
+@pytest.mark.parametrize("kind", [{"tokenless": True}, {"active": False}])
+def test_a_placeholder_is_watched_with_the_poll_after_it_can_be_traded(
+    kind: dict[str, bool],
+) -> None:
+    harness = watching(web_of(3))
+    harness.tick()
+    placeholder = harness.web.add(FakeMarket(50, **kind))  # type: ignore[arg-type]
+    for number in range(100, 700):  # so it is not among the latest made any more
+        harness.web.add(FakeMarket(number, start_ms=WALL_MS - 86_400_000))
+        if number % 60 == 0:
+            harness.tick(DISCOVERY_S)
+    assert condition(50) not in harness.watched()
+    placeholder.tokenless, placeholder.active = False, True
+    harness.tick(DISCOVERY_S)
+    assert condition(50) in harness.watched()
+
+
+def test_placeholders_cost_one_request_a_poll() -> None:
+    web = web_of(3)
+    harness = watching(web)
+    harness.tick()
+    for number in range(100, 400):
+        web.add(FakeMarket(number, active=False))
+    harness.tick(DISCOVERY_S)
+    before = web.times("lookup")
+    for _ in range(30):
+        harness.tick(1.0)
+    assert web.times("lookup") - before <= 2

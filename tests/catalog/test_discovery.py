@@ -105,7 +105,7 @@ def test_the_announced_come_first_then_the_newest_then_the_missing_then_the_swee
                 discovery.page_swept(end=False)
             else:
                 discovery.end_newest()
-    assert order == ["announced", "newest", "missing", "sweep"]
+    assert order == ["announced", "newest", "newest", "missing", "sweep"]
 
 
 def test_reading_the_next_request_changes_nothing() -> None:
@@ -191,7 +191,20 @@ def read_newest(
     request = following(discovery, Kind.NEWEST)
     assert isinstance(request, NextPage)
     request.listing.advance(cursor)
-    discovery.newest_read(market(number, at) for number, at in enumerate(starts))
+    discovery.newest_read(request.listing, (market(number, at) for number, at in enumerate(starts)))
+    discovery.end_newest()
+    if request.listing.finished:
+        read_created(discovery)
+    return request
+
+
+def read_created(discovery: Discovery, *numbers: int, cursor: str | None = None) -> NextPage:
+    """Answer the listing of the latest made markets with a page."""
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    assert dict(request.listing.params)["order"] == "createdAt"
+    request.listing.advance(cursor)
+    discovery.newest_read(request.listing, [market(number, WALL) for number in numbers])
     discovery.end_newest()
     return request
 
@@ -225,7 +238,7 @@ def test_the_watermark_never_passes_the_time_of_the_exchange(off_s: float) -> No
     discovery = started()
     exchange = WALL + timedelta(seconds=off_s)
     at(discovery, 29.0)
-    discovery.set_clock(off_s)
+    discovery.answered(offset_s=off_s, age_s=0.0)
     at(discovery, 30.0)
     read_newest(discovery, [exchange + timedelta(days=400)])
     at(discovery, 60.0)
@@ -292,3 +305,129 @@ def test_a_sweep_can_be_ended_early() -> None:
     request.listing.advance("more")
     assert discovery.page_swept(end=True)
     assert following(discovery) is None
+
+
+# ------------------------------------------------------------- answers out of caches
+
+
+def polls(discovery: Discovery, count: int, *, moving: bool) -> list[tuple[tuple[str, str], ...]]:
+    """Return the queries of the listing by start date of so many polls, 30 s apart."""
+    asked = []
+    for number in range(1, count + 1):
+        at(discovery, 30.0 * number)
+        starts = [WALL + timedelta(seconds=30.0 * number - 5)] if moving else []
+        request = following(discovery, Kind.NEWEST)
+        assert isinstance(request, NextPage)
+        asked.append(request.listing.params)
+        read_newest(discovery, starts)
+    return asked
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_no_poll_of_300_s_asks_what_another_asked(moving: bool) -> None:
+    asked = polls(started(), 40, moving=moving)
+    for number in range(30):
+        assert len(set(asked[number : number + 10])) == 10
+
+
+def test_each_second_another_question_for_five_minutes() -> None:
+    discovery = Discovery(Filters(), 1.0)
+    discovery.start(0.0, WALL)
+    asked = []
+    for second in range(1, 301):
+        at(discovery, float(second))
+        request = following(discovery, Kind.NEWEST)
+        assert isinstance(request, NextPage)
+        asked.append(request.listing.params)
+        read_newest(discovery, [])
+    assert len(set(asked)) == 300
+
+
+def test_what_an_old_answer_cannot_show_is_asked_for_again() -> None:
+    discovery = started()
+    discovery.answered(offset_s=0.0, age_s=219.0)
+    at(discovery, 30.0)
+    assert since(discovery) == iso(WALL - timedelta(seconds=120 + 219))
+
+
+def test_an_answer_made_before_the_announcement_is_no_answer() -> None:
+    discovery = started()
+    discovery.announced.add(cid(1), 0.0)
+    overdue: list[ConditionId] = []
+    for second in range(400):
+        at(discovery, float(second))
+        request = following(discovery, Kind.LOOKUP)
+        if isinstance(request, Lookup):
+            age_s = float(second + 1 if second < 290 else 0)  # made before it was announced
+            overdue += discovery.looked_up(request, (), age_s=age_s)
+            assert not overdue or second > 290
+    assert cid(1) in discovery.announced
+    assert overdue == []
+
+
+# ------------------------------------------------------ listed late, and placeholders
+
+
+def test_the_latest_made_markets_are_read_until_one_is_known() -> None:
+    discovery = started()
+    at(discovery, 30.0)
+    read_newest(discovery, [])  # learns nothing but that there are none
+    at(discovery, 60.0)
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    request.listing.advance(None)
+    discovery.end_newest()
+    assert read_created(discovery, 1, 2, 3, cursor="more").listing.finished  # nothing to compare
+    at(discovery, 90.0)
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    request.listing.advance(None)
+    discovery.end_newest()
+    assert not read_created(discovery, 7, 8, cursor="more").listing.finished
+    assert read_created(discovery, 9, 3, cursor="end").listing.finished
+
+
+def test_a_listing_of_the_latest_made_that_fails_is_left_to_the_sweep() -> None:
+    discovery = started()
+    at(discovery, 30.0)
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    request.listing.advance(None)
+    discovery.newest_read(request.listing, [market(1, WALL + timedelta(seconds=25))])
+    discovery.end_newest()
+    failing = following(discovery, Kind.NEWEST)
+    assert isinstance(failing, NextPage)
+    discovery.failed(failing, SourceUnavailable("500", status=500))
+    discovery.end_newest()
+    assert following(discovery, Kind.NEWEST) is None
+    at(discovery, 60.0)
+    assert since(discovery) == iso(WALL + timedelta(seconds=25 - 120))
+
+
+def test_placeholders_are_looked_up_with_each_poll_the_longest_waiting_first() -> None:
+    discovery = started()
+    discovery.placeholders.note(map(cid, range(MAX_GAMMA_MARKETS + 10)))
+    asked: list[ConditionId] = []
+    for number in (1, 2):
+        at(discovery, 30.0 * number)
+        request = following(discovery, Kind.LOOKUP)
+        assert isinstance(request, Lookup)
+        asked += request.ids
+        discovery.looked_up(request, (), placeholders=set(request.ids))
+        at(discovery, 30.0 * number + 5)
+        assert following(discovery, Kind.LOOKUP) is None
+    assert asked[: MAX_GAMMA_MARKETS + 10] == [cid(n) for n in range(MAX_GAMMA_MARKETS + 10)]
+    assert len(asked) == 2 * MAX_GAMMA_MARKETS
+
+
+def test_a_placeholder_that_is_traded_or_gone_is_not_asked_for_again() -> None:
+    discovery = started()
+    discovery.placeholders.note(map(cid, range(3)))
+    at(discovery, 30.0)
+    request = following(discovery, Kind.LOOKUP)
+    assert isinstance(request, Lookup)
+    discovery.looked_up(request, [market(0, WALL)], placeholders={cid(1)})
+    at(discovery, 60.0)
+    request = following(discovery, Kind.LOOKUP)
+    assert isinstance(request, Lookup)
+    assert request.ids == (cid(1),)

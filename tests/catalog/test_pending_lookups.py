@@ -1,4 +1,4 @@
-from actors.catalog.discovery import LOOKUP_DELAYS_S, MAX_LOOKUPS, PendingLookups
+from actors.catalog.lookups import LOOKUP_DELAYS_S, MAX_LOOKUPS, PendingLookups
 from actors.model.trade import ConditionId
 
 

@@ -88,6 +88,8 @@ def test_the_list_form_goes_by_offset_and_ends_with_an_empty_page() -> None:
         assert peer.paths == ["/gamma/markets?limit=2", "/gamma/markets?limit=2&offset=2"]
         source.try_list_form()
         assert asked(peer) == ("/gamma/markets", [("closed", "false"), ("limit", "1")])
+        source.try_list_form()
+        assert asked(peer) == ("/gamma/markets", [("closed", "false"), ("limit", "2")])
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -101,9 +103,27 @@ def test_markets_are_looked_up_with_the_key_repeated(closed: bool) -> None:
                 ("condition_ids", IDS[0]),
                 ("condition_ids", IDS[1]),
                 ("closed", str(closed).lower()),
-                ("limit", "2"),
+                ("limit", "100"),
             ],
         )
+
+
+def test_a_look_up_that_is_repeated_is_another_question_to_a_cache() -> None:
+    with Peer(answering(b'{"markets":[]}')) as peer:
+        source = client(peer)
+        for _ in range(60):
+            source.markets_by_condition(IDS[:40], closed=False)
+        limits = [int(path.rpartition("limit=")[2]) for path in peer.paths]
+    assert len(set(limits)) == 60
+    assert all(40 <= limit <= 100 for limit in limits)
+
+
+def test_old_answers_are_counted() -> None:
+    old = b"HTTP/1.1 200 OK\r\nAge: 219\r\nContent-Length: 14\r\n\r\n" + b'{"markets":[]}'
+    with Peer(lambda _, __: [old]) as peer:
+        source = client(peer)
+        source.markets_by_condition(IDS[:2], closed=False)
+        assert (source.age_s, source.take_old_answers(), source.take_old_answers()) == (219.0, 1, 0)
 
 
 def routes(**statuses: str) -> Script:

@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from actors.polymarket.date_clock import DateClock
+from actors.polymarket.date_clock import OLDEST_S, DateClock
 
 NOW_S = 1_790_000_000.0
 
@@ -65,3 +65,33 @@ def test_an_answer_without_a_date_says_nothing(headers: dict[str, str]) -> None:
 def test_an_answer_that_no_cache_gave_counts() -> None:
     clock = answered(DateClock(), *[30.0] * 3, said={"CF-Cache-Status": "DYNAMIC"})
     assert clock.is_wrong
+
+
+@pytest.mark.parametrize(
+    ("headers", "age_s", "old"),
+    [
+        ({}, 0.0, 0),
+        ({"CF-Cache-Status": "MISS"}, 0.0, 0),
+        ({"Age": "0"}, 0.0, 0),
+        ({"Age": "219", "CF-Cache-Status": "HIT"}, 219.0, 1),
+        ({"Age": "soon", "X-Cache": "Hit from cloudfront"}, 0.0, 0),
+        ({"Age": "100000"}, OLDEST_S, 1),
+    ],
+)
+def test_the_age_of_an_answer_is_what_the_cache_says(
+    headers: dict[str, str], age_s: float, old: int
+) -> None:
+    clock = answered(DateClock(), 0.0, said=headers)
+    assert (clock.age_s, clock.take_old(), clock.take_old()) == (age_s, old, 0)
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, -172_800.0])
+def test_a_cache_that_tells_no_age_shows_it_by_the_date(ahead_s: float) -> None:
+    clock = answered(DateClock(), *[ahead_s] * 3)
+    answered(clock, ahead_s - 200.0, said={"CF-Cache-Status": "HIT"})
+    assert clock.age_s == pytest.approx(199.0, abs=2.0)
+
+
+def test_an_answer_that_no_cache_gave_follows_an_old_one() -> None:
+    clock = answered(answered(DateClock(), 0.0, said={"Age": "30"}), 0.0)
+    assert clock.age_s == 0.0

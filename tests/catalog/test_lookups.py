@@ -1,6 +1,6 @@
 """What the database lacks is looked up at Gamma, open or closed, and stored."""
 
-from actors.catalog.review import CYCLE_S, FIRST_S, MAX_UNKNOWN, Review
+from actors.catalog.lookups import CYCLE_S, FIRST_S, MAX_UNKNOWN, Review
 from actors.messages import MarketsReviewed, MarketsSeen, RequestReview, UniverseChanged
 from actors.model.trade import ConditionId
 from tests.catalog.test_actor import Harness, watching, web_of
