@@ -16,6 +16,7 @@ TrackerError
     ├── SchemaMismatch       78: the database was made by another version
     ├── JournalUnreadable    78: another format version, or no permission
     ├── JournalFailed        74: the disk does not take what was received
+    ├── RecordingFailed      74: the disk does not take a recording
     ├── AddressTaken         74: a socket or port is in use
     └── Internal             70: a fault of the tracker; systemd starts it again
 
@@ -141,6 +142,12 @@ class JournalUnreadable(Fatal):
 
 class JournalFailed(Fatal):
     """The disk does not take what was received."""
+
+    exit_code = EXIT_IO
+
+
+class RecordingFailed(Fatal):
+    """The recording cannot be written."""
 
     exit_code = EXIT_IO
 

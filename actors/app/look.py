@@ -8,9 +8,10 @@ at most.
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from actors.app.factory import STOP_ACTOR_S, FeedDialler, filters_of
-from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, FeedLook, QueueInbox
+from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Dialler, FeedLook, QueueInbox
 from actors.app.look_sources import (
     DIFFERS,
     OK,
@@ -21,6 +22,7 @@ from actors.app.look_sources import (
     SourcesLook,
     Urls,
 )
+from actors.app.recording import Recording
 from actors.catalog.universe import ASSETS_PER_MARKET
 from actors.config.settings import Config
 from actors.errors import SourceUnavailable
@@ -29,7 +31,7 @@ from actors.model.conversion import terminal_safe
 from actors.model.market import Market
 from actors.polymarket import http as polymarket_http
 from actors.polymarket.client import Chain
-from actors.polymarket.http import Call
+from actors.polymarket.http import Call, OnCall
 from actors.process.runtime import raise_descriptor_limit
 from actors.transport.reactor import Reactor
 
@@ -38,14 +40,39 @@ CALL_S = 5.0
 """Seconds that one HTTP call may take."""
 
 
-def look(config: Config) -> Iterator[Finding]:
-    """Look at the sources and the market channel of these settings; yield what is seen."""
+def look(config: Config, folder: Path | None = None) -> Iterator[Finding]:
+    """Look at the sources and the market channel of these settings; yield what is seen.
+
+    Args:
+        config: The settings.
+        folder: Where to keep a recording of the look, if one is wanted.
+
+    Raises:
+        ConfigError: The folder cannot be used.
+        RecordingFailed: The disk did not take the recording.
+    """
+    if folder is None:
+        yield from _look(config, None)
+        return
+    sides = {"gamma": config.gamma_url, "clob": config.clob_url, "data": config.data_url}
+    with Recording(folder, sides=sides, secrets=config.secrets()) as recording:
+        for finding in _look(config, recording):
+            recording.finding(finding)
+            yield finding
+    size = f"{recording.path.stat().st_size / 1e6:.1f} MB"
+    more = "; it is full, and the rest is left out" if recording.is_full else ""
+    yield Finding("recording", f"{recording.path}, {size}{more}")
+
+
+def _look(config: Config, recording: Recording | None) -> Iterator[Finding]:
     until = time.monotonic() + LONGEST_S
     cached = CachedAnswers()
 
     def on_call(call: Call) -> None:
         if call.status == 200:
             cached.add(call.headers)
+        if recording is not None:
+            recording.on_call(call)
 
     http = polymarket_http.Http(config.user_agent, deadline_s=CALL_S, on_call=on_call)
     urls = (config.gamma_url, config.clob_url, config.data_url)
@@ -59,8 +86,9 @@ def look(config: Config) -> Iterator[Finding]:
     reactor = Reactor()
     reactor.start()
     try:
+        dialler: Dialler = FeedDialler(config, reactor, most_sockets=1)
         feed = FeedLook(
-            FeedDialler(config, reactor, most_sockets=1),
+            dialler if recording is None else recording.dialler(dialler),
             [market.assets[0].token_id for market in looked_at],
             inbox=QueueInbox(),
             until=until,
@@ -69,7 +97,8 @@ def look(config: Config) -> Iterator[Finding]:
         yield from feed.findings()
     finally:
         reactor.stop(STOP_ACTOR_S)
-    yield from chain_findings(config, sources.markets, until - time.monotonic())
+    left_s = until - time.monotonic()
+    yield from chain_findings(config, sources.markets, left_s, on_call)
     volume = float(sum(market.volume or 0 for market in looked_at))
     per_dollar = feed.bytes_per_s / volume if volume else 0.0
     yield Finding("filters", needs(config, choice, per_dollar))
@@ -102,7 +131,9 @@ def needs(config: Config, choice: Choice | str, bytes_per_dollar: float) -> Judg
     return text
 
 
-def chain_findings(config: Config, markets: Sequence[Market], left_s: float) -> Iterator[Finding]:
+def chain_findings(
+    config: Config, markets: Sequence[Market], left_s: float, on_call: OnCall | None = None
+) -> Iterator[Finding]:
     """Ask the configured nodes, if any, about one market; all together within what is left."""
     if not config.rpc_urls or not markets:
         return
@@ -110,7 +141,9 @@ def chain_findings(config: Config, markets: Sequence[Market], left_s: float) -> 
     if deadline_s <= 0:
         yield Finding("chain", "not seen: no time was left")
         return
-    nodes = Chain(config.rpc_urls, user_agent=config.user_agent, deadline_s=deadline_s)
+    nodes = Chain(
+        config.rpc_urls, user_agent=config.user_agent, deadline_s=deadline_s, on_call=on_call
+    )
     try:
         nodes.payouts([markets[0].condition_id])
         yield Finding("chain", OK)

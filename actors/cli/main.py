@@ -84,7 +84,7 @@ def _check(invocation: Invocation) -> int:
     _print(describe(config))
     _print(f"database: {schema}\nall is well")
     if invocation.online:
-        for line in look.as_text(look.look(config)):
+        for line in look.as_text(look.look(config, invocation.record)):
             _print(line)
     return EXIT_OK
 

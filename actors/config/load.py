@@ -60,6 +60,7 @@ class Invocation:
         duration_s: Seconds after which the run ends by itself, or None.
         broken: Of a demo: beliefs that are false in its simulator, names with commas.
         online: Of a check: also look at Polymarket.
+        record: Of a look: the directory for its recording, or None.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -68,6 +69,7 @@ class Invocation:
     duration_s: float | None = None
     broken: str = ""
     online: bool = False
+    record: Path | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -142,7 +144,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     given = vars(known)
     modes = set(given.pop("modes") or [Mode.RUN])
     file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
-    online = given.pop("online")
+    online, record = given.pop("online"), given.pop("record")
     if len(modes) > 1:
         both = " and ".join(f"--{mode}" for mode in sorted(modes))
         raise ConfigError(f"{both} exclude each other; give one of them")
@@ -154,12 +156,17 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         raise ConfigError("--broken: only with --demo")
     if online and mode is not Mode.CHECK:
         raise ConfigError("--online: only with --check")
+    if record is not None and not online:
+        raise ConfigError("--record: only with --check --online")
+    if record == "":
+        raise ConfigError("--record: must name a directory")
     run = Invocation(
         config=Config(),
         mode=mode,
         duration_s=_duration(duration, mode),
         broken=broken or "",
         online=online,
+        record=Path(record) if record else None,
     )
     return layer, run, file
 

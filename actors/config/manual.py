@@ -81,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
         "--online", action="store_true",
         help="with --check: also look at Polymarket, for a minute, and say what is not as assumed",
     )  # fmt: skip
+    made.add_argument(
+        "--record", metavar="DIR", help="with --online: keep all that came, in a new directory"
+    )
     made.add_argument("--config", metavar="FILE", help="TOML file with settings")
     for group, names in grouped():
         section = made.add_argument_group(group)

@@ -185,6 +185,13 @@ def test_only_a_check_looks_at_the_real_exchange() -> None:
     assert "--online: only with --check" in rejected("--online")
 
 
+def test_a_recording_is_kept_of_a_look_only() -> None:
+    assert loaded("--check", "--online", "--record", "there").record == Path("there")
+    assert loaded("--check", "--online").record is None
+    assert "--record: only with --check --online" in rejected("--check", "--record", "there")
+    assert "--record: must name a directory" in rejected("--check", "--online", "--record", "")
+
+
 @pytest.mark.parametrize(
     "argv",
     [
