@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-# Of `make install`: where to, and with the libraries or (INSTALL_VENV=no) the files alone.
+# Of `make install`: where to, with the libraries or (INSTALL_VENV=no) the files alone, which units.
 PREFIX ?= /opt/tracker
 DESTDIR ?=
 INSTALL_VENV ?= yes
+UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.service
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
@@ -92,7 +93,7 @@ install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, v
 	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' '$(TO)/docs'
 	install -m 0644 requirements.lock LICENSE README.md CHANGELOG.md CONTRIBUTING.md '$(TO)'
 	install -m 0644 systemd/README.md systemd/prometheus-alerts.yml systemd/grafana-dashboard.json '$(TO)/systemd'
-	for unit in tracker.service tracker@.service; do \
+	for unit in $(UNITS); do \
 	  sed 's|/opt/tracker|$(PREFIX)|g' "systemd/$$unit" > "$(ETC)/systemd/system/$$unit"; \
 	  chmod 0644 "$(ETC)/systemd/system/$$unit"; done
 	install -m 0644 systemd/tracker.sysusers '$(ETC)/sysusers.d/tracker.conf'

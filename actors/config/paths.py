@@ -13,6 +13,8 @@ ROOT_STATE_DIR = "/var/lib/tracker"
 """For root: the user that runs the embedded database cannot enter the home of root."""
 UNIT_SOCKET = Path("/run/tracker") / SOCKET_NAME
 """Where the systemd unit of this project puts it."""
+TURN_SOCKETS = tuple(Path(f"/run/tracker-{color}") / SOCKET_NAME for color in ("blue", "green"))
+"""Where those put it that take turns."""
 
 Origin = tuple[str, str]
 """A path as text, and the source that it comes from."""
@@ -38,10 +40,10 @@ def status_socket(environ: Mapping[str, str]) -> Origin | None:
 def usual_sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return where the status socket may be when no setting names it, the most likely first.
 
-    The path of the systemd unit comes last: `tracker-status` may run in another environment
+    The paths of the systemd units come last: `tracker-status` may run in another environment
     than the tracker.
     """
     ours, state = status_socket(environ), state_dir(environ)
     folder = Path(state[0] if state else DEFAULT_STATE_DIR).expanduser().absolute()
     first = Path(ours[0]).absolute() if ours else folder / SOCKET_NAME
-    return tuple(dict.fromkeys((first, UNIT_SOCKET)))
+    return tuple(dict.fromkeys((first, UNIT_SOCKET, *TURN_SOCKETS)))

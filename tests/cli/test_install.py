@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.config.load import load
+from actors.config.paths import usual_sockets
 from actors.config.settings import Config
 from tests.docs.test_pages import links
 
@@ -20,6 +21,7 @@ SYSTEMD = ROOT / "systemd"
 UNIT = (SYSTEMD / "tracker.service").read_text()
 EXAMPLE = (SYSTEMD / "tracker.conf.example").read_text()
 ANALYZE = shutil.which("systemd-analyze")
+UNITS = ("tracker.service", "tracker@.service", "tracker-blue.service", "tracker-green.service")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 
 
@@ -235,6 +237,40 @@ def test_the_template_is_the_unit_with_places_of_its_own() -> None:
     assert all("%i" in line.lower() for line in own[1:])
 
 
+@pytest.mark.parametrize(("color", "other"), [("blue", "green"), ("green", "blue")])
+def test_the_two_that_take_turns_differ_in_their_places_alone(color: str, other: str) -> None:
+    text = (SYSTEMD / f"tracker-{color}.service").read_text()
+    counterpart = (SYSTEMD / f"tracker-{other}.service").read_text()
+    assert text.replace(color, "*").replace(other, color).replace("*", other) == counterpart
+    own = [line for line in text.splitlines() if line not in UNIT.splitlines()]
+
+    assert [line for line in own if line[0] != "#"] == [
+        f"Description=Polymarket trade tracker, {color}",
+        "Documentation=file:/opt/tracker/docs/how-to/upgrade.md",
+        f"User=tracker-{color}",
+        f"StateDirectory=tracker-{color}",
+        f"RuntimeDirectory=tracker-{color}",
+        f"WorkingDirectory=/var/lib/tracker-{color}",
+        f"SyslogIdentifier=tracker-{color}",
+    ]
+    assert f"/run/tracker-{color}/tracker.sock" in map(str, usual_sockets({}))
+
+
+def test_a_new_version_can_be_laid_out_beside_the_one_that_runs(laid_out: Path) -> None:
+    before = tree(laid_out)
+    done = install(
+        f"DESTDIR={laid_out}", "PREFIX=/opt/tracker-green", "UNITS=tracker-green.service"
+    )
+    assert done.returncode == 0, done.stderr
+    after = tree(laid_out)
+    changed = {path for path in before if after[path] != before[path]}
+    assert changed == {"etc/systemd/system/tracker-green.service"}
+    assert all(path.startswith("opt/tracker-green/") for path in after.keys() - before.keys())
+    unit = after["etc/systemd/system/tracker-green.service"].decode()
+    assert "ExecStart=/opt/tracker-green/.venv/bin/python" in unit
+    assert "ExecPaths=/opt/tracker-green " in unit
+
+
 @needs_systemd
 def test_systemd_accepts_the_unit_wherever_it_is_installed(tmp_path: Path) -> None:
     home = tmp_path / "opt/tracker"
@@ -246,14 +282,16 @@ def test_systemd_accepts_the_unit_wherever_it_is_installed(tmp_path: Path) -> No
     python.symlink_to(sys.executable)
     units = tmp_path / "root/etc/systemd/system"
     (units / "tracker@1-2.service").symlink_to("tracker@.service")
-    for name in ("tracker.service", "tracker@1-2.service"):
+    for name in (*UNITS, "tracker@1-2.service"):
+        if "@." in name:
+            continue
         said = analyze("verify", "--man=no", str(units / name))
         assert str(home) in (units / name).read_text()
         assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["tracker.service", "tracker@.service"])
+@pytest.mark.parametrize("name", UNITS)
 def test_the_units_are_locked_down(tmp_path: Path, name: str) -> None:
     unit = tmp_path / name.replace("@", "@1-2")
     shutil.copy(SYSTEMD / name, unit)

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from actors.config.paths import UNIT_SOCKET, state_dir, status_socket, usual_sockets
+from actors.config.paths import TURN_SOCKETS, UNIT_SOCKET, state_dir, status_socket, usual_sockets
 
 
 def test_what_systemd_made_comes_before_the_users_own() -> None:
@@ -17,8 +17,9 @@ def test_what_systemd_made_comes_before_the_users_own() -> None:
 
 
 def test_the_socket_of_the_shipped_unit_is_always_tried_and_once() -> None:
-    assert usual_sockets({"RUNTIME_DIRECTORY": "/run/tracker"}) == (UNIT_SOCKET,)
+    assert usual_sockets({"RUNTIME_DIRECTORY": "/run/tracker"}) == (UNIT_SOCKET, *TURN_SOCKETS)
     assert usual_sockets({"XDG_STATE_HOME": "/xdg"}) == (
         Path("/xdg/tracker/tracker.sock"),
         UNIT_SOCKET,
+        *TURN_SOCKETS,
     )

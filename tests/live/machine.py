@@ -18,6 +18,7 @@ NAMESPACES = ("--mount", "--pid", "--net", "--cgroup", "--ipc", "--uts")
 LIMIT_S = 60.0
 
 DATABASE_URL = "postgresql://tracker@127.0.0.1:9/pm"
+UNITS = ("tracker.service", "tracker@.service", "tracker-blue.service", "tracker-green.service")
 SETTINGS = """[Service]
 Environment=TRACKER_MARKET_WS_URL=ws://127.0.0.1:9/ws TRACKER_GAMMA_URL=http://127.0.0.1:9
 Environment=TRACKER_CLOB_URL=http://127.0.0.1:9 TRACKER_DATA_URL=http://127.0.0.1:9
@@ -61,7 +62,7 @@ class Machine:
             cwd=ROOT, check=True, capture_output=True, timeout=LIMIT_S,
             env={k: v for k, v in os.environ.items() if not k.startswith("MA")},
         )  # fmt: skip
-        for unit in ("tracker.service", "tracker@.service"):
+        for unit in UNITS:
             extra = installed / f"etc/systemd/system/{unit}.d/test.conf"
             extra.parent.mkdir()
             extra.write_text(SETTINGS)
