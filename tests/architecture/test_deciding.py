@@ -50,7 +50,6 @@ NOT_DECIDING = {
     "journal.segment": "files",
     "polymarket.client": "HTTP",
     "polymarket.http": "HTTP",
-    "transport.connect": "sockets and threads",
     "transport.feed_socket": "a socket",
     "transport.handshake": "a socket",
     "transport.reactor": "sockets and a thread",

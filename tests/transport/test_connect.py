@@ -11,8 +11,14 @@ import pytest
 import trustme
 
 from actors.errors import FeedLost
-from actors.transport.connect import Deadline, Resolve, _connect_reason, connect, verifying_context
-from actors.transport.handshake import open_websocket
+from actors.transport.handshake import (
+    Deadline,
+    Resolve,
+    _connect_reason,
+    connect,
+    open_websocket,
+    verifying_context,
+)
 from actors.transport.tls import TlsSocket
 from tests.transport import loopback
 from tests.transport.loopback import WAIT_S, RawServer
