@@ -26,13 +26,11 @@ import pykka
 
 from actors import __version__
 from actors.actor import Addresses, Incarnation, ask_all
-from actors.app.factory import ActorFactory
+from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
 from actors.app.heartbeats import Heartbeats, RequiredThreads
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
-from actors.app.startup import check_schema, database, open_journal, prepare_state_dir
 from actors.config.load import Config
-from actors.database.dsn import SafeDsn
-from actors.database.session import MAX_WAIT_S, QueryWatchdog
+from actors.database.session import MAX_WAIT_S, QueryWatchdog, SafeDsn
 from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,

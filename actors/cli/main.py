@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from actors import __version__
 from actors.app import look
-from actors.app.startup import prepare_state_dir
+from actors.app.factory import prepare_state_dir
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.database import migrate
-from actors.database.dsn import check_dsn
 from actors.database.embedded import Embedded
+from actors.database.session import check_dsn
 from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena

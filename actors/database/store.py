@@ -63,7 +63,7 @@ class Store:
     Used by one thread at a time; `abort` and `busy_since` by any.
 
     Args:
-        dsn: Checked by `dsn.check_dsn`.
+        dsn: Checked by `check_dsn`.
         monotonic: Clock for `busy_since`.
         wall_ns: Clock for the time of a database rejection of a row that has none.
         folder: The migrations of this version.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.database.dsn import check_dsn
+from actors.database.session import check_dsn
 from actors.errors import ConfigError
 
 SECRET = "s3cretWORD"
