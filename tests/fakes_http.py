@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import Facts
+from actors.polymarket.outcomes import ChainFacts
 from actors.polymarket.pagination import Params, Route
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
@@ -120,11 +120,11 @@ class FakeMarket:
             }
         ).encode()
 
-    def chain(self) -> Facts:
+    def chain(self) -> ChainFacts:
         shares = self.data_payouts or (0, 0)
         numerators = [share // 500_000 for share in shares]
         words = [f"0x{number:064x}" for number in (2, sum(numerators), *numerators)]
-        return Facts(slots=words[0], denominator=words[1], numerators=(words[2], words[3]))
+        return ChainFacts(slots=words[0], denominator=words[1], numerators=(words[2], words[3]))
 
 
 @dataclass
@@ -266,7 +266,7 @@ class FakePolymarket:
     def close(self) -> None:
         self.closed += 1
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[Facts, ...]:
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[ChainFacts, ...]:
         self._note("chain", tuple(condition_ids), "chain")
         return tuple(self.markets[each].chain() for each in condition_ids)
 

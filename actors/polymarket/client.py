@@ -18,7 +18,7 @@ import msgspec
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.chunks import chunks
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain, strict_json
+from actors.polymarket import outcomes, strict_json
 from actors.polymarket.http import DEADLINE_S, Http, OnCall
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
@@ -229,7 +229,7 @@ class Chain:
         self._urls = tuple(urls)
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[chain.Facts, ...]:
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[outcomes.ChainFacts, ...]:
         """Return the facts about each of at most 20 conditions, in their order.
 
         All of one call come from one node.
@@ -240,14 +240,14 @@ class Chain:
         _check_count(condition_ids, MAX_CHAIN_CONDITIONS)
         if not condition_ids:
             return ()
-        body = chain.batch(condition_ids)
+        body = outcomes.chain_request(condition_ids)
         failures = []
         retry_after_s = None
         for url in self._urls:
             try:
                 # Never parts of two nodes: they may be at different blocks, and the numerators must
                 # belong to the denominator.
-                return chain.facts(self._http.post(url, body), len(condition_ids))
+                return outcomes.chain_facts(self._http.post(url, body), len(condition_ids))
             except PayloadRejected as exc:
                 failures.append(f"{urlsplit(url).hostname}: {exc}")
             except SourceUnavailable as exc:

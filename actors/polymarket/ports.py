@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import Facts
+from actors.polymarket.outcomes import ChainFacts
 from actors.polymarket.pagination import Params, Route
 
 MAX_GAMMA_IDS = 100
@@ -85,5 +85,5 @@ class Sources(Gamma, Protocol):
 class Chain(Closable, Protocol):
     """The CTF contract."""
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[Facts, ...]:
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[ChainFacts, ...]:
         """Return the facts about each of at most 20 conditions, in their order."""

@@ -14,7 +14,7 @@ import msgspec
 from actors.model.chunks import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import chain, clob, data_api, gamma
+from actors.polymarket import gamma, outcomes
 from actors.polymarket.listings import resolved, spellings
 from actors.polymarket.pagination import Pagination, Route
 from actors.polymarket.ports import (
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     closed: bool = False
 
 
-Answer = Sequence[bytes | chain.Facts]
+Answer = Sequence[bytes | outcomes.ChainFacts]
 """Objects as the source sent them; from the chain, the facts about each id."""
 
 
@@ -77,14 +77,14 @@ def read_answer(
         at_ms: Wall clock, milliseconds since 1970.
     """
     if request.source is Source.CHAIN:
-        facts = (each for each in answer if isinstance(each, chain.Facts))
+        facts = (each for each in answer if isinstance(each, outcomes.ChainFacts))
         return tuple(
-            chain.observe(found, markets[each], at_ms)
+            outcomes.observe_chain(found, markets[each], at_ms)
             for each, found in zip(request.ids, facts, strict=False)
         )
     objects = _json_objects(answer)
     if request.source is Source.DATA:
-        return data_api.observe_all(objects, markets, at_ms)
+        return outcomes.observe_data_api(objects, markets, at_ms)
     if request.source is Source.GAMMA:
         named = ((gamma.condition_of(raw), raw) for raw in objects)
         return tuple(
@@ -93,7 +93,7 @@ def read_answer(
             if each is not None and (market := markets.get(each)) is not None
         )
     return tuple(
-        clob.observe(raw, markets[each], at_ms)
+        outcomes.observe_clob(raw, markets[each], at_ms)
         for each, raw in zip(request.ids, objects, strict=False)
     )
 

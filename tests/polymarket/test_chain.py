@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from actors.errors import PayloadRejected
 from actors.model.market import Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import chain
-from actors.polymarket.chain import Facts
+from actors.polymarket import outcomes
+from actors.polymarket.outcomes import ChainFacts
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, in_order
 
 
@@ -20,22 +20,22 @@ def word(number: int) -> str:
     return f"0x{number:064x}"
 
 
-def facts(slots: int, denominator: int, first: int, second: int) -> Facts:
-    return Facts(
+def facts(slots: int, denominator: int, first: int, second: int) -> ChainFacts:
+    return ChainFacts(
         slots=word(slots),
         denominator=word(denominator),
         numerators=(word(first), word(second)),
     )
 
 
-def observe(found: Facts) -> Observation:
-    return chain.observe(found, MARKET, AT_MS)
+def observe(found: ChainFacts) -> Observation:
+    return outcomes.observe_chain(found, MARKET, AT_MS)
 
 
-def damaged(found: Facts, old: str, new: str) -> Facts:
+def damaged(found: ChainFacts, old: str, new: str) -> ChainFacts:
     """Return the facts with a part of each word replaced."""
     first, second = (each.replace(old, new, 1) for each in found.numerators)
-    return Facts(
+    return ChainFacts(
         slots=found.slots.replace(old, new, 1),
         denominator=found.denominator.replace(old, new, 1),
         numerators=(first, second),
@@ -57,7 +57,7 @@ def damaged(found: Facts, old: str, new: str) -> Facts:
         (facts(2, 2**255, 1, 2**255 - 1), "unusual payouts", None),
         (facts(2, 1, 0, 0), "payouts do not add up", None),
         (facts(2, 1, 1, 1), "payouts do not add up", None),
-        (Facts(slots="", denominator="", numerators=("", "")), "unreadable answer", None),
+        (ChainFacts(slots="", denominator="", numerators=("", "")), "unreadable answer", None),
         (damaged(facts(2, 1, 1, 0), "0x", ""), "unreadable answer", None),
         (damaged(facts(2, 1, 1, 0), "0x0", "0x"), "unreadable answer", None),
         (damaged(facts(2, 1, 1, 0), "0x0", "0xg"), "unreadable answer", None),
@@ -65,7 +65,7 @@ def damaged(found: Facts, old: str, new: str) -> Facts:
     ],
 )
 def test_each_report_is_read_as_it_is_meant(
-    found: Facts, reason: str, shares: list[object] | None
+    found: ChainFacts, reason: str, shares: list[object] | None
 ) -> None:
     observed = observe(found)
     assert observed.reason == reason
@@ -82,17 +82,17 @@ def test_each_report_is_read_as_it_is_meant(
 
 def test_a_market_of_v2_is_not_on_this_contract() -> None:
     market = msgspec.structs.replace(MARKET, version="v2")
-    found = chain.observe(facts(2, 1, 1, 0), market, AT_MS)
+    found = outcomes.observe_chain(facts(2, 1, 1, 0), market, AT_MS)
     assert (found.payouts, found.reason) == (None, "not on this contract")
 
 
 def test_four_calls_are_made_for_a_condition() -> None:
     key = CONDITION[2:]
-    asked = msgspec.json.decode(chain.batch([CONDITION]))
+    asked = msgspec.json.decode(outcomes.chain_request([CONDITION]))
     assert [call["id"] for call in asked] == [0, 1, 2, 3]
     assert {call["jsonrpc"] for call in asked} == {"2.0"}
     assert {call["method"] for call in asked} == {"eth_call"}
-    assert {call["params"][0]["to"] for call in asked} == {chain.CTF}
+    assert {call["params"][0]["to"] for call in asked} == {outcomes.CTF}
     assert {call["params"][1] for call in asked} == {"latest"}
     assert [call["params"][0]["data"] for call in asked] == [
         "0xd42dc0c2" + key,
@@ -104,10 +104,10 @@ def test_four_calls_are_made_for_a_condition() -> None:
 
 def test_answers_in_any_order_find_their_conditions() -> None:
     replies = [{"jsonrpc": "2.0", "id": number, "result": word(number)} for number in range(8)]
-    first, second = chain.facts(json.dumps(replies[::-1]).encode(), 2)
+    first, second = outcomes.chain_facts(json.dumps(replies[::-1]).encode(), 2)
     assert first == facts(0, 1, 2, 3)
     assert second == facts(4, 5, 6, 7)
-    asked = msgspec.json.decode(chain.batch([CONDITION, ConditionId("0x" + "ab" * 32)]))
+    asked = msgspec.json.decode(outcomes.chain_request([CONDITION, ConditionId("0x" + "ab" * 32)]))
     assert [call["id"] for call in asked] == list(range(8))
 
 
@@ -125,19 +125,19 @@ def test_answers_in_any_order_find_their_conditions() -> None:
 )
 def test_a_node_that_leaves_a_call_unanswered_is_rejected(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        chain.facts(raw, 1)
+        outcomes.chain_facts(raw, 1)
 
 
 @given(st.binary())
 def test_no_bytes_are_facts(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        chain.facts(raw, 1)
+        outcomes.chain_facts(raw, 1)
 
 
 @given(st.lists(st.text(max_size=80), min_size=4, max_size=4))
 def test_no_texts_raise_or_are_final(texts: list[str]) -> None:
     slots, denominator, first, second = texts
-    found = Facts(slots=slots, denominator=denominator, numerators=(first, second))
+    found = ChainFacts(slots=slots, denominator=denominator, numerators=(first, second))
     assert observe(found).payouts is None
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import Facts
 from actors.polymarket.client import Chain
+from actors.polymarket.outcomes import ChainFacts
 from tests.polymarket.http_peer import Peer, Script, answering
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 22))
@@ -43,7 +43,7 @@ def payouts(*scripts: Script, ids: tuple[ConditionId, ...] = IDS[:2]) -> tuple[o
 
 def test_the_facts_of_each_condition_come_from_the_first_node() -> None:
     found, asked = payouts(GOOD, GOOD)
-    facts = Facts(slots=ONE, denominator=ONE, numerators=(ONE, ONE))
+    facts = ChainFacts(slots=ONE, denominator=ONE, numerators=(ONE, ONE))
     assert found == (facts, facts)
     assert asked == [1, 0]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import data_api
+from actors.polymarket import outcomes
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
@@ -30,7 +30,7 @@ MARKETS = {CONDITION: MARKET}
 
 
 def observe(*rows: bytes) -> tuple[Observation, ...]:
-    return data_api.observe_all(rows, MARKETS, AT_MS)
+    return outcomes.observe_data_api(rows, MARKETS, AT_MS)
 
 
 @pytest.mark.parametrize("case", states("data_states"), ids=lambda case: case.state)
@@ -57,7 +57,9 @@ def test_each_market_gets_its_own_row_in_any_order() -> None:
     rows = (WINNER, changed(WINNER, condition_id=other_id, payouts=["0", "1000000"]))
     markets = {CONDITION: MARKET, other_id: other}
     for order in itertools.permutations(rows):
-        found = {each.condition_id: each for each in data_api.observe_all(order, markets, AT_MS)}
+        found = {
+            each.condition_id: each for each in outcomes.observe_data_api(order, markets, AT_MS)
+        }
         assert in_order(found[CONDITION]) == [1, 0]
         assert in_order(found[other_id], other) == [0, 1]
 
@@ -73,7 +75,7 @@ def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
     market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets)
     for spelling in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
         raw = changed(WINNER, condition_id=spelling)
-        (found,) = data_api.observe_all((raw,), {padded: market}, AT_MS)
+        (found,) = outcomes.observe_data_api((raw,), {padded: market}, AT_MS)
         assert found.condition_id == padded
         assert found.payouts is not None
 
@@ -115,5 +117,5 @@ def test_the_recorded_row_without_payouts_is_not_final() -> None:
     raw = (path / "py-sdk/data_v2_resolutions_row_resolved.json").read_bytes()
     condition_id = ConditionId(json.loads(raw)["condition_id"])
     market = Market(condition_id=condition_id, question="", slug="", assets=MARKET.assets)
-    (found,) = data_api.observe_all((raw,), {condition_id: market}, AT_MS)
+    (found,) = outcomes.observe_data_api((raw,), {condition_id: market}, AT_MS)
     assert (found.payouts, found.reason) == (None, "no payouts")

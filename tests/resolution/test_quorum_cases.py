@@ -15,7 +15,7 @@ import pytest
 
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import Facts
+from actors.polymarket.outcomes import ChainFacts
 from actors.resolution.polling import Request, read_answer
 from actors.resolution.quorum import Conflict, NotYet, Winner, decide
 from tests.resolution.recorded_answers import (
@@ -42,9 +42,9 @@ PLACES = ("Łódź", "São Paulo 🏆")
 Round = dict[Source, str]
 
 
-def facts(*numbers: int) -> Facts:
+def facts(*numbers: int) -> ChainFacts:
     slots, denominator, first, second = (f"0x{number:064x}" for number in numbers)
-    return Facts(slots=slots, denominator=denominator, numerators=(first, second))
+    return ChainFacts(slots=slots, denominator=denominator, numerators=(first, second))
 
 
 def repeated(raw: bytes, key: str, value: str) -> bytes:
@@ -52,7 +52,7 @@ def repeated(raw: bytes, key: str, value: str) -> bytes:
     return b'{"' + key.encode() + b'": ' + value.encode() + b", " + raw.strip()[1:]
 
 
-RAW: dict[tuple[Source, str], bytes | Facts] = {
+RAW: dict[tuple[Source, str], bytes | ChainFacts] = {
     (X, "yes"): facts(2, 1, 1, 0),
     (X, "no"): facts(2, 1, 0, 1),
     (X, "half"): facts(2, 2, 1, 1),
@@ -61,7 +61,7 @@ RAW: dict[tuple[Source, str], bytes | Facts] = {
     (X, "three slots"): facts(3, 1, 1, 0),
     (X, "unknown"): facts(0, 0, 0, 0),
     (X, "nothing"): facts(2, 1, 0, 0),
-    (X, "html"): Facts(slots="<html>502</html>", denominator="", numerators=("", "")),
+    (X, "html"): ChainFacts(slots="<html>502</html>", denominator="", numerators=("", "")),
     (C, "html"): b"<!DOCTYPE html><title>Just a moment...</title>",
     (C, "truncated"): state("clob_states", C_YES)[:-40],
     (C, "null"): b"null",
@@ -177,7 +177,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def raw_answer(source: Source, answer: str) -> bytes | Facts:
+def raw_answer(source: Source, answer: str) -> bytes | ChainFacts:
     return RAW[source, answer] if (source, answer) in RAW else state(STATES[source], answer)
 
 
