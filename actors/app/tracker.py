@@ -27,7 +27,6 @@ import pykka
 from actors import __version__
 from actors.actor import Addresses, Incarnation, ask_all
 from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
-from actors.app.heartbeats import Heartbeats, RequiredThreads
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
 from actors.database.session import MAX_WAIT_S, QueryWatchdog, SafeDsn
@@ -39,6 +38,7 @@ from actors.errors import (
     JournalFull,
 )
 from actors.health.metrics import Metrics
+from actors.health.rules import headline
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetConnections, GetCoverage, GetHealth, Tick
@@ -46,7 +46,7 @@ from actors.model import facts
 from actors.model.connection import DescriptorLimit
 from actors.model.market import Shard
 from actors.process.runtime import GcSchedule, pin_to_one_cpu, raise_descriptor_limit
-from actors.process.systemd import Notifier
+from actors.process.systemd import Heartbeats, Notifier, RequiredThreads
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.children import Children
 from actors.supervision.pacing import Escalation
@@ -76,7 +76,7 @@ class Tracker:
         self._to = Addresses()
         self._shutdown = Shutdown(self._to, skip_waits=self._skip_waits, stop_http=self._stop_http)
         self._query_watchdog = QueryWatchdog(_database_cut, max_wait_s=self._max_wait_s)
-        self._heartbeats = Heartbeats(self._notifier, self._current_health)
+        self._heartbeats = Heartbeats(self._notifier, lambda: headline(self._current_health()))
         self._threads = RequiredThreads()
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._health_at_start = self._new_health()

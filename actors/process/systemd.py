@@ -1,18 +1,23 @@
-"""systemd: sends READY, STATUS, WATCHDOG and STOPPING to $NOTIFY_SOCKET, and watches heartbeats.
+"""Tell systemd how the process is, as long as every thread that must never stand still moves.
 
-Without $NOTIFY_SOCKET nothing is sent. The watchdog has a thread of its own, so it cannot hang
-together with another thread. It pings only while all threads that must never stop are alive. The
-database and the exchange are not among them: a restart because of them would only add a gap.
+READY, STATUS, WATCHDOG and STOPPING go to $NOTIFY_SOCKET; without it nothing is sent. The
+watchdog has a thread of its own, so it cannot hang together with another thread. It pings only
+while all threads that must never stop are alive. The database and the exchange are not among
+them: a restart because of them would only add a gap.
 """
 
 import contextlib
+import logging
 import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
+
+log = logging.getLogger(__name__)
 
 LONGEST_STATUS: Final = 400
 LONGEST_STACKS: Final = 16_000
@@ -160,3 +165,113 @@ def stacks(name: str) -> str:
 
 def _datagram_socket() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+
+class Beating(Protocol):
+    """Something with a thread that records when it last moved."""
+
+    @property
+    def alive_at(self) -> float:
+        """Return when it last moved, monotonic seconds."""
+
+
+class Syncing(Protocol):
+    """A journal with a thread that syncs it."""
+
+    @property
+    def sync_alive_at(self) -> float:
+        """Return when that thread last moved, monotonic seconds."""
+
+
+class Heartbeats:
+    """The heartbeats that the watchdog checks, each under the name of its thread.
+
+    The main thread and the supervisor record a beat here, each in its own thread; reactor, journal
+    and status socket record the time themselves.
+
+    Args:
+        notifier: Sends pings and the line for `systemctl status`.
+        status: Returns that line, in the watchdog's thread; may raise TimeoutError.
+    """
+
+    def __init__(self, notifier: Notifier, status: Callable[[], str]) -> None:
+        self._notifier = notifier
+        self._status = status
+        self._watchdog: Watchdog | None = None
+        self._main_at = self._supervisor_at = time.monotonic()
+
+    def main(self) -> None:
+        """Record a beat of the main thread."""
+        self._main_at = time.monotonic()
+
+    def supervisor(self) -> None:
+        """Record a beat of the supervisor: it has handled a Tick."""
+        self._supervisor_at = time.monotonic()
+
+    def watch(self, *, reactor: Beating, journal: Syncing, status: Beating) -> None:
+        """Start to watch the threads without which nothing works."""
+        # The start may have taken long (a migration): the ages are counted from here on.
+        self.main()
+        self.supervisor()
+        beats: dict[str, Callable[[], float]] = {
+            "MainThread": lambda: self._main_at,
+            "supervisor": lambda: self._supervisor_at,
+            "reactor": lambda: reactor.alive_at,
+            "journal-sync": lambda: journal.sync_alive_at,
+            "status": lambda: status.alive_at,
+        }
+        self._watchdog = Watchdog(
+            self._notifier,
+            {name: _age(beat) for name, beat in beats.items()},
+            _stuck,
+            status=self._status_line,
+        )
+        self._watchdog.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the thread that watches runs."""
+        return self._watchdog is not None and self._watchdog.is_alive
+
+    def ping_always(self) -> None:
+        """Ping from now on, even if a thread stands still: the process stops."""
+        if self._watchdog is not None:
+            self._watchdog.ping_always()
+
+    def stop(self) -> None:
+        """Stop the watchdog."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def _status_line(self) -> str:
+        try:
+            return self._status()
+        except TimeoutError:
+            return "the supervisor is busy"
+
+
+class RequiredThreads:
+    """The threads that are no actors and without which the process must not go on.
+
+    A heartbeat alone is not enough: without a service manager nobody acts on it. Nothing restarts
+    such a thread: its state is lost with it, and a new process starts from what is on disk.
+    """
+
+    def __init__(self) -> None:
+        self._alive: dict[str, Callable[[], bool]] = {}
+
+    def add(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """Require this thread, which runs already, from now on."""
+        self._alive[name] = is_alive
+
+    def ended(self) -> str:
+        """Return the name of one that has ended; empty while all run."""
+        return next((name for name, is_alive in self._alive.items() if not is_alive()), "")
+
+
+def _age(beat: Callable[[], float]) -> Callable[[], float]:
+    return lambda: time.monotonic() - beat()
+
+
+def _stuck(name: str, stacks: str) -> None:
+    log.critical("stuck", extra={"stuck_thread": name, "stacks": stacks})

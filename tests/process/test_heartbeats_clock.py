@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from actors.app import heartbeats
+from actors.process import systemd
 from actors.process.systemd import STALE_S, Notifier, Watchdog
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
-from tests.health.health_samples import START, document, well
 
 
 class Unstarted(Watchdog):
@@ -35,7 +34,7 @@ class Beats:
 
     def __init__(self, held: Clocks) -> None:
         self._held = held
-        self.beats = heartbeats.Heartbeats(Notifier(), lambda: document(well(), START + 2))
+        self.beats = systemd.Heartbeats(Notifier(), lambda: "healthy")
         self.others = Beating(held.now, held.now)
         self.beats.watch(reactor=self.others, journal=self.others, status=self.others)
 
@@ -52,7 +51,7 @@ class Beats:
 
 @pytest.fixture(autouse=True)
 def _without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeats, "Watchdog", Unstarted)
+    monkeypatch.setattr(systemd, "Watchdog", Unstarted)
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -HOUR_S, HOUR_S, 400 * DAY_S])

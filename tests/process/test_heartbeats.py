@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.app.heartbeats import Heartbeats
 from actors.health.document import Health
 from actors.health.rules import headline
-from actors.process.systemd import STALE_S, Notifier
+from actors.process.systemd import STALE_S, Heartbeats, Notifier
 from tests.health.health_samples import START, document, well
 
 pytestmark = pytest.mark.live
@@ -38,7 +37,7 @@ class Watched:
         self.manager.settimeout(10)
         self.busy = threading.Event()
         notifier = Notifier(str(place), watchdog_s=4 * PING_S)
-        self.beats = Heartbeats(notifier, self.health)
+        self.beats = Heartbeats(notifier, lambda: headline(self.health()))
         self.others = {name: self._fresh() for name in ("reactor", "journal", "status")}
 
     def _fresh(self) -> Other:
