@@ -48,8 +48,7 @@ from actors.model.chunks import chunks
 from actors.model.market import Market
 from actors.polymarket.listings import MarketReader, Reading, spellings
 from actors.polymarket.pagination import Pagination, Route, Row, Trouble, is_answer
-from actors.polymarket.ports import Gamma
-from actors.polymarket.ratelimit import GAMMA_LISTINGS, RateLimit, SourceBackoff
+from actors.polymarket.sources import GAMMA_LISTINGS, Gamma, RateLimit, SourceBackoff
 
 log = logging.getLogger(__name__)
 

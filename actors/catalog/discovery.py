@@ -24,7 +24,7 @@ from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import OVERLAP, LatestStart, created, everything, named, newest
 from actors.polymarket.pagination import Finding, Pagination, Route, Trouble
-from actors.polymarket.ports import MAX_GAMMA_MARKETS
+from actors.polymarket.sources import MAX_GAMMA_MARKETS
 
 SWEEP_S = 1800.0
 FREE_PLACES_SWEEP_S = 300.0

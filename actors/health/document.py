@@ -210,7 +210,7 @@ class SourceState(Part, frozen=True, kw_only=True):
         state: `unknown` until it was asked, then `ok`, or its last error.
         failing_s: For how long it has failed; 0 when the last request succeeded.
         requests: Requests since the resolution actor started.
-        requests_10s: Of these in the last ten seconds; `polymarket/ratelimit.py` has the limits.
+        requests_10s: Of these in the last ten seconds; `polymarket/sources.py` has the limits.
     """
 
     state: str

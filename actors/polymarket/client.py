@@ -21,7 +21,7 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import outcomes, strict_json
 from actors.polymarket.http import DEADLINE_S, Http, OnCall
 from actors.polymarket.pagination import Route, is_answer
-from actors.polymarket.ports import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
+from actors.polymarket.sources import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
 
 log = logging.getLogger(__name__)
 

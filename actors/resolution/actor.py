@@ -48,8 +48,7 @@ from actors.model.market import Contradiction, Market, Resolution, Source, Trans
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
 from actors.polymarket.pagination import Pagination
-from actors.polymarket.ports import Chain, Sources
-from actors.polymarket.ratelimit import SourceGates
+from actors.polymarket.sources import Chain, SourceGates, Sources
 from actors.resolution.cases import CaseBook, Findings
 from actors.resolution.polling import (
     ROUND_MARKETS,

@@ -17,7 +17,7 @@ from actors.model.trade import ConditionId
 from actors.polymarket import gamma, outcomes
 from actors.polymarket.listings import resolved, spellings
 from actors.polymarket.pagination import Pagination, Route
-from actors.polymarket.ports import (
+from actors.polymarket.sources import (
     MAX_CHAIN_CONDITIONS,
     MAX_DATA_IDS,
     MAX_GAMMA_MARKETS,

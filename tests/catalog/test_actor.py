@@ -27,7 +27,7 @@ from actors.model.assumptions import Assumption
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.pagination import Route
-from actors.polymarket.ratelimit import GAMMA_LISTINGS
+from actors.polymarket.sources import GAMMA_LISTINGS
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition

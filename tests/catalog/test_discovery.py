@@ -22,7 +22,7 @@ from actors.errors import SourceUnavailable
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import Finding, Route, Trouble, iso
-from actors.polymarket.ports import MAX_GAMMA_MARKETS
+from actors.polymarket.sources import MAX_GAMMA_MARKETS
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)
 

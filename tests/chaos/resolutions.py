@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 
-from actors.polymarket import ratelimit
+from actors.polymarket import sources
 from actors.resolution.schedule import AGE_DIVISOR
 from actors.simulator.ledger import history
 from actors.simulator.market import CONTRADICTED, SOURCES, UNDECIDED, Market, final_times
@@ -33,7 +33,7 @@ from tests.chaos.server import OwnServer
 from tests.live.processes import Process, Processes, processes_in, until
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
-MOST = {"gamma": 300, "clob": ratelimit.CLOB, "data": ratelimit.DATA, "rpc": ratelimit.CHAIN}
+MOST = {"gamma": 300, "clob": sources.CLOB, "data": sources.DATA, "rpc": sources.CHAIN}
 """Requests in any ten seconds; of Gamma what it documents, for the catalog and the outcomes."""
 GRACE_S = 5.0
 HEAD_START_S = 12.0

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.polymarket import ratelimit
-from actors.polymarket.ratelimit import WINDOW_S, RateLimit
+from actors.polymarket import sources
+from actors.polymarket.sources import WINDOW_S, RateLimit
 
 
 def test_a_request_is_free_again_ten_seconds_after_the_tick_that_followed_each_request() -> None:
@@ -48,7 +48,7 @@ def test_a_request_may_be_made_at_any_time_before_the_next_tick(
 
 
 def test_both_shares_of_gamma_are_below_what_it_documents() -> None:
-    restarted = ratelimit.GAMMA_LISTINGS * 2 + ratelimit.GAMMA_OUTCOMES
+    restarted = sources.GAMMA_LISTINGS * 2 + sources.GAMMA_OUTCOMES
     assert restarted < 300
-    assert ratelimit.DATA < 800
-    assert ratelimit.CLOB < 9_000
+    assert sources.DATA < 800
+    assert sources.CLOB < 9_000

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.errors import PayloadRejected, SourceUnavailable
-from actors.polymarket.ratelimit import SourceBackoff
+from actors.polymarket.sources import SourceBackoff
 
 
 def test_the_waits_double_to_a_minute() -> None:

@@ -2,7 +2,7 @@
 
 from actors.errors import SourceUnavailable
 from actors.model.market import Source
-from actors.polymarket.ratelimit import CHAIN, MOST, SourceGates
+from actors.polymarket.sources import CHAIN, MOST, SourceGates
 
 GONE = SourceUnavailable("HTTP 503", retry_after_s=30.0)
 

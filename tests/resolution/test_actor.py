@@ -41,7 +41,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
-from actors.polymarket.ratelimit import CHAIN, GAMMA_OUTCOMES
+from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES
 from actors.resolution.actor import OUTBOX_MAX, ResolutionActor, ResolutionSettings
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting

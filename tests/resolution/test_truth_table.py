@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.model.market import RECHECKS_MS, MarketState, Observation, Source
-from actors.polymarket import ratelimit
+from actors.polymarket import sources
 from actors.resolution.cases import state_of
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import MARKET, Payouts, evidence_of, pays, seen
@@ -68,11 +68,10 @@ def test_the_table_has_every_kind_of_decision_and_every_state() -> None:
 def test_the_documented_rate_limits_are_those_that_are_kept() -> None:
     ours = {row[0]: row[2] for row in table("| host | documented")}
     assert ours == {
-        "Gamma": f"{ratelimit.GAMMA_OUTCOMES} for outcomes, "
-        f"{ratelimit.GAMMA_LISTINGS} for the catalog",
-        "CLOB": f"{ratelimit.CLOB:,}",
-        "Data API": str(ratelimit.DATA),
-        "chain": f"{ratelimit.CHAIN} batches of at most 80 calls",
+        "Gamma": f"{sources.GAMMA_OUTCOMES} for outcomes, {sources.GAMMA_LISTINGS} for the catalog",
+        "CLOB": f"{sources.CLOB:,}",
+        "Data API": str(sources.DATA),
+        "chain": f"{sources.CHAIN} batches of at most 80 calls",
     }
 
 
