@@ -256,16 +256,26 @@ begin atomic
     select a.asset_key, r.recorded_at
     from assets a left join resolutions r using (condition_id)
     where a.token_id = coverage_gaps.token_id
-  ), wish as (
-    select unnest(range_agg(tstzrange(
-             w.from_at, greatest(w.from_at, coalesce(w.until_at, token.recorded_at, 'infinity'))))) as span
-    from token join wanted w using (asset_key)
-  ), alive as (
-    select life.journal_key, life.start_seq, life.alive_at
+  ), life as (
+    select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
+           last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive
     from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
     cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
-                        order by p.start_seq desc limit 1) life
-    where life.stopped_at is null and life.alive_at > now() - interval '60 seconds'
+                        order by p.start_seq desc limit 1) last
+  ), wish as (
+    select unnest(range_agg(tstzrange(
+             w.from_at, greatest(w.from_at, coalesce(w.until_at, least(heir.from_at, token.recorded_at), 'infinity')))))
+           as span
+    from token join wanted w using (asset_key)
+    left join lateral (
+      select min(greatest(gone.seen_at, other.from_at)) as from_at
+      from life gone
+      join wanted other on other.asset_key = w.asset_key and other.journal_key <> w.journal_key
+      join life on life.journal_key = other.journal_key and (life.is_alive or life.seen_at > gone.seen_at)
+      where gone.journal_key = w.journal_key and not gone.is_alive and w.until_at is null
+        and (other.until_at is null or other.until_at > other.from_at)) heir on true
+  ), alive as (
+    select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
   ), open as (
     select greatest(l.from_at, e.proven_until) as until_at,
            coalesce(e.reason, case when alive.journal_key is null then 'process_down' end) as cause,

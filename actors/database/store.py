@@ -153,12 +153,12 @@ class Store:
             return committed
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Return the markets without a resolution that are open or wanted, 5,000 at a time.
+        """Return the markets without a resolution that are open, or wanted by us, 5,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.
         """
-        for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
+        for rows in self._pages(queries.SELECT_OPEN_MARKETS, {"journal": self._journal_key}):
             yield tuple(_decode_market(text) for _, text in rows)
 
     def review(self, after: ConditionId) -> Review:
@@ -168,7 +168,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            given = {"after": after, "limit": _REVIEW_TOKENS}
+            given = {"journal": self._journal_key, "after": after, "limit": _REVIEW_TOKENS}
             found = self._connection().execute(queries.SELECT_MARKETS_TO_REVIEW, given).fetchall()
         return Review(
             unknown=tuple(condition_id for condition_id, text in found if text is None),

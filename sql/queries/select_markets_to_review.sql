@@ -1,10 +1,17 @@
 -- Returns what one range of condition ids lacks: conditions that have tokens (trades give them) and
--- no market, or no named token; and closed markets without a resolution of which nothing is wanted.
+-- no market, or no named token; and closed markets without a resolution of which nothing is wanted
+-- by a tracker that runs (it has them, and sees to their resolution).
 -- One range of two indexes, so its time does not grow with the tables.
--- Parameters: after (condition_id, '' at first), limit (tokens at most).
+-- Parameters: journal (journal_key), after (condition_id, '' at first), limit (tokens at most).
 -- Rows: condition_id, the market as JSON or NULL when it is unknown; last of all a row of the last
 -- condition_id of the range and the text `end`, when more follow.
-with page as materialized (
+with running as materialized (
+  select %(journal)s::integer as journal_key
+  union
+  select journal_key from process_life group by journal_key
+  having max(alive_at) > now() - interval '60 seconds'
+     and (array_agg(stopped_at order by start_seq desc))[1] is null
+), page as materialized (
   select a.condition_id, a.outcome_index from assets a where a.condition_id > %(after)s
   order by a.condition_id limit %(limit)s
 ), span as (
@@ -35,7 +42,8 @@ with page as materialized (
     and not exists (select from unknown u where u.condition_id = m.condition_id)
     and not exists (select from resolutions r where r.condition_id = m.condition_id)
     and not exists (select from assets a join wanted w using (asset_key)
-                    where a.condition_id = m.condition_id and w.until_at is null)
+                    where a.condition_id = m.condition_id and w.until_at is null
+                      and w.journal_key in (select journal_key from running))
 )
 select condition_id, market from found
 union all

@@ -1,6 +1,6 @@
 -- Returns markets that still need listening or a resolution: they have no resolution, and they
--- are not closed or one of their tokens is wanted.
--- Parameters: after (condition_id, '' at first), limit (rows at most).
+-- are not closed or this journal wants one of their tokens (it may have to say that it does no more).
+-- Parameters: journal (journal_key), after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, the market as JSON; by condition_id.
 select m.condition_id,
        json_build_object(
@@ -17,6 +17,7 @@ where m.condition_id > %(after)s
   and not exists (select from resolutions r where r.condition_id = m.condition_id)
   and (not m.closed
        or exists (select from assets a join wanted w using (asset_key)
-                  where a.condition_id = m.condition_id and w.until_at is null))
+                  where a.condition_id = m.condition_id and w.until_at is null
+                    and w.journal_key = %(journal)s))
 order by m.condition_id
 limit %(limit)s

@@ -411,6 +411,85 @@ def test_a_dead_second_tracker_makes_no_gap_of_what_the_running_one_has_not_prov
     assert gaps(database) == []
 
 
+@pytest.fixture
+def other(open_store: Callable[[UUID], Store]) -> Journal:
+    """Return the journal of a second tracker."""
+    return Journal(open_store(UUID(int=2)))
+
+
+def until_the_stop(tracker: Journal, second: float) -> None:
+    """Have a tracker listen from second 10 on and stop in good order."""
+    tracker.start()
+    tracker.want(10)
+    tracker.close(tracker.listen(10), second, "stopped")
+    tracker.alive(second)
+    tracker.add(ProcessStopped(ns(second)))
+
+
+def let_go(tracker: Journal, epoch: int, second: float) -> None:
+    """Have a tracker listen to the token up to here, want it no more, and run on."""
+    tracker.prove(epoch, second)
+    tracker.add(TokensReleased(epoch, ns(second), (YES,), "unwanted"))
+    tracker.add(TokensUnwanted(ns(second), (YES,)))
+    tracker.prove(epoch, 230)
+    tracker.alive(230)
+
+
+def test_the_wish_of_a_stopped_tracker_ends_with_it_when_another_one_decides_about_the_token(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start()
+    journal.want(10)
+    let_go(journal, journal.listen(20), 150)
+    assert gaps(database) == []
+
+
+def test_so_does_the_wish_of_one_that_was_killed_and_did_not_return(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    other.start()
+    other.want(10)
+    other.prove(other.listen(10), 50)
+    other.alive(55)
+    journal.start()
+    journal.want(10)
+    let_go(journal, journal.listen(10), 100)
+    assert gaps(database) == []
+
+    other.start(220)  # it was only away, and wanted the token all the time
+    assert gaps(database) == [(100, 230, "disconnected")]
+
+
+def test_what_lies_between_a_journal_and_the_one_that_replaces_it_is_a_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start(60)
+    journal.want(65)
+    let_go(journal, journal.listen(70), 150)
+    assert gaps(database) == [(50, 70, "disconnected")]
+
+
+def test_another_tracker_that_never_wanted_the_token_ends_no_wish(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start()
+    # At its start it says so of every stored market that it does not watch: no wish, only its end.
+    journal.add(TokensUnwanted(ns(10), (YES,)))
+    journal.alive(230)
+    assert gaps(database) == [(50, 230, "disconnected")]
+
+
+def test_of_two_stopped_trackers_the_wish_of_the_last_one_goes_on(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    until_the_stop(journal, 100)
+    assert gaps(database) == [(100, NOW, "disconnected")]
+
+
 def test_a_running_tracker_that_does_not_want_the_token_does_not_count(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:

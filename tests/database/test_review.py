@@ -1,9 +1,12 @@
 """Which conditions of the database have no market, and which closed markets no resolution."""
 
+from collections.abc import Callable
+from uuid import UUID
+
 import pytest
 
 from actors.database.store import Store
-from actors.model.facts import TokensWanted
+from actors.model.facts import ProcessStarted, ProcessStopped, TokensWanted
 from actors.model.storage import Batch, Review
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, NO, YES, market, ns, resolution, trade
@@ -44,6 +47,23 @@ def test_one_of_which_something_is_wanted_is_restored_anyway(store: Store) -> No
     wanted = TokensWanted(at_ns=ns(0), tokens=(YES, NO))
     store.commit(Batch(markets=(market(closed=True),), facts=((1, wanted),), watermark=2))
     assert store.review(START) == Review()
+
+
+def test_what_only_a_stopped_tracker_wanted_is_reviewed(
+    store: Store, open_store: Callable[[UUID], Store]
+) -> None:
+    gone = open_store(UUID(int=2))
+    wanted = TokensWanted(at_ns=ns(0), tokens=(YES, NO))
+    facts = (
+        (1, ProcessStarted(at_ns=ns(0), host="h", version="1")),
+        (2, wanted),
+        (3, ProcessStopped(at_ns=ns(1))),
+    )
+    closed = market(closed=True)
+    gone.commit(Batch(markets=(closed,), facts=facts, watermark=4))
+    assert store.review(START) == Review(unresolved=(closed,))
+    assert list(store.open_markets()) == []
+    assert list(gone.open_markets()) == [(closed,)]
 
 
 def test_ranges_follow_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
