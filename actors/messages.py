@@ -256,11 +256,14 @@ class UniverseChanged(Message, frozen=True, kw_only=True):
     Attributes:
         unwanted: Tokens of removed markets that an earlier process wanted and this
             one never subscribed to, so that the receiver cannot know them.
+        overlooked: (market of `added`, since when it could have been watched, nanoseconds since
+            1970): it was not discovered until now.
     """
 
     added: tuple[Market, ...]
     removed: tuple[ConditionId, ...]
     unwanted: tuple[TokenId, ...] = ()
+    overlooked: tuple[tuple[ConditionId, int], ...] = ()
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):

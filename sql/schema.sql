@@ -296,7 +296,7 @@ begin atomic
   select missing.gap,
          case when last.until_at is null then 'never_confirmed'
               when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
-                                  'exchange_silent', 'clock_step', 'rejected') then last.cause
+                                  'exchange_silent', 'clock_step', 'rejected', 'not_discovered') then last.cause
               else 'disconnected' end
   from wish
   cross join horizon

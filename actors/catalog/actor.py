@@ -18,6 +18,7 @@ of an incarnation that failed is not lost for longer than that.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -45,7 +46,9 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.chunks import chunks
+from actors.model.conversion import milliseconds
 from actors.model.market import Market
+from actors.model.trade import ConditionId
 from actors.polymarket.listings import MarketReader, Reading, spellings
 from actors.polymarket.pagination import Pagination, Route, Row, Trouble, is_answer
 from actors.polymarket.sources import GAMMA_LISTINGS, Gamma, RateLimit, SourceBackoff
@@ -382,16 +385,20 @@ class CatalogActor(BaseActor):
 
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
-        self._send_added(diff.added)
+        self._send_added(diff.added, self._discovery.overlooked_since)
         for chunk in chunks(diff.listed, CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
         self._send_resolution(diff.changed)
         for chunk in chunks(diff.added + diff.changed, SEEN_CHUNK):
             self._store(chunk)
 
-    def _send_added(self, added: tuple[Market, ...]) -> None:
+    def _send_added(
+        self,
+        added: tuple[Market, ...],
+        since: Callable[[Market], datetime | None] = lambda _: None,
+    ) -> None:
         for chunk in chunks(added, CHANGED_CHUNK):
-            change = UniverseChanged(added=chunk, removed=())
+            change = UniverseChanged(added=chunk, removed=(), overlooked=_overlooked(chunk, since))
             self.supervisor.tell(change)
             self._resolution.tell(change)
 
@@ -408,6 +415,14 @@ class CatalogActor(BaseActor):
         self._writer.tell(
             self._outbox.put(lambda ticket: MarketsSeen(ticket=ticket, markets=markets))
         )
+
+
+def _overlooked(
+    markets: tuple[Market, ...], since: Callable[[Market], datetime | None]
+) -> tuple[tuple[ConditionId, int], ...]:
+    """Return the markets that could have been watched earlier, and since when."""
+    dated = ((market.condition_id, since(market)) for market in markets)
+    return tuple((each, milliseconds(at) * 1_000_000) for each, at in dated if at is not None)
 
 
 def _removed(markets: tuple[Market, ...]) -> UniverseChanged:

@@ -144,6 +144,8 @@ class Discovery:
         self._list_form_at = 0.0
         self._offset = self._oldest_age = timedelta(0)
         self._complete = True
+        self._begun = self._sweep_begun = self._wall
+        self._known_until: datetime | None = None
         self._turn = self._sweeps = 0
         self._created: Pagination | None = None
         self._just_created: set[ConditionId] = set()  # what the last poll read of the latest made
@@ -156,6 +158,7 @@ class Discovery:
     def start(self, now: float, wall: datetime) -> None:
         """Set the clocks: everything that began before now is left to the first sweep."""
         self._now, self._wall = now, wall
+        self._begun = wall
         self._latest_start = LatestStart(wall)
         self._newest_at = now + self._discovery_s
         self._list_form_at = now + LIST_FORM_S
@@ -192,6 +195,7 @@ class Discovery:
             return False
         self._sweep = deque(self._sweep_listings())
         self._sweeps += 1
+        self._sweep_begun = self._exchange_now
         self._complete = True
         return True
 
@@ -358,10 +362,28 @@ class Discovery:
         if self._complete:
             self._missing = deque(missing)
             self.swept_at = self._now
+            self._known_until = self._sweep_begun - OVERLAP - self._oldest_age
         pause_s = FREE_PLACES_SWEEP_S if free_places or not self._complete else SWEEP_S
         # Named markets take a request or two, so they are listed as often as
         # new ones are looked for.
         self._sweep_at = self._now + (self._discovery_s if self._filters.markets else pause_s)
+
+    def overlooked_since(self, market: Market) -> datetime | None:
+        """Return since when a market that is found now could have been watched; None: since now.
+
+        That is its start date, but not before the last complete sweep, which did not list it, or
+        before the first one the start of this process. What waits for its volume was not
+        overlooked, nor was what the feed announced.
+        """
+        by_volume = self._filters.min_volume > 0 or self._filters.max_assets > 0
+        if by_volume or not market.active:
+            return None
+        since = market.started_at
+        if self._known_until is not None:
+            since = self._known_until if since is None else max(since, self._known_until)
+        elif since is None or since < self._begun + self._offset:
+            return None
+        return since if since < self._exchange_now else None
 
     def sweep_soon(self) -> None:
         """Start a sweep at the next tick."""

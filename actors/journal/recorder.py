@@ -16,6 +16,7 @@ from actors.errors import JournalFailed, JournalFull
 from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
 from actors.model.chunks import chunks
+from actors.model.connection import GapCause
 from actors.model.facts import Entry, Hole
 from actors.model.trade import Rejection, TokenId, Trade
 
@@ -219,6 +220,17 @@ class FactQueue:
         """
         for some in chunks(tokens, FACT_TOKENS):
             self.add(kind(at_ns=at_ns, tokens=some))
+
+    def add_overlooked(self, since_ns: int, tokens: tuple[TokenId, ...]) -> None:
+        """Add that these were wanted since then, and not discovered.
+
+        Raises:
+            JournalFailed: See `add`.
+        """
+        cause = GapCause.NOT_DISCOVERED.value
+        self.add(facts.TokensWanted(at_ns=since_ns, tokens=tokens))
+        self.add(facts.TokensConfirmed(facts.NO_EPOCH, since_ns, tokens))
+        self.add(facts.TokensReleased(facts.NO_EPOCH, since_ns, tokens, cause))
 
     def alive(self, at_ns: int) -> None:
         """Write down that the process is alive; do nothing while other facts wait.

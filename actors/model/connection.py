@@ -56,6 +56,7 @@ class GapCause(StrEnum):
     """Why a token was not listened to. The texts are stored; `coverage_gaps` shows them.
 
     `CLOCK_STEP`: our clock was behind, so listening began later than it showed.
+    `NOT_DISCOVERED`: it could be traded, and we did not know of it.
     """
 
     NEVER_CONFIRMED = "never_confirmed"
@@ -67,6 +68,7 @@ class GapCause(StrEnum):
     EXCHANGE_SILENT = "exchange_silent"
     CLOCK_STEP = "clock_step"
     REJECTED = "rejected"
+    NOT_DISCOVERED = "not_discovered"
 
 
 STALLED: Final = "stalled_frame"

@@ -15,7 +15,7 @@ its `ListeningOpened` record, so it is unique in the journal and only grows.
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -114,6 +114,14 @@ class ProcessStopped(msgspec.Struct, frozen=True, tag="stop", array_like=True):
     """The process stopped in good order."""
 
     at_ns: int
+
+
+NO_EPOCH: Final = 0
+"""The epoch of facts that belong to no connection. Sequences begin with 1.
+
+Tokens that were not discovered are confirmed and released in it at one time, since which they could
+have been watched.
+"""
 
 
 class TokensWanted(msgspec.Struct, frozen=True, tag="want", array_like=True):

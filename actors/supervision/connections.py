@@ -333,9 +333,18 @@ class PlanExecutor:
                 self._want(market.condition_id, time)
             elif not self._plan.slots_of(market.condition_id):
                 self._announced.add(market)
+        self._note_overlooked(message)
         if message.added:
             added = [(market.condition_id, market.token_ids) for market in message.added]
             self._carry_out(self._plan.add(added), time)
+
+    def _note_overlooked(self, message: UniverseChanged) -> None:
+        """Journal since when tokens could have been watched: that time is a gap."""
+        since_ns = dict(message.overlooked)
+        new = (each for each in message.added if not self._plan.slots_of(each.condition_id))
+        for market in new:
+            if market.condition_id in since_ns:
+                self._fact_queue.add_overlooked(since_ns[market.condition_id], market.token_ids)
 
     def confirmed(self, message: AnnouncedConfirmed, time: Tick) -> None:
         """Want the markets of announced tokens, since the exchange knows them.

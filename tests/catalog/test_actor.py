@@ -1008,3 +1008,48 @@ def test_placeholders_cost_one_request_a_poll() -> None:
     for _ in range(30):
         harness.tick(1.0)
     assert web.times("lookup") - before <= 2
+
+
+# ------------------------------------------------------------------- overlooked
+
+
+def overlooked(harness: Harness) -> dict[ConditionId, int]:
+    """Return since when markets could have been watched, in ms after the start."""
+    changes = harness.supervisor.of(UniverseChanged)
+    return {
+        market: since_ns // 1_000_000 - WALL_MS
+        for change in changes
+        for market, since_ns in change.overlooked
+    }
+
+
+def test_a_market_that_is_found_by_a_poll_was_overlooked_since_it_began() -> None:
+    harness = watching(web_of(3))
+    harness.tick()
+    assert overlooked(harness) == {}
+    harness.web.add(FakeMarket(50, start_ms=WALL_MS + 5_000))
+    harness.tick(DISCOVERY_S)
+    assert overlooked(harness) == {condition(50): 5_000}
+
+
+def test_a_market_that_the_database_names_was_overlooked_if_it_is_still_open() -> None:
+    harness = watching(web_of(3))
+    harness.tick()
+    harness.web.add(FakeMarket(50, start_ms=WALL_MS + 5_000))
+    announce(harness, 50)
+    harness.tick(10.0)
+    assert overlooked(harness) == {condition(50): 5_000}
+
+
+def test_what_the_feed_announced_or_the_database_held_was_not_overlooked() -> None:
+    harness = watching(web_of(3))
+    harness.tick()
+    known = parse_market(FakeMarket(50, start_ms=WALL_MS + 5_000).gamma())
+    told = parse_market(FakeMarket(51, start_ms=WALL_MS + 5_000, active=False).gamma())
+    harness.actor.on_receive(MarketsRestored(markets=(known,)))
+    harness.actor.on_receive(NewMarketSeen(condition_id=condition(51), market=told))
+    harness.web.add(FakeMarket(50, start_ms=WALL_MS + 5_000))
+    harness.web.add(FakeMarket(51, start_ms=WALL_MS + 5_000))
+    harness.tick(DISCOVERY_S)
+    assert {condition(50), condition(51)} <= harness.watched()
+    assert overlooked(harness) == {}

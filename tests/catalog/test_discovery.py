@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from actors.catalog.discovery import (
@@ -431,3 +432,59 @@ def test_a_placeholder_that_is_traded_or_gone_is_not_asked_for_again() -> None:
     request = following(discovery, Kind.LOOKUP)
     assert isinstance(request, Lookup)
     assert request.ids == (cid(1),)
+
+
+# ------------------------------------------- since when a market could have been watched
+
+
+def swept() -> Discovery:
+    """Return a discovery of which the first sweep, begun at second 0, is over."""
+    discovery = started()
+    at(discovery, 0.0)
+    sweep_through(discovery)
+    at(discovery, 600.0)
+    return discovery
+
+
+def test_a_market_that_began_after_the_sweep_could_have_been_watched_since_it_began() -> None:
+    began = WALL + timedelta(seconds=580)
+    assert swept().overlooked_since(market(1, began)) == began
+
+
+@pytest.mark.parametrize("old", [WALL - timedelta(days=40), None])
+def test_one_that_the_sweep_did_not_list_was_not_there_before(old: datetime | None) -> None:
+    late = msgspec.structs.replace(market(1, WALL), started_at=old)
+    assert swept().overlooked_since(late) == WALL - timedelta(minutes=2)
+
+
+def test_an_old_answer_of_the_sweep_says_nothing_of_what_came_behind_it() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    discovery.answered(offset_s=0.0, age_s=200.0)
+    sweep_through(discovery)
+    at(discovery, 600.0)
+    since_s = -120 - 200
+    late = market(1, WALL - timedelta(days=40))
+    assert discovery.overlooked_since(late) == WALL + timedelta(seconds=since_s)
+
+
+def test_what_the_first_sweep_finds_was_wanted_by_nobody_before() -> None:
+    discovery = started()
+    at(discovery, 60.0)
+    assert discovery.overlooked_since(market(1, WALL - timedelta(seconds=1))) is None
+    began = WALL + timedelta(seconds=20)
+    assert discovery.overlooked_since(market(1, began)) == began
+
+
+@pytest.mark.parametrize("filters", [{"min_volume": Decimal(5)}, {"max_assets": 10}])
+def test_what_waits_for_its_volume_is_not_overlooked(filters: dict[str, object]) -> None:
+    discovery = started(**filters)
+    at(discovery, 60.0)
+    assert discovery.overlooked_since(market(1, WALL + timedelta(seconds=20))) is None
+
+
+def test_what_the_feed_announced_is_not_overlooked_nor_what_begins_later() -> None:
+    began = WALL + timedelta(seconds=580)
+    announced = msgspec.structs.replace(market(1, began), active=False)
+    assert swept().overlooked_since(announced) is None
+    assert swept().overlooked_since(market(1, WALL + timedelta(seconds=601))) is None

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from actors.database.store import Store
 from actors.model.facts import (
+    NO_EPOCH,
     Fact,
     ListeningClosed,
     ListeningOpened,
@@ -196,6 +197,54 @@ def test_time_before_the_first_book_is_a_gap_that_was_never_confirmed(
     assert gaps(database) == [(0, 10, "never_confirmed")]
 
 
+def overlooked(second: float, token: TokenId = YES) -> tuple[Fact, ...]:
+    """Return the facts that a token could have been watched since then, and was not known."""
+    return (
+        TokensWanted(ns(second), (token,)),
+        TokensConfirmed(NO_EPOCH, ns(second), (token,)),
+        TokensReleased(NO_EPOCH, ns(second), (token,), "not_discovered"),
+    )
+
+
+def test_time_in_which_a_market_existed_and_was_not_known_is_a_gap(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.add(*overlooked(20))
+    journal.want(60)
+    epoch = journal.listen(70)
+    journal.prove(epoch, 200)
+    journal.alive(205)
+    assert gaps(database) == [(20, 70, "not_discovered")]
+    assert coverage(database) == [(70, 200)]
+
+
+def test_a_market_that_is_overlooked_for_a_second_time_leaves_a_second_gap(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(10)
+    journal.add(TokensUnwanted(ns(50), (YES,)), TokensReleased(epoch, ns(50), (YES,), "released"))
+    journal.add(*overlooked(100))
+    journal.want(130)
+    again = journal.listen(140)
+    journal.prove(again, 200)
+    journal.alive(205)
+    assert gaps(database) == [(100, 140, "not_discovered")]
+
+
+def test_a_restart_does_not_change_what_was_overlooked(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.add(*overlooked(20))
+    journal.want(60)
+    journal.start(80)
+    epoch = journal.listen(90)
+    journal.prove(epoch, 200)
+    journal.alive(205)
+    assert gaps(database) == [(20, 90, "not_discovered")]
+
+
 def test_a_token_that_nobody_wants_has_no_gaps(journal: Journal, database: str) -> None:
     journal.start()
     journal.prove(journal.listen(10), 20)
@@ -213,6 +262,7 @@ def test_a_token_that_nobody_wants_has_no_gaps(journal: Journal, database: str) 
         ("exchange_silent", "exchange_silent"),
         ("clock_step", "clock_step"),
         ("rejected", "rejected"),
+        ("not_discovered", "not_discovered"),
         ("process_down", "process_down"),
         ("slow_consumer", "disconnected"),
     ],

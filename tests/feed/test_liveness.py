@@ -156,6 +156,7 @@ def test_the_list_of_causes_is_closed() -> None:
         "exchange_silent",
         "clock_step",
         "rejected",
+        "not_discovered",
     }
 
 

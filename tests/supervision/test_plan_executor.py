@@ -2,6 +2,7 @@
 
 from random import Random
 
+import msgspec
 import pytest
 
 from actors.messages import (
@@ -303,3 +304,28 @@ def test_after_a_frame_that_did_not_arrive_smaller_ones_are_asked_for() -> None:
 
     assert sizes == [100, 50, 25, 12, 6, 5, 5, 5]
     assert others == {100}
+
+
+def test_a_market_that_was_overlooked_is_journalled_with_the_cause_before_it_is_wanted() -> None:
+    harness = SupervisorHarness().tick()
+    change = added(1, 2)
+    late = ((change.added[1].condition_id, 5_000_000_000),)
+    harness.tell(msgspec.structs.replace(change, overlooked=late))
+
+    found = [facts.decode(body) for body in harness.journal.bodies.values()]
+    tokens = market(2).token_ids
+    first = found.index(facts.TokensWanted(at_ns=5_000_000_000, tokens=tokens))
+    assert found[first + 1 : first + 3] == [
+        facts.TokensConfirmed(facts.NO_EPOCH, 5_000_000_000, tokens),
+        facts.TokensReleased(facts.NO_EPOCH, 5_000_000_000, tokens, "not_discovered"),
+    ]
+    assert journalled(harness)[-1] == ("want", ("11", "12", "21", "22"))
+
+
+def test_a_market_that_is_watched_already_was_not_overlooked() -> None:
+    harness = SupervisorHarness().begin(2)
+    change = added(2)
+    late = ((change.added[0].condition_id, 5_000_000_000),)
+    harness.tell(msgspec.structs.replace(change, overlooked=late))
+
+    assert journalled(harness) == [("want", ("21", "22"))]

@@ -1,0 +1,77 @@
+-- Why: a market may be found late: it could be traded, and was not known. Its tokens are wanted from then
+--      on, and coverage_gaps shows the time until they were listened to as `not_discovered`. Without
+--      this it would be `disconnected`. Nothing else changes. What is recorded of it in `listening`:
+--      a row of epoch 0, which is no connection, that begins and ends at that time.
+-- Locks: none that anybody waits for. Takes: milliseconds.
+-- Previous versions: may go on writing.
+create or replace function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
+returns table (gap tstzrange, cause text)
+language sql stable parallel safe
+begin atomic
+  with token as (
+    select a.asset_key, r.recorded_at
+    from assets a left join resolutions r using (condition_id)
+    where a.token_id = coverage_gaps.token_id
+  ), life as (
+    select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
+           last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive
+    from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
+    cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
+                        order by p.start_seq desc limit 1) last
+  ), wish as (
+    select unnest(range_agg(tstzrange(
+             w.from_at, greatest(w.from_at, coalesce(w.until_at, least(heir.from_at, token.recorded_at), 'infinity')))))
+           as span
+    from token join wanted w using (asset_key)
+    left join lateral (
+      select min(greatest(gone.seen_at, other.from_at)) as from_at
+      from life gone
+      join wanted other on other.asset_key = w.asset_key and other.journal_key <> w.journal_key
+      join life on life.journal_key = other.journal_key and (life.is_alive or life.seen_at > gone.seen_at)
+      where gone.journal_key = w.journal_key and not gone.is_alive and w.until_at is null
+        and (other.until_at is null or other.until_at > other.from_at)) heir on true
+  ), alive as (
+    select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
+  ), open as (
+    select greatest(l.from_at, e.proven_until) as until_at,
+           coalesce(e.reason, case when alive.journal_key is null then 'process_down' end) as cause,
+           l.from_at, l.confirmed_seq as seq, e.closed_seq is null and alive.journal_key is not null as pending
+    from token join listening l using (asset_key)
+    left join epochs e using (journal_key, epoch)
+    left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
+    where l.until_at is null
+  ), horizon as (
+    select coalesce((select max(until_at) from open where pending), (select max(alive_at) from alive), now()) as at
+  ), heard as (
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+    from (select from_at, until_at from open
+          union all
+          select l.from_at, l.until_at from token join listening l using (asset_key)
+          where l.until_at > coverage_gaps.from_time and l.from_at < coverage_gaps.to_time) h
+  )
+  select missing.gap,
+         case when last.until_at is null then 'never_confirmed'
+              when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
+                                  'exchange_silent', 'clock_step', 'rejected', 'not_discovered') then last.cause
+              else 'disconnected' end
+  from wish
+  cross join horizon
+  cross join heard
+  cross join lateral unnest(
+    tstzmultirange(wish.span * tstzrange(
+      coverage_gaps.from_time,
+      greatest(coverage_gaps.from_time, least(coverage_gaps.to_time, horizon.at)))) - heard.spans) as missing (gap)
+  left join lateral (
+    select ends.until_at, ends.cause
+    from ((select l.until_at, l.cause, l.released_seq as seq
+           from listening l
+           where l.asset_key = (select token.asset_key from token)    -- a constant: one step in the index
+             and l.until_at <= lower(missing.gap) and l.until_at >= lower(wish.span)
+             and l.confirmed_seq < l.released_seq
+           order by l.until_at desc, l.released_seq desc limit 1)
+          union all
+          (select open.until_at, open.cause, open.seq from open
+           where open.until_at <= lower(missing.gap) and open.until_at >= lower(wish.span))) ends
+    order by ends.until_at desc, ends.seq desc limit 1) last on true
+  order by missing.gap;
+end;
