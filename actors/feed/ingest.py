@@ -70,6 +70,7 @@ class Ingest:
         coverage: The coverage book.
         canary_confirmed: Canaries that have received their first `book`.
         dumped_ms: The latest change before the first snapshots; 0: none is known.
+        first_books: The last change before the first snapshot of tokens.
     """
 
     def __init__(self, spec: ConnectionSpec, epoch: int, lateness: Lateness | None = None) -> None:
@@ -82,6 +83,7 @@ class Ingest:
         self._strange = Allowance()
         self.canary_confirmed: frozenset[TokenId] = frozenset()
         self.dumped_ms = 0
+        self.first_books: dict[TokenId, int] = {}
 
     def take(self, frames: Sequence[bytes], received_at_ns: int) -> Ingested:
         """Decode frames that arrived together. Never raises, whatever the feed sends."""
@@ -191,8 +193,9 @@ class Ingest:
         if own or canaries:
             first = canaries.union(own)
             self.canary_confirmed |= canaries
-            changed = [at_ms for token, at_ms in decoded.changes if token in first]
-            self.dumped_ms = max(self.dumped_ms, *changed, 0)
+            changed = {token: at_ms for token, at_ms in decoded.changes if token in first}
+            self.first_books.update(changed)
+            self.dumped_ms = max(self.dumped_ms, *changed.values(), 0)
         return own
 
     def _record(

@@ -74,7 +74,8 @@ class Questions:
         if silent_since is None:
             return Findings()
         self.silence.late_ms = max(LATENESS_MS, self._coverage.lateness.allowance_ms)
-        if tick.exchange_silent:
+        # The supervisor learns later than this connection that data comes again.
+        if tick.exchange_silent and tick.now - silent_since >= self.silence.first_s:
             self.silence.exchange_is_silent()
         if tick.now >= self.silence.due_at(silent_since):
             self._ask(tick, silent_since)
@@ -105,7 +106,12 @@ class Questions:
         if since is None or not heard_ms or now - since < self.silence.first_s:
             return
         late_ms = self.silence.late_ms
-        late = [token for token, at_ms in message.trades if at_ms > heard_ms + late_ms]
+        books = self._later_books()
+        late = [
+            token
+            for token, at_ms in message.trades
+            if at_ms > max(heard_ms, books.get(token, 0)) + late_ms
+        ]
         if not {*self._coverage.confirmed, *self._ingest.canary_confirmed}.isdisjoint(late):
             self.silence.heard_elsewhere()
 
@@ -144,6 +150,7 @@ class Questions:
             exchange_ms=exchange_ms,
             until_ns=min(tick.wall_ns, exchange_ms * _MS),
             heard_ms=self._heard_ms(),
+            books=self._later_books(),
         )
         self._data_at = 0.0 if self._on_socket else silent_since
         self.silence.asked(question, silent_since)
@@ -164,6 +171,13 @@ class Questions:
         if not self.event_at:
             return tick.wall_ns // _MS
         return self.event_ms + int((tick.now - self.event_at) * 1000)
+
+    def _later_books(self) -> dict[TokenId, int]:
+        """Return the first books that tell more than the last event; forget the others."""
+        books = self._ingest.first_books
+        books = {token: at_ms for token, at_ms in books.items() if at_ms > self.event_ms}
+        self._ingest.first_books = books
+        return books
 
     def _heard_ms(self) -> int:
         return self.event_ms or self._ingest.dumped_ms

@@ -4,7 +4,8 @@ A PONG, `NO NEW ASSETS` and `[]` prove that the server reads what we send, and n
 proves is the snapshot of an order book, by its own timestamp, the time of its last change:
 
 - Not later than the last event that this connection delivered (and the allowed lateness): the
-  token was silent from that event until we asked.
+  token was silent from that event until we asked. For a token that was subscribed after that
+  event, its own first book counts instead.
 - Later, and nothing comes within the allowed lateness: an event was lost.
 
 A connection is one ordered stream, so the last event of any of its tokens counts for all. A
@@ -56,6 +57,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         exchange_ms: The exchange's time then, as far as known.
         until_ns: Silence that an answer proves is proven until then, wall-clock nanoseconds.
         heard_ms: The time of the last event that the connection had delivered; 0: none.
+        books: When the book changed last, as its first snapshot said, of tokens that had that
+            after the last event; exchange milliseconds.
     """
 
     tokens: frozenset[TokenId]
@@ -64,6 +67,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     exchange_ms: int
     until_ns: int
     heard_ms: int
+    books: Mapping[TokenId, int] = msgspec.field(default_factory=dict)
+
+    def known_ms(self, token: TokenId) -> int:
+        """Return up to when the connection knows what happened to a token."""
+        return max(self.heard_ms, self.books.get(token, 0))
 
 
 class Silence:
@@ -149,10 +157,10 @@ class Silence:
         # Before anything was delivered, there is nothing to compare with.
         if question is None or not self._changes or not question.heard_ms:
             return Findings()
-        before_ms = question.heard_ms
-        proven = [k for k, at in self._changes.items() if at <= before_ms + LATENESS_MS // 2]
+        before_ms, known_ms = question.heard_ms, question.known_ms
+        proven = [k for k, at in self._changes.items() if at <= known_ms(k) + LATENESS_MS // 2]
         due_ms = exchange_ms - self.late_ms
-        late = [k for k, at in self._changes.items() if before_ms + self.late_ms < at < due_ms]
+        late = [k for k, at in self._changes.items() if known_ms(k) + self.late_ms < at < due_ms]
         for token in (*proven, *late):
             del self._changes[token]
         # When events come again, a later change may be one of them.

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from actors.feed.silence import Question, Silence
-from actors.messages import ChangeCanary, ConnectionReport, HeardElsewhere, Retire, TradesSeen
+from actors.messages import (
+    ChangeCanary,
+    ConnectionReport,
+    HeardElsewhere,
+    Retire,
+    Subscribe,
+    TradesSeen,
+)
 from actors.model import facts
 from actors.model.assumptions import Assumption
 from actors.model.connection import ConnectionSpec
@@ -368,3 +375,62 @@ def test_a_connection_that_delivered_nothing_yet_has_nothing_to_compare_with() -
     found = silence.judge(WALL_MS + 50_000, 0, 1)
 
     assert (found.proven, found.lost, silence.frozen) == ((), (), False)
+
+
+# ------------------------------------------------- what was subscribed after the last event
+
+
+NEW = TokenId("81")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["snapshot", "heard elsewhere"])
+@pytest.mark.parametrize("canary", [False, True], ids=["own", "canary"])
+def test_what_happened_to_a_token_before_its_first_book_is_no_loss(
+    *, canary: bool, elsewhere: bool
+) -> None:
+    harness = ConnectionHarness(ConnectionSpec(name="a-0001", feed=0, tokens=(YES,))).connect()
+    harness.hear(a_book(YES))
+    harness.hear(a_change(WALL_MS))
+    harness.silence(30)
+    change = ChangeCanary(token=NEW) if canary else Subscribe(tokens=(NEW,))
+    harness.actor.on_receive(change)
+    harness.hear(books_of({NEW: WALL_MS + 20_000}))
+    if not elsewhere:
+        harness.dialler.changes = {YES: WALL_MS - 60_000, NEW: WALL_MS + 20_000}
+    harness.silence(52)
+    if elsewhere:
+        harness.actor.on_receive(HeardElsewhere(trades=((NEW, WALL_MS + 20_000),)))
+    harness.silence(10)
+
+    assert ended(harness) == ""
+    assert harness.facts(facts.TokensReleased) == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["snapshot", "heard elsewhere"])
+def test_what_happened_to_it_afterwards_is_one(*, elsewhere: bool) -> None:
+    harness = ConnectionHarness(ConnectionSpec(name="a-0001", feed=0)).connect()
+    harness.actor.on_receive(Subscribe(tokens=(NEW,)))
+    harness.hear(a_change(WALL_MS))
+    harness.silence(10)
+    harness.hear(books_of({NEW: WALL_MS + 5_000}))
+    if not elsewhere:
+        harness.dialler.changes = {NEW: WALL_MS + 30_000}
+    harness.silence(52)
+    if elsewhere:
+        harness.actor.on_receive(HeardElsewhere(trades=((NEW, WALL_MS + 30_000),)))
+    harness.silence(10)
+
+    assert ended(harness) == "frozen"
+
+
+def test_data_that_the_supervisor_does_not_know_of_yet_puts_no_later_data_in_doubt() -> None:
+    harness = listening()
+    harness.dialler.changes = before(60)
+    harness.silence(54).silence(60, exchange_silent=True)
+    harness.hear(a_change(harness.wall_ms))
+    harness.silence(1, exchange_silent=True)
+    harness.hear(a_change(harness.wall_ms))
+    harness.silence(2)
+
+    assert harness.facts(facts.TokensReleased) == []
+    assert not harness.supervisor.last(ConnectionReport).awaits_renewal
