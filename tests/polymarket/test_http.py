@@ -49,7 +49,7 @@ def test_whoever_watches_is_told_of_a_call_that_failed_and_why() -> None:
         with pytest.raises(SourceUnavailable):
             http.post(f"{peer.url}/key", b"{}")
     with pytest.raises(SourceUnavailable):
-        http.get(peer.url)
+        Http(AGENT, on_call=calls.append).get(peer.url)
     found, unanswered = calls
     assert (found.status, found.body, found.answer) == (404, b"{}", b"gone")
     assert found.error == "127.0.0.1: HTTP 404 gone"
