@@ -36,12 +36,14 @@ class Tick(Message, frozen=True, kw_only=True):
         exchange_silent: More than half of all connections receive no data at the same time,
             as the supervisor sees it.
         allowance_ms: How far proofs must stay behind, by what arrived late on any connection.
+        trackers: So many trackers of this host, this one included, ask the same sources.
     """
 
     now: float
     wall_ns: int
     exchange_silent: bool = False
     allowance_ms: int = 0
+    trackers: int = 1
 
 
 class StopListening(Message, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from actors.errors import (
     EXIT_INTERNAL,
     EXIT_IO,
     EXIT_OK,
+    AddressTaken,
     JournalFailed,
     JournalFull,
 )
@@ -45,7 +46,12 @@ from actors.messages import Flush, GetConnections, GetCoverage, GetHealth, Tick
 from actors.model import facts
 from actors.model.connection import DescriptorLimit
 from actors.model.market import Shard
-from actors.process.runtime import GcSchedule, pin_to_one_cpu, raise_descriptor_limit
+from actors.process.runtime import (
+    GcSchedule,
+    HostTrackers,
+    pin_to_one_cpu,
+    raise_descriptor_limit,
+)
 from actors.process.systemd import Heartbeats, Notifier, RequiredThreads
 from actors.supervision.actor import SupervisorActor
 from actors.supervision.children import Children
@@ -57,6 +63,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 0.05
 TICK_S: Final = 0.25
+CHECK_HOST_S: Final = 1.0
+"""How often other trackers of this host are looked for; within `sources.NOTICE_S`."""
 ASK_S: Final = 1.2
 """Shorter than the wait of `tracker-status`, which can then show that the supervisor is busy."""
 STOP_MAX_WAIT_S: Final = 5.0
@@ -80,6 +88,10 @@ class Tracker:
         self._threads = RequiredThreads()
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._health_at_start = self._new_health()
+        # Those of one host have one address at the sources, which count by address.
+        self._host_trackers = HostTrackers(config.gamma_url)
+        self._trackers, self._host_checked_at = 1, float("-inf")
+        self._metrics_wanted, self._metrics_wait = bool(config.metrics_port), False
 
     def request_stop(self) -> None:
         """Request an orderly stop; a second call ends the waits for connections and the database.
@@ -131,10 +143,9 @@ class Tracker:
         status.start()
         self._shutdown.at_end(status.close)
         self._threads.add("status", lambda: status.is_alive)
-        if self._config.metrics_port:
-            metrics = Metrics(self._config.metrics_port, self._document)
-            self._shutdown.at_end(metrics.close)
-            self._threads.add("metrics", lambda: metrics.is_alive)
+        self._host_trackers.enter()
+        self._shutdown.at_end(self._host_trackers.leave)
+        self._check_host()
         dsn = database(self._config, state_dir, self._shutdown.at_end)
         self._query_watchdog.start()
         self._shutdown.at_end(self._query_watchdog.stop)
@@ -142,7 +153,8 @@ class Tracker:
         if self._stop.is_set():
             return
         if self._config.cpus == "one":  # after the embedded database, which may use all
-            pin_to_one_cpu(Shard.parse(self._config.shard).number)
+            # So several trackers of one host each have their own.
+            pin_to_one_cpu(self._host_trackers.number or Shard.parse(self._config.shard).number)
         may_migrate = self._config.migrate
         check_schema(dsn, self._journal, self._query_watchdog, may_migrate=may_migrate)
         self._reactor = Reactor(on_error=_callback_failed)
@@ -158,6 +170,35 @@ class Tracker:
         self._threads.add("watchdog", lambda: self._heartbeats.is_alive)
         self._notifier.ready()
         log.info("started", extra={"version": __version__, "database": dsn.shown})
+
+    def _check_host(self) -> None:
+        """Look how many trackers of this host ask the same sources; serve metrics if it can now."""
+        self._host_checked_at = time.monotonic()
+        found = self._host_trackers.count()
+        if found != self._trackers:
+            log.info("host_trackers", extra={"trackers": found})
+        self._trackers = found
+        if self._metrics_wanted:
+            self._serve_metrics()
+
+    def _serve_metrics(self) -> None:
+        """Serve the metrics; while another tracker has their port, it is tried again later.
+
+        Raises:
+            AddressTaken: The port is in use at the start, and there is no other tracker.
+        """
+        try:
+            metrics = Metrics(self._config.metrics_port or 0, self._document)
+        except AddressTaken:
+            if not self._metrics_wait and self._trackers == 1:
+                raise
+            if not self._metrics_wait:
+                log.info("metrics_wait", extra={"port": self._config.metrics_port})
+            self._metrics_wait = True
+            return
+        self._metrics_wanted = False
+        self._shutdown.at_end(metrics.close)
+        self._threads.add("metrics", lambda: metrics.is_alive)
 
     def _record_start(self) -> None:
         """Journal the start of the process; when the journal is full, from its reserve.
@@ -244,7 +285,10 @@ class Tracker:
             if now - ticked >= TICK_S:
                 ticked = now
                 gc_schedule.collect_if_due()
-                self._to.supervisor.tell(Tick(now=now, wall_ns=time.time_ns()))
+                if now - self._host_checked_at >= CHECK_HOST_S:
+                    self._check_host()
+                tick = Tick(now=now, wall_ns=time.time_ns(), trackers=self._trackers)
+                self._to.supervisor.tell(tick)
                 # A failed sync is not tried again: the kernel may have dropped the pages and would
                 # then report success. A new process reads what is really on the disk.
                 if self._journal.failed:

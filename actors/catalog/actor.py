@@ -133,6 +133,7 @@ class CatalogActor(BaseActor):
     def _tick(self, tick: Tick) -> None:
         """Record the time, start what is due, report."""
         self._now = tick.now
+        self._rate_limit.share(tick.trackers, tick.now)
         wall = datetime.fromtimestamp(tick.wall_ns / 1e9, UTC)
         if not self._ticked:
             self._ticked = True

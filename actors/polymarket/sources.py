@@ -8,6 +8,10 @@ A source is asked none too often, and not soon after it failed. The documented l
 windows of ten seconds: Gamma 300 for `/markets`, CLOB 9,000, Data API 800 (docs of 2026-04 and
 2026-09). Ours are well below, since others may share our address. Seconds are monotonic and
 passed in.
+
+They hold for all trackers of a host together, which have one address: each takes an equal part
+while the others are there (`RateLimit.share`). Nothing passes between them but how many there
+are, so none depends on another to go on, and one that hangs holds back no more than its part.
 """
 
 from collections import deque
@@ -30,6 +34,8 @@ MAX_DATA_IDS = 20
 MAX_CHAIN_CONDITIONS = 20
 """Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
 WINDOW_S = 10.0
+NOTICE_S = 2.0
+"""After so long all trackers of a host know that another one has come or gone."""
 GAMMA_LISTINGS = 100
 """For the catalog. With a restart within ten seconds it may be used up twice."""
 GAMMA_OUTCOMES = 80
@@ -134,14 +140,33 @@ class RateLimit:
         self._undated = 0
         self._now = float("-inf")
         self._begins_at = float("-inf")
+        # (when, how many trackers), as far back as requests of one that has gone still count.
+        self._trackers: deque[tuple[float, int]] = deque()
 
     def ready(self, now: float) -> bool:
         """Return whether one more request may be made."""
-        return now >= self._begins_at and self.recent(now) < self._most
+        return now >= self._begins_at and self.recent(now) < self._part
 
     def exhaust(self, now: float) -> None:
         """Allow nothing for ten seconds: an earlier incarnation may have made all requests."""
-        self._begins_at = now + WINDOW_S
+        self._begins_at = max(self._begins_at, now + WINDOW_S)
+
+    def share(self, trackers: int, now: float) -> None:
+        """Leave equal parts to the other trackers of this host; called with every Tick.
+
+        One that comes asks nothing before the others have kept to their smaller parts for ten
+        seconds; the part of one that has gone is free when its last requests count no more.
+        """
+        if not self._trackers and trackers > 1:
+            self._begins_at = max(self._begins_at, now + NOTICE_S + WINDOW_S)
+        self._trackers.append((now, trackers))
+        while now - self._trackers[0][0] >= NOTICE_S + WINDOW_S:
+            self._trackers.popleft()
+
+    @property
+    def _part(self) -> int:
+        most = max((count for _, count in self._trackers), default=1)
+        return max(1, self._most // most)
 
     def spend(self, now: float) -> None:
         """Count a request."""
@@ -231,6 +256,11 @@ class SourceGates:
         """Allow no request for ten seconds: those of an earlier incarnation count, too."""
         for each in self._limits.values():
             each.exhaust(now)
+
+    def share(self, trackers: int, now: float) -> None:
+        """Leave equal parts to the other trackers of this host; called with every Tick."""
+        for each in self._limits.values():
+            each.share(trackers, now)
 
     def able(self, source: Source, now: float) -> bool:
         """Return whether the source answers, as far as is known."""

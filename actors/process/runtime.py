@@ -1,15 +1,21 @@
-"""What the process sets up for itself: garbage collection, memory, processor, signals, age."""
+"""What the process sets up for itself: garbage collection, memory, processor, signals, age.
+
+And how it knows the other trackers of its host.
+"""
 
 import contextlib
 import ctypes
+import errno
 import gc
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -112,6 +118,57 @@ def raise_descriptor_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return soft
+
+
+# ------------------------------------------------------ other trackers of the host
+
+
+class HostTrackers:
+    """The trackers of this host that ask the same sources: each holds a number from 1 on.
+
+    A number is a Unix socket with a name in the kernel and without a file (unix(7), abstract). It
+    needs no directory that all of them may write to, each user has the same names, and it is free
+    at once when its process ends, however it ends. Another network namespace has names of its own.
+
+    Args:
+        sources: Only trackers with the same text know each other, such as the address of Gamma.
+        most: The highest number.
+
+    Attributes:
+        number: Ours; 0 while there is none, since we have not entered or all are taken.
+    """
+
+    def __init__(self, sources: str, *, most: int = 16) -> None:
+        digest = blake2b(sources.encode(), digest_size=8).hexdigest()
+        self._names = [f"\0polymarket-tracker/{digest}/{number}" for number in range(1, most + 1)]
+        self._socket: socket.socket | None = None
+        self.number = 0
+
+    def enter(self) -> None:
+        """Take the lowest number that is free."""
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for number, name in enumerate(self._names, 1):
+            with contextlib.suppress(OSError):  # taken
+                held.bind(name)
+                self._socket, self.number = held, number
+                return
+        held.close()
+
+    def count(self) -> int:
+        """Return how many there are, this one included."""
+        others = sum(self._is_taken(name) for name in self._names)
+        return others if self.number else others + 1
+
+    def leave(self) -> None:
+        """Give the number back."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self.number = None, 0
+
+    @staticmethod
+    def _is_taken(name: str) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            return probe.connect_ex(name) != errno.ECONNREFUSED
 
 
 # ------------------------------------------------------------ signals and age

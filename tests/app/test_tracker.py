@@ -17,9 +17,11 @@ from actors.actor import Addresses
 from actors.app import shutdown
 from actors.app.tracker import FLUSH_S, TICK_S, Tracker
 from actors.config.load import Config
+from actors.errors import AddressTaken
 from actors.journal.journal import Journal
 from actors.messages import Flush, Tick
 from actors.model import facts
+from actors.process.runtime import HostTrackers
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes import FakeJournal
 from tests.fakes_box import Box
@@ -162,3 +164,78 @@ def test_a_journal_that_failed_is_the_reason_rather_than_its_thread_that_ended()
 
     assert loop.tracker._failure is not None
     assert loop.tracker._failure[0] == 74
+
+
+# ------------------------------------------------------ other trackers of the host
+
+
+class Host:
+    """How many trackers a host has, without a kernel."""
+
+    def __init__(self, *counts: int) -> None:
+        self.counts = list(counts)
+        self.number = 1
+
+    def count(self) -> int:
+        return self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
+
+
+def test_time_comes_with_how_many_trackers_the_host_has_looked_for_once_a_second() -> None:
+    with clocks() as held:
+        loop = Loop(held, rounds=100)
+        loop.tracker._host_trackers = cast("HostTrackers", Host(1, 2, 2, 1))
+        loop.tracker._keep_time(None)
+    seen = [tick.trackers for tick in loop.supervisor.of(Tick)]
+    assert seen[0] == 1
+    assert 7 <= seen.count(2) <= 9
+    assert seen == sorted(seen[: seen.index(2)]) + [2] * seen.count(2) + [1] * (
+        len(seen) - seen.index(2) - seen.count(2)
+    )
+
+
+def test_a_metrics_port_of_another_tracker_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="actors.app.tracker")
+    answers: list[Exception | None] = [AddressTaken("taken")] * 3 + [None]
+
+    class FakeMetrics:
+        is_alive = True
+
+        def __init__(self, port: int, _: object) -> None:
+            assert port == 9464
+            answer = answers.pop(0)
+            if answer is not None:
+                raise answer
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr("actors.app.tracker.Metrics", FakeMetrics)
+    with clocks() as held:
+        loop = Loop(held, rounds=200)
+        tracker = loop.tracker
+        tracker._config = Config(layers=({"metrics_port": 9464},))  # type: ignore[call-arg]
+        tracker._metrics_wanted = True
+        # When the other one ends, its port may be free a moment later.
+        tracker._host_trackers = cast("HostTrackers", Host(2, 2, 1))
+        tracker._check_host()
+        tracker._keep_time(None)
+    assert answers == []
+    assert not tracker._metrics_wanted
+    assert [record.msg for record in caplog.records].count("metrics_wait") == 1
+
+
+def test_a_metrics_port_in_use_ends_the_start_of_a_tracker_that_is_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def taken(*_: object) -> None:
+        raise AddressTaken
+
+    monkeypatch.setattr("actors.app.tracker.Metrics", taken)
+    with clocks() as held:
+        tracker = Loop(held).tracker
+        tracker._metrics_wanted = True
+        tracker._host_trackers = cast("HostTrackers", Host(1))
+        with pytest.raises(AddressTaken):
+            tracker._check_host()

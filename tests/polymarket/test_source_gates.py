@@ -37,6 +37,27 @@ def test_what_an_earlier_incarnation_may_have_asked_counts_at_the_beginning() ->
     assert gates.requests(14.9)[0] == ("gamma", 0, 0)
 
 
+def test_while_another_tracker_is_there_each_source_is_asked_half_as_often() -> None:
+    gates = SourceGates(Source)
+    gates.share(1, 0.0)
+    gates.begin(0.0)
+    gates.share(2, 20.0)
+    for _ in range(CHAIN // 2):
+        assert gates.open(Source.CHAIN, 20.0)
+        gates.asked(Source.CHAIN, 20.0)
+    assert gates.able(Source.CHAIN, 20.0)
+    assert not gates.affords(Source.CHAIN, 20.0)
+    assert gates.open(Source.GAMMA, 20.0)
+
+
+def test_a_start_beside_another_tracker_waits_for_it_as_well() -> None:
+    gates = SourceGates(Source)
+    gates.share(2, 5.0)
+    gates.begin(5.0)
+    assert not any(gates.open(each, 16.9) for each in Source)
+    assert all(gates.open(each, 17.0) for each in Source)
+
+
 def test_requests_are_counted_in_all_and_lately() -> None:
     gates = SourceGates([Source.GAMMA])
     for now in (0.0, 5.0, 11.0):
