@@ -190,8 +190,9 @@ class SourcesLook:
 
     def _second(self, first: Page) -> tuple[tuple[bytes, ...], Judgement]:
         """Return the markets behind a page of the keyset, and what is to be said of its cursor."""
-        if not first.markets or not first.next_cursor:
-            return (), f"{DIFFERS}{len(first.markets)} markets and no cursor"
+        if not first.next_cursor:
+            few = 0 < len(first.markets) < PAGE_SIZE
+            return (), OK if few else f"{DIFFERS}{len(first.markets)} markets and no cursor"
         try:
             second = self._keyset(*_BUSIEST, ("after_cursor", first.next_cursor)).markets
         except (SourceUnavailable, PayloadRejected) as exc:

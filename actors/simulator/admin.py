@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from actors.simulator.faults import make_fault
+from actors.simulator.fault_injector import make_fault
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from actors.simulator.markets import MarketSpec, ledger_line
 from actors.simulator.simulation import Simulation

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
-from actors.simulator.replay import Unreadable
+from actors.simulator.recorded import Unreadable
 from actors.simulator.server import Server, serve
 from actors.simulator.simulation import TURN_S, Simulation
 

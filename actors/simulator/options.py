@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from actors.simulator.beliefs import in_force, parse_broken
-from actors.simulator.faults import Fault, parse_fault
+from actors.simulator.fault_injector import Fault, parse_fault
 from actors.simulator.market import SOURCES, Pace
 
 LAGS = {"gamma": (800, 3000), "clob": (300, 2000), "data": (200, 1500), "chain": (0, 0)}
@@ -35,6 +35,7 @@ class Replay:
     minify: bool = False
     whole_arrays: bool = False
     per_second: float = 1000.0
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,13 @@ def _number(text: str) -> float:
     return number
 
 
+def _speed(text: str) -> float:
+    number = _number(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return number
+
+
 def _share(text: str) -> float:
     number = _number(text)
     if number > 1:
@@ -171,7 +179,7 @@ def _parser() -> _Parser:
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("recorded payloads instead of generated ones").add_argument
     helps = {
-        "--replay": "market channel frames: files or folders of .json and .jsonl",
+        "--replay": "frames: files or folders of .json and .jsonl; or one recording of a look",
         "--replay-gamma": "Gamma markets, served as they are",
         "--replay-clob": "CLOB markets, served as they are",
         "--replay-data": "rows of /v2/resolutions, served as they are",
@@ -180,6 +188,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         add(name, type=Path, action="append", default=[], metavar="PATH", help=text)
     add("--minify", action="store_true", help="send frames without white space")
     add("--whole-arrays", action="store_true", help="send a JSON array as one frame, not as many")
+    add("--speed", type=_speed, default=1.0, help="of a recording of a look; 2: twice as fast")
     add("--replay-per-second", type=_number, default=1000.0, help="frames to each connection")
 
 
@@ -204,6 +213,7 @@ def parse(argv: list[str]) -> Options:
         minify=given.pop("minify"),
         whole_arrays=given.pop("whole_arrays"),
         per_second=given.pop("replay_per_second"),
+        speed=given.pop("speed"),
     )
     defaults: Mapping[str, float] = GENERATED
     if replay.frames or replay.gamma or replay.clob or replay.data:

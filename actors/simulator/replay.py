@@ -21,6 +21,7 @@ from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market, digest
 from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.options import Replay
+from actors.simulator.recorded import Look, Unreadable, is_recording, listed, read, tokens_of
 
 WAITING_BYTES = 1 << 20
 """A connection with so much in its send buffer gets no more frames for now."""
@@ -29,10 +30,6 @@ LIFETIME_MS = 5_000
 """How long a market trades whose resolution was recorded."""
 SUFFIXES = (".json", ".jsonl")
 _TEXT_FIELDS = ("asset_id", "market", "price", "size", "side", "timestamp")
-
-
-class Unreadable(Exception):
-    """A recording cannot be used; the text is one line for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,22 +121,6 @@ def _frame(raw: bytes, *, minify: bool) -> Recorded:
     )
 
 
-def tokens_of(event: dict[str, Any]) -> list[str]:
-    """Return the token ids that an event names, each once, in either format of `price_change`."""
-    named = [event.get("asset_id"), *_list(event, "assets_ids")]
-    named += [
-        change.get("asset_id")
-        for change in _list(event, "price_changes")
-        if isinstance(change, dict)
-    ]
-    return list(dict.fromkeys(name for name in named if isinstance(name, str)))
-
-
-def _list(event: dict[str, Any], name: str) -> list[Any]:
-    value = event.get(name)
-    return value if isinstance(value, list) else []
-
-
 def known_markets(recorded: Iterable[Recorded]) -> dict[str, KnownMarket]:
     """Return condition → what all frames together contain of it."""
     known: dict[str, KnownMarket] = {}
@@ -152,8 +133,8 @@ def known_markets(recorded: Iterable[Recorded]) -> dict[str, KnownMarket]:
             entry.add_tokens(tokens_of(event))
             if event.get("event_type") == "market_resolved":
                 entry.winner = str(event.get("winning_asset_id") or "")
-            outcomes = [name for name in _list(event, "outcomes") if isinstance(name, str)]
-            if outcomes and _list(event, "assets_ids"):
+            outcomes = [name for name in listed(event, "outcomes") if isinstance(name, str)]
+            if outcomes and listed(event, "assets_ids"):
                 entry.outcomes = outcomes
     return known
 
@@ -206,10 +187,16 @@ def _native(value: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recordings:
-    """All recordings; `rows` is source → condition → bytes of the payload."""
+    """All recordings.
+
+    Attributes:
+        rows: Source → condition → bytes of the payload.
+        look: The recording of a look; then `frames` are its frames.
+    """
 
     frames: tuple[Recorded, ...]
     rows: dict[str, dict[str, msgspec.Raw]]
+    look: Look | None = None
 
 
 def load(replay: Replay) -> Recordings:
@@ -219,6 +206,8 @@ def load(replay: Replay) -> Recordings:
         Unreadable: A file cannot be used.
     """
     frames: tuple[Recorded, ...] = ()
+    if any(map(is_recording, replay.frames)):
+        return _load_look(replay)
     if replay.frames:
         frames = read_frames(replay.frames, minify=replay.minify, whole=replay.whole_arrays)
     return Recordings(
@@ -229,6 +218,14 @@ def load(replay: Replay) -> Recordings:
             "data": read_payloads(replay.data, "data", "condition_id"),
         },
     )
+
+
+def _load_look(replay: Replay) -> Recordings:
+    if len(replay.frames) + len(replay.gamma) + len(replay.clob) + len(replay.data) > 1:
+        raise Unreadable(f"{replay.frames[0]} is a recording of a look: it is replayed alone")
+    look = Look(read(replay.frames[0]))
+    frames = tuple(_frame(line.data, minify=False) for line in look.frames)
+    return Recordings(frames=frames, rows=look.rows(), look=look)
 
 
 def add_recorded_markets(
@@ -362,15 +359,18 @@ class Player:
         if index not in self._recorded:
             self._recorded.add(index)
             for event in one.events:
-                self._record(event, connection)
+                self.record(event, (connection.number,))
         self._channel.send((connection,), frame(one.data))
 
-    def _record(self, event: dict[str, Any], connection: Connection) -> None:
-        """Write a recorded trade to the ledger; one without its fields counts as garbage."""
+    def record(self, event: dict[str, Any], to: Sequence[int]) -> None:
+        """Write a trade to the ledger that is sent to the connections of these numbers.
+
+        One without its fields counts as garbage; another event is no trade.
+        """
         if event.get("event_type") != "last_trade_price":
             return
         if not all(isinstance(event.get(name), str) for name in _TEXT_FIELDS):
-            self._ledger.add("garbage", connection=connection.number, frames=1)
+            self._ledger.add("garbage", connection=to[0], frames=1)
             return
         key = tuple(str(event.get(name)) for name in (*_TEXT_FIELDS, "transaction_hash"))
         self._occurrences[key] += 1
@@ -388,7 +388,7 @@ class Player:
             hash=event.get("transaction_hash") or "",
             fee=event.get("fee_rate_bps") or "",
             occurrence=self._occurrences[key],
-            delivered=1,
-            to=[connection.number],
+            delivered=len(to),
+            to=list(to),
             recorded=True,
         )

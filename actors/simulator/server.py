@@ -9,6 +9,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -19,7 +20,13 @@ from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
 from actors.simulator.gamma import Listing
 from actors.simulator.simulation import Simulation
-from actors.simulator.sources import books_answer, chain_answer, clob_answer, data_answer
+from actors.simulator.sources import (
+    RecordedCalls,
+    books_answer,
+    chain_answer,
+    clob_answer,
+    data_answer,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FaultValue = Callable[[str], float | None]
@@ -155,6 +162,8 @@ class Server:
         self._markets = simulation.markets
         self._listing = Listing(simulation.markets, simulation.options.broken)
         self._gamma_cache = _Cache()
+        look = simulation.look
+        self._recorded_calls = RecordedCalls(look.calls) if look is not None else None
         self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
@@ -172,10 +181,28 @@ class Server:
         side = request.path.split("/")[1]
         if side in SIDES:
             self._simulation.traffic.note(side, self._simulation.now())
-        answer = await answer_under_faults(request, handler, self._simulation.fault_value)
+        answer = await answer_under_faults(
+            request, partial(self._recorded, handler=handler), self._simulation.fault_value
+        )
         if not answer.prepared and "Date" not in answer.headers:
             answer.headers["Date"] = formatdate(self._wall() / 1000, usegmt=True)
         return answer
+
+    async def _recorded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer as it was recorded, if it was."""
+        side, _, rest = request.path.removeprefix("/").partition("/")
+        if self._recorded_calls is None or side not in SIDES:
+            return await handler(request)
+        target = f"/{rest}?{request.rel_url.raw_query_string}" if side != "rpc" else ""
+        sent = await request.read()
+        found = self._recorded_calls.answer(side, request.method, target, sent, self._wall() / 1000)
+        if found is None:
+            return await handler(request)
+        if found.status is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
+        return web.Response(status=found.status, body=found.body, headers=found.headers)
 
     def _lies(self, source: str) -> bool:
         return self._simulation.fault_value(f"lie_{source}") is not None
@@ -240,6 +267,11 @@ class Server:
         rejected = self._simulation.fault_value("reject_ws")
         if rejected is not None:
             return web.Response(status=int(rejected), headers={"Retry-After": "1"})
+        look = self._simulation.look
+        if look is not None and look.rejection is not None:
+            if look.rejection == 0 and request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=look.rejection or 502)
         # Frames are written to the transport by Connection; aiohttp only reads.
         ws = web.WebSocketResponse(
             timeout=0.1, autoping=False, autoclose=False, compress=False, max_msg_size=CLIENT_BYTES
@@ -271,7 +303,9 @@ class Server:
         while True:
             message = await ws.receive()
             connection.last_received = simulation.now()
-            if "accept_then_drop" in simulation.options.broken:
+            if message.type is WSMsgType.TEXT and self._is_played(connection, message.data):
+                continue
+            if "accept_then_drop" in simulation.options.broken and not connection.subscribed:
                 connection.cut("accept_then_drop", by="server")
                 return
             if message.type is WSMsgType.TEXT:
@@ -288,6 +322,10 @@ class Server:
                 return
             simulation.exchange.flush()
             connection.flush()
+
+    def _is_played(self, connection: Connection, text: str) -> bool:
+        player = self._simulation.look_player
+        return player is not None and player.receive(connection, text, self._simulation.now())
 
 
 def _query(request: web.Request) -> dict[str, list[str]]:

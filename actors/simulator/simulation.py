@@ -4,9 +4,10 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from actors.simulator.beliefs import clock_ahead_s
+from actors.simulator.beliefs import BREAKS, clock_ahead_s
 from actors.simulator.channel import Channel
 from actors.simulator.events import LevelPool
 from actors.simulator.exchange import LATEST_S, Exchange
@@ -14,6 +15,7 @@ from actors.simulator.fault_injector import FaultInjector
 from actors.simulator.ledger import Ledger, history
 from actors.simulator.markets import Markets
 from actors.simulator.options import BadOption, Options
+from actors.simulator.recorded import Look, LookPlayer
 from actors.simulator.replay import Player, add_recorded_markets, load
 
 TURN_S = 0.005
@@ -57,6 +59,10 @@ class Simulation:
         clock: Seconds since 1970, read once; wall time then follows `monotonic`,
             so that it never steps back.
 
+    Attributes:
+        look: The recording of a look that is served, or None.
+        look_player: Sends its frames.
+
     Raises:
         BadOption: The run is in the ledger already.
         Unreadable: A recording cannot be used.
@@ -70,11 +76,13 @@ class Simulation:
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        recordings = load(options.replay)
+        if recordings.look is not None:
+            options = replace(options, broken=shown_by(recordings.look, options.broken))
         self.options = options
         self.now = monotonic
         self._started = monotonic()
         self._offset = clock() - clock_ahead_s(options.broken) - self._started
-        recordings = load(options.replay)
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
         self.run = _run_number(options, lines)
@@ -92,12 +100,18 @@ class Simulation:
         self.exchange.populate(self.wall())
         add_recorded_markets(recordings, self.markets, self.exchange, self.wall())
         self._player = Player(
-            recordings.frames,
+            () if recordings.look else recordings.frames,
             options.replay.per_second,
             self.channel,
             self.ledger,
             self.exchange.generator,
         )
+        self.look = recordings.look
+        self.look_player: LookPlayer | None = None
+        if self.look is not None:
+            self.look_player = LookPlayer(
+                self.look, options.replay.speed, self.channel, self._player.record
+            )
         self._turned = self._timeouts_at = self._started
         self.ledger.flush()
 
@@ -120,6 +134,8 @@ class Simulation:
         self.injector.turn(now - self._started, now, wall)
         self._player.turn(min(now - self._turned, LATEST_S))
         self._turned = now
+        if self.look_player is not None:
+            self.look_player.turn(now, wall / 1000)
         self.exchange.turn(now, wall)
         if now >= self._timeouts_at:
             self._timeouts_at = now + TIMEOUTS_S
@@ -150,6 +166,13 @@ class Simulation:
             "requests": self.traffic.summary(),
             "elapsed_s": round(self.elapsed, 3),
         }
+
+
+def shown_by(look: Look, broken: frozenset[str]) -> frozenset[str]:
+    """Return the breaks in force where a recording shows some to be, and some not to be."""
+    shown, intact = look.breaks()
+    taken = {BREAKS[name].group for name in shown} - {""}
+    return frozenset(name for name in broken if BREAKS[name].group not in taken) - intact | shown
 
 
 def _run_number(options: Options, lines: list[dict[str, Any]]) -> int:

@@ -124,6 +124,16 @@ def test_a_cursor_that_is_ignored_is_noticed_though_a_few_markets_have_moved() -
     assert asked(http)["keyset"] == "differs: the cursor brings the first page again"
 
 
+def test_fewer_markets_than_a_page_need_no_cursor() -> None:
+    http = FakeHttp()
+    http.markets = http.markets[:99]
+    assert asked(http)["keyset"] == "ok"
+    http.answers["gamma/markets/keyset"] = json.dumps(
+        {"markets": [json.loads(FakeMarket(number).gamma()) for number in range(100)]}
+    ).encode()
+    assert asked(http)["keyset"] == "differs: 100 markets and no cursor"
+
+
 def test_a_market_that_is_odd_is_counted_and_a_placeholder_is_not() -> None:
     http = FakeHttp()
     http.markets[1].tokenless = True

@@ -10,7 +10,7 @@ import pytest
 
 from actors.health import metrics, rules
 from actors.model.assumptions import Assumption
-from actors.simulator import beliefs, faults, options
+from actors.simulator import beliefs, fault_injector, options
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
 from tests.health.test_metrics import ELSEWHERE
 from tests.health.test_schema import SCHEMA
@@ -217,7 +217,7 @@ def test_every_fault_of_the_simulator_is_explained_with_its_values() -> None:
             name, *values = kind.split(":")
             told[name] = values or shared
 
-    assert told == {kind: list(values) for kind, values in faults.FAULTS.items()}
+    assert told == {kind: list(values) for kind, values in fault_injector.FAULTS.items()}
 
 
 def test_every_break_of_the_simulator_is_explained_as_the_code_has_it() -> None:

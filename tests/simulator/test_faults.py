@@ -5,7 +5,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from actors.simulator.faults import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
+from actors.simulator.fault_injector import FAULTS, ActiveFaults, Fault, make_fault, parse_fault
 from tests.simulator.harness import QUIET, Listener, Raw, Rehearsal, rehearsal, run_async
 
 

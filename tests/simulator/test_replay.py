@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.simulator.replay import Unreadable
+from actors.simulator.recorded import Unreadable
 from tests.simulator.harness import rehearsal, run_async
 
 CONDITION = "0x" + "ab" * 32
