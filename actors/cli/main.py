@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from actors import __version__
 from actors.app import look
 from actors.app.factory import prepare_state_dir
+from actors.app.reingest import Reingest
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
@@ -107,6 +108,13 @@ def _apply(dsn: str) -> int:
     return EXIT_OK
 
 
+def _reingest(invocation: Invocation) -> int:
+    reingest = Reingest(invocation.config, invocation.since, _print)
+    with stop_signals(reingest.request_stop):
+        reingest.run()
+    return EXIT_OK
+
+
 def _demo(invocation: Invocation) -> int:
     demo.check_broken(invocation.broken)
     prepare_state_dir(invocation.config.state_dir)
@@ -127,6 +135,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
     Mode.RUN: _run,
     Mode.CHECK: _check,
     Mode.MIGRATE: _migrate,
+    Mode.REINGEST: _reingest,
     Mode.DEMO: _demo,
     Mode.VERSION: _version,
     Mode.HELP: _help,

@@ -15,6 +15,7 @@ import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Mode(StrEnum):
     RUN = "run"
     CHECK = "check"
     MIGRATE = "migrate"
+    REINGEST = "reingest"
     DEMO = "demo"
     VERSION = "version"
     HELP = "help"
@@ -61,6 +63,7 @@ class Invocation:
         broken: Of a demo: beliefs that are false in its simulator, names with commas.
         online: Of a check: also look at Polymarket.
         record: Of a look: the directory for its recording, or None.
+        since: Of a reingest: only what was received then or later, or None.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -70,6 +73,7 @@ class Invocation:
     broken: str = ""
     online: bool = False
     record: Path | None = None
+    since: datetime | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -144,7 +148,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     given = vars(known)
     modes = set(given.pop("modes") or [Mode.RUN])
     file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
-    online, record = given.pop("online"), given.pop("record")
+    online, record, since = given.pop("online"), given.pop("record"), given.pop("since")
     if len(modes) > 1:
         both = " and ".join(f"--{mode}" for mode in sorted(modes))
         raise ConfigError(f"{both} exclude each other; give one of them")
@@ -167,6 +171,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         broken=broken or "",
         online=online,
         record=Path(record) if record else None,
+        since=_since(since, mode),
     )
     return layer, run, file
 
@@ -183,6 +188,20 @@ def _duration(text: str | None, mode: Mode) -> float | None:
     if mode not in (Mode.RUN, Mode.DEMO):
         raise ConfigError("--duration: only for a run or a demo")
     return seconds
+
+
+def _since(text: str | None, mode: Mode) -> datetime | None:
+    if text is None:
+        return None
+    if mode is not Mode.REINGEST:
+        raise ConfigError("--since: only with --reingest")
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            "--since: must be a time such as 2026-11-01 or 2026-11-01T12:30 (UTC)"
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _unknown_argument(text: str) -> str:

@@ -19,10 +19,27 @@ from actors.errors import ConfigError
 MODES = {
     "check": "validate everything, print the values in effect without secrets, and exit",
     "migrate": "bring the database schema up to date, and exit",
+    "reingest": "read the kept messages again, store the trades that are understood now, and exit",
     "demo": "run against a simulated Polymarket, with a live view; needs nothing else",
     "version": "print the version, and exit",
     "help": "print this help, and exit",
 }
+
+OPTIONS = {
+    "--duration": ("SECONDS", "stop after this many seconds"),
+    "--broken": ("NAME,…", "with --demo: beliefs about Polymarket that are false"),
+    "--online": (
+        "",
+        "with --check: also look at Polymarket, for a minute, and say what is not as assumed",
+    ),
+    "--record": ("DIR", "with --online: keep all that came, in a new directory"),
+    "--since": (
+        "TIME",
+        "with --reingest: only messages received since then, such as 2026-11-01 (UTC)",
+    ),
+    "--config": ("FILE", "TOML file with settings"),
+}
+"""Options that are no settings: what stands behind them, and their help."""
 
 OTHER_VARIABLES = {
     "TRACKER_CONFIG": "A TOML file with settings, as --config.",
@@ -73,18 +90,11 @@ def parser() -> argparse.ArgumentParser:
         modes.add_argument(
             *short, f"--{mode}", dest="modes", action="append_const", const=mode, help=text
         )
-    made.add_argument("--duration", metavar="SECONDS", help="stop after this many seconds")
-    made.add_argument(
-        "--broken", metavar="NAME,…", help="with --demo: beliefs about Polymarket that are false"
-    )
-    made.add_argument(
-        "--online", action="store_true",
-        help="with --check: also look at Polymarket, for a minute, and say what is not as assumed",
-    )  # fmt: skip
-    made.add_argument(
-        "--record", metavar="DIR", help="with --online: keep all that came, in a new directory"
-    )
-    made.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    for name, (metavar, text) in OPTIONS.items():
+        if metavar:
+            made.add_argument(name, metavar=metavar, help=text)
+        else:
+            made.add_argument(name, action="store_true", help=text)
     for group, names in grouped():
         section = made.add_argument_group(group)
         for name in names:
@@ -131,6 +141,13 @@ def markdown() -> str:
         "[looks at Polymarket](../explanation/polymarket.md#what-holds-today) for up to a minute.",
         "",
         *_RULES,
+    ]
+    lines += ["", "## Modes and options", "", "Without a mode the tracker runs.", ""]
+    lines += ["| flag | meaning |", "|---|---|"]
+    lines += [f"| `--{mode}` | {text} |" for mode, text in MODES.items()]
+    lines += [
+        f"| `{' '.join(filter(None, (name, metavar)))}` | {text} |"
+        for name, (metavar, text) in OPTIONS.items()
     ]
     for group, names in grouped():
         lines += ["", f"## {group}", "", "| variable | default | range | meaning |"]

@@ -45,6 +45,11 @@ INSERT_TRADES = read("insert_trades")
 INSERT_REJECTIONS = read("insert_rejections")
 INSERT_CONNECTION_EVENTS = read("insert_connection_events")
 
+SELECT_KEPT_MESSAGES = read("select_kept_messages")
+COUNT_KEPT_MESSAGES = read("count_kept_messages")
+MARK_TAKEN_IN = read("mark_taken_in")
+RESTORE_LISTENING = read("restore_listening")
+
 UPSERT_MARKETS = read("upsert_markets")
 UPSERT_ASSETS = read("upsert_assets")
 SELECT_OPEN_MARKETS = read("select_open_markets")

@@ -1,6 +1,7 @@
 """Every setting from every source; errors name what is wrong, and no secret is printed."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,32 @@ def test_a_recording_is_kept_of_a_look_only() -> None:
     assert loaded("--check", "--online").record is None
     assert "--record: only with --check --online" in rejected("--check", "--record", "there")
     assert "--record: must name a directory" in rejected("--check", "--online", "--record", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T12:30", datetime(2026, 11, 1, 12, 30, tzinfo=UTC)),
+        ("2026-11-01 12:30:15Z", datetime(2026, 11, 1, 12, 30, 15, tzinfo=UTC)),
+        ("2026-11-01T12:30+02:00", datetime(2026, 11, 1, 10, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_reingest_may_begin_at_a_time(text: str, at: datetime) -> None:
+    assert loaded("--reingest", "--since", text).since == at
+    assert loaded("--reingest").since is None
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "12:30", "2026-13-01", "1e9", "2026-11-01T99"])
+def test_a_time_that_is_none_is_rejected_and_not_repeated(text: str) -> None:
+    (line,) = rejected("--reingest", "--since", text).splitlines()
+    assert line.startswith("--since: must be a time such as 2026-11-01 ")
+    assert len(line) < 80
+
+
+def test_only_a_reingest_begins_at_a_time() -> None:
+    assert "--since: only with --reingest" in rejected("--since", "2026-11-01")
+    assert "exclude each other" in rejected("--reingest", "--check")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
+from actors.database.kept import Understood
 from actors.database.queries import SQL
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from tests.database.everything import everything
+from tests.database.samples import YES
+from tests.database.test_kept import Feed, all_of, take_in
 from tests.postgres import Server, ask, do, name_of
 
 pytestmark = pytest.mark.db
@@ -84,6 +87,39 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
 def test_the_writer_may_not(secured: str, forbidden: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         do(as_role(secured, "tracker_writer"), forbidden)
+
+
+def test_the_role_of_the_tracker_may_and_may_not_change_what_was_kept(secured: str) -> None:
+    dsn = as_role(secured, "tracker_writer")
+    store = Store(dsn)
+    try:
+        store.open(UUID(int=77))
+        feed = Feed(store, secured)
+        number = feed.reject(12, YES)
+        feed.release(10)
+        feed.confirm(14)
+        feed.close(30)
+    finally:
+        store.close()
+    (step,) = take_in(
+        dsn, lambda each: all_of(each) if each.payload == b"%d" % number else Understood(reason="r")
+    )
+    assert (step.stored, step.covered) == (1, 1)
+    for forbidden in ("payload = ''", "reason = ''", "seq = 1"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            do(dsn, f"update rejected_messages set {forbidden}")  # noqa: S608
+
+
+def test_a_role_that_may_not_says_so(secured: str) -> None:
+    text = (SQL / "roles.sql").read_text()
+    do(secured, "revoke all on rejected_messages from tracker_writer")
+    do(secured, "grant select, insert on rejected_messages to tracker_writer")
+    try:
+        with pytest.raises(StoreUnavailable) as caught:
+            take_in(as_role(secured, "tracker_writer"))
+        assert caught.value.sqlstate == "42501"
+    finally:
+        do(secured, text)
 
 
 @pytest.mark.parametrize("relation", READABLE)

@@ -1,0 +1,304 @@
+"""Rejected messages that are kept until a version understands them, read and stored in steps.
+
+Each step is one transaction: it locks some messages, stores the trades that are understood now,
+marks the messages as taken in, and covers the time that was not covered because of them. So a step
+that is repeated or cut off changes nothing, and a tracker may run beside it: what both store has
+the same key. Nothing is deleted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from psycopg.types.numeric import Int4, Int8
+
+from actors.database import columns, migrate, queries
+from actors.database.cache import TokenKeys
+from actors.database.coverage import CoverageWriter
+from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
+from actors.errors import SchemaMismatch, SchemaNewer
+from actors.model.connection import GapCause
+from actors.model.conversion import EPOCH, milliseconds
+from actors.model.facts import Fact
+from actors.model.trade import Trade
+
+BEGINNING = datetime.min.replace(tzinfo=EPOCH.tzinfo)
+"""Before everything that is kept."""
+MESSAGES_AT_ONCE = 500
+BYTES_AT_ONCE = 4 * 2**20
+"""Of payloads; the last message of a step may go beyond it."""
+
+
+class KeptMessage(NamedTuple):
+    """A rejected message.
+
+    Attributes:
+        key: Messages are read in the order of their keys.
+        occurrence: k for the k-th message with the same bytes on its connection.
+        received_at_ns: When its bytes arrived, wall clock.
+        exchange_ms: A time that was not in the future when it was received.
+        in_journal: It came from the journal; otherwise the database had rejected a row.
+    """
+
+    key: int
+    connection: str
+    reason: str
+    payload: bytes
+    occurrence: int
+    received_at_ns: int
+    exchange_ms: int
+    in_journal: bool
+
+
+class Understood(NamedTuple):
+    """What a message holds, as it is understood now.
+
+    Attributes:
+        trades: With their occurrences.
+        reason: Why it, or a part of it, is still not understood; empty when all is.
+        fact: What it says about coverage.
+    """
+
+    trades: tuple[Trade, ...] = ()
+    reason: str = ""
+    fact: Fact | None = None
+
+
+class Step(NamedTuple):
+    """One transaction.
+
+    Attributes:
+        until: The key of its last message; the next step begins behind it.
+        messages: How many were read.
+        taken_in: How many of them were understood as a whole.
+        trades: How many trades were in them.
+        stored: How many of those were new.
+        covered: How many spans of time are covered now, each of one token on one connection.
+        left: Why the others were not understood, with how many each.
+    """
+
+    until: int
+    messages: int
+    taken_in: int
+    trades: int
+    stored: int
+    covered: int
+    left: Counter[str]
+
+
+class _Row(NamedTuple):
+    """A message in the database: what `select_kept_messages` returns."""
+
+    key: int
+    journal_key: int
+    epoch: int | None
+    doubt: str | None
+    connection: str
+    reason: str
+    payload: bytes
+    occurrence: int
+    received_at: datetime
+    known_until: datetime
+    seq: int | None
+
+    @property
+    def message(self) -> KeptMessage:
+        return KeptMessage(
+            key=self.key,
+            connection=self.connection,
+            reason=self.reason,
+            payload=bytes(self.payload),
+            occurrence=self.occurrence,
+            received_at_ns=_ns(self.received_at),
+            exchange_ms=milliseconds(self.known_until),
+            in_journal=self.seq is not None,
+        )
+
+
+Taken = tuple[_Row, Understood]
+
+
+class KeptMessages:
+    """The rejected messages of one database that are not taken in yet.
+
+    Used by one thread; `abort` by any.
+
+    Args:
+        dsn: Checked by `check_dsn`.
+        folder: The migrations of this version.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+        SchemaMismatch: Its schema is not that of this version.
+    """
+
+    def __init__(self, dsn: str, folder: Path = migrate.MIGRATIONS) -> None:
+        self._folder = folder
+        self._session = Session(dsn)
+        self._tokens = TokenKeys()
+        try:
+            with translate_errors():
+                self._verify()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _connection(self) -> Connection:
+        return self._session.connection
+
+    def count(self, since: datetime) -> int:
+        """Return how many messages are not taken in yet, of those received since then.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with translate_errors():
+            row = self._connection.execute(queries.COUNT_KEPT_MESSAGES, {"since": since}).fetchone()
+        return int(row[0]) if row else 0
+
+    def step(
+        self, after: int, since: datetime, understand: Callable[[KeptMessage], Understood]
+    ) -> Step | None:
+        """Take in the next messages; return None when there are none.
+
+        Args:
+            after: The last key of the step before; 0 at first.
+            since: Only messages received then or later.
+            understand: Called for each message, in order.
+
+        Raises:
+            SchemaMismatch: The database was migrated meanwhile, and this version must not write.
+            StoreUnavailable: Nothing, or (if the connection broke during COMMIT) everything of
+                this step was stored; repeating it is harmless.
+        """
+        given = {
+            "after": after,
+            "since": since,
+            "rows": MESSAGES_AT_ONCE,
+            "bytes": BYTES_AT_ONCE,
+        }
+        with translate_errors():
+            for careful in (False, True):
+                try:
+                    with self._connection.transaction():
+                        step = self._step(given, understand, careful=careful)
+                except DATA_FAULTS:
+                    self._tokens.rollback()
+                    if careful:
+                        raise
+                else:
+                    self._tokens.commit()
+                    return step
+        return None
+
+    def _step(
+        self,
+        given: dict[str, object],
+        understand: Callable[[KeptMessage], Understood],
+        *,
+        careful: bool,
+    ) -> Step | None:
+        found = self._connection.execute(queries.SELECT_KEPT_MESSAGES, given).fetchall()
+        if not found:
+            return None
+        # Behind the lock that the statement above takes: a migration waits for the end of this
+        # transaction, or is seen here.
+        self._verify()
+        read = [(row, understand(row.message)) for row in (_Row(*columns) for columns in found)]
+        if careful:
+            read, stored = self._store_one_by_one(read)
+        else:
+            stored = self._store([trade for _, each in read for trade in each.trades])
+        taken = [(row, each) for row, each in read if not each.reason]
+        self._apply_facts(taken)
+        covered = self._take_in([row for row, _ in taken])
+        return Step(
+            until=read[-1][0].key,
+            messages=len(read),
+            taken_in=len(taken),
+            trades=sum([len(each.trades) for _, each in read]),
+            stored=stored,
+            covered=covered,
+            left=Counter([each.reason for _, each in read if each.reason]),
+        )
+
+    def _verify(self) -> None:
+        """Check that this version may write.
+
+        Raises:
+            SchemaMismatch: It may not.
+        """
+        try:
+            migrate.verify(self._connection, self._folder)
+        except SchemaNewer as newer:
+            raise SchemaMismatch(str(newer)) from newer
+
+    def _store(self, trades: Sequence[Trade]) -> int:
+        """Store trades that are not there yet; return how many these were."""
+        if not trades:
+            return 0
+        conditions: dict[str, str] = {trade.token_id: trade.condition_id for trade in trades}
+        keys = self._tokens.get(self._connection, conditions, conditions)
+        return self._connection.execute(
+            queries.INSERT_TRADES, columns.trades(trades, keys)
+        ).rowcount
+
+    def _store_one_by_one(self, read: Sequence[Taken]) -> tuple[list[Taken], int]:
+        """Store the trades of each message by itself; what the database rejects stays as it is."""
+        judged: list[Taken] = []
+        stored = 0
+        for row, understood in read:
+            try:
+                with self._connection.transaction():  # a savepoint
+                    stored += self._store(understood.trades)
+            except DATA_FAULTS as exc:
+                self._tokens.rollback()
+                judged.append((row, Understood(reason=f"database rejected: {one_line(exc)}")))
+            else:
+                judged.append((row, understood))
+        return judged, stored
+
+    def _apply_facts(self, taken: Iterable[Taken]) -> None:
+        """Write facts about coverage; they may come in any order."""
+        for row, understood in taken:
+            if understood.fact is not None and row.seq is not None:
+                coverage = CoverageWriter(self._connection, row.journal_key, self._tokens, None)
+                coverage.apply([(row.seq, understood.fact)])
+                coverage.end_listening()
+
+    def _take_in(self, rows: Sequence[_Row]) -> int:
+        """Mark messages, and cover the time that they put in doubt; return how many spans."""
+        if not rows:
+            return 0
+        keys = [Int8(row.key) for row in rows]
+        self._connection.execute(queries.MARK_TAKEN_IN, {"keys": keys})
+        doubts = {
+            (row.journal_key, row.epoch, row.doubt)
+            for row in rows
+            if row.epoch is not None and row.doubt is not None
+        }
+        if not doubts:
+            return 0
+        journals, epochs, tokens = zip(*sorted(doubts), strict=True)
+        given = {
+            "journals": [Int4(journal) for journal in journals],
+            "epochs": [Int8(epoch) for epoch in epochs],
+            "doubts": list(tokens),
+            "missed": GapCause.TOKEN_MISSED.value,
+        }
+        return self._connection.execute(queries.RESTORE_LISTENING, given).rowcount
+
+    def abort(self) -> None:
+        """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""
+        self._session.abort()
+
+    def close(self) -> None:
+        """Close the connection. Never waits for the server."""
+        self._session.close()
+
+
+def _ns(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1) * 1_000
