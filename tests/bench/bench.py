@@ -15,6 +15,7 @@ from tests.bench import (
     end_part,
     latency_part,
     profile_part,
+    restart_part,
     scale_part,
     storage_part,
     store_part,
@@ -33,6 +34,7 @@ PARTS: dict[str, Part] = {
     "storage": storage_part.measure,
     "coverage": coverage_part.measure,
     "scale": scale_part.measure,
+    "restart": restart_part.measure,
     "profile": profile_part.measure,
 }
 

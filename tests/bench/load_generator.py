@@ -73,7 +73,12 @@ class Peer:
 class LoadServer:
     """The market channel: all connections."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: int = 0) -> None:
+        side = b",".join(
+            b'{"price":"0.%03d","size":"%d.%02d"}' % (at, 13 * at, at % 100)
+            for at in range(1, levels + 1)
+        )
+        self._sides = b'"bids":[%s],"asks":[%s]' % (side, side)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
@@ -157,7 +162,8 @@ class LoadServer:
             self._of_token[token].append(peer)
         peer.tokens += fresh
         self.subscribed += len(fresh)
-        self._send(peer, frame(b"[" + b",".join(map(_book, tokens)) + b"]"))
+        books = (_book(token, self._sides) for token in tokens)
+        self._send(peer, frame(b"[" + b",".join(books) + b"]"))
 
     def _send(self, peer: Peer, data: bytes) -> None:
         if not peer.out:
@@ -249,11 +255,15 @@ class LoadServer:
         return len(peers)
 
 
-def _book(token: int) -> bytes:
+def _book(token: int, sides: bytes) -> bytes:
     return (
-        b'{"market":"%s","asset_id":"%s","timestamp":"%d","hash":"00","bids":[],"asks":[]'
-        b',"event_type":"book"}'
-        % (condition_of(token).encode(), token_of(token).encode(), time.time_ns() // 1_000_000)
+        b'{"market":"%s","asset_id":"%s","timestamp":"%d","hash":"00",%s,"event_type":"book"}'
+        % (
+            condition_of(token).encode(),
+            token_of(token).encode(),
+            time.time_ns() // 1_000_000,
+            sides,
+        )
     )
 
 
@@ -311,8 +321,9 @@ def main() -> None:
     """Serve and execute the commands of stdin until it ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--markets", type=int, default=100)
+    parser.add_argument("--levels", type=int, default=0, help="prices on each side of a book")
     asked = parser.parse_args()
-    server, http = LoadServer(), gamma(asked.markets)
+    server, http = LoadServer(asked.levels), gamma(asked.markets)
     _print_line({"ws": server.port, "gamma": http.server_address[1]})
     wishes: list[dict[str, Any]] = []
     reader = threading.Thread(target=lambda: wishes.extend(map(json.loads, sys.stdin)), daemon=True)

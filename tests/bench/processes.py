@@ -61,9 +61,10 @@ def cost_of(process: Process) -> Cost:
 class LoadGenerator:
     """The load generator (`load_generator.py`); commands go to its stdin."""
 
-    def __init__(self, markets: int) -> None:
+    def __init__(self, markets: int, levels: int = 0) -> None:
+        program = [sys.executable, str(HERE / "load_generator.py")]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "load_generator.py"), "--markets", str(markets)],
+            [*program, "--markets", str(markets), "--levels", str(levels)],
             env={**os.environ, "PYTHONPATH": SOURCES},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,9 +92,9 @@ class LoadGenerator:
 
 
 @contextlib.contextmanager
-def load_generator(markets: int) -> Iterator[LoadGenerator]:
-    """Yield a load generator for one run."""
-    found = LoadGenerator(markets)
+def load_generator(markets: int, levels: int = 0) -> Iterator[LoadGenerator]:
+    """Yield a load generator for one run; its books have so many prices on each side."""
+    found = LoadGenerator(markets, levels)
     try:
         yield found
     finally:

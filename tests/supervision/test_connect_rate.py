@@ -1,5 +1,9 @@
 """How many connections are opened at a time."""
 
+from collections import deque
+
+import pytest
+
 from actors.supervision.pacing import ConnectRate
 
 
@@ -66,3 +70,23 @@ def test_after_an_outage_it_grows_again() -> None:
     rate = failed(ConnectRate(), 100)
     assert succeeded(rate, 4).allowed(0.0) == 1
     assert succeeded(rate, 36).allowed(0.0) == 10
+
+
+@pytest.mark.parametrize(("connections", "within_s"), [(300, 15.0), (600, 25.0)])
+def test_a_restart_opens_all_connections_in_time_and_never_more_than_40_a_second(
+    connections: int, within_s: float
+) -> None:
+    rate, now, started = ConnectRate(), 0.0, 0
+    served: deque[float] = deque()
+    while started < connections:
+        while served and served[0] <= now:
+            served.popleft()
+            rate.succeeded()
+        count = min(rate.allowed(now), connections - started)
+        assert count <= 10  # at a Tick of 250 ms
+        served.extend([now + 1.0] * count)  # the first book comes after a second
+        started += count
+        if count:
+            rate.started(now)
+        now += 0.25
+    assert now <= within_s
