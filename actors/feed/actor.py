@@ -45,7 +45,6 @@ from actors.messages import (
     Tick,
     Unsubscribe,
 )
-from actors.model.assumptions import Assumption
 from actors.model.connection import ALL_RESOLVED, DISK_FULL, LISTENING, ConnectionSpec, gap_cause
 from actors.model.trade import TokenId
 from actors.polymarket import channel
@@ -359,8 +358,7 @@ class ConnectionActor(BaseActor):
         # no missing answer is held against this connection.
         # The books that are awaited may be in the frame that is arriving.
         if not silent and not is_receiving(socket):
-            overdue = self._subscription.resubscribe(tick.now)
-            self._stats.violations.add(Assumption.DUMP_BY_DEFAULT, overdue)
+            self._stats.add_overdue(self._subscription.resubscribe(tick.now), self._coverage)
         if not silent:
             self._subscription.ask_announced(tick.now)
         self._subscription.check_canary(self._ingest.canary_confirmed, tick.now)

@@ -25,6 +25,8 @@ EXPECTED_TEXTS = frozenset({"PONG", "NO NEW ASSETS"})
 """Control texts that answer what we send, a PING and a probe."""
 _MOST_TOKENS = 1_000
 _MOST_HEARD = 8
+_LEAST_SERVED, _SHARE = 10, 10
+"""So many tokens with a book, and one in so many without, look like a limit."""
 
 
 def send_hints(to: Addresses, decoded: channel.Decoded) -> None:
@@ -105,6 +107,14 @@ class ConnectionStats:
         # Without tokens there may be no news for long: then any frame is service.
         if not socket.last_data_at and (spec.tokens or not socket.frames_total):
             self.violations.add(Assumption.SERVED)
+
+    def add_overdue(self, overdue: int, coverage: CoverageBook) -> None:
+        """Count tokens whose `book` is overdue; many, while others have theirs, hint at a limit."""
+        many = overdue * _SHARE >= coverage.requested_count
+        if many and coverage.confirmed_count >= _LEAST_SERVED:
+            self.violations.add(Assumption.TOKENS_PER_CONNECTION, int(overdue > 0))
+        else:
+            self.violations.add(Assumption.DUMP_BY_DEFAULT, overdue)
 
     def log_unused(self, now: float, *, at_once: bool = False) -> None:
         """Log what could not be used since the last line, when a line is due."""

@@ -332,10 +332,11 @@ class ViolationSums:
             seen = self._seen[child] = _Seen(incarnation)
         if seen.incarnation == incarnation:
             for assumption, count in violations:
-                self._add(assumption, count - seen.counts.get(assumption, 0), now)
+                self.add(assumption, count - seen.counts.get(assumption, 0), now)
             seen.counts = dict(violations)
 
-    def _add(self, assumption: Assumption, fresh: int, now: float) -> None:
+    def add(self, assumption: Assumption, fresh: int, now: float) -> None:
+        """Count that an assumption was false again so many times; 0 or less counts nothing."""
         if fresh <= 0:
             return
         found = self._sums[assumption]

@@ -19,6 +19,12 @@ DISAGREEING, DISAGREEING_SHARE = 10, 0.001
 """So many trades of an hour, and such a share of them, may be told differently by the feeds."""
 REJECTED, REJECTED_SHARE = 10, 0.01
 """So many events of an hour, as a share of its trades, may be rejected: the size of a gap."""
+RECENT_S = 600.0
+"""Seconds for which a false assumption counts after it was last seen."""
+LISTING_S = 3_600.0
+"""The same of pages of Gamma, most of which are read every half hour only."""
+LIST_FORM_S = 180.0
+"""The same of the list form, which is tried every minute while it fails."""
 SKEW_S = 300.0
 """Seconds for which a wrong clock counts after it was last seen."""
 
@@ -169,13 +175,14 @@ def _restart_loop(health: Health, _: Limits) -> str:
     return f"repeated crashes: {', '.join(looping)}" if looping else ""
 
 
-def _last_hour(health: Health, assumption: Assumption) -> int:
-    """Return how often an assumption was seen to be false in the last hour."""
-    return health.assumptions[assumption].last_hour
+def _last_hour(health: Health, assumption: Assumption, within_s: float = RECENT_S) -> int:
+    """Return how often an assumption was false in the last hour; 0 when it was not of late."""
+    found = health.assumptions[assumption]
+    return found.last_hour if found.age_s is not None and found.age_s < within_s else 0
 
 
 def _list_failing(health: Health, _: Limits) -> str:
-    count = _last_hour(health, Assumption.GAMMA_LIST)
+    count = _last_hour(health, Assumption.GAMMA_LIST, LIST_FORM_S)
     return f"Gamma's /markets did not answer {count} times in the last hour" if count else ""
 
 
@@ -185,10 +192,13 @@ def _feed_only(health: Health, _: Limits) -> str:
 
 
 def _drift(health: Health, _: Limits) -> str:
-    unknown = health.drift.unknown_last_hour
+    age_s = health.assumptions[Assumption.EVENT_NAMES].age_s
+    gone = age_s is not None and age_s >= RECENT_S
+    unknown = 0 if gone else health.drift.unknown_last_hour
     found = [f"{unknown} events of unknown type"] if unknown else []
     for assumption in DRIFT:
-        count = _last_hour(health, assumption)
+        listed = assumption is Assumption.CLEAN_PAGES
+        count = _last_hour(health, assumption, LISTING_S if listed else RECENT_S)
         # Events of unknown type are counted there, too.
         count -= unknown if assumption is Assumption.EVENT_NAMES else 0
         found += [f"{assumption} ({count})"] if count > 0 else []

@@ -46,6 +46,7 @@ from actors.messages import (
     ResolutionReport,
     WriterReport,
 )
+from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
 from actors.model.storage import AWAY, LIVE, JournalStats
 
@@ -230,6 +231,10 @@ class HealthState:
         self._conflicts.counted(report.incarnation, report.conflicts_total)
         failing = [name for name, state in report.sources if state not in ("ok", "unknown")]
         self._failing = {name: self._failing.get(name, at) for name in failing}
+
+    def assumption_violated(self, assumption: Assumption, count: int, *, at: float) -> None:
+        """Count what the supervisor itself saw to be false."""
+        self._violations.add(assumption, count, at)
 
     def _violated(self, report: Report, at: float) -> None:
         self._violations.reported(report.child, report.incarnation, report.violations, at)

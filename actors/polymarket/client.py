@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 TRIED_LIMITS = 5
 """So many limits are used in turn for the tries of the list form."""
+SMALLEST_CAP = 20
+"""A page of the list form with fewer markets is taken for the last one."""
 LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
@@ -139,18 +141,29 @@ class Polymarket:
         params += [("closed", "true" if closed else "false"), ("limit", str(limit))]
         first = self._lookups.next()
         try:
-            page = self.markets_page(params, None, route=first)
+            return self._all_pages(params, len(ids), first)
         except (SourceUnavailable, PayloadRejected) as failure:
             if not is_answer(failure):
                 raise
             second = Route.LIST if first is Route.KEYSET else Route.KEYSET
             try:
-                page = self.markets_page(params, None, route=second)
+                markets = self._all_pages(params, len(ids), second)
             except (SourceUnavailable, PayloadRejected):
                 # Both fail, so it may be one of these ids: what the usual route says is told.
                 raise failure from None
             self._lookups.answered(second)
-        return page.markets
+        return markets
+
+    def _all_pages(
+        self, params: Sequence[tuple[str, str]], most: int, route: Route
+    ) -> tuple[bytes, ...]:
+        """Return at most so many markets, which a server may hold on several pages."""
+        page = self.markets_page(params, None, route=route)
+        markets = page.markets
+        while page.next_cursor and len(markets) < most and len(page.markets) >= SMALLEST_CAP:
+            page = self.markets_page(params, page.next_cursor, route=route)
+            markets += page.markets
+        return markets
 
     def try_list_form(self) -> None:
         """Ask for a market or some in the list form, to see whether it still answers."""

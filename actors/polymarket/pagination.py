@@ -126,6 +126,9 @@ class Pagination:
         self._largest = self._limit = page_size
         self._failures = 0  # of this page with this limit
         self._row = 0  # of any page, since the last answer
+        self._most = 0  # markets on a page
+        self._was_partial = self._capped = False  # pages by date
+        self._window: set[str] = set()
         self._dated = self._is_rest = self._order_rejected = False
         self._until: datetime | None = None
         self._oldest: datetime | None = None
@@ -185,7 +188,9 @@ class Pagination:
             self._end_proof()
             return
         count = len(rows) if count is None else count
-        is_full = count >= self._limit
+        # A server may hold smaller pages than are asked for.
+        self._most = max(self._most, count)
+        is_full = count >= min(self._limit, self._most)
         names = {row.name for row in rows}
         self.pages += 1
         seen = names & (self._first | self._previous)
@@ -203,7 +208,7 @@ class Pagination:
         if self.pages >= self._max_pages:
             self._give_up("too many pages")
         elif self._by_date_alone:
-            self._next_window(more=is_full)
+            self._next_window(more=self._more_follows(names, count))
         elif not next_cursor:
             self.finish()
         elif next_cursor in self._cursors:
@@ -363,6 +368,14 @@ class Pagination:
         rest._is_rest = True
         self.rest.append(rest)
         self._jump_s = 0
+
+    def _more_follows(self, names: set[str], count: int) -> bool:
+        """Return whether more may follow a page by date, which tells nothing of it itself."""
+        fresh, self._window = not names <= self._window, names
+        # What followed a page that was not full shows that the server holds smaller ones.
+        self._capped = self._capped or (fresh and self._was_partial)
+        self._was_partial = count < self._limit
+        return not self._was_partial or (count >= self._most and (fresh or self._capped))
 
     def _next_window(self, *, more: bool) -> None:
         """Go on with what began before the oldest that was seen."""

@@ -64,6 +64,18 @@ BREAKS: dict[str, Break] = {
         "weak",
         "an address that is asked for again within 300 s gets the same answer, with its Age",
     ),
+    "cap_100": Break(
+        "a page of Gamma holds as many markets as `limit` says",
+        "good",
+        "a page holds 100 markets, whatever `limit` says",
+        group="cap",
+    ),
+    "cap_20": Break(
+        "a page of Gamma holds as many markets as `limit` says",
+        "good",
+        "a page holds 20 markets, whatever `limit` says",
+        group="cap",
+    ),
     "accept_then_drop": Break(
         "a connection that is accepted is served",
         "weak",
@@ -159,6 +171,8 @@ BREAKS: dict[str, Break] = {
 }
 CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
 """How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""
+CAPS: dict[str, int] = {"cap_100": 100, "cap_20": 20}
+"""How many markets a page of Gamma holds."""
 DEFAULTS: frozenset[str] = frozenset({"cached_300s", "repeat_text", "dump_only_when_asked"})
 
 
@@ -179,6 +193,11 @@ def parse_broken(text: str) -> frozenset[str]:
             raise ValueError(f"{groups[group]} and {name} exclude each other")
         groups[group] = name
     return frozenset(names)
+
+
+def page_size(limit: int, broken: frozenset[str]) -> int:
+    """Return how many markets a page of Gamma holds when so many are asked for."""
+    return next((size for name, size in CAPS.items() if name in broken), limit)
 
 
 def clock_ahead_s(broken: Iterable[str]) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from actors.simulator.beliefs import page_size
 from actors.simulator.market import (
     NEVER,
     Market,
@@ -35,8 +36,7 @@ Answer = tuple[int, Any]
 """HTTP status and JSON body."""
 SortKey = tuple[float, ...]
 
-PAGE = 100
-MAX_OFFSET = 10_000
+PAGE, MAX_OFFSET = 100, 10_000
 GONE: Answer = (404, {"type": "not found error", "error": "route not found"})
 WALK_MS, WALKS = 60_000, 16
 """How long, and how many, listings over several pages are kept."""
@@ -263,7 +263,7 @@ class Listing:
             return GONE
         try:
             wanted = _read(query)
-            limit = _whole(query, "limit", 20, 0, MAX_OFFSET)
+            limit = page_size(_whole(query, "limit", 20, 0, MAX_OFFSET), self._broken)
             offset = _whole(query, "offset", 0, 0, MAX_OFFSET)
         except _Rejected as exc:
             return _rejection(exc)
@@ -276,7 +276,8 @@ class Listing:
             return GONE
         try:
             _without(query, "offset", *(("order",) if "keyset_422" in self._broken else ()))
-            wanted, limit = _read(query), _whole(query, "limit", 20, 1, PAGE)
+            wanted = _read(query)
+            limit = page_size(_whole(query, "limit", 20, 1, PAGE), self._broken)
             cursor = "" if "cursor_ignored" in self._broken else _first(query, "after_cursor", "")
             key = _key_of(cursor)
         except _Rejected as exc:

@@ -141,7 +141,7 @@ class SupervisorActor(BaseActor):
         )
         silence = SilenceDetector(silence_s=specs.data_silence_s)
         self._monitor = ConnectionMonitor(
-            self._executor, children=children, activity=activity, silence=silence
+            self._executor, children=children, activity=activity, silence=silence, health=health
         )
         self._admission = DiskAdmission(journal, health, children)
         self._on_fatal = on_fatal

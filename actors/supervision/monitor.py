@@ -15,6 +15,7 @@ from actors.messages import (
     Tick,
     TradesMissed,
 )
+from actors.model.assumptions import Assumption
 from actors.model.connection import DISK_FULL, LISTENING, SLOW_CONSUMER, slot_of
 from actors.model.storage import JournalStats
 from actors.model.trade import Trade
@@ -110,8 +111,10 @@ class ConnectionMonitor:
         children: Children,
         activity: Activity,
         silence: SilenceDetector,
+        health: HealthState,
     ) -> None:
         self._executor = executor
+        self._health = health
         self._connections = executor.connections
         self._children = children
         self._activity = activity
@@ -208,6 +211,8 @@ class ConnectionMonitor:
         silent = self._silence.silent(time.now)
         if not self._frozen and silent:
             log.warning("connections_frozen", extra={"connections": len(silent)})
+        found = len(set(silent) - self._frozen)
+        self._health.assumption_violated(Assumption.OLD_SOCKETS_DIE, found, at=time.now)
         self._frozen.update(silent)
         if self._silence.is_late(self._lifecycle_data_at, time.now):
             self._frozen.add(LIFECYCLE.name)

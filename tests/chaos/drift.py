@@ -92,6 +92,8 @@ EXPECTED: dict[str, Expected] = {
     "market_500": PAGES,
     "field_types": PAGES,
     "cached_300s": QUIET,
+    "cap_100": QUIET,
+    "cap_20": QUIET,
     "accept_then_drop": _shows(
         "connections_down",
         "no_connection_live",
@@ -128,6 +130,7 @@ EXPECTED: dict[str, Expected] = {
         permitted=("exchange_silent", "no_connection_live", "connections_down", "no_trades"),
         arguments=("--fault", "60:freeze_all:20"),
         settings=(("TRACKER_SILENCE_SECONDS", "20"),),
+        counted="old_sockets_die",
         counts_after_s=60 + 20 + 60,
     ),
 }

@@ -344,3 +344,27 @@ def test_thousands_of_odd_texts_are_summed_up_in_a_line_a_minute(
     assert sum(line["texts"]["pong"] for line in found) == 10_000
     assert sum(line["count"] for line in found) == 10_125
     assert max(len(line["texts"]) for line in found) <= 11
+
+
+@pytest.mark.parametrize(
+    ("tokens", "served", "expected"),
+    [
+        (60, 20, Assumption.TOKENS_PER_CONNECTION),
+        (60, 59, Assumption.DUMP_BY_DEFAULT),  # one token alone, perhaps of a settled market
+        (60, 0, None),  # the connection ends before
+    ],
+)
+def test_many_tokens_without_a_book_beside_others_that_have_theirs_hint_at_a_limit(
+    tokens: int, served: int, expected: Assumption | None
+) -> None:
+    names = tuple(TokenId(str(number)) for number in range(1, tokens + 1))
+    spec = ConnectionSpec(name="a-0001", feed=0, tokens=names)
+    harness = ConnectionHarness(spec).connect()
+    if served:
+        harness.hear(a_book(*names[:served]))
+    for _ in range(8):
+        harness.hear(a_change(1))
+        harness.silence(5)
+    counted = dict(harness.supervisor.last(ConnectionReport).violations)
+    hints = {Assumption.TOKENS_PER_CONNECTION, Assumption.DUMP_BY_DEFAULT}
+    assert hints & counted.keys() == ({expected} if expected else set())

@@ -299,3 +299,32 @@ def test_too_few_descriptors_are_named_with_the_number_that_is_needed() -> None:
     said = document(health, START + 6)
     assert said.codes == ("descriptors_short",)
     assert "may open 74 files and needs 82 for 11 connections" in said.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("assumption", "goes_s", "code"),
+    [
+        (Assumption.GAMMA_LIST, 180, "gamma_list_failing"),
+        (Assumption.LISTED, 600, "markets_known_from_feed_only"),
+        (Assumption.SPELLING, 600, "protocol_drift"),
+        (Assumption.EVENT_NAMES, 600, "protocol_drift"),
+        (Assumption.CLEAN_PAGES, 3_600, "protocol_drift"),  # seen by a sweep only
+        (Assumption.ON_TIME, 600, "late_trades"),
+        (Assumption.SENT_ONCE, 600, "feeds_disagree"),
+    ],
+)
+def test_a_reason_goes_away_when_what_it_tells_of_is_over(
+    assumption: Assumption, goes_s: int, code: str
+) -> None:
+    health = well()
+    _violate(health, assumption, 10)
+    assert code in rules_of(health, START + 5 + goes_s - 60)
+    assert code not in rules_of(health, START + 5 + goes_s + 1)
+    assert document(health, START + 5 + goes_s + 1).assumptions[assumption].total == 10
+
+
+def rules_of(health: HealthState, at: float) -> tuple[str, ...]:
+    """Return the codes of the rules about assumptions that hold; others may hold so much later."""
+    mine = {"gamma_list_failing", "markets_known_from_feed_only", "protocol_drift"}
+    mine |= {"late_trades", "feeds_disagree"}
+    return tuple(code for code in document(health, at).codes if code in mine)

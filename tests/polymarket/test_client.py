@@ -1,6 +1,7 @@
 """Promise: the documented requests are sent, and each market comes back as its own bytes."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, urlsplit
@@ -116,6 +117,29 @@ def test_a_look_up_that_is_repeated_is_another_question_to_a_cache() -> None:
         limits = [int(path.rpartition("limit=")[2]) for path in peer.paths]
     assert len(set(limits)) == 60
     assert all(40 <= limit <= 100 for limit in limits)
+
+
+@pytest.mark.parametrize("route", Route)
+@pytest.mark.parametrize("listed", [0, 3, 20, 39, 40])
+def test_a_look_up_reads_on_when_a_page_holds_less_than_was_asked_for(
+    route: Route, listed: int
+) -> None:
+    numbers = [str(number).encode() for number in range(listed)]
+
+    def script(request: str, ended: threading.Event) -> Iterable[bytes]:
+        if ("/keyset" in request) is (route is Route.LIST):
+            return answering(b"{}", "404 Not Found")(request, ended)
+        found = re.search(r"(?:after_cursor|offset)=(\d+)", request)
+        at = int(found[1]) if found else 0
+        page = b",".join(numbers[at : at + 20])
+        if route is Route.LIST:
+            return answering(b"[" + page + b"]")(request, ended)
+        more = b',"next_cursor":"%d"' % (at + 20) if at + 20 < listed else b""
+        return answering(b'{"markets":[' + page + b"]" + more + b"}")(request, ended)
+
+    with Peer(script) as peer:
+        found = client(peer).markets_by_condition(IDS[:40], closed=False)
+    assert found == tuple(numbers)
 
 
 def test_old_answers_are_counted() -> None:

@@ -316,3 +316,35 @@ def test_a_cursor_that_the_firewall_rejects_is_avoided() -> None:
 
 def test_a_whole_listing_of_today_is_within_the_pages_of_a_pass() -> None:
     assert MAX_PAGES * PAGE_SIZE > 4 * 220_000
+
+
+# ------------------------------------------------------- pages smaller than asked for
+
+
+@pytest.mark.parametrize("cut_to", [20, 100])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {},
+        {"gone": {Route.KEYSET}},
+        {"gone": {Route.KEYSET}, "largest_offset": 100},
+        {"ignoring": {Route.KEYSET}},
+        {"ignoring": {Route.KEYSET}, "gone": {Route.LIST}},
+        {"ignoring": set(Route)},
+        {"orders": False},
+    ],
+)
+@pytest.mark.parametrize("count", [1, 20, 21, 250])
+def test_pages_that_are_smaller_than_asked_for_hide_no_market(
+    cut_to: int, count: int, faults: dict[str, object]
+) -> None:
+    server, listing = world(count, 60.0, cut_to=cut_to, **faults), everything()
+    met = server.read(listing)
+    assert (listing.complete, server.lost) == (True, set())
+    assert {trouble for trouble, _ in met} <= {Trouble.GONE, Trouble.CURSOR, Trouble.ORDER}
+
+
+def test_a_pass_of_one_page_by_date_that_is_all_of_one_second_passes_nothing_over() -> None:
+    server = world(7, 0.0, cut_to=20, ignoring=set(Route))
+    assert Trouble.PASSED_OVER not in {trouble for trouble, _ in server.read(everything())}
+    assert server.lost == set()

@@ -258,3 +258,23 @@ def test_a_listing_out_of_the_cache_is_old_and_says_how_old(tmp_path: Path) -> N
         assert bodies[0] == bodies[1] != bodies[2] == other
 
     run_async(steps)
+
+
+@pytest.mark.parametrize(("broken", "size"), [("cap_100", 100), ("cap_20", 20)])
+def test_a_page_holds_so_many_markets_whatever_is_asked_for(
+    tmp_path: Path, broken: str, size: int
+) -> None:
+    async def steps() -> None:
+        arguments = (*QUIET, "--markets=300", f"--broken={broken}")
+        async with rehearsal(tmp_path, *arguments) as harness:
+            harness.turn(60, step=1)
+            url = f"http://127.0.0.1:{harness.port}/gamma/markets"
+            sizes = []
+            for limit in (1, 50, 100):
+                async with harness.session.get(f"{url}/keyset?limit={limit}") as answer:
+                    sizes.append(len((await answer.json())["markets"]))
+                async with harness.session.get(f"{url}?limit={limit}&offset=10") as answer:
+                    sizes.append(len(await answer.json()))
+        assert sizes == [size] * 6
+
+    run_async(steps)

@@ -16,6 +16,7 @@ from actors.messages import (
     TradesMissed,
     Unsubscribe,
 )
+from actors.model.assumptions import Assumption
 from actors.model.trade import Busiest, MissedTrade, TokenId, Trade
 from tests.actor_harness import SLOT, SupervisorHarness, added, connection_report, market, removed
 
@@ -350,6 +351,7 @@ def test_when_a_new_one_receives_what_old_ones_do_not_all_silent_ones_are_replac
 
     assert set(ended) == set(names)
     assert max(ended.values()) - at <= 60 + 30
+    assert harness.health().assumptions[Assumption.OLD_SOCKETS_DIE].total >= len(names) - 1
     order = [name for name in ended if name != victim]
     assert order == sorted(order)
 
