@@ -36,6 +36,9 @@ MIN_ROWS_FOR_SHARE = 100
 MAX_REJECTED_IN_A_ROW = 100
 """So many rows may be rejected one after the other, over any number of batches."""
 
+DEADLOCKS = 3
+"""So often a batch is stored again when the database has ended it to end a deadlock."""
+
 _MARKETS_AT_ONCE = 1000
 _TRADES_AT_ONCE = 20_000  # 5,000 of each feed
 _REJECTIONS_AT_ONCE = 5000
@@ -116,6 +119,16 @@ class Transaction:
             StorePoisoned: Too many rows were rejected; nothing is stored.
             SchemaNewer: This version must not write any more; nothing is stored.
         """
+        # Another tracker may lock the same rows in another order: trades, markets and coverage all
+        # name tokens. The database then ends one of the two, and is not away because of it.
+        for _ in range(DEADLOCKS):
+            with contextlib.suppress(psycopg.errors.DeadlockDetected):
+                return self._run_once(batch)
+            self._rolled_back()
+            self._rejected.clear()
+        return self._run_once(batch)
+
+    def _run_once(self, batch: Batch) -> Committed:
         rows = batch.rows
         try:
             committed = self._store(batch, rows)
@@ -179,7 +192,10 @@ class Transaction:
         return stored
 
     def _store_outcomes(self, batch: Batch) -> None:
-        for some in chunks(batch.markets, _MARKETS_AT_ONCE):
+        # In their order over all chunks, as one statement does it within: two trackers that have
+        # found the same markets then wait for each other instead of deadlocking.
+        markets = sorted(batch.markets, key=lambda each: each.condition_id)
+        for some in chunks(markets, _MARKETS_AT_ONCE):
             self._bisect(some, self._upsert_markets, self._reject)
         self._bisect(batch.observations, self._insert_observations, self._retry_as_string)
         self._bisect(batch.transitions, self._insert_transitions, self._reject)

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.database.store import Store
+from actors.database.transaction import DEADLOCKS, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.facts import TokensWanted
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
@@ -21,6 +22,12 @@ from tests.postgres import ask, do
 pytestmark = pytest.mark.db
 
 Opener = Callable[[UUID], Store]
+
+
+NEW_MARKET = (
+    "insert into markets (condition_id, question, slug, closed, active, neg_risk, version, tags)"
+    " values (%s, '?', 's', false, true, false, 'v1', '{}')"
+)
 
 
 def watermark_of(database: str, journal_id: UUID) -> int:
@@ -197,6 +204,76 @@ def test_two_trackers_may_store_the_same_new_tokens_at_once(
         thread.join(timeout=60)
     assert failures == []
     assert ask(database, "select count(*), count(distinct token_id) from trades") == [(1500, 300)]
+
+
+@pytest.mark.timeout(30)
+def test_a_deadlock_with_another_tracker_is_no_database_that_is_away(
+    store: Store, database: str
+) -> None:
+    """Both store a new market and its first trade in the same instant, in another order."""
+    stored: list[Committed] = []
+    batch = Batch(trades=(trade(),), markets=(market(),))
+    writer = threading.Thread(target=lambda: stored.append(store.commit(batch)))
+    with psycopg.connect(database) as other:
+        # The one that waits for longer than its own timeout is ended: not this one.
+        other.execute("set deadlock_timeout = '20s'")
+        other.execute(NEW_MARKET, [CONDITION])
+        writer.start()
+        while not ask(database, "select from pg_locks where not granted"):
+            pass
+        other.execute("insert into assets (token_id) values (%s) on conflict do nothing", [YES])
+    writer.join(timeout=20)
+    assert stored == [Committed(stored=1, duplicates=0, rejected=0, watermark=1)]
+    assert ask(database, "select token_id, outcome from trades") == [(YES, "Yes")]
+
+
+def test_one_deadlock_after_another_is_an_error_in_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def deadlock(*_: object) -> int:
+        tries.append(1)
+        raise psycopg.errors.DeadlockDetected("deadlock detected")
+
+    monkeypatch.setattr(Transaction, "_store_trades", deadlock)
+    with pytest.raises(StoreUnavailable):
+        store.commit(Batch(trades=(trade(),)))
+    assert len(tries) == 1 + DEADLOCKS
+
+
+def test_two_trackers_may_store_the_same_markets_at_once(open_store: Opener, database: str) -> None:
+    conditions = [f"0x{number:064x}" for number in range(2_500)]
+    stores = [open_store(UUID(int=1)), open_store(UUID(int=2))]
+    orders = (conditions, conditions[::-1])
+    failures: list[BaseException] = []
+
+    def write(store: Store, order: list[str], volume: int) -> None:
+        try:
+            for more in range(3):
+                markets = [
+                    market(each, (each[-9:], f"9{each[-9:]}"), volume=Decimal(volume + more))
+                    for each in order
+                ]
+                store.commit(Batch(markets=tuple(markets)))
+        except BaseException as exc:  # noqa: BLE001 - shown by the assertion below
+            failures.append(exc)
+
+    threads = [
+        threading.Thread(target=write, args=(store, order, volume))
+        for store, order, volume in zip(stores, orders, (10, 20), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert ask(database, "select count(*), (select count(*) from assets) from markets") == [
+        (2_500, 5_000)
+    ]
+    assert ask(
+        database, "select deadlocks from pg_stat_database where datname = current_database()"
+    ) == [(0,)]
 
 
 def test_new_tokens_are_numbered_in_their_order_however_many_are_known(
