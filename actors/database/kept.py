@@ -18,7 +18,7 @@ from actors.database import columns, migrate, queries
 from actors.database.cache import TokenKeys
 from actors.database.coverage import CoverageWriter
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
-from actors.errors import SchemaMismatch, SchemaNewer
+from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
 from actors.model.facts import Fact
@@ -132,6 +132,7 @@ class KeptMessages:
     Raises:
         StoreUnavailable: The database does not answer.
         SchemaMismatch: Its schema is not that of this version.
+        ConfigError: Another process does the same.
     """
 
     def __init__(self, dsn: str, folder: Path = migrate.MIGRATIONS) -> None:
@@ -141,6 +142,7 @@ class KeptMessages:
         try:
             with translate_errors():
                 self._verify()
+                self._lock()
         except BaseException:
             self.close()
             raise
@@ -235,6 +237,16 @@ class KeptMessages:
             migrate.verify(self._connection, self._folder)
         except SchemaNewer as newer:
             raise SchemaMismatch(str(newer)) from newer
+
+    def _lock(self) -> None:
+        """Keep other processes from reading kept messages.
+
+        Raises:
+            ConfigError: One does already.
+        """
+        row = self._connection.execute(queries.LOCK_KEPT_MESSAGES).fetchone()
+        if row != (True,):
+            raise ConfigError("another `tracker --reingest` works on this database")
 
     def _store(self, trades: Sequence[Trade]) -> int:
         """Store trades that are not there yet; return how many these were."""

@@ -45,6 +45,7 @@ INSERT_TRADES = read("insert_trades")
 INSERT_REJECTIONS = read("insert_rejections")
 INSERT_CONNECTION_EVENTS = read("insert_connection_events")
 
+LOCK_KEPT_MESSAGES = read("lock_kept_messages")
 SELECT_KEPT_MESSAGES = read("select_kept_messages")
 COUNT_KEPT_MESSAGES = read("count_kept_messages")
 MARK_TAKEN_IN = read("mark_taken_in")

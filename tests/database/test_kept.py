@@ -9,7 +9,7 @@ import pytest
 from actors.database import kept, migrate
 from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.database.store import Store
-from actors.errors import SchemaMismatch, StoreUnavailable
+from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -391,6 +391,13 @@ def test_a_database_of_another_version_is_rejected(empty_database: str) -> None:
         KeptMessages(empty_database)
     migrate.apply(empty_database)
     KeptMessages(empty_database).close()
+
+
+def test_two_at_once_are_one_too_many(cut: KeptMessages, database: str) -> None:
+    with pytest.raises(ConfigError, match="another"):
+        KeptMessages(database)
+    cut.close()
+    KeptMessages(database).close()
 
 
 @pytest.mark.parametrize("may_write", [True, False])

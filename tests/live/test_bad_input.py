@@ -46,6 +46,14 @@ def error_text(code: int, said: str) -> str:
         (["--chek"], {}, "did you mean --check?"),
         (["--check", "--migrate"], {}, "exclude each other"),
         (["--duration", "soon"], {}, "number of seconds"),
+        (["--reingest", "--since", "yesterday"], {}, "--since: must be a time such as 2026-11-01"),
+        (["--since", "2026-11-01"], {}, "--since: only with --reingest"),
+        (["--reingest"], {}, "there is no database in"),
+        (
+            ["--reingest"],
+            {"TRACKER_DATABASE_URL": f"postgresql://u:{SECRET}@127.0.0.1:1/db"},
+            "start it, or correct TRACKER_DATABASE_URL",
+        ),
         ([], {"TRACKER_REDUNDANCY": "nine"}, "variable TRACKER_REDUNDANCY"),
         ([], {"TRACKER_MARKET_WS_URL": "http://x"}, "wss://"),
         ([], {"TRACKER_CONFIG": "/nonexistent.toml"}, "/nonexistent.toml: cannot be read"),
@@ -106,7 +114,7 @@ def test_a_newer_schema_is_rejected(processes: Processes, database: str) -> None
         database,
         "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_from_the_future.sql', 'x')",
     )
-    for arguments in ([], ["--migrate"], ["--check"]):
+    for arguments in ([], ["--migrate"], ["--check"], ["--reingest"]):
         code, _, errors = run(processes, *arguments, TRACKER_DATABASE_URL=url_of(database))
         (processes.folder / "errors").unlink()
 
