@@ -49,7 +49,8 @@ torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUN
 	@$(BIN)/python -m tests.chaos.torture $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
 
-drift: $(READY)  ## each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
+drift: $(READY)  ## quiet markets, and each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
+	$(if $(ONLY),,@$(BIN)/python -m tests.chaos.quiet)
 	@$(BIN)/python -m tests.chaos.drift $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS))
 

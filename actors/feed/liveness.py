@@ -19,7 +19,7 @@ from actors.feed.ports import FeedSocket
 from actors.model.connection import ALL_RESOLVED, STALLED
 from actors.model.trade import TokenId
 
-GIVE_UP_FACTOR: Final = 10
+GIVE_UP_FACTOR: Final = 60
 """A connection that only receives new markets may be silent so much longer than others."""
 _LARGE_BYTES: Final = 16 << 10
 

@@ -91,7 +91,8 @@ class Questions:
         )
         self._silent.prove(found.proven, question.until_ns)
         if self._on_socket and tick.now - question.at >= ANSWER_S and not self._data_at:
-            self._violations.add(Assumption.REPEATED_BOOK)
+            # While nobody gets data, an answer cannot be expected.
+            self._violations.add(Assumption.REPEATED_BOOK, int(not tick.exchange_silent))
             self.silence.question = None
         self._subscription.await_answers(awaited=self._on_socket and bool(self.silence.question))
         return found
@@ -137,8 +138,7 @@ class Questions:
         changes = self._dialler.last_changes(tokens)
         if changes is None:  # others ask just now
             return
-        # On the socket nothing can be expected while nobody gets data.
-        self._on_socket = not changes and not tick.exchange_silent
+        self._on_socket = not changes
         if self._on_socket:
             tokens = self._few(tokens)
             self._subscription.ask(tokens)
@@ -155,8 +155,6 @@ class Questions:
         self._data_at = 0.0 if self._on_socket else silent_since
         self.silence.asked(question, silent_since)
         self.silence.answered(changes)
-        if not changes and not self._on_socket:
-            self.silence.question = None
 
     def _tokens(self) -> tuple[TokenId, ...]:
         # Confirmed ones only: a token without a book is no fault of the connection.

@@ -24,7 +24,7 @@ RETRY_S: Final = 600.0
 """Time between an abandoned handover and the next one of the same slot."""
 TRIAL: Final = "exchange_silent"
 """The reason of a handover that is tried while all connections are silent."""
-TRIAL_S: Final = 120.0
+TRIAL_S: Final = 600.0
 """How long a trial may last."""
 
 
@@ -126,14 +126,15 @@ class Handover:
     def due(self, now: float) -> str:
         """Return why a handover is due: `token_missed`, `unconfirmed`, `scheduled`, or nothing.
 
-        A connection that does not listen is not replaced: its restart repairs that. Nor is
-        one replaced twice for the same unconfirmed tokens, since a new connection did not
-        get them confirmed either.
+        A connection that does not listen is not replaced: its restart repairs that, unless it
+        listened before and gets no `book` any more. Nor is one replaced twice for the same
+        unconfirmed tokens, since a new connection did not get them confirmed either.
         """
         state = self._states.get(self.active)
-        listens = state is not None and state.state == LISTENING
-        if self.successor or not listens or now < self._not_before:
+        if self.successor or state is None or now < self._not_before:
             return ""
+        if state.state != LISTENING:
+            return "unconfirmed" if self._unanswered - self._tried else ""
         if self._misses_trades:
             return "token_missed"
         if self._unanswered - self._tried:
@@ -194,5 +195,6 @@ class Handover:
         """Abandon the handover for `RETRY_S` and return the successor, which has to retire."""
         successor, self.successor = self.successor, ""
         self._states.pop(successor, None)
-        self._not_before = now + RETRY_S
+        if self.reason != TRIAL:  # which says nothing about a successor
+            self._not_before = now + RETRY_S
         return successor

@@ -55,6 +55,7 @@ class SilenceDetector:
         self._minimum = minimum
         self._data_at: dict[str, float] = {}
         self._trial_at: float | None = None
+        self._tried: set[str] = set()
         self.exchange_silent = False
 
     def reported(self, connection: str, *, listens: bool, data_at: float) -> None:
@@ -75,6 +76,7 @@ class SilenceDetector:
         exchange_silent = count >= self._minimum and silent * 2 > count
         if exchange_silent and not self.exchange_silent:
             self._trial_at = None
+            self._tried.clear()
         self.exchange_silent = exchange_silent
         return exchange_silent
 
@@ -87,7 +89,7 @@ class SilenceDetector:
         return now - data_at >= self._silent_s
 
     def trial(self, now: float) -> str | None:
-        """Return the connection that fell silent last, when a trial is due.
+        """Return the connection that fell silent last, of those without a trial, when one is due.
 
         It is the busiest, so that a new one beside it hears something soon.
         """
@@ -95,7 +97,15 @@ class SilenceDetector:
         if not self.exchange_silent or early:
             return None
         self._trial_at = now
-        return max(self.silent(now), key=lambda name: (self._data_at[name], name), default=None)
+        silent = self.silent(now)
+        if self._tried.issuperset(silent):
+            self._tried.clear()
+        left = [name for name in silent if name not in self._tried]
+        return max(left, key=lambda name: (self._data_at[name], name), default=None)
+
+    def tried(self, connection: str) -> None:
+        """Record that a trial was started beside a connection: the next one is beside another."""
+        self._tried.add(connection)
 
 
 class ConnectionMonitor:
@@ -174,8 +184,9 @@ class ConnectionMonitor:
             time, exchange_silent=silent, allowance_ms=self._allowance(time.now)
         )
         trial = self._silence.trial(time.now)
-        if trial is not None and trial in self._children.by_id:
-            self._connections.start_trial(trial, tick)
+        known = trial is not None and trial in self._children.by_id
+        if trial is not None and known and self._connections.start_trial(trial, tick):
+            self._silence.tried(trial)
         self._show_what_is_missed(time)
         self._replace_frozen(time)
         if not silent:
@@ -200,6 +211,8 @@ class ConnectionMonitor:
     def _show_what_is_missed(self, time: Tick) -> None:
         """Send silent connections what others received and they should have received, too."""
         silent = self._silence.silent(time.now)
+        if self._lifecycle_data_at and self._silence.is_late(self._lifecycle_data_at, time.now):
+            silent.append(LIFECYCLE.name)  # by its canary
         self._heard.wait_for(time.now, silent=bool(silent))
         for name in silent:
             missed = self._heard.missed(self._executor.tokens_of(name), time.now)

@@ -434,3 +434,15 @@ def test_data_that_the_supervisor_does_not_know_of_yet_puts_no_later_data_in_dou
 
     assert harness.facts(facts.TokensReleased) == []
     assert not harness.supervisor.last(ConnectionReport).awaits_renewal
+
+
+# ----------------------------------------------------------- while all are silent together
+
+
+def test_while_all_are_silent_it_asks_on_the_socket_too_and_counts_no_missing_answer() -> None:
+    harness = listening()
+    harness.silence(49).silence(30, exchange_silent=True)
+
+    assert sent_tokens(harness.socket)[1:] == [("subscribe", [YES, NO])] * 2
+    violations = dict(harness.supervisor.last(ConnectionReport).violations)
+    assert Assumption.REPEATED_BOOK not in violations

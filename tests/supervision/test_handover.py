@@ -1,5 +1,5 @@
 from actors.model.trade import TokenId
-from actors.supervision.handover import Handover, HandoverStep, MemberState
+from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
 
 SLOT = "a-0003"
 S = 1_000_000_000
@@ -48,6 +48,29 @@ def test_a_connection_that_does_not_listen_is_left_to_its_restart() -> None:
     assert handover.due(2_000.0) == ""
     handover.ended(SLOT)
     assert handover.due(2_000.0) == ""
+
+
+def test_one_that_gets_no_book_any_more_is_replaced_once_and_goes_on_meanwhile() -> None:
+    a, b = TokenId("1"), TokenId("2")
+    handover = new_handover()
+    report(handover, SLOT, state(0, tokens=2, state="subscribing"), unanswered=(a, b))
+    assert handover.due(2_000.0) == "unconfirmed"
+    new = handover.start(2_000.0, "unconfirmed")
+    report(handover, new, state(2, tokens=2))
+    report(handover, SLOT, state(0, tokens=2, state="subscribing"), unanswered=(a, b))
+    assert step(handover, 2_001.0) is HandoverStep.WAIT
+    assert step(handover, 2_011.0) is HandoverStep.COMPLETE
+    handover.complete(due_at=9_000.0)
+    report(handover, new, state(0, tokens=2, state="subscribing"), unanswered=(a, b))
+    assert handover.due(3_000.0) == ""
+
+
+def test_a_trial_keeps_no_handover_from_following_it() -> None:
+    handover = new_handover(due_at=1_010.0)
+    handover.start(1_000.0, TRIAL)
+    assert handover.trial_step(1_005.0, exchange_silent=False) is HandoverStep.ABANDON
+    handover.abandon(1_005.0)
+    assert handover.due(1_010.0) == "scheduled"
 
 
 def test_the_predecessor_stays_until_it_has_proven_what_came_before_the_successor() -> None:

@@ -379,6 +379,22 @@ def test_what_a_silent_connection_should_have_received_is_shown_to_it() -> None:
     assert [harness.ref(name).of(HeardElsewhere) for name in names[1:]] == [[], [], []]
 
 
+def test_the_connection_for_announcements_is_shown_what_its_canary_traded() -> None:
+    harness = SupervisorHarness().begin(1, 2, 3)
+    harness.mute.add("lifecycle")
+    at = harness.now
+    for _ in range(62):
+        trading(harness, 1, a1="21")
+        well(harness, "lifecycle", tokens=0, confirmed=0, last_data_at=at)
+    canary = harness.ref("lifecycle").last(ChangeCanary).token
+    well(harness, "a-0001", last_data_at=harness.now, heard=((canary, 5),))
+    for _ in range(4):
+        harness.tick()
+        heard_at(harness, ("a-0000", "a-0001", "a-0002"), harness.now)
+
+    assert harness.ref("lifecycle").of(HeardElsewhere)[0] == HeardElsewhere(trades=((canary, 5),))
+
+
 def test_after_a_silence_feed_a_subscribes_again_first_then_feed_b_paced() -> None:
     harness = SupervisorHarness(redundancy=2).begin(*range(1, 9))
     names = [f"{feed}-{n:04}" for feed in "ab" for n in range(8)]

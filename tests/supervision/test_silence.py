@@ -46,8 +46,21 @@ def test_in_a_silence_a_trial_is_due_every_10_s_first_of_the_one_that_fell_silen
         name = silence.trial(float(now))
         if name:
             trials.append((now, name))
-            silence.ended(name)
+            silence.tried(name)
     assert trials == [(154, "c"), (164, "d")]
+
+
+def test_trials_go_round_among_those_that_are_silent() -> None:
+    silence = SilenceDetector(silence_s=60)
+    data(silence, a=100.0, b=101.0, c=102.0)
+    names = []
+    for now in range(160, 210):
+        silence.update(float(now))
+        name = silence.trial(float(now))
+        if name:
+            names.append(name)
+            silence.tried(name)
+    assert names == ["c", "b", "a", "c", "b"]
 
 
 def test_nothing_is_replaced_while_the_exchange_sends_data() -> None:
