@@ -14,6 +14,7 @@ from actors.app.factory import STOP_ACTOR_S, FeedDialler, filters_of
 from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Dialler, FeedLook, QueueInbox
 from actors.app.look_sources import (
     DIFFERS,
+    NO_TIME,
     OK,
     CachedAnswers,
     Choice,
@@ -35,7 +36,8 @@ from actors.polymarket.http import Call, OnCall
 from actors.process.runtime import raise_descriptor_limit
 from actors.transport.reactor import Reactor
 
-LONGEST_S = 60.0
+LONGEST_S, SOURCES_S = 60.0, 20.0
+"""Seconds that all of it may take, and of them the HTTP sources."""
 CALL_S = 5.0
 """Seconds that one HTTP call may take."""
 
@@ -76,7 +78,13 @@ def _look(config: Config, recording: Recording | None) -> Iterator[Finding]:
 
     http = polymarket_http.Http(config.user_agent, deadline_s=CALL_S, on_call=on_call)
     urls = (config.gamma_url, config.clob_url, config.data_url)
-    sources = SourcesLook(http, http.clock, Urls(*(url.rstrip("/") for url in urls)), cached=cached)
+    sources = SourcesLook(
+        http,
+        http.clock,
+        Urls(*(url.rstrip("/") for url in urls)),
+        cached=cached,
+        until=until - LONGEST_S + SOURCES_S,
+    )
     try:
         yield from sources.findings()
         choice = sources.chosen(filters_of(config))
@@ -139,7 +147,7 @@ def chain_findings(
         return
     deadline_s = min(CALL_S, left_s / len(config.rpc_urls))
     if deadline_s <= 0:
-        yield Finding("chain", "not seen: no time was left")
+        yield Finding("chain", NO_TIME)
         return
     nodes = Chain(
         config.rpc_urls, user_agent=config.user_agent, deadline_s=deadline_s, on_call=on_call

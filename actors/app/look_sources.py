@@ -35,6 +35,7 @@ _BUSIEST: Params = (("order", "volumeNum"), ("ascending", "false"))
 Judgement = str
 OK: Judgement = "ok"
 DIFFERS = "differs: "
+NO_TIME: Judgement = "not seen: no time was left"
 
 
 class Finding(NamedTuple):
@@ -130,6 +131,7 @@ class SourcesLook:
         clock: Our clock against the servers'.
         urls: Where the sources are.
         cached: What came out of caches.
+        until: Monotonic seconds; after them nothing more is asked.
         monotonic: Seconds.
 
     Attributes:
@@ -143,8 +145,10 @@ class SourcesLook:
         urls: Urls,
         *,
         cached: CachedAnswers,
+        until: float = float("inf"),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._until = until
         self._http = http
         self._clock = clock
         self._urls = urls
@@ -157,7 +161,8 @@ class SourcesLook:
         pages, judgement = self._pages()
         clean = self._parse(pages)
         looked_up = self._about_one(self._lookup)
-        yield Finding(Assumption.KEYSET, looked_up if judgement == OK else judgement)
+        told = judgement if judgement != OK or looked_up == NO_TIME else looked_up
+        yield Finding(Assumption.KEYSET, told)
         yield Finding(Assumption.CLEAN_PAGES, clean)
         yield Finding(Assumption.GAMMA_LIST, self._about_one(self._gamma_list))
         yield Finding("clob", self._about_one(self._clob))
@@ -239,6 +244,8 @@ class SourcesLook:
         """Return what a route says of the busiest market."""
         if not self.markets:
             return "not seen: no market was listed"
+        if self._monotonic() >= self._until:
+            return NO_TIME
         try:
             return ask(self.markets[0])
         except (SourceUnavailable, PayloadRejected) as exc:
@@ -302,7 +309,7 @@ class SourcesLook:
 
     def _list_into(self, found: dict[ConditionId, Market], passes: Sequence[Pagination]) -> bool:
         """List markets, and return whether these are all."""
-        until, pages = self._monotonic() + COUNT_S, 0
+        until, pages = min(self._monotonic() + COUNT_S, self._until), 0
         for each in passes:
             while not each.finished:
                 over = pages * PAGE_SIZE >= MOST_COUNTED or self._monotonic() >= until

@@ -121,18 +121,22 @@ def as_bytes(text: str, base64_text: str) -> bytes:
     return base64.b64decode(base64_text) if base64_text else text.encode()
 
 
-def is_recording(folder: Path) -> bool:
-    """Return whether a folder holds a recording of a look."""
-    return (folder / FILE).is_file()
+def is_recording(path: Path) -> bool:
+    """Return whether a path is a recording of a look, or a folder that holds one."""
+    return _file(path).is_file()
 
 
-def read(folder: Path) -> tuple[Line, ...]:
-    """Return the lines of a recording.
+def _file(path: Path) -> Path:
+    return path if path.name == FILE else path / FILE
+
+
+def read(place: Path) -> tuple[Line, ...]:
+    """Return the lines of the recording at a path.
 
     Raises:
         Unreadable: It is damaged, or was never finished.
     """
-    path = folder / FILE
+    path = _file(place)
     raws = path.read_bytes().split(b"\n")
     whole = raws.pop() == b""
     lines: list[Line] = []

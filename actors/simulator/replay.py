@@ -21,7 +21,7 @@ from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market, digest
 from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.options import Replay
-from actors.simulator.recorded import Look, Unreadable, is_recording, listed, read, tokens_of
+from actors.simulator.recorded import FILE, Look, Unreadable, is_recording, listed, read, tokens_of
 
 WAITING_BYTES = 1 << 20
 """A connection with so much in its send buffer gets no more frames for now."""
@@ -76,7 +76,7 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
             raise Unreadable(f"no such file or folder: {path}")
 
 
-def read_frames(paths: Iterable[Path], *, minify: bool, whole: bool) -> tuple[Recorded, ...]:
+def read_frames(paths: Sequence[Path], *, minify: bool, whole: bool) -> tuple[Recorded, ...]:
     """Return the market channel frames of recordings.
 
     A `.jsonl` file has a frame a line; any other file is one frame, or one for each element when
@@ -94,7 +94,8 @@ def read_frames(paths: Iterable[Path], *, minify: bool, whole: bool) -> tuple[Re
         if path.suffix != ".jsonl":
             found = [one for one in found if one.events]
     if not found:
-        raise Unreadable("no frames of the market channel in the recordings")
+        places = ", ".join(map(str, paths))
+        raise Unreadable(f"no {FILE}, and no frames of the market channel, in {places}")
     return tuple(found)
 
 

@@ -22,8 +22,8 @@ from actors.simulator.simulation import Simulation
 from actors.transport.skimmer import FrameSkimmer
 
 URLS = Urls("/gamma", "/clob", "/data")
-LIVELY = ("--markets=150", "--trades-per-second=60", "--noise-per-second=100", "--seed=7")
-STEP_S = 0.01
+LIVELY = ("--markets=150", "--trades-per-second=60", "--noise-per-second=20", "--seed=7")
+STEP_S = 0.02
 WALL_S = 1_790_000_000.0
 
 

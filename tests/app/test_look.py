@@ -331,6 +331,18 @@ def test_without_an_answer_of_gamma_nothing_is_said_of_what_hangs_on_it() -> Non
     assert sources.chosen(Filters()) == "no market was listed"
 
 
+def test_when_the_time_is_over_nothing_more_is_asked_and_nothing_made_up() -> None:
+    times = count(step=6)
+    sources = SourcesLook(
+        FakeHttp(), known(0.0), URLS,
+        cached=CachedAnswers(), until=10.0, monotonic=lambda: next(times),
+    )  # fmt: skip
+    found = dict(sources.findings())
+    no_time = "not seen: no time was left"
+    assert {name for name, said in found.items() if said == no_time} == {"clob", "data"}
+    assert sources.chosen(Filters()) == Choice(0, Decimal(0), exact=False)
+
+
 # -------------------------------------------------------------------- filters
 
 

@@ -419,6 +419,20 @@ def test_an_empty_recording_is_half_written(tmp_path: Path) -> None:
     assert "line 1: ends here" in damaged(tmp_path, "")
 
 
+def test_a_recording_is_found_by_its_folder_and_by_its_name(tmp_path: Path) -> None:
+    folder = write(tmp_path / "look", PAGE)
+    assert read(folder) == read(folder / FILE)
+
+
+def test_a_folder_without_a_recording_is_named(tmp_path: Path) -> None:
+    async def steps() -> None:
+        with pytest.raises(Unreadable, match=f"no {FILE}, and no frames .*, in {tmp_path}"):
+            async with rehearsal(tmp_path / "run", f"--replay={tmp_path}"):
+                pass
+
+    run_async(steps)
+
+
 def test_a_recording_of_a_look_is_replayed_alone(tmp_path: Path) -> None:
     folder = write(tmp_path / "look", PAGE)
 
