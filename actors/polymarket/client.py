@@ -25,6 +25,8 @@ from actors.polymarket.sources import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GA
 
 log = logging.getLogger(__name__)
 
+MARKETS_OF_EVENT = 5
+"""So many fewer events than markets are asked for at once."""
 TRIED_LIMITS = 5
 """So many limits are used in turn for the tries of the list form."""
 SMALLEST_CAP = 20
@@ -121,6 +123,10 @@ class Polymarket:
             return self._list_page(params, int(cursor or 0))
         # Gamma sends `next_cursor`, and ignores a parameter `cursor`: page 1 would come for ever.
         query = [*params, ("after_cursor", cursor)] if cursor else list(params)
+        if route is Route.EVENTS:
+            return events_page(
+                self._http.get(f"{self._gamma_url}/events/keyset", _about_events(query))
+            )
         return keyset_page(self._http.get(f"{self._gamma_url}/markets/keyset", query))
 
     def markets_by_condition(
@@ -289,6 +295,36 @@ def keyset_page(raw: bytes) -> Page:
         raise PayloadRejected("unexpected shape")
     cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
     return Page(markets=elements(members[b'"markets"']), next_cursor=cursor or None)
+
+
+def events_page(raw: bytes) -> Page:
+    """Return the markets of a page of events, whatever they hold, with the tags of the event."""
+    members = dict(strict_json.parts(raw))
+    if not members.get(b'"events"', b"").startswith(b"["):
+        raise PayloadRejected("unexpected shape")
+    cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
+    markets: list[bytes] = []
+    for event in elements(members[b'"events"']):
+        inner = dict(strict_json.parts(event))
+        tags = b'"tags":' + inner.get(b'"tags"', b"null")
+        for market in elements(inner.get(b'"markets"', b"[]")):
+            own = market.strip()
+            # In front, so that tags of its own come last and count.
+            tagged = own.startswith(b"{") and not own[1:].lstrip().startswith(b"}")
+            markets.append(b"{" + tags + b"," + own[1:] if tagged else own)
+    return Page(markets=tuple(markets), next_cursor=cursor or None)
+
+
+def _about_events(query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return a query of markets as one of events, which have many markets each."""
+    spelled = {"volumeNum": "volume", "volume_num_min": "volume_min"}
+    return [
+        ("limit", str(max(1, int(value) // MARKETS_OF_EVENT)))
+        if key == "limit"
+        else (spelled.get(key, key), spelled.get(value, value))
+        for key, value in query
+        if key not in ("include_tag", "uma_resolution_status")
+    ]
 
 
 def elements(raw: bytes) -> tuple[bytes, ...]:

@@ -31,6 +31,7 @@ PROOFS = 2
 """In so many orders another market is asked for, to see whether the server is down."""
 LONGEST_JUMP_S = 1 << 26
 LAST_TIME = datetime.max.replace(tzinfo=UTC)
+_NAME_KEYS = frozenset({"condition_ids", "slug"})
 _ORDER_KEYS = frozenset({"order", "ascending"})
 _RISING: Params = (("order", "startDate"), ("ascending", "true"))
 _INVALID = frozenset({400, 422})
@@ -44,10 +45,12 @@ class Route(StrEnum):
     Attributes:
         KEYSET: `/markets/keyset`: the cursor of a page leads to the next.
         LIST: `/markets`, announced to end: the cursor is the number of markets before the page.
+        EVENTS: `/events/keyset`: events with their markets. It knows no market by its name.
     """
 
     KEYSET = "keyset"
     LIST = "list form"
+    EVENTS = "events"
 
 
 class Trouble(StrEnum):
@@ -80,8 +83,8 @@ class Pagination:
 
     A page that fails is requested again. What fails for ever is gone around:
 
-    - a route that is gone, or brings the first page again whatever the cursor: the other
-      route from its beginning; when both ignore their cursor, by start date alone;
+    - a route that is gone, or brings the first page again whatever the cursor: another
+      route from its beginning; when all ignore their cursor, by start date alone;
     - a page that fails (one market of it may be the cause), while the server shows another
       market: smaller ones, down to one market. By offset that one is passed over. By
       cursor it cannot be: the whole listing by start date, and at that market a jump to
@@ -121,6 +124,8 @@ class Pagination:
         self._order = tuple(pair for pair in params if pair[0] in _ORDER_KEYS)
         self._max_pages = max_pages
         self._top = top
+        by_name = any(key in _NAME_KEYS for key, _ in params)
+        self._routes = [each for each in Route if each is not Route.EVENTS or not by_name]
         self._gone = set(avoid)
         self._blind: set[Route] = set()  # routes that ignore their cursor
         self._largest = self._limit = page_size
@@ -267,11 +272,11 @@ class Pagination:
 
     def _choose(self) -> None:
         """Begin with the best route that is left."""
-        sound = [each for each in Route if each not in self._gone | self._blind]
-        blind = [each for each in Route if each in self._blind - self._gone]
+        sound = [each for each in self._routes if each not in self._gone | self._blind]
+        blind = [each for each in self._routes if each in self._blind - self._gone]
         if not sound and not blind:
             self._gone.clear()
-            sound = list(Route)
+            sound = list(self._routes)
         self.route = (sound or blind)[0]
         if not sound:
             self._begin_by_date()
@@ -366,6 +371,7 @@ class Pagination:
             avoid=self._gone | self._blind or {Route.KEYSET},
         )
         rest._is_rest = True
+        rest._routes = [Route.KEYSET, Route.LIST]  # events have start dates of their own
         self.rest.append(rest)
         self._jump_s = 0
 

@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
-from actors.simulator.gamma import Listing
+from actors.simulator.gamma import Listing, Query
 from actors.simulator.simulation import Simulation
 from actors.simulator.sources import (
     RecordedCalls,
@@ -39,6 +39,7 @@ SIDES = frozenset({"gamma", "clob", "data", "rpc"})
 """First parts of the paths of the exchange's HTTP sources."""
 BLOCK = b" " * 65_536
 DRIP_S = 0.5
+OF_MARKETS = frozenset({"keyset_gone", "keyset_422", "cursor_ignored", "gamma_list_gone"})
 CACHE_MS = 300_000
 CACHED_BYTES = 32 << 20
 Kept = tuple[int, bytes]
@@ -161,6 +162,8 @@ class Server:
         self._wall = simulation.wall
         self._markets = simulation.markets
         self._listing = Listing(simulation.markets, simulation.options.broken)
+        # Breaks of the routes of markets are not those of events.
+        self._events = Listing(simulation.markets, simulation.options.broken - OF_MARKETS)
         self._gamma_cache = _Cache()
         look = simulation.look
         self._recorded_calls = RecordedCalls(look.calls) if look is not None else None
@@ -168,6 +171,7 @@ class Server:
         self.app.router.add_get("/ws/market", self._market_channel)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
         self.app.router.add_get("/gamma/markets", self._gamma_page)
+        self.app.router.add_get("/gamma/events/keyset", self._gamma_events)
         self.app.router.add_get("/gamma/markets/{id}", self._gamma_by_id)
         self.app.router.add_get("/clob/markets/{condition}", self._clob)
         self.app.router.add_post("/clob/books", self._books)
@@ -212,6 +216,23 @@ class Server:
 
     async def _gamma_page(self, request: web.Request) -> web.Response:
         return self._listed(request, self._listing.page)
+
+    async def _gamma_events(self, request: web.Request) -> web.Response:
+        return self._listed(request, self._event_page)
+
+    def _event_page(self, query: Query, now: int, *, lie: bool = False) -> tuple[int, Any]:
+        """Answer `/events/keyset`: each market is an event of its own."""
+        order = ["volumeNum" if name == "volume" else name for name in query.get("order", ())]
+        wanted = {**query, "include_tag": ["true"], **({"order": order} if order else {})}
+        status, body = self._events.keyset(wanted, now, lie=lie)
+        if status != 200:
+            return status, body
+        events = []
+        for row in body.pop("markets"):
+            known = row if isinstance(row, dict) else {}
+            event = {"tags": known.get("tags", []), "closed": known.get("closed", False)}
+            events.append({**event, "markets": [row]})
+        return status, {"events": events, **body}
 
     def _listed(self, request: web.Request, listing: Callable[..., Any]) -> web.Response:
         now = self._wall()

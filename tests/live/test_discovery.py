@@ -37,6 +37,8 @@ def watched(processes: Processes, what: str, count: int) -> dict[str, Any]:
         ("keyset_gone", 0, "keyset"),
         pytest.param("keyset_422", 0, "keyset", marks=pytest.mark.long),
         ("cursor_ignored", 0, "keyset"),
+        ("keyset_gone,gamma_list_gone", 0, "keyset"),  # events are left
+        pytest.param("cap_20", 0, "", marks=pytest.mark.long),
         ("poisoned_market", 0, ""),
         pytest.param("field_types", 0, "clean_pages", marks=pytest.mark.long),
         pytest.param(

@@ -68,7 +68,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("bad", DAMAGED)
-@pytest.mark.parametrize("route", list(Route))
+@pytest.mark.parametrize("route", [Route.KEYSET, Route.LIST])
 def test_a_damaged_market_hides_no_other_of_its_page(bad: bytes, route: Route) -> None:
     listed = b'[{"id":"1"}, ' + bad + b' ,{"id":"3"}]'
     whole = b'{"next_cursor":"c2", "markets" :' + listed + b"}"
@@ -119,7 +119,7 @@ def test_a_look_up_that_is_repeated_is_another_question_to_a_cache() -> None:
     assert all(40 <= limit <= 100 for limit in limits)
 
 
-@pytest.mark.parametrize("route", Route)
+@pytest.mark.parametrize("route", [Route.KEYSET, Route.LIST])
 @pytest.mark.parametrize("listed", [0, 3, 20, 39, 40])
 def test_a_look_up_reads_on_when_a_page_holds_less_than_was_asked_for(
     route: Route, listed: int
@@ -140,6 +140,34 @@ def test_a_look_up_reads_on_when_a_page_holds_less_than_was_asked_for(
     with Peer(script) as peer:
         found = client(peer).markets_by_condition(IDS[:40], closed=False)
     assert found == tuple(numbers)
+
+
+def test_events_are_read_for_their_markets_which_have_the_tags_of_their_event() -> None:
+    body = (
+        b'{"events":[{"id":"9","tags":[{"slug":"sports"}],"markets":[{"id":"1"},{}]},'
+        b'{"id":"8","markets":[{"id":"2","tags":[]}, {"id":"3","question":"a\tb"}]},{"id":"7"}],'
+        b'"next_cursor":"c2"}'
+    )
+    query = (("closed", "false"), ("order", "volumeNum"), ("limit", "100"), ("include_tag", "true"))
+    with Peer(answering(body)) as peer:
+        page = client(peer).markets_page(query, "c1", route=Route.EVENTS)
+        assert asked(peer) == (
+            "/gamma/events/keyset",
+            [("closed", "false"), ("order", "volume"), ("limit", "20"), ("after_cursor", "c1")],
+        )
+    assert page.next_cursor == "c2"
+    assert page.markets == (
+        b'{"tags":[{"slug":"sports"}],"id":"1"}',
+        b"{}",
+        b'{"tags":null,"id":"2","tags":[]}',
+        b'{"tags":null,"id":"3","question":"a\tb"}',
+    )
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"markets":[]}', b'{"events":{}}'])
+def test_events_of_another_shape_are_rejected(body: bytes) -> None:
+    with Peer(answering(body)) as peer, pytest.raises(PayloadRejected):
+        client(peer).markets_page((("limit", "100"),), None, route=Route.EVENTS)
 
 
 def test_old_answers_are_counted() -> None:

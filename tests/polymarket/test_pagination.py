@@ -171,6 +171,20 @@ def test_without_any_route_a_pass_goes_on_asking_both() -> None:
     assert server.lost == set()
 
 
+def test_without_both_routes_of_markets_events_lead_to_them() -> None:
+    server, listing = world(250, gone={Route.KEYSET, Route.LIST}), everything()
+    assert server.read(listing) == [(Trouble.GONE, Route.KEYSET), (Trouble.GONE, Route.LIST)]
+    assert (listing.route, listing.complete, server.lost) == (Route.EVENTS, True, set())
+
+
+@pytest.mark.parametrize("key", ["condition_ids", "slug"])
+def test_events_are_never_asked_for_markets_by_name(key: str) -> None:
+    listing = Pagination(((key, "x"),), avoid=(Route.KEYSET, Route.LIST))
+    for _ in range(20):
+        assert listing.route is not Route.EVENTS
+        listing.failed(SourceUnavailable("404", status=404))
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_cursor_that_is_ignored_is_noticed_and_the_list_form_read(same: bool) -> None:
     server, listing = world(250), everything()

@@ -1,6 +1,7 @@
 import json
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -276,5 +277,35 @@ def test_a_page_holds_so_many_markets_whatever_is_asked_for(
                 async with harness.session.get(f"{url}?limit={limit}&offset=10") as answer:
                     sizes.append(len(await answer.json()))
         assert sizes == [size] * 6
+
+    run_async(steps)
+
+
+def test_events_hold_the_markets_that_no_other_route_shows(tmp_path: Path) -> None:
+    async def steps() -> None:
+        broken = "--broken=keyset_gone,gamma_list_gone"
+        async with rehearsal(tmp_path, *QUIET, "--markets=60", broken) as harness:
+            harness.turn(60, step=1)
+            url = f"http://127.0.0.1:{harness.port}/gamma"
+            for route in ("markets", "markets/keyset"):
+                async with harness.session.get(f"{url}/{route}") as answer:
+                    assert answer.status == 404
+            found, cursor = set(), ""
+            while True:
+                query = f"closed=false&order=volume&ascending=false&limit=7{cursor}"
+                async with harness.session.get(f"{url}/events/keyset?{query}") as answer:
+                    page = await answer.json()
+                for event in page["events"]:
+                    assert event["tags"]
+                    found |= {market["conditionId"] for market in event["markets"]}
+                if "next_cursor" not in page:
+                    break
+                cursor = f"&after_cursor={quote(page['next_cursor'])}"
+        listed = harness.simulation.markets
+        now = harness.simulation.wall()
+        assert len(found) == sum(
+            each.lifetime.announced <= each.view("gamma", now) < each.lifetime.closed
+            for each in listed
+        )
 
     run_async(steps)
