@@ -65,6 +65,25 @@ def test_instances_with_shares_of_the_work_run_beside_each_other(machine: Machin
         machine.run("systemctl", "stop", *names)
 
 
+def test_two_that_take_turns_run_beside_each_other_and_know_it(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "tracker")
+    names = ("tracker-blue", "tracker-green")
+    before = len(machine.log())
+    try:
+        for name in names:
+            started = machine.run("systemctl", "start", name)
+            assert started.returncode == 0, started.stderr + machine.log()[-2000:]
+            assert machine.run(*STATUS, "--socket", f"/run/{name}/tracker.sock").returncode == 1
+        # Each has a user of its own, and a lock-down that leaves it hardly anything to share.
+        machine.until(lambda: machine.log()[before:].count('"trackers": 2') == 2)
+        waits = ("--wait", "takes-over-from", "/run/tracker-blue/tracker.sock", "--timeout", "1")
+        said = machine.run(*STATUS[:2], "--socket", "/run/tracker-green/tracker.sock", *waits)
+        assert (said.returncode, said.stdout) == (1, "")
+        assert "the other covers no token" in said.stderr
+    finally:
+        machine.run("systemctl", "stop", *names)
+
+
 def test_it_runs_as_a_user_of_its_own_with_no_rights(machine: Machine) -> None:
     pid = machine.started()
     said = dict(
