@@ -190,6 +190,8 @@ class SourcesLook:
                     return [], judgement
             else:
                 second, other = self._second(first)
+                if other == OK and first.next_cursor and len(first.markets) < limit:
+                    other = f"{DIFFERS}a page of {len(first.markets)} where {limit} were asked for"
                 return [*first.markets, *second], judgement or other
         return [], judgement
 
@@ -309,16 +311,16 @@ class SourcesLook:
 
     def _list_into(self, found: dict[ConditionId, Market], passes: Sequence[Pagination]) -> bool:
         """List markets, and return whether these are all."""
-        until, pages = min(self._monotonic() + COUNT_S, self._until), 0
+        until, listed = min(self._monotonic() + COUNT_S, self._until), 0
         for each in passes:
             while not each.finished:
-                over = pages * PAGE_SIZE >= MOST_COUNTED or self._monotonic() >= until
+                over = listed >= MOST_COUNTED or self._monotonic() >= until
                 if over or each.route is not Route.KEYSET:
                     return False
                 cursor = (("after_cursor", each.cursor),) if each.cursor else ()
                 url = f"{self._urls.gamma}/markets/keyset"
                 page = keyset_page(self._http.get(url, (*each.params, *cursor)))
-                pages += 1
+                listed += len(page.markets)
                 markets = list(_readable(page.markets))
                 found.update((market.condition_id, market) for market in markets)
                 rows = [Row(market.condition_id, market.started_at) for market in markets]
