@@ -45,8 +45,7 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption, ViolationCounter
-from actors.model.chunks import chunks
-from actors.model.conversion import milliseconds
+from actors.model.conversion import chunks, milliseconds
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import MarketReader, Reading, spellings

@@ -11,8 +11,7 @@ from psycopg.types.numeric import Int8
 from actors.database import queries
 from actors.database.cache import TokenKeys
 from actors.database.session import Connection
-from actors.model.chunks import chunks
-from actors.model.conversion import instant, storable_text
+from actors.model.conversion import chunks, instant, storable_text
 from actors.model.facts import (
     Fact,
     ListeningClosed,

@@ -22,7 +22,7 @@ from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import DATA_FAULTS, Connection, one_line
 from actors.errors import StorePoisoned
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, Trade, trade_hashes

@@ -11,8 +11,8 @@ import msgspec
 
 from actors.feed.coverage import CoverageBook
 from actors.feed.ports import FeedSocket
-from actors.model.chunks import chunks
 from actors.model.connection import ConnectionSpec
+from actors.model.conversion import chunks
 from actors.model.trade import TokenId
 from actors.polymarket import channel
 

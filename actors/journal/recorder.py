@@ -15,8 +15,8 @@ from actors.actor import Mailbox
 from actors.errors import JournalFailed, JournalFull
 from actors.messages import FactSeen, ReadJournal, TradesSeen
 from actors.model import facts
-from actors.model.chunks import chunks
 from actors.model.connection import GapCause
+from actors.model.conversion import chunks
 from actors.model.facts import Entry, Hole
 from actors.model.trade import Rejection, TokenId, Trade
 

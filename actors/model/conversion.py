@@ -1,7 +1,14 @@
-"""Convert texts and times from outside into what database, Python and terminal can take."""
+"""Convert texts, times and long lists into what the other side can take.
+
+The other side is the database, Python, a terminal or a server with a limit for one request.
+"""
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar, overload
+
+T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNPRINTABLE = re.compile(
@@ -48,3 +55,12 @@ def instant_of_ms(ms: int) -> datetime:
 def milliseconds(at: datetime) -> int:
     """Return the milliseconds since 1970 of an aware time, rounded down."""
     return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+@overload
+def chunks(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]: ...
+@overload
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]: ...
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Return the items in order, at most `size` at a time, as slices of the same type."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from actors.errors import PayloadRejected, SourceUnavailable
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import outcomes, strict_json
 from actors.polymarket.http import DEADLINE_S, Http, OnCall

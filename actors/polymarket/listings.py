@@ -14,7 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from actors.errors import PayloadRejected
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import NO_TOKENS, NOT_TWO, condition_of, name_of, read_market

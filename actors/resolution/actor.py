@@ -43,7 +43,7 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption, ViolationCounter
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.market import Contradiction, Market, Resolution, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma

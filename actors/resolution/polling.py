@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import msgspec
 
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma, outcomes

@@ -15,8 +15,7 @@ import psycopg
 
 from actors.database import migrate
 from actors.database.store import Store
-from actors.model.chunks import chunks
-from actors.model.conversion import instant
+from actors.model.conversion import chunks, instant
 from actors.model.storage import Batch
 from actors.model.trade import Trade
 from tests.bench.comparison import Figure, Findings

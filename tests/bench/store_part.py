@@ -28,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict
 from actors.cli.main import YOUNG_OBJECTS
 from actors.database import columns, queries
 from actors.database.store import Store
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 from actors.model.facts import TokensWanted
 from actors.model.market import Asset, Market
 from actors.model.storage import Batch

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.chunks import chunks
+from actors.model.conversion import chunks
 
 
 @given(st.lists(st.integers()).map(tuple), st.integers(1, 5))

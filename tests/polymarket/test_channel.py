@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.model.chunks import chunks
 from actors.model.connection import TOKENS_AT_ONCE
+from actors.model.conversion import chunks
 from actors.model.trade import Rejection, TokenId
 from actors.polymarket import channel, fields
 from actors.polymarket.channel import Decoded
