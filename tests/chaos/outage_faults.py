@@ -140,16 +140,34 @@ def _until_cut(run: FaultRun, before: int) -> None:
 def frozen_backend(run: FaultRun) -> None:
     run.start(trades=500)
     run.fault_begins()
-    thaw = run.server.freeze_backend()
+    thaw = run.server.freeze_backend(in_transaction=False)
     try:
-        run.noticed("database_away", within_s=WATCHDOG_S + 30)
-        late = (run.outcome.notice_s or 0) > WATCHDOG_S + 5
-        run.expect(not late, f"noticed later than {WATCHDOG_S:.0f} + 5 s")
+        _noticed_in_time(run)
         run.fault_ends()
         run.recovered(within_s=90)
     finally:
         thaw()
     run.costs_nothing = True
+
+
+def frozen_with_locks(run: FaultRun) -> None:
+    """Nobody can store what it has locked, until it goes on and finds its client gone."""
+    run.start(trades=500)
+    run.fault_begins()
+    thaw = run.server.freeze_backend(in_transaction=True)
+    try:
+        _noticed_in_time(run)
+    finally:
+        thaw()
+    run.fault_ends()
+    run.recovered(within_s=90)
+    run.costs_nothing = True
+
+
+def _noticed_in_time(run: FaultRun) -> None:
+    run.noticed("database_away", within_s=WATCHDOG_S + 30)
+    late = (run.outcome.notice_s or 0) > WATCHDOG_S + 5
+    run.expect(not late, f"noticed later than {WATCHDOG_S:.0f} + 5 s")
 
 
 def swallowed(run: FaultRun) -> None:
@@ -209,8 +227,8 @@ FAULTS = (
     Fault(
         number="F33",
         name="backend frozen by SIGSTOP",
-        how="the process that serves the tracker is stopped",
-        expected="the socket is shut from outside after 30 s; stored afterwards",
+        how="the process that serves the tracker is stopped between two transactions",
+        expected="the socket is shut from outside after 30 s; stored by another session",
         run=frozen_backend,
         deadline_s=240,
     ),
@@ -220,6 +238,14 @@ FAULTS = (
         how="the proxy swallows all",
         expected="as F33",
         run=swallowed,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F33c",
+        name="backend frozen in a transaction",
+        how="as F33, with the locks of an open transaction",
+        expected="as F33; stored when it goes on",
+        run=frozen_with_locks,
         deadline_s=240,
     ),
 )

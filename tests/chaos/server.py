@@ -131,14 +131,29 @@ class OwnServer(Server):
             rules.write_text(before)
             self.run("select pg_reload_conf()")
 
-    def freeze_backend(self) -> Callable[[], None]:
-        """Stop the process that serves the tracker; return a function that continues it."""
-        pids = until("the tracker is connected", self.backends)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+    def freeze_backend(self, *, in_transaction: bool) -> Callable[[], None]:
+        """Stop the process that serves the tracker; return a function that continues it.
+
+        Args:
+            in_transaction: Whether it is stopped with a transaction open, whose locks nobody
+                gets until it goes on, or between two of them.
+        """
+        stopped: list[int] = []
 
         def thaw() -> None:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            while stopped:
+                os.kill(stopped.pop(), signal.SIGCONT)
 
+        def stop() -> bool:
+            thaw()
+            for pid in self.backends():
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+            # What it says of itself stands still as well.
+            states = self.ask(
+                "select state <> 'idle' from pg_stat_activity where pid = any(%s)", stopped
+            )
+            return bool(states) and any(busy for (busy,) in states) == in_transaction
+
+        until("the process that serves the tracker is stopped", stop)
         return thaw
