@@ -48,11 +48,13 @@ def as_url(dsn: str) -> str:
 class Process:
     """A child process of the test."""
 
-    def __init__(self, name: str, arguments: list[str], env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, arguments: list[str], env: dict[str, str], log: Path, root: Path = ROOT
+    ) -> None:
         self._log = log
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "bin" / name), *arguments],
+                [sys.executable, str(root / "bin" / name), *arguments],
                 env={**_bare_environment(), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -119,9 +121,10 @@ class Processes:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             assert answer.status == 200
 
-    def tracker(self, **settings: str) -> Process:
+    def tracker(self, *, root: Path = ROOT, **settings: str) -> Process:
+        """Start a tracker with these settings, of the version that lies in `root`."""
         process = Process(
-            "tracker", [], {**self.settings(), **settings}, self.folder / "tracker.log"
+            "tracker", [], {**self.settings(), **settings}, self.folder / "tracker.log", root
         )
         self._processes.append(process)
         return process

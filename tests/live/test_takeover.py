@@ -1,6 +1,7 @@
 """A restart without a gap: a second tracker takes over from the first under steady trades."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,9 @@ import psycopg
 import pytest
 
 from actors.cli import status
+from actors.database.migrate import MUST_NOT_WRITE
 from actors.simulator.judge import Judgement, judge
-from tests.live.processes import Process, Processes, processes_in, until
+from tests.live.processes import ROOT, Process, Processes, processes_in, until
 
 pytestmark = [pytest.mark.live, pytest.mark.db, pytest.mark.timeout(170)]
 
@@ -39,8 +41,9 @@ class TwoTrackers:
     def socket(self, color: str) -> Path:
         return self.processes.folder / f"{color}.sock"
 
-    def start(self, color: str) -> None:
+    def start(self, color: str, root: Path = ROOT) -> None:
         self.running[color] = self.processes.tracker(
+            root=root,
             TRACKER_STATE_DIR=str(self.processes.folder / color),
             TRACKER_STATUS_SOCKET=str(self.socket(color)),
         )
@@ -68,11 +71,17 @@ class TwoTrackers:
         over = datetime.now(UTC) + timedelta(seconds=STEADY_S)
         until("the time is over", lambda: datetime.now(UTC) >= over)
 
-    def stop(self, color: str) -> None:
+    def stop(self, color: str, *, drained: bool = True) -> None:
+        # The log is that of both.
+        before = self._not_drained()
         tracker = self.running.pop(color)
         assert tracker.stop() == 0
         assert "Traceback" not in tracker.log_text()
-        assert not [line for line in tracker.events() if line["event"] == "not_drained"]
+        assert (self._not_drained() == before) == drained
+
+    def _not_drained(self) -> int:
+        lines = (self.processes.folder / "tracker.log").read_text().splitlines()
+        return sum('"not_drained"' in line for line in lines)
 
     def rows(self, query: LiteralString, *given: Any) -> list[Any]:
         with psycopg.connect(self.processes.dsn) as database:
@@ -142,3 +151,43 @@ def test_what_is_not_taken_over_is_a_gap_and_the_wait_says_so(
     assert both.takes_over("green", "blue", "--timeout", "4") == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert "not covered here" in said
+
+
+def newer_version(folder: Path) -> Path:
+    """Return a copy of this version with one more migration, which forbids this one to write."""
+    for name in ("actors", "bin", "sql"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "sql" / "migrations" / "9000_create_newest.sql").write_bytes(
+        b"-- Why: a test.\n-- Locks: none.\n" + MUST_NOT_WRITE + b"\ncreate table newest (a int);\n"
+    )
+    return folder
+
+
+def test_a_migration_that_stops_the_old_version_from_writing_costs_nothing_either(
+    processes: Processes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the old one receives while it may not write, the newer version stores afterwards."""
+    newer = newer_version(processes.folder / "newer")
+    both = TwoTrackers(processes)
+    both.start("blue")
+    both.until_all_covered("blue")
+    began = datetime.now(UTC)
+    processes.admin("rates", trades_per_second=TRADES)
+    both.steady()
+    both.start("green", newer)
+    until("blue may not write", lambda: "version_outdated" in both.status("blue").get("codes", ()))
+    assert both.takes_over("green", "blue") == 0, capsys.readouterr().err
+    both.stop("blue", drained=False)
+    both.steady()
+    # The last step of the procedure: blue in the newer version, until its journal is stored.
+    both.start("blue", newer)
+    until(
+        "what blue received is stored",
+        lambda: both.status("blue").get("journal", {}).get("pending_records") == 0,
+    )
+    judgement = both.end()
+
+    assert judgement.clean, judgement
+    assert judgement.sent == judgement.stored > TRADES * STEADY_S
+    assert (judgement.in_gaps, judgement.unwatched) == (0, 0)
+    assert both.gaps(began, both.sent_until) == []
