@@ -459,6 +459,8 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
         lateness: How many trades were late by how much; see `feed.coverage`.
         allowance_ms: How far its proof stays behind because of them.
+        silence_proven_at: When it last asked for snapshots that prove that nothing happened to
+            its tokens; 0.0: never.
     """
 
     state: str
@@ -481,6 +483,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     wakes_at: float = 0.0
     lateness: tuple[int, ...] = ()
     allowance_ms: int = 0
+    silence_proven_at: float = 0.0
 
 
 class WriterReport(Report, frozen=True, kw_only=True):

@@ -404,6 +404,7 @@ class ConnectionActor(BaseActor):
             misses_trades=self._missed_tokens.too_many(now, self._coverage.waiting),
             awaits_renewal=self._subscription.awaits_renewal,
             wakes_at=self._wakes_at(),
+            silence_proven_at=self._questions.silence.proven_at,
         )
         self._to.supervisor.tell(report)
 

@@ -86,6 +86,8 @@ class Silence:
         question: The last question, while answers to it may come or wait to be judged.
         frozen: It was shown that this connection does not receive what it should.
         late_ms: So much later than its time an event may arrive, by what was measured.
+        proven_at: The last question whose answer proves that nothing happened, monotonic
+            seconds; 0.0: there is none, or a loss was shown since.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class Silence:
         self._changes: dict[TokenId, int] = {}
         self._lost: set[TokenId] = set()
         self._varied = self._exchange_silent = self._proven = False
+        self._shown = 0  # tokens that the last question proves
         self.question: Question | None = None
         self.late_ms = LATENESS_MS
+        self.proven_at = 0.0
         self.frozen = self._heard_elsewhere = False
 
     @property
@@ -124,7 +128,7 @@ class Silence:
         else:  # what proves nothing is asked ever less often
             self._wait_s = min(2 * self._wait_s, self._longest_s)
         self._asked_at = question.at
-        self.question, self._changes, self._proven = question, {}, False
+        self.question, self._changes, self._proven, self._shown = question, {}, False, 0
 
     def answered(self, changes: Mapping[TokenId, int]) -> None:
         """Take snapshots: the time of the last change of each token, exchange milliseconds."""
@@ -168,6 +172,12 @@ class Silence:
         self._lost.update(lost)
         self.frozen = self.frozen or self._shows_freeze(confirmed)
         self._proven = question.whole and bool(proven) and not (self._lost or self._changes)
+        self._shown += len(proven)
+        # Some may have no answer: a market that is closed has no book any more.
+        if self._proven and 2 * self._shown > len(question.tokens):
+            self.proven_at = question.at
+        elif self._lost:
+            self.proven_at = 0.0
         if heard_ms != before_ms or not self._changes:
             self.question = None
         return Findings(tuple(proven), tuple(lost))
@@ -175,6 +185,7 @@ class Silence:
     def heard_elsewhere(self) -> None:
         """Record that another connection received an event that this one should have."""
         self._heard_elsewhere = True
+        self.proven_at = 0.0
 
     def ends(self, *, exchange_silent: bool) -> bool:
         """Return whether the connection is to be replaced.

@@ -22,6 +22,8 @@ from actors.model.connection import LISTENING, slot_of
 
 LATENESS = ("1", "2", "4", "6", "more")
 """The names of the counts that a connection reports, in their order (`feed.coverage`)."""
+PROVEN_FACTOR = 1.5
+"""A proof of silence counts for so many times the silence: it is renewed about once in one."""
 
 
 @dataclass
@@ -43,6 +45,7 @@ class _Entry:
     tokens: int = 0
     confirmed: int = 0
     last_data_at: float = 0.0
+    silence_proven_at: float = 0.0
     trades: int = 0
     rejected: int = 0
     bytes: int = 0
@@ -127,6 +130,7 @@ class ConnectionsHealth:
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
+        entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         self._follow(report.child, entry, report.state, at)
 
@@ -193,6 +197,7 @@ class ConnectionsHealth:
             wanted=len(each),
             live=sum(entry.down_since is None for entry in entries),
             silent=sum(one.state == "silent" for one in each),
+            quiet=sum(one.state == "quiet" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
             reconnects_total=self._reconnects,
             last_failure=next(reversed(self._failures.values()), ""),
@@ -231,9 +236,12 @@ class ConnectionsHealth:
         # Without tokens it receives only news of markets, and those may be hours apart.
         listens = entry.down_since is None and entry.tokens > 0
         silent = listens and (age or 0.0) > self._limits.silent_s
+        state = entry.state
+        if silent:
+            state = "quiet" if self._is_proven_silent(entry, now) else "silent"
         return Connection(
             id=name,
-            state="silent" if silent else entry.state,
+            state=state,
             data_age_s=age,
             down_s=span(now, entry.down_since),
             tokens=entry.tokens,
@@ -247,3 +255,9 @@ class ConnectionsHealth:
             reconnects=entry.reconnects,
             last_reason=entry.last_reason,
         )
+
+    def _is_proven_silent(self, entry: _Entry, now: float) -> bool:
+        """Return whether snapshots prove that nothing happened since the last data."""
+        proven_at = entry.silence_proven_at
+        recent = now - proven_at <= self._limits.silent_s * PROVEN_FACTOR
+        return recent and proven_at > entry.last_data_at

@@ -65,7 +65,8 @@ class Connection(Part, frozen=True, kw_only=True):
 
     Attributes:
         state: `waiting`, then as the connection reports (`subscribing`,
-            `listening`, `ended`), or `silent`: listening and without data.
+            `listening`, `ended`), or, when it listens and is without data, `quiet` (snapshots
+            prove that nothing happened) or `silent`.
         data_age_s: Since the last data; None before the first.
         down_s: Since it stopped listening; 0 while it listens.
         last_reason: Why it ended last; empty before its first end.
@@ -91,6 +92,8 @@ class Connections(Part, frozen=True, kw_only=True):
     """All connections.
 
     Attributes:
+        silent: Of the live ones, those without data, where nothing proves that nothing happened.
+        quiet: Of the live ones, those without data of which snapshots prove just that.
         down: Those that have not listened for longer than a minute.
         last_failure: Why a connection that does not listen could not be opened, or ended before
             it received data: the latest of them; empty when there is none.
@@ -99,6 +102,7 @@ class Connections(Part, frozen=True, kw_only=True):
     wanted: int
     live: int
     silent: int
+    quiet: int
     down: int
     reconnects_total: int
     last_failure: str

@@ -108,15 +108,19 @@ def descriptors_short(health: Health, _: Limits) -> str:
 
 def _exchange_silent(health: Health, _: Limits) -> str:
     live, silent = health.connections.live, health.connections.silent
-    # The rule of `supervision.monitor.SilenceDetector`, so that both say the same.
+    # The rule of `supervision.monitor.SilenceDetector`; but where snapshots prove that nothing
+    # happened, nothing is at risk.
     together = live >= 3 and silent * 2 > live
     return f"{silent} of {live} connections are silent together" if together else ""
 
 
 def _no_trades(health: Health, limits: Limits) -> str:
-    trades, wanted = health.trades, health.assets.wanted
-    # Of few tokens nobody may trade for hours; silent connections are another reason.
-    expected = wanted >= limits.many_tokens and not _exchange_silent(health, limits)
+    trades, wanted, connections = health.trades, health.assets.wanted, health.connections
+    # Of few tokens nobody may trade for hours; silent connections are another reason, and in a
+    # silence that is proven nobody trades.
+    quiet = connections.quiet * 2 > connections.live
+    many = wanted >= limits.many_tokens
+    expected = many and not quiet and not _exchange_silent(health, limits)
     absent = expected and trades.absent_s > limits.absent_s
     return f"not one trade of {wanted:,} tokens for {trades.absent_s:.0f} s" if absent else ""
 

@@ -135,6 +135,36 @@ def test_silence_that_snapshots_prove_is_covered_until_the_question(*, beside: b
     assert ended_at(harness) == -1_000
 
 
+def proven_at(harness: ConnectionHarness) -> float:
+    return harness.supervisor.last(ConnectionReport).silence_proven_at
+
+
+def test_it_reports_the_last_question_that_proves_the_silence_of_its_tokens() -> None:
+    harness = listening(*MANY)
+    harness.dialler.changes = before(60, *MANY)
+    harness.silence(45)
+    assert proven_at(harness) == 0.0
+    harness.silence(10)
+    first = proven_at(harness)
+    assert first > 0
+    harness.silence(120)
+    assert proven_at(harness) - first > 60
+    # An event is lost on three of them: then nothing is proven any more.
+    harness.dialler.changes |= dict.fromkeys(MANY[:3], harness.wall_ms)
+    harness.silence(65)
+    assert proven_at(harness) == 0.0
+
+
+@pytest.mark.parametrize(("answered", "proves"), [(10, True), (6, True), (5, False), (0, False)])
+def test_without_an_answer_for_most_of_its_tokens_their_silence_is_not_proven(
+    answered: int, *, proves: bool
+) -> None:
+    harness = listening(*MANY)
+    harness.dialler.changes = before(60, *MANY[:answered]) if answered else {}
+    harness.silence(55)
+    assert (proven_at(harness) > 0) is proves
+
+
 def test_what_nothing_proves_is_not_covered() -> None:
     harness = listening()
     quiet(harness, 150, "NO NEW ASSETS")

@@ -95,11 +95,9 @@ def test_the_alerts_of_a_reason_are_as_severe_as_its_level(rule: rules.Rule) -> 
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
-    quiet = CASES.count("exp_alerts: []")
     for name in ALERTS:
         assert re.search(rf"alertname: {name}\n +exp_alerts:\n +- exp_labels", CASES), name
-        assert CASES.count(f"alertname: {name}, exp_alerts: []") == 2, name
-    assert quiet == 2 * len(ALERTS)
+        assert CASES.count(f"alertname: {name}, exp_alerts: []") >= 2, name
 
 
 def test_every_panel_of_the_dashboard_has_a_query_and_its_own_place() -> None:

@@ -159,6 +159,43 @@ def test_silence_of_most_connections_together_is_not_taken_for_lost_connections(
     assert [one.state for one in said.connections.each] == ["listening", *["silent"] * 3]
 
 
+def _without_data(health: HealthState, at: float, *, proven_at: float, tokens: int = 10) -> None:
+    """Report of four connections that they had their last data in the first second."""
+    health.universe_planned(wanted=tokens)
+    health.store_opened(server="x")
+    for number in range(4):
+        name = f"c{number}"
+        health.connection_wanted(name, feed=0, at=START)
+        said = connection(name, last_data_at=START + 1, silence_proven_at=proven_at)
+        health.connection_reported(said, at=at)
+        health.time_passed(at, WALL)
+
+
+def test_silence_of_all_connections_that_snapshots_prove_is_healthy() -> None:
+    health = state()
+    _without_data(health, START + 100, proven_at=START + 90)
+    said = document(health, START + 100)
+    assert (said.state, said.codes) == ("healthy", ())
+    assert (said.connections.silent, said.connections.quiet) == (0, 4)
+    assert [one.state for one in said.connections.each] == ["quiet"] * 4
+
+
+@pytest.mark.parametrize("proven_at", [0.0, START - 50, START + 1, START + 50])
+def test_a_proof_that_is_old_or_of_an_earlier_silence_proves_nothing(proven_at: float) -> None:
+    health = state()
+    _without_data(health, START + 100, proven_at=proven_at)
+    assert document(health, START + 100).codes == ("exchange_silent",)
+
+
+def test_in_a_proven_silence_no_trade_of_many_tokens_is_expected() -> None:
+    health = state()
+    _without_data(health, START + 1, proven_at=0.0, tokens=1_000)
+    _without_data(health, START + 400, proven_at=START + 390, tokens=1_000)
+    assert document(health, START + 400).codes == ()
+    _without_data(health, START + 500, proven_at=0.0, tokens=1_000)
+    assert document(health, START + 500).codes == ("exchange_silent",)
+
+
 @pytest.mark.parametrize(
     "assumption",
     [
