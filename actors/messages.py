@@ -339,9 +339,11 @@ class StoreOpened(Message, frozen=True, kw_only=True):
 
     Attributes:
         server: Its version and address for people, without secrets.
+        identity: Which database this is, whatever its address.
     """
 
     server: str
+    identity: str = ""
 
 
 class StoreLost(Message, frozen=True, kw_only=True):

@@ -195,7 +195,9 @@ class FakeStore:
         self.closed = False
         self.journal_id = journal_id
         self.watermarks.setdefault(journal_id, first_seq)
-        return Opened(server="FakeSQL 1", timescale=False, watermark=self.watermark)
+        return Opened(
+            server="FakeSQL 1", identity="f4ke", timescale=False, watermark=self.watermark
+        )
 
     def commit(self, batch: Batch) -> Committed:
         if self.away:

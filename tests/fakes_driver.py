@@ -61,7 +61,7 @@ class DriverStore(Store):
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:  # noqa: ARG002
         self._session = cast(Session, self.driver)
-        return Opened(server="none", timescale=False, watermark=first_seq)
+        return Opened(server="none", identity="none", timescale=False, watermark=first_seq)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         return iter(())

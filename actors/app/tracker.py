@@ -331,6 +331,7 @@ class Tracker:
         return msgspec.json.encode(
             {
                 "journal": str(self._journal.journal_id),
+                "database": self._current_health().database.identity,
                 "connections": answered,
                 "unanswered": unanswered,
             }

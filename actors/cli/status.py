@@ -290,7 +290,7 @@ def _follow(
     """Look again and again how far the tracker at `sockets` has taken over; say so.
 
     Raises:
-        ConfigError: Both are the same tracker.
+        ConfigError: Both are the same tracker, or write to different databases.
         Unreachable: One is of a version that cannot answer.
     """
     handover = takeover.Takeover()
@@ -330,14 +330,23 @@ def _look(handover: takeover.Takeover, other: Path, sockets: Sequence[Path]) -> 
 
     Raises:
         Unreachable: Nobody answers at one of the sockets.
-        PayloadRejected: One of them does not say what it covers.
-        ConfigError: They are the same.
+        PayloadRejected: One of them does not say what it covers, or where it is stored.
+        ConfigError: They are the same, or write to different databases.
     """
     # The other first: what it has proven is then compared with what is proven here later.
     theirs, ours = _coverage((other,)), _coverage(sockets)
     if theirs.journal == ours.journal:
         raise ConfigError(
             f"{other} is the socket of the same tracker; name the new one's: --socket"
+        )
+    for which, one in ((str(other), theirs), ("this tracker", ours)):
+        if not one.database:
+            raise PayloadRejected(f"{which} has not reached its database yet")
+    if theirs.database != ours.database:
+        raise ConfigError(
+            f"{other} writes to another database ({theirs.database}) than this tracker"
+            f" ({ours.database}), which therefore cannot take over from it; compare the settings"
+            " of both (database.server in tracker-status --json)"
         )
     return handover.look(theirs, ours)
 

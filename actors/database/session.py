@@ -9,6 +9,7 @@ unescaped `@`, `/` or `:` for a host, port or database. So an address is parsed 
 before anything else uses it, and nothing of one that looks wrong is shown.
 """
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -55,6 +56,7 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 15000,
     "application_name": "polymarket-tracker",
 }
+_IDENTITY_DIGITS = 16
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 _DATABASE = re.compile(r"[\w.$ -]{1,63}")
 _HELP = (
@@ -102,6 +104,9 @@ class Session:
         StoreUnavailable: The database does not answer.
         ConfigError: Its commits are not durable and cannot be made so, or its encoding cannot
             hold every text.
+
+    Attributes:
+        identity: Hexadecimal; the same for all addresses and roles of one database and schema.
     """
 
     def __init__(
@@ -141,13 +146,22 @@ class Session:
         row = run(queries.SELECT_SERVER).fetchone()
         if row is None:
             raise StoreUnavailable("the server did not answer what it is")
-        self.version, durable, self.timescale, read_only = row
+        self.version, durable, self.timescale, read_only, place = row
         if durable == "off":
             raise ConfigError("synchronous_commit is off for this role and cannot be set on")
         if read_only:
             raise StoreUnavailable("the server takes no writes (read-only)", sqlstate="25006")
         if self.timescale:
             run(queries.SET_TIMESCALE_LIMIT)
+        names = f"{self._cluster()}/{place}"
+        self.identity = hashlib.sha256(names.encode()).hexdigest()[:_IDENTITY_DIGITS]
+
+    def _cluster(self) -> str:
+        try:
+            row = self.connection.execute(queries.SELECT_CLUSTER).fetchone()
+        except psycopg.errors.InsufficientPrivilege:
+            return ""  # the database's number and the schema's are left
+        return str(row[0]) if row else ""
 
     @property
     def server(self) -> str:

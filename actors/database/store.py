@@ -116,7 +116,12 @@ class Store:
             if row is None:
                 raise StoreUnavailable("the database did not keep the journal's row")
             self._journal_key, watermark = row
-            return Opened(server=session.server, timescale=session.timescale, watermark=watermark)
+            return Opened(
+                server=session.server,
+                identity=session.identity,
+                timescale=session.timescale,
+                watermark=watermark,
+            )
 
     def commit(self, batch: Batch) -> Committed:
         """Store a batch in one transaction, and move the watermark with it.

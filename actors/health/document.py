@@ -191,6 +191,8 @@ class Database(Part, frozen=True, kw_only=True):
         state: `live`, `behind` (catching up from the journal), `away`, `stopped`: it answers
             and rejects so many rows that nothing is stored for now, or `outdated`: a newer
             version has migrated it, and this one must not write to it.
+        identity: Which database and schema it is, whatever its address; the same text of two
+            trackers means that both write to the same. Empty until it has answered once.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Journal records that the writer has gathered and not committed.
@@ -200,6 +202,7 @@ class Database(Part, frozen=True, kw_only=True):
 
     state: str
     server: str
+    identity: str
     last_commit_at: str | None
     lag_s: float
     waiting: int

@@ -102,10 +102,13 @@ def families(health: Health) -> Iterator[Metric]:
 def _info(health: Health) -> Metric:
     """Return the texts of the document that seldom change, as labels of a 1."""
     info = GaugeMetricFamily(
-        "tracker_info", "Which tracker this is.", labels=["version", "host", "pid", "server"]
+        "tracker_info",
+        "Which tracker this is.",
+        labels=["version", "host", "pid", "server", "database"],
     )
     server = health.database.server[:LONGEST_LABEL]
-    info.add_metric([health.version, health.host, str(health.pid), server], 1.0)
+    database = health.database.identity
+    info.add_metric([health.version, health.host, str(health.pid), server, database], 1.0)
     return info
 
 

@@ -70,13 +70,14 @@ class DatabaseHealth:
     waiting: int = 0
     ever_reached: bool = False
     _server: str = ""
+    _identity: str = ""
     _reason: str = ""
     _lag_s: float = 0.0
     _committed_at_ns: int | None = None
 
-    def opened(self, server: str) -> None:
+    def opened(self, server: str, identity: str) -> None:
         """Record that the database answers."""
-        self._server, self._reason = server, ""
+        self._server, self._identity, self._reason = server, identity, ""
         self.away_since, self.ever_reached = None, True
         # Until the next report of the writer, which says whether it is still catching up.
         if self.state == AWAY:
@@ -100,6 +101,7 @@ class DatabaseHealth:
         return document.Database(
             state=self.state,
             server=self._server,
+            identity=self._identity,
             last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),
             lag_s=round(max(self._lag_s, oldest_s), 3),
             waiting=self.waiting,
@@ -186,9 +188,9 @@ class HealthState:
         self._database.state, self._database.waiting = report.state, report.waiting
         self._violated(report, at)
 
-    def store_opened(self, *, server: str) -> None:
+    def store_opened(self, *, server: str, identity: str = "") -> None:
         """Record that the database answers."""
-        self._database.opened(server)
+        self._database.opened(server, identity)
 
     def store_lost(self, *, reason: str, at: float) -> None:
         """Record that the database is away; whether its last commit succeeded is uncertain."""

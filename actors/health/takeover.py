@@ -43,12 +43,14 @@ class Listing(NamedTuple):
 
     Attributes:
         journal: Names the tracker.
+        database: Names its database; empty while it has not reached it.
         unanswered: Connections whose coverage is not known now.
         spans: (connection, token, span).
         connections: All that answered.
     """
 
     journal: str
+    database: str
     unanswered: int
     connections: frozenset[str]
     spans: tuple[tuple[str, Token, Span], ...]
@@ -107,14 +109,17 @@ def read(answer: bytes) -> Listing:
 
     Raises:
         PayloadRejected: It says something else, such as an error; the text is that.
-        OlderVersion: The tracker does not know the question.
+        OlderVersion: The tracker does not know the question, or does not name its database.
     """
     try:
         said = json.loads(answer)
         if "error" in said:
             raise _rejection(str(said["error"]))
+        if "journal" in said and "database" not in said:
+            raise OlderVersion
         return Listing(
             journal=str(said["journal"]),
+            database=str(said["database"]),
             unanswered=len(said["unanswered"]),
             connections=frozenset(str(one["connection"]) for one in said["connections"]),
             spans=tuple(_spans(said["connections"])),

@@ -75,11 +75,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         server: Its version and address as text, without secrets.
+        identity: Which database this is, whatever its address.
         timescale: Whether the TimescaleDB extension is installed.
         watermark: Lowest sequence of this journal that is not committed; 1 at first.
     """
 
     server: str
+    identity: str
     timescale: bool
     watermark: int
 

@@ -163,7 +163,9 @@ class SupervisorActor(BaseActor):
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
             TradesMissed: self._monitor.trades_missed,
-            StoreOpened: lambda opened: self._health.store_opened(server=opened.server),
+            StoreOpened: lambda opened: self._health.store_opened(
+                server=opened.server, identity=opened.identity
+            ),
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
             MailboxDrained: self._mailbox_drained,

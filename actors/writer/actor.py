@@ -168,7 +168,7 @@ class WriterActor(BaseActor):
         self._journal.release(self._watermark.seq)
         # Even when nothing waits: only the end of the journal shows that no message was lost.
         self._fall_behind()
-        self._notifier.opened(opened.server, self._watermark.seq)
+        self._notifier.opened(opened, self._watermark.seq)
         self._guarded(lambda: self._notifier.send_open_markets(self._store))
 
     def _request_markets(self, _: RequestMarkets) -> None:

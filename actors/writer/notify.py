@@ -16,7 +16,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Violations
 from actors.model.market import TimeWindow
-from actors.model.storage import Committed
+from actors.model.storage import Committed, Opened
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
@@ -39,12 +39,12 @@ class WriterNotifier:
         self._to = to
         self._written = CommitSummary(every_s=LOG_S)
 
-    def opened(self, server: str, watermark: int) -> None:
+    def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
-        message = StoreOpened(server=server)
+        message = StoreOpened(server=opened.server, identity=opened.identity)
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
-        log.info("database_opened", extra={"server": server, "watermark": watermark})
+        log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
 
     def lost(self, reason: str, retry_s: float) -> None:
         """Report that the database is away; it is tried again after so many seconds."""

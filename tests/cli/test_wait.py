@@ -15,11 +15,13 @@ from actors.health.status_socket import StatusSocket
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 
 
-def coverage(journal: str, proof: int, tokens: int, *, since: int = 10) -> dict[str, Any]:
+def coverage(
+    journal: str, proof: int, tokens: int, *, since: int = 10, database: str = "db"
+) -> dict[str, Any]:
     packed = b"".join(number.to_bytes(8, "big") for number in range(tokens))
     groups = [[since, base64.b64encode(packed).decode()]] if tokens else []
     one = {"connection": "a-0000", "proven_until_ns": proof, "tokens": groups}
-    return {"journal": journal, "unanswered": [], "connections": [one]}
+    return {"journal": journal, "database": database, "unanswered": [], "connections": [one]}
 
 
 class Script:
@@ -175,6 +177,48 @@ def test_the_same_tracker_is_a_wrong_option(
     script.say[script.new] = script.say[script.old]
     assert script.run() == 78
     assert "the socket of the same tracker" in capsys.readouterr().err
+
+
+def test_trackers_of_different_databases_are_a_wrong_option(
+    script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.say[script.new] = lambda _: coverage("new", 110, 3, database="other")
+    assert script.run() == 78
+    said = capsys.readouterr()
+    assert said.err == (
+        f"tracker-status: {script.old} writes to another database (db) than this tracker (other),"
+        " which therefore cannot take over from it; compare the settings of both (database.server"
+        " in tracker-status --json)\n"
+    )
+    assert (said.out, script.waits) == ("", 0)
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_while_one_has_not_reached_its_database_it_is_not_taken_over(
+    script: Script, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = getattr(script, which)
+    known = script.say[path](0)
+
+    def say(now: float) -> dict[str, Any]:
+        return {**known, "database": "db" if now >= 7 else ""}
+
+    script.say[path] = say
+    assert script.run() == 0
+    assert script.now == 7.0
+    named = "this tracker" if which == "new" else str(script.old)
+    assert capsys.readouterr().err == f"waiting: {named} has not reached its database yet\n"
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_one_that_does_not_name_its_database_is_of_an_older_version(
+    script: Script, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = getattr(script, which)
+    known = {name: said for name, said in script.say[path](0).items() if name != "database"}
+    script.say[path] = lambda _: known
+    assert script.run() == 2
+    assert (script.waits, capsys.readouterr().err.count("\n")) == (0, 1)
 
 
 def test_the_longer_the_answers_take_the_less_often_it_asks(script: Script) -> None:

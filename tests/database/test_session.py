@@ -70,6 +70,39 @@ def test_a_session_has_limits_and_a_fixed_search_path(database: str) -> None:
     session.close()
 
 
+def identity(dsn: str) -> str:
+    session = Session(dsn)
+    session.close()
+    return session.identity
+
+
+@pytest.mark.db
+def test_the_identity_is_that_of_database_and_schema(server: Server, database: str) -> None:
+    do(database, "create schema other")
+    found = identity(database)
+    assert len(found) == 16
+    assert identity(make_conninfo(database, application_name="psql")) == found
+    assert identity(make_conninfo(database, options="-c search_path=other")) != found
+    with server.database() as another:
+        assert identity(another) != found
+
+
+@pytest.mark.db
+def test_a_role_that_may_not_ask_for_the_cluster_is_given_an_identity(
+    server: Server, database: str
+) -> None:
+    do(database, "create role asks_nothing login")
+    do(database, "revoke execute on function pg_control_system() from public")
+    dsn = make_conninfo(database, user="asks_nothing")
+    try:
+        found = identity(dsn)
+        with server.database() as another:
+            assert "" != found != identity(make_conninfo(another, user="asks_nothing"))
+    finally:
+        do(database, "grant execute on function pg_control_system() to public")
+        do(database, "drop role asks_nothing")
+
+
 @pytest.mark.db
 def test_a_statement_that_takes_too_long_is_ended(database: str) -> None:
     session = Session(database, statement_s=0.05)

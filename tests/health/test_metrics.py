@@ -25,6 +25,7 @@ ELSEWHERE = {
     "reasons": "sentences; tracker_degraded and tracker_attention have their codes",
     "version": "tracker_info", "host": "tracker_info", "pid": "tracker_info",
     "database.server": "tracker_info",
+    "database.identity": "tracker_info",
     "trades.last_minute": "increase(tracker_trades_stored_total[1m])",
     "trades.last_hour": "increase(tracker_trades_stored_total[1h])",
     "trades.last_24h": "increase(tracker_trades_stored_total[1d])",

@@ -42,7 +42,7 @@ def scrape(metrics: Metrics) -> dict[str, float]:
 def test_a_scrape_returns_the_status_document_in_numbers(serve: Callable[..., Metrics]) -> None:
     found = scrape(serve())
     assert found["tracker_up"] == 1
-    assert found['tracker_info{host="h",pid="1",server="",version="1.2.3"}'] == 1
+    assert found['tracker_info{database="",host="h",pid="1",server="",version="1.2.3"}'] == 1
     assert found['tracker_state{state="degraded"}'] == 1
     assert found['tracker_state{state="healthy"}'] == 0
     assert found['tracker_degraded{code="database_away"}'] == 1

@@ -17,7 +17,7 @@ S = 1_000_000_000
 
 
 UNPACKABLE = (
-    b'{"journal": "x", "unanswered": [], "connections":'
+    b'{"journal": "x", "database": "y", "unanswered": [], "connections":'
     b' [{"connection": "a", "proven_until_ns": 1, "tokens": [[1, "%%%"]]}]}'
 )
 
@@ -32,6 +32,7 @@ def listing(
     """Return what a tracker says: (connection, proof, since → tokens), in seconds."""
     said: dict[str, Any] = {
         "journal": journal,
+        "database": "db",
         "unanswered": ["x"] * unanswered,
         "connections": [
             {

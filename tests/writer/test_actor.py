@@ -247,7 +247,8 @@ def test_a_database_that_is_away_at_start_is_tried_again() -> None:
     drain(harness.actor)
 
     assert len(harness.stored()) == 1
-    assert harness.supervisor.last(StoreOpened).server == "FakeSQL 1"
+    opened = harness.supervisor.last(StoreOpened)
+    assert (opened.server, opened.identity) == ("FakeSQL 1", "f4ke")
 
 
 def test_what_was_too_much_to_send_is_read_from_the_journal() -> None:
