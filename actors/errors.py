@@ -29,6 +29,8 @@ EXIT_OK = 0
 EXIT_INTERNAL = 70
 EXIT_IO = 74
 EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+"""What shells call the end by SIGINT (128 + 2)."""
 
 
 class TrackerError(Exception):

@@ -41,6 +41,7 @@ create table markets (
   first_seen_at timestamptz not null default now(),
   updated_at    timestamptz not null default now()
 );
+create index markets_open on markets (condition_id) where not closed;
 
 -- prints ----------------------------------------------------------------
 
@@ -239,6 +240,7 @@ create table wanted (
   until_at     timestamptz,
   primary key (asset_key, journal_key, wanted_seq)
 );
+create index wanted_open on wanted (journal_key, asset_key) where until_at is null;
 
 create view coverage as
 select a.token_id,

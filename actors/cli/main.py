@@ -1,6 +1,7 @@
 """`bin/tracker`: runs the mode that the command line names and returns its exit code.
 
-Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a setting. An error that
+Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a setting, 130 Ctrl-C before
+it began to record or while it checked or migrated. An error that
 the user can mend is one line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
 """
 
@@ -19,7 +20,7 @@ from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.database import migrate
 from actors.database.embedded import Embedded
 from actors.database.session import check_dsn
-from actors.errors import EXIT_CONFIG, EXIT_OK, Fatal, StoreUnavailable
+from actors.errors import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_OK, Fatal, StoreUnavailable
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
 
@@ -43,7 +44,15 @@ the database.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what the command line names and return the exit code."""
     try:
-        invocation = load(sys.argv[1:] if argv is None else argv, os.environ)
+        return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # modes that have something to bring to an end see to it themselves
+        _say("tracker: interrupted")
+        return EXIT_INTERRUPTED
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
+        invocation = load(argv, os.environ)
     except Fatal as exc:
         return _report_error(exc)
     for warning in invocation.warnings:

@@ -1,6 +1,7 @@
 """`tracker-status`: asks the status socket, prints the answer and returns an exit code.
 
-0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option.
+0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option; 130
+Ctrl-C.
 `--wait takes-over-from SOCKET`: 0 that tracker may be stopped; 1 not in time; 2 one is unreachable.
 The socket is all it needs: no database, no configuration file. `--schema` prints
 docs/reference/status.schema.json. It answers or gives up within two seconds, so it imports
@@ -17,7 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, TextIO
 
 from actors.config import paths
-from actors.errors import EXIT_CONFIG, ConfigError, PayloadRejected, Retryable, SourceUnavailable
+from actors.errors import (
+    EXIT_CONFIG,
+    EXIT_INTERRUPTED,
+    ConfigError,
+    PayloadRejected,
+    Retryable,
+    SourceUnavailable,
+)
 from actors.health import status_socket, takeover
 from actors.model.conversion import terminal_safe
 from actors.process import runtime
@@ -105,10 +113,9 @@ def main(
         # A terminal without a character of the text must not end the program with a traceback.
         sys.stdout.reconfigure(errors="replace")
     try:
-        if options.wait:
-            return _wait(options, sockets, wait, monotonic)
-        if options.watch:
-            return _watch(options, sockets, wait)
+        if options.wait or options.watch:
+            follow = _wait if options.wait else _watch
+            return follow(options, sockets, wait, monotonic)
         plain = options.json or options.field is not None
         limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
         return _once(options, sockets, None if plain else _display(), limit_s)
@@ -116,6 +123,9 @@ def main(
         # The reader (`| head`) has ended; a flush at exit would fail with a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNHEALTHY
+    except KeyboardInterrupt:
+        _tell("tracker-status: interrupted")
+        return EXIT_INTERRUPTED
 
 
 # ---------------------------------------------------------------------- asking
@@ -220,7 +230,10 @@ def _once(
 
 
 def _watch(
-    options: argparse.Namespace, sockets: Sequence[Path], wait: Callable[[float], None]
+    options: argparse.Namespace,
+    sockets: Sequence[Path],
+    wait: Callable[[float], None],
+    _: Callable[[], float],
 ) -> int:
     """Show the status again and again; return the exit code of the last look."""
     code = EXIT_UNREACHABLE

@@ -158,13 +158,21 @@ class Store:
             return committed
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
-        """Return the markets without a resolution that are open, or wanted by us, 5,000 at a time.
+        """Yield the markets without a resolution that are open, then the others that we want.
+
+        Each statement takes at most 5,000 rows, so that none is long.
 
         Raises:
             StoreUnavailable: The database went away.
         """
-        for rows in self._pages(queries.SELECT_OPEN_MARKETS, {"journal": self._journal_key}):
+        for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
             yield tuple(_decode_market(text) for _, text in rows)
+        given = {"journal": self._journal_key}
+        for rows in self._pages(queries.SELECT_WANTED_MARKETS, given, after=0):
+            # Two tokens of one market have the same text.
+            texts = dict.fromkeys(text for _, text in rows if text is not None)
+            if texts:
+                yield tuple(map(_decode_market, texts))
 
     def review(self, after: ConditionId) -> Review:
         """Return what is not known or not resolved of the next 2,000 tokens, by condition id.
@@ -229,11 +237,12 @@ class Store:
             raise StoreUnavailable("the database is not open")
         return self._session.connection
 
-    def _pages(self, query: bytes, given: Mapping[str, Any]) -> Iterator[list[Row]]:
+    def _pages(
+        self, query: bytes, given: Mapping[str, Any], after: str | int = ""
+    ) -> Iterator[list[Row]]:
         """Yield the rows of a query that is sorted by its first column, one page per call."""
         # By key, page for page: a cursor of the server would keep a transaction open between the
         # calls.
-        after = ""
         while True:
             page = {**given, "after": after, "limit": _PAGE_ROWS}
             with self._waiting():

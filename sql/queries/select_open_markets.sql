@@ -1,6 +1,6 @@
--- Returns markets that still need listening or a resolution: they have no resolution, and they
--- are not closed or this journal wants one of their tokens (it may have to say that it does no more).
--- Parameters: journal (journal_key), after (condition_id, '' at first), limit (rows at most).
+-- Returns markets that need listening: they are not closed and have no resolution.
+-- Its time does not grow with the markets that are closed: see the index markets_open.
+-- Parameters: after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, the market as JSON; by condition_id.
 select m.condition_id,
        json_build_object(
@@ -13,11 +13,7 @@ select m.condition_id,
             from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
            '[]'::json))::text
 from markets m
-where m.condition_id > %(after)s
+where m.condition_id > %(after)s and not m.closed
   and not exists (select from resolutions r where r.condition_id = m.condition_id)
-  and (not m.closed
-       or exists (select from assets a join wanted w using (asset_key)
-                  where a.condition_id = m.condition_id and w.until_at is null
-                    and w.journal_key = %(journal)s))
 order by m.condition_id
 limit %(limit)s

@@ -104,6 +104,61 @@ def test_a_closed_market_is_read_back_while_a_token_of_it_is_wanted(store: Store
     assert open_ids(store) == []
 
 
+OVER = (
+    """insert into markets
+      (condition_id, question, slug, closed, active, neg_risk, version, tags)
+    select '0x' || md5(n::text), '', '', true, true, false, 'v1', '{}'
+    from generate_series(1, 20000) n""",
+    """insert into assets (token_id, condition_id, outcome, outcome_index)
+    select 't' || n, '0x' || md5(n::text), 'Yes', 0 from generate_series(1, 20000) n""",
+    """insert into resolutions
+    select '0x' || md5(n::text), 'winner', 't' || n, 'Yes', '{1}', now(), now(), '{gamma}'
+    from generate_series(1, 20000) n""",
+    """insert into wanted
+    select w.journal_key, a.asset_key, 2, 3, now(), now()
+    from assets a, (select max(journal_key) as journal_key from journals) w
+    where a.token_id like 't%'""",
+)
+"""Make 20,000 markets that are closed and resolved, and were wanted."""
+
+
+@pytest.fixture
+def past(store: Store, database: str) -> str:
+    """Return a database with many markets that are over, and few that are not."""
+    today = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(9))
+    closing = market("0x" + "c" * 64, (YES, NO), closed=True)
+    tokens = tuple(each.token_id for one in (*today, closing) for each in one.assets)
+    store.commit(Batch(markets=(*today, closing), facts=((1, TokensWanted(ns(0), tokens)),)))
+    for command in OVER:
+        do(database, command)
+    do(database, "vacuum analyze")
+    return database
+
+
+@pytest.mark.parametrize("query", ["SELECT_OPEN_MARKETS", "SELECT_WANTED_MARKETS"])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_what_is_over_costs_a_start_no_time(past: str, query: str, mode: str) -> None:
+    given = {"journal": 1, "after": "" if query == "SELECT_OPEN_MARKETS" else 0, "limit": 5000}
+    explain = b"explain (analyze, buffers, format json) " + getattr(queries, query)
+    with psycopg.connect(past, prepare_threshold=0) as connection:
+        connection.execute(f"set plan_cache_mode = {mode}".encode())
+        row = connection.execute(explain, given).fetchone()
+    assert row is not None
+    plan = row[0][0]["Plan"]
+    assert "Seq Scan" not in str(plan)
+    # 9 of 20,009 markets; one scan of the whole index of markets alone would be 200 pages.
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 300
+
+
+@pytest.mark.usefixtures("past")
+def test_a_start_reads_what_is_open_first_and_what_is_closed_and_wanted_once(
+    store: Store,
+) -> None:
+    open_ones, closed = store.open_markets()
+    assert len(open_ones) == 9
+    assert [(each.condition_id, each.closed) for each in closed] == [("0x" + "c" * 64, True)]
+
+
 def test_a_token_that_is_not_wanted_any_more_takes_no_memory_and_keeps_its_number(
     store: Store, database: str
 ) -> None:

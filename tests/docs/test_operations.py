@@ -221,8 +221,8 @@ def test_every_exit_code_is_documented() -> None:
 
     assert told == {
         "tracker": codes,
-        "tracker-status": asked | {errors.EXIT_CONFIG},
-        "tracker-simulator": simulated,
+        "tracker-status": asked | {errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
+        "tracker-simulator": simulated | {errors.EXIT_INTERRUPTED},
     }
     assert len(rows) == sum(map(len, told.values()))
 

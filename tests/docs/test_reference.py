@@ -102,7 +102,7 @@ def in_source() -> dict[str, tuple[str, str, set[str]]]:
     made = {
         "tracker_up": ("gauge", "", set[str]()),
         "tracker_info": (
-            "gauge", "version, host, pid, server",
+            "gauge", "version, host, pid, server, database",
             {field for field, place in ELSEWHERE.items() if place == "tracker_info"},
         ),
         "tracker_connection_state": (
