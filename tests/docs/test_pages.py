@@ -161,6 +161,10 @@ def test_a_file_of_the_source_that_is_not_there_is_found() -> None:
     assert len(MODULE.findall(page.read_text())) > 30
 
 
+def test_the_architecture_is_one_page_that_is_read_in_ten_minutes() -> None:
+    assert len((DOCS / "architecture.md").read_text().splitlines()) <= 150
+
+
 @pytest.mark.parametrize("picture", sorted(DOCS.glob("evidence/*.svg")), ids=name_of)
 def test_every_file_of_the_source_that_a_picture_names_is_there(picture: Path) -> None:
     assert [name for name in drawn(picture.read_text()) if not (ROOT / name).exists()] == []
