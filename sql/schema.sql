@@ -265,17 +265,36 @@ begin atomic
     cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
                         order by p.start_seq desc limit 1) last
   ), wish as (
-    select unnest(range_agg(tstzrange(
-             w.from_at, greatest(w.from_at, coalesce(w.until_at, least(heir.from_at, token.recorded_at), 'infinity')))))
-           as span
+    select unnest(range_agg(
+             tstzmultirange(tstzrange(w.from_at, greatest(w.from_at, coalesce(w.until_at, token.recorded_at, 'infinity'))))
+             - case when heir.from_at < heir.until_at then tstzmultirange(tstzrange(heir.from_at, heir.until_at))
+                    else '{}' end)) as span
     from token join wanted w using (asset_key)
     left join lateral (
-      select min(greatest(gone.seen_at, other.from_at)) as from_at
-      from life gone
-      join wanted other on other.asset_key = w.asset_key and other.journal_key <> w.journal_key
+      select l.epoch from listening l
+      where l.asset_key = w.asset_key and l.journal_key = w.journal_key
+      order by l.until_at desc limit 1) listened on true
+    left join lateral (    -- the run of the process that listened to the token last
+      select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from process_life p
+      where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, listened.epoch)
+        and (p.stopped_at is not null or p.alive_at <= now() - interval '60 seconds')
+        and not exists (select from process_life later
+                        where later.journal_key = w.journal_key and later.start_seq > p.start_seq
+                          and later.start_seq < greatest(w.wanted_seq, listened.epoch))) gone on true
+    left join lateral (
+      select p.started_at from process_life p
+      where p.journal_key = w.journal_key and p.start_seq > gone.start_seq
+      order by p.start_seq limit 1) back on true
+    left join lateral (
+      select min(greatest(gone.seen_at, other.from_at)) as from_at,
+             coalesce(case when w.until_at < back.started_at + interval '5 minutes' then null else back.started_at end,
+                      'infinity') as until_at
+      from wanted other
       join life on life.journal_key = other.journal_key and (life.is_alive or life.seen_at > gone.seen_at)
-      where gone.journal_key = w.journal_key and not gone.is_alive and w.until_at is null
-        and (other.until_at is null or other.until_at > other.from_at)) heir on true
+      where gone.start_seq is not null and other.asset_key = w.asset_key and other.journal_key <> w.journal_key
+        and (other.until_at is null
+             or (other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)))
+      ) heir on true
   ), alive as (
     select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
   ), open as (

@@ -507,8 +507,45 @@ def test_so_does_the_wish_of_one_that_was_killed_and_did_not_return(
     let_go(journal, journal.listen(10), 100)
     assert gaps(database) == []
 
-    other.start(220)  # it was only away, and wanted the token all the time
-    assert gaps(database) == [(100, 230, "disconnected")]
+    other.start(220)  # it was only away: from now on it wants the token again
+    other.alive(230)
+    assert gaps(database) == [(220, 230, "never_confirmed")]
+
+    other.prove(other.listen(225), 230)  # and does listen to it, so it wanted it all the time
+    assert gaps(database) == [(100, 225, "disconnected")]
+
+
+def test_what_was_let_go_while_a_tracker_was_away_makes_no_gap_when_it_returns(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start()
+    journal.want(10)
+    let_go(journal, journal.listen(20), 150)
+    other.start(220)
+    other.add(TokensUnwanted(ns(222), (YES,)))  # it finds the market closed
+    other.alive(230)
+    assert gaps(database) == []
+
+    other.add(ProcessStopped(ns(232)))  # once more: it never listened to the token again
+    other.start(234)
+    other.alive(236)
+    assert gaps(database) == []
+
+
+def test_what_was_resolved_while_a_tracker_was_away_makes_no_gap_when_it_returns(
+    journal: Journal, other: Journal, store: Store, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start()
+    journal.want(10)
+    let_go(journal, journal.listen(20), 100)
+    store.commit(Batch(markets=(market(),), resolutions=(resolution(),)))
+    do(database, "alter table resolutions disable trigger append_only")
+    do(database, "update resolutions set recorded_at = %s", Clock.zero + timedelta(seconds=150))
+    other.start(220)
+    other.alive(230)
+    assert gaps(database) == []
 
 
 def test_what_lies_between_a_journal_and_the_one_that_replaces_it_is_a_gap(
