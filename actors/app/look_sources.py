@@ -229,7 +229,6 @@ class SourcesLook:
             except PayloadRejected as exc:
                 reasons[str(exc)] += 1
             else:
-                reasons["not JSON"] += not _is_json(raw)
                 found[read.market.condition_id] = read.market
                 reasons.update(read.drift)
         self.markets = sorted(found.values(), key=_volume, reverse=True)
@@ -330,14 +329,6 @@ class SourcesLook:
 
 def _names(market: Market) -> Params:
     return tuple(("condition_ids", str(name)) for name in spellings([market.condition_id]))
-
-
-def _is_json(raw: bytes) -> bool:
-    try:
-        msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def _readable(raws: Sequence[bytes]) -> Iterator[Market]:

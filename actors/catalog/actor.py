@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.actor import Addresses, BaseActor, Incarnation, Outbox
-from actors.backoff import LONGEST_S
 from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.lookups import Review
 from actors.catalog.universe import Filters, Universe, UniverseDiff
@@ -57,8 +56,6 @@ log = logging.getLogger(__name__)
 SEEN_CHUNK = 500
 CHANGED_CHUNK = 1_000
 OUTBOX_MAX = 200
-NARROWING_S = 0.0
-"""The longest wait while the one market that makes a request fail is looked for."""
 TELL_S = 600.0
 """How long the log does not repeat what is wrong with a route."""
 _ASSUMPTIONS = {Trouble.PASSED_OVER: Assumption.CLEAN_PAGES}
@@ -201,19 +198,16 @@ class CatalogActor(BaseActor):
 
     def _failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
         """Wait before a request of this kind; before any, if the server asked for it."""
+        # What ends the search for the one market that makes a request fail is part of it.
+        expected = _narrows(request)
         self._discovery.failed(request, failure)
-        if isinstance(request, NextPage):
-            narrowing = request.listing.narrowing
-        else:
-            narrowing = isinstance(request, Lookup) and len(request.ids) > 1
-        wait_s = self._backoffs[request.kind].failed(
-            self._now, failure, longest_s=NARROWING_S if narrowing else LONGEST_S
-        )
+        expected = expected or _narrows(request)
+        wait_s = self._backoffs[request.kind].failed(self._now, failure, expected=expected)
         if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
             self._pause_until = self._now + wait_s
         if isinstance(request, ListFormTry) and is_answer(failure):
             self._violations.add(Assumption.GAMMA_LIST)
-        if narrowing:
+        if expected:
             return  # the log names the market when it is found
         log.warning(
             "catalog_request_failed",
@@ -261,8 +255,10 @@ class CatalogActor(BaseActor):
         elif request.sweep:
             self._sweep(request.listing)
         else:
+            proving = request.listing.proving
             page = self._read_page(request.listing)
-            self._discovery.newest_read(request.listing, page.markets, page.placeholders)
+            if not proving:
+                self._discovery.newest_read(request.listing, page.markets, page.placeholders)
             self._publish(self._universe.update(page.markets))
 
     def _end_page(self, request: NextPage) -> None:
@@ -314,15 +310,17 @@ class CatalogActor(BaseActor):
         self._reader.rejected.clear()
 
     def _read_page(self, listing: Pagination) -> Reading:
-        cursor, route = listing.cursor, listing.route
-        page = self._gamma.markets_page(listing.params, cursor, route=route)
+        cursor, route, params = listing.cursor, listing.route, listing.params
+        page = self._gamma.markets_page(params, cursor, route=route)
         read = self._parse(page.markets)
         self._discovery.answered(offset_s=self._gamma.clock_offset_s, age_s=self._gamma.age_s)
         self._discovery.placeholders.note(read.placeholders)
         rows = [Row(market.condition_id, market.started_at) for market in read.markets]
         listing.advance(page.next_cursor, rows, count=len(page.markets))
         if listing.route is route:
-            self._discovery.keyset.answered(route, behind_cursor=cursor is not None)
+            in_order = "order" in dict(params)
+            behind_cursor = cursor is not None
+            self._discovery.keyset.answered(route, behind_cursor=behind_cursor, in_order=in_order)
         return read
 
     def _parse(self, objects: tuple[bytes, ...]) -> Reading:
@@ -415,6 +413,13 @@ class CatalogActor(BaseActor):
         self._writer.tell(
             self._outbox.put(lambda ticket: MarketsSeen(ticket=ticket, markets=markets))
         )
+
+
+def _narrows(request: Request) -> bool:
+    """Return whether the one market that makes this request fail is looked for."""
+    if isinstance(request, NextPage):
+        return request.listing.narrowing
+    return isinstance(request, Lookup) and len(request.ids) > 1
 
 
 def _overlooked(

@@ -91,27 +91,30 @@ class KeysetState:
     """Whether the keyset leads through listings, as the passes have found. Seconds are monotonic.
 
     Attributes:
-        fault: Why it does not; empty while it does.
+        fault: Why it does not, or not in our order; empty while it does.
     """
 
     def __init__(self) -> None:
         self.fault = ""
         self._avoided_until = 0.0
-        self._by_cursor = False
+        self._trouble: Trouble | None = None
 
     def note(self, finding: Finding, now: float) -> None:
         """Take in what a pass has met."""
         if finding.route is not Route.KEYSET:
             return
         if finding.trouble in (Trouble.GONE, Trouble.CURSOR):
-            self.fault = finding.text
-            self._by_cursor = finding.trouble is Trouble.CURSOR
+            self.fault, self._trouble = finding.text, finding.trouble
             self._avoided_until = now + AVOID_S
+        elif finding.trouble is Trouble.ORDER and not self.fault:
+            # It is not avoided: the walk goes on. What an order finds early is found late.
+            self.fault, self._trouble = finding.text, finding.trouble
 
-    def answered(self, route: Route, *, behind_cursor: bool) -> None:
-        """Record a good page: one behind a cursor if the cursor was what failed."""
-        if route is Route.KEYSET and (behind_cursor or not self._by_cursor):
-            self.fault = ""
+    def answered(self, route: Route, *, behind_cursor: bool, in_order: bool) -> None:
+        """Record a good page: one behind a cursor, or in order, if that was what failed."""
+        shown = {Trouble.CURSOR: behind_cursor, Trouble.ORDER: in_order}
+        if route is Route.KEYSET and shown.get(self._trouble or Trouble.GONE, True):
+            self.fault, self._trouble = "", None
 
     def avoided(self, now: float) -> tuple[Route, ...]:
         """Return the routes with which no listing begins now."""
@@ -289,10 +292,9 @@ class Discovery:
     def failed(self, request: Request, failure: Exception | None = None) -> None:
         """Leave a request that was not answered for later, so that it cannot block the others."""
         if isinstance(request, NextPage):
-            if request.listing is self._created:
-                request.listing.finish()  # never gone around: a sweep finds what is behind it
-            else:
-                request.listing.failed(failure)
+            request.listing.failed(failure)
+            if request.listing is self._created and request.listing.by_date:
+                request.listing.finish()  # a sweep finds what is behind the market that fails
         elif isinstance(request, ListFormTry):
             self._list_form_at = self._now  # its own backoff is the pause
         elif len(request.ids) > 1:

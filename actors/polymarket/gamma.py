@@ -23,6 +23,8 @@ from actors.polymarket import strict_json
 
 NO_TOKENS, NOT_TWO = "no tokens", "not two outcomes"
 """Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
+NO_JSON = "not JSON"
+MAX_NAME_CHARS = 40
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
 _UNDER_WAY = frozenset({"proposed", "disputed"})
@@ -58,7 +60,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """A market, and the fields of it that could not be read as they are documented.
 
     Attributes:
-        drift: Their names as Gamma spells them.
+        drift: Their names as Gamma spells them; of a field that is no JSON also where nothing
+            reads it, since it makes the whole page no JSON.
     """
 
     market: Market
@@ -173,17 +176,15 @@ def condition_of(raw: bytes) -> ConditionId | None:
 
 
 def _open(raw: bytes) -> tuple[_Answer, list[str]]:
-    """Return the fields of an object, and the names of those that are no JSON."""
+    """Return the fields of an object, and the names of those that are no JSON, read or not."""
     try:
         return strict_json.read(raw, _answer), []
     except PayloadRejected as rejection:
-        if str(rejection) != "not JSON" or raw.lstrip()[:1] != b"{":
+        if str(rejection) != NO_JSON or raw.lstrip()[:1] != b"{":
             raise
     whole: dict[bytes, bytes] = {}
     broken: set[bytes] = set()
     for key, value in strict_json.parts(raw):
-        if key not in _KEYS:
-            continue  # as in an undamaged object, nothing else is looked at
         member = key + b":" + value
         try:
             strict_json.read(b"{" + member + b"}", _answer)
@@ -192,9 +193,14 @@ def _open(raw: bytes) -> tuple[_Answer, list[str]]:
         else:
             whole[key] = member
     # Of a key that is there twice, once damaged, nothing is known.
-    kept = (member for key, member in whole.items() if key not in broken)
-    names = sorted(_KEYS[key] for key in broken)
+    kept = (member for key, member in whole.items() if key in _KEYS and key not in broken)
+    names = sorted({_KEYS.get(key) or _unread_name(key) for key in broken}) or [NO_JSON]
     return strict_json.read(b"{" + b",".join(kept) + b"}", _answer), names
+
+
+def _unread_name(key: bytes) -> str:
+    """Return the name of a damaged field that is not read, `not JSON` where it has none."""
+    return strict_json.text(msgspec.Raw(key))[:MAX_NAME_CHARS] or NO_JSON
 
 
 def _strict(raw: bytes) -> _Answer:

@@ -169,6 +169,16 @@ class Pagination:
         return (*self._filters, *(dated or self._order), ("limit", str(self._limit)))
 
     @property
+    def by_date(self) -> bool:
+        """Return whether it began again by start date, whatever its order was."""
+        return self._dated
+
+    @property
+    def proving(self) -> bool:
+        """Return whether the next request is no page, and only shows that the server answers."""
+        return self._proofs > 0
+
+    @property
     def narrowing(self) -> bool:
         """Return whether it looks for the market that fails, on a server that shows others."""
         looking = self._proven or self._jump_s > 0
@@ -229,6 +239,8 @@ class Pagination:
     def failed(self, failure: Exception | None = None) -> None:
         """Stay on this page, or go around what makes it fail."""
         status = getattr(failure, "status", None)
+        gone = status in _ROUTE_GONE or str(failure) == "unexpected shape"
+        explained = gone or status in _INVALID or self._proven or self._jump_s > 0
         self._failures += 1
         self._row += 1
         if self._proofs:
@@ -239,14 +251,15 @@ class Pagination:
             if self._failures >= CURSOR_FAILURES:
                 self._largest = max(SMALLEST_PAGE, self._largest - PAGE_SHRINK)
                 self._begin()
+        elif is_answer(failure) and not explained:
+            # One other market is asked for: while none comes either, the server is down.
+            self._proofs, self._resume, self.cursor = 1, self.cursor, None
         elif self._failures < (1 if self._proven and self._limit > 1 else FAILURES) or (
             status in _INVALID and self._answer_invalid()
         ):
             return
-        elif status in _ROUTE_GONE or str(failure) == "unexpected shape":
+        elif gone:
             self._is_gone(str(failure))
-        elif not self._proven and not self._jump_s and is_answer(failure):
-            self._begin_proof()
         elif self._limit > 1:
             self._limit //= 2
             self._failures = 0
@@ -305,7 +318,7 @@ class Pagination:
     def _answer_invalid(self) -> bool:
         """Act on a query that is rejected as invalid; return whether that explains it."""
         if self.cursor is None and (self._dated or self._order) and not self._jump_s:
-            self._find(Trouble.ORDER, "goes on without it")
+            self._find(Trouble.ORDER, "order rejected, goes on without")
             self._order, self._order_rejected = (), True
             if self._dated:
                 self._give_up("cannot be ordered")
@@ -321,10 +334,6 @@ class Pagination:
                 self._begin_by_date()
             return True
         return False
-
-    def _begin_proof(self) -> None:
-        """Ask for one other market: while none comes either, the server is down, not this one."""
-        self._proofs, self._resume, self.cursor = 1, self.cursor, None
 
     def _end_proof(self) -> None:
         """Look for the market that fails; ask for the page again if the server was down."""
@@ -397,8 +406,6 @@ class Pagination:
         self.cursor = None
         self._forget_pages()
         self._failures = 0
-
-    # ------------------------------------------------------------------ inside
 
     def _forget_pages(self) -> None:
         self._cursors, self._first, self._previous = set(), set(), set()

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from actors.backoff import LONGEST_S, Backoff
+from actors.backoff import Backoff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.market import Source
 from actors.model.trade import ConditionId
@@ -212,19 +212,19 @@ class SourceBackoff:
         now: float,
         failure: SourceUnavailable | PayloadRejected,
         *,
-        longest_s: float = LONGEST_S,
+        expected: bool = False,
     ) -> float:
         """Record a failure and return the seconds to wait: 1, 2, 4 … 60, or what it asks for.
 
         Args:
             now: Monotonic seconds.
             failure: What went wrong.
-            longest_s: The longest wait, unless the source asks for more.
+            expected: Whether the server is known to answer other requests. Then there is no wait,
+                unless the source asks for one, and the waits after it are no longer.
         """
         asked_s = failure.retry_after_s if isinstance(failure, SourceUnavailable) else None
-        wait_s = self._backoff.delay_s(retry_after_s=asked_s)
-        if asked_s is None:
-            wait_s = min(wait_s, longest_s)
+        quick = expected and asked_s is None
+        wait_s = 0.0 if quick else self._backoff.delay_s(retry_after_s=asked_s)
         self._failing = True
         self.error = str(failure)[:ERROR_CHARS]
         self._ready_at = now + wait_s

@@ -25,7 +25,7 @@ SEEN: dict[str, dict[str, str]] = {
     "cap_20": {"keyset": "differs: a page of 20 where 100 were asked for"},
     # They are fewer, which tells nothing without knowing how many there are.
     "v2_unlisted": {"filters": "133"},
-    "poisoned_market": {"clean_pages": "differs: of 150 markets 4 times not JSON"},
+    "poisoned_market": {"clean_pages": "differs: of 150 markets 4 times description"},
     "market_500": {
         "keyset": "differs: /gamma/markets/keyset: HTTP 500",
         "dump_by_default": "not seen",  # a smaller page has too few tokens for it

@@ -348,9 +348,13 @@ def test_an_order_that_is_rejected_is_left_out() -> None:
     run(harness, 60)
     assert harness.watched() == ids(range(400))
     assert violations(harness)[Assumption.KEYSET] >= 1
+    assert harness.report().keyset_error == "keyset: order rejected, goes on without"
     web.add(FakeMarket(700, start_ms=WALL_MS + 60_000))
     run(harness, 60)
     assert condition(700) in harness.watched()
+    web.orders = True
+    run(harness, 60)
+    assert harness.report().keyset_error == ""
 
 
 def test_a_market_that_makes_its_page_fail_hides_no_other_and_is_named(
@@ -368,6 +372,31 @@ def test_a_market_that_makes_its_page_fail_hides_no_other_and_is_named(
     assert "between" in passed.__dict__["reason"]
     assert harness.report().last_sweep_at is not None
     assert web.times("page") < 200
+
+
+def test_markets_that_make_their_pages_fail_delay_no_other_by_much() -> None:
+    web = web_of(150, start_ms=WALL_MS)  # new enough for the polls to meet those that fail
+    web.failing = {condition(7), condition(82)}
+    harness = watching(web)
+    for _ in range(25):
+        harness.tick()
+    assert harness.watched() == ids(set(range(150)) - {7, 82})
+    # One with an old start date is found among the latest made.
+    for number, start_ms in ((700, WALL_MS + 25_000), (701, WALL_MS - 3_600_000)):
+        web.add(FakeMarket(number, start_ms=start_ms))
+        for _ in range(int(DISCOVERY_S) + 10):
+            harness.tick()
+        assert condition(number) in harness.watched()
+
+
+def test_a_gamma_that_answers_nothing_but_500_is_asked_ever_more_seldom() -> None:
+    web = web_of(150, start_ms=WALL_MS)
+    web.failing = ids(range(150))
+    harness = watching(web)
+    run(harness, 120)
+    asked = web.times("page")
+    run(harness, 600)
+    assert web.times("page") - asked < 60
 
 
 def test_a_market_that_makes_its_look_up_fail_hides_no_other() -> None:

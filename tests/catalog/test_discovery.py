@@ -22,7 +22,7 @@ from actors.catalog.universe import Filters
 from actors.errors import SourceUnavailable
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.pagination import Finding, Route, Trouble, iso
+from actors.polymarket.pagination import Finding, Route, Row, Trouble, iso
 from actors.polymarket.sources import MAX_GAMMA_MARKETS
 
 WALL = datetime(2026, 10, 3, 4, tzinfo=UTC)
@@ -226,7 +226,7 @@ def test_the_watermark_moves_when_the_last_page_of_a_poll_is_read() -> None:
     read_newest(discovery, [WALL + timedelta(seconds=25)], "more")
     failing = following(discovery, Kind.NEWEST)
     assert failing is not None
-    discovery.failed(failing, SourceUnavailable("500", status=500))
+    discovery.failed(failing, SourceUnavailable("no answer within 20 s"))
     at(discovery, 61.0)
     assert since(discovery) == "2026-10-03T03:58:00Z"
     read_newest(discovery, [WALL])
@@ -273,19 +273,42 @@ def test_the_keyset_is_avoided_for_a_minute_and_its_fault_stands_until_it_answer
     state.note(finding(Trouble.GONE), 0.0)
     assert state.avoided(AVOID_S - 1) == (Route.KEYSET,)
     assert state.avoided(AVOID_S) == ()
-    state.answered(Route.LIST, behind_cursor=True)
+    state.answered(Route.LIST, behind_cursor=True, in_order=True)
     assert state.fault
-    state.answered(Route.KEYSET, behind_cursor=False)
+    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
     assert state.fault == ""
 
 
 def test_a_first_page_does_not_prove_that_cursors_are_followed_again() -> None:
     state = KeysetState()
     state.note(finding(Trouble.CURSOR), 0.0)
-    state.answered(Route.KEYSET, behind_cursor=False)
+    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
     assert state.fault
-    state.answered(Route.KEYSET, behind_cursor=True)
+    state.answered(Route.KEYSET, behind_cursor=True, in_order=True)
     assert state.fault == ""
+
+
+def test_a_rejected_order_is_a_fault_until_a_page_comes_in_order_and_does_not_end_the_walk() -> (
+    None
+):
+    state = KeysetState()
+    state.note(finding(Trouble.ORDER, Route.LIST), 0.0)
+    assert state.fault == ""
+    state.note(finding(Trouble.ORDER), 0.0)
+    assert (state.fault, state.avoided(0.0)) == ("order rejected", ())
+    state.answered(Route.KEYSET, behind_cursor=True, in_order=False)
+    assert state.fault
+    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
+    assert state.fault == ""
+
+
+def test_a_rejected_order_hides_no_graver_fault() -> None:
+    state = KeysetState()
+    state.note(finding(Trouble.CURSOR), 0.0)
+    state.note(finding(Trouble.ORDER), 0.0)
+    assert state.fault == "cursor ignored"
+    state.note(finding(Trouble.GONE), 1.0)
+    assert state.fault == "no answer"
 
 
 def test_the_list_form_is_tried_every_two_minutes() -> None:
@@ -388,21 +411,42 @@ def test_the_latest_made_markets_are_read_until_one_is_known() -> None:
     assert read_created(discovery, 9, 3, cursor="end").listing.finished
 
 
-def test_a_listing_of_the_latest_made_that_fails_is_left_to_the_sweep() -> None:
+def made_last(discovery: Discovery, sound: int) -> list[dict[str, str]]:
+    """Answer a poll; of the latest made, only pages within the first so many come. Return those."""
+    asked = []
+    while isinstance(request := following(discovery, Kind.NEWEST), NextPage):
+        wanted, listing = dict(request.listing.params), request.listing
+        if wanted.get("order") != "createdAt":
+            listing.advance(None)  # nothing new, or a proof that the server answers
+        elif int(wanted["limit"]) > sound or listing.cursor:
+            asked.append(wanted)
+            discovery.failed(request, SourceUnavailable("500", status=500))
+        else:
+            asked.append(wanted)
+            page = [market(number, WALL) for number in range(int(wanted["limit"]))]
+            listing.advance("more", [Row(each.condition_id, WALL) for each in page])
+            discovery.newest_read(listing, page)
+        discovery.end_newest()
+    return asked
+
+
+def test_the_latest_made_are_read_up_to_the_market_that_makes_their_page_fail() -> None:
+    discovery = started()
+    for now in (30.0, 60.0):  # what the second reads first is known by then
+        at(discovery, now)
+        asked = made_last(discovery, 40)
+        assert int(asked[-1]["limit"]) <= 40
+        assert len(asked) < 12
+
+
+def test_a_listing_of_the_latest_made_whose_first_market_fails_is_left_to_the_sweep() -> None:
     discovery = started()
     at(discovery, 30.0)
-    request = following(discovery, Kind.NEWEST)
-    assert isinstance(request, NextPage)
-    request.listing.advance(None)
-    discovery.newest_read(request.listing, [market(1, WALL + timedelta(seconds=25))])
-    discovery.end_newest()
-    failing = following(discovery, Kind.NEWEST)
-    assert isinstance(failing, NextPage)
-    discovery.failed(failing, SourceUnavailable("500", status=500))
-    discovery.end_newest()
-    assert following(discovery, Kind.NEWEST) is None
+    asked = made_last(discovery, 0)
+    assert asked[-1]["limit"] == "1"
+    assert len(asked) < 15
     at(discovery, 60.0)
-    assert since(discovery) == iso(WALL + timedelta(seconds=25 - 120))
+    assert since(discovery) == iso(WALL - timedelta(seconds=120))
 
 
 def test_placeholders_are_looked_up_with_each_poll_the_longest_waiting_first() -> None:

@@ -1,7 +1,12 @@
+from typing import Any
+
 from actors.health.rules import RULES
 from actors.model.assumptions import Assumption
 from actors.simulator.beliefs import BREAKS
-from tests.chaos.drift import EXPECTED, Result
+from actors.simulator.market import FAILING_EACH, Pace
+from actors.simulator.markets import Markets, MarketSpec, ledger_line
+from actors.simulator.options import LAGS
+from tests.chaos.drift import EXPECTED, Result, unknowable
 
 
 def test_what_is_expected_names_breaks_and_reasons_that_exist() -> None:
@@ -13,6 +18,38 @@ def test_what_is_expected_names_breaks_and_reasons_that_exist() -> None:
         assert not expected.reasons & expected.permitted, name
         assert not expected.counted or expected.counted in set(Assumption), name
         assert expected.counted or not expected.reasons, name
+
+
+def ledger(*, v2: bool) -> list[dict[str, Any]]:
+    """Return the lines of a world whose second half was announced during the run."""
+    markets = Markets(seed=1, run=0, pace=Pace(settle=4_000, lags=LAGS))
+    lines: list[dict[str, Any]] = [{"kind": "trade", "token": "1"}]
+    for number in range(2 * FAILING_EACH):
+        announced = 0 if number < FAILING_EACH else 5_000
+        spec = MarketSpec(announced=announced, trades=6_000, ends=60_000, v2=v2)
+        lines.append({"kind": "market", **ledger_line(markets.make(spec))})
+    return lines
+
+
+def test_what_gamma_never_shows_and_nobody_announced_cannot_be_known() -> None:
+    for name, v2, unknown in (
+        ("market_500", False, [7]),  # its neighbour of the second half was announced
+        ("v2_unlisted", True, list(range(FAILING_EACH))),
+        ("v2_unlisted", False, []),
+        ("keyset_gone", True, []),
+        ("poisoned_market", False, []),
+    ):
+        lines = ledger(v2=v2)
+        tokens = [lines[1 + number]["tokens"] for number in unknown]
+        found = unknowable(lines, EXPECTED[name].never_listed)
+        assert found == {token for pair in tokens for token in pair}, name
+
+
+def test_only_a_page_that_fails_may_show_markets_known_from_the_feed_only() -> None:
+    assert EXPECTED["market_500"].permitted == {"markets_known_from_feed_only"}
+    for name in ("poisoned_market", "field_types"):
+        assert EXPECTED[name].permitted == set()
+        assert EXPECTED[name].counted == "clean_pages"
 
 
 def test_a_result_is_one_line_that_says_what_went_wrong() -> None:
