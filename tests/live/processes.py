@@ -121,7 +121,10 @@ class Processes:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             assert answer.status == 200
 
-    def tracker(self, *, root: Path = ROOT, **settings: str) -> Process:
+    def tracker(self, **settings: str) -> Process:
+        return self.tracker_of(ROOT, **settings)
+
+    def tracker_of(self, root: Path, **settings: str) -> Process:
         """Start a tracker with these settings, of the version that lies in `root`."""
         process = Process(
             "tracker", [], {**self.settings(), **settings}, self.folder / "tracker.log", root

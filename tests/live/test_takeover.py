@@ -42,8 +42,8 @@ class TwoTrackers:
         return self.processes.folder / f"{color}.sock"
 
     def start(self, color: str, root: Path = ROOT) -> None:
-        self.running[color] = self.processes.tracker(
-            root=root,
+        self.running[color] = self.processes.tracker_of(
+            root,
             TRACKER_STATE_DIR=str(self.processes.folder / color),
             TRACKER_STATUS_SOCKET=str(self.socket(color)),
         )

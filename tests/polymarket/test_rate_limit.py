@@ -116,7 +116,7 @@ class Peer:
 STAYS = st.tuples(st.integers(0, 60), st.integers(1, 60), st.floats(0, 1.25))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(STAYS, min_size=1, max_size=3),
     st.integers(4, 24),
