@@ -174,6 +174,7 @@ class FakeStore:
         self.evidence = StoredEvidence()
         self.rechecks: tuple[Recheck, ...] = ()
         self.windows: list[TimeWindow] = []
+        self.recheck_part: TimeWindow | None = None
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.closed = True
@@ -244,6 +245,9 @@ class FakeStore:
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         assert set(conditions) == {market.condition_id for market in self.unresolved}
         return self.evidence
+
+    def recheck_window(self, window: TimeWindow) -> TimeWindow:
+        return self.recheck_part or window
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         self.windows.append(window)

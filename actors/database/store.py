@@ -46,6 +46,7 @@ Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5000
 _REVIEW_TOKENS = 2_000
+_RECHECK_WINDOW_MS = 3_600_000
 _NO_MARKET = (None, "end")
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
@@ -199,6 +200,23 @@ class Store:
             given = {"conditions": list(conditions)}
             rows = self._connection().execute(queries.SELECT_STORED_EVIDENCE, given).fetchall()
             return _evidence(rows)
+
+    def recheck_window(self, window: TimeWindow) -> TimeWindow:
+        """Return the first hour of the window, with the start that it has when it names none.
+
+        After days without a tracker half a million rechecks are overdue: asked for at once, each
+        page of them would sort all, longer than a statement may take.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        since_ms = window.since_ms
+        if since_ms is None:
+            with self._waiting():
+                given = {"until": instant_of_ms(window.until_ms)}
+                row = self._connection().execute(queries.SELECT_RECHECK_START, given).fetchone()
+            since_ms = window.until_ms if row is None else int(row[0])
+        return TimeWindow(since_ms, min(window.until_ms, since_ms + _RECHECK_WINDOW_MS))
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Return the resolutions whose next recheck falls due in this window, 5,000 at a time.

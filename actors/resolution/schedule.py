@@ -280,8 +280,9 @@ class RecheckHorizon:
         self._asked_ms = 0
 
     def answered(self, until_ms: int) -> None:
-        """Record that all rechecks that fall due until then have arrived."""
-        self.until_ms = max(self.until_ms, until_ms)
+        """Record that what falls due until then has arrived; ask on at the next tick."""
+        if until_ms > self.until_ms:
+            self.until_ms, self._asked_ms = until_ms, 0
 
 
 def due_ms(recheck: Recheck, now_ms: int) -> int:

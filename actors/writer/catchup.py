@@ -61,6 +61,9 @@ class Store(Protocol):
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the stored evidence on these markets."""
 
+    def recheck_window(self, window: TimeWindow) -> TimeWindow:
+        """Return the first part of this time, short enough to be asked about at once."""
+
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Yield the resolutions whose recheck falls due in this time, in chunks."""
 

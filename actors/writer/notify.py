@@ -128,15 +128,16 @@ class WriterNotifier:
         self._to.catalog.tell(MarketsReviewed(unknown=review.unknown, until=review.until))
 
     def send_rechecks(self, store: Store, window: TimeWindow) -> None:
-        """Send the resolutions whose recheck falls due in this time, then that these were all.
+        """Send the resolutions whose recheck falls due in the first part of this time, and its end.
 
         Raises:
             StoreUnavailable: See `Store`.
         """
-        for rechecks in store.resolutions_to_check(window):
+        part = store.recheck_window(window)
+        for rechecks in store.resolutions_to_check(part):
             self._to.resolution.tell(RechecksRestored(rechecks=rechecks))
-        # Without this last message resolution would ask for the same time again.
-        self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=window.until_ms))
+        # Resolution asks for the rest, if any; without this message for the same time again.
+        self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=part.until_ms))
 
 
 class CommitSummary:

@@ -52,6 +52,16 @@ def test_what_is_not_answered_is_asked_again_after_a_minute_or_when_the_database
     assert horizon.tick(NOW + RETRY_MS + 1) is not None
 
 
+def test_after_days_without_a_tracker_it_asks_part_by_part() -> None:
+    horizon = RecheckHorizon()
+    assert horizon.tick(NOW) is not None
+    horizon.answered(NOW - 7_200_000)
+    assert horizon.tick(NOW + 1) == TimeWindow(NOW - 7_200_000, NOW + 1 + AHEAD_MS)
+    assert horizon.tick(NOW + 2) is None  # it waits for the answer
+    horizon.answered(NOW + 1 + AHEAD_MS)
+    assert horizon.tick(NOW + 3) is None
+
+
 def test_a_late_answer_does_not_move_the_horizon_back() -> None:
     horizon = RecheckHorizon()
     horizon.answered(NOW + 5)

@@ -74,6 +74,16 @@ def test_rechecks_that_fall_due_are_sent_and_then_that_they_were_all() -> None:
     assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
 
+def test_of_a_long_time_only_the_first_part_is_answered() -> None:
+    harness = WriterHarness().open()
+    part = TimeWindow(STRETCH.until_ms - 5, STRETCH.until_ms - 3)
+    harness.store.recheck_part = part
+    harness.tell(RequestRechecks(window=STRETCH))
+
+    assert harness.store.windows == [part]
+    assert harness.resolution.last(RechecksRestored).until_ms == part.until_ms
+
+
 def test_while_the_database_is_away_no_answer_pretends_that_nothing_falls_due() -> None:
     harness = WriterHarness()
     harness.store.away = True
