@@ -27,8 +27,7 @@ from actors.model.market import Asset, Market
 from actors.model.storage import JournalStats
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
-from actors.supervision.children import Children
-from actors.supervision.connections import ConnectionPolicy
+from actors.supervision.children import Children, ConnectionPolicy
 from actors.supervision.pacing import ChildSpec, ConnectRate, Escalation
 from actors.supervision.plan import Plan
 from tests.fakes import FakeJournal, journal_stats

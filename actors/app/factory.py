@@ -32,7 +32,7 @@ from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Chain, Polymarket
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.supervision.actor import ChildSpecs, VitalChild
-from actors.supervision.connections import ConnectionPolicy, StartConnection
+from actors.supervision.children import ConnectionPolicy, StartConnection
 from actors.supervision.pacing import ChildSpec
 from actors.transport.handshake import open_websocket
 from actors.transport.reactor import Reactor

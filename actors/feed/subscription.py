@@ -29,6 +29,8 @@ OFTEN: Final = 15
 """So often an announced token is asked for every second: usually the exchange knows it."""
 SELDOM_S: Final = 86_400.0
 """After that the wait doubles up to a day."""
+LEAST_AT_ONCE: Final = 5
+"""A subscription message is not made shorter than so many tokens because books did not come."""
 
 
 class Subscription:
@@ -41,6 +43,7 @@ class Subscription:
         self._spec = spec
         self._coverage = coverage
         self._canary = spec.canary
+        self._at_once = spec.tokens_at_once
         self._canary_since: float | None = None
         self._answers_awaited = False
         self._to_renew: tuple[TokenId, ...] = ()
@@ -171,6 +174,8 @@ class Subscription:
         """Renew the tokens whose `book` is overdue; return how many are."""
         overdue = self._retry.due(now, self._coverage)
         if overdue:
+            # Perhaps the exchange takes only the first tokens of a message.
+            self._at_once = min(self._at_once, max(self._at_once // 4, LEAST_AT_ONCE))
             self.renew(overdue, now)
         return len(overdue)
 
@@ -207,7 +212,7 @@ class Subscription:
 
     def _send_subscribe(self, tokens: tuple[TokenId, ...]) -> None:
         if self._socket is not None:
-            for chunk in chunks(tokens, self._spec.tokens_at_once):
+            for chunk in chunks(tokens, self._at_once):
                 self._socket.send_text(channel.subscription(chunk, custom=self._spec.lifecycle))
 
 

@@ -64,17 +64,35 @@ BREAKS: dict[str, Break] = {
         "weak",
         "an address that is asked for again within 300 s gets the same answer, with its Age",
     ),
-    "cap_100": Break(
+    "page_100": Break(
         "a page of Gamma holds as many markets as `limit` says",
         "good",
         "a page holds 100 markets, whatever `limit` says",
-        group="cap",
+        group="page",
     ),
-    "cap_20": Break(
+    "page_20": Break(
         "a page of Gamma holds as many markets as `limit` says",
         "good",
         "a page holds 20 markets, whatever `limit` says",
-        group="cap",
+        group="page",
+    ),
+    "tokens_100_per_connection": Break(
+        "a connection may have as many tokens as it is given",
+        "good",
+        "it has 100 at most; more are ignored without an answer",
+        group="tokens",
+    ),
+    "tokens_20_per_connection": Break(
+        "a connection may have as many tokens as it is given",
+        "good",
+        "it has 20 at most; more are ignored without an answer",
+        group="tokens",
+    ),
+    "tokens_20_per_message": Break(
+        "a subscription takes all the tokens that it names",
+        "good",
+        "it takes the first 20; the others are ignored without an answer",
+        group="tokens",
     ),
     "accept_then_drop": Break(
         "a connection that is accepted is served",
@@ -171,8 +189,12 @@ BREAKS: dict[str, Break] = {
 }
 CLOCKS: dict[str, float] = {"clock_+2d": 172_800.0, "clock_-30s": -30.0, "clock_-2d": -172_800.0}
 """How far the clock of the tracker's machine is ahead of the exchange's, in seconds."""
-CAPS: dict[str, int] = {"cap_100": 100, "cap_20": 20}
+PAGES: dict[str, int] = {"page_100": 100, "page_20": 20}
 """How many markets a page of Gamma holds."""
+TOKENS: dict[str, int] = {"tokens_100_per_connection": 100, "tokens_20_per_connection": 20}
+"""How many tokens a connection can have."""
+TOKENS_PER_MESSAGE = 20
+"""How many tokens of one subscription are taken."""
 DEFAULTS: frozenset[str] = frozenset({"cached_300s", "repeat_text", "dump_only_when_asked"})
 
 
@@ -197,7 +219,25 @@ def parse_broken(text: str) -> frozenset[str]:
 
 def page_size(limit: int, broken: frozenset[str]) -> int:
     """Return how many markets a page of Gamma holds when so many are asked for."""
-    return next((size for name, size in CAPS.items() if name in broken), limit)
+    return next((size for name, size in PAGES.items() if name in broken), limit)
+
+
+def tokens_taken(
+    wanted: tuple[str, ...], held: set[str], broken: frozenset[str]
+) -> tuple[str, ...]:
+    """Return those tokens of a subscription that are taken.
+
+    Args:
+        wanted: The known tokens that the subscription names.
+        held: Those that the connection has.
+        broken: Names of the beliefs that do not hold.
+    """
+    if "tokens_20_per_message" in broken:
+        return wanted[:TOKENS_PER_MESSAGE]
+    new = tuple(token for token in wanted if token not in held)
+    most = next((most for name, most in TOKENS.items() if name in broken), len(held) + len(new))
+    ignored = frozenset(new[max(0, most - len(held)) :])
+    return tuple(token for token in wanted if token not in ignored)
 
 
 def clock_ahead_s(broken: Iterable[str]) -> float:

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from actors.simulator.beliefs import tokens_taken
 from actors.simulator.events import LevelPool, book, close_frame, frame, frame_header
 from actors.simulator.ledger import Ledger
 from actors.simulator.markets import Markets
@@ -277,13 +278,11 @@ class Channel:
 
     def _subscribe(self, connection: Connection, message: dict[str, Any], now: int) -> None:
         ids = _ids(message)
+        known = tuple(token for token in dict.fromkeys(ids) if self._is_open(token))
         connection.custom = connection.custom or message.get("custom_feature_enabled") is True
         held, books = set(connection.tokens), []
-        for token in dict.fromkeys(ids):
-            found = self._markets.by_token.get(token)
-            if found is None or found[0].settled:
-                continue
-            market, side = found
+        for token in tokens_taken(known, connection.tokens, self._broken):
+            market, side = self._markets.by_token[token]
             connection.tokens.add(token)
             self._unions.pop(market.tokens[0], None)
             self._subscribers.setdefault(token, {})[connection.number] = connection
@@ -297,6 +296,10 @@ class Channel:
         if self.on_subscribed is not None:
             self.on_subscribed(connection)
         self._queue_flush(connection)
+
+    def _is_open(self, token: str) -> bool:
+        found = self._markets.by_token.get(token)
+        return found is not None and not found[0].settled
 
     def _is_repeated(self, connection: Connection, token: str, held: set[str]) -> bool:
         """Return whether a token gets no book because it is, or was, subscribed already."""

@@ -45,9 +45,9 @@ from actors.messages import (
 )
 from actors.model.connection import LISTENING
 from actors.supervision.canary import Activity
-from actors.supervision.children import Child, Children, Death, Start
+from actors.supervision.children import Child, Children, ConnectionPolicy, Death, Start
 from actors.supervision.connection_log import ConnectionLog
-from actors.supervision.connections import ConnectionPolicy, PlanExecutor
+from actors.supervision.connections import PlanExecutor
 from actors.supervision.monitor import (
     ConnectionMonitor,
     DiskAdmission,

@@ -218,6 +218,29 @@ class Feed:
         del self.loads[load.slot.id]
         diff.close(load.slot.id)
 
+    def lower_capacity(
+        self, capacity: int, unheard: frozenset[TokenId], diff: PlanDiffBuilder
+    ) -> None:
+        """Move markets off every slot that has more than `capacity` tokens.
+
+        Those with `unheard` tokens go first, since nothing is lost by it, then the latest.
+        """
+        self._capacity = capacity
+        moving: list[Placement] = []
+        for load in tuple(self.loads.values()):
+            latest = reversed(load.placements.values())
+            leaving = sorted(latest, key=lambda each: unheard.isdisjoint(each.tokens))
+            for placement in leaving:
+                if load.used <= capacity:
+                    break
+                self.unassign(placement, diff)
+                moving.append(placement)
+            self._index(load)
+        self.prepare(moving, diff)
+        for placement in moving:
+            self.place(placement, diff)
+        self.close_empty(diff)
+
     def surplus(self) -> int:
         """Return how many slots are not needed: without them a fifth of all space stays free."""
         used = sum(load.used for load in self._shared())

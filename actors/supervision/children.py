@@ -18,7 +18,7 @@ import pykka
 from actors.actor import Address
 from actors.backoff import Backoff
 from actors.messages import Message, Tick
-from actors.model.connection import ALL_RESOLVED
+from actors.model.connection import ALL_RESOLVED, ConnectionSpec
 from actors.supervision.pacing import (
     ChildSpec,
     ConnectRate,
@@ -39,6 +39,23 @@ MAX_STUCK: Final = 3
 
 Start = Callable[[int, Tick], "pykka.ActorRef[Any]"]
 """Starts an incarnation: (its number, the time) → a running actor."""
+StartConnection = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
+"""Starts a connection: (what it is for, incarnation, the time) → a running actor."""
+
+
+class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How connections are started and how long each may take, in seconds.
+
+    Attributes:
+        silence_s: A connection that has not reported for so long counts as dead.
+        stop_s: How long it may take to end after a request.
+        replace_s: Age at which it is replaced, ± 20 %.
+    """
+
+    start: StartConnection
+    silence_s: float = 45.0
+    stop_s: float = 5.0
+    replace_s: float = 21_600.0
 
 
 @dataclass

@@ -9,10 +9,9 @@ its slot has then. Both work in the supervisor's thread.
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import pykka
 
 from actors.health.state import HealthState
 from actors.journal.recorder import FactQueue
@@ -38,7 +37,7 @@ from actors.model.connection import (
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity, Canaries
-from actors.supervision.children import Child, Children
+from actors.supervision.children import Child, Children, ConnectionPolicy
 from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
 from actors.supervision.pacing import ChildSpec
 from actors.supervision.plan import AnnouncedMarkets, Plan
@@ -56,24 +55,6 @@ COMPACT_S: Final = 60.0
 """Time between two slots that are emptied because the others can take their markets."""
 LIFECYCLE: Final = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
 """The connection that receives announcements of new markets and of resolutions; in no plan."""
-
-StartConnection = Callable[[ConnectionSpec, int, Tick], "pykka.ActorRef[Any]"]
-"""Starts a connection: (what it is for, incarnation, the time) → a running actor."""
-
-
-class ConnectionPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How connections are started and how long each may take, in seconds.
-
-    Attributes:
-        silence_s: A connection that has not reported for so long counts as dead.
-        stop_s: How long it may take to end after a request.
-        replace_s: Age at which it is replaced, ± 20 %.
-    """
-
-    start: StartConnection
-    silence_s: float = 45.0
-    stop_s: float = 5.0
-    replace_s: float = 21_600.0
 
 
 class FeedConnections:
@@ -366,15 +347,24 @@ class PlanExecutor:
         for slot_id in self._plan.slots_of(condition_id):
             self.connections.send(slot_id, Subscribe(tokens=tokens))
 
-    def split(self, slot: str, token: TokenId, time: Tick) -> None:
-        """Move the market of this token to a slot of its own, unless it has one.
+    def split(self, slot: str, token: TokenId, time: Tick) -> str:
+        """Move the market of this token to a slot of its own; return that, if there is a new one.
 
         Raises:
             JournalFailed: See `change`.
         """
         market = self._plan.market_of(slot, token)
-        if market is not None:
-            self._carry_out(self._plan.split(slot, market), time)
+        diff = PlanDiff() if market is None else self._plan.split(slot, market)
+        self._carry_out(diff, time)
+        return diff.opened[0].id if diff.opened else ""
+
+    def lower_capacity(self, tokens: int, unheard: frozenset[TokenId], time: Tick) -> None:
+        """Let connections have fewer tokens; move first what is not listened to.
+
+        Raises:
+            JournalFailed: See `change`.
+        """
+        self._carry_out(self._plan.lower_capacity(tokens, unheard), time)
 
     def compact(self, time: Tick) -> None:
         """Empty a slot that is not needed any more, at most once in `COMPACT_S`.

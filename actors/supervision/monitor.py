@@ -23,6 +23,7 @@ from actors.supervision.canary import Activity, HeardTrades
 from actors.supervision.children import Children, Death
 from actors.supervision.connections import LIFECYCLE, PlanExecutor
 from actors.supervision.pacing import Pace
+from actors.supervision.plan import TokenCap
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class ConnectionMonitor:
         self._awaiting_renewal: set[str] = set()
         self._renewal_pace = Pace(first=4)
         self._lifecycle_data_at = 0.0
+        self._token_cap = TokenCap()
 
     def reported(self, report: ConnectionReport) -> None:
         """Take the report of a connection."""
@@ -146,6 +148,14 @@ class ConnectionMonitor:
         self._activity.reported(report.child, report.busy)
         listens = report.state == LISTENING and report.tokens > 0
         self._silence.reported(report.child, listens=listens, data_at=report.last_data_at)
+        if listens:
+            self._token_cap.reported(
+                report.child,
+                self._now,
+                tokens=report.tokens,
+                confirmed=report.confirmed,
+                unheard=report.unanswered,
+            )
         if report.allowance_ms > LEAST_ALLOWANCE_MS:
             self._allowances[report.child] = (report.allowance_ms, self._now)
         else:
@@ -162,6 +172,7 @@ class ConnectionMonitor:
         if death.reason == "frozen" and self._silence.exchange_silent:
             self._suspect_all(time)
         self._silence.ended(connection)
+        self._token_cap.ended(connection)
         self._awaiting_renewal.discard(connection)
         self._executor.ended(connection)
         self._connections.ended(connection, death.reason)
@@ -191,6 +202,7 @@ class ConnectionMonitor:
         self._replace_frozen(time)
         if not silent:
             self._renew()
+            self._learn_token_cap(time)
             self._executor.change_canaries(time)
         self._connections.check(tick)
         # A token that moves needs its first `book`, which a silent exchange does not send.
@@ -247,6 +259,20 @@ class ConnectionMonitor:
             self._awaiting_renewal.discard(name)
             if name in self._children.by_id:
                 self._children.send(name, Renew())
+
+    def _learn_token_cap(self, time: Tick) -> None:
+        """Give connections fewer tokens when the exchange takes no more."""
+        found = self._token_cap.to_try(time.now)
+        if found is not None:
+            connection, token = found
+            slot = self._executor.split(slot_of(connection), token, time)
+            self._token_cap.trying(slot, time.now)
+        learnt = self._token_cap.take_learnt()
+        if learnt is not None:
+            tokens, unheard = learnt
+            log.warning("tokens_per_connection_lowered", extra={"tokens": tokens})
+            self._health.assumption_violated(Assumption.TOKENS_PER_CONNECTION, 1, at=time.now)
+            self._executor.lower_capacity(tokens, unheard, time)
 
     def trades_missed(self, message: TradesMissed) -> None:
         """Make connections that missed a trade recheck the coverage they claim."""

@@ -1,12 +1,14 @@
 """The subscription plan: which market is on which slot of each feed.
 
 Every market is on one slot of each feed, both of its tokens together. A market that has
-a slot keeps it: adding and removing markets never moves another one. Only `split` and
-`compact` move markets.
+a slot keeps it: adding and removing markets never moves another one. Only `split`,
+`compact` and `lower_capacity` move markets. `TokenCap` decides when the last is due.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
+from actors.model.connection import slot_of
 from actors.model.market import Market
 from actors.model.trade import ConditionId, TokenId
 from actors.supervision.allocation import (
@@ -107,6 +109,20 @@ class Plan:
         """
         diff = PlanDiffBuilder()
         max(self._feeds, key=Feed.surplus).shrink(limit, diff)
+        return diff.diff()
+
+    def lower_capacity(self, per_connection: int, unheard: frozenset[TokenId]) -> PlanDiff:
+        """Let slots have fewer tokens; changes nothing when they have so few already.
+
+        Args:
+            per_connection: The most tokens on one connection from now on, 2 or more.
+            unheard: Tokens that are not listened to where they are, so that they move first.
+        """
+        diff = PlanDiffBuilder()
+        if 2 <= per_connection < self._capacity:
+            self._capacity = per_connection
+            for feed in self._feeds:
+                feed.lower_capacity(per_connection, unheard, diff)
         return diff.diff()
 
     # --------------------------------------------------------------- queries
@@ -219,3 +235,100 @@ class AnnouncedMarkets:
             return given, ()
         theirs = tuple(token for token in given if token in self._conditions)
         return tuple(token for token in given if token not in self._conditions), theirs
+
+
+LEAST_TOKENS: Final = 10
+"""A lower cap than this is not learnt: it would need too many connections."""
+ALIKE: Final = 0.9
+"""Connections confirm alike that have this share of the most that one of them confirmed."""
+SEEN_S: Final = 600.0
+"""For so long counts what a connection confirmed, also after its end."""
+TRY_S: Final = 120.0
+"""How long the market that is tried elsewhere may take to be confirmed there."""
+RETRY_S: Final = 600.0
+"""Time until the next try after one that failed; doubled each time, up to a day."""
+
+
+class _Seen(NamedTuple):
+    """A connection of which some tokens were never confirmed, though asked for several times."""
+
+    at: float
+    confirmed: int
+    unheard: tuple[TokenId, ...]
+
+
+class TokenCap:
+    """Learns how many tokens of a connection the exchange takes, should it ignore the rest.
+
+    Then connections with more tokens confirm alike many and none confirms more. That may also be
+    so because the exchange does not know some tokens; those are confirmed nowhere. So one market
+    of them is tried on a connection of its own, and what is confirmed there proves the cap.
+    Seconds are monotonic.
+    """
+
+    def __init__(self) -> None:
+        self._confirmed: dict[str, int] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._tried: tuple[str, float] | None = None  # (slot, since)
+        self._wait_s, self._not_before = RETRY_S, float("-inf")
+        self._cap = 0  # the one that is tried
+        self._learnt: tuple[int, frozenset[TokenId]] | None = None
+
+    def reported(
+        self, name: str, now: float, *, tokens: int, confirmed: int, unheard: tuple[TokenId, ...]
+    ) -> None:
+        """Take the report of a connection that listens.
+
+        Args:
+            name: Of the connection.
+            now: When it came.
+            tokens: How many it asked for.
+            confirmed: How many of them got a `book`.
+            unheard: Those that got none though they were asked for again and again.
+        """
+        self._confirmed[name] = confirmed
+        # While others still wait for an answer it is not known what this one confirms.
+        if unheard and confirmed + len(unheard) >= tokens:
+            self._seen[name] = _Seen(now, confirmed, unheard)
+        else:
+            self._seen.pop(name, None)
+        if self._tried is not None and slot_of(name) == self._tried[0] and confirmed:
+            self._learn(now)
+
+    def ended(self, name: str) -> None:
+        """Take the end of a connection; what it confirmed last counts for a while."""
+        self._confirmed.pop(name, None)
+
+    def to_try(self, now: float) -> tuple[str, TokenId] | None:
+        """Return a connection and a token of it to try elsewhere; None when a cap is not likely."""
+        self._seen = {name: each for name, each in self._seen.items() if now - each.at < SEEN_S}
+        if self._tried is not None and now - self._tried[1] >= TRY_S:
+            self._tried, self._not_before = None, now + self._wait_s
+            self._wait_s = min(2 * self._wait_s, 86_400.0)
+        if self._tried is not None or now < self._not_before or len(self._seen) < 2:
+            return None
+        self._cap = max(each.confirmed for each in self._seen.values())
+        alike = [name for name, each in self._seen.items() if each.confirmed >= ALIKE * self._cap]
+        most = max(self._confirmed.values(), default=0)
+        few = len(alike) < 2 or 2 * len(alike) < len(self._seen)
+        if few or most > self._cap or self._cap < LEAST_TOKENS + 2:
+            return None
+        running = (name for name in sorted(alike) if name in self._confirmed)
+        return next(((name, self._seen[name].unheard[0]) for name in running), None)
+
+    def trying(self, slot: str, now: float) -> None:
+        """Record that a token of `to_try` moves to this slot."""
+        self._tried = (slot, now)
+
+    def take_learnt(self) -> tuple[int, frozenset[TokenId]] | None:
+        """Return, once, how many tokens a connection may have, and those to move first."""
+        found, self._learnt = self._learnt, None
+        return found
+
+    def _learn(self, now: float) -> None:
+        unheard = frozenset(token for each in self._seen.values() for token in each.unheard)
+        # A pair less: the canary takes a place, and so does a token that is only announced.
+        self._learnt = ((self._cap - 2) // 2 * 2, unheard)
+        # Until then connections may still report what they had before.
+        self._tried, self._wait_s, self._not_before = None, RETRY_S, now + TRY_S
+        self._seen.clear()

@@ -104,8 +104,21 @@ EXPECTED: dict[str, Expected] = {
     ),
     "field_types": PAGES,
     "cached_300s": QUIET,
-    "cap_100": QUIET,
-    "cap_20": QUIET,
+    "page_100": QUIET,
+    "page_20": QUIET,
+    # A token counts as one that is never confirmed 90 s after it was asked for.
+    "tokens_100_per_connection": _shows(
+        "tokens_unconfirmed",
+        counted="tokens_per_connection",
+        settings=(("TRACKER_ASSETS_PER_CONNECTION", "200"),),
+        counts_after_s=150.0,
+    ),
+    "tokens_20_per_connection": _shows(
+        "tokens_unconfirmed", counted="tokens_per_connection", counts_after_s=150.0
+    ),
+    "tokens_20_per_message": _shows(
+        permitted=("tokens_unconfirmed",), counted="tokens_per_connection", counts_after_s=100.0
+    ),
     "accept_then_drop": _shows(
         "connections_down",
         "no_connection_live",

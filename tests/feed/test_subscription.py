@@ -79,6 +79,22 @@ def test_a_token_without_a_book_is_subscribed_again_after_30_s() -> None:
     assert DEEP in harness.socket.markers
 
 
+def test_tokens_without_a_book_are_subscribed_again_in_shorter_messages() -> None:
+    names = tuple(TokenId(str(number)) for number in range(1, 61))
+    harness = ConnectionHarness(ConnectionSpec(name="a-0001", feed=0, tokens=names)).connect()
+    harness.hear(a_book(*names[:20]))
+    for _ in range(31):
+        harness.tick()
+    again = [tokens for kind, tokens in asked_since(harness, 1) if kind == "subscribe"]
+    harness.hear(a_book(*names[20:40]))
+    for _ in range(31):
+        harness.tick()
+
+    assert [len(tokens) for tokens in again] == [25, 15]
+    sizes = [len(tokens) for kind, tokens in asked_since(harness, 1) if kind == "subscribe"]
+    assert sizes == [25, 15, 6, 6, 6, 2]
+
+
 def test_a_token_that_stays_unanswered_after_two_retries_is_reported() -> None:
     harness = ConnectionHarness(ALONE).connect()
     harness.hear(a_book(YES))

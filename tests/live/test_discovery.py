@@ -41,7 +41,7 @@ def watched(processes: Processes, what: str, count: int) -> dict[str, Any]:
         pytest.param("keyset_422", 0, "keyset", marks=pytest.mark.long),
         ("cursor_ignored", 0, "keyset"),
         ("keyset_gone,gamma_list_gone", 0, "keyset"),  # events are left
-        pytest.param("cap_20", 0, "", marks=pytest.mark.long),
+        pytest.param("page_20", 0, "", marks=pytest.mark.long),
         ("poisoned_market", 0, "clean_pages"),
         pytest.param("field_types", 0, "clean_pages", marks=pytest.mark.long),
         pytest.param(

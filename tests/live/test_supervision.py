@@ -23,8 +23,7 @@ from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.connection import ConnectionSpec
 from actors.model.storage import Batch, Committed
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
-from actors.supervision.children import Children
-from actors.supervision.connections import ConnectionPolicy
+from actors.supervision.children import Children, ConnectionPolicy
 from actors.supervision.pacing import ChildSpec, Escalation
 from actors.supervision.plan import Plan
 from actors.writer.actor import WriterActor, WriterSettings

@@ -47,7 +47,9 @@ class Listener:
         )
         return await self._books()
 
-    async def operate(self, operation: str, tokens: tuple[str, ...], **fields: Any) -> list[str]:
+    async def operate(
+        self, operation: str, tokens: tuple[str, ...] | list[str], **fields: Any
+    ) -> list[str]:
         """Send an operation; return the texts that came back."""
         await self.ws.send_json(
             {"assets_ids": list(tokens), "operation": operation, "initial_dump": True, **fields}

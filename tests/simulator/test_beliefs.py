@@ -261,7 +261,7 @@ def test_a_listing_out_of_the_cache_is_old_and_says_how_old(tmp_path: Path) -> N
     run_async(steps)
 
 
-@pytest.mark.parametrize(("broken", "size"), [("cap_100", 100), ("cap_20", 20)])
+@pytest.mark.parametrize(("broken", "size"), [("page_100", 100), ("page_20", 20)])
 def test_a_page_holds_so_many_markets_whatever_is_asked_for(
     tmp_path: Path, broken: str, size: int
 ) -> None:
@@ -277,6 +277,33 @@ def test_a_page_holds_so_many_markets_whatever_is_asked_for(
                 async with harness.session.get(f"{url}?limit={limit}&offset=10") as answer:
                     sizes.append(len(await answer.json()))
         assert sizes == [size] * 6
+
+    run_async(steps)
+
+
+@pytest.mark.parametrize(
+    ("broken", "held"),
+    [
+        ("", [150, 160]),
+        ("tokens_100_per_connection", [100, 100]),
+        ("tokens_20_per_connection", [20, 20]),
+        ("tokens_20_per_message", [20, 30]),
+    ],
+)
+def test_tokens_beyond_what_a_connection_can_have_are_ignored_without_an_answer(
+    tmp_path: Path, broken: str, held: list[int]
+) -> None:
+    async def steps() -> None:
+        arguments = (*QUIET, "--markets=100", f"--broken={broken}")
+        async with rehearsal(tmp_path, *arguments) as harness:
+            tokens = [token for each in harness.simulation.markets for token in each.tokens]
+            listener = await harness.listener()
+            assert len(await listener.ask(tokens[:150])) == held[0]
+            (dump,) = await listener.operate("subscribe", tokens[150:160])
+            assert len(json.loads(dump)) == held[1] - held[0]
+            (connection,) = harness.simulation.channel.connections.values()
+            seen = [held[0], len(connection.tokens)]
+        assert seen == held
 
     run_async(steps)
 
