@@ -6,7 +6,8 @@
 For each break: the trades that were sent after the time that is allowed to notice it (`ALLOWED_S`)
 and could have been had, and how many of them are stored or kept verbatim; what is absent outside
 of recorded gaps; which reason the status showed and after how many seconds, and that no reason was
-shown that is not permitted. The last line is JSON.
+shown that is not permitted. The last line is JSON. Those of `OURS` are broken on the tracker's
+machine, not by the simulator.
 """
 
 import argparse
@@ -24,10 +25,10 @@ from typing import Any
 
 import psycopg
 
-from actors.simulator.beliefs import BREAKS
 from actors.simulator.judge import Judgement, judge, ledger_lines
 from actors.simulator.market import Market, gamma_fails
 from actors.simulator.markets import market_from_line
+from tests.chaos.proxied import CommandProcess
 from tests.chaos.server import OwnServer
 from tests.live.processes import Process, Processes, processes_in, until
 
@@ -55,6 +56,8 @@ class Expected:
         arguments: Further ones of the simulator.
         settings: Further ones of the tracker.
         counts_after_s: Trades count from then on.
+        clock: When the clock of the tracker's machine steps, in seconds from the start, and how
+            far from the right time it is from then on, in seconds.
         never_listed: Which markets Gamma never shows. Of these only those count that were
             announced during the run: nobody can know the others.
     """
@@ -67,6 +70,7 @@ class Expected:
     arguments: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     counts_after_s: float = ALLOWED_S
+    clock: tuple[tuple[float, float], ...] = ()
     never_listed: Callable[[Market], bool] = lambda _: False
 
 
@@ -84,6 +88,10 @@ BEHIND = _shows(
 )
 SPELLING = _shows("protocol_drift", counted="spelling")
 QUIET = Expected()
+HOUR_S = 3_600.0
+OURS = frozenset({"clock_step"})
+"""Those that are broken on the tracker's machine; of the exchange nothing is."""
+SABOTAGE = Path(__file__).with_name("sabotage.py")
 EXPECTED: dict[str, Expected] = {
     "gamma_list_gone": _shows("gamma_list_failing", counted="gamma_list"),
     "keyset_gone": DISCOVERY,
@@ -138,6 +146,12 @@ EXPECTED: dict[str, Expected] = {
     "clock_+2d": CLOCK,
     "clock_-30s": BEHIND,
     "clock_-2d": BEHIND,
+    "clock_step": _shows(
+        "clock_skew",
+        permitted=("late_trades",),
+        counted="clock",
+        clock=((70.0, HOUR_S), (110.0, -HOUR_S), (150.0, 0.0)),
+    ),
     "numbers": SPELLING,
     "lower_side": SPELLING,
     "seconds": SPELLING,
@@ -204,10 +218,9 @@ class BeliefRun:
         """Run to the end and return the result."""
         processes, result = self._processes, self._result
         expected = self._expected
-        simulator = processes.simulator(
-            *MARKETS, *TRADES, *expected.arguments, "--broken", result.name
-        )
-        tracker = processes.tracker(**SETTINGS, **dict(expected.settings))
+        broken = () if result.name in OURS else ("--broken", result.name)
+        simulator = processes.simulator(*MARKETS, *TRADES, *expected.arguments, *broken)
+        tracker = self._tracker()
         self._watch(tracker)
         processes.admin("rates", trades_per_second=0, markets_per_second=0)
         _pause(QUIET_S)
@@ -219,6 +232,33 @@ class BeliefRun:
         self._judge()
         return result
 
+    def _tracker(self) -> Process:
+        """Start the tracker, with a clock that can step when it has to."""
+        settings = {**SETTINGS, **dict(self._expected.settings)}
+        if not self._expected.clock:
+            return self._processes.tracker(**settings)
+        command = [sys.executable, str(SABOTAGE), str(self._clock), "clock", "shift"]
+        tracker = CommandProcess(
+            command,
+            {**self._processes.settings(), **settings},
+            self._processes.folder / "tracker.log",
+        )
+        self._processes.own(tracker)
+        return tracker
+
+    @property
+    def _clock(self) -> Path:
+        return self._processes.folder / "clock"
+
+    def _step_clock(self, passed: float) -> None:
+        """Let the tracker's clock be as far from the right time as is due."""
+        due = [offset for at, offset in self._expected.clock if at <= passed]
+        if due:
+            # Replaced, so that it is never read half written.
+            passing = self._clock.with_suffix(".next")
+            passing.write_text(str(due[-1]))
+            passing.replace(self._clock)
+
     def _watch(self, tracker: Process) -> None:
         """Note when each reason is first shown, until the time is over."""
         result, began = self._result, time.monotonic()
@@ -228,6 +268,7 @@ class BeliefRun:
                 return
             if not self._first and passed >= self._expected.counts_after_s:
                 self._first, self._first_at = self._sent(), time.time()
+            self._step_clock(passed)
             document = self._processes.status()
             for code in document.get("codes", ()):
                 result.seen.setdefault(code, round(passed, 1))
@@ -324,13 +365,13 @@ def _job(name: str, server: OwnServer, minutes: float) -> Result:
 def main() -> int:
     """Run the breaks and print the results; exit code 1 when one was not as expected."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(BREAKS), help="names of breaks, with commas")
+    parser.add_argument("--only", default=",".join(EXPECTED), help="names of breaks, with commas")
     parser.add_argument("--minutes", type=float, default=10.0, help="for each break")
     parser.add_argument("--jobs", type=int, default=2, help="at a time")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name]
-    if unknown := [name for name in names if name not in BREAKS]:
-        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(BREAKS)}")
+    if unknown := [name for name in names if name not in EXPECTED]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(EXPECTED)}")
     results = []
     with tempfile.TemporaryDirectory(prefix="tracker-drift-") as folder:
         Path(folder).chmod(0o755)

@@ -125,6 +125,20 @@ MUTATIONS = (
         ("tests/supervision/test_monitor.py",),
     ),
     Mutation(
+        "connections get no more tokens than the exchange takes",
+        "actors/supervision/monitor.py",
+        "            self._executor.lower_capacity(tokens, unheard, time)\n",
+        "            pass\n",
+        ("tests/supervision/test_token_cap.py",),
+    ),
+    Mutation(
+        "a cap is believed only when it is proven elsewhere",
+        "actors/supervision/plan.py",
+        "slot_of(name) == self._tried[0] and confirmed:\n",
+        "slot_of(name) == self._tried[0]:\n",
+        ("tests/supervision/test_token_cap.py",),
+    ),
+    Mutation(
         "a trade heard elsewhere ends a silent connection",
         "actors/feed/questions.py",
         "            self.silence.heard_elsewhere()\n",

@@ -132,6 +132,10 @@ class Processes:
         self._processes.append(process)
         return process
 
+    def own(self, process: Process) -> None:
+        """Take a process that was started elsewhere, to end it with the others."""
+        self._processes.append(process)
+
     def settings(self) -> dict[str, str]:
         return {
             **QUICK,
