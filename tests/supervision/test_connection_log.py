@@ -79,6 +79,7 @@ def test_failures_of_all_connections_are_summed_up_in_a_line_a_minute(
     slots = [f"a-{number:04}" for number in range(200)]
     harness.mute.update(slots)
     harness.begin(*range(1, 201))
+    caplog.clear()
     with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
         failed = 0
         for _ in range(150):
@@ -101,6 +102,7 @@ def test_another_reason_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> N
     harness = SupervisorHarness().tick()
     harness.mute.add(SLOT)
     harness.begin(1)
+    caplog.clear()
     with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
         for reason in ("dns", "dns", "http_429", "dns", "http_429"):
             starts = harness.incarnation(SLOT)
@@ -114,6 +116,7 @@ def test_another_reason_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> N
 
 def test_one_that_was_served_has_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     harness = SupervisorHarness().begin(1)
+    caplog.clear()
     with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
         harness.end(SLOT, "reset")
         harness.ticks(3)
