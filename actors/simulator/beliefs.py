@@ -88,6 +88,12 @@ BREAKS: dict[str, Break] = {
         "it has 20 at most; more are ignored without an answer",
         group="tokens",
     ),
+    "tokens_30_or_end": Break(
+        "a subscription may name as many tokens as a message of 200 KB holds",
+        "good",
+        "one of more than 30 ends the socket with 1008",
+        group="tokens",
+    ),
     "tokens_20_per_message": Break(
         "a subscription takes all the tokens that it names",
         "good",
@@ -193,6 +199,8 @@ PAGES: dict[str, int] = {"page_100": 100, "page_20": 20}
 """How many markets a page of Gamma holds."""
 TOKENS: dict[str, int] = {"tokens_100_per_connection": 100, "tokens_20_per_connection": 20}
 """How many tokens a connection can have."""
+TOKENS_OR_END = 30
+"""How many tokens a subscription may name before it ends the connection."""
 TOKENS_PER_MESSAGE = 20
 """How many tokens of one subscription are taken."""
 DEFAULTS: frozenset[str] = frozenset({"cached_300s", "repeat_text", "dump_only_when_asked"})

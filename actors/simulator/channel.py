@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from actors.simulator.beliefs import tokens_taken
+from actors.simulator.beliefs import TOKENS_OR_END, tokens_taken
 from actors.simulator.events import LevelPool, book, close_frame, frame, frame_header
 from actors.simulator.ledger import Ledger
 from actors.simulator.markets import Markets
@@ -278,6 +278,9 @@ class Channel:
 
     def _subscribe(self, connection: Connection, message: dict[str, Any], now: int) -> None:
         ids = _ids(message)
+        if "tokens_30_or_end" in self._broken and len(ids) > TOKENS_OR_END:
+            connection.close(POLICY, "too many assets", by="server")
+            return
         known = tuple(token for token in dict.fromkeys(ids) if self._is_open(token))
         connection.custom = connection.custom or message.get("custom_feature_enabled") is True
         held, books = set(connection.tokens), []

@@ -51,6 +51,8 @@ MAX_TRIALS: Final = 3
 """Trials at the same time, see `Handover.trial_step`."""
 MIN_TOKENS_AT_ONCE: Final = 5
 """The fewest tokens of one subscription message, however slowly books arrive."""
+TOKENS_WHEN_ENDED: Final = 25
+"""Tokens of one subscription message after the exchange ended a connection before any data."""
 COMPACT_S: Final = 60.0
 """Time between two slots that are emptied because the others can take their markets."""
 LIFECYCLE: Final = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
@@ -152,18 +154,21 @@ class FeedConnections:
                 misses_trades=report.misses_trades,
             )
 
-    def ended(self, connection: str, reason: str) -> None:
-        """Take the end of an incarnation of a connection.
+    def ended(self, connection: str, reason: str, *, failed: bool) -> None:
+        """Take the end of an incarnation of a connection; `failed`: it was never served.
 
         After a frame that did not arrive the slot asks for smaller ones: half as many tokens.
+        When the exchange ended it before any data, a subscription may have had too many.
         """
         handover = self._handover_of(connection)
         if handover is None:
             return
         handover.ended(connection)
+        before = self._tokens_at_once.get(handover.slot, TOKENS_AT_ONCE)
         if reason == STALLED:
-            before = self._tokens_at_once.get(handover.slot, TOKENS_AT_ONCE)
             self._tokens_at_once[handover.slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
+        elif failed and (reason == "reset" or reason.startswith("closed_")):
+            self._tokens_at_once[handover.slot] = min(before, TOKENS_WHEN_ENDED)
 
     # ------------------------------------------------------------- handovers
 

@@ -175,7 +175,7 @@ class ConnectionMonitor:
         self._token_cap.ended(connection)
         self._awaiting_renewal.discard(connection)
         self._executor.ended(connection)
-        self._connections.ended(connection, death.reason)
+        self._connections.ended(connection, death.reason, failed=death.failed)
         busiest = self._activity.busiest(connection)
         if death.reason == SLOW_CONSUMER and busiest is not None:
             self._executor.split(slot_of(connection), busiest, time)

@@ -124,6 +124,12 @@ EXPECTED: dict[str, Expected] = {
     "tokens_20_per_connection": _shows(
         "tokens_unconfirmed", counted="tokens_per_connection", counts_after_s=150.0
     ),
+    # Each connection ends once; the next one names fewer tokens at once.
+    "tokens_30_or_end": _shows(
+        permitted=("connections_down", "no_connection_live", "tokens_unconfirmed"),
+        counted="served",
+        counts_after_s=120.0,
+    ),
     "tokens_20_per_message": _shows(
         permitted=("tokens_unconfirmed",), counted="tokens_per_connection", counts_after_s=100.0
     ),

@@ -308,6 +308,20 @@ def test_tokens_beyond_what_a_connection_can_have_are_ignored_without_an_answer(
     run_async(steps)
 
 
+def test_a_subscription_of_too_many_tokens_ends_the_connection(tmp_path: Path) -> None:
+    async def steps() -> None:
+        arguments = (*QUIET, "--markets=100", "--broken=tokens_30_or_end")
+        async with rehearsal(tmp_path, *arguments) as harness:
+            tokens = [token for each in harness.simulation.markets for token in each.tokens]
+            listener = await harness.listener()
+            assert len(await listener.ask(tokens[:30])) == 30
+            assert await listener.operate("subscribe", tokens[30:50])
+            await listener.operate("subscribe", tokens[50:81])
+            assert listener.ended == (1008, "too many assets")
+
+    run_async(steps)
+
+
 def test_events_hold_the_markets_that_no_other_route_shows(tmp_path: Path) -> None:
     async def steps() -> None:
         broken = "--broken=keyset_gone,gamma_list_gone"

@@ -306,6 +306,31 @@ def test_after_a_frame_that_did_not_arrive_smaller_ones_are_asked_for() -> None:
     assert others == {100}
 
 
+@pytest.mark.parametrize(
+    ("reason", "unserved", "sizes"),
+    [
+        ("closed_1008", True, [100, 25, 25, 25]),
+        ("reset", True, [100, 25, 25, 25]),
+        ("dead_transport", True, [100, 100, 100, 100]),
+        ("closed_1008", False, [100, 100, 100, 100]),
+    ],
+)
+def test_one_that_the_exchange_ends_before_any_data_names_fewer_tokens_at_once(
+    reason: str, unserved: bool, sizes: list[int]
+) -> None:
+    harness = SupervisorHarness().begin(1)
+    if unserved:
+        harness.unserved.add(SLOT)
+        harness.end(SLOT, "dns")  # the first one was served
+        harness.ticks(70)
+    for _ in range(3):
+        harness.end(SLOT, reason)
+        harness.ticks(70)
+
+    found = [spec.tokens_at_once for spec in harness.specs if spec.name == SLOT]
+    assert found[-4:] == sizes
+
+
 def test_a_market_that_was_overlooked_is_journalled_with_the_cause_before_it_is_wanted() -> None:
     harness = SupervisorHarness().tick()
     change = added(1, 2)
