@@ -199,7 +199,7 @@ class CatalogActor(BaseActor):
     def _failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
         """Wait before a request of this kind; before any, if the server asked for it."""
         # What ends the search for the one market that makes a request fail is part of it.
-        expected = _narrows(request)
+        expected, proving = _narrows(request), _proves(request)
         self._discovery.failed(request, failure)
         expected = expected or _narrows(request)
         wait_s = self._backoffs[request.kind].failed(self._now, failure, expected=expected)
@@ -207,8 +207,8 @@ class CatalogActor(BaseActor):
             self._pause_until = self._now + wait_s
         if isinstance(request, ListFormTry) and is_answer(failure):
             self._violations.add(Assumption.GAMMA_LIST)
-        if expected:
-            return  # the log names the market when it is found
+        if expected or (_proves(request) and not proving):
+            return  # the log names the market when it is found, or the server when it is down
         log.warning(
             "catalog_request_failed",
             extra={"request": request.kind.value, "reason": str(failure), "retry_s": wait_s},
@@ -420,6 +420,11 @@ def _narrows(request: Request) -> bool:
     if isinstance(request, NextPage):
         return request.listing.narrowing
     return isinstance(request, Lookup) and len(request.ids) > 1
+
+
+def _proves(request: Request) -> bool:
+    """Return whether it is asked next whether the server answers at all."""
+    return isinstance(request, NextPage) and request.listing.proving
 
 
 def _overlooked(

@@ -370,6 +370,7 @@ def test_a_market_that_makes_its_page_fail_hides_no_other_and_is_named(
     assert violations(harness)[Assumption.CLEAN_PAGES] >= 1
     (passed,) = [r for r in caplog.records if getattr(r, "trouble", "") == "passed over"]
     assert "between" in passed.__dict__["reason"]
+    assert "catalog_request_failed" not in [record.message for record in caplog.records]
     assert harness.report().last_sweep_at is not None
     assert web.times("page") < 200
 
@@ -389,11 +390,15 @@ def test_markets_that_make_their_pages_fail_delay_no_other_by_much() -> None:
         assert condition(number) in harness.watched()
 
 
-def test_a_gamma_that_answers_nothing_but_500_is_asked_ever_more_seldom() -> None:
+def test_a_gamma_that_answers_nothing_but_500_is_asked_ever_more_seldom(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     web = web_of(150, start_ms=WALL_MS)
     web.failing = ids(range(150))
     harness = watching(web)
-    run(harness, 120)
+    run(harness, 10)
+    assert "catalog_request_failed" in [record.message for record in caplog.records]
+    run(harness, 110)
     asked = web.times("page")
     run(harness, 600)
     assert web.times("page") - asked < 60
