@@ -46,7 +46,7 @@ Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5000
 _REVIEW_TOKENS = 2_000
-_RECHECK_WINDOW_MS = 3_600_000
+_RECHECK_WINDOW_MS = 900_000
 _NO_MARKET = (None, "end")
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
@@ -202,7 +202,7 @@ class Store:
             return _evidence(rows)
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:
-        """Return the first hour of the window, with the start that it has when it names none.
+        """Return the first 15 minutes of the window, with the start that it has when it names none.
 
         After days without a tracker half a million rechecks are overdue: asked for at once, each
         page of them would sort all, longer than a statement may take.

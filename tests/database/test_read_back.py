@@ -111,10 +111,10 @@ def test_a_recheck_falls_due_at_each_age_and_at_no_other(
     assert due(store, due_ms - 60_000, due_ms - 1_000) == []
 
 
-def test_a_long_time_is_asked_about_hour_by_hour(store: Store, database: str) -> None:
-    hour_ms = 3_600_000
+def test_a_long_time_is_asked_about_part_by_part(store: Store, database: str) -> None:
+    part_ms, day_ms = 900_000, 86_400_000
     assert store.recheck_window(TimeWindow(T0, T0 + 5)) == TimeWindow(T0, T0 + 5)
-    assert store.recheck_window(TimeWindow(T0, T0 + 9 * hour_ms)) == TimeWindow(T0, T0 + hour_ms)
+    assert store.recheck_window(TimeWindow(T0, T0 + day_ms)) == TimeWindow(T0, T0 + part_ms)
     # Nothing was seen to so far, so nothing is overdue.
     assert store.recheck_window(TimeWindow(None, T0)) == TimeWindow(T0, T0)
 
@@ -124,13 +124,13 @@ def test_a_long_time_is_asked_about_hour_by_hour(store: Store, database: str) ->
         "select (extract(epoch from max(recorded_at)) * 1000)::bigint from resolution_observations",
     )
     since_ms = at_ms - 600_000
-    assert store.recheck_window(TimeWindow(None, at_ms + 2 * hour_ms)) == TimeWindow(
-        since_ms, since_ms + hour_ms
+    assert store.recheck_window(TimeWindow(None, at_ms + day_ms)) == TimeWindow(
+        since_ms, since_ms + part_ms
     )
-    much_later_ms = at_ms + 40 * 24 * hour_ms
-    since_ms = much_later_ms - 30 * 24 * hour_ms
+    much_later_ms = at_ms + 40 * day_ms
+    since_ms = much_later_ms - 30 * day_ms
     assert store.recheck_window(TimeWindow(None, much_later_ms)) == TimeWindow(
-        since_ms, since_ms + hour_ms
+        since_ms, since_ms + part_ms
     )
 
 
