@@ -100,6 +100,10 @@ class CatchUp(Message, frozen=True, kw_only=True):
     """Writer → itself: commit one more range of the journal."""
 
 
+class SendMarkets(Message, frozen=True, kw_only=True):
+    """Writer → itself: send one more page of the open markets."""
+
+
 class Poll(Message, frozen=True, kw_only=True):
     """Catalog, resolution → themselves: do one more bounded step of the work that is due."""
 

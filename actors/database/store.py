@@ -161,7 +161,7 @@ class Store:
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.
 
-        Each statement takes at most 5,000 rows, so that none is long.
+        Each statement takes at most 5,000 rows, so that none is long; a page may be empty.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -172,8 +172,7 @@ class Store:
         for rows in self._pages(queries.SELECT_WANTED_MARKETS, given, after=0):
             # Two tokens of one market have the same text.
             texts = dict.fromkeys(text for _, text in rows if text is not None)
-            if texts:
-                yield tuple(map(_decode_market, texts))
+            yield tuple(map(_decode_market, texts))
 
     def review(self, after: ConditionId) -> Review:
         """Return what is not known or not resolved of the next 2,000 tokens, by condition id.

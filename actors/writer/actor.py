@@ -5,7 +5,7 @@ Receives: TradesSeen, FactSeen, ReadJournal from connections and the supervisor;
 ConnectionNoted from the supervisor; MarketsSeen, RequestMarkets and RequestReview from the catalog;
 ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets and
 RequestRechecks from resolution; Flush and Drain from the main thread, Tick from the
-supervisor; Open and CatchUp from itself.
+supervisor; Open, CatchUp and SendMarkets from itself.
 Sends: BatchWritten, TradesMissed, StoreOpened, StoreLost and reports to the supervisor;
 StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed to the
 catalog; EvidenceRestored and RechecksRestored to resolution.
@@ -19,7 +19,8 @@ it again until the ticket is stored.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from random import Random
 
 import msgspec
@@ -45,6 +46,7 @@ from actors.messages import (
     RequestReview,
     ResolutionConflict,
     ResolutionObserved,
+    SendMarkets,
     Tick,
     TradesMissed,
     TradesSeen,
@@ -109,6 +111,7 @@ class WriterActor(BaseActor):
         self._store = store
         self._journal = journal
         self._database = DatabaseState(rng)
+        self._markets: Iterator[None] = iter(())
         self._batch_size = BatchSize(
             most_trades=settings.batch_trades * settings.feeds,
             most_records=settings.batch_records,
@@ -130,6 +133,7 @@ class WriterActor(BaseActor):
             Tick: self._tick,
             Flush: self._flush,
             CatchUp: self._catch_up,
+            SendMarkets: self._send_markets,
             Drain: self._drain,
             TradesSeen: self._trades_seen,
             FactSeen: self._fact_seen,
@@ -169,12 +173,20 @@ class WriterActor(BaseActor):
         # Even when nothing waits: only the end of the journal shows that no message was lost.
         self._fall_behind()
         self._notifier.opened(opened, self._watermark.seq)
-        self._guarded(lambda: self._notifier.send_open_markets(self._store))
+        self._request_markets(RequestMarkets())
 
     def _request_markets(self, _: RequestMarkets) -> None:
         """Send the open markets; while the database is away, `_open` does so later."""
+        self._markets = self._notifier.send_open_markets(self._store)
+        self._send_markets(SendMarkets())
+
+    def _send_markets(self, _: SendMarkets) -> None:
+        """Send one page; a message brings the next, so that commits get their turn between two."""
+        sent: list[None] = []
         if self._database.is_open:
-            self._guarded(lambda: self._notifier.send_open_markets(self._store))
+            self._guarded(lambda: sent.extend(islice(self._markets, 1)))
+        if sent:
+            self.actor_ref.tell(SendMarkets())
 
     def _request_review(self, message: RequestReview) -> None:
         """Answer while there is nothing to catch up with; else it is requested again."""

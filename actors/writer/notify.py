@@ -1,6 +1,7 @@
 """What the writer reports: to the other actors and, in few lines, to the log."""
 
 import logging
+from collections.abc import Iterator
 
 from actors.actor import Addresses, Incarnation
 from actors.messages import (
@@ -15,7 +16,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Violations
-from actors.model.market import TimeWindow
+from actors.model.market import Market, TimeWindow
 from actors.model.storage import Committed, Opened
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
@@ -100,21 +101,26 @@ class WriterNotifier:
             )
         )
 
-    def send_open_markets(self, store: Store) -> None:
-        """Send the markets without a resolution, and the stored evidence on them.
+    def send_open_markets(self, store: Store) -> Iterator[None]:
+        """Send the markets without a resolution, with their evidence; yield after each page.
 
         Raises:
             StoreUnavailable: See `Store`.
         """
         for markets in store.open_markets():
-            conditions = tuple(market.condition_id for market in markets)
-            evidence = store.stored_evidence(conditions)
-            # Before the markets: what is polled without its stored evidence would look new and be
-            # stored once more.
-            self._to.resolution.tell(EvidenceRestored(evidence=evidence))
-            restored = MarketsRestored(markets=markets)
-            self._to.catalog.tell(restored)
-            self._to.resolution.tell(restored)
+            if markets:
+                self._restore(store, markets)
+            yield
+
+    def _restore(self, store: Store, markets: tuple[Market, ...]) -> None:
+        conditions = tuple(market.condition_id for market in markets)
+        evidence = store.stored_evidence(conditions)
+        # Before the markets: what is polled without its stored evidence would look new and be
+        # stored once more.
+        self._to.resolution.tell(EvidenceRestored(evidence=evidence))
+        restored = MarketsRestored(markets=markets)
+        self._to.catalog.tell(restored)
+        self._to.resolution.tell(restored)
 
     def send_review(self, store: Store, after: ConditionId) -> None:
         """Send what is not known or not resolved of one range of condition ids.

@@ -1,17 +1,21 @@
 """The writer actor as the memory of outcomes: what it gives back, and what it keeps."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from actors.messages import (
     EvidenceRestored,
     MarketsRestored,
     MarketStateChanged,
+    Open,
     RechecksRestored,
     RequestMarkets,
     RequestRechecks,
+    RequestReview,
     TicketsStored,
 )
 from actors.model.market import (
+    Market,
     MarketState,
     Observation,
     Recheck,
@@ -21,6 +25,9 @@ from actors.model.market import (
     TimeWindow,
     Transition,
 )
+from actors.model.trade import ConditionId
+from tests.fakes import FakeStore
+from tests.fakes_box import drain
 from tests.writer.test_actor import CONDITION, MARKET, WriterHarness
 
 STRETCH = TimeWindow(since_ms=None, until_ms=1_790_000_000_000)
@@ -61,6 +68,28 @@ def test_evidence_is_sent_before_the_markets_that_it_is_about() -> None:
     assert not harness.catalog.of(EvidenceRestored)
     harness.tell(RequestMarkets())
     assert len(harness.resolution.of(EvidenceRestored)) == 2
+
+
+def test_of_many_markets_one_page_is_sent_at_a_time() -> None:
+    class Paged(FakeStore):
+        def open_markets(self) -> Iterator[tuple[Market, ...]]:
+            yield self.unresolved
+            yield ()
+            yield self.unresolved
+
+    store = Paged()
+    store.unresolved = (MARKET,)
+    harness = WriterHarness(store=store)
+    harness.actor.on_receive(Open())
+    assert len(harness.catalog.of(MarketsRestored)) == 1
+    drain(harness.actor)
+    assert len(harness.catalog.of(MarketsRestored)) == 2
+
+    harness.actor.on_receive(RequestMarkets())
+    store.away = True  # between two pages
+    harness.actor.on_receive(RequestReview(after=ConditionId("")))
+    drain(harness.actor)
+    assert len(harness.catalog.of(MarketsRestored)) == 3
 
 
 def test_rechecks_that_fall_due_are_sent_and_then_that_they_were_all() -> None:
