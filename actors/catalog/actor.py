@@ -172,6 +172,7 @@ class CatalogActor(BaseActor):
         gone = self._universe.release_closed(self._now)
         for chunk in chunks(gone, CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=(), removed=chunk))
+        self._discovery.closed.note(gone)
         if gone:
             log.info("closed_markets_released", extra={"markets": len(gone)})
 
@@ -344,6 +345,7 @@ class CatalogActor(BaseActor):
         restored = self._universe.restore(message.markets)
         self._send_added(restored.chosen)
         self._send_resolution(restored.closed)
+        self._discovery.closed.note(market.condition_id for market in restored.closed)
         # An earlier process may have journalled their tokens as wanted; without this they would
         # count as a gap for ever.
         for chunk in chunks(restored.closed, CHANGED_CHUNK):
@@ -362,6 +364,7 @@ class CatalogActor(BaseActor):
 
     def _markets_settled(self, message: MarketsSettled) -> None:
         """Remove markets whose resolution is stored."""
+        self._discovery.closed.remove(message.condition_ids)
         for chunk in chunks(self._universe.settle(message.condition_ids), CHANGED_CHUNK):
             change = UniverseChanged(added=(), removed=chunk)
             self.supervisor.tell(change)

@@ -1,6 +1,7 @@
 """What the catalog asks Gamma next, most urgent first.
 
-1. Markets that the feed announced and that are due for a look-up; with them placeholders.
+1. Markets that the feed announced and that are due for a look-up; with them placeholders, and
+   closed ones that may open again.
 2. Markets that began, and markets that were made, since the last poll, every `discovery_s`.
    A market may be listed with an old start date.
 3. Markets that the last sweep did not list: have they closed?
@@ -127,6 +128,7 @@ class Discovery:
     Attributes:
         announced: The look-ups of markets that the feed announced.
         placeholders: The look-ups of markets that cannot be traded yet.
+        closed: The look-ups of markets that have closed, to see whether they open again.
         keyset: Whether the keyset leads through listings.
         swept_at: When the last complete sweep ended, or None before the first.
     """
@@ -156,6 +158,7 @@ class Discovery:
         self.keyset = KeysetState()
         self.announced = PendingLookups()
         self.placeholders = Placeholders()
+        self.closed = Placeholders()
         self.swept_at: float | None = None
 
     def start(self, now: float, wall: datetime) -> None:
@@ -194,6 +197,7 @@ class Discovery:
         if now >= self._placeholders_at:
             self._placeholders_at = now + self._discovery_s
             self.placeholders.allow(self._most[Kind.LOOKUP])
+            self.closed.allow(self._most[Kind.LOOKUP])
         if self._sweep or now < self._sweep_at:
             return False
         self._sweep = deque(self._sweep_listings())
@@ -219,6 +223,7 @@ class Discovery:
             most = self._most[Kind.LOOKUP]
             ids = self.announced.peek(self._now, most)
             ids += self.placeholders.peek(most - len(ids))
+            ids += self.closed.peek(most - len(ids))
             if ids:
                 yield Lookup(ids, closed=False)
         if self._newest:
@@ -233,7 +238,7 @@ class Discovery:
     def idle(self) -> tuple[Kind, ...]:
         """Return the kinds of which nothing waits to be asked, so that none of it can fail."""
         waiting = {
-            Kind.LOOKUP: len(self.announced) + len(self.placeholders),
+            Kind.LOOKUP: len(self.announced) + len(self.placeholders) + len(self.closed),
             Kind.NEWEST: self._newest,
             Kind.CLOSED: self._missing,
             Kind.SWEEP: self._sweep,
@@ -276,8 +281,10 @@ class Discovery:
             self._pop_missing(lookup)
             return ()
         self._lookup_at = self._now + LOOKUP_S
-        self.announced.remove(market.condition_id for market in found)
+        open_ones = {market.condition_id for market in found}
+        self.announced.remove(open_ones)
         self.placeholders.tried(lookup.ids, placeholders)
+        self.closed.tried(lookup.ids, set(lookup.ids) - open_ones)
         return self.announced.tried(lookup.ids, self._now, age_s=age_s)
 
     def _pop_missing(self, lookup: Lookup) -> None:
@@ -305,6 +312,7 @@ class Discovery:
         else:
             self._lookup_at = self._now + LOOKUP_S
             self.placeholders.tried(request.ids, request.ids)
+            self.closed.tried(request.ids, request.ids)
             self.announced.tried(request.ids, self._now)
 
     def newest_read(

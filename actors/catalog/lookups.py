@@ -124,6 +124,7 @@ class PendingLookups:
 class Placeholders:
     """Markets that Gamma shows and that cannot be traded yet: without tokens, or not active.
 
+    Or markets that have closed and may open again, of which no other listing would tell soon.
     As often as new markets are looked for, as many may be looked up as fit into one request,
     those first that were looked up longest ago. At most 2,000; others are left to the sweep.
     """
@@ -140,6 +141,12 @@ class Placeholders:
         for condition_id in condition_ids:
             if len(self._ids) < MAX_PLACEHOLDERS:
                 self._ids.setdefault(condition_id)
+
+    def remove(self, condition_ids: Iterable[ConditionId]) -> None:
+        """Forget markets that need no look-up any more."""
+        for condition_id in condition_ids:
+            self._ids.pop(condition_id, None)
+        self._allowed = min(self._allowed, len(self._ids))
 
     def allow(self, count: int) -> None:
         """Let so many be looked up, or each once."""

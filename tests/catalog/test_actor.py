@@ -1031,6 +1031,44 @@ def test_a_placeholder_is_watched_with_the_poll_after_it_can_be_traded(
     assert condition(50) in harness.watched()
 
 
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_closed_market_that_opens_again_is_watched_with_the_poll_after_it(restored: bool) -> None:
+    web = web_of(700)
+    old = web.markets[condition(5)]  # far from the latest made
+    harness = watching(web)
+    if restored:
+        old.closed = True
+        harness.tick()
+        stored = parse_market(old.gamma())
+        harness.actor.on_receive(MarketsRestored(markets=(stored,)))
+    else:
+        harness.tick()
+        old.closed = True
+        run(harness, 2_000)  # a sweep calls it closed
+        harness.tick(CLOSED_S)
+    harness.tick(DISCOVERY_S)
+    assert condition(5) not in harness.watched()
+    old.closed = False
+    for _ in range(int(DISCOVERY_S) + 2):
+        harness.tick()
+    assert condition(5) in harness.watched()
+
+
+def test_a_closed_market_is_not_asked_for_any_more_when_it_is_settled() -> None:
+    web = web_of(3)
+    old = web.markets[condition(1)]
+    old.closed = True
+    harness = watching(web)
+    harness.tick()
+    harness.actor.on_receive(MarketsRestored(markets=(parse_market(old.gamma()),)))
+    run(harness, 60)
+    asked = web.times("lookup")
+    assert asked > 0
+    harness.actor.on_receive(MarketsSettled(condition_ids=(condition(1),)))
+    run(harness, 60)
+    assert web.times("lookup") == asked
+
+
 def test_placeholders_cost_one_request_a_poll() -> None:
     web = web_of(3)
     harness = watching(web)
