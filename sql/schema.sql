@@ -255,7 +255,7 @@ returns table (gap tstzrange, cause text)
 language sql stable parallel safe
 begin atomic
   with token as (
-    select a.asset_key, r.recorded_at
+    select a.asset_key, greatest(r.recorded_at, r.resolved_at) as resolved_at
     from assets a left join resolutions r using (condition_id)
     where a.token_id = coverage_gaps.token_id
   ), life as (
@@ -266,7 +266,7 @@ begin atomic
                         order by p.start_seq desc limit 1) last
   ), wish as (
     select unnest(range_agg(
-             tstzmultirange(tstzrange(w.from_at, greatest(w.from_at, coalesce(w.until_at, token.recorded_at, 'infinity'))))
+             tstzmultirange(tstzrange(w.from_at, greatest(w.from_at, coalesce(w.until_at, token.resolved_at, 'infinity'))))
              - case when heir.from_at < heir.until_at then tstzmultirange(tstzrange(heir.from_at, heir.until_at))
                     else '{}' end)) as span
     from token join wanted w using (asset_key)
@@ -305,8 +305,17 @@ begin atomic
     left join epochs e using (journal_key, epoch)
     left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
     where l.until_at is null
+  ), exchange as (
+    select greatest(
+             (select l.until_at from listening l
+              where l.asset_key = (select token.asset_key from token) and l.until_at is not null
+              order by l.until_at desc limit 1),
+             (select max(newest.proven_until)
+              from life cross join lateral (select e.proven_until from epochs e where e.journal_key = life.journal_key
+                                            order by e.epoch desc limit 16) newest)) as at
   ), horizon as (
-    select coalesce((select max(until_at) from open where pending), (select max(alive_at) from alive), now()) as at
+    select coalesce((select max(until_at) from open where pending),
+                    greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
   ), heard as (
     select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
     from (select from_at, until_at from open

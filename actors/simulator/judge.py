@@ -150,7 +150,7 @@ Ranges = list[tuple[datetime, datetime]]
 _COVERAGE = "SELECT token_id, lower(during), upper(during) FROM coverage WHERE token_id = ANY(%s)"
 _GAPS = (
     "SELECT token_id, lower(gap), upper(gap) FROM unnest(%s::text[]) AS token_id,"
-    " coverage_gaps(token_id, '2020-01-01', now() + interval '1 day')"
+    " coverage_gaps(token_id, '2020-01-01', 'infinity')"
 )
 
 

@@ -611,6 +611,100 @@ def test_a_reader_with_another_search_path_gets_the_same_answer(
     assert ask(elsewhere, query, YES) == [("process_down",)]
 
 
+# --------------------------------------------------- our clock is behind the exchange's
+
+DAYS = 2 * 86_400
+"""So much later than ours is the clock of the exchange here, in seconds."""
+
+
+def later_gaps(database: str) -> list[Gap]:
+    """Return the gaps, their times by the clock of the exchange."""
+    query = """select extract(epoch from lower(gap) - %s)::float, cause,
+                      extract(epoch from upper(gap) - %s)::float
+               from coverage_gaps(%s, '-infinity', 'infinity') order by gap"""
+    later = Clock.zero + timedelta(seconds=DAYS)
+    return [(low, high, cause) for low, cause, high in ask(database, query, later, later, YES)]
+
+
+def test_when_our_clock_is_behind_gaps_reach_to_the_last_time_of_the_exchange(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(DAYS + 20)
+    journal.close(epoch, DAYS + 50, "frozen")
+    after = journal.listen(DAYS + 80)
+    journal.close(after, DAYS + 100, "process_down")
+    journal.add(ProcessStopped(ns(101)))
+    assert later_gaps(database) == [
+        (10 - DAYS, 20, "never_confirmed"),
+        (50, 80, "frozen"),
+    ]
+
+
+def test_they_do_when_only_other_tokens_were_listened_to_at_last(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.close(journal.listen(DAYS + 20), DAYS + 50, "frozen")
+    journal.close(journal.listen(DAYS + 30, token=NO), DAYS + 100, "process_down")
+    journal.add(ProcessStopped(ns(101)))
+    assert later_gaps(database)[1:] == [(50, 100, "frozen")]
+
+
+def test_so_do_the_gaps_of_a_tracker_that_runs(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    journal.close(journal.listen(DAYS + 20), DAYS + 50, "frozen")
+    other = journal.listen(DAYS + 30, token=NO)
+    journal.prove(other, DAYS + 100)
+    journal.alive(230)
+    assert later_gaps(database)[1:] == [(50, 100, "frozen")]
+
+
+def test_a_resolution_that_is_recorded_before_its_time_ends_the_wish_at_its_time(
+    journal: Journal, store: Store, database: str
+) -> None:
+    store.commit(Batch(markets=(market(),)))
+    journal.start()
+    journal.want(10)
+    journal.close(journal.listen(DAYS + 20), DAYS + 50, "frozen")
+    journal.close(journal.listen(DAYS + 80, token=NO), DAYS + 300, "process_down")
+    store.commit(Batch(resolutions=(resolution(),)))
+    do(database, "alter table resolutions disable trigger all")
+    do(database, "update resolutions set resolved_at = to_timestamp(%s)", ns(DAYS + 70) // 10**9)
+    assert later_gaps(database)[1:] == [(50, 70, "frozen")]
+
+
+def test_what_the_exchange_said_last_is_found_without_reading_all_epochs(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    do(
+        database,
+        """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until, closed_at,
+                               closed_seq, reason)
+           select 1, 1000 + n, 'a-0001', 0, now(), now(), now(), 1000 + n, 'frozen'
+           from generate_series(1, 100000) n""",
+    )
+    do(
+        database,
+        """insert into listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
+             from_at, until_at, cause)
+           select 1, 1, 1000 + n, n, n + 1, now() - n * interval '1 minute',
+                  now() - n * interval '1 minute', 'frozen'
+           from generate_series(1, 20000) n""",
+    )
+    do(database, "analyze")
+    last = datetime.now(UTC) - timedelta(hours=1)
+    explain = "explain (analyze, buffers, format json) select * from coverage_gaps(%s, %s, %s)"
+    plan = ask(database, explain, YES, last, datetime.now(UTC))[0][0][0]["Plan"]
+    touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    assert touched < 300  # all epochs lie on more than a thousand pages
+
+
 def test_a_question_about_one_day_does_not_read_the_whole_history(
     journal: Journal, database: str
 ) -> None:
