@@ -183,11 +183,13 @@ class ConnectionActor(BaseActor):
     def _retire(self, message: Retire) -> None:
         """End in good order: last proof, close record, CLOSE frame."""
         self._retiring = message.reason
-        # Otherwise `_tick` ends the connection, once the pending releases are proven or too old.
-        if message.at_once or not self._releases or self._socket is None:
-            self._take_last_sample()
-            self._epoch.write_proof()
-            self._end(message.reason, "asked to")
+        if self._socket is not None and not message.at_once:
+            self._questions.ask_last(self._time, self._socket)
+            if self._releases or self._questions.awaits_last(self._time.now):
+                return  # `_tick` ends the connection, once all that is proven or too old
+        self._take_last_sample()
+        self._epoch.write_proof()
+        self._end(message.reason, "asked to")
 
     def _recheck_coverage(self, message: RecheckCoverage) -> None:
         """Withdraw the coverage of tokens whose trades were missed; subscribe them again."""
@@ -196,10 +198,8 @@ class ConnectionActor(BaseActor):
         # The writer only knows that this slot did not report them. They may have come late, or the
         # writer may have dropped the message while it was behind.
         missed = {trade.token_id for trade in message.trades if self._ingest.missed(trade)}
-        tokens = tuple(sorted(missed))
-        if not tokens:
-            return
-        self._withdraw(tokens)
+        if missed:
+            self._withdraw(tuple(sorted(missed)))
 
     def _withdraw(self, tokens: tuple[TokenId, ...]) -> None:
         """Withdraw the coverage of tokens whose events are missed; subscribe them again."""
@@ -334,7 +334,8 @@ class ConnectionActor(BaseActor):
             self._take((frame,), at_ns)
         # After the sample, which may complete the proof that a release waits for.
         self._release_due()
-        if self._retiring and not self._releases:
+        waits = self._releases or self._questions.awaits_last(tick.now)
+        if self._retiring and not waits:
             self._end(self._retiring, "asked to")
             return
         self._report(LISTENING if self._subscription.is_listening else "subscribing")

@@ -212,7 +212,7 @@ class CoverageBook:
         self.clock = ExchangeClock()
         self.lateness = lateness or Lateness()
         # Confirmed since the last time of the exchange that is believed: (token, beginning,
-        # how far our clock was known to be behind then).
+        # how much later than its receipt that is).
         self._unsettled: list[tuple[TokenId, int, int]] = []
         self._written_ns = 0
         # The token is in the value too: so the plan's own string is kept, and not the copy
@@ -278,7 +278,13 @@ class CoverageBook:
 
     def begins_ns(self, received_at_ns: int) -> int:
         """Return from when on a `book` that was received then covers its token."""
-        return received_at_ns + self.clock.behind_ms * _MS
+        return received_at_ns + self._later_ms * _MS
+
+    @property
+    def _later_ms(self) -> int:
+        # A clock that is behind seems to be less so, by the time that events take to arrive.
+        behind_ms = self.clock.behind_ms
+        return behind_ms + self.lateness.allowance_ms if behind_ms > SLIP_MS else behind_ms
 
     def add_book(self, token: TokenId, at_ns: int) -> bool:
         """Count a snapshot; return whether it confirms the token, from `at_ns` on."""
@@ -291,7 +297,7 @@ class CoverageBook:
             self._answered.append(announced)
             requested = (announced, 0.0)
         self._confirmed[requested[0]] = at_ns
-        self._unsettled.append((requested[0], at_ns, self.clock.behind_ms))
+        self._unsettled.append((requested[0], at_ns, self._later_ms))
         if not self._waiting:
             self._waiting = {}  # an emptied dict keeps the memory of its largest size
         return True
@@ -358,7 +364,7 @@ class CoverageBook:
         since_ns = self._confirmed.pop(token, None)
         if since_ns is None:
             return None
-        # Never beyond the proof: a later time was not claimed, so it cannot be kept either.
+        # Never beyond the proof: a later time was not claimed.
         traded_ns = self._traded.pop(token, 0) * _MS
         return min(max(since_ns, traded_ns), self.proven_until_ns or since_ns)
 
@@ -395,12 +401,11 @@ class CoverageBook:
     def advance(self, received_at_ns: int, exchange_ms: int | None) -> int:
         """Move the proof: a frame was handled, its trades are in the journal.
 
+        Returns the "now" of the frame; 0 when there is none that is to be believed.
+
         Args:
             received_at_ns: When its bytes arrived.
             exchange_ms: The latest "now" it carries, or None when it carries none.
-
-        Returns:
-            That "now"; 0 when there is none that is to be believed.
         """
         # A time far beyond the present proves nothing: the event is wrong, or our clock is.
         if exchange_ms is None or not self.clock.believes(received_at_ns, exchange_ms):
@@ -420,7 +425,7 @@ class CoverageBook:
         unsettled, self._unsettled = self._unsettled, []
         slipped: dict[tuple[int, int], list[TokenId]] = {}
         for token, from_ns, assumed_ms in unsettled:
-            late_ms = self.clock.behind_ms - assumed_ms
+            late_ms = self._later_ms - assumed_ms
             # It may have been released since, or confirmed again.
             if late_ms > SLIP_MS and self._confirmed.get(token) == from_ns:
                 since_ns = self._confirmed[token] = from_ns + late_ms * _MS

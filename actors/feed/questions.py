@@ -21,6 +21,8 @@ PROBES_ANSWERED = 100
 """How many afterwards."""
 ANSWER_S = 10.0
 """How long an answer on the socket may take."""
+QUIET_S = 3.0
+"""Without data for so long, the proof of a connection that is to end is behind."""
 _MS = 1_000_000
 
 
@@ -55,6 +57,7 @@ class Questions:
         self.event_ms = 0
         self._data_at = 0.0
         self._on_socket = self._answers = False
+        self._last_due, self._last_until = False, 0.0
         self.silence = Silence(silence_s=silence_s)
 
     def answered(self, changes: Iterable[tuple[TokenId, int]], last_data_at: float) -> None:
@@ -77,7 +80,7 @@ class Questions:
         # The supervisor learns later than this connection that data comes again.
         if tick.exchange_silent and tick.now - silent_since >= self.silence.first_s:
             self.silence.exchange_is_silent()
-        if tick.now >= self.silence.due_at(silent_since):
+        if self._last_due or tick.now >= self.silence.due_at(silent_since):
             self._ask(tick, silent_since)
         question = self.silence.question
         if question is None:
@@ -96,6 +99,20 @@ class Questions:
             self.silence.question = None
         self._subscription.await_answers(awaited=self._on_socket and bool(self.silence.question))
         return found
+
+    def ask_last(self, tick: Tick, socket: FeedSocket) -> None:
+        """Have `check` ask once more if the connection, which is to end, is without data.
+
+        Its successor listens, and only proves what is after its first books.
+        """
+        since = self._liveness.silent_since(socket)
+        silent = since is not None and tick.now - since >= QUIET_S
+        self._last_due, self._last_until = silent and bool(self._tokens()), tick.now + ANSWER_S
+
+    def awaits_last(self, now: float) -> bool:
+        """Return whether that question, or its answer, is still to come."""
+        awaited = self._last_due or self.silence.question is not None
+        return awaited and now < self._last_until
 
     def heard_elsewhere(self, message: HeardElsewhere, now: float) -> None:
         """Judge trades that other connections received.
@@ -138,6 +155,7 @@ class Questions:
         changes = self._dialler.last_changes(tokens)
         if changes is None:  # others ask just now
             return
+        self._last_due = False
         self._on_socket = not changes
         if self._on_socket:
             tokens = self._few(tokens)

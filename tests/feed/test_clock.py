@@ -13,6 +13,8 @@ NOW_NS = NOW_MS * MS
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 A, B = TokenId("1"), TokenId("2")
+ALLOWED_MS = 1_000
+"""So long an event may take to arrive, while nothing else is measured."""
 
 
 def compared(*ahead_ms: int) -> ExchangeClock:
@@ -88,20 +90,39 @@ def test_coverage_begins_by_the_clock_of_the_exchange_when_ours_is_30_s_behind()
         "nothing is proven before it is clear which clock is wrong"
     )
     (slip,) = hear(coverage, ours + 300, NOW_MS + 300)
-    assert slip == Slip((A, B), ours * MS, NOW_NS)
+    assert slip == Slip((A, B), ours * MS, (NOW_MS + ALLOWED_MS) * MS)
     assert coverage.proven_until_ns == (NOW_MS + 300 - 1_000) * MS
     coverage.advance((ours + 2_000) * MS, NOW_MS + 2_000)
     assert not coverage.claims(A, NOW_MS - 1), "not before its book"
 
 
+@pytest.mark.parametrize("behind_ms", [2_000, 30_000, 2 * DAY_MS])
+@pytest.mark.parametrize("took_ms", [20, 300, 900])
+def test_with_a_clock_behind_nothing_is_claimed_of_the_time_before_the_book_arrived(
+    behind_ms: int, took_ms: int
+) -> None:
+    coverage = listening(A, behind_ms=behind_ms)
+    ours = NOW_MS - behind_ms
+    # Events arrive so long after their time: by them our clock seems to be less far behind.
+    slips = [hear(coverage, ours + ms, NOW_MS + ms - took_ms) for ms in (100, 200, 300)]
+    (since_ns,) = [slip.since_ns for found in slips for slip in found]
+    assert NOW_NS <= since_ns <= NOW_NS + ALLOWED_MS * MS
+    coverage.add_requested([B], 1.0)
+    coverage.add_book(B, coverage.begins_ns((ours + 5_000) * MS))
+    coverage.advance((ours + 9_000) * MS, NOW_MS + 9_000)
+    claimed_ns = coverage.withdraw(B)
+    assert claimed_ns is not None
+    assert claimed_ns >= (NOW_MS + 5_000) * MS
+
+
 def test_a_clock_that_is_4_s_behind_counts_as_right_and_yet_claims_no_earlier_time() -> None:
     coverage = listening(A, behind_ms=4_000)
     (slip,) = hear(coverage, NOW_MS - 4_000, NOW_MS)
-    assert slip == Slip((A,), NOW_NS - 4_000 * MS, NOW_NS)
+    assert slip == Slip((A,), NOW_NS - 4_000 * MS, (NOW_MS + ALLOWED_MS) * MS)
     coverage.add_requested([B], 1.0)
     coverage.add_book(B, coverage.begins_ns((NOW_MS - 3_000) * MS))
     coverage.advance((NOW_MS + 9_000) * MS, NOW_MS + 9_000)
-    assert coverage.withdraw(B) == (NOW_MS + 1_000) * MS
+    assert coverage.withdraw(B) == (NOW_MS + 1_000 + ALLOWED_MS) * MS
 
 
 def test_what_was_confirmed_between_a_step_and_its_discovery_begins_again_and_nothing_else() -> (
@@ -113,7 +134,8 @@ def test_what_was_confirmed_between_a_step_and_its_discovery_begins_again_and_no
     stepped_ms = NOW_MS + 1_000 - HOUR_MS
     coverage.add_book(B, coverage.begins_ns(stepped_ms * MS))
     slips = [hear(coverage, stepped_ms + ms, NOW_MS + 1_000 + ms) for ms in (100, 200, 300)]
-    assert slips == [(), (), (Slip((B,), stepped_ms * MS, (NOW_MS + 1_000) * MS),)]
+    begins_ns = (NOW_MS + 1_000 + ALLOWED_MS) * MS
+    assert slips == [(), (), (Slip((B,), stepped_ms * MS, begins_ns),)]
 
 
 def test_a_token_that_was_released_meanwhile_does_not_begin_again() -> None:

@@ -135,6 +135,60 @@ def test_silence_that_snapshots_prove_is_covered_until_the_question(*, beside: b
     assert ended_at(harness) == -1_000
 
 
+def retired_in_a_silence(harness: ConnectionHarness, seconds: int) -> int:
+    """Let its successor replace it in a silence; return when, wall-clock milliseconds."""
+    harness.silence(seconds)
+    harness.actor.on_receive(Retire(reason="scheduled"))
+    return harness.wall_ms
+
+
+@pytest.mark.parametrize("seconds", [20, 45, 75, 100])
+def test_a_connection_that_is_replaced_in_a_silence_proves_it_before_it_ends(seconds: int) -> None:
+    harness = listening()
+    harness.dialler.changes = before(60)
+    retired_ms = retired_in_a_silence(harness, seconds)
+    harness.silence(1)
+
+    (released,) = harness.facts(facts.TokensReleased)
+    assert isinstance(released, facts.TokensReleased)
+    assert set(released.tokens) == {YES, NO}
+    assert released.until_ns >= retired_ms * MS
+    assert ended(harness) == "scheduled"
+
+
+def test_it_waits_for_its_turn_to_ask_and_no_longer_than_for_an_answer() -> None:
+    harness = listening()
+    harness.dialler.changes = None
+    retired_in_a_silence(harness, 20)
+    harness.silence(5)
+    assert ended(harness) == ""
+    harness.dialler.changes = before(60)
+    retired_ms = harness.wall_ms
+    harness.silence(1)
+    assert ended(harness) == "scheduled"
+    (released,) = harness.facts(facts.TokensReleased)
+    assert isinstance(released, facts.TokensReleased)
+    assert released.until_ns >= retired_ms * MS
+
+
+@pytest.mark.parametrize("changes", [None, {}], ids=["others ask", "no answer"])
+def test_without_an_answer_it_ends_all_the_same(changes: dict[TokenId, int] | None) -> None:
+    harness = listening()
+    harness.dialler.changes = changes
+    retired_in_a_silence(harness, 20)
+    harness.silence(11)
+    assert ended(harness) == "scheduled"
+    assert harness.facts(facts.TokensReleased) == []
+
+
+def test_one_that_receives_data_needs_no_question_to_end() -> None:
+    harness = listening()
+    harness.tick()
+    harness.actor.on_receive(Retire(reason="scheduled"))
+    assert harness.dialler.questions == []
+    assert ended(harness) == "scheduled"
+
+
 def proven_at(harness: ConnectionHarness) -> float:
     return harness.supervisor.last(ConnectionReport).silence_proven_at
 
