@@ -6,8 +6,9 @@
 For each break: the trades that were sent after the time that is allowed to notice it (`ALLOWED_S`)
 and could have been had, and how many of them are stored or kept verbatim; what is absent outside
 of recorded gaps; which reason the status showed and after how many seconds, and that no reason was
-shown that is not permitted. The last line is JSON. Those of `OURS` are broken on the tracker's
-machine, not by the simulator.
+shown that is not permitted. Where feeds tell one trade differently, that each row too many is
+marked and counted. The last line is JSON. Those of `OURS` are broken on the tracker's machine, not
+by the simulator.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -38,6 +39,9 @@ NOTICED_S = 300.0
 SHARE = 0.995
 QUIET_S = 6.0
 """From the last trade to the stop, so that late ones arrive."""
+COMPARED_S = 30.0
+"""The same where the feeds are compared: how often each had a trade is known after 20 s."""
+FEEDS = 2
 TRADES = ("--trades-per-second", "100", "--noise-per-second", "300", "--markets-per-second", "0.2")
 MARKETS = ("--markets", "150", "--ending", "0.1", "--first-end", "60", "--life", "60-240")
 SETTINGS = {"TRACKER_DISCOVERY_SECONDS": "5", "TRACKER_ASSETS_PER_CONNECTION": "60"}
@@ -52,7 +56,8 @@ class Expected:
         permitted: Further reasons that follow from the same cause.
         counted: The assumption that is counted as violated.
         nothing: No trade can be had at all.
-        allowed: What the judge finds and cannot be otherwise, with the reason in a comment.
+        marked: What the judge finds too often: nothing in the data says that it is one trade. So
+            each such row must be marked as disputed, and be counted as `counted` says.
         arguments: Further ones of the simulator.
         settings: Further ones of the tracker.
         counts_after_s: Trades count from then on.
@@ -66,7 +71,7 @@ class Expected:
     permitted: frozenset[str] = frozenset()
     counted: str = ""
     nothing: bool = False
-    allowed: frozenset[str] = frozenset()
+    marked: str = ""
     arguments: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     counts_after_s: float = ALLOWED_S
@@ -81,11 +86,6 @@ def _shows(*reasons: str, permitted: tuple[str, ...] = (), **more: Any) -> Expec
 DISCOVERY = _shows("discovery_failing", permitted=("catalog_failing",), counted="keyset")
 PAGES = _shows("protocol_drift", counted="clean_pages")
 CLOCK = _shows("clock_skew", permitted=("late_trades",), counted="clock")
-# With a clock that is behind the database shows no gap later than its own present, so that what
-# is absent there counts as missing.
-BEHIND = _shows(
-    "clock_skew", permitted=("late_trades",), counted="clock", allowed=frozenset({"missing"})
-)
 SPELLING = _shows("protocol_drift", counted="spelling")
 QUIET = Expected()
 HOUR_S = 3_600.0
@@ -140,18 +140,14 @@ EXPECTED: dict[str, Expected] = {
         counted="served",
         nothing=True,
     ),
-    # A trade that one feed alone has twice is stored twice and marked: it may be two.
-    "delivered_twice": _shows(
-        "feeds_disagree", counted="sent_once", allowed=frozenset({"duplicates"})
-    ),
-    # The same trade with two times is two rows, marked.
-    "stamps_differ": _shows(
-        "feeds_disagree", counted="sent_once", allowed=frozenset({"unexpected"})
-    ),
+    # A trade that one feed alone has twice is stored twice: it may be two.
+    "delivered_twice": _shows("feeds_disagree", counted="sent_once", marked="duplicates"),
+    # The same trade with two times is two rows.
+    "stamps_differ": _shows("feeds_disagree", counted="sent_once", marked="unexpected"),
     "late_3s": _shows("late_trades", counted="on_time"),
     "clock_+2d": CLOCK,
-    "clock_-30s": BEHIND,
-    "clock_-2d": BEHIND,
+    "clock_-30s": CLOCK,
+    "clock_-2d": CLOCK,
     "clock_step": _shows(
         "clock_skew",
         permitted=("late_trades",),
@@ -229,7 +225,8 @@ class BeliefRun:
         tracker = self._tracker()
         self._watch(tracker)
         processes.admin("rates", trades_per_second=0, markets_per_second=0)
-        _pause(QUIET_S)
+        _pause(COMPARED_S if expected.marked else QUIET_S)
+        self._count(processes.status())
         if tracker.stop() != 0:
             result.wrong.append("the tracker did not end with 0")
         simulator.stop()
@@ -278,10 +275,14 @@ class BeliefRun:
             document = self._processes.status()
             for code in document.get("codes", ()):
                 result.seen.setdefault(code, round(passed, 1))
-            for name, counts in document.get("assumptions", {}).items():
-                if counts["total"]:
-                    result.counted[name] = counts["total"]
+            self._count(document)
             _pause(1.0)
+
+    def _count(self, document: dict[str, Any]) -> None:
+        """Keep how often each assumption was seen to be false."""
+        for name, counts in document.get("assumptions", {}).items():
+            if counts["total"]:
+                self._result.counted[name] = counts["total"]
 
     def _sent(self) -> int:
         """Return the number of the last trade that was sent."""
@@ -295,7 +296,9 @@ class BeliefRun:
         judged = judge(self._processes.ledger, self._processes.dsn)
         result.judged = judged.as_dict()
         self._count_had()
-        result.wrong += _broken_promises(judged, expected.allowed)
+        result.wrong += _broken_promises(judged, expected.marked)
+        if expected.marked:
+            self._check_marks()
         if not expected.nothing and result.had < SHARE * result.could:
             result.wrong.append(f"less than {SHARE:.1%} of what could be had")
         if not expected.nothing and not result.could:
@@ -309,6 +312,32 @@ class BeliefRun:
         if expected.counted and expected.counted not in result.counted:
             result.wrong.append(f"{expected.counted} was not counted as violated")
 
+    def _check_marks(self) -> None:
+        """Note rows too many that are not marked, or not counted."""
+        trades = [line for line in ledger_lines(self._processes.ledger) if line["kind"] == "trade"]
+        sent = Counter(map(_key, trades))
+        # Where only one feed listened yet, there was nothing to compare; nor is there while the
+        # tracker starts, when trades come to the writer out of the journal.
+        alone = {_key(line) for line in trades if line["delivered"] < FEEDS}
+        after_ms = 1 + max((int(one["ts"]) for one in trades if one["n"] <= self._first), default=0)
+        with psycopg.connect(self._processes.dsn, autocommit=True) as database:
+            rows = database.execute(
+                "select token_id, (extract(epoch from traded_at) * 1000)::bigint, price, size,"
+                " side, transaction_hash, occurrence from trades"
+            ).fetchall()
+            marks = database.execute(
+                "select reason from connection_events where event in ('sent_twice', 'dated_apart')"
+            ).fetchall()
+        compared = [row for row in rows if row[1] > after_ms and row[:-1] not in alone]
+        found = compare_marks(sent, compared, {mark_of(reason) for (reason,) in marks})
+        result, counted = self._result, self._result.counted.get(self._expected.counted, 0)
+        if not found.too_many:
+            result.wrong.append("no row is too many: nothing was compared")
+        if found.unmarked:
+            result.wrong.append(f"{found.unmarked} of {found.too_many} rows too many not marked")
+        if counted < found.too_many - found.unmarked:
+            result.wrong.append(f"only {counted} of {found.too_many} counted")
+
     def _count_had(self) -> None:
         """Count the trades that could be had, and those that are stored or kept verbatim."""
         sent: Counter[tuple[Any, ...]] = Counter()
@@ -318,9 +347,7 @@ class BeliefRun:
             if line["kind"] != "trade" or line["token"] in unknown:
                 continue
             if line["n"] > self._first > 0:
-                price, size = Decimal(line["price"]), Decimal(line["size"])
-                key = (line["token"], int(line["ts"]), price, size, line["side"], line["hash"])
-                sent[(*key[:-1], key[-1] or None)] += 1
+                sent[_key(line)] += 1
         with psycopg.connect(self._processes.dsn, autocommit=True) as database:
             rows = database.execute(
                 "select token_id, (extract(epoch from traded_at) * 1000)::bigint, price, size,"
@@ -348,15 +375,50 @@ def unknowable(lines: Iterable[dict[str, Any]], never_listed: Callable[[Market],
     }
 
 
+Mark = tuple[str, int, int, Decimal, Decimal]
+"""(token, exchange ms, occurrence, price, size)."""
+
+
+class Marks(NamedTuple):
+    """How many rows of `trades` are more than what was sent, and how many of them have no mark."""
+
+    too_many: int
+    unmarked: int
+
+
+def compare_marks(
+    sent: Counter[tuple[Any, ...]], rows: Iterable[tuple[Any, ...]], marks: set[Mark]
+) -> Marks:
+    """Compare the rows beyond what was sent with the marks; a row ends with its occurrence."""
+    too_many = [
+        (token, ms, occurrence, price, size)
+        for token, ms, price, size, side, transaction, occurrence in rows
+        if occurrence > sent[(token, ms, price, size, side, transaction)]
+    ]
+    return Marks(len(too_many), sum(each not in marks for each in too_many))
+
+
+def mark_of(reason: str) -> Mark:
+    """Return what the `reason` of an event names; see `docs/reference/data.md`."""
+    token, ms, occurrence, price, size = reason.split(" ")
+    return token, int(ms), int(occurrence), Decimal(price), Decimal(size)
+
+
+def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a trade of the ledger as its row has it, without the occurrence."""
+    price, size = Decimal(line["price"]), Decimal(line["size"])
+    return (line["token"], int(line["ts"]), price, size, line["side"], line["hash"] or None)
+
+
 def _pause(seconds: float) -> None:
     at = time.monotonic() + seconds
     until("a pause is over", lambda: time.monotonic() >= at, within_s=seconds + 5)
 
 
-def _broken_promises(judged: Judgement, allowed: frozenset[str]) -> list[str]:
+def _broken_promises(judged: Judgement, marked: str) -> list[str]:
     counts = judged.as_dict()
     names = ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong")
-    return [f"{counts[name]} {name}" for name in names if counts[name] and name not in allowed]
+    return [f"{counts[name]} {name}" for name in names if counts[name] and name != marked]
 
 
 def _job(name: str, server: OwnServer, minutes: float) -> Result:

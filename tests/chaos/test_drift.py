@@ -1,3 +1,5 @@
+from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 from actors.health.rules import RULES
@@ -6,7 +8,7 @@ from actors.simulator.beliefs import BREAKS
 from actors.simulator.market import FAILING_EACH, Pace
 from actors.simulator.markets import Markets, MarketSpec, ledger_line
 from actors.simulator.options import LAGS
-from tests.chaos.drift import EXPECTED, OURS, Result, unknowable
+from tests.chaos.drift import EXPECTED, OURS, Marks, Result, compare_marks, mark_of, unknowable
 
 
 def test_what_is_expected_names_breaks_and_reasons_that_exist() -> None:
@@ -18,6 +20,7 @@ def test_what_is_expected_names_breaks_and_reasons_that_exist() -> None:
         assert not expected.reasons & expected.permitted, name
         assert not expected.counted or expected.counted in set(Assumption), name
         assert expected.counted or not expected.reasons, name
+        assert expected.counted or not expected.marked, name
 
 
 def ledger(*, v2: bool) -> list[dict[str, Any]]:
@@ -59,3 +62,14 @@ def test_a_result_is_one_line_that_says_what_went_wrong() -> None:
     bad = Result("numbers", wrong=["not shown: protocol_drift"])
     assert " FAIL " in bad.line()
     assert bad.line().endswith("| not shown: protocol_drift")
+
+
+def test_each_row_beyond_what_was_sent_must_have_a_mark_of_its_own() -> None:
+    trade = ("7", 1_790_000_000_000, Decimal("0.5"), Decimal("12.5"), "BUY", "0xab")
+    later = ("7", 1_790_000_000_001, *trade[2:])
+    sent = Counter([trade, trade])
+    rows = [(*trade, 1), (*trade, 2), (*trade, 3), (*later, 1)]
+    marks = {mark_of("7 1790000000000 3 0.50 12.5"), mark_of("7 1790000000001 1 0.5 12.5")}
+    assert compare_marks(sent, rows, marks) == Marks(too_many=2, unmarked=0)
+    assert compare_marks(sent, rows, {mark_of("7 1790000000000 2 0.5 12.5")}) == Marks(2, 2)
+    assert compare_marks(sent, rows[:2], set()) == Marks(0, 0)

@@ -684,8 +684,8 @@ def test_what_the_exchange_said_last_is_found_without_reading_all_epochs(
     journal.want(10)
     do(
         database,
-        """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until, closed_at,
-                               closed_seq, reason)
+        """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
+                               closed_at, closed_seq, reason)
            select 1, 1000 + n, 'a-0001', 0, now(), now(), now(), 1000 + n, 'frozen'
            from generate_series(1, 100000) n""",
     )
