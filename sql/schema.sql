@@ -266,10 +266,16 @@ begin atomic
                         order by p.start_seq desc limit 1) last
   ), wish as (
     select unnest(range_agg(
-             tstzmultirange(tstzrange(w.from_at, greatest(w.from_at, coalesce(w.until_at, token.resolved_at, 'infinity'))))
+             tstzmultirange(tstzrange(w.from_at, greatest(
+               w.from_at, coalesce(w.until_at, token.resolved_at, 'infinity'), listened_to.until_at)))
              - case when heir.from_at < heir.until_at then tstzmultirange(tstzrange(heir.from_at, heir.until_at))
                     else '{}' end)) as span
     from token join wanted w using (asset_key)
+    left join lateral (    -- the last end of a listening that began while it was wanted
+      select l.until_at from listening l
+      where l.asset_key = w.asset_key and l.journal_key = w.journal_key and l.until_at is not null
+        and w.unwanted_seq is not null and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
+      order by l.until_at desc limit 1) listened_to on true
     left join lateral (
       select l.epoch from listening l
       where l.asset_key = w.asset_key and l.journal_key = w.journal_key

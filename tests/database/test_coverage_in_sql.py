@@ -663,6 +663,22 @@ def test_so_do_the_gaps_of_a_tracker_that_runs(journal: Journal, database: str) 
     assert later_gaps(database)[1:] == [(50, 100, "frozen")]
 
 
+def test_a_wish_that_ended_by_our_clock_reaches_to_the_end_of_its_listening(
+    journal: Journal, database: str
+) -> None:
+    journal.start()
+    journal.want(10)
+    journal.close(journal.listen(DAYS + 20), DAYS + 50, "frozen")
+    epoch = journal.listen(DAYS + 80)
+    journal.add(TokensUnwanted(ns(90), (YES,)))
+    journal.add(TokensReleased(epoch, ns(DAYS + 92), (YES,), "released"))
+    journal.close(epoch, DAYS + 300, "process_down")
+    assert later_gaps(database) == [
+        (10 - DAYS, 20, "never_confirmed"),
+        (50, 80, "frozen"),
+    ]
+
+
 def test_a_resolution_that_is_recorded_before_its_time_ends_the_wish_at_its_time(
     journal: Journal, store: Store, database: str
 ) -> None:

@@ -48,6 +48,8 @@ def test_with_a_wrong_clock_every_trade_is_stored_and_no_time_is_claimed_unheard
     assert simulator.stop() == 0
     judgement = judge(processes.ledger, processes.dsn)
     assert (judgement.uncovered, judgement.duplicates, judgement.unexpected) == (0, 0, 0)
+    # With a clock that is ahead coverage is empty: no time is between two parts of it.
+    assert judgement.missing == 0
     with psycopg.connect(processes.dsn) as database:
         stepped = database.execute("select count(*) from listening where cause = 'clock_step'")
         assert (stepped.fetchone() != (0,)) is (broken != "clock_+2d")
