@@ -20,6 +20,7 @@ from actors.model.connection import slot_of
 from actors.model.trade import MissedTrade, TokenId, Trade
 
 Key = tuple[TokenId, int, object]
+How = Literal["sent_twice", "dated_apart"]
 MOST_AT_ONCE: Final = 20
 MOST_DISPUTED: Final = 1_000
 """So many disputed trades are named at a time; the others are only counted."""
@@ -37,7 +38,7 @@ class Disputed(NamedTuple):
         slot: Which slot reported it.
     """
 
-    how: Literal["sent_twice", "dated_apart"]
+    how: How
     trade: Trade
     slot: str
 
@@ -152,9 +153,7 @@ class FeedComparison:
         for slot, occurrence in reported.repeated:
             counts[slot] = max(occurrence, counts[slot])
         slot, most = max(counts.items(), key=lambda one: one[1])
-        for occurrence in range(min(counts.values()) + 1, most + 1):
-            again = msgspec.structs.replace(reported.trade, occurrence=occurrence)
-            self._dispute(Disputed("sent_twice", again, slot))
+        self._dispute_each("sent_twice", reported, range(min(counts.values()) + 1, most + 1), slot)
 
     def _without_pairs(self, alone: list[_Reported]) -> Iterator[_Reported]:
         """Yield the trades that no other slot has with another time; dispute the others."""
@@ -171,12 +170,15 @@ class FeedComparison:
                 continue
             each.paired = pair.paired = True
             later = max(each, pair, key=lambda one: one.trade.traded_at_ms)
-            self._dispute(Disputed("dated_apart", later.trade, later.slots[0]))
+            most = max((occurrence for _, occurrence in later.repeated), default=1)
+            self._dispute_each("dated_apart", later, range(1, most + 1), later.slots[0])
 
-    def _dispute(self, disputed: Disputed) -> None:
-        self.disputed_total += 1
-        if len(self._disputed) < MOST_DISPUTED:
-            self._disputed.append(disputed)
+    def _dispute_each(self, how: How, reported: _Reported, numbers: range, slot: str) -> None:
+        """Dispute these of the identical trades, by their occurrence."""
+        self.disputed_total += len(numbers)
+        for occurrence in numbers[: MOST_DISPUTED - len(self._disputed)]:
+            trade = msgspec.structs.replace(reported.trade, occurrence=occurrence)
+            self._disputed.append(Disputed(how, trade, slot))
 
 
 def _content(trade: Trade) -> tuple[object, ...]:

@@ -138,6 +138,16 @@ def test_a_trade_that_the_feeds_date_apart_is_disputed_and_missed_by_none() -> N
     assert comparison.disputed_total == 1
 
 
+def test_of_identical_trades_that_the_feeds_date_apart_each_is_disputed() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(0, occurrence=2)], 10.0)
+    comparison.add(OTHER, [at(1), at(1, occurrence=2)], 10.3)
+    assert comparison.missed(16.0) == ()
+    assert told(comparison) == [("dated_apart", 1, 1, OTHER), ("dated_apart", 1, 2, OTHER)]
+    assert comparison.missed(40.0) == ()
+    assert told(comparison) == []
+
+
 def test_two_trades_that_only_look_alike_are_missed() -> None:
     for other in (
         at(3_000),  # too far apart
