@@ -853,7 +853,8 @@ def test_a_clock_that_is_behind_claims_nothing_unheard_and_rejects_no_trade(
         "clock_step",
     )
     assert confirmed.tokens == released.tokens == (YES, NO)
-    assert WALL_MS * MS - 100 * MS <= confirmed.at_ns <= WALL_MS * MS + 100 * MS
+    # Not before its book: an event may have taken up to a second to arrive.
+    assert WALL_MS * MS <= confirmed.at_ns <= (WALL_MS + 1_000) * MS
     assert 0 < marks(harness)[-1] <= 9_900
     harness.tick(1)
     counted = dict(harness.supervisor.last(ConnectionReport).violations)
