@@ -200,9 +200,11 @@ class Result:
             f"could {self.could} · had {self.had} ({share}) · in gaps {judged.get('in_gaps', 0)}"
             f" · missing {judged.get('missing', 0)} · unwatched {judged.get('unwatched', 0)}"
         )
+        permitted = ", ".join(sorted(EXPECTED[self.name].permitted)) or "none"
         counted = ", ".join(f"{name} {count}" for name, count in self.counted.items()) or "none"
         wrong = f" | {'; '.join(self.wrong)}" if self.wrong else ""
-        return f"{self.name:18} {state} {figures} · shown: {shown} · counted: {counted}{wrong}"
+        said = f"shown: {shown} · permitted: {permitted} · counted: {counted}"
+        return f"{self.name:18} {state} {figures} · {said}{wrong}"
 
 
 class BeliefRun:
@@ -217,7 +219,14 @@ class BeliefRun:
         self._first_at = 0.0  # and when that was, in seconds since 1970
 
     def run(self) -> Result:
-        """Run to the end and return the result."""
+        """Run to the end and return the result; what did not happen in time is a part of it."""
+        try:
+            self._run()
+        except AssertionError as exc:
+            self._result.wrong.append(str(exc).partition("\n")[0])
+        return self._result
+
+    def _run(self) -> None:
         processes, result = self._processes, self._result
         expected = self._expected
         broken = () if result.name in OURS else ("--broken", result.name)
@@ -233,7 +242,6 @@ class BeliefRun:
         if "Traceback" in tracker.log_text():
             result.wrong.append("a traceback in the log")
         self._judge()
-        return result
 
     def _tracker(self) -> Process:
         """Start the tracker, with a clock that can step when it has to."""
