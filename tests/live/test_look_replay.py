@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from actors.simulator.beliefs import DEFAULTS
-from actors.simulator.judge import judge
-from tests.live.processes import Process, Processes, processes_in
+from actors.simulator.judge import judge, ledger_lines
+from tests.live.processes import Process, Processes, processes_in, until
 
 pytestmark = [pytest.mark.live]
 
@@ -57,6 +57,12 @@ def plain(judgement: str) -> str:
     return re.sub(r"about \d+ kB|\d+ of \d+ trades|[+-]\d+\.\d s", "#", judgement)
 
 
+def lasts_ms(ledger: Path) -> int:
+    """Return for how long trades have been made."""
+    times = [int(line["ts"]) for line in ledger_lines(ledger) if line["kind"] == "trade"]
+    return max(times, default=0) - min(times, default=0)
+
+
 def replayed(processes: Processes, folder: Path, *options: str) -> Process:
     return processes.simulator("--replay", str(folder), *options)
 
@@ -67,6 +73,7 @@ def test_a_look_at_a_recording_finds_what_was_found_when_it_was_made(
 ) -> None:
     folder = processes.folder / "look"
     simulator = processes.simulator(*BUSY, *INTACT, *broken)
+    until("trades are late", lambda: lasts_ms(processes.ledger) > 5000)
     then = look(processes, "--record", str(folder))
     assert simulator.stop() == 0
     kept = [json.loads(line) for line in (folder / "recording.jsonl").read_text().splitlines()]
@@ -74,7 +81,7 @@ def test_a_look_at_a_recording_finds_what_was_found_when_it_was_made(
     assert {line["name"]: plain(line["judgement"]) for line in findings} == then
     differing = {name for name, rest in then.items() if rest.startswith("differs")}
     expected = {"keyset", "gamma_list", "clock", "repeated_book", "spelling", "on_time"}
-    assert differing == (expected if broken else set())
+    assert differing == (expected if broken else set()), then
     replayed(processes, folder)
     assert look(processes) == then
     if not broken:
