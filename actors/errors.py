@@ -7,7 +7,8 @@ TrackerError
 │   ├── StorePoisoned        it rejects so many rows that the fault must be ours
 │   ├── SchemaNewer          a newer version migrated it, and this one must not write to it
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
-│   └── JournalFull          the disk or the cap leaves no space for one more record
+│   ├── JournalFull          the disk or the cap leaves no space for one more record
+│   └── JournalBusy          no file descriptor is left to read it with
 ├── Rejected              one thing from outside is rejected and counted; nothing stops
 │   └── PayloadRejected       an answer that does not have the documented form
 └── Fatal                the process ends with `exit_code`
@@ -102,6 +103,10 @@ class SourceUnavailable(Retryable):
 
 class JournalFull(Retryable):
     """The journal has no space."""
+
+
+class JournalBusy(Retryable):
+    """The journal cannot be read for now."""
 
 
 class Rejected(TrackerError):

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from actors.errors import FeedLost, JournalFull, SchemaNewer, StorePoisoned, StoreUnavailable
+from actors.errors import (
+    FeedLost,
+    JournalBusy,
+    JournalFull,
+    SchemaNewer,
+    StorePoisoned,
+    StoreUnavailable,
+)
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import Batch, Committed, JournalStats, Opened, Review
@@ -84,7 +91,11 @@ class FakeDialler:
 
 
 class FakeJournal:
-    """A journal in memory; `full` makes it reject records, `dig` makes holes."""
+    """A journal in memory.
+
+    `full` makes it reject records, `dig` makes holes, and no descriptor is left to read the record
+    `busy_at` with.
+    """
 
     def __init__(self, opened_at_seq: int = 1) -> None:
         self.journal_id = JOURNAL_ID
@@ -96,6 +107,7 @@ class FakeJournal:
         self.unacknowledged_since: int | None = opened_at_seq
         self.watermark = 1
         self.full = False
+        self.busy_at: int | None = None
         self.holes: list[Hole] = []
 
     @property
@@ -119,6 +131,8 @@ class FakeJournal:
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
         for seq in range(from_seq, self.next_seq):
+            if seq == self.busy_at:
+                raise JournalBusy
             hole = next((h for h in self.holes if h.first == seq), None)
             if hole is not None:
                 yield hole

@@ -43,7 +43,7 @@ from threading import Lock
 from typing import NamedTuple
 from uuid import UUID
 
-from actors.errors import JournalFailed, JournalUnreadable, Retryable
+from actors.errors import JournalBusy, JournalFailed, JournalUnreadable
 from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment, Limits
 from actors.journal.appender import Appender, Syncer
 from actors.journal.directory import JournalDirectory
@@ -173,7 +173,7 @@ class Journal:
         """Yield what is in the journal, from this sequence to the last one at this moment.
 
         Raises:
-            Retryable: No file descriptor is left.
+            JournalBusy: No file descriptor is left.
             JournalFailed: The directory cannot be read.
         """
         return self._read(max(from_seq, 1), self.next_seq)
@@ -376,5 +376,5 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        kind = Retryable if exc.errno in NO_DESCRIPTOR else JournalFailed
+        kind = JournalBusy if exc.errno in NO_DESCRIPTOR else JournalFailed
         raise kind(f"{what}: {exc.strerror or exc}") from exc

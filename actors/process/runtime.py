@@ -142,6 +142,7 @@ class HostTrackers:
         digest = blake2b(sources.encode(), digest_size=8).hexdigest()
         self._names = [f"\0polymarket-tracker/{digest}/{number}" for number in range(1, most + 1)]
         self._socket: socket.socket | None = None
+        self._counted = 1
         self.number = 0
 
     def enter(self) -> None:
@@ -155,9 +156,11 @@ class HostTrackers:
         held.close()
 
     def count(self) -> int:
-        """Return how many there are, this one included."""
-        others = sum(self._is_taken(name) for name in self._names)
-        return others if self.number else others + 1
+        """Return how many there are, this one included; as before while no descriptor is left."""
+        with contextlib.suppress(OSError):
+            others = sum(self._is_taken(name) for name in self._names)
+            self._counted = others if self.number else others + 1
+        return self._counted
 
     def leave(self) -> None:
         """Give the number back."""

@@ -26,7 +26,7 @@ from random import Random
 import msgspec
 
 from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
-from actors.errors import SchemaNewer, StorePoisoned, StoreUnavailable
+from actors.errors import JournalBusy, SchemaNewer, StorePoisoned, StoreUnavailable
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
@@ -218,8 +218,8 @@ class WriterActor(BaseActor):
             return False
         return True
 
-    def _lose(self, away: StoreUnavailable) -> None:
-        """Record that the database is away; try again later."""
+    def _lose(self, away: StoreUnavailable | JournalBusy) -> None:
+        """Record that nothing can be stored for now; try again later."""
         self._drop_gathered()
         retry_s = self._database.lost(self._now)
         self._notifier.lost(str(away), retry_s)
@@ -356,12 +356,18 @@ class WriterActor(BaseActor):
         # The database was lost, or a drain has read the journal, since this message was sent.
         if self._database.state != BEHIND:
             return
-        self._gathered = read_range(
-            self._journal,
-            self._watermark,
-            most_trades=self._batch_size.trades,
-            most_records=self._batch_size.records,
-        )
+        try:
+            self._gathered = read_range(
+                self._journal,
+                self._watermark,
+                most_trades=self._batch_size.trades,
+                most_records=self._batch_size.records,
+            )
+        except JournalBusy as busy:
+            # The watermark may have passed a hole whose loss is not stored: that of the database
+            # is taken again, as after the loss of the database.
+            self._lose(busy)
+            return
         if self._gathered.records:
             self._commit()
             if self._database.state == BEHIND:

@@ -6,9 +6,9 @@ import pytest
 
 from actors.errors import (
     EXIT_IO,
+    JournalBusy,
     JournalFailed,
     JournalFull,
-    Retryable,
 )
 from actors.journal.journal import MIB
 from actors.journal.marker_files import RESERVE
@@ -265,7 +265,7 @@ def test_without_descriptors_the_open_segment_grows_and_reading_waits(
     fill(journal, 2)
     assert len(disk.segments) == 2
     disk.fail("open_read", errno.EMFILE)
-    with pytest.raises(Retryable):
+    with pytest.raises(JournalBusy):
         content(journal)
     fill(journal, 1)
     assert content(journal) == entries(1, 5)

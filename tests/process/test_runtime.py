@@ -1,4 +1,5 @@
 import gc
+import resource
 import subprocess
 import sys
 import threading
@@ -119,6 +120,21 @@ def test_when_all_numbers_are_taken_there_is_no_number_and_all_are_counted(sourc
         each.enter()
     assert [each.number for each in held] == [1, 2, 0]
     assert [each.count() for each in held] == [2, 2, 3]
+    for each in held:
+        each.leave()
+
+
+def test_while_no_descriptor_is_left_as_many_are_counted_as_before(sources: str) -> None:
+    held = [HostTrackers(sources) for _ in range(2)]
+    for each in held:
+        each.enter()
+    assert held[0].count() == 2
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        assert held[0].count() == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     for each in held:
         each.leave()
 

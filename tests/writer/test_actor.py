@@ -789,6 +789,26 @@ def test_a_hole_at_the_end_of_the_journal_is_written_too() -> None:
     assert harness.store.watermark == 4
 
 
+def test_a_journal_that_cannot_be_opened_for_now_is_read_again_and_no_hole_is_forgotten() -> None:
+    """Not even one that was read before the descriptors ran out."""
+    harness = WriterHarness()
+    for number in range(5):
+        harness.journal_trade(number)
+    harness.journal.dig(2, 3)
+    harness.journal.busy_at = 4
+    harness.open()
+    assert harness.store.batches == []
+    harness.journal.busy_at = None
+    for _ in range(7):
+        harness.tick()
+        drain(harness.actor)
+
+    facts = [fact for batch in harness.store.batches for fact in batch.facts]
+    assert facts == [(2, RangeLost(2, 3))]
+    assert len(harness.stored()) == 3
+    assert harness.store.watermark == 6
+
+
 def test_a_damaged_record_that_was_stored_before_costs_no_coverage() -> None:
     harness = WriterHarness().open()
     harness.journal_trade(1)
