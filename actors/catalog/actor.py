@@ -102,7 +102,7 @@ class CatalogActor(BaseActor):
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
         self._violations = ViolationCounter()
-        self._told: dict[tuple[Trouble, Route], float] = {}
+        self._told: dict[tuple[Trouble, Route, str], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)
         self._review = Review()
         self._discovery = Discovery(settings.filters, settings.discovery_s)
@@ -221,7 +221,7 @@ class CatalogActor(BaseActor):
             self._discovery.keyset.note(finding, self._now)
             self._violations.add(_ASSUMPTIONS.get(finding.trouble, Assumption.KEYSET))
             # What is wrong with a route is met with every pass.
-            what = (finding.trouble, finding.route)
+            what = (finding.trouble, finding.route, finding.order)
             if finding.trouble is not Trouble.PASSED_OVER and self._told.get(what, 0.0) > self._now:
                 continue
             self._told[what] = self._now + TELL_S
@@ -312,6 +312,7 @@ class CatalogActor(BaseActor):
 
     def _read_page(self, listing: Pagination) -> Reading:
         cursor, route, params = listing.cursor, listing.route, listing.params
+        order = "" if listing.proving else dict(params).get("order", "")
         page = self._gamma.markets_page(params, cursor, route=route)
         read = self._parse(page.markets)
         self._discovery.answered(offset_s=self._gamma.clock_offset_s, age_s=self._gamma.age_s)
@@ -319,9 +320,8 @@ class CatalogActor(BaseActor):
         rows = [Row(market.condition_id, market.started_at) for market in read.markets]
         listing.advance(page.next_cursor, rows, count=len(page.markets))
         if listing.route is route:
-            in_order = "order" in dict(params)
             behind_cursor = cursor is not None
-            self._discovery.keyset.answered(route, behind_cursor=behind_cursor, in_order=in_order)
+            self._discovery.keyset.answered(route, behind_cursor=behind_cursor, order=order)
         return read
 
     def _parse(self, objects: tuple[bytes, ...]) -> Reading:

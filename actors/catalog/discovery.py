@@ -2,11 +2,11 @@
 
 1. Markets that the feed announced and that are due for a look-up; with them placeholders, and
    closed ones that may open again.
-2. Markets that began, and markets that were made, since the last poll, every `discovery_s`.
-   A market may be listed with an old start date.
-3. Markets that the last sweep did not list: have they closed?
-4. The next page of the sweep through everything, at start and every 30 minutes.
-5. Whether the list form, the other way for all of these, still answers, every 2 minutes.
+2. Markets that began since the last poll, every `discovery_s`.
+3. Markets that were made since: one may be listed with an old start date.
+4. Markets that the last sweep did not list: have they closed?
+5. The next page of the sweep through everything, at start and every 30 minutes.
+6. Whether the list form, the other way for all of these, still answers, every 2 minutes.
 
 Each kind waits for itself after a failure, so that one that fails never holds up the others.
 Times are monotonic seconds, except for the latest start of the polls, which is wall clock.
@@ -23,8 +23,16 @@ from actors.catalog.lookups import PendingLookups, Placeholders
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
-from actors.polymarket.listings import OVERLAP, LatestStart, created, everything, named, newest
-from actors.polymarket.pagination import Finding, Pagination, Route, Trouble
+from actors.polymarket.listings import (
+    OVERLAP,
+    KeysetState,
+    LatestStart,
+    created,
+    everything,
+    named,
+    newest,
+)
+from actors.polymarket.pagination import Pagination, is_answer
 from actors.polymarket.sources import MAX_GAMMA_MARKETS
 
 SWEEP_S = 1800.0
@@ -34,8 +42,6 @@ RESTORE_WAIT_S = 15.0
 RESTORED_WAIT_S = 1.0
 """How long it still waits once the database has sent some."""
 LIST_FORM_S = 120.0
-AVOID_S = 60.0
-"""How long listings do not try the keyset after it failed."""
 LOOKUP_S = 1.0
 CREATED_PAGES = 5
 """So many pages of the latest made markets are read by one poll."""
@@ -46,6 +52,7 @@ class Kind(StrEnum):
 
     LOOKUP = "lookup"
     NEWEST = "newest"
+    CREATED = "created"
     CLOSED = "closed"
     SWEEP = "sweep"
     LIST_FORM = "list_form"
@@ -64,19 +71,15 @@ class Lookup(msgspec.Struct, frozen=True):
 
 
 class NextPage(msgspec.Struct, frozen=True):
-    """A request for the next page of a listing.
-
-    Attributes:
-        sweep: Whether the listing is part of a sweep, not of a poll for new markets.
-    """
+    """A request for the next page of a listing: of a sweep, or of a poll for new markets."""
 
     listing: Pagination
-    sweep: bool
+    kind: Kind
 
     @property
-    def kind(self) -> Kind:
-        """Return the kind of this request."""
-        return Kind.SWEEP if self.sweep else Kind.NEWEST
+    def sweep(self) -> bool:
+        """Return whether the listing is part of a sweep."""
+        return self.kind is Kind.SWEEP
 
 
 class ListFormTry(msgspec.Struct, frozen=True):
@@ -86,40 +89,6 @@ class ListFormTry(msgspec.Struct, frozen=True):
 
 
 Request = Lookup | NextPage | ListFormTry
-
-
-class KeysetState:
-    """Whether the keyset leads through listings, as the passes have found. Seconds are monotonic.
-
-    Attributes:
-        fault: Why it does not, or not in our order; empty while it does.
-    """
-
-    def __init__(self) -> None:
-        self.fault = ""
-        self._avoided_until = 0.0
-        self._trouble: Trouble | None = None
-
-    def note(self, finding: Finding, now: float) -> None:
-        """Take in what a pass has met."""
-        if finding.route is not Route.KEYSET:
-            return
-        if finding.trouble in (Trouble.GONE, Trouble.CURSOR):
-            self.fault, self._trouble = finding.text, finding.trouble
-            self._avoided_until = now + AVOID_S
-        elif finding.trouble is Trouble.ORDER and not self.fault:
-            # It is not avoided: the walk goes on. What an order finds early is found late.
-            self.fault, self._trouble = finding.text, finding.trouble
-
-    def answered(self, route: Route, *, behind_cursor: bool, in_order: bool) -> None:
-        """Record a good page: one behind a cursor, or in order, if that was what failed."""
-        shown = {Trouble.CURSOR: behind_cursor, Trouble.ORDER: in_order}
-        if route is Route.KEYSET and shown.get(self._trouble or Trouble.GONE, True):
-            self.fault, self._trouble = "", None
-
-    def avoided(self, now: float) -> tuple[Route, ...]:
-        """Return the routes with which no listing begins now."""
-        return (Route.KEYSET,) if self.fault and now < self._avoided_until else ()
 
 
 class Discovery:
@@ -142,7 +111,8 @@ class Discovery:
         self._wall = self._latest_start.at
         self._newest: deque[Pagination] = deque()
         self._newest_complete = True
-        self._newest_at = self._sweep_at = self._lookup_at = self._placeholders_at = 0.0
+        self._newest_at = self._created_at = self._sweep_at = 0.0
+        self._lookup_at = self._placeholders_at = 0.0
         self._sweep: deque[Pagination] = deque()
         self._missing: deque[ConditionId] = deque()
         self._most = {Kind.LOOKUP: MAX_GAMMA_MARKETS, Kind.CLOSED: MAX_GAMMA_MARKETS}
@@ -151,7 +121,7 @@ class Discovery:
         self._complete = True
         self._begun = self._sweep_begun = self._wall
         self._known_until: datetime | None = None
-        self._turn = self._sweeps = 0
+        self._turn = self._created_turn = self._sweeps = 0
         self._created: Pagination | None = None
         self._just_created: set[ConditionId] = set()  # what the last poll read of the latest made
         self._known_created: set[ConditionId] = set()  # and the poll before
@@ -166,7 +136,7 @@ class Discovery:
         self._now, self._wall = now, wall
         self._begun = wall
         self._latest_start = LatestStart(wall)
-        self._newest_at = now + self._discovery_s
+        self._newest_at = self._created_at = now + self._discovery_s
         self._list_form_at = now + LIST_FORM_S
         # With a limit, markets that were chosen earlier keep their places: wait for them,
         # but not longer when the database is away.
@@ -175,25 +145,8 @@ class Discovery:
     def tick(self, now: float, wall: datetime) -> bool:
         """Record the time and start what is due; return whether a sweep starts."""
         self._now, self._wall = now, wall
-        if not self._newest and not self._filters.markets and now >= self._newest_at:
-            # A clock that was ahead and is set back has left the latest start in the future.
-            since = min(self._latest_start.since, self._exchange_now - OVERLAP)
-            avoid = self.keyset.avoided(now)
-            self._newest.append(
-                newest(
-                    since - self._oldest_age,
-                    tags=self._tags,
-                    turn=self._turn,
-                    avoid=avoid,
-                    top=self._exchange_now,
-                )
-            )
-            self._created = created(tags=self._tags, turn=self._turn, avoid=avoid)
-            self._known_created, self._just_created = self._just_created, set()
-            self._newest.append(self._created)
-            self._turn += 1
-            self._newest_complete = True
-            self._newest_at = now + self._discovery_s
+        if not self._filters.markets:
+            self._begin_polls()
         if now >= self._placeholders_at:
             self._placeholders_at = now + self._discovery_s
             self.placeholders.allow(self._most[Kind.LOOKUP])
@@ -205,6 +158,35 @@ class Discovery:
         self._sweep_begun = self._exchange_now
         self._complete = True
         return True
+
+    def _begin_polls(self) -> None:
+        """Begin what is due of the two polls for new markets; neither waits for the other."""
+        now = self._now
+        if not self._newest and now >= self._newest_at:
+            # A clock that was ahead and is set back has left the latest start in the future.
+            since = min(self._latest_start.since, self._exchange_now - OVERLAP)
+            self._newest.append(
+                newest(
+                    since - self._oldest_age,
+                    tags=self._tags,
+                    turn=self._turn,
+                    avoid=self.keyset.avoided(now),
+                    top=self._exchange_now,
+                )
+            )
+            self._turn += 1
+            self._newest_complete = True
+            self._newest_at = now + self._discovery_s
+        if self._created is None and now >= self._created_at:
+            if self._just_created:
+                self._known_created, self._just_created = self._just_created, set()
+            self._begin_created()
+            self._created_at = now + self._discovery_s
+
+    def _begin_created(self) -> None:
+        avoid = self.keyset.avoided(self._now)
+        self._created = created(tags=self._tags, turn=self._created_turn, avoid=avoid)
+        self._created_turn += 1
 
     @property
     def _exchange_now(self) -> datetime:
@@ -227,11 +209,13 @@ class Discovery:
             if ids:
                 yield Lookup(ids, closed=False)
         if self._newest:
-            yield NextPage(self._newest[0], sweep=False)
+            yield NextPage(self._newest[0], Kind.NEWEST)
+        if self._created is not None:
+            yield NextPage(self._created, Kind.CREATED)
         if self._missing:
             yield Lookup(tuple(self._missing)[: self._most[Kind.CLOSED]], closed=True)
         if self._sweep:
-            yield NextPage(self._sweep[0], sweep=True)
+            yield NextPage(self._sweep[0], Kind.SWEEP)
         if self._now >= self._list_form_at:
             yield ListFormTry()
 
@@ -240,6 +224,7 @@ class Discovery:
         waiting = {
             Kind.LOOKUP: len(self.announced) + len(self.placeholders) + len(self.closed),
             Kind.NEWEST: self._newest,
+            Kind.CREATED: self._created,
             Kind.CLOSED: self._missing,
             Kind.SWEEP: self._sweep,
         }
@@ -300,8 +285,7 @@ class Discovery:
         """Leave a request that was not answered for later, so that it cannot block the others."""
         if isinstance(request, NextPage):
             request.listing.failed(failure)
-            if request.listing is self._created and request.listing.by_date:
-                request.listing.finish()  # a sweep finds what is behind the market that fails
+            self._page_failed(request, failure)
         elif isinstance(request, ListFormTry):
             self._list_form_at = self._now  # its own backoff is the pause
         elif len(request.ids) > 1:
@@ -314,6 +298,18 @@ class Discovery:
             self.placeholders.tried(request.ids, request.ids)
             self.closed.tried(request.ids, request.ids)
             self.announced.tried(request.ids, self._now)
+
+    def _page_failed(self, request: NextPage, failure: Exception | None) -> None:
+        """End a listing for new markets that nothing is left to be done for."""
+        listing = request.listing
+        searching = is_answer(failure) or listing.proving or listing.narrowing
+        if request.kind is Kind.CREATED and listing.by_date:
+            listing.finish()  # a sweep finds what is behind the market that fails
+        elif request.kind is Kind.CREATED and not searching:
+            self._begin_created()  # a smaller page would fail as well
+        elif request.kind is Kind.NEWEST and listing.is_rest and not searching:
+            listing.complete = False  # so the next poll looks back as far as this one
+            listing.finish()
 
     def newest_read(
         self,
@@ -333,13 +329,14 @@ class Discovery:
             listing.finish()
 
     def end_newest(self) -> None:
-        """Go on to the next pass of the poll for new markets, or end it."""
+        """Go on to the next pass of the polls for new markets, or end them."""
+        if self._created is not None and self._created.finished:
+            self._created = None
         if not self._newest or not self._newest[0].finished:
             return
         read = self._newest.popleft()
-        if read is not self._created:
-            self._newest_complete = self._newest_complete and read.complete
-            self._newest.extend(read.rest)
+        self._newest_complete = self._newest_complete and read.complete
+        self._newest.extend(read.rest)
         if not self._newest:
             self._latest_start.finish(self._exchange_now, complete=self._newest_complete)
 

@@ -263,8 +263,9 @@ class Catalog(Part, frozen=True, kw_only=True):
         keyset_error: Why `/markets/keyset` does not lead through listings, so that they are read
             another way; empty while it does.
         keyset_failing_s: For how long it has not; 0 while it does.
-        requests: By kind: `lookup` (what the feed announced), `newest`, `closed` (what the last
-            sweep did not list), `sweep`, and `list_form` (whether `/markets` still answers).
+        requests: By kind: `lookup` (what the feed announced), `newest` (by start date), `created`
+            (the latest made), `closed` (what the last sweep did not list), `sweep`, and `list_form`
+            (whether `/markets` still answers).
     """
 
     markets: int

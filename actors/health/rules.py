@@ -167,7 +167,7 @@ def _discovery_failing(health: Health, limits: Limits) -> str:
         return ""  # `_catalog_failing` says it
     long = catalog.keyset_failing_s > limits.discovery_s
     found = [catalog.keyset_error] if long else []
-    for name in ("lookup", "closed"):
+    for name in ("lookup", "created", "closed"):
         request = catalog.requests.get(name)
         if request is not None and request.failing_s > limits.discovery_s:
             found.append(f"{name}: {request.state}")

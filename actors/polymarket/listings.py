@@ -18,7 +18,16 @@ from actors.model.conversion import chunks
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import NO_TOKENS, NOT_TWO, condition_of, name_of, read_market
-from actors.polymarket.pagination import LAST_TIME, PAGE_SIZE, Pagination, Params, Route, iso
+from actors.polymarket.pagination import (
+    LAST_TIME,
+    PAGE_SIZE,
+    Finding,
+    Pagination,
+    Params,
+    Route,
+    Trouble,
+    iso,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +39,52 @@ SHIFTS = 10
 """Each time all sizes were used, the start date moves by a second, so many times in turn."""
 MAX_NAMED = 10_000
 """Unreadable markets of which the log has named one and names none again."""
+AVOID_S = 60.0
+"""How long listings do not try the keyset after it failed."""
 OPEN: Params = (("active", "true"), ("closed", "false"))
+
+
+class KeysetState:
+    """Whether the keyset leads through listings, as the passes have found. Seconds are monotonic.
+
+    A fault that one order has shown is mended by a page in that order alone: others never had it.
+    """
+
+    def __init__(self) -> None:
+        self._fault = ""
+        self._cursor_ignored = False
+        self._rejected: dict[str, str] = {}  # an order, and what was found
+        self._avoided_until = 0.0
+
+    @property
+    def fault(self) -> str:
+        """Return why it does not, or not in one of our orders; empty while it does."""
+        return self._fault or next(iter(self._rejected.values()), "")
+
+    def note(self, finding: Finding, now: float) -> None:
+        """Take in what a pass has met."""
+        if finding.route is not Route.KEYSET:
+            return
+        if finding.trouble in (Trouble.GONE, Trouble.CURSOR):
+            self._fault, self._cursor_ignored = finding.text, finding.trouble is Trouble.CURSOR
+            self._avoided_until = now + AVOID_S
+            if finding.trouble is Trouble.GONE:
+                self._rejected.clear()  # it was not the order
+        elif finding.trouble is Trouble.ORDER:
+            # It is not avoided: the walk goes on. What an order finds early is found late.
+            self._rejected.setdefault(finding.order, finding.text)
+
+    def answered(self, route: Route, *, behind_cursor: bool, order: str) -> None:
+        """Record a good page: behind a cursor or not, in this order; empty: in none."""
+        if route is not Route.KEYSET:
+            return
+        self._rejected.pop(order, None)
+        if behind_cursor or not self._cursor_ignored:
+            self._fault = ""
+
+    def avoided(self, now: float) -> tuple[Route, ...]:
+        """Return the routes with which no listing begins now."""
+        return (Route.KEYSET,) if self._fault and now < self._avoided_until else ()
 
 
 class LatestStart:

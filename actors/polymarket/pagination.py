@@ -64,11 +64,12 @@ class Trouble(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A trouble that a pass has met, and what it did about it, for people."""
+    """A trouble that a pass has met, what it did, for people, and the order that is rejected."""
 
     trouble: Trouble
     route: Route
     text: str
+    order: str = ""
 
 
 class Row(NamedTuple):
@@ -100,7 +101,7 @@ class Pagination:
         pages: Pages read since it began, or began again.
         finished: Whether nothing is left to read.
         complete: Whether it was read to its end, as far as the server has it.
-        rest: Passes through what this one left out, until they are taken.
+        rest: Passes through what this one left out, until they are taken; `is_rest`: it is one.
 
     Args:
         params: Filters and order.
@@ -134,7 +135,7 @@ class Pagination:
         self._most = 0  # markets on a page
         self._was_partial = self._capped = False  # pages by date
         self._window: set[str] = set()
-        self._dated = self._is_rest = self._order_rejected = False
+        self._dated = self.is_rest = self._order_rejected = False
         self._until: datetime | None = None
         self._oldest: datetime | None = None
         self._bound: datetime | None = None
@@ -150,8 +151,7 @@ class Pagination:
         self.cursor: str | None = None
         self.rest: list[Pagination] = []
         self.pages = 0
-        self.finished = False
-        self.complete = True
+        self.finished, self.complete = False, True
         self._choose()
 
     @property
@@ -298,7 +298,7 @@ class Pagination:
 
     def _begin_by_date(self) -> None:
         """Begin again, latest start first; not complete when the server rejects that order."""
-        if self._order_rejected or self._is_rest:
+        if self._order_rejected or self.is_rest:
             self._give_up("cannot be ordered")
             return
         self._dated = True
@@ -318,7 +318,8 @@ class Pagination:
     def _answer_invalid(self) -> bool:
         """Act on a query that is rejected as invalid; return whether that explains it."""
         if self.cursor is None and (self._dated or self._order) and not self._jump_s:
-            self._find(Trouble.ORDER, "order rejected, goes on without")
+            order = dict(self.params).get("order", "")
+            self._find(Trouble.ORDER, f"order {order} rejected, goes on without", order)
             self._order, self._order_rejected = (), True
             if self._dated:
                 self._give_up("cannot be ordered")
@@ -349,7 +350,7 @@ class Pagination:
             self._find(Trouble.PASSED_OVER, self._between())
             self.cursor = str(int(self.cursor or 0) + 1)
             self._failures = 0
-        elif self._is_rest:
+        elif self.is_rest:
             self._find(Trouble.PASSED_OVER, self._between())
             self.finish()
         elif not self._dated:
@@ -379,7 +380,7 @@ class Pagination:
             # By offset exactly one market is passed over.
             avoid=self._gone | self._blind or {Route.KEYSET},
         )
-        rest._is_rest = True
+        rest.is_rest = True
         rest._routes = [Route.KEYSET, Route.LIST]  # events have start dates of their own
         self.rest.append(rest)
         self._jump_s = 0
@@ -423,8 +424,8 @@ class Pagination:
         since, until = bounds.get("start_date_min", ""), bounds.get("start_date_max", "")
         return f"between {self._last or since or 'the first'} and {until or 'the last'}"
 
-    def _find(self, trouble: Trouble, text: str) -> None:
-        self._findings.append(Finding(trouble, self.route, f"{self.route}: {text}"))
+    def _find(self, trouble: Trouble, text: str, order: str = "") -> None:
+        self._findings.append(Finding(trouble, self.route, f"{self.route}: {text}", order))
 
     def _give_up(self, why: str) -> None:
         self._find(Trouble.UNFINISHED, why)

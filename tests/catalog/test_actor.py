@@ -26,11 +26,11 @@ from actors.messages import (
 from actors.model.assumptions import Assumption
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
-from actors.polymarket.pagination import Route
+from actors.polymarket.pagination import Params, Route
 from actors.polymarket.sources import GAMMA_LISTINGS
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
-from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
+from tests.fakes_http import WALL_MS, FakeMarket, FakePage, FakePolymarket, condition
 
 DISCOVERY_S = 30.0
 CLOSED_S = 10_000.0
@@ -348,12 +348,59 @@ def test_an_order_that_is_rejected_is_left_out() -> None:
     run(harness, 60)
     assert harness.watched() == ids(range(400))
     assert violations(harness)[Assumption.KEYSET] >= 1
-    assert harness.report().keyset_error == "keyset: order rejected, goes on without"
+    assert harness.report().keyset_error == "keyset: order createdAt rejected, goes on without"
     web.add(FakeMarket(700, start_ms=WALL_MS + 60_000))
     run(harness, 60)
     assert condition(700) in harness.watched()
     web.orders = True
     run(harness, 60)
+    assert harness.report().keyset_error == ""
+
+
+class WithoutCreated(FakePolymarket):
+    """A Gamma whose listings by `createdAt` fail."""
+
+    status = 504
+
+    def markets_page(
+        self, params: Params, cursor: str | None, *, route: Route = Route.KEYSET
+    ) -> FakePage:
+        if ("order", "createdAt") in params and self.status:
+            self.asked.append(("created", params))
+            raise SourceUnavailable(f"HTTP {self.status}", status=self.status)
+        return super().markets_page(params, cursor, route=route)
+
+
+def test_polls_go_on_while_the_latest_made_are_not_answered() -> None:
+    web = WithoutCreated()
+    harness = watching(web)
+    run(harness, 300)
+    before, asked = web.times("page"), web.times("created")
+    web.add(FakeMarket(700, start_ms=WALL_MS + 300_000))
+    run(harness, 40)
+    assert condition(700) in harness.watched()
+    run(harness, 560)
+    assert web.times("page") - before >= 19  # one in 30 s
+    assert web.times("created") - asked < 30  # the sweep asks for it, too
+    assert dict(harness.report().requests)["created"] == "HTTP 504"
+    assert dict(harness.report().requests)["newest"] == "ok"
+    web.status = 0
+    run(harness, 70)
+    assert dict(harness.report().requests)["created"] == "ok"
+
+
+def test_an_order_that_alone_is_rejected_stays_a_fault_while_others_are_answered() -> None:
+    web = WithoutCreated()
+    web.status = 422
+    harness = watching(web)
+    told = set()
+    run(harness, 60)
+    for _ in range(200):
+        harness.tick()
+        told.add(harness.report().keyset_error)
+    assert told == {"keyset: order createdAt rejected, goes on without"}
+    web.status = 0
+    run(harness, 40)
     assert harness.report().keyset_error == ""
 
 

@@ -5,13 +5,11 @@ import msgspec
 import pytest
 
 from actors.catalog.discovery import (
-    AVOID_S,
     FREE_PLACES_SWEEP_S,
     LIST_FORM_S,
     RESTORE_WAIT_S,
     SWEEP_S,
     Discovery,
-    KeysetState,
     Kind,
     ListFormTry,
     Lookup,
@@ -22,6 +20,7 @@ from actors.catalog.universe import Filters
 from actors.errors import SourceUnavailable
 from actors.model.market import Market
 from actors.model.trade import ConditionId
+from actors.polymarket.listings import AVOID_S, KeysetState, everything
 from actors.polymarket.pagination import Finding, Route, Row, Trouble, iso
 from actors.polymarket.sources import MAX_GAMMA_MARKETS
 
@@ -100,13 +99,13 @@ def test_the_announced_come_first_then_the_newest_then_the_missing_then_the_swee
             order.append("missing" if request.closed else "announced")
             discovery.looked_up(request, ())
         elif isinstance(request, NextPage):
-            order.append("sweep" if request.sweep else "newest")
+            order.append(request.kind.value)
             request.listing.advance(None)
             if request.sweep:
                 discovery.page_swept(end=False)
             else:
                 discovery.end_newest()
-    assert order == ["announced", "newest", "newest", "missing", "sweep"]
+    assert order == ["announced", "newest", "created", "missing", "sweep"]
 
 
 def test_reading_the_next_request_changes_nothing() -> None:
@@ -187,7 +186,10 @@ def test_a_failed_poll_goes_on_from_the_same_watermark() -> None:
 
 
 def read_newest(
-    discovery: Discovery, starts: list[datetime], cursor: str | None = None
+    discovery: Discovery,
+    starts: list[datetime],
+    cursor: str | None = None,
+    created: tuple[int, ...] = (),
 ) -> NextPage:
     request = following(discovery, Kind.NEWEST)
     assert isinstance(request, NextPage)
@@ -195,13 +197,13 @@ def read_newest(
     discovery.newest_read(request.listing, (market(number, at) for number, at in enumerate(starts)))
     discovery.end_newest()
     if request.listing.finished:
-        read_created(discovery)
+        read_created(discovery, *created)
     return request
 
 
 def read_created(discovery: Discovery, *numbers: int, cursor: str | None = None) -> NextPage:
     """Answer the listing of the latest made markets with a page."""
-    request = following(discovery, Kind.NEWEST)
+    request = following(discovery, Kind.CREATED)
     assert isinstance(request, NextPage)
     assert dict(request.listing.params)["order"] == "createdAt"
     request.listing.advance(cursor)
@@ -261,8 +263,8 @@ def test_a_sweep_that_was_not_read_to_its_end_counts_for_nothing() -> None:
     assert at(discovery, FREE_PLACES_SWEEP_S)
 
 
-def finding(trouble: Trouble, route: Route = Route.KEYSET) -> Finding:
-    return Finding(trouble, route, trouble.value)
+def finding(trouble: Trouble, route: Route = Route.KEYSET, order: str = "startDate") -> Finding:
+    return Finding(trouble, route, trouble.value, order if trouble is Trouble.ORDER else "")
 
 
 def test_the_keyset_is_avoided_for_a_minute_and_its_fault_stands_until_it_answers() -> None:
@@ -273,18 +275,18 @@ def test_the_keyset_is_avoided_for_a_minute_and_its_fault_stands_until_it_answer
     state.note(finding(Trouble.GONE), 0.0)
     assert state.avoided(AVOID_S - 1) == (Route.KEYSET,)
     assert state.avoided(AVOID_S) == ()
-    state.answered(Route.LIST, behind_cursor=True, in_order=True)
+    state.answered(Route.LIST, behind_cursor=True, order="startDate")
     assert state.fault
-    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
+    state.answered(Route.KEYSET, behind_cursor=False, order="startDate")
     assert state.fault == ""
 
 
 def test_a_first_page_does_not_prove_that_cursors_are_followed_again() -> None:
     state = KeysetState()
     state.note(finding(Trouble.CURSOR), 0.0)
-    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
+    state.answered(Route.KEYSET, behind_cursor=False, order="startDate")
     assert state.fault
-    state.answered(Route.KEYSET, behind_cursor=True, in_order=True)
+    state.answered(Route.KEYSET, behind_cursor=True, order="startDate")
     assert state.fault == ""
 
 
@@ -296,9 +298,30 @@ def test_a_rejected_order_is_a_fault_until_a_page_comes_in_order_and_does_not_en
     assert state.fault == ""
     state.note(finding(Trouble.ORDER), 0.0)
     assert (state.fault, state.avoided(0.0)) == ("order rejected", ())
-    state.answered(Route.KEYSET, behind_cursor=True, in_order=False)
+    state.answered(Route.KEYSET, behind_cursor=True, order="")
     assert state.fault
-    state.answered(Route.KEYSET, behind_cursor=False, in_order=True)
+    state.answered(Route.KEYSET, behind_cursor=False, order="startDate")
+    assert state.fault == ""
+
+
+def test_the_fault_of_one_order_is_not_mended_by_a_page_in_another() -> None:
+    state = KeysetState()
+    state.note(finding(Trouble.ORDER, order="createdAt"), 0.0)
+    for order in ("startDate", "id", ""):
+        state.answered(Route.KEYSET, behind_cursor=True, order=order)
+        assert state.fault
+    state.note(finding(Trouble.ORDER, order="startDate"), 1.0)
+    state.answered(Route.KEYSET, behind_cursor=False, order="createdAt")
+    assert state.fault
+    state.answered(Route.KEYSET, behind_cursor=False, order="startDate")
+    assert state.fault == ""
+
+
+def test_what_a_keyset_that_is_gone_said_of_orders_counts_no_more() -> None:
+    state = KeysetState()
+    state.note(finding(Trouble.ORDER, order="volumeNum"), 0.0)
+    state.note(finding(Trouble.GONE), 0.0)
+    state.answered(Route.KEYSET, behind_cursor=False, order="startDate")
     assert state.fault == ""
 
 
@@ -414,7 +437,7 @@ def test_the_latest_made_markets_are_read_until_one_is_known() -> None:
 def made_last(discovery: Discovery, sound: int) -> list[dict[str, str]]:
     """Answer a poll; of the latest made, only pages within the first so many come. Return those."""
     asked = []
-    while isinstance(request := following(discovery, Kind.NEWEST), NextPage):
+    while isinstance(request := following(discovery, Kind.NEWEST, Kind.CREATED), NextPage):
         wanted, listing = dict(request.listing.params), request.listing
         if wanted.get("order") != "createdAt":
             listing.advance(None)  # nothing new, or a proof that the server answers
@@ -447,6 +470,77 @@ def test_a_listing_of_the_latest_made_whose_first_market_fails_is_left_to_the_sw
     assert len(asked) < 15
     at(discovery, 60.0)
     assert since(discovery) == iso(WALL - timedelta(seconds=120))
+
+
+TIMEOUT = SourceUnavailable("HTTP 504", status=504)
+
+
+def test_a_listing_of_the_latest_made_that_times_out_delays_no_poll_by_start_date() -> None:
+    discovery = started()
+    for number in range(1, 20):
+        at(discovery, 30.0 * number)
+        assert following(discovery, Kind.NEWEST)
+        newest_alone(discovery)
+        request = following(discovery, Kind.CREATED)
+        assert isinstance(request, NextPage)
+        assert int(dict(request.listing.params)["limit"]) > 60  # no smaller page, it may answer
+        discovery.failed(request, TIMEOUT)
+        discovery.end_newest()
+        assert Kind.CREATED not in discovery.idle()  # so its failure is not forgotten
+        assert Kind.NEWEST in discovery.idle()
+
+
+def newest_alone(discovery: Discovery) -> None:
+    """Answer the poll by start date with an empty page."""
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    request.listing.advance(None)
+    discovery.end_newest()
+
+
+def test_the_latest_made_are_compared_with_what_the_last_whole_reading_knew() -> None:
+    discovery = started()
+    at(discovery, 30.0)
+    read_newest(discovery, [], created=(1, 2, 3))
+    at(discovery, 60.0)
+    newest_alone(discovery)
+    assert not read_created(discovery, 8, 7, cursor="more").listing.finished
+    request = following(discovery, Kind.CREATED)
+    assert request is not None
+    discovery.failed(request, TIMEOUT)
+    # 8 and 7 were read before the failure, 6 and 5 behind them were not.
+    assert not read_created(discovery, 8, 7, cursor="more").listing.finished
+    assert read_created(discovery, 6, 5, 3, cursor="more").listing.finished
+
+
+def test_a_poll_by_start_date_that_fails_does_not_delay_the_latest_made() -> None:
+    discovery = started()
+    for number in range(1, 4):
+        at(discovery, 30.0 * number)
+        request = following(discovery, Kind.NEWEST)
+        assert request is not None
+        discovery.failed(request, TIMEOUT)
+        assert read_created(discovery, 1).listing.finished
+
+
+def test_what_a_poll_left_out_and_then_times_out_is_left_to_the_next_poll() -> None:
+    discovery = started()
+    at(discovery, 30.0)
+    request = following(discovery, Kind.NEWEST)
+    assert isinstance(request, NextPage)
+    left_out = everything(min_volume=Decimal(0), by_volume=False, tags=False)
+    left_out.is_rest = True
+    request.listing.rest.append(left_out)
+    request.listing.advance(None)
+    discovery.newest_read(request.listing, [market(1, WALL + timedelta(seconds=25))])
+    discovery.end_newest()
+    rest = following(discovery, Kind.NEWEST)
+    assert rest is not None
+    discovery.failed(rest, TIMEOUT)
+    discovery.end_newest()
+    assert following(discovery, Kind.NEWEST) is None
+    at(discovery, 60.0)
+    assert since(discovery) == iso(WALL - timedelta(seconds=120))  # as if nothing had been read
 
 
 def test_placeholders_are_looked_up_with_each_poll_the_longest_waiting_first() -> None:

@@ -112,6 +112,7 @@ def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> 
     [
         ({"keyset_error": "keyset: HTTP 404"}, "keyset: HTTP 404"),
         ({"requests": (("sweep", "ok"), ("lookup", "HTTP 404"))}, "lookup: HTTP 404"),
+        ({"requests": (("newest", "ok"), ("created", "HTTP 504"))}, "created: HTTP 504"),
     ],
 )
 def test_one_way_to_find_markets_may_fail_for_two_minutes(said: Any, text: str) -> None:
