@@ -57,6 +57,11 @@ class Appender:
         self.carried_over = 0
         self.failed: str | None = None
 
+    def appended(self) -> tuple[int, int]:
+        """Return the sequence of the next record and the weight of all before it, of one moment."""
+        with self._lock:
+            return self.next_seq, self.weight_appended
+
     # ---------------------------------------------------------------- writing
 
     def append(self, body: bytes, weight: int) -> int:

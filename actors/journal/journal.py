@@ -274,15 +274,17 @@ class Journal:
 
     def stats(self) -> JournalStats:
         """Return the figures of this moment. Reads up to a MiB when the watermark has moved."""
+        # Of one moment, since others append meanwhile and the accounting compares them.
+        next_seq, weight = self._appender.appended()
         return JournalStats(
-            next_seq=self.next_seq,
+            next_seq=next_seq,
             durable_seq=self.durable_seq,
             bytes=self._directory.bytes,
             cap_bytes=self._limits.cap,
             free_bytes=self._free_bytes(),
             sync_p99_s=self._syncer.p99_s,
-            oldest_ns=self._reader.oldest_ns(self.next_seq),
-            weight_appended=self.weight_appended,
+            oldest_ns=self._reader.oldest_ns(next_seq),
+            weight_appended=weight,
         )
 
     # ----------------------------------------------------------------- space

@@ -4,6 +4,7 @@ import errno
 import itertools
 import time
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -228,6 +229,28 @@ def test_the_figures_are_those_of_the_moment(opened: Open, disk: MemoryDisk) -> 
     assert stats.bytes == HEADER_BYTES + 4 * RECORD
     assert stats.free_bytes == disk.free_bytes(next(iter(disk.open)))
     assert stats.cap_bytes == 64 * MIB
+
+
+class BusyDisk(MemoryDisk):
+    """Something happens, once, while the free space is asked for."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def free_bytes(self, directory: int) -> int:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().free_bytes(directory)
+
+
+def test_what_is_appended_meanwhile_does_not_count_without_its_sequence(opened: Open) -> None:
+    disk = BusyDisk()
+    journal = opened(on=disk)
+    journal.append(b"first", weight=3)
+    disk.meanwhile = lambda: journal.append(b"meanwhile", weight=5)
+    stats = journal.stats()
+    assert (stats.next_seq, stats.weight_appended) == (2, 3)
+    assert journal.stats().weight_appended == 8
 
 
 # Faults of a clock that steps: records in the order of their times and not of their numbers; one
