@@ -268,8 +268,7 @@ begin atomic
     select unnest(range_agg(
              tstzmultirange(tstzrange(w.from_at, greatest(
                w.from_at, coalesce(w.until_at, token.resolved_at, 'infinity'), listened_to.until_at)))
-             - case when heir.from_at < heir.until_at then tstzmultirange(tstzrange(heir.from_at, heir.until_at))
-                    else '{}' end)) as span
+             - coalesce(heir.spans, '{}'))) as span
     from token join wanted w using (asset_key)
     left join lateral (    -- the last end of a listening that began while it was wanted
       select l.until_at from listening l
@@ -291,16 +290,33 @@ begin atomic
       select p.started_at from process_life p
       where p.journal_key = w.journal_key and p.start_seq > gone.start_seq
       order by p.start_seq limit 1) back on true
-    left join lateral (
-      select min(greatest(gone.seen_at, other.from_at)) as from_at,
-             coalesce(case when w.until_at < back.started_at + interval '5 minutes' then null else back.started_at end,
-                      'infinity') as until_at
-      from wanted other
-      join life on life.journal_key = other.journal_key and (life.is_alive or life.seen_at > gone.seen_at)
-      where gone.start_seq is not null and other.asset_key = w.asset_key and other.journal_key <> w.journal_key
-        and (other.until_at is null
-             or (other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)))
-      ) heir on true
+    left join lateral (    -- what the others decided about the token while this one was away
+      select range_agg(decided.during * tstzrange(gone.seen_at, greatest(gone.seen_at,
+               case when w.until_at < back.started_at + interval '5 minutes' and lower(decided.during) < back.started_at
+                    then 'infinity' else coalesce(back.started_at, 'infinity') end))) as spans
+      from life
+      cross join lateral (
+        select unnest(range_agg(part.during)) as during
+        from (select tstzrange(begins.at, greatest(begins.at, least(other.until_at, case
+                       when run.start_seq = life.start_seq and life.is_alive then 'infinity'
+                       else coalesce(run.stopped_at, run.alive_at) end))) as during    -- it ran and wanted it
+              from wanted other
+              join process_life run on run.journal_key = other.journal_key
+              cross join lateral (select greatest(other.from_at, run.started_at) as at) begins
+              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
+                and (other.until_at is null or other.until_at > other.from_at)
+              union all
+              select tstzrange(other.until_at, greatest(other.until_at, coalesce(    -- it had let it go
+                       (select min(again.from_at) from wanted again
+                        where again.asset_key = other.asset_key and again.journal_key = other.journal_key
+                          and again.wanted_seq > other.wanted_seq
+                          and (again.until_at is null or again.until_at > again.from_at)), 'infinity')))
+              from wanted other
+              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
+                and other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)
+             ) part) decided
+      where gone.start_seq is not null and life.journal_key <> w.journal_key
+        and (life.is_alive or life.seen_at > gone.seen_at)) heir on true
   ), alive as (
     select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
   ), open as (

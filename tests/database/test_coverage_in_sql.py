@@ -577,6 +577,125 @@ def test_of_two_stopped_trackers_the_wish_of_the_last_one_goes_on(
     assert gaps(database) == [(100, NOW, "disconnected")]
 
 
+def succeeded_by_one_that_died(
+    first: Journal, heir: Journal, *, lets_go_at: float | None = None
+) -> None:
+    """Have one tracker listen until 50, and its heir from 40 until it is killed at 60."""
+    until_the_stop(first, 50)
+    heir.start(30)
+    heir.want(35)
+    epoch = heir.listen(40)
+    heir.prove(epoch, 60)
+    if lets_go_at is not None:
+        heir.add(TokensUnwanted(ns(lets_go_at), (YES,)))
+    heir.alive(60)
+
+
+def test_when_the_heir_dies_and_the_first_one_finds_the_market_closed_the_time_between_is_a_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal)
+    assert gaps(database) == [(60, NOW, "process_down")]  # both are away
+    other.start(220)
+    assert gaps(database) == [(60, 220, "process_down")]
+    other.add(TokensUnwanted(ns(222), (YES,)))  # the market closed while nobody listened
+    other.alive(230)
+    assert gaps(database) == [(60, 222, "process_down")]
+
+
+def test_when_the_heir_dies_and_the_first_one_has_not_confirmed_the_token_yet_it_is_a_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal)
+    other.start(220)
+    other.alive(230)
+    assert gaps(database) == [(60, 230, "process_down")]
+
+    other.prove(other.listen(225), 230)
+    assert gaps(database) == [(60, 225, "process_down")]
+
+
+def test_a_first_one_that_returned_and_died_again_ends_no_gap_before_its_return(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal)
+    other.start(100)
+    other.alive(120)
+    assert gaps(database) == [(60, NOW, "process_down")]
+
+
+def test_two_that_return_at_once_and_find_the_market_closed_hide_no_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal)
+    for each in (journal, other):
+        each.start(220)
+        each.add(TokensUnwanted(ns(224), (YES,)))
+        each.alive(230)
+    assert gaps(database) == [(60, 224, "process_down")]
+
+
+def test_what_an_heir_decided_before_it_died_still_counts(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal, lets_go_at=58)
+    other.start(220)
+    other.add(TokensUnwanted(ns(222), (YES,)))
+    other.alive(230)
+    assert gaps(database) == []
+
+
+def test_an_heir_that_wanted_the_token_again_has_decided_nothing_by_letting_it_go_once(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal, lets_go_at=58)
+    journal.want(100)
+    journal.alive(110)
+    other.start(220)
+    other.add(TokensUnwanted(ns(222), (YES,)))
+    other.alive(230)
+    assert gaps(database) == [(100, 222, "never_confirmed")]
+
+
+def test_the_time_in_which_the_heir_was_away_is_a_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal)
+    journal.start(100)
+    let_go(journal, journal.listen(110), 150)
+    assert gaps(database) == [(60, 110, "process_down")]
+    other.start(220)
+    other.add(TokensUnwanted(ns(222), (YES,)))
+    other.alive(230)
+    assert gaps(database) == [(60, 110, "process_down")]
+
+
+def test_what_the_heir_lets_go_after_the_first_one_returned_makes_no_gap(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    until_the_stop(other, 50)
+    journal.start()
+    journal.want(10)
+    epoch = journal.listen(20)
+    other.start(140)
+    let_go(journal, epoch, 150)
+    other.add(TokensUnwanted(ns(160), (YES,)))
+    other.alive(230)
+    assert gaps(database) == []
+
+
+def test_a_clock_that_was_set_back_while_a_tracker_was_away_fails_no_question(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    succeeded_by_one_that_died(other, journal, lets_go_at=58)
+    journal.want(20)
+    other.start(30)
+    other.alive(20)
+    journal.start(45)
+    journal.alive(25)
+    assert gaps(database) != []
+
+
 def test_a_running_tracker_that_does_not_want_the_token_does_not_count(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:
