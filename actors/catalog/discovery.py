@@ -128,7 +128,7 @@ class Discovery:
         self.keyset = KeysetState()
         self.announced = PendingLookups()
         self.placeholders = Placeholders()
-        self.closed = Placeholders()
+        self.closed = Placeholders(keep_latest=True)
         self.swept_at: float | None = None
 
     def start(self, now: float, wall: datetime) -> None:

@@ -127,25 +127,40 @@ class Placeholders:
     Or markets that have closed and may open again, of which no other listing would tell soon.
     As often as new markets are looked for, as many may be looked up as fit into one request,
     those first that were looked up longest ago. At most 2,000; others are left to the sweep.
+
+    Args:
+        keep_latest: Whether of too many the latest are kept, since some never leave; otherwise
+            the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_latest: bool = False) -> None:
+        self._keep_latest = keep_latest
         self._ids: dict[ConditionId, None] = {}  # the one looked up longest ago comes first
+        self._noted: dict[ConditionId, None] = {}  # the same; the one known longest comes first
         self._allowed = 0
 
     def __len__(self) -> int:
         return len(self._ids)
 
+    def __contains__(self, condition_id: object) -> bool:
+        return condition_id in self._ids
+
     def note(self, condition_ids: Iterable[ConditionId]) -> None:
         """Add markets that are placeholders now."""
         for condition_id in condition_ids:
-            if len(self._ids) < MAX_PLACEHOLDERS:
-                self._ids.setdefault(condition_id)
+            if condition_id in self._ids:
+                continue
+            if len(self._ids) >= MAX_PLACEHOLDERS:
+                if not self._keep_latest:
+                    return
+                self.remove((next(iter(self._noted)),))
+            self._ids[condition_id] = self._noted[condition_id] = None
 
     def remove(self, condition_ids: Iterable[ConditionId]) -> None:
         """Forget markets that need no look-up any more."""
         for condition_id in condition_ids:
             self._ids.pop(condition_id, None)
+            self._noted.pop(condition_id, None)
         self._allowed = min(self._allowed, len(self._ids))
 
     def allow(self, count: int) -> None:
@@ -165,6 +180,8 @@ class Placeholders:
             del self._ids[condition_id]
             if condition_id in still:
                 self._ids[condition_id] = None
+            else:
+                del self._noted[condition_id]
 
 
 class Review:

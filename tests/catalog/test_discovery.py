@@ -16,6 +16,7 @@ from actors.catalog.discovery import (
     NextPage,
     Request,
 )
+from actors.catalog.lookups import MAX_PLACEHOLDERS
 from actors.catalog.universe import Filters
 from actors.errors import SourceUnavailable
 from actors.model.market import Market
@@ -557,6 +558,28 @@ def test_placeholders_are_looked_up_with_each_poll_the_longest_waiting_first() -
         assert following(discovery, Kind.LOOKUP) is None
     assert asked[: MAX_GAMMA_MARKETS + 10] == [cid(n) for n in range(MAX_GAMMA_MARKETS + 10)]
     assert len(asked) == 2 * MAX_GAMMA_MARKETS
+
+
+def test_of_too_many_closed_markets_the_latest_are_kept() -> None:
+    closed = started().closed
+    closed.note(map(cid, range(MAX_PLACEHOLDERS)))
+    closed.allow(2)
+    closed.tried([cid(0), cid(1)], {cid(0), cid(1)})  # looked up last, known longest all the same
+    closed.note([cid(0), cid(MAX_PLACEHOLDERS)])
+    assert len(closed) == MAX_PLACEHOLDERS
+    assert cid(0) not in closed
+    assert cid(1) in closed
+    assert cid(MAX_PLACEHOLDERS) in closed
+    closed.remove([cid(1)])
+    closed.note([cid(MAX_PLACEHOLDERS + 1)])
+    assert cid(2) in closed
+
+
+def test_of_too_many_placeholders_the_first_are_kept() -> None:
+    placeholders = started().placeholders
+    placeholders.note(map(cid, range(MAX_PLACEHOLDERS + 1)))
+    assert len(placeholders) == MAX_PLACEHOLDERS
+    assert cid(MAX_PLACEHOLDERS) not in placeholders
 
 
 def test_a_placeholder_that_is_traded_or_gone_is_not_asked_for_again() -> None:
