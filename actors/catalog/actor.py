@@ -1,10 +1,10 @@
 """The catalog actor: which markets and tokens are watched.
 
 Owns: the universe, the passes through Gamma's listings, what is not stored yet.
-Receives: Tick, Poll, NewMarketSeen, MarketsRestored, MarketsSettled, StoreOpened,
-TicketsStored. Sends: MarketsSeen and RequestMarkets to the writer, UniverseChanged
-to supervisor and resolution, CatalogReport to the supervisor. Fails on unexpected
-errors only; a source that does not answer is an expected one. Restarted by the
+Receives: Tick, Poll, NewMarketSeen, MarketsRestored, MarketsReviewed, MarketsSettled,
+StoreOpened, TicketsStored. Sends: MarketsSeen, RequestMarkets and RequestReview to the
+writer, UniverseChanged to supervisor and resolution, CatalogReport to the supervisor.
+Fails on unexpected errors only; a source that does not answer is an expected one. Restarted by the
 supervisor; the new incarnation asks the writer for the stored markets and sweeps
 again.
 

@@ -131,7 +131,8 @@ class Config(BaseSettings):
     )
     silence_seconds: Seconds = _setting(
         60.0,
-        "Seconds without data after which a connection is replaced.",
+        "Seconds without data within which a connection must have been shown to be alive; books "
+        "are asked for 10 s earlier. Silence alone replaces nothing.",
         group="Feed",
         ge=5,
         le=3600,

@@ -4,7 +4,8 @@ Owns: one socket, the occurrence counter and the coverage book of one epoch.
 Receives: Connect from itself; GetCoverage; Subscribe, Unsubscribe, ChangeCanary, Renew, Retire,
 RecheckCoverage, HeardElsewhere and Tick from the supervisor; FramesReceived, SocketClosed.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
-NewMarketSeen to the catalog, ResolutionHint to resolution; reports to the supervisor.
+NewMarketSeen to the catalog, ResolutionHint to resolution; AnnouncedConfirmed, ConnectionReport
+and ConnectionEnded to the supervisor.
 Ends when: the feed ends, breaks the protocol or is shown to lose events, with a named reason.
 Restarted: by the supervisor after a backoff; reconnecting is restarting.
 """

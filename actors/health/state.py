@@ -60,7 +60,8 @@ class DatabaseHealth:
     """Whether the database answers, since when it does not, and how late its trades are.
 
     Attributes:
-        state: `live`, `behind` (catching up), `away` or `stopped`.
+        state: `live`, `behind` (catching up), `away`, `outdated` (a newer version has migrated it)
+            or `stopped`.
         waiting: Journal records that are gathered and not committed.
         ever_reached: It has answered once, or its error is known.
     """

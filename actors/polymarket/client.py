@@ -1,7 +1,7 @@
 """The clients of the HTTP sources: `Polymarket` (Gamma, CLOB, Data API) and `Chain` (Polygon).
 
 Source: docs.polymarket.com as of 2026-10, and JSON-RPC. `Polymarket` returns each
-market as its own bytes; `gamma`, `clob` and `data_api` read them. Each actor owns its
+market as its own bytes; `gamma.py` and `outcomes.py` read them. Each actor owns its
 clients and closes them when it stops.
 """
 

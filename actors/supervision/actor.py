@@ -1,11 +1,13 @@
 """The supervisor actor: children, the subscription plan, health.
 
 Owns: all other actors as data, the subscription plan, the health state.
-Receives: Tick from the main thread; UniverseChanged from the catalog; AnnouncedConfirmed, reports,
-ConnectionEnded and ChildDied from its children; BatchWritten, TradesMissed, StoreOpened and
-StoreLost from the writer; GetHealth, GetConnections, GetListening, StopListening.
-Sends: Tick to all children; Subscribe, Unsubscribe, Retire, RecheckCoverage to connections;
-ConnectionNoted and coverage facts to the writer.
+Receives: Tick, GetConnections, GetListening and StopListening from the main thread; GetHealth from
+the status, metrics and watchdog threads; UniverseChanged and CatalogReport from the catalog;
+ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
+connections; WriterReport, BatchWritten, TradesMissed, StoreOpened and StoreLost from the writer;
+ChildDied from all children; MailboxDrained from itself.
+Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
+RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the writer.
 Ends when: it must not; if it does, the main thread ends the process.
 Restarted: by systemd, with the process.
 """

@@ -251,7 +251,7 @@ def open_websocket(
     Args:
         url: `ws://` or `wss://`.
         timeout_s: For DNS, TCP, TLS and the handshake together.
-        ssl_context: Must verify; default: `connect.verifying_context()`.
+        ssl_context: Must verify; default: `verifying_context()`.
         user_agent: Sent with the request.
 
     Raises:
