@@ -344,7 +344,7 @@ def _look(handover: takeover.Takeover, other: Path, sockets: Sequence[Path]) -> 
     Raises:
         Unreachable: Nobody answers at one of the sockets.
         PayloadRejected: One of them does not say what it covers, or where it is stored.
-        ConfigError: They are the same, or write to different databases.
+        ConfigError: They are the same, or write to different databases, or may not ask to which.
     """
     # The other first: what it has proven is then compared with what is proven here later.
     theirs, ours = _coverage((other,)), _coverage(sockets)
@@ -355,11 +355,18 @@ def _look(handover: takeover.Takeover, other: Path, sockets: Sequence[Path]) -> 
     for which, one in ((str(other), theirs), ("this tracker", ours)):
         if not one.database:
             raise PayloadRejected(f"{which} has not reached its database yet")
+        if one.database == takeover.UNKNOWN_DATABASE:
+            raise ConfigError(
+                f"{which} may not ask its database which one it is, so whether both write to the"
+                " same is not known: `grant execute on function pg_postmaster_start_time() to`"
+                " its role, and start it again"
+            )
     if theirs.database != ours.database:
         raise ConfigError(
             f"{other} writes to another database ({theirs.database}) than this tracker"
             f" ({ours.database}), which therefore cannot take over from it; compare the settings"
-            " of both (database.server in tracker-status --json)"
+            " of both (database.server in tracker-status --json); after a restart of the database"
+            " ask again"
         )
     return handover.look(theirs, ours)
 

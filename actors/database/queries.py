@@ -25,7 +25,7 @@ def read(name: str) -> bytes:
 SET_SESSION = read("set_session")
 SET_TIMESCALE_LIMIT = read("set_timescale_limit")
 SELECT_SERVER = read("select_server")
-SELECT_CLUSTER = read("select_cluster")
+SELECT_SERVER_START = read("select_server_start")
 
 CREATE_SCHEMA_MIGRATIONS = read("create_schema_migrations")
 COMPLETE_SCHEMA_MIGRATIONS = read("complete_schema_migrations")

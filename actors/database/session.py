@@ -57,6 +57,8 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "application_name": "polymarket-tracker",
 }
 _IDENTITY_DIGITS = 16
+UNKNOWN_DATABASE = "unknown"
+"""The identity for a role that may not ask which server it is; `health.takeover` knows it, too."""
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 _DATABASE = re.compile(r"[\w.$ -]{1,63}")
 _HELP = (
@@ -106,7 +108,8 @@ class Session:
             hold every text.
 
     Attributes:
-        identity: Hexadecimal; the same for all addresses and roles of one database and schema.
+        identity: Hexadecimal; the same for all addresses and roles of one database and schema,
+            as long as its server runs; or UNKNOWN_DATABASE.
     """
 
     def __init__(
@@ -153,15 +156,15 @@ class Session:
             raise StoreUnavailable("the server takes no writes (read-only)", sqlstate="25006")
         if self.timescale:
             run(queries.SET_TIMESCALE_LIMIT)
-        names = f"{self._cluster()}/{place}"
-        self.identity = hashlib.sha256(names.encode()).hexdigest()[:_IDENTITY_DIGITS]
+        self.identity = self._identity(place)
 
-    def _cluster(self) -> str:
+    def _identity(self, place: str) -> str:
         try:
-            row = self.connection.execute(queries.SELECT_CLUSTER).fetchone()
+            row = self.connection.execute(queries.SELECT_SERVER_START).fetchone()
         except psycopg.errors.InsufficientPrivilege:
-            return ""  # the database's number and the schema's are left
-        return str(row[0]) if row else ""
+            return UNKNOWN_DATABASE  # other servers may have the same numbers
+        names = f"{row and row[0]}/{place}"
+        return hashlib.sha256(names.encode()).hexdigest()[:_IDENTITY_DIGITS]
 
     @property
     def server(self) -> str:

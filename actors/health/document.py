@@ -192,7 +192,8 @@ class Database(Part, frozen=True, kw_only=True):
             and rejects so many rows that nothing is stored for now, or `outdated`: a newer
             version has migrated it, and this one must not write to it.
         identity: Which database and schema it is, whatever its address; the same text of two
-            trackers means that both write to the same. Empty until it has answered once.
+            trackers means that both write to the same, except `unknown`: the role may not ask.
+            Another one after each start of the server. Empty until it has answered once.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Journal records that the writer has gathered and not committed.

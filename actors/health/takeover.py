@@ -21,6 +21,8 @@ DIGEST_BYTES = 8
 """A token in the answer; of 440,000 tokens two are alike once in 200 million times."""
 NO_TOKENS = "lifecycle"
 """The connection that receives announcements of new markets."""
+UNKNOWN_DATABASE = "unknown"
+"""What a tracker says whose role may not ask which server its database is on."""
 _NAMED = 3
 
 Token = bytes
@@ -43,7 +45,7 @@ class Listing(NamedTuple):
 
     Attributes:
         journal: Names the tracker.
-        database: Names its database; empty while it has not reached it.
+        database: Names its database; empty while it has not reached it, or UNKNOWN_DATABASE.
         unanswered: Connections whose coverage is not known now.
         spans: (connection, token, span).
         connections: All that answered.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actors.cli import status
+from actors.health import takeover
 from actors.health.status_socket import StatusSocket
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
@@ -188,7 +189,26 @@ def test_trackers_of_different_databases_are_a_wrong_option(
     assert said.err == (
         f"tracker-status: {script.old} writes to another database (db) than this tracker (other),"
         " which therefore cannot take over from it; compare the settings of both (database.server"
-        " in tracker-status --json)\n"
+        " in tracker-status --json); after a restart of the database ask again\n"
+    )
+    assert (said.out, script.waits) == ("", 0)
+
+
+@pytest.mark.parametrize("which", [("old",), ("new",), ("old", "new")])
+def test_of_trackers_that_do_not_know_which_database_it_is_none_takes_over(
+    script: Script, which: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each in which:
+        path = getattr(script, each)
+        known = {**script.say[path](0), "database": takeover.UNKNOWN_DATABASE}
+        script.say[path] = lambda _, known=known: known  # type: ignore[misc]
+    assert script.run() == 78
+    said = capsys.readouterr()
+    named = "this tracker" if which == ("new",) else str(script.old)
+    assert said.err == (
+        f"tracker-status: {named} may not ask its database which one it is, so whether both"
+        " write to the same is not known: `grant execute on function pg_postmaster_start_time()"
+        " to` its role, and start it again\n"
     )
     assert (said.out, script.waits) == ("", 0)
 

@@ -1,16 +1,22 @@
 """A session has limits and durable commits, translates errors, and can be aborted."""
 
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
-from actors.database.session import Session, translate_errors
+from actors.database.embedded import Embedded
+from actors.database.session import UNKNOWN_DATABASE, Session, translate_errors
 from actors.errors import ConfigError, StoreUnavailable
+from actors.health import takeover
 from tests.postgres import Server, ask, do
 
 
@@ -87,19 +93,50 @@ def test_the_identity_is_that_of_database_and_schema(server: Server, database: s
         assert identity(another) != found
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder that the user of a server may enter, which `tmp_path` is not."""
+    made = Path(tempfile.mkdtemp(prefix="tracker-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest.mark.db
-def test_a_role_that_may_not_ask_for_the_cluster_is_given_an_identity(
-    server: Server, database: str
+def test_a_copy_of_a_server_has_another_identity_and_a_role_changes_none(folder: Path) -> None:
+    options = ("fsync=off", "full_page_writes=off", "shared_buffers=8MB")
+    original, copy = (Embedded(folder / name, options=options) for name in ("one", "two"))
+    try:
+        original.start()
+        dsn = original.dsn()
+        do(dsn, "create role asks_little login")
+        do(dsn, "revoke execute on function pg_control_system() from public")
+        original.stop()
+        # As a snapshot of its disk, or a restored base backup: the same system identifier, the
+        # same timeline, the same numbers of all databases and schemas.
+        subprocess.run(["cp", "-a", folder / "one", folder / "two"], check=True)
+        for each in (original, copy):
+            each.start()
+        known = identity(dsn)
+        assert identity(make_conninfo(dsn, user="asks_little")) == known
+        assert identity(make_conninfo(copy.dsn(), user="asks_little")) != known
+        assert identity(copy.dsn()) not in {known, UNKNOWN_DATABASE}
+    finally:
+        for each in (original, copy):
+            each.stop()
+
+
+@pytest.mark.db
+def test_a_role_that_may_not_ask_since_when_the_server_runs_knows_no_identity(
+    database: str,
 ) -> None:
     do(database, "create role asks_nothing login")
-    do(database, "revoke execute on function pg_control_system() from public")
-    dsn = make_conninfo(database, user="asks_nothing")
+    do(database, "revoke execute on function pg_postmaster_start_time() from public")
     try:
-        found = identity(dsn)
-        with server.database() as another:
-            assert "" != found != identity(make_conninfo(another, user="asks_nothing"))
+        found = identity(make_conninfo(database, user="asks_nothing"))
+        assert found == UNKNOWN_DATABASE == takeover.UNKNOWN_DATABASE
     finally:
-        do(database, "grant execute on function pg_control_system() to public")
+        do(database, "grant execute on function pg_postmaster_start_time() to public")
         do(database, "drop role asks_nothing")
 
 
