@@ -12,7 +12,8 @@ never change; a source that contradicts one later is reported, once for each out
 reports. A resolution is kept here until its first recheck only. After that the database knows
 when the next one falls due, and is asked ten minutes ahead. So memory does not grow with the
 resolutions of a week, and a restart leaves none out: a new process begins a little before the
-last evidence of the one before.
+last evidence of the one before. Except after an absence: a process that ends while it makes up for
+overdue ones takes the rest with it, since evidence that repeats itself is not stored.
 
 Memory: 220,000 markets wait here, so of each only what a decision needs is kept,
 in one object that the garbage collector need not visit, and its strings are those
