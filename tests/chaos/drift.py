@@ -14,6 +14,7 @@ by the simulator.
 import argparse
 import concurrent.futures
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ from actors.simulator.market import Market, gamma_fails
 from actors.simulator.markets import market_from_line
 from tests.chaos.proxied import CommandProcess
 from tests.chaos.server import OwnServer
-from tests.live.processes import Process, Processes, processes_in, until
+from tests.live.processes import ROOT, Process, Processes, processes_in, until
 
 ALLOWED_S = 60.0
 """Trades that were sent earlier than this after the start of the tracker do not count."""
@@ -435,7 +436,16 @@ def _job(name: str, server: OwnServer, minutes: float) -> Result:
         server.database() as dsn,
         processes_in(Path(folder), dsn) as processes,
     ):
-        return BeliefRun(name, processes, minutes).run()
+        result = BeliefRun(name, processes, minutes).run()
+        if result.wrong:
+            kept = ROOT / "build" / "drift" / name
+            shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=_sockets)
+            result.wrong.append(f"kept in {kept.relative_to(ROOT)}")
+        return result
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_socket()]
 
 
 def main() -> int:
