@@ -257,7 +257,8 @@ class FakeStore:
         return self.reviewed
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        assert set(conditions) == {market.condition_id for market in self.unresolved}
+        unresolved = (*self.unresolved, *self.reviewed.unresolved)
+        assert set(conditions) <= {market.condition_id for market in unresolved}
         return self.evidence
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:

@@ -109,18 +109,17 @@ class WriterNotifier:
         """
         for markets in store.open_markets():
             if markets:
-                self._restore(store, markets)
+                self._restore_unresolved(store, markets)
+                self._to.catalog.tell(MarketsRestored(markets=markets))
             yield
 
-    def _restore(self, store: Store, markets: tuple[Market, ...]) -> None:
+    def _restore_unresolved(self, store: Store, markets: tuple[Market, ...]) -> None:
         conditions = tuple(market.condition_id for market in markets)
         evidence = store.stored_evidence(conditions)
         # Before the markets: what is polled without its stored evidence would look new and be
         # stored once more.
         self._to.resolution.tell(EvidenceRestored(evidence=evidence))
-        restored = MarketsRestored(markets=markets)
-        self._to.catalog.tell(restored)
-        self._to.resolution.tell(restored)
+        self._to.resolution.tell(MarketsRestored(markets=markets))
 
     def send_review(self, store: Store, after: ConditionId) -> None:
         """Send what is not known or not resolved of one range of condition ids.
@@ -130,7 +129,7 @@ class WriterNotifier:
         """
         review = store.review(after)
         if review.unresolved:
-            self._to.resolution.tell(MarketsRestored(markets=review.unresolved))
+            self._restore_unresolved(store, review.unresolved)
         self._to.catalog.tell(MarketsReviewed(unknown=review.unknown, until=review.until))
 
     def send_rechecks(self, store: Store, window: TimeWindow) -> None:

@@ -13,6 +13,7 @@ from actors.messages import (
     CatchUp,
     ConnectionNoted,
     Drain,
+    EvidenceRestored,
     FactSeen,
     Flush,
     MarketResolved,
@@ -412,7 +413,12 @@ def test_a_range_of_the_review_goes_to_the_catalog_and_its_unresolved_to_resolut
     assert harness.catalog.last(MarketsReviewed) == MarketsReviewed(
         unknown=(unknown,), until=unknown
     )
-    assert harness.resolution.last(MarketsRestored).markets == (MARKET,)
+    # The evidence first: what is polled without it would look new, and be stored once more.
+    told = harness.resolution.received[-2:]
+    assert told == [
+        EvidenceRestored(evidence=harness.store.evidence),
+        MarketsRestored(markets=(MARKET,)),
+    ]
     assert not harness.catalog.of(MarketsRestored)
 
 
