@@ -298,8 +298,8 @@ class ConnectionActor(BaseActor):
         if closed.policy_violation:
             self._stats.add_complaint(self._spec, message.detail)
         retry_after_s = closed.retry_after_s
-        if closed.reason == ALL_RESOLVED and self._coverage.announced:
-            retry_after_s = None  # the exchange may come to know these at any moment
+        if closed.reason == ALL_RESOLVED and (self._coverage.announced or self._spec.lifecycle):
+            retry_after_s = None  # what comes next may be known, or announced, at any moment
         self._end(closed.reason, message.detail, retry_after_s=retry_after_s)
 
     def _take_last_sample(self) -> None:

@@ -318,6 +318,16 @@ def test_trades_of_a_canary_that_became_an_own_token_are_recorded() -> None:
     assert [p.token_id for p in harness.writer.last(TradesSeen).trades] == [TokenId(CANARY)]
 
 
+def test_the_connection_for_announcements_comes_back_at_once_when_its_canary_is_resolved() -> None:
+    lifecycle = ConnectionSpec(name="lifecycle", feed=0, canary=(CANARY,), lifecycle=True)
+    harness = ConnectionHarness(lifecycle).connect()
+    harness.socket.on_end("closed_1000", "all subscribed assets resolved")
+    drain(harness.actor)
+
+    found = harness.supervisor.last(ConnectionEnded)
+    assert (found.reason, found.retry_after_s) == ("all_resolved", None)
+
+
 def test_a_connection_whose_markets_are_all_resolved_ends_for_minutes() -> None:
     harness = ConnectionHarness().confirm()
     harness.socket.on_end("closed_1000", "all subscribed assets resolved")
