@@ -458,6 +458,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         doubtful_total: Rejected events that may be trades.
         busy: Its busiest tokens, a few.
         unanswered: Tokens that were subscribed several times, and no `book` came.
+        waiting: All tokens whose first `book` did not come yet.
         misses_trades: It has missed trades too often and should be replaced.
         heard: (token, exchange time in milliseconds) of a few trades since the last report,
             those of canaries included.
@@ -483,6 +484,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     doubtful_total: int = 0
     busy: Busiest = ()
     unanswered: tuple[TokenId, ...] = ()
+    waiting: frozenset[TokenId] = frozenset()
     misses_trades: bool = False
     heard: tuple[tuple[TokenId, int], ...] = ()
     awaits_renewal: bool = False

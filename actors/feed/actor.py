@@ -396,14 +396,15 @@ class ConnectionActor(BaseActor):
         )
 
     def _report(self, state: str) -> None:
-        now = self._time.now
+        now, waiting = self._time.now, self._coverage.waiting
         report = self._stats.report(
             state,
             now,
             self._coverage,
             self._socket,
             unanswered=self._subscription.unanswered,
-            misses_trades=self._missed_tokens.too_many(now, self._coverage.waiting),
+            waiting=waiting,
+            misses_trades=self._missed_tokens.too_many(now, waiting),
             awaits_renewal=self._subscription.awaits_renewal,
             wakes_at=self._wakes_at(),
             silence_proven_at=self._questions.silence.proven_at,

@@ -44,6 +44,8 @@ class Subscription:
         self._coverage = coverage
         self._canary = spec.canary
         self._at_once = spec.tokens_at_once
+        # Messages of which some tokens may still be answered.
+        self._messages: list[tuple[TokenId, ...]] = []
         self._canary_since: float | None = None
         self._answers_awaited = False
         self._to_renew: tuple[TokenId, ...] = ()
@@ -95,7 +97,7 @@ class Subscription:
         socket.send_text(channel.first_subscription(head, custom=self._spec.lifecycle))
         for chunk in rest:
             self._send_subscribe(chunk)
-        self._coverage.add_requested(self._spec.tokens, now)
+        self._await(self._spec.tokens, now)
         self._await_announced(self._spec.announced, now)
         self._canary_since = now if self._canary else None
         self.update_markers()
@@ -110,7 +112,7 @@ class Subscription:
         # One that was announced until now may be subscribed, and would be answered by no `book`.
         self.drop(tuple(token for token in new if token in self._coverage.announced))
         self._send_subscribe(new)
-        self._coverage.add_requested(new, now)
+        self._await(new, now)
         self.update_markers()
 
     def add_announced(self, tokens: tuple[TokenId, ...], now: float) -> None:
@@ -139,6 +141,10 @@ class Subscription:
         """Return when an announced token is to be asked for; monotonic seconds."""
         return self._announced.wakes_at
 
+    def _await(self, tokens: tuple[TokenId, ...], now: float) -> None:
+        self._coverage.add_requested(tokens, now)
+        self._messages += map(tuple, chunks(tokens, self._at_once))
+
     def _await_announced(self, tokens: tuple[TokenId, ...], now: float) -> None:
         if tokens:
             self._coverage.add_announced(tokens)
@@ -157,7 +163,7 @@ class Subscription:
         # A token that is subscribed already may be answered NO NEW ASSETS instead of a `book`.
         self.drop(tokens)
         self._send_subscribe(tokens)
-        self._coverage.add_requested(tokens, now)
+        self._await(tokens, now)
         self.update_markers()
 
     def renew_later(self, tokens: tuple[TokenId, ...]) -> None:
@@ -173,11 +179,28 @@ class Subscription:
     def resubscribe(self, now: float) -> int:
         """Renew the tokens whose `book` is overdue; return how many are."""
         overdue = self._retry.due(now, self._coverage)
+        if self._messages:
+            self._fit_messages(frozenset(overdue))
         if overdue:
-            # Perhaps the exchange takes only the first tokens of a message.
-            self._at_once = min(self._at_once, max(self._at_once // 4, LEAST_AT_ONCE))
             self.renew(overdue, now)
         return len(overdue)
+
+    def _fit_messages(self, overdue: frozenset[TokenId]) -> None:
+        """Make messages shorter when much of one is not answered, longer when all of one is."""
+        waiting, kept = self._coverage.waiting, []
+        too_long = all_answered = False
+        for message in self._messages:
+            if waiting.isdisjoint(message):
+                all_answered |= 2 * len(message) > self._at_once
+            elif overdue.isdisjoint(message):
+                kept.append(message)
+            else:
+                too_long |= _is_too_long([each in waiting for each in message], self._at_once)
+        self._messages = kept
+        if too_long:
+            self._at_once = min(self._at_once, max(self._at_once // 4, LEAST_AT_ONCE))
+        elif all_answered:
+            self._at_once = min(2 * self._at_once, self._spec.tokens_at_once)
 
     def ask(self, tokens: tuple[TokenId, ...]) -> None:
         """Subscribe tokens once more, without unsubscribing them: they stay covered."""
@@ -214,6 +237,21 @@ class Subscription:
         if self._socket is not None:
             for chunk in chunks(tokens, self._at_once):
                 self._socket.send_text(channel.subscription(chunk, custom=self._spec.lifecycle))
+
+
+def _is_too_long(missing: list[bool], at_once: int) -> bool:
+    """Return whether it seems that only the first tokens of a message were taken, or none.
+
+    Some tokens are never answered, wherever they are; these alone say nothing.
+
+    Args:
+        missing: Of each token of the message, in order, whether it is not answered.
+        at_once: The most tokens that a message has now.
+    """
+    answered, count = missing.index(True), sum(missing)
+    many = count >= LEAST_AT_ONCE and 2 * count > len(missing) - answered
+    # A short message without any answer has tokens that the exchange does not know.
+    return many and (count < len(missing) or 2 * len(missing) > at_once)
 
 
 class ConfirmRetry:

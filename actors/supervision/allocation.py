@@ -7,7 +7,8 @@ adds to a `PlanDiffBuilder`, whose `PlanDiff` says what connections have to do.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -219,20 +220,44 @@ class Feed:
         diff.close(load.slot.id)
 
     def lower_capacity(
-        self, capacity: int, unheard: frozenset[TokenId], diff: PlanDiffBuilder
-    ) -> None:
-        """Move markets off every slot that has more than `capacity` tokens.
+        self,
+        capacity: int,
+        unheard: Mapping[str, frozenset[TokenId]],
+        moved: AbstractSet[ConditionId],
+        diff: PlanDiffBuilder,
+    ) -> set[ConditionId]:
+        """Move what is not listened to off every slot that has more than `capacity` tokens.
 
-        Those with `unheard` tokens go first, since nothing is lost by it, then the latest.
+        Args:
+            capacity: The most tokens on one slot from now on.
+            unheard: By slot, tokens that are not listened to there.
+            moved: Markets that moved on another feed though one of their tokens is listened to.
+            diff: Takes the steps.
+
+        Returns:
+            Such markets of this feed.
         """
         self._capacity = capacity
         moving: list[Placement] = []
+        halves: set[ConditionId] = set()
         for load in tuple(self.loads.values()):
-            latest = reversed(load.placements.values())
-            leaving = sorted(latest, key=lambda each: unheard.isdisjoint(each.tokens))
-            for placement in leaving:
+            silent = unheard.get(load.slot.id, frozenset())
+            if not silent or load.used <= capacity:
+                self._index(load)
+                continue
+            leaving = [each for each in load.placements.values() if silent.issuperset(each.tokens)]
+            half = [
+                each
+                for each in load.placements.values()
+                if each.condition_id not in moved
+                and not silent.isdisjoint(each.tokens)
+                and not silent.issuperset(each.tokens)
+            ]
+            for placement in (*reversed(leaving), *reversed(half)):
                 if load.used <= capacity:
                     break
+                if not silent.issuperset(placement.tokens):
+                    halves.add(placement.condition_id)
                 self.unassign(placement, diff)
                 moving.append(placement)
             self._index(load)
@@ -240,6 +265,13 @@ class Feed:
         for placement in moving:
             self.place(placement, diff)
         self.close_empty(diff)
+        return halves
+
+    def raise_capacity(self, capacity: int) -> None:
+        """Let slots have more tokens."""
+        self._capacity = capacity
+        for load in self.loads.values():
+            self._index(load)
 
     def surplus(self) -> int:
         """Return how many slots are not needed: without them a fifth of all space stays free."""

@@ -8,7 +8,7 @@ its slot has then. Both work in the supervisor's thread.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -29,8 +29,7 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import (
     HANDOVERS,
-    STALLED,
-    TOKENS_AT_ONCE,
+    LISTENING,
     ConnectionSpec,
     slot_of,
 )
@@ -39,7 +38,7 @@ from actors.supervision.allocation import PlanDiff
 from actors.supervision.canary import Activity, Canaries
 from actors.supervision.children import Child, Children, ConnectionPolicy
 from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
-from actors.supervision.pacing import ChildSpec
+from actors.supervision.pacing import ChildSpec, MessageSizes
 from actors.supervision.plan import AnnouncedMarkets, Plan
 
 log = logging.getLogger(__name__)
@@ -49,10 +48,6 @@ MAX_HANDOVERS: Final = HANDOVERS
 """Handovers at the same time."""
 MAX_TRIALS: Final = 3
 """Trials at the same time, see `Handover.trial_step`."""
-MIN_TOKENS_AT_ONCE: Final = 5
-"""The fewest tokens of one subscription message, however slowly books arrive."""
-TOKENS_WHEN_ENDED: Final = 25
-"""Tokens of one subscription message after the exchange ended a connection before any data."""
 COMPACT_S: Final = 60.0
 """Time between two slots that are emptied because the others can take their markets."""
 LIFECYCLE: Final = ConnectionSpec(name="lifecycle", feed=0, lifecycle=True)
@@ -82,8 +77,7 @@ class FeedConnections:
         self._spec = spec
         self._sharing = sharing
         self._handovers: dict[str, Handover] = {}
-        # By slot: fewer than usual, after a frame with the books of so many did not arrive.
-        self._tokens_at_once: dict[str, int] = {}
+        self._sizes = MessageSizes()
         self._replacing: set[str] = set()
 
     # ----------------------------------------------------------------- slots
@@ -115,7 +109,7 @@ class FeedConnections:
     def close_slot(self, slot: str) -> None:
         """Retire the connections of a slot, once they have listened to the end of their tokens."""
         handover = self._handovers.pop(slot)
-        self._tokens_at_once.pop(slot, None)
+        self._sizes.closed(slot)
         self._replacing.discard(slot)
         for connection in handover.connections:
             self._retire(connection, "released")
@@ -124,6 +118,11 @@ class FeedConnections:
         """Send a message to the connections of a slot that run."""
         for connection in self._handovers[slot].connections:
             self._children.send(connection, message)
+
+    def request_ticks(self, slot: str) -> None:
+        """Let the connections of a slot report soon."""
+        for connection in self._handovers[slot].connections:
+            self._children.ticks.request(connection, 0.0)
 
     def wake(self, slot: str, time: Tick) -> None:
         """Restart a connection now if it ended, or is ending, because all its markets resolved."""
@@ -141,6 +140,8 @@ class FeedConnections:
         """Take the report of a connection."""
         handover = self._handover_of(report.child)
         if handover is not None:
+            if report.state == LISTENING and report.confirmed >= report.tokens > 0:
+                self._sizes.succeeded(report.child)
             state = MemberState(
                 state=report.state,
                 tokens=report.tokens,
@@ -155,20 +156,11 @@ class FeedConnections:
             )
 
     def ended(self, connection: str, reason: str, *, failed: bool) -> None:
-        """Take the end of an incarnation of a connection; `failed`: it was never served.
-
-        After a frame that did not arrive the slot asks for smaller ones: half as many tokens.
-        When the exchange ended it before any data, a subscription may have had too many.
-        """
+        """Take the end of an incarnation of a connection; `failed`: it was never served."""
         handover = self._handover_of(connection)
-        if handover is None:
-            return
-        handover.ended(connection)
-        before = self._tokens_at_once.get(handover.slot, TOKENS_AT_ONCE)
-        if reason == STALLED:
-            self._tokens_at_once[handover.slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
-        elif failed and (reason == "reset" or reason.startswith("closed_")):
-            self._tokens_at_once[handover.slot] = min(before, TOKENS_WHEN_ENDED)
+        if handover is not None:
+            handover.ended(connection)
+            self._sizes.ended(connection, reason, failed=failed)
 
     # ------------------------------------------------------------- handovers
 
@@ -176,8 +168,7 @@ class FeedConnections:
         """Continue the handovers, and start those that are due unless the exchange is silent."""
         for slot in tuple(self._replacing):
             # What both connections prove decides about a handover, and they prove it on Ticks.
-            for connection in self._handovers[slot].connections:
-                self._children.ticks.request(connection, 0.0)
+            self.request_ticks(slot)
             self._continue(self._handovers[slot], time)
         # Without space a successor would only wait in vain beside its predecessor.
         if time.exchange_silent or self._children.space() <= 0:
@@ -225,10 +216,11 @@ class FeedConnections:
         self.add(connection, handover.feed, lambda: self._spec_of(handover.slot, connection), time)
 
     def _spec_of(self, slot: str, connection: str) -> ConnectionSpec:
-        at_once = self._tokens_at_once.get(slot, TOKENS_AT_ONCE)
+        at_once = self._sizes.at_start(connection)
         return msgspec.structs.replace(self._spec(slot, connection), tokens_at_once=at_once)
 
     def _retire(self, connection: str, reason: str) -> None:
+        self._sizes.retired(connection)
         self._children.retire(connection, Retire(reason=reason))
         self._health.connection_removed(connection)
 
@@ -363,13 +355,19 @@ class PlanExecutor:
         self._carry_out(diff, time)
         return diff.opened[0].id if diff.opened else ""
 
-    def lower_capacity(self, tokens: int, unheard: frozenset[TokenId], time: Tick) -> None:
-        """Let connections have fewer tokens; move first what is not listened to.
+    def lower_capacity(
+        self, tokens: int, unheard: Mapping[str, frozenset[TokenId]], time: Tick
+    ) -> None:
+        """Let connections have fewer tokens; move what is not listened to, by slot.
 
         Raises:
             JournalFailed: See `change`.
         """
         self._carry_out(self._plan.lower_capacity(tokens, unheard), time)
+
+    def raise_capacity(self) -> None:
+        """Let connections have as many tokens as the settings say."""
+        self._plan.raise_capacity()
 
     def compact(self, time: Tick) -> None:
         """Empty a slot that is not needed any more, at most once in `COMPACT_S`.

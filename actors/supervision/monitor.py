@@ -1,6 +1,7 @@
 """Watches all connections together: a silent exchange, missed trades, overload, a full disk."""
 
 import logging
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import msgspec
@@ -12,13 +13,15 @@ from actors.messages import (
     RecheckCoverage,
     Renew,
     Retire,
+    Subscribe,
     Tick,
     TradesMissed,
+    Unsubscribe,
 )
 from actors.model.assumptions import Assumption
 from actors.model.connection import DISK_FULL, LISTENING, SLOW_CONSUMER, slot_of
 from actors.model.storage import JournalStats
-from actors.model.trade import Trade
+from actors.model.trade import TokenId, Trade
 from actors.supervision.canary import Activity, HeardTrades
 from actors.supervision.children import Children, Death
 from actors.supervision.connections import LIFECYCLE, PlanExecutor
@@ -155,6 +158,7 @@ class ConnectionMonitor:
                 tokens=report.tokens,
                 confirmed=report.confirmed,
                 unheard=report.unanswered,
+                waiting=report.waiting,
             )
         if report.allowance_ms > LEAST_ALLOWANCE_MS:
             self._allowances[report.child] = (report.allowance_ms, self._now)
@@ -261,18 +265,37 @@ class ConnectionMonitor:
                 self._children.send(name, Renew())
 
     def _learn_token_cap(self, time: Tick) -> None:
-        """Give connections fewer tokens when the exchange takes no more."""
-        found = self._token_cap.to_try(time.now)
+        """Give connections fewer tokens when the exchange takes no more; try more after hours."""
+        cap, executor = self._token_cap, self._executor
+        found = cap.to_try(time.now)
         if found is not None:
-            connection, token = found
-            slot = self._executor.split(slot_of(connection), token, time)
-            self._token_cap.trying(slot, time.now)
-        learnt = self._token_cap.take_learnt()
-        if learnt is not None:
-            tokens, unheard = learnt
-            log.warning("tokens_per_connection_lowered", extra={"tokens": tokens})
+            cap.trying(executor.split(*found, time), time.now)
+        asked = cap.to_ask(time.now)
+        if asked is not None:
+            token, slots = asked
+            for slot in self._without(token, slots):
+                self._connections.send(slot, Subscribe(tokens=(token,)))
+                self._connections.request_ticks(slot)
+        known, released = cap.cap, cap.to_release(time.now)
+        if released is not None:
+            token, slots = released
+            release = Unsubscribe(tokens=(token,), cause="released", since_ns=time.wall_ns)
+            for slot in self._without(token, slots):
+                self._connections.send(slot, release)
+        if cap.expired(time.now):
+            log.info("tokens_per_connection_raised")
+            executor.raise_capacity()
+        elif cap.cap != known:
+            log.warning("tokens_per_connection_lowered", extra={"tokens": cap.cap})
             self._health.assumption_violated(Assumption.TOKENS_PER_CONNECTION, 1, at=time.now)
-            self._executor.lower_capacity(tokens, unheard, time)
+        unheard = cap.to_move(time.now)
+        if unheard:
+            executor.lower_capacity(cap.cap, unheard, time)
+
+    def _without(self, token: TokenId, slots: Iterable[str]) -> list[str]:
+        """Return those of these slots that exist and are not meant to listen to a token."""
+        known = (slot for slot in slots if self._connections.active(slot) is not None)
+        return [slot for slot in known if token not in self._executor.tokens_of(slot)]
 
     def trades_missed(self, message: TradesMissed) -> None:
         """Make connections that missed a trade recheck the coverage they claim."""

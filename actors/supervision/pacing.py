@@ -9,6 +9,7 @@ Decides only: `now` is monotonic seconds.
 | too many deaths, or of one vital child | `Escalation`: the process ends, systemd restarts it |
 | many connections to open at once | `ConnectRate`: a few per Tick, more while they succeed |
 | many connections to replace or to renew | `Pace`: doubled from check to check |
+| a connection that got no books, or all | `MessageSizes`: fewer tokens in a message, or more |
 | many connections that receive the time | `TickSchedule`: each every second, or less often |
 
 The policies multiply (many children, each with a budget), so each limit is small.
@@ -19,6 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, inf
 from typing import Final
+
+from actors.model.connection import STALLED, TOKENS_AT_ONCE, slot_of
 
 _TICK_S: Final = 0.25
 FIRST_STARTS: Final = 1.0
@@ -278,3 +281,57 @@ class Pace:
         feed = [name for name in names if name[0] == names[0][0]]
         taken, self._next = feed[: self._next], min(2 * self._next, self._most)
         return taken
+
+
+MIN_TOKENS_AT_ONCE: Final = 5
+"""The fewest tokens of one subscription message, however slowly books arrive."""
+TOKENS_WHEN_ENDED: Final = 25
+"""Tokens of one subscription message after the exchange ended a connection before any data."""
+
+
+class MessageSizes:
+    """How many tokens the connections of each slot ask for in one message when they start.
+
+    After a frame that did not arrive half as many; few after an end before any data, since the
+    subscription may have had too many. A connection that got all its books doubles it again.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[str, int] = {}
+        self._began_with: dict[str, int] = {}
+
+    def at_start(self, connection: str) -> int:
+        """Return how many a connection that starts now is to ask for at once."""
+        limit = self._limits.get(slot_of(connection))
+        if limit is None:
+            return TOKENS_AT_ONCE
+        self._began_with[connection] = limit
+        return limit
+
+    def ended(self, connection: str, reason: str, *, failed: bool) -> None:
+        """Take the end of a connection; `failed`: it was never served."""
+        slot = slot_of(connection)
+        before = self._limits.get(slot, TOKENS_AT_ONCE)
+        if reason == STALLED:
+            self._limits[slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
+        elif failed and (reason == "reset" or reason.startswith("closed_")):
+            self._limits[slot] = min(before, TOKENS_WHEN_ENDED)
+
+    def succeeded(self, connection: str) -> None:
+        """Record that a connection got all its books; counts once for each start."""
+        slot, began_with = slot_of(connection), self._began_with.pop(connection, None)
+        limit = self._limits.get(slot)
+        # One that began before the limit was set says nothing about it.
+        if limit is None or began_with != limit:
+            return
+        self._limits[slot] = 2 * limit
+        if 2 * limit >= TOKENS_AT_ONCE:
+            del self._limits[slot]
+
+    def retired(self, connection: str) -> None:
+        """Forget a connection that starts no more."""
+        self._began_with.pop(connection, None)
+
+    def closed(self, slot: str) -> None:
+        """Forget a slot."""
+        self._limits.pop(slot, None)

@@ -2,10 +2,11 @@
 
 Every market is on one slot of each feed, both of its tokens together. A market that has
 a slot keeps it: adding and removing markets never moves another one. Only `split`,
-`compact` and `lower_capacity` move markets. `TokenCap` decides when the last is due.
+`compact` and `lower_capacity` move markets. `TokenCap` decides when the last is due, and
+`raise_capacity`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from actors.model.connection import slot_of
@@ -36,7 +37,7 @@ class Plan:
     def __init__(self, *, redundancy: int, per_connection: int, seed: int) -> None:
         if redundancy < 1 or per_connection < 2:
             raise ValueError("a plan needs one feed and space for the two tokens of a market")
-        self._capacity = per_connection
+        self._per_connection = self._capacity = per_connection
         self._feeds = tuple(
             Feed(feed, capacity=per_connection, seed=seed) for feed in range(redundancy)
         )
@@ -111,19 +112,31 @@ class Plan:
         max(self._feeds, key=Feed.surplus).shrink(limit, diff)
         return diff.diff()
 
-    def lower_capacity(self, per_connection: int, unheard: frozenset[TokenId]) -> PlanDiff:
-        """Let slots have fewer tokens; changes nothing when they have so few already.
+    def lower_capacity(
+        self, per_connection: int, unheard: Mapping[str, frozenset[TokenId]]
+    ) -> PlanDiff:
+        """Let slots have fewer tokens; what is listened to stays where it is.
+
+        A market of which one token is listened to moves on one feed at a time.
 
         Args:
-            per_connection: The most tokens on one connection from now on, 2 or more.
-            unheard: Tokens that are not listened to where they are, so that they move first.
+            per_connection: The most tokens on one connection from now on, 2 or more. Nothing
+                changes when they may have fewer already.
+            unheard: By slot: tokens that are not listened to there, which move.
         """
         diff = PlanDiffBuilder()
-        if 2 <= per_connection < self._capacity:
+        if 2 <= per_connection <= self._capacity:
             self._capacity = per_connection
+            moved: set[ConditionId] = set()
             for feed in self._feeds:
-                feed.lower_capacity(per_connection, unheard, diff)
+                moved |= feed.lower_capacity(per_connection, unheard, moved, diff)
         return diff.diff()
+
+    def raise_capacity(self) -> None:
+        """Let slots have as many tokens as at first; moves nothing."""
+        self._capacity = self._per_connection
+        for feed in self._feeds:
+            feed.raise_capacity(self._capacity)
 
     # --------------------------------------------------------------- queries
 
@@ -244,9 +257,18 @@ ALIKE: Final = 0.9
 SEEN_S: Final = 600.0
 """For so long counts what a connection confirmed, also after its end."""
 TRY_S: Final = 120.0
-"""How long the market that is tried elsewhere may take to be confirmed there."""
+"""How long the token that is tried elsewhere may take to be confirmed there."""
 RETRY_S: Final = 600.0
 """Time until the next try after one that failed; doubled each time, up to a day."""
+ASKED_S: Final = 20.0
+"""How long full connections may take for the `book` of the token that another one has."""
+MOST_ASKED: Final = 5
+"""So many slots are asked for it."""
+MOVE_S: Final = 30.0
+"""Time between two moves of what is not listened to off slots that have more than the cap."""
+KEPT_S: Final = 21_600.0
+"""A cap is kept for so long; doubled each time that it is learnt again, up to `MOST_KEPT_S`."""
+MOST_KEPT_S: Final = 8 * KEPT_S
 
 
 class _Seen(NamedTuple):
@@ -257,25 +279,54 @@ class _Seen(NamedTuple):
     unheard: tuple[TokenId, ...]
 
 
+class _Try(NamedTuple):
+    """A token that moved from a full slot to one of its own.
+
+    Attributes:
+        full: Slots of one feed that confirmed alike many, that of the token included.
+        asked_at: When those were asked for it too; infinite before.
+    """
+
+    token: TokenId
+    full: tuple[str, ...]
+    slot: str = ""
+    since: float = 0.0
+    asked_at: float = float("inf")
+
+
 class TokenCap:
     """Learns how many tokens of a connection the exchange takes, should it ignore the rest.
 
-    Then connections with more tokens confirm alike many and none confirms more. That may also be
-    so because the exchange does not know some tokens; those are confirmed nowhere. So one market
-    of them is tried on a connection of its own, and what is confirmed there proves the cap.
-    Seconds are monotonic.
+    Then several slots of one feed confirm alike many tokens, each others, and none confirms more.
+    That is also so when the exchange does not know some tokens, or learns of them later. So one
+    of these is tried on a connection of its own. Once it is confirmed there, the full ones are
+    asked for it at that moment: one that has space gets it, since the exchange knows it by now.
+    If most of them do not, there is a cap. With one slot on each feed none is learnt.
+    It is kept for `KEPT_S`; then connections may have as many as before. Seconds are monotonic.
+
+    Attributes:
+        cap: The most tokens of one connection; 0: none is known.
     """
 
     def __init__(self) -> None:
+        self.cap = 0
         self._confirmed: dict[str, int] = {}
+        self._waiting: dict[str, frozenset[TokenId]] = {}
         self._seen: dict[str, _Seen] = {}
-        self._tried: tuple[str, float] | None = None  # (slot, since)
+        self._try: _Try | None = None
+        self._most = 0  # confirmed by a full one
         self._wait_s, self._not_before = RETRY_S, float("-inf")
-        self._cap = 0  # the one that is tried
-        self._learnt: tuple[int, frozenset[TokenId]] | None = None
+        self._kept_s, self._kept_until, self._moved_at = KEPT_S, 0.0, 0.0
 
     def reported(
-        self, name: str, now: float, *, tokens: int, confirmed: int, unheard: tuple[TokenId, ...]
+        self,
+        name: str,
+        now: float,
+        *,
+        tokens: int,
+        confirmed: int,
+        unheard: tuple[TokenId, ...],
+        waiting: frozenset[TokenId],
     ) -> None:
         """Take the report of a connection that listens.
 
@@ -285,50 +336,110 @@ class TokenCap:
             tokens: How many it asked for.
             confirmed: How many of them got a `book`.
             unheard: Those that got none though they were asked for again and again.
+            waiting: All that got none.
         """
-        self._confirmed[name] = confirmed
+        self._confirmed[name], self._waiting[name] = confirmed, waiting
+        if self._try is not None and slot_of(name) in self._try.full:
+            tokens -= self._try.token in waiting
         # While others still wait for an answer it is not known what this one confirms.
         if unheard and confirmed + len(unheard) >= tokens:
             self._seen[name] = _Seen(now, confirmed, unheard)
         else:
             self._seen.pop(name, None)
-        if self._tried is not None and slot_of(name) == self._tried[0] and confirmed:
-            self._learn(now)
 
     def ended(self, name: str) -> None:
         """Take the end of a connection; what it confirmed last counts for a while."""
         self._confirmed.pop(name, None)
+        self._waiting.pop(name, None)
 
     def to_try(self, now: float) -> tuple[str, TokenId] | None:
-        """Return a connection and a token of it to try elsewhere; None when a cap is not likely."""
+        """Return a slot and a token of it to try elsewhere; None when a cap is not likely."""
         self._seen = {name: each for name, each in self._seen.items() if now - each.at < SEEN_S}
-        if self._tried is not None and now - self._tried[1] >= TRY_S:
-            self._tried, self._not_before = None, now + self._wait_s
-            self._wait_s = min(2 * self._wait_s, 86_400.0)
-        if self._tried is not None or now < self._not_before or len(self._seen) < 2:
+        if self._try is not None and now - self._try.since >= TRY_S:
+            self._fail(now)
+        if self._try is not None or now < self._not_before or len(self._seen) < 2:
             return None
-        self._cap = max(each.confirmed for each in self._seen.values())
-        alike = [name for name, each in self._seen.items() if each.confirmed >= ALIKE * self._cap]
+        self._most = max(each.confirmed for each in self._seen.values())
+        alike = [n for n, each in self._seen.items() if each.confirmed >= ALIKE * self._most]
         most = max(self._confirmed.values(), default=0)
-        few = len(alike) < 2 or 2 * len(alike) < len(self._seen)
-        if few or most > self._cap or self._cap < LEAST_TOKENS + 2:
+        if 2 * len(alike) < len(self._seen) or not LEAST_TOKENS + 2 <= self._most >= most:
             return None
-        running = (name for name in sorted(alike) if name in self._confirmed)
-        return next(((name, self._seen[name].unheard[0]) for name in running), None)
+        running = sorted(name for name in alike if name in self._confirmed)
+        for name in running:
+            # Two of one feed have no token in common; the feeds have all.
+            of_feed = dict.fromkeys(slot_of(n) for n in running if _feed_of(n) == _feed_of(name))
+            if len(of_feed) > 1:
+                token = self._seen[name].unheard[0]
+                self._try = _Try(token, tuple(of_feed)[:MOST_ASKED])
+                return slot_of(name), token
+        return None
 
     def trying(self, slot: str, now: float) -> None:
-        """Record that a token of `to_try` moves to this slot."""
-        self._tried = (slot, now)
+        """Record that the token of `to_try` moves to this slot."""
+        if self._try is not None:
+            self._try = self._try._replace(slot=slot, since=now)
 
-    def take_learnt(self) -> tuple[int, frozenset[TokenId]] | None:
-        """Return, once, how many tokens a connection may have, and those to move first."""
-        found, self._learnt = self._learnt, None
-        return found
+    def to_ask(self, now: float) -> tuple[TokenId, tuple[str, ...]] | None:
+        """Return, once, the token that was confirmed elsewhere, and the full slots to ask now."""
+        tried = self._try
+        if tried is None or tried.asked_at <= now or not self._has_it(tried.slot, tried.token):
+            return None
+        self._try = tried._replace(since=now, asked_at=now)
+        return tried.token, tried.full
 
-    def _learn(self, now: float) -> None:
-        unheard = frozenset(token for each in self._seen.values() for token in each.unheard)
+    def to_release(self, now: float) -> tuple[TokenId, tuple[str, ...]] | None:
+        """Return, once, the token and the slots that were asked for it long enough; judge them."""
+        tried = self._try
+        if tried is None or now - tried.asked_at < ASKED_S:
+            return None
+        # One that ended meanwhile, or was not asked, speaks against a cap.
+        without = {slot_of(n) for n, waits in self._waiting.items() if tried.token in waits}
+        without.intersection_update(tried.full)
+        most = max(self._most, *self._confirmed.values(), 0)
+        still = self._has_it(tried.slot, tried.token)
+        if still and 2 * len(without) > len(tried.full) and ALIKE * most <= self._most:
+            self._learn(most, now)
+        else:
+            self._fail(now)
+        return tried.token, tried.full
+
+    def to_move(self, now: float) -> dict[str, frozenset[TokenId]]:
+        """Return, every `MOVE_S` while there is a cap, what is not listened to on each slot."""
+        if not self.cap or now - self._moved_at < MOVE_S:
+            return {}
+        self._moved_at = now
+        slots = {slot_of(name) for name, waiting in self._waiting.items() if waiting}
+        return {slot: self._unheard_on(slot) for slot in sorted(slots)}
+
+    def expired(self, now: float) -> bool:
+        """Return, once, whether the cap was kept for long enough: perhaps it is none any more."""
+        if not self.cap or now < self._kept_until:
+            return False
+        self.cap = 0
+        return True
+
+    def _unheard_on(self, slot: str) -> frozenset[TokenId]:
+        """Return what no connection of a slot has a `book` of; nothing when none listens."""
+        found = [waiting for name, waiting in self._waiting.items() if slot_of(name) == slot]
+        return frozenset.intersection(*found) if found else frozenset()
+
+    def _has_it(self, slot: str, token: TokenId) -> bool:
+        names = [name for name in self._waiting if slot_of(name) == slot]
+        return any(self._confirmed[n] and token not in self._waiting[n] for n in names)
+
+    def _fail(self, now: float) -> None:
+        self._try, self._not_before = None, now + self._wait_s
+        self._wait_s = min(2 * self._wait_s, 86_400.0)
+
+    def _learn(self, most: int, now: float) -> None:
         # A pair less: the canary takes a place, and so does a token that is only announced.
-        self._learnt = ((self._cap - 2) // 2 * 2, unheard)
+        self.cap = (most - 2) // 2 * 2
+        self._kept_until, self._moved_at = now + self._kept_s, float("-inf")
+        self._kept_s = min(2 * self._kept_s, MOST_KEPT_S)
         # Until then connections may still report what they had before.
-        self._tried, self._wait_s, self._not_before = None, RETRY_S, now + TRY_S
+        self._try, self._wait_s, self._not_before = None, RETRY_S, now + TRY_S
         self._seen.clear()
+
+
+def _feed_of(name: str) -> str:
+    return name.partition("-")[0]

@@ -127,15 +127,15 @@ MUTATIONS = (
     Mutation(
         "connections get no more tokens than the exchange takes",
         "actors/supervision/monitor.py",
-        "            self._executor.lower_capacity(tokens, unheard, time)\n",
+        "            executor.lower_capacity(cap.cap, unheard, time)\n",
         "            pass\n",
         ("tests/supervision/test_token_cap.py",),
     ),
     Mutation(
-        "a cap is believed only when it is proven elsewhere",
+        "a cap is believed only when full connections do not get what another one has",
         "actors/supervision/plan.py",
-        "slot_of(name) == self._tried[0] and confirmed:\n",
-        "slot_of(name) == self._tried[0]:\n",
+        "        if still and 2 * len(without) > len(tried.full) and ALIKE * most <= self._most:\n",
+        "        if still and ALIKE * most <= self._most:\n",
         ("tests/supervision/test_token_cap.py",),
     ),
     Mutation(

@@ -95,6 +95,43 @@ def test_tokens_without_a_book_are_subscribed_again_in_shorter_messages() -> Non
     assert sizes == [25, 15, 6, 6, 6, 2]
 
 
+def messages_of(harness: ConnectionHarness, start: int, count: int) -> list[int]:
+    """Subscribe so many further tokens; return how many each message names."""
+    before = len(sent_tokens(harness.socket))
+    tokens = tuple(TokenId(str(number)) for number in range(start, start + count))
+    harness.actor.on_receive(Subscribe(tokens=tokens))
+    return [len(asked) for kind, asked in asked_since(harness, before) if kind == "subscribe"]
+
+
+@pytest.mark.parametrize("dead", [(1,), (30, 31), (59, 60), (1, 20, 40, 60), (7, 8, 9, 10, 30, 31)])
+def test_tokens_that_never_answer_do_not_make_messages_shorter(dead: tuple[int, ...]) -> None:
+    names = tuple(TokenId(str(number)) for number in range(1, 61))
+    harness = ConnectionHarness(ConnectionSpec(name="a-0001", feed=0, tokens=names)).connect()
+    harness.hear(a_book(*(name for name in names if int(name) not in dead)))
+    for _ in range(1_000):
+        harness.tick()
+        harness.socket.last_data_at = harness.socket.last_byte_at = harness.now
+
+    assert messages_of(harness, 1_000, 250) == [100, 100, 50]
+
+
+def test_messages_become_longer_again_when_all_of_one_is_answered() -> None:
+    names = tuple(TokenId(str(number)) for number in range(1, 61))
+    harness = ConnectionHarness(ConnectionSpec(name="a-0001", feed=0, tokens=names)).connect()
+    harness.hear(a_book(*names[:20]))
+    for _ in range(31):
+        harness.tick()
+    harness.hear(a_book(*names[20:]))
+    harness.tick()
+    sizes = []
+    for start in (1_000, 2_000, 3_000):
+        sizes.append(messages_of(harness, start, 110))
+        harness.hear(a_book(*(TokenId(str(number)) for number in range(start, start + 110))))
+        harness.tick()
+
+    assert sizes == [[50, 50, 10], [100, 10], [100, 10]]
+
+
 def test_a_token_that_stays_unanswered_after_two_retries_is_reported() -> None:
     harness = ConnectionHarness(ALONE).connect()
     harness.hear(a_book(YES))

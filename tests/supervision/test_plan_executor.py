@@ -16,7 +16,14 @@ from actors.messages import (
 from actors.model import facts
 from actors.model.connection import ALL_RESOLVED
 from actors.model.trade import TokenId
-from tests.actor_harness import SLOT, SupervisorHarness, added, market, removed
+from tests.actor_harness import (
+    SLOT,
+    SupervisorHarness,
+    added,
+    connection_report,
+    market,
+    removed,
+)
 from tests.fakes_box import FakeRef
 
 
@@ -329,6 +336,28 @@ def test_one_that_the_exchange_ends_before_any_data_names_fewer_tokens_at_once(
 
     found = [spec.tokens_at_once for spec in harness.specs if spec.name == SLOT]
     assert found[-4:] == sizes
+
+
+def test_one_that_got_all_its_books_lets_the_next_ask_for_twice_as_many_at_once() -> None:
+    harness = SupervisorHarness().begin(1)
+
+    def got(confirmed: int) -> None:
+        number, epoch = harness.incarnation(SLOT), harness.epoch(SLOT)
+        figures = {"tokens": 2, "confirmed": confirmed}
+        for _ in range(5):
+            harness.tell(connection_report(SLOT, number, "listening", epoch, **figures))
+
+    harness.end(SLOT, "stalled_frame")
+    harness.ticks(70)
+    harness.end(SLOT, "stalled_frame")
+    for confirmed in (1, 2, 2, 2):
+        harness.ticks(70)
+        got(confirmed)
+        harness.end(SLOT, "dns")
+    harness.ticks(70)
+    sizes = [spec.tokens_at_once for spec in harness.specs if spec.name == SLOT]
+
+    assert sizes == [100, 50, 25, 25, 50, 100, 100]
 
 
 def test_a_market_that_was_overlooked_is_journalled_with_the_cause_before_it_is_wanted() -> None:
