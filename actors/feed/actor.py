@@ -396,15 +396,14 @@ class ConnectionActor(BaseActor):
         )
 
     def _report(self, state: str) -> None:
-        now, waiting = self._time.now, self._coverage.waiting
+        now = self._time.now
         report = self._stats.report(
             state,
             now,
             self._coverage,
             self._socket,
             unanswered=self._subscription.unanswered,
-            waiting=waiting,
-            misses_trades=self._missed_tokens.too_many(now, waiting),
+            misses_trades=self._missed_tokens.too_many(now, self._coverage.waiting),
             awaits_renewal=self._subscription.awaits_renewal,
             wakes_at=self._wakes_at(),
             silence_proven_at=self._questions.silence.proven_at,

@@ -152,6 +152,7 @@ class ConnectionStats:
             epoch=coverage.epoch,
             tokens=coverage.requested_count,
             confirmed=coverage.confirmed_count,
+            waiting=coverage.waiting,
             trades_total=self._trades_total,
             rejected_total=self._rejected_total,
             unknown_total=self._unknown_total,
