@@ -155,7 +155,6 @@ class ConnectionMonitor:
             self._token_cap.reported(
                 report.child,
                 self._now,
-                tokens=report.tokens,
                 confirmed=report.confirmed,
                 unheard=report.unanswered,
                 waiting=report.waiting,

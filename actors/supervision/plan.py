@@ -323,7 +323,6 @@ class TokenCap:
         name: str,
         now: float,
         *,
-        tokens: int,
         confirmed: int,
         unheard: tuple[TokenId, ...],
         waiting: frozenset[TokenId],
@@ -333,16 +332,14 @@ class TokenCap:
         Args:
             name: Of the connection.
             now: When it came.
-            tokens: How many it asked for.
-            confirmed: How many of them got a `book`.
+            confirmed: How many of its tokens got a `book`.
             unheard: Those that got none though they were asked for again and again.
             waiting: All that got none.
         """
         self._confirmed[name], self._waiting[name] = confirmed, waiting
-        if self._try is not None and slot_of(name) in self._try.full:
-            tokens -= self._try.token in waiting
-        # While others still wait for an answer it is not known what this one confirms.
-        if unheard and confirmed + len(unheard) >= tokens:
+        # While most still wait for an answer it is not known what this one confirms. Some do always
+        # where markets are added all the time.
+        if unheard and 2 * len(unheard) >= len(waiting):
             self._seen[name] = _Seen(now, confirmed, unheard)
         else:
             self._seen.pop(name, None)

@@ -106,7 +106,7 @@ def report(
 ) -> None:
     lost, waits = tuple(unheard), frozenset((*unheard, *waiting))
     confirmed = tokens - len(waits)
-    cap.reported(name, now, tokens=tokens, confirmed=confirmed, unheard=lost, waiting=waits)
+    cap.reported(name, now, confirmed=confirmed, unheard=lost, waiting=waits)
 
 
 def try_it(cap: TokenCap, now: float) -> TokenId | None:
@@ -283,10 +283,14 @@ def test_a_connection_with_all_of_more_tokens_refutes_it() -> None:
 
 def test_tokens_that_were_not_asked_for_often_enough_yet_say_nothing() -> None:
     cap = TokenCap()
+    new = [TokenId(f"8{number}") for number in range(3)]
     for name in FULL:
-        report(cap, name, 0.0, tokens=100, unheard=LOST, waiting=[TokenId(name)])
-
+        report(cap, name, 0.0, tokens=100, unheard=LOST, waiting=new)
     assert cap.to_try(0.0) is None
+    for name in FULL:
+        report(cap, name, 0.0, tokens=100, unheard=LOST, waiting=new[:2])
+
+    assert cap.to_try(0.0) is not None  # a few new ones there always are
 
 
 # ------------------------------------------------------------- what follows
@@ -413,6 +417,21 @@ def test_on_a_capped_exchange_every_token_is_heard_on_every_feed_within_three_mi
     harness.tell(added(200))
     exchange.run(5)
     assert any(TokenId("2001") in exchange.heard(slot) for slot in exchange.slots())
+
+
+def test_a_cap_is_learnt_where_markets_are_added_all_the_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    exchange = Exchange(started(2, 90, per_connection=120), cap=60)
+    for number in range(36):
+        exchange.run(5)
+        exchange.harness.tell(added(200 + number))
+    exchange.run(35)
+
+    assert lowered(caplog) == [58]
+    for feed in "ab":
+        slots = [slot for slot in exchange.slots() if slot[0] == feed]
+        assert len({token for slot in slots for token in exchange.heard(slot)}) == 252
 
 
 def test_what_is_heard_stays_where_it_is() -> None:
