@@ -268,13 +268,17 @@ class RecheckHorizon:
     def __init__(self) -> None:
         self.until_ms = 0
         self._asked_ms = 0
+        self._wanted_ms = 0
 
     def tick(self, now_ms: int) -> TimeWindow | None:
         """Return the time to ask the database about now, if any; repeat what it did not answer."""
-        if self.until_ms > now_ms + MARGIN_MS or now_ms < self._asked_ms + RETRY_MS:
+        # Also the part just ahead of now: of what was resolved a moment before a restart, nothing
+        # is known until the whole of it has arrived.
+        known = self.until_ms >= self._wanted_ms and self.until_ms > now_ms + MARGIN_MS
+        if known or now_ms < self._asked_ms + RETRY_MS:
             return None
-        self._asked_ms = now_ms
-        return TimeWindow(self.until_ms or None, now_ms + AHEAD_MS)
+        self._asked_ms, self._wanted_ms = now_ms, now_ms + AHEAD_MS
+        return TimeWindow(self.until_ms or None, self._wanted_ms)
 
     def ask_soon(self) -> None:
         """Ask at the next tick, since the database answers again."""

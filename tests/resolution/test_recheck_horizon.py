@@ -62,6 +62,13 @@ def test_after_days_without_a_tracker_it_asks_part_by_part() -> None:
     assert horizon.tick(NOW + 3) is None
 
 
+def test_a_part_that_reaches_a_little_into_the_future_is_not_the_whole() -> None:
+    horizon = RecheckHorizon()
+    assert horizon.tick(NOW) is not None
+    horizon.answered(NOW + MARGIN_MS + 60_000)
+    assert horizon.tick(NOW + 1) == TimeWindow(NOW + MARGIN_MS + 60_000, NOW + 1 + AHEAD_MS)
+
+
 def test_a_late_answer_does_not_move_the_horizon_back() -> None:
     horizon = RecheckHorizon()
     horizon.answered(NOW + 5)
