@@ -359,7 +359,7 @@ class TokenCap:
         self._most = max(each.confirmed for each in self._seen.values())
         alike = [n for n, each in self._seen.items() if each.confirmed >= ALIKE * self._most]
         most = max(self._confirmed.values(), default=0)
-        if 2 * len(alike) < len(self._seen) or not LEAST_TOKENS + 2 <= self._most >= most:
+        if 2 * len(alike) < len(self._seen) or self._most < max(LEAST_TOKENS + 2, ALIKE * most):
             return None
         running = sorted(name for name in alike if name in self._confirmed)
         for name in running:
