@@ -396,6 +396,9 @@ class TokenCap:
         still = self._has_it(tried.slot, tried.token)
         if still and 2 * len(without) > len(tried.full) and ALIKE * most <= self._most:
             self._learn(most, now)
+        elif still and without:
+            # A market may have ended there and left a place free: another token is tried.
+            self._try, self._not_before = None, now + MOVE_S
         else:
             self._fail(now)
         return tried.token, tried.full
