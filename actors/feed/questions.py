@@ -101,7 +101,7 @@ class Questions:
         return found
 
     def ask_last(self, tick: Tick, socket: FeedSocket) -> None:
-        """Have `check` ask once more if the connection, which is to end, is without data.
+        """Ask once more, at the next `check`, if the connection, which is to end, is without data.
 
         Its successor listens, and only proves what is after its first books.
         """

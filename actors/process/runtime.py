@@ -163,7 +163,7 @@ class HostTrackers:
         return self._counted
 
     def leave(self) -> None:
-        """Give the number back."""
+        """Free the number for another tracker."""
         if self._socket is not None:
             self._socket.close()
         self._socket, self.number = None, 0

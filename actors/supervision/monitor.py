@@ -264,7 +264,7 @@ class ConnectionMonitor:
                 self._children.send(name, Renew())
 
     def _learn_token_cap(self, time: Tick) -> None:
-        """Give connections fewer tokens when the exchange takes no more; try more after hours."""
+        """Lower the tokens of a connection to what the exchange takes; raise them after hours."""
         cap, executor = self._token_cap, self._executor
         found = cap.to_try(time.now)
         if found is not None:

@@ -7,7 +7,8 @@ For each break: the trades that were sent after the time that is allowed to noti
 and could have been had, and how many of them are stored or kept verbatim; what is absent outside
 of recorded gaps; which reason the status showed and after how many seconds, and that no reason was
 shown that is not permitted. Where feeds tell one trade differently, that each row too many is
-marked and counted. The last line is JSON. Those of `OURS` are broken on the tracker's machine, not
+marked and counted. What belongs to a break that failed (log, journal, ledger) is kept in
+`build/drift`. The last line is JSON. Those of `OURS` are broken on the tracker's machine, not
 by the simulator.
 """
 

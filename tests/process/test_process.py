@@ -56,6 +56,7 @@ from actors.process.runtime import use_one_malloc_arena
 
 if sys.argv[1] == "together":
     use_one_malloc_arena()
+HEAP = 64 << 20
 kept, ready = [], threading.Barrier(9)
 
 def work():
@@ -67,11 +68,17 @@ threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
 for each in threads:
     each.start()
 ready.wait()
-lines = Path("/proc/self/maps").read_text().splitlines()
-reserved = [line for line in lines if int(line.split("-")[0], 16) % (64 << 20) == 0]
-print(sum(" rw-p 00000000 00:00 0" in line for line in reserved))
+lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+maps = [(*(int(end, 16) for end in each[0].split("-")), each[1]) for each in lines]
+print(sum(
+    used == "rw-p" and rest == "---p" and begin % HEAP == 0 and end == begin + HEAP
+    for (begin, _, used), (_, end, rest) in zip(maps, maps[1:])
+))
 """
-"""Counts the heaps of threads: each begins where 64 MiB of addresses begin."""
+"""Counts the heaps of threads: 64 MiB from a multiple of that on, in use and then reserved.
+
+Another mapping begins at such an address by chance now and then.
+"""
 
 
 def heaps(how: str) -> int:
