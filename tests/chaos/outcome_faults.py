@@ -18,6 +18,8 @@ def every_ending(run: FaultRun) -> None:
     run.expect(median <= allowed, f"a resolution took {median} s in the middle, {allowed} allowed")
     for each in found["late"]:
         run.note(each)
+    for each in found["repeated"]:
+        run.note(f"repeated: {each}")
     run.note(
         f"{found['markets']} markets: {found['right']} right, {found['wrong']} wrong,"
         f" {found['missing']} missing, {found['invented']} invented,"

@@ -50,12 +50,13 @@ COUNTS = (
     "conflicts_missed",
 )
 BROKEN = ("wrong", "missing", "invented", "conflicts_missed", "over_budget", "evidence_repeated")
-REPEATED = """select count(*) from (
-  select (verdict, reason) is not distinct from
-         (lag(verdict) over w, lag(reason) over w) as same, lag(verdict) over w as before
+REPEATED = """select condition_id, source, verdict, reason, first_at, observed_at from (
+  select *, (verdict, reason) is not distinct from
+         (lag(verdict) over w, lag(reason) over w) as same, lag(verdict) over w as before,
+         lag(observed_at) over w as first_at
   from resolution_observations
   window w as (partition by condition_id, source order by observed_at)) rows
-where same and before is not null"""
+where same and before is not null order by observed_at"""
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def figures(processes: Processes, size: RunSize, kills: int) -> dict[str, Any]:
         conflicts = {
             row[0] for row in base.execute("select distinct condition_id from resolution_conflicts")
         }
-        ((repeated,),) = base.execute(REPEATED).fetchall()
+        repeated = base.execute(REPEATED).fetchall()
         unresolved = {
             row[0]: f"{row[1]}: {row[2]}"
             for row in base.execute("select condition_id, state, reason from unresolved_markets")
@@ -230,7 +231,8 @@ def figures(processes: Processes, size: RunSize, kills: int) -> dict[str, Any]:
         "markets": len(plans),
         "unseen": len(markets(processes)) - len(plans),
         **{name: counts[name] for name in COUNTS},
-        "evidence_repeated": repeated,
+        "evidence_repeated": len(repeated),
+        "repeated": [" ".join(map(str, row)) for row in repeated[:5]],
         "second_final_to_row_median_s": round(median, 1),
         "second_final_to_row_p99_s": round(statistics.quantiles(waits, n=100)[98], 1),
         "allowed_median_s": size.poll_s + size.hold_s + GRACE_S,
