@@ -257,8 +257,9 @@ class FakeStore:
         return self.reviewed
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        unresolved = (*self.unresolved, *self.reviewed.unresolved)
-        assert set(conditions) <= {market.condition_id for market in unresolved}
+        rechecked = (each.market for each in self.rechecks)
+        known = (*self.unresolved, *self.reviewed.unresolved, *rechecked)
+        assert set(conditions) <= {market.condition_id for market in known}
         return self.evidence
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:

@@ -298,8 +298,11 @@ class CaseBook:
         """Take over stored resolutions whose recheck falls due."""
         for recheck in rechecks:
             condition_id = recheck.resolution.condition_id
+            if condition_id in self._recorded:
+                continue
             # Without its tokens no observation of the market could be read.
-            if condition_id in self._recorded or not recheck.market.assets:
+            if not recheck.market.assets:
+                self._evidence.remove(condition_id)
                 continue
             self.schedule.add(recheck.market, now_ms)
             self._recorded.restore(recheck)

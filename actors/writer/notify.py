@@ -140,6 +140,10 @@ class WriterNotifier:
         """
         part = store.recheck_window(window)
         for rechecks in store.resolutions_to_check(part):
+            conditions = tuple(each.resolution.condition_id for each in rechecks)
+            # Before them, as for the unresolved ones.
+            evidence = store.stored_evidence(conditions)
+            self._to.resolution.tell(EvidenceRestored(evidence=evidence))
             self._to.resolution.tell(RechecksRestored(rechecks=rechecks))
         # Resolution asks for the rest, if any; without this message for the same time again.
         self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=part.until_ms))

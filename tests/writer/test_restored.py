@@ -103,6 +103,22 @@ def test_rechecks_that_fall_due_are_sent_and_then_that_they_were_all() -> None:
     assert (last.rechecks, last.until_ms) == ((), STRETCH.until_ms)
 
 
+def test_rechecks_come_behind_the_evidence_on_their_markets() -> None:
+    harness = WriterHarness().open()
+    harness.store.rechecks = (RECHECK,)
+    harness.store.evidence = StoredEvidence(observations=(WORD,))
+    harness.tell(RequestRechecks(window=STRETCH))
+    kinds = (EvidenceRestored, RechecksRestored)
+    told = [message for message in harness.resolution.received if isinstance(message, kinds)]
+
+    assert [type(message) for message in told[-3:]] == [
+        EvidenceRestored,
+        RechecksRestored,
+        RechecksRestored,
+    ]
+    assert harness.resolution.last(EvidenceRestored).evidence.observations == (WORD,)
+
+
 def test_of_a_long_time_only_the_first_part_is_answered() -> None:
     harness = WriterHarness().open()
     part = TimeWindow(STRETCH.until_ms - 5, STRETCH.until_ms - 3)
