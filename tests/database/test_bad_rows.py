@@ -151,7 +151,8 @@ def test_a_market_that_cannot_be_stored_is_rejected(store: Store, database: str)
 def test_evidence_is_stored_even_if_it_is_not_json(
     store: Store, database: str, payload: str, stored: object
 ) -> None:
-    store.commit(Batch(observations=(observation(payload=payload), observation(observed_at_ms=5))))
+    earlier = observation(observed_at_ms=5, payouts=None, reason="open")
+    store.commit(Batch(observations=(observation(payload=payload), earlier)))
     query = "select payload from resolution_observations order by observed_at desc"
     assert ask(database, query)[0] == (stored,)
     assert ask(database, "select count(*) from resolution_observations") == [(2,)]

@@ -8,8 +8,9 @@ import pytest
 
 from actors.database import columns, queries
 from actors.database.store import Store
+from actors.model.conversion import instant_of_ms
 from actors.model.facts import TokensUnwanted, TokensWanted
-from actors.model.market import Contradiction, Source
+from actors.model.market import Contradiction, Observation, Source
 from actors.model.storage import Batch
 from tests.database.samples import (
     CONDITION,
@@ -25,6 +26,8 @@ from tests.database.samples import (
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
+
+SAID_MS = 1_791_000_000_000
 
 
 def open_ids(store: Store) -> list[str]:
@@ -216,6 +219,32 @@ def test_of_two_resolutions_in_one_batch_one_is_stored(store: Store, database: s
     store.commit(Batch(resolutions=(resolution(), other)))
     assert ask(database, "select winning_token_id from resolutions") == [(YES,)]
     assert ask(database, "select count(*) from resolution_conflicts") == [(1,)]
+
+
+def test_an_observation_that_repeats_the_one_before_of_its_source_is_not_stored(
+    store: Store, database: str
+) -> None:
+    def said(source: Source, second: int, reason: str) -> Observation:
+        return observation(
+            source=source, payouts=None, reason=reason, observed_at_ms=SAID_MS + 1000 * second
+        )
+
+    gamma = [said(Source.GAMMA, 0, "open"), said(Source.GAMMA, 2, "proposed")]
+    store.commit(Batch(observations=(gamma[0], said(Source.DATA, 1, "open"))))
+    # A process that does not know what is stored; and a change back, in one transaction.
+    again = said(Source.GAMMA, 1, "open")
+    back = said(Source.GAMMA, 3, "open")
+    store.commit(Batch(observations=(again, gamma[1], said(Source.GAMMA, 4, "open"), back)))
+    store.commit(Batch(observations=(said(Source.GAMMA, 5, "open"), said(Source.DATA, 6, "open"))))
+    store.commit(Batch(observations=(gamma[0], gamma[1], back)))  # sent again
+
+    query = "select source, observed_at, reason from resolution_observations order by 1, 2"
+    assert [(row[0], row[1], row[2]) for row in ask(database, query)] == [
+        ("data", instant_of_ms(SAID_MS + 1000), "open"),
+        ("gamma", instant_of_ms(SAID_MS), "open"),
+        ("gamma", instant_of_ms(SAID_MS + 2000), "proposed"),
+        ("gamma", instant_of_ms(SAID_MS + 3000), "open"),
+    ]
 
 
 @pytest.mark.parametrize("table", ["resolutions", "resolution_observations"])
