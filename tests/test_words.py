@@ -87,7 +87,6 @@ ENDINGS = (
 SKIPPED = {
     "CHANGELOG.md": "says what the old names were",
     "LICENSE": "the text of the licence",
-    "docs/evidence/torture.txt": "printed by a run of an earlier version",
     "requirements-dev.lock": "packages of others",
     "requirements.lock": "packages of others",
     "sql/migrations/": "applied migrations never change",
