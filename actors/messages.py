@@ -457,6 +457,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         unknown_total: Events of unknown kinds.
         doubtful_total: Rejected events that may be trades.
         busy: Its busiest tokens, a few.
+        traded: Its tokens of which trades came in the last minute or two.
         unanswered: Tokens that were subscribed several times, and no `book` came.
         waiting: All tokens whose first `book` did not come yet.
         misses_trades: It has missed trades too often and should be replaced.
@@ -483,6 +484,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     unknown_total: int
     doubtful_total: int = 0
     busy: Busiest = ()
+    traded: frozenset[TokenId] = frozenset()
     unanswered: tuple[TokenId, ...] = ()
     waiting: frozenset[TokenId] = frozenset()
     misses_trades: bool = False

@@ -162,6 +162,7 @@ class ConnectionStats:
             last_data_at=socket.last_data_at if socket else 0.0,
             proven_until_ns=coverage.proven_until_ns,
             busy=self._busy.top(now),
+            traded=self._busy.traded(now),
             heard=heard,
             violations=self.violations.totals(),
             lateness=tuple(self.lateness.counts),
@@ -196,11 +197,19 @@ class BusyTokens:
             now: Monotonic seconds.
             most: How many tokens at most.
         """
-        if now - self._since >= self._minute_s:
-            self._since = now
-            self._before, self._now = self._now, {}
+        self._turn(now)
         counts = {
             token: self._now.get(token, 0) + self._before.get(token, 0)
             for token in {**self._before, **self._now}
         }
         return tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:most])
+
+    def traded(self, now: float) -> frozenset[TokenId]:
+        """Return the tokens that are counted; `now` is monotonic seconds."""
+        self._turn(now)
+        return frozenset(self._now).union(self._before)
+
+    def _turn(self, now: float) -> None:
+        if now - self._since >= self._minute_s:
+            self._since = now
+            self._before, self._now = self._now, {}

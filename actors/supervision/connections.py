@@ -147,6 +147,8 @@ class FeedConnections:
                 tokens=report.tokens,
                 confirmed=report.confirmed,
                 proven_until_ns=report.proven_until_ns,
+                waiting=report.waiting,
+                traded=report.traded,
             )
             handover.reported(
                 report.child,

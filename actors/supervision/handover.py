@@ -1,13 +1,14 @@
 """Handover: replaces the connection of one slot without a gap.
 
 A successor listens beside the active connection until it receives at least as much. Only
-then does it become active and its predecessor retire. So there is no gap, even with a single
-feed, and no trade is stored twice. Identical trades are told apart by their occurrence,
-which each connection counts on its own. The predecessor therefore stays until it has
-handled all that the exchange sent before the successor's last `book`. Then all trades of
-any one millisecond were received, from the first occurrence to the last, by at least one of
-the two, and that one numbered them correctly. The other one may have missed the first
-occurrences; its lower numbers are duplicates of rows that exist.
+then does it become active and its predecessor retire. A few tokens that the predecessor once
+confirmed and does not hear any more, as those of a market that has settled, do not count. So
+there is no gap, even with a single feed, and no trade is stored twice. Identical trades are
+told apart by their occurrence, which each connection counts on its own. The predecessor
+therefore stays until it has handled all that the exchange sent before the successor's last
+`book`. Then all trades of any one millisecond were received, from the first occurrence to the
+last, by at least one of the two, and that one numbered them correctly. The other one may have
+missed the first occurrences; its lower numbers are duplicates of rows that exist.
 
 Decides only; seconds are monotonic.
 """
@@ -28,18 +29,43 @@ TRIAL_S: Final = 600.0
 """How long a trial may last."""
 
 
+LEAST_SILENT: Final = 4
+SILENT_SHARE: Final = 10
+"""So many tokens, or one in so many if that is more, may be silent on the predecessor."""
+
+
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one of the two connections, as last reported."""
+    """The state of one of the two connections, as last reported.
+
+    Attributes:
+        waiting: The tokens whose first `book` did not come yet.
+        traded: The tokens of which it received trades in the last minute or two.
+    """
 
     state: str
     tokens: int
     confirmed: int
     proven_until_ns: int
+    waiting: frozenset[TokenId] = frozenset()
+    traded: frozenset[TokenId] = frozenset()
 
     @property
     def fully_confirmed(self) -> bool:
         """Return whether it listens to all of its tokens."""
         return self.state == LISTENING and self.confirmed >= self.tokens
+
+    def replaces(self, old: "MemberState") -> bool:
+        """Return whether nothing is lost that the other one still hears.
+
+        More than a few tokens are never left out: that looks like a limit of the exchange, and of
+        most tokens no trade comes for minutes.
+        """
+        if self.confirmed >= old.confirmed:
+            return True
+        lacking = self.waiting - old.waiting
+        most = max(LEAST_SILENT, old.tokens // SILENT_SHARE)
+        explained = old.confirmed - self.confirmed <= len(lacking) <= most
+        return explained and old.traded.isdisjoint(lacking)
 
 
 class HandoverStep(Enum):
@@ -159,9 +185,9 @@ class Handover:
         if old is None:  # it ended by itself, so there is nothing to wait for
             return HandoverStep.COMPLETE
         late = now - self._started_at >= self._listen_s
-        # Some tokens are never confirmed, on the predecessor neither; do not
+        # Some tokens are never confirmed, on the predecessor neither, or not any more; do not
         # wait for those for ever.
-        equal = late and new is not None and new.confirmed >= old.confirmed
+        equal = late and new is not None and new.replaces(old)
         if new is None or not (new.fully_confirmed or (equal and new.state == LISTENING)):
             self._confirmed_since = None
             return HandoverStep.ABANDON if late else HandoverStep.WAIT

@@ -45,3 +45,15 @@ def test_the_busiest_token_is_that_of_one_connection() -> None:
     assert (activity.busiest("a-0000"), activity.busiest("b-0000")) == (A, None)
     activity.forget("a-0000")
     assert (activity.busiest("a-0000"), activity.count(A)) == (None, 0)
+
+
+def test_what_traded_in_the_last_minute_or_two_is_named() -> None:
+    busy = BusyTokens()
+    busy.top(0.0)
+    busy.add([A])
+    assert busy.traded(59.0) == {A}
+    busy.traded(60.0)
+    busy.add([B])
+    assert busy.traded(119.0) == {A, B}
+    assert busy.traded(120.0) == {B}
+    assert busy.traded(180.0) == frozenset()

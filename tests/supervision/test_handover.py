@@ -6,10 +6,21 @@ S = 1_000_000_000
 
 
 def state(
-    confirmed: int = 4, *, tokens: int = 4, state: str = "listening", proven_s: int = 0
+    confirmed: int = 4,
+    *,
+    tokens: int = 4,
+    state: str = "listening",
+    proven_s: int = 0,
+    waiting: tuple[TokenId, ...] = (),
+    traded: tuple[TokenId, ...] = (),
 ) -> MemberState:
     return MemberState(
-        state=state, tokens=tokens, confirmed=confirmed, proven_until_ns=proven_s * S
+        state=state,
+        tokens=tokens,
+        confirmed=confirmed,
+        proven_until_ns=proven_s * S,
+        waiting=frozenset(waiting),
+        traded=frozenset(traded),
     )
 
 
@@ -121,6 +132,56 @@ def test_a_successor_that_receives_less_is_abandoned_and_the_next_handover_comes
     assert handover.connections == (SLOT,)
     assert (handover.due(1_659.0), handover.due(1_660.0)) == ("", "scheduled")
     assert handover.start(1_660.0, "scheduled") == f"{SLOT}.2"
+
+
+A, B, C = TokenId("1"), TokenId("2"), TokenId("3")
+
+
+def test_a_market_that_settled_on_the_predecessor_keeps_no_successor_from_taking_over() -> None:
+    handover = new_handover()
+    new = handover.start(1_000.0, "scheduled")
+    report(handover, new, state(2, waiting=(A, B)))
+    report(handover, SLOT, state(4, proven_s=1_059, traded=(C,)))
+    assert step(handover, 1_059.0) is HandoverStep.WAIT  # its books may still come
+    assert step(handover, 1_060.0) is HandoverStep.WAIT
+    report(handover, SLOT, state(4, proven_s=1_061, traded=(C,)))
+    assert step(handover, 1_061.0) is HandoverStep.COMPLETE
+
+
+def test_a_connection_that_misses_trades_is_replaced_by_one_without_the_settled_market() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(), misses_trades=True)
+    new = handover.start(1_000.0, handover.due(1_000.0))
+    assert handover.reason == "token_missed"
+    report(handover, new, state(2, waiting=(A, B)))
+    assert step(handover, 1_060.0) is HandoverStep.WAIT
+    assert step(handover, 1_070.0) is HandoverStep.COMPLETE  # it proves nothing any more
+
+
+def test_what_the_predecessor_still_hears_is_not_given_up() -> None:
+    handover = new_handover()
+    new = handover.start(1_000.0, "scheduled")
+    report(handover, new, state(2, waiting=(A, B)))
+    report(handover, SLOT, state(4, traded=(B, C)))
+    assert step(handover, 1_060.0) is HandoverStep.ABANDON
+
+
+def test_many_silent_tokens_are_not_given_up_since_the_exchange_may_have_set_a_limit() -> None:
+    tokens = tuple(TokenId(str(number)) for number in range(100))
+    for lacking, expected in ((10, HandoverStep.WAIT), (11, HandoverStep.ABANDON)):
+        handover = new_handover()
+        report(handover, SLOT, state(100, tokens=100))
+        new = handover.start(1_000.0, "scheduled")
+        report(handover, new, state(100 - lacking, tokens=100, waiting=tokens[:lacking]))
+        assert step(handover, 1_060.0) is expected
+
+
+def test_tokens_that_the_predecessor_waits_for_too_explain_nothing() -> None:
+    handover = new_handover()
+    report(handover, SLOT, state(3, waiting=(A,)))
+    new = handover.start(1_000.0, "scheduled")
+    report(handover, new, state(2, waiting=(A,)))
+    assert step(handover, 1_060.0) is HandoverStep.ABANDON
 
 
 def test_a_successor_that_never_listened_is_abandoned() -> None:

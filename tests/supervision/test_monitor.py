@@ -155,6 +155,18 @@ def test_a_successor_that_receives_too_little_for_a_minute_retires() -> None:
     assert [line.id for line in harness.health().connections.each] == [SLOT, "lifecycle"]
 
 
+def test_a_successor_takes_over_although_a_market_has_settled_meanwhile() -> None:
+    harness = aged(1, 2, per_connection=4)
+    harness.mute.update((SLOT, NEXT))
+    settled, other = market(1).token_ids, market(2).token_ids
+    for _ in range(75):
+        harness.tick()
+        well(harness, SLOT, traded=frozenset(other))
+        well(harness, NEXT, confirmed=2, waiting=frozenset(settled))
+
+    assert (retired(harness, SLOT), retired(harness, NEXT)) == (["replaced"], [])
+
+
 def test_one_that_ends_during_its_handover_is_not_restarted() -> None:
     harness = aged(1)
     harness.end(SLOT, "reset")
