@@ -172,8 +172,11 @@ class ConnectionMonitor:
     def ended(self, death: Death, time: Tick) -> None:
         """Take the end of a connection; one that was overloaded loses its busiest market."""
         connection = death.child.spec.id
-        if death.reason == "frozen" and self._silence.exchange_silent:
-            self._suspect_all(time)
+        if death.reason == "frozen":
+            # However that was shown: by a snapshot, or by what others receive.
+            self._health.assumption_violated(Assumption.OLD_SOCKETS_DIE, 1, at=time.now)
+            if self._silence.exchange_silent:
+                self._suspect_all(time)
         self._silence.ended(connection)
         self._token_cap.ended(connection)
         self._awaiting_renewal.discard(connection)
@@ -239,8 +242,6 @@ class ConnectionMonitor:
         silent = self._silence.silent(time.now)
         if not self._frozen and silent:
             log.warning("connections_frozen", extra={"connections": len(silent)})
-        found = len(set(silent) - self._frozen)
-        self._health.assumption_violated(Assumption.OLD_SOCKETS_DIE, found, at=time.now)
         self._frozen.update(silent)
         if self._silence.is_late(self._lifecycle_data_at, time.now):
             self._frozen.add(LIFECYCLE.name)

@@ -368,6 +368,15 @@ def test_when_a_new_one_receives_what_old_ones_do_not_all_silent_ones_are_replac
     assert order == sorted(order)
 
 
+def test_one_that_snapshots_show_to_be_frozen_is_counted_before_all_are_silent() -> None:
+    harness = SupervisorHarness(redundancy=2).begin(1)
+    serve(harness, ("a-0000", "b-0000"), 3)
+    harness.end("a-0000", "frozen")
+    harness.end("b-0000", "reset")
+    harness.tick()
+    assert harness.health().assumptions[Assumption.OLD_SOCKETS_DIE].total == 1
+
+
 def test_what_a_silent_connection_should_have_received_is_shown_to_it() -> None:
     harness = SupervisorHarness(redundancy=2).begin(1, 2)
     names = ("a-0000", "a-0001", "b-0000", "b-0001")
