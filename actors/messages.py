@@ -538,7 +538,8 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
         pending: (reason, markets without a stored resolution that wait for it).
         sources: (source, `ok`, its last error, or `unknown` before it answered).
         waiting: Messages to the writer that are not stored.
-        requests: (source, requests since the start, requests of the last ten seconds).
+        requests: (source, requests since the start, of the last ten seconds, failures since the
+            start).
     """
 
     recorded_total: int
@@ -546,7 +547,7 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
     pending: tuple[tuple[str, int], ...]
     sources: tuple[tuple[str, str], ...]
     waiting: int
-    requests: tuple[tuple[str, int, int], ...] = ()
+    requests: tuple[tuple[str, int, int, int], ...] = ()
 
 
 class AnnouncedConfirmed(Message, frozen=True, kw_only=True):

@@ -147,6 +147,7 @@ class FakePolymarket:
         largest_offset: Of the list form.
         orders: Whether an order is taken; else it is answered with 422.
         failing: Markets of which every page and look-up is answered with 500.
+        rejecting: By method (lookup, clob, data): the status of each request about these markets.
         damaged: Bytes in place of a market's question.
         clock_offset_s: The servers' clock minus ours.
         age_s: Of every answer.
@@ -166,6 +167,7 @@ class FakePolymarket:
     largest_offset: int = 10_000
     orders: bool = True
     failing: set[ConditionId] = field(default_factory=set)
+    rejecting: dict[str, tuple[int, set[ConditionId]]] = field(default_factory=dict)
     damaged: dict[ConditionId, bytes] = field(default_factory=dict)
     clock_offset_s: float = 0.0
     canned: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
@@ -230,6 +232,7 @@ class FakePolymarket:
     ) -> tuple[bytes, ...]:
         self._note("lookup", (tuple(ids), closed), "gamma")
         assert len(ids) <= 100
+        self._reject("lookup", ids)
         if "lookup" in self.canned:
             return self.canned["lookup"]
         return self._objects(
@@ -242,6 +245,7 @@ class FakePolymarket:
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         self._note("clob", condition_id, "clob")
+        self._reject("clob", (condition_id,))
         if "clob" in self.canned:
             return self.canned["clob"][0]
         market = self.markets.get(condition_id)
@@ -250,10 +254,16 @@ class FakePolymarket:
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         self._note("data", tuple(ids), "data")
         assert len(ids) <= 20
+        self._reject("data", ids)
         if "data" in self.canned:
             return self.canned["data"]
         found = (self.markets.get(each) for each in ids)
         return tuple(each.data() for each in found if each is not None and each.data_status)
+
+    def _reject(self, method: str, ids: Sequence[ConditionId]) -> None:
+        status, bad = self.rejecting.get(method, (0, set()))
+        if bad.intersection(ids):
+            raise SourceUnavailable(f"HTTP {status}", status=status)
 
     def take_clock_errors(self) -> int:
         errors, self.clock_errors = self.clock_errors, 0

@@ -219,12 +219,14 @@ class SourceState(Part, frozen=True, kw_only=True):
         failing_s: For how long it has failed; 0 when the last request succeeded.
         requests: Requests since the resolution actor started.
         requests_10s: Of these in the last ten seconds; `polymarket/sources.py` has the limits.
+        failed: Requests without a good answer since the resolution actor started.
     """
 
     state: str
     failing_s: float
     requests: int = 0
     requests_10s: int = 0
+    failed: int = 0
 
 
 class Resolutions(Part, frozen=True, kw_only=True):

@@ -145,6 +145,10 @@ def _source_requests(health: Health) -> Labels:
     return {name: source.requests for name, source in health.resolutions.sources.items()}
 
 
+def _source_failures(health: Health) -> Labels:
+    return {name: source.failed for name, source in health.resolutions.sources.items()}
+
+
 def _violated(health: Health) -> Labels:
     return {name: found.total for name, found in health.assumptions.items()}
 
@@ -234,6 +238,8 @@ NAMED = (
           "request", _request_failing),
     Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",
           _source_requests, counts=True),
+    Named("resolutions.sources.failed", "source_failures", "Requests that failed.", "source",
+          _source_failures, counts=True),
     Named("lateness.trades", "trades_by_lateness",
           "Trades received by how many seconds after their time.", "seconds",
           lambda h: h.lateness.trades, counts=True),

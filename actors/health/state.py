@@ -403,8 +403,9 @@ class HealthState:
                 name: SourceState(
                     state=state[:LONGEST_REASON],
                     failing_s=span(now, self._failing.get(name)),
-                    requests=requests.get(name, (0, 0))[0],
-                    requests_10s=requests.get(name, (0, 0))[1],
+                    requests=requests.get(name, (0, 0, 0))[0],
+                    requests_10s=requests.get(name, (0, 0, 0))[1],
+                    failed=requests.get(name, (0, 0, 0))[2],
                 )
                 for name, state in (report.sources if report else ())
             },

@@ -14,7 +14,7 @@ while the others are there (`RateLimit.share`). Nothing passes between them but 
 are, so none depends on another to go on, and one that hangs holds back no more than its part.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.market import Source
 from actors.model.trade import ConditionId
 from actors.polymarket.outcomes import ChainFacts
-from actors.polymarket.pagination import Params, Route
+from actors.polymarket.pagination import Params, Route, is_answer
 
 MAX_GAMMA_IDS = 100
 """Condition ids in one request to Gamma."""
@@ -51,6 +51,9 @@ MOST = {
 }
 """Requests of the resolution actor in any ten seconds."""
 ERROR_CHARS = 200
+MOST_BAD = 8
+"""So many requests in a row may be rejected before the source itself counts as failing: one bad
+market is found among 50 by six halves."""
 
 
 class Page(Protocol):
@@ -251,6 +254,8 @@ class SourceGates:
     def __init__(self, sources: Iterable[Source]) -> None:
         self._backoffs = {source: SourceBackoff() for source in sources}
         self._limits = {source: RateLimit(MOST[source]) for source in self._backoffs}
+        self._bad = Counter[Source]()  # failures since the last answer
+        self._failures = Counter[Source]()
 
     def begin(self, now: float) -> None:
         """Allow no request for ten seconds: those of an earlier incarnation count, too."""
@@ -284,20 +289,28 @@ class SourceGates:
 
     def answered(self, source: Source) -> None:
         """Record that the source answered."""
+        self._bad[source] = 0
         self._backoffs[source].succeeded()
 
     def failed(
         self, source: Source, now: float, failure: SourceUnavailable | PayloadRejected
     ) -> float:
-        """Record that the source failed and return for how many seconds it is left alone."""
-        return self._backoffs[source].failed(now, failure)
+        """Record that the source failed and return for how many seconds it is left alone.
+
+        It is not, at first, when the server rejected what was asked: that may be about one market.
+        """
+        self._bad[source] += 1
+        self._failures[source] += 1
+        expected = is_answer(failure) and self._bad[source] <= MOST_BAD
+        return self._backoffs[source].failed(now, failure, expected=expected)
 
     def states(self) -> tuple[tuple[str, str], ...]:
         """Return (source, `unknown`, `ok` or its last error)."""
         return tuple((source.value, each.state) for source, each in self._backoffs.items())
 
-    def requests(self, now: float) -> tuple[tuple[str, int, int], ...]:
-        """Return (source, requests since the start, requests of the last ten seconds)."""
+    def requests(self, now: float) -> tuple[tuple[str, int, int, int], ...]:
+        """Return (source, requests since the start, of the last ten seconds, failures)."""
         return tuple(
-            (source.value, each.spent, each.recent(now)) for source, each in self._limits.items()
+            (source.value, each.spent, each.recent(now), self._failures[source])
+            for source, each in self._limits.items()
         )

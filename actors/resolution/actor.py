@@ -188,7 +188,7 @@ class ResolutionActor(BaseActor):
         self._polling = False
         # The listing first: it takes one request and names the markets that the next round polls.
         if self._readable_listing() is not None:
-            if not self._guarded(Source.GAMMA, self._read_resolved_page):
+            if self._guarded(Source.GAMMA, self._read_resolved_page) is not None:
                 self._recently_resolved.failed()
         elif self._may_advance():
             if self._round is not None:
@@ -235,8 +235,10 @@ class ResolutionActor(BaseActor):
             and self._gates.any_able(self._now)
         )
 
-    def _guarded(self, source: Source, work: Callable[[], None]) -> bool:
-        """Do work that makes a request to a source; return False when it did not answer."""
+    def _guarded(
+        self, source: Source, work: Callable[[], None]
+    ) -> SourceUnavailable | PayloadRejected | None:
+        """Do work that makes a request to a source; return its failure, or None."""
         # Counted before it is sent: the server counts it, whether its answer arrives or not.
         self._gates.asked(source, self._now)
         try:
@@ -247,9 +249,9 @@ class ResolutionActor(BaseActor):
                 "source_failed",
                 extra={"source": source.value, "reason": str(failure), "retry_s": wait_s},
             )
-            return False
+            return failure
         self._gates.answered(source)
-        return True
+        return None
 
     def _read_resolved_page(self) -> None:
         """Read a page of the resolved listing: its markets are due now."""
@@ -280,8 +282,9 @@ class ResolutionActor(BaseActor):
         """Make the next request of this round; at its end set when each market is due again."""
         request = poll_round.next(self._is_able)
         if request is not None:
-            if not self._guarded(request.source, lambda: self._request(request, poll_round)):
-                poll_round.unanswered(request)
+            failure = self._guarded(request.source, lambda: self._request(request, poll_round))
+            if failure is not None:
+                poll_round.failed(request, failure)
             return
         self._round = None
         self._rounds_ended += 1

@@ -321,7 +321,9 @@ class CaseBook:
         condition_id = market.condition_id
         novelty = self._evidence.add(observation)
         new = None if novelty is Novelty.NONE else observation
-        if novelty is Novelty.CHANGED or observation.payouts is not None:
+        # What a source repeats is no news, final or not: a market may be stuck for years.
+        final = observation.payouts is not None
+        if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
             self.schedule.note_change(condition_id, now_ms)
         if condition_id in self._recorded:
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import msgspec
 
+from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.conversion import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma, outcomes
 from actors.polymarket.listings import resolved, spellings
-from actors.polymarket.pagination import Pagination, Route
+from actors.polymarket.pagination import Pagination, Route, is_answer
 from actors.polymarket.sources import (
     MAX_CHAIN_CONDITIONS,
     MAX_DATA_IDS,
@@ -191,6 +192,15 @@ class PollRound:
             rest = tuple(each for each in request.ids if each not in found)
             if rest:
                 self._requests.appendleft(Request(Source.GAMMA, rest))
+
+    def failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
+        """Record that a request failed; ask for each half next when one market may be why."""
+        if len(request.ids) == 1 or not is_answer(failure):
+            self.unanswered(request)
+            return
+        middle = len(request.ids) // 2
+        for ids in (request.ids[middle:], request.ids[:middle]):
+            self._requests.appendleft(msgspec.structs.replace(request, ids=ids))
 
     def unanswered(self, request: Request) -> None:
         """Record that a request was not answered."""

@@ -144,11 +144,12 @@ def test_resolutions_and_conflicts_count_on_when_their_actor_restarts() -> None:
 
 def test_requests_to_each_source_are_counted() -> None:
     health = well()
-    said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9),))
+    said = outcomes(sources=(("gamma", "ok"), ("data", "ok")), requests=(("gamma", 70, 9, 2),))
     health.resolution_reported(said, at=START + 2)
     sources = document(health, START + 3).resolutions.sources
     assert (sources["gamma"].requests, sources["gamma"].requests_10s) == (70, 9)
     assert (sources["data"].requests, sources["data"].requests_10s) == (0, 0)
+    assert (sources["gamma"].failed, sources["data"].failed) == (2, 0)
 
 
 def test_limits_may_be_set() -> None:

@@ -2,7 +2,7 @@
 
 from actors.errors import SourceUnavailable
 from actors.model.market import Source
-from actors.polymarket.sources import CHAIN, MOST, SourceGates
+from actors.polymarket.sources import CHAIN, MOST, MOST_BAD, SourceGates
 
 GONE = SourceUnavailable("HTTP 503", retry_after_s=30.0)
 
@@ -34,7 +34,7 @@ def test_what_an_earlier_incarnation_may_have_asked_counts_at_the_beginning() ->
     gates.begin(5.0)
     assert not any(gates.open(each, 14.9) for each in Source)
     assert all(gates.open(each, 15.0) for each in Source)
-    assert gates.requests(14.9)[0] == ("gamma", 0, 0)
+    assert gates.requests(14.9)[0] == ("gamma", 0, 0, 0)
 
 
 def test_while_another_tracker_is_there_each_source_is_asked_half_as_often() -> None:
@@ -62,7 +62,7 @@ def test_requests_are_counted_in_all_and_lately() -> None:
     gates = SourceGates([Source.GAMMA])
     for now in (0.0, 5.0, 11.0):
         gates.asked(Source.GAMMA, now)
-    assert gates.requests(15.0) == (("gamma", 3, 2),)
+    assert gates.requests(15.0) == (("gamma", 3, 2, 0),)
 
 
 def test_every_source_has_its_rate_limit() -> None:
@@ -76,3 +76,21 @@ def test_a_source_is_unknown_until_it_has_answered() -> None:
     assert dict(gates.states()) == {"gamma": "unknown", "clob": "ok", "data": "refused"}
     gates.answered(Source.DATA)
     assert dict(gates.states())["data"] == "ok"
+
+
+def test_what_a_server_rejects_is_not_held_against_it_until_it_rejects_much_in_a_row() -> None:
+    gates = SourceGates([Source.DATA])
+    rejected = SourceUnavailable("HTTP 400", status=400)
+    for _ in range(MOST_BAD):
+        assert gates.failed(Source.DATA, 0.0, rejected) == 0.0
+        assert gates.open(Source.DATA, 0.0)
+    assert gates.failed(Source.DATA, 0.0, rejected) > 0.0
+    assert not gates.open(Source.DATA, 0.0)
+    gates.answered(Source.DATA)
+    assert gates.failed(Source.DATA, 0.0, rejected) == 0.0
+    assert gates.requests(0.0)[0][3] == MOST_BAD + 2
+
+
+def test_an_overloaded_server_is_left_alone_at_once() -> None:
+    gates = SourceGates([Source.DATA])
+    assert gates.failed(Source.DATA, 0.0, SourceUnavailable("HTTP 503", status=503)) > 0.0

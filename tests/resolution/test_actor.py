@@ -41,7 +41,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
-from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES
+from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES, MOST_BAD
 from actors.resolution.actor import OUTBOX_MAX, ResolutionActor, ResolutionSettings
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
@@ -392,6 +392,41 @@ def test_a_dead_source_backs_off_alone() -> None:
     assert len(harness.resolutions()) == 30
     assert dict(harness.report().sources) == {"gamma": "ok", "clob": "ok", "data": "HTTP 500"}
     assert harness.web.times("data") < 10
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("lookup", 403), ("lookup", 500), ("data", 400), ("clob", 500)]
+)
+@pytest.mark.parametrize("bad", [(0,), (7, 31), tuple(range(0, 50, 10))])
+def test_a_market_that_a_source_rejects_costs_the_others_nothing(
+    method: str, status: int, bad: tuple[int, ...]
+) -> None:
+    markets = [FakeMarket(number, end_ms=ENDED) for number in range(50)]
+    harness = watching(*markets)
+    harness.web.rejecting[method] = (status, {markets[number].condition_id for number in bad})
+    # Each of two sources knows all; the third is needed for all but the bad ones.
+    left = {"lookup": "gd", "data": "gd", "clob": "gc"}[method]
+    for market in markets:
+        market.resolve(0, sources=left)
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 50 - len(bad)
+    for number in bad:
+        markets[number].resolve(0)
+    harness.run(HOLD_S + 2 * POLL_S)
+    assert len(harness.resolutions()) == 50
+
+
+def test_a_source_that_rejects_everything_is_asked_a_few_times_and_then_left_alone() -> None:
+    markets = [FakeMarket(number, end_ms=ENDED) for number in range(50)]
+    harness = watching(*markets)
+    ids = {market.condition_id for market in markets}
+    harness.web.rejecting = {"data": (500, ids), "clob": (500, ids)}
+    for market in markets:
+        market.resolve(0)
+    harness.run(60, step_s=1.0)
+    assert harness.web.times("data") <= MOST_BAD + 6
+    assert harness.web.times("clob") <= MOST_BAD + 6
+    assert dict(harness.report().sources)["data"] == "HTTP 500"
 
 
 def test_gamma_away_does_not_hold_up_the_others() -> None:
@@ -829,7 +864,7 @@ def test_a_source_is_never_asked_more_often_than_its_rate_limit_allows() -> None
         harness.tick(10.0)
     asked = {each for name, ids in harness.web.asked if name == "data" for each in ids}
     assert len(asked) == 6_000  # late, and none left out
-    lately = {name: count for name, _, count in harness.report().requests}
+    lately = {name: count for name, _, count, _ in harness.report().requests}
     assert lately["gamma"] <= GAMMA_OUTCOMES
 
 

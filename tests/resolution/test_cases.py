@@ -104,6 +104,28 @@ def test_one_final_observation_of_an_old_market_brings_its_polls_closer() -> Non
     assert cases.schedule.has_due(now + 60_000)
 
 
+def test_a_market_that_is_stuck_with_one_final_source_is_polled_less_and_less() -> None:
+    cases, now = case_book(), T0
+    polls = []
+    while now < T0 + 6 * 3_600_000:
+        if cases.schedule.take(now, 1):
+            polls.append(now)
+            cases.observe(seen(Source.GAMMA, "1", now), MARKET, now)
+            cases.observe(seen(Source.DATA, None, now), MARKET, now)
+            cases.end_round([MARKET], now)
+        now += 10_000
+    assert polls[1] - polls[0] == 60_000
+    # Six hours: ten polls in the first ten minutes, then each a tenth of the time later.
+    assert len(polls) < 60
+    assert polls[-1] - polls[-2] > 20 * 60_000
+    # What changes is news again.
+    cases.observe(seen(Source.DATA, "1", now), MARKET, now)
+    cases.schedule.make_due(ONE, now)
+    cases.schedule.take(now, 1)
+    cases.end_round([MARKET], now)
+    assert cases.schedule.has_due(now + 90_000)
+
+
 def test_an_observation_is_to_be_stored_when_it_is_new() -> None:
     cases = case_book()
     first = seen(Source.GAMMA, None, T0)
