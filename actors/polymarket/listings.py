@@ -31,7 +31,7 @@ from actors.polymarket.pagination import (
 
 log = logging.getLogger(__name__)
 
-MAX_RESOLVED_PAGES = 50
+MAX_CLOSINGS_PAGES = 50
 OVERLAP = timedelta(minutes=2)
 SIZES = 31
 """So many sizes of a page are used in turn."""
@@ -173,19 +173,22 @@ def everything(
     return Pagination(params, page_size=_page_size(turn), avoid=avoid, top=top)
 
 
-def resolved(*, turn: int = 0, avoid: Iterable[Route] = ()) -> Pagination:
-    """Return the listing of the resolved markets, latest closed first.
+def closings(
+    *, turn: int = 0, avoid: Iterable[Route] = (), resolved_only: bool = False
+) -> Pagination:
+    """Return the listing of the closed markets, latest closed first.
 
     The reader stops at those that it knows.
+
+    Args:
+        turn: Varies the size of the pages, so that no cache answers.
+        avoid: Routes to leave out.
+        resolved_only: Only those that UMA has resolved: no V2 markets, and none that closed early.
     """
+    status = (("uma_resolution_status", "resolved"),) if resolved_only else ()
     return Pagination(
-        (
-            ("closed", "true"),
-            ("uma_resolution_status", "resolved"),
-            ("order", "closedTime"),
-            ("ascending", "false"),
-        ),
-        max_pages=MAX_RESOLVED_PAGES,
+        (("closed", "true"), *status, ("order", "closedTime"), ("ascending", "false")),
+        max_pages=MAX_CLOSINGS_PAGES,
         page_size=_page_size(turn),
         avoid=avoid,
     )

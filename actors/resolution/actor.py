@@ -53,7 +53,7 @@ from actors.resolution.cases import CaseBook, Findings
 from actors.resolution.polling import (
     ROUND_MARKETS,
     PollRound,
-    RecentlyResolved,
+    RecentlyClosed,
     Request,
     closing_times,
     read_answer,
@@ -109,7 +109,7 @@ class ResolutionActor(BaseActor):
         self._chain = chain
         self._gates = SourceGates(each for each in Source if chain or each is not Source.CHAIN)
         self._cases = CaseBook(poll_s=settings.poll_s, hold_s=settings.hold_s)
-        self._recently_resolved = RecentlyResolved(settings.poll_s)
+        self._recently_closed = RecentlyClosed(settings.poll_s)
         self._outbox = FindingsOutbox(to.writer, incarnation=incarnation.number)
         self._horizon = RecheckHorizon()
         self._round: PollRound | None = None
@@ -148,7 +148,7 @@ class ResolutionActor(BaseActor):
         window = self._horizon.tick(self._wall_ms)
         if window is not None:
             self._writer.tell(RequestRechecks(window=window))
-        self._recently_resolved.tick(tick.now, self._wall_ms)
+        self._recently_closed.tick(tick.now, self._wall_ms)
         self._go_on()
         self._violations.add(Assumption.CLOCK, self._sources.take_clock_errors())
         self._violations.add(Assumption.FRESH_ANSWERS, self._sources.take_old_answers())
@@ -188,8 +188,8 @@ class ResolutionActor(BaseActor):
         self._polling = False
         # The listing first: it takes one request and names the markets that the next round polls.
         if self._readable_listing() is not None:
-            if self._guarded(Source.GAMMA, self._read_resolved_page) is not None:
-                self._recently_resolved.failed()
+            if self._guarded(Source.GAMMA, self._read_closings) is not None:
+                self._recently_closed.failed()
         elif self._may_advance():
             if self._round is not None:
                 self._advance(self._round)
@@ -211,10 +211,8 @@ class ResolutionActor(BaseActor):
         return (self._gates.open if chain else self._gates.able)(source, self._now)
 
     def _readable_listing(self) -> Pagination | None:
-        """Return the pass through the resolved listing if a page of it may be read now."""
-        return (
-            self._recently_resolved.listing if self._gates.open(Source.GAMMA, self._now) else None
-        )
+        """Return the pass through the closings if a page of it may be read now."""
+        return self._recently_closed.listing if self._gates.open(Source.GAMMA, self._now) else None
 
     def _may_advance(self) -> bool:
         """Return whether the round under way goes on now, or another one begins."""
@@ -253,16 +251,16 @@ class ResolutionActor(BaseActor):
         self._gates.answered(source)
         return None
 
-    def _read_resolved_page(self) -> None:
-        """Read a page of the resolved listing: its markets are due now."""
-        listing = self._recently_resolved.listing
+    def _read_closings(self) -> None:
+        """Read a page of the closings: its markets are due now."""
+        listing = self._recently_closed.listing
         if listing is None:
             return
         page = self._sources.markets_page(listing.params, listing.cursor, route=listing.route)
         listing.advance(page.next_cursor, count=len(page.markets))
         self._violations.add(Assumption.KEYSET, len(listing.findings()))
         rows = ((gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets)
-        for condition_id in self._recently_resolved.add_page(rows, self._wall_ms):
+        for condition_id in self._recently_closed.add_page(rows, self._wall_ms):
             self._cases.poll_unresolved(condition_id, self._wall_ms)
 
     def _begin_round(self) -> None:

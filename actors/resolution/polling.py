@@ -1,8 +1,8 @@
-"""What to ask the sources: rounds of requests about due markets, and the resolved listing.
+"""What to ask the sources: rounds of requests about due markets, and the closings.
 
 `PollRound` gives the requests about some due markets, one at a time, and takes in
-what they brought. `RecentlyResolved` names further markets to poll, from Gamma's
-listing of resolved markets. `send` and `read_answer` translate a request into a
+what they brought. `RecentlyClosed` names further markets to poll, from Gamma's
+listing of closed markets. `send` and `read_answer` translate a request into a
 call of its source and the answer into observations.
 """
 
@@ -16,7 +16,7 @@ from actors.model.conversion import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma, outcomes
-from actors.polymarket.listings import resolved, spellings
+from actors.polymarket.listings import closings, spellings
 from actors.polymarket.pagination import Pagination, Route, is_answer
 from actors.polymarket.sources import (
     MAX_CHAIN_CONDITIONS,
@@ -30,7 +30,7 @@ ROUND_MARKETS = 100
 CLOB_EXTRA = 5
 """Markets of a round that have ended, of which the CLOB is asked though no source is final."""
 OVERLAP_MS = 600_000
-"""How far behind the latest known closing the resolved listing is read."""
+"""How far behind the latest known closing the listing of closings is read."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -217,12 +217,15 @@ class PollRound:
         return tuple(each for each in asked if each not in self._without_clob)
 
 
-class RecentlyResolved:
-    """The pass through Gamma's listing of resolved markets, from the latest closing back.
+class RecentlyClosed:
+    """The pass through Gamma's listing of closed markets, from the latest closing back.
 
     Gamma has no filter `closed since`, so each pass reads back to where the listing
     is known. It only names markets to poll: a market that closed long before it
     resolved is further back in the listing, and is found by its own schedule.
+
+    Old markets have no closing time. Should they come first, and hide the others, only those that
+    UMA has resolved are listed from then on: these have one.
 
     Attributes:
         listing: The pass that is under way, or None.
@@ -236,6 +239,7 @@ class RecentlyResolved:
         self._due_at = 0.0
         self._avoid: tuple[Route, ...] = ()
         self._passes = 0
+        self._resolved_only = False
         self._known_ms: int | None = None
         self._latest_ms = 0
         self.listing: Pagination | None = None
@@ -250,7 +254,9 @@ class RecentlyResolved:
         if self._known_ms is None:
             self._known_ms = self._latest_ms = wall_ms
         if self.listing is None and now >= self._due_at:
-            self.listing = resolved(turn=self._passes, avoid=self._avoid)
+            self.listing = closings(
+                turn=self._passes, avoid=self._avoid, resolved_only=self._resolved_only
+            )
             self._passes += 1
             self._due_at = now + self._poll_s
 
@@ -261,6 +267,7 @@ class RecentlyResolved:
         page = tuple(rows)
         times_ms = [closed_ms for _, closed_ms in page if closed_ms is not None]
         past_ms = [closed_ms for closed_ms in times_ms if closed_ms <= wall_ms]
+        self._resolved_only |= bool(page) and not times_ms
         # A clock that was ahead and is set back has left both in the future.
         self._latest_ms = max([min(self._latest_ms, wall_ms), *past_ms])
         known_ms = min(self._known_ms or 0, wall_ms) - OVERLAP_MS

@@ -4,10 +4,10 @@ from decimal import Decimal
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import (
     LatestStart,
+    closings,
     everything,
     named,
     newest,
-    resolved,
     spellings,
 )
 from actors.polymarket.pagination import Route, iso
@@ -50,7 +50,7 @@ def test_listings_ask_for_closed_markets_or_for_open_ones() -> None:
     listings = (
         newest(AT, tags=False),
         everything(min_volume=Decimal(0), by_volume=False, tags=False),
-        resolved(),
+        closings(),
         *named(["0xab", "slug"], tags=False),
     )
     closed = [dict(each.params)["closed"] for each in listings]

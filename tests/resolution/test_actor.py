@@ -339,16 +339,20 @@ def test_a_hint_about_an_unknown_market_is_no_error() -> None:
     assert harness.web.times("lookup") == 0
 
 
-def test_a_market_that_resolves_early_is_found_in_the_listing_of_the_resolved() -> None:
-    market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
+@pytest.mark.parametrize(("v2", "status"), [(False, "resolved"), (False, None), (True, None)])
+def test_a_market_that_closes_early_is_found_in_the_listing_of_the_closed(
+    v2: bool, status: str | None
+) -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 86_400_000, v2=v2)
     harness = watching(market)
     harness.tick()
-    market.resolve(0, closed_ms=WALL_MS + 30_000)
+    market.resolve(0, sources="gdc", closed_ms=WALL_MS + 30_000)
+    market.status = status
     harness.run(HOLD_S + 3 * POLL_S)
     assert len(harness.resolutions()) == 1
 
 
-def test_the_listing_of_the_resolved_is_read_only_back_to_what_is_known() -> None:
+def test_the_listing_of_the_closed_is_read_only_back_to_what_is_known() -> None:
     harness = watching()
     for number in range(1000):
         old = harness.web.add(FakeMarket(number))
