@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.outcomes import ChainFacts
+from actors.polymarket.outcomes import COLLATERALS, ChainFacts, position_ids
 from actors.polymarket.pagination import Params, Route
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
@@ -24,7 +24,8 @@ def condition(number: int) -> ConditionId:
 
 
 def tokens(number: int) -> tuple[str, str]:
-    return str(10**76 + 2 * number), str(10**76 + 2 * number + 1)
+    """Return the tokens of a market, in the order of its slots."""
+    return position_ids(bytes.fromhex(condition(number)[2:]), COLLATERALS[0])
 
 
 def iso(at_ms: int) -> str:

@@ -38,6 +38,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from Crypto.Hash import keccak
 
 SOURCES = ("gamma", "clob", "data", "chain")
 FATES = {
@@ -82,6 +83,11 @@ SCALAR = ("0.584", "0.416")
 POISONED_EACH, FAILING_EACH = 40, 75
 """Of so many markets one is damaged, or fails, while such a break is in force."""
 _POISON = (b'"half of an emoji \\ud83d"', b'"a raw\ttab"', b"NaN")
+
+USDC = "2791bca1f2de4661ed88a30c99a7a9449aa84174"
+WRAPPED_USDC = "3a3bd7bb9528e159577f7c2e685cc81a765002e2"
+"""Collaterals of V1 markets on Polygon; the second of negRisk markets."""
+CURVE_PRIME = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
 
 CENT = 100
 MIL = 1000
@@ -208,9 +214,30 @@ def digest(*parts: object, size: int = 32) -> bytes:
 
 
 def token_id(seed: int, run: int, index: int, side: int) -> str:
-    """Return a token id: 76 to 78 decimal digits, as a uint256 has."""
+    """Return a token id of a V2 market: 76 to 78 decimal digits, as a uint256 has."""
     number = int.from_bytes(digest("token", seed, run, index, side), "big")
     return str(number | 1 << 252)
+
+
+def contract_tokens(condition: str, *, neg_risk: bool) -> tuple[str, str]:
+    """Return the tokens that the contract of V1 markets gives the two slots of a condition."""
+    collateral = bytes.fromhex(WRAPPED_USDC if neg_risk else USDC)
+    points = (_curve_point(bytes.fromhex(condition[2:]), slot) for slot in (1, 2))
+    first, second = (_keccak(collateral + point.to_bytes(32, "big")) for point in points)
+    return str(first), str(second)
+
+
+def _curve_point(condition: bytes, index_set: int) -> int:
+    """Return the point of alt_bn128 for a set of slots: its x, and bit 254 where y is odd."""
+    hashed = _keccak(condition + index_set.to_bytes(32, "big"))
+    x = hashed % CURVE_PRIME + 1
+    while pow(x**3 + 3, CURVE_PRIME // 2, CURVE_PRIME) != 1:  # Euler: no square, no point
+        x += 1
+    return x | (hashed >> 255) << 254
+
+
+def _keccak(data: bytes) -> int:
+    return int.from_bytes(keccak.new(digest_bits=256, data=data).digest(), "big")
 
 
 def condition_id(seed: int, run: int, index: int, *, v2: bool) -> str:

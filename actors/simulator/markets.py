@@ -11,6 +11,7 @@ from actors.simulator.market import (
     Market,
     Pace,
     condition_id,
+    contract_tokens,
     draw_fate,
     draw_oddity,
     gamma_id,
@@ -78,22 +79,20 @@ class Markets:
         number = f"{self.run}-{index}"
         fate, winner = self._end(spec, rng)
         v2 = rng.random() < 0.08 if spec.v2 is None else spec.v2
+        # A negRisk market cannot be split (the operator rejects ties).
+        neg_risk = rng.random() < 0.2 and fate != "split"
+        condition = spec.condition or condition_id(self.seed, self.run, index, v2=v2)
         market = Market(
             run=self.run,
             index=index,
             gamma_id=gamma_id(self.run, index),
-            condition=spec.condition or condition_id(self.seed, self.run, index, v2=v2),
-            tokens=spec.tokens
-            or (
-                token_id(self.seed, self.run, index, 0),
-                token_id(self.seed, self.run, index, 1),
-            ),
+            condition=condition,
+            tokens=spec.tokens or self._tokens(condition, index, v2=v2, neg_risk=neg_risk),
             outcomes=spec.outcomes or outcomes,
             question=question.format(n=number),
             slug=f"{tags[0]}-{number}",
             v2=v2,
-            # A negRisk market cannot be split (the operator rejects ties).
-            neg_risk=rng.random() < 0.2 and fate != "split",
+            neg_risk=neg_risk,
             tags=tags,
             fate=fate,
             winner=winner,
@@ -106,6 +105,11 @@ class Markets:
         )
         self.keep(market)
         return market
+
+    def _tokens(self, condition: str, index: int, *, v2: bool, neg_risk: bool) -> tuple[str, str]:
+        if not v2:
+            return contract_tokens(condition, neg_risk=neg_risk)
+        return token_id(self.seed, self.run, index, 0), token_id(self.seed, self.run, index, 1)
 
     def _end(self, spec: MarketSpec, rng: random.Random) -> tuple[str, int | None]:
         fate = draw_fate(rng) if spec.fate is None else spec.fate

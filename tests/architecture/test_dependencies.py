@@ -18,6 +18,7 @@ from tests.bench.rivals_venv import NAMES as RIVALS
 ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
     "polymarket-client": "polymarket",
+    "pycryptodome": "Crypto",
     "python-json-logger": "pythonjsonlogger",
     "websocket-client": "websocket",
 }

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
-from actors.model.market import Observation, Source
+from actors.model.market import HALF, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import outcomes
 from actors.polymarket.outcomes import ChainFacts
-from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, in_order
+from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, in_order
 
 
 def word(number: int) -> str:
@@ -40,6 +40,20 @@ def damaged(found: ChainFacts, old: str, new: str) -> ChainFacts:
         denominator=found.denominator.replace(old, new, 1),
         numerators=(first, second),
     )
+
+
+def test_payouts_belong_to_the_slots_whatever_the_order_of_the_listing() -> None:
+    reversed_ids = msgspec.structs.replace(MARKET, assets=MARKET.assets[::-1])
+    found = outcomes.observe_chain(facts(2, 1, 0, 1), reversed_ids, AT_MS)
+    assert found.payouts == ((YES, Decimal(0)), (NO, Decimal(1)))
+
+
+def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is() -> None:
+    foreign = msgspec.structs.replace(MARKET, condition_id=ConditionId("0x" + "ab" * 32))
+    found = outcomes.observe_chain(facts(2, 1, 1, 0), foreign, AT_MS)
+    assert (found.payouts, found.reason) == (None, outcomes.UNPROVEN)
+    found = outcomes.observe_chain(facts(2, 2, 1, 1), foreign, AT_MS)
+    assert dict(found.payouts or ()) == {YES: HALF, NO: HALF}
 
 
 @pytest.mark.parametrize(

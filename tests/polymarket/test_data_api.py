@@ -4,12 +4,13 @@ import itertools
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.market import Market, Observation, Source
-from actors.model.trade import ConditionId
+from actors.model.market import HALF, Asset, Market, Observation, Source
+from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import outcomes
 from tests.resolution.recorded_answers import (
     AT_MS,
@@ -46,14 +47,36 @@ def test_each_state_is_read_as_it_is_meant(case: State) -> None:
     json.loads(found.payload)
 
 
-def test_payouts_belong_to_the_tokens_in_outcome_order() -> None:
-    (found,) = observe(WINNER)
+@pytest.mark.parametrize("assets", [MARKET.assets, MARKET.assets[::-1]], ids=["", "reversed"])
+def test_payouts_belong_to_the_slots_of_the_condition_whatever_the_order_of_the_listing(
+    assets: tuple[Asset, ...],
+) -> None:
+    market = msgspec.structs.replace(MARKET, assets=assets)
+    (found,) = outcomes.observe_data_api((WINNER,), {CONDITION: market}, AT_MS)
     assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
+
+
+def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is() -> None:
+    foreign = tuple(
+        msgspec.structs.replace(asset, token_id=TokenId(str(number)))
+        for number, asset in enumerate(MARKET.assets)
+    )
+    markets = {CONDITION: msgspec.structs.replace(MARKET, assets=foreign)}
+    (found,) = outcomes.observe_data_api((WINNER,), markets, AT_MS)
+    assert (found.payouts, found.reason) == (None, outcomes.UNPROVEN)
+    halves = changed(WINNER, payouts=["500000", "500000"])
+    (found,) = outcomes.observe_data_api((halves,), markets, AT_MS)
+    assert dict(found.payouts or ()) == {TokenId("0"): HALF, TokenId("1"): HALF}
 
 
 def test_each_market_gets_its_own_row_in_any_order() -> None:
     other_id = ConditionId("0x" + "ab" * 32)
-    other = Market(condition_id=other_id, question="", slug="", assets=MARKET.assets[::-1])
+    tokens = outcomes.position_ids(bytes.fromhex(other_id[2:]), outcomes.COLLATERALS[1])
+    assets = tuple(
+        msgspec.structs.replace(asset, token_id=token)
+        for asset, token in zip(MARKET.assets, tokens, strict=True)
+    )
+    other = Market(condition_id=other_id, question="", slug="", assets=assets)
     rows = (WINNER, changed(WINNER, condition_id=other_id, payouts=["0", "1000000"]))
     markets = {CONDITION: MARKET, other_id: other}
     for order in itertools.permutations(rows):
@@ -72,7 +95,7 @@ def test_rows_that_were_not_requested_or_name_no_market_are_ignored() -> None:
 
 def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
     padded = ConditionId("0x" + "ab" * 31 + "00")
-    market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets)
+    market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets, version="v2")
     for spelling in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
         raw = changed(WINNER, condition_id=spelling)
         (found,) = outcomes.observe_data_api((raw,), {padded: market}, AT_MS)

@@ -11,11 +11,12 @@ import msgspec
 
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket.outcomes import COLLATERALS, position_ids
 from actors.resolution.quorum import Evidence
 
 CONDITION = ConditionId("0x" + "c0ffee" * 10 + "0001")
-YES = TokenId("7" * 76 + "1")
-NO = TokenId("4" * 76 + "2")
+# Those of the condition, as tests/data has them too.
+YES, NO = position_ids(bytes.fromhex(CONDITION[2:]), COLLATERALS[0])
 MARKET = Market(
     condition_id=CONDITION,
     question="Will it rain in Bern on 1 May?",

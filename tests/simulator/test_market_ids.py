@@ -3,7 +3,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from actors.simulator.market import condition_id, gamma_id, token_id
+import pytest
+
+from actors.polymarket.outcomes import COLLATERALS, position_ids
+from actors.simulator.market import condition_id, contract_tokens, gamma_id, token_id
 from actors.simulator.markets import ledger_line
 from tests.simulator.harness import rehearsal
 
@@ -27,6 +30,14 @@ def test_ids_have_the_format_of_real_ones() -> None:
         padded = condition_id(5, 1, index, v2=True)
         assert CONDITION.fullmatch(padded)
         assert padded.endswith("00")
+
+
+@pytest.mark.parametrize("neg_risk", [False, True])
+def test_tokens_of_v1_markets_are_those_that_the_contract_gives_the_slots(neg_risk: bool) -> None:
+    for index in range(50):
+        condition = condition_id(5, 1, index, v2=False)
+        computed = position_ids(bytes.fromhex(condition[2:]), COLLATERALS[neg_risk])
+        assert contract_tokens(condition, neg_risk=neg_risk) == computed
 
 
 def test_no_two_of_ten_thousand_ids_are_equal() -> None:
