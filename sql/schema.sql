@@ -96,6 +96,8 @@ create table resolution_observations (
   payouts      jsonb,               -- [[token id, payout], …] when final
   payload      jsonb not null,      -- what the source said; a JSON string when it was not JSON
   recorded_at  timestamptz not null default now(),
+  mapped_by    text[] not null default '{}',    -- other sources by which its tokens are known
+  generated_at timestamptz,         -- when the answer was made; NULL: when it was observed
   unique (condition_id, source, observed_at)
 );
 

@@ -131,6 +131,8 @@ def observations(rows: Sequence[Observation]) -> Columns:
                     "reason": storable_text(row.reason),
                     "payouts": row.payouts,
                     "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", storable_text(row.payload)),
+                    "mapped_by": row.mapped_by,
+                    "generated_at_ms": row.generated_at_ms,
                 }
                 for row in rows
             ]
@@ -166,6 +168,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
                     "reason": storable_text(row.reason),
                     "payouts": None,
                     "payload": _json({"before": row.before}),
+                    "mapped_by": (),
                 }
                 for row in rows
             ]

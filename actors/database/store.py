@@ -289,7 +289,7 @@ def _evidence(rows: Sequence[Row]) -> StoredEvidence:
     observations: list[Observation] = []
     states: list[tuple[ConditionId, MarketState, int]] = []
     contradicted: list[ConditionId] = []
-    for condition_id, source, at_ms, reason, payouts, text in rows:
+    for condition_id, source, at_ms, reason, payouts, text, mapped_by, made_ms in rows:
         if source == "conflict":
             contradicted.append(condition_id)
         elif source == TRACKER and text in _MARKET_STATES:
@@ -303,6 +303,8 @@ def _evidence(rows: Sequence[Row]) -> StoredEvidence:
                     payouts=_decode_payouts(payouts) if payouts else None,
                     reason=reason,
                     payload="",
+                    mapped_by=tuple(Source(each) for each in mapped_by if each in _SOURCES),
+                    generated_at_ms=made_ms,
                 )
             )
     return StoredEvidence(

@@ -126,6 +126,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             outcome: payouts in 0..1 that add up to 1. None when it is not final.
         reason: Why it is not final, in one stable phrase; empty when it is.
         payload: The part of the answer that shows it, as JSON text.
+        mapped_by: The other sources whose word it takes for which token is meant, if any.
+        generated_at_ms: When the source made the answer, which a cache may have kept; None: when
+            it was observed.
     """
 
     condition_id: ConditionId
@@ -134,6 +137,13 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     payouts: tuple[tuple[TokenId, Decimal], ...] | None
     reason: str
     payload: str
+    mapped_by: tuple[Source, ...] = ()
+    generated_at_ms: int | None = None
+
+    @property
+    def made_at_ms(self) -> int:
+        """Return when the source made the answer."""
+        return self.observed_at_ms if self.generated_at_ms is None else self.generated_at_ms
 
 
 # ----------------------------------------------------------- what is recorded

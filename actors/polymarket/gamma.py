@@ -27,7 +27,7 @@ NO_JSON = "not JSON"
 MAX_NAME_CHARS = 40
 _ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
-_UNDER_WAY = frozenset({"proposed", "disputed"})
+_UNDER_WAY = frozenset({"proposed", "disputed", "active"})
 _FLAGS = {b"true": True, b"false": False}
 _LOOSE_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _CONDITION = re.compile(rb'"conditionId"\s*:\s*"(0[xX][0-9a-fA-F]{1,64})"')
@@ -51,6 +51,7 @@ class _Answer(msgspec.Struct, rename="camel", frozen=True):
     volume_num: msgspec.Raw = _ABSENT
     tags: msgspec.Raw = _ABSENT
     uma_resolution_status: msgspec.Raw = _ABSENT
+    resolution_status: msgspec.Raw = _ABSENT
     closed: msgspec.Raw = _ABSENT
     active: msgspec.Raw = _ABSENT
     neg_risk: msgspec.Raw = _ABSENT
@@ -118,6 +119,7 @@ def read_market(raw: bytes) -> Reading:
         tags=_slugs(found, drift),
     )
     _text(found.uma_resolution_status, "umaResolutionStatus", drift)
+    _text(found.resolution_status, "resolutionStatus", drift)
     return Reading(market=market, drift=tuple(drift))
 
 
@@ -130,8 +132,8 @@ def name_of(raw: bytes) -> str:
 def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     """Return the observation of Gamma. Never raises: what cannot be read is not final.
 
-    Final is `closed` with `umaResolutionStatus` exactly `resolved` and prices
-    of exactly 1 and 0, or ½ and ½. A price alone proves nothing.
+    Final is `closed` with `umaResolutionStatus`, or where there is none `resolutionStatus`, exactly
+    `resolved` and prices of exactly 1 and 0, or ½ and ½. A price alone proves nothing.
     """
     payouts, reason, payload = None, "unreadable answer", ""
     try:
@@ -206,7 +208,7 @@ def _unread_name(key: bytes) -> str:
 def _strict(raw: bytes) -> _Answer:
     """Return an answer about an outcome: all of what decides has its documented type."""
     found = strict_json.read(raw, _answer)
-    for name in (found.condition_id, found.uma_resolution_status):
+    for name in (found.condition_id, found.uma_resolution_status, found.resolution_status):
         if _is_present(name) and bytes(name)[:1] != b'"':
             raise PayloadRejected("unexpected shape")
         if _is_present(name):
@@ -329,8 +331,14 @@ def _why_not(found: _Answer, market: Market) -> str:
         return "not two outcomes"
     sides = {TokenId(token): name for token, name in zip(tokens, outcomes, strict=True)}
     return strict_json.same_sides(sides, market) or _why_open(
-        strict_json.text(found.uma_resolution_status), closed=bytes(found.closed) == b"true"
+        _status(found), closed=bytes(found.closed) == b"true"
     )
+
+
+def _status(found: _Answer) -> str:
+    """Return the word of UMA, or of V2, whose markets know no other; empty before there is one."""
+    of_v2 = strict_json.text(found.resolution_status)
+    return strict_json.text(found.uma_resolution_status) or ("" if of_v2 == "inactive" else of_v2)
 
 
 def _why_open(status: str, *, closed: bool) -> str:
@@ -359,6 +367,7 @@ def _evidence(found: _Answer) -> str:
         {
             "closed": _FLAGS.get(bytes(found.closed)),
             "umaResolutionStatus": strict_json.text(found.uma_resolution_status) or None,
+            "resolutionStatus": strict_json.text(found.resolution_status) or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],
             "tokenIds": _token_texts(found),
             "closedTime": strict_json.text(found.closed_time) or None,

@@ -6,8 +6,7 @@ Gamma, which also lists the markets, has a module of its own (`gamma.py`).
   2022-2026. Old markets often carry no winner flag at all, and a 50/50 shows as none either: no
   flag means unknown, never a split.
 - Data API: each row of `GET /v2/resolutions`. Source: docs.polymarket.com, get-resolution-state,
-  and recorded rows. Payouts are millionths of a dollar in outcome order, so the row's market must
-  be known.
+  and recorded rows. Payouts are millionths of a dollar by slot, or a price of UMA in their place.
 - Chain: the calls to the CTF contract over JSON-RPC. Source: Gnosis ConditionalTokens on Polygon.
   `reportPayouts` needs a zero denominator, sets it to the sum of the numerators, and nothing ever
   changes them again. V2 markets do not live on this contract.
@@ -178,6 +177,12 @@ def _keccak(data: bytes) -> bytes:
 
 _ABSENT = msgspec.Raw(b"null")
 _PAYOUTS = {Decimal(0): NOTHING, Decimal(500_000): HALF, Decimal(1_000_000): ALL}
+_UMA_PRICES = {
+    Decimal(10**18): (ALL, NOTHING),
+    Decimal(0): (NOTHING, ALL),
+    Decimal(5 * 10**17): (HALF, HALF),
+}
+"""What UMA answers about a market: the price of the first slot; 69 where it is not set."""
 _UNDER_WAY = frozenset(
     {
         "initialized",
@@ -196,6 +201,7 @@ class _Row(msgspec.Struct, frozen=True):
     condition_id: str
     status: msgspec.Raw = _ABSENT
     payouts: msgspec.Raw = _ABSENT
+    price: msgspec.Raw = _ABSENT
 
 
 _row = msgspec.json.Decoder(_Row)
@@ -232,6 +238,8 @@ def observe_data_api(
 
 def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> Observation:
     payouts, reason = _payouts(row, market)
+    # Of two halves each token has one, and the slots of V1 markets are computed.
+    mapped = payouts is not None and market.version != "v1" and _is_winner(payouts)
     if payouts and strict_json.has_duplicate_keys(raw):
         payouts, reason = None, "twin keys"
     return Observation(
@@ -241,6 +249,7 @@ def _observation(raw: bytes, row: _Row, market: Market, observed_at_ms: int) -> 
         payouts=payouts,
         reason=reason,
         payload=_data_api_evidence(row),
+        mapped_by=(Source.GAMMA,) if mapped else (),
     )
 
 
@@ -249,20 +258,30 @@ def _payouts(row: _Row, market: Market) -> tuple[Payouts | None, str]:
     status = strict_json.text(row.status)
     if status != "resolved":
         return None, status if status in _UNDER_WAY else "unknown status"
-    # Rows of the UMA lifecycle carry `price` and no `payouts`.
-    if bytes(row.payouts) in (b"null", b"[]"):
-        return None, "no payouts"
-    shares = strict_json.numbers(row.payouts) or ()
-    if len(shares) != 2 or len(market.assets) != 2:
-        return None, "not two outcomes"
-    # Exact numbers are compared, so that no division rounds something else into an outcome.
-    if any(share not in _PAYOUTS for share in shares):
-        return None, "payouts not final"
-    payouts = tuple(_PAYOUTS[share] for share in shares)
-    if not is_outcome(payouts):
-        return None, "payouts not final"
+    payouts, reason = _by_slot(row)
+    if payouts is None or len(market.assets) != 2:
+        return None, reason or "not two outcomes"
     found = _by_token(market, payouts)
     return found, "" if found else UNPROVEN
+
+
+def _by_slot(row: _Row) -> tuple[tuple[Decimal, ...] | None, str]:
+    """Return the payout of each slot, or None and the reason why there is none."""
+    # Rows of the UMA lifecycle carry `price` and no `payouts`.
+    if bytes(row.payouts) in (b"null", b"[]"):
+        price = strict_json.numbers(msgspec.Raw(b"[%b]" % bytes(row.price))) or ()
+        found = _UMA_PRICES.get(price[0]) if price else None
+        return found, "" if found else "no payouts"
+    shares = strict_json.numbers(row.payouts) or ()
+    if len(shares) != 2:
+        return None, "not two outcomes"
+    # Exact numbers are compared, so that no division rounds something else into an outcome.
+    payouts = tuple(_PAYOUTS[share] for share in shares if share in _PAYOUTS)
+    return (payouts, "") if is_outcome(payouts) else (None, "payouts not final")
+
+
+def _is_winner(payouts: Payouts) -> bool:
+    return any(share == ALL for _, share in payouts)
 
 
 def _merged(one: Observation, other: Observation) -> Observation:
@@ -277,6 +296,7 @@ def _data_api_evidence(row: _Row) -> str:
         {
             "status": strict_json.text(row.status) or None,
             "payouts": None if shares is None else [str(share) for share in shares],
+            "price": strict_json.text(row.price) or None,
         }
     )
 

@@ -297,7 +297,8 @@ class ResolutionActor(BaseActor):
         # A hint can bring a second round in one tick. Market, source and time are the key of a
         # stored observation, so with equal times the second would be lost.
         at_ms = self._wall_ms + self._rounds_ended
-        observations = read_answer(request, answer, poll_round.markets, at_ms)
+        age_ms = 0 if request.source is Source.CHAIN else int(self._sources.age_s * 1000)
+        observations = read_answer(request, answer, poll_round.markets, at_ms, age_ms=age_ms)
         poll_round.answered(request, observations)
         # Before the observations: one of them may decide a market, and is then dated by this time.
         for condition_id, closed_ms in closing_times(request, answer):

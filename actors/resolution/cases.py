@@ -140,8 +140,13 @@ class EvidenceBook:
         before = evidence.statement(observation.source)
         if before is None:
             return Novelty.FIRST
+        # Out of a cache, made before what is known: that is how it was, not what changed. (With a
+        # clock that was set back it is observed before that, too.)
+        if observation.made_at_ms < before.last_ms <= observation.observed_at_ms:
+            return Novelty.NONE
         payouts = None if observation.payouts is None else frozenset(observation.payouts)
-        same = (before.payouts, before.reason) == (payouts, observation.reason)
+        known = (before.payouts, before.reason, before.mapped_by)
+        same = known == (payouts, observation.reason, observation.mapped_by)
         return Novelty.NONE if same else Novelty.CHANGED
 
     def restore(self, observation: Observation) -> None:

@@ -67,7 +67,12 @@ def send(request: Request, sources: Sources, contract: Chain | None) -> Answer:
 
 
 def read_answer(
-    request: Request, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
+    request: Request,
+    answer: Answer,
+    markets: Mapping[ConditionId, Market],
+    at_ms: int,
+    *,
+    age_ms: int = 0,
 ) -> tuple[Observation, ...]:
     """Return the observations of an answer; what it holds on other markets is ignored.
 
@@ -76,7 +81,18 @@ def read_answer(
         answer: That the source sent.
         markets: Those of the request, by condition id.
         at_ms: Wall clock, milliseconds since 1970.
+        age_ms: How old the answer was when it arrived.
     """
+    found = _observations(request, answer, markets, at_ms)
+    if not age_ms:
+        return found
+    made_at_ms = at_ms - age_ms
+    return tuple(msgspec.structs.replace(each, generated_at_ms=made_at_ms) for each in found)
+
+
+def _observations(
+    request: Request, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
+) -> tuple[Observation, ...]:
     if request.source is Source.CHAIN:
         facts = (each for each in answer if isinstance(each, outcomes.ChainFacts))
         return tuple(

@@ -1,13 +1,16 @@
 """The outcome rule: from what the sources report about a market to a decision.
 
-A decision needs a quorum: two sources that report the same final outcome, none
-that contradicts, and proof that this stood for the hold. The truth table is in
+A decision needs a quorum: two independent sources that report the same final outcome, none
+that contradicts, and proof that this stood for the hold. Two are independent when neither rests on
+the other, nor both on a third one, for which token is meant. The truth table is in
 docs/explanation/resolutions.md. The input is `Evidence`: of a history of any length the latest
-statement of each source. Times are wall clock milliseconds since 1970.
+statement of each source. Times are wall clock milliseconds since 1970, those at which answers
+were made.
 """
 
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import combinations
 
 import msgspec
 
@@ -29,8 +32,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         payouts: As in the observations, in no order; None when not final.
         reason: Of the latest observation.
-        since_ms: The first observation of the run.
-        last_ms: The latest observation of the run.
+        since_ms: When the first answer of the run was made.
+        last_ms: When the latest answer of the run was made.
+        mapped_by: Of the latest observation.
     """
 
     source: Source
@@ -38,6 +42,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     since_ms: int
     last_ms: int
+    mapped_by: tuple[Source, ...] = ()
+
+    def is_independent_of(self, other: "Statement") -> bool:
+        """Return whether nothing that this one rests on is what the other one rests on."""
+        return not {self.source, *self.mapped_by} & {other.source, *other.mapped_by}
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +76,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         statements[observation.source] = _continued(known, observation)
         # A contradiction lasts until the observation that ends it, hence the statements before.
         contradicted = _contradict(self.statements) or _contradict(statements.values())
-        until_ms = observation.observed_at_ms if contradicted else 0
+        until_ms = observation.made_at_ms if contradicted else 0
         return Evidence(
             condition_id=self.condition_id,
             statements=_ordered(statements),
@@ -86,9 +95,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         known = statements.get(observation.source)
         if known is None:
             return self.add(observation)
-        if _payouts(observation) != known.payouts or observation.observed_at_ms >= known.since_ms:
+        if _payouts(observation) != known.payouts or observation.made_at_ms >= known.since_ms:
             return self
-        longer = msgspec.structs.replace(known, since_ms=observation.observed_at_ms)
+        longer = msgspec.structs.replace(known, since_ms=observation.made_at_ms)
         statements[observation.source] = longer
         return msgspec.structs.replace(self, statements=_ordered(statements))
 
@@ -114,7 +123,7 @@ def _contradict(statements: Iterable[Statement]) -> bool:
 
 def _continued(known: Statement | None, observation: Observation) -> Statement:
     """Return the statement of a source after one more observation of it."""
-    payouts, at_ms = _payouts(observation), observation.observed_at_ms
+    payouts, at_ms = _payouts(observation), observation.made_at_ms
     if known is not None and at_ms < known.last_ms:
         # The source reported something else in between, so the run is only
         # as old as its latest part.
@@ -126,11 +135,13 @@ def _continued(known: Statement | None, observation: Observation) -> Statement:
         reason=observation.reason,
         since_ms=known.since_ms if known is not None and known.payouts == payouts else at_ms,
         last_ms=at_ms,
+        mapped_by=observation.mapped_by,
     )
 
 
 HOLDING = "on hold"
 CONFIRMING = "to be confirmed"
+DEPENDENT = "no two independent sources are final"
 _REASON_ORDER = tuple(dict.fromkeys((Source.GAMMA, Source.DATA, *Source)))
 """All sources; of those that report no final outcome, the first one's reason is given."""
 
@@ -187,9 +198,9 @@ Decision = Winner | Split | NotYet | Conflict
 def decide(evidence: Evidence, market: Market, *, now_ms: int, hold_ms: int) -> Decision:
     """Return the decision on a market.
 
-    The latest statement of each source counts. An outcome needs two final sources
+    The latest statement of each source counts. An outcome needs two independent final sources
     with the same payouts by token id, no final source that contradicts, and proof
-    that this stood for `hold_ms`: at least two of those that agree have reported it
+    that this stood for `hold_ms`: two independent ones of those that agree have reported it
     and, without a break, reported it again that much later. A source that was not
     asked again may have changed.
 
@@ -208,15 +219,17 @@ def decide(evidence: Evidence, market: Market, *, now_ms: int, hold_ms: int) -> 
     if len({each.payouts for each in final}) > 1:
         parts = (f"{each.source} says {_outcome_text(each.payouts)}" for each in final)
         return Conflict(reason="; ".join(parts))
-    if len(final) < 2:
+    pairs = _independent(final)
+    if not pairs:
         return NotYet(reason=_why_not(evidence, final))
     contradicted_ms = evidence.contradicted_until_ms
-    # The second of them to report it: only from then on did two sources agree.
-    since_ms = max(contradicted_ms, sorted(each.since_ms for each in final)[1])
+    # The second of a pair to report it: only from then on did two sources agree.
+    agreed_ms = min(max(one.since_ms, other.since_ms) for one, other in pairs)
+    since_ms = max(contradicted_ms, agreed_ms)
     if now_ms < since_ms + hold_ms:
         return NotYet(reason=HOLDING, poll_at_ms=since_ms + hold_ms)
     confirmed = [each for each in final if _has_stood(each, contradicted_ms, now_ms, hold_ms)]
-    if len(confirmed) < 2:
+    if not _independent(confirmed):
         return NotYet(reason=CONFIRMING, poll_at_ms=since_ms + hold_ms)
     return _agreed(final, market, since_ms)
 
@@ -265,6 +278,11 @@ def _misfit(evidence: Evidence, market: Market) -> str:
     return "" if market.condition_id == evidence.condition_id else "another market"
 
 
+def _independent(statements: list[Statement]) -> list[tuple[Statement, Statement]]:
+    """Return the pairs of those that rest on nothing in common."""
+    return [pair for pair in combinations(statements, 2) if pair[0].is_independent_of(pair[1])]
+
+
 def _is_final(statement: Statement, market: Market) -> bool:
     if statement.payouts is None or len(statement.payouts) != 2:
         return False
@@ -281,7 +299,7 @@ def _has_stood(statement: Statement, contradicted_ms: int, now_ms: int, hold_ms:
 def _why_not(evidence: Evidence, final: list[Statement]) -> str:
     """Return why there is no quorum: the reason of the first source that reported one."""
     if final:
-        return f"only {final[0].source} is final"
+        return DEPENDENT if len(final) > 1 else f"only {final[0].source} is final"
     for source in _REASON_ORDER:
         if statement := evidence.statement(source):
             return statement.reason or "unusual payouts"

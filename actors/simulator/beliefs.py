@@ -140,6 +140,11 @@ BREAKS: dict[str, Break] = {
         "events and `Date` are stamped two days later: that clock is behind",
         group="clock",
     ),
+    "uma_rows_without_payouts": Break(
+        "rows of /v2/resolutions have payouts",
+        "weak",
+        "those of V1 markets have the price of UMA (1e18: the first slot) and no payouts",
+    ),
     "numbers": Break(
         "price, size, fee and time of a trade are JSON strings", "good", "they are JSON numbers"
     ),
@@ -203,7 +208,9 @@ TOKENS_OR_END = 30
 """How many tokens a subscription may name before it ends the connection."""
 TOKENS_PER_MESSAGE = 20
 """How many tokens of one subscription are taken."""
-DEFAULTS: frozenset[str] = frozenset({"cached_300s", "repeat_text", "dump_only_when_asked"})
+DEFAULTS: frozenset[str] = frozenset(
+    {"cached_300s", "uma_rows_without_payouts", "repeat_text", "dump_only_when_asked"}
+)
 
 
 def parse_broken(text: str) -> frozenset[str]:

@@ -271,7 +271,11 @@ class Server:
 
     async def _data(self, request: web.Request) -> web.Response:
         text = request.query.get("condition", "")
-        return _json(*data_answer(self._markets, text, self._wall(), lie=self._lies("data")))
+        with_payouts = "uma_rows_without_payouts" not in self._simulation.options.broken
+        answer = data_answer(
+            self._markets, text, self._wall(), lie=self._lies("data"), with_payouts=with_payouts
+        )
+        return _json(*answer)
 
     async def _rpc(self, request: web.Request) -> web.Response:
         try:

@@ -195,7 +195,9 @@ def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any
     return apply_clob_oddity(row, market)
 
 
-def data_answer(markets: Markets, text: str, now: int, *, lie: bool = False) -> Answer:
+def data_answer(
+    markets: Markets, text: str, now: int, *, lie: bool = False, with_payouts: bool = True
+) -> Answer:
     """Answer `/v2/resolutions?condition=a,b`: a row for each known condition.
 
     Ids must have 64 digits; a request has at most 20.
@@ -210,15 +212,21 @@ def data_answer(markets: Markets, text: str, now: int, *, lie: bool = False) -> 
         }
     known = (markets.by_condition.get(condition) for condition in dict.fromkeys(ids))
     rows = [
-        market.recorded.get("data") or data_row(market, now, lie=lie)
+        market.recorded.get("data")
+        or data_row(market, now, lie=lie, with_payouts=with_payouts or market.v2)
         for market in known
         if market is not None and market.lifetime.announced <= market.view("data", now)
     ]
     return 200, {"data": rows}
 
 
-def data_row(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Return the row of a market; `now` is milliseconds."""
+def data_row(
+    market: Market, now: int, *, lie: bool = False, with_payouts: bool = True
+) -> dict[str, Any]:
+    """Return the row of a market, with its payouts or only the price of UMA.
+
+    `now` is milliseconds.
+    """
     at = market.view("data", now)
     lifetime = market.lifetime
     statuses = lifetime.statuses(at)
@@ -228,7 +236,7 @@ def data_row(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
         "question_id": hex_id("question", market.condition),
         "condition_id": market.condition,
         "status": _data_status(statuses),
-        "payouts": payouts if final else None,
+        "payouts": payouts if final and with_payouts else None,
         "resolution_source": "chainlink" if market.v2 else "uma",
         "was_disputed": "disputed" in statuses,
         "extended_review": False,
@@ -244,10 +252,17 @@ def data_row(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
         ),
     }
     if final:
-        row["price"] = {500_000: "0.5", 0: "0"}.get(payouts[0], "1")
+        row["price"] = _UMA_PRICES.get(tuple(payouts), UNSET)
     if market.v2:
         row["market_type"], row["reporter"] = "v2", hex_id("reporter", size=20)
     return apply_data_oddity(row, market)
+
+
+_UMA_PRICES: dict[tuple[int, ...], str] = {
+    (1_000_000, 0): "1000000000000000000",
+    (0, 1_000_000): "0",
+    (500_000, 500_000): "500000000000000000",
+}
 
 
 def _data_status(statuses: tuple[str, ...]) -> str:

@@ -64,7 +64,7 @@ SEEN: dict[str, dict[str, str]] = {
 NOT_SEEN_IN_A_MINUTE = {"stamps_differ", "empty_first_rejected", "frozen_for_good"}
 AS_ASSUMED = {
     "repeat_book", "page_100", "tokens_100_per_connection", "tokens_20_per_message",
-    "tokens_30_or_end",
+    "tokens_30_or_end", "uma_rows_without_payouts",
 }  # fmt: skip
 OK = {
     **dict.fromkeys(

@@ -158,6 +158,7 @@ EXPECTED: dict[str, Expected] = {
         counted="clock",
         clock=((70.0, HOUR_S), (110.0, -HOUR_S), (150.0, 0.0)),
     ),
+    "uma_rows_without_payouts": QUIET,
     "numbers": SPELLING,
     "lower_side": SPELLING,
     "seconds": SPELLING,

@@ -221,6 +221,23 @@ def test_of_two_resolutions_in_one_batch_one_is_stored(store: Store, database: s
     assert ask(database, "select count(*) from resolution_conflicts") == [(1,)]
 
 
+def test_the_origin_of_an_observation_reads_back(store: Store, database: str) -> None:
+    mapped = observation(
+        source=Source.DATA, mapped_by=(Source.GAMMA,), generated_at_ms=SAID_MS - 7_000
+    )
+    plain = observation()
+    store.commit(Batch(observations=(mapped, plain)))
+    found = {each.source: each for each in store.stored_evidence([CONDITION]).observations}
+    assert found[Source.DATA].mapped_by == (Source.GAMMA,)
+    assert found[Source.DATA].generated_at_ms == SAID_MS - 7_000
+    assert (found[Source.GAMMA].mapped_by, found[Source.GAMMA].generated_at_ms) == ((), None)
+    # The same outcome, known by itself now.
+    own = observation(source=Source.DATA, observed_at_ms=mapped.observed_at_ms + 1)
+    store.commit(Batch(observations=(own,)))
+    query = "select mapped_by from resolution_observations where source = 'data' order by 1 desc"
+    assert ask(database, query) == [(["gamma"],), ([],)]
+
+
 def test_an_observation_that_repeats_the_one_before_of_its_source_is_not_stored(
     store: Store, database: str
 ) -> None:

@@ -128,17 +128,22 @@ def test_no_bytes_raise_or_are_final(rows: list[bytes]) -> None:
     st.lists(st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()), max_size=3)
 )
 def test_no_other_payouts_are_final(shares: list[object]) -> None:
-    (found,) = observe(changed(WINNER, payouts=shares)) or (None,)
+    (found,) = observe(changed(WINNER, payouts=shares, price="69")) or (None,)
     exact = [Decimal(str(each)) for each in shares if str(each).isdigit() and str(each).isascii()]
     is_final = sorted(exact) in ([0, 1_000_000], [500_000, 500_000]) and len(shares) == 2
     assert found is None or is_final or found.payouts is None
 
 
-def test_the_recorded_row_without_payouts_is_not_final() -> None:
+def test_the_recorded_row_without_payouts_is_final_by_its_price() -> None:
     if (path := fixtures()) is None:
         pytest.skip("no recorded answers here")
     raw = (path / "py-sdk/data_v2_resolutions_row_resolved.json").read_bytes()
     condition_id = ConditionId(json.loads(raw)["condition_id"])
-    market = Market(condition_id=condition_id, question="", slug="", assets=MARKET.assets)
+    tokens = outcomes.position_ids(bytes.fromhex(condition_id[2:]), outcomes.COLLATERALS[0])
+    assets = tuple(
+        msgspec.structs.replace(asset, token_id=token)
+        for asset, token in zip(MARKET.assets, tokens, strict=True)
+    )
+    market = Market(condition_id=condition_id, question="", slug="", assets=assets)
     (found,) = outcomes.observe_data_api((raw,), {condition_id: market}, AT_MS)
-    assert (found.payouts, found.reason) == (None, "no payouts")
+    assert found.payouts == ((tokens[0], Decimal(0)), (tokens[1], Decimal(1)))

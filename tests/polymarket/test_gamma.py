@@ -244,7 +244,14 @@ def test_no_outcome_is_read_from_a_damaged_object(value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"closed": "true"}, {"closed": 1}, {"umaResolutionStatus": 5}, {"conditionId": 5}]
+    "fields",
+    [
+        {"closed": "true"},
+        {"closed": 1},
+        {"umaResolutionStatus": 5},
+        {"resolutionStatus": 5},
+        {"conditionId": 5},
+    ],
 )
 def test_no_outcome_is_read_from_fields_of_another_type(fields: dict[str, Any]) -> None:
     assert gamma.observe(changed(FINAL, **fields), MARKET, AT_MS).reason == "unreadable answer"
@@ -294,6 +301,7 @@ def test_the_evidence_shows_the_fields_that_were_read() -> None:
     assert payload == {
         "closed": True,
         "umaResolutionStatus": "resolved",
+        "resolutionStatus": None,
         "outcomePrices": ["0", "1"],
         "tokenIds": [YES, NO],
         "closedTime": "2026-05-01 14:08:01+00",

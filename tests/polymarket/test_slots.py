@@ -82,7 +82,7 @@ def listed(file: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             waiting += found
         elif isinstance(found, dict):
             waiting += found.values()
-            condition_id = found.get("conditionId") or found.get("condition_id")
+            condition_id = str(found.get("conditionId") or found.get("condition_id"))
             tokens = found.get("clobTokenIds") or found.get("tokens") or []
             tokens = json.loads(tokens) if isinstance(tokens, str) else tokens
             ids = tuple(
@@ -91,5 +91,5 @@ def listed(file: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
                 if each and (not isinstance(each, dict) or each.get("token_id"))
             )
             # Examples of documentation have shorter ids.
-            if len(condition_id or "") == 66 and len(ids) == 2:
+            if len(condition_id) == 66 and len(ids) == 2:
                 yield condition_id, ids

@@ -1,5 +1,7 @@
 from decimal import Decimal
 
+import msgspec
+
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import EvidenceBook, Novelty
@@ -39,6 +41,21 @@ def test_a_source_reports_something_first_then_nothing_new_then_something_else()
     assert book.add(seen(Source.GAMMA, "1", T0 + 3)) is Novelty.CHANGED
     assert book.add(seen(Source.GAMMA, "1", T0 + 4)) is Novelty.NONE
     assert book.add(seen(Source.GAMMA, "0", T0 + 5)) is Novelty.CHANGED
+
+
+def test_what_a_cache_kept_from_before_is_nothing_new() -> None:
+    book = EvidenceBook(0)
+    book.add(seen(Source.GAMMA, "1", T0 + 100))
+    cached = msgspec.structs.replace(seen(Source.GAMMA, None, T0 + 200), generated_at_ms=T0 + 99)
+    assert book.add(cached) is Novelty.NONE
+    newer = msgspec.structs.replace(seen(Source.GAMMA, None, T0 + 300), generated_at_ms=T0 + 101)
+    assert book.add(newer) is Novelty.CHANGED
+
+
+def test_another_mapping_of_the_same_outcome_is_new() -> None:
+    book = EvidenceBook(0)
+    book.add(msgspec.structs.replace(seen(Source.DATA, "1"), mapped_by=(Source.GAMMA,)))
+    assert book.add(seen(Source.DATA, "1", T0 + 1)) is Novelty.CHANGED
 
 
 def test_a_market_that_no_source_knows_waits() -> None:

@@ -8,6 +8,8 @@ import pytest
 from actors.model.market import Asset, Market, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.quorum import (
+    DEPENDENT,
+    HOLDING,
     Conflict,
     Decision,
     NotYet,
@@ -276,3 +278,48 @@ def test_an_outcome_is_a_winner_or_a_split() -> None:
     assert not is_outcome((one, one))
     assert not is_outcome(())
     assert not is_outcome((half, half, 0 * one))
+
+
+def mapped(observations: list[Observation], *by: Source) -> list[Observation]:
+    """Return the observations as resting on what these say of the tokens."""
+    return [msgspec.structs.replace(each, mapped_by=by) for each in observations]
+
+
+def test_a_source_that_takes_the_word_of_another_does_not_confirm_it() -> None:
+    dependent = mapped(twice(Y, DATA), GAMMA)
+    assert rule(*twice(Y, GAMMA), *dependent) == NotYet(reason=DEPENDENT)
+    by_both = rule(*dependent, *mapped(twice(Y, CHAIN), GAMMA))
+    assert by_both == NotYet(reason=DEPENDENT)
+    found = rule(*dependent, *twice(Y, CLOB))
+    assert isinstance(found, Winner)
+    assert found.sources == (CLOB, DATA)
+    assert isinstance(rule(*twice(Y, GAMMA), *dependent, *twice(Y, CLOB)), Winner)
+
+
+def test_a_dependent_source_that_contradicts_is_a_conflict() -> None:
+    assert isinstance(rule(*twice(Y, GAMMA, CLOB), *mapped(twice(N, DATA), GAMMA)), Conflict)
+
+
+def test_the_hold_begins_when_two_independent_sources_agree() -> None:
+    early = [*twice(Y, GAMMA, at=0), *mapped(twice(Y, DATA, at=0), GAMMA)]
+    late = twice(Y, CLOB, at=50)
+    found = rule(*early, seen(GAMMA, 50 + HOLD, Y), *late)
+    assert isinstance(found, Winner)
+    assert found.since_ms == 50
+    on_hold = rule(*early, seen(CLOB, 50, Y), now_ms=60)
+    assert on_hold == NotYet(reason=HOLDING, poll_at_ms=50 + HOLD)
+
+
+def test_an_answer_out_of_a_cache_ends_no_hold_and_overrides_nothing() -> None:
+    first = [*twice(Y, GAMMA), seen(DATA, 0, Y)]
+    cached = msgspec.structs.replace(seen(DATA, HOLD, Y), generated_at_ms=HOLD - 1)
+    assert isinstance(rule(*first, cached), NotYet)
+    fresh = msgspec.structs.replace(seen(DATA, HOLD + 5, Y), generated_at_ms=HOLD)
+    assert isinstance(rule(*first, fresh), Winner)
+    # What it said before comes once more: the newer answer counts, and the run is broken.
+    old = msgspec.structs.replace(seen(DATA, HOLD + 6, None), generated_at_ms=HOLD - 2)
+    evidence = evidence_of([*first, fresh, old])
+    statement = evidence.statement(DATA)
+    assert statement is not None
+    assert statement.payouts is not None
+    assert statement.since_ms == HOLD

@@ -17,7 +17,7 @@ from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket.outcomes import ChainFacts
 from actors.resolution.polling import Request, read_answer
-from actors.resolution.quorum import Conflict, NotYet, Winner, decide
+from actors.resolution.quorum import DEPENDENT, Conflict, NotYet, Winner, decide
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
@@ -240,8 +240,26 @@ def test_a_v2_market_is_known_by_its_bare_and_by_its_padded_id(
     monkeypatch.setitem(RAW, (G, "bare"), bare)
     padded = changed(state("data_states", D_YES), condition_id=V2)
     monkeypatch.setitem(RAW, (D, "padded"), padded)
-    case = Case("v2", twice(g="bare", d="padded", x="no"), "Yes", "data gamma")
-    assert rule(case, market) == (case.decision, case.reason)  # the contract does not know it
+    by_token = changed(state("clob_states", C_YES), condition_id=V2)
+    monkeypatch.setitem(RAW, (C, "by token"), by_token)
+    # The Data API names a slot, and Gamma alone says which token has it. The contract does not
+    # know the market.
+    case = Case("", twice(g="bare", d="padded", x="no"), "not yet", DEPENDENT)
+    assert rule(case, market) == (case.decision, case.reason)
+    case = Case("", twice(g="bare", c="by token", d="padded"), "Yes", "clob data gamma")
+    assert rule(case, market) == (case.decision, case.reason)
+
+
+def test_a_split_of_a_v2_market_needs_nobody_to_say_which_token_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market = msgspec.structs.replace(MARKET, condition_id=V2, version="v2")
+    bare = changed(state("gamma_states", "resolved 50/50"), conditionId=V2[:64])
+    monkeypatch.setitem(RAW, (G, "bare"), bare)
+    padded = changed(state("data_states", "split"), condition_id=V2)
+    monkeypatch.setitem(RAW, (D, "padded"), padded)
+    case = Case("", twice(g="bare", d="padded"), "split", "data gamma")
+    assert rule(case, market) == (case.decision, case.reason)
 
 
 def test_outcomes_are_any_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,9 @@ class Rehearsal:
 @contextlib.asynccontextmanager
 async def rehearsal(folder: Path, *argv: str, later_s: float = 0.0) -> AsyncIterator[Rehearsal]:
     """Run a simulator on a free port until the block ends; Gamma answers without a cache."""
-    harness = Rehearsal(folder, "--intact=cached_300s", *argv, later_s=later_s)
+    harness = Rehearsal(
+        folder, "--intact=cached_300s,uma_rows_without_payouts", *argv, later_s=later_s
+    )
     listening = socket.create_server(("127.0.0.1", 0))
     harness.port = listening.getsockname()[1]
     server = Server(harness.simulation)

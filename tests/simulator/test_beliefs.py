@@ -261,6 +261,38 @@ def test_a_listing_out_of_the_cache_is_old_and_says_how_old(tmp_path: Path) -> N
     run_async(steps)
 
 
+@pytest.mark.parametrize(
+    ("fate", "winner", "price"),
+    [
+        ("clean", 0, "1000000000000000000"),
+        ("clean", 1, "0"),
+        ("split", None, "500000000000000000"),
+    ],
+)
+@pytest.mark.parametrize("v2", [False, True])
+def test_a_row_of_uma_has_a_price_and_no_payouts(
+    tmp_path: Path, fate: str, winner: int | None, price: str, v2: bool
+) -> None:
+    async def steps() -> None:
+        broken = "--broken=uma_rows_without_payouts"
+        async with rehearsal(tmp_path, *QUIET, "--markets=1", broken) as harness:
+            body = {"life_s": 1, "fate": fate, "v2": v2}
+            if winner is not None:
+                body["winner"] = winner
+            _, made = await harness.post("/admin/market", body)
+            rows = []
+            for wait_s in (0, 600):
+                harness.turn(wait_s, step=1)
+                answer = await harness.get("/data/v2/resolutions", condition=made["condition"])
+                rows += answer["data"]
+        before, after = rows
+        assert (before["payouts"], before["price"]) == (None, "69")
+        assert after["price"] == price
+        assert (after["payouts"] is None) is not v2
+
+    run_async(steps)
+
+
 @pytest.mark.parametrize(("broken", "size"), [("page_100", 100), ("page_20", 20)])
 def test_a_page_holds_so_many_markets_whatever_is_asked_for(
     tmp_path: Path, broken: str, size: int
