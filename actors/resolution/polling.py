@@ -81,7 +81,7 @@ def read_answer(
         answer: That the source sent.
         markets: Those of the request, by condition id.
         at_ms: Wall clock, milliseconds since 1970.
-        age_ms: How old the answer was when it arrived.
+        age_ms: How old the answer was when it arrived, in milliseconds; 0 without a cache.
     """
     found = _observations(request, answer, markets, at_ms)
     if not age_ms:

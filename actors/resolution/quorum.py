@@ -279,7 +279,7 @@ def _misfit(evidence: Evidence, market: Market) -> str:
 
 
 def _independent(statements: list[Statement]) -> list[tuple[Statement, Statement]]:
-    """Return the pairs of those that rest on nothing in common."""
+    """Return the pairs of statements that rest on no source in common."""
     return [pair for pair in combinations(statements, 2) if pair[0].is_independent_of(pair[1])]
 
 

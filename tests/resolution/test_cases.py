@@ -184,21 +184,23 @@ def test_a_market_is_removed_after_its_first_recheck_once_it_is_stored() -> None
     assert ONE not in cases.schedule
 
 
+WON = Resolution(
+    condition_id=ONE,
+    kind="winner",
+    winning_token_id=YES,
+    winning_outcome="Yes",
+    payouts=(Decimal(1), Decimal(0)),
+    resolved_at_ms=T0,
+    sources=(Source.DATA, Source.GAMMA),
+)
+
+
 def test_of_a_restored_resolution_nothing_is_stored_twice_and_each_change_is() -> None:
-    resolution = Resolution(
-        condition_id=ONE,
-        kind="winner",
-        winning_token_id=YES,
-        winning_outcome="Yes",
-        payouts=(Decimal(1), Decimal(0)),
-        resolved_at_ms=T0,
-        sources=(Source.DATA, Source.GAMMA),
-    )
     cases, now = CaseBook(poll_s=60.0, hold_s=0.0), T0 + 60_000
     stored = tuple(seen(source, "1", T0) for source in (Source.GAMMA, Source.DATA))
     cases.restore(StoredEvidence(observations=stored), now)
     due_ms = T0 + RECHECKS_MS[0]
-    recheck = Recheck(resolution=resolution, market=MARKET, recorded_at_ms=T0, due_at_ms=due_ms)
+    recheck = Recheck(resolution=WON, market=MARKET, recorded_at_ms=T0, due_at_ms=due_ms)
     cases.restore_rechecks([recheck], now)
 
     # A cache answers with what the source reported before, then it reports what is stored.
@@ -215,16 +217,7 @@ def test_of_a_resolution_that_cannot_be_checked_no_evidence_is_kept() -> None:
     cases, now = CaseBook(poll_s=60.0, hold_s=0.0), T0 + 60_000
     cases.restore(StoredEvidence(observations=(seen(Source.GAMMA, "1", T0),)), now)
     bare = msgspec.structs.replace(MARKET, assets=())
-    resolution = Resolution(
-        condition_id=ONE,
-        kind="split",
-        winning_token_id=None,
-        winning_outcome=None,
-        payouts=(Decimal("0.5"), Decimal("0.5")),
-        resolved_at_ms=T0,
-        sources=(Source.DATA, Source.GAMMA),
-    )
-    recheck = Recheck(resolution=resolution, market=bare, recorded_at_ms=T0, due_at_ms=now)
+    recheck = Recheck(resolution=WON, market=bare, recorded_at_ms=T0, due_at_ms=now)
     cases.restore_rechecks([recheck], now)
 
     assert cases.observe(seen(Source.GAMMA, "1", now), MARKET, now).observation is not None
