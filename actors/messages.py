@@ -12,7 +12,10 @@ import msgspec
 from actors.model.assumptions import Violations
 from actors.model.facts import Fact
 from actors.model.market import (
+    Clearance,
+    Confirmation,
     Contradiction,
+    ContradictionKind,
     Market,
     Observation,
     Recheck,
@@ -315,6 +318,20 @@ class ResolutionConflict(Message, frozen=True, kw_only=True):
     contradiction: Contradiction
 
 
+class ResolutionConfirmed(Message, frozen=True, kw_only=True):
+    """Resolution → writer: store this confirmation, then send `TicketsStored`."""
+
+    ticket: int
+    confirmation: Confirmation
+
+
+class ConflictCleared(Message, frozen=True, kw_only=True):
+    """Resolution → writer: store this clearance, then send `TicketsStored`."""
+
+    ticket: int
+    clearance: Clearance
+
+
 class RequestMarkets(Message, frozen=True, kw_only=True):
     """Catalog, resolution → writer: send `MarketsRestored` again.
 
@@ -329,6 +346,19 @@ class RequestReview(Message, frozen=True, kw_only=True):
     """
 
     after: ConditionId
+
+
+class RequestUnresolved(Message, frozen=True, kw_only=True):
+    """Resolution → writer: which markets behind this condition id ended without a resolution?
+
+    It answers with `UnresolvedRestored`; not at all while the database is away.
+    """
+
+    after: ConditionId
+
+
+class RequestConflicts(Message, frozen=True, kw_only=True):
+    """Resolution → writer: which contradictions are open? Answered with `ConflictsRestored`."""
 
 
 class RequestRechecks(Message, frozen=True, kw_only=True):
@@ -414,6 +444,31 @@ class EvidenceRestored(Message, frozen=True, kw_only=True):
     """
 
     evidence: StoredEvidence
+
+
+class UnresolvedRestored(Message, frozen=True, kw_only=True):
+    """Writer → resolution: markets that ended and have no resolution; their evidence came before.
+
+    Attributes:
+        until: The last condition id that was looked at; None after the last of all.
+    """
+
+    markets: tuple[Market, ...]
+    until: ConditionId | None
+
+
+class ConflictsRestored(Message, frozen=True, kw_only=True):
+    """Writer → resolution: the contradictions that are open, as the database has them.
+
+    Attributes:
+        total: How many markets have one.
+        open: (market, kind) of the first thousand.
+        rechecks: Of those among them that have a resolution.
+    """
+
+    total: int
+    open: tuple[tuple[ConditionId, ContradictionKind], ...]
+    rechecks: tuple[Recheck, ...]
 
 
 class RechecksRestored(Message, frozen=True, kw_only=True):

@@ -118,6 +118,20 @@ class Source(StrEnum):
     CHAIN = "chain"
 
 
+class Naming(StrEnum):
+    """How an answer names the token that pays. The texts are stored."""
+
+    BY_ID = "token id"
+    OWN_LIST = "own list"
+    """By a place among the outcomes, which the same answer lists with their tokens."""
+    COMPUTED_SLOT = "computed slot"
+    """By a slot of the contract; which token that is follows from the condition id."""
+    LISTED_SLOT = "listed slot"
+    """By a slot of the contract; which token that is another source lists (`mapped_by`)."""
+    BOTH_ALIKE = "both alike"
+    """Both tokens have the same payout, so nothing need be named."""
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What one source reported about one market at one time.
 
@@ -126,7 +140,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
             outcome: payouts in 0..1 that add up to 1. None when it is not final.
         reason: Why it is not final, in one stable phrase; empty when it is.
         payload: The part of the answer that shows it, as JSON text.
+        naming: How it names the token that pays; means nothing without payouts.
         mapped_by: The other sources whose word it takes for which token is meant, if any.
+        names: (token id, name of its outcome) as this answer tells them; empty when it tells none.
         generated_at_ms: When the source made the answer, which a cache may have kept; None: when
             it was observed.
     """
@@ -137,7 +153,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     payouts: tuple[tuple[TokenId, Decimal], ...] | None
     reason: str
     payload: str
+    naming: Naming = Naming.BY_ID
     mapped_by: tuple[Source, ...] = ()
+    names: tuple[tuple[TokenId, str], ...] = ()
     generated_at_ms: int | None = None
 
     @property
@@ -149,13 +167,30 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 # ----------------------------------------------------------- what is recorded
 
 
+class TokenPayout(msgspec.Struct, frozen=True, kw_only=True):
+    """What one token pays.
+
+    Attributes:
+        outcome: Its name when the outcome was recorded; None when the sources disagree about it.
+        payout: Share of a dollar.
+    """
+
+    token_id: TokenId
+    outcome: str | None
+    payout: Decimal
+
+
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a market, recorded once and never changed.
 
     Attributes:
         kind: `winner` or `split`.
-        winning_token_id, winning_outcome: None for a split.
+        winning_token_id: None for a split.
+        winning_outcome: None for a split, and when the sources disagree about the name.
         payouts: In outcome order, sum 1.
+        by_token: The same payouts, each with its token.
+        evidence: The last observation of each source that agreed, oldest first. Empty when read
+            back from the database.
         resolved_at_ms: When the market resolved as the sources report it, or, when
             none does, the time from which two of them agreed.
         sources: Those that agreed, in alphabetical order.
@@ -168,13 +203,36 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     payouts: tuple[Decimal, ...]
     resolved_at_ms: int
     sources: tuple[Source, ...]
+    by_token: tuple[TokenPayout, ...] = ()
+    evidence: tuple[Observation, ...] = ()
+
+
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that agrees with a recorded resolution, and was not among those that decided it.
+
+    Attributes:
+        confirmed_at_ms: When its answer was observed.
+    """
+
+    condition_id: ConditionId
+    source: Source
+    confirmed_at_ms: int
+
+
+class ContradictionKind(StrEnum):
+    """What sources contradict each other about. The texts are stored."""
+
+    OUTCOME = "outcome"
+    MAPPING = "mapping"
+    """Which token has which name."""
 
 
 class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     """A final observation that differs from the recorded resolution or from another source.
 
     With nothing recorded yet, a contradiction between two sources is stored in the same form:
-    `recorded` then holds what the other sources report.
+    `recorded` then holds what the other sources report. It is open until it is cleared, and one
+    that is open is not opened again, whichever source repeats it.
 
     Attributes:
         recorded: The recorded outcome, or what the other sources report.
@@ -186,6 +244,20 @@ class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
     recorded: str
     observed: str
     source: Source
+    kind: ContradictionKind = ContradictionKind.OUTCOME
+
+
+class Clearance(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of all open contradictions of one kind about a market.
+
+    Attributes:
+        reason: Why it is none any more, such as `sources agree`.
+    """
+
+    condition_id: ConditionId
+    kind: ContradictionKind
+    cleared_at_ms: int
+    reason: str
 
 
 class MarketState(StrEnum):
