@@ -1,7 +1,7 @@
 """The clients of the HTTP sources: `Polymarket` (Gamma, CLOB, Data API) and `Chain` (Polygon).
 
 Source: docs.polymarket.com as of 2026-10, and JSON-RPC. `Polymarket` returns each
-market as its own bytes; `gamma.py` and `outcomes.py` read them. Each actor owns its
+market as its own bytes; `gamma.py`, `clob.py` and `data_api.py` read them. Each actor owns its
 clients and closes them when it stops.
 """
 
@@ -18,7 +18,7 @@ import msgspec
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.conversion import chunks
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import outcomes, strict_json
+from actors.polymarket import chain, strict_json
 from actors.polymarket.http import DEADLINE_S, Http, OnCall
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.sources import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
@@ -248,7 +248,7 @@ class Chain:
         self._urls = tuple(urls)
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
 
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[outcomes.ChainFacts, ...]:
+    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[chain.ChainFacts, ...]:
         """Return the facts about each of at most 20 conditions, in their order.
 
         All of one call come from one node.
@@ -259,14 +259,14 @@ class Chain:
         _check_count(condition_ids, MAX_CHAIN_CONDITIONS)
         if not condition_ids:
             return ()
-        body = outcomes.chain_request(condition_ids)
+        body = chain.request(condition_ids)
         failures = []
         retry_after_s = None
         for url in self._urls:
             try:
                 # Never parts of two nodes: they may be at different blocks, and the numerators must
                 # belong to the denominator.
-                return outcomes.chain_facts(self._http.post(url, body), len(condition_ids))
+                return chain.read_facts(self._http.post(url, body), len(condition_ids))
             except PayloadRejected as exc:
                 failures.append(f"{urlsplit(url).hostname}: {exc}")
             except SourceUnavailable as exc:

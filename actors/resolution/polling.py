@@ -15,7 +15,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.conversion import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import gamma, outcomes
+from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.listings import closings, spellings
 from actors.polymarket.pagination import Pagination, Route, is_answer
 from actors.polymarket.sources import (
@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True):
     closed: bool = False
 
 
-Answer = Sequence[bytes | outcomes.ChainFacts]
+Answer = Sequence[bytes | chain.ChainFacts]
 """Objects as the source sent them; from the chain, the facts about each id."""
 
 
@@ -94,14 +94,14 @@ def _observations(
     request: Request, answer: Answer, markets: Mapping[ConditionId, Market], at_ms: int
 ) -> tuple[Observation, ...]:
     if request.source is Source.CHAIN:
-        facts = (each for each in answer if isinstance(each, outcomes.ChainFacts))
+        facts = (each for each in answer if isinstance(each, chain.ChainFacts))
         return tuple(
-            outcomes.observe_chain(found, markets[each], at_ms)
+            chain.observe(found, markets[each], at_ms)
             for each, found in zip(request.ids, facts, strict=False)
         )
     objects = _json_objects(answer)
     if request.source is Source.DATA:
-        return outcomes.observe_data_api(objects, markets, at_ms)
+        return data_api.observe(objects, markets, at_ms)
     if request.source is Source.GAMMA:
         named = ((gamma.condition_of(raw), raw) for raw in objects)
         return tuple(
@@ -110,7 +110,7 @@ def _observations(
             if each is not None and (market := markets.get(each)) is not None
         )
     return tuple(
-        outcomes.observe_clob(raw, markets[each], at_ms)
+        clob.observe(raw, markets[each], at_ms)
         for each, raw in zip(request.ids, objects, strict=False)
     )
 

@@ -20,7 +20,7 @@ from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import channel, gamma, outcomes
+from actors.polymarket import chain, channel, clob, data_api, gamma
 from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
 from tests.cli.status_samples import health
@@ -94,14 +94,14 @@ def events(data: bytes) -> None:
 
 def answers(data: bytes) -> None:
     """Read the bytes as the answer of each source; none may become final by damage alone."""
-    for observe in (gamma.observe, outcomes.observe_clob):
+    for observe in (gamma.observe, clob.observe):
         observe(data, MARKET, 1)
-    outcomes.observe_data_api((data,), {MARKET.condition_id: MARKET}, 1)
+    data_api.observe((data,), {MARKET.condition_id: MARKET}, 1)
     with contextlib.suppress(PayloadRejected):
         gamma.parse_market(data)
     with contextlib.suppress(PayloadRejected):
-        for found in outcomes.chain_facts(data, 1):
-            outcomes.observe_chain(found, MARKET, 1)
+        for found in chain.read_facts(data, 1):
+            chain.observe(found, MARKET, 1)
     gamma.resolved_at_ms(data)
     gamma.condition_of(data)
 

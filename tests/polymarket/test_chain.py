@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from actors.errors import PayloadRejected
 from actors.model.market import HALF, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import outcomes
-from actors.polymarket.outcomes import ChainFacts
+from actors.polymarket import chain
+from actors.polymarket.chain import ChainFacts
+from actors.polymarket.slots import UNPROVEN
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, in_order
 
 
@@ -29,7 +30,7 @@ def facts(slots: int, denominator: int, first: int, second: int) -> ChainFacts:
 
 
 def observe(found: ChainFacts) -> Observation:
-    return outcomes.observe_chain(found, MARKET, AT_MS)
+    return chain.observe(found, MARKET, AT_MS)
 
 
 def damaged(found: ChainFacts, old: str, new: str) -> ChainFacts:
@@ -44,15 +45,15 @@ def damaged(found: ChainFacts, old: str, new: str) -> ChainFacts:
 
 def test_payouts_belong_to_the_slots_whatever_the_order_of_the_listing() -> None:
     reversed_ids = msgspec.structs.replace(MARKET, assets=MARKET.assets[::-1])
-    found = outcomes.observe_chain(facts(2, 1, 0, 1), reversed_ids, AT_MS)
+    found = chain.observe(facts(2, 1, 0, 1), reversed_ids, AT_MS)
     assert found.payouts == ((YES, Decimal(0)), (NO, Decimal(1)))
 
 
 def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is() -> None:
     foreign = msgspec.structs.replace(MARKET, condition_id=ConditionId("0x" + "ab" * 32))
-    found = outcomes.observe_chain(facts(2, 1, 1, 0), foreign, AT_MS)
-    assert (found.payouts, found.reason) == (None, outcomes.UNPROVEN)
-    found = outcomes.observe_chain(facts(2, 2, 1, 1), foreign, AT_MS)
+    found = chain.observe(facts(2, 1, 1, 0), foreign, AT_MS)
+    assert (found.payouts, found.reason) == (None, UNPROVEN)
+    found = chain.observe(facts(2, 2, 1, 1), foreign, AT_MS)
     assert dict(found.payouts or ()) == {YES: HALF, NO: HALF}
 
 
@@ -96,17 +97,17 @@ def test_each_report_is_read_as_it_is_meant(
 
 def test_a_market_of_v2_is_not_on_this_contract() -> None:
     market = msgspec.structs.replace(MARKET, version="v2")
-    found = outcomes.observe_chain(facts(2, 1, 1, 0), market, AT_MS)
+    found = chain.observe(facts(2, 1, 1, 0), market, AT_MS)
     assert (found.payouts, found.reason) == (None, "not on this contract")
 
 
 def test_four_calls_are_made_for_a_condition() -> None:
     key = CONDITION[2:]
-    asked = msgspec.json.decode(outcomes.chain_request([CONDITION]))
+    asked = msgspec.json.decode(chain.request([CONDITION]))
     assert [call["id"] for call in asked] == [0, 1, 2, 3]
     assert {call["jsonrpc"] for call in asked} == {"2.0"}
     assert {call["method"] for call in asked} == {"eth_call"}
-    assert {call["params"][0]["to"] for call in asked} == {outcomes.CTF}
+    assert {call["params"][0]["to"] for call in asked} == {chain.CTF}
     assert {call["params"][1] for call in asked} == {"latest"}
     assert [call["params"][0]["data"] for call in asked] == [
         "0xd42dc0c2" + key,
@@ -118,10 +119,10 @@ def test_four_calls_are_made_for_a_condition() -> None:
 
 def test_answers_in_any_order_find_their_conditions() -> None:
     replies = [{"jsonrpc": "2.0", "id": number, "result": word(number)} for number in range(8)]
-    first, second = outcomes.chain_facts(json.dumps(replies[::-1]).encode(), 2)
+    first, second = chain.read_facts(json.dumps(replies[::-1]).encode(), 2)
     assert first == facts(0, 1, 2, 3)
     assert second == facts(4, 5, 6, 7)
-    asked = msgspec.json.decode(outcomes.chain_request([CONDITION, ConditionId("0x" + "ab" * 32)]))
+    asked = msgspec.json.decode(chain.request([CONDITION, ConditionId("0x" + "ab" * 32)]))
     assert [call["id"] for call in asked] == list(range(8))
 
 
@@ -139,13 +140,13 @@ def test_answers_in_any_order_find_their_conditions() -> None:
 )
 def test_a_node_that_leaves_a_call_unanswered_is_rejected(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        outcomes.chain_facts(raw, 1)
+        chain.read_facts(raw, 1)
 
 
 @given(st.binary())
 def test_no_bytes_are_facts(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        outcomes.chain_facts(raw, 1)
+        chain.read_facts(raw, 1)
 
 
 @given(st.lists(st.text(max_size=80), min_size=4, max_size=4))

@@ -9,8 +9,8 @@ import pytest
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import ChainFacts
 from actors.polymarket.client import Chain
-from actors.polymarket.outcomes import ChainFacts
 from tests.polymarket.http_peer import Peer, Script, answering
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 22))

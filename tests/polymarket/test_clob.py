@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.model.market import Asset, Market, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import outcomes
+from actors.polymarket import clob
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
@@ -27,7 +27,7 @@ from tests.resolution.recorded_answers import (
 
 @pytest.mark.parametrize("case", states("clob_states"), ids=lambda case: case.state)
 def test_each_state_is_read_as_it_is_meant(case: State) -> None:
-    found = outcomes.observe_clob(bytes(case.answer), MARKET, AT_MS)
+    found = clob.observe(bytes(case.answer), MARKET, AT_MS)
     assert found.reason == case.reason
     assert in_order(found) == case.expected
     assert (found.source, found.condition_id, found.observed_at_ms) == (
@@ -40,32 +40,32 @@ def test_each_state_is_read_as_it_is_meant(case: State) -> None:
 
 def test_a_duplicate_key_is_not_final() -> None:
     raw = state("clob_states", "winner").replace(b'"closed": true', b'"closed":false,"closed":true')
-    assert outcomes.observe_clob(raw, MARKET, AT_MS).reason == "twin keys"
+    assert clob.observe(raw, MARKET, AT_MS).reason == "twin keys"
 
 
 @given(st.binary())
 def test_no_bytes_raise_or_are_final(raw: bytes) -> None:
-    assert outcomes.observe_clob(raw, MARKET, AT_MS).payouts is None
+    assert clob.observe(raw, MARKET, AT_MS).payouts is None
 
 
 @given(data=st.data())
 def test_half_an_answer_is_not_final(data: st.DataObject) -> None:
     raw = state("clob_states", "winner")
     cut = data.draw(st.integers(0, len(raw) - 1))
-    assert outcomes.observe_clob(raw[:cut], MARKET, AT_MS).payouts is None
+    assert clob.observe(raw[:cut], MARKET, AT_MS).payouts is None
 
 
 @given(st.text(), st.one_of(st.text(), st.integers(), st.none(), st.lists(st.text())))
 def test_no_value_of_any_field_makes_a_market_without_flags_final(name: str, value: object) -> None:
     raw = state("clob_states", "closed, prices 0/1, no flag")
     if name != "tokens":
-        assert outcomes.observe_clob(changed(raw, **{name: value}), MARKET, AT_MS).payouts is None
+        assert clob.observe(changed(raw, **{name: value}), MARKET, AT_MS).payouts is None
 
 
 def test_deep_nesting_is_not_final() -> None:
-    assert outcomes.observe_clob(b"[" * 100_000, MARKET, AT_MS).reason == "unreadable answer"
+    assert clob.observe(b"[" * 100_000, MARKET, AT_MS).reason == "unreadable answer"
     deep = changed(state("clob_states", "winner"))[:-1] + b',"x":' + b"[" * 100_000
-    assert outcomes.observe_clob(deep, MARKET, AT_MS).reason == "unreadable answer"
+    assert clob.observe(deep, MARKET, AT_MS).reason == "unreadable answer"
 
 
 class _Side(msgspec.Struct):
@@ -104,7 +104,7 @@ def test_recorded_markets_of_2022_are_final_only_by_their_flag() -> None:
     for each in whole["data"]:
         raw = json.dumps(each).encode()
         row = msgspec.json.decode(raw, type=_Row)
-        found = outcomes.observe_clob(raw, _market_of(row), AT_MS)
+        found = clob.observe(raw, _market_of(row), AT_MS)
         winners = [side.token_id for side in row.tokens if side.winner]
         sane = len({side.token_id for side in row.tokens}) == 2
         assert (found.payouts is not None) == (row.closed and len(winners) == 1 and sane)
@@ -118,6 +118,6 @@ def test_recorded_markets_of_2022_are_final_only_by_their_flag() -> None:
 def test_recorded_winners_are_final_whether_or_not_orders_are_accepted(name: str) -> None:
     raw = (_recorded() / f"clob/clob_market_closed_binary_accepting_{name}.json").read_bytes()
     row = msgspec.json.decode(raw, type=_Row)
-    found = outcomes.observe_clob(raw, _market_of(row), AT_MS)
+    found = clob.observe(raw, _market_of(row), AT_MS)
     assert found.reason == ""
     assert dict(found.payouts or ()) == {side.token_id: Decimal(side.winner) for side in row.tokens}

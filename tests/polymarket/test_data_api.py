@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.model.market import HALF, Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import outcomes
+from actors.polymarket import data_api, slots
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
@@ -31,7 +31,7 @@ MARKETS = {CONDITION: MARKET}
 
 
 def observe(*rows: bytes) -> tuple[Observation, ...]:
-    return outcomes.observe_data_api(rows, MARKETS, AT_MS)
+    return data_api.observe(rows, MARKETS, AT_MS)
 
 
 @pytest.mark.parametrize("case", states("data_states"), ids=lambda case: case.state)
@@ -52,7 +52,7 @@ def test_payouts_belong_to_the_slots_of_the_condition_whatever_the_order_of_the_
     assets: tuple[Asset, ...],
 ) -> None:
     market = msgspec.structs.replace(MARKET, assets=assets)
-    (found,) = outcomes.observe_data_api((WINNER,), {CONDITION: market}, AT_MS)
+    (found,) = data_api.observe((WINNER,), {CONDITION: market}, AT_MS)
     assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
 
 
@@ -62,16 +62,16 @@ def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is(
         for number, asset in enumerate(MARKET.assets)
     )
     markets = {CONDITION: msgspec.structs.replace(MARKET, assets=foreign)}
-    (found,) = outcomes.observe_data_api((WINNER,), markets, AT_MS)
-    assert (found.payouts, found.reason) == (None, outcomes.UNPROVEN)
+    (found,) = data_api.observe((WINNER,), markets, AT_MS)
+    assert (found.payouts, found.reason) == (None, slots.UNPROVEN)
     halves = changed(WINNER, payouts=["500000", "500000"])
-    (found,) = outcomes.observe_data_api((halves,), markets, AT_MS)
+    (found,) = data_api.observe((halves,), markets, AT_MS)
     assert dict(found.payouts or ()) == {TokenId("0"): HALF, TokenId("1"): HALF}
 
 
 def test_each_market_gets_its_own_row_in_any_order() -> None:
     other_id = ConditionId("0x" + "ab" * 32)
-    tokens = outcomes.position_ids(bytes.fromhex(other_id[2:]), outcomes.COLLATERALS[1])
+    tokens = slots.position_ids(bytes.fromhex(other_id[2:]), slots.COLLATERALS[1])
     assets = tuple(
         msgspec.structs.replace(asset, token_id=token)
         for asset, token in zip(MARKET.assets, tokens, strict=True)
@@ -80,9 +80,7 @@ def test_each_market_gets_its_own_row_in_any_order() -> None:
     rows = (WINNER, changed(WINNER, condition_id=other_id, payouts=["0", "1000000"]))
     markets = {CONDITION: MARKET, other_id: other}
     for order in itertools.permutations(rows):
-        found = {
-            each.condition_id: each for each in outcomes.observe_data_api(order, markets, AT_MS)
-        }
+        found = {each.condition_id: each for each in data_api.observe(order, markets, AT_MS)}
         assert in_order(found[CONDITION]) == [1, 0]
         assert in_order(found[other_id], other) == [0, 1]
 
@@ -98,7 +96,7 @@ def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
     market = Market(condition_id=padded, question="", slug="", assets=MARKET.assets, version="v2")
     for spelling in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
         raw = changed(WINNER, condition_id=spelling)
-        (found,) = outcomes.observe_data_api((raw,), {padded: market}, AT_MS)
+        (found,) = data_api.observe((raw,), {padded: market}, AT_MS)
         assert found.condition_id == padded
         assert found.payouts is not None
 
@@ -139,11 +137,11 @@ def test_the_recorded_row_without_payouts_is_final_by_its_price() -> None:
         pytest.skip("no recorded answers here")
     raw = (path / "py-sdk/data_v2_resolutions_row_resolved.json").read_bytes()
     condition_id = ConditionId(json.loads(raw)["condition_id"])
-    tokens = outcomes.position_ids(bytes.fromhex(condition_id[2:]), outcomes.COLLATERALS[0])
+    tokens = slots.position_ids(bytes.fromhex(condition_id[2:]), slots.COLLATERALS[0])
     assets = tuple(
         msgspec.structs.replace(asset, token_id=token)
         for asset, token in zip(MARKET.assets, tokens, strict=True)
     )
     market = Market(condition_id=condition_id, question="", slug="", assets=assets)
-    (found,) = outcomes.observe_data_api((raw,), {condition_id: market}, AT_MS)
+    (found,) = data_api.observe((raw,), {condition_id: market}, AT_MS)
     assert found.payouts == ((tokens[0], Decimal(0)), (tokens[1], Decimal(1)))

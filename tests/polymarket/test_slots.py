@@ -9,7 +9,7 @@ import pytest
 
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.outcomes import tokens_by_slot
+from actors.polymarket.slots import tokens_by_slot
 from tests.resolution.recorded_answers import fixtures
 
 RECORDED = (
